@@ -1,0 +1,1 @@
+"""What is remembered: cases inside an index, generations outside it."""

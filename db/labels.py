@@ -1,0 +1,46 @@
+"""The 14 CheXpert observations and the states a report can give them.
+
+Source of the list and its order: Irvin et al., CheXpert, AAAI 2019 (arXiv 1901.07031).
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+State = Literal["positive", "negative", "uncertain"]
+"""What a text says of an observation. Silence is no state: the observation is then absent."""
+
+Labels = Mapping[str, State]
+"""Observation to state; an observation that the text does not mention is not a key."""
+
+STATES: tuple[State, ...] = ("positive", "negative", "uncertain")
+
+NO_FINDING = "No Finding"
+
+OBSERVATIONS: tuple[str, ...] = (
+    NO_FINDING,
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Lesion",
+    "Lung Opacity",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+
+FINDINGS: tuple[str, ...] = OBSERVATIONS[1:]
+"""The 13 observations that are something seen; label F1 is taken over these."""
+
+
+def named(labels: Labels) -> frozenset[str]:
+    """The findings that a text names: positive or uncertain, No Finding left out."""
+    return frozenset(
+        name
+        for name, state in labels.items()
+        if name != NO_FINDING and state in ("positive", "uncertain")
+    )

@@ -1,0 +1,1 @@
+"""From an index to an adapter or an encoder, and its score."""

@@ -1,0 +1,1 @@
+"""From an X-ray and hits to grounded text."""

@@ -1,0 +1,1 @@
+"""From an X-ray to hits."""
