@@ -1,0 +1,88 @@
+"""A grounded report: statements, each with the prior cases it rests on.
+
+The one type that every generator fills, extractive or language model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from db.cases import Section
+from db.labels import Labels
+from retriever.retrieval import Hit
+
+NOTICE = "Research use only, not for clinical use."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """A ``[n]`` in a report, resolved. It stays true when the index is rebuilt or gone."""
+
+    number: int
+    """The rank of the hit."""
+    source: str
+    study_id: str
+    index_fingerprint: str
+    quote: str
+    """The sentence of the cited report that supports the statement, verbatim."""
+    score: float
+    """Cosine between the film and the cited case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One sentence of a report."""
+
+    section: Section
+    text: str
+    citations: tuple[Citation, ...] = ()
+    labels: Labels = field(default_factory=dict)
+
+    @property
+    def grounded(self) -> bool:
+        """Whether a prior case supports it; otherwise it rests on the image alone."""
+        return bool(self.citations)
+
+    def __str__(self) -> str:
+        marks = "".join(f"[{number}]" for number in sorted({c.number for c in self.citations}))
+        return f"{self.text} {marks or '[image only]'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundedReport:
+    """Findings and impression, with the hits that the numbers point to."""
+
+    statements: tuple[Statement, ...]
+    hits: tuple[Hit, ...]
+    generator: str
+    """Name and version of what wrote it, e.g. ``extractive-1``."""
+    index_fingerprint: str
+    notes: tuple[str, ...] = ()
+    label_scores: Mapping[str, float] | None = None
+    notice: str = NOTICE
+
+    def section(self, name: Section) -> tuple[Statement, ...]:
+        return tuple(s for s in self.statements if s.section == name)
+
+    @property
+    def text(self) -> str:
+        """The report without citation marks: what text metrics score."""
+        return "\n\n".join(
+            " ".join(s.text for s in part)
+            for part in (self.section("findings"), self.section("impression"))
+            if part
+        )
+
+    @property
+    def cited_hits(self) -> tuple[Hit, ...]:
+        """The hits that at least one statement cites, by rank."""
+        numbers = {c.number for s in self.statements for c in s.citations}
+        return tuple(hit for hit in self.hits if hit.rank in numbers)
+
+    def __str__(self) -> str:
+        lines = []
+        for title in ("findings", "impression"):
+            part = self.section(title)
+            if part:
+                lines.append(title.upper())
+                lines += [f"  {statement}" for statement in part]
+        return "\n".join([*lines, self.notice])
