@@ -1,0 +1,106 @@
+"""Vectors without reports or images: what may be passed on of an index whose reports may not.
+
+    StoredVectors.write(Path("pretrained/openi"), index)
+    StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
+
+``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
+the pixels (view, size, hashes that recognise an equal film); ``vectors.safetensors`` holds the
+vectors in the same order as float16.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from db.cases import CaseImage
+from db.errors import NotFoundError, UserError
+from indexer.encoder import EncoderSpec
+from indexer.index import Index
+from indexer.sources.records import Embedded, check_identifier
+
+STUDIES = "studies.json"
+VECTORS = "vectors.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVectors:
+    """The embedded studies of one source."""
+
+    source: str
+    split: str
+    encoder: EncoderSpec
+    studies: Mapping[str, Embedded]
+    """By study id, in the order of the index they came from."""
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Raises NotFoundError where the two files are not, UserError where they do not fit."""
+        for name in (STUDIES, VECTORS):
+            if not (directory / name).is_file():
+                raise NotFoundError(f"{directory} holds no stored vectors ({name} is missing)")
+        try:
+            head: dict[str, Any] = json.loads((directory / STUDIES).read_text(encoding="utf-8"))
+            vectors = safetensors.numpy.load_file(directory / VECTORS)["vectors"]
+            unit = vectors.astype(np.float32)
+            unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+            encoder = EncoderSpec(**head["encoder"])
+            if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
+                raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
+            studies = {
+                check_identifier(study["study_id"], "study_id"): Embedded(
+                    vector=vector,
+                    images=tuple(
+                        CaseImage(path=None, **{**image, "dhash": int(image["dhash"], 16)})
+                        for image in study["images"]
+                    ),
+                )
+                for study, vector in zip(head["studies"], unit, strict=True)
+            }
+            return cls(source=head["source"], split=head["split"], encoder=encoder, studies=studies)
+        except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
+
+    @staticmethod
+    def write(directory: Path, index: Index) -> None:
+        """Write the vectors of ``index`` to ``directory``, which is made where it is missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        _, vectors = index.vectors.all()
+        studies = [
+            {
+                "study_id": case.study_id,
+                "images": [
+                    {
+                        "view_position": image.view_position,
+                        "width": image.width,
+                        "height": image.height,
+                        "pixels_sha256": image.pixels_sha256,
+                        "dhash": f"{image.dhash:016x}",
+                    }
+                    for image in case.images
+                ],
+            }
+            for case in index.cases
+        ]
+        head = {
+            "source": index.manifest.source,
+            "split": index.manifest.split,
+            "encoder": asdict(index.manifest.encoder),
+        }
+        lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
+        text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
+        _replace(
+            directory / VECTORS, safetensors.numpy.save({"vectors": vectors.astype(np.float16)})
+        )
+        _replace(directory / STUDIES, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_bytes(content)
+    partial.replace(path)
