@@ -1,0 +1,12 @@
+"""Alembic's entry: runs the migrations on the connection that ``db.schema`` hands over."""
+
+from alembic import context
+
+from db.app_models import AppBase
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=AppBase.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

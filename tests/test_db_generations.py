@@ -1,0 +1,186 @@
+"""The application database: what it keeps, and how it grows with the program."""
+
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from db.app_models import AppBase
+from db.errors import MismatchError, NotFoundError, UserError
+from db.generations import (
+    Generation,
+    GenerationStore,
+    StoredCitation,
+    StoredHit,
+    StoredLeftOut,
+    StoredStatement,
+)
+from db.schema import migrate
+from db.session import open_sqlite
+
+FINGERPRINT = "ab" * 32
+
+
+def a_generation(generation_id: UUID | None = None) -> Generation:
+    return Generation(
+        id=generation_id or uuid4(),
+        created_at=datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC),
+        task="report",
+        text="A calm film.",
+        generator="drawn-1",
+        index_fingerprint=FINGERPRINT,
+        index_source="drawn",
+        films_sha256=("cd" * 32,),
+        options={"k": 3, "labels": ["Edema"], "min_score": None},
+        notes=("one note",),
+        label_scores={"Edema": 0.25},
+        statements=(
+            StoredStatement(
+                section="findings",
+                text="A calm film.",
+                labels={"Edema": "negative"},
+                citations=(
+                    StoredCitation(
+                        number=2,
+                        source="drawn",
+                        study_id="s/2",
+                        index_fingerprint=FINGERPRINT,
+                        quote="Calm, this film.",
+                        score=0.75,
+                    ),
+                ),
+            ),
+            StoredStatement(section="impression", text="Nothing cited."),
+        ),
+        hits=(
+            StoredHit(number=1, source="drawn", study_id="s1", score=0.875),
+            StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
+        ),
+        left_out=(StoredLeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
+    )
+
+
+def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path: Path) -> None:
+    stored = a_generation()
+    with GenerationStore.open(tmp_path / "new" / "app.sqlite3") as store:
+        store.add(stored)
+        assert store.get(stored.id) == stored
+    with GenerationStore.open(tmp_path / "new" / "app.sqlite3") as store:
+        assert store.get(stored.id) == stored
+
+
+def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+    local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+        given = Generation(**{**a_generation().__dict__, "created_at": local})
+        store.add(given)
+        kept = store.get(given.id).created_at
+    assert kept == local
+    assert kept.isoformat() == "2025-12-31T23:00:00+00:00"
+
+
+def test_an_unknown_id_is_named(tmp_path: Path) -> None:
+    missing = uuid4()
+    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+        with pytest.raises(NotFoundError, match=str(missing)):
+            store.get(missing)
+        with pytest.raises(NotFoundError, match=str(missing)):
+            store.page(limit=5, before=missing)
+
+
+def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: Path) -> None:
+    ids = [UUID(int=number) for number in (5, 3, 4, 1, 2)]
+    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+        assert store.page(limit=2).generations == ()
+        for generation_id in ids:
+            store.add(a_generation(generation_id))
+        first = store.page(limit=2)
+        assert [g.id for g in first.generations] == [ids[4], ids[3]]
+        assert (first.total, first.more) == (5, True)
+        store.add(a_generation())
+        second = store.page(limit=2, before=ids[3])
+        assert [g.id for g in second.generations] == [ids[2], ids[1]]
+        last = store.page(limit=2, before=ids[1])
+        assert [g.id for g in last.generations] == [ids[0]]
+        assert not last.more
+
+
+def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    broken = Generation(**{**a_generation().__dict__, "hits": (a_generation().hits[0],) * 2})
+    with GenerationStore.open(path) as store:
+        with pytest.raises(Exception, match="UNIQUE"):
+            store.add(broken)
+        assert store.page(limit=5).total == 0
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM statements").fetchone() == (0,)
+    connection.close()
+
+
+def test_threads_store_side_by_side(tmp_path: Path) -> None:
+    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+        threads = [
+            threading.Thread(target=lambda: [store.add(a_generation()) for _ in range(5)])
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert store.page(limit=1).total == 40
+
+
+def test_migrations_give_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, AppBase.metadata) == []
+    engine.dispose()
+
+
+def test_the_first_schema_upgrades_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = open_sqlite(path, read_only=False)
+    migrate(engine, name="the database", revision="0001")
+    engine.dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "INSERT INTO generations (id, created_at, task, text, generator, index_fingerprint,"
+            " index_source, films_sha256, options, notes, left_out) VALUES (?, ?, 'report',"
+            " 'Old.', 'old-0', 'ff', 'drawn', '[]', '{}', '[]', '[]')",
+            (str(UUID(int=1)), "2026-01-01 00:00:00.000000"),
+        )
+    connection.close()
+    with GenerationStore.open(path) as store:
+        old = store.get(UUID(int=1))
+    assert (old.text, old.label_scores, old.hits) == ("Old.", None, ())
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    GenerationStore.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(MismatchError, match=r"newer version \(schema 9999\)"):
+        GenerationStore.open(path)
+
+
+@pytest.mark.parametrize("kind", ["text", "directory", "under a file"])
+def test_a_path_that_cannot_hold_a_database_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "app.sqlite3"
+    if kind == "text":
+        path.write_text("this is no database, only some text that is long enough" * 50)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.write_text("x")
+        path = path / "app.sqlite3"
+    with pytest.raises(UserError, match="cannot be used as application database"):
+        GenerationStore.open(path)
