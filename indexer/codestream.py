@@ -1,4 +1,8 @@
-"""The size that a compressed DICOM frame declares for itself, read without decoding it."""
+"""What a compressed DICOM frame says of itself, read without decoding it.
+
+The decoders are native code that allocates what the frame asks for, and one of them (RLE) aborts on
+runs that do not fit. So a header within the limits proves nothing until the frame agrees with it.
+"""
 
 import struct
 
@@ -19,19 +23,25 @@ _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 
 
 def check_codestream(
-    encapsulated: bytes, syntax: UID, *, width: int, height: int, samples: int, name: str
+    encapsulated: bytes,
+    syntax: UID,
+    *,
+    width: int,
+    height: int,
+    samples: int,
+    bits_allocated: int,
+    name: str,
 ) -> None:
-    """Raises UserError unless the one frame in there declares the size of the DICOM header.
-
-    The decoders allocate what the frame asks for, so a header within the limits proves nothing.
-    """
+    """Raises UserError unless the one frame in there has the size of the DICOM header."""
     frame = next(generate_frames(encapsulated, number_of_frames=1))
     if syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
         declared = _jpeg_size(frame)
     elif syntax in JPEG2000TransferSyntaxes or "High-Throughput" in syntax.name:
         declared = _jpeg2000_size(frame)
     elif syntax == RLELossless:
-        return  # has no size of its own; decoded into a frame of the header's size
+        planes = samples * bits_allocated // 8
+        fits = _rle_lengths(frame) == [width * height] * planes
+        declared = (width, height, samples) if fits else None
     else:
         raise UserError(
             f"{name} is compressed as {syntax.name}, which is not read here: export it uncompressed"
@@ -66,3 +76,27 @@ def _jpeg2000_size(frame: bytes) -> tuple[int, int, int] | None:
     right, bottom, left, top = struct.unpack_from(">4I", frame, start + 8)
     (components,) = struct.unpack_from(">H", frame, start + 40)
     return right - left, bottom - top, components
+
+
+def _rle_lengths(frame: bytes) -> list[int]:
+    """The decoded length of each segment of an RLE frame (PS3.5 G), -1 for one that breaks off."""
+    count, *offsets = struct.unpack_from("<16L", frame)
+    ends = [*offsets[1:count], len(frame)]
+    return [
+        _rle_length(frame[start:end]) for start, end in zip(offsets[:count], ends, strict=False)
+    ]
+
+
+def _rle_length(segment: bytes) -> int:
+    length = position = 0
+    while position < len(segment) - 1:  # a last single byte is padding to even length
+        header = segment[position]
+        if header < 128:
+            length += header + 1
+            position += header + 2
+        elif header > 128:
+            length += 257 - header
+            position += 2
+        else:
+            position += 1
+    return length if position <= len(segment) else -1

@@ -116,7 +116,8 @@ def _check_encapsulated(dataset: Dataset, name: str) -> None:
             syntax,
             width=int(dataset.Columns),
             height=int(dataset.Rows),
-            samples=int(dataset.get("SamplesPerPixel", 1)),
+            samples=int(dataset.get("SamplesPerPixel") or 1),
+            bits_allocated=int(dataset.BitsAllocated),
             name=name,
         )
 

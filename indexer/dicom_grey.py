@@ -10,6 +10,7 @@ The file's own LUT or window is used only where it shows the film. Where it leav
 between robust percentiles and its mid-tones are balanced; a note says so.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from indexer.film import Grey
 from indexer.tone import Fractions, balance, quantile_span, spread, to_grey
 
 _MIN_SPREAD = 0.7
-_MAX_CLIPPED = 0.4
+_MAX_CLIPPED = 0.5
 
 Stored = npt.NDArray[np.integer]
 
@@ -90,17 +91,22 @@ def _shown(
     modality: npt.NDArray[np.generic], counts: Stored, dataset: Dataset, notes: list[str]
 ) -> Fractions | None:
     """The greys (0..1) that the file itself asks for, by value; None where it hides it."""
+    what = "VOI LUT" if "VOILUTSequence" in dataset else "window"
     try:
-        fractions, what = _voi(modality, dataset)
-    except (ArithmeticError, AttributeError, IndexError, LookupError, TypeError, ValueError):
-        fractions, what = None, "window"
-    except NotImplementedError:
-        fractions, what = None, "VOI LUT"
-    if fractions is None:
-        if what:
-            notes.append(f"{what} of the file not used: it is not valid")
+        if what == "VOI LUT":
+            fractions = _by_lut(modality, dataset)
+        else:
+            centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+            if centre is None or width is None:
+                return None
+            what = f"window ({centre:g}/{width:g})"
+            fractions = _by_window(modality, dataset, centre, width)
+    except Exception:  # pydicom meets a value or a table that is none with almost any exception
+        notes.append(f"{what} of the file not used: it is not valid")
         return None
-    clipped = counts[(fractions <= 0) | (fractions >= 1)].sum() / counts.sum()
+    occurring = modality[counts > 0]
+    inside = (modality > occurring.min()) & (modality < occurring.max())
+    clipped = counts[inside & ((fractions <= 0) | (fractions >= 1))].sum() / counts.sum()
     if clipped > _MAX_CLIPPED:
         notes.append(f"{what} of the file not used: it would hide {clipped:.0%} of the film")
         return None
@@ -110,25 +116,30 @@ def _shown(
     return np.clip(fractions, 0.0, 1.0)
 
 
-def _voi(modality: npt.NDArray[np.generic], dataset: Dataset) -> tuple[Fractions | None, str]:
-    """Fractions 0..1 by the first VOI LUT or window (C.11.2), and which of the two it was."""
-    if dataset.get("VOILUTSequence"):
-        depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        looked_up = apply_voi(np.rint(modality.astype(np.float64)).astype(np.int64), dataset)
-        return looked_up / (2.0**depth - 1), "VOI LUT"
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
-    if centre is None or width is None:
-        return None, ""
-    what = f"window ({centre:g}/{width:g})"
-    if not (np.isfinite(centre) and np.isfinite(width)) or width <= 0:
-        return None, what
+def _by_lut(modality: npt.NDArray[np.generic], dataset: Dataset) -> Fractions:
+    """By the first VOI LUT (C.11.2.1.1), which may have 8 to 16 bits."""
+    depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+    whole = np.rint(modality.astype(np.float64)).astype(np.int64)
+    looked_up: Fractions = apply_voi(whole, dataset) / (2.0**depth - 1)
+    return looked_up
+
+
+def _by_window(
+    modality: npt.NDArray[np.generic], dataset: Dataset, centre: float, width: float
+) -> Fractions:
+    """By the first window and its function (C.11.2.1.2 and C.11.2.1.3); not clipped.
+
+    Raises ValueError for a window without width.
+    """
+    if not (math.isfinite(centre) and math.isfinite(width)) or width <= 0:
+        raise ValueError("a window needs a width")
     values = modality.astype(np.float64)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function == "SIGMOID":
-        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700))), what
+        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
     if function == "LINEAR" and width > 1:
-        return (values - (centre - 0.5)) / (width - 1) + 0.5, what
-    return (values - centre) / width + 0.5, what
+        return (values - (centre - 0.5)) / (width - 1) + 0.5
+    return (values - centre) / width + 0.5
 
 
 def _first(value: object) -> float | None:

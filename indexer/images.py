@@ -120,6 +120,8 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Film:
             limits.check_size(*image.size, name)
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
                 raise UserError(f"{name} holds several images: send one radiograph a file")
+            if any(tile[0] == "libtiff" for tile in image.tile):  # writes to stderr as it likes
+                raise UserError(f"{name} is a compressed TIFF: save it as PNG or uncompressed")
             image.load()
             pixels, notes = _grey(image)
             turn = _EXIF_TURNS.get(_orientation(image))

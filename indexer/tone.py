@@ -13,9 +13,8 @@ DARKEST, BRIGHTEST = 0.001, 0.999
 """Between these quantiles deep grey is spread over 0..255: a burnt-in marker, a dead pixel or a
 strip outside the collimator must not set the contrast of the lungs."""
 
-
 _DARK_MEDIAN, _USUAL_MEDIAN, _BRIGHT_MEDIAN = 0.42, 0.65, 0.79
-_LARGEST_EXPONENT = 3.0
+_LARGEST_EXPONENT = 5.0
 
 
 def spread(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
@@ -48,6 +47,18 @@ def balance(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions 
     return np.power(fractions, min(max(exponent, 1 / _LARGEST_EXPONENT), _LARGEST_EXPONENT))
 
 
+def quantile_span(fractions: Fractions, counts: npt.NDArray[np.integer]) -> float:
+    """How much of 0..1 lies between the 1st and the 99th percentile of a film."""
+    low, high = _quantiles(np.clip(fractions, 0.0, 1.0), counts, (0.01, 0.99))
+    return high - low
+
+
+def to_grey(fractions: npt.NDArray[np.floating]) -> Grey:
+    """0..1 to 0..255, rounded to the nearest; what lies outside is clipped."""
+    grey: Grey = np.rint(np.clip(fractions, 0.0, 1.0) * 255).astype(np.uint8)
+    return grey
+
+
 def _quantiles(
     values: Fractions, counts: npt.NDArray[np.integer], shares: tuple[float, ...]
 ) -> list[float]:
@@ -60,15 +71,3 @@ def _quantiles(
     reached = np.cumsum(counts[order])
     positions = np.searchsorted(reached, np.array(shares) * reached[-1])
     return [float(values[order][position]) for position in positions]
-
-
-def quantile_span(fractions: Fractions, counts: npt.NDArray[np.integer]) -> float:
-    """How much of 0..1 lies between the 1st and the 99th percentile of a film."""
-    low, high = _quantiles(np.clip(fractions, 0.0, 1.0), counts, (0.01, 0.99))
-    return high - low
-
-
-def to_grey(fractions: npt.NDArray[np.floating]) -> Grey:
-    """0..1 to 0..255, rounded to the nearest; what lies outside is clipped."""
-    grey: Grey = np.rint(np.clip(fractions, 0.0, 1.0) * 255).astype(np.uint8)
-    return grey

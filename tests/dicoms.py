@@ -1,6 +1,7 @@
 """Small DICOM files around drawn films."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def write_dicom(
     dataset = chest_dataset(pixels)
     for keyword, value in attributes.items():
         if value is not None:
-            setattr(dataset, keyword, value)
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # machines write values that are not allowed
+                setattr(dataset, keyword, value)
         elif keyword in dataset:
             delattr(dataset, keyword)
     if syntax == JPEGBaseline8Bit:
