@@ -263,6 +263,7 @@ class _Build:
             labeller_version=LABELLER_VERSION,
             vectors_sha256=vectors_sha256,
             licence=self._source.licence,
+            file_bytes={name: (self._staging / name).stat().st_size for name in (VECTORS, CASES)},
         )
         for path in [*paths, self._staging / "plan"]:
             path.unlink()

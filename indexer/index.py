@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from db.cases import CaseStore
-from db.errors import MismatchError
+from db.errors import MismatchError, UserError
 from indexer.encoder import Encoder
 from indexer.manifest import Manifest
 from indexer.vectors import VectorStore
@@ -37,6 +37,12 @@ class Index:
         cannot be read or the parts do not belong together.
         """
         manifest = Manifest.read(path)
+        for name, size in manifest.file_bytes.items():
+            if (path / name).is_file() and (path / name).stat().st_size != size:
+                raise UserError(
+                    f"{path / name} is damaged: {(path / name).stat().st_size} bytes instead of "
+                    f"{size}; build the index again"
+                )
         vectors = VectorStore.open(path / VECTORS)
         cases = CaseStore.open(path / CASES)
         if not (vectors.count == cases.count() == manifest.studies):

@@ -37,6 +37,8 @@ class Manifest:
     vectors_sha256: str
     licence: str
     """What the source says of the use of its reports."""
+    file_bytes: Mapping[str, int]
+    """Size of each other file of the index, so that a truncated one is seen at once."""
     format_version: int = FORMAT_VERSION
 
     @classmethod

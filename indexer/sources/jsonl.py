@@ -28,21 +28,8 @@ from indexer.sources.records import (
     check_identifier,
 )
 
-_KEYS = frozenset(
-    [
-        "study_id",
-        "patient_id",
-        "image",
-        "images",
-        "view_position",
-        "text",
-        "indication",
-        "findings",
-        "impression",
-        "labels",
-        "split",
-    ]
-)
+_TEXTS = ("text", "indication", "findings", "impression")
+_KEYS = {"study_id", "patient_id", "image", "images", "view_position", "labels", "split", *_TEXTS}
 
 
 class JsonLines:

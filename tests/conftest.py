@@ -1,0 +1,27 @@
+"""What all tests share: where the real data is, and that CI skips nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with ``openi`` and the other data sets; tests that need it are skipped without."""
+    path = Path(os.environ.get("CXR_DATA", ROOT.parent / "shared" / "data"))
+    if not (path / "openi" / "images").is_dir():
+        pytest.skip(f"no data sets at {path}: set CXR_DATA")
+    return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+    return report

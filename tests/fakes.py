@@ -1,0 +1,59 @@
+"""An encoder that needs no weights, and studies that need no data set."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from indexer.encoder import EncoderSpec, Reading
+from tests.films import draw_film
+
+REPORTS = (
+    ("The heart is enlarged. The lungs are clear.", "Cardiomegaly."),
+    ("Small left pleural effusion. Heart size is normal.", "Left effusion."),
+    ("Lungs are clear. No pneumothorax or effusion.", "No acute cardiopulmonary disease."),
+    ("Right lower lobe opacity, likely pneumonia.", "Pneumonia."),
+)
+
+
+class ThumbnailEncoder:
+    """Films as their 8 x 8 thumbnails: equal films get equal vectors, like films like ones."""
+
+    def __init__(self, name: str = "thumbnail", weights_sha256: str = "0" * 64) -> None:
+        self.spec = EncoderSpec(
+            name=name, weights_sha256=weights_sha256, dim=64, preprocessing={"size": 8}
+        )
+
+    def read(self, films: Sequence[np.ndarray]) -> Reading:
+        rows = [
+            np.asarray(Image.fromarray(film).resize((8, 8)), dtype=np.float32).ravel() - 127.5
+            for film in films
+        ]
+        vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
+        return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:
+    """A JSON Lines file of ``count`` one-image studies with drawn films; returns its path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number in range(count):
+        image = directory / f"{number}.png"
+        Image.fromarray(draw_film(number, size=(96, 80))).save(image)
+        findings, impression = REPORTS[number % len(REPORTS)]
+        lines.append(
+            json.dumps(
+                {
+                    "study_id": f"s{number}",
+                    "patient_id": f"p{number // per_patient}",
+                    "image": image.name,
+                    "findings": findings,
+                    "impression": impression,
+                }
+            )
+        )
+    path = directory / "studies.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
