@@ -1,8 +1,9 @@
-"""What the labeller looks for: the wording of observations, of negation and of doubt.
+"""What the labeller looks for: the wording of the observations.
 
-The lists of mentions start from the CheXpert labeler (Irvin et al., AAAI 2019), the cues from
-NegEx (Chapman et al., 2001). Deliberate differences: sternotomy wires and stents are devices;
-pulmonary fibrosis is a lung opacity, not pleural; clips are no device. All patterns are matched
+The lists of mentions start from the CheXpert labeler (Irvin et al., AAAI 2019). Deliberate
+differences: sternotomy wires and stents are devices;
+pulmonary fibrosis is a lung opacity, not pleural; clips are no device; an unchanged silhouette
+says nothing, where the CheXpert labeler has it uncertain. All patterns are matched
 against lower-case text in which white space is single and redactions are gone.
 """
 
@@ -18,11 +19,13 @@ _DEVICE_LINES = (
 MASKED = re.compile(
     r"\bend[- ]?plates?\b|\bplate-? ?like\b|\bplate (?=atelecta)|\bgrowth plates?\b"
     r"|\bpericardial (?:(?:or|and) )?(?:effusions?|fluid)|\bjoint effusions?"
-    r"|\b(?:subcutaneous|soft tissue|peripheral|ankle|leg|chest wall) (?:edema|densit\w+|mass(?:es)?)"
+    r"|\b(?:subcutaneous|soft tissue|peripheral|ankle|leg|chest wall) (?:edema|densit\w+"
+    r"|mass(?:es)?)"
     r"|\b(?:renal|respiratory|hardware|kidney) failure"
     r"|\bmass effect|\bmediastinal mass(?:es)?|\b(?:hiatal|breast|thyroid) (?:mass(?:es)?|nodules?)"
     r"|\b(?:granulomatous|prior|old|remote|previous|chronic granulomatous) infection\w*"
     r"|\b(?:history of|treated) (?:pneumonia|infection|lung cancer|carcinoma)"
+    r"|\bsequelae? of (?:\w+ )?infect\w+|\bbreast (?:prosthes[ie]s|implants?)"
     r"|\bvertebra\w* (?:body )?collapse|\bcollaps\w+ (?:of )?(?:the )?(?:\w+ )?vertebra\w*"
     r"|\b(?:ekg|ecg|telemetry|cardiac monitor\w*) leads?"
     r"|\bvalv(?:e|ular) calcification|\bcalcified (?:\w+ )?valve"
@@ -34,10 +37,13 @@ MENTIONS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern)
     for name, pattern in {
         "Lung Lesion": (
-            r"\bnodul(?:es?\b|ar (?:densit\w+|opaci\w+|lesions?|foc(?:us|i)|shadows?))"
+            r"\bnodules?\b"
+            r"|\bnodular(?:[ -]like)? (?:(?!interstitial|and|or)[\w-]+ ){0,3}?"
+            r"(?:densit\w+|opaci\w+|lesions?|foc(?:us|i)|shadows?)"
             r"|\b(?<!air space )mass(?:es)?\b|\btumou?rs?\b|\bneoplas\w+|\b\w*carcinomas?\b"
             r"|\bmetasta(?:sis|ses|tic (?:disease|lesions?))\b|\bmass-?like (?:opaci\w+|densit\w+)"
             rf"|\b(?:cavitary|cavitating|{_LUNG_WORDS}) lesions?\b|\bpancoast\b"
+            r"|(?<!thoracic )(?<!chest )(?<!pleural )(?<!abdominal )\bcavit(?:y|ies|ation)\b"
         ),
         "Lung Opacity": (
             r"\bopaci(?:t|f)\w+|\binfiltrat\w+"
@@ -46,10 +52,12 @@ MENTIONS: dict[str, re.Pattern[str]] = {
             r"|\b(?:increased|coarse\w*|prominent|accentuated|thickened|reticular|abnormal)"
             r" (?:(?:lung|bronchovascular|pulmonary|basilar|bibasilar|perihilar|bronchial) ){0,2}"
             r"markings?\b"
-            r"|\binterstitial (?:lung |pulmonary )?(?:markings?|patterns?|disease|changes?|prominence"
+            r"|\binterstitial (?:lung |pulmonary )?(?:markings?|patterns?|disease|changes?"
+            r"|prominence"
             r"|thickening|fibrosis|process|densit\w+|abnormalit\w+|coarsening|findings?|scarring)"
             r"|\bprominent (?:pulmonary )?interstiti\w+|\bprominence of the (?:\w+ )?interstiti\w+"
-            r"|\bmarkings? (?:is|are|appear\w*)(?: \w+)? (?:increased|prominent|coarse\w*|accentuated)"
+            r"|\bmarkings? (?:is|are|appear\w*)(?: \w+)? (?:increased|prominent|coarse\w*"
+            r"|accentuated)"
             r"|\breticul(?:ar|ation\w*|onodular)\b|\bhoneycomb\w*|\bground[- ]?glass\b"
             r"|\bfibrosis\b|\bfibrotic\b|\bscar(?:s|ring|red)?\b"
             r"|\b(?:peri)?bronchial (?:wall )?(?:thickening|cuffing)\b"
@@ -62,9 +70,7 @@ MENTIONS: dict[str, re.Pattern[str]] = {
         "Pneumonia": (
             r"\b(?:broncho)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions)\b"
         ),
-        "Atelectasis": (
-            r"\batelecta\w+|\bcollapse(?:d|s)?\b"
-        ),
+        "Atelectasis": (r"\batelecta\w+|\bcollapse(?:d|s)?\b"),
         "Pneumothorax": r"\b(?:hydro|hemo)?pneumothora(?:x|ces|xes)\b|\bptx\b",
         "Pleural Effusion": (
             r"\b(?:pleural )?effusions?\b|\bpleural fluid\b|\bhydropneumothora\w+"
@@ -75,11 +81,13 @@ MENTIONS: dict[str, re.Pattern[str]] = {
             r"(?:thickening|plaques?|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis)\b"
             r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
             r"|\bpleuro-?parenchymal\b|\bpleural parenchymal\b|\bfibrothora\w+"
-            r"|\bapical cap(?:s|ping)?\b|\bthickening of the (?:\w+ )?pleura\b|\basbestos\w* plaques?\b"
+            r"|\bapical cap(?:s|ping)?\b|\bthickening of the (?:\w+ )?pleura\b"
+            r"|\basbestos\w* plaques?\b"
         ),
         "Fracture": r"\bfractur\w+|\bfx\b",
         "Support Devices": (
-            r"\bcatheters?\b|\bpicc\b|\btub(?:es?|ing)\b|\bcannulas?\b|\bpace[- ]?makers?\b|\bpacers?\b"
+            r"\bcatheters?\b|\bpicc\b|\btub(?:es?|ing)\b|\bcannulas?\b|\bpace[- ]?makers?\b"
+            r"|\bpacers?\b"
             r"|\bpacing\b|\b(?:a?icd)\b|\bdefibrillat\w+|\bleads?\b(?! (?:to|us))"
             rf"|\b(?:{_DEVICE_LINES}) (?:\w+ ){{0,2}}?lines?\b|\blines? (?:and|or) tubes?\b"
             r"|\bport-?a-?cath\w*|\bmedi-?ports?\b|\b(?:chest|infusion|venous|access) ports?\b"
@@ -89,12 +97,15 @@ MENTIONS: dict[str, re.Pattern[str]] = {
             r"|\bprosthes[ie]s\b|\bprosthetic\b|\barthroplast\w+|\bscrews?\b|\bplates?\b|\brods?\b"
             r"|\bfixation\b|\bstents?\b|\b(?:embolization )?coils?\b|\bdrains?\b|(?<=\bex)tubat\w+"
             r"|\btracheostomy\b|\bswan-? ?ganz\b|\bstimulators?\b|\b(?:ivc|cava(?:l)?) filters?\b"
-            r"|\bballoon pump\b|\bsupport (?:devices?|apparatus|equipment)|\b(?:medical )?devices?\b"
+            r"|\bballoon pump\b|\bsupport (?:devices?|apparatus|equipment)"
+            r"|\b(?:medical )?devices?\b"
             r"|\bloop recorder\b|\bdobb?hoff\b"
         ),
         "Cardiomegaly": (
             r"\bcardiomegaly\b|\b(?:cardiac|heart) enlargement\b"
-            r"|\benlargement of the (?:heart|cardiac)\b"
+            r"|\b(?:enlargement|prominence|increase in (?:the )?size) of the (?:right |left )?"
+            r"(?:heart|cardiac (?:silhouette|shadow|contours?|size))\b(?! border)"
+            r"|\bincrease in (?:heart|cardiac) size\b"
             r"|\b(?:enlarged|prominent|large|dilated) (?:\w+ )?(?:heart|cardiac)\b"
         ),
         "Enlarged Cardiomediastinum": (
@@ -109,10 +120,15 @@ MENTIONS: dict[str, re.Pattern[str]] = {
 
 EXCLUDED: dict[str, re.Pattern[str]] = {
     "Lung Opacity": re.compile(
-        r"\b(?:pleural|apical pleural)(?: or \w+)? (?:scar|fibro)\w*|\bpleural thickening or scar\w*"
-        r"|\bradio-?opaci\w+|\b(?:skin|surgical|sternotomy) scars?\b"
+        r"\b(?:pleural|apical pleural)(?: or \w+)? (?:scar|fibro)\w*"
+        r"|\bpleural thickening or scar\w*"
+        r"|\bnodular(?:[ -]like)? (?:(?!interstitial|and|or)[\w-]+ ){0,3}?opaci\w+"
+        r"|\bmass-?like opaci\w+|\bvascular markings?.{0,30}|\bradio-?opaci\w+|\b(?:skin"
+        r"|surgical|sternotomy) scars?\b"
     ),
-    "Lung Lesion": re.compile(r"\bpleural (?:\w+ (?:or|and) )?(?:mass(?:es)?|nodul\w+)"),
+    "Lung Lesion": re.compile(
+        r"\bpleural (?:\w+ (?:or|and) )?(?:mass(?:es)?|nodul\w+)|\bcalcified (?:\w+ ){0,3}?nodul\w+"
+    ),
     "Fracture": re.compile(
         r"\b(?:wires?|leads?|hardware|screws?)(?: \w+){0,3} fractured?\b"
         r"|\bfractured? (?:of )?(?:the |one |a )?(?:\w+ )?(?:wires?|leads?|hardware|screws?)\b"
@@ -121,85 +137,11 @@ EXCLUDED: dict[str, re.Pattern[str]] = {
 """Wording that is taken out before the mentions of one observation are looked for."""
 
 CONGESTION = re.compile(
-    r"\b(?:vascular|pulmonary|venous) congestion\b|\bcongest(?:ion|ed)\b|\bcongestive (?!heart|fail)"
+    r"\b(?:vascular|pulmonary|venous) congestion\b|\bcongest(?:ion|ed)\b|\bcongestive (?!heart"
+    r"|fail)"
     r"|\bcephali[sz]ation\b|\bvascular (?:redistribution|prominence|indistinctness|engorgement)"
 )
-"""Counts as Edema (as in the CheXpert labeler) where the sentence says nothing of edema itself."""
-
-_ADVERB = r"(?:(?:\w+ly|well|yet|been|now|as|being|be|otherwise) ){0,3}"
-_SEEN = (
-    r"(?:seen|identified|visuali[sz]ed|appreciated|evident|present|demonstrated|noted|apparent"
-    r"|detected|confirmed|observed|visible|found|shown|suggested|suspected|recogni[sz]ed|displayed)"
-)
-_CHANGE = (
-    r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
-    r"|growth|differen\w+|enlarg\w+ (?:of|in))"
-)
-
-PSEUDO = re.compile(
-    r"\b(?:no|without|not|any)(?: (?:any|definite|significant\w*|substantial\w*|appreciabl\w+|yet"
-    r"|interval|further|apparent|gross|great\w*|much|measurable|obvious|material\w*|convincing"
-    rf"|acute))* {_CHANGE}\b|\bunresolved\b|\bnot only\b"
-    rf"|\bnot (?:clearly )?{_SEEN} (?:on|in) (?:the )?(?:prior|previous|earlier|last|old)\b"
-    r"|\b(?:nearly|almost|partial\w*|incomplete\w*|mostly|largely|not) (?:\w+ )?"
-    r"(?:resol\w+|clear(?:ed|ing))\b"
-)
-"""Looks like a negation of the finding and negates its change instead."""
-
-PRE_NEGATIVE = re.compile(
-    r"\b(?:(?:no|nothing|without)(?: \w+){0,3} to suggest"
-    r"|(?:no|without)(?: \w+){0,2} suggest\w*(?: of)?"
-    r"|no(?: \w+){0,3} (?:suspicious|concerning|worrisome) for|(?:no|without) (?:\w+ ){0,2}concern for"
-    r"|no (?:suspected|possible|questionable)|no longer"
-    r"|no|without|neither|nor|not|absence of|lack of|devoid of|never"
-    r"|(?:free|clear) (?:of|from)|negative (?:for|of)"
-    r"|(?:resolution|clearing|removal|disappearance) of|resolved)\b|\bex(?=tubat)"
-)
-PRE_UNCERTAIN = re.compile(
-    r"\b(?:possibl[ey]|possibility of|probabl[ey]|likely|unlikely|may|might|could|perhaps|would"
-    r"|question(?:able|ed|ably)?(?: of)?|suspect(?:ed|s)?|suspicious (?:for|of)|suspicion (?:for|of)"
-    r"|concern(?:ing|s)? (?:for|of|about)|worrisome (?:for|of)|suggest(?:s|ive|ing|ion)?(?: of)?"
-    r"|(?:can ?not|can't|could not|not|difficult to|unable to)"
-    r" (?:\w+ )?(?:exclude|rule out)|does not exclude|to exclude"
-    r"|rule[ -]?out|r/o|favou?r(?:ed|s|ing)?|potential(?:ly)?|raises?(?: the)? (?:question|concern)"
-    r"(?: of| for)?|differential|borderline|equivocal(?:ly)?|presum(?:ed|ably)|apparent(?= \w+ mass)"
-    r"|evaluate for|correlat\w+ (?:\w+ )?for|with or without|versus|vs|rather than|indeterminate for"
-    r"|not definitely|consider)\b|\?"
-)
-POST_NEGATIVE = re.compile(
-    rf"\b(?:not {_ADVERB}{_SEEN}|(?:is|are|was|were) {_ADVERB}absent"
-    r"|(?:has|have|had) (?:(?:completely|now|since|all|subsequently|essentially|fully|also) ){0,2}"
-    r"(?:resolved|cleared|disappeared)|(?:is|are) (?:now |completely )?(?:resolved|gone)"
-    r"|no longer|(?:has|have) (?:now |since )?been (?:\w+ )?(?:removed|withdrawn|excluded)"
-    r"|(?:is|are) (?:excluded|ruled out)|removal|has been ruled out)\b"
-)
-POST_UNCERTAIN = re.compile(
-    r"\b(?:(?:can ?not|can't|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out)"
-    r"|(?:difficult|hard|impossible) to (?:entirely )?(?:exclude|rule out)"
-    r"|(?:should|could|may|might) (?:also )?be (?:considered|present|possible)"
-    r"|(?:could|may|might) (?:have|give|produce)|(?:is|are) (?:also )?"
-    r"(?:possible|suspected|suggested|questioned|favored|considered|not completely excluded)"
-    r"|(?:is|are) (?:felt |thought |considered )?(?:to be )?(?:less likely|unlikely)"
-    r"|is a (?:consideration|possibility)|less likely|in the differential)\b"
-)
-
-BOUNDARY = re.compile(
-    r";|: |(?<!vs)\. |\b(?:but|however|although|though|yet|except|aside from|apart from|other than|while"
-    r"|whereas|despite|in spite of|following|after|status post|s/p|post|which|because|as well as"
-    r"|with the exception of|likewise)\b"
-    r"|(?:,(?: and)?| and) (?=(?:mild\w*|small|tiny|trace|minimal\w*|moderate\w*|marked\w*|severe|stable"
-    r"|unchanged|persistent|patchy|bibasilar|chronic|old|low|scattered|decreased|improved|there|the"
-    r"|this|these|heart|cardiac|lungs?|mediastin\w+|status|possible|possibly|probable|probably|no"
-    r"|calcified|degenerative|tortuous|sternotomy|median|without|with|is|are|unremarkable|normal|some"
-    r"|subsegmental|streaky|again|left (?!or )|right (?!or )|it|cannot|can not|multiple)\b)"
-)
-"""Where the reach of a cue ends."""
-
-LIST_VERB = re.compile(r"\b(?:are|were|have)\b")
-"""A plural verb: what stands before it may be a list."""
-
-VERSUS = re.compile(r"\b(?:versus|vs)\b")
-DISJUNCTION = re.compile(r",? (?:and/)?or (?:\w+ ){0,3}|(?: and|, )?/ ?")
+"""Counts as uncertain Edema (as in the CheXpert labeler) unless the sentence speaks of edema."""
 
 SUBJECTS: dict[str, re.Pattern[str]] = {
     "Cardiomegaly": re.compile(
@@ -208,18 +150,21 @@ SUBJECTS: dict[str, re.Pattern[str]] = {
         r"|\bcardiac(?= (?:and|,))|\bcor\b"
     ),
     "Enlarged Cardiomediastinum": re.compile(
-        r"\b(?:(?:superior|upper) )?(?:cardio ?-?)?mediastin(?:al|um)(?! (?:mass|clip|lymph|aden|shift))"
+        r"\b(?:(?:superior|upper) )?(?:cardio ?-?)?mediastin(?:al|um)(?! (?:(?:and"
+        r"|or) hilar )?(?:mass|clip|lymph|aden|shift))"
         r"(?: (?:silhouettes?|contours?|structures|shadows?|configuration|outlines?|borders?))*"
     ),
     "Lung Opacity": re.compile(
         r"\blungs?(?! (?:volumes?|nodul|mass|apex|apices|cancer|lesion|markings))"
-        r"(?: fields?| bases?| parenchyma| zones?)?\b|\bpulmonary parenchyma\b|\b(?:both )?hemithoraces"
+        r"(?: fields?| bases?| parenchyma| zones?)?\b|\bpulmonary parenchyma\b"
+        r"|\b(?:both )?hemithoraces"
     ),
 }
 """Organs whose state is told by a predicate: "the heart is enlarged", "the lungs are clear"."""
 
 SUBJECT_CHAIN = re.compile(
-    r"(?:(?:,| and| or|,? as well as|,? and)? (?:the |are |is |all |both |appear |of )*"
+    r"(?:(?:,| and| or|,? as well as|,? and)? (?:the |are |is |all |both |appear |of |upper "
+    r"|superior )*"
     r"(?:heart|cardiac|(?:cardio-?)?mediastin(?:al|um)|lungs?|hil(?:a|ar|um)|aort(?:a|ic)|size"
     r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary|pleura\w*"
     r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*)\b)*"
@@ -239,7 +184,8 @@ BEFORE_SUBJECT = re.compile(
 )
 
 _NORMAL = (
-    r"normal(?! (?:volume|inflation|expan|in volume|for low))|unremarkable|within normal|normal limits"
+    r"normal(?! (?:volume|inflation|expan|in volume|for low))|unremarkable|within normal"
+    r"|normal limits"
     r"|(?:upper )?limits? (?:of|for) normal|top[- ]normal|not enlarged|not widened"
 )
 PREDICATES: dict[str, tuple[tuple[re.Pattern[str], State], ...]] = {
@@ -263,7 +209,10 @@ PREDICATES: dict[str, tuple[tuple[re.Pattern[str], State], ...]] = {
         (re.compile(_NORMAL + r"|of normal width"), "negative"),
     ),
     "Lung Opacity": (
-        (re.compile(r"clear(?! (?:of|from)\b)|unremarkable|normal limits|within normal"), "negative"),
+        (
+            re.compile(r"clear(?! (?:of|from)\b)|unremarkable|normal limits|within normal"),
+            "negative",
+        ),
         (
             re.compile(r"normal(?!ly| (?:in )?(?:volume|inflat|expan|size)|\w* aerat)"),
             "negative",
@@ -274,8 +223,9 @@ PREDICATES: dict[str, tuple[tuple[re.Pattern[str], State], ...]] = {
 
 NORMAL_FILM = re.compile(
     r"^(?:\W*\d?\W*)(?:(?:essentially|grossly|otherwise|impression:?) )*"
-    r"(?:normal|unremarkable|negative)(?:,? (?:\w+[ /-]?){0,6}?)?"
-    r"(?:chest(?! (?:wall|tube))|views of the chest|stud(?:y|ies)|exam\w*|radiographs?|films?|x-?rays?)\b"
+    r"(?:normal|unremarkable|negative),? (?:\w+[ /-]){0,6}?"
+    r"(?:chest(?! (?:wall|tube))|views of the chest|stud(?:y|ies)|exam\w*|radiographs?|films?"
+    r"|x-?rays?)\b"
     r"|\b(?:chest|study|exam\w*|radiographs?|films?|x-?rays?)(?: (?:is|are|appears?))?"
     r"(?: (?:otherwise|essentially))? (?:within normal|normal\b|unremarkable|negative(?! for))"
     r"|^\W*(?:normal|negative|unremarkable)\W*$"

@@ -70,7 +70,7 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _PARAGRAPH = re.compile(r"\n[ \t\r]{0,200}\n\s*")
-_LINE_BREAK = re.compile(r"\s*\n\s*")
+_LINE_BREAK = re.compile(r"\n\s*")
 _LIST_MARK = re.compile(r"(?:\(?\d{1,2}[.)](?!\d)|[-*•–·])\s*(?=\S)")
 _SHORT_LINE = 45
 """A line of fewer characters than this was ended on purpose, not wrapped by a text editor."""
@@ -181,7 +181,9 @@ def split_sentences(text: str) -> list[str]:
 def _ends(text: str) -> list[int]:
     ends = {match.end() for match in _STOP.finditer(text) if _is_stop(text, match)}
     for match in _LINE_BREAK.finditer(text):
-        line = text[max(0, match.start() - _SHORT_LINE) : match.start()].rpartition("\n")[2]
+        line = (
+            text[max(0, match.start() - _SHORT_LINE) : match.start()].rpartition("\n")[2].rstrip()
+        )
         following = text[match.end() : match.end() + 8]
         if match[0].count("\n") > 1 or not line or not _is_wrapped(line, following):
             ends.add(match.end())
@@ -236,8 +238,10 @@ _HISTORICAL = re.compile(
 )
 _PRIOR = re.compile(
     r"\b(?:unchanged|stabl[ey]|stability|compared|comparisons?|compare|prior|priors|previous(?:ly)?"
-    r"|interval|interim|since|no longer|again|re-?demonstrat\w+|still|persist\w*|remain(?:s|ed|ing)?"
-    r"|new|newly|now|yesterday|baseline|evolving|worsen\w*|worse|resol(?:ved|ving|ution)|progress\w*"
+    r"|interval|interim|since|no longer|again|re-?demonstrat\w+|still|persist\w*|remain(?:s|ed"
+    r"|ing)?"
+    r"|new|newly|now|yesterday|baseline|evolving|worsen\w*|worse|resol(?:ved|ving|ution)"
+    r"|progress\w*"
     r"|improv(?:ed|ing|ement)|increasing|decreasing|enlarging|similar|formerly|recurrent"
     r"|earlier (?:today|film|stud|exam|radiograph|x-?ray)\w*"
     r"|last (?:film|study|exam\w*|radiograph|x-?ray|week|month|year)"
