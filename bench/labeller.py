@@ -4,7 +4,7 @@
     python -m bench.labeller --data ../shared/data --disagreements 60 --seed 0
 
 The reference is itself automatic (chexpert_labels_train_val.csv) and follows the FINDINGS section
-(mean positive F1 on train .885; read against findings and impression it is .837). Of 60 disagreements
+(mean positive F1 on train .885; against both sections it is .837). Of 60 disagreements
 on train drawn with seed 7 and read, the text contradicts the reference in 53 (88 %; 9 of them turn
 on "upper limits of normal" or "borderline"), the labeller was wrong in 3 (2 mended since), and 4
 stay open.
