@@ -86,8 +86,6 @@ def _read(data: bytes, name: str, limits: Limits) -> Dataset:
                 raise TooLargeError(
                     f"{name} inflates to more than {limits.max_bytes:,} bytes: send a smaller file"
                 )
-            if not inflater.eof:
-                raise EOFError("the deflated data set has no end")
             return _with_syntax(read_dataset(io.BytesIO(inflated), False, True), False, True)
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     if not dataset.file_meta.get("TransferSyntaxUID"):

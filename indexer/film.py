@@ -108,8 +108,7 @@ def quiet() -> Iterator[None]:
     global _quiet_depth
     with _quiet_lock:
         if _quiet_depth == 0:
-            logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-            logging.getLogger("PIL").setLevel(logging.CRITICAL)
+            _quiet_logger()
             _silence.enter_context(warnings.catch_warnings(category=Warning, action="ignore"))
         _quiet_depth += 1
     try:
@@ -119,3 +118,10 @@ def quiet() -> Iterator[None]:
             _quiet_depth -= 1
             if _quiet_depth == 0:
                 _silence.close()
+
+
+def _quiet_logger() -> None:
+    """For good, not for the moment: whatever pydicom has to say, it says about a patient's file."""
+    logger = logging.getLogger("pydicom")
+    if logger.level != logging.CRITICAL:  # setting a level empties the caches of all loggers
+        logger.setLevel(logging.CRITICAL)

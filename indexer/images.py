@@ -88,9 +88,9 @@ def hamming(a: int, b: int) -> int:
 
 
 def encode_png(pixels: Grey) -> bytes:
-    """The film as a PNG file, for a browser."""
+    """The film as a PNG file, for a browser: quick to make rather than small."""
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", compress_level=3)
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
