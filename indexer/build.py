@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy.exc import OperationalError
 
-from db.cases import Case, CaseImage, CaseStore, Sentence
+from db.cases import Case, CaseImage, CaseStore, Section, Sentence
 from db.errors import UserError
 from indexer.encoder import Encoder, EncoderSpec, combine_views, file_sha256
+from indexer.film_profile import PROFILE, FilmProfile, fit_profile, outlines_of
 from indexer.images import Film, Limits, difference_hash, read_film, restore_size
 from indexer.index import CASES, VECTORS
 from indexer.labeller import LABELLER_VERSION, label_report, label_sentence
@@ -39,6 +40,12 @@ STUDIES_PER_BATCH = 16
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 """Wraps the batch numbers, given how many there are; ``tqdm`` fits."""
+
+
+_Study = tuple[int, StudyRecord, list[tuple[ImageRecord, Film]]]
+"""Case id, record and the films read for it; none for a study that was embedded earlier."""
+
+_FILM_ARRAYS = ("film_ids", "film_vectors", "film_outlines")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +131,13 @@ class _Build:
         """A digest of everything that the vectors and cases follow from, and the record count."""
         digest = hashlib.sha256(
             json.dumps(
-                [asdict(self._spec), LABELLER_VERSION, STUDIES_PER_BATCH, self._source.name],
+                [
+                    asdict(self._spec),
+                    LABELLER_VERSION,
+                    STUDIES_PER_BATCH,
+                    self._source.name,
+                    _FILM_ARRAYS,
+                ],
                 sort_keys=True,
             ).encode()
         )
@@ -157,7 +170,7 @@ class _Build:
     ) -> None:
         first_id = number * STUDIES_PER_BATCH
         skipped: list[SkippedStudy] = []
-        films: list[tuple[int, StudyRecord, list[tuple[ImageRecord, Film]]]] = []
+        films: list[_Study] = []
         for case_id, record in enumerate(records, start=first_id):
             if isinstance(record, SkippedStudy):
                 skipped.append(record)
@@ -170,7 +183,8 @@ class _Build:
                         study_id=record.study_id, reason="unreadable image", detail=str(error)
                     )
                 )
-        embedded = self._embed(films)
+        film_vectors = self._read_vectors(films)
+        embedded = _embedded(films, film_vectors)
         new = [
             to_case(record, self._source.name, case_id, images=study.images)
             for (case_id, record, _), study in zip(films, embedded, strict=True)
@@ -184,6 +198,9 @@ class _Build:
                 vectors=np.array([study.vector for study in embedded], dtype=np.float32).reshape(
                     -1, self._spec.dim
                 ),
+                film_ids=np.array([i for i, _, read in films for _ in read], dtype=np.int64),
+                film_vectors=film_vectors,
+                film_outlines=outlines_of([film.pixels for *_, read in films for _, film in read]),
                 skipped=json.dumps([asdict(study) for study in skipped]),
                 images=sum(len(case.images) for case in new),
             )
@@ -204,36 +221,25 @@ class _Build:
             read.append((image, film))
         return read
 
-    def _embed(
-        self, studies: list[tuple[int, StudyRecord, list[tuple[ImageRecord, Film]]]]
-    ) -> list[Embedded]:
+    def _read_vectors(self, studies: list[_Study]) -> np.ndarray:
+        """One row a film, in the order of the studies: (films, dim)."""
         pixels = [film.pixels for _, _, read in studies for _, film in read]
-        if pixels and self._encoder is None:
+        if not pixels:
+            return np.zeros((0, self._spec.dim), np.float32)
+        if self._encoder is None:
             raise UserError("this source has images to embed: give an encoder")
-        vectors = self._encoder.read(pixels).vectors if self._encoder and pixels else None
-        embedded, start = [], 0
-        for _, record, read in studies:
-            if record.embedded is not None:
-                embedded.append(_with_paths(record.embedded, record.images))
-                continue
-            assert vectors is not None
-            views = vectors[start : start + len(read)]
-            start += len(read)
-            embedded.append(
-                Embedded(
-                    vector=combine_views(views),
-                    images=tuple(_describe(image, film) for image, film in read),
-                )
-            )
-        return embedded
+        return self._encoder.read(pixels).vectors
 
     def _finish(self, done: int) -> Built:
         ids, vectors, skipped, images = [], [], [], 0
+        films: dict[str, list[np.ndarray]] = {name: [] for name in _FILM_ARRAYS}
         paths = sorted(self._staging.glob("batch-*.npz"))
         for path in paths:
             with np.load(path) as batch:
                 ids.append(batch["ids"])
                 vectors.append(batch["vectors"])
+                for name, rows in films.items():
+                    rows.append(batch[name])
                 skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
                 images += int(batch["images"])
         all_ids, all_vectors = np.concatenate(ids), np.concatenate(vectors)
@@ -245,6 +251,11 @@ class _Build:
             )
         VectorStore.write(self._staging / VECTORS, all_ids, all_vectors)
         vectors_sha256 = file_sha256(self._staging / VECTORS)
+        profile = self._profile(films, dict(zip(all_ids.tolist(), all_vectors, strict=True)))
+        parts = [VECTORS, CASES]
+        if profile is not None:
+            profile.write(self._staging)
+            parts.append(PROFILE)
         counts: dict[str, int] = {}
         for study in skipped:
             counts[study.reason] = counts.get(study.reason, 0) + 1
@@ -263,7 +274,8 @@ class _Build:
             labeller_version=LABELLER_VERSION,
             vectors_sha256=vectors_sha256,
             licence=self._source.licence,
-            file_bytes={name: (self._staging / name).stat().st_size for name in (VECTORS, CASES)},
+            file_bytes={name: (self._staging / name).stat().st_size for name in parts},
+            film_quantiles=None if profile is None else profile.quantiles,
         )
         for path in [*paths, self._staging / "plan"]:
             path.unlink()
@@ -271,11 +283,24 @@ class _Build:
         _swap(self._staging, self._out)
         return Built(manifest=manifest, skipped=tuple(skipped), resumed_batches=done)
 
+    def _profile(
+        self, films: dict[str, list[np.ndarray]], cases: dict[int, np.ndarray]
+    ) -> FilmProfile | None:
+        """Of the films that were read, or that which came with stored vectors."""
+        case_ids, vectors, outlines = (np.concatenate(films[name]) for name in _FILM_ARRAYS)
+        if len(vectors) == 0:
+            return getattr(self._source, "film_profile", None)
+        return fit_profile(vectors, outlines, case_ids, cases)
+
 
 def to_case(
     record: StudyRecord, source: str, case_id: int, *, images: tuple[CaseImage, ...]
 ) -> Case:
     """A record as a case: its report cut into sentences, each labelled."""
+    sections: tuple[tuple[Section, str], ...] = (
+        ("findings", record.findings),
+        ("impression", record.impression),
+    )
     sentences = tuple(
         Sentence(
             section=section,
@@ -283,7 +308,7 @@ def to_case(
             labels=label_sentence(text),
             refers_to_prior=refers_to_prior(text),
         )
-        for section, part in (("findings", record.findings), ("impression", record.impression))
+        for section, part in sections
         for text in split_sentences(part)
     )
     labels = record.labels
@@ -301,6 +326,23 @@ def to_case(
         sentences=sentences,
         images=images,
     )
+
+
+def _embedded(studies: list[_Study], film_vectors: np.ndarray) -> list[Embedded]:
+    embedded, start = [], 0
+    for _, record, read in studies:
+        if record.embedded is not None:
+            embedded.append(_with_paths(record.embedded, record.images))
+            continue
+        views = film_vectors[start : start + len(read)]
+        start += len(read)
+        embedded.append(
+            Embedded(
+                vector=combine_views(views),
+                images=tuple(_describe(image, film) for image, film in read),
+            )
+        )
+    return embedded
 
 
 def _describe(image: ImageRecord, film: Film) -> CaseImage:

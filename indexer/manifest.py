@@ -39,6 +39,9 @@ class Manifest:
     """What the source says of the use of its reports."""
     file_bytes: Mapping[str, int]
     """Size of each other file of the index, so that a truncated one is seen at once."""
+    film_quantiles: Mapping[str, Mapping[str, float]] | None = None
+    """How usual the indexed films are, each left out with its study (``indexer.film_profile``);
+    None where that is not known: too few films, or vectors that came without it."""
     format_version: int = FORMAT_VERSION
 
     @classmethod

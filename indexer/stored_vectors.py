@@ -5,7 +5,7 @@
 
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
 the pixels (view, size, hashes that recognise an equal film); ``vectors.safetensors`` holds the
-vectors in the same order as float16.
+vectors in the same order as float16; ``film_profile.npy`` average outlines of the films.
 """
 
 import json
@@ -21,6 +21,7 @@ import safetensors.numpy
 from db.cases import CaseImage
 from db.errors import NotFoundError, UserError
 from indexer.encoder import EncoderSpec
+from indexer.film_profile import FilmProfile
 from indexer.index import Index
 from indexer.sources.records import Embedded, check_identifier
 
@@ -37,6 +38,8 @@ class StoredVectors:
     encoder: EncoderSpec
     studies: Mapping[str, Embedded]
     """By study id, in the order of the index they came from."""
+    film_profile: FilmProfile | None = None
+    """Of the films that the vectors were computed from."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -62,7 +65,13 @@ class StoredVectors:
                 )
                 for study, vector in zip(head["studies"], unit, strict=True)
             }
-            return cls(source=head["source"], split=head["split"], encoder=encoder, studies=studies)
+            return cls(
+                source=head["source"],
+                split=head["split"],
+                encoder=encoder,
+                studies=studies,
+                film_profile=FilmProfile.read(directory, head.get("film_quantiles")),
+            )
         except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
 
@@ -91,12 +100,16 @@ class StoredVectors:
             "source": index.manifest.source,
             "split": index.manifest.split,
             "encoder": asdict(index.manifest.encoder),
+            "film_quantiles": index.manifest.film_quantiles,
         }
         lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
         text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
         _replace(
             directory / VECTORS, safetensors.numpy.save({"vectors": vectors.astype(np.float16)})
         )
+        profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
+        if profile is not None:
+            profile.write(directory)
         _replace(directory / STUDIES, text.encode())
 
 

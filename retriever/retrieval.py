@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from db.cases import Case
 from db.labels import Labels
+from retriever.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,9 @@ class Retrieval:
     """What a person should know of how the films were read."""
     label_scores: dict[str, float] | None = None
     """Observation to probability from the encoder's label head, or None without one."""
+    verdict: Verdict | None = None
+    """Whether the films are of the kind that the index holds; None where that cannot be said: a
+    search by words alone, or an index built without what it takes."""
 
     @property
     def labels(self) -> tuple[Labels, ...]:

@@ -1,8 +1,9 @@
-"""From the films of one study to the prior cases most like it.
+"""From the films of one study, or words, to the prior cases most like it.
 
 retriever = Retriever.open(Path("data/index"))
 retrieval = retriever.search(["pa.dcm", "lateral.dcm"], k=5, exclude_patient_ids=["p17"])
 retrieval.hits[0].case.findings
+retriever.search(text="small left pleural effusion").hits
 """
 
 import re
@@ -15,18 +16,23 @@ import numpy as np
 
 from db.cases import Case
 from db.errors import UserError
-from db.labels import OBSERVATIONS, named
-from indexer.encoder import Encoder, combine_views, load_encoder
-from indexer.images import Film, difference_hash, hamming, read_film
+from db.labels import named
+from indexer.encoder import Encoder, load_encoder
+from indexer.film_profile import FilmProfile
+from indexer.images import Film, difference_hash, hamming
 from indexer.index import Index
+from retriever.options import LabelFilter, SearchOptions
+from retriever.query import FilmSource, Query, read_query
 from retriever.retrieval import Hit, LeftOut, Retrieval
+from retriever.verdict import judge
 
 NEAR_COPY_SCORE = 0.995
 NEAR_COPY_BITS = 3
 """A case is a near-copy of the query where its pixels are equal, or where the cosine is above the
 first and the 64-bit difference hashes of two of their films are at most the second apart."""
 
-FilmSource = Path | str | bytes | Film
+_POOL = 5
+"""Diversity picks k hits from this many times k."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,8 @@ class Retriever:
         index.require(encoder)
         self.index = index
         self.encoder = encoder
-        self._labels = {
+        self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
+        self._named = {
             case_id: named(labels) for case_id, labels in index.cases.label_sets().items()
         }
 
@@ -55,47 +62,69 @@ class Retriever:
 
     def search(
         self,
-        images: Sequence[FilmSource],
+        images: Sequence[FilmSource] = (),
         *,
+        text: str | None = None,
+        text_weight: float = 0.5,
         k: int = 5,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
         exclude_near_copies: bool = True,
         distinct_reports: bool = False,
         labels: Collection[str] = (),
+        label_filter: LabelFilter = "none",
         min_score: float | None = None,
+        min_ratio: float | None = None,
+        diversity: float = 0.0,
     ) -> Retrieval:
-        """The ``k`` best cases for the views of one study; fewer where fewer pass the rules.
+        """The ``k`` best cases for the views of one study, for words, or for both together.
 
-        Cases of an excluded patient or study never appear. ``distinct_reports`` leaves out a case
-        whose report says word for word what a better hit says. ``labels`` keeps only cases that
-        name all these observations. Cases kept out by a rule on the query itself are listed in
-        ``left_out``. Raises UserError for no image, an image that cannot be read, an unknown
-        observation, or a ``k`` below 1.
+        The knobs are those of `SearchOptions`. Raises UserError for neither image nor text, an
+        image that cannot be read, words without a text tower, or a knob out of range.
         """
-        if k < 1:
-            raise UserError(f"k must be at least 1, not {k}")
-        films = read_films(images)
-        reading = self.encoder.read([film.pixels for film in films])
-        query = combine_views(reading.vectors)
+        options = SearchOptions(
+            k=k,
+            exclude_patient_ids=exclude_patient_ids,
+            exclude_study_ids=exclude_study_ids,
+            exclude_near_copies=exclude_near_copies,
+            distinct_reports=distinct_reports,
+            labels=labels,
+            label_filter=label_filter,
+            min_score=min_score,
+            min_ratio=min_ratio,
+            diversity=diversity,
+            text_weight=text_weight,
+        )
+        query = read_query(self.encoder, images, text=text, text_weight=options.text_weight)
+        return self.find(query, options)
+
+    def find(self, query: Query, options: SearchOptions) -> Retrieval:
+        """The hits for a query that is embedded already, best first.
+
+        Fewer than ``k`` where fewer pass the rules. Cases of an excluded patient or study never
+        appear; what a rule on the query itself keeps out is listed in ``left_out``.
+        """
         excluded = self.index.cases.ids_of(
-            patient_ids=exclude_patient_ids, study_ids=exclude_study_ids
+            patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
         )
         left_out: list[LeftOut] = []
-        hits: list[Hit] = []
+        kept: list[_Candidate] = []
         seen_reports: dict[str, str] = {}
-        is_copy = self._copy_rule(films) if exclude_near_copies else None
-        for candidate in self._candidates(query, k, excluded, self._with_labels(labels)):
-            if len(hits) == k or (min_score is not None and candidate.score < min_score):
+        is_copy = self._copy_rule(query.films) if options.exclude_near_copies else None
+        wanted = options.k if options.diversity == 0 else _POOL * options.k
+        for candidate in self._candidates(
+            query.vector, wanted, excluded, self._allowed(query, options)
+        ):
+            if len(kept) == wanted or _too_low(candidate.score, kept, options):
                 break
             case = candidate.case
             reason = is_copy(candidate) if is_copy else None
-            if reason is None and distinct_reports:
-                first = seen_reports.setdefault(_plain(case.report), case.study_id)
+            if reason is None and options.distinct_reports:
+                first = seen_reports.setdefault(plain(case.report), case.study_id)
                 if first != case.study_id:
                     reason = f"same report as study {first}"
             if reason is None:
-                hits.append(Hit(rank=len(hits) + 1, score=candidate.score, case=case))
+                kept.append(candidate)
             else:
                 left_out.append(
                     LeftOut(
@@ -105,14 +134,23 @@ class Retriever:
                         reason=reason,
                     )
                 )
+        if options.diversity > 0:
+            kept = self._diverse(kept, options)
+        notes = [note for film in query.films for note in film.notes]
+        if not kept and options.label_filter != "none":
+            notes.append(f"no case passes the label filter '{options.label_filter}'")
         return Retrieval(
-            hits=tuple(hits),
+            hits=tuple(
+                Hit(rank=rank, score=candidate.score, case=candidate.case)
+                for rank, candidate in enumerate(kept, start=1)
+            ),
             left_out=tuple(left_out),
             index_fingerprint=self.index.manifest.fingerprint,
             source=self.index.manifest.source,
-            films_sha256=tuple(film.sha256 for film in films),
-            notes=tuple(note for film in films for note in film.notes),
-            label_scores=_study_scores(reading.label_scores),
+            films_sha256=tuple(film.sha256 for film in query.films),
+            notes=tuple(notes),
+            label_scores=None if query.label_scores is None else dict(query.label_scores),
+            verdict=judge(query, self.index, self._profile),
         )
 
     def _candidates(
@@ -137,38 +175,71 @@ class Retriever:
             images = candidate.case.images
             if any(image.pixels_sha256 in digests for image in images):
                 return "the same film"
-            if candidate.score > NEAR_COPY_SCORE and any(
-                hamming(mine, image.dhash) <= NEAR_COPY_BITS for mine in hashes for image in images
+            if any(
+                near_copy(candidate.score, mine, image.dhash) for mine in hashes for image in images
             ):
                 return "a near-copy of the film"
             return None
 
         return is_copy
 
-    def _with_labels(self, labels: Collection[str]) -> frozenset[int] | None:
-        if not labels:
-            return None
-        wanted = frozenset(labels)
-        for label in wanted - frozenset(OBSERVATIONS[1:]):
-            raise UserError(
-                f"unknown observation '{label}': use one of {', '.join(OBSERVATIONS[1:])}"
-            )
-        return frozenset(case_id for case_id, have in self._labels.items() if wanted <= have)
+    def _allowed(self, query: Query, options: SearchOptions) -> frozenset[int] | None:
+        """The cases that both label rules let through, or None where all may appear."""
+        wanted = frozenset(options.labels)
+        if options.label_filter == "none":
+            if not wanted:
+                return None
+            return frozenset(i for i, have in self._named.items() if wanted <= have)
+        seen = _seen(query, self.encoder)
+        if options.label_filter == "exact":
+            return frozenset(i for i, have in self._named.items() if wanted <= have == seen)
+        return frozenset(
+            i
+            for i, have in self._named.items()
+            if wanted <= have and (have & seen or not (have or seen))
+        )
+
+    def _diverse(self, pool: list[_Candidate], options: SearchOptions) -> list[_Candidate]:
+        """Maximal marginal relevance: ``k`` of the pool, again in the order of their scores."""
+        if not pool:
+            return pool
+        vectors = np.stack([self.index.vectors.vector(one.case.case_id) for one in pool])
+        scores = np.array([one.score for one in pool])
+        likeness = vectors @ vectors.T
+        chosen = [0]
+        while len(chosen) < min(options.k, len(pool)):
+            gain = (1 - options.diversity) * scores
+            gain -= options.diversity * likeness[:, chosen].max(axis=1)
+            gain[chosen] = -np.inf
+            chosen.append(int(gain.argmax()))
+        return [pool[place] for place in sorted(chosen)]
 
 
-def read_films(images: Sequence[FilmSource]) -> list[Film]:
-    """Decode the views of one study. Raises UserError for none, and for the first bad one."""
-    if not images:
-        raise UserError("no image given: name one or more views of one study")
-    return [image if isinstance(image, Film) else read_film(image) for image in images]
+def near_copy(score: float, one_hash: int, other_hash: int) -> bool:
+    """Whether two films of studies with this cosine are too alike to be two films."""
+    return score > NEAR_COPY_SCORE and hamming(one_hash, other_hash) <= NEAR_COPY_BITS
 
 
-def _study_scores(scores: np.ndarray | None) -> dict[str, float] | None:
-    """One score an observation from those of the views: (views, 14), the mean."""
-    if scores is None:
-        return None
-    return dict(zip(OBSERVATIONS, (float(s) for s in scores.mean(axis=0)), strict=True))
-
-
-def _plain(report: str) -> str:
+def plain(report: str) -> str:
+    """A report without marks and case: what "word for word the same" compares."""
     return " ".join(re.findall(r"[a-z0-9]+", report.lower()))
+
+
+def _too_low(score: float, kept: Sequence[_Candidate], options: SearchOptions) -> bool:
+    if options.min_score is not None and score < options.min_score:
+        return True
+    if options.min_ratio is None or not kept:
+        return False
+    best = kept[0].score
+    return best <= 0 or score < options.min_ratio * best
+
+
+def _seen(query: Query, encoder: Encoder) -> frozenset[str]:
+    if query.seen_findings is not None:
+        return query.seen_findings
+    if not query.films:
+        raise UserError("a label filter needs an image, from which the labels are read")
+    raise UserError(
+        f"encoder '{encoder.spec.name}' has no label head, so hits cannot be filtered by what it "
+        "sees: search without a label filter, or with an index of a trained encoder"
+    )

@@ -71,6 +71,8 @@ class OpenI:
         self._vectors = vectors
         self._splits = splits
         self._keep = frozenset(keep)
+        self.film_profile = None if vectors is None else vectors.film_profile
+        """Of stored vectors; None where films are read."""
         if vectors is not None:
             if vectors.source != SOURCE:
                 raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
@@ -100,8 +102,10 @@ class OpenI:
                     study_id=study_id,
                     patient_id=study_id,
                     images=images.get(study_id, ()),
+                    indication=sections["indication"],
+                    findings=sections["findings"],
+                    impression=sections["impression"],
                     embedded=stored[study_id] if stored is not None else None,
-                    **sections,
                 )
 
     def _wanted(self, study_id: str) -> bool:

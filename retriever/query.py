@@ -1,0 +1,143 @@
+"""What is searched with: the films of one study, words, or both, as one vector.
+
+query = read_query(encoder, ["pa.dcm", "lateral.dcm"])
+query.vector                        # (dim,), unit length
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from db.errors import UserError
+from db.labels import FINDINGS, OBSERVATIONS
+from indexer.encoder import Encoder, combine_views
+from indexer.images import Film, read_film
+
+FilmSource = Path | str | bytes | Film
+
+DEFAULT_THRESHOLD = 0.5
+MAX_WORDS = 4_000
+"""Characters of a text to search by; text towers read a few hundred words at most."""
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """An encoder that also has a text tower."""
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dim) float32, unit length, in the space of the film vectors."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Query:
+    """One study to search with, read and embedded; a search takes no further look at an image."""
+
+    vector: np.ndarray
+    """(dim,) float32, unit length: films and words together."""
+    films: tuple[Film, ...] = ()
+    film_vectors: np.ndarray
+    """(films, dim) float32, unit length."""
+    film_label_scores: np.ndarray | None = None
+    """(films, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
+    thresholds: Mapping[str, float]
+    """Finding to the least probability that counts as seen."""
+
+    @property
+    def label_scores(self) -> dict[str, float] | None:
+        """Observation to probability, the mean over the films; None without films or head."""
+        if self.film_label_scores is None or not self.films:
+            return None
+        means = self.film_label_scores.mean(axis=0)
+        return dict(zip(OBSERVATIONS, (float(score) for score in means), strict=True))
+
+    @property
+    def seen_findings(self) -> frozenset[str] | None:
+        """The findings whose score reaches their threshold, or None without scores."""
+        scores = self.label_scores
+        if scores is None:
+            return None
+        return frozenset(name for name in FINDINGS if scores[name] >= self.thresholds[name])
+
+
+def read_query(
+    encoder: Encoder,
+    images: Sequence[FilmSource] = (),
+    *,
+    text: str | None = None,
+    text_weight: float = 0.5,
+) -> Query:
+    """Read and embed what is searched with.
+
+    Films and words are fused as ``(1 - text_weight) * films + text_weight * words``, both of unit
+    length, and normalised. Raises UserError for neither image nor text, an image that cannot be
+    read, or words where the encoder has no text tower.
+    """
+    words = None if text is None else " ".join(text.split())
+    if text is not None and not words:
+        raise UserError("the text to search by is empty: write what a report would say")
+    if words is None:
+        return film_query(encoder, read_films(images))
+    word_vector = embed_words(encoder, [words])[0]
+    if not images:
+        none = np.zeros((0, len(word_vector)), np.float32)
+        return Query(vector=word_vector, film_vectors=none, thresholds=_thresholds(encoder))
+    query = film_query(encoder, read_films(images))
+    parts = [(1 - text_weight) * query.vector, text_weight * word_vector]
+    return replace(query, vector=combine_views(np.stack(parts)))
+
+
+def film_query(encoder: Encoder, films: Sequence[Film]) -> Query:
+    """The views of one study, decoded already, as a query."""
+    return film_queries(encoder, [films])[0]
+
+
+def film_queries(encoder: Encoder, studies: Sequence[Sequence[Film]]) -> list[Query]:
+    """Several studies at once, which is quicker; every study has at least one film."""
+    reading = encoder.read([film.pixels for films in studies for film in films])
+    queries, start = [], 0
+    for films in studies:
+        rows = slice(start, start + len(films))
+        start = rows.stop
+        scores = reading.label_scores
+        queries.append(
+            Query(
+                vector=combine_views(reading.vectors[rows]),
+                films=tuple(films),
+                film_vectors=reading.vectors[rows],
+                film_label_scores=None if scores is None else scores[rows],
+                thresholds=_thresholds(encoder),
+            )
+        )
+    return queries
+
+
+def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """Texts in the space of the films, (n, dim). Raises UserError without a text tower."""
+    if not isinstance(encoder, TextEncoder):
+        raise UserError(
+            f"encoder '{encoder.spec.name}' has no text tower, so it cannot search by words: "
+            "search with an image, or use an index of an encoder trained on reports"
+        )
+    for text in texts:
+        if len(text) > MAX_WORDS:
+            raise UserError(
+                f"a text to search by may have {MAX_WORDS:,} characters, not {len(text):,}"
+            )
+    return encoder.embed_text(texts)
+
+
+def read_films(images: Sequence[FilmSource]) -> list[Film]:
+    """Decode the views of one study. Raises UserError for none, and for the first bad one."""
+    if not images:
+        raise UserError("no image given: name one or more views of one study, or give a text")
+    return [image if isinstance(image, Film) else read_film(image) for image in images]
+
+
+def _thresholds(encoder: Encoder) -> dict[str, float]:
+    """The encoder's own where it comes with some."""
+    given: Mapping[str, float] = getattr(encoder, "label_thresholds", None) or {}
+    return {name: given.get(name, DEFAULT_THRESHOLD) for name in FINDINGS}
