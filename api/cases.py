@@ -1,0 +1,46 @@
+"""GET /cases: the prior cases that citations point to."""
+
+from typing import Annotated
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter
+
+from api.pipeline import Pipeline
+from api.problems import problems
+from api.schemas import CaseDocument
+
+_Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
+_PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
+
+
+class CaseController(Controller):
+    path = "/cases"
+    tags = ("cases",)
+
+    @get(
+        "/{key:str}",
+        operation_id="getCase",
+        summary="Read a prior case",
+        responses=problems(400, 404, 421, 422, 500),
+    )
+    async def read(self, key: _Key, pipeline: NamedDependency[Pipeline]) -> CaseDocument:
+        """Report, labels and images of an indexed study."""
+        return CaseDocument.of(await pipeline.case(key))
+
+    @get(
+        "/{key:str}/images/{number:int}",
+        operation_id="getCaseImage",
+        summary="See an image of a prior case",
+        media_type="image/png",
+        responses={200: _PNG, **problems(400, 404, 413, 421, 422, 500)},
+    )
+    async def image(
+        self,
+        key: _Key,
+        number: Annotated[int, PathParameter(description="From 1.")],
+        pipeline: NamedDependency[Pipeline],
+    ) -> Response[bytes]:
+        """The image as PNG where the data set is on this machine, else 404."""
+        return Response(await pipeline.case_image(key, number), media_type="image/png")

@@ -1,0 +1,72 @@
+"""Who may call, and what every answer says to browsers.
+
+A server on the loopback address is still reached by every web page the user opens, so a request
+must name this server as its host, and one that changes something must come from our own page or
+from no page at all.
+"""
+
+from urllib.parse import urlsplit
+
+from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard(ASGIMiddleware):
+    """Refuses foreign hosts and requests that another site's page has sent."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, allowed_hosts: tuple[str, ...]) -> None:
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        headers = Headers.from_scope(scope)
+        host = headers.get("host", "")
+        if _name(host) not in self._allowed:
+            raise HTTPException(
+                status_code=421,
+                detail="this server does not answer under that host name: call it by the address "
+                "that it printed when it started",
+            )
+        if scope.get("method") not in _SAFE_METHODS and not _own_page(headers, host):
+            raise PermissionDeniedException("another site's page may not send requests here")
+        await next_app(scope, receive, send)
+
+
+async def add_headers(message: Message, _: Scope) -> None:
+    """``before_send`` hook: the headers that every answer carries, errors too."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in _HEADERS.items():
+            headers[name] = value
+        headers.setdefault("cache-control", "no-store")
+
+
+def _name(host: str) -> str:
+    """The host without its port."""
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    return (host[:end] if end > 0 else host).lower()
+
+
+def _own_page(headers: Headers, host: str) -> bool:
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host

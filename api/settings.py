@@ -1,0 +1,56 @@
+"""What a server is told once, at its start."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.errors import NotFoundError, UserError
+
+DATABASE = Path("data/app.sqlite3")
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where to listen, what to serve, and what one request may ask for.
+
+    Raises UserError for an address other machines could reach, an impossible port or limit, and
+    NotFoundError for a sample film that is not there.
+    """
+
+    database_path: Path = DATABASE
+    host: str = "127.0.0.1"
+    port: int = 8000
+    sample_path: Path | None = None
+    """A film that the page offers to try."""
+    allowed_hosts: tuple[str, ...] = LOCAL_NAMES
+    """Names by which a browser may call the server: a page elsewhere whose name resolves to this
+    machine (DNS rebinding) does not get through."""
+    max_body_bytes: int = 256 * 1024 * 1024
+    """Of one request; a full-size DICOM film has 10 to 40 MB."""
+    max_images: int = 8
+    """Views of one study."""
+    workers: int = 2
+    """Films decoded or searched at the same time; further requests wait."""
+
+    def __post_init__(self) -> None:
+        if not _is_loopback(self.host):
+            raise UserError(
+                f"{self.host} can be reached by other machines, and there is no access control "
+                "yet: use --host 127.0.0.1, and an SSH tunnel to reach it from elsewhere"
+            )
+        if not 1 <= self.port <= 65535:
+            raise UserError(f"port {self.port} does not exist: use one from 1 to 65535")
+        if min(self.max_body_bytes, self.max_images, self.workers) < 1:
+            raise UserError("limits of a server must be at least 1")
+        if self.sample_path is not None and not self.sample_path.is_file():
+            raise NotFoundError(f"sample film {self.sample_path} does not exist")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

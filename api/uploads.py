@@ -1,0 +1,105 @@
+"""Uploaded films, from a multipart form to named bytes. Nothing of them is written to a path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import UploadFile
+from litestar.exceptions import ClientException
+
+from db.errors import TooLargeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """One uploaded file."""
+
+    name: str
+    """What messages call it: the last part of the name it was sent under."""
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How to search; the fields of ``Retriever.search``."""
+
+    k: int = 10
+    exclude_patient_ids: tuple[str, ...] = ()
+    exclude_study_ids: tuple[str, ...] = ()
+    exclude_near_copies: bool = True
+    distinct_reports: bool = False
+    labels: tuple[str, ...] = ()
+    min_score: float | None = None
+
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class StudyForm(msgspec.Struct, kw_only=True):
+    """The films of one study, and how to search with them."""
+
+    images: list[UploadFile]
+    """One file a view: PNG, JPEG, TIFF, BMP, WebP or DICOM."""
+    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
+    exclude_patient: Annotated[
+        list[_Id], msgspec.Meta(description="Patients whose cases must not be hits.")
+    ] = []
+    exclude_study: Annotated[
+        list[_Id], msgspec.Meta(description="Studies that must not be hits.")
+    ] = []
+    keep_near_copies: Annotated[
+        bool, msgspec.Meta(description="Whether the very same film may be a hit.")
+    ] = False
+    distinct_reports: Annotated[
+        bool, msgspec.Meta(description="Leave out a case that says what a better hit says.")
+    ] = False
+    label: Annotated[
+        list[_Id], msgspec.Meta(description="Observations that every hit must name.")
+    ] = []
+    min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+
+    def options(self) -> SearchOptions:
+        return SearchOptions(
+            k=self.k,
+            exclude_patient_ids=tuple(self.exclude_patient),
+            exclude_study_ids=tuple(self.exclude_study),
+            exclude_near_copies=not self.keep_near_copies,
+            distinct_reports=self.distinct_reports,
+            labels=tuple(self.label),
+            min_score=self.min_score,
+        )
+
+
+class FilmForm(msgspec.Struct, kw_only=True):
+    """One film."""
+
+    image: UploadFile
+
+
+async def read_form(request: Request[Any, Any, Any]) -> None:
+    """``before_request`` hook: the parsed form is kept with the request.
+
+    Raises ClientException for text fields that cannot be decoded, which Litestar takes for a
+    defect of the server.
+    """
+    try:
+        await request.form()
+    except (UnicodeDecodeError, LookupError) as error:
+        raise ClientException("a text field of the form is not UTF-8 text") from error
+
+
+async def read_uploads(files: Sequence[UploadFile], *, limit: int) -> tuple[Upload, ...]:
+    """The files in memory. Raises TooLargeError for more than ``limit``."""
+    if len(files) > limit:
+        raise TooLargeError(
+            f"{len(files)} images were sent, one study may have {limit}: send its views only"
+        )
+    return tuple([Upload(name=_last_part(file.filename), data=await file.read()) for file in files])
+
+
+def _last_part(name: str) -> str:
+    """File names of either kind of system; the folders of a stranger's disk are not ours."""
+    return PureWindowsPath(name).name or "the image"
