@@ -115,7 +115,7 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     elif detail == "Invalid multipart/form-data":
         detail = "the multipart form is damaged or cut short: send the request again"
     elif detail == "Request Entity Too Large" and error.status_code == 400:
-        detail = "the form has too many fields: send the films of one study"
+        detail = "the form has too many fields or too long a file name: send the films of one study"
     elif error.status_code == 413:
         detail = "the request is larger than this server takes: send fewer or smaller films"
     return _problem(error.status_code, detail, error.headers)
