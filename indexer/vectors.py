@@ -6,7 +6,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -17,7 +17,7 @@ from db.errors import NotFoundError, UserError
 class VectorStore:
     """Unit vectors by case id, searched exactly by inner product (cosine)."""
 
-    def __init__(self, index: faiss.Index) -> None:
+    def __init__(self, index: Any) -> None:
         self._index = index
 
     @classmethod
@@ -63,10 +63,11 @@ class VectorStore:
         query: (dim,) float32, unit length. ``exclude`` ids never appear; with ``only``, no
         others do. Equal scores come in ascending order of id.
         """
-        selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(_ids(exclude)))
+        selector: Any = faiss.IDSelectorNot(faiss.IDSelectorBatch(_ids(exclude)))
         if only is not None:
             selector = faiss.IDSelectorAnd(faiss.IDSelectorBatch(_ids(only)), selector)
-        parameters = faiss.SearchParameters(sel=selector)
+        parameters: Any = faiss.SearchParameters()
+        parameters.sel = selector
         scores, ids = self._index.search(
             np.ascontiguousarray(query[None], dtype=np.float32),
             min(k, self.count) or 1,

@@ -97,8 +97,10 @@ class JsonLines:
             study_id=study_id,
             patient_id=self._text(values, "patient_id", number) or None,
             images=images,
+            indication=sections["indication"],
+            findings=sections["findings"],
+            impression=sections["impression"],
             labels=self._labels(values, number),
-            **sections,
         )
 
     def _images(self, values: dict[str, Any], number: int) -> Iterator[ImageRecord]:

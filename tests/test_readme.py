@@ -1,0 +1,217 @@
+"""Every command and every line of Python in the README, run as it stands there."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+
+from tests.conftest import ROOT
+from tests.films import draw_film
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    joined = "\n".join(blocks("bash")).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and line[0] != "#"]
+
+
+ELSEWHERE = {
+    "scripts/test": "is what runs this test",
+    "python -m finetune encoder": "needs a GPU; tests/test_finetune_encoder.py runs it small",
+    "python -m retriever evaluate": "takes minutes; tests/test_retriever_evaluate.py runs it small",
+}
+"""Commands that this file does not run, and where they are run."""
+
+
+@pytest.fixture(scope="module")
+def demo_index() -> Path:
+    """``data/index`` as the first command of the README makes it."""
+    subprocess.run(["scripts/demo", "--once"], cwd=ROOT, check=True, capture_output=True)
+    return ROOT / "data" / "index"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, demo_index: Path) -> Path:
+    """A folder with the files that the README's commands name."""
+    path = tmp_path_factory.mktemp("desk")
+    for number, name in enumerate(("film.png", "lateral.png", "pa.png")):
+        Image.fromarray(draw_film(number, size=(300, 260))).save(path / name)
+    film = get_testdata_file("RG1_UNCR.dcm", download=False)
+    assert film is not None
+    shutil.copy(film, path / "film.dcm")
+    lines = []
+    for number in range(12):
+        Image.fromarray(draw_film(100 + number, size=(300, 260))).save(path / f"{number}.png")
+        text = "FINDINGS: The heart is enlarged. The lungs are clear. IMPRESSION: Cardiomegaly."
+        lines.append(json.dumps({"image": f"{number}.png", "text": text}))
+    (path / "studies.jsonl").write_text("\n".join(lines))
+    openi = path / "OPENI"
+    (openi / "images").mkdir(parents=True)
+    for study in (1, 5, 6):
+        film_ = Image.fromarray(draw_film(200 + study, size=(256, 256)))
+        film_.save(openi / "images" / f"{study}_IM-0001-1001.dcm.jpg")
+    (path / "r2gen_split.json").write_text('{"train": [1, 5, 6], "val": [4], "test": [2]}')
+    for folder in ("pretrained", "bench"):
+        (path / folder).symlink_to(ROOT / folder)
+    (path / "data").mkdir()
+    (path / "data" / "index").symlink_to(demo_index)
+    return path
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_every_command_of_the_readme_works(desk: Path) -> None:
+    server = Server(desk)
+    ran = 0
+    try:
+        for command in commands():
+            if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
+                continue
+            if command.startswith("python -m api serve"):
+                server.start(command)
+                continue
+            if command.startswith("curl"):
+                command = command.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+                command = command.replace("curl ", "curl --fail-with-body -sS ", 1)
+                command = command.replace("GENERATION", server.newest_generation())
+            result = subprocess.run(
+                ["bash", "-c", command],
+                cwd=desk,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+            ran += 1
+    finally:
+        server.stop()
+    assert ran >= 6
+
+
+def test_the_python_of_the_readme_works(desk: Path) -> None:
+    [code] = blocks("python")
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=desk,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^  .+ (\[\d+\])+$", result.stdout, re.MULTILINE)
+    assert "Research use only, not for clinical use." in result.stdout
+
+
+def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
+    demo_index: Path,
+) -> None:
+    started = time.monotonic()
+    demo = subprocess.run(
+        ["scripts/demo", "--once"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert time.monotonic() - started < 60
+    report, cases = demo.stdout.split("CITED CASES")
+    statements = re.findall(r"^  (\S.*?)((?: ?\[\d+\])+)$", report, re.MULTILINE)
+    sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
+    assert len(statements) == len(sentences) >= 3
+    cited = {number for _, marks in statements for number in re.findall(r"\d+", marks)}
+    listed = dict(re.findall(r"^  \[(\d+)\] openi (\d+)", cases, re.MULTILINE))
+    assert cited == listed.keys()
+    assert all(study.isdigit() for study in listed.values())
+    assert "Research use only, not for clinical use." in demo.stdout
+    assert demo_index.is_dir()
+
+
+def test_the_demo_output_in_the_readme_is_what_the_demo_prints(demo_index: Path) -> None:
+    """Sentences of a data set are cut to ``...`` in the README; everything else is verbatim."""
+    demo = subprocess.run(
+        ["scripts/demo", "--once"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    [shown] = blocks("text")
+    assert len(shown.splitlines()) >= 10
+    for line in shown.splitlines():
+        if line.strip() and line.strip() != "...":
+            pattern = ".*".join(re.escape(part) for part in line.strip().split("..."))
+            assert re.search(rf"^\s*{pattern}\s*$", demo.stdout, re.MULTILINE), line
+
+
+class Server:
+    """The server of the README on a free port."""
+
+    def __init__(self, desk: Path) -> None:
+        self._desk = desk
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+
+    def start(self, command: str) -> None:
+        self._process = subprocess.Popen(
+            [*shlex.split(command), "--port", str(self.port)],
+            cwd=self._desk,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                self._get("/health")
+                return
+            except OSError:
+                assert self._process.poll() is None, "the server ended"
+                time.sleep(0.2)
+        pytest.fail("the server did not start")
+
+    def newest_generation(self) -> str:
+        try:
+            listed = json.loads(self._get("/generations"))
+            return str(listed["generations"][0]["id"])
+        except (OSError, LookupError):
+            return "GENERATION"
+
+    def _get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+
+
+@pytest.fixture(autouse=True)
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield
