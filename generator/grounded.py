@@ -78,11 +78,16 @@ class GroundedReport:
         numbers = {c.number for s in self.statements for c in s.citations}
         return tuple(hit for hit in self.hits if hit.rank in numbers)
 
-    def __str__(self) -> str:
+    @property
+    def marked_text(self) -> str:
+        """The report with its citation marks, a statement a line under its section's title."""
         lines = []
         for title in ("findings", "impression"):
             part = self.section(title)
             if part:
                 lines.append(title.upper())
                 lines += [f"  {statement}" for statement in part]
-        return "\n".join([*lines, self.notice])
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"{self.marked_text}\n{self.notice}"

@@ -1,0 +1,257 @@
+"""A report without a language model: sentences of the hits, chosen by agreement among them.
+
+    retriever = Retriever.open(Path("data/index"))
+    retrieval = retriever.search(["film.dcm"], k=10)
+    print(write_report(retrieval))
+
+The hits first vote on what is present. Then sentences are taken that say it, those that most hits
+say first, and then sentences about what is normal that no present finding contradicts. Nothing is
+claimed twice within findings or within impression, and each finding has one state in the whole
+report. The impression sums up, in other words, what the findings hold. A sentence that
+compares with an earlier film, has words taken out by a de-identifier, or holds of one patient
+alone (sizes, dates, advice) is never used; nor one that names a side where the hits disagree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from db.cases import Section
+from db.errors import UserError
+from db.labels import FINDINGS, NO_FINDING, State
+from generator.agreement import Agreement, Candidate
+from generator.claims import REGIONS, TOPICS, Region
+from generator.grounded import GroundedReport, Statement
+from generator.wording import near_duplicates
+from retriever.retrieval import Retrieval
+
+EXTRACTIVE_VERSION = "extractive-1"
+
+LEAST_STATEMENTS = 3
+
+ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
+"""Regions that the findings speak of even where fewer hits agree in how."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractiveConfig:
+    """When the hits agree enough. Set by ``bench/extractive.py --tune`` for the shipped encoder."""
+
+    positive_share: float = 0.3
+    """A finding is present where at least this share of the weighted hits names it."""
+    agreement_share: float = 0.3
+    """The same for further topics and for a sentence about what is normal."""
+    rank_decay: float = 0.5
+    """A hit weighs 1 / rank^decay: 0 counts all alike."""
+    label_score_weight: float = 0.0
+    """What the encoder's label head counts beside the hits: 0 nothing, 1 everything."""
+    most_findings: int = 8
+    """Sentences in the findings."""
+
+    def __post_init__(self) -> None:
+        for name in ("positive_share", "agreement_share", "label_score_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+        if self.rank_decay < 0 or self.most_findings < 1:
+            raise UserError("rank_decay must not be negative and most_findings at least 1")
+
+
+DEFAULT = ExtractiveConfig()
+
+
+def write_report(retrieval: Retrieval, config: ExtractiveConfig = DEFAULT) -> GroundedReport:
+    """Compose findings and impression from the hits; every statement cites at least one.
+
+    Raises UserError where there is no hit to write from.
+    """
+    if not retrieval.hits:
+        raise UserError(
+            "no prior case passes the rules of this search, so there is nothing to write from: "
+            "exclude less or use a larger index"
+        )
+    draft = _Draft(retrieval, config)
+    draft.write()
+    return GroundedReport(
+        statements=draft.statements(),
+        hits=retrieval.hits,
+        generator=EXTRACTIVE_VERSION,
+        index_fingerprint=retrieval.index_fingerprint,
+        notes=(*retrieval.notes, *_doubts(retrieval), *draft.notes()),
+        label_scores=retrieval.label_scores,
+    )
+
+
+def _doubts(retrieval: Retrieval) -> tuple[str, ...]:
+    verdict = retrieval.verdict
+    if verdict is None or verdict.in_distribution:
+        return ()
+    return (f"do not rely on this report: {verdict.reason}",)
+
+
+class _Draft:
+    """One report being composed."""
+
+    def __init__(self, retrieval: Retrieval, config: ExtractiveConfig) -> None:
+        self._config = config
+        self._agreement = Agreement(retrieval, rank_decay=config.rank_decay)
+        scores = retrieval.label_scores if config.label_score_weight else None
+        self._printable = self._agreement.printable()
+        self._shares = self._agreement.shares()
+        if scores is not None:
+            weight = config.label_score_weight
+            self._shares = {
+                name: (1 - weight) * share + weight * scores[name] if name in scores else share
+                for name, share in self._shares.items()
+            }
+        self._present = {
+            name
+            for name, share in self._shares.items()
+            if share >= (config.agreement_share if name in TOPICS else config.positive_share)
+        }
+        self._states: dict[str, State] = {}
+        self._chosen: dict[Section, list[Candidate]] = {"findings": [], "impression": []}
+
+    def write(self) -> None:
+        for also in (frozenset[str](), frozenset(TOPICS), frozenset(self._shares)):
+            self._say_present("findings", also)
+        self._say_normal(self._config.agreement_share)
+        for region in ALWAYS_SAID:
+            if not any(region in one.claims.regions for one in self._chosen["findings"]):
+                self._say_normal(self._config.agreement_share / 3, only=region)
+        self._say_present("impression")
+        self._sum_up()
+        for least in (self._config.agreement_share / 2, 0.0):
+            self._say_normal(least, up_to=LEAST_STATEMENTS - len(self._chosen["impression"]))
+        if not any(self._chosen.values()):
+            self._say_anything()
+
+    def _say_present(self, section: Section, also: frozenset[str] = frozenset()) -> None:
+        """Sentences for all that is present; the one that adds most agreement goes first.
+
+        ``also`` may be named along with it: then it counts as present from there on.
+        """
+
+        def gain(one: Candidate) -> float:
+            fresh = (one.claims.named & self._present) - self._said(section)
+            support = self._agreement.support(one)
+            if section == "impression" and one.sentence.section != section:
+                support /= 2
+                fresh &= set(FINDINGS)
+            general = 1 / (1 + len(one.claims.particulars) / 10)
+            return general * support * sum(self._shares.get(name, 0.0) for name in fresh)
+
+        while self._choose(section, gain, also):
+            pass
+
+    def _say_normal(
+        self, least: float, up_to: int | None = None, only: Region | None = None
+    ) -> None:
+        """Sentences about what is normal, each said by at least this share of the hits."""
+        up_to = self._config.most_findings if up_to is None else up_to
+
+        def gain(one: Candidate) -> float:
+            support = self._agreement.support(one)
+            region = one.claims.region
+            if one.claims.named or region not in ((only,) if only else REGIONS[:-1]):
+                return 0.0
+            if support < least:
+                return 0.0
+            return support * len(one.claims.keys)
+
+        while len(self._chosen["findings"]) < up_to and self._choose("findings", gain):
+            pass
+
+    def _sum_up(self) -> None:
+        """One sentence on the chest as a whole, where nothing that is present forbids it."""
+
+        def gain(one: Candidate) -> float:
+            whole = one.claims.normal >= {"lungs"} or NO_FINDING in one.claims.labels
+            if one.claims.named or one.sentence.section != "impression" or not whole:
+                return 0.0
+            return self._agreement.support(one)
+
+        self._choose("impression", gain)
+
+    def _say_anything(self) -> None:
+        """Hits of which no sentence is understood: the nearest hit's, rather than nothing."""
+        for section in self._chosen:
+
+            def gain(one: Candidate, section: Section = section) -> float:
+                return (one.sentence.section == section) / one.hit.rank
+
+            for _ in range(LEAST_STATEMENTS):
+                self._choose(section, gain)
+
+    def _choose(
+        self,
+        section: Section,
+        gain: Callable[[Candidate], float],
+        also: frozenset[str] = frozenset(),
+    ) -> bool:
+        """Add the admissible sentence of the greatest gain; False where none has any."""
+        open_to = [
+            (one, value)
+            for one in self._printable
+            if self._admits(one, section, also) and (value := gain(one)) > 0
+        ]
+        if not open_to:
+            return False
+        top = max(value for _, value in open_to)
+        best = max(
+            (one for one, value in open_to if value > top - 1e-9),
+            key=lambda one: (
+                one.sentence.section == section,
+                round(self._agreement.centrality(one), 6),
+                -len(one.text),
+                -one.hit.rank,
+            ),
+        )
+        self._chosen[section].append(best)
+        self._states.update(best.claims.states)
+        self._present |= best.claims.named
+        return True
+
+    def _admits(self, one: Candidate, section: Section, also: frozenset[str]) -> bool:
+        claims = one.claims
+        return (
+            claims.named <= self._present | also
+            and not claims.denies(self._present)
+            and all(self._states.get(n, state) == state for n, state in claims.states.items())
+            and not claims.keys & self._said(section)
+            and not any(
+                near_duplicates(claims.words, other.claims.words)
+                for chosen in self._chosen.values()
+                for other in chosen
+            )
+        )
+
+    def _said(self, section: Section) -> frozenset[str]:
+        return frozenset(key for one in self._chosen[section] for key in one.claims.keys)
+
+    def statements(self) -> tuple[Statement, ...]:
+        """In the usual order; within a region what is present comes first."""
+        return tuple(
+            Statement(
+                section=section,
+                text=one.text,
+                citations=self._agreement.citations(one),
+                labels=dict(one.claims.labels),
+            )
+            for section, chosen in self._chosen.items()
+            for one in sorted(
+                chosen,
+                key=lambda one: (REGIONS.index(one.claims.region), not one.claims.named),
+            )
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What the hits agree on and the report could not say."""
+        if not any(self._chosen.values()):
+            return ("nothing is stated: no sentence of the prior cases would hold of another film",)
+        said = self._said("findings") | self._said("impression")
+        missing = [name for name in FINDINGS if name in self._present and name not in said]
+        if not missing:
+            return ()
+        return (
+            f"not stated, though prior cases agree on it, for want of a sentence that would hold "
+            f"here: {', '.join(missing)}",
+        )
