@@ -30,7 +30,7 @@ MEASURES = ("likeness", "outline", "upright")
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25, 0.5, 0.75)
 
 _SIDE = 16
-_PROTOTYPES = 64
+_PROTOTYPES = 128
 _FILMS_A_PROTOTYPE = 12
 _LEAST_CLUSTER = 4
 _LEAST_FILMS = 100

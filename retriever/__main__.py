@@ -1,22 +1,42 @@
-"""python -m retriever: find the prior cases most like a study.
+"""python -m retriever: find the prior cases most like a study, and measure how well that works.
 
 python -m retriever search INDEX IMAGE [IMAGE ...] -k 5 --json
+python -m retriever search INDEX --text "small left pleural effusion"
+python -m retriever evaluate INDEX --data-dir DIR --split-file FILE --split val --out DIR
 """
 
 import argparse
+import datetime
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
+
+from tqdm import tqdm
 
 from db.errors import UserError
+from indexer.sources.jsonl import JsonLines
+from indexer.sources.openi import OpenI
+from indexer.sources.records import Source, StudyRecord, read_split
+from retriever.evaluate import RESAMPLES, evaluate
+from retriever.evaluation_log import append_run, require_first_run
+from retriever.evaluation_report import provenance, to_document, to_table, write_plots
+from retriever.evaluation_studies import read_studies
+from retriever.evaluation_systems import compare
+from retriever.options import LabelFilter
 from retriever.retrieval import Retrieval
 from retriever.search import Retriever
+from retriever.votes import vote
+
+TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    arguments.command = shlex.join(["python", "-m", "retriever", *(argv or sys.argv[1:])])
     try:
         exit_code: int = arguments.run(arguments)
         return exit_code
@@ -28,20 +48,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _search(arguments: argparse.Namespace) -> int:
     retrieval = Retriever.open(arguments.index).search(
         arguments.images,
+        text=arguments.text,
+        text_weight=arguments.text_weight,
         k=arguments.k,
         exclude_patient_ids=arguments.exclude_patient,
         exclude_study_ids=arguments.exclude_study,
         exclude_near_copies=not arguments.keep_near_copies,
         distinct_reports=arguments.distinct_reports,
         labels=arguments.label,
+        label_filter=arguments.label_filter,
         min_score=arguments.min_score,
+        min_ratio=arguments.min_ratio,
+        diversity=arguments.diversity,
     )
-    print(json.dumps(asdict(retrieval), indent=2) if arguments.json else _lines(retrieval))
+    print(json.dumps(_document(retrieval), indent=2) if arguments.json else _lines(retrieval))
     return 0
+
+
+def _document(retrieval: Retrieval) -> dict[str, object]:
+    votes = vote(retrieval.hits) if retrieval.hits else {}
+    return {**asdict(retrieval), "votes": {name: asdict(one) for name, one in votes.items()}}
 
 
 def _lines(retrieval: Retrieval) -> str:
     lines = [f"note: {note}" for note in retrieval.notes]
+    if retrieval.verdict is not None and not retrieval.verdict.in_distribution:
+        lines.append(f"warning: {retrieval.verdict.reason}")
     for hit in retrieval.hits:
         text = " ".join(hit.case.report.split())
         lines.append(f"[{hit.rank}] {hit.score:.3f} {hit.case.source} {hit.case.study_id}: {text}")
@@ -49,25 +81,105 @@ def _lines(retrieval: Retrieval) -> str:
         f"left out: {left.source} {left.study_id} ({left.score:.3f}), {left.reason}"
         for left in retrieval.left_out
     ]
-    return "\n".join(lines or ["no case passes these rules"])
+    return "\n".join(lines if retrieval.hits else [*lines, "no case passes these rules"])
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    retriever = Retriever.open(arguments.index)
+    baseline = (
+        None if arguments.baseline_index is None else Retriever.open(arguments.baseline_index)
+    )
+    manifest = retriever.index.manifest
+    if arguments.split == "test":
+        require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)
+    studies, without = read_studies(_source(arguments), retriever.index, progress=_progress)
+    print(f"{len(studies)} studies read, embedding and searching", file=sys.stderr)
+    systems = compare(retriever, studies, baseline=baseline)
+    evaluation = evaluate(studies, systems, resamples=arguments.resamples)
+    origin = provenance(
+        manifest,
+        split=arguments.split,
+        without=without,
+        resamples=arguments.resamples,
+    )
+    document = json.dumps(to_document(evaluation, origin), indent=2)
+    table = to_table(evaluation, origin)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "evaluation.json").write_text(document + "\n", encoding="utf-8")
+        (arguments.out / "evaluation.txt").write_text(table + "\n", encoding="utf-8")
+        write_plots(evaluation, arguments.out)
+    if arguments.split == "test":
+        append_run(
+            arguments.test_log,
+            evaluation,
+            origin,
+            command=arguments.command,
+            again=arguments.again,
+            now=datetime.datetime.now(datetime.UTC),
+        )
+    print(document if arguments.json else table)
+    return 0
+
+
+def _source(arguments: argparse.Namespace) -> Source:
+    if arguments.source == "jsonl":
+        return JsonLines(arguments.data_dir, name=arguments.name, split=arguments.split)
+    if arguments.split_file is None:
+        raise UserError("source openi needs --split-file, which says which study is in which split")
+    splits = read_split(arguments.split_file)
+    return OpenI(data_dir=arguments.data_dir, splits=splits, keep=[arguments.split])
+
+
+def _progress(records: Iterable[StudyRecord]) -> Iterable[StudyRecord]:
+    return tqdm(list(records), unit="study", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m retriever", description="Similar prior cases.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    verb = verbs.add_parser("search", help="the cases most like one study")
+    verb = verbs.add_parser("search", help="the cases most like one study, or words, or both")
     verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
-    verb.add_argument("-k", type=int, default=5, help="number of hits (default: %(default)s)")
+    verb.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="views of one study")
+    verb.add_argument("--text", help="words as a report would put them; with or without images")
+    verb.add_argument(
+        "--text-weight", type=float, default=0.5, metavar="SHARE", help="default: %(default)s"
+    )
+    verb.add_argument("-k", type=int, default=5, help="the most hits (default: %(default)s)")
+    verb.add_argument("--min-score", type=float, metavar="COSINE")
+    verb.add_argument("--min-ratio", type=float, metavar="SHARE", help="of the best hit's score")
     verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
     verb.add_argument("--exclude-study", action="append", default=[], metavar="ID")
     verb.add_argument("--keep-near-copies", action="store_true", help="also list the film itself")
     verb.add_argument("--distinct-reports", action="store_true", help="no report text twice")
+    verb.add_argument(
+        "--diversity", type=float, default=0.0, metavar="SHARE", help="0 (default): score alone"
+    )
     verb.add_argument("--label", action="append", default=[], help="only cases that name it")
-    verb.add_argument("--min-score", type=float, metavar="COSINE")
+    verb.add_argument(
+        "--label-filter",
+        choices=get_args(LabelFilter),
+        default="none",
+        help="only cases that name just what, or some of what, the label head sees",
+    )
     verb.add_argument("--json", action="store_true")
     verb.set_defaults(run=_search)
+
+    verb = verbs.add_parser("evaluate", help="figures on a split that is not indexed")
+    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb.add_argument("--source", choices=("openi", "jsonl"), default="openi")
+    verb.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
+    verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument("--name", default="local", help="source name (jsonl)")
+    verb.add_argument("--baseline-index", type=Path, metavar="INDEX2")
+    verb.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="for JSON, table and PNG plots")
+    verb.add_argument("--test-log", type=Path, default=TEST_LOG, metavar="FILE")
+    verb.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
+    verb.add_argument("--json", action="store_true")
+    verb.set_defaults(run=_evaluate)
     return parser
 
 

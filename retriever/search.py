@@ -157,7 +157,7 @@ class Retriever:
         self, query: np.ndarray, k: int, excluded: Collection[int], only: Collection[int] | None
     ) -> Iterator[_Candidate]:
         """Best first, read from the index in growing portions until there are no more."""
-        wanted, given = 2 * k + 8, 0
+        wanted, given = k + 8, 0
         while True:
             ids, scores = self.index.vectors.search(query, wanted, exclude=excluded, only=only)
             cases = self.index.cases.get([int(i) for i in ids[given:]])
