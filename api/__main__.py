@@ -38,6 +38,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with _listen(settings) as listener:
         # torch and faiss are imported only after everything cheap has been checked.
         from generator.extractive import write_report
