@@ -42,12 +42,12 @@ class CaseImage:
     """One radiograph of a case. The pixels stay where the data set has them."""
 
     path: str | None
-    """Where the file was at build time; None when only its vector is known."""
+    """Where the file was at build time; its bare name, or None, when only its vector is known."""
     view_position: ViewPosition | None
     width: int
     height: int
     pixels_sha256: str
-    """Of the decoded 8-bit grey pixels and their shape; empty when only the vector is known."""
+    """Of the decoded 8-bit grey pixels and their shape."""
     dhash: int
     """64-bit difference hash of the decoded pixels; see ``indexer.images.difference_hash``."""
 

@@ -4,8 +4,8 @@
     StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
 
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
-the pixels (view, size, hashes that recognise an equal film); ``vectors.safetensors`` holds the
-vectors in the same order as float16; ``film_profile.npy`` average outlines of the films.
+the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors`` holds the
+vectors in the same order as float16; ``film_profile.safetensors`` average outlines of the films.
 """
 
 import json
@@ -59,7 +59,7 @@ class StoredVectors:
                 check_identifier(study["study_id"], "study_id"): Embedded(
                     vector=vector,
                     images=tuple(
-                        CaseImage(path=None, **{**image, "dhash": int(image["dhash"], 16)})
+                        CaseImage(**{**image, "dhash": int(image["dhash"], 16)})
                         for image in study["images"]
                     ),
                 )
@@ -85,6 +85,7 @@ class StoredVectors:
                 "study_id": case.study_id,
                 "images": [
                     {
+                        "path": None if image.path is None else Path(image.path).name,
                         "view_position": image.view_position,
                         "width": image.width,
                         "height": image.height,
