@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from indexer.film import Grey
 
-PROFILE = "film_profile.npy"
+PROFILE = "film_profile.safetensors"
 
 NEAREST = 10
 """Cases that ``likeness`` is the mean of."""
@@ -57,18 +59,18 @@ class FilmProfile:
             return None
         path = index_dir / PROFILE
         try:
-            prototypes = np.load(path, allow_pickle=False).astype(np.float32)
+            prototypes = safetensors.numpy.load_file(path)["prototypes"].astype(np.float32)
         except FileNotFoundError as error:
             raise NotFoundError(f"{path} is missing: build the index again") from error
-        except (OSError, ValueError) as error:
+        except (OSError, KeyError, safetensors.SafetensorError) as error:
             raise UserError(f"{path} is damaged: build the index again") from error
         if prototypes.ndim != 2 or prototypes.shape[1] != _SIDE * _SIDE:
             raise UserError(f"{path} holds shape {prototypes.shape}: build the index again")
         return cls(prototypes=prototypes, quantiles=quantiles)
 
     def write(self, index_dir: Path) -> None:
-        with (index_dir / PROFILE).open("wb") as stream:
-            np.save(stream, self.prototypes.astype(np.float16), allow_pickle=False)
+        content = safetensors.numpy.save({"prototypes": self.prototypes.astype(np.float16)})
+        (index_dir / PROFILE).write_bytes(content)
 
     def measure(self, outlines: np.ndarray, likeness: np.ndarray) -> np.ndarray:
         """Films by `outline` (n, 5, 256) and likeness (n,) to their three measures (n, 3)."""

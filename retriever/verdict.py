@@ -66,6 +66,9 @@ def measure_films(query: Query, index: Index, profile: FilmProfile) -> np.ndarra
 
 
 def _most_unusual(measures: np.ndarray, profile: FilmProfile) -> str:
+    _, outline, upright = measures
+    if upright < 0 and outline - upright >= profile.quantiles["outline"]["0.05"]:
+        return _REASONS["upright"]
     distances = {}
     for value, name in zip(measures, MEASURES, strict=True):
         middle, low = profile.quantiles[name]["0.5"], profile.quantiles[name]["0.05"]
