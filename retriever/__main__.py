@@ -10,7 +10,7 @@ import datetime
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -34,8 +34,14 @@ from retriever.votes import vote
 TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+OpenRetriever = Callable[[Path], Retriever]
+
+
+def main(
+    argv: Sequence[str] | None = None, *, open_retriever: OpenRetriever = Retriever.open
+) -> int:
     arguments = _parser().parse_args(argv)
+    arguments.open_retriever = open_retriever
     arguments.command = shlex.join(["python", "-m", "retriever", *(argv or sys.argv[1:])])
     try:
         exit_code: int = arguments.run(arguments)
@@ -46,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    retrieval = Retriever.open(arguments.index).search(
+    retrieval = arguments.open_retriever(arguments.index).search(
         arguments.images,
         text=arguments.text,
         text_weight=arguments.text_weight,
@@ -85,10 +91,8 @@ def _lines(retrieval: Retrieval) -> str:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    retriever = Retriever.open(arguments.index)
-    baseline = (
-        None if arguments.baseline_index is None else Retriever.open(arguments.baseline_index)
-    )
+    retriever: Retriever = arguments.open_retriever(arguments.index)
+    baseline = arguments.baseline_index and arguments.open_retriever(arguments.baseline_index)
     manifest = retriever.index.manifest
     if arguments.split == "test":
         require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)

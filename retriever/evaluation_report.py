@@ -159,7 +159,11 @@ def _block(subset: Subset, metrics: Sequence[str]) -> list[str]:
 
 
 def _auc_rows(subset: Subset) -> list[str]:
-    systems = [s for s, figures in subset.figures.items() if AUC_MEAN in figures]
+    systems = [
+        system
+        for system, figures in subset.figures.items()
+        if any(f"AUC {name}" in figures for name in OBSERVATIONS)
+    ]
     if not systems:
         return []
     lines = ["", f"AUC (mean over findings with {LEAST_POSITIVES}+ positives, marked *)"]
