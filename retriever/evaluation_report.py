@@ -16,8 +16,9 @@ from indexer.labeller import LABELLER_VERSION
 from indexer.manifest import Manifest
 from retriever.bootstrap import Interval
 from retriever.evaluate import AUC_MEAN, AUC_PR_MEAN, LEAST_POSITIVES, Evaluation, Subset
-from retriever.evaluation_systems import K_VOTES
+from retriever.search import K_VOTES
 from retriever.text_metrics import CLEANING
+from retriever.votes import TEMPERATURE
 
 TEXT = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 LABELS = ("label micro-F1", "label macro-F1", "No Finding F1", AUC_MEAN, AUC_PR_MEAN)
@@ -46,6 +47,7 @@ class Provenance:
     reference_text: str = "FINDINGS alone"
     cleaning: str = CLEANING
     votes_of: int = K_VOTES
+    vote_temperature: float = TEMPERATURE
 
 
 def provenance(
@@ -82,7 +84,7 @@ def to_table(evaluation: Evaluation, origin: Provenance) -> str:
         f"reference text: {origin.reference_text}, cleaning {origin.cleaning}; reference labels: "
         f"labeller {origin.reference_labeller} on {origin.reference_labels_from}",
         f"[..] 95 % intervals, studies resampled {origin.resamples} times; votes of "
-        f"{origin.votes_of} hits",
+        f"{origin.votes_of} cases, temperature {origin.vote_temperature}",
     ]
     for subset in evaluation.subsets:
         lines += ["", f"== {subset.name}: {subset.studies} studies =="]
@@ -151,10 +153,11 @@ def _block(subset: Subset, metrics: Sequence[str]) -> list[str]:
     if not rows:
         return []
     head = "  ".join(f"{_short(metric):>20}" for metric in metrics)
-    lines = ["", f"{'':44}{head}"]
+    width = max(len(system) for system in subset.figures) + 2
+    lines = ["", f"{'':{width}}{head}"]
     for system, figures in rows:
         cells = (_cell(figures.get(metric)) for metric in metrics)
-        lines.append(f"{system:44}{'  '.join(f'{cell:>20}' for cell in cells)}".rstrip())
+        lines.append(f"{system:{width}}{'  '.join(f'{cell:>20}' for cell in cells)}".rstrip())
     return lines
 
 

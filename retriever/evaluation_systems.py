@@ -19,13 +19,11 @@ from retriever.label_metrics import label_overlap, positives
 from retriever.options import SearchOptions
 from retriever.query import Query, TextEncoder, embed_words
 from retriever.ranking_metrics import first_ranks
-from retriever.retrieval import Hit
-from retriever.search import Retriever, plain
-from retriever.votes import vote
+from retriever.search import K_VOTES, Retriever, plain
+from retriever.votes import Vote, tally
 
 K_RANKED = 10
-K_VOTES = 50
-"""Hits that are ranked, and that vote."""
+"""Hits whose ranking is scored."""
 
 SEED = 0
 
@@ -79,9 +77,12 @@ def compare(
     retriever: Retriever, studies: Sequence[EvaluationStudy], *, baseline: Retriever | None = None
 ) -> list[System]:
     """All that goes into the table, the index under test with both views first."""
-    systems = list(_of_index(retriever, studies))
+    encoder_name = retriever.encoder.spec.name
+    systems = list(_of_index(encoder_name, retriever, studies))
     if baseline is not None:
-        systems += _of_index(baseline, studies)
+        name = baseline.encoder.spec.name
+        name = f"{name} (baseline)" if name == encoder_name else name
+        systems += _of_index(name, baseline, studies)
     cases = list(retriever.index.cases)
     return [
         *systems,
@@ -91,15 +92,16 @@ def compare(
     ]
 
 
-def _of_index(retriever: Retriever, studies: Sequence[EvaluationStudy]) -> Iterator[System]:
-    encoder = retriever.encoder
+def _of_index(
+    encoder_name: str, retriever: Retriever, studies: Sequence[EvaluationStudy]
+) -> Iterator[System]:
     every_view: tuple[Views, ...] = ("both", "frontal")
-    queries = {views: embed(encoder, studies, views) for views in every_view}
+    queries = {views: embed(retriever.encoder, studies, views) for views in every_view}
     for views in every_view:
-        name = f"nearest case by {encoder.spec.name}"
+        name = f"nearest case by {encoder_name}"
         yield nearest_case(name, views, retriever, queries[views], studies)
     for views in every_view:
-        head = label_head(f"label head of {encoder.spec.name}", views, queries[views])
+        head = label_head(f"label head of {encoder_name}", views, queries[views])
         if head is not None:
             yield head
 
@@ -111,8 +113,8 @@ def nearest_case(
     queries: Sequence[Query],
     studies: Sequence[EvaluationStudy],
 ) -> System:
-    """Copies the nearest case that has findings; the hits vote on the labels."""
-    options = SearchOptions(k=K_VOTES)
+    """Copies the nearest case that has findings; the many more cases vote on its labels."""
+    options = SearchOptions(k=K_RANKED)
     retrievals = [retriever.find(query, options) for query in queries]
     hits = [retrieval.hits for retrieval in retrievals]
     verdicts = [one.verdict for one in retrievals if one.verdict is not None]
@@ -123,7 +125,7 @@ def nearest_case(
         views=views,
         texts=[case.findings for case in nearest],
         labels=[case.labels for case in nearest],
-        scores=_votes(hits),
+        scores=_probabilities([retriever.vote(query) for query in queries]),
         relevance=relevance.of([[hit.case for hit in some] for some in hits]),
         pool=relevance.pool,
         flagged=[not verdict.in_distribution for verdict in verdicts] or None,
@@ -159,28 +161,24 @@ def random_cases(
     draw = random.Random(SEED)
     pool = [case for case in cases if case.findings]
     drawn = [draw.sample(pool, min(K_VOTES, len(pool))) for _ in studies]
-    hits = [
-        [Hit(rank=rank, score=0.0, case=case) for rank, case in enumerate(some, start=1)]
-        for some in drawn
-    ]
+    votes = []
+    for some in drawn:
+        named = positives([case.labels for case in some])
+        votes.append(tally(np.zeros(len(some)), named, range(len(some))))
     relevance = Relevance(studies, retriever.index.cases.label_sets())
     return System(
         name=name,
         views=None,
         texts=[some[0].findings for some in drawn],
         labels=[some[0].labels for some in drawn],
-        scores=_votes(hits),
+        scores=_probabilities(votes),
         relevance=relevance.of(drawn),
         pool=relevance.pool,
     )
 
 
-def _votes(hits: Sequence[Sequence[Hit]]) -> np.ndarray:
-    rows = []
-    for some in hits:
-        votes = vote(some)
-        rows.append([votes[name].probability for name in OBSERVATIONS])
-    return np.array(rows)
+def _probabilities(votes: Sequence[Mapping[str, Vote]]) -> np.ndarray:
+    return np.array([[one[name].probability for name in OBSERVATIONS] for one in votes])
 
 
 def _own_report_ranks(

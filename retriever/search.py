@@ -21,15 +21,21 @@ from indexer.encoder import Encoder, load_encoder
 from indexer.film_profile import FilmProfile
 from indexer.images import Film, difference_hash, hamming
 from indexer.index import Index
+from retriever.label_metrics import positives
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import FilmSource, Query, read_query
 from retriever.retrieval import Hit, LeftOut, Retrieval
 from retriever.verdict import judge
+from retriever.votes import TEMPERATURE, Vote, tally
 
 NEAR_COPY_SCORE = 0.995
 NEAR_COPY_BITS = 3
 """A case is a near-copy of the query where its pixels are equal, or where the cosine is above the
 first and the 64-bit difference hashes of two of their films are at most the second apart."""
+
+K_VOTES = 500
+"""Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean
+label AUC was .63 for 20 cases, .66 for 50, .69 for 100 or 200 and .73 for 500 or more."""
 
 _POOL = 5
 """Diversity picks k hits from this many times k."""
@@ -50,9 +56,10 @@ class Retriever:
         self.index = index
         self.encoder = encoder
         self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
-        self._named = {
-            case_id: named(labels) for case_id, labels in index.cases.label_sets().items()
-        }
+        labels = index.cases.label_sets()
+        self._named = {case_id: named(states) for case_id, states in labels.items()}
+        self._row = {case_id: row for row, case_id in enumerate(labels)}
+        self._positives = positives(list(labels.values()))  # (cases, 14)
 
     @classmethod
     def open(cls, index_dir: Path | str, encoder: Encoder | None = None) -> Self:
@@ -152,6 +159,27 @@ class Retriever:
             label_scores=None if query.label_scores is None else dict(query.label_scores),
             verdict=judge(query, self.index, self._profile),
         )
+
+    def vote(
+        self,
+        query: Query,
+        *,
+        k: int = K_VOTES,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+        temperature: float = TEMPERATURE,
+    ) -> dict[str, Vote]:
+        """The votes of many more cases than anybody reads: a k-NN classifier of labels.
+
+        No report is read and near-copies vote like any other case.
+        """
+        excluded = self.index.cases.ids_of(
+            patient_ids=exclude_patient_ids, study_ids=exclude_study_ids
+        )
+        ids, scores = self.index.vectors.search(query.vector, k, exclude=excluded)
+        rows = [self._row[int(case_id)] for case_id in ids]
+        ranks = range(1, len(rows) + 1)
+        return tally(scores, self._positives[rows], ranks, temperature=temperature)
 
     def _candidates(
         self, query: np.ndarray, k: int, excluded: Collection[int], only: Collection[int] | None

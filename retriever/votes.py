@@ -3,6 +3,7 @@
 votes = vote(retrieval.hits)
 votes["Cardiomegaly"].probability, votes["Cardiomegaly"].low, votes["Cardiomegaly"].high
 votes["Cardiomegaly"].supporting_ranks          # the citations behind it
+retriever.vote(query)                           # of hundreds of cases: better ranked, not shown
 """
 
 import math
@@ -13,6 +14,7 @@ import numpy as np
 
 from db.errors import UserError
 from db.labels import OBSERVATIONS
+from retriever.label_metrics import positives
 from retriever.retrieval import Hit
 
 TEMPERATURE = 0.05
@@ -41,21 +43,33 @@ def vote(hits: Sequence[Hit], *, temperature: float = TEMPERATURE) -> dict[str, 
     A hit weighs exp(score / temperature), the weights summing to 1; a temperature of infinity
     counts all alike. Raises UserError for no hits or a temperature not above 0.
     """
-    if not hits:
+    scores = np.array([hit.score for hit in hits])
+    named = positives([hit.case.labels for hit in hits])
+    return tally(scores, named, [hit.rank for hit in hits], temperature=temperature)
+
+
+def tally(
+    scores: np.ndarray,
+    named: np.ndarray,
+    ranks: Sequence[int],
+    *,
+    temperature: float = TEMPERATURE,
+) -> dict[str, Vote]:
+    """`vote` from cosines (n,) and what each case names (n, 14), in the order of OBSERVATIONS."""
+    if len(scores) == 0:
         raise UserError("there are no hits to vote: exclude less or use a larger index")
     if not temperature > 0:
         raise UserError(f"a temperature must be above 0, not {temperature}")
-    scores = np.array([hit.score for hit in hits])
     weights = np.exp((scores - scores.max()) / temperature)
     weights /= weights.sum()
     size = 1 / float((weights**2).sum())
+    shares = np.clip(weights @ named.astype(np.float64), 0, 1)
     votes = {}
-    for name in OBSERVATIONS:
-        names = [hit.case.labels.get(name) in ("positive", "uncertain") for hit in hits]
-        share = float(np.clip(weights @ np.array(names, dtype=float), 0, 1))
+    for column, name in enumerate(OBSERVATIONS):
+        share = float(shares[column])
         low, high = _wilson(share, size)
-        ranks = tuple(hit.rank for hit, says in zip(hits, names, strict=True) if says)
-        votes[name] = Vote(probability=share, low=low, high=high, supporting_ranks=ranks)
+        supporting = tuple(ranks[int(place)] for place in np.flatnonzero(named[:, column]))
+        votes[name] = Vote(probability=share, low=low, high=high, supporting_ranks=supporting)
     return votes
 
 

@@ -218,7 +218,7 @@ def test_every_baseline_is_in_the_table(evaluation: Evaluation) -> None:
     assert set(subset.differences) == set(subset.figures) - {"nearest case by thumbnail, both"}
 
 
-def test_the_nearest_case_is_copied_and_its_hits_vote(
+def test_the_nearest_case_is_copied_and_many_cases_vote(
     retriever: Retriever, val: list[EvaluationStudy]
 ) -> None:
     from retriever.evaluation_studies import embed
@@ -226,10 +226,12 @@ def test_the_nearest_case_is_copied_and_its_hits_vote(
     queries = embed(retriever.encoder, val, "both")
     system = nearest_case("n", "both", retriever, queries, val)
     assert title(system) == "n, both"
-    hits = retriever.search(val[3].films, k=50).hits
+    hits = retriever.search(val[3].films, k=10).hits
     assert system.texts is not None and system.texts[3] == hits[0].case.findings
     assert system.labels is not None and system.labels[3] == hits[0].case.labels
+    votes = retriever.vote(queries[3])
     assert system.scores is not None and system.scores.shape == (HELD_OUT, 14)
+    assert system.scores[3, 2] == votes["Cardiomegaly"].probability
     assert system.relevance is not None and system.relevance.shape == (HELD_OUT, 10)
     assert label_head("head", "both", queries) is None
 

@@ -14,7 +14,9 @@ from db.labels import named
 from indexer.build import build
 from indexer.images import read_film
 from indexer.sources.jsonl import JsonLines
+from retriever.query import read_query
 from retriever.search import Retriever
+from retriever.votes import vote
 from tests.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.films import draw_film
 
@@ -334,6 +336,24 @@ def test_the_command_line_has_every_knob(
     assert (arguments.diversity, arguments.distinct_reports) == (0.5, True)
     arguments = _parser().parse_args(["search", str(reports_index), "--text", "effusion"])
     assert arguments.images == [] and arguments.text == "effusion"
+
+
+def test_many_cases_vote_as_their_hits_would(
+    retriever: Retriever, film: Callable[[int], Path]
+) -> None:
+    query = read_query(retriever.encoder, [film(4)])
+    hits = retriever.search([film(4)], k=12, exclude_near_copies=False).hits
+    voted, expected = retriever.vote(query, k=12), vote(hits)
+    for name, one in expected.items():
+        assert voted[name].probability == pytest.approx(one.probability, abs=1e-5)
+        assert voted[name].supporting_ranks == one.supporting_ranks
+    alone = retriever.vote(query, k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"])
+    others = retriever.search(
+        [film(4)], k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"]
+    )
+    assert alone["No Finding"].probability == pytest.approx(
+        vote(others.hits)["No Finding"].probability, abs=1e-5
+    )
 
 
 def _png(pixels: np.ndarray) -> bytes:
