@@ -39,7 +39,7 @@ from retriever.search import Retriever
 K = 10
 GRID = {
     "k": (5, 10, 20),
-    "rank_decay": (0.0, 0.5, 1.0),
+    "rank_decay": (0.0, 0.25, 0.5, 1.0),
     "positive_share": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
 }
 WRITTEN = 3
@@ -68,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         retriever = Retriever.open(arguments.index)
+        built_with = retriever.index.manifest.labeller_version
+        if built_with != LABELLER_VERSION:
+            raise UserError(
+                f"{arguments.index} was labelled by {built_with}, the references would be by "
+                f"{LABELLER_VERSION}: build the index again"
+            )
         source = OpenI(
             data_dir=arguments.data_dir,
             splits=read_split(arguments.split_file),

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from db.cases import Sentence
 from db.labels import FINDINGS, State
-from generator.claims import TOPICS, Claims, read_claims
+from generator.claims import Claims, read_claims
 from generator.grounded import Citation
+from generator.regions import TOPICS
 from generator.wording import SIDES, is_usable, overlap, tidy, without_side
 from indexer.reports import has_redaction
 from retriever.retrieval import Hit, Retrieval

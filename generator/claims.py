@@ -9,55 +9,26 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from db.cases import Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State
+from generator.regions import REGIONS, TOPICS, Region, abnormal_region, region_of
 from generator.wording import NARROWING, SIDES, content_words, particulars
 
-Region = Literal[
-    "heart", "mediastinum", "vessels", "lungs", "pleura", "abdomen", "bones", "devices", "chest"
-]
-
-REGIONS: tuple[Region, ...] = (
-    "heart",
-    "mediastinum",
-    "vessels",
-    "lungs",
-    "pleura",
-    "abdomen",
-    "bones",
-    "devices",
-    "chest",
-)
-"""The usual order of a report; ``chest`` is the film as a whole and comes last."""
-
-_FINDING_REGIONS: dict[str, Region] = {
-    "Enlarged Cardiomediastinum": "mediastinum",
-    "Cardiomegaly": "heart",
-    "Lung Lesion": "lungs",
-    "Lung Opacity": "lungs",
-    "Edema": "lungs",
-    "Consolidation": "lungs",
-    "Pneumonia": "lungs",
-    "Atelectasis": "lungs",
-    "Pneumothorax": "pleura",
-    "Pleural Effusion": "pleura",
-    "Pleural Other": "pleura",
-    "Fracture": "bones",
-    "Support Devices": "devices",
-    NO_FINDING: "chest",
-}
-
 _PARTS: dict[str, tuple[str, ...]] = {
-    # positive -> what may not be denied beside it, for it would deny the positive as well
     "Pneumonia": ("Consolidation", "Lung Opacity"),
     "Consolidation": ("Lung Opacity",),
     "Enlarged Cardiomediastinum": ("Cardiomegaly",),
 }
+"""Finding to what may not be denied beside it, for that would deny the finding as well."""
 
 _AIRSPACE = ("Lung Opacity", "Consolidation", "Pneumonia")
 """To deny one of these is to call the lungs clear in other words."""
+
+_ACUTE = frozenset(FINDINGS) - {"Support Devices"}
+
+_MAX_CHARS = 1_000
+"""Of a sentence that is read; a longer one is not used, only quoted."""
 
 _I = re.IGNORECASE
 _REGION_WORDS: tuple[tuple[Region, re.Pattern[str]], ...] = (
@@ -90,43 +61,10 @@ _WHOLE_CHEST = re.compile(
 )
 _CLEAR_LUNGS = re.compile(r"\blungs? (?:[a-z]+ ){0,3}clear\b|\bclear lungs?\b", _I)
 _WITHIN_LIMITS = re.compile(r"\bnormal\b|within (?:[a-z]+ )?limits", _I)
+_NAMED_APART: frozenset[Region] = frozenset({"heart", "mediastinum", "vessels", "bones"})
+"""Calling one of these normal is supported by nothing but its name; clear lungs have many."""
+
 _WHOLE: frozenset[Region] = frozenset({"heart", "lungs", "pleura", "chest"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Topic:
-    region: Region
-    pattern: re.Pattern[str]
-    abnormal_region: bool = True
-    """Whether the region cannot be called normal beside it."""
-
-
-_TOPICS: tuple[tuple[str, Region, str, bool], ...] = (
-    ("Aorta", "mediastinum", r"(?:tortu|ecta|unfold|uncoil|scler|athero|calcif).*\baort"
-     r"|\baort.*(?:tortu|ectat|unfold|uncoil|scler|athero|calcif)", True),
-    ("Calcified Nodes", "mediastinum", r"calcif.*(?:node|hila|adenop)", False),
-    ("Adenopathy", "mediastinum", r"adenopath", True),
-    ("Vascular Congestion", "vessels", r"congest|engorge|cephaliz|vascular promin", True),
-    ("Emphysema", "lungs", r"emphysem|\bcopd\b|chronic obstruct", True),
-    ("Hyperinflation", "lungs", r"hyper-?(?:inflat|expan|aerat|lucen)|flatten", False),
-    ("Low Lung Volumes", "lungs", r"low(?:er)? (?:lung )?volume|hypo-?(?:inflat|aer|vent)"
-     r"|volumes? (?:is|are) (?:[a-z]+ )?low|(?:shallow|poor) inspir|underinflat", False),
-    ("Granuloma", "lungs", r"granulom", False),
-    ("Scarring", "lungs", r"scar|fibro", True),
-    ("Hernia", "abdomen", r"hernia", True),
-    ("Free Air", "abdomen", r"free (?:intraperiton\w+ |subdiaphrag\w+ )?(?:air|gas)", True),
-    ("Raised Diaphragm", "abdomen", r"(?:elevat|raised|eventrat).*diaphragm"
-     r"|diaphragm.*(?:elevat|raised|eventrat)", True),
-    ("Degenerative Change", "bones", r"degenerat|spondyl|osteophyt|spurring|arthr(?:it|os)",
-     True),
-    ("Spinal Curvature", "bones", r"scolio|kypho|curvature", True),
-    ("Osteopenia", "bones", r"osteopen|osteopor|demineral", True),
-)  # fmt: skip
-TOPICS = {
-    name: _Topic(region=region, pattern=re.compile(pattern, _I), abnormal_region=abnormal)
-    for name, region, pattern, abnormal in _TOPICS
-}
-"""What a report may name besides the 14 observations, with its region."""
 _DENIED = re.compile(
     r"\b(?:no|not|without|negative for|free of|absence of|rather than)\b"
     r"(?!.*\b(?:but|however|although|there (?:is|are)|with)\b)",
@@ -186,12 +124,16 @@ class Claims:
         if self.named:
             return self.particulars <= quote.particulars
         narrower = self.particulars - quote.particulars
-        return not quote.named and quote.particulars <= self.particulars and narrower <= NARROWING
+        return (
+            not quote.named
+            and self.normal & _NAMED_APART <= quote.normal
+            and quote.particulars <= self.particulars
+            and narrower <= NARROWING
+        )
 
     def denies(self, present: Collection[str]) -> bool:
         """Whether the sentence cannot stand beside findings and topics that are present."""
-        abnormal = any(name in FINDINGS and name != "Support Devices" for name in present)
-        if abnormal and self.labels.get(NO_FINDING) == "positive":
+        if not _ACUTE.isdisjoint(present) and self.labels.get(NO_FINDING) == "positive":
             return True
         for name in present:
             denied = (name, *_PARTS.get(name, ()))
@@ -202,21 +144,9 @@ class Claims:
         return False
 
 
-def region_of(name: str) -> Region:
-    """The region of an observation or topic."""
-    return _FINDING_REGIONS[name] if name in _FINDING_REGIONS else TOPICS[name].region
-
-
-def abnormal_region(name: str) -> Region | None:
-    """The region that cannot be called normal where ``name`` is present."""
-    if name in TOPICS and not TOPICS[name].abnormal_region:
-        return None
-    return region_of(name)
-
-
 def read_claims(sentence: Sentence) -> Claims:
     """What a sentence of an indexed report claims; its labels are taken as they are."""
-    return _read(sentence.text, tuple(sorted(sentence.labels.items())))
+    return _read(sentence.text[:_MAX_CHARS], tuple(sorted(sentence.labels.items())))
 
 
 @lru_cache(maxsize=1 << 15)
@@ -244,6 +174,7 @@ def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
         words=content_words(text),
         consistent=not (
             (_CLEAR_LUNGS.search(text) and "lungs" in map(abnormal_region, present))
+            or (_WHOLE_CHEST.search(text) and "chest" in normal and set(present) & _ACUTE)
             or (_WITHIN_LIMITS.search(text) and any(name in TOPICS for name in present))
         ),
     )

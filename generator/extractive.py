@@ -19,8 +19,8 @@ from db.cases import Section
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, State
 from generator.agreement import Agreement, Candidate
-from generator.claims import REGIONS, TOPICS, Region
 from generator.grounded import GroundedReport, Statement
+from generator.regions import REGIONS, TOPICS, Region
 from generator.wording import near_duplicates
 from retriever.retrieval import Retrieval
 
@@ -36,11 +36,11 @@ ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
 class ExtractiveConfig:
     """When the hits agree enough. Set by ``bench/extractive.py --tune`` for the shipped encoder."""
 
-    positive_share: float = 0.3
+    positive_share: float = 0.15
     """A finding is present where at least this share of the weighted hits names it."""
     agreement_share: float = 0.3
     """The same for further topics and for a sentence about what is normal."""
-    rank_decay: float = 0.5
+    rank_decay: float = 0.25
     """A hit weighs 1 / rank^decay: 0 counts all alike."""
     label_score_weight: float = 0.0
     """What the encoder's label head counts beside the hits: 0 nothing, 1 everything."""
@@ -121,8 +121,7 @@ class _Draft:
         self._sum_up()
         for least in (self._config.agreement_share / 2, 0.0):
             self._say_normal(least, up_to=LEAST_STATEMENTS - len(self._chosen["impression"]))
-        if not any(self._chosen.values()):
-            self._say_anything()
+        self._say_anything()
 
     def _say_present(self, section: Section, also: frozenset[str] = frozenset()) -> None:
         """Sentences for all that is present; the one that adds most agreement goes first.
@@ -172,14 +171,15 @@ class _Draft:
         self._choose("impression", gain)
 
     def _say_anything(self) -> None:
-        """Hits of which no sentence is understood: the nearest hit's, rather than nothing."""
-        for section in self._chosen:
+        """Too little to say: what else the nearest hits have, but no further finding."""
 
-            def gain(one: Candidate, section: Section = section) -> float:
-                return (one.sentence.section == section) / one.hit.rank
+        def gain(one: Candidate) -> float:
+            return 1 / one.hit.rank
 
-            for _ in range(LEAST_STATEMENTS):
-                self._choose(section, gain)
+        while sum(map(len, self._chosen.values())) < LEAST_STATEMENTS and self._choose(
+            "findings", gain, frozenset(TOPICS)
+        ):
+            pass
 
     def _choose(
         self,

@@ -39,6 +39,8 @@ _OF_ONE_PATIENT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_MAX_CHARS = 300
+
 _ENUMERATION = re.compile(r"^\s*(?:[-*•]+|\(?[0-9a-z][.)]|\#)\s+", re.IGNORECASE)
 
 _EMPTY_WORDS = frozenset(
@@ -109,6 +111,8 @@ NARROWING = frozenset({"acute", "focal", "diffuse", "severe", "left", "right", "
 
 def is_usable(text: str) -> bool:
     """Whether a sentence may stand in another patient's report, its labels aside."""
+    if len(text) > _MAX_CHARS:
+        return False
     size = len(re.findall(r"[A-Za-z]+", text))
     return (
         1 <= size <= 25

@@ -1,0 +1,88 @@
+"""The command line of the generator: a report for a person, JSON for a machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from generator.__main__ import main
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever
+from tests.fakes import ThumbnailEncoder, write_studies
+
+
+@pytest.fixture(scope="module")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("index")
+    source = JsonLines(write_studies(directory / "studies", 8), name="drawn")
+    build(source, ThumbnailEncoder(), directory / "index")
+    return directory / "index"
+
+
+def film(index_dir: Path, number: int) -> str:
+    return str(index_dir.parent / "studies" / f"{number}.png")
+
+
+def run(*argv: str) -> int:
+    return main(argv, open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()))
+
+
+def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", str(index_dir), film(index_dir, 2), "-k", "5") == 0
+    out = capsys.readouterr().out
+    findings, cases = out.split("CITED CASES")
+    assert "FINDINGS" in findings
+    assert all("[" in line for line in findings.splitlines() if line.startswith("  "))
+    assert "[1] drawn s3, score" in cases
+    assert "left out: drawn s2 (score 1.000), the same film" in cases
+    assert out.rstrip().splitlines()[-1] == "Research use only, not for clinical use."
+
+
+def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", str(index_dir), film(index_dir, 2), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    cases = {one["number"]: one for one in document["cases"]}
+    assert document["notice"] == "Research use only, not for clinical use."
+    assert document["index"]["source"] == "drawn"
+    assert document["left_out"][0]["study_id"] == "s2"
+    assert document["findings"]
+    for statement in document["findings"] + document["impression"]:
+        assert statement["citations"]
+        for citation in statement["citations"]:
+            case = cases[citation["number"]]
+            assert case["study_id"] == citation["study_id"]
+            assert citation["quote"] in case["findings"] + " " + case["impression"]
+
+
+def test_an_excluded_patient_or_study_is_never_cited(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["report", str(index_dir), film(index_dir, 2), "--json"]
+
+    def cited(*more: str) -> set[str]:
+        assert run(*argv, *more) == 0
+        return {case["study_id"] for case in json.loads(capsys.readouterr().out)["cases"]}
+
+    assert {"s3", "s4"} <= cited()
+    assert not {"s3", "s4"} & cited("--exclude-patient", "p3", "--exclude-study", "s4")
+
+
+def test_bad_input_is_one_line_on_stderr_and_exit_code_1(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    for argv in (
+        [str(tmp_path / "nowhere"), film(index_dir, 0)],
+        [str(index_dir), str(tmp_path / "text.png")],
+        [str(index_dir), film(index_dir, 0), "-k", "0"],
+    ):
+        assert run("report", *argv) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
