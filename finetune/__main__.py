@@ -1,0 +1,24 @@
+"""``python -m finetune``: from data or an index to an encoder or an adapter."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from db.errors import UserError
+from finetune import encoder_command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m finetune", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    encoder_command.add_to(verbs)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
