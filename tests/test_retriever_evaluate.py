@@ -18,7 +18,7 @@ from retriever.__main__ import main
 from retriever.bootstrap import mean_of
 from retriever.evaluate import LEAST_POSITIVES, Evaluation, evaluate, restrict, title
 from retriever.evaluation_report import provenance, to_document, to_table, write_plots
-from retriever.evaluation_studies import EvaluationStudy, read_studies
+from retriever.evaluation_studies import EvaluationStudy, embed, read_studies
 from retriever.evaluation_systems import System, compare, label_head, nearest_case
 from retriever.search import Retriever
 from tests.fakes import ReportEncoder, ThumbnailEncoder, write_studies
@@ -221,8 +221,6 @@ def test_every_baseline_is_in_the_table(evaluation: Evaluation) -> None:
 def test_the_nearest_case_is_copied_and_many_cases_vote(
     retriever: Retriever, val: list[EvaluationStudy]
 ) -> None:
-    from retriever.evaluation_studies import embed
-
     queries = embed(retriever.encoder, val, "both")
     system = nearest_case("n", "both", retriever, queries, val)
     assert title(system) == "n, both"
@@ -234,6 +232,23 @@ def test_the_nearest_case_is_copied_and_many_cases_vote(
     assert system.scores[3, 2] == votes["Cardiomegaly"].probability
     assert system.relevance is not None and system.relevance.shape == (HELD_OUT, 10)
     assert label_head("head", "both", queries) is None
+
+
+def test_a_case_without_findings_is_not_copied(
+    studies_path: Path, val: list[EvaluationStudy], tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in studies_path.read_text().splitlines()[:12]]
+    for number, line in enumerate(lines):
+        line["image"] = str(studies_path.parent / line["image"])
+        line["findings"] = line["findings"] if number % 2 else ""
+    path = tmp_path / "some.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    build(JsonLines(path), ThumbnailEncoder(), tmp_path / "index")
+    retriever = Retriever.open(tmp_path / "index", ThumbnailEncoder())
+    queries = embed(retriever.encoder, val, "both")
+    nearest = [retriever.search(one.films, k=1).hits[0].case.findings for one in val]
+    system = nearest_case("n", "both", retriever, queries, val)
+    assert "" in nearest and system.texts is not None and "" not in system.texts
 
 
 def test_an_encoder_with_heads_gets_rows_for_them(

@@ -109,7 +109,17 @@ def test_a_study_does_not_vouch_for_its_own_films() -> None:
     )
     assert profile is not None
     assert profile.quantiles["likeness"]["0.75"] == 0
-    assert profile.quantiles["outline"]["0.75"] < 0.9
+    assert profile.quantiles["outline"]["0.75"] < 0.25
+    own = outlines[:, 0] @ profile.prototypes.T
+    assert np.quantile(own.max(axis=1), 0.75) > 0.25
+
+
+def test_noise_on_a_blank_image_is_no_outline() -> None:
+    rng = np.random.default_rng(0)
+    blank = outlines_of([rng.integers(100, 104, (16, 16)).astype(np.uint8)])
+    film = outlines_of([draw_film(1, size=(96, 80))])
+    assert np.linalg.norm(blank[0, 0]) < 0.3
+    assert np.linalg.norm(film[0, 0]) == pytest.approx(1)
 
 
 def test_a_small_index_says_nothing(tmp_path: Path) -> None:
