@@ -17,7 +17,7 @@ from indexer.reports import split_sentences
 from retriever.evaluation_studies import EvaluationStudy, Views, embed
 from retriever.label_metrics import label_overlap, positives
 from retriever.options import SearchOptions
-from retriever.query import Query, TextEncoder, embed_words
+from retriever.query import Query, embed_words, has_text_tower
 from retriever.ranking_metrics import first_ranks
 from retriever.search import K_VOTES, Retriever, plain
 from retriever.votes import Vote, tally
@@ -28,8 +28,8 @@ K_RANKED = 10
 SEED = 0
 
 NORMAL_REPORT = (
-    "The heart is normal in size. The mediastinum is unremarkable. The lungs are clear. "
-    "No pneumothorax or pleural effusion is seen. The bony thorax is intact."
+    "Heart size is normal. The mediastinum is unremarkable. Both lungs are clear. "
+    "No pleural effusion or pneumothorax is seen. The bony thorax is intact."
 )
 
 
@@ -185,7 +185,7 @@ def _own_report_ranks(
     retriever: Retriever, queries: Sequence[Query], studies: Sequence[EvaluationStudy]
 ) -> np.ndarray | None:
     """A report that says word for word the same is the study's own as well."""
-    if not isinstance(retriever.encoder, TextEncoder):
+    if not has_text_tower(retriever.encoder):
         return None
     reports = [" ".join(study.report.split())[:4_000] for study in studies]
     scores = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder import Encoder, combine_views
+from indexer.encoder import Encoder, combine_scores, combine_views
 from indexer.images import Film, read_film
 
 FilmSource = Path | str | bytes | Film
@@ -48,11 +48,11 @@ class Query:
 
     @property
     def label_scores(self) -> dict[str, float] | None:
-        """Observation to probability, the mean over the films; None without films or head."""
+        """Observation to probability, from all films together; None without films or head."""
         if self.film_label_scores is None or not self.films:
             return None
-        means = self.film_label_scores.mean(axis=0)
-        return dict(zip(OBSERVATIONS, (float(score) for score in means), strict=True))
+        scores = combine_scores(self.film_label_scores)
+        return dict(zip(OBSERVATIONS, (float(score) for score in scores), strict=True))
 
     @property
     def seen_findings(self) -> frozenset[str] | None:
@@ -128,6 +128,17 @@ def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
                 f"a text to search by may have {MAX_WORDS:,} characters, not {len(text):,}"
             )
     return encoder.embed_text(texts)
+
+
+def has_text_tower(encoder: Encoder) -> bool:
+    """Whether `embed_words` works; an encoder may have the method and no tower behind it."""
+    if not isinstance(encoder, TextEncoder):
+        return False
+    try:
+        encoder.embed_text([])
+    except UserError:
+        return False
+    return True
 
 
 def read_films(images: Sequence[FilmSource]) -> list[Film]:

@@ -39,6 +39,8 @@ class TextTower(ReportEncoder):
             self._vectors.setdefault(report, []).append(self.read([film]).vectors[0])
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.zeros((0, self.spec.dim), np.float32)
         means = np.stack([np.mean(self._vectors[text], axis=0) for text in texts])
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
@@ -249,6 +251,18 @@ def test_a_case_without_findings_is_not_copied(
     nearest = [retriever.search(one.films, k=1).hits[0].case.findings for one in val]
     system = nearest_case("n", "both", retriever, queries, val)
     assert "" in nearest and system.texts is not None and "" not in system.texts
+
+
+def test_a_text_tower_that_is_not_there_makes_no_row(
+    retriever: Retriever, val: list[EvaluationStudy]
+) -> None:
+    class Towerless(ThumbnailEncoder):
+        def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+            raise UserError("the encoder has no text tower")
+
+    towerless = Retriever(retriever.index, Towerless())
+    queries = embed(towerless.encoder, val, "both")
+    assert nearest_case("n", "both", towerless, queries, val).own_report_ranks is None
 
 
 def test_an_encoder_with_heads_gets_rows_for_them(
