@@ -10,11 +10,11 @@ from typing import Literal
 
 from db.errors import UserError
 from db.labels import Labels
-from indexer.build import to_case
 from indexer.encoder import Encoder
 from indexer.images import Film, read_film, restore_size
 from indexer.index import Index
 from indexer.sources.records import Source, StudyRecord
+from indexer.studies import to_case
 from retriever.query import Query, film_queries
 from retriever.search import plain
 
