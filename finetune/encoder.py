@@ -40,11 +40,11 @@ class Trainer:
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
         self.films = torch.from_numpy(pack.films()).to(self.device)
-        self.studies = self._training_rows()
+        self.studies = training_rows(pack, config)
         self.targets = Targets(pack, config, self.studies, self.device)
         self.network.start_from(self.targets.priors())
         self.average.module.load_state_dict(self.network.state_dict())
@@ -75,17 +75,6 @@ class Trainer:
             )
             for row in range(len(pack.study_ids))
         ]
-
-    def _training_rows(self) -> np.ndarray:
-        pack, config = self.pack, self.config
-        use = pack.split != VAL
-        if not config.unlisted:
-            use &= pack.split != UNLISTED
-        if config.labels_only == 0:
-            use &= pack.split != LABELS_ONLY
-        if config.folds > 1:
-            use &= pack.folds(config.folds) != config.fold
-        return np.flatnonzero(use)
 
     def train(
         self, *, every: int = 5, progress: Callable[[dict[str, Any]], None] | None = None
@@ -151,7 +140,7 @@ class Trainer:
         losses = self.targets.losses(self.network, seen.float(), batch)
         loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.schedule.step()
@@ -161,7 +150,9 @@ class Trainer:
     @torch.inference_mode()
     def embed(self) -> Embedded:
         """Every film of the pack through the averaged weights, as it is."""
-        return embed_films(self.average.module, self.films)
+        network = self.average.module
+        assert isinstance(network, FilmNetwork)
+        return embed_films(network, self.films)
 
     def _save(self, epoch: int) -> None:
         state = {
@@ -170,6 +161,8 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "bank": self.targets.bank,
+            "filled": self.targets.filled,
             "schedule": {"last_epoch": self.schedule.last_epoch},
         }
         waiting = self.out_dir / (CHECKPOINT + ".tmp")
@@ -188,7 +181,21 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.targets.bank.copy_(state["bank"])
+        self.targets.filled.copy_(state["filled"])
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
             group["lr"] = base * self.schedule.lr_lambdas[0](self.schedule.last_epoch)
         return int(state["epoch"])
+
+
+def training_rows(pack: Pack, config: EncoderConfig) -> np.ndarray:
+    """The studies of a pack to train on: never one of val, nor of the fold that is left out."""
+    use = pack.split != VAL
+    if not config.unlisted:
+        use &= pack.split != UNLISTED
+    if config.labels_only == 0:
+        use &= pack.split != LABELS_ONLY
+    if config.folds > 1:
+        use &= pack.folds(config.folds) != config.fold
+    return np.flatnonzero(use)

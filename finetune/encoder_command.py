@@ -78,11 +78,23 @@ def run(arguments: argparse.Namespace) -> int:
             )
     if arguments.only is not None:
         return 0
-    members = [arguments.out / name / encoder_run.WEIGHTS for name in parts if "member" in name]
-    scores = encoder_run.average_parts(
-        members, config, pack, arguments.out, device=arguments.device
-    )
+    out = arguments.out
+    members = [out / name / encoder_run.WEIGHTS for name in parts if name.startswith("member")]
+    scores = encoder_run.finish(members, config, pack, out, device=arguments.device)
     _log.info("average of %d runs, on val: %s", len(members), json.dumps(scores))
+    for number in range(arguments.folds):
+        name = f"fold-{number}"
+        encoder_run.finish(
+            [out / name / encoder_run.WEIGHTS],
+            parts[name],
+            pack,
+            out / f"blind-{number}",
+            device=arguments.device,
+        )
+    if arguments.export is not None:
+        from finetune.encoder_export import export
+
+        export(out, arguments.export)
     return 0
 
 
@@ -92,8 +104,18 @@ def _pack(arguments: argparse.Namespace) -> Pack:
     if arguments.data_dir is None or arguments.split_file is None:
         raise UserError("name the data with --data-dir and --split-file, or a file with --packed")
     from finetune.encoder_data import pack_openi
+    from indexer.labeller import LABELLER_VERSION, label_report
+    from indexer.reports import split_sentences
+    from indexer.text_tower import embed_sentences
 
-    pack = pack_openi(arguments.data_dir, arguments.split_file, nih_dir=arguments.nih_dir)
+    pack = pack_openi(
+        arguments.data_dir,
+        arguments.split_file,
+        embed_texts=embed_sentences,
+        label_report=lambda report: label_report(split_sentences(report)),
+        labeller_version=LABELLER_VERSION,
+        nih_dir=arguments.nih_dir,
+    )
     if arguments.pack is not None:
         pack.save(arguments.pack)
     return pack

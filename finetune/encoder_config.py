@@ -66,6 +66,15 @@ class EncoderConfig:
     """Weight of films that come with labels and no report; 0 leaves them out."""
     unlisted: bool = True
     """Also train on studies that stand in no list of the split."""
+    report_weight: float = 3.0
+    """Length of a report's embedding where it is added to the unit sum of its study's films; the
+    sum is what an index holds of a case."""
+    fit_steps: int = 300
+    """Of the last stage, in which the projections alone are fitted; 0 leaves it out."""
+    fit_batch: int = 256
+    fit_lr: float = 1e-3
+    fit_dropout: float = 0.8
+    fit_choice: float = 5.0
     folds: int = 0
     """Above 1: leave out the studies of one fold of that many."""
     fold: int = 0

@@ -244,7 +244,8 @@ def _read_nih(nih_dir: Path) -> list[tuple[Path, npt.NDArray[np.int8]]]:
 def text_likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Cosine of rarity-weighted n-gram counts, mean over n of 1 to 4, times CIDEr's penalty for
     unequal length: (n, n) in 0..1. An empty text is like none."""
-    return np.concatenate(list(_similarities(texts, texts, texts, clip=False))) / 10
+    rows = np.concatenate(list(_similarities(texts, texts, texts, clip=False)))
+    return (rows / 10).astype(np.float32)
 
 
 def cider_matrix(references: Sequence[str], answers: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -15,18 +15,22 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from db.errors import MismatchError, NotFoundError
-from finetune.encoder import CHECKPOINT, Trainer
+from finetune.encoder import CHECKPOINT, LOG, Trainer, training_rows
 from finetune.encoder_config import EncoderConfig
+from finetune.encoder_curves import draw_curves
 from finetune.encoder_films import normalise
-from finetune.encoder_pack import VAL, Pack
-from finetune.encoder_scores import embed_films, score
+from finetune.encoder_pack import Pack
+from finetune.encoder_projection import fit_projections
+from finetune.encoder_scores import embed_films, score, thresholds
 from indexer.encoder_network import FilmNetwork, imagenet_weights
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
 SCORES = "scores.json"
+CURVES = "curves.png"
 
 Progress = Callable[[str, dict[str, Any]], None]
 
@@ -63,38 +67,57 @@ def train_part(
         config, pack, part_dir, network=new_network(config, pack, initial), device=device
     )
     trainer.train(progress=None if progress is None else lambda line: progress(name, line))
+    draw_curves(part_dir / LOG, part_dir / CURVES)
     write_weights(trainer.average.module.state_dict(), weights)
     (part_dir / CHECKPOINT).unlink(missing_ok=True)
     return weights
 
 
-def average_parts(
-    parts: Sequence[Path], config: EncoderConfig, pack: Pack, run_dir: Path, *, device: str
-) -> dict[str, float]:
-    """Write the mean of several runs' weights to ``run_dir``, and its scores on val.
+def finish(
+    parts: Sequence[Path], config: EncoderConfig, pack: Pack, out_dir: Path, *, device: str
+) -> dict[str, Any]:
+    """Average the weights of runs, fit the projections, and write the encoder to ``out_dir``.
 
-    The statistics of the batch normalisations are measured anew, on the training films as they
-    are.
+    The statistics of the batch normalisations are measured anew for an average, on the training
+    films as they are. Returns the scores on val, which are written too.
     """
     for path in parts:
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: train that run first")
     states = [load_file(path) for path in parts]
-    mean = {
-        name: torch.stack([state[name].double() for state in states]).mean(dim=0)
-        for name in states[0]
-    }
     network = _empty(config, pack)
-    network.load_state_dict({name: value.to(states[0][name].dtype) for name, value in mean.items()})
+    network.load_state_dict(
+        {
+            name: torch.stack([state[name].double() for state in states])
+            .mean(dim=0)
+            .to(value.dtype)
+            for name, value in states[0].items()
+        }
+    )
     network = network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     films = torch.from_numpy(pack.films()).to(device)
+    rows = training_rows(pack, config)
     if len(parts) > 1:
-        rows = np.flatnonzero((pack.split != VAL)[pack.film_study])
-        measure_statistics(network, films, rows, seed=config.seed)
-    scores = score(pack, embed_films(network, films), replace(config, folds=0))
-    write_weights(network.state_dict(), run_dir / WEIGHTS)
-    (run_dir / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    (run_dir / SCORES).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        measure_statistics(
+            network, films, np.flatnonzero(np.isin(pack.film_study, rows)), seed=config.seed
+        )
+    embedded = embed_films(network, films)
+    if config.fit_steps:
+        features = torch.from_numpy(embedded.pooled).to(device)
+        fit_projections(network, features, pack, config, rows)
+        with torch.no_grad():
+            vectors = functional.normalize(network.visual.head(features), dim=1).cpu().numpy()
+        embedded = replace(embedded, vectors=vectors)
+    with torch.no_grad():
+        reports = functional.normalize(
+            network.text(torch.from_numpy(pack.texts[:, 0]).float().to(device)), dim=1
+        ).cpu()
+    scores: dict[str, Any] = dict(score(pack, embedded, config, reports.numpy()))
+    scores["label_thresholds"] = thresholds(pack, embedded)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_weights(network.state_dict(), out_dir / WEIGHTS)
+    (out_dir / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    (out_dir / SCORES).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
     return scores
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
+from db.labels import OBSERVATIONS
 from finetune.encoder_config import EncoderConfig
 from finetune.encoder_films import normalise
 from finetune.encoder_pack import POSITIVE, TRAIN, UNCERTAIN, VAL, Pack
@@ -16,10 +17,11 @@ Floats = npt.NDArray[np.float32]
 MIN_POSITIVES = 10
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Embedded:
     """All films of a pack as a network sees them."""
 
+    pooled: Floats  # (f, width)
     vectors: Floats  # (f, dim), unit length
     labels: Floats  # (f, 14), logits
     terms: Floats  # (f, t), logits
@@ -39,9 +41,13 @@ def embed_films(network: FilmNetwork, films: torch.Tensor, batch: int = 256) -> 
         with torch.autocast(films.device.type, torch.bfloat16, enabled=cuda):
             seen = network(pixels).float()
         unit = torch.nn.functional.normalize(seen.embeddings, dim=1)
-        parts.append([x.cpu().numpy() for x in (unit, seen.labels, seen.terms, seen.frontal)])
-    vectors, labels, terms, frontal = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Embedded(vectors=vectors, labels=labels, terms=terms, frontal=frontal)
+        parts.append(
+            [x.cpu().numpy() for x in (seen.pooled, unit, seen.labels, seen.terms, seen.frontal)]
+        )
+    pooled, vectors, labels, terms, frontal = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
+    return Embedded(pooled=pooled, vectors=vectors, labels=labels, terms=terms, frontal=frontal)
 
 
 def of_studies(values: Floats, film_study: npt.NDArray[np.int32], n: int) -> Floats:
@@ -53,15 +59,24 @@ def of_studies(values: Floats, film_study: npt.NDArray[np.int32], n: int) -> Flo
 
 
 def unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    normed: Floats = (vectors / np.maximum(lengths, 1e-9)).astype(np.float32)
+    return normed
 
 
-def score(pack: Pack, embedded: Embedded, config: EncoderConfig) -> dict[str, float]:
-    """Scores on val, and under ``fold_`` on the studies of the fold that was left out."""
+def score(
+    pack: Pack, embedded: Embedded, config: EncoderConfig, reports: Floats | None = None
+) -> dict[str, float]:
+    """Scores on val, and under ``fold_`` on the studies of the fold that was left out.
+
+    With ``reports`` (n, dim), the embeddings of the studies' reports, cases are known by films and
+    report together; without, by their films alone.
+    """
     n = len(pack.study_ids)
     vectors = unit(of_studies(embedded.vectors, pack.film_study, n))
     labels = of_studies(embedded.labels, pack.film_study, n)
     terms = of_studies(embedded.terms, pack.film_study, n)
+    cases = None if reports is None else unit(vectors + config.report_weight * reports)
     index = pack.split == TRAIN
     queries = {"": pack.split == VAL}
     if config.folds > 1:
@@ -74,7 +89,9 @@ def score(pack: Pack, embedded: Embedded, config: EncoderConfig) -> dict[str, fl
     for prefix, chosen in queries.items():
         if not chosen.any():
             continue
-        parts = retrieval_scores(pack, vectors, np.flatnonzero(index), np.flatnonzero(chosen))
+        parts = retrieval_scores(
+            pack, vectors, np.flatnonzero(index), np.flatnonzero(chosen), cases
+        )
         parts["head"] = mean_auc(pack.labels[chosen], labels[chosen])
         parts["terms"] = mean_auc(pack.terms[chosen], terms[chosen], first=0)
         scores |= {prefix + name: value for name, value in parts.items()}
@@ -126,3 +143,15 @@ def mean_auc(
     ]
     areas = [roc_auc_score(positive[:, column], values[:, column]) for column in columns]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def thresholds(pack: Pack, embedded: Embedded) -> dict[str, float]:
+    """The probability above which as many val studies have a label as their reports say."""
+    val = pack.split == VAL
+    logits = of_studies(embedded.labels, pack.film_study, len(pack.study_ids))[val]
+    share = np.isin(pack.labels[val], (POSITIVE, UNCERTAIN)).mean(axis=0)
+    bounds = [np.quantile(logits[:, i], 1 - share[i]) for i in range(len(OBSERVATIONS))]
+    return {
+        name: round(float(1 / (1 + np.exp(-bound))), 4)
+        for name, bound in zip(OBSERVATIONS, bounds, strict=True)
+    }

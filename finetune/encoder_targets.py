@@ -70,17 +70,17 @@ class Targets:
         self._known = (states != UNKNOWN).float() * put(weight)[:, None]
         self._reported = put((pack.split != LABELS_ONLY).astype(np.float32))
         self._terms = put(pack.terms).float()
-        self._texts = put(pack.texts).float()
-        self._has_text = self._texts.abs().sum(dim=2) > 0  # (n, 3)
+        self.texts = put(pack.texts).float()
+        self.has_text = self.texts.abs().sum(dim=2) > 0  # (n, 3)
         self._frontal = put(pack.film_frontal).float()
         self._rows = put(rows)
-        self._likeness = self._likenesses(pack)
-        self._reward = 10 * self._words + self._by_terms  # the first is about CIDEr
+        self.likeness = self._likenesses(pack)
+        self.reward = 10 * self._words + self._by_terms  # the first is about CIDEr
         usable = torch.zeros(len(pack.split), device=device, dtype=torch.bool)
         usable[self._rows] = True
-        self._candidate = usable & (self._reported > 0)
-        self._bank = torch.zeros((len(pack.split), config.dim), device=device)
-        self._filled = torch.zeros_like(usable)
+        self.candidate = usable & (self._reported > 0)
+        self.bank = torch.zeros((len(pack.split), config.dim), device=device)
+        self.filled = torch.zeros_like(usable)
 
     def _likenesses(self, pack: Pack) -> Tensor:
         config = self._config
@@ -88,7 +88,7 @@ class Targets:
         marks = torch.cat([self._terms, self._labels], dim=1)
         rarity = (len(self._rows) / (1 + marks[self._rows].sum(dim=0))).log().clamp(min=0.1)
         by_terms = functional.normalize(marks * rarity, dim=1)
-        whole = self._texts[:, 0]
+        whole = self.texts[:, 0]
         centre = whole[self._rows].mean(dim=0)
         by_meaning = functional.normalize(whole - centre, dim=1)
         self._words = torch.from_numpy(pack.likeness).to(self._device).float() / 255
@@ -106,17 +106,17 @@ class Targets:
     def batch(self, rows: np.ndarray, films: Tensor, rng: np.random.Generator) -> Batch:
         index = torch.from_numpy(rows).to(self._device)
         draws = torch.from_numpy(rng.choice(3, size=len(rows), p=(0.6, 0.2, 0.2))).to(self._device)
-        draws = torch.where(self._has_text[index, draws], draws, 0)
+        draws = torch.where(self.has_text[index, draws], draws, 0)
         return Batch(
             labels=self._labels[index],
             known=self._known[index],
             terms=self._terms[index],
             present=self._reported[index],
             reported=self._reported[index],
-            texts=self._texts[index, draws],
+            texts=self.texts[index, draws],
             rows=index,
-            likeness=self._likeness[index],
-            reward=self._reward[index],
+            likeness=self.likeness[index],
+            reward=self.reward[index],
             frontal=self._frontal[films.flatten()],
         )
 
@@ -140,7 +140,7 @@ class Targets:
             term_logits, batch.terms, pos_weight=term_emphasis, reduction="none"
         ).mean(dim=1)
         films = functional.normalize(seen.embeddings, dim=1)
-        studies = functional.normalize(sum(films.chunk(2)), dim=1)
+        studies = functional.normalize(torch.stack(films.chunk(2)).sum(dim=0), dim=1)
         texts = functional.normalize(network.text(batch.texts), dim=1)
         return {
             "labels": config.label_weight * label_loss((first + second) / 2),
@@ -178,9 +178,9 @@ class Targets:
         is not its own answer."""
         config = self._config
         rows = batch.rows
-        bank = self._bank.clone()
+        bank = self.bank.clone()
         bank[rows] = studies
-        hidden = (~(self._candidate & self._filled)).repeat(len(rows), 1)
+        hidden = (~(self.candidate & self.filled)).repeat(len(rows), 1)
         hidden[:, rows] = batch.present[None] == 0
         own = torch.arange(len(rows), device=rows.device)
         hidden[own, rows] = True
@@ -197,8 +197,8 @@ class Targets:
         missed = -(choice * reward).sum(dim=1)
         count = batch.reported.sum().clamp(min=1)
         if batch.other is None:
-            self._bank[rows] = studies.detach()
-            self._filled[rows] = True
+            self.bank[rows] = studies.detach()
+            self.filled[rows] = True
         return {
             "images": config.image_weight * (far * batch.reported).sum() / count,
             "choice": config.choice_weight * (missed * batch.reported).sum() / count,

