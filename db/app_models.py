@@ -41,6 +41,7 @@ class GenerationRow(AppBase):
     options: Mapped[Any] = mapped_column(JSON)
     notes: Mapped[Any] = mapped_column(JSON)
     label_scores: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    verdict: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     left_out: Mapped[Any] = mapped_column(JSON)
     statements: Mapped[list["StatementRow"]] = relationship(
         order_by="StatementRow.position", cascade="all, delete-orphan"

@@ -70,6 +70,16 @@ class StoredLeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredVerdict:
+    """Whether the films were of the kind that the index held, as judged then."""
+
+    in_distribution: bool
+    score: float
+    threshold: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
     """One stored output, with what is needed to see where it came from."""
 
@@ -87,6 +97,8 @@ class Generation:
     """What was asked for, as JSON values."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
+    verdict: StoredVerdict | None = None
+    """None where nothing could be said, or nobody asked yet."""
     statements: tuple[StoredStatement, ...] = ()
     hits: tuple[StoredHit, ...] = ()
     left_out: tuple[StoredLeftOut, ...] = ()
@@ -200,6 +212,7 @@ def _to_row(generation: Generation) -> GenerationRow:
         options=dict(generation.options),
         notes=list(generation.notes),
         label_scores=None if generation.label_scores is None else dict(generation.label_scores),
+        verdict=None if generation.verdict is None else asdict(generation.verdict),
         left_out=[asdict(left_out) for left_out in generation.left_out],
         statements=[
             StatementRow(
@@ -231,6 +244,7 @@ def _to_generation(row: GenerationRow) -> Generation:
         options=row.options,
         notes=tuple(row.notes),
         label_scores=row.label_scores,
+        verdict=None if row.verdict is None else StoredVerdict(**row.verdict),
         statements=tuple(
             StoredStatement(
                 section=statement.section,

@@ -19,6 +19,7 @@ from db.generations import (
     StoredHit,
     StoredLeftOut,
     StoredStatement,
+    StoredVerdict,
 )
 from db.schema import migrate
 from db.session import open_sqlite
@@ -39,6 +40,9 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
         options={"k": 3, "labels": ["Edema"], "min_score": None},
         notes=("one note",),
         label_scores={"Edema": 0.25},
+        verdict=StoredVerdict(
+            in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"
+        ),
         statements=(
             StoredStatement(
                 section="findings",
@@ -160,6 +164,55 @@ def test_the_first_schema_upgrades_with_its_rows(tmp_path: Path) -> None:
     with GenerationStore.open(path) as store:
         old = store.get(UUID(int=1))
     assert (old.text, old.label_scores, old.hits) == ("Old.", None, ())
+
+
+def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = open_sqlite(path, read_only=False)
+    migrate(engine, name="the database", revision="0001")
+    engine.dispose()
+    old_id = UUID(int=1)
+    with sqlite3.connect(path) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(generations)")]
+        assert "verdict" not in columns
+        connection.execute(
+            "INSERT INTO generations (number, id, created_at, task, text, generator,"
+            " index_fingerprint, index_source, films_sha256, options, notes, label_scores,"
+            " left_out) VALUES (41, ?, '2026-01-01 00:00:00.000000', 'report', 'Old.', 'old-0',"
+            " 'ff', 'drawn', '[\"cd\"]', '{\"k\": 3}', '[\"a note\"]', '{\"Edema\": 0.5}', '[]')",
+            (str(old_id),),
+        )
+        connection.execute(
+            "INSERT INTO statements (id, generation, position, section, text, labels)"
+            " VALUES (7, 41, 0, 'findings', 'Old.', '{}')"
+        )
+        connection.execute(
+            "INSERT INTO citations (statement, position, number, source, study_id,"
+            " index_fingerprint, quote, score) VALUES (7, 0, 1, 'drawn', 's1', 'ff', 'Old.', 0.5)"
+        )
+        connection.execute(
+            "INSERT INTO hits (generation, number, source, study_id, score)"
+            " VALUES (41, 1, 'drawn', 's1', 0.5)"
+        )
+    connection.close()
+    new = a_generation()
+    with GenerationStore.open(path) as store:
+        store.add(new)
+        old = store.get(old_id)
+        assert [g.id for g in store.page(limit=5).generations] == [new.id, old_id]
+        assert store.get(new.id) == new
+    assert old.verdict is None
+    assert (old.notes, old.options, old.label_scores) == (("a note",), {"k": 3}, {"Edema": 0.5})
+    assert [c.quote for s in old.statements for c in s.citations] == ["Old."]
+    assert [hit.study_id for hit in old.hits] == ["s1"]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("0002",)
+        ]
+        assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
+    connection.close()
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
