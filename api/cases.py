@@ -7,9 +7,9 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
+from api.case_schemas import CaseDocument
 from api.pipeline import Pipeline
 from api.problems import problems
-from api.schemas import CaseDocument
 
 _Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
 _PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)

@@ -6,7 +6,6 @@ wait their turn, so that the event loop answers and the processor is not divided
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,21 +18,17 @@ from PIL import Image
 
 from api.case_keys import split_case_key
 from api.settings import Settings
-from api.uploads import SearchOptions, Upload
+from api.stored_report import to_generation
+from api.uploads import Upload
 from db.cases import Case
 from db.errors import NotFoundError
-from db.generations import (
-    Generation,
-    GenerationStore,
-    Page,
-    StoredCitation,
-    StoredHit,
-    StoredLeftOut,
-    StoredStatement,
-)
+from db.generations import Generation, GenerationStore, Page
 from generator.grounded import GroundedReport
+from indexer.encoder import Encoder
 from indexer.film import Film
 from indexer.images import encode_png, read_film, restore_size
+from retriever.options import LabelFilter, SearchOptions
+from retriever.query import has_text_tower
 from retriever.retrieval import Retrieval
 
 PREVIEW_SIDE = 1600
@@ -63,17 +58,25 @@ class StudySearch(Protocol):
     @property
     def index(self) -> OpenIndex: ...
 
+    @property
+    def encoder(self) -> Encoder: ...
+
     def search(
         self,
         images: Sequence[Path | str | bytes | Film],
         *,
+        text: str | None,
+        text_weight: float,
         k: int,
         exclude_patient_ids: Collection[str],
         exclude_study_ids: Collection[str],
         exclude_near_copies: bool,
         distinct_reports: bool,
         labels: Collection[str],
+        label_filter: LabelFilter,
         min_score: float | None,
+        min_ratio: float | None,
+        diversity: float,
     ) -> Retrieval: ...
 
 
@@ -101,6 +104,7 @@ class Pipeline:
         self._sample_path = settings.sample_path
         self._slots = anyio.CapacityLimiter(settings.workers)
         self._searching = threading.Lock()  # an encoder promises nothing about threads
+        self.searches_text = has_text_tower(retriever.encoder)
         self.max_images = settings.max_images
         self.max_body_bytes = settings.max_body_bytes
 
@@ -117,8 +121,10 @@ class Pipeline:
         """Search, write, store. Raises UserError, and then nothing is stored."""
         return await run_sync(self._report, uploads, options, limiter=self._slots)
 
-    async def search(self, uploads: Sequence[Upload], options: SearchOptions) -> Retrieval:
-        return await run_sync(self._search, uploads, options, limiter=self._slots)
+    async def search(
+        self, uploads: Sequence[Upload], options: SearchOptions, *, text: str | None
+    ) -> Retrieval:
+        return await run_sync(self._search, uploads, options, text, limiter=self._slots)
 
     async def preview(self, upload: Upload) -> bytes:
         """An uploaded film as the search sees it, as PNG."""
@@ -154,18 +160,25 @@ class Pipeline:
             lambda: frozenset(study for study in set(studies) if find(*study) is not None)
         )
 
-    def _search(self, uploads: Sequence[Upload], options: SearchOptions) -> Retrieval:
+    def _search(
+        self, uploads: Sequence[Upload], options: SearchOptions, text: str | None = None
+    ) -> Retrieval:
         films = [read_film(upload.data, name=upload.name) for upload in uploads]
         with self._searching:
             return self._retriever.search(
                 films,
+                text=text,
+                text_weight=options.text_weight,
                 k=options.k,
                 exclude_patient_ids=options.exclude_patient_ids,
                 exclude_study_ids=options.exclude_study_ids,
                 exclude_near_copies=options.exclude_near_copies,
                 distinct_reports=options.distinct_reports,
                 labels=options.labels,
+                label_filter=options.label_filter,
                 min_score=options.min_score,
+                min_ratio=options.min_ratio,
+                diversity=options.diversity,
             )
 
     def _report(self, uploads: Sequence[Upload], options: SearchOptions) -> Generation:
@@ -197,54 +210,6 @@ class Pipeline:
             )
         film = read_film(path, name=f"image {number} of study {case.study_id}")
         return _shown(restore_size(film.pixels, image.width, image.height))
-
-
-def to_generation(
-    report: GroundedReport,
-    retrieval: Retrieval,
-    options: SearchOptions,
-    *,
-    generation_id: UUID,
-    created_at: datetime,
-) -> Generation:
-    """What is kept of a report and the search behind it."""
-    return Generation(
-        id=generation_id,
-        created_at=created_at,
-        task="report",
-        text=report.text,
-        generator=report.generator,
-        index_fingerprint=report.index_fingerprint,
-        index_source=retrieval.source,
-        films_sha256=retrieval.films_sha256,
-        options={
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(options).items()
-        },
-        notes=tuple(dict.fromkeys((*retrieval.notes, *report.notes))),
-        label_scores=report.label_scores,
-        statements=tuple(
-            StoredStatement(
-                section=statement.section,
-                text=statement.text,
-                labels=statement.labels,
-                citations=tuple(
-                    StoredCitation(**asdict(citation)) for citation in statement.citations
-                ),
-            )
-            for statement in report.statements
-        ),
-        hits=tuple(
-            StoredHit(
-                number=hit.rank,
-                source=hit.case.source,
-                study_id=hit.case.study_id,
-                score=hit.score,
-            )
-            for hit in report.hits
-        ),
-        left_out=tuple(StoredLeftOut(**asdict(left_out)) for left_out in retrieval.left_out),
-    )
 
 
 def _preview(upload: Upload) -> bytes:

@@ -8,19 +8,17 @@ from uuid import UUID
 import msgspec
 
 from api.case_keys import case_key
-from api.public_pages import public_url
-from db.cases import Case, Section, ViewPosition
-from db.generations import Generation, Page, StoredCitation, StoredStatement
+from api.case_schemas import CaseDocument, CaseKey
+from db.cases import Section
+from db.generations import Generation, Page, StoredCitation, StoredStatement, StoredVerdict
 from db.labels import State
 from generator.grounded import NOTICE
 from retriever.retrieval import Hit, Retrieval
+from retriever.verdict import Verdict
 
 Available = frozenset[tuple[str, str]]
 """Source and study id of the cases that the open index holds."""
 
-CaseKey = Annotated[
-    str, msgspec.Meta(description="The case as `source:study_id`.", examples=["openi:1234"])
-]
 Score = Annotated[float, msgspec.Meta(description="Cosine between the study and the case.")]
 
 
@@ -93,6 +91,29 @@ class LeftOutDocument(msgspec.Struct, kw_only=True):
     reason: str
 
 
+class VerdictDocument(msgspec.Struct, kw_only=True):
+    """Whether the films are of the kind that the index holds."""
+
+    in_distribution: bool
+    """False for an image unlike the films of the index: do not rely on what was found for it."""
+    score: float
+    """Typicality: 0 for the median indexed film, lower for a stranger."""
+    threshold: float
+    """Below it an image is flagged."""
+    reason: str
+
+    @classmethod
+    def of(cls, verdict: Verdict | StoredVerdict | None) -> Self | None:
+        if verdict is None:
+            return None
+        return cls(
+            in_distribution=verdict.in_distribution,
+            score=verdict.score,
+            threshold=verdict.threshold,
+            reason=verdict.reason,
+        )
+
+
 class IndexReference(msgspec.Struct, kw_only=True):
     """The index that a generation was made with."""
 
@@ -115,6 +136,9 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
     options: Mapping[str, Any]
     notes: list[str]
     label_scores: Mapping[str, float] | None
+    """Observation to probability from the encoder's label head, uncalibrated."""
+    verdict: VerdictDocument | None
+    """Null where it was not judged."""
     statements: list[StatementDocument]
     hits: list[HitDocument]
     left_out: list[LeftOutDocument]
@@ -139,6 +163,7 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
             options=generation.options,
             notes=list(generation.notes),
             label_scores=generation.label_scores,
+            verdict=VerdictDocument.of(generation.verdict),
             statements=[StatementDocument.of(s, available) for s in generation.statements],
             hits=[
                 HitDocument(
@@ -174,10 +199,13 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
     text: str
     films: int
     cited_cases: int
+    in_distribution: bool | None
+    """As in the verdict; null without one."""
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
         cited = {c.number for s in generation.statements for c in s.citations}
+        verdict = generation.verdict
         return cls(
             id=generation.id,
             created_at=generation.created_at,
@@ -186,6 +214,7 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
             text=generation.text,
             films=len(generation.films_sha256),
             cited_cases=len(cited),
+            in_distribution=None if verdict is None else verdict.in_distribution,
         )
 
 
@@ -206,67 +235,6 @@ class GenerationList(msgspec.Struct, kw_only=True):
         )
 
 
-class CaseImageDocument(msgspec.Struct, kw_only=True):
-    """An image of a case."""
-
-    number: int
-    view_position: ViewPosition | None
-    width: int
-    height: int
-    has_file: bool
-    """Whether the data set's file was known when the index was built; it may have moved since."""
-
-
-class CaseSentence(msgspec.Struct, kw_only=True):
-    """A sentence of a case's report, verbatim."""
-
-    section: Section
-    text: str
-    labels: Mapping[str, State]
-
-
-class CaseDocument(msgspec.Struct, kw_only=True):
-    """An indexed study: what a citation points to."""
-
-    case: CaseKey
-    source: str
-    study_id: str
-    indication: str
-    findings: str
-    impression: str
-    labels: Mapping[str, State]
-    sentences: list[CaseSentence]
-    images: list[CaseImageDocument]
-    public_url: str | None
-
-    @classmethod
-    def of(cls, case: Case) -> Self:
-        return cls(
-            case=case_key(case.source, case.study_id),
-            source=case.source,
-            study_id=case.study_id,
-            indication=case.indication,
-            findings=case.findings,
-            impression=case.impression,
-            labels=case.labels,
-            sentences=[
-                CaseSentence(section=s.section, text=s.text, labels=s.labels)
-                for s in case.sentences
-            ],
-            images=[
-                CaseImageDocument(
-                    number=number,
-                    view_position=image.view_position,
-                    width=image.width,
-                    height=image.height,
-                    has_file=image.path is not None,
-                )
-                for number, image in enumerate(case.images, start=1)
-            ],
-            public_url=public_url(case),
-        )
-
-
 class SearchHit(msgspec.Struct, kw_only=True):
     """A hit with its case."""
 
@@ -280,7 +248,7 @@ class SearchHit(msgspec.Struct, kw_only=True):
 
 
 class SearchDocument(msgspec.Struct, kw_only=True):
-    """The hits for one study, best first."""
+    """The hits for one study or some words, best first."""
 
     hits: list[SearchHit]
     left_out: list[LeftOutDocument]
@@ -288,6 +256,9 @@ class SearchDocument(msgspec.Struct, kw_only=True):
     films_sha256: list[str]
     index_fingerprint: str
     label_scores: Mapping[str, float] | None
+    """Observation to probability from the encoder's label head, uncalibrated."""
+    verdict: VerdictDocument | None
+    """Null for words alone, and where the index cannot judge."""
     notice: str = NOTICE
 
     @classmethod
@@ -307,36 +278,5 @@ class SearchDocument(msgspec.Struct, kw_only=True):
             films_sha256=list(retrieval.films_sha256),
             index_fingerprint=retrieval.index_fingerprint,
             label_scores=retrieval.label_scores,
+            verdict=VerdictDocument.of(retrieval.verdict),
         )
-
-
-class IndexSummary(msgspec.Struct, kw_only=True):
-    """The index that is open now."""
-
-    fingerprint: str
-    created_at: str
-    source: str
-    split: str
-    studies: int
-    encoder: str
-    labeller_version: str
-    licence: str
-
-
-class UploadLimits(msgspec.Struct, kw_only=True):
-    """What one request may bring."""
-
-    max_images: int
-    max_body_bytes: int
-
-
-class Health(msgspec.Struct, kw_only=True):
-    """That the service answers, and with what."""
-
-    status: str
-    index: IndexSummary
-    versions: Mapping[str, str]
-    limits: UploadLimits
-    sample: bool
-    """Whether `GET /sample` has a film to try."""
-    notice: str = NOTICE

@@ -1,4 +1,4 @@
-"""POST /searches: the prior cases most like one study."""
+"""POST /searches: the prior cases most like one study, some words, or both."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 from api.pipeline import Pipeline
 from api.problems import problems
 from api.schemas import SearchDocument
-from api.uploads import StudyForm, read_form, read_uploads
+from api.uploads import SearchForm, read_form, read_uploads
 
 
 class SearchController(Controller):
@@ -27,9 +27,13 @@ class SearchController(Controller):
     )
     async def create(
         self,
-        data: Annotated[StudyForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[SearchForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         pipeline: NamedDependency[Pipeline],
     ) -> SearchDocument:
-        """The cases most like the study, best first. Nothing is stored."""
+        """The cases most like the study or the words, best first. Nothing is stored.
+
+        Words need an index whose encoder has a text tower; see `search_by_text` in `GET /health`.
+        """
+        options = data.options()
         uploads = await read_uploads(data.images, limit=pipeline.max_images)
-        return SearchDocument.of(await pipeline.search(uploads, data.options()))
+        return SearchDocument.of(await pipeline.search(uploads, options, text=data.text))

@@ -1,7 +1,7 @@
 """Uploaded films, from a multipart form to named bytes. Nothing of them is written to a path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException
 
 from db.errors import TooLargeError
+from retriever.options import LabelFilter, SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +21,6 @@ class Upload:
     name: str
     """What messages call it: the last part of the name it was sent under."""
     data: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """How to search; the fields of ``Retriever.search``."""
-
-    k: int = 10
-    exclude_patient_ids: tuple[str, ...] = ()
-    exclude_study_ids: tuple[str, ...] = ()
-    exclude_near_copies: bool = True
-    distinct_reports: bool = False
-    labels: tuple[str, ...] = ()
-    min_score: float | None = None
 
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -59,9 +47,32 @@ class StudyForm(msgspec.Struct, kw_only=True):
     label: Annotated[
         list[_Id], msgspec.Meta(description="Observations that every hit must name.")
     ] = []
-    min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    label_filter: Annotated[
+        LabelFilter,
+        msgspec.Meta(
+            description="Only cases whose findings are those that the encoder sees in the films "
+            "(`exact`), or share one with them (`partial`)."
+        ),
+    ] = "none"
+    min_score: (
+        Annotated[float, msgspec.Meta(ge=-1, le=1, description="Least cosine of a hit.")] | None
+    ) = None
+    min_ratio: (
+        Annotated[
+            float,
+            msgspec.Meta(ge=0, le=1, description="Least share of the best hit's score."),
+        ]
+        | None
+    ) = None
+    diversity: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0, le=1, description="How much likeness to better hits counts against a case."
+        ),
+    ] = 0.0
 
     def options(self) -> SearchOptions:
+        """Raises UserError for what no search can mean."""
         return SearchOptions(
             k=self.k,
             exclude_patient_ids=tuple(self.exclude_patient),
@@ -69,8 +80,32 @@ class StudyForm(msgspec.Struct, kw_only=True):
             exclude_near_copies=not self.keep_near_copies,
             distinct_reports=self.distinct_reports,
             labels=tuple(self.label),
+            label_filter=self.label_filter,
             min_score=self.min_score,
+            min_ratio=self.min_ratio,
+            diversity=self.diversity,
         )
+
+
+class SearchForm(StudyForm, kw_only=True):
+    """Films, words or both, and how to search with them."""
+
+    images: list[UploadFile] = []
+    """One file a view of one study; none to search by words alone."""
+    text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
+    text_weight: Annotated[
+        float,
+        msgspec.Meta(ge=0, le=1, description="What the words weigh beside the films."),
+    ] = 0.5
+
+    def options(self) -> SearchOptions:
+        """Raises ClientException for neither films nor words."""
+        if not self.images and self.text is None:
+            raise ClientException(
+                "there is nothing to search with: choose an image file (multipart form field "
+                "'images') or write words (field 'text')"
+            )
+        return replace(super().options(), text_weight=self.text_weight)
 
 
 class FilmForm(msgspec.Struct, kw_only=True):

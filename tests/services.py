@@ -21,6 +21,8 @@ from generator.grounded import Citation, GroundedReport, Statement
 from indexer.film import Film
 from indexer.images import encode_png, read_film
 from retriever.retrieval import Hit, LeftOut, Retrieval
+from retriever.verdict import Verdict
+from tests.fakes import ReportEncoder
 from tests.films import draw_film
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -79,7 +81,10 @@ class FakeRetriever:
     cases: list[Case]
     fingerprint: str = "f1" * 32
     error: Exception | None = None
+    verdict: Verdict | None = None
+    encoder: Any = field(default_factory=ReportEncoder)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    words: list[tuple[str | None, float]] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
 
@@ -103,6 +108,8 @@ class FakeRetriever:
         self,
         images: Sequence[Path | str | bytes | Film],
         *,
+        text: str | None,
+        text_weight: float,
         k: int,
         exclude_study_ids: Collection[str],
         **options: Any,
@@ -112,6 +119,7 @@ class FakeRetriever:
         time.sleep(0.01)
         films = [image for image in images if isinstance(image, Film)]
         assert len(films) == len(images)
+        self.words.append((text, text_weight))
         self.calls.append({"k": k, "exclude_study_ids": exclude_study_ids, **options})
         self.running -= 1
         if self.error is not None:
@@ -129,7 +137,8 @@ class FakeRetriever:
             source="drawn",
             films_sha256=tuple(film.sha256 for film in films),
             notes=tuple(note for film in films for note in film.notes),
-            label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75},
+            label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75} if films else None,
+            verdict=self.verdict if films else None,
         )
 
 

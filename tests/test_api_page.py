@@ -13,6 +13,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from indexer.images import encode_png
+from retriever.verdict import Verdict
+from tests.fakes import ThumbnailEncoder
 from tests.films import draw_film
 from tests.services import FakeRetriever, a_case, a_png, an_app, serving
 
@@ -31,6 +33,9 @@ FLAGS = (
     "--window-size=1400,900",
 )
 NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
+
+
+UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
 
 
 class Browser:
@@ -78,6 +83,12 @@ class Browser:
         """What the console holds, but for answers of our own with a 4xx status."""
         entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [e["message"] for e in entries if "the server responded with" not in e["message"]]
+
+
+def style_of(browser: Browser, selector: str) -> list[str]:
+    """Colour and size of the text of the first element of this kind."""
+    element = browser.wait(selector)
+    return [element.value_of_css_property(name) for name in ("color", "font-size")]
 
 
 @pytest.fixture(scope="module")
@@ -170,15 +181,111 @@ def test_hits_left_out_cases_notes_and_label_scores_are_shown(
     browser.choose(films["pa"])
     browser.write_report()
     body = browser.one("#report-body")
-    for shown in ("A note of the generator.", "openi 77", "Cardiomegaly", "1 case left out"):
+    for shown in ("A note of the generator.", "openi 77", "1 case left out"):
         assert shown in body.text
-    browser.one("#report-body summary").click()
+    assert "Cardiomegaly" not in body.text
+    browser.one("#scores summary").click()
+    for shown in ("Label scores of the encoder", "Uncalibrated", "Cardiomegaly", "0.75"):
+        assert shown in body.text
+    shares = [r.get_attribute("width") for r in browser.all("#scores rect")]
+    assert shares == ["75", "12.5"]
+    browser.one("#left-out summary").click()
     assert "drawn s-copy (1.00): the same film" in body.text
     browser.all(".hit")[3].click()
     link = browser.wait("#case a")
     assert str(link.get_attribute("href")).startswith("https://openi.nlm.nih.gov/")
     assert link.get_attribute("rel") == "noopener noreferrer"
     assert "not on this machine" in browser.one("#case").text
+
+
+def test_a_report_on_an_unusual_image_stands_under_a_warning(
+    browser: Browser, address: str, films: dict[str, Path], retriever: FakeRetriever
+) -> None:
+    browser.open(address)
+    browser.choose(films["pa"])
+    browser.write_report()
+    assert browser.all(".warning") == []
+    usual = style_of(browser, ".statement")
+    retriever.verdict = UNUSUAL
+    try:
+        browser.open(address)
+        browser.choose(films["pa"])
+        browser.write_report()
+        stored = browser.driver.current_url
+    finally:
+        retriever.verdict = None
+    browser.open(stored)
+    warning = browser.wait(".warning")
+    assert warning.get_attribute("role") == "alert"
+    assert "unlike the films in the index. Do not rely on this report." in warning.text
+    assert "Drawn sideways." in warning.text and "-8.10" in warning.text
+    body = browser.one("#report-body")
+    assert body.find_elements(By.CSS_SELECTOR, ":scope > *")[0] == warning
+    doubted = style_of(browser, ".statement")
+    assert all(one != other for one, other in zip(usual, doubted, strict=True))
+    browser.one("#history summary").click()
+    assert "image unlike the index" in browser.wait("#history-list button").text
+    browser.one("#clear").click()
+    assert browser.all(".warning") == []
+    assert "doubtful" not in str(browser.one("#report-body").get_attribute("class"))
+
+
+def test_words_find_cases_that_open(
+    browser: Browser, address: str, films: dict[str, Path], retriever: FakeRetriever
+) -> None:
+    browser.open(address)
+    browser.one("#words summary").click()
+    browser.wait("#text").send_keys(NASTY)
+    assert not browser.one("#with-film").is_enabled()
+    browser.one("#words-form button").click()
+    hits = browser.wait(".hits")
+    assert browser.one("#report-title").text == "Prior cases"
+    assert len(browser.all(".hit")) == 4 and "A drawing without disease." in hits.text
+    assert NASTY in browser.one("#report-body").text
+    assert retriever.words[-1] == (NASTY, 0.5)
+    browser.all(".hit")[0].click()
+    assert "Lungs drawn clear." in browser.wait("#case .case-report").text
+
+    browser.choose(films["pa"])
+    WebDriverWait(browser.driver, 10).until(lambda _: browser.one("#with-film").is_enabled())
+    browser.one("#with-film").click()
+    browser.driver.execute_script("document.getElementById('text-weight').value = 0.2")
+    retriever.verdict = UNUSUAL
+    try:
+        browser.one("#words-form button").click()
+        assert "Do not rely on these cases." in browser.wait(".warning").text
+    finally:
+        retriever.verdict = None
+    assert retriever.words[-1] == (NASTY, 0.2)
+    browser.write_report()
+    assert browser.one("#report-title").text == "Report"
+    assert browser.all(".warning") == []
+    assert browser.complaints() == []
+
+
+def test_search_options_of_the_page_reach_the_search(
+    browser: Browser, address: str, films: dict[str, Path], retriever: FakeRetriever
+) -> None:
+    browser.open(address)
+    browser.one("#options summary").click()
+    browser.wait("#label").send_keys("Edema")
+    browser.one("#label-filter").send_keys("the very")
+    browser.one("#min-ratio").send_keys("0.5")
+    browser.one("#diversity").send_keys("0.3")
+    browser.choose(films["pa"])
+    browser.write_report()
+    call = retriever.calls[-1]
+    assert (call["labels"], call["label_filter"]) == (("Edema",), "exact")
+    assert (call["min_ratio"], call["diversity"]) == (0.5, 0.3)
+
+
+def test_the_page_offers_words_only_where_they_can_be_read(
+    browser: Browser, tmp_path: Path
+) -> None:
+    retriever = FakeRetriever([a_case(1)], encoder=ThumbnailEncoder())
+    with serving(an_app(tmp_path, retriever)) as url:
+        browser.open(url)
+        assert not browser.one("#words").is_displayed()
 
 
 def test_text_of_cases_is_never_taken_for_html(

@@ -11,6 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from db.generations import GenerationStore
+from retriever.verdict import Verdict
 from tests.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 Answer = httpx.Response
@@ -93,7 +94,10 @@ def test_options_reach_the_search_and_are_kept(
         keep_near_copies="true",
         distinct_reports="true",
         label="Edema",
+        label_filter="partial",
         min_score="0.25",
+        min_ratio="0.5",
+        diversity="0.125",
     )
     assert answer.status_code == 201
     expected = {
@@ -103,13 +107,76 @@ def test_options_reach_the_search_and_are_kept(
         "exclude_near_copies": False,
         "distinct_reports": True,
         "labels": ["Edema"],
+        "label_filter": "partial",
         "min_score": 0.25,
+        "min_ratio": 0.5,
+        "diversity": 0.125,
     }
     assert answer.json()["options"] == expected
     (call,) = retriever.calls
     assert {k: list(v) if isinstance(v, tuple) else v for k, v in call.items()} == expected
     assert [hit["study_id"] for hit in answer.json()["hits"]] == ["s2", "s3"]
     assert len(answer.json()["films_sha256"]) == 2
+    assert retriever.words == [(None, 0.5)]
+
+
+def test_without_options_ten_cases_are_read_by_likeness_alone(
+    client: TestClient[Any], retriever: FakeRetriever
+) -> None:
+    kept = send(client, a_png(1)).json()["options"]
+    assert kept == {
+        "k": 10,
+        "exclude_patient_ids": [],
+        "exclude_study_ids": [],
+        "exclude_near_copies": True,
+        "distinct_reports": False,
+        "labels": [],
+        "label_filter": "none",
+        "min_score": None,
+        "min_ratio": None,
+        "diversity": 0.0,
+    }
+
+
+def test_a_report_has_no_words(client: TestClient[Any], retriever: FakeRetriever) -> None:
+    assert send(client, a_png(1), text="effusion", text_weight="1").status_code == 201
+    assert retriever.words == [(None, 0.5)]
+    assert the_problem(client.post("/reports", data={"text": "effusion"}), 400).startswith(
+        "no film was sent"
+    )
+
+
+@pytest.mark.parametrize("usual", [True, False])
+def test_the_verdict_on_the_films_is_given_kept_and_listed(
+    client: TestClient[Any], retriever: FakeRetriever, usual: bool
+) -> None:
+    retriever.verdict = Verdict(
+        in_distribution=usual, score=-4.5, threshold=-2.25, reason="drawn so"
+    )
+    expected = {
+        "in_distribution": usual,
+        "score": -4.5,
+        "threshold": -2.25,
+        "reason": "drawn so",
+    }
+    assert send(client, a_png(1), path="/searches").json()["verdict"] == expected
+    report = send(client, a_png(1)).json()
+    assert report["verdict"] == expected
+    retriever.verdict = None
+    assert client.get(f"/generations/{report['id']}").json()["verdict"] == expected
+    (line,) = client.get("/generations").json()["generations"]
+    assert line["in_distribution"] is usual
+
+
+def test_where_nothing_can_be_said_of_the_films_the_verdict_is_null(
+    client: TestClient[Any],
+) -> None:
+    assert send(client, a_png(1), path="/searches").json()["verdict"] is None
+    report = send(client, a_png(1)).json()
+    assert report["verdict"] is None
+    assert client.get(f"/generations/{report['id']}").json()["verdict"] is None
+    (line,) = client.get("/generations").json()["generations"]
+    assert line["in_distribution"] is None
 
 
 def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) -> None:
@@ -201,6 +268,9 @@ def test_a_broken_form_is_the_clients_error(client: TestClient[Any], body: bytes
         ({"k": "1000"}, "k"),
         ({"k": "many"}, "k"),
         ({"min_score": "2"}, "min_score"),
+        ({"min_ratio": "1.5"}, "min_ratio"),
+        ({"diversity": "-0.1"}, "diversity"),
+        ({"label_filter": "some"}, "label_filter"),
         ({"keep_near_copies": "perhaps"}, "keep_near_copies"),
         ({"exclude_study": "x" * 300}, "exclude_study"),
     ],
@@ -210,6 +280,14 @@ def test_an_impossible_option_is_named(
 ) -> None:
     assert field in the_problem(send(client, a_png(1), **options), 400)
     assert stored(client) == 0
+
+
+def test_an_unknown_observation_is_named_with_those_that_exist(
+    client: TestClient[Any], retriever: FakeRetriever
+) -> None:
+    detail = the_problem(send(client, a_png(1), label="Gout"), 422)
+    assert "unknown observation 'Gout'" in detail and "Pleural Effusion" in detail
+    assert retriever.calls == [] and stored(client) == 0
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,13 @@ function draw() {
     ),
   );
   byId("invert").hidden = byId("clear").hidden = !some;
-  byId("write").disabled = !some;
+  byId("write").disabled = byId("with-film").disabled = !some;
+  askForView();
+}
+
+/** What is dropped next belongs to the study at hand. */
+export function askForView() {
+  const some = films.length > 0;
   askFor(some ? "Add another view of this study" : "Drop a chest film here, or choose files");
 }
 

@@ -2,9 +2,26 @@
 
 import { closeCase, openCase } from "./case.js";
 import { byId, make } from "./elements.js";
-import { addFilms, askFor, clearFilms, files, readFilms, showNoFilm } from "./films.js";
+import {
+  addFilms,
+  askFor,
+  askForView,
+  clearFilms,
+  files,
+  readFilms,
+  showNoFilm,
+} from "./films.js";
+import { drawFound } from "./found.js";
+import { startPaper } from "./paper.js";
 import { drawReport, markOpen, reportText } from "./report.js";
-import { createReport, getGeneration, getHealth, getSample, listGenerations } from "./service.js";
+import {
+  createReport,
+  createSearch,
+  getGeneration,
+  getHealth,
+  getSample,
+  listGenerations,
+} from "./service.js";
 
 let limit = 8;
 let studies = 0;
@@ -95,8 +112,32 @@ function writeReport() {
     finishStages(`Report written in ${seconds} s`);
     history.replaceState(null, "", `#${written.id}`);
     fillHistory();
-    byId("report").focus({ preventScroll: true });
-    if (narrow()) byId("report").scrollIntoView();
+    goToReport();
+  });
+}
+
+/** Its beginning must be seen: a warning stands there. */
+function goToReport() {
+  const paper = byId("report");
+  paper.focus({ preventScroll: true });
+  if (narrow() || paper.getBoundingClientRect().top < 0) paper.scrollIntoView();
+}
+
+function searchByWords() {
+  const text = byId("text").value.trim();
+  if (!text) return;
+  run(async (signal) => {
+    const beside = byId("with-film").checked ? files() : [];
+    const weight = beside.length > 0 ? byId("text-weight").value : "";
+    stage(`Searching ${studies.toLocaleString()} prior cases`);
+    const wanted = { ...options(), text, text_weight: weight };
+    const found = await createSearch(beside, wanted, signal);
+    clearReport();
+    if (files().length === 0) clearFilms();
+    else askForView();
+    drawFound(found, text, open);
+    finishStages(found.hits.length === 1 ? "1 prior case" : `${found.hits.length} prior cases`);
+    goToReport();
   });
 }
 
@@ -105,6 +146,10 @@ function options() {
     k: byId("k").value,
     exclude_patient: byId("exclude-patient").value.trim(),
     exclude_study: byId("exclude-study").value.trim(),
+    label: byId("label").value,
+    label_filter: byId("label-filter").value,
+    min_ratio: byId("min-ratio").value,
+    diversity: byId("diversity").value,
     distinct_reports: byId("distinct").checked,
     keep_near_copies: byId("copies").checked,
   };
@@ -121,7 +166,7 @@ function show(written) {
 function clearReport() {
   close();
   report = null;
-  byId("report-body").replaceChildren(
+  startPaper("Report", null, "").append(
     make("p", { class: "empty muted" }, "No report of this film yet."),
   );
   byId("copy").hidden = true;
@@ -170,6 +215,9 @@ async function fillHistory() {
             "button",
             { type: "button", onclick: () => openStored(line.id) },
             make("span", { class: "first" }, line.text || "(empty report)"),
+            line.in_distribution === false
+              ? make("span", { class: "unlike small" }, "image unlike the index")
+              : null,
             make("span", { class: "muted small" }, new Date(line.created_at).toLocaleString()),
           ),
         ),
@@ -189,6 +237,8 @@ async function greet() {
     limit = health.limits.max_images;
     studies = health.index.studies;
     byId("sample").hidden = !health.sample;
+    byId("words").hidden = !health.search_by_text;
+    byId("label").append(...health.findings.map((name) => make("option", {}, name)));
     byId("index-line").textContent =
       `${studies.toLocaleString()} prior cases of ${health.index.source} · ` +
       `encoder ${health.index.encoder} · index ${health.index.fingerprint.slice(0, 12)}`;
@@ -214,6 +264,10 @@ for (const name of ["dragleave", "drop"]) {
 document.addEventListener("drop", (event) => choose([...event.dataTransfer.files]));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && opener) close();
+});
+byId("words-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  searchByWords();
 });
 byId("write").addEventListener("click", writeReport);
 byId("clear").addEventListener("click", () => {

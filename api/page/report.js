@@ -1,13 +1,13 @@
 // A stored report: sentences with chips, the retrieved cases, what was left out.
 
-import { bar, byId, decimals, make } from "./elements.js";
+import { bar, decimals, make } from "./elements.js";
+import { isDoubtful, startPaper, warningText } from "./paper.js";
 
 const TITLES = { findings: "Findings", impression: "Impression" };
 
 /** Draw a report; `open(number, case, score, quotes, opener)` is called for a cited case. */
 export function drawReport(report, open) {
-  const body = byId("report-body");
-  body.replaceChildren();
+  const body = startPaper("Report", report.verdict, "this report");
   for (const section of ["findings", "impression"]) {
     const statements = report.statements.filter((s) => s.section === section);
     if (statements.length === 0) continue;
@@ -23,9 +23,10 @@ export function drawReport(report, open) {
   if (report.statements.length === 0) {
     body.append(make("p", { class: "empty" }, "The prior cases support no sentence."));
   }
-  if (report.notes.length > 0) body.append(block("Notes", lines(report.notes)));
+  const notes = report.notes.filter((note) => !repeatsWarning(note, report.verdict));
+  if (notes.length > 0) body.append(block("Notes", lines(notes)));
   if (report.hits.length > 0) body.append(block("Prior cases", hits(report, open)));
-  if (report.label_scores) body.append(block("Label scores", scores(report.label_scores)));
+  if (report.label_scores) body.append(scores(report.label_scores));
   if (report.left_out.length > 0) body.append(leftOut(report.left_out));
   body.append(make("p", { class: "muted meta" }, origin(report)));
 }
@@ -44,7 +45,8 @@ export function reportText(report) {
   const cases = report.hits
     .filter((hit) => hit.cited)
     .map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
-  return [...parts, cases.join("\n"), report.notice].filter(Boolean).join("\n\n");
+  const warning = isDoubtful(report.verdict) ? warningText(report.verdict, "this report") : "";
+  return [warning, ...parts, cases.join("\n"), report.notice].filter(Boolean).join("\n\n");
 }
 
 /** Show which number is open now, everywhere it occurs. */
@@ -98,40 +100,51 @@ function hits(report, open) {
   return make(
     "div",
     { class: "hits" },
-    ...report.hits.map((hit) =>
-      make(
-        "button",
-        {
-          type: "button",
-          class: "hit",
-          "data-number": hit.number,
-          "aria-pressed": "false",
-          "aria-label": `Prior case ${hit.number}: study ${hit.study_id}, similarity ${decimals(hit.score)}${hit.cited ? ", cited" : ""}`,
-          onclick: (event) =>
-            open({ ...hit, quotes: [...new Set(quotes(hit.number))] }, event.currentTarget),
-        },
-        make("span", { class: "chip" }, String(hit.number)),
-        make("span", { class: "study" }, `${hit.source} ${hit.study_id}`),
-        bar(hit.score),
-        make("span", { class: "number" }, decimals(hit.score)),
-        make("span", { class: "cited" }, hit.cited ? "cited" : ""),
-      ),
-    ),
+    ...report.hits.map((hit) => hitRow(hit, [...new Set(quotes(hit.number))], open)),
+  );
+}
+
+export function hitRow(hit, quotes, open) {
+  return make(
+    "button",
+    {
+      type: "button",
+      class: "hit",
+      "data-number": hit.number,
+      "aria-pressed": "false",
+      "aria-label": `Prior case ${hit.number}: study ${hit.study_id}, similarity ${decimals(hit.score)}${hit.cited ? ", cited" : ""}`,
+      onclick: (event) => open({ ...hit, quotes }, event.currentTarget),
+    },
+    make("span", { class: "chip" }, String(hit.number)),
+    make("span", { class: "study" }, `${hit.source} ${hit.study_id}`),
+    bar(hit.score),
+    make("span", { class: "number" }, decimals(hit.score)),
+    make("span", { class: "cited" }, hit.cited ? "cited" : ""),
   );
 }
 
 function scores(labelScores) {
   const sorted = Object.entries(labelScores).sort((a, b) => b[1] - a[1]);
   return make(
-    "div",
-    { class: "scores" },
-    ...sorted.map(([name, share]) =>
-      make(
-        "div",
-        { class: "score" },
-        make("span", {}, name),
-        bar(share),
-        make("span", { class: "number" }, decimals(share)),
+    "details",
+    { class: "block inner", id: "scores" },
+    make("summary", {}, "Label scores of the encoder"),
+    make(
+      "p",
+      { class: "muted" },
+      "What the encoder makes of the films by itself. Uncalibrated: a score is no probability.",
+    ),
+    make(
+      "div",
+      { class: "scores" },
+      ...sorted.map(([name, share]) =>
+        make(
+          "div",
+          { class: "score" },
+          make("span", {}, name),
+          bar(share),
+          make("span", { class: "number" }, decimals(share)),
+        ),
       ),
     ),
   );
@@ -141,7 +154,7 @@ function leftOut(cases) {
   const title = cases.length === 1 ? "1 case left out" : `${cases.length} cases left out`;
   return make(
     "details",
-    { class: "block inner" },
+    { class: "block inner", id: "left-out" },
     make("summary", {}, title),
     lines(cases.map((c) => `${c.source} ${c.study_id} (${decimals(c.score)}): ${c.reason}`)),
   );
@@ -152,8 +165,12 @@ function origin(report) {
   const index = report.index.current
     ? `index ${report.index.fingerprint.slice(0, 12)}`
     : `index ${report.index.fingerprint.slice(0, 12)}, which is not the one open now`;
-  return `${report.generator} · ${index} · ${time} · ${report.id}`;
+  const judged = report.verdict ? "" : "likeness of the film to the index not judged · ";
+  return `${report.generator} · ${index} · ${judged}${time} · ${report.id}`;
 }
 
-const block = (title, ...content) => make("section", { class: "block" }, make("h3", {}, title), ...content);
-const lines = (texts) => make("ul", { class: "lines" }, ...texts.map((text) => make("li", {}, text)));
+// The warning above the report says it already.
+const repeatsWarning = (note, verdict) => isDoubtful(verdict) && note.endsWith(verdict.reason);
+
+export const block = (title, ...content) => make("section", { class: "block" }, make("h3", {}, title), ...content);
+export const lines = (texts) => make("ul", { class: "lines" }, ...texts.map((text) => make("li", {}, text)));

@@ -44,11 +44,14 @@ export async function getSample() {
   return new File([blob], "sample film");
 }
 
-export function createReport(files, options, signal) {
+export const createReport = (files, options, signal) => post("/reports", files, options, signal);
+export const createSearch = (files, options, signal) => post("/searches", files, options, signal);
+
+function post(path, files, options, signal) {
   const form = new FormData();
   for (const file of files) form.append("images", file, file.name);
   for (const [name, value] of Object.entries(options)) {
     if (value !== "" && value !== false) form.append(name, String(value));
   }
-  return json("/reports", { method: "POST", body: form, signal });
+  return json(path, { method: "POST", body: form, signal });
 }

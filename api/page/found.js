@@ -1,0 +1,26 @@
+// The prior cases that words found.
+
+import { make } from "./elements.js";
+import { startPaper } from "./paper.js";
+import { block, hitRow, lines } from "./report.js";
+
+/** Draw the answer of a search; `open` is called as by a report. */
+export function drawFound(found, text, open) {
+  const body = startPaper("Prior cases", found.verdict, "these cases");
+  const films = found.films_sha256.length > 0 ? "the film and " : "";
+  body.append(make("p", { class: "muted" }, `Most like ${films}\u201c${text}\u201d`));
+  if (found.hits.length === 0) {
+    body.append(make("p", { class: "empty" }, "No prior case passes the rules of this search."));
+  }
+  body.append(make("div", { class: "hits" }, ...found.hits.map((hit) => row(hit, open))));
+  if (found.notes.length > 0) body.append(block("Notes", lines(found.notes)));
+}
+
+function row(hit, open) {
+  const { number, score } = hit;
+  const { source, study_id, impression, findings } = hit.case;
+  const cited = { number, score, source, study_id, case: hit.case.case, case_available: true };
+  const line = hitRow({ ...cited, cited: false }, [], open);
+  line.append(make("span", { class: "snippet" }, impression || findings));
+  return line;
+}
