@@ -18,7 +18,7 @@ import numpy as np
 from db.cases import Case
 from db.errors import UserError
 from indexer.index import Index
-from retriever.search import NEAR_COPY_BITS, NEAR_COPY_SCORE
+from retriever.copies import NEAR_COPY_BITS, NEAR_COPY_SCORE
 
 ROWS = 512
 
@@ -60,13 +60,17 @@ Pair = tuple[int, int]
 
 
 def alike_pairs(index: Index) -> Iterator[tuple[int, int, float]]:
-    """Pairs that the cosine alone would take for copies."""
-    _, vectors = index.vectors.all()
+    """Pairs that the cosine of two films alone would take for copies."""
+    ids = [case_id for case_id, _ in index.cases.film_hashes()]
+    order = {case_id: place for place, case_id in enumerate(sorted(set(ids)))}
+    places = np.array([order[case_id] for case_id in ids])
+    vectors = index.film_vectors.astype(np.float32)
     for start in range(0, len(vectors), ROWS):
         scores = vectors[start : start + ROWS] @ vectors.T
         for row, column in np.argwhere(scores > NEAR_COPY_SCORE):
-            if start + row < column:
-                yield int(start + row), int(column), float(scores[row, column])
+            one, other = int(places[start + row]), int(places[column])
+            if one < other:
+                yield one, other, float(scores[row, column])
 
 
 def equal_hash_pairs(cases: Sequence[Case]) -> Iterator[Pair]:

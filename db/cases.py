@@ -1,9 +1,9 @@
 """Cases: what an index remembers of each study. The only module that reads or writes their tables.
 
-    with CaseStore.create(path) as store:
-        store.add([case, ...])
-    store = CaseStore.open(path)
-    store.get([3, 1])            # in the order asked for
+with CaseStore.create(path) as store:
+    store.add([case, ...])
+store = CaseStore.open(path)
+store.get([3, 1])            # in the order asked for
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -159,6 +159,27 @@ class CaseStore:
                     )
                 )
             )
+
+    def ids_with_pixels(self, digests: Iterable[str]) -> frozenset[int]:
+        """The ids of all cases with an image of these digests (``CaseImage.pixels_sha256``)."""
+        with Session(self._engine) as session:
+            return frozenset(
+                session.scalars(
+                    select(ImageRow.case_id).where(ImageRow.pixels_sha256.in_(list(digests)))
+                )
+            )
+
+    def film_hashes(self) -> list[tuple[int, int]]:
+        """Case id and difference hash of every image, by case id and position."""
+        with Session(self._engine) as session:
+            return [
+                (case_id, int(dhash, 16))
+                for case_id, dhash in session.execute(
+                    select(ImageRow.case_id, ImageRow.dhash).order_by(
+                        ImageRow.case_id, ImageRow.position
+                    )
+                )
+            ]
 
     def label_sets(self) -> dict[int, dict[str, State]]:
         """Every case's labels, by case id (for filters and votes without reading the reports)."""

@@ -11,7 +11,7 @@ last bit. The target is replaced at the very end and never touched before.
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from sqlalchemy.exc import OperationalError
 
 from db.cases import CaseStore
 from db.errors import UserError
-from indexer.encoder import Encoder, EncoderSpec, file_sha256
+from indexer.encoder import Encoder, EncoderSpec, TextEncoder, file_sha256
 from indexer.film_profile import PROFILE, FilmProfile, fit_profile, outlines_of
+from indexer.film_vectors import FILM_VECTORS, write_film_vectors
 from indexer.images import Limits
 from indexer.index import CASES, VECTORS
 from indexer.labeller import LABELLER_VERSION
@@ -29,7 +30,7 @@ from indexer.lock import locked
 from indexer.manifest import Manifest
 from indexer.sources.records import Record, SkippedStudy, Source
 from indexer.staging import Staging
-from indexer.studies import ReadStudy, embed_studies, identity, read_study, to_case
+from indexer.studies import ReadStudy, embed_studies, identity, read_study, report_text, to_case
 from indexer.vectors import VectorStore
 
 STUDIES_PER_BATCH = 16
@@ -151,7 +152,9 @@ class _Build:
                 )
         films = [film.pixels for study in studies for film in study.films]
         film_vectors = self._embed(films)
-        embedded = embed_studies(studies, film_vectors)
+        embedded = embed_studies(
+            studies, film_vectors, self._embed_reports(studies), self._spec.report_weight
+        )
         new = [
             to_case(study.record, self._source.name, study.case_id, images=vector.images)
             for study, vector in zip(studies, embedded, strict=True)
@@ -164,6 +167,9 @@ class _Build:
             vectors=vectors.reshape(-1, self._spec.dim),
             film_ids=np.array([s.case_id for s in studies for _ in s.films], dtype=np.int64),
             film_vectors=film_vectors,
+            image_vectors=np.concatenate(
+                [np.zeros((0, self._spec.dim), np.float32), *(one.film_vectors for one in embedded)]
+            ),
             film_outlines=outlines_of(films),
             skipped=np.array(json.dumps([asdict(study) for study in skipped])),
             images=np.array(sum(len(case.images) for case in new)),
@@ -177,13 +183,23 @@ class _Build:
             raise UserError("this source has images to embed: give an encoder")
         return self._encoder.read(films).vectors
 
+    def _embed_reports(self, studies: Sequence[ReadStudy]) -> np.ndarray | None:
+        """One row a study, or None where the encoder's case vectors are of films alone."""
+        read = [study for study in studies if study.record.embedded is None]
+        if self._spec.report_weight == 0 or self._encoder is None or not read:
+            return None
+        if not isinstance(self._encoder, TextEncoder):
+            raise UserError(f"encoder '{self._spec.name}' has no text tower for the reports")
+        return self._encoder.embed_text([report_text(study.record) for study in studies])
+
     def _finish(self, done: int) -> Built:
-        ids, vectors, skipped, images = [], [], [], 0
+        ids, vectors, image_vectors, skipped, images = [], [], [], [], 0
         films: dict[str, list[np.ndarray]] = {name: [] for name in _FILM_ARRAYS}
         for path in self._staging.batches():
             with np.load(path) as batch:
                 ids.append(batch["ids"])
                 vectors.append(batch["vectors"])
+                image_vectors.append(batch["image_vectors"])
                 for name, rows in films.items():
                     rows.append(batch[name])
                 skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
@@ -198,7 +214,8 @@ class _Build:
         VectorStore.write(self._staging.path / VECTORS, all_ids, all_vectors)
         vectors_sha256 = file_sha256(self._staging.path / VECTORS)
         profile = self._profile(films, dict(zip(all_ids.tolist(), all_vectors, strict=True)))
-        parts = [VECTORS, CASES]
+        write_film_vectors(self._staging.path, np.concatenate(image_vectors))
+        parts = [VECTORS, CASES, FILM_VECTORS]
         if profile is not None:
             profile.write(self._staging.path)
             parts.append(PROFILE)

@@ -18,7 +18,7 @@ The last two are downloaded by `open_clip` when they are not in its cache.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,7 @@ __all__ = [
     "Encoder",
     "EncoderSpec",
     "Reading",
+    "TextEncoder",
     "combine_case",
     "combine_scores",
     "combine_views",
@@ -82,6 +83,15 @@ class Encoder(Protocol):
 
     def read(self, films: Sequence[np.ndarray]) -> Reading:
         """Films are (height, width) uint8 with dark lungs, of any size."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """An encoder that also has a text tower."""
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dim) float32, unit length, in the space of the film vectors."""
         ...
 
 

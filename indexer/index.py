@@ -3,16 +3,20 @@
     index = Index.open(Path("data/index"))
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
-Layout: ``manifest.json``, ``vectors.faiss``, ``cases.sqlite``.
+Layout: ``manifest.json``, ``vectors.faiss``, ``cases.sqlite``, ``film_vectors.npy`` and,
+for an index of enough films, ``film_profile.safetensors``.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from db.cases import CaseStore
 from db.errors import MismatchError, UserError
 from indexer.encoder import Encoder
+from indexer.film_vectors import open_film_vectors
 from indexer.manifest import Manifest
 from indexer.vectors import VectorStore
 
@@ -28,6 +32,8 @@ class Index:
     manifest: Manifest
     vectors: VectorStore
     cases: CaseStore
+    film_vectors: np.ndarray
+    """(images, dim) float16, unit length, by case id and position."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -50,7 +56,15 @@ class Index:
                 f"{path} is damaged: the manifest counts {manifest.studies} studies, there are "
                 f"{vectors.count} vectors and {cases.count()} cases; build the index again"
             )
-        return cls(path=path, manifest=manifest, vectors=vectors, cases=cases)
+        film_vectors = open_film_vectors(path)
+        if film_vectors.shape != (manifest.images, vectors.dim):
+            raise MismatchError(
+                f"{path} is damaged: {manifest.images} images and film vectors of shape "
+                f"{film_vectors.shape}; build the index again"
+            )
+        return cls(
+            path=path, manifest=manifest, vectors=vectors, cases=cases, film_vectors=film_vectors
+        )
 
     def require(self, encoder: Encoder) -> None:
         """Refuse an encoder whose vectors cannot be compared with this index.

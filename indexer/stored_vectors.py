@@ -4,8 +4,9 @@
     StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
 
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
-the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors`` holds the
-vectors in the same order as float16; ``film_profile.safetensors`` average outlines of the films.
+the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors``
+holds the vectors of studies and of films in the same order as float16;
+``film_profile.safetensors`` average outlines of the films.
 """
 
 import json
@@ -49,21 +50,24 @@ class StoredVectors:
                 raise NotFoundError(f"{directory} holds no stored vectors ({name} is missing)")
         try:
             head: dict[str, Any] = json.loads((directory / STUDIES).read_text(encoding="utf-8"))
-            vectors = safetensors.numpy.load_file(directory / VECTORS)["vectors"]
-            unit = vectors.astype(np.float32)
-            unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+            arrays = safetensors.numpy.load_file(directory / VECTORS)
+            unit, films = _unit(arrays["vectors"]), _unit(arrays["film_vectors"])
             encoder = EncoderSpec(**head["encoder"])
+            ends = np.cumsum([len(study["images"]) for study in head["studies"]])
+            if films.shape != (ends[-1], encoder.dim) or not np.isfinite(films).all():
+                raise ValueError(f"{films.shape} film vectors for {ends[-1]} images")
             if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
                 raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
             studies = {
                 check_identifier(study["study_id"], "study_id"): Embedded(
                     vector=vector,
+                    film_vectors=films[end - len(study["images"]) : end],
                     images=tuple(
                         CaseImage(**{**image, "dhash": int(image["dhash"], 16)})
                         for image in study["images"]
                     ),
                 )
-                for study, vector in zip(head["studies"], unit, strict=True)
+                for study, vector, end in zip(head["studies"], unit, ends, strict=True)
             }
             return cls(
                 source=head["source"],
@@ -72,7 +76,7 @@ class StoredVectors:
                 studies=studies,
                 film_profile=FilmProfile.read(directory, head.get("film_quantiles")),
             )
-        except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError) as error:
             raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
 
     @staticmethod
@@ -105,13 +109,21 @@ class StoredVectors:
         }
         lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
         text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
-        _replace(
-            directory / VECTORS, safetensors.numpy.save({"vectors": vectors.astype(np.float16)})
-        )
+        arrays = {
+            "vectors": vectors.astype(np.float16),
+            "film_vectors": np.asarray(index.film_vectors),
+        }
+        _replace(directory / VECTORS, safetensors.numpy.save(arrays))
         profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
         if profile is not None:
             profile.write(directory)
         _replace(directory / STUDIES, text.encode())
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return unit
 
 
 def _replace(path: Path, content: bytes) -> None:

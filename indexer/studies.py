@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from db.cases import Case, CaseImage, Section, Sentence
-from indexer.encoder import combine_views
+from indexer.encoder import combine_case, combine_views
 from indexer.images import Film, Limits, difference_hash, read_film, restore_size
 from indexer.labeller import label_report, label_sentence
 from indexer.reports import refers_to_prior, split_sentences
@@ -47,10 +47,20 @@ def _read_image(image: ImageRecord, limits: Limits) -> Film:
     )
 
 
-def embed_studies(studies: Sequence[ReadStudy], film_vectors: np.ndarray) -> list[Embedded]:
-    """One vector a study. ``film_vectors`` (films, dim): a row a film, in the order of studies."""
+def embed_studies(
+    studies: Sequence[ReadStudy],
+    film_vectors: np.ndarray,
+    report_vectors: np.ndarray | None,
+    report_weight: float,
+) -> list[Embedded]:
+    """One vector a study, from its films and, with ``report_vectors``, its report.
+
+    ``film_vectors`` (films, dim) has a row a film, in the order of the studies;
+    ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
+    was.
+    """
     embedded, start = [], 0
-    for study in studies:
+    for place, study in enumerate(studies):
         if study.record.embedded is not None:
             embedded.append(_with_paths(study.record.embedded, study.record.images))
             continue
@@ -59,11 +69,19 @@ def embed_studies(studies: Sequence[ReadStudy], film_vectors: np.ndarray) -> lis
         images = zip(study.record.images, study.films, strict=True)
         embedded.append(
             Embedded(
-                vector=combine_views(views),
+                vector=combine_views(views)
+                if report_vectors is None
+                else combine_case(views, report_vectors[place], report_weight),
+                film_vectors=views,
                 images=tuple(_describe(image, film) for image, film in images),
             )
         )
     return embedded
+
+
+def report_text(record: StudyRecord) -> str:
+    """What of a report goes into the vector of its case."""
+    return f"{record.findings} {record.impression}".strip()
 
 
 def to_case(
@@ -121,7 +139,7 @@ def _with_paths(embedded: Embedded, images: tuple[ImageRecord, ...]) -> Embedded
         CaseImage(**{**asdict(known), "path": str(image.path.absolute())})
         for known, image in zip(embedded.images, images, strict=True)
     )
-    return Embedded(vector=embedded.vector, images=linked)
+    return replace(embedded, images=linked)
 
 
 def identity(record: Record) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Vectors of an index: FAISS behind a few verbs. Nothing else in the project knows FAISS.
 
-    VectorStore.write(path, ids, vectors)
-    VectorStore.open(path).search(query, k=5, exclude={7})
+VectorStore.write(path, ids, vectors)
+VectorStore.open(path).search(query, k=5, exclude={7})
 """
 
 from collections.abc import Collection

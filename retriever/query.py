@@ -7,13 +7,12 @@ query.vector                        # (dim,), unit length
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder import Encoder, combine_scores, combine_views
+from indexer.encoder import Encoder, TextEncoder, combine_scores, combine_views
 from indexer.images import Film, read_film
 
 FilmSource = Path | str | bytes | Film
@@ -21,15 +20,6 @@ FilmSource = Path | str | bytes | Film
 DEFAULT_THRESHOLD = 0.5
 MAX_WORDS = 4_000
 """Characters of a text to search by; text towers read a few hundred words at most."""
-
-
-@runtime_checkable
-class TextEncoder(Protocol):
-    """An encoder that also has a text tower."""
-
-    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dim) float32, unit length, in the space of the film vectors."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

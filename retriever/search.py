@@ -7,7 +7,7 @@ retriever.search(text="small left pleural effusion").hits
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,19 +19,14 @@ from db.errors import UserError
 from db.labels import named
 from indexer.encoder import Encoder, load_encoder
 from indexer.film_profile import FilmProfile
-from indexer.images import Film, difference_hash, hamming
 from indexer.index import Index
+from retriever.copies import CopyRegister
 from retriever.label_metrics import positives
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import FilmSource, Query, read_query
 from retriever.retrieval import Hit, LeftOut, Retrieval
 from retriever.verdict import judge
 from retriever.votes import TEMPERATURE, Vote, tally
-
-NEAR_COPY_SCORE = 0.995
-NEAR_COPY_BITS = 3
-"""A case is a near-copy of the query where its pixels are equal, or where the cosine is above the
-first and the 64-bit difference hashes of two of their films are at most the second apart."""
 
 K_VOTES = 500
 """Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean
@@ -55,6 +50,7 @@ class Retriever:
         index.require(encoder)
         self.index = index
         self.encoder = encoder
+        self._copies = CopyRegister(index)
         self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
         labels = index.cases.label_sets()
         self._named = {case_id: named(states) for case_id, states in labels.items()}
@@ -117,7 +113,7 @@ class Retriever:
         left_out: list[LeftOut] = []
         kept: list[_Candidate] = []
         seen_reports: dict[str, str] = {}
-        is_copy = self._copy_rule(query.films) if options.exclude_near_copies else None
+        copies = self._copies.find(query) if options.exclude_near_copies else {}
         wanted = options.k if options.diversity == 0 else _POOL * options.k
         for candidate in self._candidates(
             query.vector, wanted, excluded, self._allowed(query, options)
@@ -125,7 +121,7 @@ class Retriever:
             if len(kept) == wanted or _too_low(candidate.score, kept, options):
                 break
             case = candidate.case
-            reason = is_copy(candidate) if is_copy else None
+            reason = copies.get(case.case_id)
             if reason is None and options.distinct_reports:
                 first = seen_reports.setdefault(plain(case.report), case.study_id)
                 if first != case.study_id:
@@ -195,22 +191,6 @@ class Retriever:
                 return
             given, wanted = len(ids), 4 * wanted
 
-    def _copy_rule(self, films: Sequence[Film]) -> Callable[[_Candidate], str | None]:
-        digests = {film.sha256 for film in films}
-        hashes = [difference_hash(film.pixels) for film in films]
-
-        def is_copy(candidate: _Candidate) -> str | None:
-            images = candidate.case.images
-            if any(image.pixels_sha256 in digests for image in images):
-                return "the same film"
-            if any(
-                near_copy(candidate.score, mine, image.dhash) for mine in hashes for image in images
-            ):
-                return "a near-copy of the film"
-            return None
-
-        return is_copy
-
     def _allowed(self, query: Query, options: SearchOptions) -> frozenset[int] | None:
         """The cases that both label rules let through, or None where all may appear."""
         wanted = frozenset(options.labels)
@@ -241,11 +221,6 @@ class Retriever:
             gain[chosen] = -np.inf
             chosen.append(int(gain.argmax()))
         return [pool[place] for place in sorted(chosen)]
-
-
-def near_copy(score: float, one_hash: int, other_hash: int) -> bool:
-    """Whether two films of studies with this cosine are too alike to be two films."""
-    return score > NEAR_COPY_SCORE and hamming(one_hash, other_hash) <= NEAR_COPY_BITS
 
 
 def plain(report: str) -> str:

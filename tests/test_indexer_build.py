@@ -61,7 +61,12 @@ def files(index_dir: Path) -> set[str]:
 def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: Path) -> None:
     built = build(JsonLines(write_studies(tmp_path / "in", 5)), ThumbnailEncoder(), tmp_path / "ix")
     index = Index.open(tmp_path / "ix")
-    assert files(tmp_path / "ix") == {"manifest.json", "vectors.faiss", "cases.sqlite"}
+    assert files(tmp_path / "ix") == {
+        "manifest.json",
+        "vectors.faiss",
+        "cases.sqlite",
+        "film_vectors.npy",
+    }
     assert built.manifest.studies == index.manifest.studies == index.cases.count() == 5
     case = index.cases.find("local", "s0")
     assert case is not None
@@ -202,13 +207,14 @@ def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: P
         ("manifest.json", NotFoundError),
         ("vectors.faiss", NotFoundError),
         ("cases.sqlite", NotFoundError),
+        ("film_vectors.npy", NotFoundError),
     ):
         broken = tmp_path / f"without-{name}"
         shutil.copytree(tmp_path / "ix", broken)
         (broken / name).unlink()
         with pytest.raises(error):
             Index.open(broken)
-    for name in ("manifest.json", "vectors.faiss", "cases.sqlite"):
+    for name in ("manifest.json", "vectors.faiss", "cases.sqlite", "film_vectors.npy"):
         broken = tmp_path / f"damaged-{name}"
         shutil.copytree(tmp_path / "ix", broken)
         whole = (broken / name).read_bytes()

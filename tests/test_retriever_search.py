@@ -1,7 +1,8 @@
 """Search: who is found, who must never be, and what is said of those left out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +363,26 @@ def _png(pixels: np.ndarray) -> bytes:
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def test_a_copy_is_known_also_where_reports_are_in_the_vectors(
+    studies: Path, film: Callable[[int], Path], tmp_path: Path
+) -> None:
+    class WithReports(ThumbnailEncoder):
+        def __init__(self) -> None:
+            super().__init__("with-reports")
+            self.spec = replace(self.spec, report_weight=3.0)
+
+        def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+            rows = [np.random.default_rng(len(text)).normal(size=64) for text in texts]
+            return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32)
+
+    build(JsonLines(studies), WithReports(), tmp_path / "index")
+    retriever = Retriever.open(tmp_path / "index", WithReports())
+    copy = tmp_path / "copy.jpg"
+    Image.open(film(4)).resize((160, 192)).save(copy, quality=60)
+    retrieval = retriever.search([copy], k=COUNT)
+    assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
+        ("s4", "a near-copy of the film")
+    ]
+    assert retrieval.left_out[0].score < 0.9

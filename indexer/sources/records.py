@@ -50,6 +50,8 @@ class Embedded:
 
     vector: np.ndarray
     """(dim,) float32, unit length."""
+    film_vectors: np.ndarray
+    """(images, dim), unit length; a row an image."""
     images: tuple[CaseImage, ...]
 
 
