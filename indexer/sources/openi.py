@@ -73,12 +73,10 @@ class OpenI:
         self._keep = frozenset(keep)
         self.film_profile = None if vectors is None else vectors.film_profile
         """Of stored vectors; None where films are read."""
-        if vectors is not None:
-            if vectors.source != SOURCE:
-                raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
-            self.split = vectors.split
-        else:
-            self.split = ",".join(sorted(self._keep)) or "all"
+        if vectors is not None and vectors.source != SOURCE:
+            raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
+        everything = "all" if vectors is None else vectors.split
+        self.split = ",".join(sorted(self._keep)) or everything
 
     def records(self) -> Iterator[Record]:
         reports = read_reports(self._find_reports())
