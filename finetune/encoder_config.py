@@ -6,6 +6,8 @@ from typing import Self
 
 from db.errors import UserError
 
+TOWER = "tf_efficientnet_lite2"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -20,6 +22,8 @@ class EncoderConfig:
     """Studies a step; two films of each."""
     size: int = 256
     """Side of the square the network sees in training, pixels."""
+    tower: str = TOWER
+    """A timm name; any tower but the default starts from random weights (for rehearsals)."""
     dim: int = 384
     """Of the embedding."""
     lr: float = 1e-3
@@ -99,13 +103,15 @@ class EncoderConfig:
         Raises UserError for an unknown name or a value of another type.
         """
         types = {field.name: field.type for field in fields(cls)}
-        values: dict[str, bool | int | float] = {}
+        values: dict[str, bool | int | float | str] = {}
         for setting in settings:
             name, _, text = setting.partition("=")
             if name not in types:
                 raise UserError(f"no setting is called '{name}': use {', '.join(sorted(types))}")
             try:
-                if types[name] is bool:
+                if types[name] is str:
+                    values[name] = text
+                elif types[name] is bool:
                     values[name] = {"true": True, "false": False}[text.lower()]
                 else:
                     values[name] = int(text) if types[name] is int else float(text)

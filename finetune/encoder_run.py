@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from db.errors import MismatchError, NotFoundError
 from finetune.encoder import CHECKPOINT, LOG, Trainer, training_rows
-from finetune.encoder_config import EncoderConfig
+from finetune.encoder_config import TOWER, EncoderConfig
 from finetune.encoder_curves import draw_curves
 from finetune.encoder_films import normalise
 from finetune.encoder_pack import Pack
@@ -39,7 +39,8 @@ def new_network(config: EncoderConfig, pack: Pack, initial: Path | None = None) 
     """What every run starts from: an ImageNet tower and heads drawn with the config's seed."""
     torch.manual_seed(config.seed)
     network = _empty(config, pack)
-    network.load_tower(imagenet_weights(initial))
+    if config.tower == TOWER:
+        network.load_tower(imagenet_weights(initial))
     return network
 
 
@@ -127,6 +128,7 @@ def _empty(config: EncoderConfig, pack: Pack) -> FilmNetwork:
         terms=len(pack.term_names),
         text_dim=pack.texts.shape[2],
         size=config.size,
+        tower=config.tower,
         dropout=config.dropout,
         drop_path=config.drop_path,
     )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from open_clip.hf_model import HFTextEncoder
 from open_clip.tokenizer import HFTokenizer
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
@@ -93,8 +94,14 @@ class TextTower:
     def _load(self) -> None:
         folder = self._source.find()
         try:
-            tower = text_network(folder, self._dim, projected=self._projection is not None)
-            if self._projection is not None:
+            inside = self._source.folder is not None
+            projected = self._projection is not None
+            tower = text_network(folder, self._dim, projected=projected, pretrained=not inside)
+            if inside:
+                state = load_file(folder / "open_clip_model.safetensors")
+                own = {k[5:]: v.float() for k, v in state.items() if k.startswith("text.")}
+                tower.load_state_dict(own, strict=True)
+            elif self._projection is not None:
                 tower.proj.load_state_dict({"weight": self._projection})
             self._tokenizer = HFTokenizer(str(folder), context_length=self._context_length)
         except (OSError, ValueError, RuntimeError) as error:
@@ -102,7 +109,9 @@ class TextTower:
         self._tower = tower.eval()
 
 
-def text_network(folder: Path, dim: int, *, projected: bool) -> HFTextEncoder:
+def text_network(
+    folder: Path, dim: int, *, projected: bool, pretrained: bool = True
+) -> HFTextEncoder:
     """open_clip's text tower over the sentence encoder in a folder; mean over tokens."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
@@ -115,7 +124,7 @@ def text_network(folder: Path, dim: int, *, projected: bool) -> HFTextEncoder:
             output_dim=dim,
             pooler_type="mean_pooler",
             proj_type="linear" if projected else None,
-            pretrained=True,
+            pretrained=pretrained,
         )
     finally:
         transformers_logging.set_verbosity(verbosity)

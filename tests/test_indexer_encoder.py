@@ -182,12 +182,12 @@ def test_a_hub_model_is_read_from_the_cache_without_a_network(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["resnet", "RN50/nowhere", "ViT-B-32"])
 def test_an_unknown_name_is_refused_with_what_may_be_named(name: str) -> None:
-    with pytest.raises(UserError, match="unknown encoder .* use 'imagenet'"):
+    with pytest.raises(UserError, match=r"unknown encoder .* use 'imagenet'"):
         load_encoder(name)
 
 
 def test_a_missing_folder_is_named() -> None:
-    with pytest.raises(NotFoundError, match="no folder ./nowhere"):
+    with pytest.raises(NotFoundError, match=r"no folder \./nowhere"):
         load_encoder("./nowhere")
 
 
