@@ -22,7 +22,7 @@ import open_clip
 import torch
 from open_clip.model import CLIPVisionCfg, _build_vision_tower
 from open_clip.timm_model import TimmModel
-from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transform import MaybeConvertMode, PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -66,7 +66,10 @@ class TowerEncoder:
         self._forward, self._heads, self._embed_text = forward, heads, embed_text
         self.label_thresholds = dict(label_thresholds or {})
         """Observation to the probability from which on it counts as seen."""
-        self._transform = image_transform_v2(preprocess, is_train=False)
+        self._preprocess = preprocess
+        steps = image_transform_v2(preprocess, is_train=False).transforms
+        # What open_clip does before it makes three channels, done once for the one that differs.
+        self._geometry = steps[: [type(step) for step in steps].index(MaybeConvertMode)]
         self.spec = EncoderSpec(
             name=name,
             weights_sha256=weights_sha256,
@@ -81,8 +84,8 @@ class TowerEncoder:
         rows = np.zeros((len(films), width), np.float32)
         for start in range(0, len(films), BATCH):
             some = films[start : start + BATCH]
-            pixels = [self._transform(Image.fromarray(film)).numpy() for film in some]
-            rows[start : start + BATCH] = self._forward(np.stack(pixels))
+            pixels = np.stack([self._pixels(film) for film in some])
+            rows[start : start + BATCH] = self._forward(pixels)
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return Reading(
@@ -90,6 +93,18 @@ class TowerEncoder:
             label_scores=odds[:, :-1] if self._heads else None,
             frontal=odds[:, -1] if self._heads else None,
         )
+
+    def _pixels(self, film: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(3, size, size), equal to open_clip's own transform to the last bit."""
+        image = Image.fromarray(film)
+        for step in self._geometry:
+            image = step(image)
+        grey = np.asarray(image).astype(np.float32) / np.float32(255)
+        mean, std = (
+            np.asarray(value, np.float32)[:, None, None]
+            for value in (self._preprocess.mean, self._preprocess.std)
+        )
+        return (grey - mean) / std
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Texts in the space of the films: (n, dim), unit length.

@@ -22,10 +22,11 @@ from finetune import encoder_run
 from finetune.__main__ import main
 from finetune.encoder import Trainer, training_rows
 from finetune.encoder_config import TOWER, EncoderConfig
-from finetune.encoder_data import cider_matrix, pack_openi, text_likeness
+from finetune.encoder_data import pack_openi
 from finetune.encoder_export import export
 from finetune.encoder_films import augment
 from finetune.encoder_pack import LABELS_ONLY, POSITIVE, TRAIN, UNLISTED, VAL, Pack
+from finetune.text_likeness import cider_matrix, text_likeness
 from indexer.encoder import load_encoder
 from indexer.labeller import LABELLER_VERSION, label_report
 from indexer.reports import split_sentences

@@ -9,6 +9,8 @@ import open_clip
 import pytest
 import torch
 from open_clip.timm_model import TimmModel
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 from safetensors.torch import save_file
 
 from db.errors import MismatchError, NotFoundError, UserError
@@ -93,6 +95,13 @@ def test_the_compiled_tower_agrees_with_torch() -> None:
     assert np.abs(compiled(tower, 64)(pixels.numpy()) - expected).max() < 1e-4
 
 
+def test_films_are_prepared_as_open_clip_prepares_them(shipped: TowerEncoder) -> None:
+    transform = image_transform_v2(PreprocessCfg(**shipped.spec.preprocessing), is_train=False)
+    for size in ((512, 420), (200, 256), (90, 70), (256, 256)):
+        film = draw_film(3, size=size)
+        assert np.array_equal(shipped._pixels(film), transform(Image.fromarray(film)).numpy())
+
+
 def test_a_film_gets_the_same_vector_alone_and_among_others(shipped: TowerEncoder) -> None:
     films = [draw_film(seed) for seed in range(18)]
     together = shipped.read(films).vectors
@@ -142,8 +151,6 @@ def test_a_folder_of_open_clip_is_read_as_open_clip_reads_it(tmp_path: Path) -> 
     assert isinstance(encoder, TowerEncoder)
     film = draw_film(5)
     _, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'tiny'}")
-    from PIL import Image
-
     with torch.inference_mode():
         pixels = preprocess(Image.fromarray(film))[None]
         expected = model.encode_image(pixels, normalize=True).numpy()
