@@ -18,19 +18,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from db.cases import Case
 from db.errors import UserError
-from db.labels import FINDINGS, NO_FINDING, Labels
+from db.labels import FINDINGS, NO_FINDING, Labels, State
 from generator.extractive import DEFAULT, ExtractiveConfig, write_report
 from generator.grounded import GroundedReport
-from indexer.build import to_case
-from indexer.images import read_film, restore_size
+from indexer.encoder import combine_views
+from indexer.images import Limits
 from indexer.labeller import LABELLER_VERSION, label_report, label_sentence
 from indexer.reports import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
 from indexer.sources.records import StudyRecord, read_split
+from indexer.studies import read_study, to_case
 from retriever.bootstrap import bootstrap, paired_bootstrap
 from retriever.label_metrics import f1_statistic, label_counts, label_f1
 from retriever.retrieval import Hit, Retrieval
@@ -40,6 +42,7 @@ K = 10
 GRID = {
     "k": (5, 10, 20),
     "rank_decay": (0.0, 0.25, 0.5, 1.0),
+    "label_score_weight": (0.0, 0.3, 0.5, 0.7),
     "positive_share": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
 }
 WRITTEN = 3
@@ -96,25 +99,27 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
     for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
         if not isinstance(record, StudyRecord):
             continue
-        films = []
-        for image in record.images:
-            film = read_film(image.path)
-            if image.original_size is not None:
-                film = replace(film, pixels=restore_size(film.pixels, *image.original_size))
-            films.append(film)
+        films = read_study(record, 0, Limits()).films
         case = to_case(record, source.name, 0, images=())
         retrieval = retriever.search(films, k=k, exclude_study_ids=[record.study_id])
         yield Study(labels=case.labels, retrieval=retrieval)
 
 
 def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
-    """Every indexed study, with its hits among the studies of other patients."""
+    """Every indexed study, with its hits among the studies of other patients.
+
+    A trained encoder has seen these films, so what is best here need not be best on new ones.
+    """
     index = retriever.index
+    films: dict[int, list[int]] = {}
+    for row, (case_id, _) in enumerate(index.cases.film_hashes()):
+        films.setdefault(case_id, []).append(row)
     for case in tqdm(list(index.cases), unit="study", file=sys.stderr):
         excluded = index.cases.ids_of(
             patient_ids=[case.patient_id] if case.patient_id else [], study_ids=[case.study_id]
         )
-        ids, scores = index.vectors.search(index.vectors.vector(case.case_id), k, exclude=excluded)
+        query = combine_views(index.film_vectors[films[case.case_id]].astype(np.float32))
+        ids, scores = index.vectors.search(query, k, exclude=excluded)
         hits = zip(index.cases.get([int(i) for i in ids]), scores, strict=True)
         yield Study(
             labels=case.labels,
@@ -262,9 +267,11 @@ def print_grid(studies: list[Study], title: str) -> None:
     print(f"\n{title}: {len(studies)}; copy the nearest {copied.micro.f1:.3f}")
     print("label F1, micro, of the votes alone and of the report")
     rows = []
-    for k, decay, share in itertools.product(*GRID.values()):
-        config = replace(DEFAULT, rank_decay=decay, positive_share=share)
-        votes = [vote(study.retrieval.hits[: int(k)], config) for study in studies]
+    for k, decay, weight, share in itertools.product(*GRID.values()):
+        if weight and any(study.retrieval.label_scores is None for study in studies):
+            continue
+        config = replace(DEFAULT, rank_decay=decay, label_score_weight=weight, positive_share=share)
+        votes = [vote(study.retrieval, int(k), config) for study in studies]
         rows.append((label_f1(references, votes).micro.f1, int(k), config))
     rows.sort(key=lambda row: -row[0])
     for index, (score, k, config) in enumerate(rows):
@@ -277,24 +284,29 @@ def print_grid(studies: list[Study], title: str) -> None:
             found = label_f1(references, [report_labels(report) for report in reports])
             written = f"{found.micro.f1:.3f}"
         print(
-            f"  k {k:2} decay {config.rank_decay} share {config.positive_share:.2f}: "
-            f"{score:.3f} {written}"
+            f"  k {k:2} decay {config.rank_decay} label scores {config.label_score_weight} "
+            f"share {config.positive_share:.2f}: {score:.3f} {written}"
         )
 
 
-def vote(hits: Sequence[Hit], config: ExtractiveConfig) -> Labels:
+def vote(retrieval: Retrieval, k: int, config: ExtractiveConfig) -> Labels:
     """The findings that the weighted hits agree on, whether or not a sentence can say them."""
+    hits = retrieval.hits[:k]
     weights = [hit.rank**-config.rank_decay for hit in hits]
-    return {
-        name: "positive"
-        for name in FINDINGS
-        if sum(
+    present: dict[str, State] = {}
+    for name in FINDINGS:
+        share = sum(
             weight
             for weight, hit in zip(weights, hits, strict=True)
             if hit.case.labels.get(name) in ("positive", "uncertain")
-        )
-        >= config.positive_share * sum(weights)
-    }
+        ) / sum(weights)
+        if share == 0:
+            continue
+        if config.label_score_weight and retrieval.label_scores is not None:
+            share += config.label_score_weight * (retrieval.label_scores[name] - share)
+        if share >= config.positive_share:
+            present[name] = "positive"
+    return present
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from generator.claims import Claims, read_claims
 from generator.grounded import Citation
 from generator.regions import TOPICS
 from generator.wording import SIDES, is_usable, overlap, tidy, without_side
+from indexer.labeller import label_sentence
 from indexer.reports import has_redaction
 from retriever.retrieval import Hit, Retrieval
 
@@ -98,7 +99,7 @@ class Agreement:
 
     def _without_side(self, candidate: Candidate) -> Candidate | None:
         bare = without_side(candidate.sentence.text)
-        if bare is None:
+        if bare is None or label_sentence(bare) != dict(candidate.sentence.labels):
             return None
         claims = read_claims(replace(candidate.sentence, text=bare))
         return replace(candidate, claims=claims, text=tidy(bare))

@@ -36,13 +36,13 @@ ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
 class ExtractiveConfig:
     """When the hits agree enough. Set by ``bench/extractive.py --tune`` for the shipped encoder."""
 
-    positive_share: float = 0.15
+    positive_share: float = 0.2
     """A finding is present where at least this share of the weighted hits names it."""
     agreement_share: float = 0.3
     """The same for further topics and for a sentence about what is normal."""
     rank_decay: float = 0.25
     """A hit weighs 1 / rank^decay: 0 counts all alike."""
-    label_score_weight: float = 0.0
+    label_score_weight: float = 0.5
     """What the encoder's label head counts beside the hits: 0 nothing, 1 everything."""
     most_findings: int = 8
     """Sentences in the findings."""
