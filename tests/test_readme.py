@@ -159,7 +159,7 @@ def test_the_demo_output_in_the_readme_is_what_the_demo_prints(demo_index: Path)
     demo = subprocess.run(
         ["scripts/demo", "--once"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    [shown] = blocks("text")
+    shown = blocks("text")[0]
     assert len(shown.splitlines()) >= 10
     for line in shown.splitlines():
         if line.strip() and line.strip() != "...":
