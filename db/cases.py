@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, selectinload
 
 from db.errors import NotFoundError
@@ -78,6 +79,7 @@ class CaseStore:
     """The cases of one index in one SQLite file."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
+        self._path = path
         self._engine = open_sqlite(path, read_only=read_only)
 
     @classmethod
@@ -107,9 +109,15 @@ class CaseStore:
         self.close()
 
     def add(self, cases: Iterable[Case]) -> None:
-        """Add cases in one transaction."""
-        with Session(self._engine) as session, session.begin():
-            session.add_all(_to_row(case) for case in cases)
+        """Add cases in one transaction.
+
+        Raises OSError where the disk takes no more; nothing is added then.
+        """
+        try:
+            with Session(self._engine) as session, session.begin():
+                session.add_all(_to_row(case) for case in cases)
+        except OperationalError as error:
+            raise OSError(f"{self._path.name}: {error.orig}") from error
 
     def remove_from(self, case_id: int) -> None:
         """Forget every case with this id or a higher one (a build that is taken up again)."""

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy.exc import OperationalError
 
 from db.cases import CaseStore
 from db.errors import UserError
@@ -77,8 +76,6 @@ def build(
             return _Build(source, encoder, staging, limits or Limits(), clock).run(progress)
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror or error}): {again}") from error
-    except OperationalError as error:
-        raise UserError(f"the cases of {out} cannot be written ({error.orig}): {again}") from error
 
 
 class _Build:

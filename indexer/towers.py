@@ -63,7 +63,8 @@ class TowerEncoder:
         label_thresholds: Mapping[str, float] | None = None,
         embed_text: EmbedText | None = None,
     ) -> None:
-        self._forward, self._heads, self._embed_text = forward, heads, embed_text
+        self._heads, self._embed_text = heads, embed_text
+        self.forward = forward
         self.label_thresholds = dict(label_thresholds or {})
         """Observation to the probability from which on it counts as seen."""
         self._preprocess = preprocess
@@ -84,8 +85,7 @@ class TowerEncoder:
         rows = np.zeros((len(films), width), np.float32)
         for start in range(0, len(films), BATCH):
             some = films[start : start + BATCH]
-            pixels = np.stack([self._pixels(film) for film in some])
-            rows[start : start + BATCH] = self._forward(pixels)
+            rows[start : start + BATCH] = self.forward(self.prepare(some))
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return Reading(
@@ -93,6 +93,10 @@ class TowerEncoder:
             label_scores=odds[:, :-1] if self._heads else None,
             frontal=odds[:, -1] if self._heads else None,
         )
+
+    def prepare(self, films: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+        """What ``forward`` takes: (n, 3, size, size)."""
+        return np.stack([self._pixels(film) for film in films])
 
     def _pixels(self, film: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(3, size, size), equal to open_clip's own transform to the last bit."""
@@ -170,25 +174,14 @@ def from_folder(folder: Path, *, name: str) -> TowerEncoder:
     weights = folder / MODEL
     if not weights.is_file():
         raise NotFoundError(f"{folder} has a {CONFIG} but no {MODEL}: export the encoder again")
-    try:
-        model, preprocess = config["model_cfg"], PreprocessCfg(**config["preprocess_cfg"])
-        dim = int(model["embed_dim"])
-        visual = _build_vision_tower(dim, CLIPVisionCfg(**model["vision_cfg"]))
-        state = {
-            k: v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()
-        }
-        visual.load_state_dict(_under(state, "visual."), strict=True)
-        heads = {k: v.float() for k, v in load_file(folder / HEADS).items()}
-        network = _Heads(visual, heads)
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        raise MismatchError(
-            f"the files in {folder} do not belong together ({error}): export the encoder again"
-        ) from error
+    network = _network(folder, config)
+    model, preprocess = config["model_cfg"], PreprocessCfg(**config["preprocess_cfg"])
+    dim = int(model["embed_dim"])
     text = TextTower(
         config_text_tower(config["text_tower"], folder),
         dim=dim,
         context_length=int(model["text_cfg"]["context_length"]),
-        projection=state["text.proj.weight"],
+        projection=load_file(weights)["text.proj.weight"].float(),
     )
     return TowerEncoder(
         compiled(network, int(model["vision_cfg"]["image_size"])),
@@ -201,6 +194,34 @@ def from_folder(folder: Path, *, name: str) -> TowerEncoder:
         label_thresholds=config.get("label_thresholds"),
         embed_text=text,
     )
+
+
+def read_network(folder: Path) -> nn.Module:
+    """Tower, projection and heads of such a folder in torch: (n, 3, size, size) to rows.
+
+    Raises NotFoundError for a missing file, MismatchError for files that do not belong together.
+    """
+    return _network(folder, _read_config(folder))
+
+
+def _network(folder: Path, config: dict[str, Any]) -> "_Heads":
+    try:
+        model = config["model_cfg"]
+        vision = CLIPVisionCfg(**model["vision_cfg"])
+        PreprocessCfg(**config["preprocess_cfg"])
+        visual = _build_vision_tower(int(model["embed_dim"]), vision)
+        state = {
+            k: v.float() if v.is_floating_point() else v
+            for k, v in load_file(folder / MODEL).items()
+        }
+        visual.load_state_dict(_under(state, "visual."), strict=True)
+        if "text.proj.weight" not in state:
+            raise KeyError("text.proj.weight")
+        return _Heads(visual, {k: v.float() for k, v in load_file(folder / HEADS).items()}).eval()
+    except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise MismatchError(
+            f"the files in {folder} do not belong together ({error}): export the encoder again"
+        ) from error
 
 
 def from_open_clip(identifier: str, *, name: str | None = None) -> TowerEncoder:

@@ -51,6 +51,20 @@ def test_package_init_holds_only_a_docstring(package: str) -> None:
         assert len(body) == 1 and ast.get_docstring(ast.parse(init.read_text())), init
 
 
+@pytest.mark.parametrize(
+    ("library", "allowed"), [("faiss", {"indexer/vectors.py"}), ("sqlalchemy", {"db"})]
+)
+def test_storage_is_reached_through_one_place(library: str, allowed: set[str]) -> None:
+    using = {
+        module.relative_to(ROOT)
+        for package in MAY_IMPORT
+        for module in (ROOT / package).rglob("*.py")
+        if library in imported_packages(module.read_text())
+    }
+    assert using
+    assert all(str(path) in allowed or path.parts[0] in allowed for path in using), using
+
+
 def test_nothing_prints_but_the_command_line() -> None:
     for package in MAY_IMPORT:
         for module in (ROOT / package).rglob("*.py"):

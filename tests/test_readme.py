@@ -167,6 +167,26 @@ def test_the_demo_output_in_the_readme_is_what_the_demo_prints(demo_index: Path)
             assert re.search(rf"^\s*{pattern}\s*$", demo.stdout, re.MULTILINE), line
 
 
+def test_the_table_in_the_readme_is_the_last_line_of_the_test_log() -> None:
+    log = (ROOT / "bench" / "test_log.jsonl").read_text().splitlines()
+    figures = json.loads(log[-1])["figures"]
+    rows = {
+        "a random case": "random cases",
+        "nearest case, ImageNet features": "nearest case by imagenet, both",
+        "**nearest case**, both views": "nearest case by pretrained/encoder, both",
+        "label head, both views": "label head of pretrained/encoder, both",
+    }
+    header = next(line for line in README.splitlines() if line.startswith("| system"))
+    metrics = [cell.strip() for cell in header.strip("| ").split("|")][1:]
+    for name, system in rows.items():
+        line = next(line for line in README.splitlines() if line.startswith(f"| {name} |"))
+        cells = [cell.strip() for cell in line.split("|")[2:-1]]
+        assert len(cells) == len(metrics)
+        for metric, cell in zip(metrics, cells, strict=True):
+            shown = [float(number) for number in re.findall(r"\d*\.\d+", cell)]
+            assert shown == pytest.approx(figures[system].get(metric, []), abs=6e-4), (name, metric)
+
+
 class Server:
     """The server of the README on a free port."""
 
