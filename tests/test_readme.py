@@ -167,9 +167,10 @@ def test_the_demo_output_in_the_readme_is_what_the_demo_prints(demo_index: Path)
             assert re.search(rf"^\s*{pattern}\s*$", demo.stdout, re.MULTILINE), line
 
 
-def test_the_table_in_the_readme_is_the_last_line_of_the_test_log() -> None:
+def test_the_table_in_the_readme_is_the_last_evaluation_in_the_test_log() -> None:
     log = (ROOT / "bench" / "test_log.jsonl").read_text().splitlines()
-    figures = json.loads(log[-1])["figures"]
+    runs = [json.loads(line)["figures"] for line in log]
+    figures = [run for run in runs if "random cases" in run][-1]
     rows = {
         "a random case": "random cases",
         "nearest case, ImageNet features": "nearest case by imagenet, both",
