@@ -102,6 +102,24 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None
     assert [c.study_id for c in again.cases] == [f"s{n}" for n in range(COUNT)]
 
 
+def test_cases_of_a_batch_that_was_cut_off_are_not_there_twice(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+
+    def stop_after_two(batches: Iterable[int], total: int) -> Iterable[int]:
+        yield from list(batches)[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_two)
+    # As if it had died between the database and the file of its second batch.
+    (tmp_path / ".ix.building" / "batch-000001.npz").unlink()
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.resumed_batches == 1
+    assert [c.study_id for c in Index.open(tmp_path / "ix").cases] == [
+        f"s{n}" for n in range(COUNT)
+    ]
+
+
 def test_work_on_other_data_is_not_taken_over(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
 
