@@ -19,14 +19,12 @@ from tqdm import tqdm
 
 from db.errors import UserError
 from indexer.build import Built, build
-from indexer.encoder import Encoder, EncoderSpec, load_encoder
+from indexer.encoder import DEFAULT_ENCODER, Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import UNLISTED, OpenI
 from indexer.sources.records import Source, read_split
 from indexer.stored_vectors import StoredVectors
-
-DEFAULT_ENCODER = "imagenet"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,10 +11,10 @@ from typing import Literal
 from db.errors import UserError
 from db.labels import Labels
 from indexer.encoder import Encoder
-from indexer.images import Film, read_film, restore_size
+from indexer.images import Film, Limits
 from indexer.index import Index
 from indexer.sources.records import Source, StudyRecord
-from indexer.studies import to_case
+from indexer.studies import read_study, to_case
 from retriever.query import Query, film_queries
 from retriever.search import plain
 
@@ -88,12 +88,10 @@ def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) ->
 
 
 def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
-    films = []
-    for image in record.images:
-        film = read_film(image.path)
-        if image.original_size is not None:
-            film = replace(film, pixels=restore_size(film.pixels, *image.original_size))
-        films.append(replace(film, view_position=image.view_position or film.view_position))
+    films = [
+        replace(film, view_position=image.view_position or film.view_position)
+        for image, film in zip(record.images, read_study(record, 0, Limits()).films, strict=True)
+    ]
     frontal = tuple(film for film in films if film.view_position in ("PA", "AP", "FRONTAL"))
     case = to_case(record, source, 0, images=())
     return EvaluationStudy(

@@ -117,6 +117,8 @@ def test_every_command_of_the_readme_works(desk: Path) -> None:
     finally:
         server.stop()
     assert ran >= 6
+    manifest = json.loads((desk / "data" / "mine" / "manifest.json").read_text())
+    assert manifest["encoder"]["name"] == "pretrained/encoder"
 
 
 def test_the_python_of_the_readme_works(desk: Path) -> None:
