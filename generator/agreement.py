@@ -118,6 +118,21 @@ class Agreement:
             for rank, quote in sorted(self._supported_by(candidate).items())
         )
 
+    def supporters(self, text: str, claims: Claims) -> Mapping[int, Candidate]:
+        """Rank to the sentence there that says what a text claims, the nearest in wording."""
+        key = (text, tuple(sorted(claims.labels.items())))
+        if key not in self._supporters:
+            best: dict[int, tuple[tuple[bool, float], Candidate]] = {}
+            for one in self.candidates:
+                if has_redaction(one.sentence.text) or not _says(one, text, claims):
+                    continue
+                closeness = (one.usable, overlap(one.claims.words, claims.words))
+                rank = one.hit.rank
+                if rank not in best or closeness > best[rank][0]:
+                    best[rank] = (closeness, one)
+            self._supporters[key] = {rank: quote for rank, (_, quote) in best.items()}
+        return self._supporters[key]
+
     def _naming(self, name: str) -> Collection[int]:
         if name in FINDINGS:
             return {
@@ -128,23 +143,10 @@ class Agreement:
         return {one.hit.rank for one in self.candidates if name in one.claims.named}
 
     def _supported_by(self, candidate: Candidate) -> Mapping[int, Candidate]:
-        """Rank to the sentence there that says the same, the nearest in wording."""
-        key = (candidate.text, tuple(sorted(candidate.claims.labels.items())))
-        if key not in self._supporters:
-            best: dict[int, tuple[tuple[bool, float], Candidate]] = {}
-            for one in self.candidates:
-                if has_redaction(one.sentence.text) or not _says(one, candidate):
-                    continue
-                closeness = (one.usable, overlap(one.claims.words, candidate.claims.words))
-                rank = one.hit.rank
-                if rank not in best or closeness > best[rank][0]:
-                    best[rank] = (closeness, one)
-            self._supporters[key] = {rank: quote for rank, (_, quote) in best.items()}
-        return self._supporters[key]
+        return self.supporters(candidate.text, candidate.claims)
 
 
-def _says(quote: Candidate, candidate: Candidate) -> bool:
-    same_text = quote.text.lower() == candidate.text.lower()
-    if same_text and dict(quote.claims.labels) == dict(candidate.claims.labels):
+def _says(quote: Candidate, text: str, claims: Claims) -> bool:
+    if quote.text.lower() == text.lower() and dict(quote.claims.labels) == dict(claims.labels):
         return True
-    return candidate.claims.supported_by(quote.claims)
+    return claims.supported_by(quote.claims)

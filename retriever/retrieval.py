@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from db.cases import Case
-from db.labels import Labels
+from db.labels import FINDINGS, Labels
 from retriever.verdict import Verdict
 
 
@@ -43,6 +43,8 @@ class Retrieval:
     """What a person should know of how the films were read."""
     label_scores: dict[str, float] | None = None
     """Observation to probability from the encoder's label head, or None without one."""
+    label_thresholds: dict[str, float] | None = None
+    """Finding to the least label score that counts as seen, as the encoder sets it."""
     verdict: Verdict | None = None
     """Whether the films are of the kind that the index holds; None where that cannot be said: a
     search by words alone, or an index built without what it takes."""
@@ -50,3 +52,11 @@ class Retrieval:
     @property
     def labels(self) -> tuple[Labels, ...]:
         return tuple(hit.case.labels for hit in self.hits)
+
+    @property
+    def seen_findings(self) -> tuple[str, ...] | None:
+        """The findings whose label score reaches its threshold; None without label scores."""
+        if self.label_scores is None:
+            return None
+        least = self.label_thresholds or {}
+        return tuple(name for name in FINDINGS if self.label_scores[name] >= least.get(name, 0.5))

@@ -153,6 +153,7 @@ class Retriever:
             films_sha256=tuple(film.sha256 for film in query.films),
             notes=tuple(notes),
             label_scores=None if query.label_scores is None else dict(query.label_scores),
+            label_thresholds=None if query.label_scores is None else dict(query.thresholds),
             verdict=judge(query, self.index, self._profile),
         )
 

@@ -1,0 +1,38 @@
+"""All views of one study on one image, side by side: a prompt has one image.
+
+image = canvas([frontal.pixels, lateral.pixels], side=224)      # 448 x 224, RGB
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from db.errors import UserError
+
+MAX_VIEWS = 4
+"""Tiles that a Llama 3.2 Vision image has."""
+
+
+def canvas(films: Sequence[np.ndarray], side: int) -> Image.Image:
+    """One square tile a film, in the order given, ``side`` pixels wide; further films are left out.
+
+    Each film, (height, width) uint8, keeps its aspect ratio on black. Raises UserError for none.
+    """
+    if not films:
+        raise UserError("no film given: name one or more views of one study")
+    shown = films[:MAX_VIEWS]
+    image = Image.new("L", (side * len(shown), side))
+    for place, film in enumerate(shown):
+        image.paste(_tile(film, side), (side * place, 0))
+    return image.convert("RGB")
+
+
+def _tile(film: np.ndarray, side: int) -> Image.Image:
+    height, width = film.shape
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    tile = Image.new("L", (side, side))
+    resized = Image.fromarray(film).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    tile.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return tile

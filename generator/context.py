@@ -1,0 +1,180 @@
+"""The context: prior cases as the model reads them, cut to a budget, and what the film shows.
+
+context = build_context(retrieval, indication="dyspnea", count_tokens=model.count_tokens)
+context.text                # "Prior cases:\n[1] (Cardiomegaly) Findings: ..."
+context.hits[0].rank        # 1: hits are numbered as the model sees them
+
+Of the hits the nearest come first; then, for each finding that the encoder sees on the film and no
+chosen case names, the nearest case that names it, so that a finding can be put in words that were
+used before. Sentences that hold of one patient or one film alone (sizes, dates, comparisons,
+advice, words taken out by a de-identifier) are not shown.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from db.cases import Case, Section
+from db.errors import UserError
+from db.labels import FINDINGS, named
+from generator.wording import is_usable, tidy
+from retriever.retrieval import Hit, Retrieval
+from retriever.search import plain
+
+POOL = 50
+"""Hits to ask a search for, so that a seen finding is among them."""
+
+MAX_CASES = 9
+"""So that a citation is one digit."""
+
+MAX_INDICATION = 200
+"""Characters of an indication that are shown."""
+
+CountTokens = Callable[[str], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextOptions:
+    """How many cases a model is shown, and how much of them."""
+
+    nearest: int = 5
+    """Nearest cases, whatever they name."""
+    for_findings: int = 3
+    """At most so many more for findings that the film shows and these do not name."""
+    max_tokens: int = 560
+
+    def __post_init__(self) -> None:
+        if self.nearest < 0 or self.for_findings < 0:
+            raise UserError("a context cannot have a negative number of cases")
+        if self.nearest + self.for_findings > MAX_CASES:
+            raise UserError(f"a context has at most {MAX_CASES} cases")
+        if self.max_tokens < 1:
+            raise UserError(f"max_tokens must be at least 1, not {self.max_tokens}")
+
+
+DEFAULT = ContextOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a prompt tells of a film."""
+
+    hits: tuple[Hit, ...]
+    """Ranked from 1 in the order shown: ``[n]`` is the hit of rank n."""
+    seen_findings: tuple[str, ...] | None
+    """What the encoder sees on the film; None without a label head."""
+    indication: str
+    text: str
+
+
+def build_context(
+    retrieval: Retrieval,
+    *,
+    count_tokens: CountTokens,
+    indication: str = "",
+    options: ContextOptions = DEFAULT,
+) -> Context:
+    """The context for a film; a retrieval without hits gives one that says so."""
+    seen = retrieval.seen_findings
+    return write_context(
+        choose_hits(retrieval.hits, seen or (), options),
+        seen,
+        count_tokens=count_tokens,
+        indication=indication,
+        max_tokens=options.max_tokens,
+    )
+
+
+def choose_hits(
+    hits: Sequence[Hit], seen_findings: Sequence[str], options: ContextOptions = DEFAULT
+) -> list[Hit]:
+    """The hits to show, by score, each report once."""
+    distinct: dict[str, Hit] = {}
+    for hit in hits:
+        if case_line(hit.case):
+            distinct.setdefault(plain(hit.case.report), hit)
+    pool = list(distinct.values())
+    chosen = pool[: options.nearest]
+    for finding in seen_findings:
+        if len(chosen) == options.nearest + options.for_findings:
+            break
+        if not any(finding in named(hit.case.labels) for hit in chosen):
+            naming = (hit for hit in pool if finding in named(hit.case.labels))
+            chosen += [hit for hit in naming if hit not in chosen][:1]
+    return sorted(chosen, key=lambda hit: hit.rank)
+
+
+def write_context(
+    hits: Sequence[Hit],
+    seen_findings: Sequence[str] | None,
+    *,
+    count_tokens: CountTokens,
+    indication: str = "",
+    max_tokens: int = DEFAULT.max_tokens,
+) -> Context:
+    """The hits in this order; each may take an equal part of what the earlier ones left."""
+    lines: list[str] = []
+    shown: list[Hit] = []
+    left = max_tokens
+    for place, hit in enumerate(hits):
+        mark = f"[{len(shown) + 1}] "
+        line = mark + case_line(hit.case)
+        room = left // (len(hits) - place)
+        if count_tokens(line) > room:
+            line = _cut(hit.case, mark, room, count_tokens)
+        if line:
+            shown.append(replace(hit, rank=len(shown) + 1))
+            lines.append(line)
+            left -= count_tokens(line)
+    cases = "\n".join(["Prior cases:", *lines]) if lines else "Prior cases: none"
+    about = []
+    if seen_findings is not None:
+        about.append(f"Film: {', '.join(seen_findings) or 'no finding'}")
+    reason = " ".join(indication.split())[:MAX_INDICATION]
+    if reason:
+        about.append(f"Indication: {reason}")
+    return Context(
+        hits=tuple(shown),
+        seen_findings=None if seen_findings is None else tuple(seen_findings),
+        indication=reason,
+        text="\n\n".join([cases, "\n".join(about)]) if about else cases,
+    )
+
+
+def case_line(case: Case) -> str:
+    """A case as the model reads it, its number apart; empty where nothing of it can be shown."""
+    return _line(case, {section: _shown(case, section) for section in ("findings", "impression")})
+
+
+def _line(case: Case, sentences: dict[Section, list[str]]) -> str:
+    parts = [
+        f"{section.capitalize()}: {' '.join(texts)}"
+        for section, texts in sentences.items()
+        if texts
+    ]
+    if not parts:
+        return ""
+    labels = [name for name in FINDINGS if name in named(case.labels)]
+    return f"({', '.join(labels) or 'No Finding'}) {' '.join(parts)}"
+
+
+def _shown(case: Case, section: Section) -> list[str]:
+    return [
+        tidy(sentence.text)
+        for sentence in case.sentences
+        if sentence.section == section and not sentence.refers_to_prior and is_usable(sentence.text)
+    ]
+
+
+def _cut(case: Case, mark: str, room: int, count_tokens: CountTokens) -> str:
+    """The longest beginning of the case that ends with a sentence and fits; empty if none does."""
+    sentences: list[tuple[Section, str]] = [
+        (section, text) for section in ("findings", "impression") for text in _shown(case, section)
+    ]
+    for kept in range(len(sentences) - 1, 0, -1):
+        some: dict[Section, list[str]] = {"findings": [], "impression": []}
+        for section, text in sentences[:kept]:
+            some[section].append(text)
+        line = mark + _line(case, some)
+        if count_tokens(line) <= room:
+            return line
+    return ""

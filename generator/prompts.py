@@ -1,0 +1,102 @@
+"""The prompts of the language model: the same for serving, training and evaluation.
+
+prompt = report_prompt(context)
+prompt = ask_prompt(context, "Is the heart enlarged?")
+messages(prompt.text)                                   # for a processor's chat template
+
+The order is prior cases, film, indication, task: all questions on one film share a prefix.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from PIL import Image
+
+from db.errors import UserError
+from db.labels import OBSERVATIONS
+from generator.context import Context
+
+PROMPT_VERSION = "prompts-1"
+"""Changes with any change of what a model reads; an adapter is refused under another version."""
+
+Task = Literal["report", "ask", "classify", "caption"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+MAX_QUESTION = 300
+"""Characters of a question."""
+
+_CITE = "like [1]"
+_REPORT = (
+    "Write the findings and impression of this film. Cite the prior cases that support each "
+    f"sentence, {_CITE}."
+)
+_CAPTION = f"Describe this film in one sentence. Cite the prior cases that support it, {_CITE}."
+_ASK = f"Answer in a few words. Cite the prior cases that support the answer, {_CITE}."
+_CLASSIFY = "Answer yes or no."
+
+YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prompt:
+    """What a model is given: a text, and one image with every view of the study."""
+
+    task: Task
+    text: str
+    image: Image.Image | None = None
+    """RGB, of `generator.canvas`; None where the model is to answer without a film."""
+
+
+def report_prompt(context: Context, image: Image.Image | None = None) -> Prompt:
+    return Prompt(task="report", text=_joined(context, _REPORT), image=image)
+
+
+def caption_prompt(context: Context, image: Image.Image | None = None) -> Prompt:
+    return Prompt(task="caption", text=_joined(context, _CAPTION), image=image)
+
+
+def ask_prompt(context: Context, question: str, image: Image.Image | None = None) -> Prompt:
+    """Raises UserError for a question that is empty or too long."""
+    asked = " ".join(question.split())
+    if not asked:
+        raise UserError("the question is empty: ask something about the film")
+    if len(asked) > MAX_QUESTION:
+        raise UserError(f"a question may have {MAX_QUESTION} characters, not {len(asked)}")
+    return Prompt(task="ask", text=_joined(context, f"{_ASK} {asked}"), image=image)
+
+
+def classify_prompts(
+    context: Context,
+    observations: Sequence[str] = OBSERVATIONS,
+    image: Image.Image | None = None,
+) -> list[Prompt]:
+    """One yes-or-no question an observation, on one prefix."""
+    return [
+        Prompt(
+            task="classify",
+            text=_joined(context, f"{_CLASSIFY} {observation_question(name)}"),
+            image=image,
+        )
+        for name in observations
+    ]
+
+
+def observation_question(name: str) -> str:
+    """``No Finding`` is asked for as what it says."""
+    return "Is the film normal?" if name == "No Finding" else f"Is there {name.lower()}?"
+
+
+def messages(text: str, answer: str | None = None, *, image: bool = True) -> list[dict[str, Any]]:
+    """A conversation of one turn in the form that chat templates of transformers take."""
+    parts: list[dict[str, str]] = [{"type": "image"}] if image else []
+    turns: list[dict[str, Any]] = [
+        {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
+    ]
+    if answer is not None:
+        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return turns
+
+
+def _joined(context: Context, task: str) -> str:
+    return f"{context.text}\n\n{task}"
