@@ -23,7 +23,9 @@ from db.session import open_sqlite
 ViewPosition = Literal["PA", "AP", "FRONTAL", "LATERAL"]
 """FRONTAL is a frontal view whose direction, PA or AP, the data set does not state."""
 
-Section = Literal["findings", "impression"]
+Section = Literal["findings", "impression", "labels"]
+"""Where a sentence stands. ``labels``: no radiologist wrote it; a data set that publishes labels
+and no report says so much, and what it does not say is unmentioned, never negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,8 @@ class Sentence:
 
     section: Section
     text: str
-    """As in the report: never edited, so that a quotation can be found again."""
+    """As in the report: never edited, so that a quotation can be found again. In the section
+    ``labels``: a label of the data set, worded by its source."""
     labels: Labels = field(default_factory=dict)
     refers_to_prior: bool = False
     """True where the sentence compares with an earlier film."""
@@ -71,8 +74,9 @@ class Case:
 
     @property
     def report(self) -> str:
-        """Findings and impression as one text."""
-        return "\n\n".join(part for part in (self.findings, self.impression) if part)
+        """Findings and impression as one text; without either, the data set's labels in words."""
+        written = "\n\n".join(part for part in (self.findings, self.impression) if part)
+        return written or " ".join(s.text for s in self.sentences if s.section == "labels")
 
 
 class CaseStore:

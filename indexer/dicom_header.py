@@ -61,12 +61,17 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
 
 
 def view_position(dataset: Dataset) -> ViewPosition | None:
-    """The projection as the header states it; a decubitus film is frontal, an oblique one is None.
+    """The projection as the header states it, by `read_view`."""
+    return read_view(dataset.get("ViewPosition"))
+
+
+def read_view(stated: object) -> ViewPosition | None:
+    """A view position in words; a decubitus film is frontal, an oblique one is None.
 
     Besides the terms of the standard this reads the combinations that machines write, such as
     "AP LLD" and "XTABLE LATERAL".
     """
-    words = _words(dataset.get("ViewPosition"))
+    words = _words(stated)
     if words & {"OBLIQUE", "OBL", "LAO", "LPO", "RAO", "RPO", "LLO", "RLO"}:
         return None
     if "PA" in words or "AP" in words:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 class Sections:
     """The sections that are kept; a section that the report does not have is empty.
 
-    Comparison, technique, recommendation, notification and preliminary reads are dropped: they
-    speak of other films, of the machine or of people.
+    Technique, recommendation, notification and preliminary reads are dropped: they speak of the
+    machine or of people. The comparison names other films: it is counted, never indexed.
     """
 
     indication: str = ""
+    comparison: str = ""
     findings: str = ""
     impression: str = ""
 
@@ -44,9 +45,11 @@ _HEADINGS = {
         "interpretation",
         "addendum",
     ),
-    "": (
+    "comparison": (
         "comparisons?",
         "compared? (?:with|to)",
+    ),
+    "": (
         "techniques?",
         "exam(?:ination)?(?: type)?",
         "study",
@@ -86,7 +89,7 @@ def split_sections(text: str) -> Sections:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     headings = [match for match in _HEADING.finditer(text) if _is_heading(text, match)]
-    parts: dict[str, list[str]] = {"indication": [], "findings": [], "impression": []}
+    parts: dict[str, list[str]] = {name: [] for name in _HEADINGS if name}
     unheaded = [_without_titles(text[: headings[0].start()] if headings else text)]
     ends = [heading.start() for heading in headings[1:]] + [len(text)]
     for match, end in zip(headings, ends, strict=False):

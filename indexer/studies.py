@@ -80,8 +80,9 @@ def embed_studies(
 
 
 def report_text(record: StudyRecord) -> str:
-    """What of a report goes into the vector of its case."""
-    return f"{record.findings} {record.impression}".strip()
+    """What of a report, or of the labels in its place, goes into the vector of its case."""
+    written = f"{record.findings} {record.impression}".strip()
+    return written or " ".join(sentence.text for sentence in record.label_sentences)
 
 
 def to_case(
@@ -101,6 +102,9 @@ def to_case(
         )
         for section, part in sections
         for text in split_sentences(part)
+    ) + tuple(
+        Sentence(section="labels", text=stated.text, labels=stated.labels)
+        for stated in record.label_sentences
     )
     labels = record.labels
     if labels is None:
@@ -160,6 +164,7 @@ def identity(record: Record) -> tuple[object, ...]:
         record.indication,
         record.findings,
         record.impression,
+        [(stated.text, sorted(stated.labels.items())) for stated in record.label_sentences],
         sorted(record.labels.items()) if record.labels is not None else None,
         files,
         hashlib.sha256(vector).hexdigest(),

@@ -42,6 +42,7 @@ MIMIC = """\
 def test_a_report_with_headings_is_split_and_its_wrapped_lines_are_joined() -> None:
     assert split_sections(MIMIC) == Sections(
         indication="___ year old man with cough // please evaluate",
+        comparison="___.",
         findings="There is a hazy opacity at the right base, and the remaining lung is clear. "
         "The heart is big.",
         impression="1. Opacity on the right, perhaps pneumonia.\n2. Big heart.",
@@ -71,11 +72,11 @@ def test_a_report_with_headings_is_split_and_its_wrapped_lines_are_joined() -> N
         ),
         (
             "CHEST, TWO VIEWS\nCOMPARISON: None.\n\nClear lungs.\n\nIMPRESSION: Normal.",
-            Sections(findings="Clear lungs.", impression="Normal."),
+            Sections(comparison="None.", findings="Clear lungs.", impression="Normal."),
         ),
         (
             "FINDINGS: Clear.\nCOMPARISON: old film\nFINDINGS: Big heart.",
-            Sections(findings="Clear.\nBig heart."),
+            Sections(comparison="old film", findings="Clear.\nBig heart."),
         ),
         (
             "These findings: none worth a word.",

@@ -34,6 +34,28 @@ def check_identifier(value: str, what: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Box:
+    """Where in a film a person marked something."""
+
+    name: str
+    """As the data set calls it."""
+    left: float
+    """Pixels of the image file, as are the next three."""
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSentence:
+    """A label of a data set in words, for a study that has no report."""
+
+    text: str
+    labels: Labels
+    """What it says of the 14 observations; empty for a label that is none of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRecord:
     """One image file of a study."""
 
@@ -42,6 +64,7 @@ class ImageRecord:
     original_size: tuple[int, int] | None = None
     """(width, height) of the radiograph where the file at hand was squashed to another aspect
     ratio; it is stretched back before it is embedded."""
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +86,16 @@ class StudyRecord:
     patient_id: str | None = None
     images: tuple[ImageRecord, ...] = ()
     indication: str = ""
+    comparison: str = ""
+    """Earlier films that the report names; for the audit, never indexed."""
     findings: str = ""
     impression: str = ""
+    label_sentences: tuple[LabelSentence, ...] = ()
+    """Of a study that has labels and no report; they are indexed in the section ``labels``."""
     labels: Labels | None = None
     """The data set's own labels; None lets the labeller read the report."""
+    split: str | None = None
+    """``train``, ``val``, ``test`` or what else the data set calls it; None where it has none."""
     embedded: Embedded | None = None
 
 
@@ -81,6 +110,20 @@ class SkippedStudy:
 
 
 Record = StudyRecord | SkippedStudy
+
+NO_TEXT = "report without findings or impression"
+NO_REPORT = "no report file"
+NO_IMAGE = "no image"
+NO_LABEL = "no label"
+
+
+def or_skipped(study: StudyRecord) -> Record:
+    """The study, or why it is left out: it has no image, or nothing is said of it."""
+    if not (study.findings or study.impression or study.label_sentences):
+        return SkippedStudy(study_id=study.study_id, reason=NO_TEXT)
+    if not (study.images or study.embedded):
+        return SkippedStudy(study_id=study.study_id, reason=NO_IMAGE)
+    return study
 
 
 class Source(Protocol):
