@@ -1,0 +1,45 @@
+"""Rows of several tables brought together by a key, in a temporary file and not in memory.
+
+groups = Groups({"image": rows_of_images(), "label": rows_of_labels()})
+for study, tables in groups:           # by ascending key, always in the same order
+    tables["image"], tables.get("label", [])
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from db.errors import UserError
+
+Rows = Iterable[tuple[str, Mapping[str, Any]]]
+"""Key and row; a row is anything that JSON can hold."""
+
+
+class Groups:
+    """Rows by key. Within a key each table keeps its order; SQLite removes the file at the end."""
+
+    def __init__(self, tables: Mapping[str, Rows]) -> None:
+        """Reads all the rows. Raises UserError where the temporary folder is full."""
+        self._file = sqlite3.connect("", check_same_thread=False)
+        self._file.execute("CREATE TABLE rows (key TEXT, name TEXT, row TEXT)")
+        try:
+            for name, rows in tables.items():
+                self._file.executemany(
+                    "INSERT INTO rows VALUES (?, ?, ?)",
+                    ((key, name, json.dumps(row, default=str)) for key, row in rows),
+                )
+            self._file.execute("CREATE INDEX by_key ON rows (key, name)")
+        except sqlite3.OperationalError as error:
+            raise UserError(
+                f"the temporary folder takes no more ({error}): set TMPDIR to a roomier one"
+            ) from error
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
+        rows = self._file.execute("SELECT key, name, row FROM rows ORDER BY key, name, rowid")
+        for key, group in groupby(rows, key=lambda row: str(row[0])):
+            tables: dict[str, list[dict[str, Any]]] = {}
+            for _, name, row in group:
+                tables.setdefault(name, []).append(json.loads(row))
+            yield key, tables
