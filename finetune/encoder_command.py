@@ -37,6 +37,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--only", metavar="PART", help="train this part alone, e.g. member-0")
     parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for open_clip")
+    parser.add_argument(
+        "--no-text-tower", action="store_true", help="export without it: its package has it"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.set_defaults(run=run)
 
@@ -94,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.export is not None:
         from finetune.encoder_export import export
 
-        export(out, arguments.export)
+        export(out, arguments.export, text_tower=not arguments.no_text_tower)
     return 0
 
 

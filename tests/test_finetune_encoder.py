@@ -30,7 +30,7 @@ from finetune.text_likeness import cider_matrix, text_likeness
 from indexer.encoder import load_encoder
 from indexer.labeller import LABELLER_VERSION, label_report
 from indexer.reports import split_sentences
-from indexer.towers import TowerEncoder
+from indexer.towers import MODEL, TowerEncoder
 from retriever.text_metrics import Cider
 from tests.films import draw_film
 
@@ -333,6 +333,11 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     assert main([*command, "--resume"]) == 0
     assert (tmp_path / "run" / "weights.safetensors").is_file()
     assert (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns == stamp
+    shipped = tmp_path / "shipped"
+    assert main([*command, "--resume", "--export", str(shipped), "--no-text-tower"]) == 0
+    assert json.loads((shipped / "open_clip_config.json").read_text())["text_tower"]["package"]
+    assert not any(name.startswith("text.t") for name in load_file(shipped / MODEL))
+    assert load_encoder(str(shipped)).read([draw_film(4)]).vectors.shape == (1, 16)
     assert main(command) == 1
     assert "add --resume" in capsys.readouterr().err
     assert main([*command, "--only", "member-7"]) == 1
