@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from db.errors import UserError
-from finetune import encoder_command
+from finetune import encoder_command, examples_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m finetune", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     encoder_command.add_to(verbs)
+    examples_command.add_to(verbs)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

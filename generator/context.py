@@ -52,6 +52,9 @@ class ContextOptions:
 
 
 DEFAULT = ContextOptions()
+"""For a report."""
+BRIEF = ContextOptions(nearest=3, for_findings=2, max_tokens=320)
+"""For a question, a class or a caption."""
 
 
 @dataclass(frozen=True, kw_only=True)

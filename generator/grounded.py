@@ -29,6 +29,14 @@ class Citation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemovedCitation:
+    """A ``[n]`` that a model wrote and the check took out."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Statement:
     """One sentence of a report."""
 
@@ -36,6 +44,17 @@ class Statement:
     text: str
     citations: tuple[Citation, ...] = ()
     labels: Labels = field(default_factory=dict)
+    found_afterwards: bool = False
+    """True where the model cited no case that says it, and the citations were looked for."""
+    removed: tuple[RemovedCitation, ...] = ()
+    case_support: float | None = None
+    """How near the best quote is in wording, 0..1, once it agrees in what it claims; 0 without a
+    citation; None where it was not measured."""
+    film_support: float | None = None
+    """The least probability that the encoder's label head gives to what is stated, 0..1; None
+    without label scores or where no observation is stated."""
+    contradiction: str | None = None
+    """Where the film's label scores speak against the statement: how."""
 
     @property
     def grounded(self) -> bool:

@@ -1,0 +1,210 @@
+"""Prompts and answers to train on, exactly as the service will send them.
+
+pack = build_pack(studies, val_studies, ExampleOptions(passes=6), count_tokens=count, about={...})
+pack.save(Path("data/examples"))
+
+Every pass over a study draws a context anew: now and then none at all, some of its cases exchanged
+for cases that have nothing to do with the film, their order shuffled, so that the model learns to
+read before it copies. In half of the prompts the findings that the film is said to show are those
+of its report: the encoder's own are right too seldom for a model to learn from them alone that
+they are to be followed.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from db.errors import UserError
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
+from finetune.example_pack import Example, ExamplePack
+from finetune.questions import draw_question
+from finetune.targets import caption_answer, report_answer
+from finetune.training_studies import TrainingStudy
+from generator.context import (
+    BRIEF,
+    DEFAULT,
+    Context,
+    ContextOptions,
+    CountTokens,
+    choose_hits,
+    write_context,
+)
+from generator.prompts import (
+    NO,
+    PROMPT_VERSION,
+    YES,
+    ask_prompt,
+    caption_prompt,
+    classify_prompts,
+    report_prompt,
+)
+from retriever.retrieval import Hit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions:
+    """How contexts are drawn, and how many examples a study gives."""
+
+    passes: int = 6
+    """Times that every study is drawn."""
+    empty: float = 0.12
+    """Probability of a context without cases."""
+    distracted: float = 0.2
+    """Of one to three cases exchanged for any others of the index."""
+    shuffled: float = 0.3
+    """Of an order that is not that of the scores."""
+    told: float = 0.5
+    """Of findings on the film as its report has them, not as the encoder sees them."""
+    no_indication: float = 0.5
+    """Of an indication left out, where the study has one."""
+    ask: float = 0.7
+    """Questions a study and pass, on average; at most 1. The same below."""
+    classify: float = 0.9
+    caption: float = 0.3
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name not in ("passes", "seed") and not 0 <= value <= 1:
+                raise UserError(f"{name} must be from 0 to 1, not {value}")
+        if self.passes < 1:
+            raise UserError(f"passes must be at least 1, not {self.passes}")
+
+
+def build_pack(
+    train: Sequence[TrainingStudy],
+    val: Sequence[TrainingStudy],
+    options: ExampleOptions,
+    *,
+    count_tokens: CountTokens,
+    about: Mapping[str, Any],
+) -> ExamplePack:
+    """Raises UserError where no study gives an example."""
+    examples = list(train_examples(train, options, count_tokens))
+    if not examples:
+        raise UserError("no study gives an example: none has a report that can be shown and cited")
+    chosen = list(val_examples(val, len(train), options, count_tokens))
+    files = [np.frombuffer(study.canvas, np.uint8) for study in (*train, *val)]
+    return ExamplePack(
+        train=examples,
+        val=chosen,
+        about={**about, "prompt_version": PROMPT_VERSION, "options": asdict(options)},
+        canvas_data=np.concatenate(files),
+        canvas_ends=np.cumsum([len(file) for file in files]),
+    )
+
+
+def train_examples(
+    studies: Sequence[TrainingStudy], options: ExampleOptions, count_tokens: CountTokens
+) -> Iterator[Example]:
+    """Every pass over all studies; seeded by study and pass, whatever else is in the set."""
+    drawer = _Drawer(studies, options, count_tokens)
+    for number in range(options.passes):
+        for place, study in enumerate(studies):
+            draw = random.Random(f"{options.seed}:{number}:{study.case.study_id}")
+            yield from drawer.examples(study, place, draw)
+
+
+def val_examples(
+    studies: Sequence[TrainingStudy],
+    first_canvas: int,
+    options: ExampleOptions,
+    count_tokens: CountTokens,
+) -> Iterator[Example]:
+    """One of each task a study, with the context that a service would build."""
+    plain = replace(options, empty=0.0, distracted=0.0, shuffled=0.0, told=0.0, no_indication=0.0)
+    plain = replace(plain, ask=1.0, classify=1.0, caption=1.0)
+    drawer = _Drawer(studies, plain, count_tokens)
+    for place, study in enumerate(studies):
+        draw = random.Random(f"{options.seed}:val:{study.case.study_id}")
+        yield from drawer.examples(study, first_canvas + place, draw)
+
+
+class _Drawer:
+    """Draws examples of a study; any hit of any study may distract."""
+
+    def __init__(
+        self, studies: Sequence[TrainingStudy], options: ExampleOptions, count_tokens: CountTokens
+    ) -> None:
+        self._options = options
+        self._count_tokens = count_tokens
+        self._strangers = [hit for study in studies for hit in study.retrieval.hits[-2:]]
+
+    def examples(self, study: TrainingStudy, canvas: int, draw: random.Random) -> Iterator[Example]:
+        options, case = self._options, study.case
+
+        def example(task: str, prompt: str, answer: str) -> Iterator[Example]:
+            if answer:
+                yield Example(
+                    task=task,
+                    study_id=case.study_id,
+                    prompt=prompt,
+                    answer=answer,
+                    canvas=canvas,
+                )
+
+        context = self._context(study, DEFAULT, draw)
+        answer = report_answer(case, context, study.retrieval)
+        yield from example("report", report_prompt(context).text, answer)
+        if draw.random() < options.ask:
+            brief = self._context(study, BRIEF, draw)
+            found = draw_question(case, brief, draw)
+            if found is not None:
+                yield from example("ask", ask_prompt(brief, found[0]).text, found[1])
+        if draw.random() < options.classify:
+            brief = self._context(study, BRIEF, draw)
+            name = _observation(study, draw)
+            (prompt,) = classify_prompts(brief, [name])
+            yield from example("classify", prompt.text, YES if _shows(study, name) else NO)
+        if draw.random() < options.caption:
+            brief = self._context(study, BRIEF, draw)
+            answer = caption_answer(case, brief, study.retrieval)
+            yield from example("caption", caption_prompt(brief).text, answer)
+
+    def _context(self, study: TrainingStudy, shown: ContextOptions, draw: random.Random) -> Context:
+        options = self._options
+        seen = study.retrieval.seen_findings
+        if seen is not None and draw.random() < options.told:
+            seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
+        hits = choose_hits(study.retrieval.hits, seen or (), shown)
+        if draw.random() < options.empty:
+            hits = []
+        elif hits and draw.random() < options.distracted:
+            hits = self._distracted(hits, study, draw)
+        if draw.random() < options.shuffled:
+            draw.shuffle(hits)
+        unsaid = draw.random() < options.no_indication
+        return write_context(
+            hits,
+            seen,
+            count_tokens=self._count_tokens,
+            indication="" if unsaid else study.case.indication,
+            max_tokens=shown.max_tokens,
+        )
+
+    def _distracted(self, hits: list[Hit], study: TrainingStudy, draw: random.Random) -> list[Hit]:
+        own = {study.case.study_id, *(hit.case.study_id for hit in hits)}
+        changed = list(hits)
+        for place in draw.sample(range(len(hits)), min(len(hits), draw.randint(1, 3))):
+            stranger = draw.choice(self._strangers)
+            if stranger.case.study_id not in own and stranger.case.report != study.case.report:
+                changed[place] = stranger
+                own.add(stranger.case.study_id)
+        return changed
+
+
+def _observation(study: TrainingStudy, draw: random.Random) -> str:
+    """One to ask for: half of the time one that is there, where any is."""
+    there = [name for name in OBSERVATIONS if _shows(study, name)]
+    if there and draw.random() < 0.5:
+        return draw.choice(there)
+    return draw.choice([name for name in OBSERVATIONS if name not in there])
+
+
+def _shows(study: TrainingStudy, name: str) -> bool:
+    if name == NO_FINDING:
+        return study.case.labels.get(name) == "positive"
+    return name in named(study.case.labels)

@@ -1,0 +1,135 @@
+"""Studies to train on, each with what a search that does not know it finds.
+
+studies = gather(retriever, study_ids, side=224)        # from an index
+studies = gather_split(retriever, source, side=224)     # a split that is not indexed
+
+A label score or a hit of an encoder that was trained on the study is better than any that a new
+film will get, and a model taught with such learns to trust them too much. So an index whose
+encoder has not seen the study is searched; it may hold the study, which is then excluded, as are
+its patient and every case whose report says word for word the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from db.cases import Case
+from db.errors import UserError
+from finetune.example_pack import encode_canvas
+from generator.canvas import canvas
+from generator.context import POOL
+from indexer.images import Film, Limits, read_film
+from indexer.sources.records import Source, StudyRecord
+from indexer.studies import read_study, to_case
+from retriever.options import SearchOptions
+from retriever.query import Query, film_queries
+from retriever.retrieval import Retrieval
+from retriever.search import Retriever, plain
+
+_STUDIES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingStudy:
+    """One study, its report and its retrieval."""
+
+    case: Case
+    retrieval: Retrieval
+    """Up to `generator.context.POOL` hits, none with the study's own report."""
+    canvas: bytes
+    """All views on one image, a JPEG file."""
+
+
+def gather(
+    retriever: Retriever,
+    study_ids: Iterable[str],
+    *,
+    side: int,
+) -> Iterator[TrainingStudy]:
+    """Studies that are cases of the index, in the order given.
+
+    Raises UserError for one that is not, or whose films are no longer where the index was built.
+    """
+    cases = []
+    for study_id in study_ids:
+        case = retriever.index.cases.find(retriever.index.manifest.source, study_id)
+        if case is None:
+            raise UserError(f"study {study_id} is not in {retriever.index.path}")
+        cases.append(case)
+    read = ((case, _films(case)) for case in cases)
+    yield from _search(retriever, read, side)
+
+
+def gather_split(
+    retriever: Retriever,
+    source: Source,
+    *,
+    side: int,
+) -> Iterator[TrainingStudy]:
+    """Studies of a split that the index does not hold; those without films or text are passed
+    over."""
+    read = (
+        (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).films)
+        for record in source.records()
+        if isinstance(record, StudyRecord) and record.images and record.findings
+    )
+    yield from _search(retriever, read, side)
+
+
+def frontal_first(films: Sequence[Film]) -> list[Film]:
+    """Frontal views before lateral ones, otherwise as given: how a canvas shows them."""
+    return sorted(films, key=lambda film: film.view_position == "LATERAL")
+
+
+def _films(case: Case) -> tuple[Film, ...]:
+    films = []
+    for image in case.images:
+        if image.path is None or not Path(image.path).is_file():
+            raise UserError(
+                f"the film {image.path} of study {case.study_id} is not there: build the index "
+                "from the images, where they are now"
+            )
+        film = read_film(Path(image.path))
+        films.append(replace(film, view_position=image.view_position or film.view_position))
+    return tuple(films)
+
+
+def _search(
+    retriever: Retriever,
+    read: Iterable[tuple[Case, Sequence[Film]]],
+    side: int,
+) -> Iterator[TrainingStudy]:
+    waiting: list[tuple[Case, Sequence[Film]]] = []
+
+    def together() -> Iterator[TrainingStudy]:
+        queries = film_queries(retriever.encoder, [films for _, films in waiting])
+        for (case, films), query in zip(waiting, queries, strict=True):
+            shown = canvas([film.pixels for film in frontal_first(films)], side)
+            yield TrainingStudy(
+                case=case, retrieval=_others(retriever, query, case), canvas=encode_canvas(shown)
+            )
+
+    for case, films in read:
+        waiting.append((case, films))
+        if len(waiting) == _STUDIES_AT_ONCE:
+            yield from together()
+            waiting = []
+    if waiting:
+        yield from together()
+
+
+def _others(retriever: Retriever, query: Query, case: Case) -> Retrieval:
+    retrieval = retriever.find(
+        query,
+        SearchOptions(
+            k=POOL,
+            exclude_patient_ids=[case.patient_id] if case.patient_id else [],
+            exclude_study_ids=[case.study_id],
+            distinct_reports=True,
+        ),
+    )
+    own = plain(case.report)
+    hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]
+    return replace(
+        retrieval, hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
+    )
