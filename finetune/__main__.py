@@ -5,14 +5,16 @@ import sys
 from collections.abc import Sequence
 
 from db.errors import UserError
-from finetune import encoder_command, examples_command
+from finetune import base_command, encoder_command, examples_command, train_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m finetune", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     encoder_command.add_to(verbs)
+    base_command.add_to(verbs)
     examples_command.add_to(verbs)
+    train_command.add_to(verbs)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

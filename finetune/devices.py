@@ -1,0 +1,64 @@
+"""The devices that train together: one, or as many as ``accelerate launch`` started processes.
+
+Every process knows the whole plan, computes its share of each step's forward passes, and adds its
+gradients to those of the others; so a step is the same, whatever the number of devices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """This process among its like."""
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def find(cls, name: str) -> Self:
+        """``cpu`` or ``cuda``; the process group of accelerate where there are several."""
+        from accelerate import PartialState
+
+        state = PartialState(cpu=name == "cpu")
+        return cls(device=state.device, rank=state.process_index, count=state.num_processes)
+
+    @staticmethod
+    def has_gpu() -> bool:
+        return torch.cuda.is_available()
+
+    @staticmethod
+    def has_bfloat16() -> bool:
+        """Not emulated: from compute capability 8.0 on."""
+        return torch.cuda.get_device_capability() >= (8, 0)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def share(self, passes: Sequence[Item]) -> Sequence[Item]:
+        return passes[self.rank :: self.count]
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Of a number, over all processes."""
+        if self.count > 1:
+            torch.distributed.all_reduce(value)
+        return value
+
+    def sum_gradients(self, weights: Sequence[nn.Parameter]) -> None:
+        if self.count == 1:
+            return
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        parts = flat.split([weight.numel() for weight in weights])
+        for weight, part in zip(weights, parts, strict=True):
+            weight.grad = part.view_as(weight)

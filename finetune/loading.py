@@ -1,0 +1,52 @@
+"""Batches made in a thread while the device computes on the one before."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from finetune.collator import Tokens
+
+_AHEAD = 3
+
+
+class BatchesAhead(Iterator[dict[str, Tensor]]):
+    """The batches in their order, on the device; ``waited`` counts the seconds they were late."""
+
+    def __init__(
+        self,
+        passes: Sequence[Sequence[Tokens]],
+        collate: Callable[[Sequence[Tokens]], dict[str, Tensor]],
+        device: torch.device,
+    ) -> None:
+        self.waited = 0.0
+        self._passes = iter(passes)
+        self._collate, self._device = collate, device
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._coming: deque[Future[dict[str, Tensor]]] = deque()
+        for _ in range(_AHEAD):
+            self._submit()
+
+    def __next__(self) -> dict[str, Tensor]:
+        if not self._coming:
+            self._pool.shutdown()
+            raise StopIteration
+        started = time.monotonic()
+        batch = self._coming.popleft().result()
+        self.waited += time.monotonic() - started
+        self._submit()
+        return {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+
+    def _submit(self) -> None:
+        passed = next(self._passes, None)
+        if passed is not None:
+            self._coming.append(self._pool.submit(self._make, passed))
+
+    def _make(self, examples: Sequence[Tokens]) -> dict[str, Tensor]:
+        batch = self._collate(examples)
+        if self._device.type == "cuda":
+            return {name: value.pin_memory() for name, value in batch.items()}
+        return batch
