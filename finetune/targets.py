@@ -3,25 +3,27 @@
 answer = report_answer(case, context, retrieval)
 "Findings: The heart is enlarged. [1][4] ... Impression: Cardiomegaly. [2]"
 
-A sentence that a shown case supports keeps its wording and cites that case. One that none supports
-is put in the words of a shown case where these claim no more than the report does; else it is kept
-without a citation if the film itself gives it (a finding that the encoder sees), and dropped if
-nothing the model is given could tell it: to train on that would be to train invention. Sentences
-that hold of one patient alone, and comparisons with earlier films, are dropped as well.
+A sentence that a shown case supports keeps its wording and cites that case. Where none does, and
+where the wording holds of one patient alone, what it claims is put in the words of shown cases, as
+far as these claim no more than the report. A finding that can be put in no such words is kept
+without a citation if the encoder sees it on the film, and dropped otherwise: to train on what
+nothing in the prompt can tell would be to train invention.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from db.cases import Case, Section, Sentence
+from db.labels import NO_FINDING
 from generator.agreement import Agreement, Candidate
 from generator.claims import Claims, read_claims
 from generator.context import Context
-from generator.regions import TOPICS
-from generator.wording import is_usable, near_duplicates, overlap, tidy
+from generator.regions import TOPICS, Region, abnormal_region
+from generator.wording import SIDES, is_usable, near_duplicates, overlap, tidy
 from retriever.retrieval import Retrieval
 
 MOST_CITATIONS = 2
+MOST_REWORDED = 2
 SECTIONS: tuple[Section, ...] = ("findings", "impression")
 
 
@@ -73,16 +75,50 @@ def caption_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
 def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[Target]:
     """The sentences of the answer in the order of the report."""
     agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
-    told = [_read(s) for s in case.sentences if not s.refers_to_prior and is_usable(s.text)]
-    told = [target for target in told if target.claims.consistent]
+    told = [_read(sentence) for sentence in case.sentences]
+    facts = _Facts([target.claims for target in told if target.claims.consistent])
     kept: list[Target] = []
-    for target in told:
-        found = _cited(target, agreement) or _reworded(target, told, agreement)
-        if found is None and _from_film(target.claims, context):
-            found = target
-        if found is not None and not _is_said(found, kept):
-            kept.append(found)
+    for sentence, target in zip(case.sentences, told, strict=True):
+        fit = target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text)
+        cited = _cited(target, agreement) if fit else None
+        found = [cited] if cited else list(_reworded(target, facts, kept, agreement))
+        if not found and fit and _from_film(target.claims, context):
+            found = [target]
+        kept += [one for one in found if not _is_said(one, kept)]
     return kept
+
+
+class _Facts:
+    """All that a report claims."""
+
+    def __init__(self, claims: Sequence[Claims]) -> None:
+        self.named = frozenset[str]().union(*(one.named for one in claims))
+        self._claims = claims
+        self._abnormal = {abnormal_region(name) for name in self.named}
+        self._normal = frozenset[Region]().union(*(one.normal for one in claims)) - self._abnormal
+        self._denied = {
+            name for one in claims for name, state in one.states.items() if state == "negative"
+        } - self.named
+        self._no_finding = any(one.labels.get(NO_FINDING) == "positive" for one in claims)
+
+    def hold(self, claims: Claims) -> bool:
+        """Whether the report as a whole says all of this; a side must be one that it names."""
+        if not claims.keys or not claims.named <= self.named or claims.denies(self.named):
+            return False
+        for name, state in claims.states.items():
+            if state == "negative" and name not in self._denied and not self._no_finding:
+                return False
+            if name == NO_FINDING and not self._no_finding:
+                return False
+        if not claims.named and not self._no_finding and not claims.normal <= self._normal:
+            return False
+        sides = claims.particulars & SIDES
+        return not claims.named or sides <= self.particulars(claims.named)
+
+    def particulars(self, names: frozenset[str]) -> frozenset[str]:
+        """What is said of side, place, degree and kind wherever one of these is named."""
+        said = [one.particulars for one in self._claims if one.named & names]
+        return frozenset[str]().union(*said)
 
 
 def _read(sentence: Sentence) -> Target:
@@ -96,25 +132,36 @@ def _cited(target: Target, agreement: Agreement) -> Target | None:
     return replace(target, numbers=numbers) if numbers else None
 
 
-def _reworded(target: Target, told: Sequence[Target], agreement: Agreement) -> Target | None:
-    """A shown sentence on the same matter that claims nothing which the report does not."""
-    best: tuple[float, Candidate] | None = None
-    for one in agreement.candidates:
-        if not one.usable:
-            continue
-        if target.claims.named:
-            same = bool(one.claims.named & target.claims.named)
-        else:
-            same = not one.claims.named and one.claims.region == target.claims.region
-        if not same or not any(one.claims.supported_by(other.claims) for other in told):
-            continue
-        closeness = overlap(one.claims.words, target.claims.words)
-        if best is None or closeness > best[0]:
-            best = (closeness, one)
-    if best is None:
-        return None
-    one = best[1]
-    return _cited(replace(target, text=one.text, claims=one.claims), agreement)
+def _reworded(
+    target: Target, facts: _Facts, kept: Sequence[Target], agreement: Agreement
+) -> Iterator[Target]:
+    """Sentences of shown cases for what the target claims and nothing kept says yet."""
+    said = [one for one in kept if one.section == target.section]
+    open_keys = target.claims.keys.difference(*(one.claims.keys for one in said))
+    for _ in range(MOST_REWORDED):
+        best: tuple[tuple[float, ...], Candidate] | None = None
+        for one in agreement.candidates:
+            shared = one.claims.keys & open_keys
+            if not one.usable or not shared or not facts.hold(one.claims):
+                continue
+            if target.claims.named and not one.claims.named & target.claims.named:
+                continue
+            known = facts.particulars(one.claims.named) if one.claims.named else frozenset()
+            rank = (
+                -float(len(one.claims.particulars - known)) if one.claims.named else 0.0,
+                float(len(shared)),
+                overlap(one.claims.words, target.claims.words),
+                -float(one.hit.rank),
+            )
+            if best is None or rank > best[0]:
+                best = (rank, one)
+        if best is None:
+            return
+        claims = best[1].claims
+        found = _cited(replace(target, text=best[1].text, claims=claims), agreement)
+        if found is not None:
+            yield found
+        open_keys -= claims.keys
 
 
 def _from_film(claims: Claims, context: Context) -> bool:

@@ -16,9 +16,10 @@ from pathlib import Path
 from db.cases import Case
 from db.errors import UserError
 from finetune.example_pack import encode_canvas
-from generator.canvas import canvas
+from generator.canvas import canvas, frontal_first
 from generator.context import POOL
-from indexer.images import Film, Limits, read_film
+from indexer.film import Film, Limits, restore_size
+from indexer.images import read_film
 from indexer.sources.records import Source, StudyRecord
 from indexer.studies import read_study, to_case
 from retriever.options import SearchOptions
@@ -76,12 +77,8 @@ def gather_split(
     yield from _search(retriever, read, side)
 
 
-def frontal_first(films: Sequence[Film]) -> list[Film]:
-    """Frontal views before lateral ones, otherwise as given: how a canvas shows them."""
-    return sorted(films, key=lambda film: film.view_position == "LATERAL")
-
-
-def _films(case: Case) -> tuple[Film, ...]:
+def _films(case: Case) -> list[Film]:
+    """The films as the build saw them, told by their digest."""
     films = []
     for image in case.images:
         if image.path is None or not Path(image.path).is_file():
@@ -90,8 +87,15 @@ def _films(case: Case) -> tuple[Film, ...]:
                 "from the images, where they are now"
             )
         film = read_film(Path(image.path))
+        if film.pixels.shape != (image.height, image.width):
+            film = replace(film, pixels=restore_size(film.pixels, image.width, image.height))
+        if film.sha256 != image.pixels_sha256:
+            raise UserError(
+                f"the film {image.path} is not what study {case.study_id} was indexed with: "
+                "build the index again"
+            )
         films.append(replace(film, view_position=image.view_position or film.view_position))
-    return tuple(films)
+    return films
 
 
 def _search(

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from db.errors import UserError
+from indexer.film import Film
 
 MAX_VIEWS = 4
 """Tiles that a Llama 3.2 Vision image has."""
@@ -26,6 +27,11 @@ def canvas(films: Sequence[np.ndarray], side: int) -> Image.Image:
     for place, film in enumerate(shown):
         image.paste(_tile(film, side), (side * place, 0))
     return image.convert("RGB")
+
+
+def frontal_first(films: Sequence[Film]) -> list[Film]:
+    """Frontal views before lateral ones, otherwise as given: the order on a canvas."""
+    return sorted(films, key=lambda film: film.view_position == "LATERAL")
 
 
 def _tile(film: np.ndarray, side: int) -> Image.Image:

@@ -6,6 +6,7 @@ not be carried over: measurements, dates, people, comparisons, advice.
 """
 
 import re
+from functools import lru_cache
 
 from indexer.reports import has_redaction
 
@@ -109,6 +110,7 @@ NARROWING = frozenset({"acute", "focal", "diffuse", "severe", "left", "right", "
 """With these something less is denied: who denies an effusion denies a large one too."""
 
 
+@lru_cache(maxsize=1 << 15)
 def is_usable(text: str) -> bool:
     """Whether a sentence may stand in another patient's report, its labels aside."""
     if len(text) > _MAX_CHARS:

@@ -32,6 +32,9 @@ K_VOTES = 500
 """Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean
 label AUC was .63 for 20 cases, .66 for 50, .69 for 100 or 200 and .73 for 500 or more."""
 
+_MOST_REMEMBERED = 4_096
+"""Cases kept in memory; a report with its sentences takes some kilobytes."""
+
 _POOL = 5
 """Diversity picks k hits from this many times k."""
 
@@ -50,6 +53,7 @@ class Retriever:
         index.require(encoder)
         self.index = index
         self.encoder = encoder
+        self._remembered: dict[int, Case] = {}
         self._copies = CopyRegister(index)
         self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
         labels = index.cases.label_sets()
@@ -185,12 +189,23 @@ class Retriever:
         wanted, given = k + 8, 0
         while True:
             ids, scores = self.index.vectors.search(query, wanted, exclude=excluded, only=only)
-            cases = self.index.cases.get([int(i) for i in ids[given:]])
+            cases = self._cases([int(i) for i in ids[given:]])
             for case, score in zip(cases, scores[given:], strict=True):
                 yield _Candidate(case=case, score=float(score))
             if len(ids) < wanted:
                 return
             given, wanted = len(ids), 4 * wanted
+
+    def _cases(self, case_ids: Sequence[int]) -> list[Case]:
+        """Cases by id; the latest ones are remembered, for reading one costs milliseconds."""
+        kept = self._remembered
+        known = {one: case for one in case_ids if (case := kept.get(one)) is not None}
+        missing = [one for one in case_ids if one not in known]
+        known |= {case.case_id: case for case in self.index.cases.get(missing)} if missing else {}
+        kept.update(known)
+        while len(kept) > _MOST_REMEMBERED:
+            kept.pop(next(iter(kept)), None)
+        return [known[one] for one in case_ids]
 
     def _allowed(self, query: Query, options: SearchOptions) -> frozenset[int] | None:
         """The cases that both label rules let through, or None where all may appear."""
