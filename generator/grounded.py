@@ -77,6 +77,8 @@ class GroundedReport:
     index_fingerprint: str
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
+    as_written: str | None = None
+    """What a language model wrote, before its citations were checked; None without one."""
     notice: str = NOTICE
 
     def section(self, name: Section) -> tuple[Statement, ...]:

@@ -1,0 +1,264 @@
+"""Report, ask, classify, caption: a vision-language model on the films of one study.
+
+reader = FilmReader(Retriever.open(Path("data/index")), load_model("pretrained/generator"))
+study = reader.read(["pa.dcm", "lateral.dcm"], indication="dyspnea")
+reader.report(study); reader.ask(study, "Is the heart enlarged?"); reader.classify(study)
+
+The films are read and searched with once, whatever is asked of them after.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from db.labels import OBSERVATIONS
+from generator.answers import Answer, check_answer
+from generator.calibration import Calibration
+from generator.canvas import MAX_VIEWS, canvas, frontal_first
+from generator.citations import ground, parse_answer
+from generator.context import BRIEF, DEFAULT, POOL, Context, build_context
+from generator.grounded import NOTICE, GroundedReport
+from generator.prompts import (
+    NO,
+    PROMPT_VERSION,
+    YES,
+    ask_prompt,
+    caption_prompt,
+    classify_prompts,
+    report_prompt,
+)
+from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from retriever.options import SearchOptions
+from retriever.query import FilmSource, Query, film_query, read_films
+from retriever.retrieval import Hit, Retrieval
+from retriever.search import Retriever
+from retriever.votes import Vote
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Study:
+    """The films of one study, read, and what the search found."""
+
+    image: Image.Image | None
+    """All views on one canvas; None to ask a model that is not to see them."""
+    retrieval: Retrieval
+    votes: dict[str, Vote]
+    indication: str
+    context: Context
+    """For a report."""
+    brief: Context
+    """For a question, a class or a caption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """Whether an observation is there."""
+
+    probability: float
+    """Of the three below together, calibrated on the validation split, 0..1."""
+    model: float
+    """The model's own yes against its no."""
+    vote: Vote
+    """Of the retrieved cases."""
+    film: float | None
+    """Of the encoder's label head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification:
+    """The 14 observations of one study."""
+
+    observations: dict[str, Opinion]
+    hits: tuple[Hit, ...]
+    generator: str
+    index_fingerprint: str
+    calibrated_on: str
+    notes: tuple[str, ...] = ()
+    notice: str = NOTICE
+
+
+Event = tuple[str, str] | GroundedReport
+"""``("stage", name)``, ``("text", piece)`` and, last, the report."""
+
+
+class FilmReader:
+    """One retriever and one model."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        model: VisionLanguageModel,
+        *,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.retriever = retriever
+        self.model = model
+        self.calibration = calibration or Calibration()
+        self.name = (
+            f"{model.name}{f' + {model.adapter}' if model.adapter else ''}, {PROMPT_VERSION}"
+        )
+
+    def read(
+        self,
+        images: Sequence[FilmSource],
+        *,
+        indication: str = "",
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+    ) -> Study:
+        """Decode, embed and search. Raises UserError for an image that cannot be read."""
+        query = film_query(self.retriever.encoder, read_films(images))
+        return self.study(
+            query,
+            indication=indication,
+            exclude_patient_ids=exclude_patient_ids,
+            exclude_study_ids=exclude_study_ids,
+        )
+
+    def study(
+        self,
+        query: Query,
+        *,
+        indication: str = "",
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+    ) -> Study:
+        """A study whose films are embedded already."""
+        retrieval = self.retriever.find(
+            query,
+            SearchOptions(
+                k=POOL,
+                distinct_reports=True,
+                exclude_patient_ids=exclude_patient_ids,
+                exclude_study_ids=exclude_study_ids,
+            ),
+        )
+        votes = self.retriever.vote(
+            query, exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids
+        )
+        films = frontal_first(query.films)
+        image = canvas([film.pixels for film in films], self.model.tile_size)
+        return self.assemble(image, retrieval, votes, indication)
+
+    def assemble(
+        self,
+        image: Image.Image | None,
+        retrieval: Retrieval,
+        votes: dict[str, Vote],
+        indication: str = "",
+    ) -> Study:
+        """A study from its parts; what is left out of them the model is not shown."""
+        count = self.model.count_tokens
+        return Study(
+            image=image,
+            retrieval=retrieval,
+            votes=votes,
+            indication=indication,
+            context=build_context(
+                retrieval, indication=indication, count_tokens=count, options=DEFAULT
+            ),
+            brief=build_context(
+                retrieval, indication=indication, count_tokens=count, options=BRIEF
+            ),
+        )
+
+    def report(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
+        """Findings and impression, every citation checked."""
+        return self.reports([study], options)[0]
+
+    def reports(
+        self, studies: Sequence[Study], options: DecodingOptions = GREEDY
+    ) -> list[GroundedReport]:
+        """Several at once, which is quicker."""
+        prompts = [report_prompt(study.context, study.image) for study in studies]
+        written = self.model.generate(prompts, options)
+        return [self.checked(study, text) for study, text in zip(studies, written, strict=True)]
+
+    def stream_report(self, study: Study, options: DecodingOptions = GREEDY) -> Iterator[Event]:
+        """What happens as it happens; closing the iterator stops the model."""
+        yield "stage", "writing"
+        pieces = []
+        for piece in self.model.stream(report_prompt(study.context, study.image), options):
+            pieces.append(piece)
+            yield "text", piece
+        yield "stage", "checking citations"
+        yield self.checked(study, "".join(pieces))
+
+    def checked(self, study: Study, written: str) -> GroundedReport:
+        """What a model wrote as a report, its citations resolved and checked."""
+        return self._grounded(study, written, study.context, written)
+
+    def _grounded(self, study: Study, text: str, context: Context, written: str) -> GroundedReport:
+        grounding = ground(parse_answer(text), context, study.retrieval)
+        notes = [*self._notes(study), *grounding.notes]
+        if not grounding.statements:
+            notes.append("the model wrote no sentence that can stand")
+        return GroundedReport(
+            statements=grounding.statements,
+            hits=context.hits,
+            generator=self.name,
+            index_fingerprint=study.retrieval.index_fingerprint,
+            notes=tuple(notes),
+            label_scores=study.retrieval.label_scores,
+            as_written=written,
+        )
+
+    def ask(self, study: Study, question: str, options: DecodingOptions = GREEDY) -> Answer:
+        """A short answer. Raises UserError for a question that is empty or too long."""
+        prompt = ask_prompt(study.brief, question, study.image)
+        (written,) = self.model.generate([prompt], options)
+        return check_answer(
+            question,
+            written,
+            study.brief,
+            study.retrieval,
+            generator=self.name,
+            notes=self._notes(study),
+        )
+
+    def caption(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
+        """One statement on the film as a whole."""
+        (written,) = self.model.generate([caption_prompt(study.brief, study.image)], options)
+        caption = self._grounded(study, f"Impression: {written}", study.brief, written)
+        return replace(caption, statements=caption.statements[:1])
+
+    def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
+        """Each observation's probability, from the model, the retrieved cases and the encoder."""
+        prompts = classify_prompts(study.brief, observations, study.image)
+        chosen = self.model.choose(prompts, [YES, NO])
+        scores = study.retrieval.label_scores
+        opinions = {}
+        for name, (yes, no) in zip(observations, chosen, strict=True):
+            model = 1 / (1 + math.exp(min(float(no - yes), 500.0)))
+            vote = study.votes[name]
+            film = None if scores is None else scores[name]
+            opinions[name] = Opinion(
+                probability=self.calibration.probability(
+                    name, model=model, vote=vote.probability, film=film
+                ),
+                model=model,
+                vote=vote,
+                film=film,
+            )
+        return Classification(
+            observations=opinions,
+            hits=study.brief.hits,
+            generator=self.name,
+            index_fingerprint=study.retrieval.index_fingerprint,
+            calibrated_on=self.calibration.fitted_on,
+            notes=self._notes(study),
+        )
+
+    def _notes(self, study: Study) -> tuple[str, ...]:
+        notes = list(study.retrieval.notes)
+        verdict = study.retrieval.verdict
+        if verdict is not None and not verdict.in_distribution:
+            notes.append(f"do not rely on this: {verdict.reason}")
+        left_out = len(study.retrieval.films_sha256) - MAX_VIEWS
+        if study.image is not None and left_out > 0:
+            notes.append(
+                f"the model was shown {MAX_VIEWS} films; {left_out} more were searched with"
+            )
+        return tuple(notes)
