@@ -1,0 +1,239 @@
+"""A Llama 3.2 Vision model that answers prompts; `generator.model.load_model` makes one.
+
+It implements `generator.vision_language.VisionLanguageModel`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import MllamaProcessor
+
+from db.errors import UserError
+from generator.adapter import WEIGHTS, AdapterRecord
+from generator.checkpoint import base_sha256
+from generator.decoding import Decoder, Film, Pixels
+from generator.prompts import Prompt, messages
+from generator.token_tree import grow
+from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
+from indexer.weight_files import file_sha256
+
+_TREE_TOKENS = 2048
+"""Tokens that are scored in one pass; what they attend to is a square of this side."""
+
+
+class MllamaModel:
+    """Prompts in, text out. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        processor: MllamaProcessor,
+        folder: Path,
+        name: str,
+        adapter_folder: Path | None = None,
+        adapter: str | None = None,
+        record: AdapterRecord | None = None,
+        notes: Sequence[str] = (),
+        batch_size: int = 8,
+    ) -> None:
+        self.name, self.adapter = name, adapter
+        self.record = record
+        self.notes = tuple(notes)
+        """What a person should know about this model, a sentence each."""
+        config = decoder.model.config
+        self.tile_size: int = config.vision_config.image_size
+        self.context_tokens: int = config.text_config.max_position_embeddings
+        self.batch_size = batch_size
+        self.decoder, self.processor = decoder, processor
+        self._folder, self._adapter_folder = folder, adapter_folder
+        self._tokenizer = processor.tokenizer
+        added = self._tokenizer.added_tokens_decoder.values()
+        special = [re.escape(token.content) for token in added if token.special]
+        self._special = re.compile("|".join(special) or "(?!)")
+        self._ends = self._end_tokens()
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        base = base_sha256(self._folder)
+        if self._adapter_folder is None:
+            return base
+        return sha256(f"{base}{file_sha256(self._adapter_folder / WEIGHTS)}".encode()).hexdigest()
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._tokenizer.encode(self._plain(text), add_special_tokens=False))
+
+    def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
+        rows = [self._row(prompt, options.max_new_tokens) for prompt in prompts]
+        answers: list[list[int]] = [[] for _ in prompts]
+        for batch in self._batches(prompts, rows):
+            film = self._see([prompts[number].image for number in batch])
+            for picked in self._decode([rows[number] for number in batch], film, options):
+                for row, token in picked.items():
+                    answers[batch[row]].append(token)
+        return [self._text(answer) for answer in answers]
+
+    def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
+        row = self._row(prompt, options.max_new_tokens)
+        return self._pieces(row, prompt.image, options)
+
+    def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
+        endings = [self._tokenizer.encode(answer, add_special_tokens=False) for answer in answers]
+        if not answers or not all(endings):
+            raise UserError("there must be answers to choose from, none of them empty")
+        rows = [self._row(prompt, max(map(len, endings))) for prompt in prompts]
+        scores = np.zeros((len(prompts), len(answers)))
+        by_image: dict[int, list[int]] = {}
+        for number, prompt in enumerate(prompts):
+            by_image.setdefault(id(prompt.image), []).append(number)
+        for numbers in by_image.values():
+            film = self._see([prompts[numbers[0]].image])
+            for group in self._trees([rows[number] for number in numbers]):
+                chosen = [numbers[place] for place in group]
+                scores[chosen] = self._scores([rows[number] for number in chosen], endings, film)
+        return scores
+
+    def _pieces(
+        self, row: list[int], image: Image.Image | None, options: DecodingOptions
+    ) -> Iterator[str]:
+        answer: list[int] = []
+        told = ""
+        for picked in self._decode([row], self._see([image]), options):
+            answer += picked.values()
+            text = self._text(answer)
+            if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # else a character is incomplete
+                if len(text) > len(told):
+                    yield text[len(told) :]
+                told = text
+        if rest := self._text(answer)[len(told) :]:
+            yield rest
+
+    def _decode(
+        self, rows: Sequence[list[int]], film: Film | None, options: DecodingOptions
+    ) -> Iterator[dict[int, int]]:
+        """Token by token what each row that has not ended says next, by row number."""
+        state, logits = self.decoder.read(rows, film, room=options.max_new_tokens)
+        draws = [torch.Generator().manual_seed(options.seed) for _ in rows]
+        numbers = list(range(len(rows)))
+        ended: set[int] = set()
+        for left in range(options.max_new_tokens - 1, -1, -1):
+            tokens = _pick(logits, options.temperature, [draws[number] for number in numbers])
+            picked = dict(zip(numbers, tokens.tolist(), strict=True))
+            ended |= {number for number, token in picked.items() if token in self._ends}
+            yield {number: token for number, token in picked.items() if number not in ended}
+            going = [place for place, number in enumerate(numbers) if number not in ended]
+            if not going or not left:
+                return
+            if 2 * len(going) <= len(numbers):
+                numbers = [numbers[place] for place in going]
+                kept = torch.tensor(going, device=tokens.device)
+                self.decoder.keep(state, kept)
+                tokens = tokens[kept]
+            logits = self.decoder.step(state, tokens)
+
+    def _scores(
+        self, rows: Sequence[list[int]], endings: Sequence[list[int]], film: Film | None
+    ) -> npt.NDArray[np.float64]:
+        tree, paths = grow([row + ending[:-1] for row in rows for ending in endings])
+        tokens = [ending for _ in rows for ending in endings]
+        asked = [path[-len(ending) :] for path, ending in zip(paths, tokens, strict=True)]
+        nodes = sorted({node for path in asked for node in path})
+        logits = self.decoder.score(tree, film, torch.tensor(nodes))
+        logs = dict(zip(nodes, logits.double().log_softmax(dim=-1).cpu(), strict=True))
+        totals = [
+            sum(float(logs[node][token]) for node, token in zip(path, ending, strict=True))
+            for path, ending in zip(asked, tokens, strict=True)
+        ]
+        return np.array(totals).reshape(len(rows), len(endings))
+
+    def _row(self, prompt: Prompt, room: int) -> list[int]:
+        """The tokens of a prompt; raises PromptTooLongError where ``room`` more do not fit."""
+        turns = messages(self._plain(prompt.text), image=prompt.image is not None)
+        text = self.processor.apply_chat_template(turns, add_generation_prompt=True)
+        row: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        if len(row) + room > self.context_tokens:
+            raise PromptTooLongError(
+                f"the prompt has {len(row)} tokens and its answer may have {room}, together more "
+                f"than the {self.context_tokens} that the model reads: shorten the context"
+            )
+        return row
+
+    def _plain(self, text: str) -> str:
+        """Without what the tokenizer would read as a turn or an image."""
+        return self._special.sub(" ", text)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _see(self, images: Sequence[Image.Image | None]) -> Film | None:
+        given = [[image] for image in images if image is not None]
+        if not given:
+            return None
+        read = self.processor.image_processor(given, return_tensors="pt")
+        return self.decoder.see(
+            Pixels(
+                values=read["pixel_values"],
+                aspect_ratio_ids=read["aspect_ratio_ids"],
+                aspect_ratio_mask=read["aspect_ratio_mask"],
+            )
+        )
+
+    def _batches(self, prompts: Sequence[Prompt], rows: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Prompts of like length together, those without an image by themselves."""
+        for seeing in (True, False):
+            alike = [n for n, prompt in enumerate(prompts) if (prompt.image is not None) == seeing]
+            alike.sort(key=lambda number: len(rows[number]))
+            for start in range(0, len(alike), self.batch_size):
+                yield alike[start : start + self.batch_size]
+
+    def _trees(self, rows: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Places of rows in runs whose tokens, the common beginning once, fit into one pass."""
+        group: list[int] = []
+        size = 0
+        for place, row in enumerate(rows):
+            added = len(row) - (_common(rows[group[0]], row) if group else 0)
+            if group and size + added > _TREE_TOKENS:
+                yield group
+                group, size, added = [], 0, len(row)
+            group.append(place)
+            size += added
+        if group:
+            yield group
+
+    def _end_tokens(self) -> frozenset[int]:
+        ends = self.decoder.model.generation_config.eos_token_id
+        several = ends if isinstance(ends, list) else [ends]
+        return frozenset(
+            token for token in (*several, self._tokenizer.eos_token_id) if token is not None
+        )
+
+
+def _pick(logits: Tensor, temperature: float, draws: Sequence[torch.Generator]) -> Tensor:
+    """The next token of each row, (rows,)."""
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    chances = (logits.double() / temperature).softmax(dim=-1).cpu()
+    drawn = [
+        torch.multinomial(chance, 1, generator=draw)
+        for chance, draw in zip(chances, draws, strict=True)
+    ]
+    return torch.cat(drawn).to(logits.device)
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    for place, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return place
+    return min(len(first), len(second))
