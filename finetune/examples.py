@@ -12,13 +12,14 @@ they are to be followed.
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
+from finetune.example_options import ExampleOptions
 from finetune.example_pack import Example, ExamplePack
 from finetune.questions import draw_question
 from finetune.targets import caption_answer, report_answer
@@ -42,36 +43,6 @@ from generator.prompts import (
     report_prompt,
 )
 from retriever.retrieval import Hit
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExampleOptions:
-    """How contexts are drawn, and how many examples a study gives."""
-
-    passes: int = 6
-    """Times that every study is drawn."""
-    empty: float = 0.12
-    """Probability of a context without cases."""
-    distracted: float = 0.2
-    """Of one to three cases exchanged for any others of the index."""
-    shuffled: float = 0.3
-    """Of an order that is not that of the scores."""
-    told: float = 0.5
-    """Of findings on the film as its report has them, not as the encoder sees them."""
-    no_indication: float = 0.5
-    """Of an indication left out, where the study has one."""
-    ask: float = 0.7
-    """Questions a study and pass, on average; at most 1. The same below."""
-    classify: float = 0.9
-    caption: float = 0.3
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if name not in ("passes", "seed") and not 0 <= value <= 1:
-                raise UserError(f"{name} must be from 0 to 1, not {value}")
-        if self.passes < 1:
-            raise UserError(f"passes must be at least 1, not {self.passes}")
 
 
 def build_pack(

@@ -1,0 +1,110 @@
+"""From indexes to examples to train on, and a val split or held-out patients to validate with.
+
+pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, count_tokens=count)
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from db.errors import NotFoundError, UserError
+from finetune.example_options import ExampleOptions
+from finetune.example_pack import ExamplePack
+from finetune.examples import build_pack
+from finetune.training_studies import TrainingStudy, gather, gather_split
+from generator.context import CountTokens
+from indexer.sources.openi import OpenI
+from indexer.sources.records import read_split
+from retriever.search import Retriever
+
+VAL_SHARE = 10
+"""Every so many-th patient is held out for validation where no val split is named."""
+
+
+def pack_indexes(
+    indexes: Sequence[Path],
+    *,
+    options: ExampleOptions,
+    side: int,
+    count_tokens: CountTokens,
+    folds: Path | None = None,
+    val_index: Path | None = None,
+    val_source: tuple[Path, Path] | None = None,
+) -> ExamplePack:
+    """Each study looked up in the index of its fold; ``side`` is pixels of a film on the canvas.
+
+    ``val_source`` is the Open-I directory and the file of its splits; its val studies are searched
+    for in ``val_index``, or in the first index. Raises UserError for what does not fit together.
+    """
+    retrievers = [Retriever.open(path) for path in indexes]
+    groups = _groups(retrievers, folds)
+    val: list[TrainingStudy] = []
+    if val_source is not None:
+        data_dir, split_file = val_source
+        source = OpenI(data_dir=data_dir, splits=read_split(split_file), keep=("val",))
+        searched = retrievers[0] if val_index is None else Retriever.open(val_index)
+        val = list(gather_split(searched, source, side=side))
+    train = [
+        study
+        for retriever, study_ids in zip(retrievers, groups, strict=True)
+        for study in gather(retriever, _shown(study_ids), side=side)
+    ]
+    if not val:
+        train, val = _held_out(train)
+    manifest = retrievers[0].index.manifest
+    return build_pack(
+        train,
+        val,
+        options,
+        count_tokens=count_tokens,
+        about={
+            "indexes": [retriever.index.manifest.fingerprint for retriever in retrievers],
+            "index_fingerprint": manifest.fingerprint,
+            "encoder_sha256": manifest.encoder.weights_sha256,
+            "source": manifest.source,
+            "licence": manifest.licence,
+            "side": side,
+        },
+    )
+
+
+def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[str]]:
+    """The studies to be looked up in each index."""
+    stored = [[case.study_id for case in retriever.index.cases] for retriever in retrievers]
+    if folds is None:
+        if len(retrievers) > 1:
+            raise UserError("several indexes need --folds, which says which study is whose")
+        return stored
+    if not folds.is_file():
+        raise NotFoundError(f"{folds} does not exist")
+    try:
+        fold_of = {str(study): int(fold) for study, fold in json.loads(folds.read_text()).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UserError(f"{folds} must be a JSON object of study id to fold number") from error
+    return [
+        [study_id for study_id in study_ids if fold_of.get(study_id) == fold]
+        for fold, study_ids in enumerate(stored)
+    ]
+
+
+def _held_out(
+    studies: Sequence[TrainingStudy],
+) -> tuple[list[TrainingStudy], list[TrainingStudy]]:
+    """By patient; every patient's studies fall on one side."""
+    patients = sorted({_patient(study) for study in studies})
+    held = set(patients[VAL_SHARE - 1 :: VAL_SHARE])
+    return (
+        [study for study in studies if _patient(study) not in held],
+        [study for study in studies if _patient(study) in held],
+    )
+
+
+def _patient(study: TrainingStudy) -> str:
+    return study.case.patient_id or study.case.study_id
+
+
+def _shown(study_ids: Sequence[str]) -> Iterable[str]:
+    return tqdm(study_ids, unit="study", file=sys.stderr)
