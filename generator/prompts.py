@@ -9,13 +9,12 @@ The order is prior cases, film, indication, task: all questions on one film shar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from PIL import Image
 
 from db.errors import UserError
 from db.labels import OBSERVATIONS
-from generator.context import Context
 
 PROMPT_VERSION = "prompts-1"
 """Changes with any change of what a model reads; an adapter is refused under another version."""
@@ -36,6 +35,13 @@ _ASK = f"Answer in a few words. Cite the prior cases that support the answer, {_
 _CLASSIFY = "Answer yes or no."
 
 YES, NO = "yes", "no"
+
+
+class Context(Protocol):
+    """What a prompt begins with; `generator.context` builds it, and this module needs no index."""
+
+    @property
+    def text(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
