@@ -153,7 +153,7 @@ class ImageCache:
 
 
 class Collator:
-    """Pads on the right. An example without an image sees none, whatever is beside it."""
+    """Pads on the right. The examples of a batch all have an image, or none has."""
 
     def __init__(self, processor: Any, images: ImageCache, *, pad_id: int) -> None:
         self._image_token = int(processor.image_token_id)
@@ -167,37 +167,30 @@ class Collator:
         mask = torch.zeros(shape, dtype=torch.long)
         for row, example in enumerate(examples):
             ids[row, : len(example)] = torch.tensor(example.ids)
-            labels[row, example.prompt_length : len(example)] = ids[
-                row, example.prompt_length : len(example)
-            ]
+            answer = slice(example.prompt_length, len(example))
+            labels[row, answer] = ids[row, answer]
             mask[row, : len(example)] = 1
         batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
-        images = [None if e.image is None else self._images[e.image] for e in examples]
-        return batch | self._vision(examples, images, length)
+        images = [self._images[e.image] for e in examples if e.image is not None]
+        if images:
+            batch |= self._vision(examples, images, length)
+        return batch
 
     def _vision(
-        self, examples: Sequence[Tokens], images: Sequence[ImageTensors | None], length: int
+        self, examples: Sequence[Tokens], images: Sequence[ImageTensors], length: int
     ) -> dict[str, Tensor]:
-        some = next((image for image in images if image is not None), None)
-        if some is None:
-            return {}
-        rows, most = len(examples), len(some.aspect_ratio_mask)
-        pixels = some.pixels.new_zeros((rows, 1, most, *some.pixels.shape[1:]))
-        ratio_ids = torch.zeros((rows, 1), dtype=torch.long)
-        ratio_mask = torch.zeros((rows, 1, most), dtype=torch.long)
-        ratio_mask[:, :, 0] = 1  # a row of nothing but masked tiles has no softmax
+        rows, most = len(examples), len(images[0].aspect_ratio_mask)
+        pixels = images[0].pixels.new_zeros((rows, 1, most, *images[0].pixels.shape[1:]))
         seen = torch.zeros((rows, length, 1, most), dtype=torch.long)
         for row, (example, image) in enumerate(zip(examples, images, strict=True)):
-            if image is None:
-                continue
             tiles = len(image.pixels)
             pixels[row, 0, :tiles] = image.pixels
-            ratio_ids[row, 0] = image.aspect_ratio_id
-            ratio_mask[row, 0] = image.aspect_ratio_mask
             seen[row, example.ids.index(self._image_token) :, 0, :tiles] = 1
         return {
             "pixel_values": pixels,
-            "aspect_ratio_ids": ratio_ids,
-            "aspect_ratio_mask": ratio_mask,
+            "aspect_ratio_ids": torch.tensor([[image.aspect_ratio_id] for image in images]),
+            "aspect_ratio_mask": torch.stack([image.aspect_ratio_mask for image in images])[
+                :, None
+            ],
             "cross_attention_mask": seen,
         }

@@ -66,6 +66,8 @@ class TrainConfig:
     """Steps between validations; 0: ten a run."""
     eval_examples: int = 200
     """The most that a validation looks at."""
+    sample_tokens: int = 160
+    """The longest answer written at a validation, to be read in the log; 0 for none."""
     save_every: int = 50
     """Steps between checkpoints to resume from, beside those of each validation."""
 
@@ -85,7 +87,9 @@ class TrainConfig:
         for name in ("rank", "alpha", "epochs", "batch", "accumulation", "save_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} cannot be {getattr(self, name)}: use 1 or more")
-        for name in ("max_steps", "batch_tokens", "eval_every", "eval_examples", "weight_decay"):
+        for (
+            name
+        ) in "max_steps batch_tokens eval_every eval_examples sample_tokens weight_decay".split():
             if getattr(self, name) < 0:
                 raise UserError(f"{name} cannot be {getattr(self, name)}: use 0 or more")
         if not 0 <= self.dropout < 1 or not 0 <= self.warmup <= 1:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from db.errors import NotFoundError, UserError
@@ -89,7 +90,7 @@ def _files(path: Path) -> dict[str, Path]:
         return {"train": path}
     files = {
         split: path / f"{name}{ending}"
-        for split, names in _SPLITS.items()
+        for split, names in reversed(_SPLITS.items())
         for name in reversed(names)
         for ending in _FORMATS
         if (path / f"{name}{ending}").is_file()
@@ -187,11 +188,10 @@ def open_image(image: Path | bytes) -> Image.Image:
         with Image.open(image if isinstance(image, Path) else io.BytesIO(image)) as opened:
             if min(opened.size) < 16 or max(opened.size) > 20 * min(opened.size):
                 raise RowError(f"{name} has {opened.width} x {opened.height} pixels")
-            if opened.mode.startswith("I"):  # 16 bits
-                low, high = opened.getextrema()
-                scale = 255 / max(1, high - low)
-                opened = opened.point(lambda value: value * scale - low * scale)
-                return opened.convert("L").convert("RGB")
-            return opened.convert("RGB")
+            if opened.mode[0] not in "IF":
+                return opened.convert("RGB")
+            values = np.asarray(opened, np.float64)  # 16 or 32 bits, which convert would cut off
+            values = (values - values.min()) * (255 / max(1e-9, float(np.ptp(values))))
+            return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
         raise RowError(f"{name} cannot be read as an image") from error

@@ -39,6 +39,12 @@ class Devices:
         """Not emulated: from compute capability 8.0 on."""
         return torch.cuda.get_device_capability() >= (8, 0)
 
+    def free_memory(self) -> int | None:
+        """Bytes of a GPU; None on a CPU."""
+        if self.device.type != "cuda":
+            return None
+        return int(torch.cuda.mem_get_info(self.device)[0])
+
     @property
     def first(self) -> bool:
         """Whether this process writes and speaks for all."""
@@ -59,6 +65,6 @@ class Devices:
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         torch.distributed.all_reduce(flat)
-        parts = flat.split([weight.numel() for weight in weights])
+        parts = torch.split(flat, [weight.numel() for weight in weights])
         for weight, part in zip(weights, parts, strict=True):
             weight.grad = part.view_as(weight)

@@ -27,7 +27,7 @@ def describe(
         yield f"{prompt}>>> {answer}"
     yield "--- tokens an example"
     yield from histogram([len(tokens) for tokens in data.train])
-    steps = plan_run([len(tokens) for tokens in data.train], config)
+    steps = plan_run(data.train, config)
     yield (
         f"{len(data.train)} training and {len(data.val)} validation examples, {data.too_long} "
         f"left out as longer than {config.max_tokens} tokens; {len(steps)} optimizer steps"

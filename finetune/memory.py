@@ -86,13 +86,10 @@ def _activations(
     return int(layer * text_layers + tile * tile_layers)
 
 
-def check_memory(estimate: MemoryEstimate, device: torch.device) -> None:
-    """Raises UserError where a GPU cannot even hold the weights and the optimizer."""
-    if device.type != "cuda":
-        return
-    free, _ = torch.cuda.mem_get_info(device)
+def check_memory(estimate: MemoryEstimate, free: int | None) -> None:
+    """Raises UserError where ``free`` bytes of a GPU cannot even hold weights and optimizer."""
     needed = estimate.base + estimate.adapter
-    if needed > free:
+    if free is not None and needed > free:
         raise UserError(
             f"the GPU has {free / 2**30:.1f} GB free and the weights alone take "
             f"{needed / 2**30:.1f} GB: end what else runs on it, or use --bits 4 and a lower rank"

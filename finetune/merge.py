@@ -9,11 +9,11 @@ import torch
 
 from db.errors import MismatchError, UserError
 from finetune.adapter_record import AdapterRecord
-from finetune.base_hash import base_sha256
-from finetune.base_licence import find_licence
 from finetune.config import TrainConfig
+from finetune.licence import find_licence
 from finetune.model_card import CARD, adapter_card
 from finetune.qlora import load_base, load_processor
+from generator.checkpoint import base_sha256
 
 
 def check_merge_target(directory: Path) -> None:
@@ -39,7 +39,7 @@ def merge_adapter(adapter_dir: Path, directory: Path, device: torch.device) -> N
         )
     config = replace(TrainConfig(**record.config), backend="peft", bits="none", precision="float32")
     wrapped: Any = PeftModel.from_pretrained(
-        load_base(record.base_model, config, device),  # type: ignore[arg-type]
+        load_base(record.base_model, config, device),
         str(adapter_dir),
     )
     merged: Any = wrapped.merge_and_unload().to(torch.bfloat16)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from finetune.adapter_record import AdapterRecord
-from finetune.base_licence import BaseLicence, find_licence
+from finetune.licence import BaseLicence, find_licence
 
 CARD = "README.md"
 

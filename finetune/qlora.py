@@ -13,14 +13,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from db.errors import NotFoundError, UserError
+from db.errors import UserError
 from finetune.config import TrainConfig
 
 IGNORED = -100
@@ -64,42 +63,10 @@ def start_backend(config: TrainConfig) -> None:
         _unsloth()
 
 
-def read_base_config(base: str) -> Any:
-    """The configuration of a base model, from its folder or a model hub.
-
-    Raises NotFoundError or UserError for what is no Mllama model.
-    """
-    from transformers import AutoConfig
-
-    folder = Path(base)
-    if folder.exists() and not (folder / "config.json").is_file():
-        raise NotFoundError(f"{base} holds no config.json: name the folder of a model")
-    if not folder.exists() and (base.startswith((".", "/")) or base.count("/") != 1):
-        raise NotFoundError(f"{base} does not exist: name the folder of a model, or a hub model")
-    try:
-        config = AutoConfig.from_pretrained(base)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{base} cannot be read as a model ({reason}): check the name") from error
-    if config.model_type != "mllama":
-        raise UserError(
-            f"{base} is a model of type '{config.model_type}': name a Llama 3.2 Vision model "
-            "(type 'mllama')"
-        )
-    return config
-
-
-def stored_bits(base_config: Any) -> int | None:
-    """Bits of a checkpoint that is stored quantized; None for plain weights."""
-    stored = getattr(base_config, "quantization_config", None)
-    if stored is None:
-        return None
-    values = stored if isinstance(stored, dict) else stored.to_dict()
-    return 8 if values.get("load_in_8bit") else 4
-
-
 def check_bits(base: str, base_config: Any, config: TrainConfig) -> None:
     """Raises UserError where a stored checkpoint cannot be had in the bits that are asked for."""
+    from generator.checkpoint import stored_bits
+
     stored = stored_bits(base_config)
     if stored is None:
         return
@@ -112,10 +79,8 @@ def check_bits(base: str, base_config: Any, config: TrainConfig) -> None:
 def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trainable:
     """Load a base model and put a fresh adapter on it, drawn with the config's seed.
 
-    ``config`` is a resolved one. Raises UserError for a base that is no Mllama model.
+    ``config`` is a resolved one.
     """
-    base_config = read_base_config(base)
-    check_bits(base, base_config, config)
     load = _load_with_unsloth if config.backend == "unsloth" else _load_with_peft
     trainable = Trainable(model=load(base, config, device), config=config, device=device)
     for weight in trainable.weights.values():
@@ -127,8 +92,9 @@ def load_processor(base: str) -> Any:
     """The base model's own chat template, tokenizer and image preparation. Raises UserError."""
     from transformers import AutoProcessor
 
+    processors: Any = AutoProcessor
     try:
-        processor = AutoProcessor.from_pretrained(base)
+        processor = processors.from_pretrained(base)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{base} has no processor ({error}): copy it from the model it comes from"
@@ -153,24 +119,27 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
     """``MllamaForConditionalGeneration`` in the bits and the precision of a resolved config."""
     from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
+    from generator.checkpoint import find_folder, read_config, stored_bits
+
     dtype: torch.dtype = getattr(torch, config.precision)
-    stored = stored_bits(read_base_config(base))
-    quantization = None
+    stored = stored_bits(read_config(find_folder(base)))
+    quantize: Any = BitsAndBytesConfig
+    settings: dict[str, Any] = {}
     if stored is None and config.bits == "4":
-        quantization = BitsAndBytesConfig(
+        settings["quantization_config"] = quantize(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
     elif stored is None and config.bits == "8":
-        quantization = BitsAndBytesConfig(load_in_8bit=True)
+        settings["quantization_config"] = quantize(load_in_8bit=True)
     model: Any = MllamaForConditionalGeneration.from_pretrained(
         base,
         dtype=dtype,
         attn_implementation="sdpa",
         device_map={"": device.index or 0} if device.type == "cuda" else None,
-        **({"quantization_config": quantization} if quantization is not None else {}),
+        **settings,
     )
     if stored is not None and config.bits == "none":
         model = model.dequantize()
@@ -203,7 +172,7 @@ def _load_with_peft(base: str, config: TrainConfig, device: torch.device) -> nn.
                 r=config.rank,
                 lora_alpha=config.alpha,
                 lora_dropout=config.dropout,
-                bias=config.bias,
+                bias="none",
                 target_modules=target_modules(config),
                 task_type="CAUSAL_LM",
             ),
@@ -212,7 +181,7 @@ def _load_with_peft(base: str, config: TrainConfig, device: torch.device) -> nn.
         # Autocast already casts what goes into LoRA; peft would cast it to float32 and back.
         for module in wrapped.modules():
             if isinstance(module, BaseTunerLayer):
-                module.cast_input_dtype_enabled = False
+                module.cast_input_dtype_enabled = False  # type: ignore[attr-defined]
     wrapped.train()
     return wrapped  # type: ignore[no-any-return]
 

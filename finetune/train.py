@@ -21,11 +21,10 @@ from finetune.adapter_files import save_adapter
 from finetune.adapter_record import AdapterRecord
 from finetune.batches import plan_run, plan_validation
 from finetune.checkpoints import Checkpoint
-from finetune.collator import IGNORED
 from finetune.config import TrainConfig
 from finetune.devices import Devices
 from finetune.loading import BatchesAhead
-from finetune.qlora import Trainable, answer_loss
+from finetune.qlora import IGNORED, Trainable, answer_loss
 from finetune.training_log import TrainingLog, memory_gb
 from finetune.training_plots import draw_curves
 from finetune.training_set import TrainingSet
@@ -85,10 +84,10 @@ class Trainer:
         self.weights = trainable.weights
         self.run_dir = out_dir / RUN
         self.log = TrainingLog(self.run_dir / LOG, show)
-        self.steps = plan_run([len(tokens) for tokens in data.train], self.config)
+        self.steps = plan_run(data.train, self.config)
         self.eval_every = self.config.eval_every or max(1, math.ceil(len(self.steps) / 10))
         self.optimizer = make_optimizer(list(self.weights.values()), self.config)
-        self.scaler = torch.amp.GradScaler(  # type: ignore[attr-defined]
+        self.scaler = torch.amp.GradScaler(
             trainable.device.type, enabled=self.config.precision == "float16"
         )
         self.at = _Progress()
@@ -208,13 +207,14 @@ class Trainer:
             self.log.show(f"step {at.step}/{len(self.steps)}  validation loss {value:.4f}")
             if "sample" in line:
                 self.log.show(f"  sample: {line['sample']}")
+            draw_curves(self.run_dir / LOG, self.run_dir / CURVES)
         if at.best_loss is None or value < at.best_loss:
             self._keep(value)
 
     @torch.no_grad()
     def validation_loss(self) -> float:
         """Mean over the answers' tokens of the validation examples."""
-        plan = self.devices.share(plan_validation([len(t) for t in self.data.val], self.config))
+        plan = self.devices.share(plan_validation(self.data.val, self.config))
         batches = BatchesAhead(
             [[self.data.val[number] for number in numbers] for numbers in plan],
             self.data.collate,
@@ -254,7 +254,6 @@ class Trainer:
             best_step=self.at.best_step,
             seconds=self.at.seconds + time.monotonic() - self.at.began,
         ).save(self.run_dir / CHECKPOINT)
-        draw_curves(self.run_dir / LOG, self.run_dir / CURVES)
 
     def _resume(self) -> None:
         found = Checkpoint.load(self.run_dir / CHECKPOINT)
@@ -296,9 +295,10 @@ class _evaluating:  # noqa: N801
 def make_optimizer(weights: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "adamw8bit":
-        from bitsandbytes.optim import AdamW8bit
+        from bitsandbytes import optim
 
-        return AdamW8bit(weights, **settings)  # type: ignore[no-any-return]
+        adamw: Any = optim
+        return adamw.AdamW8bit(weights, **settings)  # type: ignore[no-any-return]
     return torch.optim.AdamW(weights, **settings)
 
 

@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         gpu=gpu, bfloat16=gpu and Devices.has_bfloat16(), unsloth=qlora.has_unsloth()
     )
     qlora.start_backend(config)
-    base_config = qlora.read_base_config(arguments.base)
+    from generator.checkpoint import find_folder, read_config
+
+    base_config = read_config(find_folder(arguments.base))
     qlora.check_bits(arguments.base, base_config, config)
     from finetune.training_run import TrainingRun
 

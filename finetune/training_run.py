@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from db.errors import MismatchError, NotFoundError, UserError
 from finetune.adapter_files import WEIGHTS
 from finetune.adapter_record import AdapterRecord, package_versions
-from finetune.base_hash import base_sha256
 from finetune.collator import Rendering
 from finetune.config import TrainConfig
 from finetune.devices import Devices
@@ -21,6 +20,7 @@ from finetune.memory import MemoryEstimate, check_memory, estimate_memory
 from finetune.qlora import Trainable, load_trainable
 from finetune.train import RUN, Outcome, Trainer
 from finetune.training_set import TrainingData, TrainingSet
+from generator.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
 
 STATED = "run.json"
@@ -68,7 +68,7 @@ class TrainingRun:
         chosen = TrainingSet.make(data, processor, config, getattr(torch, config.precision))
         examples, tokens = largest_pass(chosen.train, config)
         memory = estimate_memory(base_config, config, tokens=tokens, examples=examples)
-        check_memory(memory, devices.device)
+        check_memory(memory, devices.free_memory())
         return cls(
             base=base,
             config=config,

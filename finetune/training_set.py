@@ -14,8 +14,6 @@ from finetune.config import TrainConfig
 from finetune.example_pack import Example
 from finetune.qlora import Trainable, answering
 
-_ANSWER_TOKENS = 160
-
 
 class TrainingData(Protocol):
     """Where examples come from: a pack made from an index, or a data set of images and texts."""
@@ -75,7 +73,11 @@ class TrainingSet:
             val=val,
             collate=collate,
             too_long=len(train) - len(kept),
-            sample=_sample(val, collate, rendering) if val else None,
+            sample=(
+                _sample(val[0], collate, rendering, config.sample_tokens)
+                if val and config.sample_tokens
+                else None
+            ),
         )
 
 
@@ -93,9 +95,8 @@ def _choose(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
 
 
 def _sample(
-    val: Sequence[Tokens], collate: Collator, rendering: Rendering
+    asked: Tokens, collate: Collator, rendering: Rendering, most: int
 ) -> Callable[[Trainable], str]:
-    asked = val[0]
     end = asked.ids[-1]
     prompt = Tokens(
         ids=asked.ids[: asked.prompt_length], prompt_length=asked.prompt_length, image=asked.image
@@ -107,7 +108,7 @@ def _sample(
         with answering(trainable) as model:
             ids = model.generate(
                 **{name: value.to(trainable.device) for name, value in batch.items()},
-                max_new_tokens=_ANSWER_TOKENS,
+                max_new_tokens=most,
                 do_sample=False,
                 eos_token_id=end,
                 pad_token_id=rendering.pad_id,
