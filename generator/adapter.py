@@ -104,9 +104,10 @@ def attach(
     missing = any("missing adapter keys" in str(warning.message) for warning in caught)
     if missing or len(get_peft_model_state_dict(wrapped)) != len(names):
         raise MismatchError(misfit)
-    if not merge:
-        return wrapped.get_base_model()
     try:
-        return wrapped.merge_and_unload(safe_merge=True)
+        base: MllamaForConditionalGeneration = (
+            wrapped.merge_and_unload(safe_merge=True) if merge else wrapped.get_base_model()
+        )
     except ValueError as error:  # not a number
         raise UserError(f"the adapter {folder} holds broken weights: train it again") from error
+    return base

@@ -17,11 +17,11 @@ padding tiles too, and only their feed-forward part is silenced.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import MllamaForConditionalGeneration
 
 from generator.token_tree import TokenTree
 
@@ -72,7 +72,7 @@ class _Layer:
     gate_up: Projection
     down: nn.Module
     activation: nn.Module
-    cross: nn.Module | None = None
+    cross: Any = None
     """The cross-attention module."""
     gates: tuple[Tensor, Tensor] | None = None
     """Of a cross-attention layer: what its attention and its feed-forward part weigh."""
@@ -83,20 +83,22 @@ class Decoder:
 
     def __init__(
         self,
-        model: MllamaForConditionalGeneration,
+        model: Any,
         linear: Callable[[Tensor], nn.Module] | None = None,
     ) -> None:
-        """``linear`` makes of a weight a faster layer, to be used for the model's own."""
+        """``model`` is an MllamaForConditionalGeneration; ``linear`` makes of a weight a faster
+        layer, to be used for the model's own.
+        """
         self.model = model
-        text = model.config.text_config
         self.text = model.model.language_model
+        text = model.config.text_config
         self.heads: int = text.num_attention_heads
         self.key_heads: int = text.num_key_value_heads
         self.head_size: int = text.hidden_size // text.num_attention_heads
-        self.image_token: int = model.config.image_token_index
-        self.device = self.text.embed_tokens.weight.device
+        self.image_token: int = self.model.config.image_token_index
+        self.device: torch.device = self.text.embed_tokens.weight.device
         self.layers = [_layer(layer, linear) for layer in self.text.layers]
-        self.head: nn.Module = linear(model.lm_head.weight) if linear else model.lm_head
+        self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
 
     @torch.inference_mode()
     def see(self, pixels: Pixels) -> Film:
@@ -139,7 +141,7 @@ class Decoder:
         positions = slots[:longest].expand(len(rows), -1)
         hidden = self._run(state, ids, positions, heard=(ids == self.image_token).cumsum(1) > 0)
         last = hidden[torch.arange(len(rows), device=self.device), lengths - 1]
-        return state, self.head(last).float()
+        return state, self._logits(last)
 
     @torch.inference_mode()
     def step(self, state: State, tokens: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ class Decoder:
         if state.filled is not None:
             mask = state.filled[:, None, None, : state.used + 1]
         hidden = self._run(state, tokens[:, None], positions[:, None], mask=mask)
-        return self.head(hidden[:, 0]).float()
+        return self._logits(hidden[:, 0])
 
     def keep(self, state: State, rows: Tensor) -> None:
         """Goes on with these rows alone."""
@@ -176,7 +178,7 @@ class Decoder:
             mask=above[None, None],
             heard=(above & (tokens == self.image_token)).any(1)[None],
         )
-        return self.head(hidden[0, nodes.to(self.device)]).float()
+        return self._logits(hidden[0, nodes.to(self.device)])
 
     def _state(self, rows: int, slots: int, film: Film | None) -> State:
         shape = (rows, self.key_heads, slots, self.head_size)
@@ -240,7 +242,12 @@ class Decoder:
                     forward = forward * heard[:, :, None]
                 hidden = hidden + layer.gates[1] * forward
         state.used = stop
-        return self.text.norm(hidden)
+        normed: Tensor = self.text.norm(hidden)
+        return normed
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.head(hidden)
+        return logits.float()
 
     def _split(self, projected: Tensor) -> Tensor:
         """(rows, tokens, heads * head size) -> (rows, heads, tokens, head size)"""
@@ -262,7 +269,7 @@ class Decoder:
         return mixed.transpose(1, 2).reshape(rows, tokens, heads * size)
 
 
-def _layer(layer: nn.Module, linear: Callable[[Tensor], nn.Module] | None = None) -> _Layer:
+def _layer(layer: Any, linear: Callable[[Tensor], nn.Module] | None = None) -> _Layer:
     crossing = hasattr(layer, "cross_attn")
     attention = layer.cross_attn if crossing else layer.self_attn
     projections = ("q_proj",) if crossing else ("q_proj", "k_proj", "v_proj")
@@ -281,22 +288,20 @@ def _layer(layer: nn.Module, linear: Callable[[Tensor], nn.Module] | None = None
     )
 
 
-def _joined(
-    layers: Sequence[nn.Module], linear: Callable[[Tensor], nn.Module] | None
-) -> Projection:
+def _joined(layers: Sequence[Any], linear: Callable[[Tensor], nn.Module] | None) -> Projection:
     """Plain linear layers as one, of which they become views; others one by one."""
     if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
         return lambda inputs: [layer(inputs) for layer in layers]
     sizes = [layer.out_features for layer in layers]
     weight = torch.cat([layer.weight.data for layer in layers])
     if linear is not None:
-        joined = linear(weight)
+        joined: nn.Module = linear(weight)
     else:
         joined = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
         joined.weight = nn.Parameter(weight, requires_grad=False)
-        for layer, part in zip(layers, weight.split(sizes), strict=True):
+        for layer, part in zip(layers, torch.split_with_sizes(weight, sizes), strict=True):
             layer.weight = nn.Parameter(part, requires_grad=False)
-    return lambda inputs: joined(inputs).split(sizes, dim=-1)
+    return lambda inputs: torch.split_with_sizes(joined(inputs), sizes, dim=-1)
 
 
 def _feed_forward(layer: _Layer, hidden: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def load_model(
     )
     if adapter_folder is not None:
         model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
-    model.requires_grad_(False).eval()
+    model.requires_grad_(False).train(False)
     on_cpu = place.type == "cpu"
     halves = on_cpu and quantization == "auto" and HalfLinear.available()
     notes = []
@@ -173,7 +173,7 @@ def _weights(
         halves = torch.cuda.is_bf16_supported(including_emulation=False)
         options["dtype"] = torch.bfloat16 if halves else torch.float16
     if stored_bits(config) is None and chosen != "none":
-        options["quantization_config"] = BitsAndBytesConfig(
+        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
             load_in_4bit=chosen == "nf4",
             load_in_8bit=chosen == "int8",
             bnb_4bit_quant_type="nf4",
@@ -181,7 +181,7 @@ def _weights(
             bnb_4bit_compute_dtype=options["dtype"],
         )
     try:
-        model, report = MllamaForConditionalGeneration.from_pretrained(
+        loaded: Any = MllamaForConditionalGeneration.from_pretrained(
             folder,
             attn_implementation="sdpa",
             use_safetensors=True,
@@ -193,11 +193,13 @@ def _weights(
             f"the weights of {folder} cannot be read ({first_line(error)}): fetch or make the "
             "folder again"
         ) from error
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise UserError(
             f"{folder} lacks {len(missing)} weights, {missing[0]} among them: fetch or make the "
             "folder again"
         )
-    if dequantize:
-        model = model.dequantize(options["dtype"])
-    return model
+    whole: MllamaForConditionalGeneration = (
+        model.dequantize(options["dtype"]) if dequantize else model
+    )
+    return whole

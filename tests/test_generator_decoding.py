@@ -1,0 +1,172 @@
+"""Our decoding against ``generate`` of transformers, on a tiny model with random weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import MllamaForConditionalGeneration, MllamaProcessor
+
+from generator.decoding import Decoder, Film, Pixels
+from generator.half_linear import HalfLinear
+from generator.prompts import Prompt, messages
+from generator.token_tree import grow
+from tests.mllama_models import film_prompt, write_mllama
+
+TEXTS = (
+    "Describe this film.",
+    "Is there edema? Answer yes or no.",
+    "Prior cases:\n[1] The heart is enlarged. [2] Small effusion.\n\nWrite the findings.",
+)
+STEPS = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mllama(tmp_path_factory.mktemp("mllama"))
+
+
+@pytest.fixture(scope="module")
+def processor(folder: Path) -> Any:
+    return MllamaProcessor.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def decoder(folder: Path) -> Decoder:
+    model = MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return Decoder(model.eval())
+
+
+def rendered(processor: Any, prompts: Sequence[Prompt]) -> list[str]:
+    return [
+        processor.apply_chat_template(
+            messages(prompt.text, image=prompt.image is not None), add_generation_prompt=True
+        )
+        for prompt in prompts
+    ]
+
+
+def rows_of(processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    return [
+        processor.tokenizer.encode(text, add_special_tokens=False)
+        for text in rendered(processor, prompts)
+    ]
+
+
+def see(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> Film | None:
+    if prompts[0].image is None:
+        return None
+    read = processor.image_processor([[prompt.image] for prompt in prompts], return_tensors="pt")
+    return decoder.see(
+        Pixels(
+            values=read["pixel_values"],
+            aspect_ratio_ids=read["aspect_ratio_ids"],
+            aspect_ratio_mask=read["aspect_ratio_mask"],
+        )
+    )
+
+
+def by_transformers(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    images = None if prompts[0].image is None else [[prompt.image] for prompt in prompts]
+    inputs = processor(
+        images=images,
+        text=rendered(processor, prompts),
+        add_special_tokens=False,
+        padding=True,
+        return_tensors="pt",
+    )
+    tokens = decoder.model.generate(
+        **inputs, max_new_tokens=STEPS, min_new_tokens=STEPS, do_sample=False
+    )
+    answers: list[list[int]] = tokens[:, inputs["input_ids"].shape[1] :].tolist()
+    return answers
+
+
+def by_us(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    ends = decoder.model.generation_config.eos_token_id
+    state, logits = decoder.read(
+        rows_of(processor, prompts), see(decoder, processor, prompts), room=STEPS
+    )
+    steps = []
+    for _ in range(STEPS):
+        logits = logits.index_fill(1, torch.tensor(ends), -torch.inf)  # as min_new_tokens does
+        steps.append(logits.argmax(dim=-1))
+        logits = decoder.step(state, steps[-1])
+    answers: list[list[int]] = torch.stack(steps, dim=1).tolist()
+    return answers
+
+
+@pytest.mark.parametrize(
+    "tiles", [(0,), (1,), (2,), (0, 0, 0), (1, 1, 1), (2, 2, 2), (2, 1, 2), (1, 2, 1)]
+)
+def test_greedy_tokens_are_those_of_transformers(
+    decoder: Decoder, processor: Any, tiles: tuple[int, ...]
+) -> None:
+    prompts = [
+        film_prompt(text, tiles=count, seed=seed)
+        for seed, (text, count) in enumerate(zip(TEXTS, tiles, strict=False))
+    ]
+    expected = by_transformers(decoder, processor, prompts)
+    assert by_us(decoder, processor, prompts) == expected
+    assert len({tuple(answer) for answer in expected}) == len(expected)
+
+
+def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:
+    answers = by_us(
+        decoder, processor, [film_prompt(TEXTS[0], tiles=2, seed=seed) for seed in (0, 5)]
+    )
+    assert answers[0] != answers[1]
+
+
+def test_rows_that_are_kept_go_on_as_before(decoder: Decoder, processor: Any) -> None:
+    prompts = [film_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)]
+    rows, film = rows_of(processor, prompts), see(decoder, processor, prompts)
+    state, logits = decoder.read(rows, film, room=8)
+    tokens = logits.argmax(dim=-1)
+    whole = decoder.step(state, tokens)
+    state, _ = decoder.read(rows, film, room=8)
+    kept = torch.tensor([2, 0])
+    decoder.keep(state, kept)
+    part = decoder.step(state, tokens[kept])
+    torch.testing.assert_close(part, whole[kept], rtol=1e-4, atol=1e-4)
+
+
+def test_a_tree_gives_the_logits_of_its_sequences(decoder: Decoder, processor: Any) -> None:
+    prompt = film_prompt(TEXTS[2], tiles=2)
+    (row,) = rows_of(processor, [prompt])
+    film = see(decoder, processor, [prompt])
+    sequences = [[*row, 5, 6], [*row, 5, 7, 8], [*row, 9]]
+    tree, paths = grow(sequences)
+    assert len(tree.tokens) == len(row) + 5
+    logits = decoder.score(tree, film, torch.tensor([path[-1] for path in paths]))
+    for sequence, got in zip(sequences, logits, strict=True):
+        _, expected = decoder.read([sequence], film, room=0)
+        torch.testing.assert_close(got, expected[0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_tree_holds_each_beginning_once() -> None:
+    tree, paths = grow([[1, 2, 3], [1, 2, 4], [1, 2]])
+    assert tree.tokens.tolist() == [1, 2, 3, 4]
+    assert tree.depths.tolist() == [0, 1, 2, 2]
+    assert paths == [[0, 1, 2], [0, 1, 3], [0, 1]]
+    assert tree.above.int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+
+
+def test_half_precision_weights_change_outputs_by_a_trifle() -> None:
+    torch.manual_seed(0)
+    weight, inputs = torch.randn(96, 64), torch.randn(3, 5, 64)
+    expected = inputs @ weight.T
+    error = (HalfLinear(weight)(inputs) - expected).norm() / expected.norm()
+    assert 0 < float(error) < 1e-3
+
+
+def test_half_precision_decodes_the_same_tokens(
+    decoder: Decoder, folder: Path, processor: Any
+) -> None:
+    model = MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    halved = Decoder(model.eval(), HalfLinear)
+    prompts = [film_prompt(text, tiles=1) for text in TEXTS]
+    exact = np.array(by_us(decoder, processor, prompts))
+    assert (np.array(by_us(halved, processor, prompts)) == exact).mean() > 0.9
