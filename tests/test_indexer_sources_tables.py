@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.errors import NotFoundError, UserError
@@ -88,6 +88,7 @@ def test_parquet_gives_the_values_as_they_are(tmp_path: Path) -> None:
 KEYED = st.lists(st.tuples(st.sampled_from("abc"), st.dictionaries(st.text(), st.text())))
 
 
+@settings(max_examples=30)
 @given(KEYED, KEYED)
 def test_every_row_is_found_again_under_its_key_in_its_order(
     images: list[tuple[str, dict[str, str]]], labels: list[tuple[str, dict[str, str]]]

@@ -23,21 +23,25 @@ class Groups:
     def __init__(self, tables: Mapping[str, Rows]) -> None:
         """Reads all the rows. Raises UserError where the temporary folder is full."""
         self._file = sqlite3.connect("", check_same_thread=False)
-        self._file.execute("CREATE TABLE rows (key TEXT, name TEXT, row TEXT)")
+        self._file.execute("PRAGMA journal_mode = OFF")
+        self._file.execute("CREATE TABLE given (key TEXT, name TEXT, row TEXT)")
         try:
             for name, rows in tables.items():
                 self._file.executemany(
-                    "INSERT INTO rows VALUES (?, ?, ?)",
+                    "INSERT INTO given VALUES (?, ?, ?)",
                     ((key, name, json.dumps(row, default=str)) for key, row in rows),
                 )
-            self._file.execute("CREATE INDEX by_key ON rows (key, name)")
+            self._file.execute(
+                "CREATE TABLE rows AS SELECT key, name, row FROM given ORDER BY key, name, rowid"
+            )
+            self._file.execute("DROP TABLE given")
         except sqlite3.OperationalError as error:
             raise UserError(
                 f"the temporary folder takes no more ({error}): set TMPDIR to a roomier one"
             ) from error
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
-        rows = self._file.execute("SELECT key, name, row FROM rows ORDER BY key, name, rowid")
+        rows = self._file.execute("SELECT key, name, row FROM rows ORDER BY rowid")
         for key, group in groupby(rows, key=lambda row: str(row[0])):
             tables: dict[str, list[dict[str, Any]]] = {}
             for _, name, row in group:

@@ -71,7 +71,7 @@ _DEGREES: dict[State, str] = {"positive": "", "negative": "no ", "uncertain": "p
 
 def stated(name: str, state: State = "positive", where: Iterable[str] = ()) -> LabelSentence:
     """One label in words; ``where`` are places in the chest, set in brackets."""
-    words = _WORDS.get(name, name.replace("_", " "))
+    words = _WORDS.get(name, name.replace("_", " ").lower())
     places = ", ".join(where)
     text = f"{_DEGREES[state]}{words}{f' ({places})' if places else ''}."
     text = text[:1].upper() + text[1:]
