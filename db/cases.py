@@ -6,77 +6,24 @@ store = CaseStore.open(path)
 store.get([3, 1])            # in the order asked for
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.orm import Session
 
+from db.case import Case, CaseImage, Section, Sentence, ViewPosition
+from db.case_copy import copy_cases
+from db.case_rows import read_cases, to_row
 from db.errors import NotFoundError
-from db.index_models import CaseRow, ImageRow, IndexBase, LabelRow, SentenceRow
-from db.labels import Labels, State
+from db.index_models import CaseRow, ImageRow, IndexBase, LabelRow
+from db.labels import State
 from db.session import open_sqlite
 
-ViewPosition = Literal["PA", "AP", "FRONTAL", "LATERAL"]
-"""FRONTAL is a frontal view whose direction, PA or AP, the data set does not state."""
-
-Section = Literal["findings", "impression", "labels"]
-"""Where a sentence stands. ``labels``: no radiologist wrote it; a data set that publishes labels
-and no report says so much, and what it does not say is unmentioned, never negative."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sentence:
-    """One sentence of a report, with what it says."""
-
-    section: Section
-    text: str
-    """As in the report: never edited, so that a quotation can be found again. In the section
-    ``labels``: a label of the data set, worded by its source."""
-    labels: Labels = field(default_factory=dict)
-    refers_to_prior: bool = False
-    """True where the sentence compares with an earlier film."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseImage:
-    """One radiograph of a case. The pixels stay where the data set has them."""
-
-    path: str | None
-    """Where the file was at build time; its bare name, or None, when only its vector is known."""
-    view_position: ViewPosition | None
-    width: int
-    height: int
-    pixels_sha256: str
-    """Of the decoded 8-bit grey pixels and their shape."""
-    dhash: int
-    """64-bit difference hash of the decoded pixels; see ``indexer.images.difference_hash``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One indexed study: one report, one or more images, one vector (kept elsewhere)."""
-
-    case_id: int
-    """The key of the vector; means nothing outside this very index."""
-    source: str
-    study_id: str
-    patient_id: str | None
-    indication: str
-    findings: str
-    impression: str
-    labels: Labels
-    sentences: tuple[Sentence, ...]
-    images: tuple[CaseImage, ...]
-
-    @property
-    def report(self) -> str:
-        """Findings and impression as one text; without either, the data set's labels in words."""
-        written = "\n\n".join(part for part in (self.findings, self.impression) if part)
-        return written or " ".join(s.text for s in self.sentences if s.section == "labels")
+__all__ = ["Case", "CaseImage", "CaseStore", "Section", "Sentence", "ViewPosition"]
 
 
 class CaseStore:
@@ -90,7 +37,8 @@ class CaseStore:
     def create(cls, path: Path) -> Self:
         """Make the tables where they are missing and open the store for writing."""
         store = cls(path, read_only=False)
-        IndexBase.metadata.create_all(store._engine)
+        with store._full_disk_named():
+            IndexBase.metadata.create_all(store._engine)
         return store
 
     @classmethod
@@ -106,6 +54,25 @@ class CaseStore:
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise OSError(f"{self._path.name}: {error.orig}") from error
+
+    def damage(self) -> str | None:
+        """What SQLite itself finds wrong with the file, or None."""
+        try:
+            with self._engine.connect() as connection:
+                [first, *_] = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars()
+                orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        except DatabaseError as error:
+            return str(error.orig)
+        if orphan is not None:
+            return f"a row of table '{orphan[0]}' belongs to no case"
+        return None if first == "ok" else str(first)
+
     def __enter__(self) -> Self:
         return self
 
@@ -117,17 +84,26 @@ class CaseStore:
 
         Raises OSError where the disk takes no more; nothing is added then.
         """
-        try:
-            with Session(self._engine) as session, session.begin():
-                session.add_all(_to_row(case) for case in cases)
-        except OperationalError as error:
-            raise OSError(f"{self._path.name}: {error.orig}") from error
+        with self._full_disk_named(), Session(self._engine) as session, session.begin():
+            session.add_all(to_row(case) for case in cases)
+
+    def copy_from(self, path: Path, *, without: Collection[int] = (), shift: int = 0) -> None:
+        """Copy the cases of another store's file, all but ``without``, ids raised by ``shift``.
+
+        Raises OSError where the disk takes no more; nothing is copied then.
+        """
+        autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._full_disk_named(), autocommit.connect() as connection:
+            copy_cases(connection, path, without=without, shift=shift)
 
     def remove_from(self, case_id: int) -> None:
         """Forget every case with this id or a higher one (a build that is taken up again)."""
         with Session(self._engine) as session, session.begin():
-            for row in session.scalars(select(CaseRow).where(CaseRow.id >= case_id)):
-                session.delete(row)
+            session.execute(delete(CaseRow).where(CaseRow.id >= case_id))
+
+    def image_count(self) -> int:
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(ImageRow)) or 0
 
     def count(self) -> int:
         with Session(self._engine) as session:
@@ -139,10 +115,7 @@ class CaseStore:
         Raises NotFoundError naming the first id that is not there.
         """
         with Session(self._engine) as session:
-            rows = session.scalars(
-                select(CaseRow).where(CaseRow.id.in_(case_ids)).options(*_EVERYTHING)
-            )
-            found = {row.id: _to_case(row) for row in rows}
+            found = {case.case_id: case for case in read_cases(session, case_ids)}
         for case_id in case_ids:
             if case_id not in found:
                 raise NotFoundError(f"no case {case_id} in this index")
@@ -150,13 +123,38 @@ class CaseStore:
 
     def find(self, source: str, study_id: str) -> Case | None:
         """The case of a study, or None."""
+        ids = self.find_all(source, [study_id])
+        return self.get([ids[study_id]])[0] if ids else None
+
+    def find_all(self, source: str, study_ids: Iterable[str]) -> dict[str, int]:
+        """Study id to case id, for those of the studies that are here."""
+        wanted = select(CaseRow.study_id, CaseRow.id).where(
+            CaseRow.source == source, CaseRow.study_id.in_(list(study_ids))
+        )
         with Session(self._engine) as session:
-            row = session.scalars(
-                select(CaseRow)
-                .where(CaseRow.source == source, CaseRow.study_id == study_id)
-                .options(*_EVERYTHING)
-            ).first()
-            return None if row is None else _to_case(row)
+            return {row.study_id: row.id for row in session.execute(wanted)}
+
+    def sources_of(
+        self, *, patient_id: str | None = None, study_id: str | None = None
+    ) -> dict[str, list[int]]:
+        """Source to the ids of its cases of a patient, or of a study; both name people only
+        within one source."""
+        wanted = select(CaseRow.source, CaseRow.id).order_by(CaseRow.id)
+        if patient_id is not None:
+            wanted = wanted.where(CaseRow.patient_id == patient_id)
+        if study_id is not None:
+            wanted = wanted.where(CaseRow.study_id == study_id)
+        found: dict[str, list[int]] = {}
+        with Session(self._engine) as session:
+            for source, case_id in session.execute(wanted):
+                found.setdefault(source, []).append(case_id)
+        return found
+
+    def next_id(self) -> int:
+        """One above the highest case id."""
+        with Session(self._engine) as session:
+            highest = session.scalar(select(func.max(CaseRow.id)))
+        return 0 if highest is None else highest + 1
 
     def ids_of(
         self, *, patient_ids: Iterable[str] = (), study_ids: Iterable[str] = ()
@@ -181,17 +179,16 @@ class CaseStore:
                 )
             )
 
-    def film_hashes(self) -> list[tuple[int, int]]:
-        """Case id and difference hash of every image, by case id and position."""
+    def film_hashes(self) -> Iterator[tuple[int, int]]:
+        """Case id and difference hash of every image, by case id and position: the order of the
+        film vectors."""
         with Session(self._engine) as session:
-            return [
-                (case_id, int(dhash, 16))
-                for case_id, dhash in session.execute(
-                    select(ImageRow.case_id, ImageRow.dhash).order_by(
-                        ImageRow.case_id, ImageRow.position
-                    )
-                )
-            ]
+            for case_id, dhash in session.execute(
+                select(ImageRow.case_id, ImageRow.dhash)
+                .order_by(ImageRow.case_id, ImageRow.position)
+                .execution_options(yield_per=10_000)
+            ):
+                yield case_id, int(dhash, 16)
 
     def label_sets(self) -> dict[int, dict[str, State]]:
         """Every case's labels, by case id (for filters and votes without reading the reports)."""
@@ -210,95 +207,11 @@ class CaseStore:
         last = -1
         while True:
             with Session(self._engine) as session:
-                page = [
-                    _to_case(row)
-                    for row in session.scalars(
-                        select(CaseRow)
-                        .where(CaseRow.id > last)
-                        .order_by(CaseRow.id)
-                        .limit(500)
-                        .options(*_EVERYTHING)
-                    )
-                ]
+                ids = session.scalars(
+                    select(CaseRow.id).where(CaseRow.id > last).order_by(CaseRow.id).limit(500)
+                ).all()
+                page = read_cases(session, ids)
             if not page:
                 return
             yield from page
-            last = page[-1].case_id
-
-
-_EVERYTHING = (
-    selectinload(CaseRow.images),
-    selectinload(CaseRow.sentences).selectinload(SentenceRow.labels),
-    selectinload(CaseRow.labels),
-)
-
-
-def _to_row(case: Case) -> CaseRow:
-    return CaseRow(
-        id=case.case_id,
-        source=case.source,
-        study_id=case.study_id,
-        patient_id=case.patient_id,
-        indication=case.indication,
-        findings=case.findings,
-        impression=case.impression,
-        labels=[
-            LabelRow(observation=observation, state=state)
-            for observation, state in case.labels.items()
-        ],
-        sentences=[
-            SentenceRow.of(
-                position=position,
-                section=sentence.section,
-                text=sentence.text,
-                refers_to_prior=sentence.refers_to_prior,
-                labels=sentence.labels,
-            )
-            for position, sentence in enumerate(case.sentences)
-        ],
-        images=[
-            ImageRow(
-                position=position,
-                path=image.path,
-                view_position=image.view_position,
-                width=image.width,
-                height=image.height,
-                pixels_sha256=image.pixels_sha256,
-                dhash=f"{image.dhash:016x}",
-            )
-            for position, image in enumerate(case.images)
-        ],
-    )
-
-
-def _to_case(row: CaseRow) -> Case:
-    return Case(
-        case_id=row.id,
-        source=row.source,
-        study_id=row.study_id,
-        patient_id=row.patient_id,
-        indication=row.indication,
-        findings=row.findings,
-        impression=row.impression,
-        labels={label.observation: label.state for label in row.labels},
-        sentences=tuple(
-            Sentence(
-                section=sentence.section,
-                text=sentence.text,
-                refers_to_prior=sentence.refers_to_prior,
-                labels={label.observation: label.state for label in sentence.labels},
-            )
-            for sentence in row.sentences
-        ),
-        images=tuple(
-            CaseImage(
-                path=image.path,
-                view_position=image.view_position,
-                width=image.width,
-                height=image.height,
-                pixels_sha256=image.pixels_sha256,
-                dhash=int(image.dhash, 16),
-            )
-            for image in row.images
-        ),
-    )
+            last = ids[-1]

@@ -20,10 +20,10 @@ class CopyRegister:
     """The hashes and vectors of all indexed films."""
 
     def __init__(self, index: Index) -> None:
-        images = index.cases.film_hashes()
+        films = np.fromiter(index.cases.film_hashes(), dtype=[("case", "i8"), ("dhash", "u8")])
         self._cases = index.cases
-        self._case_ids = np.array([case_id for case_id, _ in images], dtype=np.int64)
-        self._hashes = np.array([dhash for _, dhash in images], dtype=np.uint64)
+        self._case_ids = films["case"].copy()
+        self._hashes = films["dhash"].copy()
         self._vectors = index.film_vectors
 
     def find(self, query: Query) -> dict[int, str]:
