@@ -1,6 +1,12 @@
-"""python -m api: serve an index over HTTP.
+"""python -m api: serve an index over HTTP, and look after the service.
 
 python -m api serve INDEX --port 8000
+python -m api keys add NAME --scope read --scope generate
+python -m api keys list
+python -m api keys revoke NAME
+python -m api audit verify
+python -m api backup FILE
+python -m api restore FILE
 """
 
 import argparse
@@ -9,12 +15,20 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
 from api.app import create_app
-from api.settings import DATABASE, Settings
+from api.observe import JsonLines
+from api.patience import ImpatientProtocol
+from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
+from api.tracing import export_traces
+from api.writing import OneByOne
+from db.api_keys import SCOPES
+from db.app_database import AppDatabase, back_up, held, restore
+from db.audit import Head
 from db.errors import UserError
 
 
@@ -34,31 +48,63 @@ def _serve(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         sample_path=arguments.sample,
+        allowed_hosts=(*LOCAL_NAMES, *arguments.allow_host),
+        require_keys=arguments.require_keys or _needs_keys(arguments),
+        requests_per_minute=arguments.rate,
     )
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _log(settings, as_json=arguments.log_json)
     with _listen(settings) as listener:
         # torch and faiss are imported only after everything cheap has been checked.
+        from api.reopening import reopen
         from generator.extractive import write_report
         from retriever.search import Retriever
 
         retriever = Retriever.open(arguments.index)
-        app = create_app(settings, retriever=retriever, write_report=write_report)
-        manifest = retriever.index.manifest
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        print(
-            f"{manifest.studies} prior cases of {manifest.source}: http://{host}:{settings.port} "
-            "(stop with Ctrl+C)",
-            flush=True,
-        )
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, ws="none", server_header=False
-        )
-        with suppress(KeyboardInterrupt):  # raised again by uvicorn after its orderly end
-            uvicorn.Server(config).run(sockets=[listener])
+        with held(settings.database_path), export_traces(arguments.otlp):
+            app = create_app(
+                settings, retriever=retriever, writer=OneByOne(write_report), reopen=reopen
+            )
+            manifest = retriever.index.manifest
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            keys = ", API keys required" if settings.require_keys else ""
+            print(
+                f"{manifest.studies} prior cases of {manifest.source}: "
+                f"http://{host}:{settings.port}{keys} (stop with Ctrl+C)",
+                flush=True,
+            )
+            config = uvicorn.Config(
+                app,
+                http=ImpatientProtocol,
+                log_config=None,
+                access_log=False,
+                ws="none",
+                server_header=False,
+                timeout_graceful_shutdown=settings.shutdown_seconds,
+            )
+            with suppress(KeyboardInterrupt):  # raised again by uvicorn after its orderly end
+                uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _needs_keys(arguments: argparse.Namespace) -> bool:
+    """Where others can reach the address: whether there is a key that they could have."""
+    if is_loopback(arguments.host) or not arguments.database.is_file():
+        return False
+    with AppDatabase.open(arguments.database) as database:
+        return database.keys.any_active()
+
+
+def _log(settings: Settings, *, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonLines()
+        if as_json or settings.require_keys
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if not (as_json or settings.require_keys):
+        logging.getLogger("api.access").setLevel(logging.WARNING)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -78,14 +124,126 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _add_key(arguments: argparse.Namespace) -> int:
+    with AppDatabase.open(arguments.database) as database:
+        key = database.keys.add(
+            arguments.name, arguments.scope or ["read", "generate"], at=datetime.now(UTC)
+        )
+    print(key)
+    print("This key is not shown again; only its hash is stored.", file=sys.stderr)
+    return 0
+
+
+def _list_keys(arguments: argparse.Namespace) -> int:
+    with AppDatabase.open(arguments.database) as database:
+        for key in database.keys.list_all():
+            state = "active" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
+            scopes = " ".join(sorted(key.scopes))
+            print(f"{key.name}\t{scopes}\tmade {key.created_at:%Y-%m-%d}\t{state}")
+    return 0
+
+
+def _revoke_key(arguments: argparse.Namespace) -> int:
+    with AppDatabase.open(arguments.database) as database:
+        database.keys.revoke(arguments.name, at=datetime.now(UTC))
+    print(f"key '{arguments.name}' opens nothing any more")
+    return 0
+
+
+def _verify_audit(arguments: argparse.Namespace) -> int:
+    known = None
+    if arguments.head is not None:
+        number, _, digest = arguments.head.partition(":")
+        if not number.isdecimal() or not digest:
+            raise UserError(
+                f"'{arguments.head}' is no head: give the NUMBER:HASH of an earlier run"
+            )
+        known = Head(number=int(number), hash=digest)
+    with AppDatabase.open(arguments.database) as database:
+        head = database.audit.verify(known)
+    print(f"the chain is whole, head {head.number}:{head.hash}")
+    return 0
+
+
+def _back_up(arguments: argparse.Namespace) -> int:
+    back_up(arguments.database, arguments.file)
+    print(f"{arguments.database} is copied to {arguments.file}")
+    return 0
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    kept = restore(arguments.file, arguments.database)
+    print(f"{arguments.database} is as in {arguments.file}")
+    if kept is not None:
+        print(f"what was there before is kept as {kept}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m api", description="The HTTP service.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("serve", help="answer requests and serve the web page")
     verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("--host", default="127.0.0.1", help="loopback only (default: %(default)s)")
+    verb.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="another than a loopback address needs an API key (default: %(default)s)",
+    )
     verb.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    _add_database(verb)
+    verb.add_argument("--sample", type=Path, metavar="FILE", help="a film that the page offers")
+    verb.add_argument("--require-keys", action="store_true", help="also on a loopback address")
+    verb.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which the server may be called, besides localhost",
+    )
+    verb.add_argument(
+        "--rate", type=int, default=600, help="requests a minute of a key (default: %(default)s)"
+    )
+    verb.add_argument("--log-json", action="store_true", help="a JSON object a line, also requests")
+    verb.add_argument("--otlp", metavar="URL", help="where OpenTelemetry traces are sent")
+    verb.set_defaults(run=_serve)
+
+    keys = verbs.add_parser("keys", help="who may call").add_subparsers(
+        required=True, metavar="VERB"
+    )
+    verb = keys.add_parser("add", help="make a key and print it, this once")
+    verb.add_argument("name", metavar="NAME")
+    verb.add_argument("--scope", action="append", choices=SCOPES, help="default: read, generate")
+    _add_database(verb)
+    verb.set_defaults(run=_add_key)
+    verb = keys.add_parser("list", help="names, scopes and state")
+    _add_database(verb)
+    verb.set_defaults(run=_list_keys)
+    verb = keys.add_parser("revoke", help="close a key for good")
+    verb.add_argument("name", metavar="NAME")
+    _add_database(verb)
+    verb.set_defaults(run=_revoke_key)
+
+    audit = verbs.add_parser("audit", help="who asked for what").add_subparsers(
+        required=True, metavar="VERB"
+    )
+    verb = audit.add_parser("verify", help="prove that nobody changed the audit log")
+    verb.add_argument("--head", metavar="NUMBER:HASH", help="as an earlier run printed it")
+    _add_database(verb)
+    verb.set_defaults(run=_verify_audit)
+
+    verb = verbs.add_parser("backup", help="copy the application database, also while serving")
+    verb.add_argument("file", type=Path, metavar="FILE")
+    _add_database(verb)
+    verb.set_defaults(run=_back_up)
+    verb = verbs.add_parser("restore", help="put a backup in its place; no server may run")
+    verb.add_argument("file", type=Path, metavar="FILE")
+    _add_database(verb)
+    verb.set_defaults(run=_restore)
+    return parser
+
+
+def _add_database(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--database",
         type=Path,
@@ -93,9 +251,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where reports are stored (default: %(default)s)",
     )
-    verb.add_argument("--sample", type=Path, metavar="FILE", help="a film that the page offers")
-    verb.set_defaults(run=_serve)
-    return parser
 
 
 if __name__ == "__main__":

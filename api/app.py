@@ -1,31 +1,67 @@
 """The application: controllers, problem documents, OpenAPI, and who owns what.
 
-app = create_app(Settings(), retriever=Retriever.open(index_dir), write_report=write_report)
+app = create_app(Settings(), retriever=Retriever.open(index_dir), writer=OneByOne(write_report))
 """
 
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import (
+    ASGIApp,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
+    Receive,
+    Scope,
+    Send,
+)
 
+from api.access import Access, check_scope, rate_limit, the_caller
 from api.cases import CaseController
+from api.current_index import CurrentIndex, Reopen, StudySearch
+from api.feedback import FeedbackController
 from api.films import FilmController
 from api.generations import GenerationController
 from api.guard import Guard, add_headers
-from api.health import HealthController
-from api.pipeline import Clock, Pipeline, StudySearch, WriteReport
+from api.observe import observed
+from api.pipeline import Clock, Pipeline
 from api.problems import answer_defect, problem_details
 from api.reports import ReportController
 from api.searches import SearchController
+from api.service import ServiceController
 from api.settings import Settings
 from api.web_page import WebPageController
-from db.generations import GenerationStore
+from api.writing import Writer
+from db.app_database import AppDatabase
 from generator.grounded import NOTICE
+
+
+class Service(Litestar):
+    """The application, which tells of every request, also of those that no route answers."""
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            answer = cast("ASGIApp", super().__call__)
+            await observed(
+                answer, cast("Scope", scope), cast("Receive", receive), cast("Send", send)
+            )
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _now() -> datetime:
@@ -36,46 +72,59 @@ def create_app(
     settings: Settings,
     *,
     retriever: StudySearch,
-    write_report: WriteReport,
+    writer: Writer,
     clock: Clock = _now,
-) -> Litestar:
+    reopen: Reopen | None = None,
+) -> Service:
     """The service around an opened index.
 
     The application database is opened here, made and migrated where needed, and closed with the
     application. Raises UserError where that cannot be done.
     """
-    store = GenerationStore.open(settings.database_path)
+    database = AppDatabase.open(settings.database_path)
+    current = CurrentIndex(retriever, reopen)
     pipeline = Pipeline(
-        retriever=retriever,
-        write_report=write_report,
-        store=store,
-        settings=settings,
-        clock=clock,
+        current=current, writer=writer, database=database, settings=settings, clock=clock
     )
 
     @asynccontextmanager
-    async def close_store(_: Litestar) -> AsyncIterator[None]:
+    async def run(_: Litestar) -> AsyncIterator[None]:
         try:
-            yield
+            async with pipeline.running():
+                yield
         finally:
-            store.close()
+            database.close()
 
-    return Litestar(
+    limits = [rate_limit(settings.requests_per_minute).middleware] if settings.require_keys else []
+    return Service(
         route_handlers=[
             ReportController,
             SearchController,
             GenerationController,
+            FeedbackController,
             CaseController,
             FilmController,
-            HealthController,
+            ServiceController,
             WebPageController,
         ],
-        dependencies={"pipeline": Provide(lambda: pipeline, sync_to_thread=False)},
+        dependencies={
+            "caller": Provide(the_caller, sync_to_thread=False),
+            "current": Provide(lambda: current, sync_to_thread=False),
+            "database": Provide(lambda: database, sync_to_thread=False),
+            "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+        },
+        state=State({"body_seconds": settings.body_seconds}),
         plugins=[problem_details()],
         exception_handlers={Exception: answer_defect},
-        middleware=[Guard(settings.allowed_hosts)],
+        guards=[check_scope],
+        middleware=[
+            Guard(settings.allowed_hosts),
+            Access(database.keys, required=settings.require_keys),
+            *limits,
+        ],
         before_send=[add_headers],
-        lifespan=[close_store],
+        lifespan=[run],
         request_max_body_size=settings.max_body_bytes,
         multipart_form_part_limit=200,
         logging_config=None,
@@ -86,5 +135,9 @@ def create_app(
             path="/schema",
             render_plugins=[JsonRenderPlugin()],
             use_handler_docstrings=True,
+            components=Components(
+                security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}
+            ),
+            security=[{"key": []}, {}],  # a server of this machine alone needs none
         ),
     )

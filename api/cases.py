@@ -7,9 +7,10 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
+from api.access import READ
 from api.case_schemas import CaseDocument
-from api.pipeline import Pipeline
-from api.problems import problems
+from api.current_index import CurrentIndex
+from api.problems import GUARDED, problems
 
 _Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
 _PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
@@ -23,24 +24,26 @@ class CaseController(Controller):
         "/{key:str}",
         operation_id="getCase",
         summary="Read a prior case",
-        responses=problems(400, 404, 421, 422, 500),
+        opt=READ,
+        responses=problems(400, 404, 422, *GUARDED),
     )
-    async def read(self, key: _Key, pipeline: NamedDependency[Pipeline]) -> CaseDocument:
+    async def read(self, key: _Key, current: NamedDependency[CurrentIndex]) -> CaseDocument:
         """Report, labels and images of an indexed study."""
-        return CaseDocument.of(await pipeline.case(key))
+        return CaseDocument.of(await current.case(key))
 
     @get(
         "/{key:str}/images/{number:int}",
         operation_id="getCaseImage",
         summary="See an image of a prior case",
         media_type="image/png",
-        responses={200: _PNG, **problems(400, 404, 413, 421, 422, 500)},
+        opt=READ,
+        responses={200: _PNG, **problems(400, 404, 413, 422, *GUARDED)},
     )
     async def image(
         self,
         key: _Key,
         number: Annotated[int, PathParameter(description="From 1.")],
-        pipeline: NamedDependency[Pipeline],
+        current: NamedDependency[CurrentIndex],
     ) -> Response[bytes]:
         """The image as PNG where the data set is on this machine, else 404."""
-        return Response(await pipeline.case_image(key, number), media_type="image/png")
+        return Response(await current.case_image(key, number), media_type="image/png")

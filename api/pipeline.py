@@ -1,224 +1,241 @@
-"""From uploaded films to a stored generation.
+"""From uploaded films to a stored generation; the one place that calls the generator.
 
-Everything slow (decoding, embedding, writing) runs in worker threads, a few at a time; the rest
-wait their turn, so that the event loop answers and the processor is not divided among many.
+Three stages, each a scheduler of its own, so that the decoding of one study, the search for
+another and the writing of a third go on at the same time: decode (a few files at a time), search
+(a batch through the encoder), write (a batch through the generator).
 """
 
-import threading
-from collections.abc import Callable, Collection, Sequence
+import importlib.metadata
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal
 from uuid import UUID, uuid4
 
-import anyio
-import numpy as np
 from anyio.to_thread import run_sync
-from PIL import Image
 
-from api.case_keys import split_case_key
+from api.access import Caller
+from api.case_keys import case_key
+from api.citation_check import without_unsupported
+from api.current_index import CurrentIndex, shown
+from api.scheduler import AbandonedError, Admission, BatchScheduler, Scheduler, Ticket
+from api.searching import Found, Searching, search_all
 from api.settings import Settings
 from api.stored_report import to_generation
 from api.uploads import Upload
-from db.cases import Case
-from db.errors import NotFoundError
-from db.generations import Generation, GenerationStore, Page
+from api.writing import Token, Writer, Writing
+from db.app_database import AppDatabase
+from db.audit import NewEntry
+from db.errors import UserError
+from db.generation import Generation, StoredOrigin
 from generator.grounded import GroundedReport
-from indexer.encoder import Encoder
+from indexer.encoder import EncoderSpec
 from indexer.film import Film
-from indexer.images import encode_png, read_film, restore_size
-from retriever.options import LabelFilter, SearchOptions
-from retriever.query import has_text_tower
+from indexer.images import read_film
+from retriever.options import SearchOptions
 from retriever.retrieval import Retrieval
 
-PREVIEW_SIDE = 1600
-"""Longest side in pixels of a film that is shown; the search uses the film as it is."""
-
-
-class Cases(Protocol):
-    """The cases of the open index."""
-
-    def find(self, source: str, study_id: str) -> Case | None: ...
-
-
-class OpenIndex(Protocol):
-    """What is read of an index: see ``indexer.index.Index``."""
-
-    @property
-    def manifest(self) -> Any:
-        """``indexer.manifest.Manifest``."""
-
-    @property
-    def cases(self) -> Cases: ...
-
-
-class StudySearch(Protocol):
-    """What is needed of ``retriever.search.Retriever``."""
-
-    @property
-    def index(self) -> OpenIndex: ...
-
-    @property
-    def encoder(self) -> Encoder: ...
-
-    def search(
-        self,
-        images: Sequence[Path | str | bytes | Film],
-        *,
-        text: str | None,
-        text_weight: float,
-        k: int,
-        exclude_patient_ids: Collection[str],
-        exclude_study_ids: Collection[str],
-        exclude_near_copies: bool,
-        distinct_reports: bool,
-        labels: Collection[str],
-        label_filter: LabelFilter,
-        min_score: float | None,
-        min_ratio: float | None,
-        diversity: float,
-    ) -> Retrieval: ...
-
-
-WriteReport = Callable[[Retrieval], GroundedReport]
 Clock = Callable[[], datetime]
 """Gives the time with its zone."""
 
+Stage = Literal["reading", "retrieving", "writing", "checking"]
+Tell = Callable[[Stage | Token], None]
+"""Called with every stage as it begins and every token; from any thread."""
+
+
+def tell_nobody(_: Stage | Token) -> None:
+    """For who waits for the end alone."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Writing:
+    films: tuple[Film, ...]
+    retrieval: Retrieval
+    tell: Tell
+
 
 class Pipeline:
-    """One retriever, one generator and the store of what they made."""
+    """One index, one generator and the database of what they made."""
 
     def __init__(
         self,
         *,
-        retriever: StudySearch,
-        write_report: WriteReport,
-        store: GenerationStore,
+        current: CurrentIndex,
+        writer: Writer,
+        database: AppDatabase,
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._retriever = retriever
-        self._write_report = write_report
-        self._store = store
-        self._clock = clock
-        self._sample_path = settings.sample_path
-        self._slots = anyio.CapacityLimiter(settings.workers)
-        self._searching = threading.Lock()  # an encoder promises nothing about threads
-        self.searches_text = has_text_tower(retriever.encoder)
-        self.max_images = settings.max_images
-        self.max_body_bytes = settings.max_body_bytes
+        self.current = current
+        self._writer = writer
+        self._database = database
+        self.clock = clock
+        self._alone = not settings.require_keys
+        self.admission = Admission(capacity=settings.capacity)
+        decoding = BatchScheduler(_decode, stage="read", max_batch=1, runners=settings.workers)
+        searching = BatchScheduler(self._search, stage="search", max_batch=settings.max_batch)
+        writing = BatchScheduler(self._write, stage="write", max_batch=settings.max_batch)
+        self._runners = (decoding, searching, writing)
+        self._decoding: Scheduler[tuple[Upload, ...], tuple[Film, ...]] = decoding
+        self._searching: Scheduler[Searching, Found] = searching
+        self._writing: Scheduler[_Writing, GroundedReport] = writing
 
-    @property
-    def manifest(self) -> Any:
-        """Of the index that is open now; see ``indexer.manifest.Manifest``."""
-        return self._retriever.index.manifest
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work is done while the block runs; what has begun when it ends is finished."""
+        decoding, searching, writing = self._runners
+        async with writing, searching, decoding:
+            yield
 
-    @property
-    def has_sample(self) -> bool:
-        return self._sample_path is not None
+    async def report(
+        self,
+        uploads: Sequence[Upload],
+        options: SearchOptions,
+        caller: Caller,
+        *,
+        tell: Tell = tell_nobody,
+    ) -> Generation:
+        """Read, search, write, check, store.
 
-    async def report(self, uploads: Sequence[Upload], options: SearchOptions) -> Generation:
-        """Search, write, store. Raises UserError, and then nothing is stored."""
-        return await run_sync(self._report, uploads, options, limiter=self._slots)
-
-    async def search(
-        self, uploads: Sequence[Upload], options: SearchOptions, *, text: str | None
-    ) -> Retrieval:
-        return await run_sync(self._search, uploads, options, text, limiter=self._slots)
-
-    async def preview(self, upload: Upload) -> bytes:
-        """An uploaded film as the search sees it, as PNG."""
-        return await run_sync(_preview, upload, limiter=self._slots)
-
-    async def sample(self) -> bytes:
-        """The file of the sample film. Raises NotFoundError where none was named."""
-        if self._sample_path is None:
-            raise NotFoundError("this server has no sample film: start it with --sample FILE")
-        return await anyio.Path(self._sample_path).read_bytes()
-
-    async def case(self, key: str) -> Case:
-        """Raises NotFoundError for a study that the index does not hold."""
-        return await run_sync(self._case, key)
-
-    async def case_image(self, key: str, number: int) -> bytes:
-        """An image of a case as PNG, numbered from 1.
-
-        Raises NotFoundError where the case, the image or its file is missing.
+        Raises UserError, and BusyError at once where there is too much work; nothing is stored
+        then, nor where the call is cancelled.
         """
-        return await run_sync(self._case_image, key, number, limiter=self._slots)
+        with self.admission.enter(caller.name, alone=self._alone):
+            tell("reading")
+            films = await self.read(uploads, caller)
+            return await self.write(films, options, caller, tell=tell)
 
-    async def generation(self, generation_id: UUID) -> Generation:
-        return await run_sync(self._store.get, generation_id)
+    async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Film, ...]:
+        """The decoded films of one study. Raises UserError for the first bad one."""
+        return await self._decoding.run(tuple(uploads), owner=caller.name)
 
-    async def generations(self, *, limit: int, before: UUID | None) -> Page:
-        return await run_sync(lambda: self._store.page(limit=limit, before=before))
-
-    async def available(self, studies: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-        """Those of the studies (source, study id) that the open index holds."""
-        find = self._retriever.index.cases.find
-        return await run_sync(
-            lambda: frozenset(study for study in set(studies) if find(*study) is not None)
-        )
-
-    def _search(
-        self, uploads: Sequence[Upload], options: SearchOptions, text: str | None = None
-    ) -> Retrieval:
-        films = [read_film(upload.data, name=upload.name) for upload in uploads]
-        with self._searching:
-            return self._retriever.search(
-                films,
-                text=text,
-                text_weight=options.text_weight,
-                k=options.k,
-                exclude_patient_ids=options.exclude_patient_ids,
-                exclude_study_ids=options.exclude_study_ids,
-                exclude_near_copies=options.exclude_near_copies,
-                distinct_reports=options.distinct_reports,
-                labels=options.labels,
-                label_filter=options.label_filter,
-                min_score=options.min_score,
-                min_ratio=options.min_ratio,
-                diversity=options.diversity,
-            )
-
-    def _report(self, uploads: Sequence[Upload], options: SearchOptions) -> Generation:
-        retrieval = self._search(uploads, options)
-        report = self._write_report(retrieval)
+    async def write(
+        self,
+        films: tuple[Film, ...],
+        options: SearchOptions,
+        caller: Caller,
+        *,
+        tell: Tell = tell_nobody,
+        generation_id: UUID | None = None,
+        store: Callable[[Generation, NewEntry], None] | None = None,
+    ) -> Generation:
+        """``report`` for films that are decoded, without asking whether there is a place."""
+        tell("retrieving")
+        searching = Searching(films=films, options=options)
+        found = await self._searching.run(searching, owner=caller.name)
+        tell("writing")
+        writing = _Writing(films=films, retrieval=found.retrieval, tell=tell)
+        report = await self._writing.run(writing, owner=caller.name)
+        tell("checking")
         generation = to_generation(
-            report, retrieval, options, generation_id=uuid4(), created_at=self._clock()
+            without_unsupported(report),
+            found.retrieval,
+            options,
+            generation_id=generation_id or uuid4(),
+            created_at=self.clock(),
+            created_by=caller.name,
+            origin=self._origin(found.encoder),
         )
-        self._store.add(generation)
+        await run_sync(store or self._store, generation, self._entry_of(generation, caller))
         return generation
 
-    def _case(self, key: str) -> Case:
-        source, study_id = split_case_key(key)
-        case = self._retriever.index.cases.find(source, study_id)
-        if case is None:
-            raise NotFoundError(f"the index holds no study {study_id} of source {source}")
-        return case
+    async def search(
+        self,
+        uploads: Sequence[Upload],
+        options: SearchOptions,
+        caller: Caller,
+        *,
+        text: str | None,
+        case: str | None,
+    ) -> Retrieval:
+        """Hits alone; of what was searched, only the audit log keeps a trace."""
+        with self.admission.enter(caller.name, alone=self._alone):
+            films = await self.read(uploads, caller) if uploads else ()
+            searching = Searching(films=films, options=options, text=text, case=case)
+            found = await self._searching.run(searching, owner=caller.name)
+        retrieval = found.retrieval
+        details = {
+            "films_sha256": list(retrieval.films_sha256),
+            "by_words": text is not None,
+            "by_case": case,
+            "index": retrieval.index_fingerprint,
+            "cases": [case_key(hit.case.source, hit.case.study_id) for hit in retrieval.hits],
+        }
+        await run_sync(self._database.audit.append, self.entry("search", caller, **details))
+        return retrieval
 
-    def _case_image(self, key: str, number: int) -> bytes:
-        case = self._case(key)
-        if not 1 <= number <= len(case.images):
-            raise NotFoundError(f"study {case.study_id} has no image {number}")
-        image = case.images[number - 1]
-        path = None if image.path is None else Path(image.path)
-        if path is None or not path.is_absolute() or not path.is_file():
-            raise NotFoundError(
-                f"image {number} of study {case.study_id} is not on this machine: the index was "
-                "built without it, or it was moved"
+    async def preview(self, upload: Upload, caller: Caller) -> bytes:
+        """An uploaded film as the search sees it, as PNG."""
+        with self.admission.enter(caller.name, alone=self._alone):
+            (film,) = await self.read([upload], caller)
+            return await run_sync(shown, film.pixels)
+
+    def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
+        """An entry for the audit log, of now."""
+        return NewEntry(
+            at=self.clock(),
+            caller=caller.name,
+            action=action,
+            details=details,
+            request_id=caller.request_id,
+        )
+
+    def _entry_of(self, generation: Generation, caller: Caller) -> NewEntry:
+        return self.entry(
+            generation.task,
+            caller,
+            generation=str(generation.id),
+            films_sha256=list(generation.films_sha256),
+            generator=generation.generator,
+            index=generation.index_fingerprint,
+            cited=sorted(case_key(*case) for case in generation.cited),
+        )
+
+    def _store(self, generation: Generation, entry: NewEntry) -> None:
+        self._database.generations.add(generation, audit=entry)
+
+    def _origin(self, encoder: EncoderSpec) -> StoredOrigin:
+        return self._writer.describe(
+            StoredOrigin(
+                program=importlib.metadata.version("grounded-cxr"),
+                encoder=encoder.name,
+                encoder_sha256=encoder.weights_sha256,
             )
-        film = read_film(path, name=f"image {number} of study {case.study_id}")
-        return _shown(restore_size(film.pixels, image.width, image.height))
+        )
+
+    def _search(self, tickets: Sequence[Ticket[Searching]]) -> Sequence[Found | Exception]:
+        return search_all(self.current.retriever, tickets)
+
+    def _write(self, tickets: Sequence[Ticket[_Writing]]) -> Sequence[GroundedReport | Exception]:
+        writings = [
+            Writing(
+                films=ticket.work.films,
+                retrieval=ticket.work.retrieval,
+                cancelled=ticket.left.is_set,
+            )
+            for ticket in tickets
+        ]
+        outcomes: list[GroundedReport | Exception] = [AbandonedError() for _ in tickets]
+        for place, written in self._writer.write(writings):
+            if isinstance(written, Token):
+                tickets[place].work.tell(written)
+            else:
+                outcomes[place] = written
+        return outcomes
 
 
-def _preview(upload: Upload) -> bytes:
-    return _shown(read_film(upload.data, name=upload.name).pixels)
-
-
-def _shown(pixels: np.ndarray) -> bytes:
-    if max(pixels.shape) > PREVIEW_SIDE:
-        image = Image.fromarray(pixels)
-        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    return encode_png(pixels)
+def _decode(
+    tickets: Sequence[Ticket[tuple[Upload, ...]]],
+) -> Sequence[tuple[Film, ...] | Exception]:
+    outcomes: list[tuple[Film, ...] | Exception] = []
+    for ticket in tickets:
+        try:
+            films = []
+            for upload in ticket.work:
+                ticket.check()
+                films.append(read_film(upload.data, name=upload.name))
+            outcomes.append(tuple(films))
+        except (UserError, AbandonedError) as error:
+            outcomes.append(error)
+    return outcomes

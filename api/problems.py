@@ -19,11 +19,14 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
-from db.errors import MismatchError, NotFoundError, TooLargeError, UserError
+from api.scheduler import BusyError
+from db.errors import ForbiddenError, MismatchError, NotFoundError, TooLargeError, UserError
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+GUARDED = (401, 403, 421, 429, 500)
+"""What every route that takes an API key may answer with."""
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -82,6 +85,8 @@ def _problem(
 
 
 def _of_user_error(error: UserError) -> ProblemDetailsException:
+    if isinstance(error, BusyError):
+        return _problem(503, str(error), {"Retry-After": str(error.retry_after)})
     status = 422
     if isinstance(error, NotFoundError):
         status = 404
@@ -89,6 +94,8 @@ def _of_user_error(error: UserError) -> ProblemDetailsException:
         status = 413
     elif isinstance(error, MismatchError):
         status = 409
+    elif isinstance(error, ForbiddenError):
+        status = 403
     return _problem(status, str(error))
 
 
@@ -110,6 +117,10 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     detail = error.detail
     if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
         detail = "there is nothing at this address: see /schema for those that exist"
+    elif error.status_code == 429:
+        wait = (error.headers or {}).get("RateLimit-Reset", "60")
+        detail = f"this key has sent too many requests: try again in {wait} seconds"
+        return _problem(429, detail, {**(error.headers or {}), "Retry-After": wait})
     elif error.status_code == 405:
         detail = "this address does not take that method: see /schema"
     elif detail == "Invalid multipart/form-data":

@@ -1,17 +1,20 @@
 """POST /reports: a grounded report for the films of one study."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Controller, post
+from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Response
 
+from api.access import GENERATE, Caller
+from api.connection import while_connected
+from api.generation_schemas import GenerationDocument
 from api.generations import document
 from api.pipeline import Pipeline
-from api.problems import problems
-from api.schemas import GenerationDocument
+from api.problems import GUARDED, problems
+from api.settings import Settings
 from api.uploads import StudyForm, read_form, read_uploads
 
 
@@ -22,21 +25,28 @@ class ReportController(Controller):
     @post(
         operation_id="createReport",
         summary="Write a report for one study",
+        opt=GENERATE,
         before_request=read_form,
-        responses=problems(400, 403, 409, 413, 421, 422, 500),
+        responses=problems(400, 408, 409, 413, 422, 503, *GUARDED),
     )
     async def create(
         self,
+        request: Request[Any, Any, Any],
         data: Annotated[StudyForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
     ) -> Response[GenerationDocument]:
         """Search prior cases for the films and write a report in which every sentence cites them.
 
         The report is stored; the films are not.
         """
-        uploads = await read_uploads(data.images, limit=pipeline.max_images)
-        generation = await pipeline.report(uploads, data.options())
+        uploads = await read_uploads(data.images, limit=settings.max_images)
+        options = data.options()
+        generation = await while_connected(
+            request, lambda: pipeline.report(uploads, options, caller)
+        )
         return Response(
-            await document(pipeline, generation),
+            await document(pipeline.current, generation),
             headers={"Location": f"/generations/{generation.id}"},
         )

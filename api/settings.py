@@ -14,8 +14,8 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 class Settings:
     """Where to listen, what to serve, and what one request may ask for.
 
-    Raises UserError for an address other machines could reach, an impossible port or limit, and
-    NotFoundError for a sample film that is not there.
+    Raises UserError for an impossible port or limit, or an address other machines could reach
+    without keys, and NotFoundError for a sample film that is not there.
     """
 
     database_path: Path = DATABASE
@@ -31,23 +31,46 @@ class Settings:
     max_images: int = 8
     """Views of one study."""
     workers: int = 2
-    """Films decoded or searched at the same time; further requests wait."""
+    """Films decoded at the same time; further requests wait."""
+    max_batch: int = 8
+    """Studies that are searched for, or written about, together."""
+    capacity: int = 64
+    """Requests that are worked on or wait; beyond it they are told to come again."""
+    require_keys: bool = False
+    """Whether a request must bring an API key. Always so where other machines can call."""
+    requests_per_minute: int = 600
+    """Of one key, where keys are required."""
+    body_seconds: float = 120.0
+    """A request whose body takes longer to come is given up."""
+    shutdown_seconds: int = 30
+    """What running requests get to finish in when the server is stopped."""
 
     def __post_init__(self) -> None:
-        if not _is_loopback(self.host):
+        if not is_loopback(self.host) and not self.require_keys:
             raise UserError(
-                f"{self.host} can be reached by other machines, and there is no access control "
-                "yet: use --host 127.0.0.1, and an SSH tunnel to reach it from elsewhere"
+                f"{self.host or 'an empty host'} can be reached by other machines, and no API key "
+                "is active: make one with 'python -m api keys add NAME', or use --host 127.0.0.1"
             )
         if not 1 <= self.port <= 65535:
             raise UserError(f"port {self.port} does not exist: use one from 1 to 65535")
-        if min(self.max_body_bytes, self.max_images, self.workers) < 1:
+        limits = (
+            self.max_body_bytes,
+            self.max_images,
+            self.workers,
+            self.max_batch,
+            self.capacity,
+            self.requests_per_minute,
+            self.body_seconds,
+            self.shutdown_seconds,
+        )
+        if min(limits) < 1:
             raise UserError("limits of a server must be at least 1")
         if self.sample_path is not None and not self.sample_path.is_file():
             raise NotFoundError(f"sample film {self.sample_path} does not exist")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
     if host == "localhost":
         return True
     try:

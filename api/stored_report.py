@@ -4,11 +4,12 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
-from db.generations import (
+from db.generation import (
     Generation,
     StoredCitation,
     StoredHit,
     StoredLeftOut,
+    StoredOrigin,
     StoredStatement,
     StoredVerdict,
 )
@@ -24,6 +25,8 @@ def to_generation(
     *,
     generation_id: UUID,
     created_at: datetime,
+    created_by: str,
+    origin: StoredOrigin,
 ) -> Generation:
     """What is kept of a report and the search behind it."""
     return Generation(
@@ -64,4 +67,6 @@ def to_generation(
             for hit in report.hits
         ),
         left_out=tuple(StoredLeftOut(**asdict(left_out)) for left_out in retrieval.left_out),
+        created_by=created_by,
+        origin=origin,
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
 
+import anyio
 import msgspec
 from litestar import Request
 from litestar.datastructures import UploadFile
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, HTTPException
 
 from db.errors import TooLargeError
 from retriever.options import LabelFilter, SearchOptions
@@ -88,19 +89,24 @@ class StudyForm(msgspec.Struct, kw_only=True):
 
 
 class SearchForm(StudyForm, kw_only=True):
-    """Films, words or both, and how to search with them."""
+    """Films, words or both, or an indexed case, and how to search with them."""
 
     images: list[UploadFile] = []
     """One file a view of one study; none to search by words alone."""
     text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
+    case: (
+        Annotated[str, msgspec.Meta(description="An indexed case, as `source:study_id`.")] | None
+    ) = None
     text_weight: Annotated[
         float,
         msgspec.Meta(ge=0, le=1, description="What the words weigh beside the films."),
     ] = 0.5
 
     def options(self) -> SearchOptions:
-        """Raises ClientException for neither films nor words."""
-        if not self.images and self.text is None:
+        """Raises ClientException for nothing to search with, or too much."""
+        if self.case is not None and (self.images or self.text is not None):
+            raise ClientException("a case is searched with alone: leave out films and words")
+        if not self.images and self.text is None and self.case is None:
             raise ClientException(
                 "there is nothing to search with: choose an image file (multipart form field "
                 "'images') or write words (field 'text')"
@@ -118,10 +124,15 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
     """``before_request`` hook: the parsed form is kept with the request.
 
     Raises ClientException for text fields that cannot be decoded, which Litestar takes for a
-    defect of the server.
+    defect of the server, and a 408 where the body does not come to its end in time.
     """
     try:
-        await request.form()
+        with anyio.fail_after(request.app.state.body_seconds):
+            await request.form()
+    except TimeoutError as error:
+        raise HTTPException(
+            status_code=408, detail="the request came too slowly: send it again, or fewer films"
+        ) from error
     except (UnicodeDecodeError, LookupError) as error:
         raise ClientException("a text field of the form is not UTF-8 text") from error
 

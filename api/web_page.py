@@ -6,6 +6,8 @@ from litestar import Controller, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from api.access import OPEN
+
 _FOLDER = Path(__file__).parent / "page"
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -17,6 +19,7 @@ _MEDIA_TYPES = {
 
 class WebPageController(Controller):
     include_in_schema = False
+    opt = OPEN
 
     @get("/", sync_to_thread=False, name="page")
     def page(self) -> Response[bytes]:

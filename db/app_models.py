@@ -30,8 +30,9 @@ class GenerationRow(AppBase):
     number: Mapped[int] = mapped_column(primary_key=True)
     """In the order of storing; pages are cut by it, as two may share a time."""
     id: Mapped[str] = mapped_column(String(36), unique=True)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     """UTC."""
+    created_by: Mapped[str | None] = mapped_column(String(64))
     task: Mapped[str] = mapped_column(String(32))
     text: Mapped[str]
     generator: Mapped[str]
@@ -43,6 +44,7 @@ class GenerationRow(AppBase):
     label_scores: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     verdict: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     left_out: Mapped[Any] = mapped_column(JSON)
+    origin: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     statements: Mapped[list["StatementRow"]] = relationship(
         order_by="StatementRow.position", cascade="all, delete-orphan"
     )
@@ -79,7 +81,7 @@ class CitationRow(AppBase):
     position: Mapped[int]
     number: Mapped[int]
     source: Mapped[str]
-    study_id: Mapped[str]
+    study_id: Mapped[str] = mapped_column(index=True)
     index_fingerprint: Mapped[str] = mapped_column(String(64))
     quote: Mapped[str]
     score: Mapped[float]
@@ -97,3 +99,49 @@ class HitRow(AppBase):
     source: Mapped[str]
     study_id: Mapped[str]
     score: Mapped[float]
+
+
+class ApiKeyRow(AppBase):
+    __tablename__ = "api_keys"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(16), unique=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    """Never given twice, so that what a key did stays its own after it was revoked."""
+    secret_sha256: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[Any] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditRow(AppBase):
+    """Triggers of the database refuse to change or delete a row."""
+
+    __tablename__ = "audit_entries"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[str] = mapped_column(String(32))
+    caller: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(32))
+    details: Mapped[str]
+    """JSON text, hashed as it stands."""
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class FeedbackRow(AppBase):
+    __tablename__ = "feedback"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True)
+    generation: Mapped[int] = mapped_column(
+        ForeignKey("generations.number", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str | None]
+    statement: Mapped[int | None]
+    citation: Mapped[int | None]
+    comment: Mapped[str | None]

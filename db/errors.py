@@ -3,6 +3,7 @@
     UserError            something the caller can mend; its text is one plain sentence
       NotFoundError      the thing named does not exist
       TooLargeError      an input above a stated limit
+      ForbiddenError     what belongs to somebody else
       MismatchError      two things that do not belong together (index and encoder, say)
 
 The command line prints ``error: <text>`` and exits with 1; HTTP answers a 4xx problem document
@@ -26,3 +27,7 @@ class TooLargeError(UserError):
 
 class MismatchError(UserError):
     """Two artefacts that were not made for each other."""
+
+
+class ForbiddenError(UserError):
+    """What the caller may not do to what belongs to somebody else."""

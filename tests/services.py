@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +16,13 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.settings import Settings
+from api.writing import OneByOne
 from db.cases import Case, CaseImage, Sentence
 from generator.grounded import Citation, GroundedReport, Statement
 from indexer.film import Film
 from indexer.images import encode_png, read_film
+from retriever.options import SearchOptions
+from retriever.query import Query
 from retriever.retrieval import Hit, LeftOut, Retrieval
 from retriever.verdict import Verdict
 from tests.fakes import ReportEncoder
@@ -104,6 +107,9 @@ class FakeRetriever:
             cases=FakeCases(self.cases),
         )
 
+    def find(self, query: Query, options: SearchOptions) -> Retrieval:
+        return self.search(query.films, text=None, **asdict(options))
+
     def search(
         self,
         images: Sequence[Path | str | bytes | Film],
@@ -184,7 +190,7 @@ def an_app(tmp_path: Path, retriever: FakeRetriever | None = None, **settings: A
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3", **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
-        write_report=write_report,
+        writer=OneByOne(write_report),
         clock=lambda: NOW,
     )
 

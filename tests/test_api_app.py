@@ -148,6 +148,13 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
         "previewFilm": ("post", "/films"),
         "getSampleFilm": ("get", "/sample"),
         "getHealth": ("get", "/health"),
+        "isLive": ("get", "/health/live"),
+        "isReady": ("get", "/health/ready"),
+        "getMetrics": ("get", "/metrics"),
+        "reloadIndex": ("post", "/index/reload"),
+        "deleteGeneration": ("delete", "/generations/{generation_id}"),
+        "createFeedback": ("post", "/generations/{generation_id}/feedback"),
+        "listFeedback": ("get", "/generations/{generation_id}/feedback"),
     }
     for methods in document["paths"].values():
         for operation in methods.values():

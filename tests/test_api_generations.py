@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 
 from api.app import create_app
 from api.settings import Settings
+from api.writing import OneByOne
 from generator.extractive import write_report
 from indexer.build import build
 from indexer.images import encode_png
@@ -46,7 +47,7 @@ def serve_index(tmp_path: Path, index_dir: Path) -> Litestar:
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=Retriever.open(index_dir, ThumbnailEncoder()),
-        write_report=write_report,
+        writer=OneByOne(write_report),
     )
 
 

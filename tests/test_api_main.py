@@ -37,6 +37,46 @@ def test_an_address_that_others_could_reach_is_refused(
     assert "can be reached by other machines" in error and "--host 127.0.0.1" in error
 
 
+def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, *argv: str) -> str:
+    assert main([*argv, "--database", str(tmp_path / "app.sqlite3")]) == 0
+    return capsys.readouterr().out
+
+
+def test_another_address_opens_once_a_key_is_there_and_closes_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    database = ["--database", str(tmp_path / "app.sqlite3")]
+    outside = [str(tmp_path / "none"), "--host", "0.0.0.0", "--port", str(free_port()), *database]
+    assert "no API key is active" in the_error(capsys, *outside)
+    key = command(capsys, tmp_path, "keys", "add", "ward", "--scope", "read")
+    assert key.startswith("cxr_") and key.count("\n") == 1
+    assert "is not an index" in the_error(capsys, *outside)
+    listed = command(capsys, tmp_path, "keys", "list")
+    assert listed.startswith("ward\tread\tmade ") and listed.endswith("active\n")
+    assert key.strip() not in listed
+    command(capsys, tmp_path, "keys", "revoke", "ward")
+    assert "revoked" in command(capsys, tmp_path, "keys", "list")
+    assert "no API key is active" in the_error(capsys, *outside)
+
+
+def test_the_audit_log_is_verified_and_a_backup_restored(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command(capsys, tmp_path, "keys", "add", "ward")
+    backup = str(tmp_path / "backup.sqlite3")
+    command(capsys, tmp_path, "backup", backup)
+    head = command(capsys, tmp_path, "audit", "verify").strip().rpartition(" ")[2]
+    assert head.startswith("1:")
+    command(capsys, tmp_path, "keys", "add", "lab")
+    assert "head 2:" in command(capsys, tmp_path, "audit", "verify", "--head", head)
+    assert "before-restore" in command(capsys, tmp_path, "restore", backup)
+    assert "lab" not in command(capsys, tmp_path, "keys", "list")
+    argv = ["audit", "verify", "--database", str(tmp_path / "app.sqlite3"), "--head"]
+    assert main([*argv, f"2:{'0' * 64}"]) == 1
+    assert "does not lead through entry 2" in capsys.readouterr().err
+    assert main([*argv, "nonsense"]) == 1
+
+
 def test_a_missing_index_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from db.generations import GenerationStore
+from db.app_database import AppDatabase
 from retriever.verdict import Verdict
 from tests.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
@@ -357,7 +357,8 @@ def test_many_at_once_get_each_their_own_report(tmp_path: Path, retriever: FakeR
             reports = list(pool.map(report, films))
     assert [r["films_sha256"] for r in reports] == [[a_digest(film)] for film in films]
     assert retriever.most_running == 1
-    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        store = database.generations
         for report_given in reports:
             kept = store.get(UUID(report_given["id"]))
             assert list(kept.films_sha256) == report_given["films_sha256"]

@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 
 from api.app import create_app
 from api.settings import Settings
+from api.writing import OneByOne
 from generator.extractive import write_report
 from indexer.build import build
 from indexer.encoder import Encoder
@@ -60,7 +61,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 create_app(
                     Settings(database_path=tmp_path / "app.sqlite3"),
                     retriever=Retriever.open(index_dir, encoder),
-                    write_report=write_report,
+                    writer=OneByOne(write_report),
                 ),
                 base_url=HTTP,
             )

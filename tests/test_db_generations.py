@@ -2,29 +2,41 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from db.app_database import AppDatabase
 from db.app_models import AppBase
 from db.errors import MismatchError, NotFoundError, UserError
-from db.generations import (
+from db.generation import (
     Generation,
-    GenerationStore,
     StoredCitation,
     StoredHit,
     StoredLeftOut,
+    StoredOrigin,
     StoredStatement,
     StoredVerdict,
 )
+from db.generations import GenerationFilter, GenerationStore
 from db.schema import migrate
 from db.session import open_sqlite
 
 FINGERPRINT = "ab" * 32
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[GenerationStore]:
+    with AppDatabase.open(path) as database:
+        yield database.generations
 
 
 def a_generation(generation_id: UUID | None = None) -> Generation:
@@ -66,21 +78,31 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
             StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
         ),
         left_out=(StoredLeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
+        created_by="reading-room",
+        origin=StoredOrigin(
+            program="0.1.0",
+            encoder="drawn-encoder",
+            encoder_sha256="ef" * 32,
+            model="drawn-model",
+            prompt_version="p1",
+            seed=7,
+            sampling={"temperature": 0.5},
+        ),
     )
 
 
 def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path: Path) -> None:
     stored = a_generation()
-    with GenerationStore.open(tmp_path / "new" / "app.sqlite3") as store:
+    with opened(tmp_path / "new" / "app.sqlite3") as store:
         store.add(stored)
         assert store.get(stored.id) == stored
-    with GenerationStore.open(tmp_path / "new" / "app.sqlite3") as store:
+    with opened(tmp_path / "new" / "app.sqlite3") as store:
         assert store.get(stored.id) == stored
 
 
 def test_times_are_kept_in_utc(tmp_path: Path) -> None:
     local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
-    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+    with opened(tmp_path / "app.sqlite3") as store:
         given = Generation(**{**a_generation().__dict__, "created_at": local})
         store.add(given)
         kept = store.get(given.id).created_at
@@ -90,7 +112,7 @@ def test_times_are_kept_in_utc(tmp_path: Path) -> None:
 
 def test_an_unknown_id_is_named(tmp_path: Path) -> None:
     missing = uuid4()
-    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+    with opened(tmp_path / "app.sqlite3") as store:
         with pytest.raises(NotFoundError, match=str(missing)):
             store.get(missing)
         with pytest.raises(NotFoundError, match=str(missing)):
@@ -99,7 +121,7 @@ def test_an_unknown_id_is_named(tmp_path: Path) -> None:
 
 def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: Path) -> None:
     ids = [UUID(int=number) for number in (5, 3, 4, 1, 2)]
-    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+    with opened(tmp_path / "app.sqlite3") as store:
         assert store.page(limit=2).generations == ()
         for generation_id in ids:
             store.add(a_generation(generation_id))
@@ -117,7 +139,7 @@ def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: P
 def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     broken = Generation(**{**a_generation().__dict__, "hits": (a_generation().hits[0],) * 2})
-    with GenerationStore.open(path) as store:
+    with opened(path) as store:
         with pytest.raises(Exception, match="UNIQUE"):
             store.add(broken)
         assert store.page(limit=5).total == 0
@@ -127,7 +149,7 @@ def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_threads_store_side_by_side(tmp_path: Path) -> None:
-    with GenerationStore.open(tmp_path / "app.sqlite3") as store:
+    with opened(tmp_path / "app.sqlite3") as store:
         threads = [
             threading.Thread(target=lambda: [store.add(a_generation()) for _ in range(5)])
             for _ in range(8)
@@ -161,7 +183,7 @@ def test_the_first_schema_upgrades_with_its_rows(tmp_path: Path) -> None:
             (str(UUID(int=1)), "2026-01-01 00:00:00.000000"),
         )
     connection.close()
-    with GenerationStore.open(path) as store:
+    with opened(path) as store:
         old = store.get(UUID(int=1))
     assert (old.text, old.label_scores, old.hits) == ("Old.", None, ())
 
@@ -198,7 +220,7 @@ def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
         )
     connection.close()
     new = a_generation()
-    with GenerationStore.open(path) as store:
+    with opened(path) as store:
         store.add(new)
         old = store.get(old_id)
         assert [g.id for g in store.page(limit=5).generations] == [new.id, old_id]
@@ -209,20 +231,92 @@ def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
     assert [hit.study_id for hit in old.hits] == ["s1"]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
-            ("0002",)
+            ("0003",)
         ]
         assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
     connection.close()
 
 
+def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    first, second, third = (UUID(int=n) for n in (1, 2, 3))
+    odd = {
+        "created_at": day,
+        "created_by": "ward",
+        "task": "answer",
+        "text": "100 % Cälm",
+        "films_sha256": ("00" * 32, "11" * 32),
+        "index_fingerprint": "99" * 32,
+        "statements": (),
+    }
+    with opened(tmp_path / "app.sqlite3") as store:
+        store.add(a_generation(first))
+        store.add(Generation(**{**a_generation(second).__dict__, **odd}))
+        store.add(a_generation(third))
+        for wanted, expected in (
+            ({}, [third, second, first]),
+            ({"task": "answer"}, [second]),
+            ({"created_by": "ward"}, [second]),
+            ({"since": day}, [second]),
+            ({"until": day}, [third, first]),
+            ({"index_fingerprint": "99" * 32}, [second]),
+            ({"text": "calm"}, [third, first]),
+            ({"text": "%"}, [second]),
+            ({"text": "'; --"}, []),
+            ({"cites": ("drawn", "s/2")}, [third, first]),
+            ({"cites": ("other", "s/2")}, []),
+            ({"film_sha256": "11" * 32}, [second]),
+            ({"film_sha256": "cd" * 32, "task": "report"}, [third, first]),
+        ):
+            page = store.page(limit=5, wanted=GenerationFilter(**wanted))
+            assert [g.id for g in page.generations] == expected, wanted
+            assert page.total == len(expected)
+        cut = store.page(limit=1, before=third, wanted=GenerationFilter(task="report"))
+        assert [g.id for g in cut.generations] == [first]
+
+
+def test_a_deleted_generation_is_gone_with_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    gone, stays = a_generation(), a_generation()
+    with opened(path) as store:
+        store.add(gone)
+        store.add(stays)
+        store.delete(gone.id)
+        with pytest.raises(NotFoundError):
+            store.get(gone.id)
+        with pytest.raises(NotFoundError):
+            store.delete(gone.id)
+        assert store.get(stays.id) == stays
+    with sqlite3.connect(path) as connection:
+        for table, rows in (("statements", 2), ("citations", 1), ("hits", 2)):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
+    connection.close()
+
+
+def test_every_step_of_the_schema_can_be_taken_back(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent.parent / "db" / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        connection.commit()
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, AppBase.metadata) == []
+    engine.dispose()
+
+
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    GenerationStore.open(path).close()
+    AppDatabase.open(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(MismatchError, match=r"newer version \(schema 9999\)"):
-        GenerationStore.open(path)
+        AppDatabase.open(path)
 
 
 @pytest.mark.parametrize("kind", ["text", "directory", "under a file"])
@@ -236,4 +330,4 @@ def test_a_path_that_cannot_hold_a_database_is_refused(tmp_path: Path, kind: str
         path.write_text("x")
         path = path / "app.sqlite3"
     with pytest.raises(UserError, match="cannot be used as application database"):
-        GenerationStore.open(path)
+        AppDatabase.open(path)

@@ -1,25 +1,23 @@
-"""Wire types: what the service says, apart from how it is stored."""
+"""Wire types of a generation: what the service says of it, apart from how it is stored."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import msgspec
 
 from api.case_keys import case_key
-from api.case_schemas import CaseDocument, CaseKey
+from api.case_schemas import CaseKey
+from api.search_schemas import LeftOutDocument, Score, VerdictDocument
 from db.cases import Section
-from db.generations import Generation, Page, StoredCitation, StoredStatement, StoredVerdict
+from db.generation import Generation, StoredCitation, StoredOrigin, StoredStatement
+from db.generations import Page
 from db.labels import State
 from generator.grounded import NOTICE
-from retriever.retrieval import Hit, Retrieval
-from retriever.verdict import Verdict
 
 Available = frozenset[tuple[str, str]]
 """Source and study id of the cases that the open index holds."""
-
-Score = Annotated[float, msgspec.Meta(description="Cosine between the study and the case.")]
 
 
 class CitationDocument(msgspec.Struct, kw_only=True):
@@ -82,38 +80,6 @@ class HitDocument(msgspec.Struct, kw_only=True):
     cited: bool
 
 
-class LeftOutDocument(msgspec.Struct, kw_only=True):
-    """A case that would have been a hit, and why it is none."""
-
-    source: str
-    study_id: str
-    score: Score
-    reason: str
-
-
-class VerdictDocument(msgspec.Struct, kw_only=True):
-    """Whether the films are of the kind that the index holds."""
-
-    in_distribution: bool
-    """False for an image unlike the films of the index: do not rely on what was found for it."""
-    score: float
-    """Typicality: 0 for the median indexed film, lower for a stranger."""
-    threshold: float
-    """Below it an image is flagged."""
-    reason: str
-
-    @classmethod
-    def of(cls, verdict: Verdict | StoredVerdict | None) -> Self | None:
-        if verdict is None:
-            return None
-        return cls(
-            in_distribution=verdict.in_distribution,
-            score=verdict.score,
-            threshold=verdict.threshold,
-            reason=verdict.reason,
-        )
-
-
 class IndexReference(msgspec.Struct, kw_only=True):
     """The index that a generation was made with."""
 
@@ -123,14 +89,53 @@ class IndexReference(msgspec.Struct, kw_only=True):
     """Whether it is the one that is open now."""
 
 
+class OriginDocument(msgspec.Struct, kw_only=True):
+    """What it takes, beside films, options, index and hits, to make the same text again."""
+
+    program: str
+    encoder: str
+    encoder_sha256: str
+    """Of its weights, as the other digests here."""
+    model: str | None
+    """Null where no language model wrote."""
+    model_sha256: str | None
+    adapter: str | None
+    adapter_sha256: str | None
+    prompt_version: str | None
+    seed: int | None
+    sampling: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, origin: StoredOrigin | None) -> Self | None:
+        if origin is None:
+            return None
+        return cls(
+            program=origin.program,
+            encoder=origin.encoder,
+            encoder_sha256=origin.encoder_sha256,
+            model=origin.model,
+            model_sha256=origin.model_sha256,
+            adapter=origin.adapter,
+            adapter_sha256=origin.adapter_sha256,
+            prompt_version=origin.prompt_version,
+            seed=origin.seed,
+            sampling=origin.sampling,
+        )
+
+
 class GenerationDocument(msgspec.Struct, kw_only=True):
     """A stored report with everything it rests on."""
 
     id: UUID
+    status: Literal["done"] = "done"
     created_at: datetime
+    created_by: str | None
+    """The API key that asked, by name."""
     task: str
     text: str
     generator: str
+    origin: OriginDocument | None
+    """Null for those from before it was kept."""
     index: IndexReference
     films_sha256: list[str]
     options: Mapping[str, Any]
@@ -151,9 +156,11 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
         return cls(
             id=generation.id,
             created_at=generation.created_at,
+            created_by=generation.created_by,
             task=generation.task,
             text=generation.text,
             generator=generation.generator,
+            origin=OriginDocument.of(generation.origin),
             index=IndexReference(
                 fingerprint=generation.index_fingerprint,
                 source=generation.index_source,
@@ -177,15 +184,7 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
                 )
                 for hit in generation.hits
             ],
-            left_out=[
-                LeftOutDocument(
-                    source=left.source,
-                    study_id=left.study_id,
-                    score=left.score,
-                    reason=left.reason,
-                )
-                for left in generation.left_out
-            ],
+            left_out=[LeftOutDocument.of(left_out) for left_out in generation.left_out],
         )
 
 
@@ -194,6 +193,7 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
 
     id: UUID
     created_at: datetime
+    created_by: str | None
     task: str
     generator: str
     text: str
@@ -204,16 +204,16 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
-        cited = {c.number for s in generation.statements for c in s.citations}
         verdict = generation.verdict
         return cls(
             id=generation.id,
             created_at=generation.created_at,
+            created_by=generation.created_by,
             task=generation.task,
             generator=generation.generator,
             text=generation.text,
             films=len(generation.films_sha256),
-            cited_cases=len(cited),
+            cited_cases=len(generation.cited),
             in_distribution=None if verdict is None else verdict.in_distribution,
         )
 
@@ -223,6 +223,7 @@ class GenerationList(msgspec.Struct, kw_only=True):
 
     generations: list[GenerationSummary]
     total: int
+    """Of all that pass the filters."""
     next_before: UUID | None
     """Give it as `before` for the page that follows; null on the last one."""
 
@@ -232,51 +233,4 @@ class GenerationList(msgspec.Struct, kw_only=True):
             generations=[GenerationSummary.of(generation) for generation in page.generations],
             total=page.total,
             next_before=page.generations[-1].id if page.more else None,
-        )
-
-
-class SearchHit(msgspec.Struct, kw_only=True):
-    """A hit with its case."""
-
-    number: int
-    score: Score
-    case: CaseDocument
-
-    @classmethod
-    def of(cls, hit: Hit) -> Self:
-        return cls(number=hit.rank, score=hit.score, case=CaseDocument.of(hit.case))
-
-
-class SearchDocument(msgspec.Struct, kw_only=True):
-    """The hits for one study or some words, best first."""
-
-    hits: list[SearchHit]
-    left_out: list[LeftOutDocument]
-    notes: list[str]
-    films_sha256: list[str]
-    index_fingerprint: str
-    label_scores: Mapping[str, float] | None
-    """Observation to probability from the encoder's label head, uncalibrated."""
-    verdict: VerdictDocument | None
-    """Null for words alone, and where the index cannot judge."""
-    notice: str = NOTICE
-
-    @classmethod
-    def of(cls, retrieval: Retrieval) -> Self:
-        return cls(
-            hits=[SearchHit.of(hit) for hit in retrieval.hits],
-            left_out=[
-                LeftOutDocument(
-                    source=left.source,
-                    study_id=left.study_id,
-                    score=left.score,
-                    reason=left.reason,
-                )
-                for left in retrieval.left_out
-            ],
-            notes=list(retrieval.notes),
-            films_sha256=list(retrieval.films_sha256),
-            index_fingerprint=retrieval.index_fingerprint,
-            label_scores=retrieval.label_scores,
-            verdict=VerdictDocument.of(retrieval.verdict),
         )

@@ -1,0 +1,38 @@
+"""Clients that leave, and clients that take for ever."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+from litestar import Request
+from litestar.exceptions import HTTPException
+
+T = TypeVar("T")
+
+
+async def while_connected(request: Request[Any, Any, Any], work: Callable[[], Awaitable[T]]) -> T:
+    """The result of the work, which is cancelled when the client leaves before.
+
+    To be called when the body has been read.
+    """
+    outcome: T | Exception | None = None
+    finished = False
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        try:
+            outcome = await work()
+        except Exception as error:  # not out of the task group, which would wrap it
+            outcome = error
+        finished = True
+        tasks.cancel_scope.cancel()
+    if not finished:
+        raise HTTPException(status_code=408, detail="the client left before the answer")
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome  # type: ignore[return-value]  # set where finished

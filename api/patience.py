@@ -1,0 +1,46 @@
+"""A client that opens a connection and dawdles must not hold it for ever."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, with an end to waiting for the head of a request."""
+
+    head_seconds = 20.0
+    """From the connection, or the first byte, to the end of the head."""
+    _dawdling: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relax()
+        super().connection_lost(exc)
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _watch(self) -> None:
+        if self._answering:
+            self._relax()
+        elif self._dawdling is None:
+            self._dawdling = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _relax(self) -> None:
+        if self._dawdling is not None:
+            self._dawdling.cancel()
+            self._dawdling = None
+
+    def _give_up(self) -> None:
+        self._dawdling = None
+        if not self._answering and not self.transport.is_closing():
+            self.transport.close()

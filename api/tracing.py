@@ -1,0 +1,25 @@
+"""OpenTelemetry: where the spans go."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+
+@contextmanager
+def export_traces(endpoint: str | None) -> Iterator[None]:
+    """Send spans to an OTLP/HTTP collector while the block runs; to nobody without an endpoint."""
+    if endpoint is None:
+        yield
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": "grounded-cxr"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    try:
+        yield
+    finally:
+        provider.shutdown()
