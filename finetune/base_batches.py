@@ -22,6 +22,12 @@ from finetune.example_pack import Example, ExamplePack
 PADDING = 32
 """A batch's length is a multiple of it, so that few shapes occur."""
 
+_TEXT = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands for an example's text."""
+
+_CHUNK = 32
+"""Images prepared together."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sequenced:
@@ -41,16 +47,18 @@ def conversation(text: str, *, image: bool) -> list[dict[str, Any]]:
 
 
 def tokenise(examples: Sequence[Example], processor: MllamaProcessor) -> list[Sequenced]:
-    """Prompt and answer are split into tokens apart, as they are when the model writes."""
+    """Prompt and answer are split into tokens apart, as they are when the model writes.
+
+    The template is rendered once, not for every example.
+    """
     tokenizer = processor.tokenizer
-    prompts = [
-        processor.apply_chat_template(
-            conversation(example.prompt, image=example.canvas is not None),
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-        for example in examples
-    ]
+    frames = {
+        seeing: processor.apply_chat_template(
+            conversation(_TEXT, image=seeing), add_generation_prompt=True, tokenize=False
+        ).split(_TEXT)
+        for seeing in (True, False)
+    }
+    prompts = [example.prompt.join(frames[example.canvas is not None]) for example in examples]
     answers = [example.answer + tokenizer.eos_token for example in examples]
     before, after = (
         tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
@@ -80,17 +88,17 @@ class Tiles:
         values = np.zeros((pack.canvases, self.most, self.side, self.side), np.uint8)
         ratios, counts = np.ones(pack.canvases, np.int64), np.ones(pack.canvases, np.int64)
 
-        def fill(number: int) -> None:
-            seen = images(
-                [[pack.canvas(number)]], do_rescale=False, do_normalize=False, return_tensors="pt"
-            )
+        def fill(first: int) -> None:
+            part = slice(first, min(first + _CHUNK, pack.canvases))
+            canvases = [[pack.canvas(number)] for number in range(part.start, part.stop)]
+            seen = images(canvases, do_rescale=False, do_normalize=False, return_tensors="pt")
             # Grey: the three channels are one.
-            values[number] = seen["pixel_values"][0, 0, :, 0].to(torch.uint8).numpy()
-            ratios[number] = int(seen["aspect_ratio_ids"][0, 0])
-            counts[number] = int(seen["aspect_ratio_mask"][0, 0].sum())
+            values[part] = seen["pixel_values"][:, 0, :, 0].to(torch.uint8).numpy()
+            ratios[part] = seen["aspect_ratio_ids"][:, 0].numpy()
+            counts[part] = seen["aspect_ratio_mask"][:, 0].sum(dim=1).numpy()
 
         with ThreadPoolExecutor() as pool:
-            list(pool.map(fill, range(pack.canvases)))
+            list(pool.map(fill, range(0, pack.canvases, _CHUNK)))
         self.values = torch.from_numpy(values).to(device)
         self.ratios, self.counts = (torch.from_numpy(v).to(device) for v in (ratios, counts))
 

@@ -36,6 +36,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--max-seconds", type=float, help="of training after the distillation")
+    parser.add_argument(
+        "--pause-after", type=float, default=0.0, metavar="SECONDS", help="leave a checkpoint then"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
     parser.add_argument("--trained", type=Path, metavar="RUN", help="a run that has ended")
@@ -113,8 +116,9 @@ def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
         learn_to_see(model, arguments.teacher, tiles, pack, config, out, progress=_line)
     trainer = Trainer(config, model, processor, pack, out, tiles=tiles)
     _log.info("%d examples are too long", trainer.left_out)
-    trainer.train(progress=_line)
-    if arguments.quantise is not None:
+    if not trainer.train(progress=_line, pause_after=arguments.pause_after):
+        _log.info("paused: go on with --resume")
+    elif arguments.quantise is not None:
         arguments.trained = out
         _quantise(arguments, config)
 

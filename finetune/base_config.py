@@ -15,7 +15,7 @@ class CutConfig:
     seed: int = 0
     layers: int = 16
     """Layers kept; one contiguous block is dropped, and training heals the gap."""
-    dropped_from: int = 10
+    dropped_from: int = 7
     """First layer of the dropped block: of all blocks the one whose loss hurts text the least."""
     cross_layers: int = 3
     """Layers that look at the film, spread evenly among the kept ones."""
@@ -53,7 +53,7 @@ class BaseConfig:
     0 seconds are no limit."""
 
     seed: int = 0
-    distil_epochs: int = 60
+    distil_epochs: int = 200
     distil_seconds: float = 150.0
     distil_batch: int = 128
     """Canvases a step."""

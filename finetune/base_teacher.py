@@ -47,7 +47,7 @@ class Teacher(nn.Module):
             weights, heads = load_file(folder / MODEL), load_file(folder / HEADS)
             self.trunk = timm.create_model(
                 vision["timm_model_name"], num_classes=0, global_pool="avg"
-            )
+            ).to(memory_format=torch.channels_last)
             prefix = "visual.trunk."
             self.trunk.load_state_dict(
                 {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
@@ -73,7 +73,8 @@ class Teacher(nn.Module):
         films = functional.interpolate(
             grey[:, None], size=size, mode="bilinear", align_corners=False
         ).expand(-1, 3, -1, -1)
-        places = self.trunk.forward_features((films - self.mean) / self.std)
+        films = ((films - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        places = self.trunk.forward_features(films)
         pooled = self.trunk.forward_head(places, pre_logits=True)
         return Lesson(
             places=places.float(),

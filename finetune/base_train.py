@@ -57,9 +57,10 @@ class Trainer:
         )
         self._saved = 0.0
 
-    def train(self, progress: Progress | None = None) -> None:
+    def train(self, progress: Progress | None = None, *, pause_after: float = 0.0) -> bool:
         """To the end of the epochs or of the time, from the last checkpoint if there is one.
 
+        After ``pause_after`` seconds, if any, the run is left with a checkpoint and False returned.
         Raises MismatchError for a checkpoint of other settings or another pack.
         """
         config = self.config
@@ -89,7 +90,11 @@ class Trainer:
             if not last and clock.elapsed() - self._saved > config.save_seconds:
                 self._save(step, clock.elapsed(), place)
                 self._saved = clock.elapsed()
+            if not last and pause_after and clock.elapsed() - spent > pause_after:
+                self._save(step, clock.elapsed(), place)
+                return False
         self.write()
+        return True
 
     def write(self) -> Path:
         """The model as it is now, in float16, where `from_pretrained` reads it."""

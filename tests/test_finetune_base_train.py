@@ -142,6 +142,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 
     with pytest.raises(KeyboardInterrupt):
         make_trainer(config, initial, pack, broken).train(progress=stop)
+    assert not make_trainer(config, initial, pack, broken).train(pause_after=1e-9)
     assert (broken / CHECKPOINT).is_file()
     with pytest.raises(MismatchError, match="other settings"):
         make_trainer(replace(config, lr=1e-5), initial, pack, broken).train()
