@@ -15,15 +15,15 @@ def describe(
     data: TrainingSet, rendering: Rendering, config: TrainConfig, memory: MemoryEstimate
 ) -> Iterator[str]:
     """Lines for a person: three examples, lengths, steps and memory."""
-    seen: dict[int, None] = {}
-    for number in range(min(3, len(data.train))):
-        seen.setdefault(number * len(data.train) // 3 if len(data.train) > 3 else number)
-    for number in seen:
+    count = len(data.train)
+    for number in sorted({0, count // 3, 2 * count // 3}):
         tokens = data.train[number]
         prompt = rendering.tokenizer.decode(tokens.ids[: tokens.prompt_length])
         answer = rendering.tokenizer.decode(tokens.ids[tokens.prompt_length :])
-        yield f"--- example {number}: {len(tokens)} tokens, of which the loss counts the last "
-        yield f"{len(tokens) - tokens.prompt_length}; image {tokens.image}"
+        yield (
+            f"--- example {number}: {len(tokens)} tokens, of which the loss counts the last "
+            f"{len(tokens) - tokens.prompt_length}; image {tokens.image}"
+        )
         yield f"{prompt}>>> {answer}"
     yield "--- tokens an example"
     yield from histogram([len(tokens) for tokens in data.train])

@@ -4,6 +4,7 @@ The weights, the adapter and the optimizer are counted exactly; activations are 
 for a forward pass of the longest examples. Measured peaks stand in the README.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,25 +44,25 @@ def estimate_memory(
     base_config: Any, config: TrainConfig, *, tokens: int, examples: int
 ) -> MemoryEstimate:
     """For forward passes of ``examples`` padded to ``tokens`` each, with a resolved config."""
-    from accelerate import init_empty_weights
-    from peft import LoraConfig, get_peft_model
     from transformers import MllamaForConditionalGeneration
 
-    with init_empty_weights():
+    with torch.device("meta"):
         model = MllamaForConditionalGeneration(base_config)
-        width = 4 if config.precision == "float32" else 2
-        linear = {
-            name
-            for name, module in model.named_modules()
-            if isinstance(module, torch.nn.Linear) and name != "lm_head"
-        }
-        base = 0.0
-        for name, weight in model.named_parameters():
-            quantized = name.removesuffix(".weight") in linear
-            base += weight.numel() * (_BYTES.get(config.bits, width) if quantized else width)
-        lora = LoraConfig(r=config.rank, target_modules=target_modules(config))
-        wrapped = get_peft_model(model, lora)
-        trained = sum(w.numel() for w in wrapped.parameters() if w.requires_grad)
+    width = 4 if config.precision == "float32" else 2
+    linear = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name != "lm_head"
+    }
+    base = 0.0
+    for name, weight in model.named_parameters():
+        quantized = name.removesuffix(".weight") in linear
+        base += weight.numel() * (_BYTES.get(config.bits, width) if quantized else width)
+    trained = sum(
+        config.rank * (module.in_features + module.out_features)
+        for name, module in linear.items()
+        if re.fullmatch(target_modules(config), name)
+    )
     state = 2 if config.optimizer == "adamw8bit" else 8
     return MemoryEstimate(
         base=round(base),
