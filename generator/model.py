@@ -199,7 +199,8 @@ def _weights(
             f"{folder} lacks {len(missing)} weights, {missing[0]} among them: fetch or make the "
             "folder again"
         )
-    whole: MllamaForConditionalGeneration = (
-        model.dequantize(options["dtype"]) if dequantize else model
-    )
+    if not dequantize:
+        return model  # type: ignore[no-any-return]
+    # What was not stored in 4 bits keeps the type that it was stored in.
+    whole: MllamaForConditionalGeneration = model.dequantize(options["dtype"]).to(options["dtype"])
     return whole
