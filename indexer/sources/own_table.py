@@ -1,0 +1,72 @@
+"""Studies of one's own: a CSV or Parquet file, or a folder of Parquet files. One row an image.
+
+    study_id,patient_id,image,view_position,findings,impression,split,Cardiomegaly,Edema
+    s1,p1,s1/pa.png,PA,"The heart is large.",Cardiomegaly.,train,1,-1
+
+``image`` and one of ``text``, ``findings``, ``impression`` or an observation are enough. Columns of
+other names are named by ``--columns image=File,text=Report``; columns that mean nothing here are
+left alone. Rows with one study_id are one study: its images are those of all rows, texts that
+differ are put one after the other (a report and its addendum), labels are merged, positive before
+uncertain before negative. Without study_id each row is a study, ``row-1``. Paths are taken from the
+folder of the file.
+
+Labels: a column for each of the 14 observations that has one, with 1 or positive, 0 or negative,
+-1 or uncertain; an empty cell is unmentioned. A Parquet file may hold images as bytes (the form of
+Hugging Face): they are written to ``--films-dir``. The licence is the user's own. Known noise: see
+``indexer.sources.tables`` for what is read as CSV.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from db.errors import NotFoundError
+from indexer.sources.film_bytes import FilmStore
+from indexer.sources.records import Record, check_identifier
+from indexer.sources.split_choice import SplitChoice
+from indexer.sources.table_studies import RowReading, TableStudies
+from indexer.sources.tables import Row, read_table
+
+
+class OwnTable:
+    """Rows of one or more tables of the same columns."""
+
+    licence = "the owner's"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "local",
+        columns: Mapping[str, str] | None = None,
+        films_dir: Path | None = None,
+        choice: SplitChoice | None = None,
+    ) -> None:
+        """``columns`` maps names known here to those of the file.
+
+        Raises NotFoundError where there is no table.
+        """
+        self.name = check_identifier(name, "source name")
+        choice = choice or SplitChoice()
+        self.split = choice.name
+        self._paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not self._paths or not self._paths[0].is_file():
+            raise NotFoundError(
+                f"{path} is no table: --data-dir names a CSV or Parquet file, or a folder of "
+                "Parquet files"
+            )
+        self._studies = TableStudies(
+            self._read,
+            RowReading(
+                columns=columns or {},
+                films=FilmStore(films_dir),
+                folder=path if path.is_dir() else path.parent,
+                choice=choice,
+            ),
+        )
+
+    def records(self) -> Iterator[Record]:
+        return self._studies.records()
+
+    def _read(self) -> Iterator[tuple[str, Row]]:
+        for path in self._paths:
+            yield from read_table(path)

@@ -1,0 +1,121 @@
+"""What a person wrote of one study (a JSON object, rows of a table) -> a record.
+
+Known keys: ``study_id``, ``patient_id``, ``image`` or ``images`` (paths, or objects with ``path``
+and ``view_position``), ``view_position``, ``text`` (cut at its headings) or ``indication``,
+``comparison``, ``findings`` and ``impression``, ``labels`` (observation to state, or names of any
+labels) and ``split``. A study with labels and no text is stated in label sentences.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from db.cases import ViewPosition
+from db.errors import UserError
+from db.labels import OBSERVATIONS, STATES, Labels
+from indexer.reports import split_sections
+from indexer.sources.label_words import said, state_labels, stated
+from indexer.sources.records import (
+    ImageRecord,
+    LabelSentence,
+    Record,
+    StudyRecord,
+    check_identifier,
+    or_skipped,
+)
+
+SECTIONS = ("indication", "comparison", "findings", "impression")
+KEYS = frozenset(
+    {"study_id", "patient_id", "image", "images", "view_position", "text", "labels", "split"}
+    | set(SECTIONS)
+)
+
+
+def study_of_values(
+    values: Mapping[str, Any], place: str, *, folder: Path, default_id: str
+) -> Record:
+    """The record; ``folder`` is what relative paths are taken from, ``default_id`` its id where
+    it has none.
+
+    Raises UserError that names ``place`` and the value that cannot be.
+    """
+    reader = _Reader(values, place)
+    study_id = reader.text("study_id") or default_id
+    check_identifier(study_id, f"{place}: study_id")
+    sections = {name: reader.text(name) for name in SECTIONS}
+    text = reader.text("text")
+    if text:
+        found = split_sections(text)
+        for name in sections:
+            sections[name] = sections[name] or getattr(found, name)
+    labels, sentences = reader.labels()
+    if sections["findings"] or sections["impression"]:
+        sentences = ()
+    return or_skipped(
+        StudyRecord(
+            study_id=study_id,
+            patient_id=reader.text("patient_id") or None,
+            images=tuple(reader.images(folder)),
+            label_sentences=sentences,
+            labels=labels,
+            split=reader.text("split") or None,
+            indication=sections["indication"],
+            comparison=sections["comparison"],
+            findings=sections["findings"],
+            impression=sections["impression"],
+        )
+    )
+
+
+class _Reader:
+    """The values of one study, checked as they are taken."""
+
+    def __init__(self, values: Mapping[str, Any], place: str) -> None:
+        self._values = values
+        self._place = place
+
+    def text(self, key: str) -> str:
+        value = self._values.get(key)
+        if value is None:
+            return ""
+        if isinstance(value, int) and key.endswith("_id"):
+            return str(value)
+        if not isinstance(value, str):
+            raise self._error(f"'{key}' must be text")
+        return value.strip()
+
+    def images(self, folder: Path) -> Iterator[ImageRecord]:
+        listed = self._values.get("images") or []
+        if not isinstance(listed, list):
+            raise self._error("'images' must be a list")
+        if self._values.get("image") is not None:
+            view = self._values.get("view_position")
+            listed = [{"path": self._values["image"], "view_position": view}, *listed]
+        for entry in listed:
+            given = {"path": entry} if isinstance(entry, str) else entry
+            if not isinstance(given, dict) or not isinstance(given.get("path"), str):
+                raise self._error(f"{json.dumps(entry, default=str)[:80]} is no image path")
+            view = given.get("view_position")
+            if view is not None and view not in get_args(ViewPosition):
+                raise self._error(f"view_position '{view}' is not one of {get_args(ViewPosition)}")
+            yield ImageRecord(path=folder / given["path"], view_position=view)
+
+    def labels(self) -> tuple[Labels | None, tuple[LabelSentence, ...]]:
+        labels = self._values.get("labels")
+        if labels is None:
+            return None, ()
+        if isinstance(labels, list) and all(isinstance(name, str) for name in labels):
+            sentences = tuple(stated(name) for name in dict.fromkeys(labels) if name.strip())
+            return said(sentences), sentences
+        if not isinstance(labels, dict):
+            raise self._error("'labels' must map an observation to a state")
+        for observation, state in labels.items():
+            if observation not in OBSERVATIONS:
+                raise self._error(f"'{observation}' is not one of {OBSERVATIONS}")
+            if state not in STATES:
+                raise self._error(f"state '{state}' is not one of {STATES}")
+        return labels, state_labels(labels)
+
+    def _error(self, message: str) -> UserError:
+        return UserError(f"{self._place}: {message}")

@@ -1,0 +1,187 @@
+"""Rows of a table of one's own -> studies, whatever the rows come from.
+
+Rows with one study_id are one study: its images are those of all rows, texts that differ are put
+one after the other (a report and its addendum), labels are merged, positive before uncertain before
+negative; of anything else the first row's value stands. Without study_id each row is a study.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db.errors import UserError
+from db.labels import OBSERVATIONS, STATES, State
+from indexer.dicom_header import read_view
+from indexer.sources.film_bytes import FilmStore
+from indexer.sources.grouping import Groups, Rows
+from indexer.sources.label_words import CHEXPERT_STATES
+from indexer.sources.records import Record
+from indexer.sources.split_choice import SplitChoice
+from indexer.sources.study_values import KEYS, SECTIONS, study_of_values
+
+_TEXTS = ("text", *SECTIONS)
+_SAYING = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
+_RANK: tuple[State, ...] = ("negative", "uncertain", "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowReading:
+    """How rows are read."""
+
+    columns: Mapping[str, str]
+    """Names known here to those of the table; names that are the same need not be there."""
+    films: FilmStore
+    """Where images go that come as bytes."""
+    folder: Path
+    """What relative paths are taken from."""
+    choice: SplitChoice
+
+
+class TableStudies:
+    """Studies from rows; the rows are read once, then kept by study on disk."""
+
+    def __init__(
+        self, read: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], reading: RowReading
+    ) -> None:
+        """``read`` gives each row with the words for where it stands."""
+        self._read = read
+        self._reading = reading
+        self._groups: Groups | None = None
+
+    def records(self) -> Iterator[Record]:
+        """By ascending study id. Raises UserError for a column or cell that cannot be."""
+        if self._groups is None:
+            self._groups = Groups({"row": self._rows()})
+        for study_id, tables in self._groups:
+            values = merge_rows(tables["row"])
+            split = self._reading.choice.split_of(study_id, values.get("split"))
+            if self._reading.choice.wants(split):
+                yield study_of_values(
+                    {**values, "split": split},
+                    f"study {study_id}",
+                    folder=self._reading.folder,
+                    default_id=study_id,
+                )
+
+    def _rows(self) -> Rows:
+        for number, (place, row) in enumerate(self._read(), start=1):
+            values = row_values(row, self._reading.columns, place, self._reading.films)
+            yield values.setdefault("study_id", f"row-{number}"), values
+
+
+def row_values(
+    row: Mapping[str, Any], columns: Mapping[str, str], place: str, films: FilmStore
+) -> dict[str, Any]:
+    """What one row says, by the keys of `study_of_values`; empty cells are left out.
+
+    Raises UserError that names ``place`` for a column that is not there or a cell that cannot be.
+    """
+    check_columns(row, columns, place)
+    values: dict[str, Any] = {}
+    for key in KEYS:
+        cell = row.get(columns.get(key, key))
+        if isinstance(cell, str):
+            cell = cell.strip()
+        if cell in (None, "", []) or _is_nan(cell):
+            continue
+        if key.endswith("_id"):
+            cell = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+        values[key] = cell
+    if "view_position" in values:
+        values["view_position"] = read_view(values["view_position"])
+    for key in ("image", "images"):
+        if key in values:
+            values[key] = _with_files(values[key], place, films)
+    labels = {
+        name: state
+        for name in OBSERVATIONS
+        if (state := _state(row.get(columns.get(name, name)), name, place)) is not None
+    }
+    if labels:
+        values["labels"] = labels
+    return values
+
+
+def check_columns(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> None:
+    """Raises UserError where the columns cannot give an image and something said of it."""
+    table = place.rpartition(",")[0] or place
+    has = f"it has {', '.join(map(str, row))[:300]}"
+    known = KEYS | set(OBSERVATIONS)
+    for key, column in columns.items():
+        if key not in known:
+            raise UserError(f"--columns: '{key}' is not one of {', '.join(sorted(known))}")
+        if column not in row:
+            raise UserError(f"{table} has no column '{column}', which --columns names: {has}")
+    named = {key for key in known if columns.get(key, key) in row}
+    how = "name another by --columns"
+    if not named & {"image", "images"}:
+        raise UserError(f"{table} has no column 'image': {has}; {how} image=NAME")
+    if not named & _SAYING:
+        raise UserError(
+            f"{table} has no column 'text', 'findings', 'impression' or of an observation: {has}; "
+            f"{how} text=NAME"
+        )
+
+
+def merge_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The rows of one study as one."""
+    merged: dict[str, Any] = {}
+    images: dict[str, Any] = {}
+    texts: dict[str, dict[str, None]] = {}  # a dict for an ordered set
+    for row in rows:
+        for entry in (*([row["image"]] if "image" in row else []), *row.get("images", [])):
+            view = row.get("view_position")
+            given = {"path": entry, "view_position": view} if isinstance(entry, str) else entry
+            images.setdefault(str(given.get("path")), given)
+        for key, value in row.items():
+            if key in _TEXTS:
+                texts.setdefault(key, {})[str(value)] = None
+            elif key == "labels" and isinstance(merged.get(key), dict) and isinstance(value, dict):
+                merged[key] = _merge_labels(merged[key], value)
+            else:
+                merged.setdefault(key, value)
+    for key in ("image", "view_position"):
+        merged.pop(key, None)
+    joined = {key: "\n\n".join(values) for key, values in texts.items()}
+    return {**merged, **joined, "images": list(images.values())}
+
+
+def _merge_labels(one: dict[str, State], other: dict[str, State]) -> dict[str, State]:
+    merged = dict(one)
+    for name, state in other.items():
+        if name not in merged or _RANK.index(state) > _RANK.index(merged[name]):
+            merged[name] = state
+    return merged
+
+
+def _with_files(cell: Any, place: str, films: FilmStore) -> Any:
+    """Image bytes put into a file; paths as they are."""
+    if isinstance(cell, list):
+        return [_with_files(entry, place, films) for entry in cell]
+    if isinstance(cell, bytes):
+        return str(films.keep(cell, place))
+    if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):
+        return str(films.keep(cell["bytes"], place))
+    if isinstance(cell, dict) and set(cell) == {"bytes", "path"}:
+        return cell["path"]
+    return cell
+
+
+def _state(cell: Any, name: str, place: str) -> State | None:
+    if cell is None or _is_nan(cell):
+        return None
+    text = str(cell).strip().lower()
+    plain = text[:-2] if text.endswith(".0") else text
+    for state in STATES:
+        if plain == state:
+            return state
+    if plain not in CHEXPERT_STATES:
+        raise UserError(
+            f"{place}: '{text[:40]}' under '{name}' is not 1, 0, -1, {', '.join(STATES)} or empty"
+        )
+    return CHEXPERT_STATES[plain]
+
+
+def _is_nan(cell: Any) -> bool:
+    return isinstance(cell, float) and cell != cell
