@@ -51,8 +51,10 @@ class DatasetExamples:
         splits = read_splits(name, limit=limit)
         found: list[tuple[str, Row]] = []
         bad: list[RowError] = []
+        rows = 0
         for split, raws in splits.items():
             for row in rows_of(split, raws, columns, folder):
+                rows += 1
                 if isinstance(row, RowError):
                     bad.append(row)
                 else:
@@ -63,14 +65,14 @@ class DatasetExamples:
         for split, row in found:
             try:
                 number = images.add(row.image)
-            except RowError as error:
+                example = _example(row, number)
+            except UserError as error:
                 bad.append(RowError(f"{row.place}: {error}"))
                 continue
-            example = _example(row, number)
             digest.update(f"{example.prompt}\0{example.answer}\0{images.hashes[number]}".encode())
             held = "val" not in splits and images.held_out(number)
             examples["val" if held else split].append(example)
-        _report(name, bad, len(found) + len(bad), skip_bad)
+        _report(name, bad, rows, skip_bad)
         _tell_sizes(images.sizes, side)
         return cls(
             train=examples["train"],

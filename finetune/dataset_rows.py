@@ -6,7 +6,7 @@ are known by name. A split called ``test`` is never read.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,25 +48,26 @@ class Columns:
     question: str | None = None
 
 
-def read_splits(name: str, *, limit: int = 0) -> dict[str, Any]:
+def read_splits(
+    name: str, *, limit: int = 0, load: Callable[..., Any] | None = None
+) -> dict[str, Any]:
     """``train``, and ``val`` where there is one, as sequences of raw rows.
 
     ``limit`` above 0 takes the first rows, of a hub data set by streaming. Raises UserError.
     """
     import datasets
 
+    load = load or datasets.load_dataset
     path = Path(name)
     try:
         if path.exists():
             files = _files(path)
             kind = _FORMATS[next(iter(files.values())).suffix]
-            found = datasets.load_dataset(
-                kind, data_files={split: str(file) for split, file in files.items()}
-            )
+            found = load(kind, data_files={split: str(file) for split, file in files.items()})
         else:
             if name.startswith((".", "/")) or Path(name).suffix in _FORMATS:
                 raise NotFoundError(f"{name} does not exist: name a file, folder or hub data set")
-            found = datasets.load_dataset(name, streaming=limit > 0)
+            found = load(name, streaming=limit > 0)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
@@ -143,18 +144,17 @@ def _known(raw: Mapping[str, Any], columns: Columns) -> Columns:
     texts = ("answer",) if question and columns.text is None else TEXT_COLUMNS
     chosen = {}
     for kind, given, names in (
+        ("question", question, ()),
         ("image", columns.image, IMAGE_COLUMNS),
         ("text", columns.text, texts),
-        ("question", question, ()),
     ):
         name = given or next((name for name in names if name in raw), None)
-        if kind != "question" and (name is None or name not in raw):
+        wanted = kind != "question" or question is not None
+        if wanted and name not in raw:
             raise UserError(
                 f"no column called '{given or names[0]}' among {', '.join(sorted(raw))}: "
                 f"name it with --{kind}-column"
             )
-        if name is not None and name not in raw:
-            raise UserError(f"no column called '{name}': name it with --{kind}-column")
         chosen[kind] = name
     return Columns(**chosen)
 
