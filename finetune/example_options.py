@@ -15,16 +15,20 @@ class ExampleOptions:
     """Probability of a context without cases."""
     distracted: float = 0.2
     """Of one to three cases exchanged for any others of the index."""
-    shuffled: float = 0.3
+    thinned: float = 0.5
+    """Of a context from a random part of the hits: the nearest are not always at hand, and the same
+    report is to be told from many contexts."""
+    shuffled: float = 0.5
     """Of an order that is not that of the scores."""
-    told: float = 0.5
-    """Of findings on the film as its report has them, not as the encoder sees them."""
+    told: float = 0.8
+    """Of findings on the film as its report has them, not as the encoder sees them: what the film
+    shows is to be reported, and what only other cases show is not."""
     no_indication: float = 0.5
     """Of an indication left out, where the study has one."""
-    ask: float = 0.7
+    ask: float = 0.5
     """Questions a study and pass, on average; at most 1. The same below."""
-    classify: float = 0.9
-    caption: float = 0.3
+    classify: float = 0.6
+    caption: float = 0.25
     seed: int = 42
 
     def __post_init__(self) -> None:

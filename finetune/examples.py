@@ -5,9 +5,9 @@ pack.save(Path("data/examples"))
 
 Every pass over a study draws a context anew: now and then none at all, some of its cases exchanged
 for cases that have nothing to do with the film, their order shuffled, so that the model learns to
-read before it copies. In half of the prompts the findings that the film is said to show are those
+read before it copies. In most of the prompts the findings that the film is said to show are those
 of its report: the encoder's own are right too seldom for a model to learn from them alone that
-they are to be followed.
+they are to be followed, and that cases are there for words and not for findings.
 """
 
 import random
@@ -86,12 +86,18 @@ def val_examples(
     count_tokens: CountTokens,
 ) -> Iterator[Example]:
     """One of each task a study, with the context that a service would build."""
-    plain = replace(options, empty=0.0, distracted=0.0, shuffled=0.0, told=0.0, no_indication=0.0)
+    plain = replace(
+        options, empty=0.0, distracted=0.0, thinned=0.0, shuffled=0.0, told=0.0, no_indication=0.0
+    )
     plain = replace(plain, ask=1.0, classify=1.0, caption=1.0)
     drawer = _Drawer(studies, plain, count_tokens)
     for place, study in enumerate(studies):
         draw = random.Random(f"{options.seed}:val:{study.case.study_id}")
         yield from drawer.examples(study, first_canvas + place, draw)
+
+
+KEPT_WHEN_THINNED = 0.3
+"""Share of the hits."""
 
 
 class _Drawer:
@@ -118,8 +124,9 @@ class _Drawer:
                 )
 
         context = self._context(study, DEFAULT, draw)
-        answer = report_answer(case, context, study.retrieval)
-        yield from example("report", report_prompt(context).text, answer)
+        if case.findings:  # without them a report would be taught to have none
+            answer = report_answer(case, context, study.retrieval)
+            yield from example("report", report_prompt(context).text, answer)
         if draw.random() < options.ask:
             brief = self._context(study, BRIEF, draw)
             found = draw_question(case, brief, draw)
@@ -140,7 +147,10 @@ class _Drawer:
         seen = study.retrieval.seen_findings
         if seen is not None and draw.random() < options.told:
             seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
-        hits = choose_hits(study.retrieval.hits, seen or (), shown)
+        pool = list(study.retrieval.hits)
+        if pool and draw.random() < options.thinned:
+            pool = [hit for hit in pool if draw.random() < KEPT_WHEN_THINNED] or pool[:1]
+        hits = choose_hits(pool, seen or (), shown)
         if draw.random() < options.empty:
             hits = []
         elif hits and draw.random() < options.distracted:

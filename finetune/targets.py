@@ -20,6 +20,7 @@ from generator.claims import Claims, read_claims
 from generator.context import Context
 from generator.regions import TOPICS, Region, abnormal_region
 from generator.wording import SIDES, is_usable, near_duplicates, overlap, tidy
+from indexer.labeller import label_sentence
 from retriever.retrieval import Retrieval
 
 MOST_CITATIONS = 2
@@ -85,7 +86,10 @@ def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[T
         if not found and fit and _from_film(target.claims, context):
             found = [target]
         kept += [one for one in found if not _is_said(one, kept)]
-    return kept
+    said = frozenset[str]().union(*(target.claims.named for target in kept))
+    section: Section = "findings" if case.findings else "impression"
+    missing = [n for n in context.seen_findings or () if n in facts.named and n not in said]
+    return [*_plainly(missing, section, facts, agreement), *kept] if missing else kept
 
 
 class _Facts:
@@ -162,6 +166,27 @@ def _reworded(
         if found is not None:
             yield found
         open_keys -= claims.keys
+
+
+def _plainly(
+    names: Sequence[str], section: Section, facts: _Facts, agreement: Agreement
+) -> Iterator[Target]:
+    """Findings that the film shows and the report puts in words of its own alone: the shown
+    sentence with the fewest particulars that names no other finding, or else the bare name."""
+    for name in names:
+        alone = [
+            one
+            for one in agreement.candidates
+            if one.usable
+            and one.claims.named == {name}
+            and not one.claims.denies(facts.named)
+            and not one.claims.particulars & SIDES
+        ]
+        alone.sort(key=lambda one: (len(one.claims.particulars), one.hit.rank))
+        text = alone[0].text if alone else f"{name.capitalize()}."
+        labels = label_sentence(text)
+        bare = _read(Sentence(section=section, text=text, labels=labels))
+        yield _cited(bare, agreement) or bare
 
 
 def _from_film(claims: Claims, context: Context) -> bool:

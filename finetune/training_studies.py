@@ -15,14 +15,14 @@ from pathlib import Path
 
 from db.cases import Case
 from db.errors import UserError
+from db.labels import named
 from finetune.example_pack import encode_canvas
 from generator.canvas import canvas, frontal_first
-from generator.context import POOL
+from generator.pool import search_pool
 from indexer.film import Film, Limits, restore_size
 from indexer.images import read_film
 from indexer.sources.records import Source, StudyRecord
 from indexer.studies import read_study, to_case
-from retriever.options import SearchOptions
 from retriever.query import Query, film_queries
 from retriever.retrieval import Retrieval
 from retriever.search import Retriever, plain
@@ -36,7 +36,7 @@ class TrainingStudy:
 
     case: Case
     retrieval: Retrieval
-    """Up to `generator.context.POOL` hits, none with the study's own report."""
+    """Of `generator.pool`, without any case that has the study's own report."""
     canvas: bytes
     """All views on one image, a JPEG file."""
 
@@ -123,14 +123,12 @@ def _search(
 
 
 def _others(retriever: Retriever, query: Query, case: Case) -> Retrieval:
-    retrieval = retriever.find(
+    retrieval = search_pool(
+        retriever,
         query,
-        SearchOptions(
-            k=POOL,
-            exclude_patient_ids=[case.patient_id] if case.patient_id else [],
-            exclude_study_ids=[case.study_id],
-            distinct_reports=True,
-        ),
+        findings=named(case.labels),
+        exclude_patient_ids=[case.patient_id] if case.patient_id else [],
+        exclude_study_ids=[case.study_id],
     )
     own = plain(case.report)
     hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]

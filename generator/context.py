@@ -36,11 +36,11 @@ CountTokens = Callable[[str], int]
 class ContextOptions:
     """How many cases a model is shown, and how much of them."""
 
-    nearest: int = 5
+    nearest: int = 6
     """Nearest cases, whatever they name."""
     for_findings: int = 3
     """At most so many more for findings that the film shows and these do not name."""
-    max_tokens: int = 560
+    max_tokens: int = 640
 
     def __post_init__(self) -> None:
         if self.nearest < 0 or self.for_findings < 0:

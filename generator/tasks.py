@@ -18,8 +18,9 @@ from generator.answers import Answer, check_answer
 from generator.calibration import Calibration
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
 from generator.citations import ground, parse_answer
-from generator.context import BRIEF, DEFAULT, POOL, Context, build_context
+from generator.context import BRIEF, DEFAULT, Context, build_context
 from generator.grounded import NOTICE, GroundedReport
+from generator.pool import search_pool
 from generator.prompts import (
     NO,
     PROMPT_VERSION,
@@ -30,7 +31,6 @@ from generator.prompts import (
     report_prompt,
 )
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
-from retriever.options import SearchOptions
 from retriever.query import FilmSource, Query, film_query, read_films
 from retriever.retrieval import Hit, Retrieval
 from retriever.search import Retriever
@@ -126,14 +126,11 @@ class FilmReader:
         exclude_study_ids: Collection[str] = (),
     ) -> Study:
         """A study whose films are embedded already."""
-        retrieval = self.retriever.find(
+        retrieval = search_pool(
+            self.retriever,
             query,
-            SearchOptions(
-                k=POOL,
-                distinct_reports=True,
-                exclude_patient_ids=exclude_patient_ids,
-                exclude_study_ids=exclude_study_ids,
-            ),
+            exclude_patient_ids=exclude_patient_ids,
+            exclude_study_ids=exclude_study_ids,
         )
         votes = self.retriever.vote(
             query, exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids

@@ -1,0 +1,49 @@
+"""The cases that a context is chosen from: the nearest ones, and some for every finding shown.
+
+retrieval = search_pool(retriever, query, exclude_study_ids=["2"])
+
+Where the encoder sees a finding that no near case names, the nearest case that does name it is
+added: it lends its words, and can be cited for them.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from db.labels import named
+from generator.context import POOL
+from retriever.options import SearchOptions
+from retriever.query import Query
+from retriever.retrieval import Retrieval
+from retriever.search import Retriever
+
+_FOR_A_FINDING = 3
+
+
+def search_pool(
+    retriever: Retriever,
+    query: Query,
+    *,
+    findings: Collection[str] = (),
+    exclude_patient_ids: Collection[str] = (),
+    exclude_study_ids: Collection[str] = (),
+) -> Retrieval:
+    """Up to `POOL` hits, each report once, and those for ``findings`` and what the encoder sees;
+    ranked by score."""
+    options = SearchOptions(
+        k=POOL,
+        distinct_reports=True,
+        exclude_patient_ids=exclude_patient_ids,
+        exclude_study_ids=exclude_study_ids,
+    )
+    retrieval = retriever.find(query, options)
+    hits = list(retrieval.hits)
+    known = {hit.case.case_id for hit in hits}
+    for finding in sorted({*(retrieval.seen_findings or ()), *findings}):
+        if sum(finding in named(hit.case.labels) for hit in hits) >= _FOR_A_FINDING:
+            continue
+        more = retriever.find(query, replace(options, k=_FOR_A_FINDING, labels=[finding]))
+        hits += [hit for hit in more.hits if hit.case.case_id not in known]
+        known |= {hit.case.case_id for hit in more.hits}
+    hits.sort(key=lambda hit: -hit.score)
+    ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
+    return replace(retrieval, hits=ranked)
