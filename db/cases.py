@@ -98,7 +98,7 @@ class CaseStore:
 
     def remove_from(self, case_id: int) -> None:
         """Forget every case with this id or a higher one (a build that is taken up again)."""
-        with Session(self._engine) as session, session.begin():
+        with self._full_disk_named(), Session(self._engine) as session, session.begin():
             session.execute(delete(CaseRow).where(CaseRow.id >= case_id))
 
     def image_count(self) -> int:
@@ -133,6 +133,24 @@ class CaseStore:
         )
         with Session(self._engine) as session:
             return {row.study_id: row.id for row in session.execute(wanted)}
+
+    def study_pages(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """A source and, for up to 500 of its studies, study id to case id; all of them in turn."""
+        last = -1
+        while True:
+            wanted = (
+                select(CaseRow.id, CaseRow.source, CaseRow.study_id)
+                .where(CaseRow.id > last)
+                .order_by(CaseRow.id)
+                .limit(500)
+            )
+            with Session(self._engine) as session:
+                rows = session.execute(wanted).all()
+            if not rows:
+                return
+            for source in {row.source for row in rows}:
+                yield source, {row.study_id: row.id for row in rows if row.source == source}
+            last = rows[-1].id
 
     def sources_of(
         self, *, patient_id: str | None = None, study_id: str | None = None

@@ -1,54 +1,62 @@
-"""From a source to an index directory: embedded once, resumed after a kill, renamed when whole.
+"""From a source to an index: embedded once, resumed after a kill, current when whole.
 
     built = build(source, encoder, Path("data/index"))
+    built = add(more, encoder, Path("data/index"))       # the studies that are not there yet
     built.manifest.studies, built.skipped
 
-Work goes into ``.<name>.building`` beside the target, batch by batch; batches are fixed by the
-order of the records, so a build that was killed and taken up again gives the same vectors to the
-last bit. The target is replaced at the very end and never touched before.
+Work goes into the folder ``.building`` of the index, batch by batch; batches are fixed by the
+order of the records, so work that was killed and taken up again gives the same vectors to the
+last bit. The index that is there is not touched before the new version is whole.
 """
 
-import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from db.cases import CaseStore
-from db.errors import UserError
-from indexer.encoder import Encoder, EncoderSpec, TextEncoder, file_sha256
-from indexer.film_profile import PROFILE, FilmProfile, fit_profile, outlines_of
-from indexer.film_vectors import FILM_VECTORS, write_film_vectors
+from db.errors import MismatchError, UserError
+from indexer.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.contents import contents_of
+from indexer.encoder import Encoder, EncoderSpec, TextEncoder
+from indexer.film_profile import FilmProfile, outline
+from indexer.film_sample import FilmSample
 from indexer.images import Limits
-from indexer.index import CASES, VECTORS
+from indexer.index import CASES, Index
 from indexer.labeller import LABELLER_VERSION
-from indexer.lock import locked
 from indexer.manifest import Manifest
-from indexer.sources.records import Record, SkippedStudy, Source
+from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
 from indexer.staging import Staging
 from indexer.studies import ReadStudy, embed_studies, identity, read_study, report_text, to_case
-from indexer.vectors import VectorStore
+from indexer.vector_options import VectorOptions
+from indexer.versions import KEPT, Versions, changing
+from indexer.withdrawals import is_withdrawn
 
 STUDIES_PER_BATCH = 16
+
+ALREADY = "in the index already"
+CHANGED = "in the index with another report: remove it first to take this one"
+WITHDRAWN = "consent withdrawn"
+
+_CURE = "make room or choose another place, then run the same command again: it goes on"
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 """Wraps the batch numbers, given how many there are; ``tqdm`` fits."""
 
 
-_FILM_ARRAYS = ("film_ids", "film_vectors", "film_outlines")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a build made."""
+    """What a build or an addition made."""
 
     manifest: Manifest
     skipped: tuple[SkippedStudy, ...]
     resumed_batches: int
-    """Batches that an interrupted build had left."""
+    """Batches that interrupted work had left."""
+    added: int
+    """Studies that were not there before."""
 
 
 def build(
@@ -56,75 +64,135 @@ def build(
     encoder: Encoder | EncoderSpec,
     out: Path,
     *,
+    options: VectorOptions | None = None,
+    keep: int = KEPT,
     progress: Progress = lambda batches, _total: batches,
     limits: Limits | None = None,
-    clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+    clock: Clock = utc_now,
 ) -> Built:
-    """Index every study of ``source``; an existing index at ``out`` is replaced when it is done.
+    """Index every study of ``source``; an index that is at ``out`` becomes its version before.
 
     A bare EncoderSpec is enough for a source whose studies are all embedded already.
-    Raises UserError where there is nothing to index, another build is at work, or the disk fills
+    Raises UserError where there is nothing to index, other work is going on, or the disk fills
     (what was done is kept and taken up by the next call).
     """
-    staging = Staging(out.absolute())
-    again = "make room, then run the same command again, it goes on where it stopped"
-    try:
-        staging.out.parent.mkdir(parents=True, exist_ok=True)
-        lock = staging.out.with_name(f".{out.name}.lock")
-        with locked(lock, f"another build is writing {out}"):
-            staging.recover()
-            return _Build(source, encoder, staging, limits or Limits(), clock).run(progress)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror or error}): {again}") from error
+    with changing(out, "building", cure=_CURE) as versions:
+        before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
+        about = About(
+            version=versions.number() + 1,
+            made_by="build",
+            created_at=clock().isoformat(timespec="seconds"),
+            source=source.name,
+            split=source.split,
+            licence=source.licence,
+            encoder=encoder if isinstance(encoder, EncoderSpec) else encoder.spec,
+            labeller_version=LABELLER_VERSION,
+            vector_options=options or VectorOptions(),
+            withdrawn=() if before is None else before.withdrawn,
+            history=() if before is None else (*before.history, before.past()),
+        )
+        work = _Work(source, encoder, versions, about, None, limits or Limits())
+        return work.run(progress, keep)
 
 
-class _Build:
+def add(
+    source: Source,
+    encoder: Encoder | EncoderSpec,
+    index_dir: Path,
+    *,
+    options: VectorOptions | None = None,
+    keep: int = KEPT,
+    progress: Progress = lambda batches, _total: batches,
+    limits: Limits | None = None,
+    clock: Clock = utc_now,
+) -> Built:
+    """A new version of an index, with those studies of ``source`` that it does not hold yet.
+
+    A study that is there stays as it is, also where the source now has another report for it;
+    it is then named among the skipped. Without a new study there is no new version. Raises
+    UserError as `build` does, and MismatchError for another encoder or labeller.
+    """
+    Manifest.read(index_dir)
+    with changing(index_dir, "adding to", cure=_CURE) as versions:
+        base = Index.open(index_dir)
+        base.require(encoder)
+        before = base.manifest
+        if before.labeller_version != LABELLER_VERSION:
+            raise MismatchError(
+                f"{index_dir} was labelled by '{before.labeller_version}', new studies would be "
+                f"by '{LABELLER_VERSION}': build the index again"
+            )
+        about = About(
+            version=before.version + 1,
+            made_by="add",
+            created_at=clock().isoformat(timespec="seconds"),
+            source=joined_names([before.source, source.name], "+"),
+            split=joined_names([before.split, source.split], ","),
+            licence=joined_names([before.licence, source.licence], "; "),
+            encoder=before.encoder,
+            labeller_version=LABELLER_VERSION,
+            vector_options=options or before.vector_options,
+            withdrawn=before.withdrawn,
+            history=(*before.history, before.past()),
+        )
+        work = _Work(source, encoder, versions, about, base, limits or Limits())
+        return work.run(progress, keep)
+
+
+class _Work:
+    """One build or addition; ``base`` is the index added to."""
+
     def __init__(
         self,
         source: Source,
         encoder: Encoder | EncoderSpec,
-        staging: Staging,
+        versions: Versions,
+        about: About,
+        base: Index | None,
         limits: Limits,
-        clock: Callable[[], datetime.datetime],
     ) -> None:
         self._source = source
         self._encoder = None if isinstance(encoder, EncoderSpec) else encoder
-        self._spec = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
-        self._staging = staging
+        self._spec = about.encoder
+        self._versions = versions
+        self._staging = Staging(versions.building)
+        self._about = about
+        self._base = base
+        self._first_id = 0 if base is None else base.cases.next_id()
         self._limits = limits
-        self._clock = clock
 
-    def run(self, progress: Progress) -> Built:
+    def run(self, progress: Progress, keep: int) -> Built:
         digest, total = self._plan()
         if total == 0:
             raise UserError(
                 f"source '{self._source.name}' has no study in split '{self._source.split}'"
             )
         done = self._staging.take_up(digest)
-        with CaseStore.create(self._staging.path / CASES) as cases:
-            cases.remove_from(done * STUDIES_PER_BATCH)
+        with CaseStore.create(self._staging.draft / CASES) as cases:
+            if self._base is not None and cases.count() == 0:
+                cases.copy_from(self._base.path / CASES)
+            cases.remove_from(self._first_id + done * STUDIES_PER_BATCH)
             batches = _batches(self._source.records(), STUDIES_PER_BATCH)
             for _ in range(done):
                 next(batches)
             count = -(-total // STUDIES_PER_BATCH)
             for number in progress(range(done, count), count):
                 self._index_batch(number, next(batches), cases)
-        return self._finish(done)
+        return self._finish(done, keep)
 
     def _plan(self) -> tuple[str, int]:
         """A digest of everything that the vectors and cases follow from, and the record count."""
-        digest = hashlib.sha256(
-            json.dumps(
-                [
-                    asdict(self._spec),
-                    LABELLER_VERSION,
-                    STUDIES_PER_BATCH,
-                    self._source.name,
-                    _FILM_ARRAYS,
-                ],
-                sort_keys=True,
-            ).encode()
-        )
+        head = [
+            asdict(self._spec),
+            LABELLER_VERSION,
+            STUDIES_PER_BATCH,
+            self._source.name,
+            self._about.made_by,
+            self._about.version,
+            self._about.withdrawn,
+            None if self._base is None else self._base.manifest.fingerprint,
+        ]
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         total = 0
         for record in self._source.records():
             digest.update(repr(identity(record)).encode())
@@ -132,25 +200,24 @@ class _Build:
         return digest.hexdigest(), total
 
     def _index_batch(self, number: int, records: list[Record], cases: CaseStore) -> None:
-        first_id = number * STUDIES_PER_BATCH
         skipped: list[SkippedStudy] = []
         studies: list[ReadStudy] = []
+        there = self._reports_there(records)
+        first_id = self._first_id + number * STUDIES_PER_BATCH
         for case_id, record in enumerate(records, start=first_id):
-            if isinstance(record, SkippedStudy):
-                skipped.append(record)
-                continue
-            try:
-                studies.append(read_study(record, case_id, self._limits))
-            except UserError as error:
-                skipped.append(
-                    SkippedStudy(
+            left_out = record if isinstance(record, SkippedStudy) else self._left_out(record, there)
+            if left_out is None and isinstance(record, StudyRecord):
+                try:
+                    studies.append(read_study(record, case_id, self._limits))
+                except UserError as error:
+                    left_out = SkippedStudy(
                         study_id=record.study_id, reason="unreadable image", detail=str(error)
                     )
-                )
+            if left_out is not None:
+                skipped.append(left_out)
         films = [film.pixels for study in studies for film in study.films]
-        film_vectors = self._embed(films)
         embedded = embed_studies(
-            studies, film_vectors, self._embed_reports(studies), self._spec.report_weight
+            studies, self._embed(films), self._embed_reports(studies), self._spec.report_weight
         )
         new = [
             to_case(study.record, self._source.name, study.case_id, images=vector.images)
@@ -162,15 +229,36 @@ class _Build:
             number,
             ids=np.array([case.case_id for case in new], dtype=np.int64),
             vectors=vectors.reshape(-1, self._spec.dim),
-            film_ids=np.array([s.case_id for s in studies for _ in s.films], dtype=np.int64),
-            film_vectors=film_vectors,
             image_vectors=np.concatenate(
                 [np.zeros((0, self._spec.dim), np.float32), *(one.film_vectors for one in embedded)]
             ),
-            film_outlines=outlines_of(films),
+            contents=np.array(contents_of(zip(new, vectors, strict=True))),
             skipped=np.array(json.dumps([asdict(study) for study in skipped])),
-            images=np.array(sum(len(case.images) for case in new)),
+            **_sample(studies).arrays(),
         )
+
+    def _reports_there(self, records: Sequence[Record]) -> dict[str, tuple[str, str, str]]:
+        """Study id to sections, of those of the records that are in the index already."""
+        if self._base is None:
+            return {}
+        cases = self._base.cases
+        ids = cases.find_all(self._source.name, [record.study_id for record in records])
+        return {
+            case.study_id: (case.indication, case.findings, case.impression)
+            for case in cases.get(sorted(ids.values()))
+        }
+
+    def _left_out(
+        self, record: StudyRecord, there: dict[str, tuple[str, str, str]]
+    ) -> SkippedStudy | None:
+        if is_withdrawn(
+            self._about.withdrawn, self._source.name, record.study_id, record.patient_id
+        ):
+            return SkippedStudy(study_id=record.study_id, reason=WITHDRAWN)
+        if record.study_id not in there:
+            return None
+        same = there[record.study_id] == (record.indication, record.findings, record.impression)
+        return SkippedStudy(study_id=record.study_id, reason=ALREADY if same else CHANGED)
 
     def _embed(self, films: list[np.ndarray]) -> np.ndarray:
         """One row a film: (films, dim)."""
@@ -189,78 +277,56 @@ class _Build:
             raise UserError(f"encoder '{self._spec.name}' has no text tower for the reports")
         return self._encoder.embed_text([report_text(study.record) for study in studies])
 
-    def _finish(self, done: int) -> Built:
-        ids, vectors, image_vectors, skipped, images = [], [], [], [], 0
-        films: dict[str, list[np.ndarray]] = {name: [] for name in _FILM_ARRAYS}
-        for path in self._staging.batches():
-            with np.load(path) as batch:
-                ids.append(batch["ids"])
-                vectors.append(batch["vectors"])
-                image_vectors.append(batch["image_vectors"])
-                for name, rows in films.items():
-                    rows.append(batch[name])
-                skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
-                images += int(batch["images"])
-        all_ids, all_vectors = np.concatenate(ids), np.concatenate(vectors)
-        if len(all_ids) == 0:
+    def _finish(self, done: int, keep: int) -> Built:
+        skipped: list[SkippedStudy] = []
+        added = 0
+        for batch in self._staging.batches():
+            added += len(batch["ids"])
+            skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
+        if added == 0 and self._base is not None:
+            self._staging.discard()
+            manifest = self._base.manifest
+        elif added == 0:
             first = skipped[0]
             raise UserError(
                 f"none of the {len(skipped)} studies could be indexed; the first, "
                 f"{first.study_id}: {first.detail or first.reason}"
             )
-        VectorStore.write(self._staging.path / VECTORS, all_ids, all_vectors)
-        vectors_sha256 = file_sha256(self._staging.path / VECTORS)
-        profile = self._profile(films, dict(zip(all_ids.tolist(), all_vectors, strict=True)))
-        write_film_vectors(self._staging.path, np.concatenate(image_vectors))
-        parts = [VECTORS, CASES, FILM_VECTORS]
-        if profile is not None:
-            profile.write(self._staging.path)
-            parts.append(PROFILE)
+        else:
+            manifest = self._publish(skipped, keep)
+        return Built(manifest=manifest, skipped=tuple(skipped), resumed_batches=done, added=added)
+
+    def _publish(self, skipped: Sequence[SkippedStudy], keep: int) -> Manifest:
         counts: dict[str, int] = {}
         for study in skipped:
             counts[study.reason] = counts.get(study.reason, 0) + 1
-        with CaseStore.open(self._staging.path / CASES) as cases:
-            fingerprint = _fingerprint(vectors_sha256, self._spec, cases)
-        manifest = Manifest(
-            fingerprint=fingerprint,
-            created_at=self._clock().isoformat(timespec="seconds"),
-            source=self._source.name,
-            split=self._source.split,
-            studies=len(all_ids),
-            images=images,
-            skipped=counts,
-            encoder=self._spec,
-            metric="cosine",
-            labeller_version=LABELLER_VERSION,
-            vectors_sha256=vectors_sha256,
-            licence=self._source.licence,
-            file_bytes={name: (self._staging.path / name).stat().st_size for name in parts},
-            film_quantiles=None if profile is None else profile.quantiles,
+        profile: FilmProfile | None = getattr(self._source, "film_profile", None)
+        manifest = assemble(
+            self._staging.draft,
+            [] if self._base is None else [Part(index=self._base)],
+            self._staging.batches(),
+            replace(self._about, skipped=counts),
+            film_profile=profile if self._base is None else None,
         )
-        manifest.write(self._staging.path)
-        self._staging.publish()
-        return Built(manifest=manifest, skipped=tuple(skipped), resumed_batches=done)
-
-    def _profile(
-        self, films: dict[str, list[np.ndarray]], cases: dict[int, np.ndarray]
-    ) -> FilmProfile | None:
-        """Of the films that were read, or that which came with stored vectors."""
-        case_ids, vectors, outlines = (np.concatenate(films[name]) for name in _FILM_ARRAYS)
-        if len(vectors) == 0:
-            return getattr(self._source, "film_profile", None)
-        return fit_profile(vectors, outlines, case_ids, cases)
+        self._versions.publish(self._staging.draft, manifest, keep=keep)
+        return manifest
 
 
-def _fingerprint(vectors_sha256: str, spec: EncoderSpec, cases: CaseStore) -> str:
-    """Equal for equal content, wherever and whenever it was built: paths and dates are left out."""
-    digest = hashlib.sha256(vectors_sha256.encode())
-    digest.update(json.dumps(asdict(spec), sort_keys=True).encode())
-    for case in cases:
-        values = asdict(case)
-        for image in values["images"]:
-            del image["path"]
-        digest.update(json.dumps(values, sort_keys=True).encode())
-    return digest.hexdigest()
+def _sample(studies: Sequence[ReadStudy]) -> FilmSample:
+    films = [
+        (film, study.case_id, position)
+        for study in studies
+        for position, film in enumerate(study.films)
+    ]
+    if not films:
+        return FilmSample.none()
+    read, case_ids, positions = zip(*films, strict=True)
+    return FilmSample.of(
+        [film.sha256 for film in read],
+        case_ids,
+        positions,
+        np.stack([outline(film.pixels)[0] for film in read]),
+    )
 
 
 def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:

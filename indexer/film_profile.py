@@ -1,6 +1,6 @@
 """What the films of an index look like, so that an image unlike all of them can be told.
 
-    profile = fit_profile(films, case_ids, case_vectors)
+    profile = fit_profile(film_vectors, outlines, case_ids, index.vectors)
     profile.write(index_dir)                     # and profile.quantiles into the manifest
 
 Three things are measured of a film. ``likeness``: the mean cosine of its vector to the nearest
@@ -14,7 +14,7 @@ single film can be got back from them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import safetensors
@@ -36,12 +36,17 @@ _PROTOTYPES = 128
 _FILMS_A_PROTOTYPE = 12
 _LEAST_CLUSTER = 4
 _LEAST_FILMS = 100
-_MOST_FILMS = 10_000
 _LEAST_CONTRAST = 8.0  # grey levels of standard deviation; less is noise on a blank image
 _TURNS = 5  # upright, three quarter turns, inverted
 
 Quantiles = Mapping[str, Mapping[str, float]]
 """Measure, or ``typicality`` for all together, to level (as text) to value."""
+
+
+class Cases(Protocol):
+    """All case vectors: see ``indexer.vectors.VectorStore``."""
+
+    def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,23 +98,27 @@ def outline(pixels: Grey) -> np.ndarray:
     plain = np.asarray(small, dtype=np.float32)
     plain = plain - plain.mean()
     plain /= max(float(np.linalg.norm(plain)), _LEAST_CONTRAST * _SIDE)
-    versions = [*(np.rot90(plain, turns) for turns in range(4)), -plain]
-    return np.stack([version.ravel() for version in versions])
+    versions: np.ndarray = turned(plain.reshape(1, -1))[0]
+    return versions
+
+
+def turned(upright: np.ndarray) -> np.ndarray:
+    """Upright outlines (n, 256) as `outline` gives them: (n, 5, 256)."""
+    plain = upright.reshape(-1, _SIDE, _SIDE)
+    versions = [*(np.rot90(plain, turns, axes=(1, 2)) for turns in range(4)), -plain]
+    return np.stack([version.reshape(len(plain), -1) for version in versions], axis=1)
 
 
 def fit_profile(
-    vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Mapping[int, np.ndarray]
+    vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Cases
 ) -> FilmProfile | None:
     """The profile of indexed films; None for too few of them to know what is usual.
 
     ``vectors`` (films, dim), ``outlines`` (films, 5, 256) and ``case_ids`` (films,) belong
-    together; ``cases`` are the case vectors. Above 10,000 films a fixed sample of them is used.
+    together; ``cases`` are all indexed cases.
     """
     if len(vectors) < _LEAST_FILMS:
         return None
-    if len(vectors) > _MOST_FILMS:
-        sample = np.sort(np.random.default_rng(0).choice(len(vectors), _MOST_FILMS, replace=False))
-        vectors, outlines, case_ids = vectors[sample], outlines[sample], case_ids[sample]
     likeness = _leave_one_out(vectors, case_ids, cases)
     # Outlines are held against averages of the other half of the studies.
     half = np.unique(case_ids, return_inverse=True)[1] % 2
@@ -126,18 +135,11 @@ def fit_profile(
     return FilmProfile(prototypes=_average_outlines(outlines[:, 0]), quantiles=quantiles)
 
 
-def _leave_one_out(
-    vectors: np.ndarray, case_ids: np.ndarray, cases: Mapping[int, np.ndarray]
-) -> np.ndarray:
-    ids = np.fromiter(cases, dtype=np.int64, count=len(cases))
-    table = np.stack(list(cases.values()))
-    nearest = min(NEAREST, len(ids) - 1)
-    means = np.zeros(len(vectors))
-    for start in range(0, len(vectors), 512):
-        rows = slice(start, start + 512)
-        scores = vectors[rows] @ table.T
-        scores[case_ids[rows, None] == ids[None]] = -np.inf
-        means[rows] = np.partition(scores, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> np.ndarray:
+    ids, scores = cases.search_many(vectors, NEAREST + 1)
+    scores = np.where(ids == case_ids[:, None], -np.inf, scores)
+    nearest = min(NEAREST, scores.shape[1] - 1)
+    means: np.ndarray = -np.partition(-scores, nearest - 1, axis=1)[:, :nearest].mean(axis=1)
     return means
 
 

@@ -8,27 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from db.errors import NotFoundError, UserError
+from indexer.row_files import map_rows
 
 FILM_VECTORS = "film_vectors.npy"
 
 
-def write_film_vectors(index_dir: Path, vectors: np.ndarray) -> None:
-    """Write (images, dim) as float16."""
-    with (index_dir / FILM_VECTORS).open("wb") as stream:
-        np.save(stream, vectors.astype(np.float16), allow_pickle=False)
-
-
-def open_film_vectors(index_dir: Path) -> np.ndarray:
+def open_film_vectors(directory: Path) -> np.ndarray:
     """(images, dim) float16, mapped from disk.
 
     Raises NotFoundError for a missing file and UserError for one that is damaged.
     """
-    path = index_dir / FILM_VECTORS
-    try:
-        vectors: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path} does not exist: build the index again") from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} is damaged: build the index again") from error
-    return vectors
+    return map_rows(directory / FILM_VECTORS)

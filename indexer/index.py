@@ -1,10 +1,12 @@
-"""An index directory, opened: manifest, vectors and cases.
+"""An index directory, opened: manifest, vectors and cases of its current version.
 
     index = Index.open(Path("data/index"))
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
-Layout: ``manifest.json``, ``vectors.faiss``, ``cases.sqlite``, ``film_vectors.npy`` and,
-for an index of enough films, ``film_profile.safetensors``.
+Files of a version: ``manifest.json``, ``cases.sqlite``, ``case_ids.npy``, ``case_vectors.npy``,
+``film_vectors.npy``, for many cases ``vectors.faiss``, and for films that were read
+``film_sample.safetensors`` and, if they are enough, ``film_profile.safetensors``. Where versions
+are kept: ``indexer.versions``.
 """
 
 from dataclasses import dataclass
@@ -15,20 +17,21 @@ import numpy as np
 
 from db.cases import CaseStore
 from db.errors import MismatchError, UserError
-from indexer.encoder import Encoder
+from indexer.encoder import Encoder, EncoderSpec
 from indexer.film_vectors import open_film_vectors
 from indexer.manifest import Manifest
 from indexer.vectors import VectorStore
+from indexer.versions import current_folder
 
-VECTORS = "vectors.faiss"
 CASES = "cases.sqlite"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What was built, read-only. A rebuild replaces the directory; an open index keeps the old."""
+    """One version, read-only. It stays as it is while newer ones are made."""
 
     path: Path
+    """The folder of its files."""
     manifest: Manifest
     vectors: VectorStore
     cases: CaseStore
@@ -37,11 +40,21 @@ class Index:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open an index directory.
+        """Open the current version of an index, or the version whose folder this is.
 
         Raises NotFoundError where there is none or a part is missing, and UserError where a part
         cannot be read or the parts do not belong together.
         """
+        folder = current_folder(path)
+        try:
+            return cls._open(folder)
+        except UserError:
+            if current_folder(path) == folder:
+                raise
+            return cls.open(path)  # it was replaced and dropped in between
+
+    @classmethod
+    def _open(cls, path: Path) -> Self:
         manifest = Manifest.read(path)
         for name, size in manifest.file_bytes.items():
             if (path / name).is_file() and (path / name).stat().st_size != size:
@@ -49,7 +62,10 @@ class Index:
                     f"{path / name} is damaged: {(path / name).stat().st_size} bytes instead of "
                     f"{size}; build the index again"
                 )
-        vectors = VectorStore.open(path / VECTORS)
+        if manifest.format_version == 1:
+            vectors = VectorStore.open_format_1(path)
+        else:
+            vectors = VectorStore.open(path, manifest.vectors)
         cases = CaseStore.open(path / CASES)
         if not (vectors.count == cases.count() == manifest.studies):
             raise MismatchError(
@@ -66,13 +82,14 @@ class Index:
             path=path, manifest=manifest, vectors=vectors, cases=cases, film_vectors=film_vectors
         )
 
-    def require(self, encoder: Encoder) -> None:
+    def require(self, encoder: Encoder | EncoderSpec) -> None:
         """Refuse an encoder whose vectors cannot be compared with this index.
 
         Raises MismatchError that names both and the cure.
         """
-        if not self.manifest.encoder.same_space(encoder.spec):
-            built, given = self.manifest.encoder, encoder.spec
+        built = self.manifest.encoder
+        given = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
+        if not built.same_space(given):
             raise MismatchError(
                 f"{self.path} was built with encoder '{built.name}' "
                 f"(weights {built.weights_sha256[:12]}), not with '{given.name}' "

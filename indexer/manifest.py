@@ -1,73 +1,143 @@
-"""``manifest.json``: what an index directory says of itself.
+"""``manifest.json``: what an index says of itself.
 
-It is written last, so a directory that has one is complete.
+It is written last, so a folder that has one is complete. Format 2 keeps versions
+(``indexer.versions``); format 1, one folder without them, is read as it stands.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from db.errors import MismatchError, NotFoundError, UserError
 from indexer.encoder import EncoderSpec
+from indexer.vector_options import VectorOptions, VectorSpec
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FOLDER = "folder"
+"""Key of the manifest at the top of an index: where the files of this version are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """A version that was."""
+
+    version: int
+    fingerprint: str
+    created_at: str
+    made_by: str
+    studies: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything a later stage needs to know of an index."""
+    """Everything a later stage needs to know of one version of an index."""
 
     fingerprint: str
-    """Hex SHA-256 over vectors, cases and encoder: equal content, equal fingerprint."""
+    """Hex SHA-256 over cases, vectors and encoder: equal content, equal fingerprint."""
     created_at: str
     """UTC, ISO 8601."""
     source: str
+    """Names of the sources, joined by ``+`` where there are several."""
     split: str
     studies: int
     images: int
     skipped: Mapping[str, int]
-    """Reason to number of studies that were left out."""
+    """Reason to number of studies that the last build or addition left out."""
     encoder: EncoderSpec
     metric: str
     """``cosine``: inner product of unit vectors."""
     labeller_version: str
-    vectors_sha256: str
     licence: str
-    """What the source says of the use of its reports."""
+    """What the sources say of the use of their reports."""
     file_bytes: Mapping[str, int]
-    """Size of each other file of the index, so that a truncated one is seen at once."""
+    """Size of each other file of the version, so that a truncated one is seen at once."""
+    file_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Hex digest of each of these files, for ``verify``."""
+    version: int = 1
+    made_by: str = "build"
+    contents: str | None = None
+    """Sum of the digests of all cases (``indexer.contents``); None in format 1."""
+    vector_options: VectorOptions = field(default_factory=VectorOptions)
+    """What was asked of the vectors; later versions ask the same."""
+    vectors: VectorSpec = field(default_factory=lambda: VectorSpec(type="exact"))
     film_quantiles: Mapping[str, Mapping[str, float]] | None = None
     """How usual the indexed films are, each left out with its study (``indexer.film_profile``);
     None where that is not known: too few films, or vectors that came without it."""
+    withdrawn: tuple[str, ...] = ()
+    """Digests of patients who are not to be indexed again (``indexer.removal``)."""
+    history: tuple[Past, ...] = ()
+    """Earlier versions, the oldest first."""
     format_version: int = FORMAT_VERSION
 
     @classmethod
-    def read(cls, index_dir: Path) -> Self:
-        """The manifest of an index directory.
+    def read(cls, directory: Path) -> Self:
+        """The manifest of an index, or of the folder of one of its versions.
 
         Raises NotFoundError without a manifest and UserError for one that cannot be read.
         """
-        path = index_dir / MANIFEST
-        if not path.is_file():
-            raise NotFoundError(
-                f"{index_dir} is not an index (no {MANIFEST}): build one with "
-                f"'python -m indexer build --out {index_dir}'"
-            )
+        values = read_values(directory)
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             version = values["format_version"]
-            if version != FORMAT_VERSION:
+            if version not in (1, FORMAT_VERSION):
                 raise MismatchError(
-                    f"{index_dir} has index format {version}, this version reads "
-                    f"{FORMAT_VERSION}: build the index again"
+                    f"{directory} has index format {version}, this program reads 1 to "
+                    f"{FORMAT_VERSION}: update it, or build the index again"
                 )
-            return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            raise UserError(f"{path} cannot be read ({error}): build the index again") from error
+            if version == 1:
+                values["file_sha256"] = {"vectors.faiss": values.pop("vectors_sha256")}
+                return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})
+            values.pop(FOLDER, None)
+            parts = {
+                "encoder": EncoderSpec(**values["encoder"]),
+                "vector_options": VectorOptions(**values["vector_options"]),
+                "vectors": VectorSpec(**values["vectors"]),
+                "withdrawn": tuple(values["withdrawn"]),
+                "history": tuple(Past(**past) for past in values["history"]),
+            }
+            return cls(**{**values, **parts})
+        except (ValueError, TypeError, KeyError) as error:
+            raise _unreadable(directory, error) from error
 
-    def write(self, index_dir: Path) -> None:
-        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
-        (index_dir / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    def write(self, directory: Path) -> None:
+        (directory / MANIFEST).write_text(self.text(), encoding="utf-8")
+
+    def text(self, **more: object) -> str:
+        values = {**asdict(self), **more}
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def past(self) -> Past:
+        """This version as a later one remembers it."""
+        return Past(
+            version=self.version,
+            fingerprint=self.fingerprint,
+            created_at=self.created_at,
+            made_by=self.made_by,
+            studies=self.studies,
+        )
+
+
+def read_values(directory: Path) -> dict[str, Any]:
+    """The manifest as JSON.
+
+    Raises NotFoundError without a manifest and UserError for one that is no JSON object.
+    """
+    path = directory / MANIFEST
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(
+            f"{directory} is not an index (no {MANIFEST}): build one with "
+            f"'python -m indexer build --out {directory}'"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise _unreadable(directory, error) from error
+    if not isinstance(values, dict):
+        raise _unreadable(directory, "no JSON object")
+    return values
+
+
+def _unreadable(directory: Path, error: object) -> UserError:
+    return UserError(f"{directory / MANIFEST} cannot be read ({error}): build the index again")

@@ -1,15 +1,16 @@
-"""Where a build works until its index is whole: batches that outlive a kill, then two renames.
+"""Where an index is worked on until it is whole: batches that outlive a kill, and the draft.
 
-staging = Staging(out)
-done = staging.take_up(digest)      # batches of an equal build that was interrupted
+staging = Staging(versions.building)
+done = staging.take_up(digest)      # batches of an equal piece of work that was interrupted
 staging.write_batch(done, ids=ids, vectors=vectors)
-staging.publish()                   # the target is replaced now and never before
+staging.draft                       # becomes the version
 """
 
 import logging
-import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,29 +18,22 @@ log = logging.getLogger(__name__)
 
 
 class Staging:
-    """The folder ``.<name>.building`` beside the target."""
+    """The folder ``.building`` of an index."""
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.path = out.with_name(f".{out.name}.building")
-        self._previous = out.with_name(f".{out.name}.previous")
-        self._plan = self.path / "plan"
-
-    def recover(self) -> None:
-        """Undo a swap that was cut between its two renames."""
-        if self._previous.exists():
-            if self.out.exists():
-                shutil.rmtree(self._previous)
-            else:
-                self._previous.rename(self.out)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.draft = path / "draft"
+        self._batches = path / "batches"
+        self._plan = path / "plan"
 
     def take_up(self, digest: str) -> int:
-        """Ready the folder for the build with this digest; how many of its batches are there."""
-        if not (self._plan.is_file() and self._plan.read_text() == digest):
+        """Ready the folder for the work with this digest; how many of its batches are there."""
+        if not (self._plan.is_file() and self._plan.read_text() == digest and self.draft.is_dir()):
             if self.path.exists():
-                log.warning("an unfinished build of other data was found and is discarded")
-                shutil.rmtree(self.path)
-            self.path.mkdir(parents=True)
+                log.warning("unfinished work on other data was found and is discarded")
+            self.discard()
+            self._batches.mkdir(parents=True)
+            self.draft.mkdir()
             partial = self._plan.with_suffix(".tmp")
             partial.write_text(digest)
             partial.replace(self._plan)
@@ -49,27 +43,20 @@ class Staging:
             done += 1
         return done
 
+    def discard(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def write_batch(self, number: int, **arrays: np.ndarray) -> None:
         partial = self._batch(number).with_suffix(".tmp")
         with partial.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
         partial.replace(self._batch(number))
 
-    def batches(self) -> list[Path]:
-        """The batch files, in order."""
-        return sorted(self.path.glob("batch-*.npz"))
-
-    def publish(self) -> None:
-        """Put the folder, less the batches, in the place of the target."""
-        for path in [*self.batches(), self._plan]:
-            path.unlink()
-        for path in self.path.iterdir():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-        if self.out.exists():
-            self.out.rename(self._previous)
-        self.path.rename(self.out)
-        shutil.rmtree(self._previous, ignore_errors=True)
+    def batches(self) -> Iterator[Any]:
+        """The batches in order; each gives its arrays by name."""
+        for path in sorted(self._batches.glob("batch-*.npz")):
+            with np.load(path, allow_pickle=False) as batch:
+                yield batch
 
     def _batch(self, number: int) -> Path:
-        return self.path / f"batch-{number:06d}.npz"
+        return self._batches / f"batch-{number:06d}.npz"

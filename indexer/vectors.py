@@ -1,54 +1,83 @@
-"""Vectors of an index: FAISS behind a few verbs. Nothing else in the project knows FAISS.
+"""Vectors of an index by case id: searched exactly, or among candidates where they are many.
 
-VectorStore.write(path, ids, vectors)
-VectorStore.open(path).search(query, k=5, exclude={7})
+    store = VectorStore.open(directory, spec)
+    store.search(query, k=5, exclude={7})
+
+``case_ids.npy`` holds the ids, ascending, and ``case_vectors.npy`` the vectors in the same order;
+both stay on disk and are mapped. Type ``exact`` compares a query with every vector. Type ``ivf``
+asks ``vectors.faiss`` for candidates and ranks them by the vectors, kept as float16; how many lists
+it reads is set by the recall that was measured when it was built (``indexer.vector_build``).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import faiss
 import numpy as np
 
 from db.errors import NotFoundError, UserError
+from indexer.inverted_lists import InvertedLists, read_flat
+from indexer.row_files import map_rows
+from indexer.vector_options import VectorSpec
+
+IDS = "case_ids.npy"
+VECTORS = "case_vectors.npy"
+LISTS = "vectors.faiss"
+
+_CANDIDATES = 10  # a hit
+_LEAST_CANDIDATES = 100
+_SCANNED_ROWS = 20_000  # as fast exactly as through the lists
 
 
 class VectorStore:
-    """Unit vectors by case id, searched exactly by inner product (cosine)."""
+    """Unit vectors by case id, compared by inner product (cosine)."""
 
-    def __init__(self, index: Any) -> None:
-        self._index = index
+    def __init__(
+        self,
+        ids: np.ndarray,
+        vectors: np.ndarray,
+        lists: InvertedLists | None = None,
+        probes: int = 0,
+    ) -> None:
+        """ids: (n,) int64, ascending; vectors: (n, dim) float32, or float16 beside lists."""
+        self._ids = ids
+        self._vectors = vectors
+        self._lists = lists
+        self._probes = probes
 
     @classmethod
-    def write(cls, path: Path, ids: np.ndarray, vectors: np.ndarray) -> None:
-        """Write a store. ids: (n,) int64, distinct; vectors: (n, dim) float32, unit length."""
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        index.add_with_ids(
-            np.ascontiguousarray(vectors, dtype=np.float32), np.asarray(ids, dtype=np.int64)
-        )
-        faiss.write_index(index, str(path))
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a store.
+    def open(cls, directory: Path, spec: VectorSpec) -> Self:
+        """Open a store; nothing is read before it is needed.
 
         Raises NotFoundError for a missing file and UserError for one that is damaged.
         """
-        if not path.is_file():
-            raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
-        try:
-            return cls(faiss.read_index(str(path)))
-        except RuntimeError as error:
-            raise UserError(f"{path} is damaged: build the index again") from error
+        ids, vectors = map_rows(directory / IDS), map_rows(directory / VECTORS)
+        lists = InvertedLists.open(directory / LISTS) if spec.type == "ivf" else None
+        counts = {len(ids), len(vectors)} | ({lists.count} if lists is not None else set())
+        if len(counts) != 1 or ids.ndim != 1 or vectors.ndim != 2:
+            raise UserError(
+                f"{directory} is damaged: {len(ids)} ids and vectors of shape {vectors.shape}; "
+                "build the index again"
+            )
+        return cls(ids, vectors, lists, spec.probes)
+
+    @classmethod
+    def open_format_1(cls, directory: Path) -> Self:
+        """Open the one FAISS file of the first index format; it is read into memory."""
+        return cls(*read_flat(directory / LISTS))
 
     @property
     def count(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._ids)
 
     @property
     def dim(self) -> int:
-        return int(self._index.d)
+        return int(self._vectors.shape[1])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(n,) int64, ascending."""
+        return self._ids
 
     def search(
         self,
@@ -63,33 +92,102 @@ class VectorStore:
         query: (dim,) float32, unit length. ``exclude`` ids never appear; with ``only``, no
         others do. Equal scores come in ascending order of id.
         """
-        selector: Any = faiss.IDSelectorNot(faiss.IDSelectorBatch(_ids(exclude)))
+        k = max(k, 1)
+        excluded = self._rows(exclude)
         if only is not None:
-            selector = faiss.IDSelectorAnd(faiss.IDSelectorBatch(_ids(only)), selector)
-        parameters: Any = faiss.SearchParameters()
-        parameters.sel = selector
-        scores, ids = self._index.search(
-            np.ascontiguousarray(query[None], dtype=np.float32),
-            min(k, self.count) or 1,
-            params=parameters,
-        )
-        found = ids[0] >= 0
-        order = np.lexsort((ids[0][found], -scores[0][found]))
-        return ids[0][found][order], scores[0][found][order]
+            rows = np.setdiff1d(self._rows(only), excluded, assume_unique=True)
+            if self._lists is not None and len(rows) > _SCANNED_ROWS:
+                rows = self._candidates(self._lists, query, k, only=rows)
+            return self._best(rows, self._scores(rows, query), k)
+        if self._lists is not None:
+            rows = self._candidates(self._lists, query, k, exclude=excluded)
+            return self._best(rows, self._scores(rows, query), k)
+        scores = self._vectors @ query.astype(np.float32)
+        scores[excluded] = -np.inf
+        ids, scores = self._best(None, scores, k)
+        found = np.isfinite(scores)
+        return ids[found], scores[found]
+
+    def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """`search` of (m, dim) queries: ids and cosines, (m, k), best first."""
+        k = min(k, self.count)
+        ids = np.zeros((len(queries), k), np.int64)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        if self._lists is not None:
+            for place, query in enumerate(queries):
+                found, cosines = self.search(query, k)
+                ids[place, : len(found)], scores[place, : len(found)] = found, cosines
+            return ids, scores
+        block = max(1, 16_000_000 // self.count)
+        for start in range(0, len(queries), block):
+            likeness = queries[start : start + block].astype(np.float32) @ self._vectors.T
+            rows = np.argpartition(likeness, -k, axis=1)[:, -k:]
+            cosines = np.take_along_axis(likeness, rows, axis=1)
+            order = np.argsort(-cosines, axis=1, kind="stable")
+            ids[start : start + block] = self._ids[np.take_along_axis(rows, order, axis=1)]
+            scores[start : start + block] = np.take_along_axis(cosines, order, axis=1)
+        return ids, scores
 
     def vector(self, case_id: int) -> np.ndarray:
         """The vector of one case: (dim,) float32."""
-        try:
-            return np.asarray(self._index.reconstruct(int(case_id)), dtype=np.float32)
-        except RuntimeError as error:
-            raise NotFoundError(f"no case {case_id} in this index") from error
+        rows = self._rows([case_id])
+        if not len(rows):
+            raise NotFoundError(f"no case {case_id} in this index")
+        return np.asarray(self._vectors[rows[0]], dtype=np.float32)
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every id, ascending (n,), and its vector (n, dim)."""
-        ids = np.sort(faiss.vector_to_array(self._index.id_map))
-        rows = [self._index.reconstruct(int(i)) for i in ids]
-        return ids, np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
+        """Every id, ascending (n,), and its vector (n, dim), in memory."""
+        return np.array(self._ids), np.array(self._vectors, dtype=np.float32)
 
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`all` in pieces."""
+        for start in range(0, self.count, 8192):
+            rows = slice(start, start + 8192)
+            yield np.array(self._ids[rows]), np.array(self._vectors[rows], dtype=np.float32)
 
-def _ids(values: Collection[int]) -> np.ndarray:
-    return np.fromiter(values, dtype=np.int64, count=len(values))
+    def _rows(self, ids: Collection[int]) -> np.ndarray:
+        wanted = np.unique(np.fromiter(ids, dtype=np.int64, count=len(ids)))
+        rows = np.searchsorted(self._ids, wanted)
+        inside = rows < self.count
+        rows, wanted = rows[inside], wanted[inside]
+        found: np.ndarray = rows[self._ids[rows] == wanted]
+        return found
+
+    def _scores(self, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = self._vectors[rows].astype(np.float32) @ query.astype(np.float32)
+        return scores.clip(-1, 1)  # float16 may be a little longer than 1
+
+    def _best(
+        self, rows: np.ndarray | None, scores: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        places = np.arange(len(scores))
+        if k < len(scores):
+            places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+        ids = self._ids[places if rows is None else rows[places]]
+        order = np.lexsort((ids, -scores[places]))[:k]
+        return ids[order], scores[places[order]]
+
+    def _candidates(
+        self,
+        lists: InvertedLists,
+        query: np.ndarray,
+        k: int,
+        *,
+        only: np.ndarray | None = None,
+        exclude: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Rows to rank: more lists are read for more hits, or where few rows may be named."""
+        reachable = (
+            len(only) if only is not None else self.count - (0 if exclude is None else len(exclude))
+        )
+        wanted = min(max(_CANDIDATES * k, _LEAST_CANDIDATES), reachable)
+        probes = max(
+            self._probes * self.count // max(reachable, 1),
+            2 * wanted * lists.lists // max(reachable, 1),
+        )
+        while True:
+            probes = min(probes, lists.lists)
+            rows = lists.nearest(query, count=wanted, probes=probes, only=only, exclude=exclude)
+            if len(rows) == wanted or probes == lists.lists:
+                return rows
+            probes *= 4

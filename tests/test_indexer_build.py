@@ -17,6 +17,7 @@ from indexer.build import STUDIES_PER_BATCH, build
 from indexer.index import Index
 from indexer.lock import locked
 from indexer.sources.jsonl import JsonLines
+from indexer.versions import current_folder
 from tests.conftest import ROOT
 from tests.fakes import ThumbnailEncoder, write_studies
 
@@ -54,8 +55,12 @@ except UserError as error:
 """
 
 
+def folder(index_dir: Path) -> Path:
+    return current_folder(index_dir)
+
+
 def files(index_dir: Path) -> set[str]:
-    return {path.name for path in index_dir.iterdir()}
+    return {path.name for path in folder(index_dir).iterdir()}
 
 
 def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: Path) -> None:
@@ -63,9 +68,16 @@ def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: P
     index = Index.open(tmp_path / "ix")
     assert files(tmp_path / "ix") == {
         "manifest.json",
-        "vectors.faiss",
+        "case_ids.npy",
+        "case_vectors.npy",
         "cases.sqlite",
         "film_vectors.npy",
+        "film_sample.safetensors",
+    }
+    assert {path.name for path in (tmp_path / "ix").iterdir()} == {
+        "manifest.json",
+        "versions",
+        ".lock",
     }
     assert built.manifest.studies == index.manifest.studies == index.cases.count() == 5
     case = index.cases.find("local", "s0")
@@ -85,18 +97,21 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW_BUILD, str(studies), str(killed)], cwd=ROOT
     )
-    second_batch = tmp_path / ".killed.building" / "batch-000001.npz"
+    second_batch = killed / ".building" / "batches" / "batch-000001.npz"
     deadline = time.monotonic() + 60
     while not second_batch.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert second_batch.exists() and not killed.exists()
+    assert second_batch.exists()
+    with pytest.raises(NotFoundError, match="is not an index"):
+        Index.open(killed)
 
     built = build(JsonLines(studies), ThumbnailEncoder(), killed)
     assert built.resumed_batches >= 2
-    whole = tmp_path / "whole" / "vectors.faiss"
-    assert (killed / "vectors.faiss").read_bytes() == whole.read_bytes()
+    for name in ("case_vectors.npy", "case_ids.npy", "film_vectors.npy"):
+        whole = folder(tmp_path / "whole") / name
+        assert (folder(killed) / name).read_bytes() == whole.read_bytes()
     again, undisturbed = Index.open(killed), Index.open(tmp_path / "whole")
     assert again.manifest.fingerprint == undisturbed.manifest.fingerprint
     assert [c.study_id for c in again.cases] == [f"s{n}" for n in range(COUNT)]
@@ -112,7 +127,7 @@ def test_cases_of_a_batch_that_was_cut_off_are_not_there_twice(tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_two)
     # As if it had died between the database and the file of its second batch.
-    (tmp_path / ".ix.building" / "batch-000001.npz").unlink()
+    (tmp_path / "ix" / ".building" / "batches" / "batch-000001.npz").unlink()
     built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     assert built.resumed_batches == 1
     assert [c.study_id for c in Index.open(tmp_path / "ix").cases] == [
@@ -141,21 +156,11 @@ def test_work_on_other_data_is_not_taken_over(tmp_path: Path) -> None:
 def test_the_old_index_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 3)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
-    before = (tmp_path / "ix" / "vectors.faiss").read_bytes()
+    before = (tmp_path / "ix" / "manifest.json").read_bytes()
     (tmp_path / "in" / "studies.jsonl").write_text("not json\n")
     with pytest.raises(UserError, match="line 1"):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
-    assert (tmp_path / "ix" / "vectors.faiss").read_bytes() == before
-    assert Index.open(tmp_path / "ix").manifest.studies == 3
-
-
-def test_a_swap_cut_between_its_renames_is_undone_by_the_next_build(tmp_path: Path) -> None:
-    studies = write_studies(tmp_path / "in", 3)
-    build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
-    (tmp_path / "ix").rename(tmp_path / ".ix.previous")
-    studies.write_text("not json\n")
-    with pytest.raises(UserError):
-        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert (tmp_path / "ix" / "manifest.json").read_bytes() == before
     assert Index.open(tmp_path / "ix").manifest.studies == 3
 
 
@@ -187,14 +192,15 @@ def test_a_source_of_which_nothing_can_be_indexed_is_an_error(tmp_path: Path) ->
     studies.write_text('{"image": "nowhere.png", "text": "Lungs are clear."}\n')
     with pytest.raises(UserError, match=r"none of the 1 studies.*nowhere\.png"):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
-    assert not (tmp_path / "ix").exists()
+    assert not (tmp_path / "ix" / "manifest.json").exists()
 
 
 def test_two_builds_of_one_index_do_not_meet(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 2)
+    (tmp_path / "ix").mkdir()
     with (
-        locked(tmp_path / ".ix.lock", "busy"),
-        pytest.raises(UserError, match="another build is writing"),
+        locked(tmp_path / "ix" / ".lock", "adding to it"),
+        pytest.raises(UserError, match=r"process \d+ is at work: adding to it, since \d\d:\d\d UTC"),
     ):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
 
@@ -223,18 +229,25 @@ def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: P
     build(JsonLines(write_studies(tmp_path / "in", 3)), ThumbnailEncoder(), tmp_path / "ix")
     for name, error in (
         ("manifest.json", NotFoundError),
-        ("vectors.faiss", NotFoundError),
+        ("case_ids.npy", NotFoundError),
+        ("case_vectors.npy", NotFoundError),
         ("cases.sqlite", NotFoundError),
         ("film_vectors.npy", NotFoundError),
     ):
         broken = tmp_path / f"without-{name}"
-        shutil.copytree(tmp_path / "ix", broken)
+        shutil.copytree(folder(tmp_path / "ix"), broken)
         (broken / name).unlink()
         with pytest.raises(error):
             Index.open(broken)
-    for name in ("manifest.json", "vectors.faiss", "cases.sqlite", "film_vectors.npy"):
+    for name in (
+        "manifest.json",
+        "case_ids.npy",
+        "case_vectors.npy",
+        "cases.sqlite",
+        "film_vectors.npy",
+    ):
         broken = tmp_path / f"damaged-{name}"
-        shutil.copytree(tmp_path / "ix", broken)
+        shutil.copytree(folder(tmp_path / "ix"), broken)
         whole = (broken / name).read_bytes()
         (broken / name).write_bytes(whole[: len(whole) // 3])
         with pytest.raises(UserError):
@@ -244,7 +257,7 @@ def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: P
 def test_an_index_and_cases_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     build(JsonLines(write_studies(tmp_path / "a", 3)), ThumbnailEncoder(), tmp_path / "ix3")
     build(JsonLines(write_studies(tmp_path / "b", 4)), ThumbnailEncoder(), tmp_path / "ix4")
-    shutil.copy(tmp_path / "ix4" / "cases.sqlite", tmp_path / "ix3" / "cases.sqlite")
+    shutil.copy(folder(tmp_path / "ix4") / "cases.sqlite", folder(tmp_path / "ix3"))
     with pytest.raises(MismatchError, match="3 studies"):
         Index.open(tmp_path / "ix3")
 

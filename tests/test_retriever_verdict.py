@@ -17,6 +17,7 @@ from indexer.index import Index
 from indexer.manifest import Manifest
 from indexer.sources.jsonl import JsonLines
 from indexer.stored_vectors import StoredVectors
+from indexer.vectors import VectorStore
 from retriever.search import Retriever
 from retriever.verdict import Verdict
 from tests.fakes import ThumbnailEncoder, write_studies
@@ -92,7 +93,7 @@ def test_the_manifest_holds_quantiles_of_films_left_out(retriever: Retriever) ->
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -1)
     nearest = np.sort(scores, axis=1)[:, -10:].mean(axis=1)
-    assert quantiles["likeness"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-5)
+    assert quantiles["likeness"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-3)
 
 
 def test_a_study_does_not_vouch_for_its_own_films() -> None:
@@ -105,7 +106,7 @@ def test_a_study_does_not_vouch_for_its_own_films() -> None:
         vectors,
         outlines,
         np.repeat(np.arange(60), 2),
-        dict(enumerate(np.eye(60, dtype=np.float32))),
+        VectorStore(np.arange(60), np.eye(60, dtype=np.float32)),
     )
     assert profile is not None
     assert profile.quantiles["likeness"]["0.75"] == 0
@@ -125,7 +126,7 @@ def test_noise_on_a_blank_image_is_no_outline() -> None:
 def test_a_small_index_says_nothing(tmp_path: Path) -> None:
     build(JsonLines(write_studies(tmp_path, 20)), ThumbnailEncoder(), tmp_path / "index")
     index = Index.open(tmp_path / "index")
-    assert index.manifest.film_quantiles is None and not (tmp_path / "index" / PROFILE).exists()
+    assert index.manifest.film_quantiles is None and not (index.path / PROFILE).exists()
     retriever = Retriever(index, ThumbnailEncoder())
     assert retriever.search([tmp_path / "3.png"]).verdict is None
 

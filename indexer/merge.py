@@ -1,0 +1,133 @@
+"""Several indexes made into one, which has their cases under new numbers.
+
+merged = merge([Path("data/openi"), Path("data/ours")], Path("data/both"))
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from db.cases import Case, CaseStore
+from db.errors import MismatchError, UserError
+from indexer.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.index import CASES, Index
+from indexer.manifest import Manifest
+from indexer.staging import Staging
+from indexer.vector_options import VectorOptions
+from indexer.versions import KEPT, changing
+from indexer.withdrawals import is_withdrawn
+
+_CURE = "make room or choose another place, then run the same command again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What a merge made."""
+
+    manifest: Manifest
+    repeated: int
+    """Studies that a later index holds as an earlier one does; they are there once."""
+    withdrawn: int
+    """Studies of patients that one of the indexes knows as withdrawn; they are left out."""
+
+
+def merge(
+    index_dirs: Sequence[Path],
+    out: Path,
+    *,
+    options: VectorOptions | None = None,
+    keep: int = KEPT,
+    clock: Clock = utc_now,
+) -> Merged:
+    """Write the cases of all ``index_dirs`` as the next version of the index at ``out``.
+
+    Raises MismatchError for different encoders or labellers and UserError for fewer than two
+    indexes, for a study that two of them hold with different content, where other work is going
+    on, or where ``out`` cannot be written. The indexes merged stay as they are.
+    """
+    if len(index_dirs) < 2:
+        raise UserError("a merge needs two indexes or more")
+    indexes = [Index.open(path) for path in index_dirs]
+    first = indexes[0]
+    for index in indexes[1:]:
+        first.require(index.manifest.encoder)
+        if index.manifest.labeller_version != first.manifest.labeller_version:
+            raise MismatchError(
+                f"{first.path} was labelled by '{first.manifest.labeller_version}', {index.path} "
+                f"by '{index.manifest.labeller_version}': build one of them again"
+            )
+    with changing(out, "merging into", cure=_CURE) as versions:
+        staging = Staging(versions.building)
+        staging.discard()
+        staging.draft.mkdir(parents=True)
+        before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
+        manifests = [index.manifest for index in indexes]
+        known = manifests if before is None else [before, *manifests]
+        withdrawn = tuple(dict.fromkeys(digest for one in known for digest in one.withdrawn))
+        parts: list[Part] = []
+        repeated = left_out = 0
+        with CaseStore.create(staging.draft / CASES) as cases:
+            for index in indexes:
+                again = _repeated(index, indexes[: len(parts)])
+                gone = _withdrawn(index, withdrawn) - again
+                part = Part(index=index, without=again | gone, shift=cases.next_id())
+                part.copy_cases(cases)
+                parts.append(part)
+                repeated, left_out = repeated + len(again), left_out + len(gone)
+        about = replace(
+            About.of(first.manifest),
+            version=versions.number() + 1,
+            made_by="merge",
+            created_at=clock().isoformat(timespec="seconds"),
+            source=joined_names((one.source for one in manifests), "+"),
+            split=joined_names((one.split for one in manifests), ","),
+            licence=joined_names((one.licence for one in manifests), "; "),
+            skipped={},
+            vector_options=options or VectorOptions(),
+            withdrawn=withdrawn,
+            history=() if before is None else (*before.history, before.past()),
+        )
+        manifest = assemble(staging.draft, parts, (), about)
+        versions.publish(staging.draft, manifest, keep=keep)
+    return Merged(manifest=manifest, repeated=repeated, withdrawn=left_out)
+
+
+def _repeated(index: Index, earlier: Sequence[Index]) -> frozenset[int]:
+    """Cases that an earlier index holds as well.
+
+    Raises UserError for a study that is not the same in both.
+    """
+    found: set[int] = set()
+    for other in earlier:
+        for case_id, twin_id in _twins(index, other):
+            [case], [twin] = index.cases.get([case_id]), other.cases.get([twin_id])
+            if _content(case) != _content(twin):
+                raise UserError(
+                    f"study {case.study_id} of source '{case.source}' is not the same in "
+                    f"{other.path} and {index.path}: remove it from one of them"
+                )
+            found.add(case_id)
+    return frozenset(found)
+
+
+def _twins(index: Index, other: Index) -> list[tuple[int, int]]:
+    twins = []
+    for source, studies in index.cases.study_pages():
+        there = other.cases.find_all(source, studies)
+        twins += [(studies[study_id], there[study_id]) for study_id in there]
+    return twins
+
+
+def _withdrawn(index: Index, withdrawals: Sequence[str]) -> frozenset[int]:
+    if not withdrawals:
+        return frozenset()
+    return frozenset(
+        case.case_id
+        for case in index.cases
+        if is_withdrawn(withdrawals, case.source, case.study_id, case.patient_id)
+    )
+
+
+def _content(case: Case) -> Case:
+    images = tuple(replace(image, path=None) for image in case.images)
+    return replace(case, case_id=0, images=images)

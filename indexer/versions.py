@@ -1,0 +1,201 @@
+"""The versions of an index, in one directory.
+
+    data/index/
+      manifest.json                    of the current version, and where its files are
+      versions/2-4f21c09ab3de/         manifest.json, case_ids.npy, case_vectors.npy, ...
+      versions/1-99ab01c6527f/         the one before; opens like an index of its own
+      .building/                       work that is going on, or was interrupted
+      .lock
+
+A version never changes. A new one is made beside, moved in whole, and becomes the current one by
+the rename of one file, so whoever opens the index at any moment finds the old version or the new.
+Format 1 had its files in the directory itself; it is read so, and moved into ``versions`` by the
+first change.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from db.errors import UserError
+from indexer.lock import locked
+from indexer.manifest import FOLDER, MANIFEST, Manifest, read_values
+
+KEPT = 2
+"""Versions that are kept unless told otherwise, the current one among them."""
+
+BUILDING = ".building"
+_LOCK = ".lock"
+_VERSIONS = "versions"
+_FORMAT_1 = ("vectors.faiss", "cases.sqlite", "film_vectors.npy", "film_profile.safetensors")
+
+
+def current_folder(index_dir: Path) -> Path:
+    """Where the files of the current version are.
+
+    For an index of format 1, and for the folder of a version, that is the directory itself.
+    Raises NotFoundError where there is no index and UserError where its manifest is damaged.
+    """
+    folder = read_values(index_dir).get(FOLDER)
+    return index_dir if folder is None else index_dir / str(folder)
+
+
+@contextmanager
+def changing(index_dir: Path, work: str, *, cure: str) -> Iterator["Versions"]:
+    """The versions, with the right to change them; what an earlier kill left half done is ended.
+
+    Raises UserError where another process holds that right, or where the disk takes no more; it
+    ends with ``cure``.
+    """
+    try:
+        index_dir.mkdir(parents=True, exist_ok=True)
+        with locked(index_dir / _LOCK, f"{work} {index_dir}"):
+            versions = Versions(index_dir)
+            versions.recover()
+            yield versions
+    except OSError as error:
+        raise UserError(
+            f"{index_dir} cannot be written ({error.strerror or error}): {cure}"
+        ) from error
+
+
+class Versions:
+    """The kept versions of one index directory."""
+
+    def __init__(self, index_dir: Path) -> None:
+        self.index_dir = index_dir
+        self.building = index_dir / BUILDING
+        self._folders = index_dir / _VERSIONS
+
+    def current(self) -> Path | None:
+        """The folder of the current version; None where there is no index yet.
+
+        Raises UserError for a manifest that is damaged.
+        """
+        if not (self.index_dir / MANIFEST).is_file():
+            return None
+        return current_folder(self.index_dir)
+
+    def kept(self) -> dict[Path, Manifest]:
+        """Folder to manifest of every complete version, the oldest first."""
+        found = {path: Manifest.read(path) for path in self._complete()}
+        current = self.current()
+        if current is not None and current not in found:
+            found[current] = Manifest.read(current)
+        return dict(sorted(found.items(), key=lambda item: item[1].version))
+
+    def recover(self) -> None:
+        """End what was cut off: a version that is complete becomes current, scraps are removed."""
+        whole = self._complete()
+        for folder in self._all():
+            if folder not in whole:
+                shutil.rmtree(folder)
+        number = self.number()
+        for folder in whole:
+            manifest = Manifest.read(folder)
+            if manifest.version > number:
+                self._commit(folder, manifest)
+                number = manifest.version
+        self._remove_format_1()
+
+    def number(self) -> int:
+        """Of the current version; 0 where there is none, or none that can be read."""
+        try:
+            current = self.current()
+            return 0 if current is None else Manifest.read(current).version
+        except UserError:
+            return 0
+
+    def publish(self, draft: Path, manifest: Manifest, *, keep: int = KEPT) -> Path:
+        """Make ``draft``, which gets this manifest, the current version; returns its new place.
+
+        Of the versions before, ``keep`` less one stay.
+        """
+        manifest.write(draft)
+        folder = self.place(draft, manifest)
+        if keep > 1:
+            self._adopt_format_1()
+        self._commit(folder, manifest)
+        self._remove_format_1()
+        self.prune(keep)
+        shutil.rmtree(self.building, ignore_errors=True)
+        return folder
+
+    def prune(self, keep: int) -> None:
+        """Drop all but the newest ``keep`` versions; the current one always stays."""
+        for old in list(self.kept())[: -max(keep, 1)]:
+            self.drop(old)
+
+    def place(self, draft: Path, manifest: Manifest) -> Path:
+        """Move a complete draft among the versions; it is not the current one by that."""
+        _sync(draft)
+        self._folders.mkdir(exist_ok=True)
+        folder = self._folders / f"{manifest.version}-{manifest.fingerprint[:12]}"
+        if folder.exists():
+            self.drop(folder)
+        draft.rename(folder)
+        return folder
+
+    def drop(self, folder: Path) -> None:
+        """Remove a version; its manifest goes first, so that a rest of it is known as scrap."""
+        (folder / MANIFEST).unlink()
+        shutil.rmtree(folder)
+
+    def _commit(self, folder: Path, manifest: Manifest) -> None:
+        partial = self.index_dir / f".{MANIFEST}.tmp"
+        text = manifest.text(**{FOLDER: folder.relative_to(self.index_dir).as_posix()})
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(self.index_dir / MANIFEST)
+        _sync_folder(self.index_dir)
+
+    def _all(self) -> list[Path]:
+        return sorted(self._folders.iterdir()) if self._folders.is_dir() else []
+
+    def _complete(self) -> list[Path]:
+        return [folder for folder in self._all() if (folder / MANIFEST).is_file()]
+
+    def _adopt_format_1(self) -> None:
+        """Give the files in the directory itself a second name, as a version among the others."""
+        if self.number() == 0 or self.current() != self.index_dir:
+            return
+        manifest = Manifest.read(self.index_dir)
+        folder = self._folders / f"{manifest.version}-{manifest.fingerprint[:12]}"
+        folder.mkdir(exist_ok=True)
+        for name in [*manifest.file_bytes, MANIFEST]:
+            with suppress(FileExistsError):
+                _link(self.index_dir / name, folder / name)
+
+    def _remove_format_1(self) -> None:
+        if self.number() and self.current() != self.index_dir:
+            for name in _FORMAT_1:
+                (self.index_dir / name).unlink(missing_ok=True)
+
+
+def _link(old: Path, new: Path) -> None:
+    try:
+        new.hardlink_to(old)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        shutil.copyfile(old, new)
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder and its files on disk before anything points to them."""
+    for path in folder.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
