@@ -51,7 +51,7 @@ def decode(data: bytes, name: str, limits: Limits) -> Film:
 
 
 def _decode(data: bytes, name: str, limits: Limits) -> Film:
-    dataset = _read(data, name, limits)
+    dataset = open_dataset(data, name, limits)
     notes: list[str] = []
     check_header(dataset, name, limits, notes)
     _check_encapsulated(dataset, name)
@@ -73,7 +73,7 @@ def _decode(data: bytes, name: str, limits: Limits) -> Film:
     return Film(pixels=pixels, view_position=view_position(dataset), notes=tuple(notes))
 
 
-def _read(data: bytes, name: str, limits: Limits) -> Dataset:
+def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
     """The data set with a transfer syntax; a deflated one is inflated within the limit on bytes."""
     if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
         stream = io.BytesIO(data)

@@ -60,6 +60,16 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
         notes.append("stored for processing, not for viewing: contrast may be unusual")
 
 
+def is_chest_radiograph(dataset: Dataset) -> bool:
+    """Whether modality and body part, as far as they are stated, allow for one."""
+    try:
+        _check_modality(dataset, "", [])
+        _check_body_part(dataset, "")
+    except UserError:
+        return False
+    return True
+
+
 def view_position(dataset: Dataset) -> ViewPosition | None:
     """The projection as the header states it, by `read_view`."""
     return read_view(dataset.get("ViewPosition"))

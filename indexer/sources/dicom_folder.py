@@ -1,0 +1,285 @@
+"""A folder of DICOM files, as a scanner, an archive or a PACS exports it.
+
+Source and licence: the user's own. Layout: any; files are known by their content, whatever they are
+called, and what is no chest radiograph and no structured report is passed over (a DICOMDIR, a CT,
+a hand). Study, series and order come from the headers (StudyInstanceUID, SeriesNumber,
+InstanceNumber), the patient is PatientID as it stands there: pseudonymise before an index leaves
+the house.
+
+Reports: structured reports (SR) of the same study, the latest one where there are several,
+verified before unverified; or a table named by ``--reports``, CSV or Parquet, with a column
+``study_id`` (StudyInstanceUID) or ``accession_number``, and ``text``, ``findings`` or
+``impression``, others named by ``--columns``. A row of the table goes before a structured report;
+several rows of a study are put one after the other.
+
+Labels: none; the labeller reads the report. Known noise: a file may be there twice (known by its
+SOPInstanceUID); one study number may stand for two examinations; ViewPosition is empty or free
+text; reports are in the language and with the names that the hospital wrote.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from db.errors import NotFoundError, UserError
+from indexer.dicom import is_dicom, open_dataset
+from indexer.dicom_header import is_chest_radiograph, view_position
+from indexer.film import Limits, quiet
+from indexer.reports import split_sections
+from indexer.sources.grouping import Groups, Rows
+from indexer.sources.records import (
+    ImageRecord,
+    Record,
+    SkippedStudy,
+    StudyRecord,
+    check_identifier,
+    or_skipped,
+)
+from indexer.sources.split_choice import SplitChoice
+from indexer.sources.structured_report import SR_STORAGE, read_structured_report
+from indexer.sources.study_values import SECTIONS
+from indexer.sources.tables import read_table
+
+NO_REPORT = "no report (a structured report in the folder, or a row of --reports)"
+STRAY = "DICOM file without a StudyInstanceUID"
+
+_TEXTS = ("text", *SECTIONS)
+_KEYS = ("study_id", "accession_number")
+_TAGS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "PatientID",
+    "AccessionNumber",
+    "SeriesNumber",
+    "InstanceNumber",
+    "Modality",
+    "BodyPartExamined",
+    "ViewPosition",
+    "ContentDate",
+    "ContentTime",
+    "VerificationFlag",
+]
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
+
+
+class DicomFolder:
+    """Studies of the DICOM files under a folder."""
+
+    licence = "the owner's"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        name: str = "local",
+        reports_path: Path | None = None,
+        columns: Mapping[str, str] | None = None,
+        choice: SplitChoice | None = None,
+    ) -> None:
+        """Raises NotFoundError for a folder or a table that is not there."""
+        if not data_dir.is_dir():
+            raise NotFoundError(f"{data_dir} is no folder: --data-dir names one of DICOM files")
+        if reports_path is not None and not reports_path.is_file():
+            raise NotFoundError(f"{reports_path} does not exist: --reports names a table")
+        self.name = check_identifier(name, "source name")
+        self._choice = choice or SplitChoice()
+        self._choice.require_file(self.name)
+        self.split = self._choice.name
+        self._data_dir = data_dir
+        self._reports_path = reports_path
+        self._columns = columns or {}
+        self._groups: Groups | None = None
+
+    def records(self) -> Iterator[Record]:
+        if self._groups is None:
+            self._groups = self._read()
+        matched, studies = False, 0
+        for study_id, tables in self._groups:
+            if "stray" in tables:
+                yield SkippedStudy(study_id=study_id, reason=STRAY)
+            if "image" not in tables and "sr" not in tables:
+                continue
+            studies += 1
+            matched |= "report" in tables
+            split = self._choice.split_of(study_id)
+            if self._choice.wants(split):
+                yield self._record(study_id, tables, split)
+        if self._reports_path is not None and not matched:
+            raise NotFoundError(
+                f"no row of {self._reports_path} is of any of the {studies} studies in "
+                f"{self._data_dir}: expected their StudyInstanceUID under 'study_id' or their "
+                "AccessionNumber under 'accession_number'"
+            )
+
+    def _read(self) -> Groups:
+        """Files and reports by study; reports may first have to be matched by accession number."""
+        key, reports = self._reports()
+        given: dict[str, Rows] = {"file": self._files()}
+        if key == "accession_number":
+            given["report"] = reports
+        by_accession = Groups(given)
+        if not any("file" in tables for _, tables in by_accession):
+            raise NotFoundError(
+                f"{self._data_dir} holds no DICOM file of a chest radiograph or structured report"
+            )
+        return Groups(
+            {
+                "image": _of_kind(by_accession, "image"),
+                "sr": _of_kind(by_accession, "sr"),
+                "stray": _of_kind(by_accession, "stray"),
+                "report": _by_study(by_accession) if key == "accession_number" else reports,
+            }
+        )
+
+    def _record(
+        self, study_id: str, tables: dict[str, list[dict[str, Any]]], split: str | None
+    ) -> Record:
+        texts = self._texts(tables)
+        if texts is None:
+            return SkippedStudy(study_id=study_id, reason=NO_REPORT)
+        sections = {name: texts.get(name, "") for name in SECTIONS}
+        found = split_sections(texts.get("text", ""))
+        images = sorted(
+            {row["instance"]: row for row in tables.get("image", [])}.values(),
+            key=lambda row: (row["order"], row["path"]),
+        )
+        patients = {row["patient"] for some in tables.values() for row in some if "patient" in row}
+        return or_skipped(
+            StudyRecord(
+                study_id=study_id,
+                patient_id=(patients.pop() or None) if len(patients) == 1 else None,
+                images=tuple(
+                    ImageRecord(path=Path(row["path"]), view_position=row["view"]) for row in images
+                ),
+                indication=sections["indication"] or found.indication,
+                comparison=sections["comparison"] or found.comparison,
+                findings=sections["findings"] or found.findings,
+                impression=sections["impression"] or found.impression,
+                split=split,
+            )
+        )
+
+    def _texts(self, tables: dict[str, list[dict[str, Any]]]) -> dict[str, str] | None:
+        rows = tables.get("report", [])
+        if rows:
+            return {
+                key: "\n\n".join(dict.fromkeys(row[key] for row in rows if row.get(key)))
+                for key in _TEXTS
+            }
+        latest = max(tables.get("sr", []), key=lambda row: row["order"], default=None)
+        return None if latest is None else {"text": read_structured_report(Path(latest["path"]))}
+
+    def _files(self) -> Rows:
+        """A row a file that can be of use, by accession number."""
+        for folder, folders, names in os.walk(self._data_dir):
+            folders.sort()
+            for name in sorted(names):
+                row = _describe(Path(folder) / name)
+                if row is not None:
+                    yield row["accession"], row
+
+    def _reports(self) -> tuple[str, Rows]:
+        """What the rows of the table are known by, and the rows by that."""
+        if self._reports_path is None:
+            return "study_id", ()
+        _, row = next(read_table(self._reports_path), ("", {}))
+        key = next((one for one in _KEYS if self._columns.get(one, one) in row), None)
+        texts = [name for name in _TEXTS if self._columns.get(name, name) in row]
+        if key is None or not {"text", "findings", "impression"} & set(texts):
+            raise UserError(
+                f"{self._reports_path} needs a column 'study_id' or 'accession_number' and one of "
+                f"'text', 'findings', 'impression': it has {', '.join(map(str, row))[:300]}; name "
+                "others by --columns"
+            )
+        return key, self._report_rows(self._reports_path, key, texts)
+
+    def _report_rows(self, path: Path, key: str, texts: list[str]) -> Rows:
+        for place, row in read_table(path):
+            value = _cell(row, self._columns.get(key, key))
+            if not value:
+                raise UserError(f"{place}: {key} is empty, so its report belongs to no study")
+            yield value, {name: _cell(row, self._columns.get(name, name)) for name in texts}
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    value = row.get(column)
+    return "" if value is None else str(value).strip()
+
+
+def _of_kind(files: Groups, kind: str) -> Rows:
+    for _, tables in files:
+        for row in tables.get("file", []):
+            if row["kind"] == kind:
+                yield row["study"], row
+
+
+def _by_study(by_accession: Groups) -> Rows:
+    for _, tables in by_accession:
+        for study in dict.fromkeys(row["study"] for row in tables.get("file", [])):
+            for report in tables.get("report", []):
+                yield study, report
+
+
+def _describe(path: Path) -> dict[str, Any] | None:
+    """What of a file's header is needed; None for one of no use here."""
+    header = _read_header(path)
+    if header is None:
+        return None
+    study = str(header.get("StudyInstanceUID") or "").strip()
+    if str(header.get("SOPClassUID") or "").startswith(SR_STORAGE):
+        kind = "sr"
+        order = [
+            str(header.get("VerificationFlag") or "") == "VERIFIED",
+            *(str(header.get(keyword) or "") for keyword in ("ContentDate", "ContentTime")),
+            str(path),
+        ]
+    elif is_chest_radiograph(header):
+        kind = "image"
+        order = [_number(header, "SeriesNumber"), _number(header, "InstanceNumber")]
+    else:
+        return None
+    if not _UID.fullmatch(study):
+        kind, study = "stray", path.name
+    return {
+        "kind": kind,
+        "order": order,
+        "path": str(path),
+        "study": study,
+        "patient": str(header.get("PatientID") or "").strip(),
+        "accession": str(header.get("AccessionNumber") or "").strip(),
+        "instance": str(header.get("SOPInstanceUID") or path),
+        "view": view_position(header),
+    }
+
+
+def _read_header(path: Path) -> Dataset | None:
+    """The header, its pixels left in the file; None for what is no DICOM file or cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+        if not is_dicom(head):
+            return None
+        with quiet():
+            if head.endswith(b"DICM"):
+                meta = read_file_meta_info(path)
+                if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                    return open_dataset(path.read_bytes(), str(path), Limits())
+            header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        return header if header.get("SOPClassUID") else None
+    except Exception:  # pydicom answers damage with almost any exception
+        return None
+
+
+def _number(header: Dataset, keyword: str) -> int:
+    try:
+        return int(header.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0
