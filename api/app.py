@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import cast
 
+import anyio
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -27,12 +28,14 @@ from litestar.types import (
 )
 
 from api.access import Access, check_scope, rate_limit, the_caller
+from api.batches import BatchController
 from api.cases import CaseController
 from api.current_index import CurrentIndex, Reopen, StudySearch
 from api.feedback import FeedbackController
 from api.films import FilmController
 from api.generations import GenerationController
 from api.guard import Guard, add_headers
+from api.jobs import JobRunner
 from api.observe import observed
 from api.pipeline import Clock, Pipeline
 from api.problems import answer_defect, problem_details
@@ -87,11 +90,20 @@ def create_app(
         current=current, writer=writer, database=database, settings=settings, clock=clock
     )
 
+    runner = JobRunner(
+        pipeline,
+        database,
+        at_once=settings.max_batch,
+        capacity=settings.max_waiting_studies,
+    )
+
     @asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with pipeline.running():
+            async with pipeline.running(), anyio.create_task_group() as tasks:
+                tasks.start_soon(runner.run)
                 yield
+                tasks.cancel_scope.cancel()
         finally:
             database.close()
 
@@ -99,6 +111,7 @@ def create_app(
     return Service(
         route_handlers=[
             ReportController,
+            BatchController,
             SearchController,
             GenerationController,
             FeedbackController,
@@ -111,6 +124,7 @@ def create_app(
             "caller": Provide(the_caller, sync_to_thread=False),
             "current": Provide(lambda: current, sync_to_thread=False),
             "database": Provide(lambda: database, sync_to_thread=False),
+            "runner": Provide(lambda: runner, sync_to_thread=False),
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },

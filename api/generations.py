@@ -1,25 +1,31 @@
 """GET /generations: what was written before; and what people said of it."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from anyio.to_thread import run_sync
-from litestar import Controller, delete, get
+from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from api.access import GENERATE, READ, Caller
 from api.case_keys import split_case_key
 from api.current_index import CurrentIndex
 from api.generation_schemas import GenerationDocument, GenerationList
+from api.job_schemas import PendingGeneration
+from api.jobs import JobRunner
 from api.pipeline import Pipeline
 from api.problems import GUARDED, problems
 from db.app_database import AppDatabase
-from db.errors import ForbiddenError
+from db.errors import ForbiddenError, NotFoundError
 from db.generation import Generation
 from db.generations import GenerationFilter
 
+_PENDING = ResponseSpec(PendingGeneration, description="Still to come.", generate_examples=False)
 _Moment = Annotated[datetime | None, QueryParameter(description="ISO 8601 with its zone.")]
 
 
@@ -76,24 +82,38 @@ class GenerationController(Controller):
         operation_id="getGeneration",
         summary="Read a stored report",
         opt=READ,
-        responses=problems(400, 404, *GUARDED),
+        responses={202: _PENDING, **problems(400, 404, *GUARDED)},
     )
     async def read(
         self,
         generation_id: FromPath[UUID],
         database: NamedDependency[AppDatabase],
         current: NamedDependency[CurrentIndex],
-    ) -> GenerationDocument:
+    ) -> Response[GenerationDocument | PendingGeneration]:
         """The report as it was written, with its citations and their quotes.
 
-        `case_available` and `index.current` tell what the index that is open now still holds.
+        `case_available` and `index.current` tell what the index that is open now still holds. One
+        that was asked for with `Prefer: respond-async` or in a batch is a 202 until it is stored,
+        and keeps its `status` where it failed or was cancelled.
         """
-        return await document(current, await run_sync(database.generations.get, generation_id))
+        with suppress(NotFoundError):
+            made = await run_sync(database.generations.get, generation_id)
+            return Response(await document(current, made))
+        pending = await run_sync(database.jobs.study, generation_id)
+        if pending.status == "done":  # a moment ago, or it was deleted since
+            made = await run_sync(database.generations.get, generation_id)
+            return Response(await document(current, made))
+        waits = pending.status in ("queued", "running")
+        return Response(
+            PendingGeneration.of(pending),
+            status_code=HTTP_202_ACCEPTED if waits else HTTP_200_OK,
+            headers={"Retry-After": "1"} if waits else {},
+        )
 
     @delete(
         "/{generation_id:uuid}",
         operation_id="deleteGeneration",
-        summary="Delete a stored report",
+        summary="Delete a report, or cancel one that is still to come",
         opt=GENERATE,
         responses=problems(400, 404, *GUARDED),
     )
@@ -102,12 +122,18 @@ class GenerationController(Controller):
         generation_id: FromPath[UUID],
         database: NamedDependency[AppDatabase],
         pipeline: NamedDependency[Pipeline],
+        runner: NamedDependency[JobRunner],
         caller: NamedDependency[Caller],
     ) -> None:
         """The report, its citations and its feedback go; the audit log keeps that it was there.
 
-        Another key's report takes the scope `admin`.
+        One that is still to come is cancelled. Another key's takes the scope `admin`.
         """
+        with suppress(NotFoundError):
+            study = await run_sync(database.jobs.study, generation_id)
+            check_owner(study.created_by, caller)
+            if await runner.cancel(generation_id, caller):
+                return
         generation = await run_sync(database.generations.get, generation_id)
         check_owner(generation.created_by, caller)
         entry = pipeline.entry("generation deleted", caller, generation=str(generation_id))

@@ -7,7 +7,7 @@ another and the writing of a third go on at the same time: decode (a few files a
 
 import importlib.metadata
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -88,6 +88,15 @@ class Pipeline:
         async with writing, searching, decoding:
             yield
 
+    def enter(self, caller: Caller) -> AbstractContextManager[None]:
+        """A place among the requests that are worked on. Raises BusyError where there is none."""
+        return self.admission.enter(caller.name, alone=self._alone)
+
+    def check_place(self, caller: Caller) -> None:
+        """Raises BusyError where ``enter`` would."""
+        with self.enter(caller):
+            pass
+
     async def report(
         self,
         uploads: Sequence[Upload],
@@ -101,7 +110,7 @@ class Pipeline:
         Raises UserError, and BusyError at once where there is too much work; nothing is stored
         then, nor where the call is cancelled.
         """
-        with self.admission.enter(caller.name, alone=self._alone):
+        with self.enter(caller):
             tell("reading")
             films = await self.read(uploads, caller)
             return await self.write(films, options, caller, tell=tell)
@@ -150,7 +159,7 @@ class Pipeline:
         case: str | None,
     ) -> Retrieval:
         """Hits alone; of what was searched, only the audit log keeps a trace."""
-        with self.admission.enter(caller.name, alone=self._alone):
+        with self.enter(caller):
             films = await self.read(uploads, caller) if uploads else ()
             searching = Searching(films=films, options=options, text=text, case=case)
             found = await self._searching.run(searching, owner=caller.name)
@@ -167,7 +176,7 @@ class Pipeline:
 
     async def preview(self, upload: Upload, caller: Caller) -> bytes:
         """An uploaded film as the search sees it, as PNG."""
-        with self.admission.enter(caller.name, alone=self._alone):
+        with self.enter(caller):
             (film,) = await self.read([upload], caller)
             return await run_sync(shown, film.pixels)
 

@@ -25,6 +25,7 @@ from db.errors import ForbiddenError, MismatchError, NotFoundError, TooLargeErro
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+DEFECT = "the server failed on this request; the cause is in its log"
 GUARDED = (401, 403, 421, 429, 500)
 """What every route that takes an API key may answer with."""
 
@@ -64,12 +65,20 @@ def problem_details() -> ProblemDetailsPlugin:
     )
 
 
+def problem_of(error: Exception) -> Problem:
+    """The problem document of an error that comes after the answer has begun."""
+    if isinstance(error, UserError):
+        details = _of_user_error(error)
+    else:
+        logger.error("a streamed answer failed", exc_info=error)
+        details = _problem(500, DEFECT)
+    return Problem(title=details.title or "", status=details.status_code, detail=details.detail)
+
+
 def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Handler for everything that nobody expected."""
     logger.error("%s failed", request.method, exc_info=error)
-    return _problem(500, "the server failed on this request; the cause is in its log").to_response(
-        request
-    )
+    return _problem(500, DEFECT).to_response(request)
 
 
 def _problem(

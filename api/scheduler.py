@@ -161,7 +161,8 @@ class BatchScheduler(Generic[W, R]):
         while True:
             batch = self._queue.take(self._max_batch)
             if not batch:
-                self._more = anyio.Event()
+                if self._more.is_set():  # the event is one for all runners
+                    self._more = anyio.Event()
                 await self._more.wait()
                 continue
             WAITING.dec(len(batch))

@@ -32,6 +32,10 @@ class Settings:
     """Views of one study."""
     workers: int = 2
     """Films decoded at the same time; further requests wait."""
+    max_batch_images: int = 1000
+    """Of all studies of one batch."""
+    max_waiting_studies: int = 5000
+    """Of all batches, and reports that are asked for with ``Prefer: respond-async``."""
     max_batch: int = 8
     """Studies that are searched for, or written about, together."""
     capacity: int = 64
@@ -58,6 +62,8 @@ class Settings:
             self.max_images,
             self.workers,
             self.max_batch,
+            self.max_batch_images,
+            self.max_waiting_studies,
             self.capacity,
             self.requests_per_minute,
             self.body_seconds,

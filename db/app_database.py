@@ -22,6 +22,7 @@ from db.audit import AuditLog
 from db.errors import NotFoundError, UserError
 from db.feedback import FeedbackStore
 from db.generations import GenerationStore
+from db.jobs import JobStore
 from db.schema import migrate
 from db.session import open_sqlite
 from db.transactions import writing
@@ -36,6 +37,7 @@ class AppDatabase:
         self.feedback = FeedbackStore(engine)
         self.keys = ApiKeyStore(engine)
         self.audit = AuditLog(engine)
+        self.jobs = JobStore(engine)
 
     @classmethod
     def open(cls, path: Path) -> Self:

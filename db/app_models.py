@@ -1,6 +1,7 @@
 """Tables of the application database: what must outlive every index.
 
-Alembic sees these only (``db/migrations``). No image and nothing about a patient is a column here.
+Alembic sees these only (``db/migrations``). Nothing about a patient is a column here, and no image
+but the films of a study that waits to be written about, without their headers (`JobFilmRow`).
 """
 
 from datetime import datetime
@@ -145,3 +146,38 @@ class FeedbackRow(AppBase):
     statement: Mapped[int | None]
     citation: Mapped[int | None]
     comment: Mapped[str | None]
+
+
+class JobStudyRow(AppBase):
+    __tablename__ = "job_studies"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(String(36), index=True)
+    generation_id: Mapped[str] = mapped_column(String(36), unique=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    options: Mapped[Any] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    detail: Mapped[str | None]
+    attempts: Mapped[int]
+    films: Mapped[list["JobFilmRow"]] = relationship(
+        order_by="JobFilmRow.position", cascade="all, delete-orphan"
+    )
+
+
+class JobFilmRow(AppBase):
+    """Gone as soon as the study is done, failed or cancelled; the pages are overwritten."""
+
+    __tablename__ = "job_films"
+    __table_args__ = (UniqueConstraint("study", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study: Mapped[int] = mapped_column(
+        ForeignKey("job_studies.number", ondelete="CASCADE"), index=True
+    )
+    position: Mapped[int]
+    png: Mapped[bytes]
+    view_position: Mapped[Any] = mapped_column(String(10), nullable=True)
+    notes: Mapped[Any] = mapped_column(JSON)

@@ -31,6 +31,7 @@ def open_sqlite(path: Path, *, read_only: bool, write_ahead_log: bool = False) -
         connection.execute("PRAGMA busy_timeout = 5000")
         if write_ahead_log:
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
 
     if read_only:
         with ExitStack() as stack:

@@ -140,6 +140,9 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
     }
     assert operations == {
         "createReport": ("post", "/reports"),
+        "createBatch": ("post", "/batches"),
+        "getBatch": ("get", "/batches/{batch_id}"),
+        "cancelBatch": ("delete", "/batches/{batch_id}"),
         "search": ("post", "/searches"),
         "listGenerations": ("get", "/generations"),
         "getGeneration": ("get", "/generations/{generation_id}"),

@@ -1,0 +1,168 @@
+"""Work that is done after the answer: accepted studies, one by one, until all are done.
+
+What is accepted is in the database before the client hears of it. Whatever ends the process, the
+next one goes on: a study is done when its generation is stored, and not before.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
+
+from api.access import Caller
+from api.pipeline import Pipeline
+from api.scheduler import BusyError
+from db.app_database import AppDatabase
+from db.audit import NewEntry
+from db.errors import UserError
+from db.generation import Generation
+from db.jobs import JobFilm, JobStudy
+from indexer.film import Film
+from indexer.images import encode_png, read_film
+from retriever.options import SearchOptions
+
+logger = logging.getLogger(__name__)
+
+
+class CancelledStudyError(Exception):
+    """A study was cancelled while its report was written."""
+
+
+class JobRunner:
+    """Accepts studies and works through them, a few at a time beside the other requests."""
+
+    def __init__(
+        self, pipeline: Pipeline, database: AppDatabase, *, at_once: int, capacity: int
+    ) -> None:
+        self._pipeline = pipeline
+        self._jobs = database.jobs
+        self._at_once = at_once
+        self._capacity = capacity
+        self._running: dict[UUID, anyio.CancelScope] = {}
+        self._more = anyio.Event()
+
+    async def accept(
+        self, studies: Sequence[tuple[Film, ...]], options: SearchOptions, caller: Caller
+    ) -> list[JobStudy]:
+        """One job for these studies; it is on disk when this returns.
+
+        Raises BusyError where there are too many already.
+        """
+        if await run_sync(self._jobs.unfinished) + len(studies) > self._capacity:
+            raise BusyError(60)
+        job_id, now = uuid4(), self._pipeline.clock()
+        accepted = await run_sync(
+            lambda: [
+                JobStudy(
+                    job_id=job_id,
+                    generation_id=uuid4(),
+                    created_at=now,
+                    created_by=caller.name,
+                    request_id=caller.request_id,
+                    options=json.loads(json.dumps(asdict(options))),
+                    films=tuple(_to_job_film(film) for film in films),
+                )
+                for films in studies
+            ]
+        )
+        entry = self._pipeline.entry(
+            "accepted",
+            caller,
+            batch=str(job_id),
+            generations=[str(study.generation_id) for study in accepted],
+        )
+        await run_sync(partial(self._jobs.add, accepted, audit=entry))
+        self._more.set()
+        return accepted
+
+    async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
+        """Take a study back, also while it is worked on. False where it had ended before."""
+        entry = self._pipeline.entry("cancelled", caller, generation=str(generation_id))
+        taken_back = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
+        if taken_back and generation_id in self._running:
+            self._running[generation_id].cancel()
+        return taken_back
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then waits for the next start."""
+        await run_sync(self._jobs.release)
+        try:
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    self._more = anyio.Event()
+                    await self._start_some(tasks)
+                    await self._more.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                for generation_id in list(self._running):
+                    await run_sync(self._jobs.park, generation_id)
+
+    async def _start_some(self, tasks: TaskGroup) -> None:
+        free = self._at_once - len(self._running)
+        for study in await run_sync(self._jobs.claim, free) if free else ():
+            self._running[study.generation_id] = anyio.CancelScope()
+            tasks.start_soon(self._work, study)
+
+    async def _work(self, study: JobStudy) -> None:
+        scope = self._running[study.generation_id]
+        with scope:
+            try:
+                await self._write(study)
+            except CancelledStudyError:
+                pass
+            except UserError as error:
+                await run_sync(self._jobs.fail, study.generation_id, str(error))
+            except Exception as error:
+                logger.error("a study of a job failed", exc_info=error)
+                detail = "the server failed on this study; the cause is in its log"
+                await run_sync(self._jobs.fail, study.generation_id, detail)
+            del self._running[study.generation_id]
+        with suppress(KeyError):
+            if scope.cancelled_caught:
+                del self._running[study.generation_id]
+        self._more.set()
+
+    async def _write(self, study: JobStudy) -> None:
+        films = await run_sync(lambda: tuple(_to_film(film) for film in study.films))
+        caller = Caller(
+            name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
+        )
+        await self._pipeline.write(
+            films,
+            _to_options(study.options),
+            caller,
+            generation_id=study.generation_id,
+            store=self._store,
+        )
+
+    def _store(self, generation: Generation, entry: NewEntry) -> None:
+        if not self._jobs.finish(generation, audit=entry):
+            raise CancelledStudyError
+
+
+def _to_job_film(film: Film) -> JobFilm:
+    return JobFilm(png=encode_png(film.pixels), view_position=film.view_position, notes=film.notes)
+
+
+def _to_film(film: JobFilm) -> Film:
+    return Film(
+        pixels=read_film(film.png).pixels, view_position=film.view_position, notes=film.notes
+    )
+
+
+def _to_options(stored: Mapping[str, Any]) -> SearchOptions:
+    known = {field.name for field in fields(SearchOptions)}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored.items()
+        if name in known
+    }
+    return SearchOptions(**values)

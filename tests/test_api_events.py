@@ -1,0 +1,137 @@
+"""POST /reports as a stream of events."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from litestar.testing import TestClient
+
+from api.app import create_app
+from api.settings import Settings
+from api.writing import OneByOne, Token, Writing, Written
+from db.errors import UserError
+from tests.services import FakeRetriever, a_case, a_png, serving, write_report
+
+STREAM = {"accept": "text/event-stream"}
+
+
+class Talker(OneByOne):
+    """Writes word by word, for all of a batch in turn; waits before the last."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.go = threading.Event()
+        self.cancelled = 0
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        for word in ("Lungs ", "drawn ", "clear."):
+            for place, _ in enumerate(writings):
+                yield place, Token(text=word)
+        while not self.go.wait(0.01):
+            if all(writing.cancelled() for writing in writings):
+                self.cancelled += len(writings)
+                return
+        yield from super().write(writings)
+
+
+def an_app(tmp_path: Path, writer: OneByOne, **settings: Any) -> Any:
+    return create_app(
+        Settings(database_path=tmp_path / "app.sqlite3", **settings),
+        retriever=FakeRetriever([a_case(n) for n in (1, 2, 3)]),
+        writer=writer,
+    )
+
+
+def parsed(text: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for block in text.replace("\r\n", "\n").strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def films(seed: int = 1) -> dict[str, tuple[str, bytes]]:
+    return {"images": ("a.png", a_png(seed, size=(64, 64)))}
+
+
+def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> None:
+    writer = Talker()
+    writer.go.set()
+    with TestClient(an_app(tmp_path, writer), base_url="http://127.0.0.1") as client:
+        answer = client.post("/reports", files=films(), headers=STREAM)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        happened = parsed(answer.text)
+        report = happened[-1][1]
+        assert client.get(f"/generations/{report['id']}").json() == report
+    told = [data.get("stage") or data.get("text") for _, data in happened[:-1]]
+    assert told == ["reading", "retrieving", "writing", "Lungs ", "drawn ", "clear.", "checking"]
+    assert [event for event, _ in happened] == ["stage"] * 3 + ["token"] * 3 + ["stage", "report"]
+
+
+def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
+    def refuse(_: Any) -> Any:
+        raise UserError("nothing can be said")
+
+    def break_down(_: Any) -> Any:
+        raise RuntimeError("inner secret")
+
+    for number, (write, status, says) in enumerate(
+        ((refuse, 422, "nothing can be said"), (break_down, 500, "the server failed"))
+    ):
+        (tmp_path / str(number)).mkdir()
+        app = an_app(tmp_path / str(number), OneByOne(write))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            event, problem = parsed(client.post("/reports", files=films(), headers=STREAM).text)[-1]
+            assert event == "problem" and problem["status"] == status
+            assert says in problem["detail"] and "secret" not in problem["detail"]
+            bad = client.post("/reports", files={"images": ("a.png", b"text")}, headers=STREAM)
+            assert parsed(bad.text)[-1][1]["status"] == 422
+            assert client.get("/generations").json()["total"] == 0
+
+
+def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
+    writer = Talker()
+    with (
+        serving(an_app(tmp_path, writer)) as address,
+        httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as answer,
+    ):
+        seen = ""
+        for chunk in answer.iter_text():
+            seen += chunk
+            if "clear." in chunk and not writer.go.is_set():
+                assert "report" not in [event for event, _ in parsed(seen)]
+                writer.go.set()
+    assert parsed(seen)[-1][0] == "report"
+
+
+def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
+    writer = Talker()
+    with serving(an_app(tmp_path, writer, capacity=1)) as address:
+        with httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as answer:
+            for chunk in answer.iter_text():
+                if "clear." in chunk:
+                    break
+        deadline = time.monotonic() + 10
+        while writer.cancelled == 0 or httpx.get(f"{address}/health/ready").status_code == 503:
+            assert time.monotonic() < deadline, "the writing went on"
+            time.sleep(0.02)
+        assert httpx.get(f"{address}/generations").json()["total"] == 0
+
+
+def test_a_full_house_is_a_503_and_no_stream(tmp_path: Path) -> None:
+    writer = Talker()
+    with (
+        serving(an_app(tmp_path, writer, capacity=1)) as address,
+        httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as first,
+    ):
+        chunks = first.iter_text()
+        assert next(chunks)
+        answer = httpx.post(f"{address}/reports", files=films(2), headers=STREAM)
+        assert answer.status_code == 503 and "retry-after" in answer.headers
+        writer.go.set()
+        assert parsed("".join(chunks))[-1][0] == "report"

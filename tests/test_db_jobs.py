@@ -1,0 +1,97 @@
+"""Jobs in the database: taken in turn, ended once, films kept no longer than needed."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from db.app_database import AppDatabase
+from db.audit import NewEntry
+from db.errors import NotFoundError
+from db.jobs import JobFilm, JobStudy
+from tests.services import NOW, a_png
+from tests.test_db_generations import a_generation
+
+
+def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
+    return JobStudy(
+        job_id=job_id or uuid4(),
+        generation_id=uuid4(),
+        created_at=NOW,
+        created_by=owner,
+        request_id="abcdef01",
+        options={"k": 3, "labels": ["Edema"]},
+        films=(
+            JobFilm(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
+            JobFilm(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
+        ),
+    )
+
+
+def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study = a_study()
+        database.jobs.add([study])
+        assert database.jobs.study(study.generation_id) == replace(study, films=())
+        assert database.jobs.claim(5) == [replace(study, status="running")]
+        assert database.jobs.claim(5) == []
+        assert database.jobs.unfinished() == 1
+        with pytest.raises(NotFoundError):
+            database.jobs.study(uuid4())
+
+
+def test_owners_take_turns(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        many, few = [a_study("many") for _ in range(4)], [a_study("few") for _ in range(2)]
+        database.jobs.add([*many, *few])
+        taken = [study.created_by for study in database.jobs.claim(4)]
+        assert taken == ["many", "few", "many", "few"]
+        assert [s.generation_id for s in database.jobs.claim(9)] == [
+            s.generation_id for s in many[2:]
+        ]
+
+
+def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
+    entry = NewEntry(at=NOW, caller="ward", action="report")
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        job_id = uuid4()
+        done, taken_back, failed = (a_study(job_id=job_id) for _ in range(3))
+        database.jobs.add([done, taken_back, failed])
+        database.jobs.claim(3)
+        assert database.jobs.finish(a_generation(done.generation_id), audit=entry)
+        assert not database.jobs.finish(a_generation(done.generation_id), audit=entry)
+        assert database.jobs.cancel(taken_back.generation_id)
+        assert not database.jobs.finish(a_generation(taken_back.generation_id), audit=entry)
+        assert not database.jobs.cancel(done.generation_id)
+        database.jobs.fail(failed.generation_id, "no film")
+        database.jobs.fail(done.generation_id, "too late")
+        studies = database.jobs.job(job_id)
+        assert [s.status for s in studies] == ["done", "cancelled", "failed"]
+        assert [s.detail for s in studies] == [None, None, "no film"]
+        assert database.jobs.unfinished() == 0
+        assert database.generations.page(limit=9).total == 1
+        assert database.audit.verify().number == 1
+
+
+def test_what_an_earlier_process_left_running_is_queued_again(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        one, two = a_study(), a_study()
+        database.jobs.add([one, two])
+        database.jobs.claim(1)
+        assert database.jobs.release() == 2
+        assert [s.generation_id for s in database.jobs.claim(9)] == [
+            one.generation_id,
+            two.generation_id,
+        ]
+        database.jobs.park(two.generation_id)
+        assert [s.generation_id for s in database.jobs.claim(9)] == [two.generation_id]
+
+
+def test_a_film_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
+    study = a_study()
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.jobs.add([study])
+        database.jobs.cancel(study.generation_id)
+    kept = (tmp_path / "app.sqlite3").read_bytes()
+    assert study.films[0].png[200:264] not in kept
