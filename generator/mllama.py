@@ -72,30 +72,30 @@ class MllamaModel:
         return len(self._tokenizer.encode(self._plain(text), add_special_tokens=False))
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        rows = [self._row(prompt, options.max_new_tokens) for prompt in prompts]
+        rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
         answers: list[list[int]] = [[] for _ in prompts]
         for batch in self._batches(prompts, rows):
-            film = self._see([prompts[number].image for number in batch])
+            film = self.see([prompts[number].image for number in batch])
             for picked in self._decode([rows[number] for number in batch], film, options):
                 for row, token in picked.items():
                     answers[batch[row]].append(token)
         return [self._text(answer) for answer in answers]
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
-        row = self._row(prompt, options.max_new_tokens)
+        row = self.prompt_tokens(prompt, options.max_new_tokens)
         return self._pieces(row, prompt.image, options)
 
     def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
         endings = [self._tokenizer.encode(answer, add_special_tokens=False) for answer in answers]
         if not answers or not all(endings):
             raise UserError("there must be answers to choose from, none of them empty")
-        rows = [self._row(prompt, max(map(len, endings))) for prompt in prompts]
+        rows = [self.prompt_tokens(prompt, max(map(len, endings))) for prompt in prompts]
         scores = np.zeros((len(prompts), len(answers)))
         by_image: dict[int, list[int]] = {}
         for number, prompt in enumerate(prompts):
             by_image.setdefault(id(prompt.image), []).append(number)
         for numbers in by_image.values():
-            film = self._see([prompts[numbers[0]].image])
+            film = self.see([prompts[numbers[0]].image])
             for group in self._trees([rows[number] for number in numbers]):
                 chosen = [numbers[place] for place in group]
                 scores[chosen] = self._scores([rows[number] for number in chosen], endings, film)
@@ -106,7 +106,7 @@ class MllamaModel:
     ) -> Iterator[str]:
         answer: list[int] = []
         told = ""
-        for picked in self._decode([row], self._see([image]), options):
+        for picked in self._decode([row], self.see([image]), options):
             answer += picked.values()
             text = self._text(answer)
             if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # else a character is incomplete
@@ -154,7 +154,7 @@ class MllamaModel:
         ]
         return np.array(totals).reshape(len(rows), len(endings))
 
-    def _row(self, prompt: Prompt, room: int) -> list[int]:
+    def prompt_tokens(self, prompt: Prompt, room: int = 0) -> list[int]:
         """The tokens of a prompt; raises PromptTooLongError where ``room`` more do not fit."""
         turns = messages(self._plain(prompt.text), image=prompt.image is not None)
         text = self.processor.apply_chat_template(turns, add_generation_prompt=True)
@@ -176,7 +176,8 @@ class MllamaModel:
         )
         return text
 
-    def _see(self, images: Sequence[Image.Image | None]) -> Film | None:
+    def see(self, images: Sequence[Image.Image | None]) -> Film | None:
+        """What the decoder is to look at: an image a row, or None where no row has one."""
         given = [[image] for image in images if image is not None]
         if not given:
             return None
