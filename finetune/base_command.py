@@ -111,7 +111,7 @@ def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
     _log.info("%d examples, %d images", len(pack.train), len(tiles))
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    model.to(device)
+    model.to(device)  # type: ignore[arg-type]
     if arguments.teacher is not None:
         learn_to_see(model, arguments.teacher, tiles, pack, config, out, progress=_line)
     trainer = Trainer(config, model, processor, pack, out, tiles=tiles)

@@ -63,7 +63,7 @@ def distil(
     torch.manual_seed(config.seed)
     teacher = teacher.to(device)
     tower = model.model.vision_model.train()
-    student = Student(tower, teacher, model.config.vision_config.vision_output_dim).to(device)
+    student = Student(tower, teacher, model.model.multi_modal_projector.in_features).to(device)
     lessons = _Lessons(student, teacher, tiles, config)
     lessons.measure(torch.tensor(rows, device=device)[: 4 * config.distil_batch])
     flat = [p for p in student.parameters() if p.ndim <= 1]
@@ -115,7 +115,7 @@ class _Lessons:
     def measure(self, rows: Tensor) -> None:
         """Mean and spread of each of the teacher's features, by which they are made alike."""
         films = self._tiles.grey(rows)[self._tiles.mask(self._tiles.counts[rows]) > 0]
-        places = torch.cat([self._teacher(part).places for part in films.split(64)])
+        places = torch.cat([self._teacher(part).places for part in films.split(64)])  # type: ignore[no-untyped-call]
         self._mean = places.mean(dim=(0, 2, 3), keepdim=True)
         self._std = places.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
 
@@ -161,7 +161,7 @@ class _Lessons:
         self._student.eval()
         sums: dict[str, float] = {}
         chosen = torch.tensor(rows, device=self._tiles.values.device)
-        for part in chosen.split(self._config.distil_batch):
+        for part in chosen.split(self._config.distil_batch):  # type: ignore[no-untyped-call]
             for name, value in self.losses(part, distorted=False).items():
                 sums[f"val_{name}"] = sums.get(f"val_{name}", 0.0) + float(value) * len(part)
         self._student.train()
@@ -179,7 +179,7 @@ def distort(grey: Tensor, config: BaseConfig) -> Tensor:
         erase=config.erase,
     )
     films = augment(grey.flatten(0, 1) * 255, style)[:, 0]
-    return ((films + 1) / 2).unflatten(0, grey.shape[:2])
+    return ((films + 1) / 2).reshape(grey.shape)
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ the untrained model writes what SmolLM2's layers alone would write; and the visi
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     MllamaConfig,
     MllamaForConditionalGeneration,
@@ -38,16 +39,18 @@ def make_processor(tokenizer: PreTrainedTokenizerFast, config: CutConfig) -> Mll
     images = MllamaImageProcessor(
         size={"height": config.tile, "width": config.tile}, max_image_tiles=config.tiles
     )
-    return MllamaProcessor(image_processor=images, tokenizer=tokenizer, chat_template=CHAT_TEMPLATE)
+    return MllamaProcessor(  # type: ignore[no-untyped-call]
+        image_processor=images, tokenizer=tokenizer, chat_template=CHAT_TEMPLATE
+    )
 
 
 def model_config(
     shape: LlamaShape, layers: int, tokenizer: PreTrainedTokenizerFast, config: CutConfig
 ) -> MllamaConfig:
     """The architecture with ``layers`` of SmolLM2's layers."""
-    image = tokenizer.convert_tokens_to_ids(IMAGE)
+    image: Any = tokenizer.convert_tokens_to_ids(IMAGE)
     taps = [config.vision_layers // 3, 2 * config.vision_layers // 3]
-    return MllamaConfig(
+    return MllamaConfig(  # type: ignore[call-arg]
         vision_config={
             "hidden_size": config.vision_width,
             "intermediate_size": 4 * config.vision_width,
@@ -98,15 +101,17 @@ def build_model(
     every token in the tokenizer's order, the image's last.
     """
     torch.manual_seed(seed)
-    model = MllamaForConditionalGeneration(config).float()
-    language = model.model.language_model
-    cross = set(config.text_config.cross_attention_layers)
+    model = MllamaForConditionalGeneration(config)
+    model.float()  # type: ignore[no-untyped-call]
+    text: Any = config.text_config
+    language: Any = model.model.language_model
+    cross = set(text.cross_attention_layers)
     own = [layer for number, layer in enumerate(language.layers) if number not in cross]
     with torch.no_grad():
         for layer, state in zip(own, layers, strict=True):
             layer.load_state_dict(dict(state))
         language.embed_tokens.weight[: len(embeddings)] = embeddings
-        model.lm_head.weight.copy_(embeddings[: config.text_config.vocab_size])
+        model.lm_head.weight.copy_(embeddings[: text.vocab_size])
         language.norm.weight.copy_(norm)
         for number in sorted(cross):
             neighbour = language.layers[min(number + 1, len(language.layers) - 1)]
@@ -119,13 +124,6 @@ def build_model(
             # Nearly closed in a fresh model of transformers, which would be slow to open.
             layer.gate_attn.fill_(math.pi / 4)
             layer.gate_ffn.fill_(math.pi / 4)
-    model.generation_config.bos_token_id = config.text_config.bos_token_id
-    model.generation_config.eos_token_id = config.text_config.eos_token_id
-    model.generation_config.pad_token_id = config.text_config.pad_token_id
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(model.generation_config, name, getattr(text, name))
     return model
-
-
-def vision_parts(model: MllamaForConditionalGeneration) -> nn.Module:
-    """The tower that sees; the projection to the language model's width is not part of it."""
-    tower: nn.Module = model.model.vision_model
-    return tower

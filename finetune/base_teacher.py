@@ -6,6 +6,7 @@ Read with timm alone, so that it runs where the libraries of an index are not in
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -32,6 +33,13 @@ class Lesson:
 
 class Teacher(nn.Module):
     """A folder of `finetune.encoder_export`."""
+
+    trunk: Any
+    projection: nn.Linear
+    labels: nn.Linear
+    view: nn.Linear
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, folder: Path) -> None:
         """Raises NotFoundError without the folder's files, UserError for another kind of files."""

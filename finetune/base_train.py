@@ -44,7 +44,7 @@ class Trainer:
     ) -> None:
         self.config, self.processor, self.out_dir, self.tiles = config, processor, out_dir, tiles
         self.device = tiles.values.device
-        self.model = model.to(self.device)
+        self.model = model.to(self.device)  # type: ignore[arg-type]
         self.data = pack.about.get("data_sha256")
         self.train_set, self.left_out = self._batches(pack, "train")
         self.val_set, _ = self._batches(pack, "val")
@@ -76,7 +76,7 @@ class Trainer:
                 break
             self.model.train()
             schedule(self.optimizer, reached, config.warmup)
-            sums.append(self._step(batch, step))
+            sums.append(self._step(batch, step, config.prompt_weight * (1 - reached)))
             step += 1
             reached = clock.progress(step)
             last = reached >= 1
@@ -125,13 +125,13 @@ class Trainer:
         totals = {task: torch.stack(parts).sum(dim=0).tolist() for task, parts in sums.items()}
         return {f"val_{task}": total / count for task, (total, count) in sorted(totals.items())}
 
-    def _step(self, batch: Batch, step: int) -> Tensor:
+    def _step(self, batch: Batch, step: int, prompt_weight: float) -> Tensor:
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + step)
-        chosen = batch.answers | batch.prompts if config.prompt_weight else batch.answers
+        chosen = batch.answers | batch.prompts if prompt_weight else batch.answers
         losses, _ = self._losses(batch, chosen, distorted=True)
         answers = batch.answers[chosen].float().to(self.device, non_blocking=True)
-        weights = answers + (1 - answers) * config.prompt_weight
+        weights = answers + (1 - answers) * prompt_weight
         loss = (losses * weights).sum() / weights.sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -71,7 +71,7 @@ class Vocabulary:
         tokenizer.add_special_tokens(
             [AddedToken(text, normalized=False, special=True) for text in SPECIAL]
         )
-        return PreTrainedTokenizerFast(
+        return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
             tokenizer_object=tokenizer,
             bos_token=BEGIN,
             eos_token=TURN_END,
