@@ -1,8 +1,13 @@
-"""python -m indexer: build an index, say what one is, pass on its vectors.
+"""python -m indexer: build an index, keep it up to date, say what one is, pass on its vectors.
 
 python -m indexer build --source openi --vectors pretrained/openi --out data/index
 python -m indexer build --source openi --data-dir DIR --split-file FILE --split train --out INDEX
 python -m indexer build --source jsonl --data-dir studies.jsonl --out INDEX
+python -m indexer add INDEX --source jsonl --data-dir more.jsonl
+python -m indexer remove INDEX --patient p17 --db data/app.sqlite3
+python -m indexer merge INDEX INDEX --out INDEX
+python -m indexer verify INDEX
+python -m indexer upgrade INDEX
 python -m indexer info INDEX
 python -m indexer export-vectors INDEX --out DIR
 """
@@ -10,28 +15,39 @@ python -m indexer export-vectors INDEX --out DIR
 import argparse
 import json
 import sys
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
+from db.cases import Case
 from db.errors import UserError
-from indexer.build import Built, build
-from indexer.encoder import DEFAULT_ENCODER, Encoder, EncoderSpec, load_encoder
+from db.withdrawal import withdraw
+from indexer.accounts import built_lines, info_lines, merged_lines, problem_lines, removed_lines
+from indexer.arguments import parser
+from indexer.assembly import utc_now
+from indexer.build import Built, add, build
+from indexer.encoder import Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
+from indexer.manifest import Manifest
+from indexer.merge import merge
+from indexer.removal import Target, find, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import UNLISTED, OpenI
 from indexer.sources.records import Source, read_split
 from indexer.stored_vectors import StoredVectors
+from indexer.traces import find_traces
+from indexer.upgrade import upgrade
+from indexer.vector_options import VectorOptions
+from indexer.verification import verify
+from indexer.versions import Versions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
-        exit_code: int = arguments.run(arguments)
-        return exit_code
+        return _VERBS[arguments.verb](arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -39,13 +55,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     source, encoder = _source(arguments)
-    built = build(source, encoder, arguments.out, progress=_progress)
-    if arguments.json:
+    options = _vector_options(arguments)
+    built = build(
+        source, encoder, arguments.out, options=options, keep=arguments.keep, progress=_progress
+    )
+    return _show_built(built, arguments.out, as_json=arguments.json)
+
+
+def _show_built(built: Built, out: Path, *, as_json: bool) -> int:
+    if as_json:
         skipped = [asdict(study) for study in built.skipped]
-        print(json.dumps({**asdict(built.manifest), "skipped_studies": skipped}, indent=2))
+        parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
+        print(json.dumps(parts, indent=2))
     else:
-        _print_built(built, arguments.out)
+        _print(built_lines(built, out))
     return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
+    """None where nothing was said of them."""
+    given = {
+        "type": arguments.index_type,
+        "memory_bytes": None if arguments.memory is None else arguments.memory * 1_000_000,
+        "min_recall": arguments.min_recall,
+    }
+    said = {name: value for name, value in given.items() if value is not None}
+    return VectorOptions(**said) if said else None
 
 
 def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpec]:
@@ -77,42 +117,85 @@ def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
     return tqdm(numbers, total=total, initial=total - len(numbers), unit="batch", file=sys.stderr)
 
 
-def _print_built(built: Built, out: Path) -> None:
-    manifest = built.manifest
-    print(f"{manifest.studies} studies with {manifest.images} images indexed in {out}")
-    if built.resumed_batches:
-        print(f"  {built.resumed_batches} batches were taken over from an interrupted build")
-    for reason, count in sorted(manifest.skipped.items()):
-        print(f"  {count} skipped: {reason}")
-        studies = [study for study in built.skipped if study.reason == reason]
-        plain = [study.study_id for study in studies if not study.detail]
-        if plain:
-            print(
-                textwrap.fill(", ".join(plain), 96, initial_indent="    ", subsequent_indent="    ")
-            )
-        for study in studies:
-            if study.detail:
-                print(f"    {study.study_id}: {study.detail}")
+def _case_progress(cases: Iterable[Case], total: int) -> Iterable[Case]:
+    return tqdm(cases, total=total, unit="case", file=sys.stderr)
 
 
 def _info(arguments: argparse.Namespace) -> int:
     index = Index.open(arguments.index)
-    manifest = index.manifest
     if arguments.json:
-        print(json.dumps(asdict(manifest), indent=2))
+        print(json.dumps(asdict(index.manifest), indent=2))
         return 0
-    encoder = manifest.encoder
-    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.skipped.items()))
-    print(f"index        {arguments.index}")
-    print(f"fingerprint  {manifest.fingerprint}")
-    print(f"built        {manifest.created_at}, format {manifest.format_version}")
-    print(f"source       {manifest.source}, split {manifest.split}")
-    print(f"licence      {manifest.licence}")
-    print(f"studies      {manifest.studies} with {manifest.images} images")
-    print(f"skipped      {skipped or 'none'}")
-    print(f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}")
-    print(f"weights      sha256 {encoder.weights_sha256}")
-    print(f"labeller     {manifest.labeller_version}")
+    kept = list(Versions(arguments.index).kept().values())
+    _print(info_lines(index.manifest, arguments.index, kept))
+    return 0
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    manifest = Manifest.read(arguments.index)
+    arguments.encoder = arguments.encoder or manifest.encoder.name
+    source, encoder = _source(arguments)
+    options = _vector_options(arguments)
+    built = add(
+        source, encoder, arguments.index, options=options, keep=arguments.keep, progress=_progress
+    )
+    return _show_built(built, arguments.index, as_json=arguments.json)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    target = Target(
+        patient_id=arguments.patient,
+        study_ids=tuple(arguments.study or ()),
+        source=arguments.source,
+    )
+    everywhere = arguments.everywhere or arguments.patient is not None
+    found = find(arguments.index, target)
+    withdrawn = None
+    if arguments.db is not None:  # first, while the index still knows what to look for
+        withdrawn = withdraw(arguments.db, found.cases, at=utc_now())
+    removed = remove(arguments.index, target, everywhere=everywhere, keep=arguments.keep)
+    traces = []
+    if everywhere:
+        folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
+        cleaned = [arguments.index, *([] if arguments.db is None else [arguments.db])]
+        traces = find_traces(folders, found.cases, found.fingerprints, but=cleaned)
+    if arguments.json:
+        parts = {
+            "removed": asdict(removed),
+            "withdrawn": None if withdrawn is None else asdict(withdrawn),
+            "traces": [asdict(trace) for trace in traces],
+        }
+        print(json.dumps(parts, indent=2, default=str))
+    else:
+        _print(removed_lines(removed, target, withdrawn, traces, everywhere=everywhere))
+    return 0
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    options = _vector_options(arguments)
+    merged = merge(arguments.indexes, arguments.out, options=options, keep=arguments.keep)
+    if arguments.json:
+        print(json.dumps(asdict(merged), indent=2))
+    else:
+        _print(merged_lines(merged, arguments.out))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    problems = verify(arguments.index, pixels=arguments.pixels, progress=_case_progress)
+    if arguments.json:
+        print(json.dumps([asdict(problem) for problem in problems], indent=2))
+    else:
+        _print(problem_lines(problems, arguments.index))
+    return 1 if problems else 0
+
+
+def _upgrade(arguments: argparse.Namespace) -> int:
+    manifest = upgrade(arguments.index, keep=arguments.keep)
+    if manifest is None:
+        print(f"{arguments.index} has the present format already")
+    else:
+        print(f"{arguments.index} has the present format as version {manifest.version}")
     return 0
 
 
@@ -123,33 +206,16 @@ def _export_vectors(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m indexer", description="Case indexes.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-
-    verb = verbs.add_parser("build", help="embed a data set and write an index directory")
-    verb.add_argument("--source", required=True, choices=("openi", "jsonl"))
-    verb.add_argument("--data-dir", type=Path, metavar="PATH", help="data set folder or JSONL file")
-    verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
-    verb.add_argument("--reports", type=Path, metavar="FILE", help="Open-I report archive")
-    verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
-    verb.add_argument("--split", help=f"train, val, test, {UNLISTED}; several with commas")
-    verb.add_argument("--name", default="local", help="source name that cases are cited by (jsonl)")
-    verb.add_argument("--encoder", default=DEFAULT_ENCODER, help="default: %(default)s")
-    verb.add_argument("--out", type=Path, required=True, metavar="INDEX")
-    verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
-    verb.set_defaults(run=_build)
-
-    verb = verbs.add_parser("info", help="say what an index is")
-    verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
-    verb.set_defaults(run=_info)
-
-    verb = verbs.add_parser("export-vectors", help="write vectors and study ids, nothing else")
-    verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("--out", type=Path, required=True, metavar="DIR")
-    verb.set_defaults(run=_export_vectors)
-    return parser
+_VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "build": _build,
+    "add": _add,
+    "remove": _remove,
+    "merge": _merge,
+    "verify": _verify,
+    "upgrade": _upgrade,
+    "info": _info,
+    "export-vectors": _export_vectors,
+}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Taking studies out of an index: as a new version, or out of every kept version for good.
 
     target = Target(patient_id="p3")
-    find(index_dir, target)                              # the cases, of every kept version
+    find(index_dir, target).cases                        # of every kept version
     remove(index_dir, target, everywhere=True)           # consent withdrawn: nothing keeps them
 
 Files are written anew without the cases that go: nothing of them is ever in the new files, and
@@ -82,6 +82,15 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """What there is of a target, each study once."""
+
+    cases: tuple[Case, ...]
+    fingerprints: frozenset[str]
+    """Of versions that hold it, and of those no longer kept, which may have held it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Removed:
     """What a removal did."""
 
@@ -92,20 +101,26 @@ class Removed:
     """Numbers of earlier versions that held any of it, and no longer do."""
 
 
-def find(index_dir: Path, target: Target) -> list[Case]:
-    """What the current version or an earlier one holds of it, each study once.
+def find(index_dir: Path, target: Target) -> Found:
+    """What the kept versions hold of it; a removal that was cut off is no longer in all of them.
 
-    Raises NotFoundError where none does.
+    Raises NotFoundError where none holds it.
     """
     found: dict[tuple[str, str], Case] = {}
+    fingerprints: set[str] = set()
     for folder in reversed(Versions(index_dir).kept()):
         index = Index.open(folder)
-        for case in index.cases.get(sorted(target.ids(index.cases))):
+        cases = index.cases.get(sorted(target.ids(index.cases)))
+        for case in cases:
             found.setdefault((case.source, case.study_id), case)
+        fingerprints |= {past.fingerprint for past in index.manifest.history}
+        fingerprints.discard(index.manifest.fingerprint)
+        if cases:
+            fingerprints.add(index.manifest.fingerprint)
         index.close()
     if not found:
         raise NotFoundError(f"no kept version of {index_dir} holds {target}")
-    return list(found.values())
+    return Found(cases=tuple(found.values()), fingerprints=frozenset(fingerprints))
 
 
 def remove(

@@ -1,0 +1,110 @@
+"""What a command did or found, in lines for a person."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from db.withdrawal import Withdrawn
+from indexer.build import ALREADY, Built
+from indexer.manifest import Manifest
+from indexer.merge import Merged
+from indexer.removal import Removed, Target
+from indexer.traces import Trace
+from indexer.verification import Problem
+
+
+def built_lines(built: Built, out: Path) -> Iterator[str]:
+    manifest = built.manifest
+    if manifest.made_by == "add" or built.added < manifest.studies:
+        yield f"{built.added} studies added"
+    yield f"{manifest.studies} studies with {manifest.images} images indexed in {out}"
+    yield f"  version {manifest.version}, {_vectors(manifest)}"
+    if built.resumed_batches:
+        yield f"  {built.resumed_batches} batches were taken over from an interrupted build"
+    reasons = {study.reason for study in built.skipped}
+    for reason in sorted(reasons):
+        studies = [study for study in built.skipped if study.reason == reason]
+        yield f"  {len(studies)} skipped: {reason}"
+        plain = [study.study_id for study in studies if not study.detail]
+        if plain and reason != ALREADY:
+            yield textwrap.fill(
+                ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
+            )
+        yield from (f"    {study.study_id}: {study.detail}" for study in studies if study.detail)
+
+
+def merged_lines(merged: Merged, out: Path) -> Iterator[str]:
+    manifest = merged.manifest
+    yield f"{manifest.studies} studies with {manifest.images} images merged into {out}"
+    yield f"  version {manifest.version}, {_vectors(manifest)}"
+    if merged.repeated:
+        yield f"  {merged.repeated} studies were in more than one index and are there once"
+    if merged.withdrawn:
+        yield f"  {merged.withdrawn} studies left out: consent withdrawn"
+
+
+def removed_lines(
+    removed: Removed,
+    target: Target,
+    withdrawn: Withdrawn | None,
+    traces: Sequence[Trace],
+    *,
+    everywhere: bool,
+) -> Iterator[str]:
+    manifest = removed.manifest
+    yield f"{target} removed: {removed.cases} studies fewer"
+    yield f"  version {manifest.version} holds {manifest.studies} studies"
+    if not everywhere:
+        yield "  earlier versions that are kept still hold it; --everywhere removes it from them"
+        return
+    if removed.rewritten:
+        numbers = ", ".join(map(str, removed.rewritten))
+        yield f"  earlier versions no longer hold it either: {numbers}"
+    if withdrawn is None:
+        yield "  quotes in an application database were not looked for: name it with --db"
+    else:
+        yield (
+            f"  {withdrawn.quotes} quotes and {withdrawn.statements} statements withdrawn in "
+            f"{withdrawn.generations} generations; its audit log keeps the numbers of studies"
+        )
+    yield "  a server that has the index open answers from the old version until it reloads"
+    if traces:
+        yield "Not changed, and may hold something of it:"
+        yield from (f"  {trace.path}: {trace.what}" for trace in traces)
+    yield "Backups kept elsewhere cannot be seen from here: remove it from them too."
+
+
+def problem_lines(problems: Sequence[Problem], index_dir: Path) -> Iterator[str]:
+    yield from (f"version {one.version}: {one.what}" for one in problems)
+    count = len(problems)
+    yield f"{index_dir}: " + ("whole" if not count else f"{count} problems")
+
+
+def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) -> Iterator[str]:
+    encoder = manifest.encoder
+    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.skipped.items()))
+    yield f"index        {index_dir}"
+    yield f"fingerprint  {manifest.fingerprint}"
+    yield f"built        {manifest.created_at}, format {manifest.format_version}"
+    yield f"version      {manifest.version}, by {manifest.made_by}"
+    for other in kept:
+        if other.version != manifest.version:
+            yield f"  kept       {other.version} of {other.created_at}, {other.studies} studies"
+    yield f"source       {manifest.source}, split {manifest.split}"
+    yield f"licence      {manifest.licence}"
+    yield f"studies      {manifest.studies} with {manifest.images} images"
+    yield f"skipped      {skipped or 'none'}"
+    yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
+    yield f"weights      sha256 {encoder.weights_sha256}"
+    yield f"vectors      {_vectors(manifest)}"
+    yield f"labeller     {manifest.labeller_version}"
+
+
+def _vectors(manifest: Manifest) -> str:
+    spec = manifest.vectors
+    if spec.type == "exact":
+        return "searched exactly"
+    return (
+        f"searched in {spec.probes} of {spec.lists} lists, recall {spec.recall:.3f} on "
+        f"{spec.queries} cases"
+    )
