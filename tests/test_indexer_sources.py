@@ -217,3 +217,18 @@ def test_a_file_that_is_missing_or_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes('{"text": "é"}'.encode("latin-1"))
     with pytest.raises(UserError, match="not UTF-8"):
         list(JsonLines(tmp_path / "latin.jsonl").records())
+
+
+def test_openi_records_know_their_comparison_and_split(openi: Path) -> None:
+    source = OpenI(data_dir=openi, splits={"1": "train"}, keep=())
+    first = next(source.records())
+    assert isinstance(first, StudyRecord)
+    assert (first.comparison, first.split) == ("None.", "train")
+
+
+def test_a_split_file_goes_before_what_json_lines_say(tmp_path: Path) -> None:
+    lines = ['{"study_id": "a", "image": "a.png", "text": "Clear.", "split": "train"}'] * 2
+    lines[1] = lines[1].replace('"a"', '"b"')
+    (tmp_path / "s.jsonl").write_text("\n".join(lines))
+    found = list(JsonLines(tmp_path / "s.jsonl", split="val", listed={"b": "val"}).records())
+    assert [(r.study_id, r.split) for r in found if isinstance(r, StudyRecord)] == [("b", "val")]

@@ -1,6 +1,6 @@
 """Any Hugging Face data set: a name on the Hub, or a folder that ``datasets`` reads.
 
-Source: whatever the data set's card says, which is to be read for provenance, licence, labels and
+Source and licence: whatever the card of the data set says, which is to be read for labels and
 noise; nothing of it is known here.
 
 Layout: ``--data-dir owner/name`` (fetched), a folder with Parquet, JSON or image files in the

@@ -14,12 +14,13 @@ user's own. Known noise: what the user's report system writes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
 from indexer.sources.records import Record, check_identifier
+from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, study_of_values
 
 
@@ -28,14 +29,22 @@ class JsonLines:
 
     licence = "the owner's"
 
-    def __init__(self, path: Path, *, name: str = "local", split: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "local",
+        split: str | None = None,
+        listed: Mapping[str, str] | None = None,
+    ) -> None:
         """``split`` keeps the lines with this ``split``, or one of several with commas between;
-        lines without one are then left out."""
+        lines without one are then left out. ``listed`` (study id to split) goes before the lines.
+        """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: --data-dir names the JSON Lines file")
         self.name = check_identifier(name, "source name")
-        self.split = split or "all"
-        self._only = None if split is None else frozenset(split.split(","))
+        self._choice = SplitChoice(keep=frozenset(split.split(",") if split else ()), listed=listed)
+        self.split = self._choice.name
         self._path = path
 
     def records(self) -> Iterator[Record]:
@@ -47,10 +56,12 @@ class JsonLines:
             unknown = sorted(values.keys() - KEYS)
             if unknown:
                 raise UserError(f"{place}: unknown key '{unknown[0]}', known are {sorted(KEYS)}")
-            if self._only is not None and values.get("split") not in self._only:
+            study_id = str(values.get("study_id") or f"line-{number}")
+            split = self._choice.split_of(study_id, values.get("split"))
+            if not self._choice.wants(split):
                 continue
             record = study_of_values(
-                values, place, folder=self._path.parent, default_id=f"line-{number}"
+                {**values, "split": split}, place, folder=self._path.parent, default_id=study_id
             )
             if record.study_id in seen:
                 raise UserError(f"{place}: study_id '{record.study_id}' occurs twice")

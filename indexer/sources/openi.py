@@ -10,6 +10,8 @@ Layout: ``images/`` with ``<study>_IM-dddd-dddd.dcm.jpg`` (or the collection's o
 Columns). The last three are optional; reports and metadata also come with the package
 ``torchxrayvision``.
 
+Labels: none are taken; the labeller reads the reports (their MeSH codes are left alone).
+
 Known noise: half of the reports hold the de-identifier ``XXXX``; many compare with a film that
 is not in the collection; the same template text occurs in many studies. The collection gives one
 study a patient, so the study number is the patient id. The metadata's View Position is wrong too
@@ -28,14 +30,21 @@ from xml.etree import ElementTree
 from db.cases import ViewPosition
 from db.errors import MismatchError, NotFoundError, UserError
 from indexer.encoder import file_sha256, package_file
-from indexer.sources.records import ImageRecord, Record, SkippedStudy, StudyRecord
+from indexer.sources.records import (
+    NO_IMAGE,
+    NO_REPORT,
+    NO_TEXT,
+    ImageRecord,
+    Record,
+    SkippedStudy,
+    StudyRecord,
+)
+from indexer.sources.split_choice import UNLISTED as UNLISTED
+from indexer.sources.split_choice import SplitChoice
 from indexer.stored_vectors import StoredVectors
 
 SOURCE = "openi"
 LICENCE = "CC BY-NC-ND 4.0: research use, non-commercial, no redistribution of reports or images"
-UNLISTED = "unlisted"
-"""The split of studies that the split file does not name."""
-
 _PACKAGE = "torchxrayvision"
 _PACKAGE_REPORTS_SHA256 = "8fb6de7eec73d8c3665067ad4bb003ccd57f971ae316d2642e1627ac7268667a"
 _IMAGE_NAME = re.compile(r"(?:CXR)?(\d+)_.*\.(?:jpe?g|png|dcm)", re.IGNORECASE)
@@ -69,14 +78,13 @@ class OpenI:
         self._data_dir = data_dir
         self._reports_path = reports_path
         self._vectors = vectors
-        self._splits = splits
-        self._keep = frozenset(keep)
+        self._choice = SplitChoice(keep=frozenset(keep), listed=splits)
         self.film_profile = None if vectors is None else vectors.film_profile
         """Of stored vectors; None where films are read."""
         if vectors is not None and vectors.source != SOURCE:
             raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
-        everything = "all" if vectors is None else vectors.split
-        self.split = ",".join(sorted(self._keep)) or everything
+        self.embedded_by = None if vectors is None else vectors.encoder
+        self.split = vectors.split if vectors is not None and not keep else self._choice.name
 
     def records(self) -> Iterator[Record]:
         reports = read_reports(self._find_reports())
@@ -84,32 +92,28 @@ class OpenI:
         stored = self._vectors.studies if self._vectors is not None else None
         studies = stored.keys() if stored is not None else images.keys() | reports.keys()
         for study_id in sorted(studies, key=int):
-            if not self._wanted(study_id):
+            split = self._choice.split_of(study_id)
+            if not self._choice.wants(split):
                 continue
             sections = reports.get(study_id)
             if sections is None:
-                yield SkippedStudy(study_id=study_id, reason="no report file")
+                yield SkippedStudy(study_id=study_id, reason=NO_REPORT)
             elif not (sections["findings"] or sections["impression"]):
-                yield SkippedStudy(
-                    study_id=study_id, reason="report without findings or impression"
-                )
+                yield SkippedStudy(study_id=study_id, reason=NO_TEXT)
             elif stored is None and study_id not in images:
-                yield SkippedStudy(study_id=study_id, reason="no image")
+                yield SkippedStudy(study_id=study_id, reason=NO_IMAGE)
             else:
                 yield StudyRecord(
                     study_id=study_id,
                     patient_id=study_id,
                     images=images.get(study_id, ()),
                     indication=sections["indication"],
+                    comparison=sections["comparison"],
                     findings=sections["findings"],
                     impression=sections["impression"],
                     embedded=stored[study_id] if stored is not None else None,
+                    split=split,
                 )
-
-    def _wanted(self, study_id: str) -> bool:
-        if self._splits is None or not self._keep:
-            return True
-        return self._splits.get(study_id, UNLISTED) in self._keep
 
     def _find_reports(self) -> Path:
         if self._reports_path is not None:
@@ -154,7 +158,7 @@ def packaged_reports() -> Path:
 
 
 def read_reports(path: Path) -> dict[str, dict[str, str]]:
-    """All reports of the archive: study id to indication, findings and impression.
+    """All reports of the archive: study id to indication, comparison, findings and impression.
 
     Raises UserError for an archive that cannot be read.
     """
@@ -179,7 +183,7 @@ def read_reports(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _sections(xml: bytes) -> dict[str, str]:
-    sections = {"indication": "", "findings": "", "impression": ""}
+    sections = {"indication": "", "comparison": "", "findings": "", "impression": ""}
     for element in ElementTree.fromstring(xml).iter("AbstractText"):
         name = element.get("Label", "").lower()
         if name in sections:

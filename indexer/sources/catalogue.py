@@ -1,0 +1,165 @@
+"""Every source by its name on the command line.
+
+source = open_source("mimic-cxr", SourceOptions(data_dir=Path("mimic-cxr-jpg"), split="train"))
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from db.errors import UserError
+from indexer.sources.chestxray14 import ChestXray14
+from indexer.sources.chexpert import CheXpert
+from indexer.sources.chexpert_plus import CheXpertPlus
+from indexer.sources.dicom_folder import DicomFolder
+from indexer.sources.hub import HubDataset
+from indexer.sources.jsonl import JsonLines
+from indexer.sources.mimic_cxr import MimicCxr
+from indexer.sources.openi import OpenI
+from indexer.sources.own_table import OwnTable
+from indexer.sources.padchest import PadChest
+from indexer.sources.records import Source, read_split
+from indexer.sources.split_choice import UNLISTED, SplitChoice
+from indexer.sources.vindr_cxr import VinDrCxr
+from indexer.stored_vectors import StoredVectors
+
+_SPLITS = frozenset({"train", "val", "test", UNLISTED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """What is said of a source on the command line; each source takes some of it."""
+
+    data_dir: Path | None = None
+    """The folder of a data set, or the file of one's own; ``owner/name`` for the Hub."""
+    vectors: Path | None = None
+    """Stored vectors in place of images."""
+    reports: Path | None = None
+    """An archive, a folder or a table of reports that are not with the images."""
+    split_file: Path | None = None
+    split: str | None = None
+    """Splits to keep, with commas between."""
+    name: str | None = None
+    """What the cases of one's own studies are cited by."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Names known here to those of a table of one's own."""
+    films_dir: Path | None = None
+    """Where films are put that come as bytes in a table."""
+
+
+def open_source(name: str, options: SourceOptions) -> Source:
+    """The source called ``name``.
+
+    Raises UserError for an option that it does not take or lacks, and NotFoundError, naming what
+    was expected where, for a data set that is not laid out as its source says.
+    """
+    if name not in _SOURCES:
+        raise UserError(f"there is no source '{name}': take one of {', '.join(SOURCES)}")
+    open_it, takes = _SOURCES[name]
+    for option in fields(SourceOptions):
+        if getattr(options, option.name) and option.name not in _ALWAYS | takes:
+            flag = option.name.replace("_", "-")
+            fitting = [other for other, (_, taken) in _SOURCES.items() if option.name in taken]
+            raise UserError(
+                f"source {name} takes no --{flag}: it is for {', '.join(fitting) or 'none'}"
+            )
+    if options.data_dir is None and not (name == "openi" and options.vectors):
+        raise UserError(f"source {name} needs --data-dir: {_DATA_DIR.get(name, 'its folder')}")
+    return open_it(options)
+
+
+def _choice(options: SourceOptions, own: bool = False) -> SplitChoice:
+    """``own``: the user's own data may call its splits what it likes."""
+    keep = frozenset(options.split.split(",")) if options.split else frozenset[str]()
+    unknown = sorted(keep - _SPLITS)
+    if unknown and not own:
+        raise UserError(f"unknown split '{unknown[0]}': use train, val, test or {UNLISTED}")
+    listed = None if options.split_file is None else read_split(options.split_file)
+    return SplitChoice(keep=keep, listed=listed)
+
+
+def _data_dir(options: SourceOptions) -> Path:
+    assert options.data_dir is not None  # open_source has seen to it
+    return options.data_dir
+
+
+def _openi(options: SourceOptions) -> Source:
+    choice = _choice(options)
+    choice.require_file("openi")
+    return OpenI(
+        data_dir=options.data_dir,
+        reports_path=options.reports,
+        vectors=None if options.vectors is None else StoredVectors.read(options.vectors),
+        splits=choice.listed,
+        keep=choice.keep,
+    )
+
+
+def _mimic_cxr(options: SourceOptions) -> Source:
+    return MimicCxr(_data_dir(options), reports_path=options.reports, choice=_choice(options))
+
+
+def _json(options: SourceOptions) -> Source:
+    listed = _choice(options, own=True).listed
+    name = options.name or "local"
+    return JsonLines(_data_dir(options), name=name, split=options.split, listed=listed)
+
+
+def _table(options: SourceOptions) -> Source:
+    return OwnTable(
+        _data_dir(options),
+        name=options.name or "local",
+        columns=options.columns,
+        films_dir=options.films_dir,
+        choice=_choice(options, own=True),
+    )
+
+
+def _dicom(options: SourceOptions) -> Source:
+    return DicomFolder(
+        _data_dir(options),
+        name=options.name or "local",
+        reports_path=options.reports,
+        columns=options.columns,
+        choice=_choice(options),
+    )
+
+
+def _hub(options: SourceOptions) -> Source:
+    return HubDataset(
+        str(options.data_dir),
+        name=options.name or "hub",
+        columns=options.columns,
+        films_dir=options.films_dir,
+        choice=_choice(options, own=True),
+    )
+
+
+_ALWAYS = frozenset({"data_dir", "split_file", "split"})
+_TABLE_OPTIONS = frozenset({"name", "columns", "films_dir"})
+_SOURCES: dict[str, tuple[Callable[[SourceOptions], Source], frozenset[str]]] = {
+    "openi": (_openi, frozenset({"vectors", "reports"})),
+    "mimic-cxr": (_mimic_cxr, frozenset({"reports"})),
+    "chexpert": (lambda o: CheXpert(_data_dir(o), choice=_choice(o)), frozenset()),
+    "chexpert-plus": (lambda o: CheXpertPlus(_data_dir(o), choice=_choice(o)), frozenset()),
+    "chestxray14": (lambda o: ChestXray14(_data_dir(o), choice=_choice(o)), frozenset()),
+    "padchest": (lambda o: PadChest(_data_dir(o), choice=_choice(o)), frozenset()),
+    "vindr-cxr": (lambda o: VinDrCxr(_data_dir(o), choice=_choice(o)), frozenset()),
+    "dicom": (_dicom, frozenset({"name", "reports", "columns"})),
+    "csv": (_table, _TABLE_OPTIONS),
+    "parquet": (_table, _TABLE_OPTIONS),
+    "json": (_json, frozenset({"name"})),
+    "jsonl": (_json, frozenset({"name"})),
+    "hub": (_hub, _TABLE_OPTIONS),
+}
+_DATA_DIR = {
+    "openi": "a folder with images/, or give --vectors",
+    "csv": "the CSV file",
+    "parquet": "the Parquet file or a folder of them",
+    "json": "the JSON file",
+    "jsonl": "the JSON Lines file",
+    "hub": "a folder, or owner/name on the Hub",
+}
+
+SOURCES: tuple[str, ...] = tuple(_SOURCES)
+"""What ``--source`` may be."""

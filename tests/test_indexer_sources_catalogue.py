@@ -1,0 +1,78 @@
+"""Sources by name, and the command line that names them."""
+
+import argparse
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from db.errors import NotFoundError, UserError
+from indexer.sources import catalogue
+from indexer.sources.arguments import add_source_arguments, options_of
+from indexer.sources.catalogue import SOURCES, SourceOptions, open_source
+
+FOLDER = Path(catalogue.__file__).parent
+
+
+def options(*words: str) -> tuple[str, SourceOptions]:
+    parser = argparse.ArgumentParser()
+    add_source_arguments(parser)
+    arguments = parser.parse_args(words)
+    return arguments.source, options_of(arguments)
+
+
+def test_the_command_line_opens_a_source(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("File,Report,split\na.png,Clear.,dev\n")
+    name, given = options(
+        *("--source", "csv", "--data-dir", str(table), "--name", "ward"),
+        *("--columns", "image=File,text=Report", "--split", "dev"),
+    )
+    source = open_source(name, given)
+    assert (source.name, source.split) == ("ward", "dev")
+    [record] = source.records()
+    assert record.study_id == "row-1"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_source_says_what_it_expected_where(name: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(UserError, match=f"source {name} needs --data-dir: "):
+        open_source(name, SourceOptions())
+    with pytest.raises(NotFoundError, match="nowhere"):
+        open_source(name, SourceOptions(data_dir=nowhere))
+    for takes, option in (
+        ({"openi", "mimic-cxr", "dicom"}, {"reports": nowhere}),
+        ({"openi"}, {"vectors": nowhere}),
+        ({"csv", "parquet", "hub"}, {"films_dir": nowhere}),
+    ):
+        if name not in takes:
+            flag = next(iter(option)).replace("_", "-")
+            with pytest.raises(UserError, match=f"source {name} takes no --{flag}: it is for"):
+                open_source(name, SourceOptions(data_dir=nowhere, **option))
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"csv", "parquet", "json", "jsonl"}))
+def test_each_published_set_has_its_provenance_licence_labels_and_noise(name: str) -> None:
+    module = {"dicom": "dicom_folder"}.get(name, name.replace("-", "_"))
+    docstring = ast.get_docstring(ast.parse((FOLDER / f"{module}.py").read_text())) or ""
+    for word in ("Source", "icence", "Layout:", "Labels:", "oise"):
+        assert word in docstring, f"{module}.py says nothing of {word}"
+    if name not in ("dicom", "hub"):
+        assert re.search(r"arXiv \d{4}\.\d{5}|JAMIA \d{4}", docstring)
+
+
+def test_a_wrong_name_split_or_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no source 'mimic': take one of openi, mimic-cxr"):
+        open_source("mimic", SourceOptions(data_dir=tmp_path))
+    with pytest.raises(UserError, match="unknown split 'dev': use train, val, test or unlisted"):
+        open_source("chexpert", SourceOptions(data_dir=tmp_path, split="dev"))
+    with pytest.raises(UserError, match="'image' is not like image=File"):
+        options("--source", "csv", "--columns", "image")
+
+
+def test_open_i_has_no_splits_without_a_split_file(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(UserError, match="openi has no splits of its own: --split needs"):
+        open_source("openi", SourceOptions(data_dir=tmp_path, split="train"))
