@@ -5,7 +5,13 @@ import sys
 from collections.abc import Sequence
 
 from db.errors import UserError
-from finetune import base_command, encoder_command, examples_command, train_command
+from finetune import (
+    base_command,
+    encoder_command,
+    evaluation_command,
+    examples_command,
+    train_command,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     base_command.add_to(verbs)
     examples_command.add_to(verbs)
     train_command.add_to(verbs)
+    evaluation_command.add_to(verbs)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

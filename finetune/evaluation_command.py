@@ -1,0 +1,60 @@
+"""``python -m finetune evaluate``: what a model writes on a split that is not indexed, and scores.
+
+python -m finetune evaluate --model MODEL [--adapter DIR] --index INDEX --data-dir DIR \\
+    --split-file FILE --split val --out DIR
+python -m finetune evaluate --outputs DIR/outputs.jsonl --index INDEX ...    # scored again
+
+Everything that the model says goes into ``outputs.jsonl`` first; a run that is killed is taken up
+again by the same command. The figures are then made from that file, without the model.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from finetune.evaluation_names import ARMS, TASKS, WITH_INDICATION
+
+TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
+RESAMPLES = 10_000
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "evaluate", help="figures of a language model on a split that is not indexed"
+    )
+    add_model_and_split(parser)
+    parser.add_argument(
+        "--outputs", type=Path, metavar="FILE", help="score these again, without a model"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, default=[a for a in ARMS if a != WITH_INDICATION]
+    )
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
+    parser.add_argument("--test-log", type=Path, default=TEST_LOG, metavar="FILE")
+    parser.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def add_model_and_split(parser: argparse.ArgumentParser) -> None:
+    """Which model reads which studies with which index."""
+    parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base")
+    parser.add_argument("--adapter", metavar="DIR")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
+    parser.add_argument("--source", choices=("openi", "jsonl"), default="openi")
+    parser.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    parser.add_argument("--split", choices=("val", "test"), required=True)
+    parser.add_argument("--name", default="local", help="source name (jsonl)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises UserError for what cannot work, before any long work."""
+    from finetune.evaluation_run import evaluate_model
+
+    return evaluate_model(arguments)

@@ -1,0 +1,19 @@
+"""What the systems and tasks of an evaluation are called, in files, tables and on the command line.
+
+A language model is asked several times, each time with less: with the retrieved cases, without
+them, and with the film alone, without so much as the encoder's hint.
+"""
+
+WITH, WITHOUT, FILM_ALONE = "with retrieval", "without retrieval", "film alone"
+WITH_INDICATION = "with retrieval and indication"
+ARMS = (WITH, WITHOUT, FILM_ALONE, WITH_INDICATION)
+"""Of the language model; the first is what all others are compared with."""
+
+EXTRACTIVE, NEAREST, RANDOM = "extractive", "nearest case", "random case"
+MOST_FREQUENT, NORMAL = "constant, most frequent", "constant, normal"
+BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)
+"""What writes without a language model."""
+
+HEAD, VOTE = "label head of the encoder", "vote of the nearest cases"
+
+TASKS = ("report", "classify", "ask")
