@@ -33,9 +33,10 @@ from indexer.index import Index
 from indexer.manifest import Manifest
 from indexer.merge import merge
 from indexer.removal import Target, find, remove
-from indexer.sources.jsonl import JsonLines
-from indexer.sources.openi import UNLISTED, OpenI
-from indexer.sources.records import Source, read_split
+from indexer.sources.arguments import options_of
+from indexer.sources.catalogue import open_source
+from indexer.sources.openi import OpenI
+from indexer.sources.records import Source
 from indexer.stored_vectors import StoredVectors
 from indexer.traces import find_traces
 from indexer.upgrade import upgrade
@@ -89,27 +90,10 @@ def _vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
 
 
 def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpec]:
-    keep = tuple(arguments.split.split(",")) if arguments.split else ()
-    if arguments.source == "jsonl":
-        if arguments.data_dir is None:
-            raise UserError("source jsonl needs --data-dir with the JSON Lines file")
-        source = JsonLines(arguments.data_dir, name=arguments.name, split=arguments.split)
-        return source, load_encoder(arguments.encoder)
-    if keep and arguments.split_file is None:
-        raise UserError("--split needs --split-file, which says which study is in which split")
-    splits = None if arguments.split_file is None else read_split(arguments.split_file)
-    unknown = sorted(set(keep) - {"train", "val", "test", UNLISTED})
-    if unknown:
-        raise UserError(f"unknown split '{unknown[0]}': use train, val, test or {UNLISTED}")
-    vectors = None if arguments.vectors is None else StoredVectors.read(arguments.vectors)
-    openi = OpenI(
-        data_dir=arguments.data_dir,
-        reports_path=arguments.reports,
-        vectors=vectors,
-        splits=splits,
-        keep=keep,
-    )
-    return openi, load_encoder(arguments.encoder) if vectors is None else vectors.encoder
+    source = open_source(arguments.source, options_of(arguments))
+    if isinstance(source, OpenI) and source.embedded_by is not None:
+        return source, source.embedded_by
+    return source, load_encoder(arguments.encoder)
 
 
 def _progress(batches: Iterable[int], total: int) -> Iterable[int]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from indexer.encoder import DEFAULT_ENCODER
-from indexer.sources.openi import UNLISTED
+from indexer.sources.arguments import add_source_arguments
 from indexer.versions import KEPT
 
 
@@ -13,14 +13,14 @@ def parser() -> argparse.ArgumentParser:
     verbs = whole.add_subparsers(required=True, metavar="VERB", dest="verb")
 
     verb = verbs.add_parser("build", help="embed a data set and write an index directory")
-    _add_source(verb)
+    add_source_arguments(verb)
     verb.add_argument("--encoder", default=DEFAULT_ENCODER, help="default: %(default)s")
     verb.add_argument("--out", type=Path, required=True, metavar="INDEX")
     _add_version(verb)
 
     verb = verbs.add_parser("add", help="add the studies of a source that are not there yet")
     verb.add_argument("index", type=Path, metavar="INDEX")
-    _add_source(verb)
+    add_source_arguments(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
     _add_version(verb)
 
@@ -63,16 +63,6 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX")
     verb.add_argument("--out", type=Path, required=True, metavar="DIR")
     return whole
-
-
-def _add_source(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--source", required=True, choices=("openi", "jsonl"))
-    verb.add_argument("--data-dir", type=Path, metavar="PATH", help="data set folder or JSONL file")
-    verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
-    verb.add_argument("--reports", type=Path, metavar="FILE", help="Open-I report archive")
-    verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
-    verb.add_argument("--split", help=f"train, val, test, {UNLISTED}; several with commas")
-    verb.add_argument("--name", default="local", help="source name that cases are cited by (jsonl)")
 
 
 def _add_version(verb: argparse.ArgumentParser) -> None:

@@ -39,7 +39,6 @@ from indexer.sources.records import (
     SkippedStudy,
     StudyRecord,
 )
-from indexer.sources.split_choice import UNLISTED as UNLISTED
 from indexer.sources.split_choice import SplitChoice
 from indexer.stored_vectors import StoredVectors
 
