@@ -40,6 +40,7 @@ class Checkpoint:
             state = torch.load(path, map_location="cpu", weights_only=True)
             return cls(**state)
         except (OSError, RuntimeError, TypeError, ValueError, EOFError, UnpicklingError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"{path} cannot be read ({error}): delete the directory and train again"
+                f"{path} cannot be read ({reason}): delete the directory and train again"
             ) from error

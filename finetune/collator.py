@@ -11,6 +11,7 @@ The loss counts the answer and the token that ends the turn, nothing else. One i
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import torch
@@ -116,7 +117,10 @@ class ImageTensors:
 
 
 class ImageCache:
-    """Images prepared once and kept, as far as memory is granted; the oldest goes first."""
+    """Images prepared once and kept, as far as memory is granted; the oldest goes first.
+
+    Several threads may ask at once.
+    """
 
     def __init__(
         self,
@@ -130,16 +134,20 @@ class ImageCache:
         self._dtype, self._limit = dtype, limit
         self._kept: OrderedDict[int, ImageTensors] = OrderedDict()
         self._bytes = 0
+        self._lock = Lock()
 
     def __getitem__(self, number: int) -> ImageTensors:
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
         made = self._prepare(self._image(number))
-        self._kept[number] = made
-        self._bytes += made.pixels.nbytes
-        while self._bytes > self._limit and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = made
+                self._bytes += made.pixels.nbytes
+            while self._bytes > self._limit and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
         return made
 
     def _prepare(self, image: Image.Image) -> ImageTensors:

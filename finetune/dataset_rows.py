@@ -142,9 +142,10 @@ def rows_of(split: str, rows: Any, columns: Columns, folder: Path) -> Iterator[R
 def _known(raw: Mapping[str, Any], columns: Columns) -> Columns:
     question = columns.question or ("question" if "question" in raw else None)
     texts = ("answer",) if question and columns.text is None else TEXT_COLUMNS
+    none: tuple[str, ...] = ()
     chosen = {}
     for kind, given, names in (
-        ("question", question, ()),
+        ("question", question, none),
         ("image", columns.image, IMAGE_COLUMNS),
         ("text", columns.text, texts),
     ):

@@ -4,7 +4,8 @@ Every process knows the whole plan, computes its share of each step's forward pa
 gradients to those of the others; so a step is the same, whatever the number of devices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -29,6 +30,15 @@ class Devices:
 
         state = PartialState(cpu=name == "cpu")
         return cls(device=state.device, rank=state.process_index, count=state.num_processes)
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """The others wait until the first process is through, and find what it left."""
+        if self.count > 1 and not self.first:
+            torch.distributed.barrier()
+        yield
+        if self.count > 1 and self.first:
+            torch.distributed.barrier()
 
     @staticmethod
     def has_gpu() -> bool:

@@ -1,4 +1,4 @@
-"""Batches made in a thread while the device computes on the one before."""
+"""Batches made in threads while the device computes on the one before."""
 
 import time
 from collections import deque
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from finetune.collator import Tokens
 
-_AHEAD = 3
+_THREADS = 4
+"""Beside a GPU; a CPU has its hands full and gets one."""
 
 
 class BatchesAhead(Iterator[dict[str, Tensor]]):
@@ -25,9 +26,10 @@ class BatchesAhead(Iterator[dict[str, Tensor]]):
         self.waited = 0.0
         self._passes = iter(passes)
         self._collate, self._device = collate, device
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        threads = _THREADS if device.type == "cuda" else 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batches")
         self._coming: deque[Future[dict[str, Tensor]]] = deque()
-        for _ in range(_AHEAD):
+        for _ in range(2 * threads):
             self._submit()
 
     def __next__(self) -> dict[str, Tensor]:

@@ -83,6 +83,9 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
     """
     load = _load_with_unsloth if config.backend == "unsloth" else _load_with_peft
     trainable = Trainable(model=load(base, config, device), config=config, device=device)
+    for module in trainable.model.modules():
+        if type(module).__name__ == "Linear4bit":  # a stored checkpoint brings its own
+            module.compute_dtype = getattr(torch, config.precision)
     for weight in trainable.weights.values():
         weight.data = weight.data.float()
     return trainable
@@ -145,9 +148,6 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         model = model.dequantize()
     if config.bits == "none":
         model = model.to(device=device, dtype=dtype)
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            module.compute_dtype = dtype
     return model  # type: ignore[no-any-return]
 
 

@@ -78,15 +78,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     processor = qlora.load_processor(arguments.base)
     devices = Devices.find("cuda" if gpu else "cpu")
+    with devices.first_goes_ahead():
+        data = _data(arguments, processor)
     training = TrainingRun.prepare(
         base=arguments.base,
         base_config=base_config,
         processor=processor,
-        data=_data(arguments, processor),
+        data=data,
         config=config,
         devices=devices,
         initial=arguments.initial,
     )
+    if not devices.first:
+        logging.disable()
     if arguments.dry_run:
         for line in training.describe():
             sys.stdout.write(line + "\n")

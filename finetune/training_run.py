@@ -93,7 +93,8 @@ class TrainingRun:
         show: Callable[[str], None],
     ) -> Outcome:
         """Raises MismatchError where ``out_dir`` holds a run of something else."""
-        self._state(out_dir, resume)
+        if self.devices.first:
+            self._state(out_dir, resume)
         trainable = load_trainable(self.base, self.config, self.devices.device)
         if self.initial is not None:
             load_adapter_weights(trainable, self.initial)
@@ -126,7 +127,7 @@ class TrainingRun:
                 )
             if not resume:
                 raise UserError(f"{out_dir} holds a run: add --resume to go on with it")
-        elif self.devices.first:
+        else:
             path.parent.mkdir(parents=True, exist_ok=True)
             waiting = path.with_name(path.name + ".tmp")
             waiting.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
