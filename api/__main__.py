@@ -55,14 +55,17 @@ def _serve(arguments: argparse.Namespace) -> int:
     _log(settings, as_json=arguments.log_json)
     with _listen(settings) as listener:
         # torch and faiss are imported only after everything cheap has been checked.
-        from api.reopening import reopen
+        from api.reopening import reopening
         from generator.extractive import write_report
         from retriever.search import Retriever
 
         retriever = Retriever.open(arguments.index)
         with held(settings.database_path), export_traces(arguments.otlp):
             app = create_app(
-                settings, retriever=retriever, writer=OneByOne(write_report), reopen=reopen
+                settings,
+                retriever=retriever,
+                writer=OneByOne(write_report),
+                reopen=reopening(arguments.index),
             )
             manifest = retriever.index.manifest
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -102,7 +105,8 @@ def _log(settings: Settings, *, as_json: bool) -> None:
         else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # say much, and quote texts
+        logging.getLogger(library).setLevel(logging.ERROR)
     if not (as_json or settings.require_keys):
         logging.getLogger("api.access").setLevel(logging.WARNING)
 

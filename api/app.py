@@ -31,6 +31,7 @@ from api.access import Access, check_scope, rate_limit, the_caller
 from api.batches import BatchController
 from api.cases import CaseController
 from api.current_index import CurrentIndex, Reopen, StudySearch
+from api.exports import ExportController
 from api.feedback import FeedbackController
 from api.films import FilmController
 from api.generations import GenerationController
@@ -43,6 +44,7 @@ from api.reports import ReportController
 from api.searches import SearchController
 from api.service import ServiceController
 from api.settings import Settings
+from api.stow import StowController
 from api.web_page import WebPageController
 from api.writing import Writer
 from db.app_database import AppDatabase
@@ -115,6 +117,8 @@ def create_app(
             SearchController,
             GenerationController,
             FeedbackController,
+            ExportController,
+            StowController,
             CaseController,
             FilmController,
             ServiceController,

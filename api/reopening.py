@@ -1,24 +1,21 @@
 """Opening the index directory again after a rebuild."""
 
-from api.current_index import StudySearch
-from db.errors import UserError
+from pathlib import Path
+
+from api.current_index import Reopen, StudySearch
 from indexer.encoder import load_encoder
 from indexer.index import Index
-from indexer.manifest import Manifest
 from retriever.search import Retriever
 
 
-def reopen(before: StudySearch) -> Retriever:
-    """A retriever on what is now where the index of ``before`` was, with its encoder if it fits.
+def reopening(index_dir: Path) -> Reopen:
+    """A way to open what is in an index directory by then; the encoder is kept if it still fits."""
 
-    Raises UserError where that cannot be opened, or is replaced once more meanwhile.
-    """
-    assert isinstance(before, Retriever)
-    path = before.index.path
-    index = Index.open(path)
-    same = index.manifest.encoder.same_space(before.encoder.spec)
-    encoder = before.encoder if same else load_encoder(index.manifest.encoder.name)
-    retriever = Retriever(index, encoder)
-    if Manifest.read(path).fingerprint != index.manifest.fingerprint:
-        raise UserError(f"{path} was replaced while it was opened: reload again")
-    return retriever
+    def reopen(before: StudySearch) -> Retriever:
+        index = Index.open(index_dir)
+        same = index.manifest.encoder.same_space(before.encoder.spec)
+        return Retriever(
+            index, before.encoder if same else load_encoder(index.manifest.encoder.name)
+        )
+
+    return reopen

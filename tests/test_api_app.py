@@ -140,6 +140,12 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
     }
     assert operations == {
         "createReport": ("post", "/reports"),
+        "exportFhir": ("get", "/generations/{generation_id}/fhir"),
+        "exportPdf": ("get", "/generations/{generation_id}/pdf"),
+        "exportPdfWithFilms": ("post", "/generations/{generation_id}/pdf"),
+        "exportDicomSr": ("get", "/generations/{generation_id}/dicom-sr"),
+        "exportDicomSrInStudy": ("post", "/generations/{generation_id}/dicom-sr"),
+        "storeInstances": ("post", "/studies"),
         "createBatch": ("post", "/batches"),
         "getBatch": ("get", "/batches/{batch_id}"),
         "cancelBatch": ("delete", "/batches/{batch_id}"),
@@ -163,6 +169,10 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
         for operation in methods.values():
             errors = {s: r for s, r in operation["responses"].items() if s >= "400"}
             assert {"421", "500"} <= set(errors)
-            assert all(list(r["content"]) == ["application/problem+json"] for r in errors.values())
+            for status, error in errors.items():
+                expected = "application/problem+json"
+                if (operation["operationId"], status) == ("storeInstances", "409"):
+                    expected = "application/dicom+json"
+                assert list(error["content"]) == [expected]
     form = document["components"]["schemas"]["StudyForm"]
     assert form["required"] == ["images"]

@@ -9,7 +9,7 @@ import httpx
 from litestar import Litestar
 
 from api.app import create_app
-from api.reopening import reopen
+from api.reopening import reopening
 from api.settings import Settings
 from api.writing import OneByOne
 from generator.extractive import write_report
@@ -33,7 +33,7 @@ def an_app(tmp_path: Path) -> Litestar:
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=Retriever.open(tmp_path / "index", ThumbnailEncoder()),
         writer=OneByOne(write_report),
-        reopen=reopen,
+        reopen=reopening(tmp_path / "index"),
     )
 
 
