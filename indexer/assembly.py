@@ -28,6 +28,8 @@ from indexer.vector_build import build_vectors
 from indexer.vector_options import VectorOptions, VectorSpec
 from indexer.vectors import IDS, LISTS, VECTORS, VectorStore
 
+_FILES = frozenset({CASES, IDS, VECTORS, LISTS, FILM_VECTORS, SAMPLE, PROFILE})
+
 Clock = Callable[[], datetime.datetime]
 
 
@@ -124,8 +126,9 @@ def assemble(
     (draft / PROFILE).unlink(missing_ok=True)
     if profile is not None:
         profile.write(draft)
-    names = (CASES, IDS, VECTORS, LISTS, FILM_VECTORS, SAMPLE, PROFILE)
-    files = [draft / name for name in names if (draft / name).is_file()]
+    files = sorted(path for path in draft.iterdir() if path.name in _FILES)
+    for path in set(draft.iterdir()) - set(files):
+        path.unlink()  # what SQLite may leave where a disk was full
     return Manifest(
         fingerprint=contents.fingerprint(held, about.encoder),
         created_at=about.created_at,
