@@ -36,16 +36,17 @@ def pack_indexes(
 ) -> ExamplePack:
     """Each study looked up in the index of its fold; ``side`` is pixels of a film on the canvas.
 
+    ``val_index`` is what the adapter will be served with: the pack names it and its encoder.
     ``val_source`` is the Open-I directory and the file of its splits; its val studies are searched
     for in ``val_index``, or in the first index. Raises UserError for what does not fit together.
     """
     retrievers = [Retriever.open(path) for path in indexes]
     groups = _groups(retrievers, folds)
+    searched = retrievers[0] if val_index is None else Retriever.open(val_index)
     val: list[TrainingStudy] = []
     if val_source is not None:
         data_dir, split_file = val_source
         source = OpenI(data_dir=data_dir, splits=read_split(split_file), keep=("val",))
-        searched = retrievers[0] if val_index is None else Retriever.open(val_index)
         val = list(gather_split(searched, source, side=side))
     train = [
         study
@@ -54,7 +55,7 @@ def pack_indexes(
     ]
     if not val:
         train, val = _held_out(train)
-    manifest = retrievers[0].index.manifest
+    manifest = searched.index.manifest
     return build_pack(
         train,
         val,
