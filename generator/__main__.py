@@ -1,13 +1,21 @@
-"""python -m generator: from the films of one study to a grounded report.
+"""python -m generator: from the films of one study to a report, an answer, classes or a caption.
 
-python -m generator report INDEX IMAGE [IMAGE ...] -k 10 --json
+python -m generator report INDEX IMAGE [IMAGE ...] --json
+python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarged?"
+python -m generator classify INDEX IMAGE [IMAGE ...]
+python -m generator caption INDEX IMAGE [IMAGE ...]
+
+The model is ``pretrained/generator`` unless ``--model`` names another folder or hub id of Llama 3.2
+Vision; ``report --model extractive`` writes without any, from sentences of the hits alone.
 
 ``--json`` prints one object:
-  notice, generator, index {path, source, fingerprint}
-  findings, impression: lists of {text, labels, citations: [{number, source, study_id, score,
-    quote}]}
-  cases: the cited cases, {number, source, study_id, score, findings, impression}
-  left_out: {source, study_id, score, reason}; notes; label_scores (or null)
+  notice, generator, index {path, source, fingerprint}, notes
+  report, caption: findings, impression: lists of {text, labels, citations: [{number, source,
+    study_id, score, quote}], found_afterwards, removed, case_support, film_support, contradiction};
+    cases: the cited ones, {number, source, study_id, score, findings, impression};
+    left_out: {source, study_id, score, reason}; label_scores (or null); as_written
+  ask: question, answer, citations, removed, film_support, cases, as_written
+  classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, film}}
 """
 
 import argparse
@@ -17,114 +25,112 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from db.cases import Section
 from db.errors import UserError
+from generator import output
+from generator.calibration import CALIBRATION, Calibration
 from generator.extractive import write_report
-from generator.grounded import GroundedReport
-from retriever.retrieval import Retrieval
+from generator.tasks import FilmReader, Study
+from generator.vision_language import DecodingOptions, VisionLanguageModel
 from retriever.search import Retriever
 
+EXTRACTIVE = "extractive"
+DEFAULT_MODEL = "pretrained/generator"
+
 OpenRetriever = Callable[[Path], Retriever]
+OpenModel = Callable[[str, str | None], VisionLanguageModel]
 
 
 def main(
-    argv: Sequence[str] | None = None, *, open_retriever: OpenRetriever = Retriever.open
+    argv: Sequence[str] | None = None,
+    *,
+    open_retriever: OpenRetriever = Retriever.open,
+    open_model: OpenModel | None = None,
 ) -> int:
     arguments = _parser().parse_args(argv)
+    arguments.open_retriever = open_retriever
+    arguments.open_model = open_model or _load_model
     try:
-        exit_code: int = arguments.run(arguments, open_retriever)
+        exit_code: int = arguments.run(arguments)
         return exit_code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _report(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> int:
-    retrieval = open_retriever(arguments.index).search(
-        arguments.images,
-        k=arguments.k,
-        exclude_patient_ids=arguments.exclude_patient,
-        exclude_study_ids=arguments.exclude_study,
-    )
-    report = write_report(retrieval)
-    if arguments.json:
-        print(json.dumps(_document(arguments.index, retrieval, report), indent=2))
+def _load_model(model: str, adapter: str | None) -> VisionLanguageModel:
+    from generator.model import load_model
+
+    return load_model(model, adapter)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    if arguments.model == EXTRACTIVE:
+        retrieval = arguments.open_retriever(arguments.index).search(
+            arguments.images,
+            k=arguments.k,
+            exclude_patient_ids=arguments.exclude_patient,
+            exclude_study_ids=arguments.exclude_study,
+        )
+        report = write_report(retrieval)
     else:
-        print(_page(retrieval, report))
+        reader, study = _read(arguments)
+        retrieval = study.retrieval
+        report = reader.report(study, _decoding(arguments))
+    document = output.report_document(arguments.index, retrieval, report)
+    _show(arguments, document, output.report_page(retrieval, report))
     return 0
 
 
-def _document(index: Path, retrieval: Retrieval, report: GroundedReport) -> dict[str, Any]:
-    def statements(section: Section) -> list[dict[str, Any]]:
-        return [
-            {
-                "text": statement.text,
-                "labels": dict(statement.labels),
-                "citations": [
-                    {
-                        "number": citation.number,
-                        "source": citation.source,
-                        "study_id": citation.study_id,
-                        "score": citation.score,
-                        "quote": citation.quote,
-                    }
-                    for citation in statement.citations
-                ],
-            }
-            for statement in report.section(section)
-        ]
-
-    return {
-        "notice": report.notice,
-        "generator": report.generator,
-        "index": {
-            "path": str(index),
-            "source": retrieval.source,
-            "fingerprint": report.index_fingerprint,
-        },
-        "findings": statements("findings"),
-        "impression": statements("impression"),
-        "cases": [
-            {
-                "number": hit.rank,
-                "source": hit.case.source,
-                "study_id": hit.case.study_id,
-                "score": hit.score,
-                "findings": hit.case.findings,
-                "impression": hit.case.impression,
-            }
-            for hit in report.cited_hits
-        ],
-        "left_out": [
-            {
-                "source": left.source,
-                "study_id": left.study_id,
-                "score": left.score,
-                "reason": left.reason,
-            }
-            for left in retrieval.left_out
-        ],
-        "notes": list(report.notes),
-        "label_scores": None if report.label_scores is None else dict(report.label_scores),
-    }
+def _caption(arguments: argparse.Namespace) -> int:
+    reader, study = _read(arguments)
+    caption = reader.caption(study, _decoding(arguments))
+    document = output.report_document(arguments.index, study.retrieval, caption)
+    _show(arguments, document, output.report_page(study.retrieval, caption))
+    return 0
 
 
-def _page(retrieval: Retrieval, report: GroundedReport) -> str:
-    quotes: dict[int, list[str]] = {hit.rank: [] for hit in report.cited_hits}
-    for statement in report.statements:
-        for citation in statement.citations:
-            if citation.quote not in quotes[citation.number]:
-                quotes[citation.number].append(citation.quote)
-    lines = [report.marked_text, "", "CITED CASES"]
-    for hit in report.cited_hits:
-        lines.append(f"  [{hit.rank}] {hit.case.source} {hit.case.study_id}, score {hit.score:.3f}")
-        lines += [f'      "{" ".join(quote.split())}"' for quote in quotes[hit.rank]]
-    lines += [f"note: {note}" for note in report.notes]
-    lines += [
-        f"left out: {left.source} {left.study_id} (score {left.score:.3f}), {left.reason}"
-        for left in retrieval.left_out
-    ]
-    return "\n".join([*lines, "", report.notice])
+def _ask(arguments: argparse.Namespace) -> int:
+    reader, study = _read(arguments)
+    answer = reader.ask(study, arguments.question, _decoding(arguments))
+    document = output.answer_document(arguments.index, study.retrieval, answer)
+    _show(arguments, document, output.answer_page(answer))
+    return 0
+
+
+def _classify(arguments: argparse.Namespace) -> int:
+    reader, study = _read(arguments)
+    result = reader.classify(study)
+    document = output.classification_document(arguments.index, study.retrieval, result)
+    _show(arguments, document, output.classification_page(result))
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
+    if arguments.model == EXTRACTIVE:
+        raise UserError("without a language model there are only reports: use --model with one")
+    retriever = arguments.open_retriever(arguments.index)
+    model = arguments.open_model(arguments.model, arguments.adapter)
+    calibrated = Path(arguments.adapter or arguments.model) / CALIBRATION
+    reader = FilmReader(retriever, model, calibration=Calibration.read(calibrated))
+    study = reader.read(
+        arguments.images,
+        indication=arguments.indication,
+        exclude_patient_ids=arguments.exclude_patient,
+        exclude_study_ids=arguments.exclude_study,
+    )
+    return reader, study
+
+
+def _decoding(arguments: argparse.Namespace) -> DecodingOptions:
+    return DecodingOptions(
+        max_new_tokens=arguments.max_new_tokens,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+    )
+
+
+def _show(arguments: argparse.Namespace, document: dict[str, Any], page: str) -> None:
+    print(json.dumps(document, indent=2) if arguments.json else page)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,17 +141,36 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("report", help="findings and impression, every sentence cited")
     _add_study(verb)
+    verb.add_argument("-k", type=int, default=10, help="hits for extractive (default: %(default)s)")
     verb.set_defaults(run=_report)
+
+    verb = verbs.add_parser("ask", help="a short answer to a question about the film")
+    _add_study(verb)
+    verb.add_argument("--question", required=True)
+    verb.set_defaults(run=_ask)
+
+    verb = verbs.add_parser("classify", help="the 14 observations, each with a probability")
+    _add_study(verb)
+    verb.set_defaults(run=_classify)
+
+    verb = verbs.add_parser("caption", help="one sentence on the film")
+    _add_study(verb)
+    verb.set_defaults(run=_caption)
     return parser
 
 
 def _add_study(verb: argparse.ArgumentParser) -> None:
-    """What every task takes: the index, the views of one study, and whom to leave out."""
+    """What every task takes: the index, the views of one study, whom to leave out, the model."""
     verb.add_argument("index", type=Path, metavar="INDEX")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
-    verb.add_argument("-k", type=int, default=10, help="number of hits (default: %(default)s)")
+    verb.add_argument("--model", default=DEFAULT_MODEL, metavar="MODEL", help="folder or hub id")
+    verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    verb.add_argument("--indication", default="", metavar="TEXT", help="why the film was taken")
     verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
     verb.add_argument("--exclude-study", action="append", default=[], metavar="ID")
+    verb.add_argument("--max-new-tokens", type=int, default=160, metavar="N")
+    verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
+    verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     verb.add_argument("--json", action="store_true", help="one JSON object (see the module)")
 
 

@@ -1,6 +1,6 @@
 """Loading the language model: any Llama 3.2 Vision folder or hub id, with or without an adapter.
 
-model = load_model("pretrained/generator", adapter="pretrained/generator/adapter")
+model = load_model("pretrained/generator")                     # with the adapter in it
 model.generate([prompt], DecodingOptions(max_new_tokens=80))       # greedy
 for piece in model.stream(prompt): ...                             # closing it ends the computation
 model.choose(prompts, ["yes", "no"])                               # (prompts, answers), log
@@ -38,6 +38,9 @@ _BYTES = {"float32": 4.0, "none": 2.0, "int8": 1.1, "nf4": 0.6}
 """A weight, with what decoding needs beside it left out."""
 
 
+OWN_ADAPTER = "adapter"
+
+
 def load_model(
     name: str | Path,
     adapter: str | Path | None = None,
@@ -48,7 +51,8 @@ def load_model(
     """A model ready to answer; ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     ``quantization``: ``nf4`` and ``int8`` are those of bitsandbytes, on a GPU; ``none`` is bfloat16
-    there and float32 throughout on a CPU. Raises UserError with the cure for what cannot be loaded,
+    there and float32 throughout on a CPU. A folder that holds an ``adapter`` of its own is used
+    with it unless another is named. Raises UserError with the cure for what cannot be loaded,
     MismatchError for an adapter that does not fit.
     """
     if quantization not in get_args(Quantization):
@@ -59,6 +63,8 @@ def load_model(
     place = _device(device)
     folder = find_folder(name)
     config = read_config(folder)
+    if adapter is None and (folder / OWN_ADAPTER / "adapter_config.json").is_file():
+        adapter = Path(name) / OWN_ADAPTER if Path(name).is_dir() else folder / OWN_ADAPTER
     adapter_folder = None if adapter is None else find_folder(adapter, what="adapter")
     record = None if adapter_folder is None else AdapterRecord.read(adapter_folder)
     if record is not None:

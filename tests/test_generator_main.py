@@ -25,7 +25,8 @@ def film(index_dir: Path, number: int) -> str:
 
 
 def run(*argv: str) -> int:
-    return main(argv, open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()))
+    model = ["--model", "extractive"] if argv[0] == "report" else []
+    return main([*argv, *model], open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()))
 
 
 def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
