@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.cases import Case
+from db.labels import named
 from finetune.evaluation_names import (
     EXTRACTIVE,
     FILM_ALONE,
@@ -11,6 +12,7 @@ from finetune.evaluation_names import (
     NEAREST,
     NORMAL,
     RANDOM,
+    WITHHELD,
     WITHOUT,
 )
 from finetune.evaluation_outputs import ReportRow
@@ -36,6 +38,10 @@ def shown(arm: str, retrieval: Retrieval) -> Retrieval:
     """What of a retrieval the model may use in this arm."""
     if arm == WITHOUT:
         return replace(retrieval, hits=())
+    if arm == WITHHELD:
+        seen = frozenset(retrieval.seen_findings or ())
+        kept = tuple(hit for hit in retrieval.hits if not seen & named(hit.case.labels))
+        return replace(retrieval, hits=kept)
     if arm == FILM_ALONE:
         return replace(retrieval, hits=(), label_scores=None, label_thresholds=None)
     return retrieval

@@ -66,6 +66,7 @@ def class_tables(
     labels: Sequence[Labels],
     shares: np.ndarray,
     *,
+    note: str,
     resamples: int = RESAMPLES,
 ) -> list[Table]:
     """A table a metric, a row an observation; ``shares`` (14,) are those of the index."""
@@ -93,7 +94,7 @@ def class_tables(
         tabulate(
             f"Classification: {metric}",
             rows,
-            notes=[notes[metric]] if metric in notes else [],
+            notes=[note, notes[metric]] if metric in notes else [note],
             resamples=resamples,
         )
         for metric, rows in tables.items()

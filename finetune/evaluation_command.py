@@ -9,10 +9,11 @@ again by the same command. The figures are then made from that file, without the
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.evaluation_names import ARMS, TASKS, WITH_INDICATION
+from finetune.evaluation_names import ARMS, FILM_ALONE, TASKS, WITH, WITHHELD, WITHOUT
 
 TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
 RESAMPLES = 10_000
@@ -23,15 +24,20 @@ def add_to(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser(
         "evaluate", help="figures of a language model on a split that is not indexed"
     )
-    add_model_and_split(parser)
+    add_model_and_split(parser, splits=("val", "test"))
     parser.add_argument(
-        "--outputs", type=Path, metavar="FILE", help="score these again, without a model"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
-    parser.add_argument(
-        "--arms", nargs="+", choices=ARMS, default=[a for a in ARMS if a != WITH_INDICATION]
+        "--arms",
+        nargs="+",
+        choices=(*ARMS, WITHHELD),
+        metavar="ARM",
+        default=[WITH, WITHOUT, FILM_ALONE, WITHHELD],
+        help=f"of {', '.join(ARMS)}, {WITHHELD} (default: all but with the indication)",
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--vqa-rad", type=Path, metavar="DIR", help="also ask its questions")
+    parser.add_argument(
+        "--judge", type=Path, metavar="FILE", help="sentence-citation pairs to judge, or judged"
+    )
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
     parser.add_argument("--test-log", type=Path, default=TEST_LOG, metavar="FILE")
     parser.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
@@ -39,8 +45,10 @@ def add_to(verbs: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_model_and_split(parser: argparse.ArgumentParser) -> None:
-    """Which model reads which studies with which index."""
+def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str]) -> None:
+    """Which model reads which studies with which index, and where that is written down."""
+    parser.add_argument("--outputs", type=Path, metavar="FILE", help="take these, without a model")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
     parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base")
     parser.add_argument("--adapter", metavar="DIR")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -48,7 +56,7 @@ def add_model_and_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", choices=("openi", "jsonl"), default="openi")
     parser.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
     parser.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
-    parser.add_argument("--split", choices=("val", "test"), required=True)
+    parser.add_argument("--split", choices=splits, required=True)
     parser.add_argument("--name", default="local", help="source name (jsonl)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
 
@@ -58,3 +66,19 @@ def run(arguments: argparse.Namespace) -> int:
     from finetune.evaluation_run import evaluate_model
 
     return evaluate_model(arguments)
+
+
+def add_calibrate_to(verbs: Any) -> None:
+    """Register ``calibrate``: the same model on val, and from its answers `calibration.json`."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "calibrate", help="fit probabilities of a model's yes and no, votes and label head on val"
+    )
+    add_model_and_split(parser, splits=("val",))
+    parser.set_defaults(run=calibrate, arms=[], tasks=["classify"], vqa_rad=None)
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Raises UserError for what cannot work, before any long work."""
+    from finetune.evaluation_run import calibrate_model
+
+    return calibrate_model(arguments)

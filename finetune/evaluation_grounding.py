@@ -10,9 +10,11 @@ are taken before anything is removed or repaired. If the check meant little, num
 as often after each was exchanged for another of the same hits, or the hits for another film's.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from db.labels import named
@@ -118,6 +120,30 @@ def check_reports(
             )
         )
     return reports
+
+
+def write_sentences(reports: Mapping[str, Sequence[CheckedReport]], path: Path) -> None:
+    """Every sentence with its numbers and those that stand, as JSON lines, for anyone to look."""
+    lines = [
+        json.dumps(
+            {
+                "system": system,
+                "study_id": report.study_id,
+                "section": one.written.section,
+                "text": one.written.text,
+                "labels": dict(one.written.labels),
+                "numbers": one.written.numbers,
+                "standing": [n for n in one.written.numbers if n in one.supported],
+                "supported_by": sorted(one.supported),
+            }
+        )
+        for system, some in reports.items()
+        for report in some
+        for one in report.sentences
+    ]
+    waiting = path.with_name(path.name + ".tmp")
+    waiting.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    waiting.replace(path)
 
 
 def grounding_table(

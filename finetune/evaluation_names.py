@@ -9,11 +9,18 @@ WITH_INDICATION = "with retrieval and indication"
 ARMS = (WITH, WITHOUT, FILM_ALONE, WITH_INDICATION)
 """Of the language model; the first is what all others are compared with."""
 
+WITHHELD = "what the film shows withheld"
+"""Only where the encoder sees a finding: with the retrieved cases that name none of these. Tells
+whether the model writes what it sees where no case has it; no other table has this arm."""
+
 EXTRACTIVE, NEAREST, RANDOM = "extractive", "nearest case", "random case"
 MOST_FREQUENT, NORMAL = "constant, most frequent", "constant, normal"
 BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)
 """What writes without a language model."""
 
 HEAD, VOTE = "label head of the encoder", "vote of the nearest cases"
+
+MADE, VQA_RAD = "made from reports", "VQA-RAD"
+"""Sets of questions."""
 
 TASKS = ("report", "classify", "ask")

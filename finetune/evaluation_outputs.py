@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from db.errors import MismatchError, NotFoundError, UserError
-from db.labels import State
+from db.labels import FINDINGS, State
 
 FORMAT_VERSION = 1
 
@@ -52,6 +52,12 @@ class FilmRow:
     """Observation to the share of the many cases that vote."""
     hits: tuple[tuple[str, float], ...]
     """``source/study_id`` and cosine, best first."""
+
+    @property
+    def sees(self) -> bool:
+        """Whether the encoder sees a finding."""
+        scores, least = self.label_scores or {}, self.label_thresholds or {}
+        return any(scores[name] >= least.get(name, 0.5) for name in FINDINGS if name in scores)
 
 
 @dataclass(frozen=True, kw_only=True)

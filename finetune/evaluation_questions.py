@@ -12,13 +12,11 @@ from pathlib import Path
 
 from db.cases import Case
 from db.errors import UserError
+from finetune.evaluation_names import MADE, VQA_RAD
 from finetune.questions import draw_question
 from generator.answers import is_yes
 from generator.context import Context
 from generator.prompts import MAX_QUESTION
-
-MADE = "made from reports"
-VQA_RAD = "VQA-RAD"
 
 SEED = 0
 A_STUDY = 2

@@ -30,6 +30,7 @@ def reliance_table(
     references: Sequence[Labels],
     retrievals: Sequence[Retrieval],
     contexts: Sequence[Sequence[Labels]],
+    title: str = "Over-reliance",
     resamples: int = RESAMPLES,
 ) -> Table:
     """``written`` has the labels of each system's reports; ``contexts`` those of the shown cases.
@@ -54,7 +55,7 @@ def reliance_table(
             share = Share(hits=(table & said).sum(axis=1), of=table.sum(axis=1))
             rows.setdefault(name, {})[system] = share
     return tabulate(
-        "Over-reliance",
+        title,
         rows,
         notes=(
             "pairs of a study and one of 13 findings; contexts are those of the first system, so "

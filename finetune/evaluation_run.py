@@ -5,15 +5,26 @@ import datetime
 import json
 import shlex
 import sys
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from tqdm import tqdm
 
 from db.errors import UserError
+from finetune.calibration_fit import fit
+from finetune.evaluation_classes import ANSWERED, opinions
+from finetune.evaluation_grounding import write_sentences
+from finetune.evaluation_judge import agreement_table, read_pairs, write_pairs
+from finetune.evaluation_names import HEAD, VOTE, WITH
 from finetune.evaluation_outputs import About, Outputs
+from finetune.evaluation_plots import write_plots
+from finetune.evaluation_questions import vqa_rad_questions
 from finetune.evaluation_references import References, own_cases
+from finetune.evaluation_reports import rows_of
 from finetune.evaluation_scores import Scores, score
 from finetune.evaluation_writer import OutputWriter
+from generator.calibration import CALIBRATION, Calibration
 from generator.model import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
@@ -24,9 +35,10 @@ from indexer.sources.openi import OpenI
 from indexer.sources.records import Source, read_split
 from retriever.evaluation_log import require_first_run
 from retriever.evaluation_studies import read_studies
+from retriever.label_metrics import positives
 from retriever.search import Retriever
 
-OUTPUTS = "outputs.jsonl"
+OUTPUTS, SENTENCES = "outputs.jsonl", "sentences.jsonl"
 
 
 def evaluate_model(arguments: argparse.Namespace) -> int:
@@ -34,15 +46,54 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
     outputs = written(arguments)
     index = Index.open(arguments.index)
     references = References.read(source_of(arguments), index, outputs)
-    scores = score(outputs, references, index.manifest, resamples=arguments.resamples)
+    scores = score(
+        outputs,
+        references,
+        index.manifest,
+        calibration=calibration_of(outputs.about),
+        resamples=arguments.resamples,
+    )
+    if arguments.judge is not None:
+        scores = judged(arguments.judge, scores, outputs, references, arguments.resamples)
     document = json.dumps(scores.document(), indent=2)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "evaluation.json").write_text(document + "\n", encoding="utf-8")
         (arguments.out / "evaluation.txt").write_text(scores.text() + "\n", encoding="utf-8")
+        write_sentences(scores.checked, arguments.out / SENTENCES)
+        if scores.sources:
+            labels = [study.labels for study in references.studies]
+            write_plots(scores.sources, labels, arguments.out)
     if outputs.about.split == "test":
         _log_test(arguments, scores)
     sys.stdout.write((document if arguments.json else scores.text()) + "\n")
+    return 0
+
+
+def calibrate_model(arguments: argparse.Namespace) -> int:
+    """Fit on the answers of a split, and put the result beside the weights that gave them."""
+    outputs = written(arguments)
+    folder = Path(outputs.about.adapter or outputs.about.model)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder here, so there is no place for {CALIBRATION}")
+    references = References.read(source_of(arguments), Index.open(arguments.index), outputs)
+    sources = opinions(outputs, references, Calibration())
+    if not sources:
+        raise UserError(f"{outputs.path} has no answers of yes and no: write them with --model")
+    about = outputs.about
+    calibration = fit(
+        model=sources[ANSWERED],
+        vote=sources[VOTE],
+        film=sources.get(HEAD),
+        truth=positives([study.labels for study in references.studies]),
+        name=f"{len(references.studies)} studies, {about.split} of {about.source}, "
+        f"index {about.index_fingerprint[:12]}",
+    )
+    calibration.write(folder / CALIBRATION)
+    sys.stdout.write(
+        f"{folder / CALIBRATION}: model {calibration.model:.2f}, vote {calibration.vote:.2f}, "
+        f"film {calibration.film:.2f}, fitted on {calibration.fitted_on}\n"
+    )
     return 0
 
 
@@ -84,15 +135,40 @@ def written(arguments: argparse.Namespace) -> Outputs:
     studies, _ = read_studies(
         source, retriever.index, progress=lambda records: islice(records, arguments.limit)
     )
+    reader = FilmReader(retriever, model)
+    writer = OutputWriter(reader, outputs)
     with tqdm(total=len(studies), unit="study", file=sys.stderr) as bar:
-        OutputWriter(FilmReader(retriever, model), outputs).write(
+        writer.write(
             studies,
             own_cases(source),
             arms=arguments.arms,
             tasks=arguments.tasks,
             progress=bar.update,
         )
+    if arguments.vqa_rad is not None:
+        writer.ask_about_images(vqa_rad_questions(arguments.vqa_rad), arguments.vqa_rad / "images")
     return outputs
+
+
+def calibration_of(about: About) -> Calibration:
+    """What lies in the folder of the adapter, or of the model."""
+    return Calibration.read(Path(about.adapter or about.model) / CALIBRATION)
+
+
+def judged(
+    path: Path, scores: Scores, outputs: Outputs, references: References, resamples: int
+) -> Scores:
+    """With the table of a file that was judged; one that is not there is written to be judged."""
+    checked = scores.checked.get(WITH)
+    if checked is None:
+        raise UserError(f"pairs to judge come from the arm '{WITH}': write its reports first")
+    if not path.exists():
+        rows = rows_of(outputs, WITH, references.studies)
+        count = write_pairs(checked, rows, references, path)
+        note = f"{count} pairs to judge are in {path}: fill in its last column, and run again"
+        return replace(scores, notes=(*scores.notes, note))
+    table = agreement_table(read_pairs(path), checked, resamples=resamples)
+    return replace(scores, tables=(*scores.tables, table))
 
 
 def source_of(arguments: argparse.Namespace) -> Source:

@@ -4,23 +4,46 @@ scores = score(outputs, references, index.manifest)
 scores.text(), scores.document(), scores.log_entry()
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from finetune.evaluation_grounding import check_reports, grounding_table
-from finetune.evaluation_names import ARMS, EXTRACTIVE, WITH, WITH_INDICATION
-from finetune.evaluation_outputs import About, Outputs
+from db.labels import Labels
+from finetune.evaluation_answers import MAJORITY, answer_table, by_group, majority
+from finetune.evaluation_classes import COMBINED, class_tables, opinions
+from finetune.evaluation_grounding import CheckedReport, check_reports, grounding_table
+from finetune.evaluation_names import (
+    ARMS,
+    EXTRACTIVE,
+    MADE,
+    VQA_RAD,
+    WITH,
+    WITH_INDICATION,
+    WITHHELD,
+    WITHOUT,
+)
+from finetune.evaluation_outputs import About, Outputs, ReportRow
 from finetune.evaluation_references import References
 from finetune.evaluation_reliance import reliance_table
-from finetune.evaluation_reports import NOT_COMPUTED, label_table, report_systems, rows_of
+from finetune.evaluation_reports import (
+    NOT_COMPUTED,
+    label_table,
+    report_labels,
+    report_systems,
+    rows_of,
+)
 from finetune.evaluation_tables import Table, to_text
+from generator.calibration import Calibration
 from indexer.manifest import Manifest
 from retriever.evaluate import RESAMPLES, Evaluation, evaluate
 from retriever.evaluation_report import Provenance, provenance, to_document, to_table
 from retriever.evaluation_systems import System
+from retriever.label_metrics import positives
+
+FOLDS = 5
+"""Of VQA-RAD, by image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +56,10 @@ class Scores:
     """Reports as texts and labels; None where none were written."""
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
+    checked: Mapping[str, Sequence[CheckedReport]]
+    """By system, the citations that it wrote."""
+    sources: Mapping[str, np.ndarray]
+    """Probabilities of the 14 observations, (n, 14); empty where the model was not asked."""
 
     def text(self) -> str:
         """For a terminal."""
@@ -85,16 +112,34 @@ class Scores:
 
 
 def score(
-    outputs: Outputs, references: References, manifest: Manifest, *, resamples: int = RESAMPLES
+    outputs: Outputs,
+    references: References,
+    manifest: Manifest,
+    *,
+    calibration: Calibration,
+    resamples: int = RESAMPLES,
 ) -> Scores:
-    """Raises UserError for outputs that are not complete."""
+    """Everything that the outputs allow. Raises UserError for outputs that are not complete."""
     systems = report_systems(outputs, references)
     written = [arm for arm in ARMS if rows_of(outputs, arm, references.studies)]
     tables: list[Table] = []
     evaluation = None
+    checked: dict[str, list[CheckedReport]] = {}
     if written:
         evaluation = evaluate(references.studies, systems, resamples=resamples)
-        tables += _report_tables(outputs, references, systems, resamples)
+        tables += _label_tables(references, systems, resamples)
+        for name in (WITH, WITH_INDICATION, EXTRACTIVE):
+            if rows := rows_of(outputs, name, references.studies):
+                checked[name] = check_reports(rows, outputs, references)
+        tables.append(grounding_table(checked, resamples=resamples))
+        tables += _reliance_tables(outputs, references, systems, resamples)
+    sources = opinions(outputs, references, calibration)
+    if sources:
+        labels = [study.labels for study in references.studies]
+        shares = positives([case.labels for case in references.indexed.values()]).mean(axis=0)
+        note = f"{COMBINED}: weights and offsets fitted on {calibration.fitted_on}"
+        tables += class_tables(sources, labels, shares, note=note, resamples=resamples)
+    tables += _answer_tables(outputs, resamples)
     notes = [f"{len(references.studies)} studies"]
     if references.left:
         notes.append(f"{references.left} studies of the split are not in the outputs")
@@ -109,16 +154,17 @@ def score(
         evaluation=evaluation,
         tables=tuple(tables),
         notes=tuple(notes),
+        checked=checked,
+        sources=sources,
     )
 
 
-def _report_tables(
-    outputs: Outputs, references: References, systems: list[System], resamples: int
-) -> list[Table]:
+def _label_tables(references: References, systems: Sequence[System], resamples: int) -> list[Table]:
+    """On all studies, and on those whose findings the index does not hold."""
     studies = references.studies
     tables = [label_table(systems, studies, resamples=resamples)]
-    fresh = np.array([not study.in_index for study in studies])
-    if fresh.any() and not fresh.all():
+    fresh = [not study.in_index for study in studies]
+    if any(fresh) and not all(fresh):
         tables.append(
             label_table(
                 [_only(system, fresh) for system in systems],
@@ -127,28 +173,71 @@ def _report_tables(
                 resamples=resamples,
             )
         )
-    citing = {
-        name: rows_of(outputs, name, studies)
-        for name in (WITH, WITH_INDICATION, EXTRACTIVE)
-        if rows_of(outputs, name, studies)
-    }
-    checked = {name: check_reports(rows, outputs, references) for name, rows in citing.items()}
-    tables.append(grounding_table(checked, resamples=resamples))
-    shown = rows_of(outputs, WITH, studies)
-    if shown:
+    return tables
+
+
+def _reliance_tables(
+    outputs: Outputs, references: References, systems: Sequence[System], resamples: int
+) -> list[Table]:
+    """On the contexts of the first arm, and on those without what the film shows."""
+    tables = []
+    if shown := rows_of(outputs, WITH, references.studies):
+        written = {one.name: one.labels for one in systems if one.labels is not None}
+        tables.append(_reliance(outputs, references, shown, written, "Over-reliance", resamples))
+    seeing = [one for one in references.studies if outputs.films[one.study_id].sees]
+    if seeing and (shown := rows_of(outputs, WITHHELD, seeing)):
+        compared = {name: rows_of(outputs, name, seeing) for name in (WITHHELD, WITH, WITHOUT)}
+        written = {name: [report_labels(row) for row in rows] for name, rows in compared.items()}
+        title = "Over-reliance, cases that name what the film shows withheld"
+        some = {name: labels for name, labels in written.items() if labels}
+        tables.append(_reliance(outputs, references, shown, some, title, resamples))
+    return tables
+
+
+def _reliance(
+    outputs: Outputs,
+    references: References,
+    shown: Sequence[ReportRow],
+    written: Mapping[str, Sequence[Labels]],
+    title: str,
+    resamples: int,
+) -> Table:
+    return reliance_table(
+        written,
+        references=[references.cases[row.study_id].labels for row in shown],
+        retrievals=[references.retrieval(outputs, row.study_id) for row in shown],
+        contexts=[[hit.case.labels for hit in references.hits(row.context)] for row in shown],
+        title=title,
+        resamples=resamples,
+    )
+
+
+def _answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
+    """A table a set of questions; the majority answer of VQA-RAD is that of each fold."""
+    tables = []
+    for name in (MADE, VQA_RAD):
+        systems = {
+            system: [row for row in rows.values() if row.questions == name]
+            for system, rows in outputs.answers.items()
+        }
+        systems = {system: rows for system, rows in systems.items() if rows}
+        if not systems:
+            continue
+        asked = next(iter(systems.values()))
+        notes = ["answered by a model that was not tuned on them"] if name == VQA_RAD else []
+        folds = by_group(asked, FOLDS) if name == VQA_RAD else None
         tables.append(
-            reliance_table(
-                {one.name: one.labels for one in systems if one.labels is not None},
-                references=[study.labels for study in studies],
-                retrievals=[references.retrieval(outputs, one.study_id) for one in studies],
-                contexts=[[hit.case.labels for hit in references.hits(r.context)] for r in shown],
+            answer_table(
+                f"Questions: {name}",
+                {**systems, MAJORITY: majority(asked, folds)},
+                notes=notes,
                 resamples=resamples,
             )
         )
     return tables
 
 
-def _only(system: System, chosen: np.ndarray) -> System:
+def _only(system: System, chosen: Sequence[bool]) -> System:
     labels = [one for one, yes in zip(system.labels or (), chosen, strict=True) if yes]
     return System(name=system.name, views=None, labels=labels)
 

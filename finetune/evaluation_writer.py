@@ -6,6 +6,7 @@ writer.write(studies, cases, arms=ARMS, tasks=TASKS)        # what the file lack
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from db.cases import Case
 from finetune.evaluation_arms import (
@@ -15,7 +16,7 @@ from finetune.evaluation_arms import (
     nearest_row,
     shown,
 )
-from finetune.evaluation_names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHOUT
+from finetune.evaluation_names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHHELD, WITHOUT
 from finetune.evaluation_outputs import AnswerRow, ClassRow, FilmRow, Outputs, ReportRow, Row
 from finetune.evaluation_questions import Question, made_questions
 from generator.prompts import Prompt, ask_prompt, report_prompt
@@ -115,6 +116,21 @@ class OutputWriter:
             rows.append((ask_prompt(seen.brief, question.text, seen.image), row))
         self._generate(rows)
 
+    def ask_about_images(self, questions: Sequence[Question], folder: Path) -> None:
+        """Questions on single images, each read and searched with once. Raises UserError."""
+        by_image: dict[str, list[Question]] = {}
+        for question in questions:
+            if any(question.key not in self._outputs.answers.get(arm, {}) for arm in ASKED):
+                by_image.setdefault(question.group, []).append(question)
+        asked = [
+            (study, question)
+            for image, some in by_image.items()
+            for study in [self._reader.read([folder / image])]
+            for question in some
+        ]
+        for arm in ASKED:
+            self.ask(arm, asked)
+
     def _lacks(
         self,
         study: EvaluationStudy,
@@ -126,7 +142,9 @@ class OutputWriter:
         held, study_id = self._outputs, study.study_id
         if study_id not in held.films:
             return True
-        if "report" in tasks and any(study_id not in held.reports.get(arm, {}) for arm in arms):
+        if "report" in tasks and any(
+            study_id not in held.reports.get(arm, {}) for arm in arms if self._is_due(arm, study_id)
+        ):
             return True
         if "classify" in tasks and study_id not in held.classes.get(WITH, {}):
             return True
@@ -174,7 +192,7 @@ class OutputWriter:
         rows: list[tuple[Prompt, _ToRow]] = []
         for film in films:
             study_id = film.study.study_id
-            if study_id in self._outputs.reports.get(arm, {}):
+            if study_id in self._outputs.reports.get(arm, {}) or not self._is_due(arm, study_id):
                 continue
             indication = cases[study_id].indication if arm == WITH_INDICATION else ""
             seen = self._as_seen(arm, film.read, indication)
@@ -199,6 +217,9 @@ class OutputWriter:
             found = self._reader.classify(film.read).observations
             values = {name: round(opinion.model, 8) for name, opinion in found.items()}
             self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
+
+    def _is_due(self, arm: str, study_id: str) -> bool:
+        return arm != WITHHELD or self._outputs.films[study_id].sees
 
     def _as_seen(self, arm: str, study: Study, indication: str = "") -> Study:
         return self._reader.assemble(

@@ -1,0 +1,77 @@
+"""Fits `generator.calibration`: three weights for all observations and one offset each.
+
+calibration = fit(opinions, truth, fitted_on="val of openi")
+
+Logistic regression on the log-odds of the opinions. Val has few positives, so weights are drawn
+towards the mean of the opinions and offsets towards each other (ridge); a weight that would come
+out negative is left out.
+"""
+
+import numpy as np
+
+from db.errors import UserError
+from db.labels import OBSERVATIONS
+from generator.calibration import Calibration, log_odds
+
+RIDGE = 1.0
+"""Half of it times the squared distance is added to the log-loss, which is a sum over pairs."""
+
+_STEPS = 100
+
+
+def fit(
+    *, model: np.ndarray, vote: np.ndarray, film: np.ndarray | None, truth: np.ndarray, name: str
+) -> Calibration:
+    """Probabilities (n, 14) against what the reports say, (n, 14) of 0 and 1.
+
+    Raises UserError where all reports say the same of everything.
+    """
+    if truth.all() or not truth.any():
+        raise UserError("nothing can be calibrated on reports that name nothing, or everything")
+    sources = [model, vote] if film is None else [model, vote, film]
+    odds = np.stack([np.vectorize(log_odds)(one) for one in sources], axis=-1)  # (n, 14, s)
+    used = list(range(len(sources)))
+    while True:
+        values = _newton(odds[..., used], truth)
+        weights = values[: len(used)]
+        if (weights >= 0).all() or len(used) == 1:
+            break
+        used.pop(int(weights.argmin()))
+    whole = np.zeros(3)
+    whole[used] = np.maximum(weights, 0)
+    offsets = values[len(used)] + values[len(used) + 1 :]
+    return Calibration(
+        model=round(float(whole[0]), 6),
+        vote=round(float(whole[1]), 6),
+        film=round(float(whole[2]), 6),
+        offsets={n: round(float(o), 6) for n, o in zip(OBSERVATIONS, offsets, strict=True)},
+        fitted_on=name,
+    )
+
+
+def _newton(odds: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Weights (s,), the common offset, and each observation's distance from it (14,)."""
+    studies, columns, sources = odds.shape
+    rows = np.concatenate(
+        [
+            odds.reshape(-1, sources),
+            np.ones((studies * columns, 1)),
+            np.tile(np.eye(columns), (studies, 1)),
+        ],
+        axis=1,
+    )
+    wanted = truth.astype(float).ravel()
+    prior = np.zeros(rows.shape[1])
+    prior[:sources] = 1 / sources
+    ridge = np.full(len(prior), RIDGE)
+    ridge[sources] = 1e-6
+    values = prior.copy()
+    for _ in range(_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(rows @ values, -30, 30)))
+        slope = rows.T @ (chance - wanted) + ridge * (values - prior)
+        curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + np.diag(ridge)
+        step = np.linalg.solve(curvature, slope)
+        values -= step * min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))
+        if np.abs(step).max() < 1e-8:
+            break
+    return values
