@@ -15,7 +15,7 @@ What is kept from transformers although it looks odd: tokens before the image at
 padding tiles too, and only their feed-forward part is silenced.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generator.decoder_layer import Layer, MakeLinear, rotate
 from generator.token_tree import TokenTree
-
-Projection = Callable[[Tensor], Sequence[Tensor]]
-"""Several linear layers on one input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,30 +59,13 @@ class State:
     film: Film | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layer:
-    """A decoder layer; of a cross-attention layer ``project`` gives the queries alone."""
-
-    norm: nn.Module
-    project: Projection
-    output: nn.Module
-    mlp_norm: nn.Module
-    gate_up: Projection
-    down: nn.Module
-    activation: nn.Module
-    cross: Any = None
-    """The cross-attention module."""
-    gates: tuple[Tensor, Tensor] | None = None
-    """Of a cross-attention layer: what its attention and its feed-forward part weigh."""
-
-
 class Decoder:
     """Owns no weights: it reads those of ``model``, which must stay as it is meanwhile."""
 
     def __init__(
         self,
         model: Any,
-        linear: Callable[[Tensor], nn.Module] | None = None,
+        linear: MakeLinear | None = None,
     ) -> None:
         """``model`` is an MllamaForConditionalGeneration; ``linear`` makes of a weight a faster
         layer, to be used for the model's own.
@@ -97,28 +78,37 @@ class Decoder:
         self.head_size: int = text.hidden_size // text.num_attention_heads
         self.image_token: int = self.model.config.image_token_index
         self.device: torch.device = self.text.embed_tokens.weight.device
-        self.layers = [_layer(layer, linear) for layer in self.text.layers]
+        self.layers = [Layer.of(layer, linear) for layer in self.text.layers]
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
 
     @torch.inference_mode()
     def see(self, pixels: Pixels) -> Film:
-        model = self.model.model
-        states = model.vision_model(
-            pixel_values=pixels.values.to(self.device),
-            aspect_ratio_ids=pixels.aspect_ratio_ids.to(self.device),
-            aspect_ratio_mask=pixels.aspect_ratio_mask.to(self.device),
-        ).last_hidden_state  # (rows, 1, tiles, patches, size)
-        rows, _, tiles, patches, _ = states.shape
-        states = model.multi_modal_projector(states).reshape(rows, tiles * patches, -1)
+        tiles = pixels.aspect_ratio_mask.to(self.device).bool().flatten(1)  # (rows, tiles)
+        states = torch.cat([self._look(pixels, row) for row in range(len(tiles))])
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
-        seen = pixels.aspect_ratio_mask.to(self.device).bool().reshape(rows, tiles)
         return Film(
             pairs=[
                 (cross.k_norm(self._split(cross.k_proj(states))), self._split(cross.v_proj(states)))
                 for cross in crossing
             ],
-            seen=None if seen.all() else seen.repeat_interleave(patches, dim=1),
+            seen=None
+            if tiles.all()
+            else tiles.repeat_interleave(states.shape[1] // tiles.shape[1], dim=1),
         )
+
+    def _look(self, pixels: Pixels, row: int) -> Tensor:
+        """What the vision tower makes of one image, (1, tiles * patches, text width).
+
+        One at a time: the tower keeps what all of its layers give, gigabytes for a large model.
+        """
+        only = slice(row, row + 1)
+        states = self.model.model.vision_model(
+            pixel_values=pixels.values[only].to(self.device),
+            aspect_ratio_ids=pixels.aspect_ratio_ids[only].to(self.device),
+            aspect_ratio_mask=pixels.aspect_ratio_mask[only].to(self.device),
+        ).last_hidden_state  # (1, 1, tiles, patches, vision width)
+        projected: Tensor = self.model.model.multi_modal_projector(states)
+        return projected.flatten(1, 3)
 
     @torch.inference_mode()
     def read(
@@ -223,21 +213,21 @@ class Decoder:
                 keys, values = next(own)
                 parts = layer.project(layer.norm(hidden))
                 query, key, value = (self._split(part) for part in parts)
-                keys[:, :, start:stop] = _rotate(key, cos, sin)
+                keys[:, :, start:stop] = rotate(key, cos, sin)
                 values[:, :, start:stop] = value
-                query = _rotate(query, cos, sin)
+                query = rotate(query, cos, sin)
                 mixed = self._attend(
                     query, keys[:, :, :stop], values[:, :, :stop], mask, causal=True
                 )
                 hidden = hidden + layer.output(mixed)
-                hidden = hidden + _feed_forward(layer, hidden)
+                hidden = hidden + layer.feed_forward(hidden)
             elif film is not None and layer.gates is not None:
                 keys, values = next(crossed)
                 (query,) = layer.project(layer.norm(hidden))
                 query = layer.cross.q_norm(self._split(query))
                 mixed = self._attend(query, keys, values, film_mask, causal=False)
                 hidden = hidden + layer.gates[0] * layer.output(mixed)
-                forward = _feed_forward(layer, hidden)
+                forward = layer.feed_forward(hidden)
                 if heard is not None:
                     forward = forward * heard[:, :, None]
                 hidden = hidden + layer.gates[1] * forward
@@ -263,54 +253,12 @@ class Decoder:
             query = query.view(rows, self.key_heads, -1, size)
             mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
             return mixed.reshape(rows, 1, heads * size)
+        shared = mask is None
+        if not shared:  # no fused kernel takes a mask and shared key heads together
+            keys, values = (
+                part.repeat_interleave(heads // self.key_heads, dim=1) for part in (keys, values)
+            )
         mixed = functional.scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, is_causal=causal and mask is None, enable_gqa=True
+            query, keys, values, attn_mask=mask, is_causal=causal and shared, enable_gqa=shared
         )
         return mixed.transpose(1, 2).reshape(rows, tokens, heads * size)
-
-
-def _layer(layer: Any, linear: Callable[[Tensor], nn.Module] | None = None) -> _Layer:
-    crossing = hasattr(layer, "cross_attn")
-    attention = layer.cross_attn if crossing else layer.self_attn
-    projections = ("q_proj",) if crossing else ("q_proj", "k_proj", "v_proj")
-    return _Layer(
-        norm=layer.input_layernorm,
-        project=_joined([getattr(attention, name) for name in projections], linear),
-        output=linear(attention.o_proj.weight) if linear else attention.o_proj,
-        mlp_norm=layer.post_attention_layernorm,
-        gate_up=_joined([layer.mlp.gate_proj, layer.mlp.up_proj], linear),
-        down=linear(layer.mlp.down_proj.weight) if linear else layer.mlp.down_proj,
-        activation=layer.mlp.act_fn,
-        cross=attention if crossing else None,
-        gates=(layer.cross_attn_attn_gate.tanh(), layer.cross_attn_mlp_gate.tanh())
-        if crossing
-        else None,
-    )
-
-
-def _joined(layers: Sequence[Any], linear: Callable[[Tensor], nn.Module] | None) -> Projection:
-    """Plain linear layers as one, of which they become views; others one by one."""
-    if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
-        return lambda inputs: [layer(inputs) for layer in layers]
-    sizes = [layer.out_features for layer in layers]
-    weight = torch.cat([layer.weight.data for layer in layers])
-    if linear is not None:
-        joined: nn.Module = linear(weight)
-    else:
-        joined = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-        joined.weight = nn.Parameter(weight, requires_grad=False)
-        for layer, part in zip(layers, torch.split_with_sizes(weight, sizes), strict=True):
-            layer.weight = nn.Parameter(part, requires_grad=False)
-    return lambda inputs: torch.split_with_sizes(joined(inputs), sizes, dim=-1)
-
-
-def _feed_forward(layer: _Layer, hidden: Tensor) -> Tensor:
-    gate, up = layer.gate_up(layer.mlp_norm(hidden))
-    forward: Tensor = layer.down(layer.activation(gate) * up)
-    return forward
-
-
-def _rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding, halves paired, as Llama has it."""
-    first, second = heads.chunk(2, dim=-1)
-    return heads * cos + torch.cat((-second, first), dim=-1) * sin
