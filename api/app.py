@@ -30,6 +30,7 @@ from litestar.types import (
 from api.access import Access, check_scope, rate_limit, the_caller
 from api.batches import BatchController
 from api.cases import CaseController
+from api.chat import ChatController
 from api.current_index import CurrentIndex, Reopen, StudySearch
 from api.exports import ExportController
 from api.feedback import FeedbackController
@@ -118,6 +119,7 @@ def create_app(
             GenerationController,
             FeedbackController,
             ExportController,
+            ChatController,
             StowController,
             CaseController,
             FilmController,

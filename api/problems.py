@@ -66,11 +66,15 @@ def problem_details() -> ProblemDetailsPlugin:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem document of an error that comes after the answer has begun."""
+    """The problem document of any error, for answers that are not one themselves."""
     if isinstance(error, UserError):
         details = _of_user_error(error)
+    elif isinstance(error, ValidationException):
+        details = _of_validation(error)
+    elif isinstance(error, HTTPException):
+        details = _of_http(error)
     else:
-        logger.error("a streamed answer failed", exc_info=error)
+        logger.error("a request failed", exc_info=error)
         details = _problem(500, DEFECT)
     return Problem(title=details.title or "", status=details.status_code, detail=details.detail)
 

@@ -12,7 +12,6 @@ from email.message import Message
 from typing import Any
 from uuid import UUID
 
-import anyio
 import msgspec
 import pydicom
 from anyio.to_thread import run_sync
@@ -27,7 +26,7 @@ from api.jobs import JobRunner
 from api.pipeline import Pipeline
 from api.problems import GUARDED, problems
 from api.settings import Settings
-from api.uploads import Upload
+from api.uploads import Upload, read_body
 from db.errors import UserError
 from indexer.film import Film
 from retriever.options import SearchOptions
@@ -54,17 +53,6 @@ class Instance:
     film: Film | None = None
     failure: int | None = None
     generation_id: UUID | None = None
-
-
-async def read_body(request: Request[Any, Any, Any]) -> None:
-    """``before_request`` hook: the body in memory, or a 408 where it takes too long."""
-    try:
-        with anyio.fail_after(request.app.state.body_seconds):
-            await request.body()
-    except TimeoutError as error:
-        raise HTTPException(
-            status_code=408, detail="the request came too slowly: send it again, or fewer films"
-        ) from error
 
 
 class StowController(Controller):

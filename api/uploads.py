@@ -137,6 +137,17 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
         raise ClientException("a text field of the form is not UTF-8 text") from error
 
 
+async def read_body(request: Request[Any, Any, Any]) -> None:
+    """``before_request`` hook: the body in memory, or a 408 where it takes too long."""
+    try:
+        with anyio.fail_after(request.app.state.body_seconds):
+            await request.body()
+    except TimeoutError as error:
+        raise HTTPException(
+            status_code=408, detail="the request came too slowly: send it again, or fewer films"
+        ) from error
+
+
 async def read_uploads(files: Sequence[UploadFile], *, limit: int) -> tuple[Upload, ...]:
     """The files in memory. Raises TooLargeError for more than ``limit``."""
     if len(files) > limit:

@@ -146,6 +146,8 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
         "exportDicomSr": ("get", "/generations/{generation_id}/dicom-sr"),
         "exportDicomSrInStudy": ("post", "/generations/{generation_id}/dicom-sr"),
         "storeInstances": ("post", "/studies"),
+        "listModels": ("get", "/v1/models"),
+        "createChatCompletion": ("post", "/v1/chat/completions"),
         "createBatch": ("post", "/batches"),
         "getBatch": ("get", "/batches/{batch_id}"),
         "cancelBatch": ("delete", "/batches/{batch_id}"),
