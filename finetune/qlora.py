@@ -227,12 +227,13 @@ def _unsloth() -> Any:
 def answer_loss(trainable: Trainable, batch: dict[str, Tensor]) -> Tensor:
     """Mean cross-entropy over the tokens that are labelled.
 
-    With peft the output layer sees those tokens alone; unsloth fuses the two by itself.
+    With peft the output layer sees those tokens alone; unsloth fuses the two by itself. Padding
+    stands on the right, where a causal model needs no mask for it, and sdpa is faster without.
     """
     with trainable.autocast():
         if trainable.config.backend == "unsloth":
             return trainable.model(**batch).loss  # type: ignore[no-any-return]
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        inputs = {n: v for n, v in batch.items() if n not in ("labels", "attention_mask")}
         base: Any = trainable.model.get_base_model()  # type: ignore[operator]
         hidden = base.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
         labels = batch["labels"][:, 1:]

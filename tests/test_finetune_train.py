@@ -65,7 +65,7 @@ def finished(base: Path, pack: Path, tmp_path_factory: pytest.TempPathFactory) -
 def command(base: Path, pack: Path, out: Path, *more: str) -> list[str]:
     return [
         *("train", "--base", str(base), "--examples", str(pack), "--out", str(out)),
-        *("--device", "cpu", *more, "--set", *SETTINGS),
+        *("--device", "cpu", *more, "--set", *SETTINGS, "dropout=0.1"),
     ]
 
 
@@ -96,7 +96,7 @@ def test_an_adapter_says_what_it_was_trained_on(finished: Path, base: Path, pack
     assert record.index_fingerprint == "f" * 64 and record.encoder_sha256 == "e" * 64
     assert record.data_sha256 == about["data_sha256"]
     assert record.prompt_version == about["prompt_version"]
-    assert TrainConfig(**record.config) == CONFIG
+    assert TrainConfig(**record.config) == replace(CONFIG, dropout=0.1)
     assert {"torch", "transformers", "peft"} <= record.packages.keys()
     served = ServedRecord.read(finished)
     assert served is not None
