@@ -1,12 +1,14 @@
 """python -m generator: from the films of one study to a report, an answer, classes or a caption.
 
 python -m generator report INDEX IMAGE [IMAGE ...] --json
+python -m generator report INDEX IMAGE [IMAGE ...] --model pretrained/generator
 python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarged?"
 python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
 
-The model is ``pretrained/generator`` unless ``--model`` names another folder or hub id of Llama 3.2
-Vision; ``report --model extractive`` writes without any, from sentences of the hits alone.
+``--model`` names a folder or hub id of Llama 3.2 Vision. A report is written without a language
+model, from sentences of the hits alone, unless one is named; the other tasks take
+``pretrained/generator``.
 
 ``--json`` prints one object:
   notice, generator, index {path, source, fingerprint}, notes
@@ -140,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("report", help="findings and impression, every sentence cited")
-    _add_study(verb)
+    _add_study(verb, model=EXTRACTIVE)
     verb.add_argument("-k", type=int, default=10, help="hits for extractive (default: %(default)s)")
     verb.set_defaults(run=_report)
 
@@ -159,11 +161,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_study(verb: argparse.ArgumentParser) -> None:
+def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> None:
     """What every task takes: the index, the views of one study, whom to leave out, the model."""
     verb.add_argument("index", type=Path, metavar="INDEX")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
-    verb.add_argument("--model", default=DEFAULT_MODEL, metavar="MODEL", help="folder or hub id")
+    verb.add_argument(
+        "--model", default=model, metavar="MODEL", help="folder or hub id (default: %(default)s)"
+    )
     verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the film was taken")
     verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
