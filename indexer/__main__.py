@@ -8,6 +8,7 @@ python -m indexer remove INDEX --patient p17 --db data/app.sqlite3
 python -m indexer merge INDEX INDEX --out INDEX
 python -m indexer verify INDEX
 python -m indexer upgrade INDEX
+python -m indexer audit --source openi --data-dir DIR --split-file FILE --out audit
 python -m indexer info INDEX
 python -m indexer export-vectors INDEX --out DIR
 """
@@ -16,17 +17,19 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from db.cases import Case
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from db.withdrawal import withdraw
 from indexer.accounts import built_lines, info_lines, merged_lines, problem_lines, removed_lines
 from indexer.arguments import parser
 from indexer.assembly import utc_now
+from indexer.audit import audit, write_audit
+from indexer.audit_result import audit_lines
 from indexer.build import Built, add, build
 from indexer.encoder import Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
@@ -36,7 +39,7 @@ from indexer.removal import Target, find, remove
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.openi import OpenI
-from indexer.sources.records import Source
+from indexer.sources.records import Record, Source
 from indexer.stored_vectors import StoredVectors
 from indexer.traces import find_traces
 from indexer.upgrade import upgrade
@@ -103,6 +106,29 @@ def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
 
 def _case_progress(cases: Iterable[Case], total: int) -> Iterable[Case]:
     return tqdm(cases, total=total, unit="case", file=sys.stderr)
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    options = options_of(arguments)
+    source = open_source(arguments.source, options)
+    other: Source | Index | None = None
+    if arguments.against is not None:
+        try:
+            other = Index.open(arguments.against)
+        except NotFoundError:
+            other = open_source(arguments.source, replace(options, data_dir=arguments.against))
+    encoder = None if arguments.encoder == "none" else load_encoder(arguments.encoder)
+    found = audit(source, against=other, encoder=encoder, progress=_record_progress)
+    write_audit(found, arguments.out)
+    if arguments.json:
+        print(json.dumps(found.to_json(), indent=2))
+    else:
+        _print(audit_lines(found, arguments.out))
+    return 0
+
+
+def _record_progress(records: Iterable[Record]) -> Iterable[Record]:
+    return tqdm(records, unit="study", file=sys.stderr)
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -197,6 +223,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "merge": _merge,
     "verify": _verify,
     "upgrade": _upgrade,
+    "audit": _audit,
     "info": _info,
     "export-vectors": _export_vectors,
 }

@@ -55,6 +55,19 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX")
     _add_keep(verb)
 
+    verb = verbs.add_parser("audit", help="what to know of a data set before it is used")
+    add_source_arguments(verb)
+    verb.add_argument(
+        "--against", type=Path, metavar="OTHER", help="an index, or another folder of the source"
+    )
+    verb.add_argument(
+        "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no film"
+    )
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for audit.html and audit.json"
+    )
+    verb.add_argument("--json", action="store_true", help="print the audit as JSON")
+
     verb = verbs.add_parser("info", help="say what an index is")
     verb.add_argument("index", type=Path, metavar="INDEX")
     verb.add_argument("--json", action="store_true", help="print the manifest as JSON")

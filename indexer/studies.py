@@ -32,11 +32,15 @@ def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
     return ReadStudy(
         case_id=case_id,
         record=record,
-        films=tuple(_read_image(image, limits) for image in images),
+        films=tuple(read_image(image, limits) for image in images),
     )
 
 
-def _read_image(image: ImageRecord, limits: Limits) -> Film:
+def read_image(image: ImageRecord, limits: Limits) -> Film:
+    """One film as it is embedded: stretched back where it was squashed.
+
+    Raises UserError for one that cannot be read.
+    """
     film = read_film(image.path, limits=limits)
     if image.original_size is None:
         return film
