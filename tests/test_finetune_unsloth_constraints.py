@@ -73,4 +73,4 @@ def test_no_other_extra_brings_unsloth() -> None:
         for extra, requirements in named.items()
         if any(Requirement(text).name.startswith("unsloth") for text in requirements)
     }
-    assert bringing <= {"unsloth"}
+    assert bringing == {"unsloth"}
