@@ -52,6 +52,7 @@ def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str
     parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base")
     parser.add_argument("--adapter", metavar="DIR")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--max-new-tokens", type=int, default=160, help="default: %(default)s")
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
     parser.add_argument("--source", choices=("openi", "jsonl"), default="openi")
     parser.add_argument("--data-dir", type=Path, required=True, metavar="PATH")

@@ -5,6 +5,7 @@ import datetime
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,7 @@ from generator.calibration import CALIBRATION, Calibration
 from generator.model import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
-from generator.vision_language import GREEDY
+from generator.vision_language import DecodingOptions
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import OpenI
@@ -38,12 +39,16 @@ from retriever.evaluation_studies import read_studies
 from retriever.label_metrics import positives
 from retriever.search import Retriever
 
+OpenRetriever = Callable[[Path], Retriever]
+
 OUTPUTS, SENTENCES = "outputs.jsonl", "sentences.jsonl"
 
 
-def evaluate_model(arguments: argparse.Namespace) -> int:
+def evaluate_model(
+    arguments: argparse.Namespace, *, open_retriever: OpenRetriever = Retriever.open
+) -> int:
     """Raises UserError for what cannot work, before any long work."""
-    outputs = written(arguments)
+    outputs = written(arguments, open_retriever)
     index = Index.open(arguments.index)
     references = References.read(source_of(arguments), index, outputs)
     scores = score(
@@ -70,9 +75,11 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def calibrate_model(arguments: argparse.Namespace) -> int:
+def calibrate_model(
+    arguments: argparse.Namespace, *, open_retriever: OpenRetriever = Retriever.open
+) -> int:
     """Fit on the answers of a split, and put the result beside the weights that gave them."""
-    outputs = written(arguments)
+    outputs = written(arguments, open_retriever)
     folder = Path(outputs.about.adapter or outputs.about.model)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder here, so there is no place for {CALIBRATION}")
@@ -97,7 +104,7 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def written(arguments: argparse.Namespace) -> Outputs:
+def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Outputs:
     """The outputs to score: read, or made and completed first."""
     if (arguments.model is None) == (arguments.outputs is None):
         raise UserError("name a --model to write outputs, or --outputs that are to be scored")
@@ -111,7 +118,8 @@ def written(arguments: argparse.Namespace) -> Outputs:
     if arguments.split == "test" and arguments.limit is not None:
         raise UserError("the test split is met once and whole: use --limit with --split val")
     source = source_of(arguments)
-    retriever = Retriever.open(arguments.index)
+    options = DecodingOptions(max_new_tokens=arguments.max_new_tokens)
+    retriever = open_retriever(arguments.index)
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
     if arguments.split == "test":
         require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
@@ -129,14 +137,14 @@ def written(arguments: argparse.Namespace) -> Outputs:
             adapter=model.adapter,
             weights_sha256=model.weights_sha256,
             prompt_version=PROMPT_VERSION,
-            max_new_tokens=GREEDY.max_new_tokens,
+            max_new_tokens=options.max_new_tokens,
         ),
     )
     studies, _ = read_studies(
         source, retriever.index, progress=lambda records: islice(records, arguments.limit)
     )
     reader = FilmReader(retriever, model)
-    writer = OutputWriter(reader, outputs)
+    writer = OutputWriter(reader, outputs, options=options)
     with tqdm(total=len(studies), unit="study", file=sys.stderr) as bar:
         writer.write(
             studies,
