@@ -35,6 +35,7 @@ def commands() -> list[str]:
 ELSEWHERE = {
     "scripts/test": "is what runs this test",
     "python -m finetune encoder": "needs a GPU; tests/test_finetune_encoder.py runs it small",
+    "python -m finetune train": "takes minutes; tests/test_finetune_train.py runs it small",
     "python -m retriever evaluate": "takes minutes; tests/test_retriever_evaluate.py runs it small",
 }
 """Commands that this file does not run, and where they are run."""
