@@ -28,7 +28,7 @@ def search_pool(
     exclude_study_ids: Collection[str] = (),
 ) -> Retrieval:
     """Up to `POOL` hits, each report once, and those for ``findings`` and what the encoder sees;
-    ranked by score."""
+    ranked by score. Of what is left out only copies of the film are named, not repeated reports."""
     options = SearchOptions(
         k=POOL,
         distinct_reports=True,
@@ -46,4 +46,5 @@ def search_pool(
         known |= {hit.case.case_id for hit in more.hits}
     hits.sort(key=lambda hit: -hit.score)
     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
-    return replace(retrieval, hits=ranked)
+    left_out = [one for one in retrieval.left_out if not one.reason.startswith("same report")]
+    return replace(retrieval, hits=ranked, left_out=tuple(left_out))
