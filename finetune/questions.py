@@ -129,7 +129,7 @@ def _what(case: Case, context: Context, draw: random.Random) -> Question | None:
     names = [name for name in FINDINGS if name in named(case.labels)]
     question = draw.choice(_WHAT)
     if names:
-        numbers = [hit.rank for hit in context.hits if set(names) & named(hit.case.labels)]
+        numbers = [hit.rank for hit in context.hits if set(names) <= named(hit.case.labels)]
         return question, cited(f"{', '.join(names).capitalize()}.", numbers)
     if case.labels.get(NO_FINDING) == "positive" and draw.random() < 0.3:
         return question, "Nothing abnormal."

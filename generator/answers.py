@@ -13,13 +13,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.cases import Case, Sentence
-from db.labels import NO_FINDING, Labels, named
+from db.labels import FINDINGS, NO_FINDING, Labels, State, named
 from generator.citations import film_support, parse_answer
 from generator.context import Context
 from generator.grounded import NOTICE, Citation, RemovedCitation
 from generator.wording import content_words, particulars
 from indexer.labeller import label_sentence
 from retriever.retrieval import Hit, Retrieval
+
+_FILM = r"(?:film|x-?ray|image|chest|study|radiograph)"
+_NORMAL = re.compile(
+    rf"is (?:this|it|(?:the|this) {_FILM}(?: x-?ray| film)?) (?:an? )?(?P<abnormal>ab)?normal"
+    rf"(?: {_FILM})*"
+    rf"|is there (?:any|an) (?P<abnormality>abnormality)(?: (?:on|in) (?:the|this) {_FILM})?",
+    re.IGNORECASE,
+)
+_LAY_WORDS = (
+    (re.compile(r"collapsed lung", re.IGNORECASE), "pneumothorax"),
+    (re.compile(r"fluid in the pleural space", re.IGNORECASE), "pleural effusion"),
+    (re.compile(r"heart size abnormal", re.IGNORECASE), "heart enlarged"),
+    (re.compile(r"broken bones?|bones? (?:is |are )?broken", re.IGNORECASE), "fracture"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,32 +116,36 @@ def is_yes(answer: str) -> bool | None:
 
 
 def claimed_labels(question: str, answer: str) -> Labels:
-    """The findings that a question names, in the state that its answer gives them."""
+    """The findings that a question names, in the state that its answer gives them; where it names
+    none, those of the answer."""
     yes = is_yes(answer)
-    asked = label_sentence(_as_statement(question))
-    if yes is None:
-        return label_sentence(answer)
-    if NO_FINDING in asked:
-        return {NO_FINDING: "positive" if yes else "negative"}
-    return dict.fromkeys(asked, "positive" if yes else "negative")
+    asked = _asked(question)
+    if yes is None or not asked:
+        return _read(answer)
+    return asked if yes else {name: _opposite(state) for name, state in asked.items()}
 
 
 def bearing_out(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
     """The sentence of a report that bears an answer out, or None where none does."""
     if is_yes(answer) is not None:
         return _saying(case, claimed) if claimed else None
-    asked = frozenset(label_sentence(_as_statement(question)))
+    asked = _asked(question).keys()
     details = particulars(answer)
     words = content_words(answer)
     for sentence in case.sentences:
-        of_it = not asked or asked & named(sentence.labels)
-        if of_it and claimed and claimed.keys() <= named(sentence.labels):
+        if claimed:
+            of_it = all(_agrees(sentence.labels, name, claimed[name]) for name in claimed)
+            said = details <= particulars(sentence.text)
+        else:
+            of_it = not asked or not asked.isdisjoint(named(sentence.labels))
+            said = (
+                details <= particulars(sentence.text)
+                if details
+                else words <= content_words(sentence.text)
+            )
+        if of_it and said:
             return sentence.text
-        if of_it and details and details <= particulars(sentence.text):
-            return sentence.text
-        if of_it and not claimed and not details and words <= content_words(sentence.text):
-            return sentence.text
-    return _saying(case, claimed) if claimed else None
+    return _saying(case, claimed) if claimed and not details else None
 
 
 def _saying(case: Case, claimed: Mapping[str, str]) -> str | None:
@@ -156,16 +174,38 @@ def _first(case: Case) -> str | None:
     return ordered[0].text if ordered else None
 
 
-def _as_statement(question: str) -> str:
-    """ "Is there a nodule?" as "there is a nodule": labels are read from statements."""
+def _agrees(labels: Labels, name: str, state: State) -> bool:
+    if state == "negative" or name == NO_FINDING:
+        return labels.get(name) == state
+    return name in named(labels)
+
+
+def _opposite(state: State) -> State:
+    return "positive" if state == "negative" else "negative"
+
+
+def _asked(question: str) -> dict[str, State]:
+    """What a yes to a question says."""
     words = question.strip().rstrip("?").strip()
-    if re.match(r"(?i)is (?:the film|this|it)\b.*\bnormal", words):
-        return "Normal chest."
-    if re.match(r"(?i)is there any abnormality", words):
-        return "Normal chest."
-    match = re.match(r"(?i)(?:is|are)\s+(there|the|a|any)\b(.*)", words)
-    if match and match[1].lower() == "there":
-        return f"There is{match[2]}."
+    if match := _NORMAL.fullmatch(words):
+        abnormal = match["abnormal"] or match["abnormality"]
+        return {NO_FINDING: "negative" if abnormal else "positive"}
+    return _read(_as_statement(words))
+
+
+def _read(text: str) -> dict[str, State]:
+    """The labels of a statement; an observation's own name is known where no report uses it."""
+    named_so: dict[str, State] = {n: "positive" for n in FINDINGS if n.lower() in text.lower()}
+    return label_sentence(text) or named_so
+
+
+def _as_statement(words: str) -> str:
+    """ "Is there a nodule" as "There is a nodule.": labels are read from statements."""
+    for lay, term in _LAY_WORDS:
+        words = lay.sub(term, words)
+    match = re.match(r"(?i)(?:is|are)\s+there\b(.*)", words)
+    if match:
+        return f"There is{match[1]}."
     match = re.match(r"(?i)(?:is|are)\s+(.*?)\s+(enlarged|present|visible|seen|widened)\b", words)
     if match:
         return f"{match[1]} is {match[2]}."

@@ -19,6 +19,8 @@ from db.errors import UserError
 
 CALIBRATION = "calibration.json"
 _LEAST = 1e-4
+_MOST = 100.0
+"""Of a weight or an offset; a fit stays far below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,12 @@ class Calibration:
         if not path.is_file():
             return cls()
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, OSError) as error:
+            read = cls(**json.loads(path.read_text(encoding="utf-8")))
+            numbers = (read.model, read.vote, read.film, *read.offsets.values())
+            if not all(abs(number) <= _MOST for number in numbers):
+                raise ValueError("a weight is out of range")
+            return read
+        except (ValueError, TypeError, AttributeError, OSError) as error:
             raise UserError(f"{path} cannot be read: calibrate the adapter again") from error
 
     def write(self, path: Path) -> None:
@@ -56,7 +62,8 @@ class Calibration:
         given = sum(weight for weight, _ in opinions)
         scale = total / given if given else 0.0
         odds = sum(weight * log_odds(p) for weight, p in opinions) * scale
-        return 1 / (1 + math.exp(-(odds + self.offsets.get(name, 0.0))))
+        odds += self.offsets.get(name, 0.0)
+        return 1 / (1 + math.exp(-min(max(odds, -_MOST), _MOST)))
 
 
 def log_odds(probability: float) -> float:

@@ -33,7 +33,8 @@ _DOUBT = 0.25
 """A named finding is contradicted where its score is under this part of its threshold."""
 
 _SECTION = re.compile(r"\b(findings|impression)\s*:", re.IGNORECASE)
-_MARKED = re.compile(r"([^\[]*(?:\[(?!\d{1,3}\])[^\[]*)*)((?:\[\d{1,3}\][\s,;]*)*)")
+_LIST = r"\d{1,6}(?:\s*,\s*\d{1,6})*\]"
+_MARKED = re.compile(rf"([^\[]*(?:\[(?!{_LIST})[^\[]*)*)((?:\[{_LIST}[\s,;]*)*)")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -78,11 +79,15 @@ def parse_answer(text: str) -> list[Written]:
 
 def _parse_section(section: Section, text: str) -> list[Written]:
     written: list[Written] = []
+    ended = True
     for match in _MARKED.finditer(text):
         numbers = tuple(dict.fromkeys(int(n) for n in _NUMBER.findall(match[2])))
         sentences = [s for s in split_sentences(match[1].lstrip(" .,;")) if re.search(r"\w", s)]
-        for sentence in sentences:
-            written.append(Written(section=section, text=sentence))
+        if sentences and written and not ended and sentences[0][:1].islower():
+            # A number within a sentence does not end it.
+            written[-1] = replace(written[-1], text=f"{written[-1].text} {sentences.pop(0)}")
+        written += [Written(section=section, text=sentence) for sentence in sentences]
+        ended = match[1].rstrip().endswith((".", "!", "?"))
         if numbers and written:
             last = written[-1]
             together = tuple(dict.fromkeys((*last.numbers, *numbers)))
