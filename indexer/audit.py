@@ -70,7 +70,8 @@ def audit(
         Part(
             name="outliers",
             counts=tuple(count_strange(ledger)),
-            note=f"At least {FAR:g} usual deviations from the median; {embedded} films embedded.",
+            note=f"At least {FAR:g} times as far from the median as the outer 5 % of that side; "
+            f"{embedded} films embedded.",
         ),
     ]
     if against is not None:

@@ -1,7 +1,7 @@
 """The strangest films of a source, by a few plain measures.
 
-Of each measure the films count whose distance from the median is at least 5 times the usual one
-(the median absolute deviation, scaled to a standard deviation); the farthest are shown.
+Of each measure the films count that are at least 3 times as far from the median as the outermost
+5 % of films on that side. The farthest of that outermost 5 % are shown, far out or not.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,9 @@ from indexer.audit_result import Count, StrangeFilm
 from indexer.film import Limits
 from indexer.images import read_film, restore_size
 
-FAR = 5.0
-_SHOWN = 8
+FAR = 3.0
+_OUTERMOST = 0.05
+_SHOWN = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def count_strange(ledger: Ledger) -> list[Count]:
     """How many films stand out, by measure; a measure that was not taken is left out."""
     counts = []
     for measure in _MEASURES:
-        found = list(_outliers(ledger, measure))
+        found = list(_outliers(ledger, measure, FAR))
         if found or _is_known(ledger, measure.value):
             median = f"median {found[0][3]:.3g}" if found else ""
             counts.append(
@@ -89,10 +90,12 @@ def count_strange(ledger: Ledger) -> list[Count]:
 
 
 def strangest(ledger: Ledger, limits: Limits) -> list[StrangeFilm]:
-    """The farthest films of each measure with a thumbnail."""
+    """The farthest six films of each measure, with thumbnails."""
     films = []
     for measure in _MEASURES:
-        for study, path, value, median, width, height in list(_outliers(ledger, measure))[:_SHOWN]:
+        for study, path, value, median, width, height in list(_outliers(ledger, measure, 1.0))[
+            :_SHOWN
+        ]:
             pixels = restore_size(read_film(path, limits=limits).pixels, width, height)
             films.append(
                 StrangeFilm(
@@ -125,7 +128,7 @@ def _is_known(ledger: Ledger, value: str) -> bool:
 
 
 def _outliers(
-    ledger: Ledger, measure: _Measure
+    ledger: Ledger, measure: _Measure, far: float
 ) -> Iterator[tuple[str, str, float, float, int, int]]:
     """Study, path, value, median, width and height, the farthest film first."""
     values = np.fromiter(
@@ -141,11 +144,12 @@ def _outliers(
     if not len(values):
         return
     median = float(np.median(values))
-    usual = 1.4826 * float(np.median(np.abs(values - median))) or float(values.std())
+    edge = float(np.quantile(values, 1 - _OUTERMOST if measure.high else _OUTERMOST))
+    usual = abs(edge - median) or float(values.std())
     if usual == 0:
         return
-    edge = median + FAR * usual if measure.high else median - FAR * usual
-    sign, order = (">", "DESC") if measure.high else ("<", "ASC")
+    edge = median + far * usual if measure.high else median - far * usual
+    sign, order = (">=", "DESC") if measure.high else ("<=", "ASC")
     for study, path, value, width, height in ledger.rows(
         f"SELECT s.study, f.path, {measure.value}, f.width, f.height FROM films f"
         f" JOIN studies s ON s.id = f.study WHERE f.side = 'here' AND {measure.value} {sign} ?"

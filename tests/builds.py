@@ -1,7 +1,8 @@
-"""A source taken the whole way: built, opened, searched."""
+"""A source taken the whole way: audited, built, opened, searched."""
 
 from pathlib import Path
 
+from indexer.audit import audit
 from indexer.build import build
 from indexer.index import Index
 from indexer.sources.records import Source
@@ -11,6 +12,7 @@ from tests.fakes import ThumbnailEncoder
 
 def build_and_search(source: Source, directory: Path) -> list[str]:
     """The ids of the studies indexed; the first of them is found by its own films."""
+    usable = audit(source).count("studies", "usable").count
     build(source, ThumbnailEncoder(), directory / "index")
     index = Index.open(directory / "index")
     cases = list(index.cases)
@@ -19,4 +21,5 @@ def build_and_search(source: Source, directory: Path) -> list[str]:
     retriever = Retriever(index, ThumbnailEncoder())
     [hit] = retriever.search(films, k=1, exclude_near_copies=False).hits
     assert hit.case == cases[0]
+    assert usable == len(cases)
     return [case.study_id for case in cases]

@@ -1,3 +1,4 @@
+import re
 import time
 
 import pytest
@@ -12,6 +13,8 @@ from indexer.reports import (
     split_sections,
     split_sentences,
 )
+
+SECTION_NAMES = ("indication", "comparison", "findings", "impression")
 
 MIMIC = """\
                                  FINAL REPORT
@@ -124,6 +127,30 @@ def test_sections_are_found_by_their_headings(text: str, sections: Sections) -> 
 )
 def test_sentences_end_where_a_reader_would_end_them(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
+
+
+LINES = st.lists(st.from_regex(r"[a-g][a-g,;()0-9]{0,11}", fullmatch=True), min_size=1, max_size=5)
+PARAGRAPHS = st.lists(
+    LINES.map(lambda words: " ".join(words).capitalize() + "."), min_size=1, max_size=3
+).map("\n".join)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(SECTION_NAMES, PARAGRAPHS)), st.booleans())
+def test_sections_come_back_from_a_report_that_was_put_together(
+    parts: dict[str, str], own_line: bool
+) -> None:
+    between = ":\n\n" if own_line else ": "
+    text = "\n\n".join(f"{name.upper()}{between}{part}" for name, part in parts.items())
+    found = split_sections(f"FINAL REPORT\n{text}" if parts else "")
+    assert found == Sections(**parts)
+
+
+@given(st.text() | st.text(alphabet="FINDINGSIMPRESOXa:.\n \t1)"))
+def test_no_word_of_a_section_is_made_up(text: str) -> None:
+    found = split_sections(text)
+    parts = (found.indication, found.comparison, found.findings, found.impression)
+    for part in parts:
+        assert set(part.split()) <= set(text.split()) | set(re.split(r"[\s:]+|(?<=:)", text))
 
 
 @settings(deadline=None)
