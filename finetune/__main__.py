@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     examples_command.add_to(verbs)
     train_command.add_to(verbs)
     evaluation_command.add_to(verbs)
+    evaluation_command.add_answer_to(verbs)
     evaluation_command.add_calibrate_to(verbs)
     arguments = parser.parse_args(argv)
     try:

@@ -9,6 +9,7 @@ again by the same command. The figures are then made from that file, without the
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str
     parser.add_argument("--adapter", metavar="DIR")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--max-new-tokens", type=int, default=160, help="default: %(default)s")
+    parser.add_argument(
+        "--write-prompts", type=Path, metavar="DIR", help="only write what the model is to answer"
+    )
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="that finetune answer gave to these prompts"
+    )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
     parser.add_argument("--source", choices=("openi", "jsonl"), default="openi")
     parser.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
@@ -76,6 +83,42 @@ def add_calibrate_to(verbs: Any) -> None:
     )
     add_model_and_split(parser, splits=("val",))
     parser.set_defaults(run=calibrate, arms=[], tasks=["classify"], vqa_rad=None)
+
+
+def add_answer_to(verbs: Any) -> None:
+    """Register ``answer``, which needs no index and little else installed."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "answer", help="answer the prompts of an evaluation on another machine"
+    )
+    parser.add_argument("--prompts", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", required=True, metavar="MODEL", help="folder or hub name")
+    parser.add_argument("--adapter", metavar="DIR")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.set_defaults(run=answer)
+
+
+def answer(arguments: argparse.Namespace) -> int:
+    """Raises UserError for prompts or a model that cannot be read."""
+    from tqdm import tqdm
+
+    from finetune.evaluation_prompts import answer_prompts, read_prompts
+    from generator.model import load_model
+
+    total = len(read_prompts(arguments.prompts))
+    model = load_model(
+        arguments.model,
+        arguments.adapter,
+        device=arguments.device,
+        quantization=arguments.quantization,
+    )
+    computed = f"{model.decoder.model.device.type}, {arguments.quantization}"
+    with tqdm(total=total, unit="prompt", file=sys.stderr) as bar:
+        answer_prompts(
+            model, arguments.prompts, arguments.out, computed=computed, progress=bar.update
+        )
+    return 0
 
 
 def calibrate(arguments: argparse.Namespace) -> int:

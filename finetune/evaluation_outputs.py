@@ -38,6 +38,8 @@ class About:
     """Of model and adapter together."""
     prompt_version: str
     max_new_tokens: int
+    computed: str = "here"
+    """Where the model ran, if not here, and in which form."""
     format_version: int = FORMAT_VERSION
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from finetune.evaluation_judge import agreement_table, read_pairs, write_pairs
 from finetune.evaluation_names import HEAD, VOTE, WITH
 from finetune.evaluation_outputs import About, Outputs
 from finetune.evaluation_plots import write_plots
+from finetune.evaluation_prompts import AnswerPlayer, PromptRecorder
 from finetune.evaluation_questions import vqa_rad_questions
 from finetune.evaluation_references import References, own_cases
 from finetune.evaluation_reports import rows_of
@@ -29,7 +31,7 @@ from generator.calibration import CALIBRATION, Calibration
 from generator.model import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
-from generator.vision_language import DecodingOptions
+from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import OpenI
@@ -48,6 +50,8 @@ def evaluate_model(
     arguments: argparse.Namespace, *, open_retriever: OpenRetriever = Retriever.open
 ) -> int:
     """Raises UserError for what cannot work, before any long work."""
+    if arguments.write_prompts is not None:
+        return write_prompts(arguments, open_retriever)
     outputs = written(arguments, open_retriever)
     index = Index.open(arguments.index)
     references = References.read(source_of(arguments), index, outputs)
@@ -104,6 +108,21 @@ def calibrate_model(
     return 0
 
 
+def write_prompts(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> int:
+    """Everything that the model is to be asked, for another machine to answer."""
+    if arguments.model is None:
+        raise UserError("name the --model whose tokens and tile size the prompts are made for")
+    source = source_of(arguments)
+    retriever = open_retriever(arguments.index)
+    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
+    recorder = PromptRecorder(model, arguments.write_prompts)
+    with TemporaryDirectory() as scratch:
+        about = about_of(arguments, source, retriever, recorder)
+        ask(arguments, source, retriever, recorder, Outputs.open(Path(scratch) / OUTPUTS, about))
+    sys.stdout.write(f"{recorder.save()} prompts are in {arguments.write_prompts}\n")
+    return 0
+
+
 def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Outputs:
     """The outputs to score: read, or made and completed first."""
     if (arguments.model is None) == (arguments.outputs is None):
@@ -118,33 +137,60 @@ def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Out
     if arguments.split == "test" and arguments.limit is not None:
         raise UserError("the test split is met once and whole: use --limit with --split val")
     source = source_of(arguments)
-    options = DecodingOptions(max_new_tokens=arguments.max_new_tokens)
     retriever = open_retriever(arguments.index)
-    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
+    model: VisionLanguageModel = load_model(
+        arguments.model, arguments.adapter, device=arguments.device
+    )
     if arguments.split == "test":
         require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
+    about = about_of(arguments, source, retriever, model)
+    if arguments.answers is not None:
+        model = player = AnswerPlayer(model, arguments.answers)
+        about = replace(about, computed=player.computed)
+    outputs = Outputs.open(arguments.out / OUTPUTS, about)
+    ask(arguments, source, retriever, model, outputs)
+    return outputs
+
+
+def about_of(
+    arguments: argparse.Namespace,
+    source: Source,
+    retriever: Retriever,
+    model: VisionLanguageModel,
+) -> About:
     manifest = retriever.index.manifest
-    outputs = Outputs.open(
-        arguments.out / OUTPUTS,
-        About(
-            source=source.name,
-            split=source.split,
-            index_fingerprint=manifest.fingerprint,
-            encoder=manifest.encoder.name,
-            encoder_sha256=manifest.encoder.weights_sha256,
-            labeller=manifest.labeller_version,
-            model=model.name,
-            adapter=model.adapter,
-            weights_sha256=model.weights_sha256,
-            prompt_version=PROMPT_VERSION,
-            max_new_tokens=options.max_new_tokens,
-        ),
+    return About(
+        source=source.name,
+        split=source.split,
+        index_fingerprint=manifest.fingerprint,
+        encoder=manifest.encoder.name,
+        encoder_sha256=manifest.encoder.weights_sha256,
+        labeller=manifest.labeller_version,
+        model=model.name,
+        adapter=model.adapter,
+        weights_sha256=model.weights_sha256,
+        prompt_version=PROMPT_VERSION,
+        max_new_tokens=arguments.max_new_tokens,
     )
+
+
+def ask(
+    arguments: argparse.Namespace,
+    source: Source,
+    retriever: Retriever,
+    model: VisionLanguageModel,
+    outputs: Outputs,
+) -> None:
+    """Ask the model whatever the outputs lack."""
+    questions = [] if arguments.vqa_rad is None else vqa_rad_questions(arguments.vqa_rad)
     studies, _ = read_studies(
         source, retriever.index, progress=lambda records: islice(records, arguments.limit)
     )
-    reader = FilmReader(retriever, model)
-    writer = OutputWriter(reader, outputs, options=options)
+    writer = OutputWriter(
+        FilmReader(retriever, model),
+        outputs,
+        options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
+    )
     with tqdm(total=len(studies), unit="study", file=sys.stderr) as bar:
         writer.write(
             studies,
@@ -153,9 +199,8 @@ def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Out
             tasks=arguments.tasks,
             progress=bar.update,
         )
-    if arguments.vqa_rad is not None:
-        writer.ask_about_images(vqa_rad_questions(arguments.vqa_rad), arguments.vqa_rad / "images")
-    return outputs
+    if questions:
+        writer.ask_about_images(questions, arguments.vqa_rad / "images")
 
 
 def calibration_of(about: About) -> Calibration:

@@ -67,6 +67,7 @@ class Scores:
         lines = [
             f"model {model} (weights {self.about.weights_sha256[:12]}), "
             f"{self.about.prompt_version}, greedy, at most {self.about.max_new_tokens} tokens",
+            f"computed: {self.about.computed}",
             *self.notes,
         ]
         if self.evaluation is not None:

@@ -10,12 +10,12 @@ from finetune.evaluation_outputs import About, Outputs
 from finetune.evaluation_references import References, own_cases
 from finetune.evaluation_writer import OutputWriter
 from generator.tasks import FilmReader
+from generator.vision_language import VisionLanguageModel
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.evaluation_studies import EvaluationStudy, read_studies
 from retriever.search import Retriever
 from tests.fakes import ReportEncoder, write_studies
-from tests.scripted_model import ScriptedModel
 
 INDEXED, HELD_OUT = 24, 12
 
@@ -73,7 +73,9 @@ class Bench:
         fingerprint = self.retriever.index.manifest.fingerprint
         return Outputs.open(path, replace(ABOUT, index_fingerprint=fingerprint))
 
-    def write(self, model: ScriptedModel, path: Path, *, tasks: tuple[str, ...] = TASKS) -> Outputs:
+    def write(
+        self, model: VisionLanguageModel, path: Path, *, tasks: tuple[str, ...] = TASKS
+    ) -> Outputs:
         outputs = self.open(path)
         writer = OutputWriter(FilmReader(self.retriever, model), outputs)
         writer.write(self.studies, self.cases, arms=(*ARMS, WITHHELD), tasks=tasks)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from db.errors import UserError
+from finetune.__main__ import main
 from finetune.evaluation_command import add_calibrate_to, add_to
 from finetune.evaluation_run import calibrate_model, evaluate_model
 from generator.calibration import Calibration
@@ -99,6 +100,20 @@ def test_weights_meet_the_test_split_once(root: Path, tmp_path: Path) -> None:
         run(root, "evaluate", *again, split="test")
     run(root, "evaluate", *again, "--again", "a drawn reason", split="test")
     assert json.loads(log.read_text().splitlines()[1])["again"] == "a drawn reason"
+
+
+def test_another_machine_can_answer(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = (*MODEL, root / "model", "--limit", 2, "--arms", "with retrieval", "--resamples", 20)
+    run(root, "evaluate", *few, "--write-prompts", tmp_path / "prompts")
+    [said] = capsys.readouterr().out.splitlines()
+    assert said.endswith(f"prompts are in {tmp_path / 'prompts'}")
+    there = ("--device", "cpu", "--prompts", str(tmp_path / "prompts"))
+    answers = tmp_path / "answers"
+    assert main(["answer", *there, "--model", str(root / "model"), "--out", str(answers)]) == 0
+    run(root, "evaluate", *few, "--answers", answers, "--out", tmp_path / "out")
+    assert "computed: cpu, auto" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
