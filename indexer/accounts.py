@@ -105,6 +105,6 @@ def _vectors(manifest: Manifest) -> str:
     if spec.type == "exact":
         return "searched exactly"
     return (
-        f"searched in {spec.probes} of {spec.lists} lists, recall {spec.recall:.3f} on "
-        f"{spec.queries} cases"
+        f"searched in {spec.probes} of {spec.lists} lists, {spec.candidates} candidates a hit; "
+        f"recall {spec.recall:.3f} on {spec.queries} cases"
     )

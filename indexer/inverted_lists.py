@@ -8,7 +8,8 @@ correction factors (RaBitQ: Gao and Long, SIGMOD 2024). A search reads the codes
 names rows that are probably near; who asked ranks them by the vectors themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,9 +26,9 @@ _QUERY_BITS = 4
 
 
 def list_count(rows: int) -> int:
-    """Four times the square root, as a power of two; every list has rows to be trained on."""
+    """About four times the square root, a power of two; every list has rows to be trained on."""
     lists = 1
-    while 2 * lists <= 4 * rows**0.5 and 2 * lists * TRAINING_ROWS <= rows:
+    while 2 * lists <= 4.8 * rows**0.5 and 2 * lists * TRAINING_ROWS <= rows:
         lists *= 2
     return lists
 
@@ -99,9 +100,10 @@ class InvertedLists:
             kept.append(faiss.IDSelectorBatch(exclude))
             kept.append(faiss.IDSelectorNot(kept[-1]))
             parameters.sel = kept[-1]
-        _, found = self._index.search(
-            np.ascontiguousarray(query[None], dtype=np.float32), count, params=parameters
-        )
+        with _one_thread():
+            _, found = self._index.search(
+                np.ascontiguousarray(query[None], dtype=np.float32), count, params=parameters
+            )
         return np.sort(found[0][found[0] >= 0])
 
 
@@ -127,6 +129,17 @@ def _read(path: Path, flags: int) -> Any:
         return faiss.read_index(str(path), flags)
     except RuntimeError as error:
         raise UserError(f"{path} is damaged: build the index again") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For one query: threads that wait for each other cost more than they bring."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def _bits(rows: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ def map_rows(path: Path) -> np.ndarray:
     Raises NotFoundError for a missing file and UserError for one that is damaged.
     """
     try:
-        rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        rows = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except FileNotFoundError as error:
         raise NotFoundError(
             f"{path} does not exist: the index is incomplete, build it again"

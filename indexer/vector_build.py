@@ -4,6 +4,7 @@ spec = build_vectors(directory, VectorOptions())    # case_ids.npy, case_vectors
 VectorStore.open(directory, spec)
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,15 @@ from indexer.vector_options import VectorOptions, VectorSpec
 from indexer.vectors import LISTS, VECTORS, VectorStore
 
 TARGET_RECALL = 0.995
-"""Lists are added to what a search reads until this is reached. A little above what is asked of
+"""A search is given more to read and rank until this is reached. A little above what is asked of
 an index: queries from elsewhere find a little less than indexed cases do."""
 
 _RECALL_AT = 10
 _QUERIES = 400
 _LEAST_PROBES = 8
+_LEAST_CANDIDATES = 10
+_MOST_CANDIDATES = 80
+_WORTH_IT = 0.002  # of recall, for twice the candidates
 
 
 def build_vectors(directory: Path, options: VectorOptions) -> VectorSpec:
@@ -54,19 +58,35 @@ def build_vectors(directory: Path, options: VectorOptions) -> VectorSpec:
 
 
 def _measured(directory: Path, narrow: Path) -> VectorSpec:
-    """Reads as many lists as it takes, at most all."""
+    """Ranks more candidates where that helps, else reads more lists, until enough is found."""
     lists, vectors = InvertedLists.open(directory / LISTS), map_rows(narrow)
     rows = np.arange(len(vectors))
     queries = np.sort(np.random.default_rng(1).permutation(rows)[:_QUERIES])
     truth = _nearest_others(directory / VECTORS, queries)
-    probes = min(_LEAST_PROBES, lists.lists)
-    while True:
-        recall = _recall(VectorStore(rows, vectors, lists, probes), queries, truth)
-        if recall >= TARGET_RECALL or probes == lists.lists:
-            return VectorSpec(
-                type="ivf", lists=lists.lists, probes=probes, recall=recall, queries=len(queries)
-            )
-        probes = min(2 * probes, lists.lists)
+
+    def tried(probes: int, candidates: int) -> VectorSpec:
+        spec = VectorSpec(
+            type="ivf",
+            lists=lists.lists,
+            probes=min(probes, lists.lists),
+            candidates=candidates,
+            queries=len(queries),
+        )
+        return replace(
+            spec, recall=_recall(VectorStore(rows, vectors, lists, spec), queries, truth)
+        )
+
+    spec = tried(_LEAST_PROBES, _LEAST_CANDIDATES)
+    while spec.recall < TARGET_RECALL:
+        deeper = spec.candidates < _MOST_CANDIDATES
+        wider = spec.probes < lists.lists
+        more = tried(spec.probes, 2 * spec.candidates) if deeper else None
+        if more is None or (wider and more.recall < spec.recall + _WORTH_IT):
+            more = tried(2 * spec.probes, spec.candidates) if wider else None
+        if more is None:
+            break
+        spec = more
+    return spec
 
 
 def _recall(store: VectorStore, queries: np.ndarray, truth: np.ndarray) -> float:
@@ -80,9 +100,15 @@ def _recall(store: VectorStore, queries: np.ndarray, truth: np.ndarray) -> float
 
 
 def _sample(path: Path, rows: int) -> np.ndarray:
-    vectors = map_rows(path)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(vectors))[:rows])
-    return np.array(vectors[chosen], dtype=np.float32)
+    """Some rows, drawn at random. Read in blocks: mapped, they would draw in the whole file."""
+    count = len(map_rows(path))
+    drawn = np.zeros(count, bool)
+    drawn[np.random.default_rng(0).permutation(count)[:rows]] = True
+    first, parts = 0, []
+    for block in read_blocks(path):
+        parts.append(block[drawn[first : first + len(block)]])
+        first += len(block)
+    return np.concatenate(parts)
 
 
 def _narrow(wide: Path, narrow: Path) -> None:

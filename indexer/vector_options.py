@@ -60,6 +60,8 @@ class VectorSpec:
     lists: int = 0
     probes: int = 0
     """Lists that a search reads."""
+    candidates: int = 0
+    """Vectors that it ranks for every hit asked for."""
     recall: float = 1.0
     """Share of the 10 nearest other cases that was found for a sample of indexed cases."""
     queries: int = 0
