@@ -68,15 +68,19 @@ def see(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> Film | N
     )
 
 
-def by_transformers(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+def inputs_of(processor: Any, prompts: Sequence[Prompt]) -> Any:
     images = None if prompts[0].image is None else [[prompt.image] for prompt in prompts]
-    inputs = processor(
+    return processor(
         images=images,
         text=rendered(processor, prompts),
         add_special_tokens=False,
         padding=True,
         return_tensors="pt",
     )
+
+
+def by_transformers(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
+    inputs = inputs_of(processor, prompts)
     tokens = decoder.model.generate(
         **inputs, max_new_tokens=STEPS, min_new_tokens=STEPS, do_sample=False
     )
@@ -111,6 +115,15 @@ def test_greedy_tokens_are_those_of_transformers(
     expected = by_transformers(decoder, processor, prompts)
     assert by_us(decoder, processor, prompts) == expected
     assert len({tuple(answer) for answer in expected}) == len(expected)
+
+
+@pytest.mark.parametrize("tiles", [0, 1, 2])
+def test_logits_are_those_of_transformers(decoder: Decoder, processor: Any, tiles: int) -> None:
+    prompts = [film_prompt(TEXTS[0], tiles=tiles)]
+    with torch.no_grad():
+        expected = decoder.model(**inputs_of(processor, prompts)).logits[:, -1]
+    _, logits = decoder.read(rows_of(processor, prompts), see(decoder, processor, prompts), room=0)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:

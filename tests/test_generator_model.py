@@ -3,6 +3,9 @@
 import json
 import shutil
 import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +25,7 @@ from db.errors import MismatchError, NotFoundError, TooLargeError, UserError
 from generator.adapter import AdapterRecord
 from generator.checkpoint import base_sha256, find_folder
 from generator.mllama import MllamaModel
-from generator.model import load_model
+from generator.model import Quantization, load_model
 from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
 from tests.mllama_models import film_canvas, film_prompt, write_adapter, write_mllama
@@ -65,6 +68,23 @@ def by_transformers(model: Any, folder: Path, prompt: Prompt, tokens: int = 20) 
         answer[0][inputs["input_ids"].shape[1] :], skip_special_tokens=True
     )
     return written
+
+
+@contextmanager
+def counted(model: MllamaModel) -> Iterator[Counter[str]]:
+    """Calls of the model's decoder by name."""
+    decoder, calls = model.decoder, Counter[str]()
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            calls[name] += 1
+            return getattr(decoder, name)
+
+    model.decoder = Counting()  # type: ignore[assignment]
+    try:
+        yield calls
+    finally:
+        model.decoder = decoder
 
 
 def record(base: Path, **changes: Any) -> dict[str, Any]:
@@ -121,28 +141,14 @@ def test_an_answer_ends_where_the_model_ends_it(root: Path, copy: Path) -> None:
 
 
 def test_closing_a_stream_ends_the_computation(model: MllamaModel) -> None:
-    class Counting:
-        steps = 0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(decoder, name)
-
-        def step(self, *args: Any) -> torch.Tensor:
-            Counting.steps += 1
-            return decoder.step(*args)
-
-    decoder = model.decoder
-    model.decoder = Counting()  # type: ignore[assignment]
-    try:
+    with counted(model) as calls:
         stream: Any = model.stream(film_prompt("Describe this film."))
         next(stream)
         stream.close()
-        taken = Counting.steps
+        taken = calls["step"]
         list(model.stream(film_prompt("Describe this film."), SHORT))
-    finally:
-        model.decoder = decoder
     assert taken < 10
-    assert Counting.steps > taken
+    assert calls["step"] > taken
 
 
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:
@@ -218,7 +224,11 @@ def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> N
         Prompt(task="classify", text=f"{word} " + "The heart is enlarged. " * 60, image=image)
         for word in ("Film", "Answer", "Small", "Write", "Prior")
     ]
-    together = model.choose(prompts, ["yes", "no"])
+    with counted(model) as calls:
+        together = model.choose(prompts, ["yes", "no"])
+        assert calls["score"] > 1
+        model.choose(prompts[:2], ["yes", "no"])
+        assert calls["see"] == 2
     alone = np.concatenate([model.choose([prompt], ["yes", "no"]) for prompt in prompts])
     assert together == pytest.approx(alone, abs=1e-3)
 
@@ -297,7 +307,12 @@ def test_a_broken_record_is_refused(root: Path, adapter_copy: Path, broken: str)
 
 def test_an_adapter_of_other_layers_is_refused(root: Path, adapter_copy: Path) -> None:
     settings = json.loads((adapter_copy / "adapter_config.json").read_text())
-    for change in ({"r": 2}, {"target_modules": ["q_proj"]}, {"target_modules": ["none_such"]}):
+    for change in (
+        {"r": 2},
+        {"target_modules": ["q_proj"]},
+        {"target_modules": ["none_such"]},
+        {"target_modules": r".*language_model.*q_proj"},  # leaves most of the weights over
+    ):
         (adapter_copy / "adapter_config.json").write_text(json.dumps(settings | change))
         with pytest.raises(MismatchError, match="does not fit the layers"):
             load_model(root / "base", adapter_copy, device="cpu")
@@ -452,3 +467,21 @@ def test_devices_and_quantizations_that_are_not_there_are_told(
 ) -> None:
     with pytest.raises(UserError, match=says):
         load_model(root / "base", **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+def test_on_a_gpu_logits_are_those_of_transformers(root: Path, quantization: Quantization) -> None:
+    model = load_model(root / "base", root / "adapter", device="cuda", quantization=quantization)
+    prompt = film_prompt("Describe this film.", tiles=1)
+    row = model.prompt_tokens(prompt)
+    text = model.processor.tokenizer.decode(row)
+    inputs = model.processor(
+        images=[[prompt.image]], text=text, add_special_tokens=False, return_tensors="pt"
+    )
+    with torch.no_grad():
+        expected = model.decoder.model(**inputs.to("cuda")).logits[0, -1].float()
+    _, logits = model.decoder.read([row], model.see([prompt.image]), room=0)
+    likeness = torch.cosine_similarity(logits[0], expected, dim=0)
+    assert float(likeness) > 0.99
+    assert "".join(model.stream(prompt, SHORT)) == model.generate([prompt], SHORT)[0]
