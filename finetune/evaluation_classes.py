@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS, Labels
 from finetune.evaluation_names import HEAD, VOTE, WITH
 from finetune.evaluation_outputs import Outputs
@@ -33,11 +34,20 @@ POOLED = "14 observations together"
 def opinions(
     outputs: Outputs, references: References, calibration: Calibration
 ) -> dict[str, np.ndarray]:
-    """Each source's probabilities, (n, 14); none where the model was not asked."""
+    """Each source's probabilities, (n, 14); none where the model was not asked.
+
+    Raises UserError where it was asked of some studies only.
+    """
     answered = outputs.classes.get(WITH, {})
     studies = references.studies
-    if any(study.study_id not in answered for study in studies):
+    missing = sum(study.study_id not in answered for study in studies)
+    if missing == len(studies):
         return {}
+    if missing:
+        raise UserError(
+            f"{missing} of {len(studies)} studies are not classified in {outputs.path}: go on with "
+            "--model"
+        )
     films = [outputs.films[study.study_id] for study in studies]
     model = _table([answered[study.study_id].probabilities for study in studies])
     votes = _table([film.votes for film in films])

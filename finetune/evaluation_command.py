@@ -37,6 +37,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--vqa-rad", type=Path, metavar="DIR", help="also ask its questions")
     parser.add_argument(
+        "--clinical-bert", type=Path, metavar="DIR", help="weights to measure likeness with"
+    )
+    parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="sentence-citation pairs to judge, or judged"
     )
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")

@@ -58,8 +58,8 @@ def reliance_table(
         title,
         rows,
         notes=(
-            "pairs of a study and one of 13 findings; contexts are those of the first system, so "
-            "the others show how often a finding is written without having been shown",
+            "pairs of a study and one of 13 findings; the contexts are those of the first system, "
+            "for the others as well",
             f"{COPIED.split(':')[0]}: not in the reference and not seen on the film",
         ),
         resamples=resamples,

@@ -60,6 +60,7 @@ def evaluate_model(
         references,
         index.manifest,
         calibration=calibration_of(outputs.about),
+        clinical_bert=arguments.clinical_bert,
         resamples=arguments.resamples,
     )
     if arguments.judge is not None:

@@ -6,14 +6,17 @@ scores.text(), scores.document(), scores.log_entry()
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from db.errors import UserError
 from db.labels import Labels
 from finetune.evaluation_answers import MAJORITY, answer_table, by_group, majority
 from finetune.evaluation_classes import COMBINED, class_tables, opinions
 from finetune.evaluation_grounding import CheckedReport, check_reports, grounding_table
+from finetune.evaluation_likeness import similarity
 from finetune.evaluation_names import (
     ARMS,
     EXTRACTIVE,
@@ -28,15 +31,17 @@ from finetune.evaluation_outputs import About, Outputs, ReportRow
 from finetune.evaluation_references import References
 from finetune.evaluation_reliance import reliance_table
 from finetune.evaluation_reports import (
+    CLINICAL_BERT,
     NOT_COMPUTED,
     label_table,
     report_labels,
     report_systems,
     rows_of,
 )
-from finetune.evaluation_tables import Table, to_text
+from finetune.evaluation_tables import Share, Table, tabulate, to_text
 from generator.calibration import Calibration
 from indexer.manifest import Manifest
+from retriever.bootstrap import Statistic, mean_of
 from retriever.evaluate import RESAMPLES, Evaluation, evaluate
 from retriever.evaluation_report import Provenance, provenance, to_document, to_table
 from retriever.evaluation_systems import System
@@ -61,6 +66,12 @@ class Scores:
     sources: Mapping[str, np.ndarray]
     """Probabilities of the 14 observations, (n, 14); empty where the model was not asked."""
 
+    @property
+    def not_computed(self) -> dict[str, str]:
+        """Metrics that are missing, and why."""
+        there = {table.title for table in self.tables}
+        return {name: why for name, why in NOT_COMPUTED.items() if name not in there}
+
     def text(self) -> str:
         """For a terminal."""
         model = self.about.model + (f" + {self.about.adapter}" if self.about.adapter else "")
@@ -72,7 +83,7 @@ class Scores:
         ]
         if self.evaluation is not None:
             lines.append(to_table(self.evaluation, self.origin))
-            lines += [f"{name}: not computed, its weights are not given" for name in NOT_COMPUTED]
+            lines += [f"{name}: not computed, {why}" for name, why in self.not_computed.items()]
         for table in self.tables:
             lines += ["", to_text(table)]
         return "\n".join(lines)
@@ -83,7 +94,7 @@ class Scores:
         return {
             "about": asdict(self.about),
             "notes": list(self.notes),
-            "not_computed": list(NOT_COMPUTED),
+            "not_computed": self.not_computed,
             **written,
             "tables": [_without_nan(asdict(table)) for table in self.tables],
         }
@@ -118,6 +129,7 @@ def score(
     manifest: Manifest,
     *,
     calibration: Calibration,
+    clinical_bert: Path | None = None,
     resamples: int = RESAMPLES,
 ) -> Scores:
     """Everything that the outputs allow. Raises UserError for outputs that are not complete."""
@@ -128,6 +140,8 @@ def score(
     checked: dict[str, list[CheckedReport]] = {}
     if written:
         evaluation = evaluate(references.studies, systems, resamples=resamples)
+        if clinical_bert is not None:
+            tables.append(_likeness_table(clinical_bert, references, systems, resamples))
         tables += _label_tables(references, systems, resamples)
         for name in (WITH, WITH_INDICATION, EXTRACTIVE):
             if rows := rows_of(outputs, name, references.studies):
@@ -158,6 +172,19 @@ def score(
         checked=checked,
         sources=sources,
     )
+
+
+def _likeness_table(
+    folder: Path, references: References, systems: Sequence[System], resamples: int
+) -> Table:
+    wanted = [study.findings for study in references.studies]
+    cells: dict[str, Statistic | Share] = {
+        system.name: mean_of(similarity(folder, wanted, system.texts))
+        for system in systems
+        if system.texts is not None
+    }
+    notes = [f"mean cosine of findings and reference, by {folder.name}"]
+    return tabulate(CLINICAL_BERT, {"mean": cells}, notes=notes, resamples=resamples)
 
 
 def _label_tables(references: References, systems: Sequence[System], resamples: int) -> list[Table]:
@@ -221,9 +248,14 @@ def _answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
             system: [row for row in rows.values() if row.questions == name]
             for system, rows in outputs.answers.items()
         }
-        systems = {system: rows for system, rows in systems.items() if rows}
-        if not systems:
+        if not any(systems.values()):
             continue
+        if missing := [arm for arm in (WITH, WITHOUT) if not systems.get(arm)]:
+            raise UserError(
+                f"'{missing[0]}' has not answered the questions {name} in {outputs.path}: go on "
+                "with --model"
+            )
+        systems = {system: rows for system, rows in systems.items() if rows}
         asked = next(iter(systems.values()))
         notes = ["answered by a model that was not tuned on them"] if name == VQA_RAD else []
         folds = by_group(asked, FOLDS) if name == VQA_RAD else None

@@ -151,6 +151,38 @@ def test_a_system_that_did_not_finish_is_not_scored(
         scored(bench, Outputs.read(path))
 
 
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("classes", f"1 of {HELD_OUT} studies are not classified"),
+        ("answer", "did not answer the same questions"),
+    ],
+)
+def test_answers_that_are_not_complete_are_not_scored(
+    bench: Bench, outputs: Outputs, tmp_path: Path, kind: str, message: str
+) -> None:
+    path = tmp_path / "outputs.jsonl"
+    lines = outputs.path.read_text().splitlines()
+    last = max(n for n, line in enumerate(lines) if f'"kind": "{kind}"' in line)
+    path.write_text("\n".join([*lines[:last], *lines[last + 1 :]]) + "\n")
+    with pytest.raises(UserError, match=message):
+        scored(bench, Outputs.read(path))
+
+
+def test_an_arm_that_answered_nothing_is_not_left_out_silently(
+    bench: Bench, outputs: Outputs, tmp_path: Path
+) -> None:
+    path = tmp_path / "outputs.jsonl"
+    kept = [
+        line
+        for line in outputs.path.read_text().splitlines()
+        if not ('"kind": "answer"' in line and f'"system": "{WITHOUT}"' in line)
+    ]
+    path.write_text("\n".join(kept) + "\n")
+    with pytest.raises(UserError, match=f"'{WITHOUT}' has not answered the questions"):
+        scored(bench, Outputs.read(path))
+
+
 def test_outputs_of_a_part_of_the_split_say_so(
     bench: Bench, outputs: Outputs, tmp_path: Path
 ) -> None:
