@@ -38,7 +38,7 @@ from indexer.merge import merge
 from indexer.removal import Target, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.verification import verify
-from indexer.versions import current_folder
+from indexer.versions import Versions, current_folder
 
 PATIENT = "zebrafinch"
 SENTENCE = "A quetzal feather lies over the left apex."
@@ -203,6 +203,11 @@ def same(index: Path, wanted: Path) -> None:
     other.close()
 
 
+def kept_by(index: Path) -> list[tuple[int, str]]:
+    kept = Versions(index).kept().values()
+    return [(manifest.version, manifest.fingerprint) for manifest in kept]
+
+
 def fresh(data: Path, index: Path) -> Path:
     if index.exists():
         for child in index.iterdir():
@@ -247,6 +252,7 @@ def test_kills(name: str, data: Path, work: Path, kills: int, draw: random.Rando
         assert run(partial(verb, index, data)) == 0
         same(index, wanted)
         if name == "remove":
+            assert kept_by(index) == kept_by(wanted)
             for words in (PATIENT, SENTENCE):
                 assert not lines_of(index, words), lines_of(index, words)
     return (

@@ -109,11 +109,10 @@ class Versions:
             return 0
 
     def publish(self, draft: Path, manifest: Manifest, *, keep: int = KEPT) -> Path:
-        """Make ``draft``, which gets this manifest, the current version; returns its new place.
+        """Make ``draft``, with this manifest, the current version; returns its new place.
 
         Of the versions before, ``keep`` less one stay.
         """
-        manifest.write(draft)
         folder = self.place(draft, manifest)
         if keep > 1:
             self._adopt_format_1()
@@ -129,7 +128,8 @@ class Versions:
             self.drop(old)
 
     def place(self, draft: Path, manifest: Manifest) -> Path:
-        """Move a complete draft among the versions; it is not the current one by that."""
+        """Move a draft, with its manifest, among the versions; that makes it no current one."""
+        manifest.write(draft)
         _sync(draft)
         self._folders.mkdir(exist_ok=True)
         folder = self._folders / f"{manifest.version}-{manifest.fingerprint[:12]}"
