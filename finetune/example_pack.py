@@ -86,13 +86,17 @@ class ExamplePack:
             raise NotFoundError(f"{directory} is no example pack: make one with finetune examples")
         try:
             about = json.loads((directory / "pack.json").read_text(encoding="utf-8"))
+            whole = about["data_sha256"] == _digest(directory)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{directory} cannot be read: make the examples again") from error
+        if not whole:
+            raise UserError(f"{directory} is not what was written: make the examples again")
+        try:
             with np.load(directory / "canvases.npz", allow_pickle=False) as arrays:
                 data, ends = arrays["data"], arrays["ends"]
             train, val = (_read(directory / f"{name}.jsonl") for name in ("train", "val"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{directory} cannot be read: make the examples again") from error
-        if about.get("data_sha256") != _digest(directory):
-            raise UserError(f"{directory} is not what was written: make the examples again")
         return cls(train=train, val=val, about=about, canvas_data=data, canvas_ends=ends)
 
 

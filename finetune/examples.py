@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from db.cases import Case
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
 from finetune.example_options import ExampleOptions
@@ -43,6 +44,7 @@ from generator.prompts import (
     report_prompt,
 )
 from retriever.retrieval import Hit
+from retriever.search import plain
 
 
 def build_pack(
@@ -171,10 +173,16 @@ class _Drawer:
         changed = list(hits)
         for place in draw.sample(range(len(hits)), min(len(hits), draw.randint(1, 3))):
             stranger = draw.choice(self._strangers)
-            if stranger.case.study_id not in own and stranger.case.report != study.case.report:
+            if stranger.case.study_id not in own and not _of_one(stranger.case, study.case):
                 changed[place] = stranger
                 own.add(stranger.case.study_id)
         return changed
+
+
+def _of_one(case: Case, own: Case) -> bool:
+    """Whether a case is of the same patient, or says word for word the same."""
+    same_patient = own.patient_id is not None and case.patient_id == own.patient_id
+    return same_patient or plain(case.report) == plain(own.report)
 
 
 def _observation(study: TrainingStudy, draw: random.Random) -> str:
