@@ -10,6 +10,7 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.fakes import ThumbnailEncoder, write_studies
+from tests.scripted_model import ScriptedModel
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,9 @@ def film(index_dir: Path, number: int) -> str:
 
 def run(*argv: str) -> int:
     model = ["--model", "extractive"] if argv[0] == "report" else []
-    return main([*argv, *model], open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()))
+    return main(
+        [*argv, *model], open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder())
+    )
 
 
 def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
@@ -87,3 +90,56 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_1(
         assert out == ""
         assert err.startswith("error: ")
         assert err.count("\n") == 1
+
+
+TEXTS = {
+    "report": "Findings: The heart is enlarged. [1][2][3][4] The lungs are clear. [9]",
+    "ask": "Yes. [1][2][3][4]",
+    "caption": "Cardiomegaly. [1][2][3]",
+}
+
+
+def ask_model(*argv: str) -> int:
+    return main(
+        argv,
+        open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+        open_model=lambda name, adapter: ScriptedModel(
+            script=lambda prompt: TEXTS[prompt.task], name=name, adapter=adapter
+        ),
+    )
+
+
+@pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
+def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
+    index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = ["--question", "Is the heart enlarged?"] if verb == "ask" else []
+    argv = [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question]
+    assert ask_model(*argv) == 0
+    page = capsys.readouterr().out
+    assert page.rstrip().endswith("Research use only, not for clinical use.")
+    assert ask_model(*argv, "--adapter", "mine", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["generator"].startswith("tiny + mine, prompts-")
+    if verb == "classify":
+        assert len(document["observations"]) == 14
+        assert "calibrated on nothing" in page
+        return
+    cases = {one["number"]: one for one in document["cases"]}
+    said = [document] if verb == "ask" else document["findings"] + document["impression"]
+    citations = [citation for one in said for citation in one["citations"]]
+    assert citations
+    for citation in citations:
+        case = cases[citation["number"]]
+        assert case["study_id"] == citation["study_id"]
+        assert citation["quote"] in f"{case['findings']} {case['impression']}"
+    if verb == "report":
+        assert document["findings"][1]["removed"][0]["reason"] == "no case has this number"
+
+
+def test_without_a_model_there_are_only_reports(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["classify", str(index_dir), film(index_dir, 2), "--model", "extractive"]
+    assert ask_model(*argv) == 1
+    assert "there are only reports" in capsys.readouterr().err
