@@ -1,7 +1,7 @@
 """POST /v1/chat/completions: the service to programs that speak OpenAI's protocol."""
 
 from collections.abc import AsyncIterator
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -65,7 +65,7 @@ def _error(problem: Problem) -> dict[str, str]:
 class ChatController(Controller):
     path = "/v1"
     tags = ("chat",)
-    exception_handlers: ClassVar = dict.fromkeys(
+    exception_handlers = dict.fromkeys(
         (UserError, ValidationException, HTTPException, Exception), _answer_error
     )
 

@@ -1,6 +1,6 @@
 """What the generator asks of a vision-language model, whichever it is.
 
-`generator.model.MllamaModel` is one; a test passes a fake, and another model family needs no more
+`generator.mllama.MllamaModel` is one; a test passes a fake, and another model family needs no more
 than this. Nothing heavy is imported here.
 """
 

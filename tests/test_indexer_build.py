@@ -200,7 +200,9 @@ def test_two_builds_of_one_index_do_not_meet(tmp_path: Path) -> None:
     (tmp_path / "ix").mkdir()
     with (
         locked(tmp_path / "ix" / ".lock", "adding to it"),
-        pytest.raises(UserError, match=r"process \d+ is at work: adding to it, since \d\d:\d\d UTC"),
+        pytest.raises(
+            UserError, match=r"process \d+ is at work: adding to it, since \d\d:\d\d UTC"
+        ),
     ):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
 
