@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from sqlalchemy import case as sql_case
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
@@ -20,7 +22,7 @@ from db.case_copy import copy_cases
 from db.case_rows import read_cases, to_row
 from db.errors import NotFoundError
 from db.index_models import CaseRow, ImageRow, IndexBase, LabelRow
-from db.labels import State
+from db.labels import OBSERVATIONS, State
 from db.session import open_sqlite
 
 __all__ = ["Case", "CaseImage", "CaseStore", "Section", "Sentence", "ViewPosition"]
@@ -219,6 +221,27 @@ class CaseStore:
             ):
                 sets[case_id][observation] = state
         return sets
+
+    def positive_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of all cases, ascending (n,), and whether each has an observation, positive or
+        uncertain: (n, 14) bool. A few bytes a case, where `label_sets` takes hundreds."""
+        bits = {name: 1 << place for place, name in enumerate(OBSERVATIONS)}
+        had = func.sum(sql_case(bits, value=LabelRow.observation, else_=0))
+        wanted = (
+            select(CaseRow.id, func.coalesce(had, 0))
+            .outerjoin(
+                LabelRow,
+                (LabelRow.case_id == CaseRow.id) & LabelRow.state.in_(("positive", "uncertain")),
+            )
+            .group_by(CaseRow.id)
+            .order_by(CaseRow.id)
+            .execution_options(yield_per=10_000)
+        )
+        with Session(self._engine) as session:
+            rows = (tuple(row) for row in session.execute(wanted))
+            table = np.fromiter(rows, dtype=[("id", np.int64), ("had", np.int64)])
+        had_any = (table["had"][:, None] >> np.arange(len(OBSERVATIONS))) & 1
+        return table["id"].copy(), had_any.astype(bool)
 
     def __iter__(self) -> Iterator[Case]:
         """All cases by ascending id, a page at a time."""

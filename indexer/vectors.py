@@ -84,8 +84,8 @@ class VectorStore:
         query: np.ndarray,
         k: int,
         *,
-        exclude: Collection[int] = (),
-        only: Collection[int] | None = None,
+        exclude: Collection[int] | np.ndarray = (),
+        only: Collection[int] | np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest ids and their cosines, best first; fewer where fewer are left.
 
@@ -145,8 +145,8 @@ class VectorStore:
             rows = slice(start, start + 8192)
             yield np.array(self._ids[rows]), np.array(self._vectors[rows], dtype=np.float32)
 
-    def _rows(self, ids: Collection[int]) -> np.ndarray:
-        if not ids:
+    def _rows(self, ids: Collection[int] | np.ndarray) -> np.ndarray:
+        if len(ids) == 0:
             return np.zeros(0, np.int64)
         wanted = np.unique(np.fromiter(ids, dtype=np.int64, count=len(ids)))
         rows = np.searchsorted(self._ids, wanted)

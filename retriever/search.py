@@ -16,12 +16,11 @@ import numpy as np
 
 from db.cases import Case
 from db.errors import UserError
-from db.labels import named
+from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder import Encoder, load_encoder
 from indexer.film_profile import FilmProfile
 from indexer.index import Index
 from retriever.copies import CopyRegister
-from retriever.label_metrics import positives
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import FilmSource, Query, read_query
 from retriever.retrieval import Hit, LeftOut, Retrieval
@@ -56,10 +55,7 @@ class Retriever:
         self._remembered: dict[int, Case] = {}
         self._copies = CopyRegister(index)
         self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
-        labels = index.cases.label_sets()
-        self._named = {case_id: named(states) for case_id, states in labels.items()}
-        self._row = {case_id: row for row, case_id in enumerate(labels)}
-        self._positives = positives(list(labels.values()))  # (cases, 14)
+        self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
 
     @classmethod
     def open(cls, index_dir: Path | str, encoder: Encoder | None = None) -> Self:
@@ -178,12 +174,12 @@ class Retriever:
             patient_ids=exclude_patient_ids, study_ids=exclude_study_ids
         )
         ids, scores = self.index.vectors.search(query.vector, k, exclude=excluded)
-        rows = [self._row[int(case_id)] for case_id in ids]
+        rows = np.searchsorted(self._case_ids, ids)
         ranks = range(1, len(rows) + 1)
         return tally(scores, self._positives[rows], ranks, temperature=temperature)
 
     def _candidates(
-        self, query: np.ndarray, k: int, excluded: Collection[int], only: Collection[int] | None
+        self, query: np.ndarray, k: int, excluded: Collection[int], only: np.ndarray | None
     ) -> Iterator[_Candidate]:
         """Best first, read from the index in growing portions until there are no more."""
         wanted, given = k + 8, 0
@@ -207,21 +203,22 @@ class Retriever:
             kept.pop(next(iter(kept)), None)
         return [known[one] for one in case_ids]
 
-    def _allowed(self, query: Query, options: SearchOptions) -> frozenset[int] | None:
-        """The cases that both label rules let through, or None where all may appear."""
+    def _allowed(self, query: Query, options: SearchOptions) -> np.ndarray | None:
+        """Ids of the cases that both label rules let through, or None where all may appear."""
         wanted = frozenset(options.labels)
-        if options.label_filter == "none":
-            if not wanted:
-                return None
-            return frozenset(i for i, have in self._named.items() if wanted <= have)
-        seen = _seen(query, self.encoder)
-        if options.label_filter == "exact":
-            return frozenset(i for i, have in self._named.items() if wanted <= have == seen)
-        return frozenset(
-            i
-            for i, have in self._named.items()
-            if wanted <= have and (have & seen or not (have or seen))
-        )
+        if options.label_filter == "none" and not wanted:
+            return None
+        have = self._positives[:, [OBSERVATIONS.index(name) for name in FINDINGS]]
+        allowed = (have | ~_columns(wanted)).all(axis=1)
+        if options.label_filter != "none":
+            seen = _columns(_seen(query, self.encoder))
+            if options.label_filter == "exact":
+                allowed &= (have == seen).all(axis=1)
+            else:
+                neither = ~have.any(axis=1) & ~seen.any()
+                allowed &= (have & seen).any(axis=1) | neither
+        found: np.ndarray = self._case_ids[allowed]
+        return found
 
     def _diverse(self, pool: list[_Candidate], options: SearchOptions) -> list[_Candidate]:
         """Maximal marginal relevance: ``k`` of the pool, again in the order of their scores."""
@@ -251,6 +248,11 @@ def _too_low(score: float, kept: Sequence[_Candidate], options: SearchOptions) -
         return False
     best = kept[0].score
     return best <= 0 or score < options.min_ratio * best
+
+
+def _columns(findings: Collection[str]) -> np.ndarray:
+    """(13,) bool, in the order of FINDINGS."""
+    return np.array([name in findings for name in FINDINGS])
 
 
 def _seen(query: Query, encoder: Encoder) -> frozenset[str]:

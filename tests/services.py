@@ -202,11 +202,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(app: Litestar) -> Iterator[str]:
+def serving(app: Litestar, **config: Any) -> Iterator[str]:
     """The address of the app, served for real while the block runs."""
     port = free_port()
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none")
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none", **config)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,7 +1,9 @@
 """A rebuilt index is taken over while requests run."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from api.app import create_app
 from api.reopening import reopening
 from api.settings import Settings
 from api.writing import OneByOne
+from db.session import open_sqlite
 from generator.extractive import write_report
 from indexer.build import build
 from indexer.images import encode_png
@@ -83,6 +86,21 @@ def test_an_open_index_keeps_its_cases_when_another_takes_its_place(tmp_path: Pa
     for thread in threads:
         thread.join()
     assert found == [24] * 8
+
+
+def test_a_read_only_database_stays_the_file_that_was_opened(tmp_path: Path) -> None:
+    for name, rows in (("cases", 1), ("other", 2)):
+        with sqlite3.connect(tmp_path / name) as connection:
+            connection.execute("CREATE TABLE t (x)")
+            connection.executemany("INSERT INTO t VALUES (?)", [(1,)] * rows)
+        connection.close()
+    engine = open_sqlite(tmp_path / "cases", read_only=True)
+    (tmp_path / "other").replace(tmp_path / "cases")
+    with ExitStack() as stack:
+        connections = [stack.enter_context(engine.connect()) for _ in range(4)]
+        counts = [c.exec_driver_sql("SELECT count(*) FROM t").scalar() for c in connections]
+    engine.dispose()
+    assert counts == [1] * 4
 
 
 def test_an_index_that_cannot_be_opened_leaves_the_old_one(tmp_path: Path) -> None:

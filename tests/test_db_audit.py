@@ -1,5 +1,7 @@
 """The audit log: it tells everything in order, and that nobody changed it."""
 
+import hashlib
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from db.app_database import AppDatabase
-from db.audit import Head, NewEntry
+from db.audit import START, Head, NewEntry
 from db.errors import UserError
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -113,6 +115,24 @@ def test_a_cut_or_rewritten_log_does_not_lead_through_a_head_that_was_noted(
     database.audit.append(an_entry(5))
     with pytest.raises(UserError, match="does not lead through entry 3"):
         database.audit.verify(noted)
+
+
+def test_an_entry_rewritten_with_a_fitting_hash_breaks_the_rest_of_the_chain(
+    database: AppDatabase, path: Path
+) -> None:
+    for number in range(1, 4):
+        database.audit.append(an_entry(number))
+    parts = ["1", NOW.isoformat(timespec="microseconds"), "other", "r1", "report"]
+    details = list(database.audit)[0].details
+    text = json.dumps(dict(details), sort_keys=True, ensure_ascii=False)
+    forged = hashlib.sha256(json.dumps([*parts, text, START]).encode()).hexdigest()
+    change(
+        path,
+        f"UPDATE audit_entries SET caller = 'other', hash = '{forged}' WHERE number = 1",
+        f"UPDATE audit_entries SET previous_hash = '{forged}' WHERE number = 2",
+    )
+    with pytest.raises(UserError, match="entry 2 does not fit"):
+        database.audit.verify()
 
 
 def test_two_processes_and_many_threads_make_one_chain(database: AppDatabase, path: Path) -> None:

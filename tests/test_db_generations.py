@@ -298,7 +298,8 @@ def test_every_step_of_the_schema_can_be_taken_back(tmp_path: Path) -> None:
     migrate(engine, name="the database")
     with engine.connect() as connection:
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent.parent / "db" / "migrations"))
+        migrations = Path(__file__).parent.parent / "db" / "migrations"
+        config.set_main_option("script_location", str(migrations))
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         connection.commit()

@@ -180,15 +180,19 @@ def test_over_reliance_counts_pairs_of_study_and_finding() -> None:
     fracture: Labels = {"Fracture": "uncertain"}
     nothing: Labels = {"No Finding": "positive"}
     table = reliance_table(
-        {"ours": [edema, fracture, nothing], "other": [nothing, nothing, nothing]},
+        {"ours": [edema, fracture, edema], "other": [nothing, nothing, nothing]},
         references=[nothing, {**fracture, **edema}, {"Pneumonia": "positive"}],
-        retrievals=[retrieval(), retrieval(Fracture=0.9, Edema=0.9), retrieval()],
-        contexts=[[edema, nothing], [edema], []],
+        retrievals=[
+            retrieval(),
+            retrieval(Fracture=0.9, Edema=0.9),
+            retrieval(Edema=0.9),
+        ],
+        contexts=[[edema, nothing], [edema], [edema]],
         resamples=20,
     )
     found = {row: [cell.count for cell in cells.values()] for row, cells in table.rows.items()}
     assert found == {
-        COPIED: [(1, 1), (0, 1)],  # the edema of the first
+        COPIED: [(1, 1), (0, 1)],  # the edema of the first; that of the third the encoder sees
         SURVIVED: [(1, 1), (0, 1)],  # the fracture of the second
         UNSEEN: [(1, 2), (0, 2)],  # and the pneumonia of the third, which nothing shows
         SHARED: [(0, 1), (0, 1)],  # the edema of the second

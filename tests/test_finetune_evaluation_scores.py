@@ -266,6 +266,17 @@ def test_calibration_trusts_the_opinion_that_is_right() -> None:
     assert calibration_error(truth, combined).value < 0.03 < calibration_error(truth, right).value
 
 
+def test_an_opinion_with_a_negative_weight_is_left_out() -> None:
+    random = np.random.default_rng(1)
+    truth = random.random((200, 14)) < 0.2
+    first, second = (np.clip(truth * 0.4 + random.random((200, 14)) * 0.5, 0, 1) for _ in range(2))
+    against = np.clip(1 - truth * 0.6 - random.random((200, 14)) * 0.3, 0, 1)
+    three = fit(model=first, vote=second, film=against, truth=truth, name="drawn")
+    two = fit(model=first, vote=second, film=None, truth=truth, name="drawn")
+    assert three.film == 0 and three.offsets["Edema"] == pytest.approx(two.offsets["Edema"], 0.02)
+    assert (three.model, three.vote) == pytest.approx((two.model, two.vote), rel=0.02)
+
+
 def test_offsets_follow_how_often_an_observation_is_there() -> None:
     truth = np.zeros((100, 14), dtype=bool)
     truth[:50, 0] = truth[:5, 1] = True
@@ -315,18 +326,25 @@ def test_pairs_are_judged_blind_and_read_back(
         for one in report.sentences
         for number in range(1, one.shown + 1)
     }
-    filled, wrong = [head], 0
+    filled, wrong, judged_keys = [head], 0, []
     for place, line in enumerate(lines):
         values = line.split("\t")
         key = (values[1], values[2], values[3], int(values[4]))
+        judged_keys.append(key)
         agree = place % 4 > 0
         wrong += not agree
         filled.append(line + ("yes" if verdicts[key] == agree else "No"))
     path.write_text("\n".join(filled) + "\n")
     table = agreement_table(read_pairs(path), scores.checked[WITH], resamples=20)
     assert table.rows["the check agrees with the reading"]["all"].count == (count - wrong, count)
+    check = [verdicts[key] for key in judged_keys]
+    reader = [said == (place % 4 > 0) for place, said in enumerate(check)]
+    chance = np.mean(check) * np.mean(reader) + np.mean(~np.array(check)) * np.mean(
+        ~np.array(reader)
+    )
+    agreed = (count - wrong) / count
     kappa = table.rows["kappa"]["all"].interval.value
-    assert 0.2 < kappa < 0.8 and "kappa" in to_text(table)
+    assert kappa == pytest.approx((agreed - chance) / (1 - chance)) and "kappa" in to_text(table)
 
 
 def test_judgements_of_other_outputs_are_refused(scores: Scores, tmp_path: Path) -> None:

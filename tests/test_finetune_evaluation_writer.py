@@ -18,7 +18,7 @@ from finetune.evaluation_names import (
     WITHHELD,
     WITHOUT,
 )
-from finetune.evaluation_outputs import Outputs
+from finetune.evaluation_outputs import Outputs, ReportRow
 from finetune.evaluation_writer import BATCH
 from generator.prompts import Prompt
 from tests.evaluations import ABOUT, HELD_OUT, Bench
@@ -116,6 +116,19 @@ def test_a_killed_run_asks_only_for_what_is_missing(
     quiet = ScriptedModel(answer)
     bench.write(quiet, path)
     assert not quiet.prompts
+
+
+def test_nothing_remains_of_an_unfinished_line(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "outputs.jsonl"
+    bench.open(path)
+    with path.open("a") as stream:
+        stream.write('{"kind": "report", "text": "' + "drawn " * 1000)
+    outputs = bench.open(path)
+    row = ReportRow(system=WITH, study_id="7", text="Drawn.", context=("local/s1",))
+    outputs.append([row])
+    outputs.append([replace(row, study_id="8")])
+    assert list(Outputs.read(path).reports[WITH]) == ["7", "8"]
+    assert path.read_text().endswith("}\n")
 
 
 def test_outputs_of_other_weights_are_not_added_to(bench: Bench, outputs: Outputs) -> None:

@@ -1,0 +1,129 @@
+"""Many clients against a running service: throughput, latency, and that nothing is mixed up.
+
+    python -m api serve data/index &
+    python bench/load.py closed --films films/*.png --clients 64 --seconds 300
+    python bench/load.py open --films films/*.png --rate 2 --seconds 120
+
+``closed``: every client sends its next film when it has its answer; at the end a sample of the
+films is sent again one by one, and the hits must be identical. ``open``: requests come at a given
+rate whatever happens; what is refused must be refused within a second and with Retry-After.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Answer = tuple[int, float, dict[str, Any], bool]
+"""Status, seconds, document, whether Retry-After was there."""
+
+
+async def ask(client: httpx.AsyncClient, path: str, film: bytes) -> Answer:
+    began = time.monotonic()
+    answer = await client.post(path, files={"images": ("film", film)})
+    took = time.monotonic() - began
+    document = answer.json() if answer.status_code in (200, 201) else {}
+    return answer.status_code, took, document, "retry-after" in answer.headers
+
+
+def distinct(films: Sequence[bytes], number: int) -> bytes:
+    """A film, made another file by bytes that a decoder passes over; pixels stay."""
+    return films[number % len(films)] + hashlib.sha256(str(number).encode()).digest()
+
+
+async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
+    answers: list[tuple[int, Answer]] = []
+    until = time.monotonic() + arguments.seconds
+    async with session(arguments) as client:
+
+        async def one(first: int) -> None:
+            number = first
+            while time.monotonic() < until:
+                answers.append((number, await ask(client, arguments.path, distinct(films, number))))
+                number += arguments.clients
+
+        await asyncio.gather(*(one(number) for number in range(arguments.clients)))
+        report([answer for _, answer in answers], arguments.seconds)
+        good = [(n, a[2]) for n, a in answers if a[0] in (200, 201)]
+        mixed = 0
+        for number, document in good[:: max(1, len(good) // arguments.sample)]:
+            again = (await ask(client, arguments.path, distinct(films, number)))[2]
+            mixed += hits(again) != hits(document)
+        lost = 0
+        if arguments.path == "/reports":
+            for _, document in good:
+                stored = await client.get(f"/generations/{document['id']}")
+                lost += stored.status_code != 200 or hits(stored.json()) != hits(document)
+    print(f"mixed up {mixed}, lost {lost}")
+    return 1 if mixed or lost else 0
+
+
+async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
+    total = int(arguments.rate * arguments.seconds)
+    async with session(arguments) as client:
+        start = time.monotonic()
+
+        async def one(number: int) -> Answer:
+            await asyncio.sleep(max(0.0, start + number / arguments.rate - time.monotonic()))
+            return await ask(client, arguments.path, distinct(films, number))
+
+        answers = await asyncio.gather(*(one(number) for number in range(total)))
+    report(answers, arguments.seconds)
+    late = [a for a in answers if a[0] == 503 and (a[1] > 1 or not a[3])]
+    print(f"refused late or without Retry-After: {len(late)}")
+    return 1 if late else 0
+
+
+def hits(document: dict[str, Any]) -> list[tuple[Any, float]]:
+    """Cases in order with their scores; the fifth decimal depends on who is in the batch."""
+    cases = [(h.get("case"), h["score"]) for h in document.get("hits", [])]
+    return [(c["case"] if isinstance(c, dict) else c, round(score, 4)) for c, score in cases]
+
+
+def report(answers: Sequence[Answer], seconds: float) -> None:
+    statuses = Counter(answer[0] for answer in answers)
+    took = sorted(answer[1] for answer in answers if answer[0] in (200, 201))
+    print("answers", dict(statuses))
+    if len(took) > 1:
+        p95 = statistics.quantiles(took, n=20)[-1]
+        print(
+            f"{len(took) / seconds:.2f} a second; median {statistics.median(took):.3f} s, "
+            f"p95 {p95:.3f} s, slowest {took[-1]:.3f} s"
+        )
+
+
+def session(arguments: argparse.Namespace) -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {arguments.key}"} if arguments.key else {}
+    limits = httpx.Limits(max_connections=None)
+    return httpx.AsyncClient(
+        base_url=arguments.address, headers=headers, limits=limits, timeout=600
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=("closed", "open"))
+    parser.add_argument("--films", type=Path, nargs="+", required=True)
+    parser.add_argument("--address", default="http://127.0.0.1:8000")
+    parser.add_argument("--path", choices=("/reports", "/searches"), default="/reports")
+    parser.add_argument("--key", help="an API key")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--sample", type=int, default=50, help="films sent again one by one")
+    arguments = parser.parse_args()
+    films = [path.read_bytes() for path in arguments.films]
+    run = closed if arguments.kind == "closed" else open_loop
+    return asyncio.run(run(arguments, films))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
