@@ -83,6 +83,7 @@ def built(directory: Path, options: VectorOptions) -> tuple[VectorSpec, float, f
             spec.type,
             spec.lists,
             spec.probes,
+            spec.candidates,
             spec.recall,
             spec.queries,
             seconds,
