@@ -9,11 +9,7 @@ COPY --chown=reader:reader . .
 RUN mkdir -p /app/data && chown reader:reader /app /app/data
 USER reader
 
-# torch for processors alone: a tenth of the size of the default build
-RUN python -m venv .venv \
-    && .venv/bin/pip install --no-cache-dir torch torchvision \
-        --extra-index-url https://download.pytorch.org/whl/cpu \
-    && python scripts/install demo
+RUN python scripts/install demo
 RUN .venv/bin/python -m indexer build --source openi --vectors pretrained/openi --out data/index
 
 VOLUME /app/data/kept

@@ -123,7 +123,7 @@ def test_an_entry_rewritten_with_a_fitting_hash_breaks_the_rest_of_the_chain(
     for number in range(1, 4):
         database.audit.append(an_entry(number))
     parts = ["1", NOW.isoformat(timespec="microseconds"), "other", "r1", "report"]
-    details = list(database.audit)[0].details
+    details = next(iter(database.audit)).details
     text = json.dumps(dict(details), sort_keys=True, ensure_ascii=False)
     forged = hashlib.sha256(json.dumps([*parts, text, START]).encode()).hexdigest()
     change(
