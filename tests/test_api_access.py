@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def test_every_route_but_the_page_and_the_health_checks_asks_for_a_key(
 ) -> None:
     is_open = set()
     for route in app.routes:
-        path = route.path.replace("{generation_id:uuid}", "00000000-0000-0000-0000-000000000000")
+        path = re.sub(r"\{\w+:uuid\}", "00000000-0000-0000-0000-000000000000", route.path)
         path = path.replace("{key:str}", "drawn:s1").replace("{number:int}", "1")
         path = path.replace("{name:str}", "page.js")
         for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
