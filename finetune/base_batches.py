@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from transformers import MllamaProcessor
 
 from db.errors import UserError
 from finetune.example_pack import Example, ExamplePack
+from generator.prompts import messages
 
 PADDING = 32
 """A batch's length is a multiple of it, so that few shapes occur."""
@@ -40,12 +40,6 @@ class Sequenced:
     canvas: int | None
 
 
-def conversation(text: str, *, image: bool) -> list[dict[str, Any]]:
-    """What `generator.prompts.messages` gives; that module needs an index's libraries."""
-    parts: list[dict[str, str]] = [{"type": "image"}] if image else []
-    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
-
-
 def tokenise(examples: Sequence[Example], processor: MllamaProcessor) -> list[Sequenced]:
     """Prompt and answer are split into tokens apart, as they are when the model writes.
 
@@ -54,7 +48,7 @@ def tokenise(examples: Sequence[Example], processor: MllamaProcessor) -> list[Se
     tokenizer = processor.tokenizer
     frames = {
         seeing: processor.apply_chat_template(
-            conversation(_TEXT, image=seeing), add_generation_prompt=True, tokenize=False
+            messages(_TEXT, image=seeing), add_generation_prompt=True, tokenize=False
         ).split(_TEXT)
         for seeing in (True, False)
     }

@@ -1,10 +1,11 @@
 """How the encoder is trained. The defaults are what ``pretrained/encoder`` was trained with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from db.errors import UserError
+from finetune.settings import read_settings
 
 TOWER = "tf_efficientnet_lite2"
 
@@ -102,19 +103,4 @@ class EncoderConfig:
 
         Raises UserError for an unknown name or a value of another type.
         """
-        types = {field.name: field.type for field in fields(cls)}
-        values: dict[str, bool | int | float | str] = {}
-        for setting in settings:
-            name, _, text = setting.partition("=")
-            if name not in types:
-                raise UserError(f"no setting is called '{name}': use {', '.join(sorted(types))}")
-            try:
-                if types[name] is str:
-                    values[name] = text
-                elif types[name] is bool:
-                    values[name] = {"true": True, "false": False}[text.lower()]
-                else:
-                    values[name] = int(text) if types[name] is int else float(text)
-            except (ValueError, KeyError) as error:
-                raise UserError(f"{name} cannot be '{text}'") from error
-        return cls(**values)  # type: ignore[arg-type]
+        return read_settings(cls, settings)

@@ -7,7 +7,7 @@ import torch
 from transformers import MllamaProcessor
 
 from db.errors import UserError
-from finetune.base_batches import Batches, Sequenced, Tiles, conversation, tokenise
+from finetune.base_batches import Batches, Sequenced, Tiles, tokenise
 from finetune.base_model import make_processor
 from finetune.base_source import Source
 from finetune.base_vocabulary import prune
@@ -111,9 +111,14 @@ def test_the_prompt_is_all_that_can_be_told_before_the_answer(
     assert not (batch.prompts & batch.answers).any()
 
 
-def test_conversations_are_those_of_the_service() -> None:
-    assert conversation("Is it clear?", image=True) == messages("Is it clear?")
-    assert conversation("Is it clear?", image=False) == messages("Is it clear?", image=False)
+def test_conversations_are_those_of_the_service(
+    pack: ExamplePack, processor: MllamaProcessor
+) -> None:
+    assert {example.canvas is None for example in pack.train} == {True, False}
+    for example, sequenced in zip(pack.train, tokenise(pack.train, processor), strict=True):
+        sent = messages(example.prompt, image=example.canvas is not None)
+        text = processor.apply_chat_template(sent, add_generation_prompt=True)
+        assert processor.tokenizer.decode(sequenced.ids[: sequenced.prompt]) == text
 
 
 def test_an_image_that_the_pack_lacks_is_refused(
