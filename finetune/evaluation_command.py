@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.evaluation_names import ARMS, FILM_ALONE, TASKS, WITH, WITHHELD, WITHOUT
+from indexer.sources.arguments import add_split_arguments
 
 TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
 RESAMPLES = 10_000
@@ -64,11 +65,8 @@ def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str
         "--answers", type=Path, metavar="FILE", help="that finetune answer gave to these prompts"
     )
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
-    parser.add_argument("--source", choices=("openi", "jsonl"), default="openi")
-    parser.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
-    parser.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    add_split_arguments(parser)
     parser.add_argument("--split", choices=splits, required=True)
-    parser.add_argument("--name", default="local", help="source name (jsonl)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
 
 

@@ -33,9 +33,8 @@ from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.index import Index
-from indexer.sources.jsonl import JsonLines
-from indexer.sources.openi import OpenI
-from indexer.sources.records import Source, read_split
+from indexer.sources.arguments import source_of
+from indexer.sources.records import Source
 from retriever.evaluation_log import require_first_run
 from retriever.evaluation_studies import read_studies
 from retriever.label_metrics import positives
@@ -223,16 +222,6 @@ def judged(
         return replace(scores, notes=(*scores.notes, note))
     table = agreement_table(read_pairs(path), checked, resamples=resamples)
     return replace(scores, tables=(*scores.tables, table))
-
-
-def source_of(arguments: argparse.Namespace) -> Source:
-    """The split to evaluate on."""
-    if arguments.source == "jsonl":
-        return JsonLines(arguments.data_dir, name=arguments.name, split=arguments.split)
-    if arguments.split_file is None:
-        raise UserError("source openi needs --split-file, which says which study is in which split")
-    splits = read_split(arguments.split_file)
-    return OpenI(data_dir=arguments.data_dir, splits=splits, keep=[arguments.split])
 
 
 def _log_test(arguments: argparse.Namespace, scores: Scores) -> None:

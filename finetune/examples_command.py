@@ -4,7 +4,8 @@ python -m finetune examples --index INDEX --model MODEL --out PACK
 python -m finetune examples --index BLIND_0 BLIND_1 --folds folds.json \
     --val-index INDEX --data-dir DIR --split-file FILE --model MODEL --out PACK
 
-An index whose encoder has not been trained on the indexed studies is all it takes. Where it was,
+The val split is that of any source that ``indexer build`` reads: ``--source`` names it. An index
+whose encoder has not been trained on the indexed studies is all it takes. Where it was,
 as the shipped one on Open-I, name an index for each fold, by an encoder blind to it
 (``finetune encoder --folds 2``), and the file that says which study is in which fold.
 """
@@ -18,6 +19,7 @@ from typing import Any
 from db.errors import UserError
 from finetune.example_options import ExampleOptions
 from finetune.example_pack import ExamplePack
+from indexer.sources.arguments import add_split_arguments, source_of
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--folds", type=Path, metavar="FILE", help="JSON: study to index number")
     parser.add_argument("--val-index", type=Path, metavar="INDEX", help="searched for val studies")
-    parser.add_argument("--data-dir", type=Path, metavar="PATH", help="Open-I, for its val split")
-    parser.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    add_split_arguments(parser)
+    parser.set_defaults(split="val")
     parser.add_argument(
         "--passes", type=int, default=ExampleOptions.passes, help="over all studies"
     )
@@ -72,15 +74,14 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
     """Examples of the index or indexes that the arguments name."""
     if not arguments.index:
         raise UserError("name an index with --index")
-    if arguments.split_file is not None and arguments.data_dir is None:
-        raise UserError("--split-file needs --data-dir with the films of the val split")
+    named = any((arguments.data_dir, arguments.split_file, arguments.reports))
     from finetune.index_examples import pack_indexes
 
     return pack_indexes(
         arguments.index,
         folds=arguments.folds,
         val_index=arguments.val_index,
-        val_source=(arguments.data_dir, arguments.split_file) if arguments.split_file else None,
+        val_source=source_of(arguments) if named else None,
         options=ExampleOptions(passes=arguments.passes, seed=arguments.seed),
         side=arguments.side,
         count_tokens=count_tokens,

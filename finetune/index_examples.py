@@ -16,8 +16,7 @@ from finetune.example_pack import ExamplePack
 from finetune.examples import build_pack
 from finetune.training_studies import TrainingStudy, gather, gather_split
 from generator.context import CountTokens
-from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
+from indexer.sources.records import Source
 from retriever.search import Retriever
 
 VAL_SHARE = 10
@@ -32,22 +31,25 @@ def pack_indexes(
     count_tokens: CountTokens,
     folds: Path | None = None,
     val_index: Path | None = None,
-    val_source: tuple[Path, Path] | None = None,
+    val_source: Source | None = None,
 ) -> ExamplePack:
     """Each study looked up in the index of its fold; ``side`` is pixels of a film on the canvas.
 
     ``val_index`` is what the adapter will be served with: the pack names it and its encoder.
-    ``val_source`` is the Open-I directory and the file of its splits; its val studies are searched
-    for in ``val_index``, or in the first index. Raises UserError for what does not fit together.
+    Studies of ``val_source``, a split that no index holds, are searched for in ``val_index``, or in
+    the first index. Raises UserError for what does not fit together.
     """
     retrievers = [Retriever.open(path) for path in indexes]
     groups = _groups(retrievers, folds)
     searched = retrievers[0] if val_index is None else Retriever.open(val_index)
     val: list[TrainingStudy] = []
     if val_source is not None:
-        data_dir, split_file = val_source
-        source = OpenI(data_dir=data_dir, splits=read_split(split_file), keep=("val",))
-        val = list(gather_split(searched, source, side=side))
+        val = list(gather_split(searched, val_source, side=side))
+        if not val:
+            raise UserError(
+                f"source {val_source.name} has no study with films and a report or labels in split "
+                f"'{val_source.split}'"
+            )
     train = [
         study
         for retriever, study_ids in zip(retrievers, groups, strict=True)

@@ -47,16 +47,16 @@ def gather(
     *,
     side: int,
 ) -> Iterator[TrainingStudy]:
-    """Studies that are cases of the index, in the order given.
+    """Studies that are cases of the index, in the order given; of every source that has the id.
 
     Raises UserError for one that is not, or whose films are no longer where the index was built.
     """
     cases = []
-    for study_id in study_ids:
-        case = retriever.index.cases.find(retriever.index.manifest.source, study_id)
-        if case is None:
+    for study_id in dict.fromkeys(study_ids):
+        found = retriever.index.cases.sources_of(study_id=study_id)
+        if not found:
             raise UserError(f"study {study_id} is not in {retriever.index.path}")
-        cases.append(case)
+        cases += retriever.index.cases.get([case_id for ids in found.values() for case_id in ids])
     read = ((case, _films(case)) for case in cases)
     yield from _search(retriever, read, side)
 
@@ -67,12 +67,11 @@ def gather_split(
     *,
     side: int,
 ) -> Iterator[TrainingStudy]:
-    """Studies of a split that the index does not hold; those without films or text are passed
-    over."""
+    """Studies of a split that the index does not hold; those without films are passed over."""
     read = (
         (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).films)
         for record in source.records()
-        if isinstance(record, StudyRecord) and record.images and record.findings
+        if isinstance(record, StudyRecord) and record.images
     )
     yield from _search(retriever, read, side)
 

@@ -18,9 +18,8 @@ from typing import get_args
 from tqdm import tqdm
 
 from db.errors import UserError
-from indexer.sources.jsonl import JsonLines
-from indexer.sources.openi import OpenI
-from indexer.sources.records import Source, StudyRecord, read_split
+from indexer.sources.arguments import add_split_arguments, source_of
+from indexer.sources.records import StudyRecord
 from retriever.evaluate import RESAMPLES, evaluate
 from retriever.evaluation_log import append_run, require_first_run
 from retriever.evaluation_report import provenance, to_document, to_table, write_plots
@@ -96,7 +95,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     manifest = retriever.index.manifest
     if arguments.split == "test":
         require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)
-    studies, without = read_studies(_source(arguments), retriever.index, progress=_progress)
+    studies, without = read_studies(source_of(arguments), retriever.index, progress=_progress)
     print(f"{len(studies)} studies read, embedding and searching", file=sys.stderr)
     systems = compare(retriever, studies, baseline=baseline)
     evaluation = evaluate(studies, systems, resamples=arguments.resamples)
@@ -124,15 +123,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         )
     print(document if arguments.json else table)
     return 0
-
-
-def _source(arguments: argparse.Namespace) -> Source:
-    if arguments.source == "jsonl":
-        return JsonLines(arguments.data_dir, name=arguments.name, split=arguments.split)
-    if arguments.split_file is None:
-        raise UserError("source openi needs --split-file, which says which study is in which split")
-    splits = read_split(arguments.split_file)
-    return OpenI(data_dir=arguments.data_dir, splits=splits, keep=[arguments.split])
 
 
 def _progress(records: Iterable[StudyRecord]) -> Iterable[StudyRecord]:
@@ -172,11 +162,8 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("evaluate", help="figures on a split that is not indexed")
     verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("--source", choices=("openi", "jsonl"), default="openi")
-    verb.add_argument("--data-dir", type=Path, required=True, metavar="PATH")
-    verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    add_split_arguments(verb)
     verb.add_argument("--split", choices=("val", "test"), required=True)
-    verb.add_argument("--name", default="local", help="source name (jsonl)")
     verb.add_argument("--baseline-index", type=Path, metavar="INDEX2")
     verb.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
     verb.add_argument("--out", type=Path, metavar="DIR", help="for JSON, table and PNG plots")

@@ -5,20 +5,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from db.errors import UserError
-from indexer.sources.catalogue import SOURCES, SourceOptions
+from indexer.sources.catalogue import SOURCES, SourceOptions, open_source
+from indexer.sources.records import Source
 from indexer.sources.split_choice import UNLISTED
 
 
 def add_source_arguments(verb: argparse.ArgumentParser) -> None:
     """``--source`` and all that a source may need; `options_of` takes them up."""
     verb.add_argument("--source", required=True, choices=SOURCES, metavar="NAME", help=_names())
+    verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
+    verb.add_argument("--split", help=f"train, val, test, {UNLISTED}; several with commas")
+    _add_places(verb)
+
+
+def add_split_arguments(verb: argparse.ArgumentParser) -> None:
+    """The same for a verb that needs the films of one split; it says itself which is ``split``."""
+    verb.add_argument(
+        "--source", default="openi", choices=SOURCES, metavar="NAME", help=f"{_names()} (openi)"
+    )
+    verb.set_defaults(vectors=None)
+    _add_places(verb)
+
+
+def _add_places(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--data-dir", type=Path, metavar="PATH", help="folder of the data set, or one's own file"
     )
-    verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
     verb.add_argument("--reports", type=Path, metavar="PATH", help="reports apart from the images")
     verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
-    verb.add_argument("--split", help=f"train, val, test, {UNLISTED}; several with commas")
     verb.add_argument("--name", help="what one's own cases are cited by (default: local)")
     verb.add_argument(
         "--columns", metavar="OURS=THEIRS,...", help="names of columns, e.g. image=File,text=Report"
@@ -40,6 +54,11 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         columns=_columns(arguments.columns.split(",") if arguments.columns else ()),
         films_dir=arguments.films_dir,
     )
+
+
+def source_of(arguments: argparse.Namespace) -> Source:
+    """The data set that the arguments name. Raises UserError as `open_source` does."""
+    return open_source(arguments.source, options_of(arguments))
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:
