@@ -46,6 +46,10 @@ class GenerationRow(AppBase):
     verdict: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     left_out: Mapped[Any] = mapped_column(JSON)
     origin: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    question: Mapped[str | None]
+    indication: Mapped[str | None]
+    observations: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    calibrated_on: Mapped[str | None]
     statements: Mapped[list["StatementRow"]] = relationship(
         order_by="StatementRow.position", cascade="all, delete-orphan"
     )
@@ -66,6 +70,7 @@ class StatementRow(AppBase):
     section: Mapped[Any] = mapped_column(String(10))
     text: Mapped[str]
     labels: Mapped[Any] = mapped_column(JSON)
+    check: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     citations: Mapped[list["CitationRow"]] = relationship(
         order_by="CitationRow.position", cascade="all, delete-orphan"
     )

@@ -26,6 +26,25 @@ class StoredCitation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredRemoved:
+    """A ``[n]`` that a language model wrote and the check took out."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCheck:
+    """What the check of a statement found; see ``generator.grounded.Statement``."""
+
+    found_afterwards: bool = False
+    removed: tuple[StoredRemoved, ...] = ()
+    case_support: float | None = None
+    film_support: float | None = None
+    contradiction: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredStatement:
     """One sentence; without citations it rests on the image alone."""
 
@@ -33,6 +52,26 @@ class StoredStatement:
     text: str
     labels: Labels = field(default_factory=dict)
     citations: tuple[StoredCitation, ...] = ()
+    check: StoredCheck = StoredCheck()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObservation:
+    """How likely one of the 14 observations is, and who says so; all in 0..1."""
+
+    name: str
+    probability: float
+    """Of the opinions below together."""
+    model: float | None
+    """The language model's yes; None without one."""
+    vote: float
+    """Share of the retrieved cases that name it, weighted by likeness, with its 95 % interval."""
+    vote_low: float
+    vote_high: float
+    film: float | None
+    """Of the encoder's label head; None without one."""
+    cases: tuple[int, ...] = ()
+    """Numbers of the hits that name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +132,7 @@ class Generation:
     created_at: datetime
     """Aware; stored in UTC."""
     task: str
+    """``report``, ``ask``, ``classify`` or ``caption``."""
     text: str
     generator: str
     index_fingerprint: str
@@ -100,12 +140,20 @@ class Generation:
     films_sha256: tuple[str, ...]
     """Digests of the decoded films; the films themselves are not kept."""
     options: Mapping[str, object]
-    """What was asked for, as JSON values."""
+    """Of the search, as JSON values."""
+    question: str | None = None
+    """What was asked; None but for the task ``ask``."""
+    indication: str | None = None
+    """Why the films were taken, as the caller told it."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
     verdict: StoredVerdict | None = None
     """None where nothing could be said, or nobody asked yet."""
     statements: tuple[StoredStatement, ...] = ()
+    observations: tuple[StoredObservation, ...] = ()
+    """Of the task ``classify``; empty for the others."""
+    calibrated_on: str | None = None
+    """What their probabilities were fitted on; None where they were not."""
     hits: tuple[StoredHit, ...] = ()
     left_out: tuple[StoredLeftOut, ...] = ()
     created_by: str | None = None

@@ -2,15 +2,19 @@
 
 from dataclasses import asdict
 from datetime import UTC
+from typing import Any
 from uuid import UUID
 
 from db.app_models import CitationRow, GenerationRow, HitRow, StatementRow
 from db.generation import (
     Generation,
+    StoredCheck,
     StoredCitation,
     StoredHit,
     StoredLeftOut,
+    StoredObservation,
     StoredOrigin,
+    StoredRemoved,
     StoredStatement,
     StoredVerdict,
 )
@@ -37,6 +41,7 @@ def to_row(generation: Generation) -> GenerationRow:
                 section=statement.section,
                 text=statement.text,
                 labels=dict(statement.labels),
+                check=None if statement.check == StoredCheck() else asdict(statement.check),
                 citations=[
                     CitationRow(position=place, **asdict(citation))
                     for place, citation in enumerate(statement.citations)
@@ -47,6 +52,10 @@ def to_row(generation: Generation) -> GenerationRow:
         hits=[HitRow(**asdict(hit)) for hit in generation.hits],
         created_by=generation.created_by,
         origin=None if generation.origin is None else asdict(generation.origin),
+        question=generation.question,
+        indication=generation.indication,
+        observations=[asdict(one) for one in generation.observations] or None,
+        calibrated_on=generation.calibrated_on,
     )
 
 
@@ -69,6 +78,7 @@ def to_generation(row: GenerationRow) -> Generation:
                 section=statement.section,
                 text=statement.text,
                 labels=statement.labels,
+                check=_to_check(statement.check),
                 citations=tuple(
                     StoredCitation(
                         number=citation.number,
@@ -90,4 +100,18 @@ def to_generation(row: GenerationRow) -> Generation:
         left_out=tuple(StoredLeftOut(**left_out) for left_out in row.left_out),
         created_by=row.created_by,
         origin=None if row.origin is None else StoredOrigin(**row.origin),
+        question=row.question,
+        indication=row.indication,
+        observations=tuple(
+            StoredObservation(**{**one, "cases": tuple(one["cases"])})
+            for one in row.observations or ()
+        ),
+        calibrated_on=row.calibrated_on,
     )
+
+
+def _to_check(stored: dict[str, Any] | None) -> StoredCheck:
+    if stored is None:
+        return StoredCheck()
+    removed = tuple(StoredRemoved(**one) for one in stored["removed"])
+    return StoredCheck(**{**stored, "removed": removed})

@@ -19,10 +19,13 @@ from db.app_models import AppBase
 from db.errors import MismatchError, NotFoundError, UserError
 from db.generation import (
     Generation,
+    StoredCheck,
     StoredCitation,
     StoredHit,
     StoredLeftOut,
+    StoredObservation,
     StoredOrigin,
+    StoredRemoved,
     StoredStatement,
     StoredVerdict,
 )
@@ -70,9 +73,31 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                         score=0.75,
                     ),
                 ),
+                check=StoredCheck(
+                    found_afterwards=True,
+                    removed=(StoredRemoved(number=9, reason="no case has this number"),),
+                    case_support=0.5,
+                    film_support=0.25,
+                    contradiction="the film's score for Edema is 0.90",
+                ),
             ),
             StoredStatement(section="impression", text="Nothing cited."),
         ),
+        question="Is it calm?",
+        indication="a drawing",
+        observations=(
+            StoredObservation(
+                name="Edema",
+                probability=0.25,
+                model=None,
+                vote=0.5,
+                vote_low=0.25,
+                vote_high=0.75,
+                film=0.125,
+                cases=(2,),
+            ),
+        ),
+        calibrated_on="drawn val",
         hits=(
             StoredHit(number=1, source="drawn", study_id="s1", score=0.875),
             StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
@@ -231,7 +256,7 @@ def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
     assert [hit.study_id for hit in old.hits] == ["s1"]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
-            ("0004",)
+            ("0005",)
         ]
         assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
     connection.close()
