@@ -4,8 +4,8 @@ It implements `generator.vision_language.VisionLanguageModel`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -82,8 +82,18 @@ class MllamaModel:
         return [self._text(answer) for answer in answers]
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
-        row = self.prompt_tokens(prompt, options.max_new_tokens)
-        return self._pieces(row, prompt.image, options)
+        told = self.stream_all([prompt], options)
+        return (piece for _, piece in told if piece is not None)
+
+    def stream_all(
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions = GREEDY,
+        *,
+        left: Callable[[int], bool] = lambda _: False,
+    ) -> Iterator[tuple[int, str | None]]:
+        rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
+        return self._pieces(prompts, rows, options, left)
 
     def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
         endings = [self._tokenizer.encode(answer, add_special_tokens=False) for answer in answers]
@@ -102,35 +112,58 @@ class MllamaModel:
         return scores
 
     def _pieces(
-        self, row: list[int], image: Image.Image | None, options: DecodingOptions
-    ) -> Iterator[str]:
-        answer: list[int] = []
-        told = ""
-        for picked in self._decode([row], self.see([image]), options):
-            answer += picked.values()
-            text = self._text(answer)
-            if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # else a character is incomplete
-                if len(text) > len(told):
-                    yield text[len(told) :]
-                told = text
-        if rest := self._text(answer)[len(told) :]:
-            yield rest
+        self,
+        prompts: Sequence[Prompt],
+        rows: Sequence[list[int]],
+        options: DecodingOptions,
+        left: Callable[[int], bool],
+    ) -> Iterator[tuple[int, str | None]]:
+        for alike in self._batches(prompts, rows):
+            batch = [number for number in alike if not left(number)]
+            if batch:
+                images = [prompts[number].image for number in batch]
+                given = [rows[number] for number in batch]
+                gone = [partial(left, number) for number in batch]
+                for row, piece in self._told(given, images, options, gone):
+                    yield batch[row], piece
+
+    def _told(
+        self,
+        rows: Sequence[list[int]],
+        images: Sequence[Image.Image | None],
+        options: DecodingOptions,
+        gone: Sequence[Callable[[], bool]],
+    ) -> Iterator[tuple[int, str | None]]:
+        tellings = {row: _Telling(self._text) for row in range(len(rows))}
+        for picked in self._decode(rows, self.see(images), options, gone):
+            for row in [row for row in tellings if row not in picked]:
+                yield from ((row, piece) for piece in tellings.pop(row).end())
+            for row, token in picked.items():
+                if piece := tellings[row].more(token):
+                    yield row, piece
+        for row, telling in tellings.items():
+            yield from ((row, piece) for piece in telling.end())
 
     def _decode(
-        self, rows: Sequence[list[int]], film: Film | None, options: DecodingOptions
+        self,
+        rows: Sequence[list[int]],
+        film: Film | None,
+        options: DecodingOptions,
+        gone: Sequence[Callable[[], bool]] = (),
     ) -> Iterator[dict[int, int]]:
         """Token by token what each row that has not ended says next, by row number."""
         state, logits = self.decoder.read(rows, film, room=options.max_new_tokens)
         draws = [torch.Generator().manual_seed(options.seed) for _ in rows]
         numbers = list(range(len(rows)))
         ended: set[int] = set()
-        for left in range(options.max_new_tokens - 1, -1, -1):
+        for room in range(options.max_new_tokens - 1, -1, -1):
             tokens = _pick(logits, options.temperature, [draws[number] for number in numbers])
             picked = dict(zip(numbers, tokens.tolist(), strict=True))
             ended |= {number for number, token in picked.items() if token in self._ends}
+            ended |= {number for number, left in enumerate(gone) if left()}
             yield {number: token for number, token in picked.items() if number not in ended}
             going = [place for place, number in enumerate(numbers) if number not in ended]
-            if not going or not left:
+            if not going or not room:
                 return
             if 2 * len(going) <= len(numbers):
                 numbers = [numbers[place] for place in going]
@@ -218,6 +251,30 @@ class MllamaModel:
         return frozenset(
             token for token in (*several, self._tokenizer.eos_token_id) if token is not None
         )
+
+
+class _Telling:
+    """An answer in pieces, as its tokens come."""
+
+    def __init__(self, read: Callable[[Sequence[int]], str]) -> None:
+        self._read = read
+        self._tokens: list[int] = []
+        self._told = ""
+
+    def more(self, token: int) -> str:
+        """What can be told now; empty while a character is incomplete."""
+        self._tokens.append(token)
+        text = self._read(self._tokens)
+        if text.endswith("\N{REPLACEMENT CHARACTER}"):
+            return ""
+        piece, self._told = text[len(self._told) :], text
+        return piece
+
+    def end(self) -> Iterator[str | None]:
+        """What is left, and None."""
+        if rest := self._read(self._tokens)[len(self._told) :]:
+            yield rest
+        yield None
 
 
 def _pick(logits: Tensor, temperature: float, draws: Sequence[torch.Generator]) -> Tensor:

@@ -8,19 +8,25 @@ added: it lends its words, and can be cited for them.
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Protocol
 
 from db.labels import named
 from generator.context import POOL
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.retrieval import Retrieval
-from retriever.search import Retriever
 
 _FOR_A_FINDING = 3
 
 
+class Finder(Protocol):
+    """What is needed of ``retriever.search.Retriever``."""
+
+    def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
+
+
 def search_pool(
-    retriever: Retriever,
+    retriever: Finder,
     query: Query,
     *,
     findings: Collection[str] = (),
@@ -30,18 +36,24 @@ def search_pool(
     """Up to `POOL` hits, each report once, and those for ``findings`` and what the encoder sees;
     ranked by score. Of what is left out only copies of the film are named, not repeated reports."""
     options = SearchOptions(
-        k=POOL,
-        distinct_reports=True,
-        exclude_patient_ids=exclude_patient_ids,
-        exclude_study_ids=exclude_study_ids,
+        exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids
     )
+    return search_pool_by(retriever, query, options, findings=findings)
+
+
+def search_pool_by(
+    retriever: Finder, query: Query, rules: SearchOptions, *, findings: Collection[str] = ()
+) -> Retrieval:
+    """`search_pool` under further rules for its hits, but for their number."""
+    options = replace(rules, k=POOL, distinct_reports=True)
     retrieval = retriever.find(query, options)
     hits = list(retrieval.hits)
     known = {hit.case.case_id for hit in hits}
     for finding in sorted({*(retrieval.seen_findings or ()), *findings}):
         if sum(finding in named(hit.case.labels) for hit in hits) >= _FOR_A_FINDING:
             continue
-        more = retriever.find(query, replace(options, k=_FOR_A_FINDING, labels=[finding]))
+        naming = (*options.labels, finding)
+        more = retriever.find(query, replace(options, k=_FOR_A_FINDING, labels=naming))
         hits += [hit for hit in more.hits if hit.case.case_id not in known]
         known |= {hit.case.case_id for hit in more.hits}
     hits.sort(key=lambda hit: -hit.score)

@@ -4,7 +4,7 @@
 than this. Nothing heavy is imported here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,5 +89,23 @@ class VisionLanguageModel(Protocol):
 
         Of the answer's tokens alone, not of stopping after them. Prompts with the same image object
         and a common beginning share that computation. Raises PromptTooLongError.
+        """
+        ...
+
+
+class StreamingModel(VisionLanguageModel, Protocol):
+    """A model that can tell of several answers while it computes them together."""
+
+    def stream_all(
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions = GREEDY,
+        *,
+        left: Callable[[int], bool] = lambda _: False,
+    ) -> Iterator[tuple[int, str | None]]:
+        """Pairs of the number of a prompt and a piece of its answer; None where that has ended.
+
+        Joined, the pieces are what `generate` returns. ``left`` is asked for every prompt between
+        two tokens; one that nobody waits for any more is ended there. Raises PromptTooLongError.
         """
         ...

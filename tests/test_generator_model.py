@@ -151,6 +151,38 @@ def test_closing_a_stream_ends_the_computation(model: MllamaModel) -> None:
     assert calls["step"] > taken
 
 
+def test_several_answers_are_told_piece_by_piece_as_each_alone(model: MllamaModel) -> None:
+    prompts = [film_prompt(text, seed=n) for n, text in enumerate(("Film", "Write a report", "A"))]
+    told: dict[int, str] = dict.fromkeys(range(3), "")
+    ended = []
+    for number, piece in model.stream_all(prompts, SHORT):
+        assert number not in ended
+        if piece is None:
+            ended.append(number)
+        else:
+            told[number] += piece
+    assert sorted(ended) == [0, 1, 2]
+    assert list(told.values()) == model.generate(prompts, SHORT)
+
+
+def test_an_answer_that_nobody_waits_for_ends_and_the_others_go_on(model: MllamaModel) -> None:
+    prompts = [film_prompt(text) for text in ("Film", "Write", "Answer")]
+    told: dict[int, list[str | None]] = {number: [] for number in range(3)}
+    gone = {0}
+    with counted(model) as calls:
+        for number, piece in model.stream_all(prompts, SHORT, left=gone.__contains__):
+            told[number].append(piece)
+            if len(told[1]) == 2:
+                gone.add(1)
+        assert calls["see"] == 1
+    assert told[0] == []
+    assert len(told[1]) <= 5 and told[1][-1] is None
+    assert "".join(piece or "" for piece in told[2]) == model.generate([prompts[2]], SHORT)[0]
+    with counted(model) as calls:
+        assert list(model.stream_all(prompts, SHORT, left=lambda _: True)) == []
+        assert calls["read"] == 0
+
+
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:
     prompts = [film_prompt("Describe this film.", tiles=n) for n in (1, 2)]
     drawn = DecodingOptions(max_new_tokens=20, temperature=1.0, seed=3)
