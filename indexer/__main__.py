@@ -159,6 +159,11 @@ def _remove(arguments: argparse.Namespace) -> int:
         source=arguments.source,
     )
     everywhere = arguments.everywhere or arguments.patient is not None
+    if everywhere and arguments.db is None and not arguments.no_db:
+        raise UserError(
+            "name the application database with --db, or say --no-db where none quotes this index: "
+            "once the studies are gone, nothing tells which quotes are theirs"
+        )
     found = find(arguments.index, target)
     withdrawn = None
     if arguments.db is not None:  # first, while the index still knows what to look for

@@ -60,18 +60,18 @@ def removed_lines(
     if removed.rewritten:
         numbers = ", ".join(map(str, removed.rewritten))
         yield f"  earlier versions no longer hold it either: {numbers}"
-    if withdrawn is None:
-        yield "  quotes in an application database were not looked for: name it with --db"
-    else:
+    if withdrawn is not None:
         yield (
             f"  {withdrawn.quotes} quotes and {withdrawn.statements} statements withdrawn in "
             f"{withdrawn.generations} generations; its audit log keeps the numbers of studies"
         )
+        if withdrawn.own:
+            yield f"  written about these films, and still there: {', '.join(withdrawn.own)}"
     yield "  a server that has the index open answers from the old version until it reloads"
     if traces:
         yield "Not changed, and may hold something of it:"
         yield from (f"  {trace.path}: {trace.what}" for trace in traces)
-    yield "Backups kept elsewhere cannot be seen from here: remove it from them too."
+    yield "The data set and backups kept elsewhere are not changed: remove it from them too."
 
 
 def problem_lines(problems: Sequence[Problem], index_dir: Path) -> Iterator[str]:

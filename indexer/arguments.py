@@ -30,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--study", metavar="ID", action="append", help="may be given several times")
     verb.add_argument("--source", metavar="NAME", help="whose id it is, where several have it")
     verb.add_argument("--everywhere", action="store_true", help="studies: from every version too")
-    verb.add_argument("--db", type=Path, metavar="FILE", help="application database to clean")
+    database = verb.add_mutually_exclusive_group()
+    database.add_argument("--db", type=Path, metavar="FILE", help="application database to clean")
+    database.add_argument("--no-db", action="store_true", help="there is none with quotes")
     verb.add_argument(
         "--look-in",
         metavar="DIR",

@@ -3,9 +3,9 @@
 for trace in find_traces([Path("runs"), Path("data")], cases, fingerprints):
     trace.path, trace.what
 
-Looked for are adapters and other records made from a version of the index that held him, stored
-vectors, other indexes, and application databases or backups of them that cite him. Archives cannot
-be looked into; they are named because they may hold anything.
+Looked for are adapters, examples, outputs and other records made from a version of the index that
+held him, stored vectors, other indexes, and application databases or backups of them that cite him.
+Archives cannot be looked into; they are named because they may hold anything.
 """
 
 import json
@@ -21,7 +21,8 @@ from indexer.index import CASES
 from indexer.manifest import MANIFEST
 from indexer.stored_vectors import STUDIES
 
-_LARGEST_RECORD = 20_000_000
+_RECORDS = (".json", ".jsonl")
+_BLOCK = 1 << 20
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip", ".7z", ".bak", ".dump")
 _SQLITE = b"SQLite format 3\0"
 
@@ -75,8 +76,8 @@ def _what(
                 if _holds(path, studies)
                 else None
             )
-        if path.suffix == ".json" and path.name != MANIFEST and _names(path, fingerprints):
-            return "made from a version of this index that may have held the patient: train anew"
+        if path.suffix in _RECORDS and path.name != MANIFEST and _names(path, fingerprints):
+            return "made from a version of this index that may have held him: make it anew"
         with path.open("rb") as stream:
             is_database = stream.read(len(_SQLITE)) == _SQLITE
         if is_database and cites(path, studies):
@@ -97,7 +98,13 @@ def _holds(path: Path, studies: Collection[tuple[str, str]]) -> bool:
 
 
 def _names(path: Path, fingerprints: Collection[str]) -> bool:
-    if path.stat().st_size > _LARGEST_RECORD:
-        return False
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return any(fingerprint in text for fingerprint in fingerprints)
+    wanted = [fingerprint.encode() for fingerprint in fingerprints]
+    longest = max(map(len, wanted), default=0)
+    with path.open("rb") as stream:
+        end = b""
+        while block := stream.read(_BLOCK):
+            end += block
+            if any(fingerprint in end for fingerprint in wanted):
+                return True
+            end = end[-longest:]
+    return False
