@@ -33,7 +33,8 @@ from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.index import Index
-from indexer.sources.arguments import source_of
+from indexer.sources.arguments import options_of
+from indexer.sources.catalogue import open_source
 from indexer.sources.records import Source
 from retriever.evaluation_log import require_first_run
 from retriever.evaluation_studies import read_studies
@@ -53,7 +54,9 @@ def evaluate_model(
         return write_prompts(arguments, open_retriever)
     outputs = written(arguments, open_retriever)
     index = Index.open(arguments.index)
-    references = References.read(source_of(arguments), index, outputs)
+    references = References.read(
+        open_source(arguments.source, options_of(arguments)), index, outputs
+    )
     scores = score(
         outputs,
         references,
@@ -87,7 +90,9 @@ def calibrate_model(
     folder = Path(outputs.about.adapter or outputs.about.model)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder here, so there is no place for {CALIBRATION}")
-    references = References.read(source_of(arguments), Index.open(arguments.index), outputs)
+    references = References.read(
+        open_source(arguments.source, options_of(arguments)), Index.open(arguments.index), outputs
+    )
     sources = opinions(outputs, references, Calibration())
     if not sources:
         raise UserError(f"{outputs.path} has no answers of yes and no: write them with --model")
@@ -112,7 +117,7 @@ def write_prompts(arguments: argparse.Namespace, open_retriever: OpenRetriever) 
     """Everything that the model is to be asked, for another machine to answer."""
     if arguments.model is None:
         raise UserError("name the --model whose tokens and tile size the prompts are made for")
-    source = source_of(arguments)
+    source = open_source(arguments.source, options_of(arguments))
     retriever = open_retriever(arguments.index)
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
     recorder = PromptRecorder(model, arguments.write_prompts)
@@ -136,7 +141,7 @@ def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Out
         raise UserError("name a directory for what the model writes with --out")
     if arguments.split == "test" and arguments.limit is not None:
         raise UserError("the test split is met once and whole: use --limit with --split val")
-    source = source_of(arguments)
+    source = open_source(arguments.source, options_of(arguments))
     retriever = open_retriever(arguments.index)
     model: VisionLanguageModel = load_model(
         arguments.model, arguments.adapter, device=arguments.device

@@ -19,7 +19,7 @@ from typing import Any
 from db.errors import UserError
 from finetune.example_options import ExampleOptions
 from finetune.example_pack import ExamplePack
-from indexer.sources.arguments import add_split_arguments, source_of
+from indexer.sources.arguments import add_split_arguments, options_of
 
 _log = logging.getLogger(__name__)
 
@@ -76,12 +76,13 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
         raise UserError("name an index with --index")
     named = any((arguments.data_dir, arguments.split_file, arguments.reports))
     from finetune.index_examples import pack_indexes
+    from indexer.sources.catalogue import open_source
 
     return pack_indexes(
         arguments.index,
         folds=arguments.folds,
         val_index=arguments.val_index,
-        val_source=source_of(arguments) if named else None,
+        val_source=open_source(arguments.source, options_of(arguments)) if named else None,
         options=ExampleOptions(passes=arguments.passes, seed=arguments.seed),
         side=arguments.side,
         count_tokens=count_tokens,

@@ -18,7 +18,8 @@ from typing import get_args
 from tqdm import tqdm
 
 from db.errors import UserError
-from indexer.sources.arguments import add_split_arguments, source_of
+from indexer.sources.arguments import add_split_arguments, options_of
+from indexer.sources.catalogue import open_source
 from indexer.sources.records import StudyRecord
 from retriever.evaluate import RESAMPLES, evaluate
 from retriever.evaluation_log import append_run, require_first_run
@@ -95,7 +96,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     manifest = retriever.index.manifest
     if arguments.split == "test":
         require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)
-    studies, without = read_studies(source_of(arguments), retriever.index, progress=_progress)
+    studies, without = read_studies(
+        open_source(arguments.source, options_of(arguments)), retriever.index, progress=_progress
+    )
     print(f"{len(studies)} studies read, embedding and searching", file=sys.stderr)
     systems = compare(retriever, studies, baseline=baseline)
     evaluation = evaluate(studies, systems, resamples=arguments.resamples)

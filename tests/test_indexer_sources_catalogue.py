@@ -10,7 +10,8 @@ import pytest
 from db.errors import NotFoundError, UserError
 from indexer.sources import catalogue
 from indexer.sources.arguments import add_source_arguments, options_of
-from indexer.sources.catalogue import SOURCES, SourceOptions, open_source
+from indexer.sources.catalogue import open_source
+from indexer.sources.source_options import SOURCES, SourceOptions
 
 FOLDER = Path(catalogue.__file__).parent
 
@@ -33,6 +34,10 @@ def test_the_command_line_opens_a_source(tmp_path: Path) -> None:
     assert (source.name, source.split) == ("ward", "dev")
     [record] = source.records()
     assert record.study_id == "row-1"
+
+
+def test_every_source_that_is_offered_can_be_opened_and_none_is_hidden() -> None:
+    assert tuple(catalogue._SOURCES) == SOURCES
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from db.errors import UserError
-from indexer.sources.catalogue import SOURCES, SourceOptions, open_source
-from indexer.sources.records import Source
-from indexer.sources.split_choice import UNLISTED
+from indexer.sources.source_options import SOURCES, SourceOptions
 
 
 def add_source_arguments(verb: argparse.ArgumentParser) -> None:
     """``--source`` and all that a source may need; `options_of` takes them up."""
     verb.add_argument("--source", required=True, choices=SOURCES, metavar="NAME", help=_names())
     verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
-    verb.add_argument("--split", help=f"train, val, test, {UNLISTED}; several with commas")
+    verb.add_argument("--split", help="train, val, test, unlisted; several with commas")
     _add_places(verb)
 
 
@@ -54,11 +52,6 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         columns=_columns(arguments.columns.split(",") if arguments.columns else ()),
         films_dir=arguments.films_dir,
     )
-
-
-def source_of(arguments: argparse.Namespace) -> Source:
-    """The data set that the arguments name. Raises UserError as `open_source` does."""
-    return open_source(arguments.source, options_of(arguments))
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:

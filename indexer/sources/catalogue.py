@@ -3,8 +3,8 @@
 source = open_source("mimic-cxr", SourceOptions(data_dir=Path("mimic-cxr-jpg"), split="train"))
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from db.errors import UserError
@@ -19,32 +19,12 @@ from indexer.sources.openi import OpenI
 from indexer.sources.own_table import OwnTable
 from indexer.sources.padchest import PadChest
 from indexer.sources.records import Source, read_split
+from indexer.sources.source_options import SOURCES, SourceOptions
 from indexer.sources.split_choice import UNLISTED, SplitChoice
 from indexer.sources.vindr_cxr import VinDrCxr
 from indexer.stored_vectors import StoredVectors
 
 _SPLITS = frozenset({"train", "val", "test", UNLISTED})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """What is said of a source on the command line; each source takes some of it."""
-
-    data_dir: Path | None = None
-    """The folder of a data set, or the file of one's own; ``owner/name`` for the Hub."""
-    vectors: Path | None = None
-    """Stored vectors in place of images."""
-    reports: Path | None = None
-    """An archive, a folder or a table of reports that are not with the images."""
-    split_file: Path | None = None
-    split: str | None = None
-    """Splits to keep, with commas between."""
-    name: str | None = None
-    """What the cases of one's own studies are cited by."""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Names known here to those of a table of one's own."""
-    films_dir: Path | None = None
-    """Where films are put that come as bytes in a table."""
 
 
 def open_source(name: str, options: SourceOptions) -> Source:
@@ -160,6 +140,3 @@ _DATA_DIR = {
     "jsonl": "the JSON Lines file",
     "hub": "a folder, or owner/name on the Hub",
 }
-
-SOURCES: tuple[str, ...] = tuple(_SOURCES)
-"""What ``--source`` may be."""
