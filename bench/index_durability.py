@@ -21,15 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from interruptions import counted_changes, in_child, run, small_disk
 from PIL import Image
 
-from db.errors import NotFoundError, UserError
+from db.errors import NotFoundError
 from indexer.build import add, build
 from indexer.encoder import EncoderSpec, Reading
 from indexer.index import Index
@@ -42,7 +42,6 @@ from indexer.versions import Versions, current_folder
 
 PATIENT = "zebrafinch"
 SENTENCE = "A quetzal feather lies over the left apex."
-CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "shutil.rmtree"}
 
 Verb = Callable[[Path, Path], None]
 
@@ -117,52 +116,6 @@ def prepare(data: Path) -> None:
     build(other, SmallEncoder(), data / "other")
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Run ``work`` in a process of its own; its id."""
-    process = os.fork()
-    if process:
-        return process
-    code = 0
-    try:
-        work()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 1
-    except BaseException as error:
-        print(f"defect: {error!r}", file=sys.stderr)
-        code = 2
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def run(work: Callable[[], None]) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(in_child(work), 0)[1])
-
-
-def counted_changes(work: Callable[[], None], kill_at: int | None = None) -> int:
-    """Run ``work`` and count its calls that change the file system; die before one of them."""
-    seen = 0
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal seen
-        if event not in CHANGES:
-            return
-        if event == "open" and not (len(arguments) > 1 and _writes(arguments[1])):
-            return
-        if seen == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        seen += 1
-
-    sys.addaudithook(hook)
-    work()
-    return seen
-
-
-def _writes(mode: object) -> bool:
-    return isinstance(mode, str) and any(letter in mode for letter in "wax+")
-
-
 def check(index: Path) -> str:
     """Open, verify and search what is in place; its fingerprint. Raises AssertionError."""
     problems = verify(index, pixels=True)
@@ -216,7 +169,7 @@ def fresh(data: Path, index: Path) -> Path:
     return index
 
 
-def test_kills(name: str, data: Path, work: Path, kills: int, draw: random.Random) -> str:
+def try_kills(name: str, data: Path, work: Path, kills: int, draw: random.Random) -> str:
     verb = VERBS[name]
     wanted = fresh(data, work / "wanted")
     started = time.perf_counter()
@@ -233,16 +186,17 @@ def test_kills(name: str, data: Path, work: Path, kills: int, draw: random.Rando
     os.close(reader)
     os.close(writer)
     old = check(data / "base")
-    killed = kept_old = 0
-    for trial in range(kills):
+    trials = killed = kept_old = 0
+    while killed < kills:
         fresh(data, index)
-        if trial % 2:
-            moment = draw.randrange(changes)
-            process = in_child(partial(counted_changes, partial(verb, index, data), moment))
-        else:
+        trials += 1
+        if trials % 2:
             process = in_child(partial(verb, index, data))
             time.sleep(draw.uniform(0, seconds))
             os.kill(process, signal.SIGKILL)
+        else:
+            moment = draw.randrange(changes)
+            process = in_child(partial(counted_changes, partial(verb, index, data), moment))
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         assert status in (0, -signal.SIGKILL), status
         killed += status != 0
@@ -256,12 +210,12 @@ def test_kills(name: str, data: Path, work: Path, kills: int, draw: random.Rando
             for words in (PATIENT, SENTENCE):
                 assert not lines_of(index, words), lines_of(index, words)
     return (
-        f"{kills} trials ({seconds:.2f} s, {changes} changes undisturbed), {killed} killed at "
-        f"work, {kept_old} left the old index"
+        f"{killed} killed at work in {trials} trials ({seconds:.2f} s, {changes} changes "
+        f"undisturbed), {kept_old} left the old index"
     )
 
 
-def test_full_disk(
+def try_full_disks(
     name: str, data: Path, work: Path, trials: int, draw: random.Random, mount: bool
 ) -> str:
     verb = VERBS[name]
@@ -285,7 +239,7 @@ def test_full_disk(
     return f"{trials} trials ({how}), {refused} ran full"
 
 
-def test_read_only(name: str, data: Path, work: Path, mount: bool) -> str:
+def try_read_only(name: str, data: Path, work: Path, mount: bool) -> str:
     verb = VERBS[name]
     with small_disk(work / "disk", mount) as disk:
         index = fresh(data, disk.path / "index")
@@ -296,94 +250,6 @@ def test_read_only(name: str, data: Path, work: Path, mount: bool) -> str:
             assert status == 1, status
             assert check(index) == before
         return f"refused, the index answers ({disk.how})"
-
-
-class SmallDisk:
-    """A file system of its own."""
-
-    how = "tmpfs"
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def resize(self, size: int) -> None:
-        _mount("-o", f"remount,size={size}", str(self.path))
-
-    def fill(self, draw: random.Random) -> None:
-        """Leave room for a random part of what a verb writes."""
-        used = sum(path.stat().st_blocks * 512 for path in self.path.rglob("*"))
-        self.resize(used + draw.randrange(4_096, 300_000))
-
-    def limited(self, work: Callable[[], None]) -> None:
-        work()
-
-    @contextmanager
-    def read_only(self) -> Iterator[None]:
-        _mount("-o", "remount,ro", str(self.path))
-        try:
-            yield
-        finally:
-            _mount("-o", "remount,rw", str(self.path))
-
-    def without_rights(self, work: Callable[[], None]) -> None:
-        work()
-
-
-class LimitedFolder(SmallDisk):
-    """What stands in where mounting is not allowed."""
-
-    how = "no right to mount: file size limit, folder without write permission"
-
-    def resize(self, size: int) -> None:
-        self._size = size
-
-    def fill(self, draw: random.Random) -> None:
-        self._size = draw.randrange(1_000, 60_000)
-
-    def limited(self, work: Callable[[], None]) -> None:
-        import resource
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, resource.RLIM_INFINITY))
-        work()
-
-    @contextmanager
-    def read_only(self) -> Iterator[None]:
-        folders = [self.path, *(path for path in self.path.rglob("*") if path.is_dir())]
-        for path in [*folders, *(path for path in self.path.rglob("*") if path.is_file())]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        try:
-            yield
-        finally:
-            for path in [*folders, *(path for path in self.path.rglob("*") if path.is_file())]:
-                path.chmod(0o755 if path.is_dir() else 0o644)
-
-    def without_rights(self, work: Callable[[], None]) -> None:
-        if os.geteuid() == 0:  # root is not held up by permissions
-            os.setgid(65534)
-            os.setuid(65534)
-        work()
-
-
-@contextmanager
-def small_disk(path: Path, mount: bool) -> Iterator[SmallDisk]:
-    path.mkdir(exist_ok=True)
-    if (
-        mount
-        and os.geteuid() == 0
-        and _mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)) == 0
-    ):
-        try:
-            yield SmallDisk(path)
-        finally:
-            subprocess.run(["umount", str(path)], check=True)
-        return
-    path.chmod(0o755)
-    yield LimitedFolder(path)
-
-
-def _mount(*arguments: str) -> int:
-    return subprocess.run(["mount", *arguments], stderr=subprocess.DEVNULL, check=False).returncode
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -402,11 +268,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert run(lambda: prepare(data)) == 0
         for name in arguments.verb or VERBS:
             draw = random.Random(f"{arguments.seed} {name}")
-            kills = test_kills(name, data, work, arguments.kills, draw)
+            kills = try_kills(name, data, work, arguments.kills, draw)
             print(f"{name}: kills: {kills}")
-            full = test_full_disk(name, data, work, arguments.full_disks, draw, arguments.mount)
+            full = try_full_disks(name, data, work, arguments.full_disks, draw, arguments.mount)
             print(f"{name}: full disk: {full}")
-            read_only = test_read_only(name, data, work, arguments.mount)
+            read_only = try_read_only(name, data, work, arguments.mount)
             print(f"{name}: read-only: {read_only}", flush=True)
     return 0
 
