@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from db.withdrawal import Withdrawn
-from indexer.build import ALREADY, Built
+from indexer.batches import ALREADY
+from indexer.build import Built
 from indexer.manifest import Manifest
 from indexer.merge import Merged
 from indexer.removal import Removed, Target

@@ -13,10 +13,10 @@ from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING
 from generator.extractive import EXTRACTIVE_VERSION, ExtractiveConfig, write_report
 from generator.grounded import GroundedReport
-from indexer.build import to_case
 from indexer.labeller import label_sentence
 from indexer.reports import has_redaction, refers_to_prior
 from indexer.sources.records import StudyRecord
+from indexer.studies import to_case
 from retriever.retrieval import Hit, Retrieval
 from retriever.verdict import Verdict
 

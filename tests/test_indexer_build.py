@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from db.errors import MismatchError, NotFoundError, UserError
-from indexer.build import STUDIES_PER_BATCH, build
+from indexer.batches import STUDIES_PER_BATCH
+from indexer.build import build
 from indexer.index import Index
 from indexer.lock import locked
 from indexer.sources.jsonl import JsonLines

@@ -13,7 +13,8 @@ import pytest
 
 from db.cases import CaseStore
 from db.errors import MismatchError, NotFoundError, UserError
-from indexer.build import ALREADY, CHANGED, WITHDRAWN, Built, add, build
+from indexer.batches import ALREADY, CHANGED, WITHDRAWN
+from indexer.build import Built, add, build
 from indexer.encoder import file_sha256
 from indexer.film_profile import FilmProfile
 from indexer.index import Index
