@@ -28,9 +28,12 @@ from litestar.types import (
 )
 
 from api.access import Access, check_scope, rate_limit, the_caller
+from api.answers import AnswerController
 from api.batches import BatchController
+from api.captions import CaptionController
 from api.cases import CaseController
 from api.chat import ChatController
+from api.classifications import ClassificationController
 from api.current_index import CurrentIndex, Reopen, StudySearch
 from api.exports import ExportController
 from api.feedback import FeedbackController
@@ -114,6 +117,9 @@ def create_app(
     return Service(
         route_handlers=[
             ReportController,
+            AnswerController,
+            ClassificationController,
+            CaptionController,
             BatchController,
             SearchController,
             GenerationController,

@@ -17,6 +17,7 @@ from api.access import GENERATE, READ, Caller
 from api.generations import check_owner
 from api.job_schemas import BatchDocument
 from api.jobs import JobRunner
+from api.orders import Order
 from api.pipeline import Pipeline
 from api.problems import GUARDED, problems
 from api.settings import Settings
@@ -73,7 +74,7 @@ class BatchController(Controller):
         studies = _studies(uploads, data.study, limit=settings.max_images)
         with pipeline.enter(caller):
             films = [await pipeline.read(study, caller) for study in studies]
-            accepted = await runner.accept(films, options, caller)
+            accepted = await runner.accept(films, Order(options=options), caller)
         batch = BatchDocument.of(accepted)
         return Response(batch, headers={"Location": f"/batches/{batch.id}"})
 

@@ -18,7 +18,6 @@ from api.chat_schemas import (
     ChatCompletion,
     ChatRequest,
     Choice,
-    ModelEntry,
     ModelList,
 )
 from api.connection import while_connected
@@ -35,7 +34,6 @@ from api.uploads import read_body
 from api.writing import Token
 from db.errors import TooLargeError, UserError
 from db.generation import Generation
-from retriever.options import SearchOptions
 
 _COMPLETION = ResponseSpec(
     ChatCompletion,
@@ -72,18 +70,19 @@ class ChatController(Controller):
     @get(
         "/models",
         operation_id="listModels",
-        summary="Name the model",
+        summary="Name the models",
         opt=READ,
         responses=problems(*GUARDED),
     )
-    async def models(self) -> ModelList:
-        """One entry."""
-        return ModelList(data=[ModelEntry()])
+    async def models(self, pipeline: NamedDependency[Pipeline]) -> ModelList:
+        """The name of a model chooses the task: `grounded-cxr` writes reports, and where a language
+        model is served `grounded-cxr-ask` answers the question in the last message."""
+        return ModelList.of(pipeline.tasks)
 
     @post(
         "/chat/completions",
         operation_id="createChatCompletion",
-        summary="Write a report for the films of a message",
+        summary="Write about the films of a message",
         opt=GENERATE,
         status_code=HTTP_200_OK,
         before_request=read_body,
@@ -100,8 +99,14 @@ class ChatController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[Any]:
-        """The films come as data URLs. Text is not read: the answer is always the report."""
-        uploads, options = data.uploads(), SearchOptions(k=data.k)
+        """The films come as data URLs. Words are read for `grounded-cxr-ask` alone, where they are
+        the question; the other models answer with a report, classes or a caption.
+
+        A stream of a language model is its text before the check; the last piece carries `report`,
+        the text that stands, and `citations`.
+        """
+        uploads, order = data.uploads(), data.order()
+        pipeline.check_task(order.task)
         if len(uploads) > settings.max_images:
             raise TooLargeError(
                 f"{len(uploads)} images were sent, one study may have {settings.max_images}: "
@@ -109,10 +114,10 @@ class ChatController(Controller):
             )
         if data.stream:
             pipeline.check_place(caller)
-            happening = events(lambda tell: pipeline.report(uploads, options, caller, tell=tell))
+            happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
             chunks = _chunks(happening, pipeline, data.model, caller)
             return Stream(chunks, media_type="text/event-stream")
-        made = await while_connected(request, lambda: pipeline.report(uploads, options, caller))
+        made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
         return Response(await _completion(made, pipeline, data.model))
 
 
@@ -172,7 +177,9 @@ async def _chunks(
 
 
 def _text(made: Generation) -> str:
-    """Findings and impression, a sentence a line with its numbers."""
+    """A sentence a line with its numbers; those of a report under the titles of its sections."""
+    if made.task != "report":
+        return "\n".join(marked(statement) for statement in made.statements) or made.text
     lines = []
     for section in ("findings", "impression"):
         statements = [s for s in made.statements if s.section == section]

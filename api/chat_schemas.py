@@ -2,17 +2,28 @@
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 import msgspec
 
 from api.generation_schemas import CitationDocument
+from api.orders import Order
 from api.uploads import Upload
 from db.errors import UserError
 from generator.grounded import NOTICE
+from generator.prompts import Task
+from retriever.options import SearchOptions
 
 MODEL = "grounded-cxr"
+_TASKS: dict[str, Task] = {
+    MODEL: "report",
+    f"{MODEL}-ask": "ask",
+    f"{MODEL}-classify": "classify",
+    f"{MODEL}-caption": "caption",
+}
+"""A client that can choose a model and nothing else chooses the task by it."""
 
 
 class TextPart(msgspec.Struct, kw_only=True, tag="text", tag_field="type"):
@@ -47,13 +58,35 @@ class ChatMessage(msgspec.Struct, kw_only=True):
 
 
 class ChatRequest(msgspec.Struct, kw_only=True):
-    """A conversation whose last message with images holds the films of one study."""
+    """A conversation whose last message with images holds the films of one study.
+
+    With the model `grounded-cxr-ask` the last words of the user are the question.
+    """
 
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=100)]
     model: str = MODEL
-    """Named in the answer; there is one only."""
+    """One of `GET /v1/models`; any other name asks for a report."""
     stream: bool = False
     k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
+
+    def order(self) -> Order:
+        """Raises UserError for a question that is missing or too long."""
+        task = _TASKS.get(self.model, "report")
+        return Order(
+            options=SearchOptions(k=self.k),
+            task=task,
+            question=self._last_words() if task == "ask" else None,
+        )
+
+    def _last_words(self) -> str:
+        for message in reversed(self.messages):
+            parts = message.content
+            if message.role == "user":
+                if isinstance(parts, str):
+                    return parts
+                if words := " ".join(part.text for part in parts if isinstance(part, TextPart)):
+                    return words
+        return ""
 
     def uploads(self) -> list[Upload]:
         """The films. Raises UserError for none, or one that is not in its address."""
@@ -101,19 +134,23 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
 
 
 class ModelEntry(msgspec.Struct, kw_only=True):
-    """The model that can be named in a request."""
+    """A model that can be named in a request."""
 
-    id: str = MODEL
+    id: str
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str = MODEL
 
 
 class ModelList(msgspec.Struct, kw_only=True):
-    """All models: one."""
+    """One for each task that is served."""
 
     object: Literal["list"] = "list"
     data: list[ModelEntry]
+
+    @classmethod
+    def of(cls, tasks: Collection[Task]) -> Self:
+        return cls(data=[ModelEntry(id=name) for name, task in _TASKS.items() if task in tasks])
 
 
 def _decode(url: str, number: int) -> bytes:

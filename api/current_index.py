@@ -18,6 +18,7 @@ from indexer.images import encode_png, read_film, restore_size
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import Query, has_text_tower
 from retriever.retrieval import Retrieval
+from retriever.votes import Vote
 
 PREVIEW_SIDE = 1600
 """Longest side in pixels of a film that is shown; the search uses the film as it is."""
@@ -54,6 +55,14 @@ class StudySearch(Protocol):
     def encoder(self) -> Encoder: ...
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
+
+    def vote(
+        self,
+        query: Query,
+        *,
+        exclude_patient_ids: Collection[str],
+        exclude_study_ids: Collection[str],
+    ) -> dict[str, Vote]: ...
 
     def search(
         self,

@@ -1,4 +1,4 @@
-"""The steps of a report as they happen, for answers that are streams."""
+"""The steps to a text as they happen, for answers that are streams."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +20,13 @@ class Failure:
 
     error: Exception
 
+
+_MADE = {
+    "report": "report",
+    "ask": "answer",
+    "classify": "classification",
+    "caption": "caption",
+}
 
 Event = Stage | Token | Generation | Failure
 
@@ -56,7 +63,8 @@ async def server_sent(
     happening: AsyncIterator[Event],
     document: Callable[[Generation], Awaitable[GenerationDocument]],
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Events ``stage``, ``token``, and at the end ``report`` or ``problem``, with JSON as data."""
+    """Events ``stage``, ``token``, and at the end one named for what was made or ``problem``, with
+    JSON as data."""
     async for event in happening:
         if isinstance(event, str):
             yield _message("stage", {"stage": event})
@@ -65,7 +73,7 @@ async def server_sent(
         elif isinstance(event, Failure):
             yield _message("problem", problem_of(event.error))
         else:
-            yield _message("report", await document(event))
+            yield _message(_MADE[event.task], await document(event))
 
 
 def _message(event: str, data: object) -> ServerSentEventMessage:

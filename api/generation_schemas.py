@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,13 @@ from api.case_keys import case_key
 from api.case_schemas import CaseKey
 from api.search_schemas import LeftOutDocument, Score, VerdictDocument
 from db.cases import Section
-from db.generation import Generation, StoredCitation, StoredOrigin, StoredStatement
+from db.generation import (
+    Generation,
+    StoredCitation,
+    StoredObservation,
+    StoredOrigin,
+    StoredStatement,
+)
 from db.generations import Page
 from db.labels import State
 from generator.grounded import NOTICE
@@ -47,8 +53,15 @@ class CitationDocument(msgspec.Struct, kw_only=True):
         )
 
 
+class RemovedDocument(msgspec.Struct, kw_only=True):
+    """A `[n]` that a language model wrote and the check took out."""
+
+    number: int
+    reason: str
+
+
 class StatementDocument(msgspec.Struct, kw_only=True):
-    """One sentence of a report."""
+    """One sentence, and what the check of it found."""
 
     section: Section
     text: str
@@ -56,6 +69,16 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     """False where no prior case supports it: it then rests on the image alone."""
     labels: Mapping[str, State]
     citations: list[CitationDocument]
+    found_afterwards: bool
+    """True where the language model cited no case that says it, and the citations were looked
+    for afterwards."""
+    removed: list[RemovedDocument]
+    case_support: float | None
+    """How near the best quote is in wording, from 0 to 1; null where it was not measured."""
+    film_support: float | None
+    """The least probability that the encoder's label head gives to what is stated."""
+    contradiction: str | None
+    """How the film's label scores speak against it; null where they do not."""
 
     @classmethod
     def of(cls, statement: StoredStatement, available: Available) -> Self:
@@ -65,6 +88,49 @@ class StatementDocument(msgspec.Struct, kw_only=True):
             grounded=bool(statement.citations),
             labels=statement.labels,
             citations=[CitationDocument.of(c, available) for c in statement.citations],
+            found_afterwards=statement.check.found_afterwards,
+            removed=[
+                RemovedDocument(number=one.number, reason=one.reason)
+                for one in statement.check.removed
+            ],
+            case_support=statement.check.case_support,
+            film_support=statement.check.film_support,
+            contradiction=statement.check.contradiction,
+        )
+
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class ObservationDocument(msgspec.Struct, kw_only=True):
+    """How likely one of the 14 observations is, and who says so."""
+
+    name: str
+    probability: Share
+    """Of the opinions below together."""
+    model: Share | None
+    """The language model's yes; null without one."""
+    vote: Share
+    """Share of the retrieved cases that name it, weighted by likeness."""
+    vote_low: Share
+    """Lower end of the 95 % interval of `vote`."""
+    vote_high: Share
+    film: Share | None
+    """Of the encoder's label head; null without one."""
+    cases: list[int]
+    """Numbers of the hits that name it."""
+
+    @classmethod
+    def of(cls, one: StoredObservation) -> Self:
+        return cls(
+            name=one.name,
+            probability=one.probability,
+            model=one.model,
+            vote=one.vote,
+            vote_low=one.vote_low,
+            vote_high=one.vote_high,
+            film=one.film,
+            cases=list(one.cases),
         )
 
 
@@ -124,7 +190,7 @@ class OriginDocument(msgspec.Struct, kw_only=True):
 
 
 class GenerationDocument(msgspec.Struct, kw_only=True):
-    """A stored report with everything it rests on."""
+    """A stored text with everything it rests on."""
 
     id: UUID
     status: Literal["done"] = "done"
@@ -132,6 +198,10 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
     created_by: str | None
     """The API key that asked, by name."""
     task: str
+    """`report`, `ask`, `classify` or `caption`."""
+    question: str | None
+    """Null but for the task `ask`."""
+    indication: str | None
     text: str
     generator: str
     origin: OriginDocument | None
@@ -145,6 +215,11 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
     verdict: VerdictDocument | None
     """Null where it was not judged."""
     statements: list[StatementDocument]
+    """An answer and a caption are one; classes are those that are more likely than not."""
+    observations: list[ObservationDocument] | None
+    """Null but for the task `classify`."""
+    calibrated_on: str | None
+    """The studies on which the probabilities were fitted; null where they were not."""
     hits: list[HitDocument]
     left_out: list[LeftOutDocument]
     notice: str = NOTICE
@@ -158,6 +233,8 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
             created_at=generation.created_at,
             created_by=generation.created_by,
             task=generation.task,
+            question=generation.question,
+            indication=generation.indication,
             text=generation.text,
             generator=generation.generator,
             origin=OriginDocument.of(generation.origin),
@@ -172,6 +249,8 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
             label_scores=generation.label_scores,
             verdict=VerdictDocument.of(generation.verdict),
             statements=[StatementDocument.of(s, available) for s in generation.statements],
+            observations=[ObservationDocument.of(one) for one in generation.observations] or None,
+            calibrated_on=generation.calibrated_on,
             hits=[
                 HitDocument(
                     number=hit.number,
@@ -195,6 +274,7 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
     created_at: datetime
     created_by: str | None
     task: str
+    question: str | None
     generator: str
     text: str
     films: int
@@ -210,6 +290,7 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
             created_at=generation.created_at,
             created_by=generation.created_by,
             task=generation.task,
+            question=generation.question,
             generator=generation.generator,
             text=generation.text,
             films=len(generation.films_sha256),

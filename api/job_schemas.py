@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from db.jobs import JobStudy, Status
+from generator.prompts import Task
 
 Unfinished = Literal["queued", "running", "failed", "cancelled"]
 
@@ -16,6 +17,7 @@ class PendingGeneration(msgspec.Struct, kw_only=True):
 
     id: UUID
     status: Unfinished
+    task: Task
     created_at: datetime
     created_by: str
     batch: UUID
@@ -28,6 +30,7 @@ class PendingGeneration(msgspec.Struct, kw_only=True):
         return cls(
             id=study.generation_id,
             status=study.status,
+            task=study.task,  # type: ignore[arg-type]  # written from a Task
             created_at=study.created_at,
             created_by=study.created_by,
             batch=study.job_id,

@@ -4,13 +4,10 @@ What is accepted is in the database before the client hears of it. Whatever ends
 next one goes on: a study is done when its generation is stored, and not before.
 """
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 import anyio
@@ -18,6 +15,7 @@ from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from api.access import Caller
+from api.orders import Order
 from api.pipeline import Pipeline
 from api.scheduler import BusyError
 from db.app_database import AppDatabase
@@ -27,7 +25,6 @@ from db.generation import Generation
 from db.jobs import JobFilm, JobStudy
 from indexer.film import Film
 from indexer.images import encode_png, read_film
-from retriever.options import SearchOptions
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +47,7 @@ class JobRunner:
         self._more = anyio.Event()
 
     async def accept(
-        self, studies: Sequence[tuple[Film, ...]], options: SearchOptions, caller: Caller
+        self, studies: Sequence[tuple[Film, ...]], order: Order, caller: Caller
     ) -> list[JobStudy]:
         """One job for these studies; it is on disk when this returns.
 
@@ -67,7 +64,7 @@ class JobRunner:
                     created_at=now,
                     created_by=caller.name,
                     request_id=caller.request_id,
-                    options=json.loads(json.dumps(asdict(options))),
+                    order=order.to_json(),
                     films=tuple(_to_job_film(film) for film in films),
                 )
                 for films in studies
@@ -137,7 +134,7 @@ class JobRunner:
         )
         await self._pipeline.write(
             films,
-            _to_options(study.options),
+            Order.from_json(study.order),
             caller,
             generation_id=study.generation_id,
             store=self._store,
@@ -156,13 +153,3 @@ def _to_film(film: JobFilm) -> Film:
     return Film(
         pixels=read_film(film.png).pixels, view_position=film.view_position, notes=film.notes
     )
-
-
-def _to_options(stored: Mapping[str, Any]) -> SearchOptions:
-    known = {field.name for field in fields(SearchOptions)}
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored.items()
-        if name in known
-    }
-    return SearchOptions(**values)

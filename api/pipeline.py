@@ -6,7 +6,7 @@ another and the writing of a third go on at the same time: decode (a few files a
 """
 
 import importlib.metadata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from api.access import Caller
 from api.case_keys import case_key
 from api.citation_check import without_unsupported
 from api.current_index import CurrentIndex, shown
+from api.orders import Order
 from api.scheduler import AbandonedError, Admission, BatchScheduler, Scheduler, Ticket
 from api.searching import Found, Searching, search_all
 from api.settings import Settings
@@ -27,9 +28,10 @@ from api.uploads import Upload
 from api.writing import Token, Writer, Writing
 from db.app_database import AppDatabase
 from db.audit import NewEntry
-from db.errors import UserError
+from db.errors import MismatchError, UserError
 from db.generation import Generation, StoredOrigin
 from generator.grounded import GroundedReport
+from generator.prompts import Task
 from indexer.encoder import EncoderSpec
 from indexer.film import Film
 from indexer.images import read_film
@@ -51,7 +53,8 @@ def tell_nobody(_: Stage | Token) -> None:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Writing:
     films: tuple[Film, ...]
-    retrieval: Retrieval
+    found: Found
+    order: Order
     tell: Tell
 
 
@@ -97,10 +100,33 @@ class Pipeline:
         with self.enter(caller):
             pass
 
-    async def report(
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the writer can do."""
+        return self._writer.tasks
+
+    def origin(self, encoder: EncoderSpec) -> StoredOrigin:
+        """Where a text of now comes from."""
+        return self._writer.describe(
+            StoredOrigin(
+                program=importlib.metadata.version("grounded-cxr"),
+                encoder=encoder.name,
+                encoder_sha256=encoder.weights_sha256,
+            )
+        )
+
+    def check_task(self, task: Task) -> None:
+        """Raises MismatchError for what takes a language model where there is none."""
+        if task not in self.tasks:
+            raise MismatchError(
+                "this server answers no questions: it runs without a language model (start it "
+                "with --model pretrained/generator)"
+            )
+
+    async def generate(
         self,
         uploads: Sequence[Upload],
-        options: SearchOptions,
+        order: Order,
         caller: Caller,
         *,
         tell: Tell = tell_nobody,
@@ -110,10 +136,11 @@ class Pipeline:
         Raises UserError, and BusyError at once where there is too much work; nothing is stored
         then, nor where the call is cancelled.
         """
+        self.check_task(order.task)
         with self.enter(caller):
             tell("reading")
             films = await self.read(uploads, caller)
-            return await self.write(films, options, caller, tell=tell)
+            return await self.write(films, order, caller, tell=tell)
 
     async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Film, ...]:
         """The decoded films of one study. Raises UserError for the first bad one."""
@@ -122,29 +149,35 @@ class Pipeline:
     async def write(
         self,
         films: tuple[Film, ...],
-        options: SearchOptions,
+        order: Order,
         caller: Caller,
         *,
         tell: Tell = tell_nobody,
         generation_id: UUID | None = None,
         store: Callable[[Generation, NewEntry], None] | None = None,
     ) -> Generation:
-        """``report`` for films that are decoded, without asking whether there is a place."""
+        """``generate`` for films that are decoded, without asking whether there is a place."""
+        self.check_task(order.task)
         tell("retrieving")
-        searching = Searching(films=films, options=options)
+        searching = Searching(
+            films=films,
+            options=order.options,
+            find=self._writer.find,
+            votes=order.task == "classify",
+        )
         found = await self._searching.run(searching, owner=caller.name)
         tell("writing")
-        writing = _Writing(films=films, retrieval=found.retrieval, tell=tell)
+        writing = _Writing(films=films, found=found, order=order, tell=tell)
         report = await self._writing.run(writing, owner=caller.name)
         tell("checking")
         generation = to_generation(
             without_unsupported(report),
             found.retrieval,
-            options,
+            order,
             generation_id=generation_id or uuid4(),
             created_at=self.clock(),
             created_by=caller.name,
-            origin=self._origin(found.encoder),
+            origin=self.origin(found.encoder),
         )
         await run_sync(store or self._store, generation, self._entry_of(generation, caller))
         return generation
@@ -204,47 +237,40 @@ class Pipeline:
     def _store(self, generation: Generation, entry: NewEntry) -> None:
         self._database.generations.add(generation, audit=entry)
 
-    def _origin(self, encoder: EncoderSpec) -> StoredOrigin:
-        return self._writer.describe(
-            StoredOrigin(
-                program=importlib.metadata.version("grounded-cxr"),
-                encoder=encoder.name,
-                encoder_sha256=encoder.weights_sha256,
-            )
-        )
+    def _search(
+        self, tickets: Sequence[Ticket[Searching]]
+    ) -> Iterator[tuple[int, Found | Exception]]:
+        yield from enumerate(search_all(self.current.retriever, tickets))
 
-    def _search(self, tickets: Sequence[Ticket[Searching]]) -> Sequence[Found | Exception]:
-        return search_all(self.current.retriever, tickets)
-
-    def _write(self, tickets: Sequence[Ticket[_Writing]]) -> Sequence[GroundedReport | Exception]:
+    def _write(
+        self, tickets: Sequence[Ticket[_Writing]]
+    ) -> Iterator[tuple[int, GroundedReport | Exception]]:
         writings = [
             Writing(
                 films=ticket.work.films,
-                retrieval=ticket.work.retrieval,
+                retrieval=ticket.work.found.retrieval,
+                votes=ticket.work.found.votes,
+                order=ticket.work.order,
                 cancelled=ticket.left.is_set,
             )
             for ticket in tickets
         ]
-        outcomes: list[GroundedReport | Exception] = [AbandonedError() for _ in tickets]
         for place, written in self._writer.write(writings):
             if isinstance(written, Token):
                 tickets[place].work.tell(written)
             else:
-                outcomes[place] = written
-        return outcomes
+                yield place, written
 
 
 def _decode(
     tickets: Sequence[Ticket[tuple[Upload, ...]]],
-) -> Sequence[tuple[Film, ...] | Exception]:
-    outcomes: list[tuple[Film, ...] | Exception] = []
-    for ticket in tickets:
+) -> Iterator[tuple[int, tuple[Film, ...] | Exception]]:
+    for place, ticket in enumerate(tickets):
         try:
             films = []
             for upload in ticket.work:
                 ticket.check()
                 films.append(read_film(upload.data, name=upload.name))
-            outcomes.append(tuple(films))
+            yield place, tuple(films)
         except (UserError, AbandonedError) as error:
-            outcomes.append(error)
-    return outcomes
+            yield place, error

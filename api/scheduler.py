@@ -14,13 +14,14 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
+from anyio import from_thread
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
@@ -67,8 +68,9 @@ class Ticket(Generic[W]):
             raise AbandonedError
 
 
-RunBatch = Callable[[Sequence[Ticket[W]]], Sequence[R | Exception]]
-"""Does a batch in a worker thread: for each piece of work its result, or what went wrong."""
+RunBatch = Callable[[Sequence[Ticket[W]]], Iterable[tuple[int, R | Exception]]]
+"""Does a batch in a worker thread: pairs of a place in it and the result, or what went wrong, each
+as soon as it is there; who waits for it gets it then. A place that is left out was abandoned."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,6 +78,11 @@ class _Waiting(Generic[W, R]):
     ticket: Ticket[W]
     done: anyio.Event
     outcome: R | Exception | None = None
+
+    def settle(self, outcome: R | Exception) -> None:
+        if not self.done.is_set():
+            self.outcome = outcome
+            self.done.set()
 
 
 class FairQueue(Generic[W]):
@@ -167,16 +174,18 @@ class BatchScheduler(Generic[W, R]):
                 continue
             WAITING.dec(len(batch))
             BATCH_SIZE.observe(len(batch))
-            tickets = [waiting.ticket for waiting in batch]
-            outcomes: Sequence[R | Exception]
+            left_over: Exception = AbandonedError()
             with STAGE_SECONDS.labels(self._stage).time():
                 try:
-                    outcomes = await run_sync(self._run_batch, tickets, limiter=threads)
+                    await run_sync(self._work, batch, limiter=threads)
                 except Exception as error:
-                    outcomes = [error] * len(batch)
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.outcome = outcome
-                waiting.done.set()
+                    left_over = error
+            for waiting in batch:
+                waiting.settle(left_over)
+
+    def _work(self, batch: Sequence[_Waiting[W, R]]) -> None:
+        for place, outcome in self._run_batch([waiting.ticket for waiting in batch]):
+            from_thread.run_sync(batch[place].settle, outcome)
 
 
 class Admission:

@@ -1,7 +1,7 @@
 """The search stage: all films of a batch through the encoder at once, then hits for each study."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from indexer.film import Film
 from retriever.options import SearchOptions
 from retriever.query import Query, film_queries
 from retriever.retrieval import Retrieval
+from retriever.votes import Vote
+
+Find = Callable[[StudySearch, Query, SearchOptions], Retrieval]
+
+
+def find_hits(retriever: StudySearch, query: Query, options: SearchOptions) -> Retrieval:
+    """As many as were asked for."""
+    return retriever.find(query, options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +31,10 @@ class Searching:
     text: str | None = None
     case: str | None = None
     """Key of an indexed case, whose stored vector is searched with; alone."""
+    find: Find = find_hits
+    """How films are searched with."""
+    votes: bool = False
+    """Whether the votes of many more cases are wanted, for films."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +43,7 @@ class Found:
 
     retrieval: Retrieval
     encoder: EncoderSpec
+    votes: Mapping[str, Vote] = field(default_factory=dict)
 
 
 def search_all(
@@ -38,12 +51,7 @@ def search_all(
 ) -> list[Found | Exception]:
     """The hits for each, or what kept it from having any; one bad study spoils no other."""
     queries = _embed(retriever, tickets)
-    outcomes = [_search(retriever, ticket, queries.get(ticket)) for ticket in tickets]
-    encoder = retriever.encoder.spec
-    return [
-        outcome if isinstance(outcome, Exception) else Found(retrieval=outcome, encoder=encoder)
-        for outcome in outcomes
-    ]
+    return [_search(retriever, ticket, queries.get(ticket)) for ticket in tickets]
 
 
 def _embed(
@@ -62,16 +70,19 @@ def _embed(
 
 def _search(
     retriever: StudySearch, ticket: Ticket[Searching], query: Query | None
-) -> Retrieval | Exception:
+) -> Found | Exception:
     work, options = ticket.work, ticket.work.options
+    encoder = retriever.encoder.spec
     if ticket.left.is_set():
         return AbandonedError()
     try:
         if query is not None:
-            return retriever.find(query, options)
+            retrieval = work.find(retriever, query, options)
+            votes = _vote(retriever, query, options, retrieval) if work.votes else {}
+            return Found(retrieval=retrieval, encoder=encoder, votes=votes)
         if work.case is not None:
-            return _search_by_case(retriever, work.case, options)
-        return retriever.search(
+            return Found(retrieval=_search_by_case(retriever, work.case, options), encoder=encoder)
+        retrieval = retriever.search(
             work.films,
             text=work.text,
             text_weight=options.text_weight,
@@ -86,8 +97,22 @@ def _search(
             min_ratio=options.min_ratio,
             diversity=options.diversity,
         )
+        return Found(retrieval=retrieval, encoder=encoder)
     except Exception as error:
         return error
+
+
+def _vote(
+    retriever: StudySearch, query: Query, options: SearchOptions, retrieval: Retrieval
+) -> Mapping[str, Vote]:
+    """Of the cases that may be hits: a copy of the film that was left out does not vote, a case
+    whose report was said before does."""
+    copies = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
+    return retriever.vote(
+        query,
+        exclude_patient_ids=options.exclude_patient_ids,
+        exclude_study_ids=(*options.exclude_study_ids, *copies),
+    )
 
 
 def _search_by_case(retriever: StudySearch, key: str, options: SearchOptions) -> Retrieval:

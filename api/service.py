@@ -21,6 +21,7 @@ from api.settings import Settings
 from db.app_database import AppDatabase
 from db.labels import FINDINGS
 from generator.grounded import NOTICE
+from generator.prompts import Task
 
 
 class IndexSummary(msgspec.Struct, kw_only=True):
@@ -50,6 +51,14 @@ class IndexSummary(msgspec.Struct, kw_only=True):
         )
 
 
+class ServedModel(msgspec.Struct, kw_only=True):
+    """The language model behind the service."""
+
+    name: str
+    adapter: str | None
+    prompt_version: str | None
+
+
 class UploadLimits(msgspec.Struct, kw_only=True):
     """What one request may bring."""
 
@@ -72,6 +81,10 @@ class Health(msgspec.Struct, kw_only=True):
     """Names that `label` takes."""
     keys_required: bool
     """Whether requests must bring an API key."""
+    tasks: list[Task]
+    """What can be asked for: `ask`, that is `POST /answers`, takes a language model."""
+    model: ServedModel | None
+    """Null where no language model writes."""
     notice: str = NOTICE
 
 
@@ -92,9 +105,13 @@ class ServiceController(Controller):
         responses=problems(421, 500),
     )
     async def health(
-        self, current: NamedDependency[CurrentIndex], settings: NamedDependency[Settings]
+        self,
+        current: NamedDependency[CurrentIndex],
+        pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
     ) -> Health:
-        """Index, versions and limits of the running service."""
+        """Index, model, versions and limits of the running service."""
+        origin = pipeline.origin(current.retriever.encoder.spec)
         return Health(
             status="ok",
             index=IndexSummary.of(current),
@@ -110,6 +127,12 @@ class ServiceController(Controller):
             search_by_text=current.searches_text,
             findings=list(FINDINGS),
             keys_required=settings.require_keys,
+            tasks=list(pipeline.tasks),
+            model=None
+            if origin.model is None
+            else ServedModel(
+                name=origin.model, adapter=origin.adapter, prompt_version=origin.prompt_version
+            ),
         )
 
     @get(

@@ -23,6 +23,7 @@ from pydicom.filebase import DicomBytesIO
 
 from api.access import GENERATE, Caller
 from api.jobs import JobRunner
+from api.orders import Order
 from api.pipeline import Pipeline
 from api.problems import GUARDED, problems
 from api.settings import Settings
@@ -101,7 +102,8 @@ class StowController(Controller):
             studies = _studies(instances, limit=settings.max_images)
             if studies:
                 films = [tuple(_film(one) for one in study) for study in studies]
-                accepted = await runner.accept(films, SearchOptions(k=10), caller)
+                order = Order(options=SearchOptions(k=10))
+                accepted = await runner.accept(films, order, caller)
                 for study, job in zip(studies, accepted, strict=True):
                     for one in study:
                         one.generation_id = job.generation_id

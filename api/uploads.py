@@ -11,7 +11,9 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException, HTTPException
 
+from api.orders import Order
 from db.errors import TooLargeError
+from generator.prompts import MAX_QUESTION, Task
 from retriever.options import LabelFilter, SearchOptions
 
 
@@ -86,6 +88,36 @@ class StudyForm(msgspec.Struct, kw_only=True):
             min_ratio=self.min_ratio,
             diversity=self.diversity,
         )
+
+
+class IndicationForm(StudyForm, kw_only=True):
+    """The films of one study to write about, and how to search with them."""
+
+    indication: Annotated[
+        str, msgspec.Meta(max_length=1_000, description="Why the films were taken. It is stored.")
+    ] = ""
+
+    def order(self, task: Task) -> Order:
+        """Raises UserError as `options` does."""
+        return Order(task=task, options=self.options(), indication=self.indication)
+
+
+class QuestionForm(IndicationForm, kw_only=True):
+    """The films of one study, and a question about them."""
+
+    question: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            max_length=MAX_QUESTION,
+            description="About the films.",
+            examples=["Is the heart enlarged?"],
+        ),
+    ]
+
+    def order(self, task: Task) -> Order:
+        """Raises UserError also for a question without words."""
+        return replace(super().order("report"), task=task, question=self.question)
 
 
 class SearchForm(StudyForm, kw_only=True):

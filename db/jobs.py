@@ -44,14 +44,19 @@ class JobStudy:
     generation_id: UUID
     created_at: datetime
     created_by: str
-    options: Mapping[str, object]
-    """Of the search, as JSON values."""
+    order: Mapping[str, object]
+    """What was asked for, as JSON values: the task, and the options of the search."""
     request_id: str | None = None
     status: Status = "queued"
     detail: str | None = None
     """Why it failed, in one sentence."""
     films: tuple[JobFilm, ...] = ()
     """Only where they were asked for."""
+
+    @property
+    def task(self) -> str:
+        """As of a generation; those from before there were others are reports."""
+        return str(self.order.get("task", "report"))
 
 
 class JobStore:
@@ -195,7 +200,7 @@ def _to_row(study: JobStudy) -> JobStudyRow:
         created_at=study.created_at.astimezone(UTC).replace(tzinfo=None),
         created_by=study.created_by,
         request_id=study.request_id,
-        options=dict(study.options),
+        options=dict(study.order),
         status=study.status,
         detail=study.detail,
         attempts=0,
@@ -219,7 +224,7 @@ def _to_study(row: JobStudyRow, films: Sequence[JobFilmRow] = ()) -> JobStudy:
         created_at=row.created_at.replace(tzinfo=UTC),
         created_by=row.created_by,
         request_id=row.request_id,
-        options=row.options,
+        order=row.options,
         status=row.status,  # type: ignore[arg-type]  # asserted above
         detail=row.detail,
         films=tuple(

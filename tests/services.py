@@ -16,8 +16,9 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.settings import Settings
-from api.writing import OneByOne
+from api.writing import OneByOne, Writer
 from db.cases import Case, CaseImage, Sentence
+from db.labels import OBSERVATIONS
 from generator.grounded import Citation, GroundedReport, Statement
 from indexer.film import Film
 from indexer.images import encode_png, read_film
@@ -25,6 +26,7 @@ from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.retrieval import Hit, LeftOut, Retrieval
 from retriever.verdict import Verdict
+from retriever.votes import Vote
 from tests.fakes import ReportEncoder
 from tests.films import draw_film
 
@@ -88,6 +90,7 @@ class FakeRetriever:
     encoder: Any = field(default_factory=ReportEncoder)
     calls: list[dict[str, Any]] = field(default_factory=list)
     words: list[tuple[str | None, float]] = field(default_factory=list)
+    voters: list[set[str]] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
 
@@ -109,6 +112,19 @@ class FakeRetriever:
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
         return self.search(query.films, text=None, **asdict(options))
+
+    def vote(
+        self,
+        query: Query,
+        *,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+    ) -> dict[str, Vote]:
+        """Two thirds for an opacity, with an interval; nothing else."""
+        self.voters.append({case.study_id for case in self.cases} - set(exclude_study_ids))
+        none = Vote(probability=0.0, low=0.0, high=0.25, supporting_ranks=())
+        opacity = Vote(probability=0.66, low=0.5, high=0.75, supporting_ranks=(1,))
+        return {name: opacity if name == "Lung Opacity" else none for name in OBSERVATIONS}
 
     def search(
         self,
@@ -186,11 +202,16 @@ def a_digest(png: bytes) -> str:
     return read_film(png).sha256
 
 
-def an_app(tmp_path: Path, retriever: FakeRetriever | None = None, **settings: Any) -> Litestar:
+def an_app(
+    tmp_path: Path,
+    retriever: FakeRetriever | None = None,
+    writer: Writer | None = None,
+    **settings: Any,
+) -> Litestar:
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3", **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
-        writer=OneByOne(write_report),
+        writer=writer or OneByOne(write_report),
         clock=lambda: NOW,
     )
 

@@ -28,6 +28,7 @@ def test_health_tells_index_versions_and_limits(client: TestClient[Any]) -> None
     assert health["index"]["studies"] == 4
     assert health["limits"] == {"max_images": 8, "max_body_bytes": 256 * 1024 * 1024}
     assert health["sample"] is True
+    assert health["tasks"] == ["report", "classify", "caption"] and health["model"] is None
     assert set(health["versions"]) == {"grounded-cxr", "litestar", "python"}
 
 
@@ -140,6 +141,9 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
     }
     assert operations == {
         "createReport": ("post", "/reports"),
+        "createAnswer": ("post", "/answers"),
+        "createClassification": ("post", "/classifications"),
+        "createCaption": ("post", "/captions"),
         "exportFhir": ("get", "/generations/{generation_id}/fhir"),
         "exportPdf": ("get", "/generations/{generation_id}/pdf"),
         "exportPdfWithFilms": ("post", "/generations/{generation_id}/pdf"),
@@ -176,5 +180,6 @@ def test_the_openapi_document_is_valid_and_names_every_operation(client: TestCli
                 if (operation["operationId"], status) == ("storeInstances", "409"):
                     expected = "application/dicom+json"
                 assert list(error["content"]) == [expected]
-    form = document["components"]["schemas"]["StudyForm"]
-    assert form["required"] == ["images"]
+    schemas = document["components"]["schemas"]
+    assert schemas["IndicationForm"]["required"] == ["images"]
+    assert sorted(schemas["QuestionForm"]["required"]) == ["images", "question"]

@@ -49,7 +49,8 @@ FILM = a_png(1, size=(64, 64))
 
 
 def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, address: str) -> None:
-    assert [model.id for model in client.models.list()] == ["grounded-cxr"]
+    names = ["grounded-cxr", "grounded-cxr-classify", "grounded-cxr-caption"]
+    assert [model.id for model in client.models.list()] == names
     earlier = {"role": "assistant", "content": "Send me a film."}
     answer = client.chat.completions.create(
         model="grounded-cxr",

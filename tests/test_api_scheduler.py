@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import anyio
 import pytest
@@ -36,11 +36,13 @@ class Slow:
         self.batches: list[list[int]] = []
         self.left: list[bool] = []
 
-    def __call__(self, tickets: Sequence[Ticket[int]]) -> list[int | Exception]:
+    def __call__(self, tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
         self.batches.append([ticket.work for ticket in tickets])
         assert self.go.wait(10)
         self.left += [ticket.left.is_set() for ticket in tickets]
-        return [ValueError(str(t.work)) if t.work < 0 else 2 * t.work for t in tickets]
+        for place, ticket in enumerate(tickets):
+            work = ticket.work
+            yield place, ValueError(str(work)) if work < 0 else 2 * work
 
 
 def test_what_waits_is_done_together_and_each_gets_its_own_result() -> None:
@@ -90,10 +92,10 @@ def test_work_that_nobody_waits_for_is_not_begun_or_is_told_so() -> None:
 
 
 def test_a_batch_that_breaks_breaks_nothing_else() -> None:
-    def break_once(tickets: Sequence[Ticket[int]]) -> list[int | Exception]:
+    def break_once(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
         if tickets[0].work == 1:
             raise RuntimeError("broken")
-        return [ticket.work for ticket in tickets]
+        return [(place, ticket.work) for place, ticket in enumerate(tickets)]
 
     async def main() -> None:
         async with BatchScheduler(break_once, stage="test", max_batch=1) as scheduler:
@@ -104,12 +106,38 @@ def test_a_batch_that_breaks_breaks_nothing_else() -> None:
     anyio.run(main)
 
 
+def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
+    told, go = [], threading.Event()
+
+    def one_by_one(tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
+        for place in reversed(range(len(tickets))):
+            yield place, tickets[place].work
+            if place == 1:
+                assert go.wait(10)
+
+    async def main() -> None:
+        async def ask(work: int) -> None:
+            told.append(await scheduler.run(work, owner="a"))
+
+        async with BatchScheduler(one_by_one, stage="test", max_batch=3) as scheduler:
+            async with anyio.create_task_group() as tasks:
+                for work in (1, 2, 3):
+                    tasks.start_soon(ask, work)
+                while len(told) < 2:
+                    await anyio.sleep(0.001)
+                assert told == [3, 2]
+                go.set()
+            assert told == [3, 2, 1]
+
+    anyio.run(main)
+
+
 def test_runners_work_side_by_side() -> None:
     barrier = threading.Barrier(2, timeout=10)
 
-    def meet(tickets: Sequence[Ticket[int]]) -> list[int | Exception]:
+    def meet(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
         barrier.wait()
-        return [ticket.work for ticket in tickets]
+        return [(place, ticket.work) for place, ticket in enumerate(tickets)]
 
     async def main() -> None:
         async with (

@@ -21,7 +21,7 @@ def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
         created_at=NOW,
         created_by=owner,
         request_id="abcdef01",
-        options={"k": 3, "labels": ["Edema"]},
+        order={"k": 3, "labels": ["Edema"]},
         films=(
             JobFilm(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
             JobFilm(png=a_png(2, size=(64, 64)), view_position=None, notes=()),

@@ -1,0 +1,92 @@
+"""Three ways to get what was asked for: at once, in steps, or later."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import UploadFile
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Response, ServerSentEvent
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+
+from api.access import Caller
+from api.connection import while_connected
+from api.events import events, server_sent
+from api.generation_schemas import GenerationDocument
+from api.generations import document
+from api.job_schemas import PendingGeneration
+from api.jobs import JobRunner
+from api.orders import Order
+from api.pipeline import Pipeline
+from api.problems import GUARDED, problems
+from api.settings import Settings
+from api.uploads import read_uploads
+
+EVENT_STREAM = "text/event-stream"
+
+DELIVERED: dict[int, ResponseSpec] = {
+    200: ResponseSpec(
+        str,
+        media_type=EVENT_STREAM,
+        description="Events `stage`, `token`, and at the end one named for what was made "
+        "(`report`, `answer`, `classification`, `caption`) or `problem`.",
+        generate_examples=False,
+    ),
+    202: ResponseSpec(
+        PendingGeneration,
+        description="Accepted; it will be at `Location`.",
+        generate_examples=False,
+    ),
+    **problems(400, 408, 409, 413, 422, 503, *GUARDED),
+}
+"""What `deliver` answers with, beside a 201, for the OpenAPI entry of a route."""
+
+
+async def deliver(
+    request: Request[Any, Any, Any],
+    images: Sequence[UploadFile],
+    order: Order,
+    *,
+    pipeline: Pipeline,
+    runner: JobRunner,
+    settings: Settings,
+    caller: Caller,
+) -> Response[GenerationDocument]:
+    """A stored generation; or with ``Accept: text/event-stream`` the steps to it; or with
+    ``Prefer: respond-async`` the address where it will be."""
+    pipeline.check_task(order.task)
+    uploads = await read_uploads(images, limit=settings.max_images)
+    if _is_patient(request):
+        with pipeline.enter(caller):
+            films = await pipeline.read(uploads, caller)
+            (study,) = await runner.accept([films], order, caller)
+        return _later(PendingGeneration.of(study))
+    if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+        pipeline.check_place(caller)
+        happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
+        stream = server_sent(happening, lambda made: document(pipeline.current, made))
+        return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
+    made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
+    return Response(
+        await document(pipeline.current, made),
+        headers={"Location": f"/generations/{made.id}"},
+    )
+
+
+def _is_patient(request: Request[Any, Any, Any]) -> bool:
+    """Whether the client would rather ask again later (RFC 7240)."""
+    preferences = re.split(r"[,;\s]+", request.headers.get("prefer", "").lower())
+    return "respond-async" in preferences
+
+
+def _later(pending: PendingGeneration) -> Response[Any]:
+    return Response(
+        pending,
+        status_code=HTTP_202_ACCEPTED,
+        headers={
+            "Location": f"/generations/{pending.id}",
+            "Preference-Applied": "respond-async",
+            "Retry-After": "1",
+        },
+    )

@@ -1,0 +1,63 @@
+"""What a caller asks for: a task, and how to search for the cases that it rests on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from db.errors import UserError
+from generator.prompts import MAX_QUESTION, Task
+from retriever.options import SearchOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One text to write about the films of one study.
+
+    Raises UserError for the task ``ask`` without a question, or with one that is too long.
+    """
+
+    options: SearchOptions
+    task: Task = "report"
+    question: str | None = None
+    indication: str | None = None
+    """Why the films were taken; it is stored as it is given here."""
+
+    def __post_init__(self) -> None:
+        for name in ("question", "indication"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, None if given is None else _plain(given) or None)
+        if self.task == "ask" and self.question is None:
+            raise UserError("the question is empty: ask something about the film")
+        if self.question is not None and len(self.question) > MAX_QUESTION:
+            raise UserError(
+                f"a question may have {MAX_QUESTION} characters, not {len(self.question)}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; the options of the search stand beside the rest."""
+        own = {"task": self.task, "question": self.question, "indication": self.indication}
+        stored: dict[str, Any] = json.loads(json.dumps({**asdict(self.options), **own}))
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """What `to_json` gave, also one of an earlier version, which knew reports alone."""
+        known = {field.name for field in fields(SearchOptions)}
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+            if name in known
+        }
+        return cls(
+            options=SearchOptions(**options),
+            task=stored.get("task", "report"),
+            question=stored.get("question"),
+            indication=stored.get("indication"),
+        )
+
+
+def _plain(text: str) -> str:
+    """On one line, without what no printer or XML file can hold."""
+    printable = "".join(one if one.isprintable() else " " for one in text)
+    return " ".join(printable.split())
