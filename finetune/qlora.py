@@ -202,10 +202,7 @@ def _load_with_unsloth(base: str, config: TrainConfig, device: torch.device) -> 
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         bias=config.bias,
-        finetune_vision_layers=config.vision,
-        finetune_language_layers=config.language,
-        finetune_attention_modules=config.attention,
-        finetune_mlp_modules=config.mlp,
+        target_modules=target_modules(config),
         random_state=config.seed,
         use_gradient_checkpointing="unsloth" if config.checkpointing else False,
     )

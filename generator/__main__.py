@@ -39,7 +39,8 @@ EXTRACTIVE = "extractive"
 DEFAULT_MODEL = "pretrained/generator"
 
 OpenRetriever = Callable[[Path], Retriever]
-OpenModel = Callable[[str, str | None], VisionLanguageModel]
+OpenModel = Callable[[str, str | None, str], VisionLanguageModel]
+"""Base model, adapter, quantization."""
 
 
 def main(
@@ -59,10 +60,10 @@ def main(
         return 1
 
 
-def _load_model(model: str, adapter: str | None) -> VisionLanguageModel:
+def _load_model(model: str, adapter: str | None, quantization: str) -> VisionLanguageModel:
     from generator.model import load_model
 
-    return load_model(model, adapter)
+    return load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -111,7 +112,7 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
     if arguments.model == EXTRACTIVE:
         raise UserError("without a language model there are only reports: use --model with one")
     retriever = arguments.open_retriever(arguments.index)
-    model = arguments.open_model(arguments.model, arguments.adapter)
+    model = arguments.open_model(arguments.model, arguments.adapter, arguments.quantization)
     calibrated = Path(arguments.adapter or arguments.model) / CALIBRATION
     reader = FilmReader(retriever, model, calibration=Calibration.read(calibrated))
     study = reader.read(
@@ -169,6 +170,9 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
         "--model", default=model, metavar="MODEL", help="folder or hub id (default: %(default)s)"
     )
     verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    verb.add_argument(
+        "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
+    )
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the film was taken")
     verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
     verb.add_argument("--exclude-study", action="append", default=[], metavar="ID")

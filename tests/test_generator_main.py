@@ -103,7 +103,7 @@ def ask_model(*argv: str) -> int:
     return main(
         argv,
         open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
-        open_model=lambda name, adapter: ScriptedModel(
+        open_model=lambda name, adapter, quantization: ScriptedModel(
             script=lambda prompt: TEXTS[prompt.task], name=name, adapter=adapter
         ),
     )
