@@ -17,6 +17,7 @@ from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import OpenI, packaged_reports, read_reports
 from indexer.sources.records import SkippedStudy, StudyRecord, read_split
 from indexer.stored_vectors import StoredVectors
+from tests.builds import build_and_search
 from tests.fakes import ThumbnailEncoder
 from tests.films import draw_film
 
@@ -72,6 +73,10 @@ def test_openi_gives_each_study_in_numeric_order_with_its_views(openi: Path) -> 
     assert isinstance(last, StudyRecord) and last.findings == "Lungs <clear> & dry."
     reasons = {r.study_id: r.reason for r in records if isinstance(r, SkippedStudy)}
     assert reasons == {"3": "no image", "4": "report without findings or impression"}
+
+
+def test_openi_builds_and_is_found(openi: Path, tmp_path: Path) -> None:
+    assert build_and_search(OpenI(data_dir=openi), tmp_path) == ["1", "2", "10"]
 
 
 def test_openi_films_are_embedded_in_their_original_aspect_ratio(

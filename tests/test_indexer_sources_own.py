@@ -1,5 +1,6 @@
 """Studies of one's own: CSV, Parquet, JSON, and Hugging Face data sets in local folders."""
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -16,7 +17,7 @@ from db.labels import OBSERVATIONS, STATES
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.own_table import OwnTable
-from indexer.sources.records import Record, SkippedStudy, StudyRecord
+from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from tests.builds import build_and_search
 from tests.films import draw_film
@@ -123,6 +124,19 @@ def test_parquet_holds_paths_or_the_images_themselves(tmp_path: Path) -> None:
     assert len(list(films.iterdir())) == 2
     source = OwnTable(folder, films_dir=films)
     assert build_and_search(source, tmp_path) == ["0", "1"]
+
+
+@pytest.mark.parametrize("form", ["studies.csv", "studies.json", "studies.jsonl"])
+def test_studies_of_ones_own_build_and_are_found(form: str, tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "study_id,image,findings", "s1,0.png,Big heart.", "s2,1.png,Clear.")
+    source: Source = OwnTable(path)
+    if form != path.name:
+        with path.open() as stream:
+            lines = [json.dumps(row) for row in csv.DictReader(stream)]
+        path = tmp_path / form
+        path.write_text(f"[{','.join(lines)}]" if form.endswith(".json") else "\n".join(lines))
+        source = JsonLines(path)
+    assert build_and_search(source, tmp_path / "out") == ["s1", "s2"]
 
 
 def test_a_json_file_is_a_list_of_the_objects_of_json_lines(tmp_path: Path) -> None:
