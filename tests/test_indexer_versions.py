@@ -3,7 +3,8 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from indexer.upgrade import upgrade
 from indexer.vector_options import VectorOptions
 from indexer.verification import verify
 from indexer.versions import Versions, current_folder
+from tests.conftest import ROOT
 from tests.fakes import ThumbnailEncoder, write_studies
 
 
@@ -264,6 +266,40 @@ def test_an_id_that_two_sources_have_needs_its_source(studies: Path, tmp_path: P
     index = Index.open(tmp_path / "ix")
     assert index.manifest.source == "local+ward"
     assert set(index.cases.sources_of(patient_id="p1")) == {"local"}
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from indexer.versions import changing
+
+with changing(Path(sys.argv[1]), "adding to", cure="none"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_another_process_at_work_is_named_by_every_change(studies: Path, tmp_path: Path) -> None:
+    index = tmp_path / "ix"
+    made(some(studies, 0, 6), index)
+    made(some(studies, 6, 12), tmp_path / "other")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(index)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        message = rf"process {process.pid} is at work: adding to .*ix, since \d\d:\d\d UTC: wait"
+        changes: list[Callable[[], object]] = [
+            lambda: made(studies, index),
+            lambda: extended(studies, index),
+            lambda: remove(index, Target(patient_id="p1"), everywhere=True),
+            lambda: merge([index, tmp_path / "other"], index),
+        ]
+        for change in changes:
+            with pytest.raises(UserError, match=message):
+                change()
+        assert Index.open(index).manifest.version == 1 and verify(index) == []
+        process.kill()
+    assert extended(studies, index).added == 6  # the lock falls with its process
 
 
 def test_merging_gives_what_adding_does(studies: Path, tmp_path: Path) -> None:
