@@ -1,6 +1,7 @@
 """python -m api: serve an index over HTTP, and look after the service.
 
 python -m api serve INDEX --port 8000
+python -m api serve INDEX --model pretrained/generator
 python -m api keys add NAME --scope read --scope generate
 python -m api keys list
 python -m api keys revoke NAME
@@ -10,8 +11,6 @@ python -m api restore FILE
 """
 
 import argparse
-import logging
-import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,15 +20,23 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.observe import JsonLines
+from api.current_index import Reopen
+from api.listening import listen
+from api.observe import log_to_stderr
 from api.patience import ImpatientProtocol
+from api.reopening import reopening
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
 from api.tracing import export_traces
-from api.writing import OneByOne
+from api.writing import OneByOne, Writer
 from db.api_keys import SCOPES
 from db.app_database import AppDatabase, back_up, held, restore
 from db.audit import Head
 from db.errors import UserError
+from generator.extractive import write_report
+from generator.vision_language import DecodingOptions
+from retriever.search import Retriever
+
+EXTRACTIVE = "extractive"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,21 +58,22 @@ def _serve(arguments: argparse.Namespace) -> int:
         allowed_hosts=(*LOCAL_NAMES, *arguments.allow_host),
         require_keys=arguments.require_keys or _needs_keys(arguments),
         requests_per_minute=arguments.rate,
+        max_batch=arguments.max_batch,
+        capacity=arguments.capacity,
     )
-    _log(settings, as_json=arguments.log_json)
-    with _listen(settings) as listener:
-        # torch and faiss are imported only after everything cheap has been checked.
-        from api.reopening import reopening
-        from generator.extractive import write_report
-        from retriever.search import Retriever
-
+    decoding = DecodingOptions(temperature=arguments.temperature, seed=arguments.seed)
+    if arguments.model == EXTRACTIVE and arguments.adapter is not None:
+        raise UserError("an adapter belongs to a language model: name that with --model")
+    log_to_stderr(settings, as_json=arguments.log_json)
+    with listen(settings) as listener:
         retriever = Retriever.open(arguments.index)
+        writer, reopen = _open_writer(arguments, retriever, decoding)
         with held(settings.database_path), export_traces(arguments.otlp):
             app = create_app(
                 settings,
                 retriever=retriever,
-                writer=OneByOne(write_report),
-                reopen=reopening(arguments.index),
+                writer=writer,
+                reopen=reopen,
             )
             manifest = retriever.index.manifest
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -89,43 +97,23 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _open_writer(
+    arguments: argparse.Namespace, retriever: Retriever, decoding: DecodingOptions
+) -> tuple[Writer, Reopen]:
+    if arguments.model == EXTRACTIVE:
+        return OneByOne(write_report), reopening(arguments.index)
+    from api.opening import open_writer  # torch and transformers
+
+    writer = open_writer(retriever, arguments.model, arguments.adapter, decoding)
+    return writer, reopening(arguments.index, writer.use)
+
+
 def _needs_keys(arguments: argparse.Namespace) -> bool:
     """Where others can reach the address: whether there is a key that they could have."""
     if is_loopback(arguments.host) or not arguments.database.is_file():
         return False
     with AppDatabase.open(arguments.database) as database:
         return database.keys.any_active()
-
-
-def _log(settings: Settings, *, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonLines()
-        if as_json or settings.require_keys
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # say much, and quote texts
-        logging.getLogger(library).setLevel(logging.ERROR)
-    if not (as_json or settings.require_keys):
-        logging.getLogger("api.access").setLevel(logging.WARNING)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The bound port; a taken one is refused before the index is read."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise UserError(
-            f"port {settings.port} of {settings.host} cannot be used ({error.strerror}): "
-            "stop the other program or name another with --port"
-        ) from error
-    return listener
 
 
 def _add_key(arguments: argparse.Namespace) -> int:
@@ -195,6 +183,16 @@ def _parser() -> argparse.ArgumentParser:
         help="another than a loopback address needs an API key (default: %(default)s)",
     )
     verb.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    verb.add_argument(
+        "--model",
+        default=EXTRACTIVE,
+        metavar="MODEL",
+        help="folder or hub id of Llama 3.2 Vision; without one reports are made of the sentences "
+        "of the hits alone, and no question is answered (default: %(default)s)",
+    )
+    verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
+    verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     _add_database(verb)
     verb.add_argument("--sample", type=Path, metavar="FILE", help="a film that the page offers")
     verb.add_argument("--require-keys", action="store_true", help="also on a loopback address")
@@ -207,6 +205,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--rate", type=int, default=600, help="requests a minute of a key (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--max-batch", type=int, default=8, help="studies done together (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--capacity",
+        type=int,
+        default=64,
+        help="requests that may be inside; others get a 503 (default: %(default)s)",
     )
     verb.add_argument("--log-json", action="store_true", help="a JSON object a line, also requests")
     verb.add_argument("--otlp", metavar="URL", help="where OpenTelemetry traces are sent")

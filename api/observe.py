@@ -6,6 +6,7 @@ patient. A route is told by its template, a caller by the name of the key.
 
 import logging
 import re
+import sys
 import time
 import uuid
 from contextvars import ContextVar
@@ -16,6 +17,8 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry import propagate, trace
 from prometheus_client import Counter, Gauge, Histogram
+
+from api.settings import Settings
 
 logger = logging.getLogger("api.access")
 tracer = trace.get_tracer("grounded-cxr")
@@ -106,3 +109,18 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
+
+
+def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
+    """One line for each event; JSON where asked for, and where keys say who calls."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonLines()
+        if as_json or settings.require_keys
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # say much, and quote texts
+        logging.getLogger(library).setLevel(logging.ERROR)
+    if not (as_json or settings.require_keys):
+        logging.getLogger("api.access").setLevel(logging.WARNING)
