@@ -1,14 +1,18 @@
-// The cited case beside the report, its quoted sentence marked.
+// The cited case beside the film, its quoted sentence marked.
 
-import { byId, decimals, make } from "./elements.js";
-import { caseImagePath, getCase } from "./service.js";
+import { button, byId, decimals, make } from "./elements.js";
+import { getCase, getCaseImage } from "./service.js";
+import { Viewer } from "./viewer.js";
 
 let latest = 0;
+let pictures = []; // object URLs of the case that is open
 
-/** Open a case; `cited` has case, number, study_id, score, quotes. */
-export async function openCase(cited, close) {
+/**
+ * Open a case. `cited` has case, number, source, study_id, score, case_available and quotes;
+ * `close` and `wrong` are what its buttons do, `wrong` null where no statement cites it.
+ */
+export async function openCase(cited, { close, wrong }) {
   const turn = ++latest;
-  const panel = byId("case");
   let found = null;
   let failure = "";
   if (cited.case_available) {
@@ -21,78 +25,101 @@ export async function openCase(cited, close) {
     failure = "The index that is open now does not hold this case any more; the quote is kept.";
   }
   if (turn !== latest) return;
-  panel.replaceChildren(card(cited, found, failure, close));
+  forgetPictures();
+  const panel = byId("case");
+  const films = found ? make("div", { class: "case-films" }) : null;
+  panel.replaceChildren(card(cited, found, failure, films, { close, wrong }));
   panel.hidden = false;
   panel.scrollTop = 0;
   byId("desk").classList.add("with-case");
   byId("case-title").focus({ preventScroll: true });
+  showMark(panel);
+  if (found) {
+    showFilms(films, found, turn).then(() => {
+      if (turn === latest) showMark(panel);
+    });
+  }
+}
+
+export function closeCase() {
+  latest += 1;
+  forgetPictures();
+  byId("case").hidden = true;
+  byId("case").replaceChildren();
+  byId("desk").classList.remove("with-case");
+}
+
+function forgetPictures() {
+  for (const url of pictures) URL.revokeObjectURL(url);
+  pictures = [];
+}
+
+function showMark(panel) {
   const mark = panel.querySelector("mark");
   if (mark && mark.getBoundingClientRect().bottom > panel.getBoundingClientRect().bottom) {
     panel.scrollTop = mark.offsetTop - panel.clientHeight / 2;
   }
 }
 
-export function closeCase() {
-  latest += 1;
-  byId("case").hidden = true;
-  byId("case").replaceChildren();
-  byId("desk").classList.remove("with-case");
-}
-
-function card(cited, found, failure, close) {
+function card(cited, found, failure, films, { close, wrong }) {
+  const title = make(
+    "h2",
+    { id: "case-title", tabindex: "-1" },
+    make("span", { class: "chip" }, String(cited.number)),
+    ` Prior case ${cited.study_id}`,
+  );
   return make(
     "div",
     { class: "card" },
     make(
       "div",
       { class: "card-head" },
-      make(
-        "h2",
-        { id: "case-title", tabindex: "-1" },
-        make("span", { class: "chip" }, String(cited.number)),
-        ` Prior case ${cited.study_id}`,
-      ),
-      make(
-        "button",
-        { type: "button", class: "quiet", id: "case-close", onclick: close },
-        "Close",
-      ),
+      title,
+      button("Close", { class: "quiet", id: "case-close", onclick: close }),
     ),
     make(
       "div",
       { class: "facts muted" },
       make("span", {}, `similarity ${decimals(cited.score)}`),
       make("span", {}, `source ${cited.source}`),
-      found?.public_url
-        ? make(
-            "a",
-            { href: found.public_url, target: "_blank", rel: "noopener noreferrer" },
-            "public page",
-          )
-        : null,
+      found?.public_url ? publicPage(found.public_url) : null,
     ),
     failure ? make("p", { class: "gone-note" }, failure) : null,
-    ...(found ? [images(found), report(found, cited.quotes), labels(found)] : [quotes(cited.quotes)]),
+    films,
+    ...(found ? [report(found, cited.quotes), labels(found)] : [quotes(cited.quotes)]),
+    wrong ? button("This case does not support the sentence", { class: "plain wrong", id: "wrong", onclick: wrong }) : null,
   );
 }
 
-function images(found) {
-  const shown = found.images.filter((image) => image.has_file).slice(0, 2);
-  const box = make("div", { class: shown.length > 1 ? "case-images pair" : "case-images" });
-  const none = () => make("p", { class: "muted" }, "The image of this case is not on this machine.");
-  if (shown.length === 0) box.append(none());
-  for (const image of shown) {
-    const picture = make("img", {
-      src: caseImagePath(found.case, image.number),
-      alt: `Image ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`,
-    });
-    picture.addEventListener("error", () => {
-      picture.remove();
-      if (box.childElementCount === 0) box.append(none());
-    });
-    box.append(picture);
+function publicPage(url) {
+  return make("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "public page");
+}
+
+/** The films of the case that are on the server's machine; they come with the key, so not by `src`. */
+async function showFilms(box, found, turn) {
+  const films = [];
+  for (const image of found.images.filter((one) => one.has_file).slice(0, 4)) {
+    const alt = `Image ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`;
+    try {
+      const url = URL.createObjectURL(await getCaseImage(found.case, image.number));
+      if (turn !== latest) {
+        URL.revokeObjectURL(url);
+        return;
+      }
+      pictures.push(url);
+      films.push({ url, alt });
+    } catch {
+      // it has moved since the index was built
+    }
   }
-  return box;
+  if (turn !== latest) return;
+  if (films.length === 0) {
+    box.append(make("p", { class: "muted" }, "The image of this case is not on this machine."));
+    return;
+  }
+  const viewer = new Viewer("Film of the prior case");
+  box.append(viewer.element);
+  viewer.show(films);
 }
 
 function report(found, wanted) {

@@ -1,10 +1,13 @@
-// The films of the study at hand: chosen files, their previews, which one is shown.
+// The films of the study at hand: chosen files and their previews.
 
-import { byId, make } from "./elements.js";
+import { byId } from "./elements.js";
 import { previewFilm } from "./service.js";
+import { Viewer } from "./viewer.js";
 
+const viewer = new Viewer("Film");
 let films = []; // {file, url}
-let shown = 0;
+
+byId("viewer").append(viewer.element);
 
 export const files = () => films.map((film) => film.file);
 
@@ -16,64 +19,47 @@ export async function readFilms(chosen, signal) {
 }
 
 export function addFilms(read) {
-  shown = films.length;
+  const first = films.length;
   films.push(...read);
-  draw();
+  show(first);
 }
 
 export function clearFilms() {
   for (const film of films) URL.revokeObjectURL(film.url);
   films = [];
-  shown = 0;
-  draw();
+  show(0);
 }
 
-/** In place of a film: a stored report has none. */
+/** In place of a film: a stored text has none. */
 export function showNoFilm(text) {
   clearFilms();
-  byId("viewer").replaceChildren(make("p", {}, text));
+  viewer.say(text);
   byId("viewer").hidden = false;
+  byId("clear").hidden = false;
 }
 
-function draw() {
+function show(shown) {
   const some = films.length > 0;
-  const viewer = byId("viewer");
-  viewer.hidden = !some;
-  viewer.replaceChildren();
-  if (some) {
-    const name = films[shown].file.name;
-    viewer.append(make("img", { src: films[shown].url, alt: `Film: ${name}` }));
-  }
-  byId("thumbs").hidden = films.length < 2;
-  byId("thumbs").replaceChildren(
-    ...films.map((film, number) =>
-      make(
-        "button",
-        {
-          type: "button",
-          class: "thumb",
-          "aria-pressed": String(number === shown),
-          "aria-label": `View ${number + 1}: ${film.file.name}`,
-          onclick: () => {
-            shown = number;
-            draw();
-          },
-        },
-        make("img", { src: film.url, alt: "" }),
-      ),
-    ),
-  );
-  byId("invert").hidden = byId("clear").hidden = !some;
-  byId("write").disabled = byId("with-film").disabled = !some;
+  viewer.show(films.map(({ file, url }) => ({ url, alt: `Film: ${file.name}` })), shown);
+  byId("viewer").hidden = byId("clear").hidden = !some;
+  document.dispatchEvent(new CustomEvent("films", { detail: films.length }));
   askForView();
 }
 
 /** What is dropped next belongs to the study at hand. */
 export function askForView() {
-  const some = films.length > 0;
-  askFor(some ? "Add another view of this study" : "Drop a chest film here, or choose files");
+  askFor(films.length > 0 ? "Add another view of this study" : "Drop a chest film here, or choose files");
 }
 
 export function askFor(text) {
   byId("drop-text").textContent = text;
+}
+
+/** The first film that is a DICOM file, by its magic bytes; null where none is. */
+export async function dicomFilm() {
+  for (const { file } of films) {
+    const magic = await file.slice(128, 132).text();
+    if (magic === "DICM") return file;
+  }
+  return null;
 }

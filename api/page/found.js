@@ -1,8 +1,8 @@
 // The prior cases that words found.
 
 import { make } from "./elements.js";
-import { startPaper } from "./paper.js";
-import { block, hitRow, lines } from "./report.js";
+import { drawHit } from "./hits.js";
+import { block, lines, startPaper } from "./paper.js";
 
 /** Draw the answer of a search; `open` is called as by a report. */
 export function drawFound(found, text, open) {
@@ -19,8 +19,6 @@ export function drawFound(found, text, open) {
 function row(hit, open) {
   const { number, score } = hit;
   const { source, study_id, impression, findings } = hit.case;
-  const cited = { number, score, source, study_id, case: hit.case.case, case_available: true };
-  const line = hitRow({ ...cited, cited: false }, [], open);
-  line.append(make("span", { class: "snippet" }, impression || findings));
-  return line;
+  const shown = { number, score, source, study_id, case: hit.case.case, case_available: true };
+  return drawHit({ ...shown, cited: false }, [], open, impression || findings);
 }

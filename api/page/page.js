@@ -1,96 +1,109 @@
 // The page: what happens when something is dropped, pressed or opened.
 
+import { hideAlert, showAlert } from "./alert.js";
+import { addAnswer, allowAsking, clearAnswers, offerTasks } from "./asking.js";
 import { closeCase, openCase } from "./case.js";
-import { byId, make } from "./elements.js";
-import {
-  addFilms,
-  askFor,
-  askForView,
-  clearFilms,
-  files,
-  readFilms,
-  showNoFilm,
-} from "./films.js";
+import { byId, counted, make, narrow, say } from "./elements.js";
+import { copy, offerExports } from "./exports.js";
+import { addFilms, askFor, askForView, clearFilms, files, readFilms, showNoFilm } from "./films.js";
 import { drawFound } from "./found.js";
+import { copyText, drawGeneration, nameOf, TASKS } from "./generation.js";
+import { startHistory } from "./history.js";
+import { markOpen } from "./hits.js";
+import { askForKey, forgetKey } from "./key.js";
+import { searchOptions, writingOptions } from "./options.js";
 import { startPaper } from "./paper.js";
-import { drawReport, markOpen, reportText } from "./report.js";
-import {
-  createReport,
-  createSearch,
-  getGeneration,
-  getHealth,
-  getSample,
-  listGenerations,
-} from "./service.js";
+import { failProgress, finishProgress, hideProgress, stage, startProgress, token } from "./progress.js";
+import { accept, closeEditor, editedText, markWrong, openEditor, review, saveEdit } from "./review.js";
+import { createSearch, createText, getGeneration, getHealth, getSample, ServiceError } from "./service.js";
 
-let limit = 8;
+const PATHS = { report: "/reports", ask: "/answers", classify: "/classifications", caption: "/captions" };
+
+let limits = { max_images: 8, max_body_bytes: Infinity };
 let studies = 0;
-let report = null;
-let opener = null;
+let sample = false; // whether the server has a film to try
+let shown = null; // the generation on the paper
+let opener = null; // the chip or row whose case is open
 let running = null; // AbortController of what is under way
 
-const say = (text) => {
-  byId("status").textContent = text;
-};
+const stageText = (name) =>
+  ({
+    reading: files().length === 1 ? "Reading the film" : `Reading ${files().length} films`,
+    retrieving: `Searching ${counted(studies, "prior case", "prior cases")}`,
+    writing: "Writing",
+    checking: "Checking citations",
+  })[name] ?? name;
 
-const narrow = () => window.matchMedia("(max-width: 800px)").matches;
-
-function fail(error) {
-  if (error.name === "AbortError") return;
-  byId("error").textContent = error.message;
-  byId("error").hidden = false;
-  byId("error").scrollIntoView({ block: "nearest" });
-  for (const stage of byId("stages").querySelectorAll(".now")) stage.className = "failed";
-}
-
-function stage(text) {
-  const list = byId("stages");
-  for (const previous of list.querySelectorAll(".now")) previous.className = "done";
-  list.append(make("li", { class: "now" }, text));
-  list.hidden = false;
-  say(text);
-}
-
-function finishStages(text) {
-  for (const previous of byId("stages").querySelectorAll(".now")) previous.className = "done";
-  byId("stages").append(make("li", { class: "done" }, text));
-  say(text);
-}
-
-/** Run one thing at a time; a new one stops the one before. */
-async function run(work) {
+/** Run one thing at a time; a new one stops the one before. `again` is the whole of it anew. */
+async function run(work, again) {
   running?.abort();
   const own = new AbortController();
   running = own;
-  byId("error").hidden = true;
-  byId("stages").replaceChildren();
-  byId("stages").hidden = true;
-  byId("write").disabled = true;
+  hideAlert();
+  hideProgress();
+  enable();
   try {
     await work(own.signal);
   } catch (error) {
-    if (running === own) fail(error);
+    if (running !== own) return;
+    failProgress(error.name === "AbortError" ? "Cancelled" : "Failed");
+    showAlert(error, again);
   } finally {
     if (running === own) {
       running = null;
-      byId("write").disabled = files().length === 0;
+      enable();
     }
   }
 }
 
+/** A press that is not part of what is under way. */
+async function act(work) {
+  hideAlert();
+  try {
+    await work();
+  } catch (error) {
+    showAlert(error, () => act(work));
+  }
+}
+
+function enable() {
+  const busy = running !== null;
+  byId("write").disabled = busy || files().length === 0;
+  byId("with-film").disabled = files().length === 0;
+  byId("sample").hidden = !sample || files().length > 0;
+  allowAsking(files().length, busy);
+}
+
 /** Take films: further views of the study, or another study once there is a report. */
 async function take(chosen, signal) {
-  if (chosen.length + (report ? 0 : files().length) > limit) {
-    throw new Error(`One study may have ${limit} images: choose its views only.`);
+  const fresh = shown !== null;
+  const study = [...(fresh ? [] : files()), ...chosen];
+  if (study.length > limits.max_images) {
+    throw new ServiceError(`One study may have ${limits.max_images} images: choose its views only.`);
   }
-  stage(chosen.length === 1 ? "Reading the film" : `Reading ${chosen.length} films`);
-  const read = await readFilms(chosen, signal);
-  if (report) {
-    clearFilms();
-    clearReport();
+  const bytes = study.reduce((sum, file) => sum + file.size, 0);
+  if (bytes > limits.max_body_bytes) {
+    const most = Math.floor(limits.max_body_bytes / 2 ** 20);
+    throw new ServiceError(`These files are larger than the ${most} MiB that the server takes: choose fewer or smaller ones.`);
   }
-  addFilms(read);
-  finishStages("Ready to write a report");
+  note(chosen.length === 1 ? "Reading the film\u2026" : `Reading ${chosen.length} films\u2026`);
+  try {
+    const read = await readFilms(chosen, signal);
+    if (fresh) {
+      clearFilms();
+      clearPaper();
+    }
+    addFilms(read);
+    say(`${counted(files().length, "film", "films")} ready`);
+  } finally {
+    note("");
+  }
+}
+
+function note(text) {
+  byId("film-note").textContent = text;
+  byId("film-note").hidden = !text;
+  if (text) say(text);
 }
 
 function choose(chosen) {
@@ -99,28 +112,53 @@ function choose(chosen) {
     await take(chosen, signal);
     byId("write").disabled = false;
     byId("write").focus({ preventScroll: true });
-  });
+  }, () => choose(chosen));
 }
 
-function writeReport() {
+/** Have the server write, and follow it; `place` is given what was made. */
+function write(task, values, place) {
   return run(async (signal) => {
     const started = performance.now();
-    stage(`Searching ${studies.toLocaleString()} prior cases and writing the report`);
-    const written = await createReport(files(), options(), signal);
+    const [path, own] = [PATHS[task], running];
+    startProgress(byId(task === "report" ? "report-progress" : "asking-progress"), () => own.abort());
+    if (task === "report") goToPaper();
+    const made = await createText(path, files(), { ...writingOptions(), ...values }, signal, (event, data) => {
+      if (event === "stage") stage(stageText(data.stage));
+      else token(data.text);
+    });
+    place(made);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    show(written);
-    finishStages(`Report written in ${seconds} s`);
-    history.replaceState(null, "", `#${written.id}`);
+    finishProgress(`${TASKS[task]} written in ${seconds} s`);
     fillHistory();
-    goToReport();
+  }, () => write(task, values, place));
+}
+
+const writeReport = () =>
+  write("report", {}, (made) => {
+    show(made, true);
+    history.replaceState(null, "", `#${made.id}`);
+    goToPaper();
+  });
+
+function ask() {
+  const question = byId("question").value.trim();
+  if (!question) return;
+  write("ask", { question }, (made) => {
+    byId("question").value = "";
+    addAnswer(made, open);
   });
 }
 
-/** Its beginning must be seen: a warning stands there. */
-function goToReport() {
+/** Its beginning must be seen: a warning stands there; and the film beside it. */
+function goToPaper() {
+  showFilm();
   const paper = byId("report");
   paper.focus({ preventScroll: true });
   if (narrow() || paper.getBoundingClientRect().top < 0) paper.scrollIntoView();
+}
+
+function showFilm() {
+  byId("film-column").scrollTop = 0;
 }
 
 function searchByWords() {
@@ -129,47 +167,35 @@ function searchByWords() {
   run(async (signal) => {
     const beside = byId("with-film").checked ? files() : [];
     const weight = beside.length > 0 ? byId("text-weight").value : "";
-    stage(`Searching ${studies.toLocaleString()} prior cases`);
-    const wanted = { ...options(), text, text_weight: weight };
-    const found = await createSearch(beside, wanted, signal);
-    clearReport();
+    const own = running;
+    startProgress(byId("report-progress"), () => own.abort());
+    stage(stageText("retrieving"));
+    const found = await createSearch(beside, { ...searchOptions(), text, text_weight: weight }, signal);
+    clearPaper();
     if (files().length === 0) clearFilms();
     else askForView();
     drawFound(found, text, open);
-    finishStages(found.hits.length === 1 ? "1 prior case" : `${found.hits.length} prior cases`);
-    goToReport();
-  });
+    finishProgress(counted(found.hits.length, "prior case", "prior cases"));
+    goToPaper();
+  }, searchByWords);
 }
 
-function options() {
-  return {
-    k: byId("k").value,
-    exclude_patient: byId("exclude-patient").value.trim(),
-    exclude_study: byId("exclude-study").value.trim(),
-    label: byId("label").value,
-    label_filter: byId("label-filter").value,
-    min_ratio: byId("min-ratio").value,
-    diversity: byId("diversity").value,
-    distinct_reports: byId("distinct").checked,
-    keep_near_copies: byId("copies").checked,
-  };
-}
-
-function show(written) {
+/** Put a generation on the paper; `ownFilms` where the films at hand are those it was made from. */
+function show(made, ownFilms) {
   close();
-  report = written;
-  drawReport(report, open);
+  shown = made;
+  drawGeneration(made, open);
   askFor("Drop the films of another study");
-  byId("copy").hidden = false;
+  act(() => review(made));
+  offerExports(made, ownFilms, act);
 }
 
-function clearReport() {
+function clearPaper() {
   close();
-  report = null;
-  startPaper("Report", null, "").append(
-    make("p", { class: "empty muted" }, "No report of this film yet."),
-  );
-  byId("copy").hidden = true;
+  shown = null;
+  review(null);
+  clearAnswers();
+  startPaper("Report", null, "").append(make("p", { class: "empty muted" }, "No report of this film yet."));
   history.replaceState(null, "", location.pathname);
 }
 
@@ -180,10 +206,20 @@ async function open(cited, pressed) {
   }
   opener = pressed;
   markOpen(pressed);
-  await openCase(cited, close);
-  if (narrow()) pressed.scrollIntoView({ block: "start" });
+  const onPaper = byId("report-body").contains(pressed);
+  const wrong = onPaper && cited.place !== null ? () => disown(cited, pressed) : null;
+  showFilm();
+  await openCase(cited, { close, wrong });
+  if (narrow() && opener === pressed) pressed.scrollIntoView({ block: "start" });
   say(`Prior case ${cited.number} opened`);
 }
+
+const disown = (cited) =>
+  act(async () => {
+    await markWrong(cited.place, cited.number);
+    byId("wrong").disabled = true;
+    byId("wrong").textContent = "Marked as wrong";
+  });
 
 function close() {
   closeCase();
@@ -195,56 +231,47 @@ function close() {
 function openStored(id) {
   return run(async () => {
     const stored = await getGeneration(id);
-    showNoFilm("Films are not stored. This is an earlier report.");
-    byId("clear").hidden = false;
-    show(stored);
+    if (stored.status !== "done") {
+      const wait = ["queued", "running"].includes(stored.status) ? 2 : null;
+      throw new ServiceError(stored.detail ?? `This ${nameOf(stored.task)} is ${stored.status}.`, { wait });
+    }
+    showNoFilm("Films are not stored: this was written earlier.");
+    clearAnswers();
+    show(stored, false);
     history.replaceState(null, "", `#${id}`);
-    say("Earlier report opened");
-  });
+    say(`Earlier ${nameOf(stored.task)} opened`);
+    goToPaper();
+  }, () => openStored(id));
 }
 
-async function fillHistory() {
-  try {
-    const page = await listGenerations();
-    byId("history-list").replaceChildren(
-      ...page.generations.map((line) =>
-        make(
-          "li",
-          {},
-          make(
-            "button",
-            { type: "button", onclick: () => openStored(line.id) },
-            make("span", { class: "first" }, line.text || "(empty report)"),
-            line.in_distribution === false
-              ? make("span", { class: "unlike small" }, "image unlike the index")
-              : null,
-            make("span", { class: "muted small" }, new Date(line.created_at).toLocaleString()),
-          ),
-        ),
-      ),
-    );
-    if (page.generations.length === 0) {
-      byId("history-list").append(make("li", { class: "muted" }, "None yet."));
-    }
-  } catch (error) {
-    byId("history-list").replaceChildren(make("li", { class: "muted" }, error.message));
-  }
-}
+const fillHistory = startHistory({
+  open: openStored,
+  gone: (id) => {
+    if (shown?.id !== id) return;
+    clearPaper();
+    if (files().length === 0) clearFilms();
+  },
+  fail: showAlert,
+});
 
 async function greet() {
-  try {
-    const health = await getHealth();
-    limit = health.limits.max_images;
-    studies = health.index.studies;
-    byId("sample").hidden = !health.sample;
-    byId("words").hidden = !health.search_by_text;
+  const health = await getHealth();
+  limits = health.limits;
+  studies = health.index.studies;
+  sample = health.sample;
+  byId("words").hidden = !health.search_by_text;
+  byId("key-open").hidden = !health.keys_required;
+  if (byId("label").length === 1) {
     byId("label").append(...health.findings.map((name) => make("option", {}, name)));
-    byId("index-line").textContent =
-      `${studies.toLocaleString()} prior cases of ${health.index.source} · ` +
-      `encoder ${health.index.encoder} · index ${health.index.fingerprint.slice(0, 12)}`;
-  } catch (error) {
-    fail(error);
   }
+  offerTasks(health.tasks);
+  enable();
+  byId("index-line").textContent = [
+    `${counted(studies, "prior case", "prior cases")} of ${health.index.source}`,
+    `encoder ${health.index.encoder}`,
+    health.model ? `model ${health.model.adapter ?? health.model.name}` : "no language model",
+    `index ${health.index.fingerprint.slice(0, 12)}`,
+  ].join(" · ");
 }
 
 const drop = byId("drop");
@@ -262,51 +289,63 @@ for (const name of ["dragleave", "drop"]) {
   document.addEventListener(name, () => drop.classList.remove("over"));
 }
 document.addEventListener("drop", (event) => choose([...event.dataTransfer.files]));
+document.addEventListener("films", enable);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && opener) close();
+  if (event.key === "Escape" && opener && !byId("key-dialog").open) close();
 });
 byId("words-form").addEventListener("submit", (event) => {
   event.preventDefault();
   searchByWords();
 });
+byId("ask-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask();
+});
+for (const task of ["classify", "caption"]) {
+  byId(task).addEventListener("click", () => write(task, {}, (made) => addAnswer(made, open)));
+}
 byId("write").addEventListener("click", writeReport);
 byId("clear").addEventListener("click", () => {
   running?.abort();
   clearFilms();
-  clearReport();
-  byId("stages").hidden = true;
-  byId("error").hidden = true;
+  clearPaper();
+  hideProgress();
+  hideAlert();
   byId("files").focus();
 });
-byId("invert").addEventListener("click", (event) => {
-  const inverted = byId("viewer").classList.toggle("inverted");
-  event.currentTarget.setAttribute("aria-pressed", String(inverted));
+byId("sample").addEventListener("click", async () => {
+  await run(async (signal) => {
+    const film = await getSample();
+    await take([film], signal);
+  });
+  if (files().length > 0 && byId("alert").hidden) writeReport();
 });
-byId("sample").addEventListener("click", () =>
-  run(async (signal) => {
-    stage("Fetching the sample film");
-    const sample = await getSample();
-    clearFilms();
-    await take([sample], signal);
-  }).then(() => files().length > 0 && byId("error").hidden && writeReport()),
-);
-byId("copy").addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText(reportText(report));
+byId("accept").addEventListener("click", () => act(accept));
+byId("edit").addEventListener("click", () => (byId("editor").hidden ? openEditor() : closeEditor()));
+byId("edit-cancel").addEventListener("click", () => {
+  closeEditor();
+  byId("edit").focus();
+});
+byId("editor").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act(saveEdit);
+});
+byId("copy").addEventListener("click", () =>
+  act(async () => {
+    await copy(copyText(shown, editedText()), byId("copy"));
     say("Copied");
-    byId("copy").textContent = "Copied";
-    setTimeout(() => {
-      byId("copy").textContent = "Copy text";
-    }, 1500);
-  } catch {
-    fail(new Error("The browser did not allow copying: select the text instead."));
-  }
+  }),
+);
+byId("print").addEventListener("click", () => window.print());
+byId("key-open").addEventListener("click", async () => {
+  forgetKey();
+  if (await askForKey("Give another API key.")) fillHistory();
 });
 window.addEventListener("hashchange", () => {
   const id = location.hash.slice(1);
-  if (id && id !== "report" && id !== report?.id) openStored(id);
+  if (id && id !== "report" && id !== shown?.id) openStored(id);
 });
 
-await greet();
+await act(greet);
 fillHistory();
 if (location.hash.length > 1 && location.hash !== "#report") openStored(location.hash.slice(1));

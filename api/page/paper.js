@@ -1,6 +1,6 @@
 // The middle column: what it is headed with, and the warning over what is not to be relied on.
 
-import { byId, decimals, make } from "./elements.js";
+import { byId, capital, decimals, make } from "./elements.js";
 
 const HEADLINE = "This image is unlike the films in the index";
 
@@ -12,7 +12,7 @@ export function startPaper(title, verdict, what) {
   byId("report-title").textContent = title;
   body.replaceChildren();
   body.classList.toggle("doubtful", isDoubtful(verdict));
-  if (isDoubtful(verdict)) body.append(warning(verdict, what));
+  if (isDoubtful(verdict)) body.append(drawWarning(verdict, what));
   return body;
 }
 
@@ -20,18 +20,23 @@ export function warningText(verdict, what) {
   return `${HEADLINE}: ${verdict.reason}. Do not rely on ${what}.`;
 }
 
-function warning(verdict, what) {
+export function drawWarning(verdict, what) {
   return make(
     "div",
     { class: "warning", role: "alert" },
     make("strong", {}, `${HEADLINE}. Do not rely on ${what}.`),
     make("p", {}, `${capital(verdict.reason)}.`),
-    make(
-      "p",
-      { class: "small" },
-      `Typicality ${decimals(verdict.score)}; an image is flagged below ${decimals(verdict.threshold)}.`,
-    ),
+    make("p", { class: "small" }, `${capital(typicality(verdict))}.`),
   );
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+export function typicality(verdict) {
+  const { score, threshold } = verdict;
+  return `typicality of the film ${decimals(score)}, flagged below ${decimals(threshold)}`;
+}
+
+// The warning above the text says it already.
+export const repeatsWarning = (note, verdict) => isDoubtful(verdict) && note.endsWith(verdict.reason);
+
+export const block = (title, ...content) => make("section", { class: "block" }, make("h3", {}, title), ...content);
+export const lines = (texts) => make("ul", { class: "lines" }, ...texts.map((text) => make("li", {}, text)));

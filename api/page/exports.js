@@ -1,0 +1,50 @@
+// A text leaves the page: copied, printed, or as a file of the field's formats.
+
+import { byId, button, make } from "./elements.js";
+import { dicomFilm, files } from "./films.js";
+import { exportGeneration } from "./service.js";
+
+/** Fill the menu for a generation; `act(work)` runs a press and shows what fails. */
+export async function offerExports(made, ownFilms, act) {
+  const dicom = ownFilms ? await dicomFilm() : null;
+  const stem = `${made.task}-${made.id.slice(0, 8)}`;
+  const entry = (text, extension, fetched) =>
+    button(text, {
+      class: "quiet",
+      onclick: () => {
+        byId("export").open = false;
+        act(async () => save(await fetched(), `${stem}.${extension}`));
+      },
+    });
+  const entries = [
+    entry("PDF", "pdf", () => exportGeneration(made.id, "pdf")),
+    ownFilms ? entry("PDF with the films", "pdf", () => exportGeneration(made.id, "pdf", files())) : null,
+    entry("FHIR R5", "json", () => exportGeneration(made.id, "fhir?release=R5")),
+    entry("FHIR R4B", "json", () => exportGeneration(made.id, "fhir?release=R4B")),
+    entry("DICOM SR", "dcm", () => exportGeneration(made.id, "dicom-sr")),
+    dicom
+      ? entry("DICOM SR with the film's patient", "dcm", () => exportGeneration(made.id, "dicom-sr", [dicom], "image"))
+      : null,
+  ];
+  byId("export-menu").replaceChildren(...entries.filter(Boolean));
+}
+
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Copy text; the button says so for a moment. */
+export async function copy(text, press) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    throw new Error("The browser did not allow copying: select the text instead.");
+  }
+  const before = press.textContent;
+  press.textContent = "Copied";
+  setTimeout(() => {
+    press.textContent = before;
+  }, 1500);
+}

@@ -1,0 +1,97 @@
+// A stored text of any task: its statements with chips, the cases behind it, what was left out.
+
+import { counted, decimals, make } from "./elements.js";
+import { drawHits } from "./hits.js";
+import { drawObservations } from "./observations.js";
+import { block, isDoubtful, lines, repeatsWarning, startPaper, typicality, warningText } from "./paper.js";
+import { drawScores } from "./scores.js";
+import { drawLegend, drawStatement, marksOf } from "./statement.js";
+
+export const TASKS = { report: "Report", ask: "Answer", classify: "Observations", caption: "Caption" };
+
+const SECTIONS = { findings: "Findings", impression: "Impression" };
+
+export const nameOf = (task) => (TASKS[task] ?? task).toLowerCase();
+
+/** What a text says, without what lies behind it; `open(cited, opener)` shows a cited case. */
+export function drawText(made, open) {
+  if (made.observations) return [drawObservations(made, open)];
+  const placed = made.statements.map((statement, place) => ({ statement, place }));
+  const drawn = (part) => part.map(({ statement, place }) => drawStatement(statement, place, open));
+  if (placed.length === 0) return [make("p", { class: "empty" }, "No sentence can stand.")];
+  if (made.task !== "report") return drawn(placed);
+  return Object.entries(SECTIONS)
+    .map(([section, title]) => [title, placed.filter(({ statement }) => statement.section === section)])
+    .filter(([, part]) => part.length > 0)
+    .map(([title, part]) => make("section", { class: "section" }, make("h3", {}, title), ...drawn(part)));
+}
+
+/** A whole generation as the paper of the page. */
+export function drawGeneration(made, open) {
+  const body = startPaper(TASKS[made.task] ?? made.task, made.verdict, `this ${nameOf(made.task)}`);
+  if (made.question) body.append(make("p", { class: "question" }, made.question));
+  if (made.indication) {
+    body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
+  }
+  body.append(...drawText(made, open));
+  if (!made.observations) body.append(drawLegend());
+  body.append(...drawNotes(made));
+  if (made.hits.length > 0) body.append(block("Prior cases", least(made.options), drawHits(made, open)));
+  if (made.label_scores) body.append(drawScores(made.label_scores));
+  if (made.left_out.length > 0) body.append(leftOut(made.left_out));
+  body.append(make("p", { class: "muted meta" }, origin(made)));
+}
+
+export function drawNotes(made) {
+  const notes = made.notes.filter((note) => !repeatsWarning(note, made.verdict));
+  return notes.length > 0 ? [block("Notes", lines(notes))] : [];
+}
+
+/** The sentences alone, as a person edits them. */
+export const plainText = (made) => paragraphs(made, (statement) => statement.text).join("\n\n");
+
+/** The text with its citation marks, to be pasted elsewhere; `edited` stands in for it if given. */
+export function copyText(made, edited = null) {
+  const cases = made.hits.filter((hit) => hit.cited).map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
+  const warning = isDoubtful(made.verdict) ? warningText(made.verdict, `this ${nameOf(made.task)}`) : "";
+  const own = edited ? [edited] : paragraphs(made, (statement) => `${statement.text} ${marksOf(statement)}`);
+  return [warning, made.question, ...own, edited ? "" : cases.join("\n"), made.notice].filter(Boolean).join("\n\n");
+}
+
+function paragraphs(made, line) {
+  if (made.task !== "report") return [made.statements.map(line).join("\n")];
+  return Object.entries(SECTIONS)
+    .map(([section, title]) => [title, made.statements.filter((s) => s.section === section)])
+    .filter(([, part]) => part.length > 0)
+    .map(([title, part]) => `${title.toUpperCase()}\n${part.map(line).join("\n")}`);
+}
+
+function least(options) {
+  const rules = [];
+  if (typeof options.min_score === "number") rules.push(`a similarity of at least ${decimals(options.min_score)}`);
+  if (typeof options.min_ratio === "number") {
+    rules.push(`at least ${decimals(options.min_ratio)} of the best case's similarity`);
+  }
+  if (rules.length === 0) return null;
+  return make("p", { class: "muted rules" }, `Only cases with ${rules.join(" and ")} were read.`);
+}
+
+function leftOut(cases) {
+  return make(
+    "details",
+    { class: "block inner", id: "left-out" },
+    make("summary", {}, `${counted(cases.length, "case", "cases")} left out`),
+    lines(cases.map((c) => `${c.source} ${c.study_id} (${decimals(c.score)}): ${c.reason}`)),
+  );
+}
+
+function origin(made) {
+  const now = made.index.current ? "" : ", which is not the one open now";
+  return [
+    made.generator,
+    `index ${made.index.fingerprint.slice(0, 12)}${now}`,
+    made.verdict ? typicality(made.verdict) : "likeness of the film to the index not judged",
+    new Date(made.created_at).toLocaleString(),
+    made.id,
+  ].join(" · ");
+}

@@ -1,0 +1,79 @@
+// The observations of a classification: a probability each, and what it was made from.
+
+import { bar, button, decimals, draw, make } from "./elements.js";
+
+const percent = (share) => 100 * Math.min(1, Math.max(0, share));
+
+/** `open(cited, chip)` shows a case that names an observation. */
+export function drawObservations(made, open) {
+  const sorted = [...made.observations].sort((a, b) => b.probability - a.probability);
+  const calibrated = made.calibrated_on
+    ? `Calibrated on ${made.calibrated_on}.`
+    : "Not calibrated: take the order, not the figures.";
+  return make(
+    "div",
+    { class: "observations" },
+    make(
+      "p",
+      { class: "muted" },
+      `Bar: probability. Line beneath: share of the similar cases that name it, with its 95 % interval. ${calibrated}`,
+    ),
+    make("ul", { class: "scores" }, ...sorted.map((one) => row(one, made, open))),
+  );
+}
+
+function row(one, made, open) {
+  const { name, probability, vote, vote_low: low, vote_high: high } = one;
+  const opinions = [
+    one.model === null ? null : `model ${decimals(one.model)}`,
+    `cases ${decimals(vote)} (${decimals(low)}\u2013${decimals(high)})`,
+    one.film === null ? null : `film ${decimals(one.film)}`,
+  ];
+  return make(
+    "li",
+    { class: probability >= 0.5 ? "score likely" : "score" },
+    make("span", { class: "name" }, name),
+    make("span", { class: "bars" }, bar(probability), interval(vote, low, high)),
+    make("span", { class: "number" }, decimals(probability)),
+    make(
+      "span",
+      { class: "opinions muted" },
+      opinions.filter(Boolean).join(" · "),
+      " ",
+      ...chips(one, made, open),
+    ),
+  );
+}
+
+function interval(vote, low, high) {
+  const svg = draw(
+    "svg",
+    { viewBox: "0 0 100 6", preserveAspectRatio: "none" },
+    draw("rect", { class: "interval", x: percent(low), y: 2, width: percent(high) - percent(low), height: 2 }),
+    draw("rect", { class: "tick", x: Math.max(0, percent(vote) - 0.5), y: 0, width: 1, height: 6 }),
+  );
+  return make("span", { class: "vote", "aria-hidden": "true" }, svg);
+}
+
+function chips(one, made, open) {
+  return one.cases
+    .map((number) => made.hits.find((hit) => hit.number === number))
+    .filter(Boolean)
+    .map((hit) =>
+      button(String(hit.number), {
+        class: hit.case_available ? "chip" : "chip gone",
+        "data-number": hit.number,
+        "aria-pressed": "false",
+        "aria-label": `Prior case ${hit.number} names ${one.name}: study ${hit.study_id}, similarity ${decimals(hit.score)}`,
+        onclick: (event) => open({ ...hit, quotes: quotesOf(made, hit.number, one.name), place: null }, event.currentTarget),
+      }),
+    );
+}
+
+function quotesOf(made, number, name) {
+  return made.statements
+    .filter((statement) => name in statement.labels)
+    .flatMap((statement) => statement.citations)
+    .filter((citation) => citation.number === number)
+    .map((citation) => citation.quote);
+}

@@ -1,0 +1,176 @@
+"""Headless Chromium, with the few things a person does on the page."""
+
+import importlib.resources
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM = Path("/usr/bin/chromium")
+DRIVER = Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,860",
+)
+SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+PATIENCE = 20.0
+"""Seconds."""
+
+
+class Browser:
+    """A window on the page."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def until(self, holds: Callable[[], Any], what: str) -> Any:
+        """What ``holds`` gives, once it is true."""
+        waiting = WebDriverWait(
+            self.driver, PATIENCE, poll_frequency=0.05, ignored_exceptions=[WebDriverException]
+        )
+        return waiting.until(lambda _: holds(), what)
+
+    def wait(self, selector: str) -> WebElement:
+        """The first element of this kind, once it is in sight."""
+
+        def visible() -> WebElement | None:
+            found = self.all(selector)
+            return found[0] if found and found[0].is_displayed() else None
+
+        found: WebElement = self.until(visible, f"{selector} did not appear: {self.alert()}")
+        return found
+
+    def gone(self, selector: str) -> None:
+        self.until(
+            lambda: not any(found.is_displayed() for found in self.all(selector)),
+            f"{selector} stayed",
+        )
+
+    def says(self, selector: str, words: str) -> str:
+        """The text of an element, once it holds the words."""
+        self.until(lambda: words in self.one(selector).text, f"{selector} never said {words!r}")
+        return self.one(selector).text
+
+    def open(self, address: str) -> None:
+        self.driver.get("about:blank")
+        self.driver.get(address)
+        self.until(lambda: self.script("return document.readyState") == "complete", "no page")
+
+    def greeted(self, address: str) -> None:
+        """Open the page and wait for what the server says of itself."""
+        self.open(address)
+        self.until(lambda: self.one("#index-line").get_property("textContent"), "no greeting")
+
+    def press(self, selector: str) -> None:
+        """Click an element, once it can be."""
+
+        def pressed() -> bool:
+            self.script("arguments[0].scrollIntoView({block: 'center'})", self.one(selector))
+            self.one(selector).click()
+            return True
+
+        self.until(pressed, f"{selector} cannot be pressed: {self.alert()}")
+
+    def choose(self, *paths: Path) -> None:
+        self.one("#files").send_keys("\n".join(str(path) for path in paths))
+
+    def write_report(self) -> None:
+        self.wait("#write:enabled")
+        self.press("#write")
+        self.wait(".statement")
+
+    def alert(self) -> str:
+        return str(self.one("#alert").get_property("textContent"))
+
+    def failure(self) -> str:
+        """What the page says has failed."""
+        return self.wait("#error").text
+
+    def key(self, *keys: str) -> None:
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def focused(self) -> str:
+        return str(self.script("return document.activeElement.id"))
+
+    def script(self, code: str, *values: Any) -> Any:
+        return self.driver.execute_script(code, *values)
+
+    def cdp(self, command: str, **values: Any) -> Any:
+        return self.driver.execute_cdp_cmd(command, values)
+
+    def resize(self, size: str) -> None:
+        width, height = SIZES[size]
+        phone = size == "phone"
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+        self.cdp("Emulation.setDeviceMetricsOverride", **metrics)
+        self.cdp("Emulation.setTouchEmulationEnabled", enabled=phone, maxTouchPoints=5)
+
+    def prefer(self, **features: str) -> None:
+        """Set media features such as ``prefers_color_scheme``."""
+        named = [{"name": n.replace("_", "-"), "value": v} for n, v in features.items()]
+        self.cdp("Emulation.setEmulatedMedia", features=named)
+
+    def complaints(self) -> list[str]:
+        """What the console holds, but for answers of our own with a 4xx or 5xx status."""
+        entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [e["message"] for e in entries if "the server responded with" not in e["message"]]
+
+    def violations(self) -> list[str]:
+        """What axe-core finds that is serious or critical, with the elements."""
+        axe = importlib.resources.files("axe_core_python") / "axe.min.js"
+        if not self.script("return 'axe' in window"):
+            self.script(axe.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run({resultTypes: ['violations']}).then(done);"
+        )
+        return [
+            f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes']]}"
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser with a profile of its own."""
+    if not (CHROMIUM.is_file() and DRIVER.is_file()):
+        pytest.skip("chromium and chromium-driver are missing: apt-get install them")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        service = webdriver.ChromeService(executable_path=str(DRIVER))
+        driver = webdriver.Chrome(options=options, service=service)
+        driver.set_script_timeout(60)
+        try:
+            yield Browser(driver)
+        finally:
+            driver.quit()
+
+
+__all__ = ["SIZES", "Browser", "Keys", "chromium"]
