@@ -27,6 +27,7 @@ from finetune.evaluation_references import References, own_cases
 from finetune.evaluation_reports import rows_of
 from finetune.evaluation_scores import Scores, score
 from finetune.evaluation_writer import OutputWriter
+from generator.adapter import check_served
 from generator.calibration import CALIBRATION, Calibration
 from generator.model import load_model
 from generator.prompts import PROMPT_VERSION
@@ -120,6 +121,7 @@ def write_prompts(arguments: argparse.Namespace, open_retriever: OpenRetriever) 
     source = open_source(arguments.source, options_of(arguments))
     retriever = open_retriever(arguments.index)
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
+    check_served(model, retriever.index.manifest)
     recorder = PromptRecorder(model, arguments.write_prompts)
     with TemporaryDirectory() as scratch:
         about = about_of(arguments, source, retriever, recorder)
@@ -146,6 +148,7 @@ def written(arguments: argparse.Namespace, open_retriever: OpenRetriever) -> Out
     model: VisionLanguageModel = load_model(
         arguments.model, arguments.adapter, device=arguments.device
     )
+    check_served(model, retriever.index.manifest)
     if arguments.split == "test":
         require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
     about = about_of(arguments, source, retriever, model)

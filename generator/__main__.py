@@ -113,6 +113,10 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
         raise UserError("without a language model there are only reports: use --model with one")
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(arguments.model, arguments.adapter, arguments.quantization)
+    from generator.adapter import check_served
+
+    for note in check_served(model, retriever.index.manifest):
+        print(f"note: {note}", file=sys.stderr)
     calibrated = Path(arguments.adapter or arguments.model) / CALIBRATION
     reader = FilmReader(retriever, model, calibration=Calibration.read(calibrated))
     study = reader.read(

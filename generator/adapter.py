@@ -16,6 +16,7 @@ from transformers import MllamaForConditionalGeneration
 from db.errors import MismatchError, NotFoundError, UserError
 from generator.checkpoint import read_json
 from generator.prompts import PROMPT_VERSION
+from indexer.manifest import Manifest
 
 RECORD = "adapter_record.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -70,6 +71,22 @@ class AdapterRecord:
         if self.index_fingerprint in (None, index_fingerprint):
             return None
         return "the adapter was trained on another index of the same encoder"
+
+
+def check_served(model: object, manifest: Manifest) -> list[str]:
+    """What to know of a model, and of its adapter beside this index.
+
+    Raises MismatchError where the adapter cannot be used with the index.
+    """
+    notes = list(getattr(model, "notes", ()))
+    record: AdapterRecord | None = getattr(model, "record", None)
+    if record is not None:
+        note = record.check_index(
+            index_fingerprint=manifest.fingerprint,
+            encoder_sha256=manifest.encoder.weights_sha256,
+        )
+        notes += [note] if note else []
+    return notes
 
 
 def attach(

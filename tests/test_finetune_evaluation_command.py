@@ -12,13 +12,15 @@ from finetune.__main__ import main
 from finetune.evaluation_command import add_calibrate_to, add_to
 from finetune.evaluation_run import calibrate_model, evaluate_model
 from generator.calibration import Calibration
+from generator.checkpoint import base_sha256
+from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.evaluations import HELD_OUT, write_split
 from tests.fakes import ReportEncoder
 from tests.films import draw_film
-from tests.mllama_models import write_mllama
+from tests.mllama_models import write_adapter, write_mllama
 
 MODEL = ("--device", "cpu", "--max-new-tokens", 8, "--model")
 ENCODER = ReportEncoder({"Cardiomegaly": 0.8})
@@ -131,3 +133,21 @@ def test_what_cannot_be_evaluated_says_what_to_do(
 ) -> None:
     with pytest.raises(UserError, match=message):
         run(root, "evaluate", *more)
+
+
+def test_an_adapter_of_another_encoder_is_refused_before_it_is_asked(
+    root: Path, tmp_path: Path
+) -> None:
+    record = {
+        "base_model": "model",
+        "base_sha256": base_sha256(root / "model"),
+        "prompt_version": PROMPT_VERSION,
+        "index_fingerprint": "f" * 64,
+        "encoder_sha256": "e" * 64,
+    }
+    adapter = write_adapter(tmp_path / "adapter", root / "model", record=record)
+    model = (*MODEL, root / "model", "--adapter", adapter)
+    for more in (("--out", tmp_path / "out"), ("--write-prompts", tmp_path / "prompts")):
+        with pytest.raises(UserError, match="label scores of another encoder"):
+            run(root, "evaluate", *model, *more)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "prompts").exists()

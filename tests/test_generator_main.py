@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from generator.__main__ import main
+from generator.adapter import AdapterRecord
+from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
@@ -143,3 +145,33 @@ def test_without_a_model_there_are_only_reports(
     argv = ["classify", str(index_dir), film(index_dir, 2), "--model", "extractive"]
     assert ask_model(*argv) == 1
     assert "there are only reports" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
+def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_told(
+    index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = Retriever.open(index_dir, ThumbnailEncoder()).index.manifest.encoder
+    adapted = ScriptedModel(script=lambda prompt: TEXTS[prompt.task], adapter="mine")
+    question = ["--question", "Is the heart enlarged?"] if verb == "ask" else []
+
+    def served(encoder_sha256: str) -> int:
+        adapted.record = AdapterRecord(  # type: ignore[attr-defined]
+            base_model="tiny",
+            base_sha256="b" * 64,
+            prompt_version=PROMPT_VERSION,
+            index_fingerprint="f" * 64,
+            encoder_sha256=encoder_sha256,
+        )
+        return main(
+            [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question],
+            open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+            open_model=lambda name, adapter, quantization: adapted,
+        )
+
+    assert served("e" * 64) == 1
+    out, err = capsys.readouterr()
+    assert not out and not adapted.prompts
+    assert "another encoder: build the index with that encoder, or train" in err
+    assert served(encoder.weights_sha256) == 0
+    assert "note: the adapter was trained on another index" in capsys.readouterr().err
