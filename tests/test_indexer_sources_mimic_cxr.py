@@ -155,6 +155,15 @@ def test_the_official_split_and_a_split_file_choose_studies(mimic: Path) -> None
     assert list(by_id(MimicCxr(mimic, choice=listed))) == ["50000002"]
 
 
+def test_a_report_in_latin_1_is_read_by_the_line(mimic: Path) -> None:
+    path = mimic / report_name("10000032", "50000001")
+    text = path.read_bytes().replace(b"ormal in size", b"ormal in siz\xe9")
+    path.write_bytes(text.replace(b"Small left", "Sm\u00e4ll left".encode()))
+    study = by_id(MimicCxr(mimic))["50000001"]
+    assert isinstance(study, StudyRecord)
+    assert "siz\u00e9" in study.findings and study.impression == "Sm\u00e4ll left effusion."
+
+
 def test_reports_come_from_the_archive_or_its_folder(mimic: Path, tmp_path: Path) -> None:
     expected = list(MimicCxr(mimic).records())
     archive = tmp_path / "mimic-cxr-reports.zip"

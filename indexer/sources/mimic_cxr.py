@@ -43,7 +43,7 @@ from indexer.sources.records import (
     or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.tables import find_optional, find_table, read_table
+from indexer.sources.tables import decode_text, find_optional, find_table, read_table
 
 _PREFIX = "mimic-cxr-2.0.0-"
 _REPORTS = "mimic-cxr-reports.zip"
@@ -165,7 +165,7 @@ class _ReportFolder:
         if not path.is_file():
             return None
         with path.open("rb") as stream:
-            return stream.read(_LONGEST_REPORT).decode("utf-8", errors="replace")
+            return decode_text(stream.read(_LONGEST_REPORT))
 
 
 class _ReportArchive:
@@ -179,7 +179,7 @@ class _ReportArchive:
     def read(self, name: str) -> str | None:
         try:
             with self._archive.open(f"files/{name}") as stream:
-                return stream.read(_LONGEST_REPORT).decode("utf-8", errors="replace")
+                return decode_text(stream.read(_LONGEST_REPORT))
         except KeyError:
             return None
         except (OSError, zipfile.BadZipFile) as error:

@@ -115,6 +115,11 @@ def _decode(stream: IO[bytes]) -> Iterator[str]:
         yield _line(line)
 
 
+def decode_text(data: bytes) -> str:
+    """A text file; each line as UTF-8 or, where it is none, as code page 1252."""
+    return "".join(map(_line, data.splitlines(keepends=True)))
+
+
 def _line(line: bytes) -> str:
     try:
         return line.decode("utf-8").replace("\0", "")
