@@ -22,7 +22,6 @@ from api.chat_schemas import (
 )
 from api.connection import while_connected
 from api.events import Event, Failure, events
-from api.fhir import marked
 from api.generation_schemas import CitationDocument
 from api.generations import document
 from api.pipeline import Pipeline
@@ -31,6 +30,7 @@ from api.problems import MEDIA_TYPE as PROBLEM
 from api.scheduler import BusyError
 from api.settings import Settings
 from api.uploads import read_body
+from api.wording import marked
 from api.writing import Token
 from db.errors import TooLargeError, UserError
 from db.generation import Generation

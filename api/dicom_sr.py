@@ -14,8 +14,9 @@ from highdicom.sr.value_types import ContainerContentItem, ContentSequence, Text
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage, generate_uid
 
+from api.wording import asked_for, doubts, marked, opinions
 from db.errors import UserError
-from db.generation import Generation
+from db.generation import Generation, StoredStatement
 from generator.grounded import NOTICE
 
 _SECTIONS = {
@@ -94,7 +95,7 @@ def _content(generation: Generation) -> Dataset:
             [
                 TextContentItem(
                     name=sentence,
-                    value=_sentence(s.text, s.citations),
+                    value=_sentence(s),
                     relationship_type="CONTAINS",
                 )
                 for s in statements
@@ -102,13 +103,16 @@ def _content(generation: Generation) -> Dataset:
             is_sr=True,
         )
         items.append(container)
-    items.append(TextContentItem(name=_COMMENT, value=NOTICE, relationship_type="CONTAINS"))
+    for comment in (*asked_for(generation), *opinions(generation), NOTICE):
+        items.append(TextContentItem(name=_COMMENT, value=comment, relationship_type="CONTAINS"))
     root.ContentSequence = items
     return root
 
 
-def _sentence(text: str, citations: tuple[object, ...]) -> str:
-    return text if citations else f"{text} [image only]"
+def _sentence(statement: StoredStatement) -> str:
+    """No numbers: a structured report does not hold the cited cases."""
+    text = statement.text if statement.citations else marked(statement)
+    return " ".join((text, *doubts(statement)))
 
 
 def _header(film: bytes) -> Dataset:

@@ -1,5 +1,7 @@
 """A generation in the formats of the field: FHIR, PDF, DICOM SR."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -66,11 +68,10 @@ class ExportController(Controller):
     ) -> Response[bytes]:
         """Preliminary, without a subject, with the PDF as presented form."""
 
-        def export() -> bytes:
-            made = database.generations.get(generation_id)
+        def write(made: Generation) -> bytes:
             return msgspec.json.encode(diagnostic_report(made, release, pdf=to_pdf(made)))
 
-        return Response(await run_sync(export), media_type=FHIR)
+        return await _export(database, generation_id, write, FHIR)
 
     @get(
         "/pdf",
@@ -83,8 +84,7 @@ class ExportController(Controller):
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> Response[bytes]:
         """Sentences and cited cases; the films are not stored, so they are not shown."""
-        pdf = await run_sync(lambda: to_pdf(database.generations.get(generation_id)))
-        return Response(pdf, media_type=PDF)
+        return await _export(database, generation_id, to_pdf, PDF)
 
     @post(
         "/pdf",
@@ -108,12 +108,10 @@ class ExportController(Controller):
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """The very films that the report was made from, sent again; any other is refused."""
-        made = await run_sync(database.generations.get, generation_id)
         uploads = await read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             films = await pipeline.read(uploads, caller)
-            _check_films(made, films)
-            return Response(await run_sync(to_pdf, made, films), media_type=PDF)
+            return await _export(database, generation_id, partial(to_pdf, films=films), PDF, films)
 
     @get(
         "/dicom-sr",
@@ -126,8 +124,7 @@ class ExportController(Controller):
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> Response[bytes]:
         """In a study of its own, without a patient."""
-        made = await run_sync(database.generations.get, generation_id)
-        return Response(await run_sync(to_dicom_sr, made), media_type=DICOM)
+        return await _export(database, generation_id, to_dicom_sr, DICOM)
 
     @post(
         "/dicom-sr",
@@ -151,14 +148,30 @@ class ExportController(Controller):
     ) -> Response[bytes]:
         """A DICOM film that the report was made from, sent again: patient and study are copied
         from its header into the answer, and kept nowhere."""
-        made = await run_sync(database.generations.get, generation_id)
         (upload,) = await read_uploads([data.image], limit=1)
+        write = partial(to_dicom_sr, film=upload.data)
         with pipeline.enter(caller):
-            _check_films(made, await pipeline.read([upload], caller))
-            return Response(await run_sync(to_dicom_sr, made, upload.data), media_type=DICOM)
+            films = await pipeline.read([upload], caller)
+            return await _export(database, generation_id, write, DICOM, films)
 
 
-def _check_films(made: Generation, films: tuple[Film, ...]) -> None:
-    """Raises MismatchError for a film that the report does not rest on."""
-    if not {film.sha256 for film in films} <= set(made.films_sha256):
-        raise MismatchError("this is not a film that the report was made from: send that one")
+async def _export(
+    database: AppDatabase,
+    generation_id: UUID,
+    write: Callable[[Generation], bytes],
+    media_type: str,
+    films: tuple[Film, ...] = (),
+) -> Response[bytes]:
+    """A stored generation as a file.
+
+    Raises NotFoundError for one that is not stored, MismatchError for a film that it does not rest
+    on.
+    """
+
+    def export() -> bytes:
+        made = database.generations.get(generation_id)
+        if not {film.sha256 for film in films} <= set(made.films_sha256):
+            raise MismatchError("this is not a film that the report was made from: send that one")
+        return write(made)
+
+    return Response(await run_sync(export), media_type=media_type)

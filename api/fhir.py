@@ -9,7 +9,8 @@ import base64
 from html import escape
 from typing import Any, Literal
 
-from db.generation import Generation, StoredStatement
+from api.wording import asked_for, doubts, marked, opinions, title
+from db.generation import Generation
 from generator.grounded import NOTICE
 
 Release = Literal["R5", "R4B"]
@@ -42,7 +43,7 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
                     "display": "Diagnostic imaging study",
                 }
             ],
-            "text": "Chest X-ray report",
+            "text": title(generation),
         },
         "issued": generation.created_at.isoformat(),
         "performer": [{"display": f"{generation.generator} (software)"}],
@@ -62,16 +63,18 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
 
 
 def _conclusion(generation: Generation) -> str:
-    """The impression, or all there is where there is none."""
+    """The impression, or all there is where there is none; a question goes before its answer."""
     impression = " ".join(s.text for s in generation.statements if s.section == "impression")
-    return impression or generation.text or "Nothing is stated."
+    said = impression or generation.text or "Nothing is stated."
+    return f"{generation.question} {said}" if generation.question else said
 
 
 def _narrative(generation: Generation) -> str:
     """XHTML, which FHIR asks for: sentences with the numbers of their cases, then the cases."""
+    asked = "".join(f"<p>{escape(line)}</p>" for line in asked_for(generation))
     sections = "".join(
         f"<p><b>{section.capitalize()}</b></p><ul>"
-        + "".join(f"<li>{escape(marked(s))}</li>" for s in statements)
+        + "".join(f"<li>{escape(' '.join((marked(s), *doubts(s))))}</li>" for s in statements)
         + "</ul>"
         for section in ("findings", "impression")
         if (statements := [s for s in generation.statements if s.section == section])
@@ -82,13 +85,10 @@ def _narrative(generation: Generation) -> str:
             {(c.number, c.source, c.study_id) for s in generation.statements for c in s.citations}
         )
     )
+    classes = "".join(f"<li>{escape(line)}</li>" for line in opinions(generation))
+    classes = f"<p><b>Observations</b></p><ul>{classes}</ul>" if classes else ""
     cited = f"<p><b>Cited cases</b></p><ul>{cases}</ul>" if cases else ""
     return (
-        f'<div xmlns="http://www.w3.org/1999/xhtml">{sections}{cited}<p>{escape(NOTICE)}</p></div>'
+        f'<div xmlns="http://www.w3.org/1999/xhtml">{asked}{sections}{classes}{cited}'
+        f"<p>{escape(NOTICE)}</p></div>"
     )
-
-
-def marked(statement: StoredStatement) -> str:
-    """A sentence with its numbers, or the word that there are none."""
-    numbers = sorted({c.number for c in statement.citations})
-    return f"{statement.text} {''.join(f'[{n}]' for n in numbers) or '[image only]'}"

@@ -8,7 +8,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from PIL import Image
 
-from api.fhir import marked
+from api.wording import asked_for, doubts, marked, opinions, title
 from db.generation import Generation
 from generator.grounded import NOTICE
 from indexer.film import Film
@@ -29,16 +29,18 @@ class _Page(FPDF):
 def to_pdf(generation: Generation, films: Sequence[Film] = ()) -> bytes:
     """The file; ``films`` are those that the generation was made from."""
     page = _Page(format="A4")
-    page.set_title("Chest X-ray report")
+    page.set_title(title(generation))
     page.set_creation_date(generation.created_at)
     for style, name in (("", "Regular"), ("B", "Bold")):
         with as_file(files("font_roboto") / "files" / f"Roboto-{name}.ttf") as path:
             page.add_font("Roboto", style=style, fname=path)
     page.set_auto_page_break(True, margin=18)
     page.add_page()
-    _line(page, "Chest X-ray report", size=16, bold=True)
+    _line(page, title(generation), size=16, bold=True)
     _line(page, f"{generation.created_at:%Y-%m-%d %H:%M} UTC, {generation.generator}", size=9)
     _line(page, NOTICE, size=9, bold=True)
+    for line in asked_for(generation):
+        _line(page, line)
     _films(page, films)
     for section in ("findings", "impression"):
         statements = [s for s in generation.statements if s.section == section]
@@ -46,8 +48,14 @@ def to_pdf(generation: Generation, films: Sequence[Film] = ()) -> bytes:
             _line(page, section.capitalize(), size=12, bold=True)
             for statement in statements:
                 _line(page, marked(statement))
-    if not generation.statements:
+                for doubt in doubts(statement):
+                    _line(page, doubt, size=8)
+    if not generation.statements and generation.text:
         _line(page, generation.text)
+    if generation.observations:
+        _line(page, "Observations", size=12, bold=True)
+        for line in opinions(generation):
+            _line(page, line, size=9)
     _cited_cases(page, generation)
     for note in generation.notes:
         _line(page, f"Note: {note}", size=8)

@@ -24,6 +24,7 @@ from tests.dicoms import write_dicom
 from tests.films import draw_film
 from tests.services import FakeRetriever, a_case, a_png, an_app, serving
 from tests.test_api_batches import settled
+from tests.writers import TalkingWriter
 
 Client = TestClient[Any]
 STUDY = "1.2.826.0.1.3680043.8.498.1"
@@ -144,6 +145,47 @@ def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_pat
     png = a_png(3, size=(64, 64))
     plain = client.post(f"{made_from(client, png)}/dicom-sr", files={"image": ("a.png", png)})
     assert plain.status_code == 422 and "no DICOM file" in plain.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
+def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path: str) -> None:
+    film = a_png(1, size=(64, 64))
+    app = an_app(tmp_path, writer=TalkingWriter())
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        made = client.post(
+            path,
+            files={"images": ("film", film)},
+            data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
+        )
+        address = made.headers["location"]
+        for release, model in (("R5", ReportR5), ("R4B", ReportR4B)):
+            resource = client.get(f"{address}/fhir", params={"release": release})
+            model.model_validate_json(resource.content)
+        pdf = client.get(f"{address}/pdf").content
+        report = checked(client.get(f"{address}/dicom-sr").content, tmp_path)
+    told = {"fhir": resource.json()["text"]["div"], "sr": "\n".join(texts(report))}
+    if shutil.which("pdftotext"):
+        told["pdf"] = " ".join(
+            subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+            .stdout.decode()
+            .split()
+        )
+    expected = {
+        "/reports": ["No case says this. [image only]", "(against the film: the film"],
+        "/answers": [
+            "Question: Is the heart enlarged?",
+            "Yes.",
+            "(citation 9 was removed: no case has this number)",
+        ],
+        "/classifications": [
+            "Lung Opacity, probability 0.71.",
+            "Edema: 0.00 (retrieved cases 0.00 (0.00 to 0.25), model 0.75)",
+        ],
+        "/captions": ["No case says this. [image only]"],
+    }
+    for text in told.values():
+        for words in ("Indication: dyspnea", *expected[path]):
+            assert words in text.replace("&#x27;", "'")
 
 
 def test_films_sent_by_stow_become_a_report_a_study(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ def test_whatever_is_asked_stays_words(client: Client, words: str) -> None:
     for export in ("fhir", "pdf", "dicom-sr"):
         exported = client.get(f"{address}/{export}")
         assert exported.status_code == 200
-        assert b"<script>" not in exported.content
+    narrative = client.get(f"{address}/fhir").json()["text"]["div"]
+    assert "<script>" not in narrative and escape(kept) in narrative
 
 
 def test_without_a_model_questions_are_refused_before_a_film_is_read(bare: Client) -> None:
