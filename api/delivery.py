@@ -12,7 +12,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from api.access import Caller
 from api.connection import while_connected
-from api.events import events, server_sent
+from api.events import StreamEvent, events, server_sent
 from api.generation_schemas import GenerationDocument
 from api.generations import document
 from api.job_schemas import PendingGeneration
@@ -27,10 +27,9 @@ EVENT_STREAM = "text/event-stream"
 
 DELIVERED: dict[int, ResponseSpec] = {
     200: ResponseSpec(
-        str,
+        StreamEvent,
         media_type=EVENT_STREAM,
-        description="Events `stage`, `token`, and at the end one named for what was made "
-        "(`report`, `answer`, `classification`, `caption`) or `problem`.",
+        description="The steps as they are taken, and what was made.",
         generate_examples=False,
     ),
     202: ResponseSpec(

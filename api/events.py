@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 from litestar.response import ServerSentEventMessage
@@ -19,6 +20,15 @@ class Failure:
     """What ended the work before its end."""
 
     error: Exception
+
+
+class StreamEvent(msgspec.Struct, kw_only=True):
+    """One server-sent event."""
+
+    event: Literal["stage", "token", "report", "answer", "classification", "caption", "problem"]
+    """`stage` and `token` come on the way; the last one is named for what was made."""
+    data: str
+    """JSON: `{"stage": ...}`, `{"text": ...}` (not checked yet), a generation or a problem."""
 
 
 _MADE = {

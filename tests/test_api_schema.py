@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -17,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.services import a_png, an_app, serving
+from tests.writers import TalkingWriter
 
 EXAMPLES = 6
 """Of each operation; bench/fuzz.py takes more."""
@@ -24,7 +26,7 @@ EXAMPLES = 6
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    return an_app(tmp_path_factory.mktemp("app"))
+    return an_app(tmp_path_factory.mktemp("app"), writer=TalkingWriter())
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +72,41 @@ def check_operations(app: Litestar, address: str, *, examples: int) -> int:
 
 
 def test_every_operation_answers_as_documented(app: Litestar, address: str) -> None:
-    assert check_operations(app, address, examples=EXAMPLES) >= 24
+    assert check_operations(app, address, examples=EXAMPLES) == 30
 
 
-def test_a_film_in_every_format_is_really_sent(address: str, tmp_path: Path) -> None:
-    """The generated uploads are no films; this one is, so the way to a report is documented too."""
-    import httpx
+@pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 201), ({"accept": "text/event-stream"}, 200), ({"prefer": "respond-async"}, 202)],
+    ids=["at once", "in steps", "later"],
+)
+def test_what_is_made_of_a_real_film_is_as_documented(
+    app: Litestar, address: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """The generated uploads are no films; this one is."""
+    schema = schemathesis.openapi.from_dict(app.openapi_schema.to_schema())
+    answer = requests.post(
+        f"{address}{path}",
+        files={"images": ("a.png", a_png(1, size=(64, 64)))},
+        data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
+        headers=headers,
+        timeout=30,
+    )
+    assert answer.status_code == status, answer.text
+    schema[path]["POST"].validate_response(answer)
+    if status == 201:
+        stored = requests.get(f"{address}{answer.headers['location']}", timeout=30)
+        schema["/generations/{generation_id}"]["GET"].validate_response(stored)
 
-    answer = httpx.post(f"{address}/reports", files={"images": ("a.png", a_png(1))})
-    assert answer.status_code == 201
+
+def test_a_server_without_a_model_refuses_questions_as_documented(tmp_path: Path) -> None:
+    bare = an_app(tmp_path)
+    schema = schemathesis.openapi.from_dict(bare.openapi_schema.to_schema())
+    with serving(bare) as address:
+        film = {"images": ("a.png", a_png(1, size=(64, 64)))}
+        answer = requests.post(
+            f"{address}/answers", files=film, data={"question": "Is it?"}, timeout=30
+        )
+    assert answer.status_code == 409
+    schema["/answers"]["POST"].validate_response(answer)
