@@ -92,7 +92,9 @@ def report(browser: Browser, address: str, films: Films) -> Browser:
 
 
 def chip(browser: Browser, statement: int) -> WebElement:
-    return browser.all(".statement")[statement].find_element(By.CSS_SELECTOR, ".chip")
+    """The first number of a statement, once that is there."""
+    lines = browser.until(lambda: browser.all(".statement"), "no statement")
+    return lines[statement].find_element(By.CSS_SELECTOR, ".chip")
 
 
 def press_chip(browser: Browser, statement: int) -> WebElement:

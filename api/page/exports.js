@@ -48,3 +48,16 @@ export async function copy(text, press) {
     press.textContent = before;
   }, 1500);
 }
+
+/** Fold the menu; true where it was open. */
+export function closeMenu() {
+  const menu = byId("export");
+  if (!menu.open) return false;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+  return true;
+}
+
+document.addEventListener("click", (event) => {
+  if (!byId("export").contains(event.target)) byId("export").open = false;
+});

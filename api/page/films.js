@@ -1,7 +1,7 @@
 // The films of the study at hand: chosen files and their previews.
 
 import { byId } from "./elements.js";
-import { previewFilm } from "./service.js";
+import { previewFilm, ServiceError } from "./service.js";
 import { Viewer } from "./viewer.js";
 
 const viewer = new Viewer("Film");
@@ -10,6 +10,17 @@ let films = []; // {file, url}
 byId("viewer").append(viewer.element);
 
 export const files = () => films.map((film) => film.file);
+
+/** Throws for a study that the server would not take. */
+export function checkLimits(study, { max_images: images, max_body_bytes: bytes }) {
+  if (study.length > images) {
+    throw new ServiceError(`One study may have ${images} images: choose its views only.`);
+  }
+  if (study.reduce((sum, file) => sum + file.size, 0) > bytes) {
+    const most = (bytes / 2 ** 20).toLocaleString(undefined, { maximumFractionDigits: 1 });
+    throw new ServiceError(`These films are larger than the ${most} MiB that the server takes: choose fewer or smaller ones.`);
+  }
+}
 
 /** Read films; where one cannot be read none is kept, and its error is thrown. */
 export async function readFilms(chosen, signal) {
@@ -44,6 +55,11 @@ function show(shown) {
   byId("viewer").hidden = byId("clear").hidden = !some;
   document.dispatchEvent(new CustomEvent("films", { detail: films.length }));
   askForView();
+}
+
+/** Bring the film into sight, where its column was scrolled. */
+export function showFilm() {
+  byId("film-column").scrollTop = 0;
 }
 
 /** What is dropped next belongs to the study at hand. */

@@ -38,9 +38,8 @@ function row(one, made, open) {
     make(
       "span",
       { class: "opinions muted" },
-      opinions.filter(Boolean).join(" · "),
-      " ",
-      ...chips(one, made, open),
+      make("span", {}, opinions.filter(Boolean).join(" · ")),
+      make("span", {}, ...chips(one, made, open)),
     ),
   );
 }

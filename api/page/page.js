@@ -2,20 +2,31 @@
 
 import { hideAlert, showAlert } from "./alert.js";
 import { addAnswer, allowAsking, clearAnswers, offerTasks } from "./asking.js";
-import { closeCase, openCase } from "./case.js";
+import { close, isOpen, open } from "./cited.js";
+import { listenForFiles } from "./drop.js";
 import { byId, counted, make, narrow, say } from "./elements.js";
-import { copy, offerExports } from "./exports.js";
-import { addFilms, askFor, askForView, clearFilms, files, readFilms, showNoFilm } from "./films.js";
+import { closeMenu, copy, offerExports } from "./exports.js";
+import {
+  addFilms,
+  askFor,
+  askForView,
+  checkLimits,
+  clearFilms,
+  files,
+  readFilms,
+  showFilm,
+  showNoFilm,
+} from "./films.js";
 import { drawFound } from "./found.js";
 import { copyText, drawGeneration, nameOf, TASKS } from "./generation.js";
 import { startHistory } from "./history.js";
-import { markOpen } from "./hits.js";
 import { askForKey, forgetKey } from "./key.js";
 import { searchOptions, writingOptions } from "./options.js";
 import { startPaper } from "./paper.js";
-import { failProgress, finishProgress, hideProgress, stage, startProgress, token } from "./progress.js";
-import { accept, closeEditor, editedText, markWrong, openEditor, review, saveEdit } from "./review.js";
+import { finishProgress, hideProgress, stage, startProgress, token } from "./progress.js";
+import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./review.js";
 import { createSearch, createText, getGeneration, getHealth, getSample, ServiceError } from "./service.js";
+import { act, cancel, isBusy, run } from "./work.js";
 
 const PATHS = { report: "/reports", ask: "/answers", classify: "/classifications", caption: "/captions" };
 
@@ -23,8 +34,6 @@ let limits = { max_images: 8, max_body_bytes: Infinity };
 let studies = 0;
 let sample = false; // whether the server has a film to try
 let shown = null; // the generation on the paper
-let opener = null; // the chip or row whose case is open
-let running = null; // AbortController of what is under way
 
 const stageText = (name) =>
   ({
@@ -34,40 +43,8 @@ const stageText = (name) =>
     checking: "Checking citations",
   })[name] ?? name;
 
-/** Run one thing at a time; a new one stops the one before. `again` is the whole of it anew. */
-async function run(work, again) {
-  running?.abort();
-  const own = new AbortController();
-  running = own;
-  hideAlert();
-  hideProgress();
-  enable();
-  try {
-    await work(own.signal);
-  } catch (error) {
-    if (running !== own) return;
-    failProgress(error.name === "AbortError" ? "Cancelled" : "Failed");
-    showAlert(error, again);
-  } finally {
-    if (running === own) {
-      running = null;
-      enable();
-    }
-  }
-}
-
-/** A press that is not part of what is under way. */
-async function act(work) {
-  hideAlert();
-  try {
-    await work();
-  } catch (error) {
-    showAlert(error, () => act(work));
-  }
-}
-
 function enable() {
-  const busy = running !== null;
+  const busy = isBusy();
   byId("write").disabled = busy || files().length === 0;
   byId("with-film").disabled = files().length === 0;
   byId("sample").hidden = !sample || files().length > 0;
@@ -77,15 +54,7 @@ function enable() {
 /** Take films: further views of the study, or another study once there is a report. */
 async function take(chosen, signal) {
   const fresh = shown !== null;
-  const study = [...(fresh ? [] : files()), ...chosen];
-  if (study.length > limits.max_images) {
-    throw new ServiceError(`One study may have ${limits.max_images} images: choose its views only.`);
-  }
-  const bytes = study.reduce((sum, file) => sum + file.size, 0);
-  if (bytes > limits.max_body_bytes) {
-    const most = Math.floor(limits.max_body_bytes / 2 ** 20);
-    throw new ServiceError(`These files are larger than the ${most} MiB that the server takes: choose fewer or smaller ones.`);
-  }
+  checkLimits([...(fresh ? [] : files()), ...chosen], limits);
   note(chosen.length === 1 ? "Reading the film\u2026" : `Reading ${chosen.length} films\u2026`);
   try {
     const read = await readFilms(chosen, signal);
@@ -119,10 +88,9 @@ function choose(chosen) {
 function write(task, values, place) {
   return run(async (signal) => {
     const started = performance.now();
-    const [path, own] = [PATHS[task], running];
-    startProgress(byId(task === "report" ? "report-progress" : "asking-progress"), () => own.abort());
+    startProgress(byId(task === "report" ? "report-progress" : "asking-progress"), cancel);
     if (task === "report") goToPaper();
-    const made = await createText(path, files(), { ...writingOptions(), ...values }, signal, (event, data) => {
+    const made = await createText(PATHS[task], files(), { ...writingOptions(), ...values }, signal, (event, data) => {
       if (event === "stage") stage(stageText(data.stage));
       else token(data.text);
     });
@@ -157,18 +125,13 @@ function goToPaper() {
   if (narrow() || paper.getBoundingClientRect().top < 0) paper.scrollIntoView();
 }
 
-function showFilm() {
-  byId("film-column").scrollTop = 0;
-}
-
 function searchByWords() {
   const text = byId("text").value.trim();
   if (!text) return;
   run(async (signal) => {
     const beside = byId("with-film").checked ? files() : [];
     const weight = beside.length > 0 ? byId("text-weight").value : "";
-    const own = running;
-    startProgress(byId("report-progress"), () => own.abort());
+    startProgress(byId("report-progress"), cancel);
     stage(stageText("retrieving"));
     const found = await createSearch(beside, { ...searchOptions(), text, text_weight: weight }, signal);
     clearPaper();
@@ -197,35 +160,6 @@ function clearPaper() {
   clearAnswers();
   startPaper("Report", null, "").append(make("p", { class: "empty muted" }, "No report of this film yet."));
   history.replaceState(null, "", location.pathname);
-}
-
-async function open(cited, pressed) {
-  if (opener === pressed) {
-    close();
-    return;
-  }
-  opener = pressed;
-  markOpen(pressed);
-  const onPaper = byId("report-body").contains(pressed);
-  const wrong = onPaper && cited.place !== null ? () => disown(cited, pressed) : null;
-  showFilm();
-  await openCase(cited, { close, wrong });
-  if (narrow() && opener === pressed) pressed.scrollIntoView({ block: "start" });
-  say(`Prior case ${cited.number} opened`);
-}
-
-const disown = (cited) =>
-  act(async () => {
-    await markWrong(cited.place, cited.number);
-    byId("wrong").disabled = true;
-    byId("wrong").textContent = "Marked as wrong";
-  });
-
-function close() {
-  closeCase();
-  markOpen(null);
-  if (opener?.isConnected) opener.focus();
-  opener = null;
 }
 
 function openStored(id) {
@@ -274,24 +208,11 @@ async function greet() {
   ].join(" · ");
 }
 
-const drop = byId("drop");
-byId("files").addEventListener("change", (event) => {
-  const chosen = [...event.target.files];
-  event.target.value = "";
-  choose(chosen);
-});
-// A film dropped beside the field must not replace the page.
-for (const name of ["dragover", "drop"]) {
-  document.addEventListener(name, (event) => event.preventDefault());
-}
-document.addEventListener("dragover", () => drop.classList.add("over"));
-for (const name of ["dragleave", "drop"]) {
-  document.addEventListener(name, () => drop.classList.remove("over"));
-}
-document.addEventListener("drop", (event) => choose([...event.dataTransfer.files]));
-document.addEventListener("films", enable);
+listenForFiles(choose);
+for (const name of ["films", "work"]) document.addEventListener(name, enable);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && opener && !byId("key-dialog").open) close();
+  if (event.key !== "Escape" || byId("key-dialog").open) return;
+  if (!closeMenu() && isOpen()) close();
 });
 byId("words-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -306,7 +227,7 @@ for (const task of ["classify", "caption"]) {
 }
 byId("write").addEventListener("click", writeReport);
 byId("clear").addEventListener("click", () => {
-  running?.abort();
+  cancel();
   clearFilms();
   clearPaper();
   hideProgress();

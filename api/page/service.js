@@ -1,5 +1,6 @@
 // The service, as the page calls it. A failure is a ServiceError whose message is for a person.
 
+import { capital } from "./elements.js";
 import { askForKey, currentKey, forgetKey } from "./key.js";
 
 const GONE = "The server does not answer: check that it is still running.";
@@ -53,8 +54,9 @@ async function failure(response) {
   });
 }
 
+/** A detail as a sentence; one that begins with the name of a file keeps it. */
 const sentence = (detail) => {
-  const text = detail.charAt(0).toUpperCase() + detail.slice(1);
+  const text = /^[a-z']+ /.test(detail) ? capital(detail) : detail;
   return /[.!?]$/.test(text) ? text : `${text}.`;
 };
 
