@@ -17,17 +17,19 @@ export function drawHits(made, open) {
 
 export function drawHit(hit, quotes, open, snippet = null) {
   const { number, source, study_id, score, cited } = hit;
+  const unseen = (text) => make("span", { class: "visually-hidden" }, text);
   return button(
-    make("span", { class: "chip" }, String(number)),
+    unseen("Prior case "),
     {
       class: "hit",
       "data-number": number,
       "aria-pressed": "false",
-      "aria-label": `Prior case ${number}: study ${study_id}, similarity ${decimals(score)}${cited ? ", cited" : ""}`,
       onclick: (event) => open({ ...hit, quotes, place: null }, event.currentTarget),
     },
+    make("span", { class: "chip" }, String(number)),
     make("span", { class: "study" }, `${source} ${study_id}`),
     bar(score),
+    unseen(" similarity "),
     make("span", { class: "number" }, decimals(score)),
     make("span", { class: "cited" }, cited ? "cited" : ""),
     snippet ? make("span", { class: "snippet" }, snippet) : null,
