@@ -13,9 +13,9 @@ class CutConfig:
     """What is kept of SmolLM2, and the shape of what is added to it."""
 
     seed: int = 0
-    layers: int = 16
+    layers: int = 22
     """Layers kept; one contiguous block is dropped, and training heals the gap."""
-    dropped_from: int = 7
+    dropped_from: int = 11
     """First layer of the dropped block: of all blocks the one whose loss hurts text the least."""
     cross_layers: int = 3
     """Layers that look at the film, spread evenly among the kept ones."""

@@ -9,20 +9,22 @@ from db.errors import UserError
 class ExampleOptions:
     """How contexts are drawn, and how many examples a study gives."""
 
-    passes: int = 6
+    passes: int = 8
     """Times that every study is drawn."""
-    empty: float = 0.12
+    empty: float = 0.1
     """Probability of a context without cases."""
     distracted: float = 0.2
     """Of one to three cases exchanged for any others of the index."""
-    thinned: float = 0.5
+    thinned: float = 0.3
     """Of a context from a random part of the hits: the nearest are not always at hand, and the same
     report is to be told from many contexts."""
-    shuffled: float = 0.5
+    shuffled: float = 0.2
     """Of an order that is not that of the scores."""
-    told: float = 0.8
+    told: float = 0.95
     """Of findings on the film as its report has them, not as the encoder sees them: what the film
-    shows is to be reported, and what only other cases show is not."""
+    is said to show is to be reported, and what only other cases show is not."""
+    told_short: float = 0.5
+    """The same for questions and classes, which are to be read from the film as well."""
     no_indication: float = 0.5
     """Of an indication left out, where the study has one."""
     ask: float = 0.5

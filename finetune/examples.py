@@ -89,9 +89,9 @@ def val_examples(
 ) -> Iterator[Example]:
     """One of each task a study, with the context that a service would build."""
     plain = replace(
-        options, empty=0.0, distracted=0.0, thinned=0.0, shuffled=0.0, told=0.0, no_indication=0.0
+        options, empty=0.0, distracted=0.0, thinned=0.0, shuffled=0.0, no_indication=0.0
     )
-    plain = replace(plain, ask=1.0, classify=1.0, caption=1.0)
+    plain = replace(plain, told=0.0, told_short=0.0, ask=1.0, classify=1.0, caption=1.0)
     drawer = _Drawer(studies, plain, count_tokens)
     for place, study in enumerate(studies):
         draw = random.Random(f"{options.seed}:val:{study.case.study_id}")
@@ -125,29 +125,31 @@ class _Drawer:
                     canvas=canvas,
                 )
 
-        context = self._context(study, DEFAULT, draw)
+        context = self._context(study, DEFAULT, draw, options.told)
         if case.findings:  # without them a report would be taught to have none
             answer = report_answer(case, context, study.retrieval)
             yield from example("report", report_prompt(context).text, answer)
         if draw.random() < options.ask:
-            brief = self._context(study, BRIEF, draw)
+            brief = self._context(study, BRIEF, draw, options.told_short)
             found = draw_question(case, brief, draw)
             if found is not None:
                 yield from example("ask", ask_prompt(brief, found[0]).text, found[1])
         if draw.random() < options.classify:
-            brief = self._context(study, BRIEF, draw)
+            brief = self._context(study, BRIEF, draw, options.told_short)
             name = _observation(study, draw)
             (prompt,) = classify_prompts(brief, [name])
             yield from example("classify", prompt.text, YES if _shows(study, name) else NO)
         if draw.random() < options.caption:
-            brief = self._context(study, BRIEF, draw)
+            brief = self._context(study, BRIEF, draw, options.told)
             answer = caption_answer(case, brief, study.retrieval)
             yield from example("caption", caption_prompt(brief).text, answer)
 
-    def _context(self, study: TrainingStudy, shown: ContextOptions, draw: random.Random) -> Context:
+    def _context(
+        self, study: TrainingStudy, shown: ContextOptions, draw: random.Random, told: float
+    ) -> Context:
         options = self._options
         seen = study.retrieval.seen_findings
-        if seen is not None and draw.random() < options.told:
+        if seen is not None and draw.random() < told:
             seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
         pool = list(study.retrieval.hits)
         if pool and draw.random() < options.thinned:

@@ -5,7 +5,7 @@ pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, co
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -50,13 +50,19 @@ def pack_indexes(
                 f"source {val_source.name} has no study with films and a report or labels in split "
                 f"'{val_source.split}'"
             )
-    train = [
-        study
-        for retriever, study_ids in zip(retrievers, groups, strict=True)
-        for study in gather(retriever, _shown(study_ids), side=side)
-    ]
-    if not val:
-        train, val = _held_out(train)
+    held = frozenset[str]() if val else _held_out(retrievers)
+
+    def gathered(wanted: Callable[[str], bool]) -> list[TrainingStudy]:
+        return [
+            study
+            for retriever, study_ids in zip(retrievers, groups, strict=True)
+            for study in gather(
+                retriever, _shown([one for one in study_ids if wanted(one)]), side=side, hidden=held
+            )
+        ]
+
+    train = gathered(lambda study_id: study_id not in held)
+    val = val or gathered(lambda study_id: study_id in held)
     manifest = searched.index.manifest
     return build_pack(
         train,
@@ -93,20 +99,14 @@ def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[st
     ]
 
 
-def _held_out(
-    studies: Sequence[TrainingStudy],
-) -> tuple[list[TrainingStudy], list[TrainingStudy]]:
-    """By patient; every patient's studies fall on one side."""
-    patients = sorted({_patient(study) for study in studies})
-    held = set(patients[VAL_SHARE - 1 :: VAL_SHARE])
-    return (
-        [study for study in studies if _patient(study) not in held],
-        [study for study in studies if _patient(study) in held],
-    )
-
-
-def _patient(study: TrainingStudy) -> str:
-    return study.case.patient_id or study.case.study_id
+def _held_out(retrievers: Sequence[Retriever]) -> frozenset[str]:
+    """Studies of every so many-th patient; none is shown in any context either."""
+    patients: dict[str, set[str]] = {}
+    for retriever in retrievers:
+        for case in retriever.index.cases:
+            patients.setdefault(case.patient_id or case.study_id, set()).add(case.study_id)
+    held = sorted(patients)[VAL_SHARE - 1 :: VAL_SHARE]
+    return frozenset(study_id for patient in held for study_id in patients[patient])
 
 
 def _shown(study_ids: Sequence[str]) -> Iterable[str]:

@@ -1,30 +1,43 @@
-"""What a model is trained to answer: the study's own report, cited from the context it is shown.
+"""What a model is trained to answer: a shown case, taken over and edited, with its citations.
 
 answer = report_answer(case, context, retrieval)
-"Findings: The heart is enlarged. [1][4] ... Impression: Cardiomegaly. [2]"
+"Findings: The heart is enlarged. [1] The lungs are clear. [1] Impression: Cardiomegaly. [1]"
 
-A sentence that a shown case supports keeps its wording and cites that case. Where none does, and
-where the wording holds of one patient alone, what it claims is put in the words of shown cases, as
-far as these claim no more than the report. A finding that can be put in no such words is kept
-without a citation if the encoder sees it on the film, and dropped otherwise: to train on what
-nothing in the prompt can tell would be to train invention.
+The case to take over is the first whose findings are most nearly those that the film is said to
+show: all that the prompt tells, so a model can learn to choose it. Of it stays what the study's own
+report does not contradict; what that names beside it is put in words of the other cases, as far as
+these claim no more than the report. A finding that can be put in no such words is told in the
+fewest if the film is said to show it, and dropped otherwise: to train on what nothing in the prompt
+can tell would be to train invention. Where no case is shown the report's own
+words stand, as far as they name nothing that the film is not said to show.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from db.cases import Case, Section, Sentence
-from db.labels import NO_FINDING
+from db.labels import NO_FINDING, named
 from generator.agreement import Agreement, Candidate
 from generator.claims import Claims, read_claims
 from generator.context import Context
-from generator.regions import TOPICS, Region, abnormal_region
+from generator.regions import REGIONS, TOPICS, Region, abnormal_region
 from generator.wording import SIDES, is_usable, near_duplicates, overlap, tidy
 from indexer.labeller import label_sentence
 from retriever.retrieval import Retrieval
 
-MOST_CITATIONS = 2
 MOST_REWORDED = 2
+_BARE = {
+    "Enlarged Cardiomediastinum": "The mediastinum is enlarged.",
+    "Lung Lesion": "There is a lung lesion.",
+    "Lung Opacity": "There is a lung opacity.",
+    "Pneumothorax": "There is a pneumothorax.",
+    "Pleural Effusion": "There is a pleural effusion.",
+    "Pleural Other": "There is pleural thickening.",
+    "Fracture": "There is a fracture.",
+    "Support Devices": "There are support devices.",
+}
+"""The rest read ``There is pneumonia.``"""
+
 SECTIONS: tuple[Section, ...] = ("findings", "impression")
 
 
@@ -74,22 +87,73 @@ def caption_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
 
 
 def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[Target]:
-    """The sentences of the answer in the order of the report."""
+    """The sentences of the answer in the order in which it gives them."""
     agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
+    shown = [one for one in agreement.candidates if one.usable and _is_shown(one, context)]
     told = [_read(sentence) for sentence in case.sentences]
     facts = _Facts([target.claims for target in told if target.claims.consistent])
-    kept: list[Target] = []
+    kept = _taken_over(context, shown, facts)
+    seen = frozenset(context.seen_findings or ())
+    bare = [section for section in SECTIONS if all(one.section != section for one in kept)]
     for sentence, target in zip(case.sentences, told, strict=True):
+        said = [one for one in kept if one.section == target.section]
+        names = target.claims.named - _named(said)
+        if not names and target.section not in bare:
+            continue
         fit = target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text)
-        cited = _cited(target, agreement) if fit else None
-        found = [cited] if cited else list(_reworded(target, facts, kept, agreement))
-        if not found and fit and _from_film(target.claims, context):
+        cited = _cited(target, facts, agreement, shown) if fit else None
+        found = [cited] if cited else list(_reworded(target, facts, said, shown))
+        if not found and fit and not context.hits and target.claims.named <= seen:
             found = [target]
-        kept += [one for one in found if not _is_said(one, kept)]
-    said = frozenset[str]().union(*(target.claims.named for target in kept))
+        for one in found:
+            if not _is_said(one, kept):
+                kept.insert(_place(one, kept), one)
     section: Section = "findings" if case.findings else "impression"
-    missing = [n for n in context.seen_findings or () if n in facts.named and n not in said]
-    return [*_plainly(missing, section, facts, agreement), *kept] if missing else kept
+    unsaid = facts.named - _named(kept)
+    missing = [name for name in context.seen_findings or () if name in unsaid]
+    for one in _plainly(missing, section, facts, agreement, shown):
+        kept.insert(_place(one, kept), one)
+    return kept
+
+
+def _is_shown(one: Candidate, context: Context) -> bool:
+    return f"{one.text} [{one.hit.rank}]" in context.text
+
+
+def _taken_over(context: Context, shown: Sequence[Candidate], facts: "_Facts") -> list[Target]:
+    """What the report lets stand of the case that fits the film best."""
+    seen = context.seen_findings
+    fit: dict[int, int] = {}
+    for one in shown:
+        if one.sentence.section == "findings":
+            labels = named(one.hit.case.labels)
+            fit[one.hit.rank] = 0 if seen is None else len(labels.symmetric_difference(seen))
+    if not fit:
+        return []
+    number = min(fit, key=lambda rank: (fit[rank], rank))
+    kept: list[Target] = []
+    for section in SECTIONS:
+        for one in shown:
+            if one.hit.rank != number or one.sentence.section != section:
+                continue
+            target = Target(section=section, text=one.text, claims=one.claims, numbers=(number,))
+            if facts.allow(one.claims) and not _is_said(target, kept):
+                kept.append(target)
+    return kept
+
+
+def _named(targets: Sequence[Target]) -> frozenset[str]:
+    return frozenset[str]().union(*(target.claims.named for target in targets))
+
+
+def _place(target: Target, kept: Sequence[Target]) -> int:
+    """After what stands above it in a report: sections first, then regions."""
+    above = [place for place, one in enumerate(kept, start=1) if _order(one) <= _order(target)]
+    return max(above, default=0)
+
+
+def _order(target: Target) -> tuple[bool, int]:
+    return target.section == "impression", REGIONS.index(target.claims.region)
 
 
 class _Facts:
@@ -119,6 +183,14 @@ class _Facts:
         sides = claims.particulars & SIDES
         return not claims.named or sides <= self.particulars(claims.named)
 
+    def allow(self, claims: Claims) -> bool:
+        """Whether nothing that the report says speaks against it; on what a film does not show
+        reports are silent."""
+        if not claims.named <= self.named or claims.denies(self.named):
+            return False
+        sides = claims.particulars & SIDES
+        return not claims.named or sides <= self.particulars(claims.named)
+
     def particulars(self, names: frozenset[str]) -> frozenset[str]:
         """What is said of side, place, degree and kind wherever one of these is named."""
         said = [one.particulars for one in self._claims if one.named & names]
@@ -131,28 +203,44 @@ def _read(sentence: Sentence) -> Target:
     return Target(section=sentence.section, text=text, claims=claims, numbers=())
 
 
-def _cited(target: Target, agreement: Agreement) -> Target | None:
-    numbers = _nearest(target.claims, agreement.supporters(target.text, target.claims))
-    return replace(target, numbers=numbers) if numbers else None
+def _cited(
+    target: Target, facts: _Facts, agreement: Agreement, shown: Sequence[Candidate]
+) -> Target | None:
+    """The shown sentence that says the target, the nearest in wording; the target's own words where
+    each of those claims more than the report."""
+    supporters = agreement.supporters(target.text, target.claims)
+    if not supporters:
+        return None
+    known = facts.particulars(target.claims.named)
+    near = sorted(
+        supporters,
+        key=lambda number: (-overlap(target.claims.words, supporters[number].claims.words), number),
+    )
+    for number in near:
+        one = supporters[number]
+        more = one.claims.particulars - known if one.claims.named else ()
+        if one in shown and not more and facts.hold(one.claims):
+            return replace(target, text=one.text, claims=one.claims, numbers=(number,))
+    return replace(target, numbers=(near[0],))
 
 
 def _reworded(
-    target: Target, facts: _Facts, kept: Sequence[Target], agreement: Agreement
+    target: Target, facts: _Facts, kept: Sequence[Target], shown: Sequence[Candidate]
 ) -> Iterator[Target]:
     """Sentences of shown cases for what the target claims and nothing kept says yet."""
     said = [one for one in kept if one.section == target.section]
     open_keys = target.claims.keys.difference(*(one.claims.keys for one in said))
     for _ in range(MOST_REWORDED):
         best: tuple[tuple[float, ...], Candidate] | None = None
-        for one in agreement.candidates:
+        for one in shown:
             shared = one.claims.keys & open_keys
-            if not one.usable or not shared or not facts.hold(one.claims):
+            if not shared or not facts.hold(one.claims):
                 continue
             if target.claims.named and not one.claims.named & target.claims.named:
                 continue
-            known = facts.particulars(one.claims.named) if one.claims.named else frozenset()
+            if one.claims.named and one.claims.particulars - facts.particulars(one.claims.named):
+                continue
             rank = (
-                -float(len(one.claims.particulars - known)) if one.claims.named else 0.0,
                 float(len(shared)),
                 overlap(one.claims.words, target.claims.words),
                 -float(one.hit.rank),
@@ -161,46 +249,40 @@ def _reworded(
                 best = (rank, one)
         if best is None:
             return
-        claims = best[1].claims
-        found = _cited(replace(target, text=best[1].text, claims=claims), agreement)
-        if found is not None:
-            yield found
-        open_keys -= claims.keys
+        one = best[1]
+        yield replace(target, text=one.text, claims=one.claims, numbers=(one.hit.rank,))
+        open_keys -= one.claims.keys
 
 
 def _plainly(
-    names: Sequence[str], section: Section, facts: _Facts, agreement: Agreement
+    names: Sequence[str],
+    section: Section,
+    facts: _Facts,
+    agreement: Agreement,
+    shown: Sequence[Candidate],
 ) -> Iterator[Target]:
     """Findings that the film shows and the report puts in words of its own alone: the shown
-    sentence with the fewest particulars that names no other finding, or else the bare name."""
+    sentence with the fewest particulars that names nothing beyond the report, or else the fewest
+    words, with the first case that says as much and more."""
     for name in names:
-        alone = [
-            one
-            for one in agreement.candidates
-            if one.usable
-            and one.claims.named == {name}
-            and not one.claims.denies(facts.named)
-            and not one.claims.particulars & SIDES
-        ]
-        alone.sort(key=lambda one: (len(one.claims.particulars), one.hit.rank))
-        text = alone[0].text if alone else f"{name.capitalize()}."
-        labels = label_sentence(text)
-        bare = _read(Sentence(section=section, text=text, labels=labels))
-        yield _cited(bare, agreement) or bare
+        alone = [one for one in shown if name in one.claims.named and facts.allow(one.claims)]
+        alone.sort(
+            key=lambda one: (len(one.claims.named), len(one.claims.particulars), one.hit.rank)
+        )
+        if alone:
+            text, claims, numbers = alone[0].text, alone[0].claims, (alone[0].hit.rank,)
+            yield Target(section=section, text=text, claims=claims, numbers=numbers)
+            continue
+        text = in_fewest_words(name)
+        bare = _read(Sentence(section=section, text=text, labels=label_sentence(text)))
+        saying = agreement.supporters(text, bare.claims)
+        seen = [number for number, one in saying.items() if one in shown] or list(saying)
+        yield replace(bare, numbers=(min(seen),) if seen else ())
 
 
-def _from_film(claims: Claims, context: Context) -> bool:
-    if claims.named:
-        return bool(claims.named & frozenset(context.seen_findings or ()))
-    return not context.hits
-
-
-def _nearest(claims: Claims, supporters: Mapping[int, Candidate]) -> tuple[int, ...]:
-    ranked = sorted(
-        supporters,
-        key=lambda number: (-overlap(claims.words, supporters[number].claims.words), number),
-    )
-    return tuple(sorted(ranked[:MOST_CITATIONS]))
+def in_fewest_words(name: str) -> str:
+    """A finding as a sentence without particulars."""
+    return _BARE.get(name, f"There is {name.lower()}.")
 
 
 def _is_said(target: Target, kept: Sequence[Target]) -> bool:

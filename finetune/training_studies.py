@@ -9,7 +9,7 @@ encoder has not seen the study is searched; it may hold the study, which is then
 its patient and every case whose report says word for word the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,8 +46,10 @@ def gather(
     study_ids: Iterable[str],
     *,
     side: int,
+    hidden: Collection[str] = (),
 ) -> Iterator[TrainingStudy]:
     """Studies that are cases of the index, in the order given; of every source that has the id.
+    ``hidden`` are study ids that no search may find.
 
     Raises UserError for one that is not, or whose films are no longer where the index was built.
     """
@@ -58,7 +60,7 @@ def gather(
             raise UserError(f"study {study_id} is not in {retriever.index.path}")
         cases += retriever.index.cases.get([case_id for ids in found.values() for case_id in ids])
     read = ((case, _films(case)) for case in cases)
-    yield from _search(retriever, read, side)
+    yield from _search(retriever, read, side, hidden)
 
 
 def gather_split(
@@ -101,6 +103,7 @@ def _search(
     retriever: Retriever,
     read: Iterable[tuple[Case, Sequence[Film]]],
     side: int,
+    hidden: Collection[str] = (),
 ) -> Iterator[TrainingStudy]:
     waiting: list[tuple[Case, Sequence[Film]]] = []
 
@@ -109,7 +112,9 @@ def _search(
         for (case, films), query in zip(waiting, queries, strict=True):
             shown = canvas([film.pixels for film in frontal_first(films)], side)
             yield TrainingStudy(
-                case=case, retrieval=_others(retriever, query, case), canvas=encode_canvas(shown)
+                case=case,
+                retrieval=_others(retriever, query, case, hidden),
+                canvas=encode_canvas(shown),
             )
 
     for case, films in read:
@@ -121,13 +126,13 @@ def _search(
         yield from together()
 
 
-def _others(retriever: Retriever, query: Query, case: Case) -> Retrieval:
+def _others(retriever: Retriever, query: Query, case: Case, hidden: Collection[str]) -> Retrieval:
     retrieval = search_pool(
         retriever,
         query,
         findings=named(case.labels),
         exclude_patient_ids=[case.patient_id] if case.patient_id else [],
-        exclude_study_ids=[case.study_id],
+        exclude_study_ids=[case.study_id, *hidden],
     )
     own = plain(case.report)
     hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]

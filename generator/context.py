@@ -1,19 +1,20 @@
 """The context: prior cases as the model reads them, cut to a budget, and what the film shows.
 
 context = build_context(retrieval, indication="dyspnea", count_tokens=model.count_tokens)
-context.text                # "Prior cases:\n[1] (Cardiomegaly) Findings: ..."
+context.text                # "Prior cases:\n[1] (Cardiomegaly) Findings: Large heart. [1] ..."
 context.hits[0].rank        # 1: hits are numbered as the model sees them
 
 Of the hits the nearest come first; then, for each finding that the encoder sees on the film and no
 chosen case names, the nearest case that names it, so that a finding can be put in words that were
-used before. Sentences that hold of one patient or one film alone (sizes, dates, comparisons,
-advice, words taken out by a de-identifier) are not shown.
+used before. The number of its case stands behind every sentence, as it does in an answer: whoever
+takes a sentence over has its citation beside it. Sentences that hold of one patient or one film
+alone (sizes, dates, comparisons, advice, words taken out by a de-identifier) are not shown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from db.cases import Case, Section
+from db.cases import Case, Section, Sentence
 from db.errors import UserError
 from db.labels import FINDINGS, named
 from generator.wording import is_usable, tidy
@@ -90,20 +91,36 @@ def build_context(
 def choose_hits(
     hits: Sequence[Hit], seen_findings: Sequence[str], options: ContextOptions = DEFAULT
 ) -> list[Hit]:
-    """The hits to show, by score, each report once."""
+    """The hits to show, by score, each report once. For a seen finding that no near case has in
+    words that can be shown, the nearest that has, of those that name no other finding with it."""
     distinct: dict[str, Hit] = {}
     for hit in hits:
-        if case_line(hit.case):
+        if case_line(hit.case, 1):
             distinct.setdefault(plain(hit.case.report), hit)
     pool = list(distinct.values())
-    chosen = pool[: options.nearest]
+    whole = [hit for hit in pool if _shown(hit.case, "findings")]
+    chosen = (whole or pool)[: options.nearest]
     for finding in seen_findings:
         if len(chosen) == options.nearest + options.for_findings:
             break
-        if not any(finding in named(hit.case.labels) for hit in chosen):
-            naming = (hit for hit in pool if finding in named(hit.case.labels))
-            chosen += [hit for hit in naming if hit not in chosen][:1]
+        for others in ((), seen_findings, FINDINGS):
+            words = {finding, *others}
+            if any(_says(hit.case, finding, words) for hit in chosen):
+                break
+            saying = [hit for hit in pool if _says(hit.case, finding, words)]
+            if saying:
+                chosen.append(saying[0])
+                break
     return sorted(chosen, key=lambda hit: hit.rank)
+
+
+def _says(case: Case, finding: str, allowed: Collection[str]) -> bool:
+    """Whether a sentence that can be shown names the finding, and none that is not allowed."""
+    return any(
+        finding in found and found <= set(allowed)
+        for sentence in _usable(case)
+        if (found := named(sentence.labels))
+    )
 
 
 def write_context(
@@ -119,13 +136,13 @@ def write_context(
     shown: list[Hit] = []
     left = max_tokens
     for place, hit in enumerate(hits):
-        mark = f"[{len(shown) + 1}] "
-        line = mark + case_line(hit.case)
+        number = len(shown) + 1
+        line = case_line(hit.case, number)
         room = left // (len(hits) - place)
         if count_tokens(line) > room:
-            line = _cut(hit.case, mark, room, count_tokens)
+            line = _cut(hit.case, number, room, count_tokens)
         if line:
-            shown.append(replace(hit, rank=len(shown) + 1))
+            shown.append(replace(hit, rank=number))
             lines.append(line)
             left -= count_tokens(line)
     cases = "\n".join(["Prior cases:", *lines]) if lines else "Prior cases: none"
@@ -143,41 +160,43 @@ def write_context(
     )
 
 
-def case_line(case: Case) -> str:
-    """A case as the model reads it, its number apart; empty where nothing of it can be shown."""
-    return _line(case, {section: _shown(case, section) for section in ("findings", "impression")})
+def case_line(case: Case, number: int) -> str:
+    """A case as the model reads it; empty where nothing of it can be shown."""
+    return _line(case, number, _sentences(case))
 
 
-def _line(case: Case, sentences: dict[Section, list[str]]) -> str:
-    parts = [
-        f"{section.capitalize()}: {' '.join(texts)}"
-        for section, texts in sentences.items()
-        if texts
-    ]
-    if not parts:
+def _sentences(case: Case) -> list[tuple[Section, str]]:
+    sections: tuple[Section, ...] = ("findings", "impression")
+    return [(section, text) for section in sections for text in _shown(case, section)]
+
+
+def _line(case: Case, number: int, sentences: Sequence[tuple[Section, str]]) -> str:
+    if not sentences:
         return ""
     labels = [name for name in FINDINGS if name in named(case.labels)]
-    return f"({', '.join(labels) or 'No Finding'}) {' '.join(parts)}"
+    parts = [f"[{number}] ({', '.join(labels) or 'No Finding'})"]
+    title = ""
+    for section, text in sentences:
+        if section != title:
+            parts.append(f"{section.capitalize()}:")
+            title = section
+        parts.append(f"{text} [{number}]")
+    return " ".join(parts)
 
 
 def _shown(case: Case, section: Section) -> list[str]:
-    return [
-        tidy(sentence.text)
-        for sentence in case.sentences
-        if sentence.section == section and not sentence.refers_to_prior and is_usable(sentence.text)
-    ]
+    return [tidy(sentence.text) for sentence in _usable(case) if sentence.section == section]
 
 
-def _cut(case: Case, mark: str, room: int, count_tokens: CountTokens) -> str:
+def _usable(case: Case) -> list[Sentence]:
+    return [one for one in case.sentences if not one.refers_to_prior and is_usable(one.text)]
+
+
+def _cut(case: Case, number: int, room: int, count_tokens: CountTokens) -> str:
     """The longest beginning of the case that ends with a sentence and fits; empty if none does."""
-    sentences: list[tuple[Section, str]] = [
-        (section, text) for section in ("findings", "impression") for text in _shown(case, section)
-    ]
+    sentences = _sentences(case)
     for kept in range(len(sentences) - 1, 0, -1):
-        some: dict[Section, list[str]] = {"findings": [], "impression": []}
-        for section, text in sentences[:kept]:
-            some[section].append(text)
-        line = mark + _line(case, some)
+        line = _line(case, number, sentences[:kept])
         if count_tokens(line) <= room:
             return line
     return ""

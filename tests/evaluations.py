@@ -29,7 +29,7 @@ ABOUT = About(
     model="scripted",
     adapter=None,
     weights_sha256="5c" * 32,
-    prompt_version="prompts-1",
+    prompt_version="prompts-2",
     max_new_tokens=160,
 )
 

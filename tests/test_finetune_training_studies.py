@@ -36,6 +36,15 @@ def test_own_study_patient_and_report_are_never_hits(folder: Path) -> None:
             assert plain(hit.case.report) != plain(study.case.report)
 
 
+def test_hidden_studies_are_in_no_context(folder: Path) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    (before,) = gather(retriever, ["s0"], side=16)
+    shown = {hit.case.study_id for hit in before.retrieval.hits}
+    (after,) = gather(retriever, ["s0"], side=16, hidden=["s5"])
+    assert "s5" in shown
+    assert {hit.case.study_id for hit in after.retrieval.hits} == shown - {"s5"}
+
+
 def test_a_split_is_searched_for_in_the_index(folder: Path, tmp_path: Path) -> None:
     retriever = Retriever.open(folder / "index", ReportEncoder())
     source = JsonLines(write_studies(tmp_path, 9))

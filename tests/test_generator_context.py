@@ -41,8 +41,8 @@ def test_the_prompt_text_is_cases_film_and_indication_in_this_order() -> None:
     context = build_context(retrieval, count_tokens=words, indication=" short\n of  breath ")
     assert context.text == (
         "Prior cases:\n"
-        "[1] (Cardiomegaly) Findings: The heart is enlarged. Impression: Cardiomegaly.\n"
-        "[2] (No Finding) Findings: The lungs are clear.\n\n"
+        "[1] (Cardiomegaly) Findings: The heart is enlarged. [1] Impression: Cardiomegaly. [1]\n"
+        "[2] (No Finding) Findings: The lungs are clear. [2]\n\n"
         "Film: Cardiomegaly\n"
         "Indication: short of breath"
     )
@@ -61,7 +61,7 @@ def test_numbers_are_the_ranks_of_the_hits_shown_whatever_was_skipped() -> None:
     assert [hit.rank for hit in context.hits] == numbered(context.text) == [1, 2, 3, 4]
     assert [hit.case.study_id for hit in context.hits] == ["s2", "s3", "s4", "s6"]
     for hit in context.hits:
-        assert f"[{hit.rank}] {case_line(hit.case)}" in context.text
+        assert case_line(hit.case, hit.rank) in context.text.splitlines()
 
 
 def test_a_report_is_shown_once_by_its_nearest_hit() -> None:
@@ -82,6 +82,29 @@ def test_a_seen_finding_that_a_near_case_names_brings_in_nothing() -> None:
     options = ContextOptions(nearest=2, for_findings=1)
     hits = a_retrieval(["Tiny pneumothorax.", *PLAIN, "There is a large pneumothorax."]).hits
     assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 2]
+
+
+def test_a_case_whose_words_on_a_seen_finding_cannot_be_shown_does_not_count_as_naming_it() -> None:
+    options = ContextOptions(nearest=1, for_findings=1)
+    hits = a_retrieval(
+        ["The lungs are clear. The pneumothorax has grown.", *PLAIN[:1], "Tiny pneumothorax."]
+    ).hits
+    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 3]
+
+
+def test_a_case_that_names_a_seen_finding_alone_is_taken_before_one_that_names_others_too() -> None:
+    options = ContextOptions(nearest=1, for_findings=1)
+    both = "There is a small pneumothorax with a rib fracture."
+    hits = a_retrieval([PLAIN[0], both, "Tiny pneumothorax."]).hits
+    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 3]
+    assert [h.rank for h in choose_hits(hits[:2], ["Pneumothorax"], options)] == [1, 2]
+
+
+def test_near_cases_without_findings_give_way_to_those_that_have_them() -> None:
+    options = ContextOptions(nearest=1, for_findings=0)
+    hits = a_retrieval([a_case(1, "", "No acute disease."), PLAIN[0]]).hits
+    assert [h.rank for h in choose_hits(hits, [], options)] == [2]
+    assert [h.rank for h in choose_hits(hits[:1], [], options)] == [1]
 
 
 def test_cases_for_findings_have_their_limit() -> None:
@@ -105,9 +128,10 @@ def test_cases_for_findings_have_their_limit() -> None:
     ],
 )
 def test_what_holds_of_one_patient_or_film_is_not_shown(sentence: str) -> None:
-    line = case_line(a_case(1, f"The bones are intact. {sentence}"))
-    assert line == "(" + line[1:].split(")")[0] + ") Findings: The bones are intact."
-    assert case_line(a_case(1, sentence)) == ""
+    line = case_line(a_case(1, f"The bones are intact. {sentence}"), 3)
+    assert line.startswith("[3] (")
+    assert line.partition(") ")[2] == "Findings: The bones are intact. [3]"
+    assert case_line(a_case(1, sentence), 3) == ""
 
 
 @pytest.mark.parametrize("most", [1, 5, 20, 40, 80, 200])
@@ -124,7 +148,7 @@ def test_the_budget_is_kept_and_a_case_is_cut_at_the_end_of_a_sentence(most: int
     assert numbered(context.text) == list(range(1, len(context.hits) + 1))
     assert len(context.hits) == {1: 0, 5: 0, 20: 2, 40: 4, 80: 6, 200: 6}[most]
     for line in lines:
-        body = line.split("Findings: ")[1]
+        body = re.sub(r" \[\d\]", "", line.split("Findings: ")[1])
         whole = f"{' '.join(sentences)} Impression: Sign"
         assert body.endswith(".")
         assert whole.startswith(body) or body.startswith(whole)
@@ -133,8 +157,8 @@ def test_the_budget_is_kept_and_a_case_is_cut_at_the_end_of_a_sentence(most: int
 def test_what_a_short_case_leaves_goes_to_the_next() -> None:
     long = "The heart is enlarged. There is a small left pleural effusion. The bones are intact."
     hits = a_retrieval(["The lungs are clear.", long]).hits
-    context = write_context(hits, None, count_tokens=words, max_tokens=30)
-    assert context.text.endswith(long)
+    context = write_context(hits, None, count_tokens=words, max_tokens=34)
+    assert re.sub(r" \[\d\]", "", context.text).endswith(long)
 
 
 def test_an_indication_is_one_line_of_limited_length() -> None:
