@@ -22,13 +22,13 @@ from api.chat_schemas import (
 )
 from api.connection import while_connected
 from api.events import Event, Failure, events
-from api.generation_schemas import CitationDocument
 from api.generations import document
 from api.pipeline import Pipeline
 from api.problems import GUARDED, Problem, problem_of, problems
 from api.problems import MEDIA_TYPE as PROBLEM
 from api.scheduler import BusyError
 from api.settings import Settings
+from api.statement_schemas import CitationDocument
 from api.uploads import read_body
 from api.wording import marked
 from api.writing import Token

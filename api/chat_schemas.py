@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from api.generation_schemas import CitationDocument
 from api.orders import Order
+from api.statement_schemas import CitationDocument
 from api.uploads import Upload
 from db.errors import UserError
 from generator.grounded import NOTICE

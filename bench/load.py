@@ -1,12 +1,16 @@
 """Many clients against a running service: throughput, latency, and that nothing is mixed up.
 
-    python -m api serve data/index &
+    python -m api serve data/index --model pretrained/generator --rate 100000 &
     python bench/load.py closed --films films/*.png --clients 64 --seconds 300
-    python bench/load.py open --films films/*.png --rate 2 --seconds 120
+    python bench/load.py closed --films films/*.png --clients 1 --seconds 120    # nobody to batch
+    python bench/load.py open --films films/*.png --path /searches --rate 2 --seconds 120
+    python bench/load.py open --case openi:1 --path /searches --rate 20 --seconds 60
 
 ``closed``: every client sends its next film when it has its answer; at the end a sample of the
-films is sent again one by one, and the hits must be identical. ``open``: requests come at a given
-rate whatever happens; what is refused must be refused within a second and with Retry-After.
+films is sent again one by one, and hits and sentences must be identical. ``open``: requests come at
+a given rate whatever happens; what is refused must be refused within a second and with Retry-After.
+Every request brings another file; give as many films as there may be requests, so that no two show
+the same pixels.
 """
 
 import argparse
@@ -22,13 +26,21 @@ from typing import Any
 
 import httpx
 
+PATHS = ("/reports", "/answers", "/classifications", "/captions", "/searches")
+
 Answer = tuple[int, float, dict[str, Any], bool]
 """Status, seconds, document, whether Retry-After was there."""
 
 
-async def ask(client: httpx.AsyncClient, path: str, film: bytes) -> Answer:
+async def ask(client: httpx.AsyncClient, arguments: argparse.Namespace, film: bytes) -> Answer:
     began = time.monotonic()
-    answer = await client.post(path, files={"images": ("film", film)})
+    if arguments.case:
+        sent: dict[str, Any] = {"files": {"case": (None, arguments.case)}}
+    else:
+        sent = {"files": {"images": ("film", film)}}
+    if arguments.path == "/answers":
+        sent["data"] = {"question": arguments.question}
+    answer = await client.post(arguments.path, **sent)
     took = time.monotonic() - began
     document = answer.json() if answer.status_code in (200, 201) else {}
     return answer.status_code, took, document, "retry-after" in answer.headers
@@ -36,6 +48,8 @@ async def ask(client: httpx.AsyncClient, path: str, film: bytes) -> Answer:
 
 def distinct(films: Sequence[bytes], number: int) -> bytes:
     """A film, made another file by bytes that a decoder passes over; pixels stay."""
+    if not films:
+        return b""
     return films[number % len(films)] + hashlib.sha256(str(number).encode()).digest()
 
 
@@ -47,7 +61,7 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
         async def one(first: int) -> None:
             number = first
             while time.monotonic() < until:
-                answers.append((number, await ask(client, arguments.path, distinct(films, number))))
+                answers.append((number, await ask(client, arguments, distinct(films, number))))
                 number += arguments.clients
 
         await asyncio.gather(*(one(number) for number in range(arguments.clients)))
@@ -55,13 +69,13 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
         good = [(n, a[2]) for n, a in answers if a[0] in (200, 201)]
         mixed = 0
         for number, document in good[:: max(1, len(good) // arguments.sample)]:
-            again = (await ask(client, arguments.path, distinct(films, number)))[2]
-            mixed += hits(again) != hits(document)
+            again = (await ask(client, arguments, distinct(films, number)))[2]
+            mixed += told(again) != told(document)
         lost = 0
-        if arguments.path == "/reports":
+        if arguments.path != "/searches":
             for _, document in good:
                 stored = await client.get(f"/generations/{document['id']}")
-                lost += stored.status_code != 200 or hits(stored.json()) != hits(document)
+                lost += stored.status_code != 200 or stored.json() != document
     print(f"mixed up {mixed}, lost {lost}")
     return 1 if mixed or lost else 0
 
@@ -73,7 +87,7 @@ async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> in
 
         async def one(number: int) -> Answer:
             await asyncio.sleep(max(0.0, start + number / arguments.rate - time.monotonic()))
-            return await ask(client, arguments.path, distinct(films, number))
+            return await ask(client, arguments, distinct(films, number))
 
         answers = await asyncio.gather(*(one(number) for number in range(total)))
     report(answers, arguments.seconds)
@@ -86,6 +100,11 @@ def hits(document: dict[str, Any]) -> list[tuple[Any, float]]:
     """Cases in order with their scores; the fifth decimal depends on who is in the batch."""
     cases = [(h.get("case"), h["score"]) for h in document.get("hits", [])]
     return [(c["case"] if isinstance(c, dict) else c, round(score, 4)) for c, score in cases]
+
+
+def told(document: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Hits and sentences."""
+    return hits(document), [one["text"] for one in document.get("statements", [])]
 
 
 def report(answers: Sequence[Answer], seconds: float) -> None:
@@ -111,15 +130,19 @@ def session(arguments: argparse.Namespace) -> httpx.AsyncClient:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("closed", "open"))
-    parser.add_argument("--films", type=Path, nargs="+", required=True)
+    parser.add_argument("--films", type=Path, nargs="+", default=[])
+    parser.add_argument("--case", help="a stored case to search with, in place of films")
+    parser.add_argument("--question", default="Is the heart enlarged?", help="for /answers")
     parser.add_argument("--address", default="http://127.0.0.1:8000")
-    parser.add_argument("--path", choices=("/reports", "/searches"), default="/reports")
+    parser.add_argument("--path", choices=PATHS, default="/reports")
     parser.add_argument("--key", help="an API key")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--sample", type=int, default=50, help="films sent again one by one")
     arguments = parser.parse_args()
+    if not arguments.films and not arguments.case:
+        parser.error("name films with --films, or a stored case with --case")
     films = [path.read_bytes() for path in arguments.films]
     run = closed if arguments.kind == "closed" else open_loop
     return asyncio.run(run(arguments, films))
