@@ -16,7 +16,9 @@ padding tiles too, and only their feed-forward part is silenced.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,7 +80,8 @@ class Decoder:
         self.head_size: int = text.hidden_size // text.num_attention_heads
         self.image_token: int = self.model.config.image_token_index
         self.device: torch.device = self.text.embed_tokens.weight.device
-        self.layers = [Layer.of(layer, linear) for layer in self.text.layers]
+        with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
+            self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
 
     @torch.inference_mode()

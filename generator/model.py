@@ -10,6 +10,8 @@ in float32 on weights of half precision.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -39,6 +41,7 @@ _BYTES = {"float32": 4.0, "none": 2.0, "int8": 1.1, "nf4": 0.6}
 
 
 OWN_ADAPTER = "adapter"
+_NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
 
 def load_model(
@@ -171,6 +174,21 @@ def _processor(folder: Path) -> MllamaProcessor:
     return processor
 
 
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """bitsandbytes has torch compile functions as it is imported, for which torch loads its
+    compiler; on a CPU none of them is called more than once, and that takes seconds."""
+    before = os.environ.get(_NO_COMPILER)
+    os.environ[_NO_COMPILER] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NO_COMPILER]
+        else:
+            os.environ[_NO_COMPILER] = before
+
+
 def _weights(
     folder: Path, config: MllamaConfig, device: torch.device, chosen: str, *, dequantize: bool
 ) -> MllamaForConditionalGeneration:
@@ -187,13 +205,14 @@ def _weights(
             bnb_4bit_compute_dtype=options["dtype"],
         )
     try:
-        loaded: Any = MllamaForConditionalGeneration.from_pretrained(
-            folder,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
+        with _uncompiled() if device.type == "cpu" else nullcontext():
+            loaded: Any = MllamaForConditionalGeneration.from_pretrained(
+                folder,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"the weights of {folder} cannot be read ({first_line(error)}): fetch or make the "
