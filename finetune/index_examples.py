@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from db.errors import NotFoundError, UserError
+from db.errors import MismatchError, NotFoundError, UserError
 from finetune.example_options import ExampleOptions
 from finetune.example_pack import ExamplePack
 from finetune.examples import build_pack
@@ -50,6 +50,7 @@ def pack_indexes(
                 f"source {val_source.name} has no study with films and a report or labels in split "
                 f"'{val_source.split}'"
             )
+    _check_apart(val, retrievers)
     held = frozenset[str]() if val else _held_out(retrievers)
 
     def gathered(wanted: Callable[[str], bool]) -> list[TrainingStudy]:
@@ -97,6 +98,17 @@ def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[st
         [study_id for study_id in study_ids if fold_of.get(study_id) == fold]
         for fold, study_ids in enumerate(stored)
     ]
+
+
+def _check_apart(val: Sequence[TrainingStudy], retrievers: Sequence[Retriever]) -> None:
+    """Raises MismatchError where a study to validate with is one to train on."""
+    for study in val:
+        own = study.case
+        if any(r.index.cases.find(own.source, own.study_id) is not None for r in retrievers):
+            raise MismatchError(
+                f"study {own.study_id} of the val split is in an index to train on: build that "
+                "from other splits"
+            )
 
 
 def _held_out(retrievers: Sequence[Retriever]) -> frozenset[str]:

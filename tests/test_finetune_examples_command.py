@@ -76,6 +76,16 @@ def test_examples_are_validated_on_the_val_split_of_any_source(
     assert {one.study_id for one in ExamplePack.load(tmp_path / "one").val} == {"patient7-study1"}
 
 
+def test_a_val_study_that_is_trained_on_is_refused(
+    plus: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split_file = tmp_path / "split.json"
+    split_file.write_text(json.dumps({"train": [], "val": ["patient0-study1"], "test": []}))
+    where = ("--source", "chexpert-plus", "--data-dir", str(plus), "--split-file", str(split_file))
+    assert examples(index, tmp_path / "pack", *where) == 1
+    assert "patient0-study1 of the val split is in an index to train on" in capsys.readouterr().err
+
+
 def test_studies_with_labels_alone_validate_what_labels_can(index: Path, tmp_path: Path) -> None:
     Image.fromarray(draw_film(50, size=(96, 80))).save(tmp_path / "a.png")
     (tmp_path / "own.csv").write_text("study_id,image,split,Cardiomegaly,Edema\na,a.png,val,1,0\n")

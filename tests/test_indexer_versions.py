@@ -373,6 +373,23 @@ def test_verify_names_what_is_wrong(studies: Path, tmp_path: Path) -> None:
     assert "film_vectors.npy is missing" in problems()
 
 
+def test_verify_names_a_damaged_database_and_a_fingerprint_of_other_contents(
+    studies: Path, tmp_path: Path
+) -> None:
+    made(studies, tmp_path / "ix")
+    folder = current_folder(tmp_path / "ix")
+    stated = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(stated | {"fingerprint": "0" * 64}))
+    assert "the fingerprint in the manifest" in "\n".join(p.what for p in verify(tmp_path / "ix"))
+    (folder / "manifest.json").write_text(json.dumps(stated))
+    assert verify(tmp_path / "ix") == []
+    database = bytearray((folder / "cases.sqlite").read_bytes())
+    database[4096 + 8 : 4096 + 64] = b"\xff" * 56
+    (folder / "cases.sqlite").write_bytes(database)
+    told = "\n".join(p.what for p in verify(tmp_path / "ix"))
+    assert "cases.sqlite" in told
+
+
 def test_the_first_format_opens_and_is_upgraded(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "new")
     as_format_1(tmp_path / "new", tmp_path / "old")
