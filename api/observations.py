@@ -80,7 +80,8 @@ def classified(
                 text=f"{one.name}, probability {one.probability:.2f}.",
                 labels={one.name: "positive"},
                 citations=tuple(
-                    _citation(hit, quote, retrieval) for hit, quote in naming[one.name]
+                    Citation.of(hit, quote, retrieval.index_fingerprint)
+                    for hit, quote in naming[one.name]
                 ),
                 film_support=one.film,
             )
@@ -103,14 +104,3 @@ def _naming(name: str, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
 def _quote(name: str, case: Case) -> str | None:
     """The sentence of a report that says yes to an observation."""
     return bearing_out(case, {name: "positive"}, "", "yes")
-
-
-def _citation(hit: Hit, quote: str, retrieval: Retrieval) -> Citation:
-    return Citation(
-        number=hit.rank,
-        source=hit.case.source,
-        study_id=hit.case.study_id,
-        index_fingerprint=retrieval.index_fingerprint,
-        quote=quote,
-        score=hit.score,
-    )

@@ -106,16 +106,10 @@ class Agreement:
 
     def citations(self, candidate: Candidate) -> tuple[Citation, ...]:
         """The hits that say it, by rank, each with the sentence that does."""
+        fingerprint = self._retrieval.index_fingerprint
         return tuple(
-            Citation(
-                number=rank,
-                source=quote.hit.case.source,
-                study_id=quote.hit.case.study_id,
-                index_fingerprint=self._retrieval.index_fingerprint,
-                quote=quote.sentence.text,
-                score=quote.hit.score,
-            )
-            for rank, quote in sorted(self._supported_by(candidate).items())
+            Citation.of(quote.hit, quote.sentence.text, fingerprint)
+            for _, quote in sorted(self._supported_by(candidate).items())
         )
 
     def supporters(self, text: str, claims: Claims) -> Mapping[int, Candidate]:

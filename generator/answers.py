@@ -89,14 +89,7 @@ def check_answer(
         question=question,
         text=text,
         citations=tuple(
-            Citation(
-                number=number,
-                source=context.hits[number - 1].case.source,
-                study_id=context.hits[number - 1].case.study_id,
-                index_fingerprint=retrieval.index_fingerprint,
-                quote=quote,
-                score=context.hits[number - 1].score,
-            )
+            Citation.of(context.hits[number - 1], quote, retrieval.index_fingerprint)
             for number, quote in sorted(quotes.items())
         ),
         removed=tuple(removed),

@@ -107,16 +107,8 @@ class CitationCheck:
         """Number to the sentence of that case which says the same."""
         return self._agreement.supporters(sentence.text, sentence.claims)
 
-    def citation(self, number: int, quote: Candidate) -> Citation:
-        case = quote.hit.case
-        return Citation(
-            number=number,
-            source=case.source,
-            study_id=case.study_id,
-            index_fingerprint=self._fingerprint,
-            quote=quote.sentence.text,
-            score=quote.hit.score,
-        )
+    def citation(self, quote: Candidate) -> Citation:
+        return Citation.of(quote.hit, quote.sentence.text, self._fingerprint)
 
 
 def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -> Grounding:
@@ -158,7 +150,7 @@ def _statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) ->
     return Statement(
         section=sentence.section,
         text=sentence.text,
-        citations=tuple(check.citation(n, supporters[n]) for n in cited),
+        citations=tuple(check.citation(supporters[n]) for n in cited),
         labels=dict(labels),
         found_afterwards=bool(found),
         removed=removed,

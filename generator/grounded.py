@@ -5,6 +5,7 @@ The one type that every generator fills, extractive or language model.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from db.cases import Section
 from db.labels import Labels
@@ -26,6 +27,18 @@ class Citation:
     """The sentence of the cited report that supports the statement, verbatim."""
     score: float
     """Cosine between the film and the cited case."""
+
+    @classmethod
+    def of(cls, hit: Hit, quote: str, index_fingerprint: str) -> Self:
+        """Of a hit that is numbered by its rank."""
+        return cls(
+            number=hit.rank,
+            source=hit.case.source,
+            study_id=hit.case.study_id,
+            index_fingerprint=index_fingerprint,
+            quote=quote,
+            score=hit.score,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
