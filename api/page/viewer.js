@@ -12,6 +12,7 @@ const FIT = { zoom: 1, x: 0, y: 0 };
 const PLAIN = { width: 255, level: 128, inverted: false };
 const MOST = 12;
 const STEP = 1.25;
+const NOTCH = 120; // pixels that a wheel scrolls in one step
 const TOO_FINE = 3; // pixels that a finger may move without meaning it
 
 let made = 0;
@@ -109,7 +110,7 @@ export class Viewer {
       { class: "viewer-tools" },
       make(
         "div",
-        { class: "tool-row", role: "toolbar", "aria-label": "Tools of the viewer" },
+        { class: "tool-row", role: "group", "aria-label": "Tools of the viewer" },
         ...this.hands,
         zoom("\u2212", "Zoom out", 1 / STEP),
         zoom("+", "Zoom in", STEP),
@@ -266,10 +267,10 @@ export class Viewer {
   }
 
   #wheel(event) {
-    const out = event.deltaY > 0;
-    if (!this.picture || (out && this.state.zoom === 1)) return; // the page scrolls
+    const turned = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 40 * event.deltaY : event.deltaY;
+    if (!this.picture || turned === 0 || (turned > 0 && this.state.zoom === 1)) return; // the page scrolls
     event.preventDefault();
-    this.#zoom(out ? 1 / STEP : STEP, ...this.#fromMiddle(event.clientX, event.clientY));
+    this.#zoom(STEP ** (-turned / NOTCH), ...this.#fromMiddle(event.clientX, event.clientY));
   }
 
   #key(event) {
