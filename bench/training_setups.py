@@ -1,6 +1,7 @@
 """The set-ups that bench/training_speed.py compares, each measured in its own process."""
 
 import gc
+import os
 import shutil
 import statistics
 import time
@@ -108,6 +109,7 @@ def plain_steps(
     from peft import LoraConfig, get_peft_model
     from transformers import MllamaForConditionalGeneration
 
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive the fork
     gpu = torch.cuda.is_available()
     loaded: Any = MllamaForConditionalGeneration.from_pretrained(
         base,

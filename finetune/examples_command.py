@@ -48,16 +48,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--passes", type=int, default=ExampleOptions.passes, help="over all studies"
     )
     parser.add_argument("--seed", type=int, default=ExampleOptions.seed)
-    parser.add_argument("--side", type=int, default=224, help="pixels of a film on the canvas")
+    parser.add_argument(
+        "--side", type=int, help="pixels of a film on the canvas (default: the model's tile)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for arguments that do not fit together."""
     from transformers import AutoTokenizer
 
+    from generator.checkpoint import find_folder, read_config
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    tokenizer = AutoTokenizer.from_pretrained(arguments.model)
+    folder = find_folder(arguments.model)
+    arguments.side = arguments.side or read_config(folder).vision_config.image_size
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     pack = pack_of(arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids))
     pack.save(arguments.out)
     _log.info(

@@ -145,6 +145,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 
 def _data(arguments: argparse.Namespace, processor: Any) -> Any:
+    side = int(processor.image_processor.size["height"])
     if arguments.dataset is not None:
         from finetune.dataset_examples import DatasetExamples
         from finetune.dataset_rows import Columns
@@ -156,7 +157,7 @@ def _data(arguments: argparse.Namespace, processor: Any) -> Any:
                 text=arguments.text_column,
                 question=arguments.question_column,
             ),
-            side=int(processor.image_processor.size["height"]),
+            side=side,
             limit=arguments.limit,
             skip_bad=arguments.skip_bad,
         )
@@ -167,6 +168,7 @@ def _data(arguments: argparse.Namespace, processor: Any) -> Any:
     kept = arguments.out / "run" / "examples"
     if not kept.is_dir():
         tokenizer = processor.tokenizer
+        arguments.side = arguments.side or side
         pack_of(
             arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)
         ).save(kept)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from transformers import AutoProcessor, MllamaForConditionalGeneration
 from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter_record import AdapterRecord, package_versions
+from finetune.devices import Devices
+from finetune.example_pack import ExamplePack
 from finetune.licence import find_licence
 from finetune.merge import merge_adapter
 from finetune.model_card import adapter_card
-from finetune.qlora import load_trainable
-from finetune.training_run import load_adapter_weights
+from finetune.qlora import load_processor, load_trainable
+from finetune.training_run import TrainingRun, load_adapter_weights
+from generator.checkpoint import read_config
 from tests.mllama_models import write_adapter
 from tests.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
 
@@ -133,6 +137,28 @@ def test_a_merge_with_another_base_is_refused(base: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="cannot be read"):
         merge_adapter(adapter, tmp_path / "merged", CPU)
     assert not (tmp_path / "merged").exists()
+
+
+def test_too_little_memory_on_the_gpu_is_refused_before_any_weight_is_loaded(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    class SmallCard(Devices):
+        def free_memory(self) -> int:
+            return 1 << 10
+
+    bare = tmp_path / "base"
+    shutil.copytree(base, bare)
+    shard = bare / "model.safetensors"
+    shard.write_bytes(shard.read_bytes()[:100])  # loading it would fail
+    with pytest.raises(UserError, match=r"0\.0 GB free .* use --bits 4 and a lower rank"):
+        TrainingRun.prepare(
+            base=str(bare),
+            base_config=read_config(bare),
+            processor=load_processor(str(bare)),
+            data=ExamplePack.load(pack),
+            config=CONFIG,
+            devices=SmallCard(device=CPU),
+        )
 
 
 def test_an_adapter_of_other_layers_is_refused(base: Path, tmp_path: Path) -> None:
