@@ -60,7 +60,7 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
 
         async def one(first: int) -> None:
             number = first
-            while time.monotonic() < until:
+            while number == first or time.monotonic() < until:
                 answers.append((number, await ask(client, arguments, distinct(films, number))))
                 number += arguments.clients
 

@@ -1,0 +1,247 @@
+"""A server killed at random moments under load: nothing that it acknowledged may be lost.
+
+    python bench/kill.py data/index --films films/*.png --kills 50 --seed 1
+
+Clients ask for reports at once, later and in batches. The server is killed with SIGKILL; then the
+database must pass its integrity check and the audit log its own, and the next server must hold
+every report that was answered with 201, word for word. At the end every study that was answered
+with 202 must be done. Options of the server go behind ``--``: ``-- --model pretrained/generator``.
+"""
+
+import argparse
+import asyncio
+import random
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from db.app_database import AppDatabase
+from db.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(kw_only=True)
+class Acknowledged:
+    """What clients were told."""
+
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Id of a generation to the document that came with a 201."""
+    accepted: set[str] = field(default_factory=set)
+    """Ids of generations that a 202 promised."""
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What was found wrong; all empty where all is well."""
+
+    acknowledged: Acknowledged
+    kills: int = 0
+    lost: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.damaged or self.unfinished)
+
+
+def run(
+    index: Path,
+    films: Sequence[bytes],
+    work_dir: Path,
+    *,
+    kills: int,
+    seed: int,
+    clients: int = 8,
+    longest: float = 3.0,
+    options: Sequence[str] = (),
+) -> Outcome:
+    """``longest``: seconds of load before a kill, at most; the moment is drawn from the seed."""
+    return asyncio.run(
+        _run(index, films, work_dir, kills, random.Random(seed), clients, longest, options)
+    )
+
+
+async def _run(
+    index: Path,
+    films: Sequence[bytes],
+    work_dir: Path,
+    kills: int,
+    draw: random.Random,
+    clients: int,
+    longest: float,
+    options: Sequence[str],
+) -> Outcome:
+    database = work_dir / "app.sqlite3"
+    outcome = Outcome(acknowledged=Acknowledged())
+    for number in range(kills + 1):
+        last = number == kills
+        process, address = _start(index, database, work_dir, options)
+        try:
+            async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+                await _ready(client, process)
+                await _compare(client, outcome)
+                if last:
+                    await _finish(client, outcome)
+                    break
+                load = [
+                    asyncio.create_task(
+                        _ask(client, films, random.Random(draw.random()), outcome.acknowledged)
+                    )
+                    for _ in range(clients)
+                ]
+                await _something(load, outcome.acknowledged)
+                await asyncio.sleep(draw.uniform(0.0, longest))
+                process.kill()
+                process.wait()
+                outcome.kills += 1
+                for task in load:
+                    task.cancel()
+                await asyncio.gather(*load, return_exceptions=True)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        _check_file(database, outcome)
+        print(f"kill {outcome.kills}: {dict(outcome.acknowledged.answers)}", flush=True)
+    _check_file(database, outcome)
+    return outcome
+
+
+def _start(
+    index: Path, database: Path, work_dir: Path, options: Sequence[str]
+) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "api", "serve", str(index.resolve()), "--port", str(port)]
+    command += ["--database", str(database), *options]
+    with (work_dir / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    return process, f"http://127.0.0.1:{port}"
+
+
+async def _ready(client: httpx.AsyncClient, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 600
+    while True:
+        with suppress(httpx.TransportError):
+            if (await client.get("/health/live")).status_code == 200:
+                return
+        if process.poll() is not None or time.monotonic() > until:
+            raise SystemExit("error: the server did not start: see server.log")
+        await asyncio.sleep(0.1)
+
+
+async def _something(load: Sequence[asyncio.Task[None]], told: Acknowledged) -> None:
+    """Until there is something to lose: a report that was given, and one that was promised."""
+    while not (told.made and told.accepted) and not all(task.done() for task in load):
+        await asyncio.sleep(0.02)
+
+
+async def _ask(
+    client: httpx.AsyncClient, films: Sequence[bytes], draw: random.Random, told: Acknowledged
+) -> None:
+    """Until the server is gone."""
+    with suppress(httpx.TransportError):
+        while True:
+            film = ("images", ("film", draw.choice(films)))
+            how = draw.choice(("report", "report", "later", "batch"))
+            if how == "batch":
+                answer = await client.post("/batches", files=[film] * 3)
+            else:
+                headers = {"prefer": "respond-async"} if how == "later" else {}
+                answer = await client.post("/reports", files=[film], headers=headers)
+            told.answers[f"{how} {answer.status_code}"] += 1
+            document = answer.json()
+            if answer.status_code == 201:
+                told.made[document["id"]] = document
+            elif answer.status_code == 202:
+                studies = document.get("studies", [{"generation": document["id"]}])
+                told.accepted |= {study["generation"] for study in studies}
+            elif answer.status_code == 503:
+                await asyncio.sleep(0.2)
+
+
+async def _compare(client: httpx.AsyncClient, outcome: Outcome) -> None:
+    """Every report that somebody was given must be stored as it was given."""
+    for key, document in outcome.acknowledged.made.items():
+        answer = await client.get(f"/generations/{key}")
+        if answer.status_code != 200 or answer.json() != document:
+            outcome.lost.append(key)
+    for key in outcome.acknowledged.accepted:
+        if (await client.get(f"/generations/{key}")).status_code not in (200, 202):
+            outcome.lost.append(key)
+
+
+async def _finish(client: httpx.AsyncClient, outcome: Outcome) -> None:
+    waiting = set(outcome.acknowledged.accepted)
+    until = time.monotonic() + 60 + len(waiting)
+    while waiting and time.monotonic() < until:
+        for key in list(waiting):
+            answer = await client.get(f"/generations/{key}")
+            if answer.status_code == 200:
+                waiting.discard(key)
+                if answer.json()["status"] != "done":
+                    outcome.unfinished.append(f"{key}: {answer.json()['detail']}")
+        await asyncio.sleep(0.2)
+    outcome.unfinished += sorted(waiting)
+
+
+def _check_file(database: Path, outcome: Outcome) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+        orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+    if verdict != "ok" or orphans:
+        outcome.damaged.append(f"after kill {outcome.kills}: {verdict}, {len(orphans)} orphans")
+    try:
+        with AppDatabase.open(database) as opened:
+            opened.audit.verify()
+    except UserError as error:
+        outcome.damaged.append(f"after kill {outcome.kills}: {error}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("--films", type=Path, nargs="+", required=True)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--longest", type=float, default=3.0, help="seconds of load before a kill")
+    parser.add_argument("options", nargs="*", help="of the server, behind --")
+    arguments = parser.parse_args()
+    films = [path.read_bytes() for path in arguments.films]
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run(
+            arguments.index,
+            films,
+            Path(folder),
+            kills=arguments.kills,
+            seed=arguments.seed,
+            clients=arguments.clients,
+            longest=arguments.longest,
+            options=arguments.options,
+        )
+    told = outcome.acknowledged
+    print(f"{outcome.kills} kills; {len(told.made)} reports given, {len(told.accepted)} promised")
+    for what in ("lost", "damaged", "unfinished"):
+        found = getattr(outcome, what)
+        print(f"{what}: {len(found)}", *found[:5])
+    return 0 if outcome.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Many clients at once, the short form of bench/load.py."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.writing import OneByOne, Writing, Written
+from bench.load import closed, open_loop
+from generator.grounded import GroundedReport
+from tests.services import a_png, an_app, serving, write_report
+
+FILMS = [a_png(seed, size=(64, 64)) for seed in range(12)]
+
+
+def asked(address: str, **parts: Any) -> argparse.Namespace:
+    given = {"path": "/reports", "case": None, "question": "", "key": None}
+    given |= {"clients": 8, "seconds": 1.5, "sample": 10, "rate": 40.0}
+    return argparse.Namespace(address=address, **(given | parts))
+
+
+class Numbering(OneByOne):
+    """Says which film it writes about; ``shuffled`` gives each the text of another's."""
+
+    def __init__(self, *, shuffled: bool = False, seconds: float = 0.05) -> None:
+        super().__init__(write_report)
+        self.shuffled = shuffled
+        self.seconds = seconds
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        time.sleep(self.seconds)  # others come meanwhile, and are written about together
+        made = [self._numbered(writing) for writing in writings]
+        if self.shuffled:
+            made = made[1:] + made[:1]
+        yield from enumerate(made)
+
+    def _numbered(self, writing: Writing) -> GroundedReport:
+        report = write_report(writing.retrieval)
+        own = replace(report.statements[-1], text=f"Film {writing.films[0].sha256[:8]}.")
+        return replace(report, statements=(*report.statements[:-1], own))
+
+
+@pytest.mark.parametrize(("shuffled", "wrong"), [(False, 0), (True, 1)])
+def test_no_text_is_lost_or_another_films(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shuffled: bool, wrong: int
+) -> None:
+    """And where they are, the measurement says so."""
+    with serving(an_app(tmp_path, writer=Numbering(shuffled=shuffled))) as address:
+        assert asyncio.run(closed(asked(address), FILMS)) == wrong
+    told = capsys.readouterr().out
+    assert "'201'" not in told and "201:" in told and "lost 0" in told
+    assert ("mixed up 0" in told) is not shuffled
+
+
+def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = an_app(tmp_path, writer=Numbering(seconds=0.5), capacity=2)
+    with serving(app) as address:
+        assert asyncio.run(open_loop(asked(address, rate=10.0), FILMS)) == 0
+    told = capsys.readouterr().out
+    assert "503:" in told and "refused late or without Retry-After: 0" in told
