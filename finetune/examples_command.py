@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     folder = find_folder(arguments.model)
-    arguments.side = arguments.side or read_config(folder).vision_config.image_size
+    tile: Any = read_config(folder).vision_config
+    arguments.side = arguments.side or tile.image_size
     tokenizer = AutoTokenizer.from_pretrained(folder)
     pack = pack_of(arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids))
     pack.save(arguments.out)
