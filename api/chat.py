@@ -30,7 +30,7 @@ from api.scheduler import BusyError
 from api.settings import Settings
 from api.statement_schemas import CitationDocument
 from api.uploads import read_body
-from api.wording import marked
+from api.wording import marked, opinions
 from api.writing import Token
 from db.errors import TooLargeError, UserError
 from db.generation import Generation
@@ -177,7 +177,10 @@ async def _chunks(
 
 
 def _text(made: Generation) -> str:
-    """A sentence a line with its numbers; those of a report under the titles of its sections."""
+    """A sentence a line with its numbers, those of a report under the titles of its sections; of
+    classes, an observation a line."""
+    if made.task == "classify":
+        return "\n".join(opinions(made))
     if made.task != "report":
         return "\n".join(marked(statement) for statement in made.statements) or made.text
     lines = []

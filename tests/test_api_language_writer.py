@@ -276,19 +276,20 @@ def test_a_client_who_leaves_stops_the_model_between_two_words(
 def test_a_slow_model_refuses_the_excess_at_once(tmp_path: Path, retriever: Retriever) -> None:
     model = Talking(script=lambda _: "word " * 10, seconds=0.1)
     app = an_app(tmp_path, retriever, a_writer(retriever, model), capacity=4, max_batch=2)
-    with serving(app) as address:
+    films = [a_png(seed, size=(96, 80)) for seed in range(12)]
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
 
-        def ask(seed: int) -> tuple[int, float, bool]:
+        def ask(film: bytes) -> tuple[int, float, bool]:
             started = time.monotonic()
-            with httpx.Client(base_url=address) as client:
-                answer = send(client, "/reports", seed)
+            answer = client.post("/reports", files={"images": ("a.png", film)})
             return answer.status_code, time.monotonic() - started, "retry-after" in answer.headers
 
         with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(ask, range(12)))
+            answers = list(pool.map(ask, films))
     refused = [one for one in answers if one[0] == 503]
     assert len(refused) >= 4 and {one[0] for one in answers} == {201, 503}
-    assert all(took < 1 and told for _, took, told in refused)
+    soonest = min(took for status, took, _ in answers if status == 201)  # a busy machine is slow
+    assert all(took < max(1.0, soonest) and told for _, took, told in refused)
     assert max(model.together) == 2
 
 
@@ -427,6 +428,11 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
             model="grounded-cxr-caption", messages=[a_message(film)]
         )
         assert (caption.choices[0].message.content or "").startswith("The heart is enlarged. [")
+        classes = client.chat.completions.create(
+            model="grounded-cxr-classify", messages=[a_message(film)]
+        )
+        lines = (classes.choices[0].message.content or "").splitlines()
+        assert len(lines) == 14 and lines[2].startswith("Cardiomegaly: 0.")
         with pytest.raises(openai.UnprocessableEntityError, match="question"):
             client.chat.completions.create(
                 model="grounded-cxr-ask", messages=[a_message(film, text=" ")]
