@@ -115,9 +115,7 @@ def attach(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            wrapped: Any = PeftModel.from_pretrained(
-                model, str(folder), low_cpu_mem_usage=True
-            )
+            wrapped: Any = PeftModel.from_pretrained(model, str(folder), low_cpu_mem_usage=True)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise MismatchError(misfit) from error
     missing = any("missing adapter keys" in str(warning.message) for warning in caught)
