@@ -117,7 +117,7 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
 
     for note in check_served(model, retriever.index.manifest):
         print(f"note: {note}", file=sys.stderr)
-    calibrated = Path(arguments.adapter or arguments.model) / CALIBRATION
+    calibrated = Path(model.adapter or arguments.model) / CALIBRATION
     reader = FilmReader(retriever, model, calibration=Calibration.read(calibrated))
     study = reader.read(
         arguments.images,

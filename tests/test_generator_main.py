@@ -7,6 +7,7 @@ import pytest
 
 from generator.__main__ import main
 from generator.adapter import AdapterRecord
+from generator.calibration import CALIBRATION, Calibration
 from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -145,6 +146,23 @@ def test_without_a_model_there_are_only_reports(
     argv = ["classify", str(index_dir), film(index_dir, 2), "--model", "extractive"]
     assert ask_model(*argv) == 1
     assert "there are only reports" in capsys.readouterr().err
+
+
+def test_classes_are_calibrated_by_what_lies_with_the_adapter_that_was_loaded(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    Calibration(fitted_on="these studies").write(tmp_path / "own" / CALIBRATION)
+    loaded = ScriptedModel(script=lambda prompt: "", adapter=str(tmp_path / "own"))
+    assert (
+        main(
+            ["classify", str(index_dir), film(index_dir, 2), "--model", "tiny"],
+            open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+            open_model=lambda name, adapter, quantization: loaded,
+        )
+        == 0
+    )
+    assert "calibrated on these studies" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
