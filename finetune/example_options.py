@@ -20,7 +20,7 @@ class ExampleOptions:
     report is to be told from many contexts."""
     shuffled: float = 0.2
     """Of an order that is not that of the scores."""
-    told: float = 0.95
+    told: float = 1.0
     """Of findings on the film as its report has them, not as the encoder sees them: what the film
     is said to show is to be reported, and what only other cases show is not."""
     told_short: float = 0.5

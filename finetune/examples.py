@@ -89,9 +89,18 @@ def val_examples(
 ) -> Iterator[Example]:
     """One of each task a study, with the context that a service would build."""
     plain = replace(
-        options, empty=0.0, distracted=0.0, thinned=0.0, shuffled=0.0, no_indication=0.0
+        options,
+        empty=0.0,
+        distracted=0.0,
+        thinned=0.0,
+        shuffled=0.0,
+        told=0.0,
+        told_short=0.0,
+        no_indication=0.0,
+        ask=1.0,
+        classify=1.0,
+        caption=1.0,
     )
-    plain = replace(plain, told=0.0, told_short=0.0, ask=1.0, classify=1.0, caption=1.0)
     drawer = _Drawer(studies, plain, count_tokens)
     for place, study in enumerate(studies):
         draw = random.Random(f"{options.seed}:val:{study.case.study_id}")

@@ -3,20 +3,21 @@
 answer = report_answer(case, context, retrieval)
 "Findings: The heart is enlarged. [1] The lungs are clear. [1] Impression: Cardiomegaly. [1]"
 
-The case to take over is the first whose findings are most nearly those that the film is said to
-show: all that the prompt tells, so a model can learn to choose it. Of it stays what the study's own
-report does not contradict; what that names beside it is put in words of the other cases, as far as
-these claim no more than the report. A finding that can be put in no such words is told in the
-fewest if the film is said to show it, and dropped otherwise: to train on what nothing in the prompt
-can tell would be to train invention. Where no case is shown the report's own
-words stand, as far as they name nothing that the film is not said to show.
+The case to take over is the one that the prompt names as closest. Of it stays what the study's own
+report does not contradict. A finding that the film is said to show and that case does not name is
+put in the words of the case whose number stands behind it, where these claim no more than the
+report, and otherwise in the fewest words, with the same number. What the film is not said to show
+is not told: to train on what nothing in the prompt can tell would be to train invention. Where no
+case is shown the report's own words stand, as far as they name nothing beyond that. Where the
+prompt says nothing of the film, for want of a label head, the nearest case is taken over and what
+the report names beside it is put in words of the other cases, as far as these claim no more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from db.cases import Case, Section, Sentence
-from db.labels import NO_FINDING, named
+from db.labels import NO_FINDING
 from generator.agreement import Agreement, Candidate
 from generator.claims import Claims, read_claims
 from generator.context import Context
@@ -92,27 +93,16 @@ def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[T
     shown = [one for one in agreement.candidates if one.usable and _is_shown(one, context)]
     told = [_read(sentence) for sentence in case.sentences]
     facts = _Facts([target.claims for target in told if target.claims.consistent])
-    kept = _taken_over(context, shown, facts)
-    seen = frozenset(context.seen_findings or ())
-    bare = [section for section in SECTIONS if all(one.section != section for one in kept)]
-    for sentence, target in zip(case.sentences, told, strict=True):
-        said = [one for one in kept if one.section == target.section]
-        names = target.claims.named - _named(said)
-        if not names and target.section not in bare:
-            continue
-        fit = target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text)
-        cited = _cited(target, facts, agreement, shown) if fit else None
-        found = [cited] if cited else list(_reworded(target, facts, said, shown))
-        if not found and fit and not context.hits and target.claims.named <= seen:
-            found = [target]
-        for one in found:
-            if not _is_said(one, kept):
-                kept.insert(_place(one, kept), one)
+    kept = _taken_over(_first(context, shown), shown, facts)
+    if context.seen_findings is None:
+        _add(_from_the_report(case, told, kept, facts, agreement, shown), kept)
+    elif not context.hits:
+        seen = frozenset(context.seen_findings)
+        _add((one for one in _own_words(case, told) if one.claims.named <= seen), kept)
     section: Section = "findings" if case.findings else "impression"
-    unsaid = facts.named - _named(kept)
-    missing = [name for name in context.seen_findings or () if name in unsaid]
-    for one in _plainly(missing, section, facts, agreement, shown):
-        kept.insert(_place(one, kept), one)
+    for name in context.seen_findings or ():
+        if name in facts.named - _named(kept):
+            _add([_lent(name, section, context, facts, shown)], kept)
     return kept
 
 
@@ -120,18 +110,18 @@ def _is_shown(one: Candidate, context: Context) -> bool:
     return f"{one.text} [{one.hit.rank}]" in context.text
 
 
-def _taken_over(context: Context, shown: Sequence[Candidate], facts: "_Facts") -> list[Target]:
-    """What the report lets stand of the case that fits the film best."""
-    seen = context.seen_findings
-    fit: dict[int, int] = {}
-    for one in shown:
-        if one.sentence.section == "findings":
-            labels = named(one.hit.case.labels)
-            fit[one.hit.rank] = 0 if seen is None else len(labels.symmetric_difference(seen))
-    if not fit:
-        return []
-    number = min(fit, key=lambda rank: (fit[rank], rank))
+def _first(context: Context, shown: Sequence[Candidate]) -> int | None:
+    """The number of the case to take over."""
+    if context.seen_findings is not None:
+        return context.closest
+    return min((o.hit.rank for o in shown if o.sentence.section == "findings"), default=None)
+
+
+def _taken_over(number: int | None, shown: Sequence[Candidate], facts: "_Facts") -> list[Target]:
+    """What the report lets stand of a case."""
     kept: list[Target] = []
+    if number is None:
+        return kept
     for section in SECTIONS:
         for one in shown:
             if one.hit.rank != number or one.sentence.section != section:
@@ -140,6 +130,39 @@ def _taken_over(context: Context, shown: Sequence[Candidate], facts: "_Facts") -
             if facts.allow(one.claims) and not _is_said(target, kept):
                 kept.append(target)
     return kept
+
+
+def _add(targets: Iterable[Target], kept: list[Target]) -> None:
+    """Put each where it belongs, unless it is said already."""
+    for one in targets:
+        if not _is_said(one, kept):
+            kept.insert(_place(one, kept), one)
+
+
+def _own_words(case: Case, told: Sequence[Target]) -> Iterator[Target]:
+    """What the report says in words that may stand in an answer."""
+    for sentence, target in zip(case.sentences, told, strict=True):
+        if target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text):
+            yield target
+
+
+def _from_the_report(
+    case: Case,
+    told: Sequence[Target],
+    kept: Sequence[Target],
+    facts: "_Facts",
+    agreement: Agreement,
+    shown: Sequence[Candidate],
+) -> Iterator[Target]:
+    """What the report names and nothing kept does yet, in words of the shown cases."""
+    fit = list(_own_words(case, told))
+    bare = [section for section in SECTIONS if all(one.section != section for one in kept)]
+    for target in told:
+        said = [one for one in kept if one.section == target.section]
+        if not target.claims.named - _named(said) and target.section not in bare:
+            continue
+        cited = _cited(target, facts, agreement, shown) if target in fit else None
+        yield from [cited] if cited else _reworded(target, facts, said, shown)
 
 
 def _named(targets: Sequence[Target]) -> frozenset[str]:
@@ -171,17 +194,14 @@ class _Facts:
 
     def hold(self, claims: Claims) -> bool:
         """Whether the report as a whole says all of this; a side must be one that it names."""
-        if not claims.keys or not claims.named <= self.named or claims.denies(self.named):
+        if not claims.keys or not self.allow(claims):
             return False
         for name, state in claims.states.items():
             if state == "negative" and name not in self._denied and not self._no_finding:
                 return False
             if name == NO_FINDING and not self._no_finding:
                 return False
-        if not claims.named and not self._no_finding and not claims.normal <= self._normal:
-            return False
-        sides = claims.particulars & SIDES
-        return not claims.named or sides <= self.particulars(claims.named)
+        return bool(claims.named) or self._no_finding or claims.normal <= self._normal
 
     def allow(self, claims: Claims) -> bool:
         """Whether nothing that the report says speaks against it; on what a film does not show
@@ -254,30 +274,25 @@ def _reworded(
         open_keys -= one.claims.keys
 
 
-def _plainly(
-    names: Sequence[str],
-    section: Section,
-    facts: _Facts,
-    agreement: Agreement,
-    shown: Sequence[Candidate],
-) -> Iterator[Target]:
-    """Findings that the film shows and the report puts in words of its own alone: the shown
-    sentence with the fewest particulars that names nothing beyond the report, or else the fewest
-    words, with the first case that says as much and more."""
-    for name in names:
-        alone = [one for one in shown if name in one.claims.named and facts.allow(one.claims)]
-        alone.sort(
-            key=lambda one: (len(one.claims.named), len(one.claims.particulars), one.hit.rank)
-        )
-        if alone:
-            text, claims, numbers = alone[0].text, alone[0].claims, (alone[0].hit.rank,)
-            yield Target(section=section, text=text, claims=claims, numbers=numbers)
-            continue
+def _lent(
+    name: str, section: Section, context: Context, facts: _Facts, shown: Sequence[Candidate]
+) -> Target:
+    """A finding in words of the case that the prompt names for it: the sentence with the fewest
+    other findings and particulars, where the report allows it, or else the fewest words."""
+    number = context.named_by.get(name)
+    naming = [
+        one
+        for one in shown
+        if one.hit.rank == number and name in one.claims.named and facts.allow(one.claims)
+    ]
+    if naming:
+        one = min(naming, key=lambda one: (len(one.claims.named), len(one.claims.particulars)))
+        text, claims = one.text, one.claims
+    else:
         text = in_fewest_words(name)
-        bare = _read(Sentence(section=section, text=text, labels=label_sentence(text)))
-        saying = agreement.supporters(text, bare.claims)
-        seen = [number for number, one in saying.items() if one in shown] or list(saying)
-        yield replace(bare, numbers=(min(seen),) if seen else ())
+        claims = _read(Sentence(section=section, text=text, labels=label_sentence(text))).claims
+    numbers = () if number is None else (number,)
+    return Target(section=section, text=text, claims=claims, numbers=numbers)
 
 
 def in_fewest_words(name: str) -> str:

@@ -3,21 +3,24 @@
 context = build_context(retrieval, indication="dyspnea", count_tokens=model.count_tokens)
 context.text                # "Prior cases:\n[1] (Cardiomegaly) Findings: Large heart. [1] ..."
 context.hits[0].rank        # 1: hits are numbered as the model sees them
+context.closest             # 1: the case whose findings are most nearly those of the film
 
 Of the hits the nearest come first; then, for each finding that the encoder sees on the film and no
 chosen case names, the nearest case that names it, so that a finding can be put in words that were
 used before. The number of its case stands behind every sentence, as it does in an answer: whoever
-takes a sentence over has its citation beside it. Sentences that hold of one patient or one film
-alone (sizes, dates, comparisons, advice, words taken out by a de-identifier) are not shown.
+takes a sentence over has its citation beside it. So it does behind every finding of the film that a
+shown sentence names, and the case to begin from is named: a small model copies far more surely than
+it compares. Sentences that hold of one patient or one film alone (sizes, dates, comparisons,
+advice, words taken out by a de-identifier) are not shown.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from db.cases import Case, Section, Sentence
+from db.cases import Case, Sentence
 from db.errors import UserError
 from db.labels import FINDINGS, named
-from generator.wording import is_usable, tidy
+from generator.wording import is_usable, particulars, tidy
 from retriever.retrieval import Hit, Retrieval
 from retriever.search import plain
 
@@ -37,7 +40,7 @@ CountTokens = Callable[[str], int]
 class ContextOptions:
     """How many cases a model is shown, and how much of them."""
 
-    nearest: int = 6
+    nearest: int = 4
     """Nearest cases, whatever they name."""
     for_findings: int = 3
     """At most so many more for findings that the film shows and these do not name."""
@@ -68,6 +71,13 @@ class Context:
     """What the encoder sees on the film; None without a label head."""
     indication: str
     text: str
+    closest: int | None = None
+    """The number of the case to begin from: of those whose findings are shown, the one that names
+    most nearly what the film shows, with an impression rather than without, the first rather than
+    a later one. None where the encoder says nothing of the film."""
+    named_by: Mapping[str, int] = field(default_factory=dict)
+    """Seen finding to the number of the case that has it in the plainest shown words: the closest
+    case where that names it."""
 
 
 def build_context(
@@ -98,7 +108,7 @@ def choose_hits(
         if case_line(hit.case, 1):
             distinct.setdefault(plain(hit.case.report), hit)
     pool = list(distinct.values())
-    whole = [hit for hit in pool if _shown(hit.case, "findings")]
+    whole = [hit for hit in pool if any(one.section == "findings" for one in _usable(hit.case))]
     chosen = (whole or pool)[: options.nearest]
     for finding in seen_findings:
         if len(chosen) == options.nearest + options.for_findings:
@@ -132,71 +142,111 @@ def write_context(
     max_tokens: int = DEFAULT.max_tokens,
 ) -> Context:
     """The hits in this order; each may take an equal part of what the earlier ones left."""
-    lines: list[str] = []
-    shown: list[Hit] = []
+    shown: list[_Shown] = []
     left = max_tokens
     for place, hit in enumerate(hits):
-        number = len(shown) + 1
-        line = case_line(hit.case, number)
-        room = left // (len(hits) - place)
-        if count_tokens(line) > room:
-            line = _cut(hit.case, number, room, count_tokens)
-        if line:
-            shown.append(replace(hit, rank=number))
-            lines.append(line)
-            left -= count_tokens(line)
+        whole = _Shown(replace(hit, rank=len(shown) + 1), tuple(_usable(hit.case)))
+        fitting = whole.cut(left // (len(hits) - place), count_tokens)
+        if fitting.sentences:
+            shown.append(fitting)
+            left -= count_tokens(fitting.line)
+    lines = [one.line for one in shown]
     cases = "\n".join(["Prior cases:", *lines]) if lines else "Prior cases: none"
+    closest = None if seen_findings is None else _closest(shown, seen_findings)
+    named_by = _named_by(shown, seen_findings or (), closest)
     about = []
     if seen_findings is not None:
-        about.append(f"Film: {', '.join(seen_findings) or 'no finding'}")
+        marked = [
+            f"{name} [{named_by[name]}]" if name in named_by else name for name in seen_findings
+        ]
+        about.append(f"Film: {', '.join(marked) or 'no finding'}")
+    if closest is not None:
+        about.append(f"Closest case: [{closest}]")
     reason = " ".join(indication.split())[:MAX_INDICATION]
     if reason:
         about.append(f"Indication: {reason}")
     return Context(
-        hits=tuple(shown),
+        hits=tuple(one.hit for one in shown),
         seen_findings=None if seen_findings is None else tuple(seen_findings),
         indication=reason,
         text="\n\n".join([cases, "\n".join(about)]) if about else cases,
+        closest=closest,
+        named_by=named_by,
     )
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A hit under the number it is shown by, and the sentences of it that are shown."""
+
+    hit: Hit
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def line(self) -> str:
+        if not self.sentences:
+            return ""
+        number = self.hit.rank
+        labels = [name for name in FINDINGS if name in named(self.hit.case.labels)]
+        parts = [f"[{number}] ({', '.join(labels) or 'No Finding'})"]
+        title = ""
+        for sentence in self.sentences:
+            if sentence.section != title:
+                title = sentence.section
+                parts.append(f"{title.capitalize()}:")
+            parts.append(f"{tidy(sentence.text)} [{number}]")
+        return " ".join(parts)
+
+    def cut(self, room: int, count_tokens: CountTokens) -> "_Shown":
+        """The longest beginning that ends with a sentence and fits; without any if none does."""
+        for kept in range(len(self.sentences), 0, -1):
+            beginning = replace(self, sentences=self.sentences[:kept])
+            if count_tokens(beginning.line) <= room:
+                return beginning
+        return replace(self, sentences=())
+
+
+def _closest(shown: Sequence[_Shown], seen_findings: Collection[str]) -> int | None:
+    fit = {}
+    for one in shown:
+        sections = {sentence.section for sentence in one.sentences}
+        if "findings" in sections:
+            beside = named(one.hit.case.labels).symmetric_difference(seen_findings)
+            fit[one.hit.rank] = (len(beside), "impression" not in sections, one.hit.rank)
+    return min(fit, key=fit.__getitem__, default=None)
+
+
+def _named_by(
+    shown: Sequence[_Shown], seen_findings: Collection[str], closest: int | None
+) -> dict[str, int]:
+    """A sentence that names nothing unseen goes before one that does, certain words before doubtful
+    ones, the closest case before another, and few particulars before many."""
+    numbers = {}
+    for finding in seen_findings:
+        naming = [
+            (
+                len(found.difference(seen_findings)),
+                sentence.labels[finding] != "positive",
+                one.hit.rank != closest,
+                len(found),
+                len(particulars(sentence.text)),
+                one.hit.rank,
+            )
+            for one in shown
+            for sentence in one.sentences
+            if finding in (found := named(sentence.labels))
+        ]
+        if naming:
+            numbers[finding] = min(naming)[-1]
+    return numbers
 
 
 def case_line(case: Case, number: int) -> str:
     """A case as the model reads it; empty where nothing of it can be shown."""
-    return _line(case, number, _sentences(case))
-
-
-def _sentences(case: Case) -> list[tuple[Section, str]]:
-    sections: tuple[Section, ...] = ("findings", "impression")
-    return [(section, text) for section in sections for text in _shown(case, section)]
-
-
-def _line(case: Case, number: int, sentences: Sequence[tuple[Section, str]]) -> str:
-    if not sentences:
-        return ""
-    labels = [name for name in FINDINGS if name in named(case.labels)]
-    parts = [f"[{number}] ({', '.join(labels) or 'No Finding'})"]
-    title = ""
-    for section, text in sentences:
-        if section != title:
-            parts.append(f"{section.capitalize()}:")
-            title = section
-        parts.append(f"{text} [{number}]")
-    return " ".join(parts)
-
-
-def _shown(case: Case, section: Section) -> list[str]:
-    return [tidy(sentence.text) for sentence in _usable(case) if sentence.section == section]
+    return _Shown(Hit(rank=number, score=0.0, case=case), tuple(_usable(case))).line
 
 
 def _usable(case: Case) -> list[Sentence]:
-    return [one for one in case.sentences if not one.refers_to_prior and is_usable(one.text)]
-
-
-def _cut(case: Case, number: int, room: int, count_tokens: CountTokens) -> str:
-    """The longest beginning of the case that ends with a sentence and fits; empty if none does."""
-    sentences = _sentences(case)
-    for kept in range(len(sentences) - 1, 0, -1):
-        line = _line(case, number, sentences[:kept])
-        if count_tokens(line) <= room:
-            return line
-    return ""
+    """What may be shown of a case, its findings before its impression."""
+    fit = [one for one in case.sentences if not one.refers_to_prior and is_usable(one.text)]
+    return sorted(fit, key=lambda one: one.section == "impression")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from db.errors import MismatchError, NotFoundError, UserError
-from db.labels import OBSERVATIONS
+from db.labels import FINDINGS, OBSERVATIONS
 from finetune import encoder_run
 from finetune.__main__ import main
 from finetune.encoder import Trainer, training_rows
@@ -25,7 +25,16 @@ from finetune.encoder_config import TOWER, EncoderConfig
 from finetune.encoder_data import pack_openi
 from finetune.encoder_export import export
 from finetune.encoder_films import augment
-from finetune.encoder_pack import LABELS_ONLY, POSITIVE, TRAIN, UNLISTED, VAL, Pack
+from finetune.encoder_pack import (
+    LABELS_ONLY,
+    POSITIVE,
+    TRAIN,
+    UNCERTAIN,
+    UNLISTED,
+    VAL,
+    Pack,
+)
+from finetune.encoder_scores import Embedded, of_studies, thresholds
 from finetune.text_likeness import cider_matrix, text_likeness
 from indexer.encoder import load_encoder
 from indexer.labeller import LABELLER_VERSION, label_report
@@ -257,6 +266,24 @@ def test_a_finished_run_has_weights_curves_and_scores(run_dir: Path) -> None:
     )
     scores = json.loads((run_dir / "scores.json").read_text())
     assert {"view", "f1", "cider", "label_thresholds"} <= scores.keys()
+
+
+def test_one_threshold_for_all_findings_sees_as_many_on_val_as_reports_name(pack: Pack) -> None:
+    studies, films = len(pack.study_ids), len(pack.film_study)
+    logits = np.random.default_rng(0).normal(size=(films, len(OBSERVATIONS))).astype(np.float32)
+    empty = np.zeros((films, 1), np.float32)
+    embedded = Embedded(
+        pooled=empty, vectors=empty, labels=logits, terms=empty, frontal=empty[:, 0]
+    )
+    found = thresholds(pack, embedded)
+    seen = 1 / (1 + np.exp(-of_studies(logits, pack.film_study, studies)))
+    val = pack.split == VAL
+    named = np.isin(pack.labels, (POSITIVE, UNCERTAIN))[val]
+    seen = seen[val]
+    assert len({found[name] for name in FINDINGS}) == 1
+    assert abs(int((seen[:, 1:] > found["Fracture"]).sum()) - int(named[:, 1:].sum())) <= 1
+    assert abs(int((seen[:, 0] > found["No Finding"]).sum()) - int(named[:, 0].sum())) <= 1
+    assert named[:, 1:].sum() >= 2
 
 
 def test_a_run_with_other_settings_is_not_taken_up(pack: Pack, run_dir: Path) -> None:

@@ -97,7 +97,9 @@ def test_val_examples_are_as_a_service_would_ask_once_a_task() -> None:
     examples = list(val_examples(STUDIES[:2], 7, ExampleOptions(), words))
     assert [one.task for one in examples] == ["report", "ask", "classify", "caption"] * 2
     assert [one.canvas for one in examples] == [7] * 4 + [8] * 4
-    assert all("Film: no finding\nIndication: cough" in one.prompt for one in examples)
+    assert all(
+        "Film: no finding\nClosest case: [1]\nIndication: cough" in one.prompt for one in examples
+    )
 
 
 def test_a_pack_keeps_train_and_val_apart_with_their_own_canvases() -> None:
@@ -110,7 +112,7 @@ def test_a_pack_keeps_train_and_val_apart_with_their_own_canvases() -> None:
         assert one.canvas is not None
         end = int(pack.canvas_ends[one.canvas])
         assert f"s{pack.canvas_data[end - 1]}" == one.study_id
-    assert pack.about["prompt_version"] == "prompts-2"
+    assert pack.about["prompt_version"] == "prompts-3"
     assert pack.about["options"]["passes"] == 1
 
 

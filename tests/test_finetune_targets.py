@@ -28,14 +28,30 @@ def told(case: Case, reports: tuple[str | Case, ...], seen: tuple[str, ...] = ()
     return report_answer(case, shown(retrieval), retrieval)
 
 
-def test_the_first_case_is_taken_over_and_what_it_lacks_comes_from_the_others() -> None:
-    assert told(OWN, CASES) == (
+def unread(case: Case, reports: tuple[str | Case, ...]) -> str:
+    """The answer where the prompt says nothing of the film."""
+    retrieval = a_retrieval(reports)
+    return report_answer(case, shown(retrieval), retrieval)
+
+
+def test_without_a_word_on_the_film_the_first_case_is_taken_over_and_others_lend_the_rest() -> None:
+    assert unread(OWN, CASES) == (
         "Findings: The heart is enlarged. [1] The lungs are clear. [1] There is a small left "
         "pleural effusion. [2] Impression: Cardiomegaly. [4]"
     )
 
 
-def test_the_case_taken_over_is_the_first_whose_findings_are_those_of_the_film() -> None:
+def test_what_the_film_shows_and_the_closest_case_lacks_comes_from_the_case_named_for_it() -> None:
+    assert told(OWN, CASES, seen=("Cardiomegaly", "Pleural Effusion")) == (
+        "Findings: The cardiac silhouette is enlarged. [4] There is a small left pleural effusion. "
+        "[2] Impression: Cardiomegaly. [4]"
+    )
+    assert told(OWN, CASES, seen=("Cardiomegaly",)) == (
+        "Findings: The cardiac silhouette is enlarged. [4] Impression: Cardiomegaly. [4]"
+    )
+
+
+def test_the_case_taken_over_is_the_one_whose_findings_are_those_of_the_film() -> None:
     cases = (
         "There is a small pneumothorax. The lungs are clear.",
         "Cardiac size is large. No effusion.",
@@ -96,12 +112,15 @@ def test_what_nothing_in_the_prompt_can_tell_is_dropped() -> None:
     case = a_case(0, "The heart is enlarged. There is an acute displaced rib fracture.")
     answer = told(case, CASES[:1])
     assert answer == "Findings: The heart is enlarged. [1] The lungs are clear. [1]"
+    assert unread(case, CASES[:1]) == answer
     assert told(case, ()) == ""
 
 
 def test_a_finding_that_the_film_shows_and_no_case_has_is_told_plainly() -> None:
     case = a_case(0, "The lungs are clear. A 4 mm displaced rib fracture is new.")
-    assert told(case, CASES, seen=("Fracture",)).endswith("clear. [1] There is a fracture.")
+    assert told(case, CASES[:3], seen=("Fracture",)) == (
+        "Findings: The lungs are clear. [1] There is a fracture."
+    )
     lent = (*CASES, "There is a rib fracture.")
     assert told(case, lent, seen=("Fracture",)).startswith("Findings: There is a rib fracture. [5]")
 

@@ -43,7 +43,8 @@ def test_the_prompt_text_is_cases_film_and_indication_in_this_order() -> None:
         "Prior cases:\n"
         "[1] (Cardiomegaly) Findings: The heart is enlarged. [1] Impression: Cardiomegaly. [1]\n"
         "[2] (No Finding) Findings: The lungs are clear. [2]\n\n"
-        "Film: Cardiomegaly\n"
+        "Film: Cardiomegaly [1]\n"
+        "Closest case: [1]\n"
         "Indication: short of breath"
     )
 
@@ -53,6 +54,54 @@ def test_no_hits_no_label_head_and_no_finding_are_each_said_or_left_out() -> Non
     assert nothing.text == "Prior cases: none"
     assert nothing.seen_findings is None
     assert build_context(a_retrieval([], {}), count_tokens=words).text.endswith("Film: no finding")
+
+
+def test_the_closest_case_names_most_nearly_what_the_film_shows() -> None:
+    cases = [
+        "There is a small pneumothorax.",
+        "The heart is enlarged.",
+        a_case(3, "The heart is enlarged.", "Cardiomegaly."),
+        a_case(4, "The cardiac silhouette is large.", "Cardiomegaly."),
+    ]
+
+    def closest(*seen: str) -> int | None:
+        retrieval = a_retrieval(cases, dict.fromkeys(seen, 0.9))
+        return write_context(retrieval.hits, seen, count_tokens=words).closest
+
+    assert closest("Pneumothorax") == 1
+    assert closest("Cardiomegaly") == 3  # with an impression before without
+    assert closest("Cardiomegaly", "Pneumothorax") == 3
+    assert closest() == 3
+    unread = write_context(a_retrieval(cases).hits, None, count_tokens=words)
+    assert unread.closest is None
+    assert "Closest" not in unread.text
+    impressions = a_retrieval([a_case(1, "", "No acute disease.")]).hits
+    assert write_context(impressions, (), count_tokens=words).closest is None
+
+
+def test_a_finding_of_the_film_carries_the_number_of_the_case_that_lends_its_words() -> None:
+    cases = [
+        "There is a pneumothorax with a rib fracture. The lungs are clear.",
+        "Possible small pneumothorax.",
+        "There is a small left pneumothorax.",
+        "There is a pneumothorax.",
+        "The heart is enlarged. There is a tiny pneumothorax.",
+    ]
+    seen = ("Cardiomegaly", "Pneumothorax", "Edema")
+    context = write_context(a_retrieval(cases).hits, seen, count_tokens=words)
+    assert context.closest == 5
+    assert context.named_by == {"Cardiomegaly": 5, "Pneumothorax": 5}
+    assert "Film: Cardiomegaly [5], Pneumothorax [5], Edema\n" in context.text
+    shown = write_context(a_retrieval(cases[:4]).hits, ("Pneumothorax",), count_tokens=words)
+    assert shown.closest == 2
+    assert shown.named_by == {"Pneumothorax": 4}
+
+
+def test_only_sentences_that_are_shown_lend_words_or_make_a_case_the_closest() -> None:
+    cases = ["The lungs are clear. The pneumothorax has grown.", "The heart is enlarged. Clear."]
+    context = write_context(a_retrieval(cases).hits, ("Pneumothorax",), count_tokens=words)
+    assert context.named_by == {}
+    assert context.text.splitlines()[-2] == "Film: Pneumothorax"
 
 
 def test_numbers_are_the_ranks_of_the_hits_shown_whatever_was_skipped() -> None:
@@ -181,7 +230,7 @@ def test_a_brief_context_is_smaller() -> None:
     retrieval = a_retrieval([f"The lungs are clear. The {w} is intact." for w in "abcdefghijkl"])
     whole = build_context(retrieval, count_tokens=words, options=DEFAULT)
     brief = build_context(retrieval, count_tokens=words, options=BRIEF)
-    assert (len(whole.hits), len(brief.hits)) == (6, 3)
+    assert (len(whole.hits), len(brief.hits)) == (4, 3)
     assert brief.hits == whole.hits[:3]
 
 

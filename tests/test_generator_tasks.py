@@ -96,7 +96,9 @@ def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: Study) -> None:
     assert study.image is not None
     assert (study.image.size, study.image.mode) == ((32, 32), "RGB")
     assert study.context.seen_findings == study.brief.seen_findings == ("Cardiomegaly",)
-    assert study.context.text.endswith("Film: Cardiomegaly\nIndication: dyspnea")
+    assert study.context.text.endswith(
+        "Film: Cardiomegaly [4]\nClosest case: [4]\nIndication: dyspnea"
+    )
     assert len(study.brief.hits) <= len(study.context.hits)
 
 
