@@ -28,13 +28,11 @@ from litestar.types import (
 )
 
 from api.access import Access, check_scope, rate_limit, the_caller
-from api.answers import AnswerController
 from api.batches import BatchController
-from api.captions import CaptionController
 from api.cases import CaseController
 from api.chat import ChatController
-from api.classifications import ClassificationController
 from api.current_index import CurrentIndex, Reopen, StudySearch
+from api.delivery import delivery
 from api.exports import ExportController
 from api.feedback import FeedbackController
 from api.films import FilmController
@@ -44,11 +42,11 @@ from api.jobs import JobRunner
 from api.observe import observed
 from api.pipeline import Clock, Pipeline
 from api.problems import answer_defect, problem_details
-from api.reports import ReportController
 from api.searches import SearchController
 from api.service import ServiceController
 from api.settings import Settings
 from api.stow import StowController
+from api.tasks import TaskController
 from api.web_page import WebPageController
 from api.writing import Writer
 from db.app_database import AppDatabase
@@ -90,7 +88,7 @@ def create_app(
     The application database is opened here, made and migrated where needed, and closed with the
     application. Raises UserError where that cannot be done.
     """
-    database = AppDatabase.open(settings.database_path)
+    database = AppDatabase.open(settings.database_path, patience=settings.database_seconds)
     current = CurrentIndex(retriever, reopen)
     pipeline = Pipeline(
         current=current, writer=writer, database=database, settings=settings, clock=clock
@@ -116,10 +114,7 @@ def create_app(
     limits = [rate_limit(settings.requests_per_minute).middleware] if settings.require_keys else []
     return Service(
         route_handlers=[
-            ReportController,
-            AnswerController,
-            ClassificationController,
-            CaptionController,
+            TaskController,
             BatchController,
             SearchController,
             GenerationController,
@@ -136,6 +131,7 @@ def create_app(
             "caller": Provide(the_caller, sync_to_thread=False),
             "current": Provide(lambda: current, sync_to_thread=False),
             "database": Provide(lambda: database, sync_to_thread=False),
+            "delivery": Provide(delivery, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),

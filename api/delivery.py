@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request
 from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response, ServerSentEvent
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
@@ -39,37 +41,54 @@ DELIVERED: dict[int, ResponseSpec] = {
     ),
     **problems(400, 408, 409, 413, 422, 503, *GUARDED),
 }
-"""What `deliver` answers with, beside a 201, for the OpenAPI entry of a route."""
+"""What a delivery answers with, beside a 201, for the OpenAPI entry of a route."""
 
 
-async def deliver(
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """The request that is answered, and what answers it."""
+
+    request: Request[Any, Any, Any]
+    pipeline: Pipeline
+    runner: JobRunner
+    settings: Settings
+    caller: Caller
+
+    async def deliver(
+        self, images: Sequence[UploadFile], order: Order
+    ) -> Response[GenerationDocument]:
+        """A stored generation; or with ``Accept: text/event-stream`` the steps to it; or with
+        ``Prefer: respond-async`` the address where it will be."""
+        request, pipeline, caller = self.request, self.pipeline, self.caller
+        pipeline.check_task(order.task)
+        uploads = await read_uploads(images, limit=self.settings.max_images)
+        if _is_patient(request):
+            with pipeline.enter(caller):
+                films = await pipeline.read(uploads, caller)
+                (study,) = await self.runner.accept([films], order, caller)
+            return _later(PendingGeneration.of(study))
+        if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+            pipeline.check_place(caller)
+            happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
+            stream = server_sent(happening, lambda made: document(pipeline.current, made))
+            return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
+        made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
+        return Response(
+            await document(pipeline.current, made),
+            headers={"Location": f"/generations/{made.id}"},
+        )
+
+
+def delivery(
     request: Request[Any, Any, Any],
-    images: Sequence[UploadFile],
-    order: Order,
-    *,
-    pipeline: Pipeline,
-    runner: JobRunner,
-    settings: Settings,
-    caller: Caller,
-) -> Response[GenerationDocument]:
-    """A stored generation; or with ``Accept: text/event-stream`` the steps to it; or with
-    ``Prefer: respond-async`` the address where it will be."""
-    pipeline.check_task(order.task)
-    uploads = await read_uploads(images, limit=settings.max_images)
-    if _is_patient(request):
-        with pipeline.enter(caller):
-            films = await pipeline.read(uploads, caller)
-            (study,) = await runner.accept([films], order, caller)
-        return _later(PendingGeneration.of(study))
-    if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
-        pipeline.check_place(caller)
-        happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
-        stream = server_sent(happening, lambda made: document(pipeline.current, made))
-        return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
-    made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
-    return Response(
-        await document(pipeline.current, made),
-        headers={"Location": f"/generations/{made.id}"},
+    pipeline: NamedDependency[Pipeline],
+    runner: NamedDependency[JobRunner],
+    settings: NamedDependency[Settings],
+    caller: NamedDependency[Caller],
+) -> Delivery:
+    """The dependency of the routes that deliver."""
+    return Delivery(
+        request=request, pipeline=pipeline, runner=runner, settings=settings, caller=caller
     )
 
 

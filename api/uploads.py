@@ -1,6 +1,6 @@
 """Uploaded films, from a multipart form to named bytes. Nothing of them is written to a path."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
@@ -159,21 +159,22 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
     defect of the server, and a 408 where the body does not come to its end in time.
     """
     try:
-        with anyio.fail_after(request.app.state.body_seconds):
-            await request.form()
-    except TimeoutError as error:
-        raise HTTPException(
-            status_code=408, detail="the request came too slowly: send it again, or fewer films"
-        ) from error
+        await _in_time(request, request.form)
     except (UnicodeDecodeError, LookupError) as error:
         raise ClientException("a text field of the form is not UTF-8 text") from error
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:
     """``before_request`` hook: the body in memory, or a 408 where it takes too long."""
+    await _in_time(request, request.body)
+
+
+async def _in_time(
+    request: Request[Any, Any, Any], read: Callable[[], Coroutine[Any, Any, object]]
+) -> None:
     try:
         with anyio.fail_after(request.app.state.body_seconds):
-            await request.body()
+            await read()
     except TimeoutError as error:
         raise HTTPException(
             status_code=408, detail="the request came too slowly: send it again, or fewer films"
