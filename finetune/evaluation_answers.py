@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from db.errors import UserError
 from finetune.evaluation_outputs import AnswerRow
@@ -26,6 +27,13 @@ SEED = 0
 
 _MARKS = re.compile(r"\[\d{1,3}\]")
 _ARTICLES = frozenset({"a", "an", "the"})
+
+
+class Grouped(Protocol):
+    """A question, answered or not."""
+
+    @property
+    def group(self) -> str: ...
 
 
 def words(answer: str) -> list[str]:
@@ -61,7 +69,7 @@ def majority(rows: Sequence[AnswerRow], folds: Mapping[str, int] | None = None) 
     return [replace(row, system=MAJORITY, text=most[_part(row, folds)]) for row in rows]
 
 
-def by_group(rows: Sequence[AnswerRow], count: int) -> dict[str, int]:
+def by_group(rows: Sequence[Grouped], count: int) -> dict[str, int]:
     """Group to fold, seeded; a group's questions fall into one fold."""
     groups = sorted({row.group for row in rows})
     if not 2 <= count <= len(groups):
