@@ -11,6 +11,7 @@ since is never taken for one to the new prompt. All of it is made of patients' d
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from generator.prompts import Prompt
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
 
 PROMPTS, IMAGES = "prompts.jsonl", "images"
-BATCH = 64
+BATCH = 128
 
 
-class _Stand:
+class _Stand(ABC):
     """What stands in for a model; prompts are built with its tokens and its tile size."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
@@ -36,8 +37,9 @@ class _Stand:
         self.tile_size, self.context_tokens = model.tile_size, model.context_tokens
         self.count_tokens = model.count_tokens
 
+    @abstractmethod
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        raise NotImplementedError
+        """As `VisionLanguageModel` has it."""
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
         yield from self.generate([prompt], options)

@@ -41,6 +41,9 @@ _BYTES = {"float32": 4.0, "none": 2.0, "int8": 1.1, "nf4": 0.6}
 
 
 OWN_ADAPTER = "adapter"
+_ON_A_GPU = 32
+"""Prompts decoded together; a model of less than `_SMALL` weights takes more."""
+_SMALL = 1_000_000_000
 _NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
 
@@ -98,7 +101,7 @@ def load_model(
         adapter=None if adapter is None else str(adapter),
         record=record,
         notes=notes,
-        batch_size=8 if on_cpu else 32,
+        batch_size=8 if on_cpu else _ON_A_GPU if model.num_parameters() > _SMALL else 128,
     )
 
 
