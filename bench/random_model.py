@@ -1,18 +1,25 @@
 """Random weights in the shape of Llama 3.2 Vision 11B, or a toy's, with a processor and an adapter.
 
-write_model(folder, "full", texts)        # folder/bfloat16 (21 GB) and, from it, folder/nf4 (7 GB)
-write_adapter(folder / "adapter", folder / "bfloat16")
+write_model(folder, "full", texts, ["nf4"])             # folder/nf4 (7 GB); bfloat16 takes 21
+write_adapter(folder / "adapter", folder / "nf4")
+python bench/random_model.py --formats bfloat16         # the same from the command line
 
 The tokenizer is trained on ``texts``; what such a model says means nothing, what it costs does.
 """
 
-from collections.abc import Iterable
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
 Shape = Literal["full", "tiny"]
+FORMATS = ("bfloat16", "nf4")
 
 SPECIAL = [
     "<|begin_of_text|>", "<|finetune_right_pad_id|>", "<|start_header_id|>", "<|end_header_id|>",
@@ -53,37 +60,44 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def write_model(folder: Path, shape: Shape, texts: Iterable[str]) -> None:
-    """``folder/bfloat16`` and ``folder/nf4``, each as ``from_pretrained`` reads it."""
+def write_model(
+    folder: Path, shape: Shape, texts: Iterable[str], formats: Sequence[str] = FORMATS
+) -> None:
+    """``folder/bfloat16`` and ``folder/nf4``, each as ``from_pretrained`` reads it; what is there
+    stays. The same weights in both, drawn and quantized where the device is.
+    """
     from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
-    if not (folder / "bfloat16" / "done").is_file():
-        processor = _processor(shape, texts)
-        torch.set_default_dtype(torch.bfloat16)
-        with device():
-            model: Any = MllamaForConditionalGeneration(_config(shape, processor.tokenizer))
-        torch.set_default_dtype(torch.float32)
-        for name in ("bfloat16", "nf4"):
-            processor.save_pretrained(folder / name)
-        model.save_pretrained(folder / "bfloat16")
-        del model
-        (folder / "bfloat16" / "done").touch()
-    if not (folder / "nf4" / "done").is_file():
-        quantize: Any = BitsAndBytesConfig
-        stored: Any = MllamaForConditionalGeneration.from_pretrained(
-            folder / "bfloat16",
-            dtype=torch.bfloat16,
-            device_map={"": device()},
-            quantization_config=quantize(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16,
-                llm_int8_skip_modules=PLAIN,
-            ),
-        )
-        stored.save_pretrained(folder / "nf4")
-        (folder / "nf4" / "done").touch()
+    missing = [name for name in formats if not (folder / name / "done").is_file()]
+    if not missing:
+        return
+    processor = _processor(shape, texts)
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    with device():
+        model: Any = MllamaForConditionalGeneration(_config(shape, processor.tokenizer))
+    torch.set_default_dtype(torch.float32)
+    for name in missing:
+        stored = model
+        if name == "nf4":
+            quantize: Any = BitsAndBytesConfig
+            stored = MllamaForConditionalGeneration.from_pretrained(
+                None,
+                config=model.config,
+                state_dict=model.state_dict(),
+                dtype=torch.bfloat16,
+                device_map={"": device()},
+                quantization_config=quantize(
+                    load_in_4bit=True,
+                    bnb_4bit_quant_type="nf4",
+                    bnb_4bit_use_double_quant=True,
+                    bnb_4bit_compute_dtype=torch.bfloat16,
+                    llm_int8_skip_modules=PLAIN,
+                ),
+            )
+        processor.save_pretrained(folder / name)
+        stored.save_pretrained(folder / name)
+        (folder / name / "done").touch()
 
 
 def write_adapter(folder: Path, base: Path, *, seed: int = 0) -> None:
@@ -155,3 +169,21 @@ def _config(shape: Shape, tokenizer: Any) -> Any:
         },
         image_token_index=tokenizer.convert_tokens_to_ids("<|image|>"),
     )
+
+
+def main() -> int:
+    from bench.training_examples import BenchExamples
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", choices=get_args(Shape), default="full")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument("--examples", type=Path, metavar="PACK", help="whose words are the tokens")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
+    arguments = parser.parse_args()
+    texts = BenchExamples.read(arguments.examples).texts()
+    write_model(arguments.work / arguments.shape, arguments.shape, texts, arguments.formats)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,7 @@
 python bench/report_speed.py INDEX IMAGE --quantizations nf4 none
 python bench/report_speed.py INDEX IMAGE --shape tiny --quantizations none      # rehearsal
 
-The weights are those of bench/training_speed.py, bfloat16 on disk; the adapter is drawn. Each
+The weights are those of bench/random_model.py, bfloat16 on disk; the adapter is drawn. Each
 quantization runs ``python -m generator report`` in a process of its own, which prints its report
 (random weights write nothing that stands), the time to load, tokens a second and peak memory.
 """
@@ -37,7 +37,7 @@ def main() -> int:
     if arguments.one:
         return report(arguments, base, adapter)
     if not (base / "done").is_file():
-        print(f"{base} is not there: run bench/training_speed.py first", file=sys.stderr)
+        print(f"{base} is not there: run bench/random_model.py first", file=sys.stderr)
         return 1
     from bench.random_model import write_adapter
 

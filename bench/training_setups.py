@@ -16,34 +16,41 @@ from bench.random_model import device
 from bench.training_examples import BenchExamples
 
 BATCH, TOKENS, SKIPPED = 2, 1024, 3
+DEAF = 60.0
+"""Seconds after which a worker that gives no batch is an error."""
 LINEAR = r".*_model\..*(attn\.(q|k|v|o)_proj|mlp\.(gate_proj|up_proj|down_proj|fc1|fc2))"
 
 Step = dict[str, float]
 """``seconds``, of which ``waited`` for data, and ``loss``."""
 
 
-def measure(setup: str, base: Path, given: BenchExamples, *, steps: int) -> dict[str, float]:
+def measure(
+    setup: str, base: Path, given: BenchExamples, *, steps: int, workers: int
+) -> dict[str, float]:
     """Median step in seconds, peaks in GB, share of waiting, and the last loss."""
     from finetune.config import TrainConfig
     from finetune.qlora import load_processor, start_backend
 
     gpu = torch.cuda.is_available()
+    batch = 1 if setup == "peft-t4" else BATCH
     config = TrainConfig(
         backend="unsloth" if setup == "unsloth" else "peft",
-        batch=BATCH,
+        precision="float16" if setup == "peft-t4" else "auto",
+        batch=batch,
         accumulation=1,
         max_tokens=TOKENS,
         epochs=1,
         eval_examples=0,
+        eval_every=10**6,
         save_every=10**6,
     ).resolved(gpu=gpu, bfloat16=gpu, unsloth=True)
     start_backend(config)
     from finetune.collator import Rendering
 
     processor = load_processor(str(base))
-    made = given.tokens(Rendering(processor), BATCH * steps, TOKENS)
+    made = given.tokens(Rendering(processor), batch * steps, TOKENS)
     if setup.startswith("plain"):
-        taken, loading = plain_steps(setup, base, config, processor, made, given)
+        taken, loading = plain_steps(setup, base, config, processor, made, given, workers)
     else:
         out = base.parent / f"adapter-{setup}"
         taken, loading = our_steps(base, config, processor, made, given, out)
@@ -92,8 +99,8 @@ def our_steps(
     ).train()
     taken = [
         {
-            "seconds": BATCH * TOKENS / line["tokens_per_second"],
-            "waited": BATCH * TOKENS / line["tokens_per_second"] * line["wait_share"],
+            "seconds": config.batch * TOKENS / line["tokens_per_second"],
+            "waited": config.batch * TOKENS / line["tokens_per_second"] * line["wait_share"],
             "loss": line["loss"],
         }
         for line in read_log(out / "run" / "log.jsonl")
@@ -103,7 +110,13 @@ def our_steps(
 
 
 def plain_steps(
-    setup: str, base: Path, config: Any, processor: Any, made: list[Any], given: BenchExamples
+    setup: str,
+    base: Path,
+    config: Any,
+    processor: Any,
+    made: list[Any],
+    given: BenchExamples,
+    workers: int,
 ) -> tuple[list[Step], float]:
     """transformers, peft and bitsandbytes without anything of this project."""
     from peft import LoraConfig, get_peft_model
@@ -140,8 +153,9 @@ def plain_steps(
         made,
         batch_size=BATCH,
         collate_fn=PlainCollator(processor, given, side),
-        num_workers=4 if gpu else 0,
+        num_workers=workers,
         pin_memory=gpu,
+        timeout=DEAF if workers else 0,
     )
     mixed = gpu and setup == "plain"
     return list(run_plain(model, optimizer, weights, batches, mixed=mixed)), loading

@@ -1,13 +1,17 @@
 """The benches of training: examples of one length, the verdict, and an adapter beside itself."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import MllamaForConditionalGeneration
 
 from bench.adapter_agreement import main as agreement
+from bench.random_model import write_model
 from bench.training_examples import BenchExamples
-from bench.training_speed import judge
+from bench.training_speed import judge, read_rows
 from finetune.__main__ import main
 from finetune.collator import Rendering
 from finetune.example_pack import Example, ExamplePack, encode_canvas
@@ -76,6 +80,29 @@ def test_the_verdict_needs_speed_memory_size_and_no_waiting() -> None:
         {"waiting": 0.1},
     ):
         assert judge(plain, {**ours, **worse}) == 1
+
+
+def test_what_was_measured_on_another_card_is_not_compared(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    assert read_rows(path, "one") == {}
+    path.write_text(json.dumps({"machine": "one", "rows": {"plain": {"step": 2.0}}}))
+    assert read_rows(path, "one") == {"plain": {"step": 2.0}}
+    assert read_rows(path, "other") == {}
+
+
+def test_random_weights_in_4_bits_are_those_in_bfloat16(tmp_path: Path) -> None:
+    write_model(tmp_path, "tiny", BenchExamples.read(None).texts())
+    whole, quantized = (
+        MllamaForConditionalGeneration.from_pretrained(tmp_path / name)
+        for name in ("bfloat16", "nf4")
+    )
+    assert any(type(module).__name__ == "Linear4bit" for module in quantized.modules())
+    assert torch.equal(whole.lm_head.weight, quantized.lm_head.weight)
+    name = "model.language_model.layers.0.mlp.gate_proj.weight"
+    found, wanted = (
+        model.get_parameter(name).detach().float() for model in (quantized.dequantize(), whole)
+    )
+    assert 0 < float((found - wanted).abs().max()) < 0.2 * float(wanted.abs().max())
 
 
 def test_an_adapter_agrees_with_itself_and_not_with_another_answer(
