@@ -149,8 +149,8 @@ def plain_steps(
     else:
         optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
     side = int(processor.image_processor.size["height"])
-    batches = torch.utils.data.DataLoader(
-        made,
+    batches: Any = torch.utils.data.DataLoader(
+        made,  # type: ignore[arg-type]
         batch_size=BATCH,
         collate_fn=PlainCollator(processor, given, side),
         num_workers=workers,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,8 @@ def test_what_was_measured_on_another_card_is_not_compared(tmp_path: Path) -> No
 
 def test_random_weights_in_4_bits_are_those_in_bfloat16(tmp_path: Path) -> None:
     write_model(tmp_path, "tiny", BenchExamples.read(None).texts())
+    whole: Any
+    quantized: Any
     whole, quantized = (
         MllamaForConditionalGeneration.from_pretrained(tmp_path / name)
         for name in ("bfloat16", "nf4")
