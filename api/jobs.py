@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
+from sqlalchemy.exc import DatabaseError
 
 from api.access import Caller
 from api.orders import Order
@@ -35,6 +36,9 @@ class CancelledStudyError(Exception):
 
 class JobRunner:
     """Accepts studies and works through them, a few at a time beside the other requests."""
+
+    pause = 2.0
+    """Seconds before a database that failed is tried again."""
 
     def __init__(
         self, pipeline: Pipeline, database: AppDatabase, *, at_once: int, capacity: int
@@ -89,7 +93,19 @@ class JobRunner:
         return taken_back
 
     async def run(self) -> None:
-        """Work until cancelled; what is under way then waits for the next start."""
+        """Work until cancelled; what is under way then waits for the next start.
+
+        Where the database fails, on a full disk or locked by another program, all waits until it
+        can be written to again.
+        """
+        while True:
+            try:
+                await self._run()
+            except* DatabaseError as errors:
+                logger.error("jobs wait: the database cannot be written to", exc_info=errors)
+            await anyio.sleep(self.pause)
+
+    async def _run(self) -> None:
         await run_sync(self._jobs.release)
         try:
             async with anyio.create_task_group() as tasks:
@@ -99,8 +115,10 @@ class JobRunner:
                     await self._more.wait()
         finally:
             with anyio.CancelScope(shield=True):
-                for generation_id in list(self._running):
-                    await run_sync(self._jobs.park, generation_id)
+                with suppress(DatabaseError):  # what is not parked is released by the next start
+                    for generation_id in self._running:
+                        await run_sync(self._jobs.park, generation_id)
+                self._running.clear()
 
     async def _start_some(self, tasks: TaskGroup) -> None:
         free = self._at_once - len(self._running)

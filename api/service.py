@@ -1,17 +1,21 @@
 """GET /health and its like, GET /metrics, POST /index/reload: for whoever runs the service."""
 
 import importlib.metadata
+import logging
 import platform
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, Self
 
 import msgspec
 from anyio.to_thread import run_sync
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import ServiceUnavailableException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import DatabaseError
 
 from api.access import ADMIN, OPEN, READ, Caller
 from api.current_index import CurrentIndex
@@ -22,6 +26,12 @@ from db.app_database import AppDatabase
 from db.labels import FINDINGS
 from generator.grounded import NOTICE
 from generator.prompts import Task
+
+logger = logging.getLogger(__name__)
+
+_READY_SECONDS = 2.0
+"""What the question whether something can be stored waits for others; its askers wait less long
+than those who have something to store."""
 
 
 class IndexSummary(msgspec.Struct, kw_only=True):
@@ -160,7 +170,14 @@ class ServiceController(Controller):
     ) -> Condition:
         """503 while there is no place for another request, or the database takes nothing."""
         pipeline.admission.check()
-        await run_sync(database.check)
+        try:
+            await run_sync(partial(database.check, patience=_READY_SECONDS))
+        except DatabaseError as error:
+            logger.warning("nothing can be stored now", exc_info=error)
+            raise ServiceUnavailableException(
+                "nothing can be stored now: the cause is in the log of the server",
+                headers={"Retry-After": "5"},
+            ) from error
         return Condition()
 
     @get(

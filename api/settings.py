@@ -44,6 +44,8 @@ class Settings:
     """Whether a request must bring an API key. Always so where other machines can call."""
     requests_per_minute: int = 600
     """Of one key, where keys are required."""
+    database_seconds: float = 60.0
+    """How long a request that stores something waits for others that do."""
     body_seconds: float = 120.0
     """A request whose body takes longer to come is given up."""
     shutdown_seconds: int = 30
@@ -69,8 +71,8 @@ class Settings:
             self.body_seconds,
             self.shutdown_seconds,
         )
-        if min(limits) < 1:
-            raise UserError("limits of a server must be at least 1")
+        if min(limits) < 1 or self.database_seconds <= 0:
+            raise UserError("limits of a server must be at least 1, and waits more than 0 seconds")
         if self.sample_path is not None and not self.sample_path.is_file():
             raise NotFoundError(f"sample film {self.sample_path} does not exist")
 

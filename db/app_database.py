@@ -24,7 +24,7 @@ from db.feedback import FeedbackStore
 from db.generations import GenerationStore
 from db.jobs import JobStore
 from db.schema import migrate
-from db.session import open_sqlite
+from db.session import PATIENCE, open_sqlite
 from db.transactions import writing
 
 
@@ -40,15 +40,15 @@ class AppDatabase:
         self.jobs = JobStore(engine)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
         """Open the application database; make it, or bring it up to date, where needed.
 
-        Raises UserError for a file that is no such database, one of a newer version, or a place
-        that cannot be written to.
+        ``patience`` (seconds) is how long a writer waits for others. Raises UserError for a file
+        that is no such database, one of a newer version, or a place that cannot be written to.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            engine = open_sqlite(path, read_only=False, write_ahead_log=True)
+            engine = open_sqlite(path, read_only=False, write_ahead_log=True, patience=patience)
             migrate(engine, name=str(path))
         except (DatabaseError, OSError) as error:
             reason = getattr(error, "orig", None) or error
@@ -58,9 +58,9 @@ class AppDatabase:
             ) from error
         return cls(engine)
 
-    def check(self) -> None:
+    def check(self, *, patience: float | None = None) -> None:
         """Raises sqlalchemy.exc.DatabaseError where nothing could be stored now."""
-        with writing(self._engine):
+        with writing(self._engine, patience=patience):
             pass
 
     def close(self) -> None:

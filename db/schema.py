@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from db.errors import MismatchError
+from db.session import write_transaction
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -22,20 +23,12 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # SQLite's DDL is transactional, but its driver opens no transaction for it; taking the
-        # write lock at once also keeps two starting servers apart.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current is not None and current not in known:
-                raise MismatchError(
-                    f"{name} was written by a newer version (schema {current}): "
-                    "update this program or name another database"
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            connection.exec_driver_sql("COMMIT")
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
+    with write_transaction(engine) as connection:  # which also keeps two starting servers apart
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current is not None and current not in known:
+            raise MismatchError(
+                f"{name} was written by a newer version (schema {current}): "
+                "update this program or name another database"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
