@@ -75,7 +75,9 @@ class Browser:
         return self.one(selector).text
 
     def open(self, address: str) -> None:
+        """A page of its own: nothing of an earlier one, in the console neither."""
         self.driver.get("about:blank")
+        self.complaints()
         self.driver.get(address)
         self.until(lambda: self.script("return document.readyState") == "complete", "no page")
 
@@ -138,13 +140,17 @@ class Browser:
         entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [e["message"] for e in entries if "the server responded with" not in e["message"]]
 
-    def violations(self) -> list[str]:
-        """What axe-core finds that is serious or critical, with the elements."""
+    def violations(self, rules: list[str] | None = None) -> list[str]:
+        """What axe-core finds that is serious or critical, with the elements; by all its rules or
+        by some."""
         axe = importlib.resources.files("axe_core_python") / "axe.min.js"
         if not self.script("return 'axe' in window"):
             self.script(axe.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
-            "const done = arguments[0]; axe.run({resultTypes: ['violations']}).then(done);"
+            "const [rules, done] = arguments;"
+            "const only = rules ? {runOnly: {type: 'rule', values: rules}} : {};"
+            "axe.run({resultTypes: ['violations'], ...only}).then(done);",
+            rules,
         )
         return [
             f"{one['id']} ({one['impact']}): {[node['html'][:160] for node in one['nodes']]}"

@@ -8,6 +8,8 @@ from typing import Any
 
 from litestar import Litestar
 from pydicom.uid import generate_uid
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from api.app import create_app
 from api.settings import Settings
@@ -18,6 +20,7 @@ from generator.grounded import Citation, GroundedReport, RemovedCitation, Statem
 from generator.prompts import Task
 from indexer.images import encode_png
 from retriever.retrieval import Retrieval
+from tests.browser import Browser
 from tests.dicoms import write_dicom
 from tests.films import draw_film
 from tests.services import FakeRetriever, a_case, a_png
@@ -146,3 +149,24 @@ def a_page(
         retriever=retriever,
         writer=writer,
     )
+
+
+def written(browser: Browser, address: str, films: Films) -> Browser:
+    """The browser with a report on two views."""
+    browser.greeted(address)
+    browser.choose(films.pa, films.lateral)
+    browser.write_report()
+    return browser
+
+
+def chip(browser: Browser, statement: int) -> WebElement:
+    """The first number of a statement, once that is there."""
+    lines = browser.until(lambda: browser.all(".statement"), "no statement")
+    return lines[statement].find_element(By.CSS_SELECTOR, ".chip")
+
+
+def press_chip(browser: Browser, statement: int) -> WebElement:
+    found = chip(browser, statement)
+    browser.script("arguments[0].scrollIntoView({block: 'center'})", found)
+    found.click()
+    return found

@@ -10,42 +10,11 @@ import pytest
 
 from db.app_database import AppDatabase
 from db.errors import UserError
-from tests.browser import SIZES, Browser, Keys, chromium
-from tests.page_service import Films, MarkingWriter, a_page, draw_films, drawn_cases
+from tests.browser import Browser, Keys
+from tests.page_service import Films, MarkingWriter, a_page
 from tests.services import FakeRetriever, serving
 
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(params=list(SIZES))
-def browser(chrome: Browser, request: pytest.FixtureRequest) -> Browser:
-    chrome.resize(request.param)
-    return chrome
-
-
-@pytest.fixture
-def desk(chrome: Browser) -> Browser:
-    chrome.resize("desktop")
-    return chrome
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
-    return draw_films(tmp_path_factory.mktemp("films"))
-
-
-@pytest.fixture(scope="module")
-def retriever(films: Films) -> FakeRetriever:
-    return drawn_cases(films)
-
-
-@pytest.fixture(scope="module")
-def writer() -> MarkingWriter:
-    return MarkingWriter()
+pytest_plugins = ["tests.page_fixtures"]
 
 
 @pytest.fixture(scope="module")
@@ -80,68 +49,68 @@ def give_key(browser: Browser, key: str) -> None:
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revoked(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     key, reading = a_key(tmp_path, "read", "generate"), a_key(tmp_path, "read")
     with serving(a_page(tmp_path, retriever, MarkingWriter(), require_keys=True)) as url:
-        browser.greeted(url)
-        browser.says("#key-reason", "wants an API key")
-        assert browser.one("#key").get_attribute("type") == "password"
-        give_key(browser, "cxr_wrong")
-        browser.says("#key-reason", "does not know this API key")
-        give_key(browser, key)
-        browser.gone("#key-dialog")
-        browser.choose(films.pa)
-        browser.write_report()
-        browser.press(".statement .chip")
-        browser.until(
-            lambda: browser.one("#case .stage img").get_property("naturalWidth") == 420,
+        desk.greeted(url)
+        desk.says("#key-reason", "wants an API key")
+        assert desk.one("#key").get_attribute("type") == "password"
+        give_key(desk, "cxr_wrong")
+        desk.says("#key-reason", "does not know this API key")
+        give_key(desk, key)
+        desk.gone("#key-dialog")
+        desk.choose(films.pa)
+        desk.write_report()
+        desk.press(".statement .chip")
+        desk.until(
+            lambda: desk.one("#case .stage img").get_property("naturalWidth") == 420,
             "the image of the case came without the key",
         )
-        kept = browser.script("return [sessionStorage['api-key'], localStorage.length]")
-        assert kept == [key, 0] and key not in browser.driver.page_source
-        assert "key" not in browser.script("return document.cookie")
+        kept = desk.script("return [sessionStorage['api-key'], localStorage.length]")
+        assert kept == [key, 0] and key not in desk.driver.page_source
+        assert "key" not in desk.script("return document.cookie")
 
-        browser.press("#case-close")
-        browser.press("#key-open")
-        give_key(browser, reading)
-        browser.gone("#key-dialog")
-        browser.press("#write")
-        assert "no scope 'generate'" in browser.failure()
+        desk.press("#case-close")
+        desk.press("#key-open")
+        give_key(desk, reading)
+        desk.gone("#key-dialog")
+        desk.press("#write")
+        assert "no scope 'generate'" in desk.failure()
 
-        browser.press("#key-open")
-        give_key(browser, key)
-        browser.gone("#key-dialog")
+        desk.press("#key-open")
+        give_key(desk, key)
+        desk.gone("#key-dialog")
         with AppDatabase.open(tmp_path / "app.sqlite3") as database:
             database.keys.revoke("read-generate", at=datetime.now(UTC))
-        browser.press("#accept")
-        browser.says("#key-reason", "or it was revoked")
-        browser.press("#key-cancel")
-        assert "wants an API key" in browser.failure()
-        browser.press("#again")
-        browser.wait("#key-dialog")
+        desk.press("#accept")
+        desk.says("#key-reason", "or it was revoked")
+        desk.press("#key-cancel")
+        assert "wants an API key" in desk.failure()
+        desk.press("#again")
+        desk.wait("#key-dialog")
 
 
 def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     key = a_key(tmp_path, "read", "generate")
     settings = {"require_keys": True, "requests_per_minute": 15}
     with serving(a_page(tmp_path, retriever, MarkingWriter(), **settings)) as url:
-        browser.greeted(url)
-        give_key(browser, key)
-        browser.gone("#key-dialog")
-        browser.choose(films.pa)
-        browser.wait("#write:enabled")
+        desk.greeted(url)
+        give_key(desk, key)
+        desk.gone("#key-dialog")
+        desk.choose(films.pa)
+        desk.wait("#write:enabled")
         headers = {"authorization": f"Bearer {key}"}
         for _ in range(15):
             httpx.get(f"{url}/generations", headers=headers)
-        browser.press("#write")
-        assert "too many requests: try again in" in browser.failure()
-        again = browser.one("#again")
+        desk.press("#write")
+        assert "too many requests: try again in" in desk.failure()
+        again = desk.one("#again")
         assert not again.is_enabled() and again.text.startswith("Try again in ")
-        browser.press("#dismiss")
-        browser.gone("#alert")
+        desk.press("#dismiss")
+        desk.gone("#alert")
 
 
 def test_a_full_server_is_tried_again_when_it_said_so(
@@ -166,17 +135,17 @@ def test_a_full_server_is_tried_again_when_it_said_so(
 
 
 def test_a_server_that_has_gone_is_named_as_the_cause(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     with serving(a_page(tmp_path, retriever, MarkingWriter())) as url:
-        browser.greeted(url)
-        browser.choose(films.pa)
-        browser.write_report()
-    browser.press("#write")
-    assert browser.failure() == "The server does not answer: check that it is still running."
-    assert browser.one("#again").is_enabled()
-    assert browser.all(".statement"), "what was written stays"
-    assert browser.one("#stages .failed").text == "Failed"
+        desk.greeted(url)
+        desk.choose(films.pa)
+        desk.write_report()
+    desk.press("#write")
+    assert desk.failure() == "The server does not answer: check that it is still running."
+    assert desk.one("#again").is_enabled()
+    assert desk.all(".statement"), "what was written stays"
+    assert desk.one("#stages .failed").text == "Failed"
 
 
 def test_a_connection_that_breaks_while_it_is_written_is_told(ready: Browser) -> None:

@@ -1,0 +1,102 @@
+"""The page: questions, classes, captions and a search by words."""
+
+from pathlib import Path
+
+from selenium.webdriver.common.by import By
+
+from retriever.verdict import Verdict
+from tests.browser import Browser
+from tests.fakes import ThumbnailEncoder
+from tests.page_service import (
+    NASTY,
+    QUESTION,
+    Films,
+    MarkingWriter,
+    a_page,
+)
+from tests.services import FakeRetriever, a_case, serving
+
+pytest_plugins = ["tests.page_fixtures"]
+LIKE = Verdict(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
+UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
+
+
+def test_a_question_is_answered_with_chips_beneath_the_report(report: Browser) -> None:
+    report.one("#question").send_keys(QUESTION)
+    report.press("#ask")
+    answer = report.wait(".answer[data-task=ask]")
+    assert QUESTION in answer.text and f"No: {QUESTION}" in answer.text
+    assert len(report.all("#report-body .statement")) == 4, "the report stays"
+    report.press(".answer .chip")
+    assert report.wait("#case mark").text == "Lungs drawn clear."
+    assert report.all("#wrong") == []
+    report.press("#case-close")
+    report.press("#caption")
+    assert "No case says this." in report.wait(".answer[data-task=caption]").text
+
+
+def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: Browser) -> None:
+    report.press("#classify")
+    report.wait(".answer[data-task=classify]")
+    rows = report.all(".observations .score")
+    assert len(rows) == 14
+    first = rows[0]
+    assert first.text.startswith("Lung Opacity")
+    assert "cases 0.66 (0.50\u20130.75)" in first.text and "film 0.75" in first.text
+    line = first.find_element(By.CSS_SELECTOR, ".interval")
+    assert (line.get_attribute("x"), line.get_attribute("width")) == ("50", "25")
+    assert "Not calibrated" in report.one(".observations").text
+    chips = first.find_elements(By.CSS_SELECTOR, ".chip")
+    assert len(chips) == 4
+    report.script("arguments[0].scrollIntoView({block: 'center'})", chips[0])
+    chips[0].click()
+    report.wait("#case-title")
+
+
+def test_a_server_without_a_language_model_says_so_where_one_would_ask(
+    desk: Browser, tmp_path: Path, films: Films
+) -> None:
+    writer = MarkingWriter(("report", "classify", "caption"))
+    with serving(
+        a_page(tmp_path, FakeRetriever([a_case(1)], encoder=ThumbnailEncoder()), writer)
+    ) as url:
+        desk.greeted(url)
+        assert not desk.one("#words").is_displayed(), "no words where none can be read"
+        desk.choose(films.pa)
+        desk.wait("#write:enabled")
+        assert not desk.one("#question").is_enabled()
+        note = desk.one("#asking-note").text
+        assert "runs without a language model" in note and "--model" in note
+        assert desk.one("#caption").is_enabled()
+
+
+def test_words_find_cases_that_open(
+    desk: Browser, address: str, films: Films, retriever: FakeRetriever
+) -> None:
+    desk.greeted(address)
+    desk.press("#words summary")
+    desk.wait("#text").send_keys(NASTY)
+    assert not desk.one("#with-film").is_enabled()
+    desk.press("#words-form button")
+    hits = desk.wait(".hits")
+    assert desk.one("#report-title").text == "Prior cases"
+    assert len(desk.all(".hit")) == 4 and "A drawing without disease." in hits.text
+    assert NASTY in desk.one("#report-body").text
+    assert retriever.words[-1] == (NASTY, 0.5)
+    desk.press(".hit")
+    desk.says("#case .case-report", "Lungs drawn clear.")
+    desk.press("#case-close")
+    desk.choose(films.pa)
+    desk.wait("#with-film:enabled")
+    desk.press("#with-film")
+    desk.script("document.getElementById('text-weight').value = 0.2")
+    retriever.verdict = UNUSUAL
+    try:
+        desk.press("#words-form button")
+        assert "Do not rely on these cases." in desk.wait(".warning").text
+    finally:
+        retriever.verdict = None
+    assert retriever.words[-1] == (NASTY, 0.2)
+    desk.write_report()
+    assert desk.one("#report-title").text == "Report"
+    assert desk.all(".warning") == []
