@@ -104,6 +104,7 @@ def answer(arguments: argparse.Namespace) -> int:
     """Raises UserError for prompts or a model that cannot be read."""
     from tqdm import tqdm
 
+    from finetune.evaluation_machine import device_name
     from finetune.evaluation_prompts import answer_prompts, read_prompts
     from generator.model import load_model
 
@@ -114,7 +115,7 @@ def answer(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         quantization=arguments.quantization,
     )
-    computed = f"{model.decoder.model.device.type}, {arguments.quantization}"
+    computed = f"{device_name(model.decoder.model.device)}, {arguments.quantization}"
     with tqdm(total=total, unit="prompt", file=sys.stderr) as bar:
         answer_prompts(
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tqdm import tqdm
 
@@ -18,6 +19,7 @@ from finetune.calibration_fit import fit
 from finetune.evaluation_classes import ANSWERED, opinions
 from finetune.evaluation_grounding import write_sentences
 from finetune.evaluation_judge import agreement_table, read_pairs, write_pairs
+from finetune.evaluation_machine import machine
 from finetune.evaluation_names import HEAD, VOTE, WITH
 from finetune.evaluation_outputs import About, Outputs
 from finetune.evaluation_plots import write_plots
@@ -68,7 +70,7 @@ def evaluate_model(
     )
     if arguments.judge is not None:
         scores = judged(arguments.judge, scores, outputs, references, arguments.resamples)
-    document = json.dumps(scores.document(), indent=2)
+    document = json.dumps({"run": _run_record(arguments), **scores.document()}, indent=2)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "evaluation.json").write_text(document + "\n", encoding="utf-8")
@@ -232,10 +234,19 @@ def judged(
     return replace(scores, tables=(*scores.tables, table))
 
 
-def _log_test(arguments: argparse.Namespace, scores: Scores) -> None:
-    entry = {
+def _run_record(arguments: argparse.Namespace) -> dict[str, Any]:
+    """When, how and on which machine the figures were made; a GPU only where the model ran here."""
+    elsewhere = arguments.model is None or arguments.answers is not None
+    return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", "-m", "finetune", *sys.argv[1:]]),
+        "machine": machine(gpu=not elsewhere and arguments.device != "cpu"),
+    }
+
+
+def _log_test(arguments: argparse.Namespace, scores: Scores) -> None:
+    entry = {
+        **_run_record(arguments),
         "again": arguments.again,
         **scores.log_entry(),
     }

@@ -10,6 +10,7 @@ from PIL import Image
 from db.errors import UserError
 from finetune.__main__ import main
 from finetune.evaluation_command import add_calibrate_to, add_to
+from finetune.evaluation_machine import machine
 from finetune.evaluation_run import calibrate_model, evaluate_model
 from generator.calibration import Calibration
 from generator.checkpoint import base_sha256
@@ -74,6 +75,9 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
         *("outputs.jsonl", "sentences.jsonl", "evaluation.json", "evaluation.txt"),
         *("roc.png", "reliability.png"),
     }
+    made = json.loads((tmp_path / "out" / "evaluation.json").read_text())["run"]
+    assert made["machine"] == machine(gpu=False)
+    assert made["command"].startswith("python -m finetune ") and made["date"][:2] == "20"
     outputs = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--resamples", 20)
     run(root, "evaluate", *outputs)
     assert capsys.readouterr().out == table

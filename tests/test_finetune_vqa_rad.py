@@ -150,6 +150,8 @@ def test_a_fold_is_trained_and_answered_and_all_are_scored(
     made = json.loads((answers / "fold-0.json").read_text())
     assert about["computed"] == "cpu, none" and made["adapter"]["config"]["rank"] == 2
     assert len(found) == 12 and made["adapter"]["val_loss"] > 0
+    begun = json.loads((answers / "fold-0" / "run" / "run.json").read_text())
+    assert begun["initial"] == str(initial)
     assert main(["score", *given]) == 1
     assert "fold-1.jsonl holds no answers" in capsys.readouterr().err
     _, asked = read_asked(root / "work")
