@@ -1,24 +1,29 @@
-"""kill -9 under load, the short form of bench/kill.py."""
+"""kill -9 under load, the short form of bench/kill.py: invented cases, the real database."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
+
+import uvicorn
 
 from bench.kill import run
-from indexer.build import build
-from indexer.encoder import load_encoder
-from indexer.sources.jsonl import JsonLines
-from tests.fakes import write_studies
-from tests.services import a_png
+from db.app_database import held
+from tests.services import a_png, an_app
+
+
+class DrawnServer:
+    """A service that needs no index."""
+
+    imports: ClassVar[Sequence[str]] = (__name__,)
+
+    def __call__(self, database: Path, port: int) -> None:
+        with held(database):
+            uvicorn.run(an_app(database.parent), port=port, ws="none")
 
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    index_dir = tmp_path / "index"
-    build(
-        JsonLines(write_studies(tmp_path / "studies", 8)),
-        load_encoder("pretrained/encoder"),
-        index_dir,
-    )
     films = [a_png(seed, size=(96, 80)) for seed in range(20, 32)]
-    outcome = run(index_dir, films, tmp_path, kills=2, seed=3, clients=4, longest=2.5)
+    outcome = run(DrawnServer(), films, tmp_path, kills=1, seed=3, clients=4, longest=1.0)
     assert outcome.good, outcome
-    assert outcome.kills == 2
+    assert outcome.kills == 1
     assert outcome.acknowledged.made and outcome.acknowledged.accepted
