@@ -1,6 +1,7 @@
 """From an index to examples, to an adapter, to a report: the whole way, with drawn films."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from finetune.example_pack import ExamplePack
 from finetune.index_examples import VAL_SHARE, pack_indexes
 from generator.__main__ import main as generate
 from indexer.build import build
-from indexer.encoder import load_encoder
+from indexer.encoder import Encoder, load_encoder
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever
 from tests.films import draw_film
 from tests.mllama_models import TILE
 from tests.training import SETTINGS, quiet, tiny_base
@@ -35,7 +37,12 @@ def mark(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder() -> Encoder:
+    return load_encoder("pretrained/encoder")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
     """``index``, built by the shipped encoder, of studies whose reports differ in one sentence."""
     root = tmp_path_factory.mktemp("index-examples")
     lines = []
@@ -53,7 +60,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         )
     (root / "studies.jsonl").write_text("\n".join(lines) + "\n")
-    encoder = load_encoder("pretrained/encoder")
     build(JsonLines(root / "studies.jsonl"), encoder, root / "index")
     return root
 
@@ -112,7 +118,10 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     assert ExamplePack.load(adapter / "run" / "examples").about["data_sha256"] == before
 
 
-def test_each_study_is_looked_up_in_the_index_of_its_fold(root: Path, tmp_path: Path) -> None:
+def test_each_study_is_looked_up_in_the_index_of_its_fold(
+    root: Path, tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
     folds = tmp_path / "folds.json"
     folds.write_text(json.dumps({f"s{n:02}": n % 2 for n in range(4)}))
     options = ExampleOptions(passes=1)
@@ -132,8 +141,10 @@ def test_each_study_is_looked_up_in_the_index_of_its_fold(root: Path, tmp_path: 
         packed(folds)
 
 
-def test_an_index_whose_films_are_gone_is_refused_with_the_cure(tmp_path: Path) -> None:
-    encoder = load_encoder("pretrained/encoder")
+def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
     film = tmp_path / "0.png"
     Image.fromarray(draw_film(0, size=(96, 80))).save(film)
     line = {"study_id": "a", "patient_id": "p", "image": "0.png", "findings": "Clear."}
