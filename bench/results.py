@@ -19,15 +19,16 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.results_table import written  # noqa: E402
+from bench.results_table import JUDGED, written  # noqa: E402
 from db.errors import UserError  # noqa: E402
+from finetune.evaluation_names import MADE  # noqa: E402
 
 FIGURES = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- results end -->"
 SPLITS = ("val", "test")
-METRICS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1", "label macro-F1")
-TABLES = ("Label F1", "Grounding", "Over-reliance", "Questions", "Classification")
+METRICS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
+TABLES = ("Grounding", JUDGED, "Over-reliance", f"Questions: {MADE}", "Classification: AUC")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,16 +6,18 @@ from pathlib import PurePath
 from typing import Any
 
 from finetune.evaluation_classes import MEAN
-from finetune.evaluation_names import MADE, WITH
+from finetune.evaluation_names import EXTRACTIVE, MADE, NEAREST, WITH, WITHHELD, WITHOUT
 
 Cell = Sequence[float | None] | None
 Rows = Mapping[str, Mapping[str, Cell]]
 
-FRESH = "not word for word in the index"
+FRESH = "whose findings do not stand word for word in the index"
 _REPORTS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
 _ALSO_FRESH = ("CIDEr", "label micro-F1")
 _PAIRED = ("CIDEr", "ROUGE-L", "label micro-F1")
+_RELYING = (WITH, WITHOUT, WITHHELD, EXTRACTIVE, NEAREST)
 _HOW = ("as written", "numbers exchanged", "another film's hits")
+JUDGED = "Citations judged by reading"
 _CITATIONS = {
     "coverage": "sentences that state an observation and cite",
     "coverage of findings": "... that name a finding and cite",
@@ -82,14 +84,17 @@ def _evaluation(run: Mapping[str, Any]) -> str:
         f"`{plain_command(run['run']['command'])}`"
     )
     if fresh is not None:
-        head += f"\n({fresh['studies']} studies: {FRESH}.)"
+        head += f"\n(\\*: on the {fresh['studies']} studies {FRESH})"
     tables = run["tables"]
     parts = [head, _reports(whole, fresh), _paired(whole)]
     if "Grounding" in tables:
         parts.append(_citations(tables["Grounding"]))
+    if JUDGED in tables:
+        parts.append(markdown(_small(JUDGED), tables[JUDGED], _columns(tables[JUDGED])))
     for title, rows in tables.items():
         if title.startswith("Over-reliance"):
-            parts.append(markdown(title, rows, _columns(rows)))
+            turned = _turned(rows, _bold, _RELYING)
+            parts.append(markdown(_small(title), turned, list(rows)))
         elif title == f"Questions: {MADE}":
             parts.append(_answers("questions made from reports", rows))
     areas = {
@@ -108,9 +113,9 @@ def _reports(whole: Mapping[str, Any], fresh: Mapping[str, Any] | None) -> str:
         row = {name: found.get(name) for name in _REPORTS}
         if fresh is not None:
             also = fresh["figures"].get(system, {})
-            row |= {f"{name}, {FRESH}": also.get(name) for name in _ALSO_FRESH}
+            row |= {f"{name}\\*": also.get(name) for name in _ALSO_FRESH}
         rows[_bold(system)] = row
-    columns = [*_REPORTS, *(f"{n}, {FRESH}" for n in _ALSO_FRESH if fresh is not None)]
+    columns = [*_REPORTS, *(f"{n}\\*" for n in _ALSO_FRESH if fresh is not None)]
     return markdown("reports", rows, columns)
 
 
@@ -140,17 +145,20 @@ def _answers(corner: str, rows: Rows) -> str:
     paired = {name.split(":")[0]: cells for name, cells in rows.items() if " minus" in name}
     return "\n\n".join(
         [
-            markdown(corner, _turned(plain, _bold), list(plain)),
-            markdown(f"{WITH} minus", _turned(paired, str), list(paired), signed=True),
+            markdown(corner, _turned(plain, _bold, _columns(plain)), list(plain)),
+            markdown(
+                f"{WITH} minus", _turned(paired, str, _columns(paired)), list(paired), signed=True
+            ),
         ]
     )
 
 
-def _turned(rows: Rows, name: Callable[[str], str]) -> dict[str, dict[str, Cell]]:
-    """Columns as rows."""
+def _turned(
+    rows: Rows, name: Callable[[str], str], columns: Sequence[str]
+) -> dict[str, dict[str, Cell]]:
+    """These columns as rows."""
     return {
-        name(column): {row: cells.get(column) for row, cells in rows.items()}
-        for column in _columns(rows)
+        name(column): {row: cells.get(column) for row, cells in rows.items()} for column in columns
     }
 
 
@@ -160,6 +168,10 @@ def _columns(rows: Rows) -> list[str]:
 
 def _bold(system: str) -> str:
     return f"**{system}**" if system == WITH else system
+
+
+def _small(title: str) -> str:
+    return title[:1].lower() + title[1:]
 
 
 def _number(value: float, signed: bool) -> str:

@@ -49,6 +49,9 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps({"run": RUN, **scores.document()}))
     [grounding] = [one for one in found["tables"] if one["title"] == "Grounding"]
     grounding["rows"]["precision, numbers exchanged"][WITH]["interval"]["value"] = 0.123
+    judged = {"interval": {"value": 0.91, "low": 0.8, "high": 1.0}, "count": [91, 100]}
+    table = {"title": "Citations judged by reading", "rows": {"agreement": {"pairs": judged}}}
+    found["tables"].append({**table, "notes": []})
     return found
 
 
@@ -96,6 +99,8 @@ def test_the_table_holds_the_figures_of_the_evaluation(
     assert paired[0] == pytest.approx(whole["differences"][WITHOUT]["CIDEr"]["value"], abs=6e-4)
     cited = table(place, "citations, before any repair")["numbers whose case says the sentence"]
     assert cited["numbers exchanged"][0] == 0.123 != cited["as written"][0]
+    judged = table(place, "citations judged by reading")
+    assert judged == {"agreement": {"pairs": [0.91, 0.8, 1.0]}}
     [asked] = [one for one in document["tables"] if one["title"] == "Questions: made from reports"]
     right = table(place, "questions made from reports")[WITH]["closed accuracy"]
     wanted = asked["rows"]["closed accuracy"][WITH]["interval"]
