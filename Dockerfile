@@ -7,10 +7,11 @@ RUN useradd --create-home --uid 10001 reader
 WORKDIR /app
 COPY --chown=reader:reader . .
 RUN mkdir -p /app/data && chown reader:reader /app /app/data
-USER reader
+# By its number: a host that runs nobody as root can tell then that this is not root.
+USER 10001
 
-RUN python scripts/install demo
-RUN .venv/bin/python -m indexer build --source openi --vectors pretrained/openi --out data/index
+RUN python scripts/install demo \
+    && .venv/bin/python -m indexer build --source openi --vectors pretrained/openi --out data/index
 
 VOLUME /app/data/kept
 EXPOSE 8000
