@@ -129,13 +129,14 @@ async def _run(
                 if last:
                     await _finish(client, outcome)
                     break
+                before = len(outcome.acknowledged.made), len(outcome.acknowledged.accepted)
                 load = [
                     asyncio.create_task(
                         _ask(client, films, random.Random(draw.random()), outcome.acknowledged)
                     )
                     for _ in range(clients)
                 ]
-                await _something(load, outcome.acknowledged)
+                await _something(load, outcome.acknowledged, *before)
                 await asyncio.sleep(draw.uniform(0.0, longest))
                 process.kill()
                 process.join()
@@ -181,9 +182,14 @@ async def _ready(client: httpx.AsyncClient, process: BaseProcess) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _something(load: Sequence[asyncio.Task[None]], told: Acknowledged) -> None:
-    """Until there is something to lose: a report that was given, and one that was promised."""
-    while not (told.made and told.accepted) and not all(task.done() for task in load):
+async def _something(
+    load: Sequence[asyncio.Task[None]], told: Acknowledged, made: int, accepted: int
+) -> None:
+    """Until this server, too, has something to lose: a report that it gave, and one that it
+    promised."""
+    while not all(task.done() for task in load):
+        if len(told.made) > made and len(told.accepted) > accepted:
+            return
         await asyncio.sleep(0.02)
 
 

@@ -10,17 +10,21 @@
 films is sent again one by one, and hits and sentences must be identical. ``open``: requests come at
 a given rate whatever happens; what is refused must be refused within a second and with Retry-After.
 Every request brings another file; give as many films as there may be requests, so that no two show
-the same pixels.
+the same pixels. With ``--pid`` the processor time that the server took for an answer is told too:
+it is much the same whatever else the machine does.
 """
 
 import argparse
 import asyncio
 import hashlib
+import os
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +68,9 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
                 answers.append((number, await ask(client, arguments, distinct(films, number))))
                 number += arguments.clients
 
-        await asyncio.gather(*(one(number) for number in range(arguments.clients)))
-        report([answer for _, answer in answers], arguments.seconds)
+        with measured(arguments.pid) as spent:
+            await asyncio.gather(*(one(number) for number in range(arguments.clients)))
+        report([answer for _, answer in answers], spent)
         good = [(n, a[2]) for n, a in answers if a[0] in (200, 201)]
         mixed = 0
         for number, document in good[:: max(1, len(good) // arguments.sample)]:
@@ -89,8 +94,9 @@ async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> in
             await asyncio.sleep(max(0.0, start + number / arguments.rate - time.monotonic()))
             return await ask(client, arguments, distinct(films, number))
 
-        answers = await asyncio.gather(*(one(number) for number in range(total)))
-    report(answers, arguments.seconds)
+        with measured(arguments.pid) as spent:
+            answers = await asyncio.gather(*(one(number) for number in range(total)))
+    report(answers, spent)
     late = [a for a in answers if a[0] == 503 and (a[1] > 1 or not a[3])]
     print(f"refused late or without Retry-After: {len(late)}")
     return 1 if late else 0
@@ -107,16 +113,44 @@ def told(document: dict[str, Any]) -> tuple[Any, list[str]]:
     return hits(document), [one["text"] for one in document.get("statements", [])]
 
 
-def report(answers: Sequence[Answer], seconds: float) -> None:
+@dataclass(kw_only=True)
+class Spent:
+    """From the first request to the last answer."""
+
+    seconds: float = 0.0
+    processor: float | None = None
+    """Seconds of the server on all cores."""
+
+
+@contextmanager
+def measured(pid: int | None) -> Iterator[Spent]:
+    spent, began, used = Spent(), time.monotonic(), processor_seconds(pid)
+    yield spent
+    spent.seconds = time.monotonic() - began
+    now = processor_seconds(pid)
+    spent.processor = None if now is None or used is None else now - used
+
+
+def processor_seconds(pid: int | None) -> float | None:
+    """Of all threads of a process so far."""
+    if pid is None:
+        return None
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def report(answers: Sequence[Answer], spent: Spent) -> None:
     statuses = Counter(answer[0] for answer in answers)
     took = sorted(answer[1] for answer in answers if answer[0] in (200, 201))
     print("answers", dict(statuses))
     if len(took) > 1:
         p95 = statistics.quantiles(took, n=20)[-1]
         print(
-            f"{len(took) / seconds:.2f} a second; median {statistics.median(took):.3f} s, "
+            f"{len(took) / spent.seconds:.2f} a second; median {statistics.median(took):.3f} s, "
             f"p95 {p95:.3f} s, slowest {took[-1]:.3f} s"
         )
+    if took and spent.processor is not None:
+        print(f"{spent.processor / len(took):.3f} s of the server's processor time an answer")
 
 
 def session(arguments: argparse.Namespace) -> httpx.AsyncClient:
@@ -139,6 +173,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--pid", type=int, help="of the server")
     parser.add_argument("--sample", type=int, default=50, help="films sent again one by one")
     arguments = parser.parse_args()
     if not arguments.films and not arguments.case:

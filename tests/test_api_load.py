@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +22,7 @@ FILMS = [a_png(seed, size=(64, 64)) for seed in range(12)]
 
 def asked(address: str, **parts: Any) -> argparse.Namespace:
     given = {"path": "/reports", "case": None, "question": "", "key": None}
-    given |= {"clients": 8, "seconds": 1.5, "sample": 10, "rate": 40.0}
+    given |= {"clients": 8, "seconds": 1.5, "sample": 10, "rate": 40.0, "pid": os.getpid()}
     return argparse.Namespace(address=address, **(given | parts))
 
 
@@ -55,6 +57,7 @@ def test_no_text_is_lost_or_another_films(
     told = capsys.readouterr().out
     assert "'201'" not in told and "201:" in told and "lost 0" in told
     assert ("mixed up 0" in told) is not shuffled
+    assert re.search(r"^0\.\d+ s of the server's processor time an answer$", told, re.MULTILINE)
 
 
 def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
