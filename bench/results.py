@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.results_table import JUDGED, written  # noqa: E402
+from bench.results_table import JUDGED, plain_command, written  # noqa: E402
 from db.errors import UserError  # noqa: E402
 from finetune.evaluation_names import MADE  # noqa: E402
 
@@ -75,7 +75,7 @@ def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:
             raise UserError(f"this is an evaluation of {document['about']['split']}, not {split}")
         return {
             "about": document["about"],
-            "run": document["run"],
+            "run": _run(document["run"]),
             "resamples": document["provenance"]["resamples"],
             "subsets": [
                 {
@@ -102,11 +102,10 @@ def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:
 def vqa_rad(document: Mapping[str, Any]) -> dict[str, Any]:
     """What of the figures of VQA-RAD is kept. Raises UserError for a file of another form."""
     try:
-        run = {name: document[name] for name in ("date", "command", "machine")}
         computed = sorted({fold["computed"] for fold in document["folds"]})
         prepared = document["prepared"]
         return {
-            "run": run,
+            "run": _run(document),
             "computed": ", ".join(computed),
             "prompt_version": prepared["prompt_version"],
             "images": prepared["images"],
@@ -147,6 +146,11 @@ def write(path: Path, text: str) -> None:
     waiting.replace(path)
 
 
+def _run(document: Mapping[str, Any]) -> dict[str, Any]:
+    run = {name: document[name] for name in ("date", "command", "machine")}
+    return {**run, "command": plain_command(run["command"])}
+
+
 def _chosen(systems: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[float | None]]]:
     return {
         system: {name: _interval(found[name]) for name in METRICS if name in found}
@@ -163,7 +167,7 @@ def _rows(table: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:
 
 def _interval(values: Mapping[str, float | None]) -> list[float | None]:
     found = [values[name] for name in ("value", "low", "high")]
-    return [None if one is None else round(one, 4) for one in found]
+    return [None if one is None else round(one, 6) for one in found]
 
 
 if __name__ == "__main__":

@@ -75,13 +75,13 @@ def _evaluation(run: Mapping[str, Any]) -> str:
     about, (whole, *others) = run["about"], run["subsets"]
     fresh = others[0] if others else None
     adapter = f" with `{about['adapter']}`" if about["adapter"] else ""
-    there = "" if about["computed"] == "here" else f"answered on {about['computed']}, "
+    there = "" if about["computed"] == "here" else f"answered on {_computed(about['computed'])}, "
     head = (
         f"**{about['source']} {about['split']}**, {whole['studies']} studies; `{about['model']}`"
         f"{adapter}, weights {about['weights_sha256'][:12]}, {about['prompt_version']}, index "
         f"{about['index_fingerprint'][:12]}; {there}scored on {machine_line(run['run']['machine'])}"
         f", {run['run']['date'][:10]}; 95 % intervals of {run['resamples']} resamples, by\n"
-        f"`{plain_command(run['run']['command'])}`"
+        f"`{run['run']['command']}`"
     )
     if fresh is not None:
         head += f"\n(\\*: on the {fresh['studies']} studies {FRESH})"
@@ -134,7 +134,7 @@ def _vqa_rad(run: Mapping[str, Any]) -> str:
     head = (
         f"**VQA-RAD**, {run['images']} chest films, five folds by image, an adapter a fold tuned "
         f"on the others, each question taught with cases and without; {run['prompt_version']}; "
-        f"answered on {run['computed']}, {run['run']['date'][:10]}; films resampled"
+        f"answered on {_computed(run['computed'])}, {run['run']['date'][:10]}; films resampled"
     )
     return "\n\n".join([head, _answers("questions of VQA-RAD", run["table"])])
 
@@ -168,6 +168,12 @@ def _columns(rows: Rows) -> list[str]:
 
 def _bold(system: str) -> str:
     return f"**{system}**" if system == WITH else system
+
+
+def _computed(where: str) -> str:
+    """``NVIDIA H100, none`` with what the second word is."""
+    device, _, quantization = where.rpartition(", ")
+    return f"{device} (quantization {quantization})"
 
 
 def _small(title: str) -> str:

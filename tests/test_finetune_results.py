@@ -111,11 +111,11 @@ def test_where_figures_come_from_stands_beside_them(place: Path, document: dict[
     run(place, "--val", str(place / "val.json"))
     text = (place / "README.md").read_text()
     assert text.startswith("# Title\n") and text.endswith("\n\nThe end.\n") and "old" not in text
-    assert "answered on Drawn GPU, none, scored on Drawn CPU, 3 cores, 2026-01-02" in text
+    assert "answered on Drawn GPU (quantization none), scored on Drawn CPU, 3 cores, 2026" in text
     assert document["about"]["weights_sha256"][:12] in text
     assert "`python -m finetune evaluate --model m --data-dir openi --split val`" in text
     kept = (place / "results.json").read_text()
-    assert "enlarged" not in kept and "lungs" not in kept
+    assert "enlarged" not in kept and "lungs" not in kept and "/away" not in kept
 
 
 def test_the_committed_figures_alone_give_the_same_table(place: Path) -> None:
