@@ -66,16 +66,7 @@ class FeedbackDocument(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(cls, feedback: Feedback) -> Self:
-        return cls(
-            id=feedback.id,
-            created_at=feedback.created_at,
-            created_by=feedback.created_by,
-            kind=feedback.kind,
-            text=feedback.text,
-            statement=feedback.statement,
-            citation=feedback.citation,
-            comment=feedback.comment,
-        )
+        return msgspec.convert(feedback, cls, from_attributes=True)
 
 
 class FeedbackController(Controller):

@@ -64,18 +64,7 @@ class OriginDocument(msgspec.Struct, kw_only=True):
     def of(cls, origin: StoredOrigin | None) -> Self | None:
         if origin is None:
             return None
-        return cls(
-            program=origin.program,
-            encoder=origin.encoder,
-            encoder_sha256=origin.encoder_sha256,
-            model=origin.model,
-            model_sha256=origin.model_sha256,
-            adapter=origin.adapter,
-            adapter_sha256=origin.adapter_sha256,
-            prompt_version=origin.prompt_version,
-            seed=origin.seed,
-            sampling=origin.sampling,
-        )
+        return msgspec.convert(origin, cls, from_attributes=True)
 
 
 class GenerationDocument(msgspec.Struct, kw_only=True):

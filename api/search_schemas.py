@@ -24,12 +24,7 @@ class LeftOutDocument(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(cls, left_out: LeftOut | StoredLeftOut) -> Self:
-        return cls(
-            source=left_out.source,
-            study_id=left_out.study_id,
-            score=left_out.score,
-            reason=left_out.reason,
-        )
+        return msgspec.convert(left_out, cls, from_attributes=True)
 
 
 class VerdictDocument(msgspec.Struct, kw_only=True):
@@ -47,12 +42,7 @@ class VerdictDocument(msgspec.Struct, kw_only=True):
     def of(cls, verdict: Verdict | StoredVerdict | None) -> Self | None:
         if verdict is None:
             return None
-        return cls(
-            in_distribution=verdict.in_distribution,
-            score=verdict.score,
-            threshold=verdict.threshold,
-            reason=verdict.reason,
-        )
+        return msgspec.convert(verdict, cls, from_attributes=True)
 
 
 class SearchHit(msgspec.Struct, kw_only=True):
