@@ -20,6 +20,7 @@ from generator.grounded import Citation, GroundedReport, RemovedCitation, Statem
 from generator.prompts import Task
 from indexer.images import encode_png
 from retriever.retrieval import Retrieval
+from retriever.verdict import Verdict
 from tests.browser import Browser
 from tests.dicoms import write_dicom
 from tests.films import draw_film
@@ -27,6 +28,7 @@ from tests.services import FakeRetriever, a_case, a_png
 
 NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
 QUESTION = "Is the heart drawn wide?"
+UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
 WORDS = ("Findings: Lungs ", "drawn clear. ", "[1]")
 
 

@@ -7,6 +7,7 @@ from tests.browser import Browser
 from tests.page_service import (
     NASTY,
     QUESTION,
+    UNUSUAL,
     Films,
     press_chip,
     written,
@@ -16,7 +17,6 @@ from tests.services import FakeRetriever
 pytest_plugins = ["tests.page_fixtures"]
 
 LIKE = Verdict(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
-UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
 
 
 def test_from_a_film_to_the_cited_case_with_its_sentence_marked(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 
-from retriever.verdict import Verdict
 from tests.browser import Browser
 from tests.fakes import ThumbnailEncoder
 from tests.page_service import (
     NASTY,
     QUESTION,
+    UNUSUAL,
     Films,
     MarkingWriter,
     a_page,
@@ -17,8 +17,6 @@ from tests.page_service import (
 from tests.services import FakeRetriever, a_case, serving
 
 pytest_plugins = ["tests.page_fixtures"]
-LIKE = Verdict(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
-UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
 
 
 def test_a_question_is_answered_with_chips_beneath_the_report(report: Browser) -> None:
