@@ -9,6 +9,7 @@
 ``closed``: every client sends its next film when it has its answer; at the end a sample of the
 films is sent again one by one, and hits and sentences must be identical. ``open``: requests come at
 a given rate whatever happens; what is refused must be refused within a second and with Retry-After.
+Any other status than these, or a broken connection, fails the measurement too.
 Every request brings another file; give as many films as there may be requests, so that no two show
 the same pixels. With ``--pid`` the processor time that the server took for an answer is told too:
 it is much the same whatever else the machine does.
@@ -33,7 +34,7 @@ import httpx
 PATHS = ("/reports", "/answers", "/classifications", "/captions", "/searches")
 
 Answer = tuple[int, float, dict[str, Any], bool]
-"""Status, seconds, document, whether Retry-After was there."""
+"""Status (0 where the connection broke), seconds, document, whether Retry-After was there."""
 
 
 async def ask(client: httpx.AsyncClient, arguments: argparse.Namespace, film: bytes) -> Answer:
@@ -44,7 +45,10 @@ async def ask(client: httpx.AsyncClient, arguments: argparse.Namespace, film: by
         sent = {"files": {"images": ("film", film)}}
     if arguments.path == "/answers":
         sent["data"] = {"question": arguments.question}
-    answer = await client.post(arguments.path, **sent)
+    try:
+        answer = await client.post(arguments.path, **sent)
+    except httpx.TransportError:
+        return 0, time.monotonic() - began, {}, False
     took = time.monotonic() - began
     document = answer.json() if answer.status_code in (200, 201) else {}
     return answer.status_code, took, document, "retry-after" in answer.headers
@@ -82,7 +86,7 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
                 stored = await client.get(f"/generations/{document['id']}")
                 lost += stored.status_code != 200 or stored.json() != document
     print(f"mixed up {mixed}, lost {lost}")
-    return 1 if mixed or lost else 0
+    return 1 if mixed or lost or len(good) < len(answers) else 0
 
 
 async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
@@ -99,7 +103,8 @@ async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> in
     report(answers, spent)
     late = [a for a in answers if a[0] == 503 and (a[1] > 1 or not a[3])]
     print(f"refused late or without Retry-After: {len(late)}")
-    return 1 if late else 0
+    failed = [a for a in answers if a[0] not in (200, 201, 503)]
+    return 1 if late or failed else 0
 
 
 def hits(document: dict[str, Any]) -> list[tuple[Any, float]]:

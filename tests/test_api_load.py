@@ -5,7 +5,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import pytest
 from api.writing import OneByOne, Writing, Written
 from bench.load import closed, open_loop
 from generator.grounded import GroundedReport
-from tests.services import a_png, an_app, serving, write_report
+from tests.services import a_png, an_app, free_port, serving, write_report
 
+Measure = Callable[[argparse.Namespace, Sequence[bytes]], Coroutine[None, None, int]]
 FILMS = [a_png(seed, size=(64, 64)) for seed in range(12)]
 
 
 def asked(address: str, **parts: Any) -> argparse.Namespace:
     given = {"path": "/reports", "case": None, "question": "", "key": None}
-    given |= {"clients": 8, "seconds": 1.5, "sample": 10, "rate": 40.0, "pid": os.getpid()}
+    given |= {"clients": 8, "seconds": 0.8, "sample": 6, "rate": 40.0, "pid": os.getpid()}
     return argparse.Namespace(address=address, **(given | parts))
 
 
@@ -68,3 +69,37 @@ def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
         assert asyncio.run(open_loop(asked(address, rate=10.0), FILMS)) == 0
     told = capsys.readouterr().out
     assert "503:" in told and "refused late or without Retry-After: 0" in told
+
+
+class Failing(OneByOne):
+    """Comes to nothing the first time."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.failed = False
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("no words come")
+        return super().write(writings)
+
+
+@pytest.mark.parametrize("measure", [closed, open_loop])
+def test_a_request_that_fails_fails_the_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], measure: Measure
+) -> None:
+    with serving(an_app(tmp_path, writer=Failing())) as address:
+        wanted = asked(address, clients=2, seconds=0.5, rate=10.0, sample=1)
+        assert asyncio.run(measure(wanted, FILMS)) == 1
+    told = capsys.readouterr().out
+    assert "500: " in told and "201: " in told
+
+
+def test_a_connection_that_breaks_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    wanted = asked(nobody, clients=2, seconds=0.1, rate=20.0, sample=1)
+    assert asyncio.run(open_loop(wanted, FILMS)) == 1
+    assert "answers {0: 2}" in capsys.readouterr().out
