@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 from PIL import Image
@@ -104,34 +105,31 @@ def free_port() -> int:
 
 
 def test_every_command_of_the_readme_works(desk: Path) -> None:
-    server = Server(desk)
     ran = 0
-    try:
+    with Server(desk) as server, Python(desk) as python:
         for command in commands():
             if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
                 continue
             if command.startswith("python -m api serve"):
                 server.start(command)
                 continue
-            if command.startswith("curl"):
-                command = command.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
-                command = command.replace("curl ", "curl --fail-with-body -sS ", 1)
-                command = command.replace("GENERATION", server.newest_generation())
-            result = subprocess.run(
-                ["bash", "-c", command],
-                cwd=desk,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+            if command.startswith("python -m "):
+                code, said = python.run(shlex.split(command, comments=True)[2:])
+            else:
+                code, said = shell(server.addressed(command), desk)
+            assert code == 0, f"{command}\n{said}"
             ran += 1
-    finally:
-        server.stop()
     assert ran >= 6
     manifest = json.loads((desk / "data" / "mine" / "manifest.json").read_text())
     assert manifest["encoder"]["name"] == "pretrained/encoder"
+
+
+def shell(command: str, folder: Path) -> tuple[int, str]:
+    """Exit code and output."""
+    ran = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def test_the_python_of_the_readme_works(desk: Path) -> None:
@@ -222,7 +220,13 @@ class Server:
                 time.sleep(0.2)
         pytest.fail("the server did not start")
 
-    def newest_generation(self) -> str:
+    def addressed(self, command: str) -> str:
+        """A line of curl that asks this server, and for a text that it has stored."""
+        command = command.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        command = command.replace("curl ", "curl --fail-with-body -sS ", 1)
+        return command.replace("GENERATION", self._newest_generation())
+
+    def _newest_generation(self) -> str:
         try:
             listed = json.loads(self._get("/generations"))
             return str(listed["generations"][0]["id"])
@@ -234,10 +238,41 @@ class Server:
             body: bytes = answer.read()
             return body
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=30)
+
+
+class Python:
+    """``python -m`` commands in a folder, forked from one process that has the libraries."""
+
+    def __init__(self, folder: Path) -> None:
+        self._output = folder / "output.txt"
+        self._process = subprocess.Popen(
+            [sys.executable, ROOT / "tests" / "warm_python.py"],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, words: Sequence[str]) -> tuple[int, str]:
+        """Exit code and output of a module and its arguments."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps([str(self._output), *words])}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline()), self._output.read_text()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
 
 
 @pytest.fixture(autouse=True)
