@@ -51,6 +51,17 @@ class Demo:
     seconds: float
     index: Path
 
+    @property
+    def extractive(self) -> str:
+        return self.printed.split(MODELLED)[0]
+
+    @property
+    def modelled(self) -> str:
+        return self.printed.split(MODELLED)[1]
+
+
+MODELLED = "The same film, as the language model in pretrained/generator writes it:"
+
 
 @pytest.fixture(scope="module")
 def demo() -> Demo:
@@ -151,7 +162,7 @@ def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
     demo: Demo,
 ) -> None:
     assert demo.seconds < 90, "with the index built"
-    report, cases = demo.printed.split("CITED CASES")
+    report, cases = demo.extractive.split("CITED CASES")
     statements = re.findall(r"^  (\S.*?)((?: ?\[\d+\])+)$", report, re.MULTILINE)
     sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
     assert len(statements) == len(sentences) >= 3
@@ -159,8 +170,21 @@ def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
     listed = dict(re.findall(r"^  \[(\d+)\] openi (\d+)", cases, re.MULTILINE))
     assert cited == listed.keys()
     assert all(study.isdigit() for study in listed.values())
-    assert "Research use only, not for clinical use." in demo.printed
+    assert "Research use only, not for clinical use." in demo.extractive
     assert (demo.index / "manifest.json").is_file()
+
+
+def test_the_demo_prints_the_report_of_the_language_model_with_what_it_rests_on(
+    demo: Demo,
+) -> None:
+    report, cases = demo.modelled.split("CITED CASES")
+    sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
+    assert sentences
+    assert all(re.search(r"(\[\d+\]|\[image only\])$", sentence) for sentence in sentences)
+    cited = set(re.findall(r"\[(\d+)\]", report))
+    assert cited == set(re.findall(r"^  \[(\d+)\] openi \d+", cases, re.MULTILINE))
+    assert cited
+    assert "Research use only, not for clinical use." in cases
 
 
 def test_the_demo_output_in_the_readme_is_what_the_demo_prints(demo: Demo) -> None:
