@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
-from sqlalchemy.exc import DatabaseError
 
 from api.access import Caller
 from api.orders import Order
@@ -24,6 +23,7 @@ from db.audit import NewEntry
 from db.errors import UserError
 from db.generation import Generation
 from db.jobs import JobFilm, JobStudy
+from db.session import DatabaseFailure
 from indexer.film import Film
 from indexer.images import encode_png, read_film
 
@@ -101,7 +101,7 @@ class JobRunner:
         while True:
             try:
                 await self._run()
-            except* DatabaseError as errors:
+            except* DatabaseFailure as errors:
                 logger.error("jobs wait: the database cannot be written to", exc_info=errors)
             await anyio.sleep(self.pause)
 
@@ -115,7 +115,7 @@ class JobRunner:
                     await self._more.wait()
         finally:
             with anyio.CancelScope(shield=True):
-                with suppress(DatabaseError):  # what is not parked is released by the next start
+                with suppress(DatabaseFailure):  # what is not parked is released by the next start
                     for generation_id in self._running:
                         await run_sync(self._jobs.park, generation_id)
                 self._running.clear()

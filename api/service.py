@@ -15,7 +15,6 @@ from litestar.exceptions import ServiceUnavailableException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DatabaseError
 
 from api.access import ADMIN, OPEN, READ, Caller
 from api.current_index import CurrentIndex
@@ -24,6 +23,7 @@ from api.problems import GUARDED, problems
 from api.settings import Settings
 from db.app_database import AppDatabase
 from db.labels import FINDINGS
+from db.session import DatabaseFailure
 from generator.grounded import NOTICE
 from generator.prompts import Task
 
@@ -172,7 +172,7 @@ class ServiceController(Controller):
         pipeline.admission.check()
         try:
             await run_sync(partial(database.check, patience=_READY_SECONDS))
-        except DatabaseError as error:
+        except DatabaseFailure as error:
             logger.warning("nothing can be stored now", exc_info=error)
             raise ServiceUnavailableException(
                 "nothing can be stored now: the cause is in the log of the server",

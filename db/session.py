@@ -9,10 +9,12 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from db.fair_lock import FairLock
 
+DatabaseFailure = DatabaseError
+"""What every store raises where the file cannot be read or written now: full, locked or broken."""
 PATIENCE = 5.0
 """Seconds that a writer waits for others."""
 _READERS = 8

@@ -95,7 +95,10 @@ def test_a_report_is_exported_in_the_formats_of_the_field(
         buttons = desk.until(lambda: desk.all("#export-menu button"), "no menu")
         next(button for button in buttons if button.text == entry).click()
         path = tmp_path / f"report-{stem}.{extension}"
-        desk.until(path.is_file, f"{entry} did not come: {desk.alert()}")
+        # Chromium makes an empty file of the name first.
+        desk.until(
+            lambda: path.is_file() and path.stat().st_size, f"{entry} did not come: {desk.alert()}"
+        )
         data = path.read_bytes()
         path.unlink()
         return data

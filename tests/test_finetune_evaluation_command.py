@@ -77,7 +77,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     }
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())["run"]
     assert made["machine"] == machine(gpu=False)
-    assert made["command"].startswith("python -m finetune ") and made["date"][:2] == "20"
+    assert made["command"].startswith("python -m finetune") and made["date"][:2] == "20"
     outputs = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--resamples", 20)
     run(root, "evaluate", *outputs)
     assert capsys.readouterr().out == table

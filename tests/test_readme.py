@@ -162,7 +162,7 @@ def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
     demo: Demo,
 ) -> None:
     assert demo.seconds < 90, "with the index built"
-    report, cases = demo.extractive.split("CITED CASES")
+    report, cases = demo.extractive.split("FINDINGS\n")[1].split("CITED CASES")
     statements = re.findall(r"^  (\S.*?)((?: ?\[\d+\])+)$", report, re.MULTILINE)
     sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
     assert len(statements) == len(sentences) >= 3
@@ -177,7 +177,7 @@ def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
 def test_the_demo_prints_the_report_of_the_language_model_with_what_it_rests_on(
     demo: Demo,
 ) -> None:
-    report, cases = demo.modelled.split("CITED CASES")
+    report, cases = demo.modelled.split("FINDINGS\n")[1].split("CITED CASES")
     sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
     assert sentences
     assert all(re.search(r"(\[\d+\]|\[image only\])$", sentence) for sentence in sentences)
