@@ -124,6 +124,11 @@ def choose_hits(
     return sorted(chosen, key=lambda hit: hit.rank)
 
 
+def lends(case: Case, finding: str) -> bool:
+    """Whether a sentence of the case that can be shown names the finding."""
+    return _says(case, finding, FINDINGS)
+
+
 def _says(case: Case, finding: str, allowed: Collection[str]) -> bool:
     """Whether a sentence that can be shown names the finding, and none that is not allowed."""
     return any(

@@ -2,21 +2,23 @@
 
 retrieval = search_pool(retriever, query, exclude_study_ids=["2"])
 
-Where the encoder sees a finding that no near case names, the nearest case that does name it is
-added: it lends its words, and can be cited for them.
+Where the encoder sees a finding that too few of the near cases can lend words for, the nearest
+cases that can are added, to be cited for it. Many a case that names a finding does so only beside
+what holds of its patient alone ("the left chest tube was removed"), and lends nothing.
 """
 
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
-from db.labels import named
-from generator.context import POOL
+from generator.context import POOL, lends
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.retrieval import Retrieval
 
 _FOR_A_FINDING = 3
+_LOOKED_AT = 20
+"""Cases that name a finding, of which those that lend words for it are kept."""
 
 
 class Finder(Protocol):
@@ -50,12 +52,13 @@ def search_pool_by(
     hits = list(retrieval.hits)
     known = {hit.case.case_id for hit in hits}
     for finding in sorted({*(retrieval.seen_findings or ()), *findings}):
-        if sum(finding in named(hit.case.labels) for hit in hits) >= _FOR_A_FINDING:
+        if sum(lends(hit.case, finding) for hit in hits) >= _FOR_A_FINDING:
             continue
         naming = (*options.labels, finding)
-        more = retriever.find(query, replace(options, k=_FOR_A_FINDING, labels=naming))
-        hits += [hit for hit in more.hits if hit.case.case_id not in known]
-        known |= {hit.case.case_id for hit in more.hits}
+        more = retriever.find(query, replace(options, k=_LOOKED_AT, labels=naming)).hits
+        new = [h for h in more if h.case.case_id not in known and lends(h.case, finding)]
+        hits += new
+        known |= {hit.case.case_id for hit in new}
     hits.sort(key=lambda hit: -hit.score)
     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
     left_out = [one for one in retrieval.left_out if not one.reason.startswith("same report")]

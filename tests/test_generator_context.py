@@ -257,10 +257,12 @@ MANY = [f"The lungs are clear. Sign {'x' * n}." for n in range(POOL + 5)]
 
 
 def test_a_pool_looks_beyond_the_nearest_for_what_the_film_shows_or_is_asked_for() -> None:
-    reports = [*MANY, *["There is a rib fracture."] * 4, "Mild cardiomegaly.", "Small effusion."]
+    lends_nothing = "A rib fracture is again seen."
+    fractures = ["There is a rib fracture.", lends_nothing, *["There is a rib fracture."] * 2]
+    reports = [*MANY, *fractures, "Mild cardiomegaly.", "Small effusion."]
     shelf = Shelf(a_retrieval(reports, {"Fracture": 0.9}))
     pool = search_pool(shelf, QUERY, findings=["Cardiomegaly"])
-    assert [hit.case.study_id for hit in pool.hits[POOL:]] == ["s56", "s57", "s58", "s60"]
+    assert [hit.case.study_id for hit in pool.hits[POOL:]] == ["s56", "s58", "s59", "s60"]
     assert [hit.rank for hit in pool.hits] == list(range(1, POOL + 5))
     scores = [hit.score for hit in pool.hits]
     assert scores == sorted(scores, reverse=True)
@@ -273,6 +275,12 @@ def test_a_pool_with_enough_cases_of_a_finding_does_not_search_again() -> None:
     assert len(shelf.asked) == 1
     few = Shelf(a_retrieval(["There is a rib fracture."] * 2, {"Fracture": 0.9}))
     assert [hit.rank for hit in search_pool(few, QUERY).hits] == [1, 2]  # none twice
+
+
+def test_a_near_case_that_names_a_finding_without_words_to_lend_does_not_count_for_it() -> None:
+    shelf = Shelf(a_retrieval(["A rib fracture is again seen."] * 3, {"Fracture": 0.9}))
+    search_pool(shelf, QUERY)
+    assert [options.labels for options in shelf.asked] == [(), ("Fracture",)]
 
 
 def test_whom_a_pool_excludes_is_excluded_for_findings_as_well() -> None:
