@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from db.errors import UserError
 from finetune.config import TrainConfig
+from generator.image_attention import attend_without_mask
 
 IGNORED = -100
 """The label of a token that the loss does not count."""
@@ -83,6 +84,7 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
     """
     load = _load_with_unsloth if config.backend == "unsloth" else _load_with_peft
     trainable = Trainable(model=load(base, config, device), config=config, device=device)
+    attend_without_mask(trainable.model)
     for module in trainable.model.modules():
         if type(module).__name__ == "Linear4bit":  # a stored checkpoint brings its own
             module.compute_dtype = getattr(torch, config.precision)
