@@ -11,10 +11,11 @@ since is never taken for one to the new prompt. All of it is made of patients' d
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -126,28 +127,55 @@ def answer_prompts(
 ) -> None:
     """Answer all prompts of a directory; ``progress`` is told how many more are done.
 
-    Raises UserError for a directory that holds no prompts.
+    Answers are written a batch at a time to ``out`` with ``.tmp`` behind its name, which becomes
+    ``out`` when all are there: a run that was cut goes on from it, with the same weights on the
+    same kind of machine. Raises UserError for a directory that holds no prompts.
     """
     lines = read_prompts(directory)
-    answers: dict[str, Any] = {}
-    for options, some in _groups(lines):
-        for start in range(0, len(some), BATCH):
-            batch = some[start : start + BATCH]
-            prompts = list(_prompts(batch, directory))
-            found: Sequence[Any]
-            if isinstance(options, int):
-                found = model.generate(prompts, DecodingOptions(max_new_tokens=options))
-            else:
-                found = model.choose(prompts, options).tolist()
-            answers |= {line["key"]: one for line, one in zip(batch, found, strict=True)}
-            progress(len(batch))
     about = {"weights_sha256": model.weights_sha256, "computed": computed}
     waiting = out.with_name(out.name + ".tmp")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with waiting.open("w", encoding="utf-8") as stream:
-        for line in (about, *({"key": key, "answer": one} for key, one in answers.items())):
-            stream.write(json.dumps(line) + "\n")
+    kept = _unfinished(waiting, about)
+    open_lines = [line for line in lines if line["key"] not in kept]
+    progress(len(lines) - len(open_lines))
+    with waiting.open("a", encoding="utf-8") as stream:
+        if not kept:
+            stream.truncate(0)
+            _write(stream, [about])
+        for options, some in _groups(open_lines):
+            for start in range(0, len(some), BATCH):
+                batch = some[start : start + BATCH]
+                prompts = list(_prompts(batch, directory))
+                found: Sequence[Any]
+                if isinstance(options, int):
+                    found = model.generate(prompts, DecodingOptions(max_new_tokens=options))
+                else:
+                    found = model.choose(prompts, options).tolist()
+                pairs = zip(batch, found, strict=True)
+                _write(stream, [{"key": line["key"], "answer": one} for line, one in pairs])
+                progress(len(batch))
     waiting.replace(out)
+
+
+def _write(stream: TextIO, lines: Sequence[Mapping[str, Any]]) -> None:
+    stream.write("".join(json.dumps(line) + "\n" for line in lines))
+    stream.flush()
+
+
+def _unfinished(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers of a run that was cut, and the line that it was writing taken off; none of others."""
+    try:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        first, *lines = whole.decode().splitlines()
+        rows = [json.loads(line) for line in lines]
+        kept = {row["key"]: row["answer"] for row in rows}
+        if json.loads(first) != about:
+            return {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    os.truncate(path, len(whole))
+    return kept
 
 
 def read_prompts(directory: Path) -> list[dict[str, Any]]:

@@ -81,6 +81,32 @@ def test_answers_of_other_weights_or_prompts_are_refused(tmp_path: Path, film: I
         AnswerPlayer(other, tmp_path / "answers")
 
 
+def test_a_run_that_was_cut_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune.evaluation_prompts.BATCH", 2)
+    prompts = [Prompt(task="report", text="Write" + "." * n) for n in range(6)]
+    recorder = PromptRecorder(ScriptedModel(script), tmp_path)
+    recorder.generate(prompts)
+    recorder.save()
+
+    answers = tmp_path / "answers"
+    with pytest.raises(KeyboardInterrupt):
+        answer_prompts(ScriptedModel(script, fails_at=4), tmp_path, answers, computed="cpu")
+    assert not answers.exists()
+    with (tmp_path / "answers.tmp").open("a") as stream:
+        stream.write('{"key": "torn')
+    model, done = ScriptedModel(script), list[int]()
+    answer_prompts(model, tmp_path, answers, computed="cpu", progress=done.append)
+    assert [p.text for p in model.prompts] == [p.text for p in prompts[4:]] and done == [4, 2]
+    wanted = [script(prompt) for prompt in prompts]
+    assert AnswerPlayer(model, answers).generate(prompts) == wanted
+    answers.rename(tmp_path / "answers.tmp")
+    other = ScriptedModel(script, weights_sha256="0" * 64)
+    answer_prompts(other, tmp_path, answers, computed="cpu")
+    assert len(other.prompts) == 6
+
+
 @pytest.mark.parametrize(
     "line",
     [
