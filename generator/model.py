@@ -29,6 +29,7 @@ from generator.adapter import AdapterRecord, attach
 from generator.checkpoint import base_sha256, find_folder, first_line, read_config, stored_bits
 from generator.decoding import Decoder
 from generator.half_linear import HalfLinear
+from generator.image_attention import attend_without_mask
 from generator.mllama import MllamaModel
 from generator.prompts import messages
 
@@ -41,9 +42,8 @@ _BYTES = {"float32": 4.0, "none": 2.0, "int8": 1.1, "nf4": 0.6}
 
 
 OWN_ADAPTER = "adapter"
-_ON_A_GPU = 32
-"""Prompts decoded together; a model of less than `_SMALL` weights takes more."""
 _SMALL = 1_000_000_000
+"""Weights of a model that decodes many prompts together on a GPU."""
 _NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
 
@@ -84,6 +84,7 @@ def load_model(
     if adapter_folder is not None:
         model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
     model.requires_grad_(False).train(False)
+    attend_without_mask(model)
     on_cpu = place.type == "cpu"
     halves = on_cpu and quantization == "auto" and HalfLinear.available()
     notes = []
@@ -101,8 +102,15 @@ def load_model(
         adapter=None if adapter is None else str(adapter),
         record=record,
         notes=notes,
-        batch_size=8 if on_cpu else _ON_A_GPU if model.num_parameters() > _SMALL else 128,
+        batch_size=_batch_size(place, model.num_parameters()),
     )
+
+
+def _batch_size(place: torch.device, weights: int) -> int:
+    """Prompts to decode together."""
+    if place.type == "cpu":
+        return 8
+    return 128 if weights <= _SMALL else 32
 
 
 def _device(name: str) -> torch.device:
