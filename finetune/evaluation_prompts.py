@@ -145,7 +145,7 @@ def answer_prompts(
         for options, some in _groups(open_lines):
             for start in range(0, len(some), BATCH):
                 batch = some[start : start + BATCH]
-                prompts = list(_prompts(batch, directory))
+                prompts = list(prompts_of(batch, directory))
                 found: Sequence[Any]
                 if isinstance(options, int):
                     found = model.generate(prompts, DecodingOptions(max_new_tokens=options))
@@ -233,7 +233,7 @@ def _groups(
         yield options, some
 
 
-def _prompts(lines: Sequence[dict[str, Any]], directory: Path) -> Iterator[Prompt]:
+def prompts_of(lines: Sequence[dict[str, Any]], directory: Path) -> Iterator[Prompt]:
     """Prompts on the same image share one object, which is computed once."""
     images: dict[str, Image.Image] = {}
     for line in lines:
