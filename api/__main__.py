@@ -21,9 +21,8 @@ import uvicorn
 
 from api.app import create_app
 from api.current_index import Reopen
-from api.listening import listen
+from api.listening import listen, server_options
 from api.observe import log_to_stderr
-from api.patience import ImpatientProtocol
 from api.reopening import reopening
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
 from api.tracing import export_traces
@@ -83,15 +82,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 f"http://{host}:{settings.port}{keys} (stop with Ctrl+C)",
                 flush=True,
             )
-            config = uvicorn.Config(
-                app,
-                http=ImpatientProtocol,
-                log_config=None,
-                access_log=False,
-                ws="none",
-                server_header=False,
-                timeout_graceful_shutdown=settings.shutdown_seconds,
-            )
+            config = uvicorn.Config(app, log_config=None, **server_options(settings))
             with suppress(KeyboardInterrupt):  # raised again by uvicorn after its orderly end
                 uvicorn.Server(config).run(sockets=[listener])
     return 0

@@ -8,6 +8,7 @@ word closes a door and never opens one. ``"open"`` needs no key: the page and th
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -50,6 +51,8 @@ class Access(ASGIMiddleware):
     def __init__(self, keys: ApiKeyStore, *, required: bool) -> None:
         self._keys = keys
         self._required = required
+        # threads of its own: those of the others may all wait for the database
+        self._threads = CapacityLimiter(2)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if self._required:
@@ -62,7 +65,7 @@ class Access(ASGIMiddleware):
         kind, _, key = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return None
-        found = await run_sync(self._keys.find, key)
+        found = await run_sync(self._keys.find, key, limiter=self._threads)
         if found is None:
             return None
         return Caller(name=found.name, scopes=found.scopes, request_id=request_id())

@@ -136,7 +136,10 @@ def create_app(
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
-        state=State({"body_seconds": settings.body_seconds}),
+        state=State(
+            {"body_seconds": settings.body_seconds, "check_place": pipeline.check_place},
+            deep_copy=False,
+        ),
         plugins=[problem_details()],
         exception_handlers={Exception: answer_defect},
         guards=[check_scope],

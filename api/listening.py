@@ -1,7 +1,9 @@
-"""The port, taken before anything slow is done."""
+"""The port, taken before anything slow is done, and how it is served."""
 
 import socket
+from typing import Any
 
+from api.patience import ImpatientProtocol
 from api.settings import Settings
 from db.errors import UserError
 
@@ -9,7 +11,8 @@ from db.errors import UserError
 def listen(settings: Settings) -> socket.socket:
     """The bound port; a taken one is refused before the index is read."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with its protocol named: asyncio sends small answers at once (TCP_NODELAY) on no other
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
@@ -21,3 +24,15 @@ def listen(settings: Settings) -> socket.socket:
             "stop the other program or name another with --port"
         ) from error
     return listener
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Of ``uvicorn.Config``."""
+    return {
+        "http": ImpatientProtocol,
+        "timeout_keep_alive": settings.keep_alive_seconds,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
+        "access_log": False,
+        "ws": "none",
+        "server_header": False,
+    }

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -29,11 +30,29 @@ class ImpatientProtocol(H11Protocol):
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def _idle(self) -> bool:
+        """Whether an answer was given and nothing of a further request has come."""
+        return (
+            self.cycle is not None
+            and self.conn.their_state is h11.IDLE
+            and not self.conn.trailing_data[0]
+        )
+
     def _watch(self) -> None:
         if self._answering:
             self._relax()
+        elif self._idle:  # the rest of a request that was answered before its end
+            self._relax()
+            self._keep_alive()
         elif self._dawdling is None:
             self._dawdling = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _keep_alive(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _relax(self) -> None:
         if self._dawdling is not None:

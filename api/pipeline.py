@@ -97,8 +97,7 @@ class Pipeline:
 
     def check_place(self, caller: Caller) -> None:
         """Raises BusyError where ``enter`` would."""
-        with self.enter(caller):
-            pass
+        self.admission.check(caller.name, alone=self._alone)
 
     @property
     def tasks(self) -> tuple[Task, ...]:

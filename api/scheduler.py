@@ -200,9 +200,11 @@ class Admission:
     def inside(self) -> int:
         return sum(self._inside.values())
 
-    def check(self) -> None:
-        """Raises BusyError where nobody would find a place."""
-        if self.inside >= self._capacity:
+    def check(self, owner: str | None = None, *, alone: bool = True) -> None:
+        """Raises BusyError where ``enter`` would; without an owner, where it would for anybody."""
+        share = self._capacity if alone else max(1, self._capacity * 3 // 4)
+        mine = 0 if owner is None else self._inside.get(owner, 0)
+        if self.inside >= self._capacity or mine >= share:
             raise BusyError(self._retry_after())
 
     @contextmanager
@@ -212,12 +214,8 @@ class Admission:
         An owner who is not ``alone`` (the only one who can call) gets at most three quarters of
         the places, so that another finds the door open. Raises BusyError where there is no place.
         """
-        mine = self._inside.get(owner, 0)
-        share = self._capacity if alone else max(1, self._capacity * 3 // 4)
-        self.check()
-        if mine >= share:
-            raise BusyError(self._retry_after())
-        self._inside[owner] = mine + 1
+        self.check(owner, alone=alone)
+        self._inside[owner] = self._inside.get(owner, 0) + 1
         started = time.monotonic()
         try:
             yield

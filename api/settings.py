@@ -48,6 +48,9 @@ class Settings:
     """How long a request that stores something waits for others that do."""
     body_seconds: float = 120.0
     """A request whose body takes longer to come is given up."""
+    keep_alive_seconds: int = 75
+    """How long an idle connection stays open. Clients keep one for less (httpx 5 s, pools of
+    proxies 60 s): a server that closes first may do so just as the next request is on its way."""
     shutdown_seconds: int = 30
     """What running requests get to finish in when the server is stopped."""
 
@@ -69,6 +72,7 @@ class Settings:
             self.capacity,
             self.requests_per_minute,
             self.body_seconds,
+            self.keep_alive_seconds,
             self.shutdown_seconds,
         )
         if min(limits) < 1 or self.database_seconds <= 0:

@@ -11,7 +11,9 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException, HTTPException
 
+from api.access import the_caller
 from api.orders import Order
+from api.scheduler import BusyError
 from db.errors import TooLargeError
 from generator.prompts import MAX_QUESTION, Task
 from retriever.options import LabelFilter, SearchOptions
@@ -155,9 +157,11 @@ class FilmForm(msgspec.Struct, kw_only=True):
 async def read_form(request: Request[Any, Any, Any]) -> None:
     """``before_request`` hook: the parsed form is kept with the request.
 
-    Raises ClientException for text fields that cannot be decoded, which Litestar takes for a
-    defect of the server, and a 408 where the body does not come to its end in time.
+    Raises BusyError before anything is read where there is no place for the request,
+    ClientException for text fields that cannot be decoded, which Litestar takes for a defect of
+    the server, and a 408 where the body does not come to its end in time.
     """
+    await _check_place(request)
     try:
         await _in_time(request, request.form)
     except (UnicodeDecodeError, LookupError) as error:
@@ -165,8 +169,30 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:
-    """``before_request`` hook: the body in memory, or a 408 where it takes too long."""
+    """``before_request`` hook: the body in memory; a 503 or a 408 as of ``read_form``."""
+    await _check_place(request)
     await _in_time(request, request.body)
+
+
+async def _check_place(request: Request[Any, Any, Any]) -> None:
+    """Raises BusyError. Of a connection that stays open the server passes over what still comes;
+    one that it closes at the answer is read to the end first, or the client might never see it."""
+    try:
+        request.app.state.check_place(the_caller(request))
+    except BusyError:
+        if _ends_with_answer(request):
+            await _in_time(request, lambda: _pass_over(request))
+        raise
+
+
+def _ends_with_answer(request: Request[Any, Any, Any]) -> bool:
+    wishes = request.headers.get("connection", "").lower().split(",")
+    return "close" in map(str.strip, wishes) or request.scope["http_version"] == "1.0"
+
+
+async def _pass_over(request: Request[Any, Any, Any]) -> None:
+    async for _ in request.stream():
+        pass
 
 
 async def _in_time(

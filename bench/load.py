@@ -154,6 +154,9 @@ def report(answers: Sequence[Answer], spent: Spent) -> None:
             f"{len(took) / spent.seconds:.2f} a second; median {statistics.median(took):.3f} s, "
             f"p95 {p95:.3f} s, slowest {took[-1]:.3f} s"
         )
+    refused = sorted(answer[1] for answer in answers if answer[0] == 503)
+    if refused:
+        print(f"refused: median {statistics.median(refused):.3f} s, slowest {refused[-1]:.3f} s")
     if took and spent.processor is not None:
         print(f"{spent.processor / len(took):.3f} s of the server's processor time an answer")
 

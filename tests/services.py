@@ -15,6 +15,7 @@ import uvicorn
 from litestar import Litestar
 
 from api.app import create_app
+from api.listening import listen, server_options
 from api.settings import Settings
 from api.writing import OneByOne, Writer
 from db.cases import Case, CaseImage, Sentence
@@ -224,19 +225,19 @@ def free_port() -> int:
 
 @contextmanager
 def serving(app: Litestar, **config: Any) -> Iterator[str]:
-    """The address of the app, served for real while the block runs."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none", **config)
-    )
-    thread = threading.Thread(target=server.run)
+    """The address of the app, served as ``python -m api serve`` does while the block runs;
+    ``config``: what is set otherwise in ``Settings``."""
+    settings = Settings(port=free_port(), **config)
+    options = server_options(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
+    thread = threading.Thread(target=server.run, args=([listen(settings)],))
     thread.start()
     try:
         deadline = time.monotonic() + 20
         while not server.started:
             assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{settings.port}"
     finally:
         server.should_exit = True
         thread.join()

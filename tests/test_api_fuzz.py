@@ -99,7 +99,7 @@ def test_a_head_that_never_ends_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.5)
-    with serving(an_app(tmp_path), http=ImpatientProtocol) as address:
+    with serving(an_app(tmp_path)) as address:
         host, port = address.removeprefix("http://").split(":")
         for opening in (b"", b"GET /health HTTP/1.1\r\nX-Slow: "):
             with socket.create_connection((host, int(port)), timeout=20) as dawdler:

@@ -171,3 +171,18 @@ def test_admission_is_bounded_and_leaves_a_place_for_another_key() -> None:
     with admission.enter("a", alone=True):
         pass
     assert time.monotonic() - started < 1
+
+
+def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back() -> None:
+    admission = Admission(capacity=4)
+    for _ in range(50):
+        admission.check("a", alone=False)
+    with admission.enter("a", alone=False), admission.enter("a", alone=False):
+        admission.check("a", alone=False)
+        with admission.enter("a", alone=False):
+            with pytest.raises(BusyError) as refused:
+                admission.check("a", alone=False)
+            assert refused.value.retry_after == 2  # at a second a piece, as at first
+            admission.check("b", alone=False)
+            admission.check("a", alone=True)
+            admission.check()
