@@ -72,6 +72,7 @@ class BatchController(Controller):
         options = data.options()
         uploads = await read_uploads(data.images, limit=settings.max_batch_images)
         studies = _studies(uploads, data.study, limit=settings.max_images)
+        await runner.check_place(len(studies))
         with pipeline.enter(caller):
             films = [await pipeline.read(study, caller) for study in studies]
             accepted = await runner.accept(films, Order(options=options), caller)

@@ -61,8 +61,11 @@ class Delivery:
         ``Prefer: respond-async`` the address where it will be."""
         request, pipeline, caller = self.request, self.pipeline, self.caller
         pipeline.check_task(order.task)
+        later = _is_patient(request)
+        if later:
+            await self.runner.check_place(1)
         uploads = await read_uploads(images, limit=self.settings.max_images)
-        if _is_patient(request):
+        if later:
             with pipeline.enter(caller):
                 films = await pipeline.read(uploads, caller)
                 (study,) = await self.runner.accept([films], order, caller)

@@ -2,6 +2,11 @@
 
 What is accepted is in the database before the client hears of it. Whatever ends the process, the
 next one goes on: a study is done when its generation is stored, and not before.
+
+A study may be what ended the process. So those that were under way then are done alone, each after
+the server has lived for a while without it: 1 s, and twice as long at each further attempt. One
+with which the server ends all the same, ``db.jobs.ATTEMPTS`` times, is given up. A server that is
+killed every few seconds does not live long enough to blame anyone.
 """
 
 import logging
@@ -39,6 +44,9 @@ class JobRunner:
 
     pause = 2.0
     """Seconds before a database that failed is tried again."""
+    doubt = 1.0
+    """Seconds without a study that was under way when the process ended, before its second
+    attempt; twice as many before each further one."""
 
     def __init__(
         self, pipeline: Pipeline, database: AppDatabase, *, at_once: int, capacity: int
@@ -48,7 +56,14 @@ class JobRunner:
         self._at_once = at_once
         self._capacity = capacity
         self._running: dict[UUID, anyio.CancelScope] = {}
+        self._suspect: UUID | None = None
+        """Under way, alone."""
         self._more = anyio.Event()
+
+    async def check_place(self, studies: int) -> None:
+        """Raises BusyError where ``accept`` would."""
+        if await run_sync(self._jobs.unfinished) + studies > self._capacity:
+            raise BusyError(60)
 
     async def accept(
         self, studies: Sequence[tuple[Film, ...]], order: Order, caller: Caller
@@ -57,8 +72,7 @@ class JobRunner:
 
         Raises BusyError where there are too many already.
         """
-        if await run_sync(self._jobs.unfinished) + len(studies) > self._capacity:
-            raise BusyError(60)
+        await self.check_place(len(studies))
         job_id, now = uuid4(), self._pipeline.clock()
         accepted = await run_sync(
             lambda: [
@@ -107,12 +121,14 @@ class JobRunner:
 
     async def _run(self) -> None:
         await run_sync(self._jobs.release)
+        started = anyio.current_time()
         try:
             async with anyio.create_task_group() as tasks:
                 while True:
                     self._more = anyio.Event()
-                    await self._start_some(tasks)
-                    await self._more.wait()
+                    wait = await self._start_some(tasks, anyio.current_time() - started)
+                    with anyio.move_on_after(wait):
+                        await self._more.wait()
         finally:
             with anyio.CancelScope(shield=True):
                 with suppress(DatabaseFailure):  # what is not parked is released by the next start
@@ -120,11 +136,25 @@ class JobRunner:
                         await run_sync(self._jobs.park, generation_id)
                 self._running.clear()
 
-    async def _start_some(self, tasks: TaskGroup) -> None:
+    async def _start_some(self, tasks: TaskGroup, lived: float) -> float | None:
+        """Begin what may be begun. Returns when to look again if nothing happens, in seconds."""
+        if self._suspect in self._running:
+            return None
+        suspicion = await run_sync(self._jobs.suspicion)
+        left = None if suspicion is None else self.doubt * 2 ** (suspicion - 1) - lived
+        if left is not None and left <= 0:
+            if not self._running and (suspect := await run_sync(self._jobs.claim_suspect)):
+                self._suspect = suspect.generation_id
+                self._start(suspect, tasks)
+            return None
         free = self._at_once - len(self._running)
         for study in await run_sync(self._jobs.claim, free) if free else ():
-            self._running[study.generation_id] = anyio.CancelScope()
-            tasks.start_soon(self._work, study)
+            self._start(study, tasks)
+        return left
+
+    def _start(self, study: JobStudy, tasks: TaskGroup) -> None:
+        self._running[study.generation_id] = anyio.CancelScope()
+        tasks.start_soon(self._work, study)
 
     async def _work(self, study: JobStudy) -> None:
         scope = self._running[study.generation_id]

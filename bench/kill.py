@@ -119,7 +119,7 @@ async def _run(
     outcome = Outcome(acknowledged=Acknowledged())
     for number in range(kills + 1):
         last = number == kills
-        process, address = _start(server, database, work_dir / "server.log")
+        process, address = start(server, database, work_dir / "server.log")
         try:
             async with httpx.AsyncClient(base_url=address, timeout=60) as client:
                 await _ready(client, process)
@@ -153,7 +153,8 @@ async def _run(
     return outcome
 
 
-def _start(server: Server, database: Path, log: Path) -> tuple[BaseProcess, str]:
+def start(server: Server, database: Path, log: Path) -> tuple[BaseProcess, str]:
+    """The process of a server, which may not answer yet, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

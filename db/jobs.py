@@ -3,6 +3,11 @@
 A job is one or more studies of one request. Each has the id of the generation that it will be, and
 keeps its decoded films until it is done, failed or cancelled. A study is taken (`claim`), and ends
 in the transaction that stores its generation (`finish`), so it is never lost and never done twice.
+
+A study that was running when the process ended may have been the cause. It is a suspect: `claim`
+passes over it, and it is taken alone (`claim_suspect`). One that was alone again and again is given
+up (`release`); whoever works on suspects waits longer before each attempt (see `api.jobs`), so that
+a process that is killed every few seconds for another reason gives up nobody.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +28,8 @@ from db.generation_rows import to_row
 from db.transactions import writing
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
-ATTEMPTS = 10
-"""A study whose work took the process down with it so often is given up."""
+ATTEMPTS = 6
+"""A study is given up with which the process ended so often, each time but the first alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +111,16 @@ class JobStore:
             )
 
     def claim(self, count: int) -> list[JobStudy]:
-        """Up to ``count`` queued studies with their films, now running; owners take turns."""
+        """Up to ``count`` queued studies with their films, now running; owners take turns.
+
+        Suspects are left to ``claim_suspect``.
+        """
         with writing(self._engine) as session:
             turn = func.row_number().over(
                 partition_by=JobStudyRow.created_by, order_by=JobStudyRow.number
             )
             queued = select(JobStudyRow.number, turn.label("turn")).where(
-                JobStudyRow.status == "queued"
+                JobStudyRow.status == "queued", JobStudyRow.attempts == 0
             )
             turns = queued.subquery()
             rows = session.scalars(
@@ -122,10 +130,22 @@ class JobStore:
                 .limit(count)
                 .options(selectinload(JobStudyRow.films))
             ).all()
-            for row in rows:
-                row.status = "running"
-                row.attempts += 1
-            return [_to_study(row, films=row.films) for row in rows]
+            return [_begin(row) for row in rows]
+
+    def suspicion(self) -> int | None:
+        """Attempts so far of the suspect whose turn it is; None where there is none."""
+        with Session(self._engine) as session:
+            row = session.scalars(_suspects()).first()
+            return None if row is None else row.attempts
+
+    def claim_suspect(self) -> JobStudy | None:
+        """The queued study with the fewest attempts that was running when a process ended.
+
+        To be worked on alone: if the process ends again, only this study counts it.
+        """
+        with writing(self._engine) as session:
+            row = session.scalars(_suspects().options(selectinload(JobStudyRow.films))).first()
+            return None if row is None else _begin(row)
 
     def release(self) -> int:
         """Queue again what an earlier process left running; give up what was tried too often.
@@ -139,7 +159,9 @@ class JobStore:
                     row.status = "queued"
                 else:
                     _end(
-                        row, "failed", f"the server stopped {ATTEMPTS} times while it worked on it"
+                        row,
+                        "failed",
+                        f"the server stopped {row.attempts} times while it worked on it",
                     )
         return self.unfinished()
 
@@ -186,6 +208,21 @@ class JobStore:
 
 def _of(generation_id: UUID) -> Select[JobStudyRow]:
     return select(JobStudyRow).where(JobStudyRow.generation_id == str(generation_id))
+
+
+def _suspects() -> Select[JobStudyRow]:
+    return (
+        select(JobStudyRow)
+        .where(JobStudyRow.status == "queued", JobStudyRow.attempts > 0)
+        .order_by(JobStudyRow.attempts, JobStudyRow.number)
+        .limit(1)
+    )
+
+
+def _begin(row: JobStudyRow) -> JobStudy:
+    row.status = "running"
+    row.attempts += 1
+    return _to_study(row, films=row.films)
 
 
 def _end(row: JobStudyRow, status: Status, detail: str | None) -> None:

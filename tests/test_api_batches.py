@@ -1,14 +1,9 @@
 """Reports that come later: asked for with Prefer, or many in a batch, through stops and kills."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,8 +15,6 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.settings import Settings
 from api.writing import OneByOne
-from db.app_database import AppDatabase
-from db.jobs import ATTEMPTS
 from generator.grounded import GroundedReport
 from retriever.retrieval import Retrieval
 from tests.services import (
@@ -30,7 +23,6 @@ from tests.services import (
     a_case,
     a_digest,
     a_png,
-    free_port,
     serving,
     write_report,
 )
@@ -269,88 +261,3 @@ def test_a_client_that_leaves_takes_its_work_along(tmp_path: Path, gate: Gate) -
         gate.open.set()
         assert httpx.post(f"{address}/reports", files=films(2), timeout=30).status_code == 201
         assert httpx.get(f"{address}/generations").json()["total"] == 1
-
-
-def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
-    tmp_path: Path, gate: Gate
-) -> None:
-    with TestClient(an_app(tmp_path, gate, max_batch=2), base_url=HTTP) as client:
-        address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
-        assert gate.reached.wait(10)
-        threading.Timer(0.2, gate.open.set).start()
-    with TestClient(an_app(tmp_path, write_report), base_url=HTTP) as client:
-        assert settled(client, address)["done"] == 3
-        assert client.get("/generations").json()["total"] == 3
-
-
-def test_a_study_that_takes_the_process_down_again_and_again_is_given_up(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        from tests.test_db_jobs import a_study
-
-        study = a_study()
-        database.jobs.add([study])
-        for _ in range(ATTEMPTS):
-            assert [s.generation_id for s in database.jobs.claim(5)] == [study.generation_id]
-            database.jobs.release()
-        assert database.jobs.claim(5) == []
-        assert database.jobs.study(study.generation_id).status == "failed"
-    assert stored_films(tmp_path) == 0
-
-
-SERVER = """
-import sys, time, uvicorn
-from pathlib import Path
-from tests.test_api_batches import an_app
-from tests.services import write_report
-def slow(retrieval):
-    time.sleep(0.05)
-    return write_report(retrieval)
-app = an_app(Path(sys.argv[1]), slow, max_batch=2)
-uvicorn.run(app, port=int(sys.argv[2]), log_config=None)
-"""
-
-
-@contextmanager
-def a_process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(tmp_path), str(port)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                httpx.get(f"{address}/health/live")
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        yield process, address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def test_a_batch_survives_kill_9(tmp_path: Path) -> None:
-    with a_process(tmp_path) as (process, address):
-        answer = httpx.post(f"{address}/batches", files=films(*range(20)))
-        assert answer.status_code == 202
-        batch = answer.headers["location"]
-        acknowledged = httpx.post(f"{address}/reports", files=films(50)).json()
-        while httpx.get(f"{address}{batch}").json()["done"] < 3:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with a_process(tmp_path) as (_, address), httpx.Client(base_url=address) as client:
-        done = settled(client, batch)
-        assert done["done"] == 20
-        assert client.get("/generations").json()["total"] == 21
-        assert client.get(f"/generations/{acknowledged['id']}").json() == acknowledged
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        database.audit.verify()
-        reports = [e.details["generation"] for e in database.audit if e.action == "report"]
-    assert len(reports) == len(set(reports)) == 21
-    with sqlite3.connect(tmp_path / "app.sqlite3") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()

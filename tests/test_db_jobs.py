@@ -9,7 +9,7 @@ import pytest
 from db.app_database import AppDatabase
 from db.audit import NewEntry
 from db.errors import NotFoundError
-from db.jobs import JobFilm, JobStudy
+from db.jobs import ATTEMPTS, JobFilm, JobStudy
 from tests.services import NOW, a_png
 from tests.test_db_generations import a_generation
 
@@ -74,18 +74,50 @@ def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
         assert database.audit.verify().number == 1
 
 
-def test_what_an_earlier_process_left_running_is_queued_again(tmp_path: Path) -> None:
+def test_what_an_earlier_process_left_running_is_queued_again_for_itself(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        one, two = a_study(), a_study()
-        database.jobs.add([one, two])
+        one, two, three = studies = [a_study() for _ in range(3)]
+        database.jobs.add(studies)
+        database.jobs.claim(2)
+        assert database.jobs.suspicion() is None and database.jobs.claim_suspect() is None
+        assert database.jobs.release() == 3
+        assert [s.generation_id for s in database.jobs.claim(9)] == [three.generation_id]
+        assert database.jobs.suspicion() == 1
+        assert database.jobs.claim_suspect() == replace(one, status="running")
+        database.jobs.release()  # with one and three under way
+        alone = [database.jobs.claim_suspect() for _ in range(4)]
+        taken = [None if study is None else study.generation_id for study in alone]
+        fewest_attempts_first = [two.generation_id, three.generation_id, one.generation_id, None]
+        assert taken == fewest_attempts_first
+
+
+def test_what_is_parked_is_no_suspect_for_that(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study = a_study()
+        database.jobs.add([study])
         database.jobs.claim(1)
-        assert database.jobs.release() == 2
-        assert [s.generation_id for s in database.jobs.claim(9)] == [
-            one.generation_id,
-            two.generation_id,
-        ]
-        database.jobs.park(two.generation_id)
-        assert [s.generation_id for s in database.jobs.claim(9)] == [two.generation_id]
+        database.jobs.park(study.generation_id)
+        assert database.jobs.suspicion() is None
+        assert [s.generation_id for s in database.jobs.claim(9)] == [study.generation_id]
+
+
+def test_a_study_is_given_up_that_was_alone_again_and_again(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study, beside = a_study(), a_study()
+        database.jobs.add([study, beside])
+        database.jobs.claim(2)
+        database.jobs.release()
+        assert (claimed := database.jobs.claim_suspect()) is not None
+        database.jobs.cancel(beside.generation_id)
+        for attempts in range(2, ATTEMPTS):
+            database.jobs.release()
+            assert database.jobs.study(claimed.generation_id).status == "queued"
+            assert database.jobs.suspicion() == attempts
+            assert database.jobs.claim_suspect() is not None
+        database.jobs.release()
+        assert database.jobs.study(study.generation_id).status == "failed"
+        detail = database.jobs.study(study.generation_id).detail
+        assert detail == f"the server stopped {ATTEMPTS} times while it worked on it"
 
 
 def test_a_film_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
