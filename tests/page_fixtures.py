@@ -18,24 +18,17 @@ def chrome() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def desk(chrome: Browser) -> Browser:
-    """A window as wide as a desk's, for all that does not depend on the size."""
-    chrome.prefer()
-    chrome.resize("desktop")
-    return chrome
-
-
 @pytest.fixture(params=list(SIZES))
 def size(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def browser(desk: Browser, size: str) -> Browser:
-    """A desk's window, then a phone's."""
-    desk.resize(size)
-    return desk
+def browser(chrome: Browser, size: str) -> Browser:
+    """A window as wide as a desk's, then a phone's."""
+    chrome.prefer()
+    chrome.resize(size)
+    return chrome
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +59,6 @@ def address(
 
 
 @pytest.fixture
-def report(desk: Browser, address: str, films: Films) -> Browser:
-    """A desk's window with a report on two views."""
-    return written(desk, address, films)
+def report(browser: Browser, address: str, films: Films) -> Browser:
+    """The window with a report on two views."""
+    return written(browser, address, films)

@@ -95,21 +95,21 @@ def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -
 
 
 def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
-    desk: Browser, address: str, films: Films
+    browser: Browser, address: str, films: Films
 ) -> None:
-    desk.greeted(address)
-    desk.choose(films.nasty)
-    desk.write_report()
-    assert desk.one("#viewer .stage img").get_attribute("alt") == f"Film: {films.nasty.name}"
-    assert desk.all(".statement")[2].text.startswith(NASTY)
-    press_chip(desk, 2)
-    assert desk.wait("#case mark").text == NASTY
-    desk.press("#case-close")
-    desk.one("#question").send_keys(NASTY)
-    desk.press("#ask")
-    assert NASTY in desk.says("#answers", NASTY)
-    assert desk.all("main script, main img[src='x']") == []
-    assert desk.driver.title == "Grounded chest X-ray reports"
+    browser.greeted(address)
+    browser.choose(films.nasty)
+    browser.write_report()
+    assert browser.one("#viewer .stage img").get_attribute("alt") == f"Film: {films.nasty.name}"
+    assert browser.all(".statement")[2].text.startswith(NASTY)
+    press_chip(browser, 2)
+    assert browser.wait("#case mark").text == NASTY
+    browser.press("#case-close")
+    browser.one("#question").send_keys(NASTY)
+    browser.press("#ask")
+    assert NASTY in browser.says("#answers", NASTY)
+    assert browser.all("main script, main img[src='x']") == []
+    assert browser.driver.title == "Grounded chest X-ray reports"
 
 
 def test_a_study_id_with_slash_and_umlaut_opens(report: Browser) -> None:
@@ -155,26 +155,26 @@ def test_a_report_on_an_unusual_image_stands_under_a_warning(
 
 
 def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
-    desk: Browser, address: str, films: Films, retriever: FakeRetriever
+    browser: Browser, address: str, films: Films, retriever: FakeRetriever
 ) -> None:
     retriever.verdict = LIKE
     try:
-        desk.greeted(address)
-        desk.press("#options summary")
-        desk.wait("#label").send_keys("Edema")
-        desk.one("#label-filter").send_keys("the very")
-        desk.one("#min-score").send_keys("0.6")
-        desk.one("#min-ratio").send_keys("0.5")
-        desk.one("#diversity").send_keys("0.3")
-        desk.one("#indication").send_keys("drawn for a test")
-        desk.choose(films.pa)
-        desk.write_report()
+        browser.greeted(address)
+        browser.press("#options summary")
+        browser.wait("#label").send_keys("Edema")
+        browser.one("#label-filter").send_keys("the very")
+        browser.one("#min-score").send_keys("0.6")
+        browser.one("#min-ratio").send_keys("0.5")
+        browser.one("#diversity").send_keys("0.3")
+        browser.one("#indication").send_keys("drawn for a test")
+        browser.choose(films.pa)
+        browser.write_report()
     finally:
         retriever.verdict = None
     call = retriever.calls[-1]
     assert (call["labels"], call["label_filter"]) == (("Edema",), "exact")
     assert (call["min_score"], call["min_ratio"], call["diversity"]) == (0.6, 0.5, 0.3)
-    text = desk.one("#report-body").text
+    text = browser.one("#report-body").text
     assert "Only cases with a similarity of at least 0.60 and at least 0.50 of the best" in text
     assert "typicality of the film -0.40, flagged below -3.20" in text
     assert "Indication: drawn for a test" in text

@@ -1,10 +1,15 @@
 """No serious finding of axe-core on any state of the page, in light, in dark, on a phone."""
 
+from selenium.webdriver.common.keys import Keys
+
 from tests.browser import Browser
 from tests.page_service import (
+    NASTY,
     QUESTION,
     UNUSUAL,
     Films,
+    MarkingWriter,
+    press_chip,
 )
 from tests.services import FakeRetriever
 
@@ -61,13 +66,62 @@ def test_no_state_of_the_page_has_a_serious_violation(
     check(browser, "doubtful report under the key dialogue")
 
 
-def test_the_order_of_the_focus_is_that_of_the_page(
-    desk: Browser, address: str, films: Films
+def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
+    browser: Browser, address: str, films: Films, writer: MarkingWriter
 ) -> None:
-    desk.greeted(address)
-    desk.choose(films.pa)
-    desk.write_report()
-    reached = desk.script(
+    browser.greeted(address)
+    browser.press("#words summary")
+    browser.wait("#text").send_keys(NASTY)
+    browser.press("#words-form button")
+    browser.wait(".hits")
+    browser.press(".hit")
+    browser.says("#case .case-report", "Lungs drawn clear.")
+    check(browser, "cases found by words")
+
+    browser.press("#case-close")
+    browser.choose(films.dicom)
+    browser.wait("#write:enabled")
+    browser.one("#indication").send_keys(NASTY)
+    browser.press("#options summary")
+    browser.one("#exclude-patient").send_keys(NASTY)
+    writer.go.clear()
+    try:
+        browser.press("#write")
+        browser.until(lambda: "[1]" in browser.one("#draft").text, "no token came")
+        check(browser, "a report under way")
+        browser.press("#cancel")
+        browser.says("#stages", "Cancelled")
+    finally:
+        writer.go.set()
+    browser.write_report()
+    assert NASTY in browser.one("#report-body").text
+    browser.press("#export summary")
+    browser.press("#edit")
+    check(browser, "a report for an indication")
+
+    stored = browser.driver.current_url
+    browser.greeted(stored)
+    browser.wait(".statement")
+    browser.press("#history summary")
+    browser.one("#history-text").send_keys("drawn", Keys.ENTER)
+    browser.wait(".history-open")
+    press_chip(browser, 1)
+    browser.wait("#case mark")
+    browser.press("#wrong")
+    browser.says("#wrong", "Marked as wrong")
+    check(browser, "a stored report with a citation marked as wrong")
+    assert browser.all("main script, main img[src='x']") == []
+    assert browser.driver.title == "Grounded chest X-ray reports"
+    assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_order_of_the_focus_is_that_of_the_page(
+    browser: Browser, address: str, films: Films
+) -> None:
+    browser.greeted(address)
+    browser.choose(films.pa)
+    browser.write_report()
+    reached = browser.script(
         """
         const all = [...document.querySelectorAll("a, button, input, select, textarea, summary, "
           + "[tabindex='0']")].filter((one) => one.checkVisibility() && !one.disabled);
@@ -78,8 +132,8 @@ def test_the_order_of_the_focus_is_that_of_the_page(
     )
     assert reached == ["other", "film-column", "report"]
     positive = "[tabindex]:not([tabindex='0'], [tabindex='-1'])"
-    assert desk.all(positive) == []
-    named = desk.script(
+    assert browser.all(positive) == []
+    named = browser.script(
         "return [...document.querySelectorAll('button, summary')]"
         ".filter((one) => one.checkVisibility())"
         ".filter((one) => !(one.textContent.trim() || one.getAttribute('aria-label'))).length"

@@ -15,25 +15,25 @@ pytest_plugins = ["tests.page_fixtures"]
 
 
 def test_the_keyboard_opens_and_closes_a_case_and_gives_the_focus_back(
-    desk: Browser, address: str, films: Films
+    browser: Browser, address: str, films: Films
 ) -> None:
-    desk.greeted(address)
-    desk.choose(films.pa)
-    desk.wait("#write:enabled")
-    desk.until(lambda: desk.focused() == "write", "the focus did not move on")
-    desk.key(Keys.ENTER)
-    desk.wait(".statement")
-    assert desk.focused() == "report"
-    opener = chip(desk, 0)
+    browser.greeted(address)
+    browser.choose(films.pa)
+    browser.wait("#write:enabled")
+    browser.until(lambda: browser.focused() == "write", "the focus did not move on")
+    browser.key(Keys.ENTER)
+    browser.wait(".statement")
+    assert browser.focused() == "report"
+    opener = chip(browser, 0)
     opener.send_keys(Keys.ENTER)
-    desk.wait("#case mark")
-    assert desk.focused() == "case-title"
+    browser.wait("#case mark")
+    assert browser.focused() == "case-title"
     assert opener.get_attribute("aria-pressed") == "true"
-    desk.key(Keys.ESCAPE)
-    assert not desk.one("#case").is_displayed()
-    assert desk.driver.switch_to.active_element == opener
-    desk.key(Keys.TAB)
-    focus = desk.driver.switch_to.active_element
+    browser.key(Keys.ESCAPE)
+    assert not browser.one("#case").is_displayed()
+    assert browser.driver.switch_to.active_element == opener
+    browser.key(Keys.TAB)
+    focus = browser.driver.switch_to.active_element
     assert focus.get_attribute("class") == "chip"
     assert focus.value_of_css_property("outline-style") == "solid"
 

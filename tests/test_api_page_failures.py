@@ -29,12 +29,12 @@ def address(
 
 
 @pytest.fixture
-def ready(desk: Browser, address: str, films: Films) -> Browser:
+def ready(browser: Browser, address: str, films: Films) -> Browser:
     """The page with a film, before anything is written."""
-    desk.greeted(address)
-    desk.choose(films.pa)
-    desk.wait("#write:enabled")
-    return desk
+    browser.greeted(address)
+    browser.choose(films.pa)
+    browser.wait("#write:enabled")
+    return browser
 
 
 def a_key(folder: Path, *scopes: str) -> str:
@@ -49,68 +49,68 @@ def give_key(browser: Browser, key: str) -> None:
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revoked(
-    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     key, reading = a_key(tmp_path, "read", "generate"), a_key(tmp_path, "read")
     with serving(a_page(tmp_path, retriever, MarkingWriter(), require_keys=True)) as url:
-        desk.greeted(url)
-        desk.says("#key-reason", "wants an API key")
-        assert desk.one("#key").get_attribute("type") == "password"
-        give_key(desk, "cxr_wrong")
-        desk.says("#key-reason", "does not know this API key")
-        give_key(desk, key)
-        desk.gone("#key-dialog")
-        desk.choose(films.pa)
-        desk.write_report()
-        desk.press(".statement .chip")
-        desk.until(
-            lambda: desk.one("#case .stage img").get_property("naturalWidth") == 420,
+        browser.greeted(url)
+        browser.says("#key-reason", "wants an API key")
+        assert browser.one("#key").get_attribute("type") == "password"
+        give_key(browser, "cxr_wrong")
+        browser.says("#key-reason", "does not know this API key")
+        give_key(browser, key)
+        browser.gone("#key-dialog")
+        browser.choose(films.pa)
+        browser.write_report()
+        browser.press(".statement .chip")
+        browser.until(
+            lambda: browser.one("#case .stage img").get_property("naturalWidth") == 420,
             "the image of the case came without the key",
         )
-        kept = desk.script("return [sessionStorage['api-key'], localStorage.length]")
-        assert kept == [key, 0] and key not in desk.driver.page_source
-        assert "key" not in desk.script("return document.cookie")
+        kept = browser.script("return [sessionStorage['api-key'], localStorage.length]")
+        assert kept == [key, 0] and key not in browser.driver.page_source
+        assert "key" not in browser.script("return document.cookie")
 
-        desk.press("#case-close")
-        desk.press("#key-open")
-        give_key(desk, reading)
-        desk.gone("#key-dialog")
-        desk.press("#write")
-        assert "no scope 'generate'" in desk.failure()
+        browser.press("#case-close")
+        browser.press("#key-open")
+        give_key(browser, reading)
+        browser.gone("#key-dialog")
+        browser.press("#write")
+        assert "no scope 'generate'" in browser.failure()
 
-        desk.press("#key-open")
-        give_key(desk, key)
-        desk.gone("#key-dialog")
+        browser.press("#key-open")
+        give_key(browser, key)
+        browser.gone("#key-dialog")
         with AppDatabase.open(tmp_path / "app.sqlite3") as database:
             database.keys.revoke("read-generate", at=datetime.now(UTC))
-        desk.press("#accept")
-        desk.says("#key-reason", "or it was revoked")
-        desk.press("#key-cancel")
-        assert "wants an API key" in desk.failure()
-        desk.press("#again")
-        desk.wait("#key-dialog")
+        browser.press("#accept")
+        browser.says("#key-reason", "or it was revoked")
+        browser.press("#key-cancel")
+        assert "wants an API key" in browser.failure()
+        browser.press("#again")
+        browser.wait("#key-dialog")
 
 
 def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
-    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     key = a_key(tmp_path, "read", "generate")
     settings = {"require_keys": True, "requests_per_minute": 15}
     with serving(a_page(tmp_path, retriever, MarkingWriter(), **settings)) as url:
-        desk.greeted(url)
-        give_key(desk, key)
-        desk.gone("#key-dialog")
-        desk.choose(films.pa)
-        desk.wait("#write:enabled")
+        browser.greeted(url)
+        give_key(browser, key)
+        browser.gone("#key-dialog")
+        browser.choose(films.pa)
+        browser.wait("#write:enabled")
         headers = {"authorization": f"Bearer {key}"}
         for _ in range(15):
             httpx.get(f"{url}/generations", headers=headers)
-        desk.press("#write")
-        assert "too many requests: try again in" in desk.failure()
-        again = desk.one("#again")
+        browser.press("#write")
+        assert "too many requests: try again in" in browser.failure()
+        again = browser.one("#again")
         assert not again.is_enabled() and again.text.startswith("Try again in ")
-        desk.press("#dismiss")
-        desk.gone("#alert")
+        browser.press("#dismiss")
+        browser.gone("#alert")
 
 
 def test_a_full_server_is_tried_again_when_it_said_so(
@@ -135,17 +135,17 @@ def test_a_full_server_is_tried_again_when_it_said_so(
 
 
 def test_a_server_that_has_gone_is_named_as_the_cause(
-    desk: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
 ) -> None:
     with serving(a_page(tmp_path, retriever, MarkingWriter())) as url:
-        desk.greeted(url)
-        desk.choose(films.pa)
-        desk.write_report()
-    desk.press("#write")
-    assert desk.failure() == "The server does not answer: check that it is still running."
-    assert desk.one("#again").is_enabled()
-    assert desk.all(".statement"), "what was written stays"
-    assert desk.one("#stages .failed").text == "Failed"
+        browser.greeted(url)
+        browser.choose(films.pa)
+        browser.write_report()
+    browser.press("#write")
+    assert browser.failure() == "The server does not answer: check that it is still running."
+    assert browser.one("#again").is_enabled()
+    assert browser.all(".statement"), "what was written stays"
+    assert browser.one("#stages .failed").text == "Failed"
 
 
 def test_a_connection_that_breaks_while_it_is_written_is_told(ready: Browser) -> None:
@@ -209,7 +209,7 @@ def test_too_many_or_too_large_films_are_not_even_sent(
 
 
 def test_a_text_that_is_still_to_come_is_named_as_such(
-    desk: Browser, address: str, films: Films, writer: MarkingWriter
+    browser: Browser, address: str, films: Films, writer: MarkingWriter
 ) -> None:
     writer.go.clear()
     try:
@@ -219,11 +219,11 @@ def test_a_text_that_is_still_to_come_is_named_as_such(
             headers={"Prefer": "respond-async"},
         )
         assert later.status_code == 202
-        desk.greeted(f"{address}/#{later.json()['id']}")
-        assert "This report is " in desk.failure()
+        browser.greeted(f"{address}/#{later.json()['id']}")
+        assert "This report is " in browser.failure()
     finally:
         writer.go.set()
-    desk.until(lambda: httpx.get(f"{address}{later.headers['location']}").status_code == 200, "")
-    desk.wait("#again:enabled")
-    desk.press("#again")
-    desk.wait(".statement")
+    browser.until(lambda: httpx.get(f"{address}{later.headers['location']}").status_code == 200, "")
+    browser.wait("#again:enabled")
+    browser.press("#again")
+    browser.wait(".statement")

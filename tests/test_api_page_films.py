@@ -83,34 +83,34 @@ def touch(browser: Browser, path: list[list[tuple[float, float]]], *, tool: str)
     browser.cdp("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
-def test_keys_work_the_viewer(desk: Browser, address: str, films: Films) -> None:
-    desk.greeted(address)
-    desk.choose(films.pa)
-    desk.wait("#viewer .stage img")
-    stage = desk.one("#viewer .stage")
-    desk.script("arguments[0].focus()", stage)
-    desk.key("+", "+", "+", "+", "i", Keys.ARROW_LEFT)
-    ActionChains(desk.driver).key_down(Keys.SHIFT).send_keys(
+def test_keys_work_the_viewer(browser: Browser, address: str, films: Films) -> None:
+    browser.greeted(address)
+    browser.choose(films.pa)
+    browser.wait("#viewer .stage img")
+    stage = browser.one("#viewer .stage")
+    browser.script("arguments[0].focus()", stage)
+    browser.key("+", "+", "+", "+", "i", Keys.ARROW_LEFT)
+    ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(
         Keys.ARROW_RIGHT, Keys.ARROW_UP
     ).key_up(Keys.SHIFT).perform()
-    readout = desk.one("#viewer .readout")
+    readout = browser.one("#viewer .readout")
     assert readout.get_property("textContent") == "W 263  L 120  244 %"
-    moved = desk.script("return document.querySelector('.stage img').style.transform")
+    moved = browser.script("return document.querySelector('.stage img').style.transform")
     assert moved.startswith("translate(40px, 0px)")
-    assert desk.one("#viewer .invert").get_attribute("aria-pressed") == "true"
-    desk.key("0")
+    assert browser.one("#viewer .invert").get_attribute("aria-pressed") == "true"
+    browser.key("0")
     assert readout.get_property("textContent") == "W 255  L 128  100 %"
-    described = desk.one(f"#{stage.get_attribute('aria-describedby')}")
+    described = browser.one(f"#{stage.get_attribute('aria-describedby')}")
     assert "I inverts" in str(described.get_property("textContent"))
 
 
-def test_a_dicom_and_a_dropped_film_are_shown(desk: Browser, address: str, films: Films) -> None:
-    desk.greeted(address)
-    desk.choose(films.dicom)
-    desk.until(
-        lambda: desk.one("#viewer .stage img").get_property("naturalWidth") == 420, "no film"
+def test_a_dicom_and_a_dropped_film_are_shown(browser: Browser, address: str, films: Films) -> None:
+    browser.greeted(address)
+    browser.choose(films.dicom)
+    browser.until(
+        lambda: browser.one("#viewer .stage img").get_property("naturalWidth") == 420, "no film"
     )
-    desk.script(
+    browser.script(
         """
         const bytes = Uint8Array.from(atob(arguments[0]), (one) => one.charCodeAt(0));
         const dropped = new DataTransfer();
@@ -123,56 +123,60 @@ def test_a_dicom_and_a_dropped_film_are_shown(desk: Browser, address: str, films
         """,
         base64.b64encode(films.lateral.read_bytes()).decode(),
     )
-    desk.until(lambda: len(desk.all("#viewer .thumb")) == 2, "the film was not taken")
-    desk.press("#viewer .thumb:first-child")
-    alt = desk.one("#viewer .stage img").get_attribute("alt")
+    browser.until(lambda: len(browser.all("#viewer .thumb")) == 2, "the film was not taken")
+    browser.press("#viewer .thumb:first-child")
+    alt = browser.one("#viewer .stage img").get_attribute("alt")
     assert alt == "Film: film.dcm"
-    desk.press("#clear")
-    desk.gone("#viewer")
-    assert not desk.one("#write").is_enabled()
+    browser.press("#clear")
+    browser.gone("#viewer")
+    assert not browser.one("#write").is_enabled()
 
 
-def test_the_sample_film_is_reported_on_at_one_press(desk: Browser, address: str) -> None:
-    desk.greeted(address)
-    desk.press("#sample")
-    assert desk.wait(".statement").text.startswith("Lungs drawn clear.")
+def test_the_sample_film_is_reported_on_at_one_press(browser: Browser, address: str) -> None:
+    browser.greeted(address)
+    browser.press("#sample")
+    assert browser.wait(".statement").text.startswith("Lungs drawn clear.")
 
 
 def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
-    desk: Browser, address: str, films: Films, writer: MarkingWriter
+    browser: Browser, address: str, films: Films, writer: MarkingWriter
 ) -> None:
-    desk.greeted(address)
-    desk.choose(films.pa)
-    desk.wait("#write:enabled")
+    browser.greeted(address)
+    browser.choose(films.pa)
+    browser.wait("#write:enabled")
     before = writer.cancelled
     writer.go.clear()
     try:
-        desk.press("#write")
-        desk.until(lambda: "Lungs drawn clear. [1]" in desk.one("#draft").text, "no token came")
-        stages = [stage.text for stage in desk.all("#stages li")]
+        browser.press("#write")
+        browser.until(
+            lambda: "Lungs drawn clear. [1]" in browser.one("#draft").text, "no token came"
+        )
+        stages = [stage.text for stage in browser.all("#stages li")]
         assert stages == ["Reading the film", "Searching 4 prior cases", "Writing"]
-        assert desk.one("#stages .now").text == "Writing"
-        assert desk.one("#status").get_property("textContent") == "Writing"
-        assert desk.one("#status").get_attribute("aria-live") == "polite"
-        assert "not checked yet" in desk.one("#draft").text
-        assert not desk.one("#write").is_enabled()
-        desk.press("#cancel")
-        desk.until(lambda: writer.cancelled == before + 1, "the writer was not told")
+        assert browser.one("#stages .now").text == "Writing"
+        assert browser.one("#status").get_property("textContent") == "Writing"
+        assert browser.one("#status").get_attribute("aria-live") == "polite"
+        assert "not checked yet" in browser.one("#draft").text
+        assert not browser.one("#write").is_enabled()
+        browser.press("#cancel")
+        browser.until(lambda: writer.cancelled == before + 1, "the writer was not told")
     finally:
         writer.go.set()
-    desk.says("#stages", "Cancelled")
-    assert not desk.one("#alert").is_displayed()
-    assert desk.all(".statement") == []
-    desk.write_report()
-    assert "Report written in" in desk.one("#stages").text
+    browser.says("#stages", "Cancelled")
+    assert not browser.one("#alert").is_displayed()
+    assert browser.all(".statement") == []
+    browser.write_report()
+    assert "Report written in" in browser.one("#stages").text
 
 
-def test_the_draft_stands_still_for_those_who_want_less_motion(desk: Browser, address: str) -> None:
-    desk.greeted(address)
+def test_the_draft_stands_still_for_those_who_want_less_motion(
+    browser: Browser, address: str
+) -> None:
+    browser.greeted(address)
 
     def turning() -> str:
         return str(
-            desk.script(
+            browser.script(
                 """
                 const stage = document.createElement("li");
                 stage.className = "now";
@@ -184,8 +188,8 @@ def test_the_draft_stands_still_for_those_who_want_less_motion(desk: Browser, ad
         )
 
     assert turning() == "turn"
-    desk.prefer(prefers_reduced_motion="reduce")
+    browser.prefer(prefers_reduced_motion="reduce")
     try:
         assert turning() == "none"
     finally:
-        desk.prefer()
+        browser.prefer()

@@ -50,10 +50,10 @@ def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) ->
 
 
 def test_the_history_has_pages_and_a_search_by_words(
-    desk: Browser, address: str, films: Films
+    browser: Browser, address: str, films: Films
 ) -> None:
-    desk.greeted(address)
-    made = desk.driver.execute_async_script(
+    browser.greeted(address)
+    made = browser.driver.execute_async_script(
         """
         const done = arguments[1];
         const bytes = Uint8Array.from(atob(arguments[0]), (one) => one.charCodeAt(0));
@@ -69,13 +69,13 @@ def test_the_history_has_pages_and_a_search_by_words(
         base64.b64encode(films.pa.read_bytes()).decode(),
     )
     assert made
-    desk.press("#history summary")
-    desk.one("#history-task").send_keys("Captions")
-    desk.until(lambda: len(desk.all(".history-entry")) == 10, "no first page")
-    desk.press("#history-more")
-    desk.until(lambda: len(desk.all(".history-entry")) > 10, "no second page")
-    desk.one("#history-text").send_keys("words of nobody", Keys.ENTER)
-    desk.says("#history-list", "None yet.")
+    browser.press("#history summary")
+    browser.one("#history-task").send_keys("Captions")
+    browser.until(lambda: len(browser.all(".history-entry")) == 10, "no first page")
+    browser.press("#history-more")
+    browser.until(lambda: len(browser.all(".history-entry")) > 10, "no second page")
+    browser.one("#history-text").send_keys("words of nobody", Keys.ENTER)
+    browser.says("#history-list", "None yet.")
 
 
 def test_a_stored_report_keeps_its_quotes_when_its_case_has_gone(

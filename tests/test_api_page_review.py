@@ -82,22 +82,23 @@ def test_a_report_is_copied_and_printed(report: Browser) -> None:
 
 
 def test_a_report_is_exported_in_the_formats_of_the_field(
-    desk: Browser, address: str, films: Films, tmp_path: Path
+    browser: Browser, address: str, films: Films, tmp_path: Path
 ) -> None:
-    desk.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    desk.greeted(address)
-    desk.choose(films.dicom)
-    desk.write_report()
-    stem = desk.driver.current_url.split("#")[1][:8]
+    browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.greeted(address)
+    browser.choose(films.dicom)
+    browser.write_report()
+    stem = browser.driver.current_url.split("#")[1][:8]
 
     def exported(entry: str, extension: str) -> bytes:
-        desk.press("#export summary")
-        buttons = desk.until(lambda: desk.all("#export-menu button"), "no menu")
+        browser.press("#export summary")
+        buttons = browser.until(lambda: browser.all("#export-menu button"), "no menu")
         next(button for button in buttons if button.text == entry).click()
         path = tmp_path / f"report-{stem}.{extension}"
         # Chromium makes an empty file of the name first.
-        desk.until(
-            lambda: path.is_file() and path.stat().st_size, f"{entry} did not come: {desk.alert()}"
+        browser.until(
+            lambda: path.is_file() and path.stat().st_size,
+            f"{entry} did not come: {browser.alert()}",
         )
         data = path.read_bytes()
         path.unlink()

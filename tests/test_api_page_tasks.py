@@ -52,49 +52,49 @@ def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: B
 
 
 def test_a_server_without_a_language_model_says_so_where_one_would_ask(
-    desk: Browser, tmp_path: Path, films: Films
+    browser: Browser, tmp_path: Path, films: Films
 ) -> None:
     writer = MarkingWriter(("report", "classify", "caption"))
     with serving(
         a_page(tmp_path, FakeRetriever([a_case(1)], encoder=ThumbnailEncoder()), writer)
     ) as url:
-        desk.greeted(url)
-        assert not desk.one("#words").is_displayed(), "no words where none can be read"
-        desk.choose(films.pa)
-        desk.wait("#write:enabled")
-        assert not desk.one("#question").is_enabled()
-        note = desk.one("#asking-note").text
+        browser.greeted(url)
+        assert not browser.one("#words").is_displayed(), "no words where none can be read"
+        browser.choose(films.pa)
+        browser.wait("#write:enabled")
+        assert not browser.one("#question").is_enabled()
+        note = browser.one("#asking-note").text
         assert "runs without a language model" in note and "--model" in note
-        assert desk.one("#caption").is_enabled()
+        assert browser.one("#caption").is_enabled()
 
 
 def test_words_find_cases_that_open(
-    desk: Browser, address: str, films: Films, retriever: FakeRetriever
+    browser: Browser, address: str, films: Films, retriever: FakeRetriever
 ) -> None:
-    desk.greeted(address)
-    desk.press("#words summary")
-    desk.wait("#text").send_keys(NASTY)
-    assert not desk.one("#with-film").is_enabled()
-    desk.press("#words-form button")
-    hits = desk.wait(".hits")
-    assert desk.one("#report-title").text == "Prior cases"
-    assert len(desk.all(".hit")) == 4 and "A drawing without disease." in hits.text
-    assert NASTY in desk.one("#report-body").text
+    browser.greeted(address)
+    browser.press("#words summary")
+    browser.wait("#text").send_keys(NASTY)
+    assert not browser.one("#with-film").is_enabled()
+    browser.press("#words-form button")
+    hits = browser.wait(".hits")
+    assert browser.one("#report-title").text == "Prior cases"
+    assert len(browser.all(".hit")) == 4 and "A drawing without disease." in hits.text
+    assert NASTY in browser.one("#report-body").text
     assert retriever.words[-1] == (NASTY, 0.5)
-    desk.press(".hit")
-    desk.says("#case .case-report", "Lungs drawn clear.")
-    desk.press("#case-close")
-    desk.choose(films.pa)
-    desk.wait("#with-film:enabled")
-    desk.press("#with-film")
-    desk.script("document.getElementById('text-weight').value = 0.2")
+    browser.press(".hit")
+    browser.says("#case .case-report", "Lungs drawn clear.")
+    browser.press("#case-close")
+    browser.choose(films.pa)
+    browser.wait("#with-film:enabled")
+    browser.press("#with-film")
+    browser.script("document.getElementById('text-weight').value = 0.2")
     retriever.verdict = UNUSUAL
     try:
-        desk.press("#words-form button")
-        assert "Do not rely on these cases." in desk.wait(".warning").text
+        browser.press("#words-form button")
+        assert "Do not rely on these cases." in browser.wait(".warning").text
     finally:
         retriever.verdict = None
     assert retriever.words[-1] == (NASTY, 0.2)
-    desk.write_report()
-    assert desk.one("#report-title").text == "Report"
-    assert desk.all(".warning") == []
+    browser.write_report()
+    assert browser.one("#report-title").text == "Report"
+    assert browser.all(".warning") == []
