@@ -18,19 +18,24 @@ Study = Annotated[IndicationForm, MULTIPART]
 Question = Annotated[QuestionForm, MULTIPART]
 
 
+def task(path: str, operation_id: str, summary: str) -> post:
+    """A route that takes the form of a study and delivers what is written of it."""
+    return post(
+        path,
+        operation_id=operation_id,
+        summary=summary,
+        tags=[path.removeprefix("/")],
+        before_request=read_form,
+        responses=DELIVERED,
+    )
+
+
 class TaskController(Controller):
     """One route a task; all are stored and delivered alike."""
 
     opt = GENERATE
 
-    @post(
-        "/reports",
-        operation_id="createReport",
-        summary="Write a report for one study",
-        tags=["reports"],
-        before_request=read_form,
-        responses=DELIVERED,
-    )
+    @task("/reports", "createReport", "Write a report for one study")
     async def report(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[GenerationDocument]:
@@ -42,14 +47,7 @@ class TaskController(Controller):
         """
         return await delivery.deliver(data.images, data.order("report"))
 
-    @post(
-        "/answers",
-        operation_id="createAnswer",
-        summary="Answer a question about one study",
-        tags=["answers"],
-        before_request=read_form,
-        responses=DELIVERED,
-    )
+    @task("/answers", "createAnswer", "Answer a question about one study")
     async def answer(
         self, data: Question, delivery: NamedDependency[Delivery]
     ) -> Response[GenerationDocument]:
@@ -59,14 +57,7 @@ class TaskController(Controller):
         """
         return await delivery.deliver(data.images, data.order("ask"))
 
-    @post(
-        "/classifications",
-        operation_id="createClassification",
-        summary="Say how likely each observation is",
-        tags=["classifications"],
-        before_request=read_form,
-        responses=DELIVERED,
-    )
+    @task("/classifications", "createClassification", "Say how likely each observation is")
     async def classification(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[GenerationDocument]:
@@ -77,14 +68,7 @@ class TaskController(Controller):
         """
         return await delivery.deliver(data.images, data.order("classify"))
 
-    @post(
-        "/captions",
-        operation_id="createCaption",
-        summary="Describe one study in one sentence",
-        tags=["captions"],
-        before_request=read_form,
-        responses=DELIVERED,
-    )
+    @task("/captions", "createCaption", "Describe one study in one sentence")
     async def caption(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[GenerationDocument]:
