@@ -34,6 +34,9 @@ from api.__main__ import main as api
 from db.app_database import AppDatabase
 from db.errors import UserError
 
+STANDSTILL = 120.0
+"""Seconds without any study done after which the last server is taken to do no more."""
+
 
 class Server(Protocol):
     """What is run in a process of its own, and killed."""
@@ -233,12 +236,14 @@ async def _compare(client: httpx.AsyncClient, outcome: Outcome) -> None:
 
 
 async def _finish(client: httpx.AsyncClient, outcome: Outcome) -> None:
+    """Until every promised study has ended, or none has for ``STANDSTILL`` seconds."""
     waiting = set(outcome.acknowledged.accepted)
-    until = time.monotonic() + 60 + len(waiting)
-    while waiting and time.monotonic() < until:
+    moved = time.monotonic()
+    while waiting and time.monotonic() - moved < STANDSTILL:
         for key in list(waiting):
             answer = await client.get(f"/generations/{key}")
             if answer.status_code == 200:
+                moved = time.monotonic()
                 waiting.discard(key)
                 if answer.json()["status"] != "done":
                     outcome.unfinished.append(f"{key}: {answer.json()['detail']}")
