@@ -167,9 +167,7 @@ class _Work:
             )
             return _as_report(answer, study)
         if order.task == "caption":
-            brief = replace(study, context=study.brief)
-            caption = reader.checked(brief, f"Impression: {text}")
-            return replace(caption, statements=caption.statements[:1], as_written=text)
+            return reader.checked_caption(study, text)
         return reader.checked(study, text)
 
 

@@ -17,7 +17,7 @@ from db.labels import OBSERVATIONS
 from generator.answers import Answer, check_answer
 from generator.calibration import Calibration
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
-from generator.citations import ground, parse_answer
+from generator.citations import ground, left_unsaid, parse_answer
 from generator.context import BRIEF, DEFAULT, Context, build_context
 from generator.grounded import NOTICE, GroundedReport
 from generator.pool import search_pool
@@ -185,7 +185,14 @@ class FilmReader:
 
     def checked(self, study: Study, written: str) -> GroundedReport:
         """What a model wrote as a report, its citations resolved and checked."""
-        return self._grounded(study, written, study.context, written)
+        report = self._grounded(study, written, study.context, written)
+        unsaid = left_unsaid(report.statements, study.retrieval)
+        return replace(report, notes=(*report.notes, unsaid)) if unsaid else report
+
+    def checked_caption(self, study: Study, written: str) -> GroundedReport:
+        """The same of one sentence on the film as a whole."""
+        caption = self._grounded(study, f"Impression: {written}", study.brief, written)
+        return replace(caption, statements=caption.statements[:1])
 
     def _grounded(self, study: Study, text: str, context: Context, written: str) -> GroundedReport:
         grounding = ground(parse_answer(text), context, study.retrieval)
@@ -218,8 +225,7 @@ class FilmReader:
     def caption(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
         """One statement on the film as a whole."""
         (written,) = self.model.generate([caption_prompt(study.brief, study.image)], options)
-        caption = self._grounded(study, f"Impression: {written}", study.brief, written)
-        return replace(caption, statements=caption.statements[:1])
+        return self.checked_caption(study, written)
 
     def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
         """Each observation's probability, from the model, the retrieved cases and the encoder."""
