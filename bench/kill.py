@@ -264,20 +264,29 @@ def _check_file(database: Path, outcome: Outcome) -> None:
         outcome.damaged.append(f"after kill {outcome.kills}: {error}")
 
 
+def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What stands before ``--`` and what stands behind it."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1 :]
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        usage="%(prog)s INDEX --films FILM ... [--kills N] [-- OPTIONS OF THE SERVER]",
+    )
     parser.add_argument("index", type=Path)
     parser.add_argument("--films", type=Path, nargs="+", required=True)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--longest", type=float, default=3.0, help="seconds of load before a kill")
-    parser.add_argument("options", nargs="*", help="of the server, behind --")
-    arguments = parser.parse_args()
+    ours, behind = _split(sys.argv[1:])
+    arguments = parser.parse_args(ours)
     films = [path.read_bytes() for path in arguments.films]
     with tempfile.TemporaryDirectory() as folder:
         outcome = run(
-            IndexServer(index=arguments.index, options=arguments.options),
+            IndexServer(index=arguments.index, options=behind),
             films,
             Path(folder),
             kills=arguments.kills,
