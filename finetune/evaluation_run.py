@@ -89,6 +89,8 @@ def calibrate_model(
     arguments: argparse.Namespace, *, open_retriever: OpenRetriever = Retriever.open
 ) -> int:
     """Fit on the answers of a split, and put the result beside the weights that gave them."""
+    if arguments.write_prompts is not None:
+        return write_prompts(arguments, open_retriever)
     outputs = written(arguments, open_retriever)
     folder = Path(outputs.about.adapter or outputs.about.model)
     if not folder.is_dir():

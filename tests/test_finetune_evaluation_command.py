@@ -11,6 +11,7 @@ from db.errors import UserError
 from finetune.__main__ import main
 from finetune.evaluation_command import add_calibrate_to, add_to
 from finetune.evaluation_machine import machine
+from finetune.evaluation_prompts import read_prompts
 from finetune.evaluation_run import calibrate_model, evaluate_model
 from generator.calibration import Calibration
 from generator.checkpoint import base_sha256
@@ -120,6 +121,15 @@ def test_another_machine_can_answer(
     assert main(["answer", *there, "--model", str(root / "model"), "--out", str(answers)]) == 0
     run(root, "evaluate", *few, "--answers", answers, "--out", tmp_path / "out")
     assert "computed: cpu, auto" in capsys.readouterr().out
+
+
+def test_another_machine_can_be_asked_what_calibration_needs(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts"
+    run(root, "calibrate", *MODEL, root / "model", "--limit", 2, "--write-prompts", prompts)
+    assert capsys.readouterr().out == f"28 prompts are in {prompts}\n"
+    assert {line["task"] for line in read_prompts(prompts)} == {"classify"}
 
 
 @pytest.mark.parametrize(
