@@ -89,8 +89,8 @@ def build_context(
 ) -> Context:
     """The context for a film; a retrieval without hits gives one that says so."""
     seen = retrieval.seen_findings
-    return write_context(
-        choose_hits(retrieval.hits, seen or (), options),
+    return _write(
+        _choose(_readable(retrieval.hits), seen or (), options),
         seen,
         count_tokens=count_tokens,
         indication=indication,
@@ -103,37 +103,43 @@ def choose_hits(
 ) -> list[Hit]:
     """The hits to show, by score, each report once. For a seen finding that no near case has in
     words that can be shown, the nearest that has, of those that name no other finding with it."""
-    distinct: dict[str, Hit] = {}
-    for hit in hits:
-        if case_line(hit.case, 1):
-            distinct.setdefault(plain(hit.case.report), hit)
+    return [one.hit for one in _choose(_readable(hits), seen_findings, options)]
+
+
+def _choose(
+    readable: Sequence["_Shown"], seen_findings: Sequence[str], options: ContextOptions
+) -> list["_Shown"]:
+    distinct: dict[str, _Shown] = {}
+    for one in readable:
+        if one.sentences:
+            distinct.setdefault(plain(one.hit.case.report), one)
     pool = list(distinct.values())
-    whole = [hit for hit in pool if any(one.section == "findings" for one in _usable(hit.case))]
+    whole = [one for one in pool if "findings" in {said.section for said in one.sentences}]
     chosen = (whole or pool)[: options.nearest]
     for finding in seen_findings:
         if len(chosen) == options.nearest + options.for_findings:
             break
         for others in ((), seen_findings, FINDINGS):
             words = {finding, *others}
-            if any(_says(hit.case, finding, words) for hit in chosen):
+            if any(_says(one.sentences, finding, words) for one in chosen):
                 break
-            saying = [hit for hit in pool if _says(hit.case, finding, words)]
+            saying = [one for one in pool if _says(one.sentences, finding, words)]
             if saying:
                 chosen.append(saying[0])
                 break
-    return sorted(chosen, key=lambda hit: hit.rank)
+    return sorted(chosen, key=lambda one: one.hit.rank)
 
 
 def lends(case: Case, finding: str) -> bool:
     """Whether a sentence of the case that can be shown names the finding."""
-    return _says(case, finding, FINDINGS)
+    return _says(_usable(case), finding, FINDINGS)
 
 
-def _says(case: Case, finding: str, allowed: Collection[str]) -> bool:
-    """Whether a sentence that can be shown names the finding, and none that is not allowed."""
+def _says(sentences: Sequence[Sentence], finding: str, allowed: Collection[str]) -> bool:
+    """Whether one of these names the finding, and none that is not allowed."""
     return any(
         finding in found and found <= set(allowed)
-        for sentence in _usable(case)
+        for sentence in sentences
         if (found := named(sentence.labels))
     )
 
@@ -147,11 +153,28 @@ def write_context(
     max_tokens: int = DEFAULT.max_tokens,
 ) -> Context:
     """The hits in this order; each may take an equal part of what the earlier ones left."""
+    return _write(
+        _readable(hits),
+        seen_findings,
+        count_tokens=count_tokens,
+        indication=indication,
+        max_tokens=max_tokens,
+    )
+
+
+def _write(
+    chosen: Sequence["_Shown"],
+    seen_findings: Sequence[str] | None,
+    *,
+    count_tokens: CountTokens,
+    indication: str,
+    max_tokens: int,
+) -> Context:
     shown: list[_Shown] = []
     left = max_tokens
-    for place, hit in enumerate(hits):
-        whole = _Shown(replace(hit, rank=len(shown) + 1), tuple(_usable(hit.case)))
-        fitting = whole.cut(left // (len(hits) - place), count_tokens)
+    for place, one in enumerate(chosen):
+        whole = replace(one, hit=replace(one.hit, rank=len(shown) + 1))
+        fitting = whole.cut(left // (len(chosen) - place), count_tokens)
         if fitting.sentences:
             shown.append(fitting)
             left -= count_tokens(fitting.line)
@@ -182,7 +205,7 @@ def write_context(
 
 @dataclass(frozen=True)
 class _Shown:
-    """A hit under the number it is shown by, and the sentences of it that are shown."""
+    """A hit under the number it is shown by, and the sentences of it that are or may be shown."""
 
     hit: Hit
     sentences: tuple[Sentence, ...]
@@ -248,10 +271,15 @@ def _named_by(
 
 def case_line(case: Case, number: int) -> str:
     """A case as the model reads it; empty where nothing of it can be shown."""
-    return _Shown(Hit(rank=number, score=0.0, case=case), tuple(_usable(case))).line
+    return _Shown(Hit(rank=number, score=0.0, case=case), _usable(case)).line
 
 
-def _usable(case: Case) -> list[Sentence]:
+def _readable(hits: Sequence[Hit]) -> list[_Shown]:
+    """What may be shown of each; of some it is nothing."""
+    return [_Shown(hit, _usable(hit.case)) for hit in hits]
+
+
+def _usable(case: Case) -> tuple[Sentence, ...]:
     """What may be shown of a case, its findings before its impression."""
     fit = [one for one in case.sentences if not one.refers_to_prior and is_usable(one.text)]
-    return sorted(fit, key=lambda one: one.section == "impression")
+    return tuple(sorted(fit, key=lambda one: one.section == "impression"))
