@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -283,6 +284,7 @@ class Python:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
 
     def run(self, words: Sequence[str]) -> tuple[int, str]:
@@ -296,7 +298,8 @@ class Python:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        with self._process:  # closes the pipes and waits
+            os.killpg(self._process.pid, signal.SIGTERM)  # and a command that still runs
 
 
 @pytest.fixture(autouse=True)
