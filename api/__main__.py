@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,7 +58,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         allowed_hosts=(*LOCAL_NAMES, *arguments.allow_host),
         require_keys=arguments.require_keys or _needs_keys(arguments),
         requests_per_minute=arguments.rate,
-        max_batch=arguments.max_batch,
         capacity=arguments.capacity,
     )
     decoding = DecodingOptions(temperature=arguments.temperature, seed=arguments.seed)
@@ -67,6 +67,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     with listen(settings) as listener:
         retriever = Retriever.open(arguments.index)
         writer, reopen = _open_writer(arguments, retriever, decoding)
+        settings = replace(
+            settings,
+            max_batch=arguments.max_batch or settings.max_batch,
+            max_written=arguments.max_batch or writer.at_once,
+        )
         with held(settings.database_path), export_traces(arguments.otlp):
             app = create_app(
                 settings,
@@ -198,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=int, default=600, help="requests a minute of a key (default: %(default)s)"
     )
     verb.add_argument(
-        "--max-batch", type=int, default=8, help="studies done together (default: %(default)s)"
+        "--max-batch",
+        type=int,
+        help="studies done together (default: 8, or as many as the model decodes at once on a GPU)",
     )
     verb.add_argument(
         "--capacity",

@@ -97,7 +97,7 @@ def create_app(
     runner = JobRunner(
         pipeline,
         database,
-        at_once=settings.max_batch,
+        at_once=settings.written_together,
         capacity=settings.max_waiting_studies,
     )
 

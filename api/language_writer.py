@@ -85,6 +85,10 @@ class LanguageWriter:
             )
         return FilmReader(retriever, self._model, calibration=self._calibration)
 
+    @property
+    def at_once(self) -> int:
+        return self._model.batch_size
+
     def describe(self, origin: StoredOrigin) -> StoredOrigin:
         sampling = asdict(self._decoding)
         return replace(

@@ -78,7 +78,7 @@ class Pipeline:
         self.admission = Admission(capacity=settings.capacity)
         decoding = BatchScheduler(_decode, stage="read", max_batch=1, runners=settings.workers)
         searching = BatchScheduler(self._search, stage="search", max_batch=settings.max_batch)
-        writing = BatchScheduler(self._write, stage="write", max_batch=settings.max_batch)
+        writing = BatchScheduler(self._write, stage="write", max_batch=settings.written_together)
         self._runners = (decoding, searching, writing)
         self._decoding: Scheduler[tuple[Upload, ...], tuple[Film, ...]] = decoding
         self._searching: Scheduler[Searching, Found] = searching

@@ -37,7 +37,9 @@ class Settings:
     max_waiting_studies: int = 5000
     """Of all batches, and reports that are asked for with ``Prefer: respond-async``."""
     max_batch: int = 8
-    """Studies that are searched for, or written about, together."""
+    """Studies that are searched for together."""
+    max_written: int | None = None
+    """Studies that are written about together; None: as many."""
     capacity: int = 64
     """Requests that are worked on or wait; beyond it they are told to come again."""
     require_keys: bool = False
@@ -54,6 +56,10 @@ class Settings:
     shutdown_seconds: int = 30
     """What running requests get to finish in when the server is stopped."""
 
+    @property
+    def written_together(self) -> int:
+        return self.max_batch if self.max_written is None else self.max_written
+
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.require_keys:
             raise UserError(
@@ -67,6 +73,7 @@ class Settings:
             self.max_images,
             self.workers,
             self.max_batch,
+            self.written_together,
             self.max_batch_images,
             self.max_waiting_studies,
             self.capacity,

@@ -58,6 +58,10 @@ class Writer(Protocol):
     def tasks(self) -> tuple[Task, ...]:
         """What it can do; nothing else is asked of it."""
 
+    @property
+    def at_once(self) -> int:
+        """How many it is best asked for together."""
+
     def describe(self, origin: StoredOrigin) -> StoredOrigin:
         """``origin`` with model, adapter, prompt version, seed and sampling filled in."""
 
@@ -79,6 +83,7 @@ class OneByOne:
     """
 
     tasks: tuple[Task, ...] = ("report", "classify", "caption")
+    at_once: int = 8
 
     def __init__(self, write_report: WriteReport) -> None:
         self._write_report = write_report

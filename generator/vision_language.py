@@ -96,6 +96,11 @@ class VisionLanguageModel(Protocol):
 class StreamingModel(VisionLanguageModel, Protocol):
     """A model that can tell of several answers while it computes them together."""
 
+    @property
+    def batch_size(self) -> int:
+        """How many answers it computes together; more are done one batch after the other."""
+        ...
+
     def stream_all(
         self,
         prompts: Sequence[Prompt],

@@ -21,6 +21,7 @@ class ScriptedModel:
     weights_sha256: str = "5c" * 32
     tile_size: int = 32
     context_tokens: int = 4096
+    batch_size: int = 8
     prompts: list[Prompt] = field(default_factory=list)
 
     def count_tokens(self, text: str) -> int:

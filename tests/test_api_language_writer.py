@@ -293,6 +293,24 @@ def test_a_slow_model_refuses_the_excess_at_once(tmp_path: Path, retriever: Retr
     assert max(model.together) == 2
 
 
+def test_more_may_be_written_about_together_than_is_searched_for(
+    tmp_path: Path, retriever: Retriever
+) -> None:
+    model = Talking(script=lambda _: "word " * 10, seconds=0.1)
+    model.batch_size = 3
+    writer = a_writer(retriever, model)
+    app = an_app(tmp_path, retriever, writer, max_batch=1, max_written=writer.at_once)
+    films = [a_png(seed, size=(96, 80)) for seed in range(7)]
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
+
+        def ask(film: bytes) -> int:
+            return client.post("/reports", files={"images": ("a.png", film)}).status_code
+
+        with ThreadPoolExecutor(7) as pool:
+            assert set(pool.map(ask, films)) == {201}
+    assert max(model.together) == 3
+
+
 def test_stopping_the_server_finishes_what_runs_and_parks_the_rest(
     tmp_path: Path, retriever: Retriever
 ) -> None:
