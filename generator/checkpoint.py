@@ -107,6 +107,11 @@ def read_config(folder: Path) -> MllamaConfig:
         ) from error
 
 
+NOT_IN_8_BITS = ("lm_head", "multi_modal_projector")
+"""The head as everywhere; the projector because bitsandbytes multiplies matrices of two or three
+dimensions in 8 bits, and it is given five."""
+
+
 def stored_bits(config: MllamaConfig) -> int | None:
     """Bits of weights that are stored quantized by bitsandbytes; None for plain ones.
 

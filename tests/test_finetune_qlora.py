@@ -111,6 +111,19 @@ def test_plain_weights_are_quantized_as_asked(base: Path) -> None:
     assert "Linear4bit" in {type(module).__name__ for module in model.modules()}
 
 
+def test_in_eight_bits_no_linear_layer_is_given_more_than_three_dimensions(base: Path) -> None:
+    """The most that bitsandbytes multiplies on a GPU."""
+    trainable = load_trainable(str(base), replace(CONFIG, bits="8"), CPU)
+    given: dict[str, int] = {}
+    for name, module in trainable.model.named_modules():
+        if type(module).__name__ == "Linear8bitLt":
+            module.register_forward_pre_hook(
+                lambda _, args, name=name: given.update({name: args[0].ndim})
+            )
+    gradients(trainable, batch_for(base))
+    assert len(given) > 20 and max(given.values()) <= 3
+
+
 def test_bits_that_a_stored_checkpoint_cannot_give_are_refused(nf4: Path) -> None:
     config = read_config(nf4)
     with pytest.raises(UserError, match="stored with 4 bits: use --bits 4 or none"):
