@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import torch
+from bitsandbytes.nn.modules import Linear4bit
 from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration, MllamaProcessor
 
-from db.errors import NotFoundError
+from db.errors import NotFoundError, UserError
 
 SHARD = "15MB"
 """At most so much in a file."""
+BLOCK = 64
+"""Weights in a row that share a scale."""
 PLAIN = ("lm_head", "multi_modal_projector")
 """Layers kept in float16, with the embeddings: what all tokens and all of a film go through."""
 
@@ -20,7 +23,8 @@ PLAIN = ("lm_head", "multi_modal_projector")
 def quantise(source: Path, out_dir: Path, *, device: str = "cpu") -> None:
     """NF4 with double quantisation for the linear layers, float16 for the rest.
 
-    Raises NotFoundError where ``source`` holds no model.
+    Raises NotFoundError where ``source`` holds no model, and UserError for a layer whose inputs are
+    not whole blocks: bitsandbytes 0.50.2 reads such a one wrongly on a CPU with AVX-512.
     """
     if not (source / "config.json").is_file():
         raise NotFoundError(f"{source} holds no model: train one first")
@@ -34,6 +38,12 @@ def quantise(source: Path, out_dir: Path, *, device: str = "cpu") -> None:
     model = MllamaForConditionalGeneration.from_pretrained(
         source, quantization_config=stored, dtype=torch.float16, device_map={"": device}
     )
+    for name, module in model.named_modules():
+        if isinstance(module, Linear4bit) and module.in_features % BLOCK:
+            raise UserError(
+                f"{name} has {module.in_features} inputs, which is no multiple of {BLOCK}: choose "
+                "other widths, or processors differ in what they read"
+            )
     waiting = out_dir.with_name(out_dir.name + ".tmp")
     shutil.rmtree(waiting, ignore_errors=True)
     model.save_pretrained(waiting, max_shard_size=SHARD)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoProcessor, MllamaForConditionalGeneration
+from transformers import AutoProcessor, MllamaConfig, MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
 from finetune.__main__ import main
@@ -20,6 +20,7 @@ from finetune.base_source import Source
 from finetune.base_train import CHECKPOINT, LOG, Trainer
 from finetune.base_vision import learn_to_see
 from finetune.example_pack import ExamplePack
+from tests.mllama_models import write_mllama
 from tests.tiny_base import CUT, SENTENCES, draw_pack, write_encoder, write_llama
 
 CONFIG = BaseConfig(
@@ -238,6 +239,18 @@ def test_four_bits_say_nearly_the_same(trained: Path, tmp_path: Path) -> None:
     assert size < 0.8 * half
     with pytest.raises(NotFoundError, match="train one first"):
         quantise(tmp_path, tmp_path / "nothing")
+
+
+def test_widths_that_processors_read_differently_are_not_stored_in_four_bits(
+    tmp_path: Path,
+) -> None:
+    base = write_mllama(tmp_path / "model")
+    config = MllamaConfig.from_pretrained(base)
+    config.text_config.intermediate_size = 96
+    MllamaForConditionalGeneration(config).save_pretrained(base)
+    with pytest.raises(UserError, match=r"down_proj has 96 inputs, which is no multiple of 64"):
+        quantise(base, tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
 
 
 def test_the_command_goes_all_the_way(

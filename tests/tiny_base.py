@@ -25,7 +25,7 @@ SENTENCES = (
     "There are 12 old rib fractures on the right side.",
     "Prior cases: Findings: Impression: Film: Indication: cough\n\nAnswer yes or no.",
 )
-WIDTH, MLP, HEADS, KEY_HEADS, LAYERS = 64, 96, 2, 1, 4
+WIDTH, MLP, HEADS, KEY_HEADS, LAYERS = 64, 128, 2, 1, 4
 HALF = WIDTH // HEADS // 2
 
 CUT = CutConfig(
@@ -36,7 +36,7 @@ CUT = CutConfig(
     uses=1,
     tile=32,
     patch=8,
-    vision_width=32,
+    vision_width=64,
     vision_layers=2,
     global_layers=1,
     vision_heads=2,
