@@ -18,6 +18,7 @@ it is much the same whatever else the machine does.
 import argparse
 import asyncio
 import hashlib
+import json
 import os
 import statistics
 import sys
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 PATHS = ("/reports", "/answers", "/classifications", "/captions", "/searches")
 
@@ -37,21 +38,23 @@ Answer = tuple[int, float, dict[str, Any], bool]
 """Status (0 where the connection broke), seconds, document, whether Retry-After was there."""
 
 
-async def ask(client: httpx.AsyncClient, arguments: argparse.Namespace, film: bytes) -> Answer:
-    began = time.monotonic()
+async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, film: bytes) -> Answer:
+    form = aiohttp.FormData(default_to_multipart=True)
     if arguments.case:
-        sent: dict[str, Any] = {"files": {"case": (None, arguments.case)}}
+        form.add_field("case", arguments.case)
     else:
-        sent = {"files": {"images": ("film", film)}}
+        form.add_field("images", film, filename="film")
     if arguments.path == "/answers":
-        sent["data"] = {"question": arguments.question}
+        form.add_field("question", arguments.question)
+    began = time.monotonic()
     try:
-        answer = await client.post(arguments.path, **sent)
-    except httpx.TransportError:
+        async with client.post(arguments.path, data=form) as answer:
+            content = await answer.read()
+    except aiohttp.ClientError:
         return 0, time.monotonic() - began, {}, False
     took = time.monotonic() - began
-    document = answer.json() if answer.status_code in (200, 201) else {}
-    return answer.status_code, took, document, "retry-after" in answer.headers
+    document = json.loads(content) if answer.status in (200, 201) else {}
+    return answer.status, took, document, "retry-after" in answer.headers
 
 
 def distinct(films: Sequence[bytes], number: int) -> bytes:
@@ -83,8 +86,8 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
         lost = 0
         if arguments.path != "/searches":
             for _, document in good:
-                stored = await client.get(f"/generations/{document['id']}")
-                lost += stored.status_code != 200 or stored.json() != document
+                async with client.get(f"/generations/{document['id']}") as stored:
+                    lost += stored.status != 200 or await stored.json() != document
     print(f"mixed up {mixed}, lost {lost}")
     return 1 if mixed or lost or len(good) < len(answers) else 0
 
@@ -161,11 +164,14 @@ def report(answers: Sequence[Answer], spent: Spent) -> None:
         print(f"{spent.processor / len(took):.3f} s of the server's processor time an answer")
 
 
-def session(arguments: argparse.Namespace) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {arguments.key}"} if arguments.key else {}
-    limits = httpx.Limits(max_connections=None)
-    return httpx.AsyncClient(
-        base_url=arguments.address, headers=headers, limits=limits, timeout=600
+def session(arguments: argparse.Namespace) -> aiohttp.ClientSession:
+    """As many connections as there are requests under way. The client has a share of the cores that
+    it measures: httpx took so much with hundreds of them open that it measured itself."""
+    return aiohttp.ClientSession(
+        arguments.address,
+        headers={"authorization": f"Bearer {arguments.key}"} if arguments.key else {},
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=600),
     )
 
 
