@@ -22,8 +22,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 def attend_without_mask(model: nn.Module) -> None:
-    """Several images in a prompt go on under the mask, as before.
+    """For training: one forward pass at a time, for what it sees is kept until the backward pass.
 
+    Several images in a prompt go on under the mask, as before.
     Raises ValueError for a model that has no vision tower of Mllama's.
     """
     tower: Any = next((m for m in model.modules() if hasattr(m, "global_transformer")), None)

@@ -36,7 +36,6 @@ from generator.checkpoint import (
 )
 from generator.decoding import Decoder
 from generator.half_linear import HalfLinear
-from generator.image_attention import attend_without_mask
 from generator.mllama import MllamaModel
 from generator.prompts import messages
 
@@ -91,7 +90,6 @@ def load_model(
     if adapter_folder is not None:
         model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
     model.requires_grad_(False).train(False)
-    attend_without_mask(model)
     on_cpu = place.type == "cpu"
     halves = on_cpu and quantization == "auto" and HalfLinear.available()
     notes = []
