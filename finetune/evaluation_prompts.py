@@ -167,12 +167,10 @@ def _unfinished(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     try:
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        first, *lines = whole.decode().splitlines()
-        rows = [json.loads(line) for line in lines]
-        kept = {row["key"]: row["answer"] for row in rows}
-        if json.loads(first) != about:
-            return {}
+        found, kept = _parsed(whole.decode())
     except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    if found != about:
         return {}
     os.truncate(path, len(whole))
     return kept
@@ -200,13 +198,18 @@ def read_prompts(directory: Path) -> list[dict[str, Any]]:
 def read_answers(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What they were computed with, and the answers by key of the prompt."""
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines()
-        about = json.loads(first)
-        _ = about["weights_sha256"], about["computed"]
-        rows = [json.loads(line) for line in lines]
-        return about, {row["key"]: row["answer"] for row in rows}
+        return _parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} holds no answers: make them with finetune answer") from error
+
+
+def _parsed(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Raises ValueError, TypeError or KeyError for what `answer_prompts` does not write."""
+    first, *lines = text.splitlines()
+    about = json.loads(first)
+    _ = about["weights_sha256"], about["computed"]
+    rows = [json.loads(line) for line in lines]
+    return about, {row["key"]: row["answer"] for row in rows}
 
 
 def prompt_sha256(prompt: Prompt) -> str:
