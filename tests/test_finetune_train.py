@@ -290,6 +290,7 @@ else:
 devices.sum_gradients([a, b])
 assert torch.equal(a.grad, torch.full((2, 2), 5.0)) and torch.equal(b.grad, torch.ones(2, 2))
 assert float(devices.sum(torch.tensor(1.0 + rank))) == 3.0 and devices.first == (rank == 0)
+torch.distributed.destroy_process_group()  # or its threads may outlive the interpreter
 """
     both = [
         subprocess.Popen(
