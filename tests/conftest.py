@@ -1,6 +1,7 @@
-"""What all tests share: where the real data is, and that CI skips nothing."""
+"""What all tests share: where the files and the real data are, and that CI skips nothing."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("no deadline", deadline=None)  # other work on the machine is no failure
 settings.load_profile("no deadline")
+
+
+def tracked_files() -> list[Path]:
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,47 +12,14 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from api.app import create_app
-from api.settings import Settings
 from api.writing import OneByOne
 from generator.grounded import GroundedReport
 from retriever.retrieval import Retrieval
-from tests.services import (
-    NOW,
-    FakeRetriever,
-    a_case,
-    a_digest,
-    a_png,
-    serving,
-    write_report,
-)
+from tests.clients import HTTP, LATER, films, settled
+from tests.services import a_digest, a_png, an_app, serving, write_report
+from tests.writers import Gate
 
-HTTP = "http://127.0.0.1"
-ROOT = Path(__file__).parent.parent
 Client = TestClient[Any]
-LATER = {"prefer": "respond-async"}
-
-
-class Gate:
-    """A writer that waits until it is let through."""
-
-    def __init__(self) -> None:
-        self.open = threading.Event()
-        self.reached = threading.Event()
-
-    def __call__(self, retrieval: Retrieval) -> GroundedReport:
-        self.reached.set()
-        assert self.open.wait(30)
-        return write_report(retrieval)
-
-
-def an_app(tmp_path: Path, write: Callable[[Retrieval], GroundedReport], **settings: Any) -> Any:
-    return create_app(
-        Settings(database_path=tmp_path / "app.sqlite3", **settings),
-        retriever=FakeRetriever([a_case(n) for n in (1, 2, 3)]),
-        writer=OneByOne(write),
-        clock=lambda: NOW,
-    )
 
 
 @pytest.fixture
@@ -64,26 +31,9 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def client(tmp_path: Path, gate: Gate) -> Iterator[Client]:
-    with TestClient(an_app(tmp_path, gate), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, writer=gate), base_url=HTTP) as client:
         yield client
         gate.open.set()
-
-
-def films(*seeds: int) -> list[tuple[str, tuple[str, bytes]]]:
-    return [("images", (f"Doe^Jane {seed}.png", a_png(seed, size=(64, 64)))) for seed in seeds]
-
-
-def settled(client: Client | httpx.Client, address: str, *, seconds: float = 30) -> dict[str, Any]:
-    """The document at an address once it is no longer 202, or a batch once it is finished."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = client.get(address)
-        assert answer.status_code in (200, 202), answer.text
-        document: dict[str, Any] = answer.json()
-        if document.get("finished", answer.status_code == 200):
-            return document
-        time.sleep(0.02)
-    pytest.fail(f"{address} did not settle")
 
 
 def stored_films(tmp_path: Path) -> int:
@@ -200,7 +150,7 @@ def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) ->
             raise RuntimeError("inner secret")
         return write_report(retrieval)
 
-    with TestClient(an_app(tmp_path, moody, max_batch=1), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, writer=OneByOne(moody), max_batch=1), base_url=HTTP) as client:
         address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
         batch = settled(client, address)
         assert [s["status"] for s in batch["studies"]] == ["done", "failed", "done"]
@@ -212,7 +162,7 @@ def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) ->
 def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
     tmp_path: Path, gate: Gate
 ) -> None:
-    app = an_app(tmp_path, gate, max_waiting_studies=3)
+    app = an_app(tmp_path, writer=gate, max_waiting_studies=3)
     with TestClient(app, base_url=HTTP) as client:
         assert client.post("/batches", files=films(1, 2)).status_code == 202
         answer = client.post("/batches", files=films(3, 4))
@@ -225,7 +175,7 @@ def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
 def test_a_full_house_says_503_within_a_second_and_then_serves_again(
     tmp_path: Path, gate: Gate
 ) -> None:
-    with serving(an_app(tmp_path, gate, capacity=2)) as address:
+    with serving(an_app(tmp_path, writer=gate, capacity=2)) as address:
         answers: list[int] = []
 
         def ask() -> None:
@@ -251,7 +201,7 @@ def test_a_full_house_says_503_within_a_second_and_then_serves_again(
 
 
 def test_a_client_that_leaves_takes_its_work_along(tmp_path: Path, gate: Gate) -> None:
-    with serving(an_app(tmp_path, gate, capacity=1)) as address:
+    with serving(an_app(tmp_path, writer=gate, capacity=1)) as address:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{address}/reports", files=films(1), timeout=httpx.Timeout(10, read=0.5))
         deadline = time.monotonic() + 10

@@ -1,6 +1,5 @@
 """POST /v1/chat/completions, asked by the client library that everybody uses."""
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,33 +8,14 @@ import openai
 import pytest
 
 from api.writing import OneByOne
-from tests.services import a_png, serving
-from tests.services import an_app as a_silent_app
-from tests.test_api_events import Talker, an_app
-
-
-def a_message(*films: bytes, text: str = "What do you see?") -> dict[str, Any]:
-    return {
-        "role": "user",
-        "content": [
-            {"type": "text", "text": text},
-            *(
-                {
-                    "type": "image_url",
-                    "image_url": {
-                        "url": f"data:image/png;base64,{base64.b64encode(film).decode()}",
-                        "detail": "high",
-                    },
-                }
-                for film in films
-            ),
-        ],
-    }
+from tests.clients import a_message
+from tests.services import a_png, an_app, serving
+from tests.writers import Talker
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(a_silent_app(tmp_path_factory.mktemp("app"))) as address:
+    with serving(an_app(tmp_path_factory.mktemp("app"))) as address:
         yield address
 
 
@@ -89,7 +69,7 @@ def test_a_stream_of_tokens_ends_with_the_report_that_stands(tmp_path: Path) -> 
     writer = Talker()
     writer.go.set()
     with (
-        serving(an_app(tmp_path, writer)) as address,
+        serving(an_app(tmp_path, writer=writer)) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
         stream = client.chat.completions.create(model="x", messages=[a_message(FILM)], stream=True)
@@ -112,7 +92,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
         raise RuntimeError("inner secret")
 
     with (
-        serving(an_app(tmp_path, OneByOne(break_down))) as address,
+        serving(an_app(tmp_path, writer=OneByOne(break_down))) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as other,
         pytest.raises(openai.InternalServerError, match="the server failed"),
     ):

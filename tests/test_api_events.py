@@ -1,68 +1,24 @@
 """POST /reports as a stream of events."""
 
-import json
-import threading
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 from litestar.testing import TestClient
 
-from api.app import create_app
-from api.settings import Settings
-from api.writing import OneByOne, Token, Writing, Written
+from api.writing import OneByOne
 from db.errors import UserError
-from tests.services import FakeRetriever, a_case, a_png, serving, write_report
-
-STREAM = {"accept": "text/event-stream"}
-
-
-class Talker(OneByOne):
-    """Writes word by word, for all of a batch in turn; waits before the last."""
-
-    def __init__(self) -> None:
-        super().__init__(write_report)
-        self.go = threading.Event()
-        self.cancelled = 0
-
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
-        for word in ("Lungs ", "drawn ", "clear."):
-            for place, _ in enumerate(writings):
-                yield place, Token(text=word)
-        while not self.go.wait(0.01):
-            if all(writing.cancelled() for writing in writings):
-                self.cancelled += len(writings)
-                return
-        yield from super().write(writings)
-
-
-def an_app(tmp_path: Path, writer: OneByOne, **settings: Any) -> Any:
-    return create_app(
-        Settings(database_path=tmp_path / "app.sqlite3", **settings),
-        retriever=FakeRetriever([a_case(n) for n in (1, 2, 3)]),
-        writer=writer,
-    )
-
-
-def parsed(text: str) -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for block in text.replace("\r\n", "\n").strip().split("\n\n"):
-        lines = dict(line.split(": ", 1) for line in block.splitlines())
-        found.append((lines["event"], json.loads(lines["data"])))
-    return found
-
-
-def films(seed: int = 1) -> dict[str, tuple[str, bytes]]:
-    return {"images": ("a.png", a_png(seed, size=(64, 64)))}
+from tests.clients import STREAM, films, parsed
+from tests.services import an_app, serving
+from tests.writers import Talker
 
 
 def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> None:
     writer = Talker()
     writer.go.set()
-    with TestClient(an_app(tmp_path, writer), base_url="http://127.0.0.1") as client:
-        answer = client.post("/reports", files=films(), headers=STREAM)
+    with TestClient(an_app(tmp_path, writer=writer), base_url="http://127.0.0.1") as client:
+        answer = client.post("/reports", files=films(1), headers=STREAM)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         happened = parsed(answer.text)
@@ -84,9 +40,10 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
         ((refuse, 422, "nothing can be said"), (break_down, 500, "the server failed"))
     ):
         (tmp_path / str(number)).mkdir()
-        app = an_app(tmp_path / str(number), OneByOne(write))
+        app = an_app(tmp_path / str(number), writer=OneByOne(write))
         with TestClient(app, base_url="http://127.0.0.1") as client:
-            event, problem = parsed(client.post("/reports", files=films(), headers=STREAM).text)[-1]
+            answer = client.post("/reports", files=films(1), headers=STREAM)
+            event, problem = parsed(answer.text)[-1]
             assert event == "problem" and problem["status"] == status
             assert says in problem["detail"] and "secret" not in problem["detail"]
             bad = client.post("/reports", files={"images": ("a.png", b"text")}, headers=STREAM)
@@ -97,8 +54,8 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
 def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
     writer = Talker()
     with (
-        serving(an_app(tmp_path, writer)) as address,
-        httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as answer,
+        serving(an_app(tmp_path, writer=writer)) as address,
+        httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as answer,
     ):
         seen = ""
         for chunk in answer.iter_text():
@@ -111,8 +68,8 @@ def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
 
 def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
     writer = Talker()
-    with serving(an_app(tmp_path, writer, capacity=1)) as address:
-        with httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as answer:
+    with serving(an_app(tmp_path, writer=writer, capacity=1)) as address:
+        with httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as answer:
             for chunk in answer.iter_text():
                 if "clear." in chunk:
                     break
@@ -126,8 +83,8 @@ def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
 def test_a_full_house_is_a_503_and_no_stream(tmp_path: Path) -> None:
     writer = Talker()
     with (
-        serving(an_app(tmp_path, writer, capacity=1)) as address,
-        httpx.stream("POST", f"{address}/reports", files=films(), headers=STREAM) as first,
+        serving(an_app(tmp_path, writer=writer, capacity=1)) as address,
+        httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as first,
     ):
         chunks = first.iter_text()
         assert next(chunks)

@@ -21,10 +21,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from api.observe import JsonLines
+from tests.clients import settled
 from tests.dicoms import write_dicom
 from tests.films import draw_film
 from tests.services import FakeRetriever, a_case, a_png, an_app, serving
-from tests.test_api_batches import settled
 from tests.writers import TalkingWriter
 
 Client = TestClient[Any]

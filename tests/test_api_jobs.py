@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from api.app import create_app
 from api.jobs import JobRunner
-from api.settings import Settings
 from api.writing import OneByOne, Writing, Written
 from db.app_database import AppDatabase
-from tests.services import FakeRetriever, a_case, write_report
-from tests.test_api_batches import HTTP, Gate, an_app, films, settled
-from tests.test_db_jobs import a_study
+from tests.clients import HTTP, films, settled
+from tests.records import a_study
+from tests.services import an_app, write_report
+from tests.writers import Gate
 
 
 @pytest.fixture
@@ -28,11 +27,11 @@ def gate() -> Iterator[Gate]:
 def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
     tmp_path: Path, gate: Gate
 ) -> None:
-    with TestClient(an_app(tmp_path, gate, max_batch=2), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, writer=gate, max_batch=2), base_url=HTTP) as client:
         address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
         assert gate.reached.wait(10)
         threading.Timer(0.2, gate.open.set).start()
-    with TestClient(an_app(tmp_path, write_report), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         assert settled(client, address)["done"] == 3
         assert client.get("/generations").json()["total"] == 3
 
@@ -64,12 +63,7 @@ def test_what_was_under_way_when_the_server_ended_is_done_alone(
 ) -> None:
     monkeypatch.setattr(JobRunner, "doubt", 0.0)
     left, sizes = left_by_a_crash(tmp_path, 3), Sizes()
-    app = create_app(
-        Settings(database_path=tmp_path / "app.sqlite3"),
-        retriever=FakeRetriever([a_case(1)]),
-        writer=sizes,
-    )
-    with TestClient(app, base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, writer=sizes), base_url=HTTP) as client:
         batch = client.post("/batches", files=films(1, 2, 3)).headers["location"]
         for key in left:
             settled(client, f"/generations/{key}")
@@ -83,12 +77,12 @@ def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
     (left,) = left_by_a_crash(tmp_path, 1)
     monkeypatch.setattr(JobRunner, "doubt", 3600.0)
     for _ in range(2):
-        with TestClient(an_app(tmp_path, write_report), base_url=HTTP) as client:
+        with TestClient(an_app(tmp_path), base_url=HTTP) as client:
             batch = client.post("/batches", files=films(1)).headers["location"]
             assert settled(client, batch)["done"] == 1
             assert client.get(f"/generations/{left}").status_code == 202
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         assert database.jobs.suspicion() == 1
     monkeypatch.setattr(JobRunner, "doubt", 0.2)
-    with TestClient(an_app(tmp_path, write_report), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         assert settled(client, f"/generations/{left}")["status"] == "done"

@@ -19,9 +19,9 @@ from api.writing import OneByOne, Writing, Written
 from bench.kill import Server, run, start
 from db.app_database import AppDatabase, held
 from db.jobs import ATTEMPTS, JobFilm
+from tests.clients import films, settled
+from tests.records import a_study
 from tests.services import a_digest, a_png, an_app, write_report
-from tests.test_api_batches import films, settled
-from tests.test_db_jobs import a_study
 
 POISON = a_png(99, size=(64, 64))
 

@@ -31,14 +31,12 @@ from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
 from retriever.query import film_query
 from retriever.search import Retriever
+from tests.clients import HTTP, a_message, parsed
 from tests.fakes import ReportEncoder, write_studies
 from tests.mllama_models import write_adapter, write_mllama
 from tests.scripted_model import ScriptedModel
 from tests.services import a_png, serving
-from tests.test_api_chat import a_message
-from tests.test_api_events import parsed
 
-HTTP = "http://127.0.0.1"
 SEEN = {"Cardiomegaly": 0.8, "Pleural Effusion": 0.7}
 PATHS = ("/reports", "/answers", "/captions", "/classifications")
 

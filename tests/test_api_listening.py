@@ -16,9 +16,9 @@ from litestar.testing import TestClient
 from api.patience import ImpatientProtocol
 from api.settings import Settings
 from db.app_database import AppDatabase
+from tests.clients import films
 from tests.services import NOW, an_app, serving
-from tests.test_api_batches import Gate, films
-from tests.test_api_batches import an_app as a_gated_app
+from tests.writers import Gate
 
 HEAD = (
     "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"
@@ -54,7 +54,7 @@ def answered(connection: socket.socket) -> bytes:
 def a_full_house(tmp_path: Path) -> Iterator[str]:
     """The address of a server whose one place is taken."""
     gate = Gate()
-    with serving(a_gated_app(tmp_path, gate, capacity=1)) as address:
+    with serving(an_app(tmp_path, writer=gate, capacity=1)) as address:
         inside = threading.Thread(
             target=lambda: httpx.post(f"{address}/reports", files=films(1), timeout=60)
         )

@@ -12,9 +12,9 @@ import pytest
 from litestar.testing import TestClient
 
 from api.jobs import JobRunner
-from api.writing import OneByOne
+from tests.clients import LATER, settled
 from tests.services import a_png, an_app
-from tests.test_api_batches import LATER, Gate, settled
+from tests.writers import Gate
 
 FILM = {"images": ("a.png", a_png(1, size=(64, 64)))}
 
@@ -69,7 +69,7 @@ def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = Gate()
-    with serving(tmp_path, 0.1, writer=OneByOne(gate)) as client:
+    with serving(tmp_path, 0.1, writer=gate) as client:
         accepted = client.post("/reports", files=FILM, headers=LATER)
         assert accepted.status_code == 202 and gate.reached.wait(20)
         with another_program(tmp_path):

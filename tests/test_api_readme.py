@@ -17,12 +17,12 @@ from api.settings import Settings
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
+from tests.clients import settled
 from tests.conftest import ROOT
 from tests.dicoms import write_dicom
 from tests.fakes import ReportEncoder, write_studies
 from tests.films import draw_film
 from tests.services import a_png, serving
-from tests.test_api_batches import settled
 from tests.writers import TalkingWriter
 
 README = (ROOT / "api" / "README.md").read_text(encoding="utf-8")

@@ -12,19 +12,16 @@ from litestar.testing import TestClient
 
 from db.app_database import AppDatabase
 from db.labels import OBSERVATIONS
+from tests.clients import HTTP, LATER, STREAM, parsed, settled
 from tests.services import FakeRetriever, a_case, a_png, an_app
-from tests.test_api_batches import settled
-from tests.test_api_events import parsed
 from tests.writers import TalkingWriter
 
-HTTP = "http://127.0.0.1"
 TASKS = {
     "/reports": ("report", "report"),
     "/answers": ("ask", "answer"),
     "/classifications": ("classify", "classification"),
     "/captions": ("caption", "caption"),
 }
-LATER, STREAM = {"prefer": "respond-async"}, {"accept": "text/event-stream"}
 Client = TestClient[Any]
 
 

@@ -1,12 +1,10 @@
 """The shape of the project, read from its source."""
 
 import ast
-import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT, tracked_files
 
 MAY_IMPORT = {
     "db": {"db"},
@@ -18,16 +16,20 @@ MAY_IMPORT = {
 }
 
 
-def imported_packages(source: str) -> set[str]:
-    """Top-level names that a module imports, at any depth of its code."""
+def imported_names(source: str) -> set[str]:
+    """Full names of what a module imports, at any depth of its code."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide the package"
-            names.add((node.module or "").split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def imported_packages(source: str) -> set[str]:
+    return {name.split(".")[0] for name in imported_names(source)}
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -42,6 +44,12 @@ def test_no_package_imports_upward(package: str) -> None:
 
 def test_an_upward_import_is_seen_where_it_hides_in_a_function() -> None:
     assert "api" in imported_packages("def f():\n    from api.app import create_app\n")
+
+
+def test_what_tests_share_is_in_no_test_module() -> None:
+    for module in (ROOT / "tests").glob("*.py"):
+        names = imported_names(module.read_text())
+        assert not [name for name in names if name.startswith("tests.test_")], module.name
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -81,10 +89,3 @@ def test_no_tracked_file_is_too_large() -> None:
         assert path.stat().st_size < 45_000_000, f"{path} is above 45 MB"
     pretrained = [p for p in tracked_files() if "pretrained" in p.relative_to(ROOT).parts]
     assert sum(path.stat().st_size for path in pretrained) < 100_000_000
-
-
-def tracked_files() -> list[Path]:
-    names = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]

@@ -13,7 +13,7 @@ from db.app_database import AppDatabase, back_up, held, restore
 from db.audit import NewEntry
 from db.errors import MismatchError, NotFoundError, UserError
 from db.feedback import Feedback
-from tests.test_db_generations import a_generation
+from tests.records import a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

@@ -17,103 +17,17 @@ from alembic.runtime.migration import MigrationContext
 from db.app_database import AppDatabase
 from db.app_models import AppBase
 from db.errors import MismatchError, NotFoundError, UserError
-from db.generation import (
-    Generation,
-    StoredCheck,
-    StoredCitation,
-    StoredHit,
-    StoredLeftOut,
-    StoredObservation,
-    StoredOrigin,
-    StoredRemoved,
-    StoredStatement,
-    StoredVerdict,
-)
+from db.generation import Generation
 from db.generations import GenerationFilter, GenerationStore
 from db.schema import migrate
 from db.session import open_sqlite
-
-FINGERPRINT = "ab" * 32
+from tests.records import a_generation
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[GenerationStore]:
     with AppDatabase.open(path) as database:
         yield database.generations
-
-
-def a_generation(generation_id: UUID | None = None) -> Generation:
-    return Generation(
-        id=generation_id or uuid4(),
-        created_at=datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC),
-        task="report",
-        text="A calm film.",
-        generator="drawn-1",
-        index_fingerprint=FINGERPRINT,
-        index_source="drawn",
-        films_sha256=("cd" * 32,),
-        options={"k": 3, "labels": ["Edema"], "min_score": None},
-        notes=("one note",),
-        label_scores={"Edema": 0.25},
-        verdict=StoredVerdict(
-            in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"
-        ),
-        statements=(
-            StoredStatement(
-                section="findings",
-                text="A calm film.",
-                labels={"Edema": "negative"},
-                citations=(
-                    StoredCitation(
-                        number=2,
-                        source="drawn",
-                        study_id="s/2",
-                        index_fingerprint=FINGERPRINT,
-                        quote="Calm, this film.",
-                        score=0.75,
-                    ),
-                ),
-                check=StoredCheck(
-                    found_afterwards=True,
-                    removed=(StoredRemoved(number=9, reason="no case has this number"),),
-                    case_support=0.5,
-                    film_support=0.25,
-                    contradiction="the film's score for Edema is 0.90",
-                ),
-            ),
-            StoredStatement(section="impression", text="Nothing cited."),
-        ),
-        question="Is it calm?",
-        indication="a drawing",
-        observations=(
-            StoredObservation(
-                name="Edema",
-                probability=0.25,
-                model=None,
-                vote=0.5,
-                vote_low=0.25,
-                vote_high=0.75,
-                film=0.125,
-                cases=(2,),
-            ),
-        ),
-        calibrated_on="drawn val",
-        hits=(
-            StoredHit(number=1, source="drawn", study_id="s1", score=0.875),
-            StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
-        ),
-        left_out=(StoredLeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
-        created_by="reading-room",
-        origin=StoredOrigin(
-            program="0.1.0",
-            encoder="drawn-encoder",
-            encoder_sha256="ef" * 32,
-            model="drawn-model",
-            prompt_version="p1",
-            seed=7,
-            sampling={"temperature": 0.5},
-        ),
-    )
 
 
 def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path: Path) -> None:

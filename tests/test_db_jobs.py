@@ -2,31 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from db.app_database import AppDatabase
 from db.audit import NewEntry
 from db.errors import NotFoundError
-from db.jobs import ATTEMPTS, JobFilm, JobStudy
-from tests.services import NOW, a_png
-from tests.test_db_generations import a_generation
-
-
-def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
-    return JobStudy(
-        job_id=job_id or uuid4(),
-        generation_id=uuid4(),
-        created_at=NOW,
-        created_by=owner,
-        request_id="abcdef01",
-        order={"k": 3, "labels": ["Edema"]},
-        films=(
-            JobFilm(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
-            JobFilm(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
-        ),
-    )
+from db.jobs import ATTEMPTS
+from tests.records import a_generation, a_study
+from tests.services import NOW
 
 
 def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from db.errors import NotFoundError, UserError
 from db.feedback import Feedback
 from db.generation import Generation, StoredCitation, StoredHit, StoredStatement
 from db.withdrawal import WITHDRAWN, Withdrawn, withdraw
-from tests.test_db_generations import FINGERPRINT, a_generation
+from tests.records import FINGERPRINT, a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SENTENCES = (

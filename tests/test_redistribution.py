@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.sources.openi import packaged_reports, read_reports
-from tests.test_architecture import ROOT, tracked_files
+from tests.conftest import ROOT, tracked_files
 
 RUN = 12
 """Words in a row that count as taken from a report."""

@@ -1,4 +1,4 @@
-"""A writer that behaves as a language model does, without one."""
+"""Writers that wait, stream and are told to stop, as a language model does, without one."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,41 @@ from api.writing import OneByOne, Token, Writing, Written
 from db.generation import StoredOrigin
 from generator.grounded import Citation, GroundedReport, RemovedCitation, Statement
 from generator.prompts import TASKS, Task
+from retriever.retrieval import Retrieval
 from tests.services import write_report
+
+
+class Gate(OneByOne):
+    """Waits with every report until it is let through."""
+
+    def __init__(self) -> None:
+        super().__init__(self._let_through)
+        self.open = threading.Event()
+        self.reached = threading.Event()
+
+    def _let_through(self, retrieval: Retrieval) -> GroundedReport:
+        self.reached.set()
+        assert self.open.wait(30)
+        return write_report(retrieval)
+
+
+class Talker(OneByOne):
+    """Writes word by word, for all of a batch in turn; waits before the last."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.go = threading.Event()
+        self.cancelled = 0
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        for word in ("Lungs ", "drawn ", "clear."):
+            for place, _ in enumerate(writings):
+                yield place, Token(text=word)
+        while not self.go.wait(0.01):
+            if all(writing.cancelled() for writing in writings):
+                self.cancelled += len(writings)
+                return
+        yield from super().write(writings)
 
 
 class TalkingWriter(OneByOne):
