@@ -161,6 +161,15 @@ def written(browser: Browser, address: str, films: Films) -> Browser:
     return browser
 
 
+def found_by_words(browser: Browser, address: str, words: str) -> WebElement:
+    """The list of cases that words find without a film."""
+    browser.greeted(address)
+    browser.press("#words summary")
+    browser.wait("#text").send_keys(words)
+    browser.press("#words-form button")
+    return browser.wait(".hits")
+
+
 def chip(browser: Browser, statement: int) -> WebElement:
     """The first number of a statement, once that is there."""
     lines = browser.until(lambda: browser.all(".statement"), "no statement")

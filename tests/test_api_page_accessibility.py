@@ -9,6 +9,7 @@ from tests.page_service import (
     UNUSUAL,
     Films,
     MarkingWriter,
+    found_by_words,
     press_chip,
 )
 from tests.services import FakeRetriever
@@ -69,11 +70,7 @@ def test_no_state_of_the_page_has_a_serious_violation(
 def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
     browser: Browser, address: str, films: Films, writer: MarkingWriter
 ) -> None:
-    browser.greeted(address)
-    browser.press("#words summary")
-    browser.wait("#text").send_keys(NASTY)
-    browser.press("#words-form button")
-    browser.wait(".hits")
+    found_by_words(browser, address, NASTY)
     browser.press(".hit")
     browser.says("#case .case-report", "Lungs drawn clear.")
     check(browser, "cases found by words")

@@ -13,6 +13,7 @@ from tests.page_service import (
     Films,
     MarkingWriter,
     a_page,
+    found_by_words,
 )
 from tests.services import FakeRetriever, a_case, serving
 
@@ -71,12 +72,8 @@ def test_a_server_without_a_language_model_says_so_where_one_would_ask(
 def test_words_find_cases_that_open(
     browser: Browser, address: str, films: Films, retriever: FakeRetriever
 ) -> None:
-    browser.greeted(address)
-    browser.press("#words summary")
-    browser.wait("#text").send_keys(NASTY)
+    hits = found_by_words(browser, address, NASTY)
     assert not browser.one("#with-film").is_enabled()
-    browser.press("#words-form button")
-    hits = browser.wait(".hits")
     assert browser.one("#report-title").text == "Prior cases"
     assert len(browser.all(".hit")) == 4 and "A drawing without disease." in hits.text
     assert NASTY in browser.one("#report-body").text
