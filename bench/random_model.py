@@ -33,8 +33,6 @@ TEMPLATE = (
     "{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
 )
 RATIOS = [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]]
-PLAIN = ["lm_head", "multi_modal_projector"]
-"""Left in bfloat16 by the NF4 checkpoints of the hub."""
 
 _TINY_TEXT = {
     "hidden_size": 64,
@@ -68,6 +66,8 @@ def write_model(
     """
     from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
+    from generator.checkpoint import UNQUANTIZED_MODULES
+
     missing = [name for name in formats if not (folder / name / "done").is_file()]
     if not missing:
         return
@@ -92,7 +92,7 @@ def write_model(
                     bnb_4bit_quant_type="nf4",
                     bnb_4bit_use_double_quant=True,
                     bnb_4bit_compute_dtype=torch.bfloat16,
-                    llm_int8_skip_modules=PLAIN,
+                    llm_int8_skip_modules=list(UNQUANTIZED_MODULES),
                 ),
             )
         processor.save_pretrained(folder / name)

@@ -11,13 +11,12 @@ from bitsandbytes.nn.modules import Linear4bit
 from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import NotFoundError, UserError
+from generator.checkpoint import UNQUANTIZED_MODULES
 
 SHARD = "15MB"
 """At most so much in a file."""
 BLOCK = 64
 """Weights in a row that share a scale."""
-PLAIN = ("lm_head", "multi_modal_projector")
-"""Layers kept in float16, with the embeddings: what all tokens and all of a film go through."""
 
 
 def quantise(source: Path, out_dir: Path, *, device: str = "cpu") -> None:
@@ -33,7 +32,7 @@ def quantise(source: Path, out_dir: Path, *, device: str = "cpu") -> None:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=list(PLAIN),
+        llm_int8_skip_modules=list(UNQUANTIZED_MODULES),
     )
     model = MllamaForConditionalGeneration.from_pretrained(
         source, quantization_config=stored, dtype=torch.float16, device_map={"": device}

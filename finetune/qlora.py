@@ -124,7 +124,7 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
     """``MllamaForConditionalGeneration`` in the bits and the precision of a resolved config."""
     from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
-    from generator.checkpoint import NOT_IN_8_BITS, find_folder, read_config, stored_bits
+    from generator.checkpoint import UNQUANTIZED_MODULES, find_folder, read_config, stored_bits
 
     dtype: torch.dtype = getattr(torch, config.precision)
     stored = stored_bits(read_config(find_folder(base)))
@@ -139,7 +139,7 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         )
     elif stored is None and config.bits == "8":
         settings["quantization_config"] = quantize(
-            load_in_8bit=True, llm_int8_skip_modules=list(NOT_IN_8_BITS)
+            load_in_8bit=True, llm_int8_skip_modules=list(UNQUANTIZED_MODULES)
         )
     model: Any = MllamaForConditionalGeneration.from_pretrained(
         base,

@@ -107,9 +107,10 @@ def read_config(folder: Path) -> MllamaConfig:
         ) from error
 
 
-NOT_IN_8_BITS = ("lm_head", "multi_modal_projector")
-"""The head as everywhere; the projector because bitsandbytes multiplies matrices of two or three
-dimensions in 8 bits, and it is given five."""
+UNQUANTIZED_MODULES = ("lm_head", "multi_modal_projector")
+"""Left plain in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens go through the
+head and all of a film through the projector. In 8 bits the projector could not work either:
+bitsandbytes multiplies two or three dimensions there, and it is given five."""
 
 
 def stored_bits(config: MllamaConfig) -> int | None:

@@ -27,7 +27,7 @@ from transformers import (
 from db.errors import TooLargeError, UserError
 from generator.adapter import AdapterRecord, attach
 from generator.checkpoint import (
-    NOT_IN_8_BITS,
+    UNQUANTIZED_MODULES,
     base_sha256,
     find_folder,
     first_line,
@@ -216,7 +216,7 @@ def _weights(
         options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
             load_in_4bit=chosen == "nf4",
             load_in_8bit=chosen == "int8",
-            llm_int8_skip_modules=list(NOT_IN_8_BITS) if chosen == "int8" else None,
+            llm_int8_skip_modules=list(UNQUANTIZED_MODULES) if chosen == "int8" else None,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=options["dtype"],

@@ -23,6 +23,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from generator.checkpoint import UNQUANTIZED_MODULES
 from generator.prompts import Prompt, Task
 from tests.films import draw_film
 
@@ -77,7 +78,7 @@ def write_mllama(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_compute_dtype=torch.float32,
-                llm_int8_skip_modules=["lm_head", "multi_modal_projector"],
+                llm_int8_skip_modules=list(UNQUANTIZED_MODULES),
             ),
         )
         stored.save_pretrained(folder)
