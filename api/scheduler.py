@@ -191,8 +191,9 @@ class BatchScheduler(Generic[W, R]):
 class Admission:
     """How much work may be in the house, in all and of one owner."""
 
-    def __init__(self, *, capacity: int) -> None:
+    def __init__(self, *, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = capacity
+        self._clock = clock
         self._inside: dict[str, int] = {}
         self._seconds = 1.0  # of one piece of work, a moving mean
 
@@ -216,14 +217,14 @@ class Admission:
         """
         self.check(owner, alone=alone)
         self._inside[owner] = self._inside.get(owner, 0) + 1
-        started = time.monotonic()
+        started = self._clock()
         try:
             yield
         finally:
             self._inside[owner] -= 1
             if self._inside[owner] == 0:
                 del self._inside[owner]
-            took = (time.monotonic() - started) / (self.inside + 1)
+            took = (self._clock() - started) / (self.inside + 1)
             self._seconds += 0.1 * (took - self._seconds)
 
     def _retry_after(self) -> int:

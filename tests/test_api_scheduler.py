@@ -186,3 +186,19 @@ def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back
             admission.check("b", alone=False)
             admission.check("a", alone=True)
             admission.check()
+
+
+def test_the_time_to_come_back_is_learnt_from_how_long_the_work_takes() -> None:
+    now = 0.0
+    admission = Admission(capacity=2, clock=lambda: now)
+    told = []
+    for seconds in (20.0, 1000.0, 0.0):
+        for _ in range(100):
+            with admission.enter("a", alone=True), admission.enter("a", alone=True):
+                with pytest.raises(BusyError) as refused:
+                    admission.check()
+                now += seconds
+        told.append(refused.value.retry_after)
+    two_at_once, most, least = told
+    assert 10 < two_at_once < 20
+    assert (most, least) == (60, 1)
