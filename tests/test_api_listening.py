@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -51,10 +52,10 @@ def answered(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def a_full_house(tmp_path: Path) -> Iterator[str]:
-    """The address of a server whose one place is taken."""
+def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
+    """The address of a server whose one place is taken; ``config`` as of ``serving``."""
     gate = Gate()
-    with serving(an_app(tmp_path, writer=gate, capacity=1)) as address:
+    with serving(an_app(tmp_path, writer=gate, capacity=1), **config) as address:
         inside = threading.Thread(
             target=lambda: httpx.post(f"{address}/reports", files=films(1), timeout=60)
         )
@@ -127,6 +128,16 @@ def test_a_refused_client_that_does_not_send_on_is_given_up(
         connection.sendall(head(address, length=2_000_000))
         assert answered(connection).startswith(b"HTTP/1.1 503")
         connection.sendall(b"x" * 1_000_000)
+        started = time.monotonic()
+        assert connection.recv(10) == b""
+        assert time.monotonic() - started < 5
+
+
+def test_a_refused_client_that_sent_on_and_asks_no_more_is_given_up(tmp_path: Path) -> None:
+    with a_full_house(tmp_path, keep_alive_seconds=1) as address, connect(address) as connection:
+        connection.sendall(head(address, length=2_000_000))
+        assert answered(connection).startswith(b"HTTP/1.1 503")
+        connection.sendall(b"x" * 2_000_000)
         started = time.monotonic()
         assert connection.recv(10) == b""
         assert time.monotonic() - started < 5
