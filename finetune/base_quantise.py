@@ -12,6 +12,7 @@ from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration, Mll
 
 from db.errors import NotFoundError, UserError
 from generator.checkpoint import UNQUANTIZED_MODULES
+from generator.plain_weights import dequantize
 
 SHARD = "15MB"
 """At most so much in a file."""
@@ -62,8 +63,4 @@ def load_quantised(folder: Path, *, device: str = "cpu") -> MllamaForConditional
     model = MllamaForConditionalGeneration.from_pretrained(
         folder, dtype=torch.float32, device_map={"": device}
     )
-    plain: MllamaForConditionalGeneration = model.dequantize(  # type: ignore[no-untyped-call]
-        dtype=torch.float32
-    )
-    plain.float()  # type: ignore[no-untyped-call]  # what was in 4 bits comes out in float16
-    return plain
+    return dequantize(model, torch.float32)

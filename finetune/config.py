@@ -140,6 +140,8 @@ class TrainConfig:
                 "into an environment of its own with constraints-unsloth.txt"
             )
         bits = self.bits if self.bits != "auto" else ("4" if gpu else "none")
+        if bits == "4" and not gpu:
+            raise UserError("4 bits need a GPU: use --bits none on a CPU")
         precision = self.precision
         if precision == "auto":
             precision = ("bfloat16" if bfloat16 else "float16") if gpu else "float32"

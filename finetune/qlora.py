@@ -125,6 +125,7 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
     from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
     from generator.checkpoint import UNQUANTIZED_MODULES, find_folder, read_config, stored_bits
+    from generator.plain_weights import dequantize
 
     dtype: torch.dtype = getattr(torch, config.precision)
     stored = stored_bits(read_config(find_folder(base)))
@@ -149,7 +150,7 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         **settings,
     )
     if stored is not None and config.bits == "none":
-        model = model.dequantize()
+        model = dequantize(model, dtype)
     if config.bits == "none":
         model = model.to(device=device, dtype=dtype)
     return model  # type: ignore[no-any-return]

@@ -37,6 +37,7 @@ from generator.checkpoint import (
 from generator.decoding import Decoder
 from generator.half_linear import HalfLinear
 from generator.mllama import MllamaModel
+from generator.plain_weights import dequantize
 from generator.prompts import messages
 
 DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
@@ -84,9 +85,7 @@ def load_model(
     bits = stored_bits(config)
     chosen = _quantization(quantization, bits, place, config)
     processor = _processor(folder)
-    model = _weights(
-        folder, config, place, chosen, dequantize=chosen == "none" and bits is not None
-    )
+    model = _weights(folder, config, place, chosen, plain=chosen == "none" and bits is not None)
     if adapter_folder is not None:
         model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
     model.requires_grad_(False).train(False)
@@ -206,7 +205,7 @@ def _uncompiled() -> Iterator[None]:
 
 
 def _weights(
-    folder: Path, config: MllamaConfig, device: torch.device, chosen: str, *, dequantize: bool
+    folder: Path, config: MllamaConfig, device: torch.device, chosen: str, *, plain: bool
 ) -> MllamaForConditionalGeneration:
     options: dict[str, Any] = {"dtype": torch.float32, "device_map": {"": device}}
     if device.type == "cuda":
@@ -241,8 +240,4 @@ def _weights(
             f"{folder} lacks {len(missing)} weights, {missing[0]} among them: fetch or make the "
             "folder again"
         )
-    if not dequantize:
-        return model  # type: ignore[no-any-return]
-    # What was not stored in 4 bits keeps the type that it was stored in.
-    whole: MllamaForConditionalGeneration = model.dequantize(options["dtype"]).to(options["dtype"])
-    return whole
+    return dequantize(model, options["dtype"]) if plain else model

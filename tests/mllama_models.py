@@ -60,11 +60,16 @@ CHAT_TEMPLATE = (
 
 
 def write_mllama(
-    folder: Path, *, seed: int = 0, nf4: bool = False, chat_template: str = CHAT_TEMPLATE
+    folder: Path,
+    *,
+    seed: int = 0,
+    nf4: bool = False,
+    mlp: int = 128,
+    chat_template: str = CHAT_TEMPLATE,
 ) -> Path:
     """As ``save_pretrained`` writes it: float32, or NF4 through bitsandbytes."""
     processor = _processor(chat_template)
-    model = MllamaForConditionalGeneration(_config(processor.tokenizer))
+    model = MllamaForConditionalGeneration(_config(processor.tokenizer, mlp))
     _randomise(model, seed)
     model.generation_config.eos_token_id = model.config.text_config.eos_token_id
     model.generation_config.pad_token_id = model.config.text_config.pad_token_id
@@ -142,7 +147,7 @@ def _processor(chat_template: str) -> MllamaProcessor:
     return MllamaProcessor(image_processor=images, tokenizer=tokenizer, chat_template=chat_template)
 
 
-def _config(tokenizer: PreTrainedTokenizerFast) -> MllamaConfig:
+def _config(tokenizer: PreTrainedTokenizerFast, mlp: int) -> MllamaConfig:
     def token(name: str) -> int:
         return int(tokenizer.convert_tokens_to_ids(name))
 
@@ -163,7 +168,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> MllamaConfig:
         text_config={
             "vocab_size": len(tokenizer) - 1,
             "hidden_size": 64,
-            "intermediate_size": 128,
+            "intermediate_size": mlp,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,

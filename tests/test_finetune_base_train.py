@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoProcessor, MllamaConfig, MllamaForConditionalGeneration
+from transformers import AutoProcessor, MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
 from finetune.__main__ import main
@@ -245,10 +245,7 @@ def test_four_bits_say_nearly_the_same(trained: Path, tmp_path: Path) -> None:
 def test_widths_that_processors_read_differently_are_not_stored_in_four_bits(
     tmp_path: Path,
 ) -> None:
-    base = write_mllama(tmp_path / "model")
-    config = MllamaConfig.from_pretrained(base)
-    config.text_config.intermediate_size = 96
-    MllamaForConditionalGeneration(config).save_pretrained(base)
+    base = write_mllama(tmp_path / "model", mlp=96)
     with pytest.raises(UserError, match=r"down_proj has 96 inputs, which is no multiple of 64"):
         quantise(base, tmp_path / "shipped")
     assert not (tmp_path / "shipped").exists()

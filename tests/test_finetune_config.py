@@ -55,6 +55,11 @@ def test_a_setting_that_cannot_work_is_refused_with_the_cure(
         TrainConfig.of(settings)
 
 
+def test_four_bits_on_a_cpu_are_refused_with_the_cure() -> None:
+    with pytest.raises(UserError, match="4 bits need a GPU: use --bits none"):
+        TrainConfig(bits="4").resolved(gpu=False, bfloat16=False, unsloth=False)
+
+
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(UserError, match="use default, t4"):
         TrainConfig.of([], "a100")

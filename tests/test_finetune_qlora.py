@@ -20,7 +20,7 @@ from finetune.qlora import (
     target_modules,
 )
 from generator.checkpoint import read_config
-from tests.mllama_models import film_canvas
+from tests.mllama_models import film_canvas, write_mllama
 from tests.training import CONFIG, QUESTION, REPORT, quiet, tiny_base
 
 pytestmark = quiet
@@ -104,6 +104,17 @@ def test_a_checkpoint_stored_in_four_bits_is_trained_in_them_or_on_the_same_valu
         losses = [float(answer_loss(trainable, batch)) for trainable in (four, none)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert all(float(g.abs().sum()) >= 0 for g in gradients(four, batch))
+
+
+def test_values_stored_in_four_bits_are_right_where_rows_are_not_whole_blocks(
+    tmp_path: Path,
+) -> None:
+    plain = MllamaForConditionalGeneration.from_pretrained(write_mllama(tmp_path / "a", mlp=96))
+    stored = write_mllama(tmp_path / "b", mlp=96, nf4=True)
+    values = load_base(str(stored), CONFIG, CPU).state_dict()
+    for name, value in plain.state_dict().items():
+        likeness = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
+        assert value.shape == values[name].shape and float(likeness) > 0.99, name
 
 
 def test_plain_weights_are_quantized_as_asked(base: Path) -> None:

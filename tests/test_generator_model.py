@@ -280,6 +280,17 @@ def test_weights_stored_in_four_bits_run_in_float32_on_a_cpu(tmp_path: Path) -> 
     assert model.generate([prompt], SHORT)[0] == by_transformers(quantized, folder, prompt)
 
 
+def test_four_bits_come_out_right_where_rows_are_not_whole_blocks(tmp_path: Path) -> None:
+    """bitsandbytes gets such rows wrong on a CPU with AVX-512; 96 is one and a half blocks."""
+    plain = MllamaForConditionalGeneration.from_pretrained(write_mllama(tmp_path / "a", mlp=96))
+    folder = write_mllama(tmp_path / "b", mlp=96, nf4=True)
+    model = load_model(folder, device="cpu", quantization="none")
+    values = model.decoder.model.state_dict()
+    for name, value in plain.state_dict().items():
+        likeness = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
+        assert value.shape == values[name].shape and float(likeness) > 0.99, name
+
+
 def test_an_adapter_is_merged_as_peft_applies_it(root: Path, model: MllamaModel) -> None:
     prompt = film_prompt("Describe this film.", tiles=2)
     with warnings.catch_warnings():
