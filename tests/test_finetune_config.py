@@ -55,11 +55,6 @@ def test_a_setting_that_cannot_work_is_refused_with_the_cure(
         TrainConfig.of(settings)
 
 
-def test_four_bits_on_a_cpu_are_refused_with_the_cure() -> None:
-    with pytest.raises(UserError, match="4 bits need a GPU: use --bits none"):
-        TrainConfig(bits="4").resolved(gpu=False, bfloat16=False, unsloth=False)
-
-
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(UserError, match="use default, t4"):
         TrainConfig.of([], "a100")
@@ -71,6 +66,7 @@ def test_an_unknown_profile_is_refused() -> None:
         (["backend=unsloth"], False, True, "needs an NVIDIA GPU .* use --backend peft"),
         (["backend=unsloth"], True, False, "not installed: use --backend peft"),
         (["precision=bfloat16"], True, True, "use --profile t4"),
+        (["bits=4"], False, False, "4 bits need a GPU: use --bits none"),
         (["precision=float16"], False, False, "float16 needs a GPU"),
         (["optimizer=adamw8bit"], False, False, "use optimizer=adamw"),
     ],
