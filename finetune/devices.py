@@ -24,12 +24,19 @@ class Devices:
     count: int = 1
 
     @classmethod
-    def find(cls, name: str) -> Self:
-        """``cpu`` or ``cuda``; the process group of accelerate where there are several."""
+    @contextmanager
+    def joined(cls, name: str) -> Iterator[Self]:
+        """``cpu`` or ``cuda``, in the process group of accelerate where there are several.
+
+        The group is ended on the way out, of an error too; it can be joined once a process.
+        """
         from accelerate import PartialState
 
         state = PartialState(cpu=name == "cpu")
-        return cls(device=state.device, rank=state.process_index, count=state.num_processes)
+        try:
+            yield cls(device=state.device, rank=state.process_index, count=state.num_processes)
+        finally:
+            state.destroy_process_group()
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:

@@ -77,27 +77,30 @@ def run(arguments: argparse.Namespace) -> int:
     from finetune.training_run import TrainingRun
 
     processor = qlora.load_processor(arguments.base)
-    devices = Devices.find("cuda" if gpu else "cpu")
-    with devices.first_goes_ahead():
-        data = _data(arguments, processor)
-    training = TrainingRun.prepare(
-        base=arguments.base,
-        base_config=base_config,
-        processor=processor,
-        data=data,
-        config=config,
-        devices=devices,
-        initial=arguments.initial,
-    )
-    if not devices.first:
-        logging.disable()
-    if arguments.dry_run:
-        for line in training.describe():
-            sys.stdout.write(line + "\n")
-        return 0
-    outcome = training.train(
-        arguments.out, resume=arguments.resume, max_seconds=arguments.max_seconds, show=_log.info
-    )
+    with Devices.joined("cuda" if gpu else "cpu") as devices:
+        with devices.first_goes_ahead():
+            data = _data(arguments, processor)
+        training = TrainingRun.prepare(
+            base=arguments.base,
+            base_config=base_config,
+            processor=processor,
+            data=data,
+            config=config,
+            devices=devices,
+            initial=arguments.initial,
+        )
+        if not devices.first:
+            logging.disable()
+        if arguments.dry_run:
+            for line in training.describe():
+                sys.stdout.write(line + "\n")
+            return 0
+        outcome = training.train(
+            arguments.out,
+            resume=arguments.resume,
+            max_seconds=arguments.max_seconds,
+            show=_log.info,
+        )
     _log.info(
         "%s of %s steps; the adapter of step %s is in %s%s",
         outcome.step,

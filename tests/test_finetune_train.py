@@ -301,6 +301,43 @@ torch.distributed.destroy_process_group()  # or its threads may outlive the inte
     assert [process.wait(timeout=120) for process in both] == [0, 0]
 
 
+def in_two_processes(tmp_path: Path, arguments: list[str], *, code: int) -> None:
+    """The command as ``accelerate launch`` starts it; each process ends as told, in no group."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from accelerate import PartialState\n"
+        "from finetune.__main__ import main\n"
+        f"assert main(sys.argv[1:]) == {code}\n"
+        "assert PartialState().num_processes == 2 and not torch.distributed.is_initialized()\n"
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    subprocess.run(
+        [sys.executable, *launch, "--nproc-per-node", "2", str(script), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        timeout=300,
+        check=True,
+    )
+
+
+def test_two_processes_train_like_one_and_end_their_group(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    settings = ["dropout=0", "max_steps=3"]
+    in_two_processes(tmp_path, [*command(base, pack, tmp_path / "two"), *settings], code=0)
+    assert main([*command(base, pack, tmp_path / "one"), *settings]) == 0
+    found = [dict(losses(tmp_path / name)) for name in ("two", "one")]
+    assert len(found[0]) == 3 and found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+def test_two_processes_that_are_refused_end_their_group_too(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    more = ("--initial", str(tmp_path / "missing"))
+    in_two_processes(tmp_path, command(base, pack, tmp_path / "out", *more), code=1)
+
+
 def test_a_run_begins_with_the_weights_of_an_adapter(
     finished: Path, base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
