@@ -4,11 +4,12 @@ attend_without_mask(model)         # in place: any MllamaForConditionalGeneratio
 
 An image uses fewer tiles than the four that the tower has room for, and a tile ends with a few
 patches of padding. The tower of transformers attends under a matrix of 6,432 x 6,432 numbers for
-that, which took nearly half of the GPU time of a training step (472 of 987 ms on an H200; 181
-without). The mask says no more than this: what is real attends to everything, padding attends to
-what is real. (So padding does have a say: the weights were trained that way.) That is two calls of
-``scaled_dot_product_attention`` without a mask, and a quarter less to compute. Equal to the result
-with a mask but for rounding, forwards and backwards.
+that, and PyTorch's flash attention takes no mask. The mask says no more than this: what is real
+attends to everything, padding attends to what is real. (So padding does have a say: the weights
+were trained that way.) That is two calls of ``scaled_dot_product_attention`` without a mask, and
+with two of the four tiles in use a quarter fewer products of queries and keys. Equal to the result
+with a mask but for rounding, forwards and backwards. ``bench/training_speed.py`` times a training
+step: its plain set-ups attend under the mask, the others do without.
 """
 
 from collections.abc import Callable, Sequence
