@@ -6,10 +6,10 @@ state, logits = decoder.read(rows, film, room=80)   # prompts of different lengt
 logits = decoder.step(state, tokens)                # one more token a row
 logits = decoder.score(tree, film, nodes)           # many continuations of one prefix, in one pass
 
-Keys and values lie in tensors that are allocated once; a step writes one slot of them. Prompts are
-padded on the right: a row of n tokens fills the slots 0..n-1, the next free slot of all rows is
-that behind the longest prompt, and a row's padding is masked in every later step. In float32 greedy
-text equals that of transformers.
+Keys and values lie in tensors that are allocated once; a step writes one slot of them, and on a GPU
+it is recorded as a CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots
+0..n-1, the next free slot of all rows is that behind the longest prompt, and a row's padding is
+masked in every later step. In float32 greedy text equals that of transformers.
 
 What is kept from transformers although it looks odd: tokens before the image attend to all tiles,
 padding tiles too, and only their feed-forward part is silenced.
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.decoder_layer import Layer, MakeLinear, rotate
+from generator.recorded_step import RecordedStep
 from generator.token_tree import TokenTree
 
 
@@ -59,6 +60,11 @@ class State:
     """Slots that hold a token or padding; the next token goes here."""
     filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
     film: Film | None
+    recorded: RecordedStep | None = None
+
+
+_TOWER_BYTES = 1e9
+"""What images that a GPU looks at together may take in the vision tower."""
 
 
 class Decoder:
@@ -68,9 +74,13 @@ class Decoder:
         self,
         model: Any,
         linear: MakeLinear | None = None,
+        *,
+        records: bool | None = None,
     ) -> None:
         """``model`` is an MllamaForConditionalGeneration; ``linear`` makes of a weight a faster
-        layer, to be used for the model's own.
+        layer, to be used for the model's own. ``records``: whether steps are recorded as a CUDA
+        graph; None: on a GPU, where no layer multiplies in 8 bits, for which bitsandbytes waits
+        for the GPU.
         """
         self.model = model
         self.text = model.model.language_model
@@ -80,6 +90,8 @@ class Decoder:
         self.head_size: int = text.hidden_size // text.num_attention_heads
         self.image_token: int = self.model.config.image_token_index
         self.device: torch.device = self.text.embed_tokens.weight.device
+        waits = any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
+        self.records = self.device.type == "cuda" and not waits if records is None else records
         with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
             self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
@@ -87,7 +99,9 @@ class Decoder:
     @torch.inference_mode()
     def see(self, pixels: Pixels) -> Film:
         tiles = pixels.aspect_ratio_mask.to(self.device).bool().flatten(1)  # (rows, tiles)
-        states = torch.cat([self._look(pixels, row) for row in range(len(tiles))])
+        together = self._images_together(tiles.shape[1])
+        starts = range(0, len(tiles), together)
+        states = torch.cat([self._look(pixels, slice(s, s + together)) for s in starts])
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
         return Film(
             pairs=[
@@ -99,19 +113,28 @@ class Decoder:
             else tiles.repeat_interleave(states.shape[1] // tiles.shape[1], dim=1),
         )
 
-    def _look(self, pixels: Pixels, row: int) -> Tensor:
-        """What the vision tower makes of one image, (1, tiles * patches, text width).
-
-        One at a time: the tower keeps what all of its layers give, gigabytes for a large model.
-        """
-        only = slice(row, row + 1)
+    def _look(self, pixels: Pixels, rows: slice) -> Tensor:
+        """What the vision tower makes of some images, (rows, tiles * patches, text width)."""
         states = self.model.model.vision_model(
-            pixel_values=pixels.values[only].to(self.device),
-            aspect_ratio_ids=pixels.aspect_ratio_ids[only].to(self.device),
-            aspect_ratio_mask=pixels.aspect_ratio_mask[only].to(self.device),
-        ).last_hidden_state  # (1, 1, tiles, patches, vision width)
+            pixel_values=pixels.values[rows].to(self.device),
+            aspect_ratio_ids=pixels.aspect_ratio_ids[rows].to(self.device),
+            aspect_ratio_mask=pixels.aspect_ratio_mask[rows].to(self.device),
+        ).last_hidden_state  # (rows, 1, tiles, patches, vision width)
         projected: Tensor = self.model.model.multi_modal_projector(states)
         return projected.flatten(1, 3)
+
+    def _images_together(self, tiles: int) -> int:
+        """How many images to look at in one pass: the tower keeps what all of its layers give,
+        most of a gigabyte an image for a large model."""
+        if self.device.type != "cuda":
+            return 1
+        tower = self.model.config.vision_config
+        layers = tower.num_hidden_layers + tower.num_global_layers
+        patches = (tower.image_size // tower.patch_size) ** 2 + 1
+        image = (
+            layers * tiles * patches * tower.hidden_size * self.text.embed_tokens.weight.itemsize
+        )
+        return max(1, int(_TOWER_BYTES // image))
 
     @torch.inference_mode()
     def read(
@@ -139,6 +162,12 @@ class Decoder:
     @torch.inference_mode()
     def step(self, state: State, tokens: Tensor) -> Tensor:
         """Appends one token to each row, (rows,); the logits of the next, (rows, vocabulary)."""
+        if self.records:
+            if state.recorded is None:
+                state.recorded = RecordedStep(tokens, state.used)
+            logits = state.recorded(tokens, partial(self._step_at, state))
+            state.used += 1
+            return logits
         positions = state.lengths + (state.used - state.longest)
         mask = None
         if state.filled is not None:
@@ -146,8 +175,24 @@ class Decoder:
         hidden = self._run(state, tokens[:, None], positions[:, None], mask=mask)
         return self._logits(hidden[:, 0])
 
+    def _step_at(self, state: State, tokens: Tensor, slot: Tensor) -> Tensor:
+        """`step` with the slot (1,) in a tensor: shapes do not change from one to the next."""
+        slots = torch.arange(state.keys[0].shape[2], device=self.device)
+        open_slots = (
+            (slots <= slot)[None] if state.filled is None else state.filled & (slots <= slot)
+        )
+        hidden = self._run(
+            state,
+            tokens[:, None],
+            (state.lengths + (slot - state.longest))[:, None],
+            mask=open_slots[:, None, None],
+            slot=slot,
+        )
+        return self._logits(hidden[:, 0])
+
     def keep(self, state: State, rows: Tensor) -> None:
         """Goes on with these rows alone."""
+        state.recorded = None
         state.keys = [keys[rows] for keys in state.keys]
         state.values = [values[rows] for values in state.values]
         state.lengths = state.lengths[rows]
@@ -178,8 +223,8 @@ class Decoder:
         kind = {"device": self.device, "dtype": self.text.embed_tokens.weight.dtype}
         own = [layer for layer in self.layers if layer.cross is None]
         return State(
-            keys=[torch.empty(shape, **kind) for _ in own],
-            values=[torch.empty(shape, **kind) for _ in own],
+            keys=[torch.zeros(shape, **kind) for _ in own],
+            values=[torch.zeros(shape, **kind) for _ in own],
             lengths=torch.zeros(rows, dtype=torch.long, device=self.device),
             longest=0,
             used=0,
@@ -195,13 +240,15 @@ class Decoder:
         *,
         mask: Tensor | None = None,
         heard: Tensor | None = None,
+        slot: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states of new tokens (rows, tokens), whose keys go behind those of the state.
+        """Hidden states of new tokens (rows, tokens), whose keys go behind those of the state, or
+        into a given ``slot`` (1,), where the state's own count is left as it is.
 
         ``mask`` (rows, 1, tokens, slots up to and with the new ones) says what a token attends to;
         None: to all before it. ``heard`` (rows, tokens) is False for tokens before the image.
         """
-        start, stop = state.used, state.used + ids.shape[1]
+        start = state.used
         hidden = self.text.embed_tokens(ids)
         cos, sin = (part[:, None] for part in self.text.rotary_emb(hidden, positions))
         film = state.film
@@ -216,12 +263,9 @@ class Decoder:
                 keys, values = next(own)
                 parts = layer.project(layer.norm(hidden))
                 query, key, value = (self._split(part) for part in parts)
-                keys[:, :, start:stop] = rotate(key, cos, sin)
-                values[:, :, start:stop] = value
-                query = rotate(query, cos, sin)
-                mixed = self._attend(
-                    query, keys[:, :, :stop], values[:, :, :stop], mask, causal=True
-                )
+                keys = _put(keys, rotate(key, cos, sin), start, slot)
+                values = _put(values, value, start, slot)
+                mixed = self._attend(rotate(query, cos, sin), keys, values, mask, causal=True)
                 hidden = hidden + layer.output(mixed)
                 hidden = hidden + layer.feed_forward(hidden)
             elif film is not None and layer.gates is not None:
@@ -234,7 +278,8 @@ class Decoder:
                 if heard is not None:
                     forward = forward * heard[:, :, None]
                 hidden = hidden + layer.gates[1] * forward
-        state.used = stop
+        if slot is None:
+            state.used += ids.shape[1]
         normed: Tensor = self.text.norm(hidden)
         return normed
 
@@ -265,3 +310,12 @@ class Decoder:
             query, keys, values, attn_mask=mask, is_causal=causal and shared, enable_gqa=shared
         )
         return mixed.transpose(1, 2).reshape(rows, tokens, heads * size)
+
+
+def _put(held: Tensor, new: Tensor, start: int, slot: Tensor | None) -> Tensor:
+    """Writes into (rows, heads, slots, size); all that there is to attend to."""
+    if slot is not None:
+        return held.index_copy_(2, slot, new)
+    stop = start + new.shape[2]
+    held[:, :, start:stop] = new
+    return held[:, :, :stop]

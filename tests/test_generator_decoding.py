@@ -35,8 +35,11 @@ def processor(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def decoder(folder: Path) -> Decoder:
-    model = MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return Decoder(model.eval())
+    return Decoder(model_of(folder))
+
+
+def model_of(folder: Path) -> Any:
+    return MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def rendered(processor: Any, prompts: Sequence[Prompt]) -> list[str]:
@@ -95,7 +98,9 @@ def by_us(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[l
     )
     steps = []
     for _ in range(STEPS):
-        logits = logits.index_fill(1, torch.tensor(ends), -torch.inf)  # as min_new_tokens does
+        logits = logits.index_fill(
+            1, torch.tensor(ends, device=logits.device), -torch.inf
+        )  # as min_new_tokens does
         steps.append(logits.argmax(dim=-1))
         logits = decoder.step(state, steps[-1])
     answers: list[list[int]] = torch.stack(steps, dim=1).tolist()
@@ -124,6 +129,67 @@ def test_logits_are_those_of_transformers(decoder: Decoder, processor: Any, tile
         expected = decoder.model(**inputs_of(processor, prompts)).logits[:, -1]
     _, logits = decoder.read(rows_of(processor, prompts), see(decoder, processor, prompts), room=0)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tiles", [(2,), (1, 1, 1), (2, 1, 2)])
+def test_a_step_of_fixed_shape_gives_the_same_tokens(
+    folder: Path, processor: Any, tiles: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a GPU nothing can be recorded, but the same is computed, and it is said once."""
+    recording = Decoder(model_of(folder), records=True)
+    prompts = [film_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
+    expected = by_transformers(recording, processor, prompts)
+    assert by_us(recording, processor, prompts) == expected
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "decoding goes on without a CUDA graph"
+    ]
+
+
+def test_rows_that_are_kept_go_on_in_steps_of_fixed_shape(
+    decoder: Decoder, folder: Path, processor: Any
+) -> None:
+    expected, got = (
+        after_some_left(one, processor)
+        for one in (decoder, Decoder(model_of(folder), records=True))
+    )
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def after_some_left(decoder: Decoder, processor: Any) -> torch.Tensor:
+    prompts = [film_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)]
+    state, logits = decoder.read(
+        rows_of(processor, prompts), see(decoder, processor, prompts), room=8
+    )
+    for _ in range(3):
+        logits = decoder.step(state, logits.argmax(dim=-1))
+    kept = torch.tensor([2, 0], device=decoder.device)
+    decoder.keep(state, kept)
+    logits = logits[kept]
+    for _ in range(3):
+        logits = decoder.step(state, logits.argmax(dim=-1))
+    return logits.cpu()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tiles", [(2,), (1, 1, 1), (2, 1, 2)])
+def test_recorded_steps_give_the_same_tokens(
+    folder: Path, processor: Any, tiles: tuple[int, ...]
+) -> None:
+    model = model_of(folder).to("cuda")
+    prompts = [film_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
+    one_by_one, recorded = (Decoder(model, records=records) for records in (False, True))
+    assert by_us(recorded, processor, prompts) == by_us(one_by_one, processor, prompts)
+    torch.testing.assert_close(
+        after_some_left(recorded, processor),
+        after_some_left(one_by_one, processor),
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    state, logits = recorded.read(
+        rows_of(processor, prompts), see(recorded, processor, prompts), room=4
+    )
+    recorded.step(state, recorded.step(state, logits.argmax(dim=-1)).argmax(dim=-1))
+    assert state.recorded is not None and state.recorded.recorded
 
 
 def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:
@@ -178,8 +244,7 @@ def test_half_precision_weights_change_outputs_by_a_trifle() -> None:
 def test_half_precision_decodes_the_same_tokens(
     decoder: Decoder, folder: Path, processor: Any
 ) -> None:
-    model = MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    halved = Decoder(model.eval(), HalfLinear)
+    halved = Decoder(model_of(folder), HalfLinear)
     prompts = [film_prompt(text, tiles=1) for text in TEXTS]
     exact = np.array(by_us(decoder, processor, prompts))
     assert (np.array(by_us(halved, processor, prompts)) == exact).mean() > 0.9
