@@ -34,6 +34,7 @@ from db.audit import Head
 from db.errors import UserError
 from generator.extractive import write_report
 from generator.vision_language import DecodingOptions
+from indexer.command import run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -263,4 +264,4 @@ def _add_database(verb: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

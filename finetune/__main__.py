@@ -12,6 +12,7 @@ from finetune import (
     examples_command,
     train_command,
 )
+from indexer.command import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,4 +34,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -9,7 +9,6 @@ again by the same command. The figures are then made from that file, without the
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +101,10 @@ def add_answer_to(verbs: Any) -> None:
 
 def answer(arguments: argparse.Namespace) -> int:
     """Raises UserError for prompts or a model that cannot be read."""
-    from tqdm import tqdm
-
     from finetune.evaluation_machine import device_name
     from finetune.evaluation_prompts import answer_prompts, read_prompts
     from generator.model import load_model
+    from indexer.progress import progress_bar
 
     total = len(read_prompts(arguments.prompts))
     model = load_model(
@@ -116,7 +114,7 @@ def answer(arguments: argparse.Namespace) -> int:
         quantization=arguments.quantization,
     )
     computed = f"{device_name(model.decoder.model.device)}, {arguments.quantization}"
-    with tqdm(total=total, unit="prompt", file=sys.stderr) as bar:
+    with progress_bar(total=total, unit="prompt") as bar:
         answer_prompts(
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update
         )

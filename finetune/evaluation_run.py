@@ -12,8 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tqdm import tqdm
-
 from db.errors import UserError
 from finetune.calibration_fit import fit
 from finetune.evaluation_classes import ANSWERED, opinions
@@ -36,6 +34,7 @@ from generator.prompts import PROMPT_VERSION
 from generator.tasks import FilmReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.index import Index
+from indexer.progress import progress_bar
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import Source
@@ -203,7 +202,7 @@ def ask(
         outputs,
         options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
     )
-    with tqdm(total=len(studies), unit="study", file=sys.stderr) as bar:
+    with progress_bar(total=len(studies), unit="study") as bar:
         writer.write(
             studies,
             own_cases(source),

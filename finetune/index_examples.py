@@ -4,11 +4,8 @@ pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, co
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from db.errors import MismatchError, NotFoundError, UserError
 from finetune.example_options import ExampleOptions
@@ -16,6 +13,7 @@ from finetune.example_pack import ExamplePack
 from finetune.examples import build_pack
 from finetune.training_studies import TrainingStudy, gather, gather_split
 from generator.context import CountTokens
+from indexer.progress import progress_bar
 from indexer.sources.records import Source
 from retriever.search import Retriever
 
@@ -122,4 +120,4 @@ def _held_out(retrievers: Sequence[Retriever]) -> frozenset[str]:
 
 
 def _shown(study_ids: Sequence[str]) -> Iterable[str]:
-    return tqdm(study_ids, unit="study", file=sys.stderr)
+    return progress_bar(study_ids, unit="study")

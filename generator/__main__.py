@@ -13,8 +13,8 @@ model, from sentences of the hits alone, unless one is named; the other tasks ta
 ``--json`` prints one object:
   notice, generator, index {path, source, fingerprint}, notes
   report, caption: findings, impression: lists of {text, labels, citations: [{number, source,
-    study_id, score, quote}], found_afterwards, removed, case_support, film_support, contradiction};
-    cases: the cited ones, {number, source, study_id, score, findings, impression};
+    study_id, score, quote}], found_afterwards, added, removed, case_support, film_support,
+    contradiction}; cases: the cited ones, {number, source, study_id, score, findings, impression};
     left_out: {source, study_id, score, reason}; label_scores (or null); as_written
   ask: question, answer, citations, removed, film_support, cases, as_written
   classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, film}}
@@ -33,6 +33,7 @@ from generator.calibration import CALIBRATION, Calibration
 from generator.extractive import write_report
 from generator.tasks import FilmReader, Study
 from generator.vision_language import DecodingOptions, VisionLanguageModel
+from indexer.command import run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -187,4 +188,4 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

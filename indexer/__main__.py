@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from db.cases import Case
 from db.errors import NotFoundError, UserError
 from db.withdrawal import withdraw
@@ -31,10 +29,12 @@ from indexer.assembly import utc_now
 from indexer.audit import audit, write_audit
 from indexer.audit_result import audit_lines
 from indexer.build import Built, add, build
+from indexer.command import run
 from indexer.encoder import Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
 from indexer.manifest import Manifest
 from indexer.merge import merge
+from indexer.progress import progress_bar
 from indexer.removal import Target, find, remove
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
@@ -101,11 +101,11 @@ def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpe
 
 def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
     numbers = list(batches)
-    return tqdm(numbers, total=total, initial=total - len(numbers), unit="batch", file=sys.stderr)
+    return progress_bar(numbers, total=total, initial=total - len(numbers), unit="batch")
 
 
 def _case_progress(cases: Iterable[Case], total: int) -> Iterable[Case]:
-    return tqdm(cases, total=total, unit="case", file=sys.stderr)
+    return progress_bar(cases, total=total, unit="case")
 
 
 def _audit(arguments: argparse.Namespace) -> int:
@@ -128,7 +128,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _record_progress(records: Iterable[Record]) -> Iterable[Record]:
-    return tqdm(records, unit="study", file=sys.stderr)
+    return progress_bar(records, unit="study")
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -235,4 +235,4 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

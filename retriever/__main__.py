@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
 from db.errors import UserError
+from indexer.command import run
+from indexer.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import StudyRecord
@@ -129,7 +129,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _progress(records: Iterable[StudyRecord]) -> Iterable[StudyRecord]:
-    return tqdm(list(records), unit="study", file=sys.stderr)
+    return progress_bar(list(records), unit="study")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -178,4 +178,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

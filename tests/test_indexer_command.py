@@ -1,0 +1,62 @@
+"""How every command ends, and what it shows of its progress."""
+
+import io
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from indexer.command import PIPE_CLOSED
+from indexer.progress import progress_bar
+from tests.conftest import ROOT
+
+PROGRAM = "from indexer.command import run\n{}\nrun(main)\n"
+
+
+def start(body: str) -> subprocess.Popen[str]:
+    """A process with this ``main``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(body)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_command_exits_with_what_its_main_returns() -> None:
+    with start("def main():\n    return 3") as process:
+        assert process.communicate() == ("", "")
+    assert process.returncode == 3
+
+
+def test_ctrl_c_ends_a_command_with_one_word_and_as_the_signal_does() -> None:
+    waits = "import time\ndef main():\n    print('ready', flush=True)\n    time.sleep(60)"
+    with start(waits) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert said == "\nstopped\n"
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_reader_that_has_had_enough_ends_a_command_in_silence() -> None:
+    talks = "def main():\n    for _ in range(100_000):\n        print('a line')\n    return 0"
+    with start(talks) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "a line\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == PIPE_CLOSED
+
+
+def test_only_a_terminal_sees_the_bar_of_a_short_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert list(progress_bar([1, 2, 3], unit="case")) == [1, 2, 3]
+        assert bool(stream.getvalue()) == shown
