@@ -9,6 +9,7 @@ one format: peft's. This is the only module that imports unsloth, which raises w
 """
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,9 +98,11 @@ def load_processor(base: str) -> Any:
     """The base model's own chat template, tokenizer and image preparation. Raises UserError."""
     from transformers import AutoProcessor
 
+    from generator.checkpoint import find_folder
+
     processors: Any = AutoProcessor
     try:
-        processor = processors.from_pretrained(base)
+        processor = processors.from_pretrained(find_folder(base))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{base} has no processor ({error}): copy it from the model it comes from"
@@ -126,9 +129,11 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
 
     from generator.checkpoint import UNQUANTIZED_MODULES, find_folder, read_config, stored_bits
     from generator.plain_weights import dequantize
+    from indexer.quiet import quiet_loading
 
     dtype: torch.dtype = getattr(torch, config.precision)
-    stored = stored_bits(read_config(find_folder(base)))
+    folder = find_folder(base)
+    stored = stored_bits(read_config(folder))
     quantize: Any = BitsAndBytesConfig
     settings: dict[str, Any] = {}
     if stored is None and config.bits == "4":
@@ -142,15 +147,16 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         settings["quantization_config"] = quantize(
             load_in_8bit=True, llm_int8_skip_modules=list(UNQUANTIZED_MODULES)
         )
-    model: Any = MllamaForConditionalGeneration.from_pretrained(
-        base,
-        dtype=dtype,
-        attn_implementation="sdpa",
-        device_map={"": device.index or 0} if device.type == "cuda" else None,
-        **settings,
-    )
-    if stored is not None and config.bits == "none":
-        model = dequantize(model, dtype)
+    with quiet_loading(bars=sys.stderr.isatty()):
+        model: Any = MllamaForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            device_map={"": device.index or 0} if device.type == "cuda" else None,
+            **settings,
+        )
+        if stored is not None and config.bits == "none":
+            model = dequantize(model, dtype)
     if config.bits == "none":
         model = model.to(device=device, dtype=dtype)
     return model  # type: ignore[no-any-return]

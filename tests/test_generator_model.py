@@ -28,6 +28,7 @@ from generator.mllama import MllamaModel
 from generator.model import Quantization, load_model
 from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
+from tests.conftest import ROOT
 from tests.mllama_models import film_canvas, film_prompt, write_adapter, write_mllama
 
 SHORT = DecodingOptions(max_new_tokens=20)
@@ -454,7 +455,7 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(copy: Path)
     ("error", "says"),
     [
         (GatedRepoError, "licence.*hf auth login"),
-        (RepositoryNotFoundError, "nor a model of that name"),
+        (RepositoryNotFoundError, "no adapter of that name"),
     ],
 )
 def test_what_a_hub_refuses_is_told_with_the_cure(
@@ -466,7 +467,16 @@ def test_what_a_hub_refuses_is_told_with_the_cure(
         raise error("refused", response=response)  # type: ignore[call-arg]
 
     with pytest.raises(UserError, match=says):
-        find_folder("someone/model", download=refuse)
+        find_folder("someone/model", what="adapter", download=refuse)
+
+
+def test_the_shipped_model_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_folder("pretrained/generator") == ROOT / "pretrained" / "generator"
+    (tmp_path / "pretrained" / "generator").mkdir(parents=True)
+    assert find_folder("pretrained/generator").resolve().is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("error", [LocalEntryNotFoundError, OSError])

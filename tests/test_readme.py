@@ -49,6 +49,8 @@ class Demo:
     """A run of the first command of the README."""
 
     printed: str
+    said: str
+    """On stderr."""
     seconds: float
     index: Path
 
@@ -70,7 +72,7 @@ def demo() -> Demo:
     ran = subprocess.run(
         ["scripts/demo", "--once"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    return Demo(ran.stdout, time.monotonic() - started, ROOT / "data" / "index")
+    return Demo(ran.stdout, ran.stderr, time.monotonic() - started, ROOT / "data" / "index")
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,7 @@ def test_the_demo_prints_a_report_whose_every_sentence_cites_an_openi_study(
     demo: Demo,
 ) -> None:
     assert demo.seconds < 90, "with the index built"
+    assert demo.said == "", "no library talks beside it"
     report, cases = demo.extractive.split("FINDINGS\n")[1].split("CITED CASES")
     statements = re.findall(r"^  (\S.*?)((?: ?\[\d+\])+)$", report, re.MULTILINE)
     sentences = re.findall(r"^  \S.*$", report, re.MULTILINE)
