@@ -62,6 +62,9 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     found_afterwards: bool
     """True where the language model cited no case that says it, and the citations were looked
     for afterwards."""
+    added: bool
+    """True where the language model did not write it: the film's scores speak for the finding, and
+    the cited cases name it."""
     removed: list[RemovedDocument]
     case_support: float | None
     """How near the best quote is in wording, from 0 to 1; null where it was not measured."""
@@ -79,6 +82,7 @@ class StatementDocument(msgspec.Struct, kw_only=True):
             labels=statement.labels,
             citations=[CitationDocument.of(c, available) for c in statement.citations],
             found_afterwards=statement.check.found_afterwards,
+            added=statement.check.added,
             removed=[
                 RemovedDocument(number=one.number, reason=one.reason)
                 for one in statement.check.removed

@@ -81,6 +81,7 @@ def _to_statement(statement: Statement) -> StoredStatement:
         citations=tuple(StoredCitation(**asdict(citation)) for citation in statement.citations),
         check=StoredCheck(
             found_afterwards=statement.found_afterwards,
+            added=statement.added,
             removed=tuple(StoredRemoved(**asdict(one)) for one in statement.removed),
             case_support=statement.case_support,
             film_support=statement.film_support,

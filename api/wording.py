@@ -31,7 +31,9 @@ def marked(statement: StoredStatement) -> str:
 
 
 def doubts(statement: StoredStatement) -> Iterator[str]:
-    """What the check of a sentence found against it."""
+    """What the check of a sentence found against it, and whether the model wrote it at all."""
+    if statement.check.added:
+        yield "(added by rule)"
     for one in statement.check.removed:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.check.contradiction:

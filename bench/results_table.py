@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from finetune.evaluation_classes import MEAN
-from finetune.evaluation_names import EXTRACTIVE, MADE, NEAREST, WITH, WITHHELD, WITHOUT
+from finetune.evaluation_names import EXTRACTIVE, MADE, NEAREST, SERVED, WITH, WITHHELD, WITHOUT
 
 Cell = Sequence[float | None] | None
 Rows = Mapping[str, Mapping[str, Cell]]
@@ -15,7 +15,7 @@ FRESH = "whose findings do not stand word for word in the index"
 _REPORTS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
 _ALSO_FRESH = ("CIDEr", "label micro-F1")
 _PAIRED = ("CIDEr", "ROUGE-L", "label micro-F1")
-_RELYING = (WITH, WITHOUT, WITHHELD, EXTRACTIVE, NEAREST)
+_RELYING = (SERVED, WITH, WITHOUT, WITHHELD, EXTRACTIVE, NEAREST)
 _HOW = ("as written", "numbers exchanged", "another film's hits")
 JUDGED = "Citations judged by reading"
 _CITATIONS = {
@@ -120,7 +120,8 @@ def _reports(whole: Mapping[str, Any], fresh: Mapping[str, Any] | None) -> str:
 
 
 def _paired(whole: Mapping[str, Any]) -> str:
-    return markdown(f"{WITH} minus", whole["differences"], _PAIRED, signed=True)
+    first = next(iter(whole["figures"]))
+    return markdown(f"{first} minus", whole["differences"], _PAIRED, signed=True)
 
 
 def _citations(grounding: Rows) -> str:
@@ -167,7 +168,7 @@ def _columns(rows: Rows) -> list[str]:
 
 
 def _bold(system: str) -> str:
-    return f"**{system}**" if system == WITH else system
+    return f"**{system}**" if system in (SERVED, WITH) else system
 
 
 def _computed(where: str) -> str:

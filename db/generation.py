@@ -38,6 +38,7 @@ class StoredCheck:
     """What the check of a statement found; see ``generator.grounded.Statement``."""
 
     found_afterwards: bool = False
+    added: bool = False
     removed: tuple[StoredRemoved, ...] = ()
     case_support: float | None = None
     film_support: float | None = None

@@ -17,7 +17,7 @@ from finetune.evaluation_names import (
 )
 from finetune.evaluation_outputs import ReportRow
 from generator.extractive import write_report
-from generator.grounded import GroundedReport
+from generator.grounded import Statement
 from retriever.evaluation_studies import EvaluationStudy
 from retriever.evaluation_systems import (
     NORMAL_REPORT,
@@ -62,16 +62,16 @@ def extractive_row(study_id: str, retriever: Retriever, query: Query) -> ReportR
     return ReportRow(
         system=EXTRACTIVE,
         study_id=study_id,
-        text=marked(write_report(retrieval)),
+        text=marked(write_report(retrieval).statements),
         context=case_names(retrieval.hits),
     )
 
 
-def marked(report: GroundedReport) -> str:
+def marked(statements: Sequence[Statement]) -> str:
     """``Findings: The heart is enlarged. [1][4] Impression: Cardiomegaly. [2]``"""
     parts = []
     for section in ("findings", "impression"):
-        said = report.section(section)
+        said = [one for one in statements if one.section == section]
         if said:
             parts.append(f"{section.capitalize()}:")
         for statement in said:

@@ -23,7 +23,6 @@ from finetune.evaluation_references import References
 from finetune.evaluation_reports import sentences
 from finetune.evaluation_tables import Share, Table, minus, tabulate
 from generator.citations import CitationCheck, Written, ground
-from generator.context import Context
 from generator.grounded import Statement
 from retriever.bootstrap import Statistic
 from retriever.evaluate import RESAMPLES
@@ -89,7 +88,7 @@ def check_reports(
     """In the order of the rows; every report also against the context of another."""
     checks, contexts = [], []
     for row in rows:
-        contexts.append(_context(row, references))
+        contexts.append(references.context(row.context))
         retrieval = references.retrieval(outputs, row.study_id)
         checks.append(CitationCheck(contexts[-1], retrieval))
     other = derangement(len(rows), random.Random(SEED))
@@ -240,7 +239,3 @@ def _precision(reports: Sequence[CheckedReport], how: How, *, findings: bool) ->
 
 def _lengths(some: Sequence[Sequence[object]]) -> list[int]:
     return [len(one) for one in some]
-
-
-def _context(row: ReportRow, references: References) -> Context:
-    return Context(hits=references.hits(row.context), seen_findings=None, indication="", text="")

@@ -13,6 +13,9 @@ WITHHELD = "what the film shows withheld"
 """Only where the encoder sees a finding: with the retrieved cases that name none of these. Tells
 whether the model writes what it sees where no case has it; no other table has this arm."""
 
+SERVED = "with retrieval, as served"
+"""The first arm as a user gets it: checked, and with what the model left out added by rule."""
+
 EXTRACTIVE, NEAREST, RANDOM = "extractive", "nearest case", "random case"
 MOST_FREQUENT, NORMAL = "constant, most frequent", "constant, normal"
 BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)

@@ -13,6 +13,7 @@ from db.cases import Case
 from db.errors import MismatchError, UserError
 from finetune.evaluation_arms import case_name
 from finetune.evaluation_outputs import Outputs
+from generator.context import Context
 from indexer.index import Index
 from indexer.sources.records import Source, StudyRecord
 from indexer.studies import to_case
@@ -83,6 +84,10 @@ class References:
         except KeyError as error:
             raise MismatchError(f"the index has no case {error}: name the index searched") from None
         return tuple(Hit(rank=rank, score=0.0, case=case) for rank, case in enumerate(cases, 1))
+
+    def context(self, names: Sequence[str]) -> Context:
+        """Of these cases; how they were worded is not told."""
+        return Context(hits=self.hits(names), seen_findings=None, indication="", text="")
 
     def retrieval(self, outputs: Outputs, study_id: str) -> Retrieval:
         """The search of a study, without what it left out."""

@@ -17,6 +17,7 @@ from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State
 from finetune.evaluation_names import ARMS, BASELINES, HEAD, VOTE
 from finetune.evaluation_outputs import Outputs, ReportRow
 from finetune.evaluation_references import References
+from finetune.evaluation_served import served
 from finetune.evaluation_tables import Share, Table, tabulate
 from generator.citations import Written, parse_answer
 from indexer.labeller import label_report
@@ -79,20 +80,21 @@ def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -
 
 
 def report_systems(outputs: Outputs, references: References) -> list[System]:
-    """Everything that has written, and what calls findings without writing."""
-    studies = references.studies
-    systems = []
-    for name in (*ARMS, *BASELINES):
-        rows = rows_of(outputs, name, studies)
-        if rows:
-            systems.append(
-                System(
-                    name=name,
-                    views=None,
-                    texts=[findings_text(row) for row in rows],
-                    labels=[report_labels(row) for row in rows],
-                )
-            )
+    """Everything that has written, what a user gets of the first arm before all others, and what
+    calls findings without writing."""
+    written = [rows_of(outputs, name, references.studies) for name in (*ARMS, *BASELINES)]
+    if written[0]:
+        written.insert(0, served(written[0], outputs, references))
+    systems = [
+        System(
+            name=rows[0].system,
+            views=None,
+            texts=[findings_text(row) for row in rows],
+            labels=[report_labels(row) for row in rows],
+        )
+        for rows in written
+        if rows
+    ]
     return [*systems, *calling_systems(outputs, references)]
 
 

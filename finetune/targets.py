@@ -20,6 +20,7 @@ from db.cases import Case, Section, Sentence
 from db.labels import NO_FINDING
 from generator.agreement import Agreement, Candidate
 from generator.claims import Claims, read_claims
+from generator.completion import in_fewest_words
 from generator.context import Context
 from generator.regions import REGIONS, TOPICS, Region, abnormal_region
 from generator.wording import SIDES, is_usable, near_duplicates, overlap, tidy
@@ -27,17 +28,6 @@ from indexer.labeller import label_sentence
 from retriever.retrieval import Retrieval
 
 MOST_REWORDED = 2
-_BARE = {
-    "Enlarged Cardiomediastinum": "The mediastinum is enlarged.",
-    "Lung Lesion": "There is a lung lesion.",
-    "Lung Opacity": "There is a lung opacity.",
-    "Pneumothorax": "There is a pneumothorax.",
-    "Pleural Effusion": "There is a pleural effusion.",
-    "Pleural Other": "There is pleural thickening.",
-    "Fracture": "There is a fracture.",
-    "Support Devices": "There are support devices.",
-}
-"""The rest read ``There is pneumonia.``"""
 
 SECTIONS: tuple[Section, ...] = ("findings", "impression")
 
@@ -293,11 +283,6 @@ def _lent(
         claims = _read(Sentence(section=section, text=text, labels=label_sentence(text))).claims
     numbers = () if number is None else (number,)
     return Target(section=section, text=text, claims=claims, numbers=numbers)
-
-
-def in_fewest_words(name: str) -> str:
-    """A finding as a sentence without particulars."""
-    return _BARE.get(name, f"There is {name.lower()}.")
 
 
 def _is_said(target: Target, kept: Sequence[Target]) -> bool:

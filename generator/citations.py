@@ -124,12 +124,13 @@ def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -
         if refers_to_prior(sentence.text):
             refused.append(sentence.text)
             continue
-        statements.append(_statement(sentence, check, retrieval))
+        statements.append(state(sentence, check, retrieval))
     notes = [f"left out, for there is no earlier film to compare with: “{s}”" for s in refused]
     return Grounding(statements=tuple(statements), notes=tuple(notes))
 
 
-def _statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
+def state(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
+    """A sentence with the citations that stand, those that do not taken out."""
     supporters = check.supporters(sentence)
     kept = [number for number in sentence.numbers if number in supporters]
     removed = tuple(
@@ -185,15 +186,3 @@ def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
         elif state == "positive" and scores[name] < _DOUBT * least.get(name, 0.5):
             return f"the film's score for {name} is only {scores[name]:.2f}"
     return None
-
-
-def left_unsaid(statements: Sequence[Statement], retrieval: Retrieval) -> str | None:
-    """A sentence on findings that the film's scores speak for and no statement names or denies;
-    None where there are none."""
-    scores = retrieval.label_scores or {}
-    told = {name for one in statements for name in one.labels}
-    unsaid = [name for name in retrieval.seen_findings or () if name not in told]
-    if not unsaid:
-        return None
-    listed = ", ".join(f"{name} ({scores[name]:.2f})" for name in unsaid)
-    return f"the film's scores speak for what no sentence names: {listed}"

@@ -59,6 +59,9 @@ class Statement:
     labels: Labels = field(default_factory=dict)
     found_afterwards: bool = False
     """True where the model cited no case that says it, and the citations were looked for."""
+    added: bool = False
+    """True where the model did not write it: the film's scores speak for the finding, and the cited
+    cases name it."""
     removed: tuple[RemovedCitation, ...] = ()
     case_support: float | None = None
     """How near the best quote is in wording, 0..1, once it agrees in what it claims; 0 without a
@@ -76,7 +79,7 @@ class Statement:
 
     def __str__(self) -> str:
         marks = "".join(f"[{number}]" for number in sorted({c.number for c in self.citations}))
-        return f"{self.text} {marks or '[image only]'}"
+        return f"{self.text} {marks or '[image only]'}{' (added by rule)' if self.added else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

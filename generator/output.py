@@ -21,6 +21,7 @@ def report_document(index: Path, retrieval: Retrieval, report: GroundedReport) -
                 "labels": dict(statement.labels),
                 "citations": _citations(statement.citations),
                 "found_afterwards": statement.found_afterwards,
+                "added": statement.added,
                 "removed": [
                     {"number": one.number, "reason": one.reason} for one in statement.removed
                 ],

@@ -17,7 +17,8 @@ from db.labels import OBSERVATIONS
 from generator.answers import Answer, check_answer
 from generator.calibration import Calibration
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
-from generator.citations import ground, left_unsaid, parse_answer
+from generator.citations import ground, parse_answer
+from generator.completion import complete, left_out_notes
 from generator.context import BRIEF, DEFAULT, Context, build_context
 from generator.grounded import NOTICE, GroundedReport
 from generator.pool import search_pool
@@ -184,10 +185,12 @@ class FilmReader:
         yield self.checked(study, "".join(pieces))
 
     def checked(self, study: Study, written: str) -> GroundedReport:
-        """What a model wrote as a report, its citations resolved and checked."""
+        """What a model wrote as a report: its citations resolved and checked, and what it left out
+        added."""
         report = self._grounded(study, written, study.context, written)
-        unsaid = left_unsaid(report.statements, study.retrieval)
-        return replace(report, notes=(*report.notes, unsaid)) if unsaid else report
+        statements = complete(report.statements, study.context, study.retrieval)
+        notes = left_out_notes(statements, study.retrieval)
+        return replace(report, statements=statements, notes=(*report.notes, *notes))
 
     def checked_caption(self, study: Study, written: str) -> GroundedReport:
         """The same of one sentence on the film as a whole."""

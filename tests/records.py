@@ -55,6 +55,7 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                 ),
                 check=StoredCheck(
                     found_afterwards=True,
+                    added=True,
                     removed=(StoredRemoved(number=9, reason="no case has this number"),),
                     case_support=0.5,
                     film_support=0.25,

@@ -1,6 +1,7 @@
 """All tables of an evaluation, from outputs alone; probabilities and their calibration."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from finetune.evaluation_names import (
     FILM_ALONE,
     HEAD,
     MADE,
+    SERVED,
     VOTE,
     WITH,
     WITH_INDICATION,
@@ -34,8 +36,9 @@ from finetune.evaluation_names import (
 )
 from finetune.evaluation_outputs import Outputs, ReportRow
 from finetune.evaluation_plots import reliability, roc_curve, write_plots
-from finetune.evaluation_reports import called, findings_text, highest, report_labels
+from finetune.evaluation_reports import called, findings_text, highest, report_labels, rows_of
 from finetune.evaluation_scores import Scores, score
+from finetune.evaluation_served import served
 from finetune.evaluation_tables import to_text
 from generator.calibration import Calibration
 from generator.prompts import Prompt
@@ -84,16 +87,34 @@ def test_every_system_is_scored_on_both_subsets(scores: Scores) -> None:
     assert scores.evaluation is not None
     everything, fresh = scores.evaluation.subsets
     assert everything.studies == HELD_OUT and 0 < fresh.studies < HELD_OUT
-    written = {WITH, WITHOUT, FILM_ALONE, WITH_INDICATION, *BASELINES}
+    written = {SERVED, WITH, WITHOUT, FILM_ALONE, WITH_INDICATION, *BASELINES}
     assert set(everything.figures) == written | {HEAD, VOTE}
     assert all(
         {"CIDEr", "ROUGE-L", "BLEU-4"} <= everything.figures[name].keys() for name in written
     )
-    assert set(everything.differences) == (written | {HEAD, VOTE}) - {WITH}
+    assert set(everything.differences) == (written | {HEAD, VOTE}) - {SERVED}
     named = sum(everything.positives[name] for name in FINDINGS)
     right = everything.positives["Cardiomegaly"]  # which the label head sees on every film
     head = everything.figures[HEAD]["label micro-F1"].value
     assert head == pytest.approx(2 * right / (HELD_OUT + named))
+
+
+def test_a_report_as_served_is_checked_and_names_what_the_model_left_out(
+    bench: Bench, tmp_path: Path
+) -> None:
+    wrote = "Findings: The lungs are clear. [1] The effusion has grown. [1] Impression: Clear. [9]"
+    outputs = bench.write(ScriptedModel(lambda _: wrote), tmp_path / "o.jsonl", tasks=("report",))
+    references = bench.references(outputs)
+    rows = served(rows_of(outputs, WITH, references.studies), outputs, references)
+    assert {row.system for row in rows} == {SERVED}
+    for row in rows:
+        findings, _, impression = row.text.partition("Impression:")
+        assert re.search(r"clear\..* There is cardiomegaly\. \[\d\]", findings), row.text
+        assert "grown" not in row.text and "[9]" not in impression
+    figures = scored(bench, outputs).evaluation
+    assert figures is not None
+    found = {name: one["label micro-F1"].value for name, one in figures.subsets[0].figures.items()}
+    assert found[SERVED] == found[HEAD]
 
 
 def test_tables_come_as_text_and_as_json_without_nan(scores: Scores) -> None:

@@ -11,7 +11,7 @@ import pytest
 from bench.results import BEGIN, END, FIGURES, README, main, read_json, with_table
 from bench.results_table import figure, machine_line, plain_command
 from finetune.evaluation_machine import machine
-from finetune.evaluation_names import EXTRACTIVE, WITH, WITHOUT
+from finetune.evaluation_names import EXTRACTIVE, SERVED, WITH, WITHOUT
 from finetune.evaluation_scores import score
 from generator.calibration import Calibration
 from generator.prompts import Prompt
@@ -89,13 +89,13 @@ def test_the_table_holds_the_figures_of_the_evaluation(
     assert run(place, "--val", str(place / "val.json")) == 0
     whole = document["subsets"][0]
     shown = table(place, "reports")
-    assert {WITH, WITHOUT, EXTRACTIVE} <= shown.keys() == whole["figures"].keys()
+    assert {SERVED, WITH, WITHOUT, EXTRACTIVE} <= shown.keys() == whole["figures"].keys()
     for system, cells in shown.items():
         for metric in ("CIDEr", "ROUGE-L", "label micro-F1"):
             wanted = whole["figures"][system].get(metric)
             numbers = [] if wanted is None else [wanted[k] for k in ("value", "low", "high")]
             assert cells[metric] == pytest.approx(numbers, abs=6e-4), (system, metric)
-    paired = table(place, f"{WITH} minus")[WITHOUT]["CIDEr"]
+    paired = table(place, f"{SERVED} minus")[WITHOUT]["CIDEr"]
     assert paired[0] == pytest.approx(whole["differences"][WITHOUT]["CIDEr"]["value"], abs=6e-4)
     cited = table(place, "citations, before any repair")["numbers whose case says the sentence"]
     assert cited["numbers exchanged"][0] == 0.123 != cited["as written"][0]

@@ -4,8 +4,9 @@ import pytest
 
 from db.cases import Case
 from db.labels import FINDINGS
-from finetune.targets import caption_answer, in_fewest_words, report_answer, report_targets
+from finetune.targets import caption_answer, report_answer, report_targets
 from generator.citations import CitationCheck, Written, parse_answer
+from generator.completion import in_fewest_words
 from generator.context import write_context
 from indexer.labeller import label_sentence
 from tests.cases import a_case, a_retrieval, shown, words

@@ -300,20 +300,44 @@ def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriev
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "left_out"),
     [
-        ("Findings: The lungs are clear. [1]", True),
+        ("Findings: The lungs are clear. [1] Impression: No pneumonia.", True),
         ("Findings: The heart is enlarged. [1]", False),
         ("Findings: The heart is probably enlarged. [1]", False),
         ("Findings: The heart is not enlarged. [1]", False),  # a contradiction, and shown as one
     ],
 )
-def test_what_the_film_shows_and_a_report_leaves_out_is_told(
-    retriever: CountingRetriever, study: Study, written: str, told: bool
+def test_what_the_film_shows_and_a_model_leaves_out_is_added_and_told(
+    retriever: CountingRetriever, study: Study, written: str, left_out: bool
 ) -> None:
     reader, _ = reader_of(retriever, written)
-    note = "the film's scores speak for what no sentence names: Cardiomegaly (0.80)"
-    assert (note in reader.report(study).notes) == told
-    denied = [one.contradiction for one in reader.report(study).statements]
-    assert (denied != [None]) == ("not enlarged" in written)
-    assert note not in reader.caption(study).notes
+    report = reader.report(study)
+    note = (
+        "added by rule, for the film's scores speak for it and the model left it out: "
+        "Cardiomegaly (0.80)"
+    )
+    assert (note in report.notes) == left_out
+    added = [one for one in report.statements if one.added]
+    assert [one.text for one in added] == ["There is cardiomegaly."] * left_out
+    assert all(one.grounded and not one.found_afterwards for one in added)
+    if left_out:
+        assert [one.section for one in report.statements] == ["findings", "findings", "impression"]
+        assert "There is cardiomegaly. [4] (added by rule)" in report.marked_text
+    assert "cardiomegaly" not in (report.as_written or "")
+    denied = [one.contradiction for one in report.statements]
+    assert any(denied) == ("not enlarged" in written)
+    assert not any(one.added for one in reader.caption(study).statements)
+
+
+def test_what_no_shown_case_says_is_told_and_not_added(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, _ = reader_of(retriever, "Findings: The lungs are clear.")
+    alone = replace(study, context=replace(study.context, hits=()))
+    report = reader.report(alone)
+    assert [one.text for one in report.statements] == ["The lungs are clear."]
+    assert report.notes[-1] == (
+        "the film's scores speak for what no sentence names, and no shown case has words for it: "
+        "Cardiomegaly (0.80)"
+    )

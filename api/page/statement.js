@@ -48,6 +48,7 @@ function tags(given, grounded) {
   const found = [];
   if (!grounded) found.push(make("span", { class: "tag" }, "no prior case supports this"));
   if (given.found_afterwards) found.push(make("span", { class: "tag mild" }, "found afterwards"));
+  if (given.added) found.push(make("span", { class: "tag mild" }, "added by rule"));
   return found.flatMap((one) => [" ", one]);
 }
 
@@ -85,6 +86,7 @@ export function drawLegend() {
         "A number opens the prior case whose report says the same; the sentence it rests on is marked there.",
         "No prior case supports this: the sentence rests on the film alone.",
         "Found afterwards: the model cited no case that says this; its citations were looked for once it had written.",
+        "Added by rule: the model left this out; the film's scores speak for it, and the cited cases name it.",
         "Cited case: how near the best cited sentence is in wording, from 0 to 1.",
         "Film: the least probability that the encoder, which sees the film alone, gives to what is said.",
         "Against the film: the encoder sees the contrary.",
