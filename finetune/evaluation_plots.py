@@ -1,4 +1,4 @@
-"""Plots of an evaluation: ROC curves and reliability of the probabilities. Needs matplotlib."""
+"""Plots of an evaluation: ROC curves and reliability of the probabilities."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS, Labels
 from finetune.evaluation_classes import BINS
 from retriever.evaluate import LEAST_POSITIVES
@@ -19,10 +18,7 @@ _COLUMNS = [OBSERVATIONS.index(name) for name in FINDINGS]
 def write_plots(
     sources: Mapping[str, np.ndarray], labels: Sequence[Labels], out_dir: Path
 ) -> list[Path]:
-    """``roc.png`` and ``reliability.png``, over the 13 findings; sources are (n, 14).
-
-    Raises UserError without matplotlib.
-    """
+    """``roc.png`` and ``reliability.png``, over the 13 findings; sources are (n, 14)."""
     truth = positives(labels)
     left, right = _figure("false positive rate", "true positive rate")
     for source, table in sources.items():
@@ -70,12 +66,8 @@ def reliability(
 
 
 def _figure(x: str, y: str) -> tuple[Any, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "plots need matplotlib: install it with 'pip install matplotlib'"
-        ) from error
+    from matplotlib.figure import Figure
+
     left, right = Figure(figsize=(11, 5), layout="constrained").subplots(1, 2)
     for axes in (left, right):
         axes.set(xlabel=x, ylabel=y)

@@ -6,7 +6,7 @@ from finetune.training_log import read_log
 
 
 def draw_curves(log_path: Path, out: Path) -> None:
-    """Write a PNG; nothing where the log is empty. Needs matplotlib."""
+    """Write a PNG; nothing where the log is empty."""
     from matplotlib.figure import Figure
 
     lines = read_log(log_path)

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
+"""Packages that few commands need, and the extra that brings each."""
+
 PIPE_CLOSED = 141
 """What a shell gives a command that SIGPIPE ended."""
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with what ``main`` returns.
+    """Exit with what ``main`` returns; a package of an extra that is not there is told as an error.
 
     Ctrl-C ends the process by SIGINT itself, so that a loop of the shell around it ends as well.
     """
@@ -27,4 +30,13 @@ def run(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:  # the reader has what it wanted, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in EXTRA_OF:
+            raise
+        sys.stderr.write(
+            f"error: this needs the package {name}, which is not installed: run "
+            f"scripts/install {EXTRA_OF[name]}\n"
+        )
+        code = 1
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 document = to_document(evaluation, provenance(...))
 print(to_table(evaluation, ...))
-write_plots(evaluation, out_dir)            # needs matplotlib, which is imported nowhere else
+write_plots(evaluation, out_dir)
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from db.errors import UserError
 from db.labels import OBSERVATIONS
 from indexer.labeller import LABELLER_VERSION
 from indexer.manifest import Manifest
@@ -96,15 +95,10 @@ def to_table(evaluation: Evaluation, origin: Provenance) -> str:
 
 
 def write_plots(evaluation: Evaluation, out_dir: Path) -> list[Path]:
-    """PNG files: AUC an observation, and label F1 beside CIDEr. Raises UserError without
-    matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "plots need matplotlib: install it with 'pip install matplotlib'"
-        ) from error
+    """PNG files: AUC an observation, and label F1 beside CIDEr."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     subset = evaluation.subsets[0]
     rows = [f"AUC {name}" for name in OBSERVATIONS if subset.positives[name] > 0] + [AUC_MEAN]
     shapes = {

@@ -1,9 +1,17 @@
 """The shape of the project, read from its source."""
 
 import ast
+import sys
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from indexer.command import EXTRA_OF
 from tests.conftest import ROOT, tracked_files
 
 MAY_IMPORT = {
@@ -71,6 +79,38 @@ def test_storage_is_reached_through_one_place(library: str, allowed: set[str]) -
     }
     assert using
     assert all(str(path) in allowed or path.parts[0] in allowed for path in using), using
+
+
+def test_every_library_comes_with_the_installation_or_with_a_named_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {"": [], **project["optional-dependencies"]}
+    come = {
+        extra: brought_along([*project["dependencies"], *extras[extra]])
+        for extra in {"", *EXTRA_OF.values()}
+    }
+    providers = packages_distributions()
+    for package in MAY_IMPORT:
+        for module in (ROOT / package).rglob("*.py"):
+            for name in imported_packages(module.read_text()) - MAY_IMPORT.keys():
+                if name not in sys.stdlib_module_names and name != "unsloth":
+                    brings = {canonicalize_name(one) for one in providers[name]}
+                    found = brings & come[EXTRA_OF.get(name, "")]
+                    assert found, f"{module.relative_to(ROOT)} imports {name}"
+
+
+def brought_along(asked: Sequence[str]) -> set[str]:
+    """Names of the packages that these requirements install here, with what those ask for."""
+    known: set[str] = set()
+    todo = list(asked)
+    while todo:
+        one = Requirement(todo.pop())
+        name = canonicalize_name(one.name)
+        if name in known or not (one.marker is None or one.marker.evaluate({"extra": ""})):
+            continue
+        known.add(name)
+        with suppress(PackageNotFoundError):
+            todo += distribution(name).requires or ()
+    return known
 
 
 def test_nothing_prints_but_the_command_line() -> None:

@@ -31,6 +31,18 @@ def test_a_command_exits_with_what_its_main_returns() -> None:
     assert process.returncode == 3
 
 
+def test_a_package_of_an_extra_that_is_missing_is_told_with_the_cure() -> None:
+    gone = "import sys\nsys.modules['gguf'] = None\ndef main():\n    import gguf"
+    with start(gone) as process:
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == (
+        "error: this needs the package gguf, which is not installed: run scripts/install train\n"
+    )
+    with start("def main():\n    import no_such_package") as process:
+        assert "Traceback" in process.communicate()[1]
+
+
 def test_ctrl_c_ends_a_command_with_one_word_and_as_the_signal_does() -> None:
     waits = "import time\ndef main():\n    print('ready', flush=True)\n    time.sleep(60)"
     with start(waits) as process:

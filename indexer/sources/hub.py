@@ -116,7 +116,8 @@ def _datasets() -> Any:
         return import_module("datasets")
     except ImportError as error:
         raise UserError(
-            "source hub needs the package datasets, which is not installed: pip install datasets"
+            "source hub needs the package datasets, which is not installed: run "
+            "scripts/install data"
         ) from error
 
 

@@ -132,7 +132,8 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
         pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise UserError(
-            f"{path}: Parquet is read by the package pyarrow, which is not installed"
+            f"{path}: Parquet is read by the package pyarrow, which is not installed: run "
+            "scripts/install data"
         ) from error
     number = 0
     try:
