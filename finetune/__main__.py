@@ -1,6 +1,7 @@
-"""``python -m finetune``: from data or an index to an encoder or an adapter."""
+"""python -m finetune: from data or an index to an encoder or an adapter, and their figures."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -16,8 +17,11 @@ from indexer.command import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m finetune", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m finetune",
+        description="From data or an index to an encoder or an adapter, and their figures.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
     encoder_command.add_to(verbs)
     base_command.add_to(verbs)
     examples_command.add_to(verbs)
@@ -26,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluation_command.add_answer_to(verbs)
     evaluation_command.add_calibrate_to(verbs)
     arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("finetune").setLevel(logging.INFO)
     try:
         return int(arguments.run(arguments))
     except UserError as error:

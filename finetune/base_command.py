@@ -49,7 +49,6 @@ def add_to(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for arguments that do not fit together."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     uses = [arguments.cut, arguments.initial, arguments.trained]
     if sum(use is not None for use in uses) != 1:
         raise UserError("name one of --cut, --initial and --trained")

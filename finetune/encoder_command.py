@@ -46,7 +46,6 @@ def add_to(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for arguments that do not fit together."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = list(arguments.set)
     for name in ("epochs", "seed"):
         if getattr(arguments, name) is not None:

@@ -59,8 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from generator.checkpoint import find_folder, read_config
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
     folder = find_folder(arguments.model)
     tile: Any = read_config(folder).vision_config
     arguments.side = arguments.side or tile.image_size

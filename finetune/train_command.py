@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from db.errors import UserError
+from db.errors import MismatchError, UserError
 from finetune.config import PROFILES, TrainConfig
 from finetune.examples_command import add_arguments, pack_of
+from indexer.manifest import Manifest
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,6 @@ def add_to(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for what cannot work, before any long work."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = _config(arguments)
     _check_out(arguments)
     from finetune import qlora
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     processor = qlora.load_processor(arguments.base)
     with Devices.joined("cuda" if gpu else "cpu") as devices:
         with devices.first_goes_ahead():
-            data = _data(arguments, processor)
+            data = _data(arguments, processor, makes=devices.first)
         training = TrainingRun.prepare(
             base=arguments.base,
             base_config=base_config,
@@ -147,7 +147,8 @@ def _check_out(arguments: argparse.Namespace) -> None:
         check_merge_target(arguments.merge)
 
 
-def _data(arguments: argparse.Namespace, processor: Any) -> Any:
+def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
+    """The examples; those of an index are kept from when a run begins, and made anew until then."""
     side = int(processor.image_processor.size["height"])
     if arguments.dataset is not None:
         from finetune.dataset_examples import DatasetExamples
@@ -168,11 +169,21 @@ def _data(arguments: argparse.Namespace, processor: Any) -> Any:
 
     if arguments.examples is not None:
         return ExamplePack.load(arguments.examples)
-    kept = arguments.out / "run" / "examples"
-    if not kept.is_dir():
+    from finetune.train import RUN
+    from finetune.training_run import STATED
+
+    kept = arguments.out / RUN / "examples"
+    begun = kept.is_dir() and (arguments.out / RUN / STATED).is_file()
+    if makes and not begun:
         tokenizer = processor.tokenizer
         arguments.side = arguments.side or side
         pack_of(
             arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)
         ).save(kept)
-    return ExamplePack.load(kept)
+    pack = ExamplePack.load(kept)
+    if begun and pack.about["indexes"] != [Manifest.read(i).fingerprint for i in arguments.index]:
+        raise MismatchError(
+            f"{arguments.out} holds a run on another index: give what it was begun with, or name "
+            "another directory"
+        )
+    return pack

@@ -118,6 +118,24 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     assert ExamplePack.load(adapter / "run" / "examples").about["data_sha256"] == before
 
 
+def test_examples_are_those_of_the_index_that_is_named(
+    root: Path, adapter: Path, encoder: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (root / "studies.jsonl").read_text().splitlines()[: STUDIES - 2]
+    (root / "fewer.jsonl").write_text("\n".join(lines))
+    build(JsonLines(root / "fewer.jsonl"), encoder, tmp_path / "fewer")
+    base = AdapterRecord.load(adapter).base_model
+    given = ["train", "--base", base, "--passes", "1", "--device", "cpu", "--index"]
+    look = ["--out", str(tmp_path / "out"), "--dry-run"]
+    shown = []
+    for index in (root / "index", tmp_path / "fewer", root / "index"):
+        assert main([*given, str(index), *look]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[2] != shown[1]
+    assert main([*given, str(tmp_path / "fewer"), "--out", str(adapter), "--resume"]) == 1
+    assert "holds a run on another index" in capsys.readouterr().err
+
+
 def test_each_study_is_looked_up_in_the_index_of_its_fold(
     root: Path, tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
