@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -38,6 +39,7 @@ from indexer.progress import progress_bar
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import Source
+from retriever.bootstrap import check_resamples
 from retriever.evaluation_log import require_first_run
 from retriever.evaluation_studies import read_studies
 from retriever.label_metrics import positives
@@ -54,6 +56,7 @@ def evaluate_model(
     """Raises UserError for what cannot work, before any long work."""
     if arguments.write_prompts is not None:
         return write_prompts(arguments, open_retriever)
+    check_resamples(arguments.resamples)
     outputs = written(arguments, open_retriever)
     index = Index.open(arguments.index)
     references = References.read(
@@ -87,7 +90,8 @@ def evaluate_model(
 def calibrate_model(
     arguments: argparse.Namespace, *, open_retriever: OpenRetriever = Retriever.open
 ) -> int:
-    """Fit on the answers of a split, and put the result beside the weights that gave them."""
+    """Fit on the answers of a split, and put the result beside the weights that gave them; what was
+    there before is kept."""
     if arguments.write_prompts is not None:
         return write_prompts(arguments, open_retriever)
     outputs = written(arguments, open_retriever)
@@ -109,9 +113,14 @@ def calibrate_model(
         name=f"{len(references.studies)} studies, {about.split} of {about.source}, "
         f"index {about.index_fingerprint[:12]}",
     )
-    calibration.write(folder / CALIBRATION)
+    path = folder / CALIBRATION
+    if path.is_file():
+        kept = path.with_name(f"{CALIBRATION}.before")
+        copyfile(path, kept)
+        sys.stdout.write(f"{kept}: what was there before\n")
+    calibration.write(path)
     sys.stdout.write(
-        f"{folder / CALIBRATION}: model {calibration.model:.2f}, vote {calibration.vote:.2f}, "
+        f"{path}: model {calibration.model:.2f}, vote {calibration.vote:.2f}, "
         f"film {calibration.film:.2f}, fitted on {calibration.fitted_on}\n"
     )
     return 0

@@ -21,6 +21,7 @@ from indexer.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import StudyRecord
+from retriever.bootstrap import check_resamples
 from retriever.evaluate import RESAMPLES, evaluate
 from retriever.evaluation_log import append_run, require_first_run
 from retriever.evaluation_report import provenance, to_document, to_table, write_plots
@@ -91,6 +92,7 @@ def _lines(retrieval: Retrieval) -> str:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    check_resamples(arguments.resamples)
     retriever: Retriever = arguments.open_retriever(arguments.index)
     baseline = arguments.baseline_index and arguments.open_retriever(arguments.baseline_index)
     manifest = retriever.index.manifest

@@ -107,6 +107,12 @@ def paired_bootstrap(
     return _interval(a.value - b.value, [a.compute(w) - b.compute(w) for w in drawn])
 
 
+def check_resamples(resamples: int) -> None:
+    """Raises UserError for less than one."""
+    if resamples < 1:
+        raise UserError(f"a bootstrap needs at least one resample, got {resamples}")
+
+
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Elementwise quotient; NaN where the denominator is 0."""
     quotient = np.full(np.broadcast(numerator, denominator).shape, np.nan)
@@ -123,8 +129,7 @@ def _same_studies(statistics: Sequence[Statistic]) -> int:
 
 def _draw(studies: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """How often each study is drawn, (b, studies) at a time."""
-    if resamples < 1:
-        raise UserError(f"a bootstrap needs at least one resample, got {resamples}")
+    check_resamples(resamples)
     rng = np.random.default_rng(seed)
     rows = max(1, _CELLS // studies)
     for start in range(0, resamples, rows):

@@ -85,8 +85,11 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     run(root, "calibrate", *outputs[:2])
     calibration = Calibration.read(root / "model" / "calibration.json")
     assert calibration.fitted_on.startswith("3 studies, val of local")
+    run(root, "calibrate", *outputs[:2])
+    kept = root / "model" / "calibration.json.before"
+    assert Calibration.read(kept) == calibration and str(kept) in capsys.readouterr().out
     run(root, "evaluate", *outputs, "--json")
-    document = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    document = json.loads(capsys.readouterr().out)
     [note] = {table["notes"][0] for table in document["tables"] if "Classif" in table["title"]}
     assert calibration.fitted_on in note
 
@@ -139,6 +142,7 @@ def test_another_machine_can_be_asked_what_calibration_needs(
         (("--model", "m", "--outputs", "o"), "name a --model to write outputs, or --outputs"),
         (("--model", "m"), "name a directory for what the model writes with --out"),
         (("--outputs", "none.jsonl"), "none.jsonl does not exist: make it with --model"),
+        (("--model", "m", "--out", "o", "--resamples", "0"), "at least one resample, got 0"),
         (("--model", "m", "--out", "o", "--source", "openi"), "has no splits .* --split-file"),
     ],
 )
