@@ -17,31 +17,31 @@ from indexer.verification import Problem
 def built_lines(built: Built, out: Path) -> Iterator[str]:
     manifest = built.manifest
     if manifest.made_by == "add" or built.added < manifest.studies:
-        yield f"{built.added} studies added"
-    yield f"{manifest.studies} studies with {manifest.images} images indexed in {out}"
+        yield f"{_studies(built.added)} added"
+    yield f"{_studies(manifest.studies)} with {_images(manifest.images)} indexed in {out}"
     yield f"  version {manifest.version}, {_vectors(manifest)}"
     if built.resumed_batches:
         yield f"  {built.resumed_batches} batches were taken over from an interrupted build"
     reasons = {study.reason for study in built.skipped}
     for reason in sorted(reasons):
-        studies = [study for study in built.skipped if study.reason == reason]
-        yield f"  {len(studies)} skipped: {reason}"
-        plain = [study.study_id for study in studies if not study.detail]
+        skipped = [study for study in built.skipped if study.reason == reason]
+        yield f"  {len(skipped)} skipped: {reason}"
+        plain = [study.study_id for study in skipped if not study.detail]
         if plain and reason != ALREADY:
             yield textwrap.fill(
                 ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
             )
-        yield from (f"    {study.study_id}: {study.detail}" for study in studies if study.detail)
+        yield from (f"    {study.study_id}: {study.detail}" for study in skipped if study.detail)
 
 
 def merged_lines(merged: Merged, out: Path) -> Iterator[str]:
     manifest = merged.manifest
-    yield f"{manifest.studies} studies with {manifest.images} images merged into {out}"
+    yield f"{_studies(manifest.studies)} with {_images(manifest.images)} merged into {out}"
     yield f"  version {manifest.version}, {_vectors(manifest)}"
     if merged.repeated:
         yield f"  {merged.repeated} studies were in more than one index and are there once"
     if merged.withdrawn:
-        yield f"  {merged.withdrawn} studies left out: consent withdrawn"
+        yield f"  {_studies(merged.withdrawn)} left out: consent withdrawn"
 
 
 def removed_lines(
@@ -53,8 +53,8 @@ def removed_lines(
     everywhere: bool,
 ) -> Iterator[str]:
     manifest = removed.manifest
-    yield f"{target} removed: {removed.cases} studies fewer"
-    yield f"  version {manifest.version} holds {manifest.studies} studies"
+    yield f"{target} removed: {_studies(removed.cases)} fewer"
+    yield f"  version {manifest.version} holds {_studies(manifest.studies)}"
     if not everywhere:
         yield "  earlier versions that are kept still hold it; --everywhere removes it from them"
         return
@@ -78,7 +78,7 @@ def removed_lines(
 def problem_lines(problems: Sequence[Problem], index_dir: Path) -> Iterator[str]:
     yield from (f"version {one.version}: {one.what}" for one in problems)
     count = len(problems)
-    yield f"{index_dir}: " + ("whole" if not count else f"{count} problems")
+    yield f"{index_dir}: " + ("whole" if not count else _some(count, "problem", "problems"))
 
 
 def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) -> Iterator[str]:
@@ -90,15 +90,28 @@ def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) ->
     yield f"version      {manifest.version}, by {manifest.made_by}"
     for other in kept:
         if other.version != manifest.version:
-            yield f"  kept       {other.version} of {other.created_at}, {other.studies} studies"
+            yield f"  kept       {other.version} of {other.created_at}, {_studies(other.studies)}"
     yield f"source       {manifest.source}, split {manifest.split}"
     yield f"licence      {manifest.licence}"
-    yield f"studies      {manifest.studies} with {manifest.images} images"
+    yield f"studies      {manifest.studies} with {_images(manifest.images)}"
     yield f"skipped      {skipped or 'none'}"
     yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
     yield f"weights      sha256 {encoder.weights_sha256}"
     yield f"vectors      {_vectors(manifest)}"
     yield f"labeller     {manifest.labeller_version}"
+
+
+def _some(count: int, one: str, several: str) -> str:
+    """A number with its noun."""
+    return f"{count} {one if count == 1 else several}"
+
+
+def _studies(count: int) -> str:
+    return _some(count, "study", "studies")
+
+
+def _images(count: int) -> str:
+    return _some(count, "image", "images")
 
 
 def _vectors(manifest: Manifest) -> str:

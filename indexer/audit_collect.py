@@ -138,8 +138,9 @@ def _add(
         ledger.add_film(side, study, film)
         for attribute in film.identifying:
             tally.add("headers", attribute, record.study_id)
-        tally.add("views", f"{film.view_position or 'not stated'}", image.path.name)
-        tally.add("films", "with boxes", image.path.name, times=bool(image.boxes))
+        tally.add("views", film.view_position or "without a stated view", image.path.name)
+        if image.boxes:
+            tally.add("films", "with boxes", image.path.name)
     case = to_case(record, source, 0, images=())
     _count_study(record, frontal, tally)
     _count_labels(record, case, tally)

@@ -105,14 +105,14 @@ def some(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def audit_lines(found: Audit, directory: Path) -> Iterator[str]:
-    """The audit for a terminal: what there is of each, the labels left to the page."""
+    """The audit for a terminal: what there is of each; labels and examples are left to the page."""
     yield f"{found.source}, split {found.split}: {directory / 'audit.html'}"
     for part in found.parts:
-        yield part.name
-        if part.name == "labels":
-            yield "  see the page"
+        counts = [count for count in part.counts if count.count]
+        if part.name == "labels" or not counts:
             continue
-        for count in part.counts:
-            if count.count:
-                share = f" of {count.of:,}" if count.of else ""
-                yield f"  {count.count:>9,}{share}  {count.name}"
+        yield part.name
+        for count in counts:
+            share = f" of {count.of:,}" if count.of else ""
+            yield f"  {count.count:>9,}{share}  {count.name}"
+    yield "labels, examples and every number: see the page"

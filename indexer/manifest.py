@@ -129,8 +129,8 @@ def read_values(directory: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(
-            f"{directory} is not an index (no {MANIFEST}): build one with "
-            f"'python -m indexer build --out {directory}'"
+            f"{directory} is not an index (no {MANIFEST}): name one, or build it with "
+            "'python -m indexer build'"
         ) from error
     except (ValueError, OSError) as error:
         raise _unreadable(directory, error) from error

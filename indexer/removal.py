@@ -37,7 +37,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if (self.patient_id is None) == (not self.study_ids):
-            raise UserError("name one patient or some studies to remove, not both")
+            raise UserError("name one patient with --patient, or some studies with --study")
 
     def ids(self, cases: CaseStore) -> dict[int, str]:
         """Case id to source, of what is in this store.

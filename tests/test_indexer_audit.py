@@ -112,6 +112,7 @@ def test_films_that_are_the_same_are_told_from_those_that_are_nearly(found: Audi
     unreadable = found.count("films", "that cannot be read")
     assert unreadable.count == 1 and unreadable.examples[0].startswith("c: ")
     assert counted(found, "films", "PA") == 34
+    assert found.count("films", "with boxes").examples == ()
 
 
 def test_texts_are_found_again_within_and_across_splits(found: Audit) -> None:
@@ -200,7 +201,16 @@ def test_the_command_writes_the_page_and_says_what_it_found(
     values = json.loads(capsys.readouterr().out)
     assert values["parts"]["against"]["studies in both"]["count"] == 37
     assert main(["audit", *where, "--against", str(tmp_path), "--out", str(out)]) == 1
-    assert "does not exist" in capsys.readouterr().err
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
+
+
+def test_the_command_shows_no_title_without_a_count_beneath(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--source", "jsonl", "--data-dir", str(write_set(tmp_path, []))]
+    assert main(["audit", *where, "--encoder", "none", "--out", str(tmp_path / "out")]) == 0
+    titles = [line for line in capsys.readouterr().out.splitlines()[1:-1] if line[0] != " "]
+    assert titles == ["studies", "films", "sections", "repeated texts"]
 
 
 def test_a_source_with_nothing_to_audit_is_named(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_what_is_not_there_cannot_be_removed(studies: Path, tmp_path: Path) -> N
             remove(tmp_path / "ix", target)
         with pytest.raises(NotFoundError, match="no kept version"):
             find(tmp_path / "ix", target)
-    with pytest.raises(UserError, match="not both"):
+    with pytest.raises(UserError, match="--patient, or some studies"):
         Target()
     with pytest.raises(UserError, match="would hold no study"):
         remove(tmp_path / "ix", Target(study_ids=tuple(f"s{n}" for n in range(12))))

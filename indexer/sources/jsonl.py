@@ -41,7 +41,8 @@ class JsonLines:
         lines without one are then left out. ``listed`` (study id to split) goes before the lines.
         """
         if not path.is_file():
-            raise NotFoundError(f"{path} does not exist: --data-dir names the JSON Lines file")
+            what = "is a folder" if path.is_dir() else "does not exist"
+            raise NotFoundError(f"{path} {what}: --data-dir names the JSON Lines file")
         self.name = check_identifier(name, "source name")
         self._choice = SplitChoice(keep=frozenset(split.split(",") if split else ()), listed=listed)
         self.split = self._choice.name

@@ -52,7 +52,8 @@ def read_table(path: Path, *, needs: Iterable[str] = ()) -> Iterator[tuple[str, 
     ``needs`` or is damaged.
     """
     if not path.is_file():
-        raise NotFoundError(f"{path} does not exist: a table is expected there")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise NotFoundError(f"{path} {what}: a table is expected there")
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     columns = next(rows)[1]
     missing = [name for name in needs if name not in columns]
