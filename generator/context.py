@@ -73,8 +73,9 @@ class Context:
     text: str
     closest: int | None = None
     """The number of the case to begin from: of those whose findings are shown, the one that names
-    most nearly what the film shows, with an impression rather than without, the first rather than
-    a later one. None where the encoder says nothing of the film."""
+    most nearly what the film shows; of several the one of whose findings most can be taken over,
+    with an impression rather than without, the first rather than a later one. None where the
+    encoder says nothing of the film."""
     named_by: Mapping[str, int] = field(default_factory=dict)
     """Seen finding to the number of the case that has it in the plainest shown words: the closest
     case where that names it."""
@@ -225,6 +226,16 @@ class _Shown:
             parts.append(f"{tidy(sentence.text)} [{number}]")
         return " ".join(parts)
 
+    def share_for(self, seen_findings: Collection[str]) -> float:
+        """How much of the case's findings is shown and names nothing unseen, in characters, 0..1;
+        what was written of one patient alone is not shown."""
+        kept = sum(
+            len(one.text)
+            for one in self.sentences
+            if one.section == "findings" and named(one.labels) <= set(seen_findings)
+        )
+        return kept / max(1, len(self.hit.case.findings))
+
     def cut(self, room: int, count_tokens: CountTokens) -> "_Shown":
         """The longest beginning that ends with a sentence and fits; without any if none does."""
         for kept in range(len(self.sentences), 0, -1):
@@ -240,7 +251,12 @@ def _closest(shown: Sequence[_Shown], seen_findings: Collection[str]) -> int | N
         sections = {sentence.section for sentence in one.sentences}
         if "findings" in sections:
             beside = named(one.hit.case.labels).symmetric_difference(seen_findings)
-            fit[one.hit.rank] = (len(beside), "impression" not in sections, one.hit.rank)
+            fit[one.hit.rank] = (
+                len(beside),
+                -round(one.share_for(seen_findings), 1),
+                "impression" not in sections,
+                one.hit.rank,
+            )
     return min(fit, key=fit.__getitem__, default=None)
 
 

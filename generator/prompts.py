@@ -16,7 +16,7 @@ from PIL import Image
 from db.errors import UserError
 from db.labels import OBSERVATIONS
 
-PROMPT_VERSION = "prompts-3"
+PROMPT_VERSION = "prompts-4"
 """Changes with any change of what a model reads; an adapter is refused under another version."""
 
 Task = Literal["report", "ask", "classify", "caption"]

@@ -29,7 +29,7 @@ ABOUT = About(
     model="scripted",
     adapter=None,
     weights_sha256="5c" * 32,
-    prompt_version="prompts-3",
+    prompt_version="prompts-4",
     max_new_tokens=160,
 )
 

@@ -19,7 +19,7 @@ def a_pack() -> ExamplePack:
             Example(task="ask", study_id="s2", prompt="Why?", answer="No."),
         ],
         val=[Example(task="caption", study_id="s3", prompt="Say.", answer="Fine.", canvas=0)],
-        about={"prompt_version": "prompts-3", "side": 28},
+        about={"prompt_version": "prompts-4", "side": 28},
         canvas_data=np.concatenate(files),
         canvas_ends=np.cumsum([len(file) for file in files]),
     )

@@ -112,7 +112,7 @@ def test_a_pack_keeps_train_and_val_apart_with_their_own_canvases() -> None:
         assert one.canvas is not None
         end = int(pack.canvas_ends[one.canvas])
         assert f"s{pack.canvas_data[end - 1]}" == one.study_id
-    assert pack.about["prompt_version"] == "prompts-3"
+    assert pack.about["prompt_version"] == "prompts-4"
     assert pack.about["options"]["passes"] == 1
 
 

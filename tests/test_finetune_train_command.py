@@ -121,7 +121,7 @@ def test_a_merge_with_another_base_is_refused(base: Path, tmp_path: Path) -> Non
     record = {
         "base_model": str(base),
         "base_sha256": "0" * 64,
-        "prompt_version": "prompts-3",
+        "prompt_version": "prompts-4",
         "index_fingerprint": None,
         "encoder_sha256": None,
         "data_sha256": "0" * 64,
@@ -171,7 +171,7 @@ def record_for(base: str) -> AdapterRecord:
     return AdapterRecord(
         base_model=base,
         base_sha256="0" * 64,
-        prompt_version="prompts-3",
+        prompt_version="prompts-4",
         index_fingerprint=None,
         encoder_sha256=None,
         data_sha256="1" * 64,

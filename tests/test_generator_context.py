@@ -79,6 +79,24 @@ def test_the_closest_case_names_most_nearly_what_the_film_shows() -> None:
     assert write_context(impressions, (), count_tokens=words).closest is None
 
 
+def test_of_two_that_name_the_same_the_closest_is_the_one_of_which_more_can_be_taken_over() -> None:
+    cases = [
+        a_case(
+            1,
+            "The heart is enlarged. The effusion has grown since the prior film of this patient.",
+            "Cardiomegaly.",
+        ),
+        a_case(2, "The heart is enlarged. The lungs are clear.", ""),
+    ]
+    context = write_context(a_retrieval(cases).hits, ("Cardiomegaly",), count_tokens=words)
+    assert context.closest == 2
+    unseen = [
+        a_case(1, "The lungs are clear. Possible large right pleural effusion.", "Normal chest."),
+        a_case(2, "The heart is normal. Possible effusion. The lungs are clear.", "Normal chest."),
+    ]
+    assert write_context(a_retrieval(unseen).hits, (), count_tokens=words).closest == 2
+
+
 def test_a_finding_of_the_film_carries_the_number_of_the_case_that_lends_its_words() -> None:
     cases = [
         "There is a pneumothorax with a rib fracture. The lungs are clear.",

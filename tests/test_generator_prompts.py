@@ -27,7 +27,7 @@ CONTEXT = write_context([], ("Edema",), count_tokens=len, indication="cough")
 def test_the_wording_is_that_of_its_version() -> None:
     """Change the version with the wording: an adapter trained on another is to be refused."""
     head = "Prior cases: none\n\nFilm: Edema\nIndication: cough\n\n"
-    assert PROMPT_VERSION == "prompts-3"
+    assert PROMPT_VERSION == "prompts-4"
     assert report_prompt(CONTEXT).text == head + (
         "Write the findings and impression of this film. Cite the prior cases that support each "
         "sentence, like [1]."

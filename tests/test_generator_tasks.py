@@ -126,7 +126,7 @@ def test_a_report_is_checked_against_the_cases_that_were_shown(
     assert prompt.image is study.image
     assert report.hits == study.context.hits
     assert report.as_written == REPORT
-    assert report.generator == "scripted, prompts-3"
+    assert report.generator == "scripted, prompts-4"
     assert report.index_fingerprint == retriever.index.manifest.fingerprint
     assert report.label_scores == study.retrieval.label_scores
     assert [statement.text for statement in report.statements] == [
@@ -196,7 +196,7 @@ def test_an_answer_is_checked_against_the_brief_context(
     numbers = {one.number for one in (*answer.citations, *answer.removed)}
     assert numbers == {1, 2, 3, 4, 8}
     assert answer.film_support == pytest.approx(0.8)
-    assert answer.generator == "scripted, prompts-3"
+    assert answer.generator == "scripted, prompts-4"
 
 
 def test_a_question_that_is_none_is_refused_before_the_model_is_asked(
@@ -296,7 +296,7 @@ def test_films_that_the_model_cannot_be_shown_are_told(
 
 def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriever) -> None:
     model = ScriptedModel(script=lambda prompt: "", adapter="my-adapter")
-    assert FilmReader(retriever, model).name == "scripted + my-adapter, prompts-3"
+    assert FilmReader(retriever, model).name == "scripted + my-adapter, prompts-4"
 
 
 @pytest.mark.parametrize(

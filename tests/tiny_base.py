@@ -164,7 +164,7 @@ def draw_pack(studies: int = 6) -> ExamplePack:
     return ExamplePack(
         train=examples[:-2],
         val=examples[-2:],
-        about={"prompt_version": "prompts-3"},
+        about={"prompt_version": "prompts-4"},
         canvas_data=np.frombuffer(b"".join(files), np.uint8),
         canvas_ends=np.cumsum([len(file) for file in files]),
     )
