@@ -31,7 +31,7 @@ from api.writing import OneByOne, Writer
 from db.api_keys import SCOPES
 from db.app_database import AppDatabase, back_up, held, restore
 from db.audit import Head
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from generator.extractive import write_report
 from generator.vision_language import DecodingOptions
 from indexer.command import run
@@ -123,8 +123,15 @@ def _add_key(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _existing(path: Path) -> AppDatabase:
+    """Raises NotFoundError, for opening would make an empty one."""
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist: name the application database")
+    return AppDatabase.open(path)
+
+
 def _list_keys(arguments: argparse.Namespace) -> int:
-    with AppDatabase.open(arguments.database) as database:
+    with _existing(arguments.database) as database:
         for key in database.keys.list_all():
             state = "active" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
             scopes = " ".join(sorted(key.scopes))
@@ -133,7 +140,7 @@ def _list_keys(arguments: argparse.Namespace) -> int:
 
 
 def _revoke_key(arguments: argparse.Namespace) -> int:
-    with AppDatabase.open(arguments.database) as database:
+    with _existing(arguments.database) as database:
         database.keys.revoke(arguments.name, at=datetime.now(UTC))
     print(f"key '{arguments.name}' opens nothing any more")
     return 0
@@ -148,7 +155,7 @@ def _verify_audit(arguments: argparse.Namespace) -> int:
                 f"'{arguments.head}' is no head: give the NUMBER:HASH of an earlier run"
             )
         known = Head(number=int(number), hash=digest)
-    with AppDatabase.open(arguments.database) as database:
+    with _existing(arguments.database) as database:
         head = database.audit.verify(known)
     print(f"the chain is whole, head {head.number}:{head.hash}")
     return 0

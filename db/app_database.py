@@ -152,6 +152,7 @@ def _copy(path: Path, to: Path) -> None:
                 "SELECT 1 FROM sqlite_master WHERE name = 'generations'"
             ).fetchone():
                 raise UserError(f"{path} is no application database: name another file")
+            other.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read anywhere
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(to)

@@ -77,6 +77,18 @@ def test_the_audit_log_is_verified_and_a_backup_restored(
     assert main([*argv, "nonsense"]) == 1
 
 
+@pytest.mark.parametrize(
+    "verb", [("keys", "list"), ("keys", "revoke", "ward"), ("audit", "verify")]
+)
+def test_a_missing_database_is_named_and_not_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    database = tmp_path / "typo.sqlite3"
+    assert main([*verb, "--database", str(database)]) == 1
+    assert f"{database} does not exist" in capsys.readouterr().err
+    assert not database.exists()
+
+
 def test_a_missing_index_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

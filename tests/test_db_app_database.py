@@ -146,6 +146,7 @@ def test_a_backup_made_while_others_write_brings_everything_back(
         with pytest.raises(NotFoundError):
             restored.generations.get(later.id)
     assert kept == tmp_path / "app.sqlite3.before-restore"
+    assert [one.name for one in tmp_path.glob("backup*")] == ["backup.sqlite3"]
     with AppDatabase.open(kept) as before:
         assert before.generations.get(later.id) == later
 
