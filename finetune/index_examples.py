@@ -4,7 +4,7 @@ pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, co
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from db.errors import MismatchError, NotFoundError, UserError
@@ -52,13 +52,12 @@ def pack_indexes(
     held = frozenset[str]() if val else _held_out(retrievers)
 
     def gathered(wanted: Callable[[str], bool]) -> list[TrainingStudy]:
-        return [
-            study
-            for retriever, study_ids in zip(retrievers, groups, strict=True)
-            for study in gather(
-                retriever, _shown([one for one in study_ids if wanted(one)]), side=side, hidden=held
-            )
-        ]
+        studies: list[TrainingStudy] = []
+        for retriever, study_ids in zip(retrievers, groups, strict=True):
+            some = [study_id for study_id in study_ids if wanted(study_id)]
+            found = gather(retriever, some, side=side, hidden=held)
+            studies += progress_bar(found, total=len(some), unit="study")
+        return studies
 
     train = gathered(lambda study_id: study_id not in held)
     val = val or gathered(lambda study_id: study_id in held)
@@ -117,7 +116,3 @@ def _held_out(retrievers: Sequence[Retriever]) -> frozenset[str]:
             patients.setdefault(case.patient_id or case.study_id, set()).add(case.study_id)
     held = sorted(patients)[VAL_SHARE - 1 :: VAL_SHARE]
     return frozenset(study_id for patient in held for study_id in patients[patient])
-
-
-def _shown(study_ids: Sequence[str]) -> Iterable[str]:
-    return progress_bar(study_ids, unit="study")

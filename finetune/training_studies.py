@@ -28,6 +28,7 @@ from retriever.retrieval import Retrieval
 from retriever.search import Retriever, plain
 
 _STUDIES_AT_ONCE = 16
+_LOOKED_UP_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,14 +54,21 @@ def gather(
 
     Raises UserError for one that is not, or whose films are no longer where the index was built.
     """
-    cases = []
-    for study_id in dict.fromkeys(study_ids):
-        found = retriever.index.cases.sources_of(study_id=study_id)
-        if not found:
-            raise UserError(f"study {study_id} is not in {retriever.index.path}")
-        cases += retriever.index.cases.get([case_id for ids in found.values() for case_id in ids])
-    read = ((case, _films(case)) for case in cases)
+    read = ((case, _films(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
     yield from _search(retriever, read, side, hidden)
+
+
+def _cases(retriever: Retriever, study_ids: Sequence[str]) -> Iterator[Case]:
+    stored = retriever.index.cases
+    for start in range(0, len(study_ids), _LOOKED_UP_AT_ONCE):
+        some = study_ids[start : start + _LOOKED_UP_AT_ONCE]
+        found: dict[str, list[Case]] = {study_id: [] for study_id in some}
+        for case in stored.get(sorted(stored.ids_of(study_ids=some))):
+            found[case.study_id].append(case)
+        for study_id, cases in found.items():
+            if not cases:
+                raise UserError(f"study {study_id} is not in {retriever.index.path}")
+            yield from cases
 
 
 def gather_split(
