@@ -196,6 +196,13 @@ def test_a_bad_file_gets_a_sentence_and_keeps_the_report(ready: Browser, films: 
     ready.gone(".thumb")
 
 
+def test_the_name_of_a_file_is_told_as_it_is(ready: Browser, tmp_path: Path) -> None:
+    named = tmp_path / "my chest film.png"
+    named.write_bytes(b"no image at all")
+    ready.choose(named)
+    assert ready.failure().startswith("my chest film.png is not an image")
+
+
 def test_too_many_or_too_large_films_are_not_even_sent(
     ready: Browser, films: Films, tmp_path: Path
 ) -> None:

@@ -157,12 +157,14 @@ def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
         assert browser.one("#status").get_property("textContent") == "Writing"
         assert browser.one("#status").get_attribute("aria-live") == "polite"
         assert "not checked yet" in browser.one("#draft").text
+        assert not browser.one("#report-body .empty").is_displayed()
         assert not browser.one("#write").is_enabled()
         browser.press("#cancel")
         browser.until(lambda: writer.cancelled == before + 1, "the writer was not told")
     finally:
         writer.go.set()
     browser.says("#stages", "Cancelled")
+    assert browser.one("#report-body .empty").is_displayed()
     assert not browser.one("#alert").is_displayed()
     assert browser.all(".statement") == []
     browser.write_report()

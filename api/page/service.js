@@ -56,7 +56,7 @@ async function failure(response) {
 
 /** A detail as a sentence; one that begins with the name of a file keeps it. */
 const sentence = (detail) => {
-  const text = /^[a-z']+ /.test(detail) ? capital(detail) : detail;
+  const text = /^[a-z']+ /.test(detail) && !/\w\.\w/.test(detail) ? capital(detail) : detail;
   return /[.!?]$/.test(text) ? text : `${text}.`;
 };
 
