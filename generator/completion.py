@@ -65,8 +65,8 @@ def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tup
         )
     if unsaid := _unsaid(statements, retrieval):
         notes.append(
-            "the film's scores speak for what no sentence names, and no shown case has words for "
-            f"it: {_listed(unsaid, retrieval)}"
+            "the film's scores speak for what no sentence names and no shown case says outright: "
+            f"{_listed(unsaid, retrieval)}"
         )
     return tuple(notes)
 

@@ -338,6 +338,6 @@ def test_what_no_shown_case_says_is_told_and_not_added(
     report = reader.report(alone)
     assert [one.text for one in report.statements] == ["The lungs are clear."]
     assert report.notes[-1] == (
-        "the film's scores speak for what no sentence names, and no shown case has words for it: "
+        "the film's scores speak for what no sentence names and no shown case says outright: "
         "Cardiomegaly (0.80)"
     )
