@@ -154,18 +154,31 @@ class FilmForm(msgspec.Struct, kw_only=True):
     image: UploadFile
 
 
+FIELDS = {
+    *("study",),  # of a batch
+    *(name for form in (QuestionForm, SearchForm, FilmForm) for name in form.__struct_fields__),
+}
+"""Fields that any form has. Others are refused: a misspelt ``exclude_patient`` excludes nobody."""
+
+
 async def read_form(request: Request[Any, Any, Any]) -> None:
     """``before_request`` hook: the parsed form is kept with the request.
 
     Raises BusyError before anything is read where there is no place for the request,
-    ClientException for text fields that cannot be decoded, which Litestar takes for a defect of
-    the server, and a 408 where the body does not come to its end in time.
+    ClientException for a field that no form has and for text fields that cannot be decoded, which
+    Litestar takes for a defect of the server, and a 408 where the body does not come to its end in
+    time.
     """
     await _check_place(request)
     try:
         await _in_time(request, request.form)
     except (UnicodeDecodeError, LookupError) as error:
         raise ClientException("a text field of the form is not UTF-8 text") from error
+    unknown = sorted(set(await request.form()) - FIELDS)
+    if unknown:
+        raise ClientException(
+            f"there is no field '{unknown[0][:80]}': see /schema for those there are"
+        )
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:

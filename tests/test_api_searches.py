@@ -132,6 +132,17 @@ def test_a_search_with_nothing_is_told_what_may_be_sent(
     assert "nothing to search with" in detail and "'text'" in detail
 
 
+def test_a_field_that_no_form_has_is_refused(tmp_path: Path) -> None:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        for path in ("/searches", "/reports", "/answers", "/batches"):
+            answer = client.post(
+                path,
+                files=[("images", ("a.png", a_film(3)))],
+                data={"exclude_patients": "p1", "question": "Is it?"},
+            )
+            assert "there is no field 'exclude_patients'" in the_sentence(answer, 400)
+
+
 @pytest.mark.parametrize("text", ["null", "true", "[1]", '{"a": 1}', "Erguß 胸水", "-0.5e3", "\0"])
 def test_words_stay_the_words_they_are(tmp_path: Path, text: str) -> None:
     retriever = FakeRetriever([a_case(1)])
