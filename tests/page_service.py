@@ -129,7 +129,13 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
     removed = RemovedCitation(number=4, reason="the cited report does not say this")
     return GroundedReport(
         statements=(
-            cited(1, labels={"Lung Opacity": "negative"}, case_support=1.0, film_support=0.83),
+            cited(
+                1,
+                labels={"Lung Opacity": "negative"},
+                case_support=1.0,
+                film_support=0.83,
+                added=True,
+            ),
             cited(2, found_afterwards=True, case_support=0.62, removed=(removed,)),
             cited(3, contradiction="the film's score for Edema is 0.81", film_support=0.19),
             Statement(section="impression", text="No case says this."),

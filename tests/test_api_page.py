@@ -64,6 +64,7 @@ def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> No
     assert "unsupported" in str(alone.get_attribute("class"))
     assert alone.text == "No case says this. no prior case supports this"
     assert "Cited case\n1.00" in supported.text and "Film\n0.83" in supported.text
+    assert "added by rule" in supported.text and "added by rule" not in afterwards.text
     assert "found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
     assert "[4] taken out: the cited report does not say this" in afterwards.text
     assert "against" in str(against.get_attribute("class"))
