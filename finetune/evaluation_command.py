@@ -42,10 +42,18 @@ def add_to(verbs: Any) -> None:
     parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="sentence-citation pairs to judge, or judged"
     )
-    parser.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
-    parser.add_argument("--test-log", type=Path, default=TEST_LOG, metavar="FILE")
+    parser.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help="of the intervals (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--test-log",
+        type=Path,
+        default=TEST_LOG,
+        metavar="FILE",
+        help="where runs on test are written down (default: bench/test_log.jsonl)",
+    )
     parser.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
 
 

@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split_arguments(parser)
     parser.set_defaults(split="val")
     parser.add_argument(
-        "--passes", type=int, default=ExampleOptions.passes, help="over all studies"
+        "--passes",
+        type=int,
+        default=ExampleOptions.passes,
+        help="over all studies (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=ExampleOptions.seed)
     parser.add_argument(

@@ -30,7 +30,9 @@ def add_to(verbs: Any) -> None:
     parser: argparse.ArgumentParser = verbs.add_parser(
         "train", help="train an adapter for a Llama 3.2 Vision model"
     )
-    parser.add_argument("--base", default=BASE, metavar="MODEL", help="folder or hub name")
+    parser.add_argument(
+        "--base", default=BASE, metavar="MODEL", help="folder or hub name (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, metavar="ADAPTER", help="directory of the adapter")
     add_arguments(parser)
     parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
@@ -43,10 +45,18 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
     parser.add_argument("--backend", metavar="NAME", help="auto, unsloth or peft")
     parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--batch", type=int, help="examples a forward pass")
-    parser.add_argument("--lr", type=float, help="learning rate")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
+    parser.add_argument("--epochs", type=int, help=f"default: {TrainConfig.epochs}")
+    parser.add_argument(
+        "--batch", type=int, help=f"examples a forward pass (default: {TrainConfig.batch})"
+    )
+    parser.add_argument("--lr", type=float, help=f"learning rate (default: {TrainConfig.lr})")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of finetune/config.py, e.g. max_steps=100",
+    )
     parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="go on from its weights")
     parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
     parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after them")

@@ -149,12 +149,14 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("report", help="findings and impression, every sentence cited")
     _add_study(verb, model=EXTRACTIVE)
-    verb.add_argument("-k", type=int, default=10, help="hits for extractive (default: %(default)s)")
+    verb.add_argument(
+        "-k", type=int, default=10, help="hits, without a model (default: %(default)s)"
+    )
     verb.set_defaults(run=_report)
 
     verb = verbs.add_parser("ask", help="a short answer to a question about the film")
     _add_study(verb)
-    verb.add_argument("--question", required=True)
+    verb.add_argument("--question", required=True, help="about the film")
     verb.set_defaults(run=_ask)
 
     verb = verbs.add_parser("classify", help="the 14 observations, each with a probability")
@@ -174,17 +176,27 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
     verb.add_argument(
         "--model", default=model, metavar="MODEL", help="folder or hub id (default: %(default)s)"
     )
-    verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    verb.add_argument(
+        "--adapter", metavar="DIR", help="of finetune train (default: that of the model, if any)"
+    )
     verb.add_argument(
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the film was taken")
-    verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
-    verb.add_argument("--exclude-study", action="append", default=[], metavar="ID")
-    verb.add_argument("--max-new-tokens", type=int, default=160, metavar="N")
-    verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
+    verb.add_argument(
+        "--exclude-patient", action="append", default=[], metavar="ID", help="none of this patient"
+    )
+    verb.add_argument(
+        "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
+    )
+    verb.add_argument(
+        "--max-new-tokens", type=int, default=160, metavar="N", help="default: %(default)s"
+    )
+    verb.add_argument(
+        "--temperature", type=float, default=0.0, help="0 (default): the likeliest words"
+    )
     verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
-    verb.add_argument("--json", action="store_true", help="one JSON object (see the module)")
+    verb.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 if __name__ == "__main__":

@@ -143,17 +143,29 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="views of one study")
     verb.add_argument("--text", help="words as a report would put them; with or without images")
     verb.add_argument(
-        "--text-weight", type=float, default=0.5, metavar="SHARE", help="default: %(default)s"
+        "--text-weight",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="what words weigh beside images (default: %(default)s)",
     )
     verb.add_argument("-k", type=int, default=5, help="the most hits (default: %(default)s)")
-    verb.add_argument("--min-score", type=float, metavar="COSINE")
+    verb.add_argument("--min-score", type=float, metavar="COSINE", help="least score of a hit")
     verb.add_argument("--min-ratio", type=float, metavar="SHARE", help="of the best hit's score")
-    verb.add_argument("--exclude-patient", action="append", default=[], metavar="ID")
-    verb.add_argument("--exclude-study", action="append", default=[], metavar="ID")
+    verb.add_argument(
+        "--exclude-patient", action="append", default=[], metavar="ID", help="none of this patient"
+    )
+    verb.add_argument(
+        "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
+    )
     verb.add_argument("--keep-near-copies", action="store_true", help="also list the film itself")
     verb.add_argument("--distinct-reports", action="store_true", help="no report text twice")
     verb.add_argument(
-        "--diversity", type=float, default=0.0, metavar="SHARE", help="0 (default): score alone"
+        "--diversity",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how much hits are to differ; 0 (default): by score alone",
     )
     verb.add_argument("--label", action="append", default=[], help="only cases that name it")
     verb.add_argument(
@@ -162,19 +174,29 @@ def _parser() -> argparse.ArgumentParser:
         default="none",
         help="only cases that name just what, or some of what, the label head sees",
     )
-    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--json", action="store_true", help="hits, votes and scores as JSON")
     verb.set_defaults(run=_search)
 
     verb = verbs.add_parser("evaluate", help="figures on a split that is not indexed")
     verb.add_argument("index", type=Path, metavar="INDEX")
     add_split_arguments(verb)
     verb.add_argument("--split", choices=("val", "test"), required=True)
-    verb.add_argument("--baseline-index", type=Path, metavar="INDEX2")
-    verb.add_argument("--resamples", type=int, default=RESAMPLES, help="default: %(default)s")
+    verb.add_argument(
+        "--baseline-index", type=Path, metavar="INDEX2", help="another, to be compared with"
+    )
+    verb.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help="of the intervals (default: %(default)s)"
+    )
     verb.add_argument("--out", type=Path, metavar="DIR", help="for JSON, table and PNG plots")
-    verb.add_argument("--test-log", type=Path, default=TEST_LOG, metavar="FILE")
+    verb.add_argument(
+        "--test-log",
+        type=Path,
+        default=TEST_LOG,
+        metavar="FILE",
+        help="where runs on test are written down (default: bench/test_log.jsonl)",
+    )
     verb.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
-    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--json", action="store_true", help="print the figures as JSON")
     verb.set_defaults(run=_evaluate)
     return parser
 
