@@ -8,6 +8,7 @@ several times as long as they run.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 
 import torch
@@ -19,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 Run = Callable[[Tensor, Tensor], Tensor]
 """From tokens (rows,) and the slot (1,) that they go to, the logits of what follows."""
+
+_RECORDING = threading.Lock()
+"""Recording begins with a wait for the whole GPU, which would spoil another recording."""
 
 
 class RecordedStep:
@@ -56,8 +60,8 @@ class RecordedStep:
         """Nothing is computed meanwhile."""
         try:
             graph = torch.cuda.CUDAGraph()
-            # Other threads may allocate meanwhile.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            # Other threads may allocate and decode meanwhile.
+            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._logits = run(self._tokens, self._slot)
                 self._slot += 1
             self._graph = graph

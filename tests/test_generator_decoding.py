@@ -1,6 +1,7 @@
 """Our decoding against ``generate`` of transformers, on a tiny model with random weights."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,19 @@ def test_recorded_steps_give_the_same_tokens(
     )
     recorded.step(state, recorded.step(state, logits.argmax(dim=-1)).argmax(dim=-1))
     assert state.recorded is not None and state.recorded.recorded
+
+
+@pytest.mark.gpu
+def test_steps_are_recorded_by_several_threads_at_once(
+    folder: Path, processor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = Decoder(model_of(folder).to("cuda"), records=True)
+    asked = [[film_prompt(TEXTS[n % 3], tiles=1 + n % 2, seed=n)] for n in range(24)]
+    expected = [by_us(recorded, processor, prompts) for prompts in asked]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        answers = list(pool.map(lambda prompts: by_us(recorded, processor, prompts), asked))
+    assert answers == expected
+    assert not caplog.records
 
 
 def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:
