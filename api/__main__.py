@@ -34,7 +34,7 @@ from db.audit import Head
 from db.errors import NotFoundError, UserError
 from generator.extractive import write_report
 from generator.vision_language import DecodingOptions
-from indexer.command import run
+from indexer.command import Parser, run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -176,7 +176,7 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m api", description="The HTTP service.")
+    parser = Parser(prog="python -m api", description="The HTTP service.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("serve", help="answer requests and serve the web page")

@@ -1,6 +1,5 @@
 """python -m finetune: from data or an index to an encoder or an adapter, and their figures."""
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -13,11 +12,11 @@ from finetune import (
     examples_command,
     train_command,
 )
-from indexer.command import run
+from indexer.command import Parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m finetune",
         description="From data or an index to an encoder or an adapter, and their figures.",
     )

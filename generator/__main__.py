@@ -33,7 +33,7 @@ from generator.calibration import CALIBRATION, Calibration
 from generator.extractive import write_report
 from generator.tasks import FilmReader, Study
 from generator.vision_language import DecodingOptions, VisionLanguageModel
-from indexer.command import run
+from indexer.command import Parser, run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -142,7 +142,7 @@ def _show(arguments: argparse.Namespace, document: dict[str, Any], page: str) ->
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m generator", description="Grounded text from an X-ray and its hits."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
+from indexer.command import Parser
 from indexer.encoder import DEFAULT_ENCODER
 from indexer.sources.arguments import add_source_arguments
 from indexer.versions import KEPT
 
 
 def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(prog="python -m indexer", description="Case indexes.")
+    whole = Parser(prog="python -m indexer", description="Case indexes.")
     verbs = whole.add_subparsers(required=True, metavar="VERB", dest="verb")
 
     verb = verbs.add_parser("build", help="embed a data set and write an index directory")

@@ -1,19 +1,29 @@
-"""How a command ends: with its exit code, and without a traceback where a person ends it.
+"""How a command is read and how it ends: with its exit code, and without a traceback where a person
+ends it.
 
+parser = Parser(prog="python -m indexer")
 if __name__ == "__main__":
     run(main)
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
 """Packages that few commands need, and the extra that brings each."""
 
 PIPE_CLOSED = 141
 """What a shell gives a command that SIGPIPE ended."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes options by their whole names: ``--split`` is not read as ``--split-file``."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **settings})
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from db.errors import UserError
-from indexer.command import run
+from indexer.command import Parser, run
 from indexer.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
@@ -135,7 +135,7 @@ def _progress(records: Iterable[StudyRecord]) -> Iterable[StudyRecord]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m retriever", description="Similar prior cases.")
+    parser = Parser(prog="python -m retriever", description="Similar prior cases.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("search", help="the cases most like one study, or words, or both")

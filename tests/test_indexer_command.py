@@ -1,14 +1,21 @@
 """How every command ends, and what it shows of its progress."""
 
 import io
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from api.__main__ import main as api
+from finetune.__main__ import main as finetune
+from generator.__main__ import main as generator
+from indexer.__main__ import main as indexer
 from indexer.command import PIPE_CLOSED
 from indexer.progress import progress_bar
+from retriever.__main__ import main as retriever
 from tests.conftest import ROOT
 
 PROGRAM = "from indexer.command import run\n{}\nrun(main)\n"
@@ -72,3 +79,19 @@ def test_only_a_terminal_sees_the_bar_of_a_short_job(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(sys, "stderr", stream)
         assert list(progress_bar([1, 2, 3], unit="case")) == [1, 2, 3]
         assert bool(stream.getvalue()) == shown
+
+
+@pytest.mark.parametrize("main", [api, finetune, generator, indexer, retriever])
+def test_an_option_is_taken_by_its_whole_name_alone(
+    main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every verb of the five commands: ``--he`` would be ``--help``."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    verbs = re.findall(r"^    ([a-z]+)  ", capsys.readouterr().out, re.MULTILINE)
+    assert verbs
+    for verb in verbs:
+        with pytest.raises(SystemExit) as ended:
+            main([verb, "--he"])
+        assert ended.value.code == 2, verb
+    capsys.readouterr()
