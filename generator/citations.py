@@ -124,12 +124,12 @@ def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -
         if refers_to_prior(sentence.text):
             refused.append(sentence.text)
             continue
-        statements.append(state(sentence, check, retrieval))
+        statements.append(to_statement(sentence, check, retrieval))
     notes = [f"left out, for there is no earlier film to compare with: “{s}”" for s in refused]
     return Grounding(statements=tuple(statements), notes=tuple(notes))
 
 
-def state(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
+def to_statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
     """A sentence with the citations that stand, those that do not taken out."""
     supporters = check.supporters(sentence)
     kept = [number for number in sentence.numbers if number in supporters]

@@ -11,7 +11,7 @@ no shown case says it, it is told in a note.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from generator.citations import MOST_FOUND, CitationCheck, Written, state
+from generator.citations import MOST_FOUND, CitationCheck, Written, to_statement
 from generator.context import Context
 from generator.grounded import Statement
 from retriever.retrieval import Retrieval
@@ -48,7 +48,7 @@ def complete(
     for name in _unsaid(statements, retrieval):
         written = Written(section="findings", text=in_fewest_words(name))
         if numbers := sorted(check.supporters(written))[:MOST_FOUND]:
-            said = state(replace(written, numbers=tuple(numbers)), check, retrieval)
+            said = to_statement(replace(written, numbers=tuple(numbers)), check, retrieval)
             added.append(replace(said, added=True))
     findings = [one for one in statements if one.section == "findings"]
     rest = [one for one in statements if one.section != "findings"]
