@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.checkpoint import local_folder
+
 _FILES = (
     "LICENSE",
     "LICENSE.txt",
@@ -73,8 +75,8 @@ def find_licence(base: str) -> BaseLicence:
 
 
 def _file(base: str, name: str) -> Path | None:
-    folder = Path(base)
-    if folder.is_dir():
+    folder = local_folder(base)
+    if folder is not None:
         return folder / name if (folder / name).is_file() else None
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError

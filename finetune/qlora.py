@@ -83,8 +83,12 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
 
     ``config`` is a resolved one.
     """
+    from indexer.quiet import quiet_loading
+
     load = _load_with_unsloth if config.backend == "unsloth" else _load_with_peft
-    trainable = Trainable(model=load(base, config, device), config=config, device=device)
+    with quiet_loading(bars=sys.stderr.isatty()):
+        model = load(base, config, device)
+    trainable = Trainable(model=model, config=config, device=device)
     attend_without_mask(trainable.model)
     for module in trainable.model.modules():
         if type(module).__name__ == "Linear4bit":  # a stored checkpoint brings its own
@@ -129,7 +133,6 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
 
     from generator.checkpoint import UNQUANTIZED_MODULES, find_folder, read_config, stored_bits
     from generator.plain_weights import dequantize
-    from indexer.quiet import quiet_loading
 
     dtype: torch.dtype = getattr(torch, config.precision)
     folder = find_folder(base)
@@ -147,16 +150,15 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         settings["quantization_config"] = quantize(
             load_in_8bit=True, llm_int8_skip_modules=list(UNQUANTIZED_MODULES)
         )
-    with quiet_loading(bars=sys.stderr.isatty()):
-        model: Any = MllamaForConditionalGeneration.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            device_map={"": device.index or 0} if device.type == "cuda" else None,
-            **settings,
-        )
-        if stored is not None and config.bits == "none":
-            model = dequantize(model, dtype)
+    model: Any = MllamaForConditionalGeneration.from_pretrained(
+        folder,
+        dtype=dtype,
+        attn_implementation="sdpa",
+        device_map={"": device.index or 0} if device.type == "cuda" else None,
+        **settings,
+    )
+    if stored is not None and config.bits == "none":
+        model = dequantize(model, dtype)
     if config.bits == "none":
         model = model.to(device=device, dtype=dtype)
     return model  # type: ignore[no-any-return]

@@ -119,7 +119,9 @@ def attach(
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise MismatchError(misfit) from error
     missing = any("missing adapter keys" in str(warning.message) for warning in caught)
-    if missing or len(get_peft_model_state_dict(wrapped)) != len(names):
+    # without embeddings, or peft asks a hub for the base model that the adapter names
+    held = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
+    if missing or len(held) != len(names):
         raise MismatchError(misfit)
     try:
         base: MllamaForConditionalGeneration = (

@@ -29,17 +29,22 @@ FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
 """What is fetched from a hub: no code and no pickles."""
 
 
+def local_folder(name: str | Path) -> Path | None:
+    """The folder of that name; a relative one is also looked for beside this package."""
+    places = (Path(name), Path(__file__).parents[1] / name)
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
 def find_folder(
     name: str | Path, *, what: str = "model", download: Callable[..., str] = snapshot_download
 ) -> Path:
-    """The folder of that name, also beside this package, or that of the hub repository, fetched
-    where it is not there yet.
+    """The folder of that name, or that of the hub repository, fetched where it is not there yet.
 
     Raises NotFoundError or UserError with the cure.
     """
-    for folder in (Path(name), Path(__file__).parents[1] / name):
-        if folder.is_dir():
-            return folder
+    folder = local_folder(name)
+    if folder is not None:
+        return folder
     if Path(name).exists():
         raise UserError(f"{name} is a file: name the folder of that {what}")
     try:

@@ -198,6 +198,13 @@ def test_a_llama_base_brings_its_terms_into_the_card_and_beside_merged_weights(
     assert "Copyright © Meta Platforms" in (out / "NOTICE").read_text()
 
 
+def test_the_licence_of_the_shipped_model_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [path.name for path in find_licence("pretrained/generator").files] == ["LICENSE"]
+
+
 def test_another_base_keeps_its_own_licence(tmp_path: Path) -> None:
     (tmp_path / "LICENSE").write_text("Apache License")
     (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")

@@ -340,6 +340,15 @@ def test_an_adapter_made_for_something_else_is_refused(
         load_model(root / "base", adapter_copy, device="cpu")
 
 
+def test_an_adapter_of_a_base_that_lies_elsewhere_now_asks_no_hub(
+    root: Path, adapter_copy: Path
+) -> None:
+    settings = json.loads((adapter_copy / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = "gone/model"
+    (adapter_copy / "adapter_config.json").write_text(json.dumps(settings))
+    assert load_model(root / "base", adapter_copy, device="cpu")  # a warning would be an error
+
+
 @pytest.mark.parametrize("broken", ["{", "[]", '{"base_model": 1}'])
 def test_a_broken_record_is_refused(root: Path, adapter_copy: Path, broken: str) -> None:
     (adapter_copy / "adapter_record.json").write_text(broken)
