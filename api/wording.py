@@ -25,15 +25,14 @@ def asked_for(generation: Generation) -> Iterator[str]:
 
 
 def marked(statement: StoredStatement) -> str:
-    """A sentence with its numbers, or the word that there are none."""
+    """A sentence with its numbers, or the word that there are none, and whether a rule added it."""
     numbers = sorted({c.number for c in statement.citations})
-    return f"{statement.text} {''.join(f'[{n}]' for n in numbers) or '[image only]'}"
+    marks = "".join(f"[{n}]" for n in numbers) or "[image only]"
+    return f"{statement.text} {marks}{' (added by rule)' if statement.check.added else ''}"
 
 
 def doubts(statement: StoredStatement) -> Iterator[str]:
-    """What the check of a sentence found against it, and whether the model wrote it at all."""
-    if statement.check.added:
-        yield "(added by rule)"
+    """What the check of a sentence found against it."""
     for one in statement.check.removed:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.check.contradiction:

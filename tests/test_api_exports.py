@@ -185,7 +185,11 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
             .split()
         )
     expected = {
-        "/reports": ["No case says this. [image only]", "(against the film: the film"],
+        "/reports": [
+            "No case says this. [image only]",
+            "(against the film: the film",
+            "] (added by rule)",
+        ],
         "/answers": [
             "Question: Is the heart enlarged?",
             "Yes.",
