@@ -2,18 +2,41 @@
 
 import base64
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import Browser
+from tests.films import draw_film
 from tests.page_service import (
     Films,
     MarkingWriter,
 )
 
 pytest_plugins = ["tests.page_fixtures"]
+
+
+def test_a_film_of_few_pixels_fills_the_stage_in_its_own_shape(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    for number, shape in enumerate(((64, 50), (50, 64), (40, 120))):
+        film = tmp_path / f"{number}.png"
+        Image.fromarray(draw_film(number, size=shape)).save(film)
+        browser.greeted(address)
+        browser.choose(film)
+        browser.wait("#viewer .stage img")
+        width, height, natural, across, along = browser.script(
+            "const i = document.querySelector('.stage img'), s = i.closest('.stage');"
+            "return [i.offsetWidth, i.offsetHeight, i.naturalWidth / i.naturalHeight,"
+            " s.clientWidth, s.clientHeight]"
+        )
+        assert width == across or height == along
+        assert width <= across and height <= along
+        if width < across:
+            assert width / height == pytest.approx(natural, rel=0.02)
 
 
 def test_films_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
