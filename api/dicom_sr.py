@@ -111,8 +111,7 @@ def _content(generation: Generation) -> Dataset:
 
 def _sentence(statement: StoredStatement) -> str:
     """No numbers: a structured report does not hold the cited cases."""
-    text = statement.text if statement.citations else marked(statement)
-    return " ".join((text, *doubts(statement)))
+    return " ".join((marked(statement, numbers=False), *doubts(statement)))
 
 
 def _header(film: bytes) -> Dataset:

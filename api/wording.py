@@ -24,11 +24,16 @@ def asked_for(generation: Generation) -> Iterator[str]:
         yield f"Question: {generation.question}"
 
 
-def marked(statement: StoredStatement) -> str:
+def marked(statement: StoredStatement, *, numbers: bool = True) -> str:
     """A sentence with its numbers, or the word that there are none, and whether a rule added it."""
-    numbers = sorted({c.number for c in statement.citations})
-    marks = "".join(f"[{n}]" for n in numbers) or "[image only]"
-    return f"{statement.text} {marks}{' (added by rule)' if statement.check.added else ''}"
+    parts = [statement.text]
+    if not statement.citations:
+        parts.append("[image only]")
+    elif numbers:
+        parts.append("".join(f"[{n}]" for n in sorted({c.number for c in statement.citations})))
+    if statement.check.added:
+        parts.append("(added by rule)")
+    return " ".join(parts)
 
 
 def doubts(statement: StoredStatement) -> Iterator[str]:

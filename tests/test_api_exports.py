@@ -188,7 +188,7 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
         "/reports": [
             "No case says this. [image only]",
             "(against the film: the film",
-            "] (added by rule)",
+            "(added by rule) (against the film",
         ],
         "/answers": [
             "Question: Is the heart enlarged?",

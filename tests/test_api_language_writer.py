@@ -178,7 +178,9 @@ def test_what_is_stored_is_what_the_model_was_shown_and_cites(
     cases = {hit["number"]: hit["case"] for hit in made["hits"]}
     cited = [c for one in made["statements"] for c in one["citations"]]
     assert cited and all(cases[c["number"]] == c["case"] for c in cited)
-    first, mass, last = made["statements"]
+    first, mass, added, last = made["statements"]
+    assert added["added"] and added["text"] == "There is a pleural effusion." and added["citations"]
+    assert not any(one["added"] for one in (first, mass, last))
     assert first["grounded"] and first["text"] == "The heart is enlarged."
     assert not mass["grounded"] and mass["removed"][0]["number"] == 2
     assert {one["number"] for one in last["removed"]} and last["citations"]
