@@ -39,6 +39,7 @@ from indexer.progress import progress_bar
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import Source
+from indexer.weight_files import local_folder
 from retriever.bootstrap import check_resamples
 from retriever.evaluation_log import require_first_run
 from retriever.evaluation_studies import read_studies
@@ -95,9 +96,10 @@ def calibrate_model(
     if arguments.write_prompts is not None:
         return write_prompts(arguments, open_retriever)
     outputs = written(arguments, open_retriever)
-    folder = Path(outputs.about.adapter or outputs.about.model)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder here, so there is no place for {CALIBRATION}")
+    name = outputs.about.adapter or outputs.about.model
+    folder = local_folder(name)
+    if folder is None:
+        raise UserError(f"{name} is no folder here, so there is no place for {CALIBRATION}")
     references = References.read(
         open_source(arguments.source, options_of(arguments)), Index.open(arguments.index), outputs
     )
@@ -225,7 +227,7 @@ def ask(
 
 def calibration_of(about: About) -> Calibration:
     """What lies in the folder of the adapter, or of the model."""
-    return Calibration.read(Path(about.adapter or about.model) / CALIBRATION)
+    return Calibration.of(about.adapter or about.model)
 
 
 def judged(

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from generator.checkpoint import local_folder
+from indexer.weight_files import local_folder
 
 _FILES = (
     "LICENSE",

@@ -29,7 +29,7 @@ from typing import Any
 
 from db.errors import UserError
 from generator import output
-from generator.calibration import CALIBRATION, Calibration
+from generator.calibration import Calibration
 from generator.extractive import write_report
 from generator.tasks import FilmReader, Study
 from generator.vision_language import DecodingOptions, VisionLanguageModel
@@ -118,8 +118,8 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
 
     for note in check_served(model, retriever.index.manifest):
         print(f"note: {note}", file=sys.stderr)
-    calibrated = Path(model.adapter or arguments.model) / CALIBRATION
-    reader = FilmReader(retriever, model, calibration=Calibration.read(calibrated))
+    calibration = Calibration.of(model.adapter or arguments.model)
+    reader = FilmReader(retriever, model, calibration=calibration)
     study = reader.read(
         arguments.images,
         indication=arguments.indication,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from db.errors import UserError
+from indexer.weight_files import local_folder
 
 CALIBRATION = "calibration.json"
 _LEAST = 1e-4
@@ -47,6 +48,11 @@ class Calibration:
             return read
         except (ValueError, TypeError, AttributeError, OSError) as error:
             raise UserError(f"{path} cannot be read: calibrate the adapter again") from error
+
+    @classmethod
+    def of(cls, name: str | Path) -> Self:
+        """What lies in the folder of an adapter or a model, as `read` reads it."""
+        return cls.read((local_folder(name) or Path(name)) / CALIBRATION)
 
     def write(self, path: Path) -> None:
         waiting = path.with_name(path.name + ".tmp")

@@ -23,16 +23,10 @@ from huggingface_hub.errors import (
 from transformers import MllamaConfig
 
 from db.errors import NotFoundError, UserError
-from indexer.weight_files import file_sha256
+from indexer.weight_files import file_sha256, local_folder
 
 FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
 """What is fetched from a hub: no code and no pickles."""
-
-
-def local_folder(name: str | Path) -> Path | None:
-    """The folder of that name; a relative one is also looked for beside this package."""
-    places = (Path(name), Path(__file__).parents[1] / name)
-    return next((folder for folder in places if folder.is_dir()), None)
 
 
 def find_folder(

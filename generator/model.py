@@ -41,6 +41,7 @@ from generator.mllama import MllamaModel
 from generator.plain_weights import dequantize
 from generator.prompts import messages
 from indexer.quiet import quiet_loading
+from indexer.weight_files import local_folder
 
 DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
 
@@ -79,7 +80,7 @@ def load_model(
     folder = find_folder(name)
     config = read_config(folder)
     if adapter is None and (folder / OWN_ADAPTER / "adapter_config.json").is_file():
-        adapter = Path(name) / OWN_ADAPTER if Path(name).is_dir() else folder / OWN_ADAPTER
+        adapter = (Path(name) if local_folder(name) else folder) / OWN_ADAPTER
     adapter_folder = None if adapter is None else find_folder(adapter, what="adapter")
     record = None if adapter_folder is None else AdapterRecord.read(adapter_folder)
     if record is not None:

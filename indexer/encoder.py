@@ -17,13 +17,12 @@ The last two are downloaded by `open_clip` when they are not in its cache.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from db.errors import NotFoundError
-from indexer.weight_files import file_sha256, package_file
+from indexer.weight_files import file_sha256, local_folder, package_file
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -134,9 +133,9 @@ def load_encoder(name: str) -> Encoder:
 
     if name == "imagenet":
         return towers.imagenet()
-    for folder in (Path(name), Path(__file__).parents[1] / name):
-        if folder.is_dir():
-            return towers.from_folder(folder, name=name)
+    folder = local_folder(name)
+    if folder is not None:
+        return towers.from_folder(folder, name=name)
     if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
         raise NotFoundError(f"there is no folder {name}: name an encoder that is there")
     return towers.from_open_clip(name)

@@ -7,6 +7,12 @@ from pathlib import Path
 from db.errors import NotFoundError
 
 
+def local_folder(name: str | Path) -> Path | None:
+    """The folder of that name; a relative one is also looked for beside this package."""
+    places = (Path(name), Path(__file__).parents[1] / name)
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
 def package_file(package: str, ending: str) -> Path:
     """A file of an installed package, found in its record without importing it.
 

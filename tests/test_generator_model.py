@@ -23,6 +23,7 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import MismatchError, NotFoundError, TooLargeError, UserError
 from generator.adapter import AdapterRecord
+from generator.calibration import Calibration
 from generator.checkpoint import base_sha256, find_folder
 from generator.mllama import MllamaModel
 from generator.model import Quantization, load_model
@@ -484,6 +485,8 @@ def test_the_shipped_model_is_found_from_any_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_folder("pretrained/generator") == ROOT / "pretrained" / "generator"
+    assert Calibration.of("pretrained/generator/adapter").fitted_on != "nothing"
+    assert load_model("pretrained/generator").adapter == "pretrained/generator/adapter"
     (tmp_path / "pretrained" / "generator").mkdir(parents=True)
     assert find_folder("pretrained/generator").resolve().is_relative_to(tmp_path)
 
