@@ -70,7 +70,7 @@ class AdapterRecord:
             )
         if self.index_fingerprint in (None, index_fingerprint):
             return None
-        return "the adapter was trained on another index of the same encoder"
+        return "the adapter was trained on another index of the same encoder, which is as good"
 
 
 def check_served(model: object, manifest: Manifest) -> list[str]:
