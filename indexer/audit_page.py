@@ -10,12 +10,15 @@ from indexer.audit_result import Audit, Count, Part, StrangeFilm
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+th:nth-child(1) { width: 34%; }
+th:nth-child(2) { width: 9%; text-align: right; }
+th:nth-child(3) { width: 16%; text-align: right; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
   border-bottom: 1px solid #8884; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.examples { font-size: .85em; overflow-wrap: anywhere; max-width: 26rem; }
-caption, .note { text-align: left; color: #777; }
+td.examples { font-size: .85em; overflow-wrap: anywhere; }
+.note { color: light-dark(#595959, #a6a6a6); }
 .films { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; width: 160px; }
 figure img { max-width: 160px; background: #000; display: block; }
@@ -61,10 +64,12 @@ def _part(part: Part) -> Iterator[str]:
 def _row(count: Count) -> str:
     share = "" if not count.of else f"{100 * count.count / count.of:.1f} % of {count.of:,}"
     note = f'<br><span class="note">{escape(count.note)}</span>' if count.note else ""
+    told = any(": " in example for example in count.examples)  # sentences, a line each
+    examples = ("<br>" if told else ", ").join(map(escape, count.examples))
     return (
         f"<tr><td>{escape(count.name)}{note}</td>"
         f'<td class="number">{count.count:,}</td><td class="number">{share}</td>'
-        f'<td class="examples">{escape(", ".join(count.examples))}</td></tr>'
+        f'<td class="examples">{examples}</td></tr>'
     )
 
 
