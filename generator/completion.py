@@ -43,16 +43,22 @@ def complete(
     """
     if not statements:
         return ()
-    check = CitationCheck(context, retrieval)
+    unsaid = _unsaid(statements, retrieval)
+    added = _added(unsaid, CitationCheck(context, retrieval), retrieval) if unsaid else []
+    findings = [one for one in statements if one.section == "findings"]
+    rest = [one for one in statements if one.section != "findings"]
+    return (*findings, *added, *rest)
+
+
+def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> list[Statement]:
+    """Of those that a shown case says."""
     added = []
-    for name in _unsaid(statements, retrieval):
+    for name in names:
         written = Written(section="findings", text=in_fewest_words(name))
         if numbers := sorted(check.supporters(written))[:MOST_FOUND]:
             said = to_statement(replace(written, numbers=tuple(numbers)), check, retrieval)
             added.append(replace(said, added=True))
-    findings = [one for one in statements if one.section == "findings"]
-    rest = [one for one in statements if one.section != "findings"]
-    return (*findings, *added, *rest)
+    return added
 
 
 def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
@@ -78,4 +84,4 @@ def _unsaid(statements: Sequence[Statement], retrieval: Retrieval) -> list[str]:
 
 def _listed(names: Sequence[str], retrieval: Retrieval) -> str:
     scores = retrieval.label_scores or {}
-    return ", ".join(f"{name} ({scores[name]:.2f})" if name in scores else name for name in names)
+    return ", ".join(f"{name} ({scores[name]:.2f})" for name in names)
