@@ -55,6 +55,8 @@ def test_a_wrong_table_is_named_with_what_was_expected(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with pytest.raises(NotFoundError, match=r"t\.csv does not exist"):
         rows(path)
+    with pytest.raises(NotFoundError, match="is a folder: a table is expected there"):
+        rows(tmp_path)
     path.write_text("a,b\n1,2\n1,2,3\n")
     with pytest.raises(UserError, match="no column 'c': it has a, b"):
         rows(path, "a", "c")

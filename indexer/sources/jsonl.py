@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from db.errors import NotFoundError, UserError
-from indexer.sources.records import Record, check_identifier
+from db.errors import UserError
+from indexer.sources.records import Record, check_file, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, study_of_values
 
@@ -40,9 +40,7 @@ class JsonLines:
         """``split`` keeps the lines with this ``split``, or one of several with commas between;
         lines without one are then left out. ``listed`` (study id to split) goes before the lines.
         """
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
-            raise NotFoundError(f"{path} {what}: --data-dir names the JSON Lines file")
+        check_file(path, "--data-dir names the JSON Lines file")
         self.name = check_identifier(name, "source name")
         self._choice = SplitChoice(keep=frozenset(split.split(",") if split else ()), listed=listed)
         self.split = self._choice.name

@@ -14,10 +14,17 @@ from typing import Protocol
 import numpy as np
 
 from db.cases import CaseImage, ViewPosition
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from db.labels import Labels
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Raises NotFoundError for a folder or nothing; ``expected`` ends the sentence."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise NotFoundError(f"{path} {what}: {expected}")
 
 
 def check_identifier(value: str, what: str) -> str:

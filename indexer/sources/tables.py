@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from db.errors import NotFoundError, UserError
+from indexer.sources.records import check_file
 
 Row = dict[str, Any]
 """Column to value. Of a CSV file every value is text, missing ones are empty."""
@@ -51,9 +52,7 @@ def read_table(path: Path, *, needs: Iterable[str] = ()) -> Iterator[tuple[str, 
     Raises NotFoundError for no file, and UserError for what is no table, lacks a column of
     ``needs`` or is damaged.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise NotFoundError(f"{path} {what}: a table is expected there")
+    check_file(path, "a table is expected there")
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     columns = next(rows)[1]
     missing = [name for name in needs if name not in columns]
