@@ -108,15 +108,26 @@ def test_a_full_house_refuses_before_a_film_is_sent(tmp_path: Path, path: str) -
         assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: " in answer
 
 
+def is_refused(connection: socket.socket, address: str, *, sends: int) -> None:
+    """The client, which sends so much of its body of 2 MB all the same."""
+    connection.sendall(head(address, length=2_000_000))
+    assert answered(connection).startswith(b"HTTP/1.1 503")
+    connection.sendall(b"x" * sends)
+
+
+def is_given_up(connection: socket.socket) -> None:
+    started = time.monotonic()
+    assert connection.recv(10) == b""
+    assert time.monotonic() - started < 5
+
+
 def test_a_refused_client_may_send_on_and_ask_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
     with a_full_house(tmp_path) as address, connect(address) as connection:
         for _ in range(2):
-            connection.sendall(head(address, length=2_000_000))
-            assert answered(connection).startswith(b"HTTP/1.1 503")
-            connection.sendall(b"x" * 2_000_000)
+            is_refused(connection, address, sends=2_000_000)
             time.sleep(0.8)
 
 
@@ -125,22 +136,14 @@ def test_a_refused_client_that_does_not_send_on_is_given_up(
 ) -> None:
     monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
     with a_full_house(tmp_path) as address, connect(address) as connection:
-        connection.sendall(head(address, length=2_000_000))
-        assert answered(connection).startswith(b"HTTP/1.1 503")
-        connection.sendall(b"x" * 1_000_000)
-        started = time.monotonic()
-        assert connection.recv(10) == b""
-        assert time.monotonic() - started < 5
+        is_refused(connection, address, sends=1_000_000)
+        is_given_up(connection)
 
 
 def test_a_refused_client_that_sent_on_and_asks_no_more_is_given_up(tmp_path: Path) -> None:
     with a_full_house(tmp_path, keep_alive_seconds=1) as address, connect(address) as connection:
-        connection.sendall(head(address, length=2_000_000))
-        assert answered(connection).startswith(b"HTTP/1.1 503")
-        connection.sendall(b"x" * 2_000_000)
-        started = time.monotonic()
-        assert connection.recv(10) == b""
-        assert time.monotonic() - started < 5
+        is_refused(connection, address, sends=2_000_000)
+        is_given_up(connection)
 
 
 @pytest.mark.parametrize("more", ["Connection: close\r\n", "Connection: TE, Close\r\n"])
