@@ -154,11 +154,9 @@ class FilmForm(msgspec.Struct, kw_only=True):
     image: UploadFile
 
 
-FIELDS = {
-    *("study",),  # of a batch
-    *(name for form in (QuestionForm, SearchForm, FilmForm) for name in form.__struct_fields__),
-}
-"""Fields that any form has. Others are refused: a misspelt ``exclude_patient`` excludes nobody."""
+FIELDS = {"study"}.union(*(form.__struct_fields__ for form in (QuestionForm, SearchForm, FilmForm)))
+"""Fields that any form has, ``study`` that of a batch. Others are refused: a misspelt
+``exclude_patient`` excludes nobody."""
 
 
 async def read_form(request: Request[Any, Any, Any]) -> None:
