@@ -77,14 +77,16 @@ def measure(arguments: argparse.Namespace) -> int:
     row = prompt_tokens(model, Prompt(task="report", text="", image=image))
     ours = [our_round(model, row, image) for _ in range(2)]  # the first warms up
     on_gpu = model.decoder.device.type == "cuda"
-    memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = (
+        torch.cuda.max_memory_reserved()
+        if on_gpu
+        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    )
     theirs: list[float] = []
     for _ in range(arguments.rounds):
         ours.append(our_round(model, row, image))
         theirs.append(their_round(model, row, image))
     best = min(ours, key=lambda timing: timing.whole)
-    if on_gpu:
-        memory = torch.cuda.max_memory_reserved()
     print(f"{model.name}, adapter {model.adapter}, on {model.decoder.device}")
     print(f"process start to loaded     {loading:6.2f} s")
     print(f"image of two films          {best.seeing:6.2f} s")
