@@ -21,20 +21,20 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.current_index import Reopen
 from api.listening import listen, server_options
-from api.observe import log_to_stderr
-from api.reopening import reopening
+from api.middleware.observability import log_to_stderr
+from api.middleware.tracing import export_traces
+from api.pipeline.backends import OneByOne, Writer
+from api.pipeline.current_index import Reopen
+from api.pipeline.reopening import reopening
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
-from api.tracing import export_traces
-from api.writing import OneByOne, Writer
-from db.api_keys import SCOPES
-from db.app_database import AppDatabase, back_up, held, restore
-from db.audit import Head
+from db.app.api_keys import SCOPES
+from db.app.audit_log import Head
+from db.app.database import AppDatabase, back_up, held, restore
 from db.errors import NotFoundError, UserError
 from generator.extractive import write_report
 from generator.vision_language import DecodingOptions
-from indexer.command import Parser, run
+from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -99,7 +99,7 @@ def _open_writer(
 ) -> tuple[Writer, Reopen]:
     if arguments.model == EXTRACTIVE:
         return OneByOne(write_report), reopening(arguments.index)
-    from api.opening import open_writer  # torch and transformers
+    from api.pipeline.opening import open_writer  # torch and transformers
 
     writer = open_writer(retriever, arguments.model, arguments.adapter, decoding)
     return writer, reopening(arguments.index, writer.use)

@@ -27,30 +27,30 @@ from litestar.types import (
     Send,
 )
 
-from api.access import Access, check_scope, rate_limit, the_caller
-from api.batches import BatchController
-from api.cases import CaseController
-from api.chat import ChatController
-from api.current_index import CurrentIndex, Reopen, StudySearch
 from api.delivery import delivery
-from api.exports import ExportController
-from api.feedback import FeedbackController
-from api.films import FilmController
-from api.generations import GenerationController
-from api.guard import Guard, add_headers
-from api.jobs import JobRunner
-from api.observe import observed
-from api.pipeline import Clock, Pipeline
-from api.problems import answer_defect, problem_details
-from api.searches import SearchController
-from api.service import ServiceController
+from api.middleware.access import Access, check_scope, rate_limit, the_caller
+from api.middleware.guard import Guard, add_headers
+from api.middleware.observability import observed
+from api.middleware.problems import answer_defect, problem_details
+from api.pipeline.backends import Writer
+from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
+from api.pipeline.jobs import JobRunner
+from api.pipeline.pipeline import Clock, Pipeline
+from api.routes.batches import BatchController
+from api.routes.cases import CaseController
+from api.routes.chat import ChatController
+from api.routes.exports import ExportController
+from api.routes.feedback import FeedbackController
+from api.routes.generations import GenerationController
+from api.routes.images import FilmController
+from api.routes.searches import SearchController
+from api.routes.service import ServiceController
+from api.routes.stow import StowController
+from api.routes.tasks import TaskController
+from api.routes.web_page import WebPageController
 from api.settings import Settings
-from api.stow import StowController
-from api.tasks import TaskController
-from api.web_page import WebPageController
-from api.writing import Writer
-from db.app_database import AppDatabase
-from generator.grounded import NOTICE
+from db.app.database import AppDatabase
+from generator.grounding.report import NOTICE
 
 
 class Service(Litestar):

@@ -12,16 +12,16 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response, ServerSentEvent
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from api.access import Caller
-from api.connection import while_connected
 from api.events import StreamEvent, events, server_sent
-from api.generation_schemas import GenerationDocument
-from api.generations import document
-from api.job_schemas import PendingGeneration
-from api.jobs import JobRunner
-from api.orders import Order
-from api.pipeline import Pipeline
-from api.problems import GUARDED, problems
+from api.middleware.access import Caller
+from api.middleware.connection import while_connected
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.jobs import JobRunner
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.request import Order
+from api.routes.generations import document
+from api.schemas.generations import GenerationDocument
+from api.schemas.jobs import PendingGeneration
 from api.settings import Settings
 from api.uploads import read_uploads
 

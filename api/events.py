@@ -8,11 +8,11 @@ from typing import Literal
 import msgspec
 from litestar.response import ServerSentEventMessage
 
-from api.generation_schemas import GenerationDocument
-from api.pipeline import Stage, Tell
-from api.problems import problem_of
-from api.writing import Token
-from db.generation import Generation
+from api.middleware.problems import problem_of
+from api.pipeline.backends import Token
+from api.pipeline.pipeline import Stage, Tell
+from api.schemas.generations import GenerationDocument
+from db.app.generation import Generation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import socket
 from typing import Any
 
-from api.patience import ImpatientProtocol
+from api.middleware.slow_clients import ImpatientProtocol
 from api.settings import Settings
 from db.errors import UserError
 

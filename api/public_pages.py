@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePath
 
-from db.cases import Case
+from db.index.store import Case
 
 _OPENI_IMAGE = re.compile(r"(?:CXR)?(\d+_IM-\d+(?:-\d+)+)(?:\.\w+)*", re.IGNORECASE)
 

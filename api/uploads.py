@@ -11,9 +11,9 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException, HTTPException
 
-from api.access import the_caller
-from api.orders import Order
-from api.scheduler import BusyError
+from api.middleware.access import the_caller
+from api.pipeline.request import Order
+from api.pipeline.scheduler import BusyError
 from db.errors import TooLargeError
 from generator.prompts import MAX_QUESTION, Task
 from retriever.options import LabelFilter, SearchOptions

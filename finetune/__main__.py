@@ -5,14 +5,12 @@ import sys
 from collections.abc import Sequence
 
 from db.errors import UserError
-from finetune import (
-    base_command,
-    encoder_command,
-    evaluation_command,
-    examples_command,
-    train_command,
-)
-from indexer.command import Parser, run
+from evaluation import command as evaluation_command
+from finetune.adapter import command as train_command
+from finetune.encoder import command as encoder_command
+from finetune.examples import command as examples_command
+from indexer.cli.parser import Parser, run
+from recipes.small_mllama import command as base_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from finetune.collator import Tokens
+from finetune.adapter.collator import Tokens
 
 _THREADS = 4
 """Beside a GPU; a CPU has its hands full and gets one."""

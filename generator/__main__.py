@@ -33,7 +33,7 @@ from generator.calibration import Calibration
 from generator.extractive import write_report
 from generator.tasks import FilmReader, Study
 from generator.vision_language import DecodingOptions, VisionLanguageModel
-from indexer.command import Parser, run
+from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -62,7 +62,7 @@ def main(
 
 
 def _load_model(model: str, adapter: str | None, quantization: str) -> VisionLanguageModel:
-    from generator.model import load_model
+    from generator.mllama.load import load_model
 
     return load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
 
@@ -114,7 +114,7 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
         raise UserError("without a language model there are only reports: use --model with one")
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(arguments.model, arguments.adapter, arguments.quantization)
-    from generator.adapter import check_served
+    from generator.mllama.adapter import check_served
 
     for note in check_served(model, retriever.index.manifest):
         print(f"note: {note}", file=sys.stderr)

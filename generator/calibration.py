@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from db.errors import UserError
-from indexer.weight_files import local_folder
+from indexer.encoder.weight_files import local_folder
 
 CALIBRATION = "calibration.json"
 _LEAST = 1e-4

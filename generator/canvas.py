@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from db.errors import UserError
-from indexer.film import Film
+from indexer.images.radiograph import Film
 
 MAX_VIEWS = 4
 """Tiles that a Llama 3.2 Vision image has."""

@@ -17,11 +17,11 @@ advice, words taken out by a de-identifier) are not shown.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from db.cases import Case, Sentence
 from db.errors import UserError
+from db.index.store import Case, Sentence
 from db.labels import FINDINGS, named
-from generator.wording import is_usable, particulars, tidy
-from retriever.retrieval import Hit, Retrieval
+from generator.grounding.sentences import is_usable, particulars, tidy
+from retriever.results import Hit, Retrieval
 from retriever.search import plain
 
 POOL = 50

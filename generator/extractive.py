@@ -15,14 +15,14 @@ alone (sizes, dates, advice) is never used; nor one that names a side where the 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from db.cases import Section
 from db.errors import UserError
+from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
-from generator.agreement import Agreement, Candidate
-from generator.grounded import GroundedReport, Statement
-from generator.regions import REGIONS, TOPICS, Region
-from generator.wording import near_duplicates
-from retriever.retrieval import Retrieval
+from generator.grounding.regions import REGIONS, TOPICS, Region
+from generator.grounding.report import GroundedReport, Statement
+from generator.grounding.sentences import near_duplicates
+from generator.grounding.support import Agreement, Candidate
+from retriever.results import Retrieval
 
 EXTRACTIVE_VERSION = "extractive-1"
 
@@ -34,7 +34,8 @@ ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractiveConfig:
-    """When the hits agree enough. Set by ``bench/extractive.py --tune`` for the shipped encoder."""
+    """When the hits agree enough. Set by ``bench/generation/extractive.py --tune`` for the shipped
+    encoder."""
 
     positive_share: float = 0.2
     """A finding is present where at least this share of the weighted hits names it."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from db.cases import Section
-from generator.answers import Answer
-from generator.grounded import Citation, GroundedReport
+from db.index.store import Section
+from generator.grounding.answers import Answer
+from generator.grounding.report import Citation, GroundedReport
 from generator.tasks import Classification
-from retriever.retrieval import Hit, Retrieval
+from retriever.results import Hit, Retrieval
 
 
 def report_document(index: Path, retrieval: Retrieval, report: GroundedReport) -> dict[str, Any]:

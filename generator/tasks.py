@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from db.labels import OBSERVATIONS
-from generator.answers import Answer, check_answer
 from generator.calibration import Calibration
+from generator.candidates import search_pool
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
-from generator.citations import ground, parse_answer
-from generator.completion import complete, left_out_notes
 from generator.context import BRIEF, DEFAULT, Context, build_context
-from generator.grounded import NOTICE, GroundedReport
-from generator.pool import search_pool
+from generator.grounding.answers import Answer, check_answer
+from generator.grounding.citations import ground, parse_answer
+from generator.grounding.completion import complete, left_out_notes
+from generator.grounding.report import NOTICE, GroundedReport
 from generator.prompts import (
     NO,
     PROMPT_VERSION,
@@ -32,10 +32,10 @@ from generator.prompts import (
     report_prompt,
 )
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from retriever.knn_votes import Vote
 from retriever.query import FilmSource, Query, film_query, read_films
-from retriever.retrieval import Hit, Retrieval
+from retriever.results import Hit, Retrieval
 from retriever.search import Retriever
-from retriever.votes import Vote
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

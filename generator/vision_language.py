@@ -1,7 +1,7 @@
 """What the generator asks of a vision-language model, whichever it is.
 
-`generator.mllama.MllamaModel` is one; a test passes a fake, and another model family needs no more
-than this. Nothing heavy is imported here.
+`generator.mllama.model.MllamaModel` is one; a test passes a fake, and another model family needs no
+more than this. Nothing heavy is imported here.
 """
 
 from collections.abc import Callable, Iterator, Sequence

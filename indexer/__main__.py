@@ -20,31 +20,31 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from db.cases import Case
+from db.app.erasure import withdraw
 from db.errors import NotFoundError, UserError
-from db.withdrawal import withdraw
-from indexer.accounts import built_lines, info_lines, merged_lines, problem_lines, removed_lines
-from indexer.arguments import parser
-from indexer.assembly import utc_now
-from indexer.audit import audit, write_audit
-from indexer.audit_result import audit_lines
+from db.index.store import Case
+from indexer.audit.result import audit_lines
+from indexer.audit.run import audit, write_audit
 from indexer.build import Built, add, build
-from indexer.command import run
-from indexer.encoder import Encoder, EncoderSpec, load_encoder
+from indexer.cli.arguments import parser
+from indexer.cli.output import built_lines, info_lines, merged_lines, problem_lines, removed_lines
+from indexer.cli.parser import run
+from indexer.cli.progress import progress_bar
+from indexer.encoder.spec import Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
+from indexer.ingest.assembly import utc_now
+from indexer.leftovers import find_traces
 from indexer.manifest import Manifest
 from indexer.merge import merge
-from indexer.progress import progress_bar
-from indexer.removal import Target, find, remove
+from indexer.remove import Target, find, remove
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.openi import OpenI
 from indexer.sources.records import Record, Source
-from indexer.stored_vectors import StoredVectors
-from indexer.traces import find_traces
 from indexer.upgrade import upgrade
-from indexer.vector_options import VectorOptions
-from indexer.verification import verify
+from indexer.vectors.options import VectorOptions
+from indexer.vectors.stored import StoredVectors
+from indexer.verify import verify
 from indexer.versions import Versions
 
 

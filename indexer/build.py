@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from db.cases import CaseStore
 from db.errors import MismatchError, UserError
-from indexer.assembly import About, Clock, Part, assemble, joined_names, utc_now
-from indexer.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
-from indexer.encoder import Encoder, EncoderSpec
-from indexer.film_profile import FilmProfile
-from indexer.images import Limits
+from db.index.store import CaseStore
+from indexer.encoder.spec import Encoder, EncoderSpec
+from indexer.images.reader import Limits
 from indexer.index import CASES, Index
-from indexer.labeller import LABELLER_VERSION
+from indexer.ingest.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
+from indexer.ingest.staging import Staging
+from indexer.ingest.studies import identity
 from indexer.manifest import Manifest
+from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.records import SkippedStudy, Source
-from indexer.staging import Staging
-from indexer.studies import identity
-from indexer.vector_options import VectorOptions
+from indexer.typicality.profile import FilmProfile
+from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, Versions, changing
 
 _CURE = "make room or choose another place, then run the same command again: it goes on"

@@ -15,12 +15,12 @@ from typing import Self
 
 import numpy as np
 
-from db.cases import CaseStore
 from db.errors import MismatchError, UserError
-from indexer.encoder import Encoder, EncoderSpec
-from indexer.film_vectors import open_film_vectors
+from db.index.store import CaseStore
+from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.manifest import Manifest
-from indexer.vectors import VectorStore
+from indexer.vectors.image_vectors import open_film_vectors
+from indexer.vectors.store import VectorStore
 from indexer.versions import current_folder
 
 CASES = "cases.sqlite"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from db.errors import MismatchError, NotFoundError, UserError
-from indexer.encoder import EncoderSpec
-from indexer.vector_options import VectorOptions, VectorSpec
+from indexer.encoder.spec import EncoderSpec
+from indexer.vectors.options import VectorOptions, VectorSpec
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2
@@ -59,15 +59,16 @@ class Manifest:
     version: int = 1
     made_by: str = "build"
     contents: str | None = None
-    """Sum of the digests of all cases (``indexer.contents``); None in format 1."""
+    """Sum of the digests of all cases (``indexer.ingest.fingerprint``); None in format 1."""
     vector_options: VectorOptions = field(default_factory=VectorOptions)
     """What was asked of the vectors; later versions ask the same."""
     vectors: VectorSpec = field(default_factory=lambda: VectorSpec(type="exact"))
     film_quantiles: Mapping[str, Mapping[str, float]] | None = None
-    """How usual the indexed films are, each left out with its study (``indexer.film_profile``);
-    None where that is not known: too few films, or vectors that came without it."""
+    """How usual the indexed films are, each left out with its study
+    (``indexer.typicality.profile``); None where that is not known: too few films, or vectors that
+    came without it."""
     withdrawn: tuple[str, ...] = ()
-    """Digests of patients who are not to be indexed again (``indexer.removal``)."""
+    """Digests of patients who are not to be indexed again (``indexer.remove``)."""
     history: tuple[Past, ...] = ()
     """Earlier versions, the oldest first."""
     format_version: int = FORMAT_VERSION

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from db.cases import Case, CaseStore
 from db.errors import MismatchError, UserError
-from indexer.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from db.index.store import Case, CaseStore
 from indexer.index import CASES, Index
+from indexer.ingest.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.ingest.staging import Staging
 from indexer.manifest import Manifest
-from indexer.staging import Staging
-from indexer.vector_options import VectorOptions
+from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, changing
 from indexer.withdrawals import is_withdrawn
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from db.cases import CaseStore
-from indexer.assembly import About, Clock, Part, assemble, utc_now
+from db.index.store import CaseStore
 from indexer.index import CASES, Index
+from indexer.ingest.assembly import About, Clock, Part, assemble, utc_now
+from indexer.ingest.staging import Staging
 from indexer.manifest import FORMAT_VERSION, Manifest
-from indexer.staging import Staging
 from indexer.versions import KEPT, changing
 
 _CURE = "make room or have it mounted for writing, then run the same command again"

@@ -16,23 +16,23 @@ from pathlib import Path
 from typing import get_args
 
 from db.errors import UserError
-from indexer.command import Parser, run
-from indexer.progress import progress_bar
+from evaluation.metrics.bootstrap import check_resamples
+from evaluation.retrieval.report import provenance, to_document, to_table, write_plots
+from evaluation.retrieval.run import RESAMPLES, evaluate
+from evaluation.retrieval.studies import read_studies
+from evaluation.retrieval.systems import compare
+from evaluation.test_log import append_run, require_first_run
+from indexer.cli.parser import Parser, run
+from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import StudyRecord
-from retriever.bootstrap import check_resamples
-from retriever.evaluate import RESAMPLES, evaluate
-from retriever.evaluation_log import append_run, require_first_run
-from retriever.evaluation_report import provenance, to_document, to_table, write_plots
-from retriever.evaluation_studies import read_studies
-from retriever.evaluation_systems import compare
+from retriever.knn_votes import vote
 from retriever.options import LabelFilter
-from retriever.retrieval import Retrieval
+from retriever.results import Retrieval
 from retriever.search import Retriever
-from retriever.votes import vote
 
-TEST_LOG = Path(__file__).resolve().parent.parent / "bench" / "test_log.jsonl"
+TEST_LOG = Path(__file__).resolve().parent.parent / "results" / "test_log.jsonl"
 
 
 OpenRetriever = Callable[[Path], Retriever]
@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=TEST_LOG,
         metavar="FILE",
-        help="where runs on test are written down (default: bench/test_log.jsonl)",
+        help="where runs on test are written down (default: results/test_log.jsonl)",
     )
     verb.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
     verb.add_argument("--json", action="store_true", help="print the figures as JSON")

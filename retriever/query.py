@@ -12,8 +12,8 @@ import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder import Encoder, TextEncoder, combine_scores, combine_views
-from indexer.images import Film, read_film
+from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
+from indexer.images.reader import Film, read_film
 
 FilmSource = Path | str | bytes | Film
 

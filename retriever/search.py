@@ -14,18 +14,18 @@ from typing import Self
 
 import numpy as np
 
-from db.cases import Case
 from db.errors import UserError
+from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder import Encoder, load_encoder
-from indexer.film_profile import FilmProfile
+from indexer.encoder.spec import Encoder, load_encoder
 from indexer.index import Index
-from retriever.copies import CopyRegister
+from indexer.typicality.profile import FilmProfile
+from retriever.knn_votes import TEMPERATURE, Vote, tally
+from retriever.near_duplicates import CopyRegister
+from retriever.ood import judge
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import FilmSource, Query, read_query
-from retriever.retrieval import Hit, LeftOut, Retrieval
-from retriever.verdict import judge
-from retriever.votes import TEMPERATURE, Vote, tally
+from retriever.results import Hit, LeftOut, Retrieval
 
 K_VOTES = 500
 """Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean

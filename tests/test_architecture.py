@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from indexer.command import EXTRA_OF
+from indexer.cli.parser import EXTRA_OF
 from tests.conftest import ROOT, tracked_files
 
 MAY_IMPORT = {
@@ -68,7 +68,7 @@ def test_package_init_holds_only_a_docstring(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "allowed"), [("faiss", {"indexer/inverted_lists.py"}), ("sqlalchemy", {"db"})]
+    ("library", "allowed"), [("faiss", {"indexer/vectors/ivf.py"}), ("sqlalchemy", {"db"})]
 )
 def test_storage_is_reached_through_one_place(library: str, allowed: set[str]) -> None:
     using = {

@@ -21,7 +21,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from tests.conftest import ROOT
-from tests.films import draw_film
+from tests.support.radiographs import draw_film
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -37,9 +37,9 @@ def commands() -> list[str]:
 
 ELSEWHERE = {
     "scripts/test": "is what runs this test",
-    "python -m finetune encoder": "needs a GPU; tests/test_finetune_encoder.py runs it small",
-    "python -m finetune train": "takes minutes; tests/test_finetune_train.py runs it small",
-    "python -m retriever evaluate": "takes minutes; tests/test_retriever_evaluate.py runs it small",
+    "python -m finetune encoder": "needs a GPU; tests/test_finetune/test_encoder.py runs it small",
+    "python -m finetune train": "takes minutes; tests/test_finetune/test_trainer.py runs it small",
+    "python -m retriever evaluate": "takes minutes; tests/test_evaluation/ runs it small",
 }
 """Commands that this file does not run, and where they are run."""
 

@@ -1,8 +1,8 @@
-"""Alembic's entry: runs the migrations on the connection that ``db.schema`` hands over."""
+"""Alembic's entry: runs the migrations on the connection that ``db.app.schema`` hands over."""
 
 from alembic import context
 
-from db.app_models import AppBase
+from db.app.models import AppBase
 
 context.configure(
     connection=context.config.attributes["connection"],

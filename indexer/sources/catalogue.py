@@ -22,7 +22,7 @@ from indexer.sources.records import Source, read_split
 from indexer.sources.source_options import SOURCES, SourceOptions
 from indexer.sources.split_choice import UNLISTED, SplitChoice
 from indexer.sources.vindr_cxr import VinDrCxr
-from indexer.stored_vectors import StoredVectors
+from indexer.vectors.stored import StoredVectors
 
 _SPLITS = frozenset({"train", "val", "test", UNLISTED})
 

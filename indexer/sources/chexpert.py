@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from db.cases import ViewPosition
 from db.errors import NotFoundError
-from indexer.dicom_header import read_view
-from indexer.encoder import package_file
-from indexer.sources.film_files import FilmFiles
+from db.index.store import ViewPosition
+from indexer.encoder.spec import package_file
+from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
+from indexer.sources.image_files import FilmFiles
 from indexer.sources.label_words import chexpert_labels, state_labels
 from indexer.sources.records import (
     NO_LABEL,

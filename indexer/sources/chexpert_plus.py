@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
-from indexer.reports import Sections, split_sections
+from indexer.reports.sections import Sections, split_sections
 from indexer.sources.chexpert import study_of, view_of
-from indexer.sources.film_files import FilmFiles
 from indexer.sources.grouping import Groups, Rows
+from indexer.sources.image_files import FilmFiles
 from indexer.sources.label_words import chexpert_labels
 from indexer.sources.records import ImageRecord, Record, StudyRecord, or_skipped
 from indexer.sources.split_choice import SplitChoice

@@ -29,10 +29,10 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from db.errors import NotFoundError, UserError
-from indexer.dicom import is_dicom, open_dataset
-from indexer.dicom_header import is_chest_radiograph, view_position
-from indexer.film import Limits, quiet
-from indexer.reports import split_sections
+from indexer.images.dicom import is_dicom, open_dataset
+from indexer.images.dicom_header import is_chest_radiograph, view_position
+from indexer.images.radiograph import Limits, quiet
+from indexer.reports.sections import split_sections
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.records import (
     ImageRecord,

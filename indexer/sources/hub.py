@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
-from indexer.sources.film_bytes import FilmStore
+from indexer.sources.image_bytes import FilmStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.table_studies import RowReading, TableStudies

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from db.errors import UserError
 from db.labels import NO_FINDING, OBSERVATIONS, Labels, State, named
-from indexer.labeller import label_sentence
+from indexer.reports.labeller import label_sentence
 from indexer.sources.records import LabelSentence
 
 CHEXPERT_STATES: dict[str, State | None] = {

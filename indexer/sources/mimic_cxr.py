@@ -27,12 +27,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from db.cases import ViewPosition
 from db.errors import NotFoundError, UserError
-from indexer.dicom_header import read_view
-from indexer.reports import split_sections
-from indexer.sources.film_files import FilmFiles
+from db.index.store import ViewPosition
+from indexer.images.dicom_header import read_view
+from indexer.reports.sections import split_sections
 from indexer.sources.grouping import Groups, Rows
+from indexer.sources.image_files import FilmFiles
 from indexer.sources.label_words import chexpert_labels
 from indexer.sources.records import (
     NO_REPORT,

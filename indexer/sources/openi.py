@@ -27,9 +27,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from db.cases import ViewPosition
 from db.errors import MismatchError, NotFoundError, UserError
-from indexer.encoder import file_sha256, package_file
+from db.index.store import ViewPosition
+from indexer.encoder.spec import file_sha256, package_file
 from indexer.sources.records import (
     NO_IMAGE,
     NO_REPORT,
@@ -40,7 +40,7 @@ from indexer.sources.records import (
     StudyRecord,
 )
 from indexer.sources.split_choice import SplitChoice
-from indexer.stored_vectors import StoredVectors
+from indexer.vectors.stored import StoredVectors
 
 SOURCE = "openi"
 LICENCE = "CC BY-NC-ND 4.0: research use, non-commercial, no redistribution of reports or images"

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from db.errors import NotFoundError
-from indexer.sources.film_bytes import FilmStore
+from indexer.sources.image_bytes import FilmStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.table_studies import RowReading, TableStudies

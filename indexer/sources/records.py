@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from db.cases import CaseImage, ViewPosition
 from db.errors import NotFoundError, UserError
+from db.index.store import CaseImage, ViewPosition
 from db.labels import Labels
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

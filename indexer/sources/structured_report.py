@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from db.errors import UserError
-from indexer.film import quiet
+from indexer.images.radiograph import quiet
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """What the SOP classes of structured reports begin with."""

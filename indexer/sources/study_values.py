@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from db.cases import ViewPosition
 from db.errors import UserError
+from db.index.store import ViewPosition
 from db.labels import OBSERVATIONS, STATES, Labels
-from indexer.reports import split_sections
+from indexer.reports.sections import split_sections
 from indexer.sources.label_words import said, state_labels, stated
 from indexer.sources.records import (
     ImageRecord,

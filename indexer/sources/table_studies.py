@@ -12,9 +12,9 @@ from typing import Any
 
 from db.errors import UserError
 from db.labels import OBSERVATIONS, STATES, State
-from indexer.dicom_header import read_view
-from indexer.sources.film_bytes import FilmStore
+from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
+from indexer.sources.image_bytes import FilmStore
 from indexer.sources.label_words import CHEXPERT_STATES
 from indexer.sources.records import Record
 from indexer.sources.split_choice import SplitChoice

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
-from indexer.encoder import package_file
-from indexer.sources.film_files import FilmFiles
+from indexer.encoder.spec import package_file
 from indexer.sources.grouping import Groups, Rows
+from indexer.sources.image_files import FilmFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,

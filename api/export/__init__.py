@@ -1,0 +1,1 @@
+"""A generation in the formats of the field."""

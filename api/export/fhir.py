@@ -1,0 +1,94 @@
+"""A generation as a FHIR DiagnosticReport, R5 or R4B (hl7.org/fhir/R5/diagnosticreport.html).
+
+Status is ``preliminary``: no radiologist has read it. There is no subject: nothing is known of the
+patient; whoever files the report adds it. What the two releases do differently: R5 has notes,
+in R4B the notice stands in the conclusion alone.
+"""
+
+import base64
+from html import escape
+from typing import Any, Literal
+
+from api.export.text import asked_for, doubts, marked, opinions, title
+from db.app.generation import Generation
+from generator.grounding.report import NOTICE
+
+Release = Literal["R5", "R4B"]
+
+
+def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -> dict[str, Any]:
+    """The resource as JSON values; ``pdf`` becomes its presented form."""
+    report: dict[str, Any] = {
+        "resourceType": "DiagnosticReport",
+        "id": str(generation.id),
+        "text": {"status": "generated", "div": _narrative(generation)},
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{generation.id}"}],
+        "status": "preliminary",
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/v2-0074",
+                        "code": "RAD",
+                        "display": "Radiology",
+                    }
+                ]
+            }
+        ],
+        "code": {
+            "coding": [
+                {
+                    "system": "http://loinc.org",
+                    "code": "18748-4",
+                    "display": "Diagnostic imaging study",
+                }
+            ],
+            "text": title(generation),
+        },
+        "issued": generation.created_at.isoformat(),
+        "performer": [{"display": f"{generation.generator} (software)"}],
+        "conclusion": f"{_conclusion(generation)} ({NOTICE})",
+        "presentedForm": [
+            {
+                "contentType": "application/pdf",
+                "data": base64.b64encode(pdf).decode(),
+                "title": "Report with the cases it cites",
+                "creation": generation.created_at.isoformat(),
+            }
+        ],
+    }
+    if release == "R5":
+        report["note"] = [{"text": note} for note in (NOTICE, *generation.notes)]
+    return report
+
+
+def _conclusion(generation: Generation) -> str:
+    """The impression, or all there is where there is none; a question goes before its answer."""
+    impression = " ".join(s.text for s in generation.statements if s.section == "impression")
+    said = impression or generation.text or "Nothing is stated."
+    return f"{generation.question} {said}" if generation.question else said
+
+
+def _narrative(generation: Generation) -> str:
+    """XHTML, which FHIR asks for: sentences with the numbers of their cases, then the cases."""
+    asked = "".join(f"<p>{escape(line)}</p>" for line in asked_for(generation))
+    sections = "".join(
+        f"<p><b>{section.capitalize()}</b></p><ul>"
+        + "".join(f"<li>{escape(' '.join((marked(s), *doubts(s))))}</li>" for s in statements)
+        + "</ul>"
+        for section in ("findings", "impression")
+        if (statements := [s for s in generation.statements if s.section == section])
+    )
+    cases = "".join(
+        f"<li>[{number}] {escape(source)} {escape(study_id)}</li>"
+        for number, source, study_id in sorted(
+            {(c.number, c.source, c.study_id) for s in generation.statements for c in s.citations}
+        )
+    )
+    classes = "".join(f"<li>{escape(line)}</li>" for line in opinions(generation))
+    classes = f"<p><b>Observations</b></p><ul>{classes}</ul>" if classes else ""
+    cited = f"<p><b>Cited cases</b></p><ul>{cases}</ul>" if cases else ""
+    return (
+        f'<div xmlns="http://www.w3.org/1999/xhtml">{asked}{sections}{classes}{cited}'
+        f"<p>{escape(NOTICE)}</p></div>"
+    )

@@ -1,0 +1,55 @@
+"""A generation in words, as every export says it."""
+
+from collections.abc import Iterator
+
+from db.app.generation import Generation, StoredStatement
+
+_TITLES = {
+    "report": "Chest X-ray report",
+    "ask": "Answer on a chest X-ray",
+    "classify": "Observations on a chest X-ray",
+    "caption": "Caption of a chest X-ray",
+}
+
+
+def title(generation: Generation) -> str:
+    return _TITLES.get(generation.task, _TITLES["report"])
+
+
+def asked_for(generation: Generation) -> Iterator[str]:
+    """What the caller told beside the films."""
+    if generation.indication:
+        yield f"Indication: {generation.indication}"
+    if generation.question:
+        yield f"Question: {generation.question}"
+
+
+def marked(statement: StoredStatement, *, numbers: bool = True) -> str:
+    """A sentence with its numbers, or the word that there are none, and whether a rule added it."""
+    parts = [statement.text]
+    if not statement.citations:
+        parts.append("[image only]")
+    elif numbers:
+        parts.append("".join(f"[{n}]" for n in sorted({c.number for c in statement.citations})))
+    if statement.check.added:
+        parts.append("(added by rule)")
+    return " ".join(parts)
+
+
+def doubts(statement: StoredStatement) -> Iterator[str]:
+    """What the check of a sentence found against it."""
+    for one in statement.check.removed:
+        yield f"(citation {one.number} was removed: {one.reason})"
+    if statement.check.contradiction:
+        yield f"(against the film: {statement.check.contradiction})"
+
+
+def opinions(generation: Generation) -> Iterator[str]:
+    """The observations of a classification, a line each."""
+    for one in generation.observations:
+        parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
+        if one.film is not None:
+            parts.append(f"film {one.film:.2f}")
+        if one.model is not None:
+            parts.append(f"model {one.model:.2f}")
+        yield f"{one.name}: {one.probability:.2f} ({', '.join(parts)})"

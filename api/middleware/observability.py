@@ -1,0 +1,126 @@
+"""What is told of every request: an id, a line of the log, metrics and a span.
+
+Never a path as it was sent, a query, a header value, a file name or a body: these may name a
+patient. A route is told by its template, a caller by the name of the key.
+"""
+
+import logging
+import re
+import sys
+import time
+import uuid
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+import msgspec
+from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry import propagate, trace
+from prometheus_client import Counter, Gauge, Histogram
+
+from api.settings import Settings
+
+logger = logging.getLogger("api.middleware.access")
+tracer = trace.get_tracer("grounded-cxr")
+
+REQUESTS = Counter("cxr_requests", "Requests answered.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram("cxr_request_seconds", "Time to the end of the answer.", ["route"])
+STAGE_SECONDS = Histogram("cxr_stage_seconds", "Time of one stage for one batch.", ["stage"])
+BATCH_SIZE = Histogram("cxr_batch_size", "Studies in a batch.", buckets=(1, 2, 4, 8, 16, 32))
+WAITING = Gauge("cxr_waiting", "Studies admitted and not yet begun.")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_GIVEN_ID = re.compile(r"[0-9a-fA-F-]{8,64}")  # no letters to write a name with
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def request_id() -> str | None:
+    """Of the request that is being answered here, or None."""
+    return _request_id.get()
+
+
+async def observed(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request and tell of it."""
+    headers = Headers.from_scope(scope)
+    given = headers.get("x-request-id", "")
+    identifier = given if _GIVEN_ID.fullmatch(given) else str(uuid.uuid4())
+    started, status = time.perf_counter(), 0
+
+    async def numbered(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            MutableScopeHeaders.from_message(message)["x-request-id"] = identifier
+        await send(message)
+
+    token = _request_id.set(identifier)
+    context = propagate.extract(dict(headers.items()))
+    try:
+        with tracer.start_as_current_span(
+            "request", context=context, kind=trace.SpanKind.SERVER, record_exception=False
+        ) as span:
+            try:
+                await app(scope, receive, numbered)
+            finally:
+                _tell(scope, status, time.perf_counter() - started, span)
+    finally:
+        _request_id.reset(token)
+
+
+def _tell(scope: Scope, status: int, seconds: float, span: trace.Span) -> None:
+    method = scope.get("method", "")
+    method = method if method in _METHODS else "other"
+    route = str(scope.get("path_template") or "unknown")
+    REQUESTS.labels(method, route, str(status)).inc()
+    REQUEST_SECONDS.labels(route).observe(seconds)
+    caller = scope.get("user")
+    facts = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "seconds": round(seconds, 4),
+        "caller": None if caller is None else caller.name,
+    }
+    span.update_name(f"{method} {route}")
+    span.set_attributes(
+        {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+            "request.id": str(_request_id.get()),
+        }
+    )
+    logger.info("request", extra={"facts": facts})
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, request id, and the facts of a call."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
+    """One line for each event; JSON where asked for, and where keys say who calls."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonLines()
+        if as_json or settings.require_keys
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # say much, and quote texts
+        logging.getLogger(library).setLevel(logging.ERROR)
+    if not (as_json or settings.require_keys):
+        logging.getLogger("api.middleware.access").setLevel(logging.WARNING)

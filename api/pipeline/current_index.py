@@ -1,0 +1,166 @@
+"""The index that is open now, and how another takes its place while requests run."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import numpy as np
+from anyio.to_thread import run_sync
+from PIL import Image
+
+from api.schemas.case_keys import split_case_key
+from db.errors import NotFoundError, UserError
+from db.index.store import Case
+from indexer.encoder.spec import Encoder
+from indexer.images.radiograph import Film
+from indexer.images.reader import encode_png, read_film, restore_size
+from retriever.knn_votes import Vote
+from retriever.options import LabelFilter, SearchOptions
+from retriever.query import Query, has_text_tower
+from retriever.results import Retrieval
+
+PREVIEW_SIDE = 1600
+"""Longest side in pixels of a film that is shown; the search uses the film as it is."""
+
+
+class Cases(Protocol):
+    """The cases of the open index."""
+
+    def find(self, source: str, study_id: str) -> Case | None: ...
+
+
+class OpenIndex(Protocol):
+    """What is read of an index: see ``indexer.index.Index``."""
+
+    @property
+    def manifest(self) -> Any:
+        """``indexer.manifest.Manifest``."""
+
+    @property
+    def cases(self) -> Cases: ...
+
+    @property
+    def vectors(self) -> Any:
+        """``indexer.vectors.store.VectorStore``."""
+
+
+class StudySearch(Protocol):
+    """What is needed of ``retriever.search.Retriever``."""
+
+    @property
+    def index(self) -> OpenIndex: ...
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
+
+    def vote(
+        self,
+        query: Query,
+        *,
+        exclude_patient_ids: Collection[str],
+        exclude_study_ids: Collection[str],
+    ) -> dict[str, Vote]: ...
+
+    def search(
+        self,
+        images: Sequence[Path | str | bytes | Film],
+        *,
+        text: str | None,
+        text_weight: float,
+        k: int,
+        exclude_patient_ids: Collection[str],
+        exclude_study_ids: Collection[str],
+        exclude_near_copies: bool,
+        distinct_reports: bool,
+        labels: Collection[str],
+        label_filter: LabelFilter,
+        min_score: float | None,
+        min_ratio: float | None,
+        diversity: float,
+    ) -> Retrieval: ...
+
+
+Reopen = Callable[[StudySearch], StudySearch]
+"""Opens the index directory again, given the retriever on what was there before."""
+
+
+class CurrentIndex:
+    """The open retriever. Whoever needs it twice for one answer takes it once and keeps it."""
+
+    def __init__(self, retriever: StudySearch, reopen: Reopen | None = None) -> None:
+        self.retriever = retriever
+        self._reopen = reopen
+        self._reloading = anyio.Lock()
+        self.searches_text = has_text_tower(retriever.encoder)
+
+    @property
+    def manifest(self) -> Any:
+        """See ``indexer.manifest.Manifest``."""
+        return self.retriever.index.manifest
+
+    async def reload(self) -> None:
+        """Take what is at the place of the index now; work under way ends on what it began with.
+
+        Raises UserError where that cannot be opened; the old index then stays.
+        """
+        reopen = self._reopen
+        if reopen is None:
+            raise UserError("this server was given an open index, and cannot open it again")
+        async with self._reloading:
+            retriever = await run_sync(reopen, self.retriever)
+            self.searches_text = await run_sync(has_text_tower, retriever.encoder)
+            self.retriever = retriever
+
+    async def case(self, key: str) -> Case:
+        """Raises NotFoundError for a study that the index does not hold."""
+        return await run_sync(find_case, self.retriever, key)
+
+    async def case_image(self, key: str, number: int) -> bytes:
+        """An image of a case as PNG, numbered from 1.
+
+        Raises NotFoundError where the case, the image or its file is missing.
+        """
+        return await run_sync(_case_image, self.retriever, key, number)
+
+    async def available(self, studies: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Those of the studies (source, study id) that the open index holds."""
+        find = self.retriever.index.cases.find
+        return await run_sync(
+            lambda: frozenset(study for study in set(studies) if find(*study) is not None)
+        )
+
+
+def find_case(retriever: StudySearch, key: str) -> Case:
+    """Raises NotFoundError for a study that the index does not hold."""
+    source, study_id = split_case_key(key)
+    case = retriever.index.cases.find(source, study_id)
+    if case is None:
+        raise NotFoundError(f"the index holds no study {study_id} of source {source}")
+    return case
+
+
+def shown(pixels: np.ndarray) -> bytes:
+    """A film as PNG, small enough for a page."""
+    if max(pixels.shape) > PREVIEW_SIDE:
+        image = Image.fromarray(pixels)
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image)
+    return encode_png(pixels)
+
+
+def _case_image(retriever: StudySearch, key: str, number: int) -> bytes:
+    case = find_case(retriever, key)
+    if not 1 <= number <= len(case.images):
+        raise NotFoundError(f"study {case.study_id} has no image {number}")
+    image = case.images[number - 1]
+    path = None if image.path is None else Path(image.path)
+    if path is None or not path.is_absolute() or not path.is_file():
+        raise NotFoundError(
+            f"image {number} of study {case.study_id} is not on this machine: the index was "
+            "built without it, or it was moved"
+        )
+    film = read_film(path, name=f"image {number} of study {case.study_id}")
+    return shown(restore_size(film.pixels, image.width, image.height))

@@ -1,0 +1,203 @@
+"""Work that is done after the answer: accepted studies, one by one, until all are done.
+
+What is accepted is in the database before the client hears of it. Whatever ends the process, the
+next one goes on: a study is done when its generation is stored, and not before.
+
+A study may be what ended the process. So those that were under way then are done alone, each after
+the server has lived for a while without it: 1 s, and twice as long at each further attempt. One
+with which the server ends all the same, ``db.app.jobs.ATTEMPTS`` times, is given up. A server that
+is killed every few seconds does not live long enough to blame anyone.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from uuid import UUID, uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
+
+from api.middleware.access import Caller
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.request import Order
+from api.pipeline.scheduler import BusyError
+from db.app.audit_log import NewEntry
+from db.app.database import AppDatabase
+from db.app.generation import Generation
+from db.app.jobs import JobFilm, JobStudy
+from db.engines.sqlite import DatabaseFailure
+from db.errors import UserError
+from indexer.images.radiograph import Film
+from indexer.images.reader import encode_png, read_film
+
+logger = logging.getLogger(__name__)
+
+
+class CancelledStudyError(Exception):
+    """A study was cancelled while its report was written."""
+
+
+class JobRunner:
+    """Accepts studies and works through them, a few at a time beside the other requests."""
+
+    pause = 2.0
+    """Seconds before a database that failed is tried again."""
+    doubt = 1.0
+    """Seconds without a study that was under way when the process ended, before its second
+    attempt; twice as many before each further one."""
+
+    def __init__(
+        self, pipeline: Pipeline, database: AppDatabase, *, at_once: int, capacity: int
+    ) -> None:
+        self._pipeline = pipeline
+        self._jobs = database.jobs
+        self._at_once = at_once
+        self._capacity = capacity
+        self._running: dict[UUID, anyio.CancelScope] = {}
+        self._suspect: UUID | None = None
+        """Under way, alone."""
+        self._more = anyio.Event()
+
+    async def check_place(self, studies: int) -> None:
+        """Raises BusyError where ``accept`` would."""
+        if await run_sync(self._jobs.unfinished) + studies > self._capacity:
+            raise BusyError(60)
+
+    async def accept(
+        self, studies: Sequence[tuple[Film, ...]], order: Order, caller: Caller
+    ) -> list[JobStudy]:
+        """One job for these studies; it is on disk when this returns.
+
+        Raises BusyError where there are too many already.
+        """
+        await self.check_place(len(studies))
+        job_id, now = uuid4(), self._pipeline.clock()
+        accepted = await run_sync(
+            lambda: [
+                JobStudy(
+                    job_id=job_id,
+                    generation_id=uuid4(),
+                    created_at=now,
+                    created_by=caller.name,
+                    request_id=caller.request_id,
+                    order=order.to_json(),
+                    films=tuple(_to_job_film(film) for film in films),
+                )
+                for films in studies
+            ]
+        )
+        entry = self._pipeline.entry(
+            "accepted",
+            caller,
+            batch=str(job_id),
+            generations=[str(study.generation_id) for study in accepted],
+        )
+        await run_sync(partial(self._jobs.add, accepted, audit=entry))
+        self._more.set()
+        return accepted
+
+    async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
+        """Take a study back, also while it is worked on. False where it had ended before."""
+        entry = self._pipeline.entry("cancelled", caller, generation=str(generation_id))
+        taken_back = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
+        if taken_back and generation_id in self._running:
+            self._running[generation_id].cancel()
+        return taken_back
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then waits for the next start.
+
+        Where the database fails, on a full disk or locked by another program, all waits until it
+        can be written to again.
+        """
+        while True:
+            try:
+                await self._run()
+            except* DatabaseFailure as errors:
+                logger.error("jobs wait: the database cannot be written to", exc_info=errors)
+            await anyio.sleep(self.pause)
+
+    async def _run(self) -> None:
+        await run_sync(self._jobs.release)
+        started = anyio.current_time()
+        try:
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    self._more = anyio.Event()
+                    wait = await self._start_some(tasks, anyio.current_time() - started)
+                    with anyio.move_on_after(wait):
+                        await self._more.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                with suppress(DatabaseFailure):  # what is not parked is released by the next start
+                    for generation_id in self._running:
+                        await run_sync(self._jobs.park, generation_id)
+                self._running.clear()
+
+    async def _start_some(self, tasks: TaskGroup, lived: float) -> float | None:
+        """Begin what may be begun. Returns when to look again if nothing happens, in seconds."""
+        if self._suspect in self._running:
+            return None
+        suspicion = await run_sync(self._jobs.suspicion)
+        left = None if suspicion is None else self.doubt * 2 ** (suspicion - 1) - lived
+        if left is not None and left <= 0:
+            if not self._running and (suspect := await run_sync(self._jobs.claim_suspect)):
+                self._suspect = suspect.generation_id
+                self._start(suspect, tasks)
+            return None
+        free = self._at_once - len(self._running)
+        for study in await run_sync(self._jobs.claim, free) if free else ():
+            self._start(study, tasks)
+        return left
+
+    def _start(self, study: JobStudy, tasks: TaskGroup) -> None:
+        self._running[study.generation_id] = anyio.CancelScope()
+        tasks.start_soon(self._work, study)
+
+    async def _work(self, study: JobStudy) -> None:
+        scope = self._running[study.generation_id]
+        with scope:
+            try:
+                await self._write(study)
+            except CancelledStudyError:
+                pass
+            except UserError as error:
+                await run_sync(self._jobs.fail, study.generation_id, str(error))
+            except Exception as error:
+                logger.error("a study of a job failed", exc_info=error)
+                detail = "the server failed on this study; the cause is in its log"
+                await run_sync(self._jobs.fail, study.generation_id, detail)
+            del self._running[study.generation_id]
+        with suppress(KeyError):
+            if scope.cancelled_caught:
+                del self._running[study.generation_id]
+        self._more.set()
+
+    async def _write(self, study: JobStudy) -> None:
+        films = await run_sync(lambda: tuple(_to_film(film) for film in study.films))
+        caller = Caller(
+            name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
+        )
+        await self._pipeline.write(
+            films,
+            Order.from_json(study.order),
+            caller,
+            generation_id=study.generation_id,
+            store=self._store,
+        )
+
+    def _store(self, generation: Generation, entry: NewEntry) -> None:
+        if not self._jobs.finish(generation, audit=entry):
+            raise CancelledStudyError
+
+
+def _to_job_film(film: Film) -> JobFilm:
+    return JobFilm(png=encode_png(film.pixels), view_position=film.view_position, notes=film.notes)
+
+
+def _to_film(film: JobFilm) -> Film:
+    return Film(
+        pixels=read_film(film.png).pixels, view_position=film.view_position, notes=film.notes
+    )

@@ -1,0 +1,232 @@
+"""One model, many clients: work waits in fair order and is done in batches.
+
+    decoding = BatchScheduler(decode_all, max_batch=1, runners=2)
+    async with decoding:
+        film = await decoding.run(upload, owner="ward")
+
+A batch is whatever waits when a runner is free, so a lone request waits for nobody and a crowd is
+served together. Owners (API keys) take turns, so one that sends a hundred studies delays another's
+one by a batch, not by a hundred. ``Scheduler`` is all that the pipeline knows of it: a scheduler
+inside a language-model engine can take its place.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+import anyio
+from anyio import from_thread
+from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
+
+from api.middleware.observability import BATCH_SIZE, STAGE_SECONDS, WAITING
+from db.errors import UserError
+
+W = TypeVar("W")
+R = TypeVar("R")
+W_contra = TypeVar("W_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class BusyError(UserError):
+    """The service has as much work as it takes."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"the server has as much work as it takes: try again in {retry_after} seconds"
+        )
+        self.retry_after = retry_after
+
+
+class AbandonedError(Exception):
+    """Nobody waits for this work any more."""
+
+
+class Scheduler(Protocol[W_contra, R_co]):
+    """Runs work in some order, together with other work."""
+
+    async def run(self, work: W_contra, *, owner: str) -> R_co:
+        """The result; cancelling the call takes the work back, also while it runs."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ticket(Generic[W]):
+    """A piece of work, and whether somebody still waits for it."""
+
+    work: W
+    left: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """For long work to call between its steps. Raises AbandonedError when nobody waits."""
+        if self.left.is_set():
+            raise AbandonedError
+
+
+RunBatch = Callable[[Sequence[Ticket[W]]], Iterable[tuple[int, R | Exception]]]
+"""Does a batch in a worker thread: pairs of a place in it and the result, or what went wrong, each
+as soon as it is there; who waits for it gets it then. A place that is left out was abandoned."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Waiting(Generic[W, R]):
+    ticket: Ticket[W]
+    done: anyio.Event
+    outcome: R | Exception | None = None
+
+    def settle(self, outcome: R | Exception) -> None:
+        if not self.done.is_set():
+            self.outcome = outcome
+            self.done.set()
+
+
+class FairQueue(Generic[W]):
+    """First come, first served within an owner; owners take turns."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[W]] = {}
+
+    def put(self, item: W, owner: str) -> None:
+        self._lines.setdefault(owner, deque()).append(item)
+
+    def take(self, count: int) -> list[W]:
+        """Up to ``count`` items, one of each owner in turn."""
+        taken: list[W] = []
+        while self._lines and len(taken) < count:
+            owner, line = next(iter(self._lines.items()))
+            del self._lines[owner]
+            taken.append(line.popleft())
+            if line:
+                self._lines[owner] = line  # at the end of the turn
+        return taken
+
+    def drop(self, item: W, owner: str) -> bool:
+        """Take an item out again. False where it was taken already."""
+        line = self._lines.get(owner, deque())
+        if item not in line:
+            return False
+        line.remove(item)
+        if not line:
+            del self._lines[owner]
+        return True
+
+
+class BatchScheduler(Generic[W, R]):
+    """A scheduler with runners of its own; an async context manager while it works."""
+
+    def __init__(
+        self, run_batch: RunBatch[W, R], *, stage: str, max_batch: int, runners: int = 1
+    ) -> None:
+        self._run_batch = run_batch
+        self._stage = stage
+        self._max_batch = max_batch
+        self._runners = runners
+        self._queue: FairQueue[_Waiting[W, R]] = FairQueue()
+        self._more = anyio.Event()
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        threads = anyio.CapacityLimiter(self._runners)
+        for _ in range(self._runners):
+            self._tasks.start_soon(self._serve, threads)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def run(self, work: W, *, owner: str) -> R:
+        waiting: _Waiting[W, R] = _Waiting(ticket=Ticket(work=work), done=anyio.Event())
+        self._queue.put(waiting, owner)
+        WAITING.inc()
+        self._more.set()
+        try:
+            await waiting.done.wait()
+        except BaseException:
+            waiting.ticket.left.set()
+            if self._queue.drop(waiting, owner):
+                WAITING.dec()
+            raise
+        if isinstance(waiting.outcome, Exception):
+            raise waiting.outcome
+        return waiting.outcome  # type: ignore[return-value]  # set before done
+
+    async def _serve(self, threads: anyio.CapacityLimiter) -> None:
+        while True:
+            batch = self._queue.take(self._max_batch)
+            if not batch:
+                if self._more.is_set():  # the event is one for all runners
+                    self._more = anyio.Event()
+                await self._more.wait()
+                continue
+            WAITING.dec(len(batch))
+            BATCH_SIZE.observe(len(batch))
+            left_over: Exception = AbandonedError()
+            with STAGE_SECONDS.labels(self._stage).time():
+                try:
+                    await run_sync(self._work, batch, limiter=threads)
+                except Exception as error:
+                    left_over = error
+            for waiting in batch:
+                waiting.settle(left_over)
+
+    def _work(self, batch: Sequence[_Waiting[W, R]]) -> None:
+        for place, outcome in self._run_batch([waiting.ticket for waiting in batch]):
+            from_thread.run_sync(batch[place].settle, outcome)
+
+
+class Admission:
+    """How much work may be in the house, in all and of one owner."""
+
+    def __init__(self, *, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = capacity
+        self._clock = clock
+        self._inside: dict[str, int] = {}
+        self._seconds = 1.0  # of one piece of work, a moving mean
+
+    @property
+    def inside(self) -> int:
+        return sum(self._inside.values())
+
+    def check(self, owner: str | None = None, *, alone: bool = True) -> None:
+        """Raises BusyError where ``enter`` would; without an owner, where it would for anybody."""
+        share = self._capacity if alone else max(1, self._capacity * 3 // 4)
+        mine = 0 if owner is None else self._inside.get(owner, 0)
+        if self.inside >= self._capacity or mine >= share:
+            raise BusyError(self._retry_after())
+
+    @contextmanager
+    def enter(self, owner: str, *, alone: bool) -> Iterator[None]:
+        """Be inside while the block runs.
+
+        An owner who is not ``alone`` (the only one who can call) gets at most three quarters of
+        the places, so that another finds the door open. Raises BusyError where there is no place.
+        """
+        self.check(owner, alone=alone)
+        self._inside[owner] = self._inside.get(owner, 0) + 1
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._inside[owner] -= 1
+            if self._inside[owner] == 0:
+                del self._inside[owner]
+            took = (self._clock() - started) / (self.inside + 1)
+            self._seconds += 0.1 * (took - self._seconds)
+
+    def _retry_after(self) -> int:
+        """When half of those inside will have left, in seconds from 1 to 60."""
+        return min(60, max(1, math.ceil(self.inside / 2 * self._seconds)))

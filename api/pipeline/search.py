@@ -1,0 +1,124 @@
+"""The search stage: all films of a batch through the encoder at once, then hits for each study."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from api.pipeline.current_index import StudySearch, find_case
+from api.pipeline.scheduler import AbandonedError, Ticket
+from indexer.encoder.spec import EncoderSpec
+from indexer.images.radiograph import Film
+from retriever.knn_votes import Vote
+from retriever.options import SearchOptions
+from retriever.query import Query, film_queries
+from retriever.results import Retrieval
+
+Find = Callable[[StudySearch, Query, SearchOptions], Retrieval]
+
+
+def find_hits(retriever: StudySearch, query: Query, options: SearchOptions) -> Retrieval:
+    """As many as were asked for."""
+    return retriever.find(query, options)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Searching:
+    """One study, some words, both, or a stored case to search with."""
+
+    options: SearchOptions
+    films: tuple[Film, ...] = ()
+    text: str | None = None
+    case: str | None = None
+    """Key of an indexed case, whose stored vector is searched with; alone."""
+    find: Find = find_hits
+    """How films are searched with."""
+    votes: bool = False
+    """Whether the votes of many more cases are wanted, for films."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """The hits, and the encoder that found them: another may serve when they are used."""
+
+    retrieval: Retrieval
+    encoder: EncoderSpec
+    votes: Mapping[str, Vote] = field(default_factory=dict)
+
+
+def search_all(
+    retriever: StudySearch, tickets: Sequence[Ticket[Searching]]
+) -> list[Found | Exception]:
+    """The hits for each, or what kept it from having any; one bad study spoils no other."""
+    queries = _embed(retriever, tickets)
+    return [_search(retriever, ticket, queries.get(ticket)) for ticket in tickets]
+
+
+def _embed(
+    retriever: StudySearch, tickets: Sequence[Ticket[Searching]]
+) -> dict[Ticket[Searching], Query]:
+    alone = [
+        ticket
+        for ticket in tickets
+        if ticket.work.films and ticket.work.text is None and not ticket.left.is_set()
+    ]
+    if not alone:
+        return {}
+    found = film_queries(retriever.encoder, [ticket.work.films for ticket in alone])
+    return dict(zip(alone, found, strict=True))
+
+
+def _search(
+    retriever: StudySearch, ticket: Ticket[Searching], query: Query | None
+) -> Found | Exception:
+    work, options = ticket.work, ticket.work.options
+    encoder = retriever.encoder.spec
+    if ticket.left.is_set():
+        return AbandonedError()
+    try:
+        if query is not None:
+            retrieval = work.find(retriever, query, options)
+            votes = _vote(retriever, query, options, retrieval) if work.votes else {}
+            return Found(retrieval=retrieval, encoder=encoder, votes=votes)
+        if work.case is not None:
+            return Found(retrieval=_search_by_case(retriever, work.case, options), encoder=encoder)
+        retrieval = retriever.search(
+            work.films,
+            text=work.text,
+            text_weight=options.text_weight,
+            k=options.k,
+            exclude_patient_ids=options.exclude_patient_ids,
+            exclude_study_ids=options.exclude_study_ids,
+            exclude_near_copies=options.exclude_near_copies,
+            distinct_reports=options.distinct_reports,
+            labels=options.labels,
+            label_filter=options.label_filter,
+            min_score=options.min_score,
+            min_ratio=options.min_ratio,
+            diversity=options.diversity,
+        )
+        return Found(retrieval=retrieval, encoder=encoder)
+    except Exception as error:
+        return error
+
+
+def _vote(
+    retriever: StudySearch, query: Query, options: SearchOptions, retrieval: Retrieval
+) -> Mapping[str, Vote]:
+    """Of the cases that may be hits: a copy of the film that was left out does not vote, a case
+    whose report was said before does."""
+    copies = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
+    return retriever.vote(
+        query,
+        exclude_patient_ids=options.exclude_patient_ids,
+        exclude_study_ids=(*options.exclude_study_ids, *copies),
+    )
+
+
+def _search_by_case(retriever: StudySearch, key: str, options: SearchOptions) -> Retrieval:
+    """The cases most like an indexed one, without itself."""
+    case = find_case(retriever, key)
+    vector = retriever.index.vectors.vector(case.case_id)
+    query = Query(vector=vector, film_vectors=np.zeros((0, len(vector)), np.float32), thresholds={})
+    others = replace(options, exclude_study_ids=(*options.exclude_study_ids, case.study_id))
+    return retriever.find(query, others)

@@ -1,0 +1,135 @@
+"""POST /batches: many studies as one job that survives a restart."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from anyio.to_thread import run_sync
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import ClientException
+from litestar.params import Body, FromPath
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.jobs import JobRunner
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.request import Order
+from api.routes.generations import check_owner
+from api.schemas.jobs import BatchDocument
+from api.settings import Settings
+from api.uploads import StudyForm, Upload, read_form, read_uploads
+from db.app.database import AppDatabase
+from db.errors import TooLargeError
+
+MAX_PARTS = 2_000
+
+
+_Name = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class BatchForm(StudyForm, kw_only=True):
+    """The films of many studies, and how to search with each."""
+
+    study: Annotated[
+        list[_Name],
+        msgspec.Meta(
+            description="Which study an image belongs to: as many as there are images, in their "
+            "order; equal ones are views of one study. Without it every image is its own study. "
+            "The words are not kept."
+        ),
+    ] = msgspec.field(default_factory=list)
+
+
+class BatchController(Controller):
+    path = "/batches"
+    tags = ("batches",)
+
+    @post(
+        operation_id="createBatch",
+        summary="Write reports for many studies",
+        opt=GENERATE,
+        status_code=HTTP_202_ACCEPTED,
+        before_request=read_form,
+        responses=problems(400, 408, 409, 413, 422, 503, *GUARDED),
+    )
+    async def create(
+        self,
+        data: Annotated[
+            BatchForm,
+            Body(media_type=RequestEncodingType.MULTI_PART, multipart_form_part_limit=MAX_PARTS),
+        ],
+        pipeline: NamedDependency[Pipeline],
+        runner: NamedDependency[JobRunner],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
+    ) -> Response[BatchDocument]:
+        """All films are read before the answer, and kept without their headers until each report
+        is stored; one that cannot be read refuses the batch."""
+        options = data.options()
+        uploads = await read_uploads(data.images, limit=settings.max_batch_images)
+        studies = _studies(uploads, data.study, limit=settings.max_images)
+        await runner.check_place(len(studies))
+        with pipeline.enter(caller):
+            films = [await pipeline.read(study, caller) for study in studies]
+            accepted = await runner.accept(films, Order(options=options), caller)
+        batch = BatchDocument.of(accepted)
+        return Response(batch, headers={"Location": f"/batches/{batch.id}"})
+
+    @get(
+        "/{batch_id:uuid}",
+        operation_id="getBatch",
+        summary="See how far a batch is",
+        opt=READ,
+        responses=problems(400, 404, *GUARDED),
+    )
+    async def read(
+        self, batch_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+    ) -> BatchDocument:
+        """Its studies in the order in which they were sent."""
+        return BatchDocument.of(await run_sync(database.jobs.job, batch_id))
+
+    @delete(
+        "/{batch_id:uuid}",
+        operation_id="cancelBatch",
+        summary="Cancel what is left of a batch",
+        opt=GENERATE,
+        responses=problems(400, 404, *GUARDED),
+    )
+    async def cancel(
+        self,
+        batch_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        runner: NamedDependency[JobRunner],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """Reports that are stored already stay."""
+        studies = await run_sync(database.jobs.job, batch_id)
+        check_owner(studies[0].created_by, caller)
+        for study in studies:
+            await runner.cancel(study.generation_id, caller)
+
+
+def _studies(
+    uploads: Sequence[Upload], names: Sequence[str], *, limit: int
+) -> list[tuple[Upload, ...]]:
+    """The uploads by study, in the order in which the studies are first named."""
+    if not names:
+        return [(upload,) for upload in uploads]
+    if len(names) != len(uploads):
+        raise ClientException(
+            f"{len(uploads)} images and {len(names)} fields 'study' were sent: name the study of "
+            "every image, or of none"
+        )
+    found: dict[str, list[Upload]] = {}
+    for name, upload in zip(names, uploads, strict=True):
+        found.setdefault(name, []).append(upload)
+    largest = max(len(views) for views in found.values())
+    if largest > limit:
+        raise TooLargeError(
+            f"a study of {largest} images was sent, one study may have {limit}: send its views only"
+        )
+    return [tuple(views) for views in found.values()]

@@ -1,0 +1,49 @@
+"""GET /cases: the prior cases that citations point to."""
+
+from typing import Annotated
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter
+
+from api.middleware.access import READ
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.current_index import CurrentIndex
+from api.schemas.cases import CaseDocument
+
+_Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
+_PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
+
+
+class CaseController(Controller):
+    path = "/cases"
+    tags = ("cases",)
+
+    @get(
+        "/{key:str}",
+        operation_id="getCase",
+        summary="Read a prior case",
+        opt=READ,
+        responses=problems(400, 404, 422, *GUARDED),
+    )
+    async def read(self, key: _Key, current: NamedDependency[CurrentIndex]) -> CaseDocument:
+        """Report, labels and images of an indexed study."""
+        return CaseDocument.of(await current.case(key))
+
+    @get(
+        "/{key:str}/images/{number:int}",
+        operation_id="getCaseImage",
+        summary="See an image of a prior case",
+        media_type="image/png",
+        opt=READ,
+        responses={200: _PNG, **problems(400, 404, 413, 422, *GUARDED)},
+    )
+    async def image(
+        self,
+        key: _Key,
+        number: Annotated[int, PathParameter(description="From 1.")],
+        current: NamedDependency[CurrentIndex],
+    ) -> Response[bytes]:
+        """The image as PNG where the data set is on this machine, else 404."""
+        return Response(await current.case_image(key, number), media_type="image/png")

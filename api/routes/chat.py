@@ -1,0 +1,195 @@
+"""POST /v1/chat/completions: the service to programs that speak OpenAI's protocol."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
+
+from api.events import Event, Failure, events
+from api.export.text import marked, opinions
+from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.connection import while_connected
+from api.middleware.problems import GUARDED, Problem, problem_of, problems
+from api.middleware.problems import MEDIA_TYPE as PROBLEM
+from api.pipeline.backends import Token
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.scheduler import BusyError
+from api.routes.generations import document
+from api.schemas.chat import (
+    AnswerMessage,
+    ChatCompletion,
+    ChatRequest,
+    Choice,
+    ModelList,
+)
+from api.schemas.statements import CitationDocument
+from api.settings import Settings
+from api.uploads import read_body
+from db.app.generation import Generation
+from db.errors import TooLargeError, UserError
+
+_COMPLETION = ResponseSpec(
+    ChatCompletion,
+    description="The report, or with `stream` its pieces as server-sent events.",
+    generate_examples=False,
+)
+
+
+def _answer_error(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """A problem document that carries the member ``error`` which OpenAI's clients look for."""
+    problem = problem_of(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if isinstance(error, BusyError):
+        headers["Retry-After"] = str(error.retry_after)
+    return Response(
+        {**msgspec.to_builtins(problem), "error": _error(problem)},
+        status_code=problem.status,
+        media_type=PROBLEM,
+        headers=headers,
+    )
+
+
+def _error(problem: Problem) -> dict[str, str]:
+    return {"message": problem.detail, "type": problem.title, "code": str(problem.status)}
+
+
+class ChatController(Controller):
+    path = "/v1"
+    tags = ("chat",)
+    exception_handlers = dict.fromkeys(
+        (UserError, ValidationException, HTTPException, Exception), _answer_error
+    )
+
+    @get(
+        "/models",
+        operation_id="listModels",
+        summary="Name the models",
+        opt=READ,
+        responses=problems(*GUARDED),
+    )
+    async def models(self, pipeline: NamedDependency[Pipeline]) -> ModelList:
+        """The name of a model chooses the task: `grounded-cxr` writes reports, and where a language
+        model is served `grounded-cxr-ask` answers the question in the last message."""
+        return ModelList.of(pipeline.tasks)
+
+    @post(
+        "/chat/completions",
+        operation_id="createChatCompletion",
+        summary="Write about the films of a message",
+        opt=GENERATE,
+        status_code=HTTP_200_OK,
+        before_request=read_body,
+        responses={
+            200: _COMPLETION,
+            **problems(400, 408, 409, 413, 422, 503, *GUARDED),
+        },
+    )
+    async def complete(
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[ChatRequest],
+        pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
+    ) -> Response[Any]:
+        """The films come as data URLs. Words are read for `grounded-cxr-ask` alone, where they are
+        the question; the other models answer with a report, classes or a caption.
+
+        A stream of a language model is its text before the check; the last piece carries `report`,
+        the text that stands, and `citations`.
+        """
+        uploads, order = data.uploads(), data.order()
+        pipeline.check_task(order.task)
+        if len(uploads) > settings.max_images:
+            raise TooLargeError(
+                f"{len(uploads)} images were sent, one study may have {settings.max_images}: "
+                "send its views only"
+            )
+        if data.stream:
+            pipeline.check_place(caller)
+            happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
+            chunks = _chunks(happening, pipeline, data.model, caller)
+            return Stream(chunks, media_type="text/event-stream")
+        made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
+        return Response(await _completion(made, pipeline, data.model))
+
+
+async def _completion(made: Generation, pipeline: Pipeline, model: str) -> ChatCompletion:
+    return ChatCompletion(
+        id=f"chatcmpl-{made.id}",
+        created=int(made.created_at.timestamp()),
+        model=model,
+        choices=[Choice(message=AnswerMessage(content=_text(made)))],
+        generation=made.id,
+        citations=await _citations(made, pipeline),
+    )
+
+
+async def _citations(made: Generation, pipeline: Pipeline) -> list[CitationDocument]:
+    report = await document(pipeline.current, made)
+    return [citation for statement in report.statements for citation in statement.citations]
+
+
+async def _chunks(
+    happening: AsyncIterator[Event], pipeline: Pipeline, model: str, caller: Caller
+) -> AsyncIterator[bytes]:
+    """The stream as OpenAI's clients read it; the last chunk carries what the report cites.
+
+    What was streamed token by token was not checked yet: ``report`` is the text that stands.
+    """
+    created = int(pipeline.clock().timestamp())
+
+    def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+        return _event(
+            {
+                "id": f"chatcmpl-{caller.request_id}",
+                "object": "chat.completion.chunk",
+                "created": created,
+                "model": model,
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+                **more,
+            }
+        )
+
+    yield chunk({"role": "assistant", "content": ""})
+    streamed = False
+    async for event in happening:
+        if isinstance(event, Token):
+            streamed = True
+            yield chunk({"content": event.text})
+        elif isinstance(event, Failure):
+            yield _event({"error": _error(problem_of(event.error))})
+            return
+        elif isinstance(event, Generation):
+            if not streamed:
+                yield chunk({"content": _text(event)})
+            cited = msgspec.to_builtins(await _citations(event, pipeline))
+            more = {"generation": str(event.id), "citations": cited, "report": _text(event)}
+            yield chunk({}, "stop", **more)
+    yield b"data: [DONE]\n\n"
+
+
+def _text(made: Generation) -> str:
+    """A sentence a line with its numbers, those of a report under the titles of its sections; of
+    classes, an observation a line."""
+    if made.task == "classify":
+        return "\n".join(opinions(made))
+    if made.task != "report":
+        return "\n".join(marked(statement) for statement in made.statements) or made.text
+    lines = []
+    for section in ("findings", "impression"):
+        statements = [s for s in made.statements if s.section == section]
+        if statements:
+            lines += [section.upper(), *(marked(statement) for statement in statements)]
+    return "\n".join(lines) or made.text
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(data) + b"\n\n"

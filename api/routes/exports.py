@@ -1,0 +1,177 @@
+"""A generation in the formats of the field: FHIR, PDF, DICOM SR."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from anyio.to_thread import run_sync
+from litestar import Controller, Response, get, post
+from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body, FromPath, QueryParameter
+from litestar.status_codes import HTTP_200_OK
+
+from api.export.dicom_sr import to_dicom_sr
+from api.export.fhir import Release, diagnostic_report
+from api.export.pdf import to_pdf
+from api.middleware.access import READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.pipeline import Pipeline
+from api.settings import Settings
+from api.uploads import FilmForm, read_form, read_uploads
+from db.app.database import AppDatabase
+from db.app.generation import Generation
+from db.errors import MismatchError
+from indexer.images.radiograph import Film
+
+FHIR, PDF, DICOM = "application/fhir+json", "application/pdf", "application/dicom"
+
+
+class FilmsForm(msgspec.Struct, kw_only=True):
+    """The films that a report was made from."""
+
+    images: list[UploadFile]
+
+
+def _file(media_type: str, description: str) -> ResponseSpec:
+    return ResponseSpec(
+        bytes, media_type=media_type, description=description, generate_examples=False
+    )
+
+
+class ExportController(Controller):
+    path = "/generations/{generation_id:uuid}"
+    tags = ("exports",)
+    opt = READ
+
+    @get(
+        "/fhir",
+        operation_id="exportFhir",
+        summary="A report as FHIR DiagnosticReport",
+        media_type=FHIR,
+        responses={
+            200: ResponseSpec(
+                dict[str, Any], media_type=FHIR, description="FHIR", generate_examples=False
+            ),
+            **problems(400, 404, *GUARDED),
+        },
+    )
+    async def fhir(
+        self,
+        generation_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        release: Annotated[Release, QueryParameter(description="Of FHIR.")] = "R5",
+    ) -> Response[bytes]:
+        """Preliminary, without a subject, with the PDF as presented form."""
+
+        def write(made: Generation) -> bytes:
+            return msgspec.json.encode(diagnostic_report(made, release, pdf=to_pdf(made)))
+
+        return await _export(database, generation_id, write, FHIR)
+
+    @get(
+        "/pdf",
+        operation_id="exportPdf",
+        summary="A report as PDF",
+        media_type=PDF,
+        responses={200: _file(PDF, "PDF"), **problems(400, 404, *GUARDED)},
+    )
+    async def pdf(
+        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+    ) -> Response[bytes]:
+        """Sentences and cited cases; the films are not stored, so they are not shown."""
+        return await _export(database, generation_id, to_pdf, PDF)
+
+    @post(
+        "/pdf",
+        operation_id="exportPdfWithFilms",
+        summary="A report as PDF with its films",
+        status_code=HTTP_200_OK,
+        media_type=PDF,
+        before_request=read_form,
+        responses={
+            200: _file(PDF, "PDF"),
+            **problems(400, 404, 408, 409, 413, 422, 503, *GUARDED),
+        },
+    )
+    async def pdf_with_films(
+        self,
+        generation_id: FromPath[UUID],
+        data: Annotated[FilmsForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
+    ) -> Response[bytes]:
+        """The very films that the report was made from, sent again; any other is refused."""
+        uploads = await read_uploads(data.images, limit=settings.max_images)
+        with pipeline.enter(caller):
+            films = await pipeline.read(uploads, caller)
+            return await _export(database, generation_id, partial(to_pdf, films=films), PDF, films)
+
+    @get(
+        "/dicom-sr",
+        operation_id="exportDicomSr",
+        summary="A report as DICOM Basic Text SR",
+        media_type=DICOM,
+        responses={200: _file(DICOM, "DICOM"), **problems(400, 404, *GUARDED)},
+    )
+    async def dicom_sr(
+        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+    ) -> Response[bytes]:
+        """In a study of its own, without a patient."""
+        return await _export(database, generation_id, to_dicom_sr, DICOM)
+
+    @post(
+        "/dicom-sr",
+        operation_id="exportDicomSrInStudy",
+        summary="A report as DICOM Basic Text SR in the study of its film",
+        status_code=HTTP_200_OK,
+        media_type=DICOM,
+        before_request=read_form,
+        responses={
+            200: _file(DICOM, "DICOM"),
+            **problems(400, 404, 408, 409, 413, 422, 503, *GUARDED),
+        },
+    )
+    async def dicom_sr_in_study(
+        self,
+        generation_id: FromPath[UUID],
+        data: Annotated[FilmForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+        caller: NamedDependency[Caller],
+    ) -> Response[bytes]:
+        """A DICOM film that the report was made from, sent again: patient and study are copied
+        from its header into the answer, and kept nowhere."""
+        (upload,) = await read_uploads([data.image], limit=1)
+        write = partial(to_dicom_sr, film=upload.data)
+        with pipeline.enter(caller):
+            films = await pipeline.read([upload], caller)
+            return await _export(database, generation_id, write, DICOM, films)
+
+
+async def _export(
+    database: AppDatabase,
+    generation_id: UUID,
+    write: Callable[[Generation], bytes],
+    media_type: str,
+    films: tuple[Film, ...] = (),
+) -> Response[bytes]:
+    """A stored generation as a file.
+
+    Raises NotFoundError for one that is not stored, MismatchError for a film that it does not rest
+    on.
+    """
+
+    def export() -> bytes:
+        made = database.generations.get(generation_id)
+        if not {film.sha256 for film in films} <= set(made.films_sha256):
+            raise MismatchError("this is not a film that the report was made from: send that one")
+        return write(made)
+
+    return Response(await run_sync(export), media_type=media_type)

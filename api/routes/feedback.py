@@ -1,0 +1,118 @@
+"""POST and GET /generations/ID/feedback: what a person says of a report."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID, uuid4
+
+import msgspec
+from anyio.to_thread import run_sync
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.pipeline import Pipeline
+from db.app.database import AppDatabase
+from db.app.feedback import Feedback, Kind
+from db.app.generation import Generation
+from db.errors import UserError
+
+_Words = Annotated[str, msgspec.Meta(max_length=20_000)]
+
+
+class NewFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A remark on a report."""
+
+    kind: Kind
+    """`accepted` as it stands; `edited`, with the better text; or a `wrong_citation`."""
+    text: _Words | None = None
+    """The whole report, or the sentence named by `statement`, as it should have been."""
+    statement: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Position of the sentence meant, from 0."""
+    citation: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """The number of the citation that does not support the sentence."""
+    comment: _Words | None = None
+
+    def check(self, generation: Generation) -> None:
+        """Raises UserError for what does not fit its kind or the report."""
+        if (self.kind == "edited") != (self.text is not None):
+            raise UserError("'text' belongs to feedback of kind 'edited', and to that alone")
+        if self.kind == "wrong_citation" and (self.statement is None or self.citation is None):
+            raise UserError("a wrong citation is named by 'statement' and 'citation'")
+        if self.statement is None:
+            return
+        if self.statement >= len(generation.statements):
+            raise UserError(
+                f"there is no statement {self.statement}: the report has "
+                f"{len(generation.statements)}, counted from 0"
+            )
+        numbers = {c.number for c in generation.statements[self.statement].citations}
+        if self.citation is not None and self.citation not in numbers:
+            raise UserError(f"statement {self.statement} does not cite [{self.citation}]")
+
+
+class FeedbackDocument(msgspec.Struct, kw_only=True):
+    """A remark on a report, as it is stored."""
+
+    id: UUID
+    created_at: datetime
+    created_by: str
+    kind: Kind
+    text: str | None
+    statement: int | None
+    citation: int | None
+    comment: str | None
+
+    @classmethod
+    def of(cls, feedback: Feedback) -> Self:
+        return msgspec.convert(feedback, cls, from_attributes=True)
+
+
+class FeedbackController(Controller):
+    path = "/generations/{generation_id:uuid}/feedback"
+    tags = ("generations",)
+
+    @post(
+        operation_id="createFeedback",
+        summary="Say what is right or wrong about a report",
+        opt=GENERATE,
+        responses=problems(400, 404, 422, *GUARDED),
+    )
+    async def create(
+        self,
+        generation_id: FromPath[UUID],
+        data: JSONBody[NewFeedback],
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+        caller: NamedDependency[Caller],
+    ) -> FeedbackDocument:
+        """Kept with the report, for people and for later training."""
+        data.check(await run_sync(database.generations.get, generation_id))
+        feedback = Feedback(
+            id=uuid4(),
+            generation_id=generation_id,
+            created_at=pipeline.clock(),
+            created_by=caller.name,
+            kind=data.kind,
+            text=data.text,
+            statement=data.statement,
+            citation=data.citation,
+            comment=data.comment,
+        )
+        entry = pipeline.entry("feedback", caller, generation=str(generation_id), kind=data.kind)
+        await run_sync(lambda: database.feedback.add(feedback, audit=entry))
+        return FeedbackDocument.of(feedback)
+
+    @get(
+        operation_id="listFeedback",
+        summary="Read what people said of a report",
+        opt=READ,
+        responses=problems(400, 404, *GUARDED),
+    )
+    async def list_all(
+        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+    ) -> list[FeedbackDocument]:
+        """In the order it was given."""
+        found = await run_sync(database.feedback.of, generation_id)
+        return [FeedbackDocument.of(feedback) for feedback in found]

@@ -1,0 +1,153 @@
+"""GET /generations: what was written before; and what people said of it."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from anyio.to_thread import run_sync
+from litestar import Controller, Response, delete, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, QueryParameter
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+
+from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.current_index import CurrentIndex
+from api.pipeline.jobs import JobRunner
+from api.pipeline.pipeline import Pipeline
+from api.schemas.case_keys import split_case_key
+from api.schemas.generations import GenerationDocument, GenerationList
+from api.schemas.jobs import PendingGeneration
+from db.app.database import AppDatabase
+from db.app.generation import Generation
+from db.app.generations import GenerationFilter
+from db.errors import ForbiddenError, NotFoundError
+
+_PENDING = ResponseSpec(PendingGeneration, description="Still to come.", generate_examples=False)
+_Moment = Annotated[datetime | None, QueryParameter(description="ISO 8601 with its zone.")]
+
+
+class GenerationController(Controller):
+    path = "/generations"
+    tags = ("generations",)
+
+    @get(
+        operation_id="listGenerations",
+        summary="List stored reports, newest first",
+        opt=READ,
+        responses=problems(400, 404, 422, *GUARDED),
+    )
+    async def list_all(
+        self,
+        database: NamedDependency[AppDatabase],
+        limit: Annotated[int, QueryParameter(ge=1, le=100, description="Length of a page.")] = 20,
+        before: Annotated[
+            UUID | None, QueryParameter(description="Only those stored before this one.")
+        ] = None,
+        task: Annotated[str | None, QueryParameter(max_length=32)] = None,
+        created_by: Annotated[
+            str | None, QueryParameter(max_length=64, description="Name of an API key.")
+        ] = None,
+        since: _Moment = None,
+        until: _Moment = None,
+        index_fingerprint: Annotated[str | None, QueryParameter(max_length=64)] = None,
+        text: Annotated[
+            str | None, QueryParameter(max_length=256, description="Words in the text.")
+        ] = None,
+        cites: Annotated[
+            str | None, QueryParameter(max_length=600, description="A case that is cited.")
+        ] = None,
+        film_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
+    ) -> GenerationList:
+        """All filters given must hold."""
+        wanted = GenerationFilter(
+            task=task,
+            created_by=created_by,
+            since=since,
+            until=until,
+            index_fingerprint=index_fingerprint,
+            text=text,
+            cites=None if cites is None else split_case_key(cites),
+            film_sha256=film_sha256,
+        )
+        page = database.generations.page
+        return GenerationList.of(
+            await run_sync(lambda: page(limit=limit, before=before, wanted=wanted))
+        )
+
+    @get(
+        "/{generation_id:uuid}",
+        operation_id="getGeneration",
+        summary="Read a stored report",
+        opt=READ,
+        responses={202: _PENDING, **problems(400, 404, *GUARDED)},
+    )
+    async def read(
+        self,
+        generation_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        current: NamedDependency[CurrentIndex],
+    ) -> Response[GenerationDocument | PendingGeneration]:
+        """The report as it was written, with its citations and their quotes.
+
+        `case_available` and `index.current` tell what the index that is open now still holds. One
+        that was asked for with `Prefer: respond-async` or in a batch is a 202 until it is stored,
+        and keeps its `status` where it failed or was cancelled.
+        """
+        with suppress(NotFoundError):
+            made = await run_sync(database.generations.get, generation_id)
+            return Response(await document(current, made))
+        pending = await run_sync(database.jobs.study, generation_id)
+        if pending.status == "done":  # a moment ago, or it was deleted since
+            made = await run_sync(database.generations.get, generation_id)
+            return Response(await document(current, made))
+        waits = pending.status in ("queued", "running")
+        return Response(
+            PendingGeneration.of(pending),
+            status_code=HTTP_202_ACCEPTED if waits else HTTP_200_OK,
+            headers={"Retry-After": "1"} if waits else {},
+        )
+
+    @delete(
+        "/{generation_id:uuid}",
+        operation_id="deleteGeneration",
+        summary="Delete a report, or cancel one that is still to come",
+        opt=GENERATE,
+        responses=problems(400, 404, *GUARDED),
+    )
+    async def delete(
+        self,
+        generation_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+        runner: NamedDependency[JobRunner],
+        caller: NamedDependency[Caller],
+    ) -> None:
+        """The report, its citations and its feedback go; the audit log keeps that it was there.
+
+        One that is still to come is cancelled. Another key's takes the scope `admin`.
+        """
+        with suppress(NotFoundError):
+            study = await run_sync(database.jobs.study, generation_id)
+            check_owner(study.created_by, caller)
+            if await runner.cancel(generation_id, caller):
+                return
+        generation = await run_sync(database.generations.get, generation_id)
+        check_owner(generation.created_by, caller)
+        entry = pipeline.entry("generation deleted", caller, generation=str(generation_id))
+        await run_sync(lambda: database.generations.delete(generation_id, audit=entry))
+
+
+def check_owner(created_by: str | None, caller: Caller) -> None:
+    """Raises ForbiddenError where the caller may not change what is another's."""
+    if created_by != caller.name and not caller.may("admin"):
+        raise ForbiddenError("this was asked for with another API key: use that, or an admin's")
+
+
+async def document(current: CurrentIndex, generation: Generation) -> GenerationDocument:
+    """A generation for the wire, seen from the index that is open now."""
+    hits = {(hit.source, hit.study_id) for hit in generation.hits}
+    available = await current.available(generation.cited | hits)
+    return GenerationDocument.of(generation, available, current.manifest.fingerprint)

@@ -1,0 +1,68 @@
+"""Films before any search: POST /films shows one, GET /sample hands out one to try."""
+
+from typing import Annotated
+
+import anyio
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+from litestar.status_codes import HTTP_200_OK
+
+from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.pipeline import Pipeline
+from api.settings import Settings
+from api.uploads import FilmForm, read_form, read_uploads
+from db.errors import NotFoundError
+
+_PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
+_FILE = ResponseSpec(
+    bytes,
+    media_type="application/octet-stream",
+    description="The file as it is",
+    generate_examples=False,
+)
+
+
+class FilmController(Controller):
+    tags = ("films",)
+
+    @post(
+        "/films",
+        operation_id="previewFilm",
+        summary="See a film as the search sees it",
+        opt=GENERATE,
+        status_code=HTTP_200_OK,
+        media_type="image/png",
+        before_request=read_form,
+        responses={200: _PNG, **problems(400, 408, 413, 422, 503, *GUARDED)},
+    )
+    async def preview(
+        self,
+        data: Annotated[FilmForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        pipeline: NamedDependency[Pipeline],
+        caller: NamedDependency[Caller],
+    ) -> Response[bytes]:
+        """The decoded film as PNG, lungs dark; browsers cannot show DICOM. Nothing is stored."""
+        (upload,) = await read_uploads([data.image], limit=1)
+        return Response(await pipeline.preview(upload, caller), media_type="image/png")
+
+    @get(
+        "/sample",
+        operation_id="getSampleFilm",
+        summary="Fetch the sample film",
+        opt=READ,
+        media_type="application/octet-stream",
+        responses={200: _FILE, **problems(400, 404, *GUARDED)},
+    )
+    async def sample(self, settings: NamedDependency[Settings]) -> Response[bytes]:
+        """The file named by `--sample` when the server was started."""
+        if settings.sample_path is None:
+            raise NotFoundError("this server has no sample film: start it with --sample FILE")
+        return Response(
+            await anyio.Path(settings.sample_path).read_bytes(),
+            media_type="application/octet-stream",
+            headers={"Content-Disposition": "attachment"},
+        )

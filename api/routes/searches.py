@@ -1,0 +1,50 @@
+"""POST /searches: the prior cases most like one study, some words, or a case."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.status_codes import HTTP_200_OK
+
+from api.middleware.access import GENERATE, Caller
+from api.middleware.connection import while_connected
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.pipeline import Pipeline
+from api.schemas.searches import SearchDocument
+from api.settings import Settings
+from api.uploads import SearchForm, read_form, read_uploads
+
+
+class SearchController(Controller):
+    path = "/searches"
+    tags = ("searches",)
+
+    @post(
+        operation_id="search",
+        summary="Search prior cases",
+        opt=GENERATE,
+        status_code=HTTP_200_OK,
+        before_request=read_form,
+        responses=problems(400, 404, 408, 409, 413, 422, 503, *GUARDED),
+    )
+    async def create(
+        self,
+        request: Request[Any, Any, Any],
+        data: Annotated[SearchForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
+    ) -> SearchDocument:
+        """The cases most like the study, the words or the case, best first. Nothing is stored.
+
+        Words need an index whose encoder has a text tower; see `search_by_text` in `GET /health`.
+        """
+        options = data.options()
+        uploads = await read_uploads(data.images, limit=settings.max_images)
+        retrieval = await while_connected(
+            request,
+            lambda: pipeline.search(uploads, options, caller, text=data.text, case=data.case),
+        )
+        return SearchDocument.of(retrieval)

@@ -1,0 +1,223 @@
+"""GET /health and its like, GET /metrics, POST /index/reload: for whoever runs the service."""
+
+import importlib.metadata
+import logging
+import platform
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal, Self
+
+import msgspec
+from anyio.to_thread import run_sync
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import ServiceUnavailableException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.status_codes import HTTP_200_OK
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.middleware.access import ADMIN, OPEN, READ, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.current_index import CurrentIndex
+from api.pipeline.pipeline import Pipeline
+from api.settings import Settings
+from db.app.database import AppDatabase
+from db.engines.sqlite import DatabaseFailure
+from db.labels import FINDINGS
+from generator.grounding.report import NOTICE
+from generator.prompts import Task
+
+logger = logging.getLogger(__name__)
+
+_READY_SECONDS = 2.0
+"""What the question whether something can be stored waits for others; its askers wait less long
+than those who have something to store."""
+
+
+class IndexSummary(msgspec.Struct, kw_only=True):
+    """The index that is open now."""
+
+    fingerprint: str
+    created_at: str
+    source: str
+    split: str
+    studies: int
+    encoder: str
+    labeller_version: str
+    licence: str
+
+    @classmethod
+    def of(cls, current: CurrentIndex) -> Self:
+        manifest = current.manifest
+        return cls(
+            fingerprint=manifest.fingerprint,
+            created_at=manifest.created_at,
+            source=manifest.source,
+            split=manifest.split,
+            studies=manifest.studies,
+            encoder=manifest.encoder.name,
+            labeller_version=manifest.labeller_version,
+            licence=manifest.licence,
+        )
+
+
+class ServedModel(msgspec.Struct, kw_only=True):
+    """The language model behind the service."""
+
+    name: str
+    adapter: str | None
+    prompt_version: str | None
+
+
+class UploadLimits(msgspec.Struct, kw_only=True):
+    """What one request may bring."""
+
+    max_images: int
+    max_body_bytes: int
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """That the service answers, and with what."""
+
+    status: str
+    index: IndexSummary
+    versions: Mapping[str, str]
+    limits: UploadLimits
+    sample: bool
+    """Whether `GET /sample` has a film to try."""
+    search_by_text: bool
+    """Whether the encoder of the index can read words."""
+    findings: list[str]
+    """Names that `label` takes."""
+    keys_required: bool
+    """Whether requests must bring an API key."""
+    tasks: list[Task]
+    """What can be asked for: `ask`, that is `POST /answers`, takes a language model."""
+    model: ServedModel | None
+    """Null where no language model writes."""
+    notice: str = NOTICE
+
+
+class Condition(msgspec.Struct, kw_only=True):
+    """Whether the service lives, or can take requests."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ServiceController(Controller):
+    tags = ("service",)
+
+    @get(
+        "/health",
+        operation_id="getHealth",
+        summary="Ask what is served",
+        opt=OPEN,
+        responses=problems(421, 500),
+    )
+    async def health(
+        self,
+        current: NamedDependency[CurrentIndex],
+        pipeline: NamedDependency[Pipeline],
+        settings: NamedDependency[Settings],
+    ) -> Health:
+        """Index, model, versions and limits of the running service."""
+        origin = pipeline.origin(current.retriever.encoder.spec)
+        return Health(
+            status="ok",
+            index=IndexSummary.of(current),
+            versions={
+                "grounded-cxr": importlib.metadata.version("grounded-cxr"),
+                "litestar": importlib.metadata.version("litestar"),
+                "python": platform.python_version(),
+            },
+            limits=UploadLimits(
+                max_images=settings.max_images, max_body_bytes=settings.max_body_bytes
+            ),
+            sample=settings.sample_path is not None,
+            search_by_text=current.searches_text,
+            findings=list(FINDINGS),
+            keys_required=settings.require_keys,
+            tasks=list(pipeline.tasks),
+            model=None
+            if origin.model is None
+            else ServedModel(
+                name=origin.model, adapter=origin.adapter, prompt_version=origin.prompt_version
+            ),
+        )
+
+    @get(
+        "/health/live",
+        operation_id="isLive",
+        summary="Ask whether the process answers",
+        opt=OPEN,
+        responses=problems(421, 500),
+    )
+    async def live(self) -> Condition:
+        """Fails only where the process should be started again."""
+        return Condition()
+
+    @get(
+        "/health/ready",
+        operation_id="isReady",
+        summary="Ask whether requests can be served",
+        opt=OPEN,
+        responses=problems(421, 500, 503),
+    )
+    async def ready(
+        self,
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+    ) -> Condition:
+        """503 while there is no place for another request, or the database takes nothing."""
+        pipeline.admission.check()
+        try:
+            await run_sync(partial(database.check, patience=_READY_SECONDS))
+        except DatabaseFailure as error:
+            logger.warning("nothing can be stored now", exc_info=error)
+            raise ServiceUnavailableException(
+                "nothing can be stored now: the cause is in the log of the server",
+                headers={"Retry-After": "5"},
+            ) from error
+        return Condition()
+
+    @get(
+        "/metrics",
+        operation_id="getMetrics",
+        summary="Read the counters, for Prometheus",
+        opt=READ,
+        media_type="text/plain",
+        responses={
+            200: ResponseSpec(
+                str,
+                media_type="text/plain",
+                description="Prometheus text format",
+                generate_examples=False,
+            ),
+            **problems(*GUARDED),
+        },
+    )
+    async def metrics(self) -> Response[bytes]:
+        """Requests, stages, batches and the queue; nothing of any patient."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @post(
+        "/index/reload",
+        operation_id="reloadIndex",
+        summary="Open the index again",
+        opt=ADMIN,
+        status_code=HTTP_200_OK,
+        responses=problems(404, 409, 422, *GUARDED),
+    )
+    async def reload(
+        self,
+        current: NamedDependency[CurrentIndex],
+        database: NamedDependency[AppDatabase],
+        pipeline: NamedDependency[Pipeline],
+        caller: NamedDependency[Caller],
+    ) -> IndexSummary:
+        """After a rebuild at the same place. No request is dropped; those under way end on the
+        index that they began with. Where the new one cannot be opened the old one stays."""
+        await current.reload()
+        entry = pipeline.entry("index reloaded", caller, index=current.manifest.fingerprint)
+        await run_sync(database.audit.append, entry)
+        return IndexSummary.of(current)

@@ -1,0 +1,207 @@
+"""POST /studies: films from an imaging system, per DICOM PS3.18 section 10.5 (STOW-RS).
+
+Each study that is sent becomes a report to come; the films are kept, without their headers, until
+it is stored. The answer is the standard's: instance by instance, where it went (the retrieve URL is
+that of the report) or why it was refused. The identifiers in it come from the request and are kept
+nowhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pydicom
+from anyio.to_thread import run_sync
+from litestar import Controller, Request, Response, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from pydicom.filebase import DicomBytesIO
+
+from api.middleware.access import GENERATE, Caller
+from api.middleware.problems import GUARDED, problems
+from api.pipeline.jobs import JobRunner
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.request import Order
+from api.settings import Settings
+from api.uploads import Upload, read_body
+from db.errors import UserError
+from indexer.images.radiograph import Film
+from retriever.options import SearchOptions
+
+DICOM_JSON = "application/dicom+json"
+CANNOT_UNDERSTAND = 0xC000
+"""Failure reason of PS3.18 table I.2-2: an instance that cannot be read as one radiograph."""
+TOO_MANY = 0xA700
+"""Out of resources: more instances of one study than the service takes."""
+
+_STORE = ResponseSpec(
+    dict[str, Any], media_type=DICOM_JSON, description="DICOM JSON", generate_examples=False
+)
+
+
+@dataclass(kw_only=True, eq=False)
+class Instance:
+    """One part of the request."""
+
+    data: bytes
+    study_uid: str = ""
+    class_uid: str = ""
+    instance_uid: str = ""
+    film: Film | None = None
+    failure: int | None = None
+    generation_id: UUID | None = None
+
+
+class StowController(Controller):
+    path = "/studies"
+    tags = ("studies",)
+
+    @post(
+        operation_id="storeInstances",
+        summary="Send DICOM films for reports (STOW-RS)",
+        opt=GENERATE,
+        status_code=200,
+        media_type=DICOM_JSON,
+        before_request=read_body,
+        responses={
+            200: _STORE,
+            202: ResponseSpec(
+                dict[str, Any],
+                media_type=DICOM_JSON,
+                description="Some instances were refused.",
+                generate_examples=False,
+            ),
+            **problems(400, 408, 413, 415, 422, 503, *GUARDED),
+            409: ResponseSpec(
+                dict[str, Any],
+                media_type=DICOM_JSON,
+                description="All instances were refused.",
+                generate_examples=False,
+            ),
+        },
+    )
+    async def store(
+        self,
+        request: Request[Any, Any, Any],
+        pipeline: NamedDependency[Pipeline],
+        runner: NamedDependency[JobRunner],
+        settings: NamedDependency[Settings],
+        caller: NamedDependency[Caller],
+    ) -> Response[bytes]:
+        """The body is `multipart/related; type="application/dicom"`, an instance a part."""
+        content_type = request.headers.get("content-type", "")
+        parts = split_related(await request.body(), content_type)
+        instances = await run_sync(lambda: [_identify(part) for part in parts])
+        with pipeline.enter(caller):
+            for instance in instances:
+                await _read(instance, pipeline, caller)
+            studies = _studies(instances, limit=settings.max_images)
+            if studies:
+                films = [tuple(_film(one) for one in study) for study in studies]
+                order = Order(options=SearchOptions(k=10))
+                accepted = await runner.accept(films, order, caller)
+                for study, job in zip(studies, accepted, strict=True):
+                    for one in study:
+                        one.generation_id = job.generation_id
+        taken = sum(one.failure is None for one in instances)
+        status = 200 if taken == len(instances) else 202 if taken else 409
+        answer = _answer(instances)
+        return Response(msgspec.json.encode(answer), status_code=status, media_type=DICOM_JSON)
+
+
+def split_related(body: bytes, content_type: str) -> list[bytes]:
+    """The parts of a ``multipart/related`` body (RFC 2387) of DICOM instances.
+
+    Raises a 415 for another type and a 400 for a body without any part.
+    """
+    header = Message()
+    header["Content-Type"] = content_type
+    kind = header.get_param("type")
+    boundary = header.get_boundary()
+    if header.get_content_type() != "multipart/related" or kind != "application/dicom":
+        raise HTTPException(
+            status_code=415, detail='send multipart/related with type="application/dicom"'
+        )
+    if not boundary:
+        raise HTTPException(status_code=400, detail="the Content-Type names no boundary")
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
+    parts = []
+    for piece in pieces[1:]:
+        if piece.startswith(b"--"):
+            break
+        _, gap, data = piece.partition(b"\r\n\r\n")
+        if gap:
+            parts.append(data)
+    if not parts:
+        raise HTTPException(
+            status_code=400, detail="the body holds no part, or is cut short: send it again"
+        )
+    return parts
+
+
+def _identify(data: bytes) -> Instance:
+    """What the answer must name an instance by; empty where the part is no DICOM file."""
+    instance = Instance(data=data)
+    try:
+        header = pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True)
+    except Exception:  # whatever pydicom makes of a damaged part; its words quote the header
+        instance.failure = CANNOT_UNDERSTAND
+        return instance
+    instance.study_uid = str(header.get("StudyInstanceUID") or "")
+    instance.class_uid = str(header.get("SOPClassUID") or "")
+    instance.instance_uid = str(header.get("SOPInstanceUID") or "")
+    return instance
+
+
+async def _read(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
+    if instance.failure is not None:
+        return
+    try:
+        upload = Upload(name="the instance", data=instance.data)
+        (instance.film,) = await pipeline.read([upload], caller)
+    except UserError:
+        instance.failure = CANNOT_UNDERSTAND
+
+
+def _studies(instances: Sequence[Instance], *, limit: int) -> list[list[Instance]]:
+    """The readable instances by study; one without a study is a study of its own."""
+    found: dict[str, list[Instance]] = {}
+    for place, instance in enumerate(instances):
+        if instance.failure is not None:
+            continue
+        study = found.setdefault(instance.study_uid or f"instance {place}", [])
+        if len(study) < limit:
+            study.append(instance)
+        else:
+            instance.failure = TOO_MANY
+    return list(found.values())
+
+
+def _film(instance: Instance) -> Film:
+    assert instance.film is not None
+    return instance.film
+
+
+def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
+    """The store instances response module, PS3.18 table I.2-1; PS3.5 allows relative URLs."""
+    stored, failed = [], []
+    for one in instances:
+        item: dict[str, Any] = {
+            "00081150": {"vr": "UI", "Value": [one.class_uid] if one.class_uid else []},
+            "00081155": {"vr": "UI", "Value": [one.instance_uid] if one.instance_uid else []},
+        }
+        if one.failure is None:
+            url = f"/generations/{one.generation_id}"
+            stored.append({**item, "00081190": {"vr": "UR", "Value": [url]}})
+        else:
+            failed.append({**item, "00081197": {"vr": "US", "Value": [one.failure]}})
+    answer: dict[str, Any] = {}
+    if stored:
+        answer["00081199"] = {"vr": "SQ", "Value": stored}
+    if failed:
+        answer["00081198"] = {"vr": "SQ", "Value": failed}
+    return answer

@@ -1,0 +1,79 @@
+"""POST /reports, /answers, /classifications, /captions: what is written of the films of a study."""
+
+from typing import Annotated
+
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Response
+
+from api.delivery import DELIVERED, Delivery
+from api.middleware.access import GENERATE
+from api.schemas.generations import GenerationDocument
+from api.uploads import IndicationForm, QuestionForm, read_form
+
+MULTIPART = Body(media_type=RequestEncodingType.MULTI_PART)
+Study = Annotated[IndicationForm, MULTIPART]
+Question = Annotated[QuestionForm, MULTIPART]
+
+
+def task(path: str, operation_id: str, summary: str) -> post:
+    """A route that takes the form of a study and delivers what is written of it."""
+    return post(
+        path,
+        operation_id=operation_id,
+        summary=summary,
+        tags=[path.removeprefix("/")],
+        before_request=read_form,
+        responses=DELIVERED,
+    )
+
+
+class TaskController(Controller):
+    """One route a task; all are stored and delivered alike."""
+
+    opt = GENERATE
+
+    @task("/reports", "createReport", "Write a report for one study")
+    async def report(
+        self, data: Study, delivery: NamedDependency[Delivery]
+    ) -> Response[GenerationDocument]:
+        """Search prior cases for the films and write a report in which every sentence cites them.
+
+        The report is stored; the films are not. `Accept: text/event-stream` tells of each step as
+        it is taken. `Prefer: respond-async` answers 202 at once and keeps the films, without their
+        headers, until the report is stored.
+        """
+        return await delivery.deliver(data.images, data.order("report"))
+
+    @task("/answers", "createAnswer", "Answer a question about one study")
+    async def answer(
+        self, data: Question, delivery: NamedDependency[Delivery]
+    ) -> Response[GenerationDocument]:
+        """A language model answers in a few words, with the prior cases that bear the answer out.
+
+        Stored and delivered as reports are. A server without a language model answers 409.
+        """
+        return await delivery.deliver(data.images, data.order("ask"))
+
+    @task("/classifications", "createClassification", "Say how likely each observation is")
+    async def classification(
+        self, data: Study, delivery: NamedDependency[Delivery]
+    ) -> Response[GenerationDocument]:
+        """From the votes of the retrieved cases, the encoder's label head and, where one is served,
+        the language model. Stored and delivered as reports are.
+
+        Observations that are more likely than not are stated, with the hits that name them.
+        """
+        return await delivery.deliver(data.images, data.order("classify"))
+
+    @task("/captions", "createCaption", "Describe one study in one sentence")
+    async def caption(
+        self, data: Study, delivery: NamedDependency[Delivery]
+    ) -> Response[GenerationDocument]:
+        """One statement with the prior cases that it rests on.
+
+        Stored and delivered as reports are.
+        """
+        return await delivery.deliver(data.images, data.order("caption"))

@@ -1,0 +1,43 @@
+"""The web page: files of the folder ``page/`` as they are."""
+
+from pathlib import Path
+
+from litestar import Controller, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from api.middleware.access import OPEN
+
+_FOLDER = Path(__file__).parent.parent / "page"
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class WebPageController(Controller):
+    include_in_schema = False
+    opt = OPEN
+
+    @get("/", sync_to_thread=False, name="page")
+    def page(self) -> Response[bytes]:
+        return _file("index.html")
+
+    @get("/page/{name:str}", sync_to_thread=False)
+    def file(self, name: FromPath[str]) -> Response[bytes]:
+        return _file(name)
+
+
+def _file(name: FromPath[str]) -> Response[bytes]:
+    """Only names that the folder lists: no path of a request ever reaches the disk."""
+    files = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _MEDIA_TYPES}
+    if name not in files:
+        raise NotFoundException
+    path = files[name]
+    return Response(
+        path.read_bytes(),
+        media_type=_MEDIA_TYPES[path.suffix],
+        headers={"Cache-Control": "no-cache"},
+    )

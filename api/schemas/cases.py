@@ -1,0 +1,76 @@
+"""Wire types of an indexed case."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+import msgspec
+
+from api.public_pages import public_url
+from api.schemas.case_keys import case_key
+from db.index.store import Case, Section, ViewPosition
+from db.labels import State
+
+CaseKey = Annotated[
+    str, msgspec.Meta(description="The case as `source:study_id`.", examples=["openi:1234"])
+]
+
+
+class CaseImageDocument(msgspec.Struct, kw_only=True):
+    """An image of a case."""
+
+    number: int
+    view_position: ViewPosition | None
+    width: int
+    height: int
+    has_file: bool
+    """Whether the data set's file was known when the index was built; it may have moved since."""
+
+
+class CaseSentence(msgspec.Struct, kw_only=True):
+    """A sentence of a case's report, verbatim."""
+
+    section: Section
+    text: str
+    labels: Mapping[str, State]
+
+
+class CaseDocument(msgspec.Struct, kw_only=True):
+    """An indexed study: what a citation points to."""
+
+    case: CaseKey
+    source: str
+    study_id: str
+    indication: str
+    findings: str
+    impression: str
+    labels: Mapping[str, State]
+    sentences: list[CaseSentence]
+    images: list[CaseImageDocument]
+    public_url: str | None
+
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        return cls(
+            case=case_key(case.source, case.study_id),
+            source=case.source,
+            study_id=case.study_id,
+            indication=case.indication,
+            findings=case.findings,
+            impression=case.impression,
+            labels=case.labels,
+            sentences=[
+                CaseSentence(section=s.section, text=s.text, labels=s.labels)
+                for s in case.sentences
+            ],
+            images=[
+                CaseImageDocument(
+                    number=number,
+                    view_position=image.view_position,
+                    width=image.width,
+                    height=image.height,
+                    has_file=image.path is not None,
+                )
+                for number, image in enumerate(case.images, start=1)
+            ],
+            public_url=public_url(case),
+        )

@@ -1,0 +1,166 @@
+"""Wire types of OpenAI's chat completions, as far as they mean something here."""
+
+import base64
+import binascii
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+import msgspec
+
+from api.pipeline.request import Order
+from api.schemas.statements import CitationDocument
+from api.uploads import Upload
+from db.errors import UserError
+from generator.grounding.report import NOTICE
+from generator.prompts import Task
+from retriever.options import SearchOptions
+
+MODEL = "grounded-cxr"
+_TASKS: dict[str, Task] = {
+    MODEL: "report",
+    f"{MODEL}-ask": "ask",
+    f"{MODEL}-classify": "classify",
+    f"{MODEL}-caption": "caption",
+}
+"""A client that can choose a model and nothing else chooses the task by it."""
+
+
+class TextPart(msgspec.Struct, kw_only=True, tag="text", tag_field="type"):
+    """Words of a message."""
+
+    text: str
+
+
+class ImageUrl(msgspec.Struct, kw_only=True):
+    """An image, inside its address."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            description="`data:image/png;base64,...`, or another film; no other address is opened.",
+            examples=["data:image/png;base64,iVBORw0KGgo="],
+        ),
+    ]
+
+
+class ImagePart(msgspec.Struct, kw_only=True, tag="image_url", tag_field="type"):
+    """An image of a message."""
+
+    image_url: ImageUrl
+
+
+class ChatMessage(msgspec.Struct, kw_only=True):
+    """One turn of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart | ImagePart]
+
+
+class ChatRequest(msgspec.Struct, kw_only=True):
+    """A conversation whose last message with images holds the films of one study.
+
+    With the model `grounded-cxr-ask` the last words of the user are the question.
+    """
+
+    messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=100)]
+    model: str = MODEL
+    """One of `GET /v1/models`; any other name asks for a report."""
+    stream: bool = False
+    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
+
+    def order(self) -> Order:
+        """Raises UserError for a question that is missing or too long."""
+        task = _TASKS.get(self.model, "report")
+        return Order(
+            options=SearchOptions(k=self.k),
+            task=task,
+            question=self._last_words() if task == "ask" else None,
+        )
+
+    def _last_words(self) -> str:
+        for message in reversed(self.messages):
+            parts = message.content
+            if message.role == "user":
+                if isinstance(parts, str):
+                    return parts
+                if words := " ".join(part.text for part in parts if isinstance(part, TextPart)):
+                    return words
+        return ""
+
+    def uploads(self) -> list[Upload]:
+        """The films. Raises UserError for none, or one that is not in its address."""
+        for message in reversed(self.messages):
+            parts = [] if isinstance(message.content, str) else message.content
+            images = [part for part in parts if isinstance(part, ImagePart)]
+            if images:
+                return [
+                    Upload(name=f"image {number}", data=_decode(image.image_url.url, number))
+                    for number, image in enumerate(images, start=1)
+                ]
+        raise UserError(
+            "no film was sent: add a part {type: image_url} with a data URL to a message"
+        )
+
+
+class AnswerMessage(msgspec.Struct, kw_only=True):
+    """What the assistant says."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class Choice(msgspec.Struct, kw_only=True):
+    """The one answer."""
+
+    index: int = 0
+    message: AnswerMessage
+    finish_reason: Literal["stop"] = "stop"
+
+
+class ChatCompletion(msgspec.Struct, kw_only=True):
+    """The report as an answer; the last three fields are this service's own."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    generation: UUID
+    """The stored report: `GET /generations/{generation}`."""
+    citations: list[CitationDocument]
+    """What the `[n]` of the text stand for."""
+    notice: str = NOTICE
+
+
+class ModelEntry(msgspec.Struct, kw_only=True):
+    """A model that can be named in a request."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = MODEL
+
+
+class ModelList(msgspec.Struct, kw_only=True):
+    """One for each task that is served."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelEntry]
+
+    @classmethod
+    def of(cls, tasks: Collection[Task]) -> Self:
+        return cls(data=[ModelEntry(id=name) for name, task in _TASKS.items() if task in tasks])
+
+
+def _decode(url: str, number: int) -> bytes:
+    head, comma, data = url.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64") and comma):
+        raise UserError(
+            f"image {number} is not in its address: send data:image/png;base64,... (no other "
+            "address is opened)"
+        )
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UserError(f"image {number} is no valid base64: send it again") from error

@@ -1,0 +1,79 @@
+"""Reports a second of the language model, one by one and together.
+
+python -m finetune evaluate --model pretrained/generator ... --write-prompts PROMPTS
+python -m bench.generation.batching --prompts PROMPTS --model pretrained/generator --reports 128
+
+The prompts are those of real studies. One by one: each report is begun when the one before has
+ended, as for a single client. Together: up to so many of them at once, by the call that the service
+makes for what waits. Both stream token by token. Also printed: how many texts are the same both
+ways (numbers of half precision round differently in batches). Exit code 1 where no number of them
+is ``--at-least`` times as fast.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.machine import device_name
+from evaluation.outputs.prompts import prompts_of, read_prompts
+from generator.mllama.load import load_model
+from generator.prompts import Prompt
+from generator.vision_language import DecodingOptions, StreamingModel
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--prompts", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--adapter")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quantization", default="auto")
+    parser.add_argument("--reports", type=int, default=128)
+    parser.add_argument("--together", type=int, nargs="+", default=[8, 32, 128])
+    parser.add_argument("--at-least", type=float, default=1.0)
+    arguments = parser.parse_args(argv)
+    lines = [line for line in read_prompts(arguments.prompts) if line["task"] == "report"]
+    lines = lines[: arguments.reports]
+    room = DecodingOptions(max_new_tokens=max(line["max_new_tokens"] for line in lines))
+    prompts = list(prompts_of(lines, arguments.prompts))
+    model = load_model(
+        arguments.model,
+        arguments.adapter,
+        device=arguments.device,
+        quantization=arguments.quantization,
+    )
+    print(f"{device_name(model.decoder.model.device)}, {len(prompts)} reports")
+    tell(model, prompts[:1], room, 1)  # the first takes longer
+    alone, slow = tell(model, prompts, room, 1)
+    print(f"one by one    {len(prompts) / slow:8.2f} a second")
+    best = 0.0
+    for together in arguments.together:
+        tell(model, prompts[:together], room, together)
+        crowd, fast = tell(model, prompts, room, together)
+        same = sum(one == other for one, other in zip(alone, crowd, strict=True))
+        print(
+            f"{together:4} together {len(prompts) / fast:8.2f} a second, {slow / fast:.2f} times, "
+            f"{same} texts the same"
+        )
+        best = max(best, slow / fast)
+    return 0 if best >= arguments.at_least else 1
+
+
+def tell(
+    model: StreamingModel, prompts: Sequence[Prompt], room: DecodingOptions, together: int
+) -> tuple[list[str], float]:
+    """The texts, and the seconds they took."""
+    texts = [""] * len(prompts)
+    began = time.monotonic()
+    for start in range(0, len(prompts), together):
+        for number, piece in model.stream_all(prompts[start : start + together], room):
+            texts[start + number] += piece or ""
+    return texts, time.monotonic() - began
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""A language model: loading, prompt, tokens a second and memory, beside transformers.
+
+    python -m bench.generation.decoding_speed pretrained/generator [--adapter DIR] [--device cpu]
+
+A prompt of 600 tokens with an image of two films is read and 80 tokens are decoded, by our decoder
+and by ``generate`` of transformers in turn, in one process; the best of the rounds counts. Loading
+is timed from the start of the process. On a CPU the exit code is 1 where loading takes 8 s or more,
+prompt and 80 tokens 4 s or more, or the process 2.5 GB or more. On a GPU the steps are also timed
+one kernel after the other, as they are where no CUDA graph is recorded.
+"""
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from db.errors import UserError
+from generator.canvas import canvas
+from generator.mllama.load import load_model
+from generator.mllama.model import MllamaModel
+from generator.prompts import Prompt
+
+PROMPT_TOKENS = 600
+NEW_TOKENS = 80
+MOST_LOADING = 8.0
+MOST_ANSWERING = 4.0
+MOST_MEMORY = 2.5e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Seconds."""
+
+    seeing: float
+    reading: float
+    stepping: float
+
+    @property
+    def whole(self) -> float:
+        return self.seeing + self.reading + self.stepping
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Tokens decoded a second.")
+    parser.add_argument("model", nargs="?", default="pretrained/generator")
+    parser.add_argument("--adapter")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quantization", default="auto")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args(argv)
+    try:
+        return measure(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    model = load_model(
+        arguments.model,
+        arguments.adapter,
+        device=arguments.device,
+        quantization=arguments.quantization,
+    )
+    loading = process_age()
+    films = np.random.default_rng(0).integers(0, 256, (2, 512, 420), dtype=np.uint8)
+    image = canvas(list(films), model.tile_size)
+    row = prompt_tokens(model, Prompt(task="report", text="", image=image))
+    ours = [our_round(model, row, image) for _ in range(2)]  # the first warms up
+    on_gpu = model.decoder.device.type == "cuda"
+    memory = (
+        torch.cuda.max_memory_reserved()
+        if on_gpu
+        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    )
+    theirs: list[float] = []
+    for _ in range(arguments.rounds):
+        ours.append(our_round(model, row, image))
+        theirs.append(their_round(model, row, image))
+    best = min(ours, key=lambda timing: timing.whole)
+    print(f"{model.name}, adapter {model.adapter}, on {model.decoder.device}")
+    print(f"process start to loaded     {loading:6.2f} s")
+    print(f"image of two films          {best.seeing:6.2f} s")
+    print(f"prompt of {len(row)} tokens        {best.reading:6.2f} s")
+    print(f"{NEW_TOKENS} tokens                   {best.stepping:6.2f} s")
+    print(f"tokens a second             {NEW_TOKENS / best.stepping:6.1f}")
+    if model.decoder.records:
+        model.decoder.records = False
+        alone = min(our_round(model, row, image).stepping for _ in range(arguments.rounds))
+        print(f"without a CUDA graph        {alone:6.2f} s, {alone / best.stepping:.2f} x")
+    print(f"image, prompt and tokens    {best.whole:6.2f} s")
+    print(f"the same by transformers    {min(theirs):6.2f} s, {min(theirs) / best.whole:.2f} x")
+    print(f"peak memory                 {memory / 1e9:6.2f} GB")
+    if on_gpu:
+        return 0
+    good = loading < MOST_LOADING and best.whole < MOST_ANSWERING and memory < MOST_MEMORY
+    return 0 if good else 1
+
+
+def prompt_tokens(model: MllamaModel, prompt: Prompt) -> list[int]:
+    """The template's tokens around so many of a text that the prompt has PROMPT_TOKENS."""
+    sentence = "[1] (Cardiomegaly) Findings: The heart is enlarged. The lungs are clear.\n"
+    text = sentence
+    while len(row := model.prompt_tokens(replace(prompt, text=text))) < PROMPT_TOKENS:
+        text += sentence
+    return row
+
+
+def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
+    seeing, film = timed(lambda: model.see([image]))
+    reading, (state, logits) = timed(lambda: model.decoder.read([row], film, room=NEW_TOKENS))
+
+    def steps() -> None:
+        tokens = logits.argmax(dim=-1)
+        for _ in range(NEW_TOKENS - 1):
+            tokens = model.decoder.step(state, tokens).argmax(dim=-1)
+        tokens.tolist()
+
+    return Timing(seeing=seeing, reading=reading, stepping=timed(steps)[0])
+
+
+def their_round(model: MllamaModel, row: list[int], image: Image.Image) -> float:
+    inputs = model.processor.image_processor([[image]], return_tensors="pt")
+    del inputs["num_tiles"]
+    ids = torch.tensor([row])
+    seen = (ids == model.decoder.image_token).cumsum(dim=1)
+    tiles = inputs["aspect_ratio_mask"]
+    inputs.update(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        cross_attention_mask=seen[:, :, None, None] * tiles[:, None],
+    )
+    return timed(
+        lambda: model.decoder.model.generate(
+            **inputs.to(model.decoder.device),
+            do_sample=False,
+            min_new_tokens=NEW_TOKENS,
+            max_new_tokens=NEW_TOKENS,
+        )
+    )[0]
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = action()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, result
+
+
+def process_age() -> float:
+    """Seconds since this process was started."""
+    ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    return uptime - ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

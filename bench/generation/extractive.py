@@ -1,0 +1,314 @@
+"""The extractive generator over a whole split: its promises counted, its label F1 beside baselines.
+
+    python -m bench.generation.extractive --index data/train_index --data-dir DIR --split-file \
+        FILE --split val
+    python -m bench.generation.extractive ... --tune
+
+Every study of the split is searched with all its films and its own study left out. Exit code 1
+where a report breaks a promise. ``--tune`` prints label F1 over a grid of ExtractiveConfig, on the
+indexed studies (each searched for among the others, by its stored vector) and on the split.
+"""
+
+import argparse
+import itertools
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from db.errors import UserError
+from db.index.store import Case
+from db.labels import FINDINGS, NO_FINDING, Labels, State
+from evaluation.metrics.bootstrap import bootstrap, paired_bootstrap
+from evaluation.metrics.labels import f1_statistic, label_counts, label_f1
+from generator.extractive import DEFAULT, ExtractiveConfig, write_report
+from generator.grounding.report import GroundedReport
+from indexer.encoder.spec import combine_views
+from indexer.images.reader import Limits
+from indexer.ingest.studies import read_study, to_case
+from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
+from indexer.reports.sections import has_redaction, refers_to_prior, split_sentences
+from indexer.sources.openi import OpenI
+from indexer.sources.records import StudyRecord, read_split
+from retriever.results import Hit, Retrieval
+from retriever.search import Retriever
+
+K = 10
+GRID = {
+    "k": (5, 10, 20),
+    "rank_decay": (0.0, 0.25, 0.5, 1.0),
+    "label_score_weight": (0.0, 0.3, 0.5, 0.7),
+    "positive_share": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
+}
+WRITTEN = 3
+"""Of how many settings, the best by votes alone, the reports are written as well."""
+
+NORMAL: Labels = {NO_FINDING: "positive"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study to report on: its own report as reference, and its hits."""
+
+    labels: Labels
+    retrieval: Retrieval
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="The extractive generator over a whole split.")
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
+    parser.add_argument("--split-file", type=Path, required=True)
+    parser.add_argument("--split", default="val")
+    parser.add_argument("-k", type=int, default=K)
+    parser.add_argument("--tune", action="store_true", help="print the grid instead")
+    parser.add_argument("--examples", type=int, default=0, help="also print this many reports")
+    arguments = parser.parse_args(argv)
+    try:
+        retriever = Retriever.open(arguments.index)
+        built_with = retriever.index.manifest.labeller_version
+        if built_with != LABELLER_VERSION:
+            raise UserError(
+                f"{arguments.index} was labelled by {built_with}, the references would be by "
+                f"{LABELLER_VERSION}: build the index again"
+            )
+        source = OpenI(
+            data_dir=arguments.data_dir,
+            splits=read_split(arguments.split_file),
+            keep=[arguments.split],
+        )
+        if arguments.tune:
+            most = max(GRID["k"])
+            print_grid(list(left_out_one(retriever, int(most))), "indexed studies, one left out")
+            print_grid(list(search_split(retriever, source, int(most))), f"{arguments.split} split")
+            return 0
+        studies = list(search_split(retriever, source, arguments.k))
+        return measure(retriever, studies, arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]:
+    """Every study of the split that has a film and a report, searched with all its films."""
+    for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
+        if not isinstance(record, StudyRecord):
+            continue
+        films = read_study(record, 0, Limits()).films
+        case = to_case(record, source.name, 0, images=())
+        retrieval = retriever.search(films, k=k, exclude_study_ids=[record.study_id])
+        yield Study(labels=case.labels, retrieval=retrieval)
+
+
+def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
+    """Every indexed study, with its hits among the studies of other patients.
+
+    A trained encoder has seen these films, so what is best here need not be best on new ones.
+    """
+    index = retriever.index
+    films: dict[int, list[int]] = {}
+    for row, (case_id, _) in enumerate(index.cases.film_hashes()):
+        films.setdefault(case_id, []).append(row)
+    for case in tqdm(list(index.cases), unit="study", file=sys.stderr):
+        excluded = index.cases.ids_of(
+            patient_ids=[case.patient_id] if case.patient_id else [], study_ids=[case.study_id]
+        )
+        query = combine_views(index.film_vectors[films[case.case_id]].astype(np.float32))
+        ids, scores = index.vectors.search(query, k, exclude=excluded)
+        hits = zip(index.cases.get([int(i) for i in ids]), scores, strict=True)
+        yield Study(
+            labels=case.labels,
+            retrieval=Retrieval(
+                hits=tuple(
+                    Hit(rank=rank, score=float(score), case=hit)
+                    for rank, (hit, score) in enumerate(hits, start=1)
+                ),
+                index_fingerprint=index.manifest.fingerprint,
+                source=index.manifest.source,
+                films_sha256=(),
+            ),
+        )
+
+
+def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Namespace) -> int:
+    reports = [write_report(study.retrieval) for study in tqdm(studies, file=sys.stderr)]
+    references = [study.labels for study in studies]
+    draw = random.Random(0)
+    indexed = list(retriever.index.cases.label_sets().values())
+    systems: dict[str, list[Labels]] = {
+        "extractive": [report_labels(report) for report in reports],
+        "copy the nearest": [study.retrieval.hits[0].case.labels for study in studies],
+        "constant normal": [NORMAL] * len(studies),
+        "random case": [draw.choice(indexed) for _ in studies],
+    }
+    manifest = retriever.index.manifest
+    print(f"{len(studies)} {arguments.split} studies, k = {arguments.k}, {DEFAULT}")
+    print(f"index: {manifest.studies} studies, encoder {manifest.encoder.name}")
+    print(f"reference labels: labeller {LABELLER_VERSION}, uncertain counted as positive")
+    print(f"{'label F1, micro, 13 findings':30} F1 [95 %]            precision recall  No Finding")
+    statistics = {}
+    for name, predictions in systems.items():
+        score = label_f1(references, predictions)
+        statistics[name] = f1_statistic(label_counts(references, predictions))
+        interval = bootstrap(statistics[name])
+        print(
+            f"  {name:28} {score.micro.f1:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+            f"   {score.micro.precision:9.3f} {score.micro.recall:6.3f}"
+            f"  {score.no_finding.f1:10.3f}"
+        )
+    gain = paired_bootstrap(statistics["extractive"], statistics["copy the nearest"])
+    print(
+        f"  extractive minus copy the nearest: {gain.value:+.3f} "
+        f"[{gain.low:+.3f}, {gain.high:+.3f}], paired"
+    )
+    broken = Counter[str]()
+    for report in reports:
+        broken.update(broken_promises(report))
+    sizes = Counter(len(report.statements) for report in reports)
+    citations = [len(s.citations) for report in reports for s in report.statements]
+    print(
+        f"statements a report: {dict(sorted(sizes.items()))}; "
+        f"citations a statement: {sum(citations) / len(citations):.1f}; reports with a finding "
+        f"that could not be stated: {sum(any('not stated' in n for n in r.notes) for r in reports)}"
+    )
+    for promise in PROMISES:
+        print(f"  {promise}: broken {broken[promise]} times")
+    for report in reports[: arguments.examples]:
+        print("\n" + str(report))
+    return 1 if broken else 0
+
+
+PROMISES = (
+    "at least three statements",
+    "no sentence twice",
+    "no finding in two states",
+    "nothing called normal beside its finding",
+    "no reference to a prior film",
+    "no XXXX",
+    "every statement cited",
+    "every quote in the cited report",
+    "every quote says the sentence or its labels",
+    "the printed text has the labels of its statements",
+)
+
+_CALLED_NORMAL = (
+    (r"\blungs? (?:are|is|appear\w*) clear|\bclear lungs", set(FINDINGS[2:8])),
+    (r"\bheart (?:size )?(?:is )?(?:normal|within)|\bnormal heart", {"Cardiomegaly"}),
+    (
+        r"\bno (?:acute|active) (?:cardiopulmonary )?(?:disease|process|abnormalit|finding)"
+        r"|\bnormal chest",
+        set(FINDINGS) - {"Fracture", "Support Devices"},
+    ),
+)
+
+
+def broken_promises(report: GroundedReport) -> Iterator[str]:
+    """The promises that a report breaks, by independent reading of its text."""
+    if len(report.statements) < 3:
+        yield "at least three statements"
+    plain = [" ".join(re.findall(r"[a-z]+", s.text.lower())) for s in report.statements]
+    if len(set(plain)) < len(plain):
+        yield "no sentence twice"
+    states: dict[str, set[str]] = {}
+    for statement in report.statements:
+        for name, state in label_sentence(statement.text).items():
+            states.setdefault(name, set()).add(state)
+    if any(len(found) > 1 for found in states.values()):
+        yield "no finding in two states"
+    present = {n for n, found in states.items() if found & {"positive", "uncertain"}}
+    abnormal = present - {NO_FINDING, "Support Devices"}
+    text = report.text.lower()
+    if (abnormal and NO_FINDING in present) or any(
+        re.search(pattern, text) and present & findings for pattern, findings in _CALLED_NORMAL
+    ):
+        yield "nothing called normal beside its finding"
+    if any(refers_to_prior(s.text) for s in report.statements):
+        yield "no reference to a prior film"
+    if has_redaction(text):
+        yield "no XXXX"
+    cases: dict[int, Case] = {hit.rank: hit.case for hit in report.hits}
+    for statement in report.statements:
+        if not statement.citations:
+            yield "every statement cited"
+        for citation in statement.citations:
+            case = cases[citation.number]
+            if (case.source, case.study_id) != (citation.source, citation.study_id) or (
+                citation.quote not in case.report
+            ):
+                yield "every quote in the cited report"
+            if not says(citation.quote, statement.text, statement.labels):
+                yield "every quote says the sentence or its labels"
+    merged = {name for s in report.statements for name, state in s.labels.items()}
+    if merged - {NO_FINDING} != set(report_labels(report)) - {NO_FINDING}:
+        yield "the printed text has the labels of its statements"
+
+
+def says(quote: str, text: str, labels: Labels) -> bool:
+    """Whether a quote is the sentence, or has its labels in the same states."""
+    if re.findall(r"\w+", quote.lower()) == re.findall(r"\w+", text.lower()):
+        return True
+    found = label_sentence(quote)
+    return all(found.get(name) == state for name, state in labels.items())
+
+
+def report_labels(report: GroundedReport) -> Labels:
+    """What the labeller reads in the printed text."""
+    return label_report(split_sentences(report.text))
+
+
+def print_grid(studies: list[Study], title: str) -> None:
+    references = [study.labels for study in studies]
+    copied = label_f1(references, [study.retrieval.hits[0].case.labels for study in studies])
+    print(f"\n{title}: {len(studies)}; copy the nearest {copied.micro.f1:.3f}")
+    print("label F1, micro, of the votes alone and of the report")
+    rows = []
+    for k, decay, weight, share in itertools.product(*GRID.values()):
+        if weight and any(study.retrieval.label_scores is None for study in studies):
+            continue
+        config = replace(DEFAULT, rank_decay=decay, label_score_weight=weight, positive_share=share)
+        votes = [vote(study.retrieval, int(k), config) for study in studies]
+        rows.append((label_f1(references, votes).micro.f1, int(k), config))
+    rows.sort(key=lambda row: -row[0])
+    for index, (score, k, config) in enumerate(rows):
+        written = ""
+        if index < WRITTEN:
+            reports = [
+                write_report(replace(s.retrieval, hits=s.retrieval.hits[:k]), config)
+                for s in studies
+            ]
+            found = label_f1(references, [report_labels(report) for report in reports])
+            written = f"{found.micro.f1:.3f}"
+        print(
+            f"  k {k:2} decay {config.rank_decay} label scores {config.label_score_weight} "
+            f"share {config.positive_share:.2f}: {score:.3f} {written}"
+        )
+
+
+def vote(retrieval: Retrieval, k: int, config: ExtractiveConfig) -> Labels:
+    """The findings that the weighted hits agree on, whether or not a sentence can say them."""
+    hits = retrieval.hits[:k]
+    weights = [hit.rank**-config.rank_decay for hit in hits]
+    present: dict[str, State] = {}
+    for name in FINDINGS:
+        share = sum(
+            weight
+            for weight, hit in zip(weights, hits, strict=True)
+            if hit.case.labels.get(name) in ("positive", "uncertain")
+        ) / sum(weights)
+        if share == 0:
+            continue
+        if config.label_score_weight and retrieval.label_scores is not None:
+            share += config.label_score_weight * (retrieval.label_scores[name] - share)
+        if share >= config.positive_share:
+            present[name] = "positive"
+    return present
+
+
+if __name__ == "__main__":
+    sys.exit(main())

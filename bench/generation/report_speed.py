@@ -1,0 +1,108 @@
+"""The report command on a model of the shape of Llama 3.2 Vision 11B with a LoRA adapter.
+
+python -m bench.generation.report_speed INDEX IMAGE --quantizations nf4 none
+python -m bench.generation.report_speed INDEX IMAGE --shape tiny --quantizations none
+
+The weights are those of bench/training/random_model.py, bfloat16 on disk; the adapter is drawn.
+Each quantization runs in a process of its own, which prints its report
+(random weights write nothing that stands), the time to load, tokens a second and peak memory.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("index")
+    parser.add_argument("image")
+    parser.add_argument("--shape", choices=("full", "tiny"), default="full")
+    parser.add_argument("--quantizations", nargs="+", default=["nf4", "none"])
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
+    parser.add_argument("--together", action="store_true", help="at once, where memory allows")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    base = arguments.work / arguments.shape / "bfloat16"
+    adapter = arguments.work / arguments.shape / "adapter-drawn"
+    if arguments.one:
+        return report(arguments, base, adapter)
+    if not (base / "done").is_file():
+        print(f"{base} is not there: run bench/training/random_model.py first", file=sys.stderr)
+        return 1
+    from bench.training.random_model import write_adapter
+
+    write_adapter(adapter, base)
+    given = [arguments.index, arguments.image, "--shape", arguments.shape]
+    given += ["--work", str(arguments.work), "--one"]
+    ends = []
+    running = []
+    for name in arguments.quantizations:
+        command = [sys.executable, "-m", "bench.generation.report_speed", *given, name]
+        running.append(subprocess.Popen(command))
+        if not arguments.together:
+            ends.append(running.pop().wait())
+    ends += [process.wait() for process in running]
+    return max(ends)
+
+
+def report(arguments: argparse.Namespace, base: Path, adapter: Path) -> int:
+    from generator.__main__ import main as command
+    from generator.mllama.load import load_model
+
+    told: dict[str, Any] = {}
+
+    def load(model: str, adapter: str | None, quantization: str) -> Any:
+        started = time.monotonic()
+        loaded: Any = load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
+        told.update(loading=time.monotonic() - started, model=loaded, tokens=1)
+        step, read = loaded.decoder.step, loaded.decoder.read
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            told.setdefault("began", time.monotonic())
+            told["tokens"] += 1
+            logits = step(*args, **kwargs)
+            told["ended"] = time.monotonic()
+            return logits
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            started = time.monotonic()
+            state, logits = read(*args, **kwargs)
+            float(logits.sum())
+            told.update(reading=time.monotonic() - started, prompt=len(args[0][0]))
+            return state, logits
+
+        loaded.decoder.step, loaded.decoder.read = counted, noted
+        return loaded
+
+    argv = ["report", arguments.index, arguments.image, "--model", str(base)]
+    argv += ["--adapter", str(adapter), "--quantization", arguments.one]
+    started = time.monotonic()
+    code = command(argv, open_model=load)
+    whole = time.monotonic() - started
+    if code or "ended" not in told:
+        print(f"{arguments.one}: exit code {code}, nothing was decoded")
+        return 1
+    gpu = torch.cuda.is_available()
+    peak = torch.cuda.max_memory_reserved() / 2**30 if gpu else 0.0
+    speed = (told["tokens"] - 1) / (told["ended"] - told["began"])
+    print(
+        f"{arguments.one} on {torch.cuda.get_device_name() if gpu else os.uname().machine}: "
+        f"loaded in {told['loading']:.1f} s, prompt of {told['prompt']} tokens read in "
+        f"{told['reading']:.2f} s, {told['tokens']} tokens at {speed:.1f} tokens/s, whole command "
+        f"{whole:.1f} s, peak reserved {peak:.2f} GB",
+        flush=True,
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

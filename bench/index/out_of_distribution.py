@@ -1,0 +1,159 @@
+"""How well the verdict tells chest films from everything else.
+
+    python -m bench.index.out_of_distribution --index data/train_index --data-dir DIR \
+        --split-file FILE
+
+Every film of the split is judged on its own, and so is every image of ``strangers``: photographs,
+textures, other modalities, limbs, pages of text, noise, and chest films cut, turned or inverted
+(made from every n-th film of the split). The threshold comes from the indexed films alone. Needs
+scikit-image and pydicom-data. Exit code 1 where a figure misses its bound. A run on test adds a
+line to ``results/test_log.jsonl``.
+"""
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom.data import get_testdata_file
+from tqdm import tqdm
+
+from bench.index.other_images import strangers
+from db.errors import UserError
+from evaluation.metrics.bootstrap import bootstrap
+from evaluation.metrics.ranking import auc_statistic, roc_auc
+from evaluation.retrieval.studies import read_studies
+from indexer.images.radiograph import Film, Grey
+from indexer.images.reader import read_film
+from indexer.sources.openi import OpenI
+from indexer.sources.records import read_split
+from indexer.typicality.profile import MEASURES, FilmProfile
+from retriever.ood import THRESHOLD_LEVEL, measure_films
+from retriever.query import film_queries
+from retriever.search import Retriever
+
+LEAST_AUROC = 0.97
+MOST_FLAGGED = 0.03
+EVERY = 25
+CHEST_FILM = "RG1_UNCR.dcm"
+FILMS_AT_ONCE = 16
+TEST_LOG = Path(__file__).resolve().parents[2] / "results" / "test_log.jsonl"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Chest films against everything else.")
+    parser.add_argument("--index", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
+    parser.add_argument("--split-file", type=Path, required=True)
+    parser.add_argument("--split", choices=("val", "test"), default="val")
+    arguments = parser.parse_args(argv)
+    try:
+        return measure(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    retriever = Retriever.open(arguments.index)
+    manifest = retriever.index.manifest
+    profile = FilmProfile.read(retriever.index.path, manifest.film_quantiles)
+    if profile is None:
+        raise UserError(f"{arguments.index} knows nothing of its films: build it from the films")
+    source = OpenI(
+        data_dir=arguments.data_dir,
+        splits=read_split(arguments.split_file),
+        keep=[arguments.split],
+    )
+    studies, _ = read_studies(source, retriever.index)
+    films = [film for study in studies for film in study.films]
+    inside = measures_of(retriever, profile, films)
+    kinds = strangers([film.pixels for film in films[::EVERY]])
+    outside = {
+        kind: measures_of(retriever, profile, [as_film(pixels) for pixels in images])
+        for kind, images in kinds.items()
+    }
+    (chest,) = measures_of(retriever, profile, [read_film(chest_film())])
+    threshold = profile.quantiles["typicality"][THRESHOLD_LEVEL]
+
+    everything = np.concatenate(list(outside.values()))
+    scores = np.concatenate([profile.typicality(inside), profile.typicality(everything)])
+    labels = np.repeat([1, 0], [len(inside), len(everything)])
+    auroc = bootstrap(auc_statistic(labels, scores), resamples=2000)
+    flagged = float(np.mean(profile.typicality(inside) < threshold))
+    chest_score = float(profile.typicality(chest[None])[0])
+
+    print(f"index {manifest.fingerprint[:12]}, encoder {manifest.encoder.name}")
+    print(
+        f"{len(inside)} films of split {arguments.split} against {len(everything)} images of "
+        f"{len(outside)} kinds; threshold {threshold:.2f}, below it {float(THRESHOLD_LEVEL):.1%} "
+        "of the indexed films"
+    )
+    print(f"AUROC {auroc.value:.4f} [{auroc.low:.4f}, {auroc.high:.4f}]")
+    for column, name in enumerate(MEASURES):
+        alone = np.concatenate([inside[:, column], everything[:, column]])
+        print(f"  {name} alone {roc_auc(labels, alone):.4f}")
+    print(f"{arguments.split} films flagged: {flagged:.1%}")
+    print(f"{CHEST_FILM}: {chest_score:.2f}, {'flagged' if chest_score < threshold else 'passed'}")
+    print(f"{'kind':28} images  flagged    AUROC")
+    for kind, rows in outside.items():
+        own = profile.typicality(rows)
+        each = np.concatenate([profile.typicality(inside), own])
+        area = roc_auc(np.repeat([1, 0], [len(inside), len(own)]), each)
+        print(f"{kind:28} {len(own):6} {np.mean(own < threshold):8.0%} {area:8.4f}")
+    if arguments.split == "test":
+        log_test_run(
+            manifest.encoder.weights_sha256,
+            {
+                "AUROC": [round(v, 4) for v in (auroc.value, auroc.low, auroc.high)],
+                "films flagged": round(flagged, 4),
+                "strangers flagged": round(
+                    float(np.mean(profile.typicality(everything) < threshold)), 4
+                ),
+            },
+        )
+    good = auroc.value >= LEAST_AUROC and flagged <= MOST_FLAGGED and chest_score >= threshold
+    return 0 if good else 1
+
+
+def log_test_run(weights_sha256: str, figures: dict[str, object]) -> None:
+    entry = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "weights_sha256": weights_sha256,
+        "command": " ".join(["python", *sys.argv]),
+        "figures": {"out of distribution": figures},
+    }
+    with TEST_LOG.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(entry, sort_keys=True) + "\n")
+
+
+def measures_of(retriever: Retriever, profile: FilmProfile, films: Sequence[Film]) -> np.ndarray:
+    """Each film as a query of its own: (films, 3)."""
+    return np.concatenate(list(_batches(retriever, profile, films)))
+
+
+def _batches(
+    retriever: Retriever, profile: FilmProfile, films: Sequence[Film]
+) -> Iterator[np.ndarray]:
+    for start in tqdm(range(0, len(films), FILMS_AT_ONCE), unit="batch", file=sys.stderr):
+        some = films[start : start + FILMS_AT_ONCE]
+        for query in film_queries(retriever.encoder, [[film] for film in some]):
+            yield measure_films(query, retriever.index, profile)
+
+
+def as_film(pixels: Grey) -> Film:
+    return Film(pixels=np.ascontiguousarray(pixels), view_position=None, notes=())
+
+
+def chest_film() -> Path:
+    path = get_testdata_file(CHEST_FILM, download=False)
+    if path is None:
+        raise UserError(f"{CHEST_FILM} is missing: install it with 'pip install pydicom-data'")
+    return Path(str(path))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The application database: generations, jobs, keys, feedback and the audit log."""

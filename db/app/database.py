@@ -1,0 +1,167 @@
+"""The application database: one SQLite file with all that must outlive every index.
+
+with AppDatabase.open(Path("data/app.sqlite3")) as database:    # made and migrated
+    database.generations.add(generation)
+back_up(Path("data/app.sqlite3"), Path("backup.sqlite3"))       # also while it is in use
+restore(Path("backup.sqlite3"), Path("data/app.sqlite3"))
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
+
+from db.app.api_keys import ApiKeyStore
+from db.app.audit_log import AuditLog
+from db.app.feedback import FeedbackStore
+from db.app.generations import GenerationStore
+from db.app.jobs import JobStore
+from db.app.schema import migrate
+from db.app.transactions import writing
+from db.engines.sqlite import PATIENCE, open_sqlite
+from db.errors import NotFoundError, UserError
+
+
+class AppDatabase:
+    """The stores of one application database; safe to use from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.generations = GenerationStore(engine)
+        self.feedback = FeedbackStore(engine)
+        self.keys = ApiKeyStore(engine)
+        self.audit = AuditLog(engine)
+        self.jobs = JobStore(engine)
+
+    @classmethod
+    def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
+        """Open the application database; make it, or bring it up to date, where needed.
+
+        ``patience`` (seconds) is how long a writer waits for others. Raises UserError for a file
+        that is no such database, one of a newer version, or a place that cannot be written to.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = open_sqlite(path, read_only=False, write_ahead_log=True, patience=patience)
+            migrate(engine, name=str(path))
+        except (DatabaseError, OSError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise UserError(
+                f"{path} cannot be used as application database ({reason}): "
+                "name another file with --database"
+            ) from error
+        return cls(engine)
+
+    def check(self, *, patience: float | None = None) -> None:
+        """Raises sqlalchemy.exc.DatabaseError where nothing could be stored now."""
+        with writing(self._engine, patience=patience):
+            pass
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Be the only server of an application database, for as long as the block runs.
+
+    Raises UserError where another process is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{path} is in use by a running server: stop it, or name another with --database"
+            ) from error
+        yield
+
+
+def back_up(path: Path, to: Path) -> None:
+    """A copy that is whole at one moment, also while a server writes.
+
+    Raises NotFoundError for a missing database, and UserError where ``to`` exists or a file is
+    damaged.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist: name the application database")
+    if to.exists():
+        raise UserError(f"{to} exists already: name a new file for the backup")
+    _copy(path, to)
+
+
+def restore(backup: Path, path: Path) -> Path | None:
+    """Put a backup in the place of the application database; no server may be running on it.
+
+    The database that was there is kept beside it; its new path is returned. The backup is checked
+    first: pages, schema and audit chain. Raises UserError where it is damaged, was written by a
+    newer version, or the database is in use; then nothing has changed.
+    """
+    if not backup.is_file():
+        raise NotFoundError(f"{backup} does not exist: name the file that a backup made")
+    with held(path):
+        fresh = path.with_name(f"{path.name}.restoring")
+        fresh.unlink(missing_ok=True)
+        _copy(backup, fresh)
+        try:
+            with AppDatabase.open(fresh) as database:
+                database.audit.verify()
+            with closing(sqlite3.connect(fresh)) as connection:  # one file, without its log
+                connection.execute("PRAGMA journal_mode = DELETE")
+        except BaseException:
+            _remove(fresh)
+            raise
+        kept = None
+        if path.exists():
+            kept = path.with_name(f"{path.name}.before-restore")
+            _remove(kept)
+            _copy(path, kept)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        fresh.replace(path)
+        return kept
+
+
+def _copy(path: Path, to: Path) -> None:
+    """By SQLite's own backup, checked, then renamed to its place."""
+    partial = to.with_name(f"{to.name}.part")
+    partial.unlink(missing_ok=True)
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True)) as one,
+            closing(sqlite3.connect(partial)) as other,
+        ):
+            one.backup(other)
+            (verdict,) = other.execute("PRAGMA integrity_check").fetchone()
+            if verdict != "ok":
+                raise UserError(f"{path} is damaged ({verdict}): use an older backup")
+            if not other.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'generations'"
+            ).fetchone():
+                raise UserError(f"{path} is no application database: name another file")
+            other.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read anywhere
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(to)
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be copied ({error}): name another file") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,200 @@
+"""Taking a removed patient's words out of what was written with his cases.
+
+    withdraw(Path("data/app.sqlite3"), cases, at=now)
+
+Every generation stays, and so does the number of the case it cites; the quote reads 'withdrawn'. A
+statement in the words of these cases, which no other case that it cites says too, reads so as well;
+so do these words in the text of the generation and in what people made of it. What the film alone
+tells stays. The audit log, a chain, is added to and not changed; it holds numbers of studies, no
+text.
+"""
+
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select, tuple_
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session, selectinload
+
+from db.app.audit_log import NewEntry, append
+from db.app.models import CitationRow, FeedbackRow, GenerationRow, HitRow, StatementRow
+from db.app.schema import migrate
+from db.app.transactions import writing
+from db.engines.sqlite import open_sqlite
+from db.errors import NotFoundError, UserError
+from db.index.store import Case
+
+WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn:
+    """What was changed, and what was not."""
+
+    quotes: int
+    statements: int
+    generations: int
+    own: tuple[str, ...]
+    """Ids of generations about films of these cases: they stay as they are."""
+
+
+def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:
+    """Withdraw these cases' sentences from an application database and from its free pages.
+
+    May be called again; it then finds nothing more. Raises NotFoundError for a missing file and
+    UserError for one that is no such database, or that another process keeps open so that old
+    pages stay in it.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist: name the application database")
+    _require_application(path)
+    engine = open_sqlite(path, read_only=False, write_ahead_log=True)
+    try:
+        migrate(engine, name=str(path))
+        with writing(engine) as session:
+            done = _withdraw(session, cases)
+            if done.generations:
+                details = {"quotes": done.quotes, "generations": done.generations}
+                append(
+                    session,
+                    NewEntry(at=at, caller="indexer", action="withdraw", details=details),
+                )
+        _overwrite_free_pages(engine, path)
+    except DatabaseError as error:
+        raise UserError(f"{path} cannot be changed ({error.orig}): stop what uses it") from error
+    finally:
+        engine.dispose()
+    return done
+
+
+def _require_application(path: Path) -> None:
+    """Looks without writing anything: even to open another database as ours would change it."""
+    query = f"SELECT 1 FROM sqlite_master WHERE name = '{GenerationRow.__tablename__}'"
+    address = f"file:{path.resolve().as_posix()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            found = connection.execute(query).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{path} cannot be read ({error}): name another file with --db") from error
+    if found is None:
+        raise UserError(f"{path} is no application database: name another file with --db")
+
+
+def _withdraw(session: Session, cases: Sequence[Case]) -> Withdrawn:
+    studies = [(case.source, case.study_id) for case in cases]
+    words = {sentence.text for case in cases for sentence in case.sentences}
+    quotes = statements = changed = 0
+    for generation in _generations(session, studies):
+        gone, kept, taken = set(words), set[str](), 0
+        for statement in generation.statements:
+            own = [
+                one
+                for one in statement.citations
+                if (one.source, one.study_id) in studies and one.quote != WITHDRAWN
+            ]
+            said = {one.quote for one in own}
+            others = [one.quote for one in statement.citations if one not in own]
+            in_their_words = bool(own) and _is_said(statement.text, words | said)
+            if in_their_words and not _is_said(statement.text, others):
+                gone.add(statement.text)
+                statement.text = WITHDRAWN
+                statements += 1
+            else:
+                kept.add(statement.text)
+            gone |= said
+            taken += len(own)
+            for one in own:
+                one.quote = WITHDRAWN
+        quotes += taken
+        changed += _clean(session, generation, gone, kept) or taken > 0
+    films = {image.pixels_sha256 for case in cases for image in case.images}
+    return Withdrawn(
+        quotes=quotes, statements=statements, generations=changed, own=_about(session, films)
+    )
+
+
+def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequence[GenerationRow]:
+    """Those that cite one of the studies, or were written with it in sight."""
+    cited = (
+        select(StatementRow.generation)
+        .join(CitationRow, CitationRow.statement == StatementRow.id)
+        .where(tuple_(CitationRow.source, CitationRow.study_id).in_(studies))
+    )
+    shown = select(HitRow.generation).where(tuple_(HitRow.source, HitRow.study_id).in_(studies))
+    return session.scalars(
+        select(GenerationRow)
+        .where(GenerationRow.number.in_(cited) | GenerationRow.number.in_(shown))
+        .options(selectinload(GenerationRow.statements).selectinload(StatementRow.citations))
+    ).all()
+
+
+def _about(session: Session, films: Collection[str]) -> tuple[str, ...]:
+    digests = func.json_each(GenerationRow.films_sha256).table_valued("value")
+    of_films = select(digests.c.value).where(digests.c.value.in_(films)).exists()
+    found = session.scalars(select(GenerationRow.id).where(of_films).order_by(GenerationRow.number))
+    return tuple(found)
+
+
+def _clean(
+    session: Session, generation: GenerationRow, gone: Iterable[str], kept: Iterable[str]
+) -> bool:
+    """Take texts from a generation and from what people made of it, but not where they are in a
+    statement that stays; whether anything was there to take."""
+    take = _Taking(gone, kept)
+    generation.text = take.from_text(generation.text)
+    for row in session.scalars(
+        select(FeedbackRow).where(FeedbackRow.generation == generation.number)
+    ):
+        row.text = None if row.text is None else take.from_text(row.text)
+        row.comment = None if row.comment is None else take.from_text(row.comment)
+    return take.taken
+
+
+class _Taking:
+    def __init__(self, gone: Iterable[str], kept: Iterable[str]) -> None:
+        self._kept = {_plain(text) for text in kept}
+        plain = (self._kept | {_plain(text) for text in gone}) - {"", WITHDRAWN}
+        longest_first = sorted(plain, key=len, reverse=True)
+        any_of = "|".join(r"\W+".join(text.split()) for text in longest_first) or "(?!)"
+        self._pattern = re.compile(rf"\b(?:{any_of})\b", re.IGNORECASE)
+        self.taken = False
+
+    def from_text(self, text: str) -> str:
+        return self._pattern.sub(self._replacement, text)
+
+    def _replacement(self, match: re.Match[str]) -> str:
+        if _plain(match.group()) in self._kept:
+            return match.group()
+        self.taken = True
+        return WITHDRAWN
+
+
+def _is_said(text: str, sentences: Iterable[str]) -> bool:
+    """Whether the words of a text are all, and in this order, in one of the sentences: statements
+    leave words out, never change them."""
+    for sentence in sentences:
+        words = iter(_plain(sentence).split())
+        if all(word in words for word in _plain(text).split()):
+            return True
+    return False
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _overwrite_free_pages(engine: Engine, path: Path) -> None:
+    """Raises UserError where another process has the old pages in use."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM")
+        (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    if busy:
+        raise UserError(
+            f"the quotes in {path} are withdrawn, but another process keeps old pages of it in "
+            "use: stop the server and run the same command again"
+        )

@@ -1,0 +1,92 @@
+"""What people said of a generation; material for later training."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from db.app.audit_log import NewEntry, append
+from db.app.models import FeedbackRow, GenerationRow
+from db.app.transactions import writing
+from db.errors import NotFoundError
+
+Kind = Literal["accepted", "edited", "wrong_citation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """One remark on one generation."""
+
+    id: UUID
+    generation_id: UUID
+    created_at: datetime
+    created_by: str
+    kind: Kind
+    text: str | None = None
+    """What the report should have said, where it was edited."""
+    statement: int | None = None
+    """Position of the sentence meant, from 0."""
+    citation: int | None = None
+    """The number ``[n]`` that does not support it."""
+    comment: str | None = None
+
+
+class FeedbackStore:
+    """The feedback in one application database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, feedback: Feedback, *, audit: NewEntry | None = None) -> None:
+        """Raises NotFoundError where the generation is not stored."""
+        with writing(self._engine) as session:
+            session.add(
+                FeedbackRow(
+                    id=str(feedback.id),
+                    generation=_number(session, feedback.generation_id),
+                    created_at=feedback.created_at.astimezone(UTC).replace(tzinfo=None),
+                    created_by=feedback.created_by,
+                    kind=feedback.kind,
+                    text=feedback.text,
+                    statement=feedback.statement,
+                    citation=feedback.citation,
+                    comment=feedback.comment,
+                )
+            )
+            if audit is not None:
+                append(session, audit)
+
+    def of(self, generation_id: UUID) -> list[Feedback]:
+        """In the order it was given. Raises NotFoundError where the generation is not stored."""
+        with Session(self._engine) as session:
+            rows = session.scalars(
+                select(FeedbackRow)
+                .where(FeedbackRow.generation == _number(session, generation_id))
+                .order_by(FeedbackRow.number)
+            )
+            return [
+                Feedback(
+                    id=UUID(row.id),
+                    generation_id=generation_id,
+                    created_at=row.created_at.replace(tzinfo=UTC),
+                    created_by=row.created_by,
+                    kind=row.kind,  # type: ignore[arg-type]  # written by add alone
+                    text=row.text,
+                    statement=row.statement,
+                    citation=row.citation,
+                    comment=row.comment,
+                )
+                for row in rows
+            ]
+
+
+def _number(session: Session, generation_id: UUID) -> int:
+    number = session.scalar(
+        select(GenerationRow.number).where(GenerationRow.id == str(generation_id))
+    )
+    if number is None:
+        raise NotFoundError(f"no generation {generation_id} is stored here")
+    return number

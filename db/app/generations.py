@@ -1,0 +1,169 @@
+"""The stored generations. The only module that reads or writes their tables.
+
+store = database.generations          # see db.app.database
+store.add(generation)
+store.get(generation.id)
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Engine, Select, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from db.app.audit_log import NewEntry, append
+from db.app.generation import Generation
+from db.app.generation_rows import to_generation, to_row
+from db.app.models import CitationRow, GenerationRow, StatementRow
+from db.app.transactions import writing
+from db.errors import NotFoundError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationFilter:
+    """Which generations a page is cut from; what is None lets everything through."""
+
+    task: str | None = None
+    created_by: str | None = None
+    since: datetime | None = None
+    """Aware, as ``until``; inclusive."""
+    until: datetime | None = None
+    """Exclusive."""
+    index_fingerprint: str | None = None
+    text: str | None = None
+    """Words that the text contains, in any case."""
+    cites: tuple[str, str] | None = None
+    """Source and study id of a case that is cited."""
+    film_sha256: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        row = GenerationRow
+        found: list[ColumnElement[bool]] = []
+        for column, value in (
+            (row.task, self.task),
+            (row.created_by, self.created_by),
+            (row.index_fingerprint, self.index_fingerprint),
+        ):
+            if value is not None:
+                found.append(column == value)
+        if self.since is not None:
+            found.append(row.created_at >= _utc(self.since))
+        if self.until is not None:
+            found.append(row.created_at < _utc(self.until))
+        if self.text is not None:
+            found.append(row.text.icontains(self.text, autoescape=True))
+        if self.cites is not None:
+            source, study_id = self.cites
+            citing = (
+                select(StatementRow.generation)
+                .join(CitationRow, CitationRow.statement == StatementRow.id)
+                .where(CitationRow.source == source, CitationRow.study_id == study_id)
+            )
+            found.append(row.number.in_(citing))
+        if self.film_sha256 is not None:
+            films = func.json_each(row.films_sha256).table_valued("value")
+            found.append(select(films.c.value).where(films.c.value == self.film_sha256).exists())
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A piece of the history, newest first."""
+
+    generations: tuple[Generation, ...]
+    total: int
+    """Of all that pass the filter."""
+    more: bool
+    """Whether older ones follow."""
+
+
+class GenerationStore:
+    """The generations of one application database; safe to use from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, generation: Generation, *, audit: NewEntry | None = None) -> None:
+        """Store a generation, and the entry that tells of it, whole or not at all.
+
+        It is on disk when this returns.
+        """
+        with writing(self._engine) as session:
+            session.add(to_row(generation))
+            if audit is not None:
+                append(session, audit)
+
+    def get(self, generation_id: UUID) -> Generation:
+        """Raises NotFoundError for an id that is not stored."""
+        with Session(self._engine) as session:
+            row = session.scalars(
+                select(GenerationRow)
+                .where(GenerationRow.id == str(generation_id))
+                .options(*_EVERYTHING)
+            ).first()
+            if row is None:
+                raise NotFoundError(f"no generation {generation_id} is stored here")
+            return to_generation(row)
+
+    def delete(self, generation_id: UUID, *, audit: NewEntry | None = None) -> None:
+        """Forget a generation and the feedback on it; what the audit log says of it stays.
+
+        Raises NotFoundError for an id that is not stored.
+        """
+        with writing(self._engine) as session:
+            row = session.scalars(
+                select(GenerationRow).where(GenerationRow.id == str(generation_id))
+            ).first()
+            if row is None:
+                raise NotFoundError(f"no generation {generation_id} is stored here")
+            session.delete(row)
+            if audit is not None:
+                append(session, audit)
+
+    def page(
+        self,
+        *,
+        limit: int,
+        before: UUID | None = None,
+        wanted: GenerationFilter | None = None,
+    ) -> Page:
+        """The newest ``limit`` generations that are wanted, or those stored before a given one.
+
+        New generations do not shift the pages after it. Raises NotFoundError for an unknown
+        ``before``.
+        """
+        conditions = (wanted or GenerationFilter()).conditions()
+        chosen: Select[Any] = (
+            select(GenerationRow)
+            .where(*conditions)
+            .order_by(GenerationRow.number.desc())
+            .limit(limit + 1)
+            .options(*_EVERYTHING)
+        )
+        with Session(self._engine) as session:
+            if before is not None:
+                number = session.scalar(
+                    select(GenerationRow.number).where(GenerationRow.id == str(before))
+                )
+                if number is None:
+                    raise NotFoundError(f"no generation {before} is stored here")
+                chosen = chosen.where(GenerationRow.number < number)
+            rows = session.scalars(chosen).all()
+            counted = select(func.count()).select_from(GenerationRow).where(*conditions)
+            return Page(
+                generations=tuple(to_generation(row) for row in rows[:limit]),
+                total=session.scalar(counted) or 0,
+                more=len(rows) > limit,
+            )
+
+
+_EVERYTHING = (
+    selectinload(GenerationRow.statements).selectinload(StatementRow.citations),
+    selectinload(GenerationRow.hits),
+)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,272 @@
+"""Work that was accepted and is not done: it survives the process, however that ends.
+
+A job is one or more studies of one request. Each has the id of the generation that it will be, and
+keeps its decoded films until it is done, failed or cancelled. A study is taken (`claim`), and ends
+in the transaction that stores its generation (`finish`), so it is never lost and never done twice.
+
+A study that was running when the process ended may have been the cause. It is a suspect: `claim`
+passes over it, and it is taken alone (`claim_suspect`). One that was alone again and again is given
+up (`release`); whoever works on suspects waits longer before each attempt (see
+`api.pipeline.jobs`), so that a process that is killed every few seconds for another reason gives up
+nobody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, get_args
+from uuid import UUID
+
+from sqlalchemy import Engine, Select, func, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from db.app.audit_log import NewEntry, append
+from db.app.generation import Generation
+from db.app.generation_rows import to_row
+from db.app.models import JobFilmRow, JobStudyRow
+from db.app.transactions import writing
+from db.errors import NotFoundError
+from db.index.store import ViewPosition
+
+Status = Literal["queued", "running", "done", "failed", "cancelled"]
+ATTEMPTS = 6
+"""A study is given up with which the process ended so often, each time but the first alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilm:
+    """A decoded film; no header and no file name comes this far."""
+
+    png: bytes
+    view_position: ViewPosition | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStudy:
+    """One study of a job."""
+
+    job_id: UUID
+    generation_id: UUID
+    created_at: datetime
+    created_by: str
+    order: Mapping[str, object]
+    """What was asked for, as JSON values: the task, and the options of the search."""
+    request_id: str | None = None
+    status: Status = "queued"
+    detail: str | None = None
+    """Why it failed, in one sentence."""
+    films: tuple[JobFilm, ...] = ()
+    """Only where they were asked for."""
+
+    @property
+    def task(self) -> str:
+        """As of a generation; those from before there were others are reports."""
+        return str(self.order.get("task", "report"))
+
+
+class JobStore:
+    """The jobs in one application database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, studies: Sequence[JobStudy], *, audit: NewEntry | None = None) -> None:
+        """Accept studies, all or none; they are on disk when this returns."""
+        with writing(self._engine) as session:
+            for study in studies:
+                session.add(_to_row(study))
+                session.flush()  # numbers in the order given
+            if audit is not None:
+                append(session, audit)
+
+    def study(self, generation_id: UUID) -> JobStudy:
+        """Raises NotFoundError where no job will make, or made, that generation."""
+        with Session(self._engine) as session:
+            row = session.scalars(_of(generation_id)).first()
+            if row is None:
+                raise NotFoundError(f"no generation {generation_id} is stored here")
+            return _to_study(row)
+
+    def job(self, job_id: UUID) -> list[JobStudy]:
+        """Its studies in the order given. Raises NotFoundError for an unknown job."""
+        with Session(self._engine) as session:
+            rows = session.scalars(
+                select(JobStudyRow)
+                .where(JobStudyRow.job == str(job_id))
+                .order_by(JobStudyRow.number)
+            ).all()
+            if not rows:
+                raise NotFoundError(f"no batch {job_id} is known here")
+            return [_to_study(row) for row in rows]
+
+    def unfinished(self) -> int:
+        with Session(self._engine) as session:
+            return (
+                session.scalar(
+                    select(func.count())
+                    .select_from(JobStudyRow)
+                    .where(JobStudyRow.status.in_(("queued", "running")))
+                )
+                or 0
+            )
+
+    def claim(self, count: int) -> list[JobStudy]:
+        """Up to ``count`` queued studies with their films, now running; owners take turns.
+
+        Suspects are left to ``claim_suspect``.
+        """
+        with writing(self._engine) as session:
+            turn = func.row_number().over(
+                partition_by=JobStudyRow.created_by, order_by=JobStudyRow.number
+            )
+            queued = select(JobStudyRow.number, turn.label("turn")).where(
+                JobStudyRow.status == "queued", JobStudyRow.attempts == 0
+            )
+            turns = queued.subquery()
+            rows = session.scalars(
+                select(JobStudyRow)
+                .join(turns, turns.c.number == JobStudyRow.number)
+                .order_by(turns.c.turn, JobStudyRow.number)
+                .limit(count)
+                .options(selectinload(JobStudyRow.films))
+            ).all()
+            return [_begin(row) for row in rows]
+
+    def suspicion(self) -> int | None:
+        """Attempts so far of the suspect whose turn it is; None where there is none."""
+        with Session(self._engine) as session:
+            row = session.scalars(_suspects()).first()
+            return None if row is None else row.attempts
+
+    def claim_suspect(self) -> JobStudy | None:
+        """The queued study with the fewest attempts that was running when a process ended.
+
+        To be worked on alone: if the process ends again, only this study counts it.
+        """
+        with writing(self._engine) as session:
+            row = session.scalars(_suspects().options(selectinload(JobStudyRow.films))).first()
+            return None if row is None else _begin(row)
+
+    def release(self) -> int:
+        """Queue again what an earlier process left running; give up what was tried too often.
+
+        Returns how many studies wait. To be called when no other process works on the database.
+        """
+        with writing(self._engine) as session:
+            left = session.scalars(select(JobStudyRow).where(JobStudyRow.status == "running")).all()
+            for row in left:
+                if row.attempts < ATTEMPTS:
+                    row.status = "queued"
+                else:
+                    _end(
+                        row,
+                        "failed",
+                        f"the server stopped {row.attempts} times while it worked on it",
+                    )
+        return self.unfinished()
+
+    def park(self, generation_id: UUID) -> None:
+        """Queue a running study again, which was not its own fault: the server is stopping."""
+        with writing(self._engine) as session:
+            session.execute(
+                update(JobStudyRow)
+                .where(JobStudyRow.generation_id == str(generation_id))
+                .where(JobStudyRow.status == "running")
+                .values(status="queued", attempts=JobStudyRow.attempts - 1)
+            )
+
+    def finish(self, generation: Generation, *, audit: NewEntry | None = None) -> bool:
+        """Store what a running study came to. False, and nothing stored, where it was cancelled."""
+        with writing(self._engine) as session:
+            row = session.scalars(_of(generation.id)).first()
+            if row is None or row.status != "running":
+                return False
+            _end(row, "done", None)
+            session.add(to_row(generation))
+            if audit is not None:
+                append(session, audit)
+            return True
+
+    def fail(self, generation_id: UUID, detail: str) -> None:
+        """Say why a running study came to nothing."""
+        with writing(self._engine) as session:
+            row = session.scalars(_of(generation_id)).first()
+            if row is not None and row.status == "running":
+                _end(row, "failed", detail)
+
+    def cancel(self, generation_id: UUID, *, audit: NewEntry | None = None) -> bool:
+        """Take a queued or running study back. False where it had ended before."""
+        with writing(self._engine) as session:
+            row = session.scalars(_of(generation_id)).first()
+            if row is None or row.status not in ("queued", "running"):
+                return False
+            _end(row, "cancelled", None)
+            if audit is not None:
+                append(session, audit)
+            return True
+
+
+def _of(generation_id: UUID) -> Select[JobStudyRow]:
+    return select(JobStudyRow).where(JobStudyRow.generation_id == str(generation_id))
+
+
+def _suspects() -> Select[JobStudyRow]:
+    return (
+        select(JobStudyRow)
+        .where(JobStudyRow.status == "queued", JobStudyRow.attempts > 0)
+        .order_by(JobStudyRow.attempts, JobStudyRow.number)
+        .limit(1)
+    )
+
+
+def _begin(row: JobStudyRow) -> JobStudy:
+    row.status = "running"
+    row.attempts += 1
+    return _to_study(row, films=row.films)
+
+
+def _end(row: JobStudyRow, status: Status, detail: str | None) -> None:
+    row.status, row.detail = status, detail
+    row.films.clear()
+
+
+def _to_row(study: JobStudy) -> JobStudyRow:
+    return JobStudyRow(
+        job=str(study.job_id),
+        generation_id=str(study.generation_id),
+        created_at=study.created_at.astimezone(UTC).replace(tzinfo=None),
+        created_by=study.created_by,
+        request_id=study.request_id,
+        options=dict(study.order),
+        status=study.status,
+        detail=study.detail,
+        attempts=0,
+        films=[
+            JobFilmRow(
+                position=position,
+                png=film.png,
+                view_position=film.view_position,
+                notes=list(film.notes),
+            )
+            for position, film in enumerate(study.films)
+        ],
+    )
+
+
+def _to_study(row: JobStudyRow, films: Sequence[JobFilmRow] = ()) -> JobStudy:
+    assert row.status in get_args(Status)
+    return JobStudy(
+        job_id=UUID(row.job),
+        generation_id=UUID(row.generation_id),
+        created_at=row.created_at.replace(tzinfo=UTC),
+        created_by=row.created_by,
+        request_id=row.request_id,
+        order=row.options,
+        status=row.status,  # type: ignore[arg-type]  # asserted above
+        detail=row.detail,
+        films=tuple(
+            JobFilm(png=film.png, view_position=film.view_position, notes=tuple(film.notes))
+            for film in films
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Cases, as an index directory keeps them."""

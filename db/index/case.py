@@ -1,0 +1,65 @@
+"""A case and its parts: what an index remembers of one study."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from db.labels import Labels
+
+ViewPosition = Literal["PA", "AP", "FRONTAL", "LATERAL"]
+"""FRONTAL is a frontal view whose direction, PA or AP, the data set does not state."""
+
+Section = Literal["findings", "impression", "labels"]
+"""Where a sentence stands. ``labels``: no radiologist wrote it; a data set that publishes labels
+and no report says so much, and what it does not say is unmentioned, never negative."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """One sentence of a report, with what it says."""
+
+    section: Section
+    text: str
+    """As in the report: never edited, so that a quotation can be found again. In the section
+    ``labels``: a label of the data set, worded by its source."""
+    labels: Labels = field(default_factory=dict)
+    refers_to_prior: bool = False
+    """True where the sentence compares with an earlier film."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseImage:
+    """One radiograph of a case. The pixels stay where the data set has them."""
+
+    path: str | None
+    """Where the file was at build time; its bare name, or None, when only its vector is known."""
+    view_position: ViewPosition | None
+    width: int
+    height: int
+    pixels_sha256: str
+    """Of the decoded 8-bit grey pixels and their shape."""
+    dhash: int
+    """64-bit difference hash of the decoded pixels; see
+    ``indexer.images.reader.difference_hash``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One indexed study: one report, one or more images, one vector (kept elsewhere)."""
+
+    case_id: int
+    """The key of the vector; means nothing outside this very index."""
+    source: str
+    study_id: str
+    patient_id: str | None
+    indication: str
+    findings: str
+    impression: str
+    labels: Labels
+    sentences: tuple[Sentence, ...]
+    images: tuple[CaseImage, ...]
+
+    @property
+    def report(self) -> str:
+        """Findings and impression as one text; without either, the data set's labels in words."""
+        written = "\n\n".join(part for part in (self.findings, self.impression) if part)
+        return written or " ".join(s.text for s in self.sentences if s.section == "labels")

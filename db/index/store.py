@@ -1,0 +1,258 @@
+"""Cases: what an index remembers of each study. The only module that reads or writes their tables.
+
+with CaseStore.create(path) as store:
+    store.add([case, ...])
+store = CaseStore.open(path)
+store.get([3, 1])            # in the order asked for
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from sqlalchemy import case as sql_case
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.orm import Session
+
+from db.engines.sqlite import open_sqlite
+from db.errors import NotFoundError
+from db.index.case import Case, CaseImage, Section, Sentence, ViewPosition
+from db.index.copying import copy_cases
+from db.index.models import CaseRow, ImageRow, IndexBase, LabelRow
+from db.index.rows import read_cases, to_row
+from db.labels import OBSERVATIONS, State
+
+__all__ = ["Case", "CaseImage", "CaseStore", "Section", "Sentence", "ViewPosition"]
+
+
+class CaseStore:
+    """The cases of one index in one SQLite file."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self._path = path
+        self._engine = open_sqlite(path, read_only=read_only)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make the tables where they are missing and open the store for writing."""
+        store = cls(path, read_only=False)
+        with store._full_disk_named():
+            IndexBase.metadata.create_all(store._engine)
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing store for reading.
+
+        Raises NotFoundError where there is no such file.
+        """
+        if not path.is_file():
+            raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
+        return cls(path, read_only=True)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise OSError(f"{self._path.name}: {error.orig}") from error
+
+    def damage(self) -> str | None:
+        """What SQLite itself finds wrong with the file, or None."""
+        try:
+            with self._engine.connect() as connection:
+                [first, *_] = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars()
+                orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        except DatabaseError as error:
+            return str(error.orig)
+        if orphan is not None:
+            return f"a row of table '{orphan[0]}' belongs to no case"
+        return None if first == "ok" else str(first)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, cases: Iterable[Case]) -> None:
+        """Add cases in one transaction.
+
+        Raises OSError where the disk takes no more; nothing is added then.
+        """
+        with self._full_disk_named(), Session(self._engine) as session, session.begin():
+            session.add_all(to_row(case) for case in cases)
+
+    def copy_from(self, path: Path, *, without: Collection[int] = (), shift: int = 0) -> None:
+        """Copy the cases of another store's file, all but ``without``, ids raised by ``shift``.
+
+        Raises OSError where the disk takes no more; nothing is copied then.
+        """
+        autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._full_disk_named(), autocommit.connect() as connection:
+            copy_cases(connection, path, without=without, shift=shift)
+
+    def remove_from(self, case_id: int) -> None:
+        """Forget every case with this id or a higher one (a build that is taken up again)."""
+        with self._full_disk_named(), Session(self._engine) as session, session.begin():
+            session.execute(delete(CaseRow).where(CaseRow.id >= case_id))
+
+    def image_count(self) -> int:
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(ImageRow)) or 0
+
+    def count(self) -> int:
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(CaseRow)) or 0
+
+    def get(self, case_ids: Sequence[int]) -> list[Case]:
+        """The cases with these ids, in this order.
+
+        Raises NotFoundError naming the first id that is not there.
+        """
+        with Session(self._engine) as session:
+            found = {case.case_id: case for case in read_cases(session, case_ids)}
+        for case_id in case_ids:
+            if case_id not in found:
+                raise NotFoundError(f"no case {case_id} in this index")
+        return [found[case_id] for case_id in case_ids]
+
+    def find(self, source: str, study_id: str) -> Case | None:
+        """The case of a study, or None."""
+        ids = self.find_all(source, [study_id])
+        return self.get([ids[study_id]])[0] if ids else None
+
+    def find_all(self, source: str, study_ids: Iterable[str]) -> dict[str, int]:
+        """Study id to case id, for those of the studies that are here."""
+        wanted = select(CaseRow.study_id, CaseRow.id).where(
+            CaseRow.source == source, CaseRow.study_id.in_(list(study_ids))
+        )
+        with Session(self._engine) as session:
+            return {row.study_id: row.id for row in session.execute(wanted)}
+
+    def study_pages(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """A source and, for up to 500 of its studies, study id to case id; all of them in turn."""
+        last = -1
+        while True:
+            wanted = (
+                select(CaseRow.id, CaseRow.source, CaseRow.study_id)
+                .where(CaseRow.id > last)
+                .order_by(CaseRow.id)
+                .limit(500)
+            )
+            with Session(self._engine) as session:
+                rows = session.execute(wanted).all()
+            if not rows:
+                return
+            for source in {row.source for row in rows}:
+                yield source, {row.study_id: row.id for row in rows if row.source == source}
+            last = rows[-1].id
+
+    def sources_of(
+        self, *, patient_id: str | None = None, study_id: str | None = None
+    ) -> dict[str, list[int]]:
+        """Source to the ids of its cases of a patient, or of a study; both name people only
+        within one source."""
+        wanted = select(CaseRow.source, CaseRow.id).order_by(CaseRow.id)
+        if patient_id is not None:
+            wanted = wanted.where(CaseRow.patient_id == patient_id)
+        if study_id is not None:
+            wanted = wanted.where(CaseRow.study_id == study_id)
+        found: dict[str, list[int]] = {}
+        with Session(self._engine) as session:
+            for source, case_id in session.execute(wanted):
+                found.setdefault(source, []).append(case_id)
+        return found
+
+    def next_id(self) -> int:
+        """One above the highest case id."""
+        with Session(self._engine) as session:
+            highest = session.scalar(select(func.max(CaseRow.id)))
+        return 0 if highest is None else highest + 1
+
+    def ids_of(
+        self, *, patient_ids: Iterable[str] = (), study_ids: Iterable[str] = ()
+    ) -> frozenset[int]:
+        """The ids of all cases of these patients or with these study ids."""
+        with Session(self._engine) as session:
+            return frozenset(
+                session.scalars(
+                    select(CaseRow.id).where(
+                        CaseRow.patient_id.in_(list(patient_ids))
+                        | CaseRow.study_id.in_(list(study_ids))
+                    )
+                )
+            )
+
+    def ids_with_pixels(self, digests: Iterable[str]) -> frozenset[int]:
+        """The ids of all cases with an image of these digests (``CaseImage.pixels_sha256``)."""
+        with Session(self._engine) as session:
+            return frozenset(
+                session.scalars(
+                    select(ImageRow.case_id).where(ImageRow.pixels_sha256.in_(list(digests)))
+                )
+            )
+
+    def film_hashes(self) -> Iterator[tuple[int, int]]:
+        """Case id and difference hash of every image, by case id and position: the order of the
+        film vectors."""
+        with Session(self._engine) as session:
+            for case_id, dhash in session.execute(
+                select(ImageRow.case_id, ImageRow.dhash)
+                .order_by(ImageRow.case_id, ImageRow.position)
+                .execution_options(yield_per=10_000)
+            ):
+                yield case_id, int(dhash, 16)
+
+    def label_sets(self) -> dict[int, dict[str, State]]:
+        """Every case's labels, by case id (for filters and votes without reading the reports)."""
+        with Session(self._engine) as session:
+            sets: dict[int, dict[str, State]] = {
+                case_id: {} for case_id in session.scalars(select(CaseRow.id))
+            }
+            for case_id, observation, state in session.execute(
+                select(LabelRow.case_id, LabelRow.observation, LabelRow.state)
+            ):
+                sets[case_id][observation] = state
+        return sets
+
+    def positive_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of all cases, ascending (n,), and whether each has an observation, positive or
+        uncertain: (n, 14) bool. A few bytes a case, where `label_sets` takes hundreds."""
+        bits = {name: 1 << place for place, name in enumerate(OBSERVATIONS)}
+        had = func.sum(sql_case(bits, value=LabelRow.observation, else_=0))
+        wanted = (
+            select(CaseRow.id, func.coalesce(had, 0))
+            .outerjoin(
+                LabelRow,
+                (LabelRow.case_id == CaseRow.id) & LabelRow.state.in_(("positive", "uncertain")),
+            )
+            .group_by(CaseRow.id)
+            .order_by(CaseRow.id)
+            .execution_options(yield_per=10_000)
+        )
+        with Session(self._engine) as session:
+            rows = (tuple(row) for row in session.execute(wanted))
+            table = np.fromiter(rows, dtype=[("id", np.int64), ("had", np.int64)])
+        had_any = (table["had"][:, None] >> np.arange(len(OBSERVATIONS))) & 1
+        return table["id"].copy(), had_any.astype(bool)
+
+    def __iter__(self) -> Iterator[Case]:
+        """All cases by ascending id, a page at a time."""
+        last = -1
+        while True:
+            with Session(self._engine) as session:
+                ids = session.scalars(
+                    select(CaseRow.id).where(CaseRow.id > last).order_by(CaseRow.id).limit(500)
+                ).all()
+                page = read_cases(session, ids)
+            if not page:
+                return
+            yield from page
+            last = ids[-1]

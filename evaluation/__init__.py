@@ -1,0 +1,1 @@
+"""What search, reports and answers are worth, with intervals."""

@@ -1,0 +1,99 @@
+"""Questions to put to a model, each with the answer that is right.
+
+questions = made_questions(cases)                   # from reports and labels, seeded
+questions = vqa_rad_questions(Path("vqa_rad"))      # of the VQA-RAD data set (Lau et al., 2018)
+"""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.errors import UserError
+from db.index.store import Case
+from evaluation.outputs.names import MADE, VQA_RAD
+from finetune.examples.questions import draw_question
+from generator.context import Context
+from generator.grounding.answers import is_yes
+from generator.prompts import MAX_QUESTION
+
+SEED = 0
+A_STUDY = 2
+"""Questions made of each study; fewer where its report answers fewer."""
+
+_NOTHING = Context(hits=(), seen_findings=None, indication="", text="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question with the answer that is right."""
+
+    questions: str
+    """Name of the set."""
+    question_id: str
+    group: str
+    """Study id, or file name of an image: what the question is about."""
+    text: str
+    answer: str
+    closed: bool
+    """Whether yes or no, or another of few given answers, is asked for."""
+
+    @property
+    def key(self) -> str:
+        """Under which `evaluation.outputs.rows` keeps an answer to it."""
+        return f"{self.questions}/{self.question_id}"
+
+
+def made_questions(cases: Iterable[Case]) -> list[Question]:
+    """Questions whose answer a study's report gives; the same for a study on every call."""
+    questions = []
+    for case in cases:
+        asked: set[str] = set()
+        for number in range(A_STUDY):
+            draw = random.Random(f"{SEED}:{case.study_id}:{number}")
+            found = draw_question(case, _NOTHING, draw)
+            if found is None or found[0] in asked:
+                continue
+            asked.add(found[0])
+            questions.append(
+                Question(
+                    questions=MADE,
+                    question_id=f"{case.study_id}-{number}",
+                    group=case.study_id,
+                    text=found[0],
+                    answer=found[1],
+                    closed=is_yes(found[1]) is not None,
+                )
+            )
+    return questions
+
+
+def vqa_rad_questions(folder: Path) -> list[Question]:
+    """The questions of ``train.json``, as published: number answers become text.
+
+    Raises UserError for a file of another form or an image that is not in ``images``.
+    """
+    path = folder / "train.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        questions = [
+            Question(
+                questions=VQA_RAD,
+                question_id=str(row["qid"]),
+                group=str(row["image_name"]),
+                text=str(row["question"])[:MAX_QUESTION],
+                answer=str(row["answer"]),
+                closed=str(row["answer_type"]).strip() == "CLOSED",
+            )
+            for row in rows
+        ]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} does not hold the questions of VQA-RAD") from error
+    for question in questions:
+        name = question.group
+        if Path(name).name != name or not (folder / "images" / name).is_file():
+            raise UserError(f"the image {name!r} of question {question.question_id} is not there")
+    return questions

@@ -1,0 +1,136 @@
+"""Answers to questions, scored: exact match, token F1, and accuracy of the closed ones.
+
+table = answer_table("VQA", {"with retrieval": rows, "majority answer": majority(rows)})
+folds = by_group(rows, 5)           # of whole images, for a model that is tuned on the other folds
+
+Answers are compared as words in lower case without citations, marks and articles, as by Rajpurkar
+et al., EMNLP 2016. The majority answer is taken among the very questions that are scored, closed
+and open ones apart: nothing constant does better. Studies (or images) are resampled, not questions.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from db.errors import UserError
+from evaluation.metrics.bootstrap import Statistic
+from evaluation.outputs.rows import AnswerRow
+from evaluation.retrieval.run import RESAMPLES
+from evaluation.tables import Share, Table, minus, tabulate
+from generator.grounding.answers import is_yes
+
+MAJORITY = "majority answer"
+SEED = 0
+
+_MARKS = re.compile(r"\[\d{1,3}\]")
+_ARTICLES = frozenset({"a", "an", "the"})
+
+
+class Grouped(Protocol):
+    """A question, answered or not."""
+
+    @property
+    def group(self) -> str: ...
+
+
+def words(answer: str) -> list[str]:
+    """What of an answer is compared."""
+    said = re.findall(r"[a-z0-9]+", _MARKS.sub(" ", answer).lower())
+    return [word for word in said if word not in _ARTICLES]
+
+
+def is_exact(row: AnswerRow) -> bool:
+    return words(row.text) == words(row.reference)
+
+
+def token_f1(row: AnswerRow) -> float:
+    """Of the words that answer and reference share, each as often as both have it."""
+    said, right = words(row.text), words(row.reference)
+    shared = sum((Counter(said) & Counter(right)).values())
+    return 2 * shared / (len(said) + len(right)) if shared else float(said == right)
+
+
+def is_right(row: AnswerRow) -> bool:
+    """Of a closed question: yes and no by their first word, another choice word for word."""
+    wanted = is_yes(row.reference)
+    return is_exact(row) if wanted is None else is_yes(row.text) == wanted
+
+
+def majority(rows: Sequence[AnswerRow], folds: Mapping[str, int] | None = None) -> list[AnswerRow]:
+    """The same answer to all closed and to all open questions of a fold: the most frequent."""
+    counts: dict[tuple[int, bool], Counter[str]] = {}
+    for row in rows:
+        said = " ".join(words(row.reference))
+        counts.setdefault(_part(row, folds), Counter())[said] += 1
+    most = {part: count.most_common(1)[0][0] for part, count in counts.items()}
+    return [replace(row, system=MAJORITY, text=most[_part(row, folds)]) for row in rows]
+
+
+def by_group(rows: Sequence[Grouped], count: int) -> dict[str, int]:
+    """Group to fold, seeded; a group's questions fall into one fold."""
+    groups = sorted({row.group for row in rows})
+    if not 2 <= count <= len(groups):
+        raise UserError(f"{len(groups)} images cannot be put into {count} folds")
+    random.Random(SEED).shuffle(groups)
+    return {group: place % count for place, group in enumerate(groups)}
+
+
+def answer_table(
+    title: str,
+    systems: Mapping[str, Sequence[AnswerRow]],
+    *,
+    notes: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+) -> Table:
+    """Every system on the same questions; the first is also set against each other one.
+
+    Raises UserError where they were not asked the same.
+    """
+    (first, rows), *others = systems.items()
+    for name, some in others:
+        if {row.key for row in some} != {row.key for row in rows}:
+            raise UserError(f"'{first}' and '{name}' did not answer the same questions")
+    groups = sorted({row.group for row in rows})
+    table: dict[str, dict[str, Statistic | Share]] = {}
+    for system, some in systems.items():
+        for measure, share in _shares(some, groups).items():
+            table.setdefault(measure, {})[system] = share
+    for measure, cells in list(table.items()):
+        table[f"{measure}: {first} minus"] = {
+            name: minus(cells[first], cells[name]) for name, _ in others
+        }
+    closed = sum(row.closed for row in rows)
+    return tabulate(
+        title,
+        table,
+        notes=(
+            f"{len(rows)} questions on {len(groups)} studies or images, {closed} closed; these are "
+            "resampled, not questions",
+            *notes,
+        ),
+        resamples=resamples,
+    )
+
+
+def _shares(rows: Sequence[AnswerRow], groups: Sequence[str]) -> dict[str, Share]:
+    place = {group: number for number, group in enumerate(groups)}
+    measured = {
+        "exact match": [(row, float(is_exact(row))) for row in rows],
+        "token F1": [(row, token_f1(row)) for row in rows],
+        "closed accuracy": [(row, float(is_right(row))) for row in rows if row.closed],
+    }
+    shares = {}
+    for measure, scored in measured.items():
+        hits, of = [0.0] * len(groups), [0.0] * len(groups)
+        for row, value in scored:
+            hits[place[row.group]] += value
+            of[place[row.group]] += 1
+        shares[measure] = Share(hits=hits, of=of)
+    return shares
+
+
+def _part(row: AnswerRow, folds: Mapping[str, int] | None) -> tuple[int, bool]:
+    return (folds[row.group] if folds else 0), row.closed

@@ -1,0 +1,1 @@
+"""Scores and calibration of the 14 observations."""

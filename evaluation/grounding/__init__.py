@@ -1,0 +1,1 @@
+"""Whether citations hold, and what is copied without need."""

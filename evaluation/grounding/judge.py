@@ -1,0 +1,172 @@
+"""Sentence and citation pairs for a person to read, and how far the check agrees with the reading.
+
+write_pairs(checked, references, path)          # a TSV with an empty column "judgement"
+table = agreement_table(read_pairs(path), checked)
+
+A hundred pairs are as the model wrote them, half of them on sentences that name a finding. Nearly
+all of these may stand, and then agreement says little; so half as many more name another case that
+was shown. The file does not tell which is which, nor what the check says. It holds sentences of
+the data set: keep it out of the repository.
+"""
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from db.errors import UserError
+from evaluation.grounding.citations import CheckedReport, CheckedSentence
+from evaluation.metrics.bootstrap import FloatArray, Statistic, of_sums, ratio
+from evaluation.outputs.rows import ReportRow
+from evaluation.reports.references import References
+from evaluation.retrieval.run import RESAMPLES
+from evaluation.tables import Share, Table, tabulate
+
+WRITTEN, OTHERS = 100, 50
+SEED = 0
+
+_COLUMNS = ("pair", "study", "section", "sentence", "number", "case", "report", "judgement")
+_YES, _NO = ("yes", "y", "1"), ("no", "n", "0")
+
+_Key = tuple[str, str, str, int]
+"""Study, section, sentence, number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A sentence and the number of a case that was shown."""
+
+    key: _Key
+    stands: bool
+    """What the check says."""
+    written: bool
+    """Whether the model wrote this number."""
+    finds: bool
+    """Whether the sentence names a finding."""
+
+
+def write_pairs(
+    checked: Sequence[CheckedReport],
+    rows: Sequence[ReportRow],
+    references: References,
+    path: Path,
+) -> int:
+    """Draw pairs and write them in random order; returns how many.
+
+    Raises UserError where there are none.
+    """
+    pairs = _pairs(checked)
+    draw = random.Random(SEED)
+    chosen: list[Pair] = []
+    for written, wanted in ((True, WRITTEN), (False, OTHERS)):
+        finding = [one for one in pairs if one.written == written and one.finds]
+        rest = [one for one in pairs if one.written == written and not one.finds]
+        some = draw.sample(finding, min(wanted // 2, len(finding)))
+        chosen += some + draw.sample(rest, min(wanted - len(some), len(rest)))
+    if not chosen:
+        raise UserError("the reports cite nothing, so there is no pair to judge")
+    draw.shuffle(chosen)
+    contexts = {row.study_id: row.context for row in rows}
+    waiting = path.with_name(path.name + ".tmp")
+    with waiting.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for place, pair in enumerate(chosen, start=1):
+            study, section, text, number = pair.key
+            name = contexts[study][number - 1]
+            report = " ".join(references.indexed[name].report.split())
+            table.writerow([place, study, section, text, number, name, report, ""])
+    waiting.replace(path)
+    return len(chosen)
+
+
+def read_pairs(path: Path) -> dict[_Key, bool]:
+    """The pairs that have a judgement, yes or no. Raises UserError for anything else."""
+    judged: dict[_Key, bool] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream, delimiter="\t")
+        if tuple(rows.fieldnames or ()) != _COLUMNS:
+            raise UserError(f"{path} must have the columns {', '.join(_COLUMNS)}")
+        for line, row in enumerate(rows, start=2):
+            said = (row["judgement"] or "").strip().lower()
+            if not said:
+                continue
+            if said not in (*_YES, *_NO) or not row["number"].isdigit():
+                raise UserError(f"{path}, line {line}: judge with yes or no, not {said!r}")
+            key = (row["study"], row["section"], row["sentence"], int(row["number"]))
+            judged[key] = said in _YES
+    if not judged:
+        raise UserError(f"{path} has no judgement yet: write yes or no into its last column")
+    return judged
+
+
+def agreement_table(
+    judged: Mapping[_Key, bool],
+    checked: Sequence[CheckedReport],
+    *,
+    resamples: int = RESAMPLES,
+) -> Table:
+    """The check against the reading; pairs are resampled. Raises UserError for other outputs."""
+    known = {pair.key: pair for pair in _pairs(checked)}
+    missing = [key for key in judged if key not in known]
+    if missing:
+        raise UserError(f"study {missing[0][0]} has no such pair: judge pairs of these outputs")
+    pairs = [known[key] for key in judged]
+    groups = {
+        "as written": [one.written for one in pairs],
+        "as written, findings": [one.written and one.finds for one in pairs],
+        "all": [True for _ in pairs],
+    }
+    rows: dict[str, dict[str, Statistic | Share]] = {}
+    check = np.array([one.stands for one in pairs])
+    reader = np.array([judged[one.key] for one in pairs])
+    for group, members in groups.items():
+        some = np.array(members)
+        for measure, hits in (
+            ("the check agrees with the reading", check == reader),
+            ("the check says that it stands", check),
+            ("the reader says that it stands", reader),
+        ):
+            rows.setdefault(measure, {})[group] = Share(hits=hits & some, of=some)
+        outcomes = np.stack([check & reader, check & ~reader, ~check & reader, ~check & ~reader])
+        rows.setdefault("kappa", {})[group] = of_sums((outcomes & some).T, _kappa)
+    return tabulate(
+        "Citations judged by reading",
+        rows,
+        notes=(f"{len(pairs)} pairs of a sentence and a case, read without the check's verdict",),
+        resamples=resamples,
+    )
+
+
+def _kappa(sums: FloatArray) -> FloatArray:
+    """Cohen's kappa, (b, 4) to (b,): both yes, only the check, only the reader, both no."""
+    total = sums.sum(axis=1)
+    both, check, reader, neither = (ratio(sums[:, place], total) for place in range(4))
+    agreed = both + neither
+    chance = (both + check) * (both + reader) + (reader + neither) * (check + neither)
+    return ratio(agreed - chance, 1 - chance)
+
+
+def _pairs(checked: Sequence[CheckedReport]) -> list[Pair]:
+    """Every sentence with every case that was shown, each once."""
+    found: dict[_Key, Pair] = {}
+    for report in checked:
+        for one in report.sentences:
+            for number in range(1, one.shown + 1):
+                pair = _pair(report.study_id, one, number)
+                known = found.get(pair.key)
+                if known is None or pair.written:
+                    found[pair.key] = pair
+    return list(found.values())
+
+
+def _pair(study_id: str, one: CheckedSentence, number: int) -> Pair:
+    return Pair(
+        key=(study_id, one.written.section, one.written.text, number),
+        stands=number in one.supported,
+        written=number in one.written.numbers,
+        finds=one.finds,
+    )

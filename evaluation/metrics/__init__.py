@@ -1,0 +1,1 @@
+"""Scores of texts, labels and rankings, and their intervals."""

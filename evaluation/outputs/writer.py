@@ -1,0 +1,240 @@
+"""Asks a model everything that an evaluation needs, and writes down what it says.
+
+writer = OutputWriter(FilmReader(retriever, model), outputs)
+writer.write(studies, cases, arms=ARMS, tasks=TASKS)        # what the file lacks
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.index.store import Case
+from evaluation.answers.questions import Question, made_questions
+from evaluation.outputs.conditions import (
+    blind_rows,
+    case_names,
+    extractive_row,
+    nearest_row,
+    shown,
+)
+from evaluation.outputs.names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHHELD, WITHOUT
+from evaluation.outputs.rows import AnswerRow, ClassRow, FilmRow, Outputs, ReportRow, Row
+from evaluation.retrieval.studies import EvaluationStudy
+from generator.prompts import Prompt, ask_prompt, report_prompt
+from generator.tasks import FilmReader, Study
+from generator.vision_language import GREEDY, DecodingOptions
+from retriever.query import Query, film_queries
+
+ASKED = (WITH, WITHOUT)
+"""The arms that are asked questions."""
+
+BATCH = 8
+"""Prompts that are answered, and written to the disk, together."""
+_STUDIES_AT_ONCE = 32
+
+_ToRow = Callable[[str], Row]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Film:
+    study: EvaluationStudy
+    query: Query
+    read: Study
+    """As the first arm sees it."""
+
+
+class OutputWriter:
+    """One model over one split, into one file."""
+
+    def __init__(
+        self, reader: FilmReader, outputs: Outputs, *, options: DecodingOptions = GREEDY
+    ) -> None:
+        self._reader = reader
+        self._outputs = outputs
+        self._options = options
+
+    def write(
+        self,
+        studies: Sequence[EvaluationStudy],
+        cases: Mapping[str, Case],
+        *,
+        arms: Sequence[str],
+        tasks: Collection[str] = TASKS,
+        progress: Callable[[int], object] = lambda studies: None,
+    ) -> None:
+        """``cases`` are the studies as cases, by study id: their indication and sentences.
+
+        ``progress`` is told how many further studies are done.
+        """
+        known = self._outputs.reports.get(MOST_FREQUENT, {})
+        if any(study.study_id not in known for study in studies):
+            self._outputs.append(blind_rows(self._reader.retriever, studies))
+        questions: dict[str, list[Question]] = {}
+        for question in made_questions(cases[study.study_id] for study in studies):
+            questions.setdefault(question.group, []).append(question)
+        for start in range(0, len(studies), _STUDIES_AT_ONCE):
+            some = studies[start : start + _STUDIES_AT_ONCE]
+            films = self._read([one for one in some if self._lacks(one, arms, tasks, questions)])
+            if "report" in tasks:
+                for arm in arms:
+                    self._reports(arm, films, cases)
+            if "classify" in tasks:
+                self._classes(films)
+            if "ask" in tasks:
+                for arm in ASKED:
+                    self.ask(
+                        arm,
+                        [
+                            (film.read, question)
+                            for film in films
+                            for question in questions.get(film.study.study_id, [])
+                        ],
+                    )
+            progress(len(some))
+
+    def ask(self, arm: str, asked: Sequence[tuple[Study, Question]]) -> None:
+        """Put each question to its study as this arm sees it; those answered are passed over."""
+        rows: list[tuple[Prompt, _ToRow]] = []
+        for study, question in asked:
+            if question.key in self._outputs.answers.get(arm, {}):
+                continue
+            seen = self._as_seen(arm, study)
+
+            def row(text: str, question: Question = question, seen: Study = seen) -> Row:
+                return AnswerRow(
+                    system=arm,
+                    questions=question.questions,
+                    question_id=question.question_id,
+                    group=question.group,
+                    question=question.text,
+                    reference=question.answer,
+                    closed=question.closed,
+                    text=text,
+                    context=case_names(seen.brief.hits),
+                )
+
+            rows.append((ask_prompt(seen.brief, question.text, seen.image), row))
+        self._generate(rows)
+
+    def ask_about_images(self, questions: Sequence[Question], folder: Path) -> None:
+        """Questions on single images, each read and searched with once. Raises UserError."""
+        by_image: dict[str, list[Question]] = {}
+        for question in questions:
+            if any(question.key not in self._outputs.answers.get(arm, {}) for arm in ASKED):
+                by_image.setdefault(question.group, []).append(question)
+        asked = [
+            (study, question)
+            for image, some in by_image.items()
+            for study in [self._reader.read([folder / image])]
+            for question in some
+        ]
+        for arm in ASKED:
+            self.ask(arm, asked)
+
+    def _lacks(
+        self,
+        study: EvaluationStudy,
+        arms: Sequence[str],
+        tasks: Collection[str],
+        questions: Mapping[str, Sequence[Question]],
+    ) -> bool:
+        """Whether the file lacks anything of a study."""
+        held, study_id = self._outputs, study.study_id
+        if study_id not in held.films:
+            return True
+        if "report" in tasks and any(
+            study_id not in held.reports.get(arm, {}) for arm in arms if self._is_due(arm, study_id)
+        ):
+            return True
+        if "classify" in tasks and study_id not in held.classes.get(WITH, {}):
+            return True
+        return "ask" in tasks and any(
+            question.key not in held.answers.get(arm, {})
+            for arm in ASKED
+            for question in questions.get(study_id, ())
+        )
+
+    def _read(self, studies: Sequence[EvaluationStudy]) -> list[_Film]:
+        """Embed, search and, for those that are new, write down what takes no model."""
+        if not studies:
+            return []
+        retriever = self._reader.retriever
+        queries = film_queries(retriever.encoder, [study.films for study in studies])
+        films = [
+            _Film(study=study, query=query, read=self._reader.study(query))
+            for study, query in zip(studies, queries, strict=True)
+        ]
+        rows: list[Row] = []
+        for film in films:
+            study_id, retrieval = film.study.study_id, film.read.retrieval
+            if study_id in self._outputs.films:
+                continue
+            rows += [
+                extractive_row(study_id, retriever, film.query),
+                nearest_row(study_id, retrieval.hits),
+                FilmRow(
+                    study_id=study_id,
+                    label_scores=_rounded(retrieval.label_scores),
+                    label_thresholds=_rounded(retrieval.label_thresholds),
+                    votes={n: round(vote.probability, 6) for n, vote in film.read.votes.items()},
+                    hits=tuple(
+                        (name, round(hit.score, 6))
+                        for name, hit in zip(
+                            case_names(retrieval.hits), retrieval.hits, strict=True
+                        )
+                    ),
+                ),
+            ]
+        self._outputs.append(rows)
+        return films
+
+    def _reports(self, arm: str, films: Sequence[_Film], cases: Mapping[str, Case]) -> None:
+        rows: list[tuple[Prompt, _ToRow]] = []
+        for film in films:
+            study_id = film.study.study_id
+            if study_id in self._outputs.reports.get(arm, {}) or not self._is_due(arm, study_id):
+                continue
+            indication = cases[study_id].indication if arm == WITH_INDICATION else ""
+            seen = self._as_seen(arm, film.read, indication)
+
+            def row(text: str, study_id: str = study_id, seen: Study = seen) -> Row:
+                return ReportRow(
+                    system=arm,
+                    study_id=study_id,
+                    text=text,
+                    context=case_names(seen.context.hits),
+                    indication=seen.context.indication,
+                )
+
+            rows.append((report_prompt(seen.context, seen.image), row))
+        self._generate(rows)
+
+    def _classes(self, films: Sequence[_Film]) -> None:
+        for film in films:
+            study_id = film.study.study_id
+            if study_id in self._outputs.classes.get(WITH, {}):
+                continue
+            found = self._reader.classify(film.read).observations
+            values = {name: round(opinion.model, 8) for name, opinion in found.items()}
+            self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
+
+    def _is_due(self, arm: str, study_id: str) -> bool:
+        return arm != WITHHELD or self._outputs.films[study_id].sees
+
+    def _as_seen(self, arm: str, study: Study, indication: str = "") -> Study:
+        return self._reader.assemble(
+            study.image, shown(arm, study.retrieval), study.votes, indication
+        )
+
+    def _generate(self, rows: Sequence[tuple[Prompt, _ToRow]]) -> None:
+        """Prompts of like length together."""
+        ordered = sorted(rows, key=lambda one: len(one[0].text))
+        for start in range(0, len(ordered), BATCH):
+            some = ordered[start : start + BATCH]
+            texts = self._reader.model.generate([prompt for prompt, _ in some], self._options)
+            written = zip(some, texts, strict=True)
+            self._outputs.append([to_row(text) for (_, to_row), text in written])
+
+
+def _rounded(values: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if values is None else {name: round(float(v), 6) for name, v in values.items()}

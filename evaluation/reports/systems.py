@@ -1,0 +1,170 @@
+"""Written reports as systems that `evaluation.retrieval.run` scores, and their label F1 a row each.
+
+evaluation = evaluate(references.studies, report_systems(outputs, references.studies))
+table = label_table(systems, references.studies)
+
+Scored as text are the findings that a report has, without numbers; where it has none, its
+impression. Its labels are read from the whole report, as those of the reference are.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from db.errors import UserError
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State
+from evaluation.metrics.bootstrap import Statistic
+from evaluation.metrics.labels import f1_statistic, label_counts, positives
+from evaluation.outputs.names import ARMS, BASELINES, HEAD, VOTE
+from evaluation.outputs.rows import Outputs, ReportRow
+from evaluation.reports.references import References
+from evaluation.reports.served import served
+from evaluation.retrieval.run import RESAMPLES
+from evaluation.retrieval.studies import EvaluationStudy
+from evaluation.retrieval.systems import System
+from evaluation.tables import Share, Table, tabulate
+from generator.grounding.citations import Written, parse_answer
+from indexer.reports.labeller import label_report
+
+COMMON = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
+"""The five that the field averages over: the competition tasks of CheXpert."""
+
+CLINICAL_BERT = "ClinicalBERT similarity"
+NOT_COMPUTED = {
+    "METEOR": "it needs Java",
+    CLINICAL_BERT: "its weights are not given",
+    "RadGraph F1": "its weights are not given",
+    "CheXbert F1": "its weights are not given",
+}
+"""What other papers report and a table may lack, and why; never replaced by something else."""
+
+
+@lru_cache(maxsize=1 << 15)
+def sentences(text: str) -> tuple[Written, ...]:
+    """A report as it was written, read once however often it is scored."""
+    return tuple(parse_answer(text))
+
+
+def findings_text(row: ReportRow) -> str:
+    """What text metrics score."""
+    if row.labels is not None:
+        return row.text
+    for section in ("findings", "impression"):
+        said = [one.text for one in sentences(row.text) if one.section == section]
+        if said:
+            return " ".join(said)
+    return ""
+
+
+def report_labels(row: ReportRow) -> Labels:
+    """What the whole report says of each observation."""
+    if row.labels is not None:
+        return row.labels
+    return label_report(one.text for one in sentences(row.text))
+
+
+def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -> list[ReportRow]:
+    """A system's reports in the order of the studies; none where it has not written any.
+
+    Raises UserError for a system that has written some of them.
+    """
+    rows = outputs.reports.get(system, {})
+    found = [rows[study.study_id] for study in studies if study.study_id in rows]
+    if found and len(found) < len(studies):
+        raise UserError(
+            f"'{system}' lacks {len(studies) - len(found)} of {len(studies)} reports in "
+            f"{outputs.path}: go on with --model"
+        )
+    return found
+
+
+def report_systems(outputs: Outputs, references: References) -> list[System]:
+    """Everything that has written, what a user gets of the first arm before all others, and what
+    calls findings without writing."""
+    written = [rows_of(outputs, name, references.studies) for name in (*ARMS, *BASELINES)]
+    if written[0]:
+        written.insert(0, served(written[0], outputs, references))
+    systems = [
+        System(
+            name=rows[0].system,
+            views=None,
+            texts=[findings_text(row) for row in rows],
+            labels=[report_labels(row) for row in rows],
+        )
+        for rows in written
+        if rows
+    ]
+    return [*systems, *calling_systems(outputs, references)]
+
+
+def calling_systems(outputs: Outputs, references: References) -> list[System]:
+    """The vote and the label head, as calls of yes or no on the 13 findings.
+
+    The head calls by the encoder's own thresholds. The vote calls a finding on as many of the
+    studies as the share of indexed cases that name it, the likeliest first.
+    """
+    films = [outputs.films[study.study_id] for study in references.studies]
+    votes = np.array([[film.votes[name] for name in FINDINGS] for film in films])
+    shares = positives([case.labels for case in references.indexed.values()], FINDINGS).mean(axis=0)
+    systems = [System(name=VOTE, views=None, labels=called(votes, shares))]
+    seen = [references.retrieval(outputs, film.study_id).seen_findings for film in films]
+    if all(one is not None for one in seen):
+        labels = [_as_labels(one or ()) for one in seen]
+        systems.append(System(name=HEAD, views=None, labels=labels))
+    return systems
+
+
+def called(scores: np.ndarray, shares: np.ndarray) -> list[Labels]:
+    """Labels of the studies (n, 13) whose score is among the highest ``share`` of its column."""
+    return [
+        _as_labels([name for name, yes in zip(FINDINGS, row, strict=True) if yes])
+        for row in highest(scores, shares)
+    ]
+
+
+def highest(scores: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Which scores (n, c) are among the highest ``share`` of their column: (n, c), boolean."""
+    chosen = np.zeros(scores.shape, dtype=bool)
+    for column, share in enumerate(shares):
+        count = round(float(share) * len(scores))
+        chosen[np.argsort(-scores[:, column], kind="stable")[:count], column] = True
+    return chosen
+
+
+def _as_labels(findings: Sequence[str]) -> Labels:
+    labels: dict[str, State] = dict.fromkeys(findings, "positive")
+    if not set(findings) - {"Support Devices"}:
+        labels[NO_FINDING] = "positive"
+    return labels
+
+
+def label_table(
+    systems: Sequence[System],
+    studies: Sequence[EvaluationStudy],
+    *,
+    title: str = "Label F1",
+    resamples: int = RESAMPLES,
+) -> Table:
+    """F1 over the 13 findings and the 5 common ones, and of each observation."""
+    references = [study.labels for study in studies]
+    rows: dict[str, dict[str, Statistic | Share]] = {}
+    for system in systems:
+        if system.labels is None:
+            continue
+        for group, names in (("13 findings", FINDINGS), ("5 common", COMMON)):
+            counts = label_counts(references, system.labels, names)
+            rows.setdefault(f"micro, {group}", {})[system.name] = f1_statistic(counts)
+            rows.setdefault(f"macro, {group}", {})[system.name] = f1_statistic(counts, "macro")
+        for name in OBSERVATIONS:
+            counts = label_counts(references, system.labels, (name,))
+            positives = int((counts[..., 0] + counts[..., 2]).sum())
+            if positives:
+                row = rows.setdefault(f"{name} ({positives})", {})
+                row[system.name] = f1_statistic(counts)
+    return tabulate(
+        title,
+        rows,
+        notes=("in brackets: studies whose report names it, uncertain counted as positive",),
+        resamples=resamples,
+    )

@@ -1,0 +1,105 @@
+"""The studies of a split, read and embedded, to evaluate on; never a study that is indexed.
+
+studies = read_studies(source, retriever.index)
+queries = embed(retriever.encoder, studies, "both")
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from db.errors import UserError
+from db.labels import Labels
+from indexer.encoder.spec import Encoder
+from indexer.images.reader import Film, Limits
+from indexer.index import Index
+from indexer.ingest.studies import read_study, to_case
+from indexer.sources.records import Source, StudyRecord
+from retriever.query import Query, film_queries
+from retriever.search import plain
+
+Views = Literal["both", "frontal"]
+
+Progress = Callable[[Iterable[StudyRecord]], Iterable[StudyRecord]]
+"""Wraps the records while they are read; ``tqdm`` fits."""
+
+_STUDIES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationStudy:
+    """One study with the report that systems are measured against."""
+
+    study_id: str
+    films: tuple[Film, ...]
+    frontal: tuple[Film, ...]
+    """The films that are frontal views, or all of them where none is known to be."""
+    findings: str
+    """The reference text."""
+    report: str
+    labels: Labels
+    """What the labeller reads in the whole report."""
+    in_index: bool
+    """Whether an indexed case has the very same findings, word for word."""
+
+
+def read_studies(
+    source: Source,
+    index: Index,
+    *,
+    progress: Progress = lambda records: records,
+) -> tuple[list[EvaluationStudy], int]:
+    """Every study of the source with a film and findings, and how many had none of these.
+
+    Raises UserError where a study of the split, or another one of its patient, is indexed, and
+    where nothing is left to evaluate on.
+    """
+    known = {plain(case.findings) for case in index.cases}
+    records = list(source.records())
+    usable = [
+        one for one in records if isinstance(one, StudyRecord) and one.images and one.findings
+    ]
+    for record in usable:
+        indexed = index.manifest.source == source.name and index.cases.ids_of(
+            patient_ids=[record.patient_id] if record.patient_id else [],
+            study_ids=[record.study_id],
+        )
+        if indexed:
+            raise UserError(
+                f"study {record.study_id} of split '{source.split}' is in {index.path}: evaluate "
+                "on studies and patients that were not indexed"
+            )
+    if not usable:
+        raise UserError(
+            f"split '{source.split}' of {source.name} has no study with films and findings"
+        )
+    return [_read(one, source.name, known) for one in progress(usable)], len(records) - len(usable)
+
+
+def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) -> list[Query]:
+    """One query a study, from all its films or from the frontal ones."""
+    queries: list[Query] = []
+    for start in range(0, len(studies), _STUDIES_AT_ONCE):
+        some = studies[start : start + _STUDIES_AT_ONCE]
+        queries += film_queries(
+            encoder, [one.films if views == "both" else one.frontal for one in some]
+        )
+    return queries
+
+
+def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
+    films = [
+        replace(film, view_position=image.view_position or film.view_position)
+        for image, film in zip(record.images, read_study(record, 0, Limits()).films, strict=True)
+    ]
+    frontal = tuple(film for film in films if film.view_position in ("PA", "AP", "FRONTAL"))
+    case = to_case(record, source, 0, images=())
+    return EvaluationStudy(
+        study_id=record.study_id,
+        films=tuple(films),
+        frontal=frontal or tuple(films),
+        findings=record.findings,
+        report=case.report,
+        labels=case.labels,
+        in_index=plain(record.findings) in known,
+    )

@@ -1,0 +1,195 @@
+"""What is compared in an evaluation: each system's answer for every study, ready to be scored.
+
+systems = compare(retriever, studies, baseline=other_retriever)
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from db.index.store import Case
+from db.labels import FINDINGS, OBSERVATIONS, Labels
+from evaluation.metrics.labels import label_overlap, positives
+from evaluation.metrics.ranking import first_ranks
+from evaluation.retrieval.studies import EvaluationStudy, Views, embed
+from indexer.reports.labeller import label_report
+from indexer.reports.sections import split_sentences
+from retriever.knn_votes import Vote, tally
+from retriever.options import SearchOptions
+from retriever.query import Query, embed_words, has_text_tower
+from retriever.search import K_VOTES, Retriever, plain
+
+K_RANKED = 10
+"""Hits whose ranking is scored."""
+
+SEED = 0
+
+NORMAL_REPORT = (
+    "Heart size is normal. The mediastinum is unremarkable. Both lungs are clear. "
+    "No pleural effusion or pneumothorax is seen. The bony thorax is intact."
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class System:
+    """Answers in the order of the studies; what a system does not give is None."""
+
+    name: str
+    views: Views | None
+    """None for a system that looks at no film."""
+    texts: Sequence[str] | None = None
+    """The findings it writes."""
+    labels: Sequence[Labels] | None = None
+    scores: np.ndarray | None = None
+    """(n, 14), higher where an observation is likelier."""
+    relevance: np.ndarray | None = None
+    """(n, 10) label overlap of its hits in rank order, 0 beyond the last hit."""
+    pool: np.ndarray | None = None
+    """(n, cases) label overlap with everything it could have found."""
+    flagged: Sequence[bool] | None = None
+    """Whether the verdict calls the study unlike the index."""
+    own_report_ranks: np.ndarray | None = None
+    """(n,) rank of the study's own report among the reports of all studies, by text embedding."""
+
+
+class Relevance:
+    """Label overlap of every study with every indexed case."""
+
+    def __init__(self, studies: Sequence[EvaluationStudy], labels: Mapping[int, Labels]) -> None:
+        self._column = {case_id: column for column, case_id in enumerate(labels)}
+        self.pool = label_overlap(
+            positives([study.labels for study in studies], FINDINGS),
+            positives(list(labels.values()), FINDINGS),
+        )  # (n, cases)
+
+    def of(self, cases: Sequence[Sequence[Case]]) -> np.ndarray:
+        table = np.zeros((len(cases), K_RANKED))
+        for row, some in enumerate(cases):
+            for rank, case in enumerate(some[:K_RANKED]):
+                table[row, rank] = self.pool[row, self._column[case.case_id]]
+        return table
+
+
+def compare(
+    retriever: Retriever, studies: Sequence[EvaluationStudy], *, baseline: Retriever | None = None
+) -> list[System]:
+    """All that goes into the table, the index under test with both views first."""
+    encoder_name = retriever.encoder.spec.name
+    systems = list(_of_index(encoder_name, retriever, studies))
+    if baseline is not None:
+        name = baseline.encoder.spec.name
+        name = f"{name} (baseline)" if name == encoder_name else name
+        systems += _of_index(name, baseline, studies)
+    cases = list(retriever.index.cases)
+    return [
+        *systems,
+        constant("constant, most frequent", most_frequent_findings(cases), studies),
+        constant("constant, normal", NORMAL_REPORT, studies),
+        random_cases("random cases", retriever, cases, studies),
+    ]
+
+
+def _of_index(
+    encoder_name: str, retriever: Retriever, studies: Sequence[EvaluationStudy]
+) -> Iterator[System]:
+    every_view: tuple[Views, ...] = ("both", "frontal")
+    queries = {views: embed(retriever.encoder, studies, views) for views in every_view}
+    for views in every_view:
+        name = f"nearest case by {encoder_name}"
+        yield nearest_case(name, views, retriever, queries[views], studies)
+    for views in every_view:
+        head = label_head(f"label head of {encoder_name}", views, queries[views])
+        if head is not None:
+            yield head
+
+
+def nearest_case(
+    name: str,
+    views: Views,
+    retriever: Retriever,
+    queries: Sequence[Query],
+    studies: Sequence[EvaluationStudy],
+) -> System:
+    """Copies the nearest case that has findings; the many more cases vote on its labels."""
+    options = SearchOptions(k=K_RANKED)
+    retrievals = [retriever.find(query, options) for query in queries]
+    hits = [retrieval.hits for retrieval in retrievals]
+    verdicts = [one.verdict for one in retrievals if one.verdict is not None]
+    nearest = [next((hit.case for hit in some if hit.case.findings), some[0].case) for some in hits]
+    relevance = Relevance(studies, retriever.index.cases.label_sets())
+    return System(
+        name=name,
+        views=views,
+        texts=[case.findings for case in nearest],
+        labels=[case.labels for case in nearest],
+        scores=_probabilities([retriever.vote(query) for query in queries]),
+        relevance=relevance.of([[hit.case for hit in some] for some in hits]),
+        pool=relevance.pool,
+        flagged=[not verdict.in_distribution for verdict in verdicts] or None,
+        own_report_ranks=_own_report_ranks(retriever, queries, studies),
+    )
+
+
+def label_head(name: str, views: Views, queries: Sequence[Query]) -> System | None:
+    """The encoder's label scores, or None where it has no label head."""
+    scores = [query.label_scores for query in queries]
+    rows = [[one[name] for name in OBSERVATIONS] for one in scores if one is not None]
+    return System(name=name, views=views, scores=np.array(rows)) if rows else None
+
+
+def constant(name: str, text: str, studies: Sequence[EvaluationStudy]) -> System:
+    """The same findings for every study."""
+    labels = label_report(split_sentences(text))
+    count = len(studies)
+    return System(name=name, views=None, texts=[text] * count, labels=[labels] * count)
+
+
+def most_frequent_findings(cases: Sequence[Case]) -> str:
+    """The findings that most cases share word for word, as the first of these cases has them."""
+    counts = Counter(plain(case.findings) for case in cases if case.findings)
+    ((most, _),) = counts.most_common(1)
+    return next(case.findings for case in cases if plain(case.findings) == most)
+
+
+def random_cases(
+    name: str, retriever: Retriever, cases: Sequence[Case], studies: Sequence[EvaluationStudy]
+) -> System:
+    """As many hits as a retrieval has, drawn blindly from the cases with findings."""
+    draw = random.Random(SEED)
+    pool = [case for case in cases if case.findings]
+    drawn = [draw.sample(pool, min(K_VOTES, len(pool))) for _ in studies]
+    votes = []
+    for some in drawn:
+        named = positives([case.labels for case in some])
+        votes.append(tally(np.zeros(len(some)), named, range(len(some))))
+    relevance = Relevance(studies, retriever.index.cases.label_sets())
+    return System(
+        name=name,
+        views=None,
+        texts=[some[0].findings for some in drawn],
+        labels=[some[0].labels for some in drawn],
+        scores=_probabilities(votes),
+        relevance=relevance.of(drawn),
+        pool=relevance.pool,
+    )
+
+
+def _probabilities(votes: Sequence[Mapping[str, Vote]]) -> np.ndarray:
+    return np.array([[one[name].probability for name in OBSERVATIONS] for one in votes])
+
+
+def _own_report_ranks(
+    retriever: Retriever, queries: Sequence[Query], studies: Sequence[EvaluationStudy]
+) -> np.ndarray | None:
+    """A report that says word for word the same is the study's own as well."""
+    if not has_text_tower(retriever.encoder):
+        return None
+    reports = [" ".join(study.report.split())[:4_000] for study in studies]
+    scores = (
+        np.stack([query.vector for query in queries]) @ embed_words(retriever.encoder, reports).T
+    )
+    texts = np.array([plain(report) for report in reports])
+    return first_ranks(scores, texts[:, None] == texts[None])

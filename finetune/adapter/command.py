@@ -1,0 +1,199 @@
+"""``python -m finetune train``: from examples to an adapter.
+
+python -m finetune train --index INDEX --out ADAPTER             # prompts made from an index
+python -m finetune train --examples PACK --out ADAPTER           # prompts of finetune examples
+python -m finetune train --dataset NAME|DIR|FILE --out ADAPTER   # images with texts
+python -m finetune train --examples PACK --dry-run               # look first
+accelerate launch --num_processes 2 -m finetune train ...        # on several GPUs
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from db.errors import MismatchError, UserError
+from finetune.adapter.config import PROFILES, TrainConfig
+from finetune.examples.command import add_arguments, pack_of
+from indexer.manifest import Manifest
+
+_log = logging.getLogger(__name__)
+
+BASE = "pretrained/generator"
+_FLAGS = ("backend", "bits", "epochs", "batch", "lr", "seed")
+"""Settings that have a flag of their own; all have ``--set``."""
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "train", help="train an adapter for a Llama 3.2 Vision model"
+    )
+    parser.add_argument(
+        "--base", default=BASE, metavar="MODEL", help="folder or hub name (%(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="ADAPTER", help="directory of the adapter")
+    add_arguments(parser)
+    parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
+    parser.add_argument("--dataset", metavar="NAME|DIR|FILE", help="images with texts")
+    parser.add_argument("--image-column", metavar="NAME")
+    parser.add_argument("--text-column", metavar="NAME", help="a report, or answers to questions")
+    parser.add_argument("--question-column", metavar="NAME")
+    parser.add_argument("--limit", type=int, default=0, help="rows to take, streamed from a hub")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that are bad")
+    parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
+    parser.add_argument("--backend", metavar="NAME", help="auto, unsloth or peft")
+    parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
+    parser.add_argument("--epochs", type=int, help=f"default: {TrainConfig.epochs}")
+    parser.add_argument(
+        "--batch", type=int, help=f"examples a forward pass (default: {TrainConfig.batch})"
+    )
+    parser.add_argument("--lr", type=float, help=f"learning rate (default: {TrainConfig.lr})")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of finetune/adapter/config.py, e.g. max_steps=100",
+    )
+    parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="go on from its weights")
+    parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
+    parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after them")
+    parser.add_argument("--dry-run", action="store_true", help="show examples, lengths and memory")
+    parser.add_argument("--merge", type=Path, metavar="DIR", help="also write merged weights")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises UserError for what cannot work, before any long work."""
+    config = _config(arguments)
+    _check_out(arguments)
+    from finetune.adapter import backends as qlora
+    from finetune.adapter.devices import Devices
+
+    gpu = Devices.has_gpu() and arguments.device != "cpu"
+    if arguments.device == "cuda" and not gpu:
+        raise UserError("no NVIDIA GPU is here: use --device cpu")
+    config = config.resolved(
+        gpu=gpu, bfloat16=gpu and Devices.has_bfloat16(), unsloth=qlora.has_unsloth()
+    )
+    qlora.start_backend(config)
+    from generator.mllama.checkpoint import find_folder, read_config
+
+    base_config = read_config(find_folder(arguments.base))
+    qlora.check_bits(arguments.base, base_config, config)
+    from finetune.adapter.run import TrainingRun
+
+    processor = qlora.load_processor(arguments.base)
+    with Devices.joined("cuda" if gpu else "cpu") as devices:
+        with devices.first_goes_ahead():
+            data = _data(arguments, processor, makes=devices.first)
+        training = TrainingRun.prepare(
+            base=arguments.base,
+            base_config=base_config,
+            processor=processor,
+            data=data,
+            config=config,
+            devices=devices,
+            initial=arguments.initial,
+        )
+        if not devices.first:
+            logging.disable()
+        if arguments.dry_run:
+            for line in training.describe():
+                sys.stdout.write(line + "\n")
+            return 0
+        outcome = training.train(
+            arguments.out,
+            resume=arguments.resume,
+            max_seconds=arguments.max_seconds,
+            show=_log.info,
+        )
+    _log.info(
+        "%s of %s steps; the adapter of step %s is in %s%s",
+        outcome.step,
+        outcome.total,
+        outcome.best_step,
+        arguments.out,
+        "" if outcome.finished else ": go on with --resume",
+    )
+    if arguments.merge is not None and devices.first:
+        from finetune.export.merge import merge_adapter
+
+        merge_adapter(arguments.out, arguments.merge, devices.device)
+        _log.info("merged weights are in %s", arguments.merge)
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> TrainConfig:
+    settings = [
+        f"{name}={getattr(arguments, name)}"
+        for name in _FLAGS
+        if getattr(arguments, name) is not None
+    ]
+    return TrainConfig.of([*settings, *arguments.set], arguments.profile)
+
+
+def _check_out(arguments: argparse.Namespace) -> None:
+    out: Path | None = arguments.out
+    if sum(x is not None for x in (arguments.index, arguments.examples, arguments.dataset)) != 1:
+        raise UserError("name the examples with one of --index, --examples and --dataset")
+    if out is None:
+        if not arguments.dry_run:
+            raise UserError("name a directory for the adapter with --out")
+        if arguments.index:
+            raise UserError("--dry-run with --index needs --out, where the examples are kept")
+        return
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a directory with --out")
+    held = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if held - {"run"} and not arguments.resume:
+        raise UserError(f"{out} is not empty: add --resume to go on with it, or name another")
+    if arguments.merge is not None:
+        from finetune.export.merge import check_merge_target
+
+        check_merge_target(arguments.merge)
+
+
+def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
+    """The examples; those of an index are kept from when a run begins, and made anew until then."""
+    side = int(processor.image_processor.size["height"])
+    if arguments.dataset is not None:
+        from finetune.examples.datasets import DatasetExamples
+        from finetune.examples.rows import Columns
+
+        return DatasetExamples.load(
+            arguments.dataset,
+            Columns(
+                image=arguments.image_column,
+                text=arguments.text_column,
+                question=arguments.question_column,
+            ),
+            side=side,
+            limit=arguments.limit,
+            skip_bad=arguments.skip_bad,
+        )
+    from finetune.examples.pack import ExamplePack
+
+    if arguments.examples is not None:
+        return ExamplePack.load(arguments.examples)
+    from finetune.adapter.run import STATED
+    from finetune.adapter.trainer import RUN
+
+    kept = arguments.out / RUN / "examples"
+    begun = kept.is_dir() and (arguments.out / RUN / STATED).is_file()
+    if makes and not begun:
+        tokenizer = processor.tokenizer
+        arguments.side = arguments.side or side
+        pack_of(
+            arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)
+        ).save(kept)
+    pack = ExamplePack.load(kept)
+    if begun and pack.about["indexes"] != [Manifest.read(i).fingerprint for i in arguments.index]:
+        raise MismatchError(
+            f"{arguments.out} holds a run on another index: give what it was begun with, or name "
+            "another directory"
+        )
+    return pack

@@ -1,0 +1,119 @@
+"""The examples of a run as token ids, cut once, and a prompt whose answers go into the log."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+
+from db.errors import UserError
+from finetune.adapter.backends import Trainable, answering
+from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
+from finetune.adapter.config import TrainConfig
+from finetune.examples.pack import Example
+
+
+class TrainingData(Protocol):
+    """Where examples come from: a pack made from an index, or a data set of images and texts."""
+
+    @property
+    def train(self) -> Sequence[Example]: ...
+
+    @property
+    def val(self) -> Sequence[Example]: ...
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """``prompt_version``, ``data_sha256``, and of an index ``index_fingerprint`` and
+        ``encoder_sha256``."""
+        ...
+
+    def canvas(self, number: int) -> Image.Image:
+        """RGB."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """What the training loop needs of the examples."""
+
+    train: Sequence[Tokens]
+    val: Sequence[Tokens]
+    collate: Collator
+    too_long: int = 0
+    """Examples left out because they have more tokens than the config allows."""
+    sample: Callable[[Trainable], str] | None = None
+    """Writes an answer to one validation prompt, to be read in the log."""
+
+    @classmethod
+    def make(
+        cls, data: TrainingData, processor: Any, config: TrainConfig, dtype: torch.dtype
+    ) -> "TrainingSet":
+        """Raises UserError where an example cannot be trained on, or none is left."""
+        rendering = Rendering(processor)
+        train = _tokenise(data.train, rendering)
+        kept = [tokens for tokens in train if len(tokens) <= config.max_tokens]
+        if not kept:
+            shortest = min((len(tokens) for tokens in train), default=0)
+            raise UserError(
+                f"none of {len(train)} examples fits into {config.max_tokens} tokens "
+                f"(the shortest has {shortest}): raise max_tokens"
+                if train
+                else "the data holds no training example: check where it was made"
+            )
+        chosen = _choose(data.val, config)
+        val = [t for t in _tokenise(chosen, rendering) if len(t) <= config.max_tokens]
+        collate = Collator(
+            processor, ImageCache(processor, data.canvas, dtype=dtype), pad_id=rendering.pad_id
+        )
+        return cls(
+            train=kept,
+            val=val,
+            collate=collate,
+            too_long=len(train) - len(kept),
+            sample=(
+                _sample(val[0], collate, rendering, config.sample_tokens)
+                if val and config.sample_tokens
+                else None
+            ),
+        )
+
+
+def _tokenise(examples: Sequence[Example], rendering: Rendering) -> list[Tokens]:
+    return [rendering.tokenise(e.prompt, e.answer, image=e.canvas) for e in examples]
+
+
+def _choose(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+    """As many as a validation looks at; the first is a report, where there is one."""
+    drawn = random.Random(config.seed).sample(
+        range(len(examples)), min(len(examples), config.eval_examples)
+    )
+    chosen = [examples[place] for place in sorted(drawn)]
+    return sorted(chosen, key=lambda example: example.task != "report")
+
+
+def _sample(
+    asked: Tokens, collate: Collator, rendering: Rendering, most: int
+) -> Callable[[Trainable], str]:
+    end = asked.ids[-1]
+    prompt = Tokens(
+        ids=asked.ids[: asked.prompt_length], prompt_length=asked.prompt_length, image=asked.image
+    )
+
+    def write(trainable: Trainable) -> str:
+        batch = collate([prompt])
+        del batch["labels"]
+        with answering(trainable) as model:
+            ids = model.generate(
+                **{name: value.to(trainable.device) for name, value in batch.items()},
+                max_new_tokens=most,
+                do_sample=False,
+                eos_token_id=end,
+                pad_token_id=rendering.pad_id,
+            )
+        written = ids[0, len(prompt) :].tolist()
+        return str(rendering.tokenizer.decode(written, skip_special_tokens=True)).strip()
+
+    return write

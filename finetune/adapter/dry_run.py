@@ -1,0 +1,57 @@
+"""What a run would train on and what it would take, without training."""
+
+from collections.abc import Iterator, Sequence
+
+from finetune.adapter.batches import plan_run
+from finetune.adapter.collator import Rendering, Tokens
+from finetune.adapter.config import TrainConfig
+from finetune.adapter.data import TrainingSet
+from finetune.adapter.memory import MemoryEstimate
+
+_BARS = 12
+
+
+def describe(
+    data: TrainingSet, rendering: Rendering, config: TrainConfig, memory: MemoryEstimate
+) -> Iterator[str]:
+    """Lines for a person: three examples, lengths, steps and memory."""
+    count = len(data.train)
+    for number in sorted({0, count // 3, 2 * count // 3}):
+        tokens = data.train[number]
+        prompt = rendering.tokenizer.decode(tokens.ids[: tokens.prompt_length])
+        answer = rendering.tokenizer.decode(tokens.ids[tokens.prompt_length :])
+        yield (
+            f"--- example {number}: {len(tokens)} tokens, of which the loss counts the last "
+            f"{len(tokens) - tokens.prompt_length}; image {tokens.image}"
+        )
+        yield f"{prompt}>>> {answer}"
+    yield "--- tokens an example"
+    yield from histogram([len(tokens) for tokens in data.train])
+    steps = plan_run(data.train, config)
+    yield (
+        f"{len(data.train)} training and {len(data.val)} validation examples, {data.too_long} "
+        f"left out as longer than {config.max_tokens} tokens; {len(steps)} optimizer steps"
+    )
+    yield f"memory: {memory}"
+
+
+def histogram(lengths: Sequence[int]) -> Iterator[str]:
+    """One bar a range of lengths."""
+    low, high = min(lengths), max(lengths)
+    width = max(1, -(-(high + 1 - low) // _BARS))
+    counts = [0] * (-(-(high + 1 - low) // width))
+    for length in lengths:
+        counts[(length - low) // width] += 1
+    for place, count in enumerate(counts):
+        start = low + place * width
+        bar = "#" * (-(-40 * count // max(counts)) if count else 0)
+        yield f"{start:6}-{start + width - 1:<6} {count:7} {bar}"
+
+
+def largest_pass(data: Sequence[Tokens], config: TrainConfig) -> tuple[int, int]:
+    """Examples and padded tokens each of the most demanding forward pass."""
+    longest = max(len(tokens) for tokens in data)
+    if config.batch_tokens:
+        shortest = min(len(tokens) for tokens in data)
+        return max(1, config.batch_tokens // max(1, shortest)), shortest
+    return config.batch, longest

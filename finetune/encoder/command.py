@@ -1,0 +1,123 @@
+"""``python -m finetune encoder``: pack the data, train, average, export.
+
+python -m finetune encoder --data-dir DIR --split-file FILE --out RUN
+python -m finetune encoder --data-dir DIR --split-file FILE --pack FILE     # data into one file
+python -m finetune encoder --packed FILE --out RUN                          # train from that
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from db.errors import UserError
+from finetune.encoder.config import EncoderConfig
+from finetune.encoder.pack import Pack
+
+_log = logging.getLogger(__name__)
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "encoder", help="train the encoder that indexes and searches films"
+    )
+    parser.add_argument("--data-dir", type=Path, help="Open-I: images, reports and metadata")
+    parser.add_argument("--split-file", type=Path, help="JSON lists train, val and test")
+    parser.add_argument("--nih-dir", type=Path, help="more labelled frontal films")
+    parser.add_argument("--pack", type=Path, metavar="FILE", help="only write the data to FILE")
+    parser.add_argument("--packed", type=Path, metavar="FILE", help="train from a file of --pack")
+    parser.add_argument("--initial", type=Path, help="copy of the ImageNet tower, safetensors")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
+    parser.add_argument("--folds", type=int, default=0, help="also one encoder blind to each fold")
+    parser.add_argument("--only", metavar="PART", help="train this part alone, e.g. member-0")
+    parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for open_clip")
+    parser.add_argument(
+        "--no-text-tower", action="store_true", help="export without it: its package has it"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises UserError for arguments that do not fit together."""
+    settings = list(arguments.set)
+    for name in ("epochs", "seed"):
+        if getattr(arguments, name) is not None:
+            settings.append(f"{name}={getattr(arguments, name)}")
+    config = EncoderConfig.of(settings)
+    pack = _pack(arguments)
+    if arguments.pack is not None:
+        return 0
+    if arguments.out is None:
+        raise UserError("name a directory for the run with --out")
+    from finetune.encoder import run as encoder_run
+
+    if (
+        arguments.out.exists()
+        and any(arguments.out.iterdir())
+        and not (arguments.resume or arguments.only)
+    ):
+        raise UserError(f"{arguments.out} is not empty: add --resume to go on with it")
+    parts = config.parts(arguments.folds)
+    if arguments.only is not None and arguments.only not in parts:
+        raise UserError(f"there is no part '{arguments.only}': use {', '.join(parts)}")
+    for name, part in parts.items():
+        if arguments.only in (None, name):
+            encoder_run.train_part(
+                name,
+                part,
+                pack,
+                arguments.out,
+                device=arguments.device,
+                initial=arguments.initial,
+                progress=lambda name, line: _log.info("%s %s", name, json.dumps(line)),
+            )
+    if arguments.only is not None:
+        return 0
+    out = arguments.out
+    members = [out / name / encoder_run.WEIGHTS for name in parts if name.startswith("member")]
+    scores = encoder_run.finish(members, config, pack, out, device=arguments.device)
+    _log.info("average of %d runs, on val: %s", len(members), json.dumps(scores))
+    for number in range(arguments.folds):
+        name = f"fold-{number}"
+        encoder_run.finish(
+            [out / name / encoder_run.WEIGHTS],
+            parts[name],
+            pack,
+            out / f"blind-{number}",
+            device=arguments.device,
+        )
+    if arguments.export is not None:
+        from finetune.encoder.export import export
+
+        export(out, arguments.export, text_tower=not arguments.no_text_tower)
+    return 0
+
+
+def _pack(arguments: argparse.Namespace) -> Pack:
+    if arguments.packed is not None:
+        return Pack.load(arguments.packed)
+    if arguments.data_dir is None or arguments.split_file is None:
+        raise UserError("name the data with --data-dir and --split-file, or a file with --packed")
+    from finetune.encoder.data import pack_openi
+    from indexer.encoder.text import embed_sentences
+    from indexer.reports.labeller import LABELLER_VERSION, label_report
+    from indexer.reports.sections import split_sentences
+
+    pack = pack_openi(
+        arguments.data_dir,
+        arguments.split_file,
+        embed_texts=embed_sentences,
+        label_report=lambda report: label_report(split_sentences(report)),
+        labeller_version=LABELLER_VERSION,
+        nih_dir=arguments.nih_dir,
+    )
+    if arguments.pack is not None:
+        pack.save(arguments.pack)
+    return pack

@@ -1,0 +1,133 @@
+"""The last stage: with the tower as it is, its projection and that of texts are fitted to search.
+
+A case of an index is known by its films and its report, a query by its films alone. So the vector
+of a case is the sum of its films' and, longer, of its report's; the films of another study are to
+find the case whose report is most worth copying. Only two matrices and a bias are learnt, from the
+pooled features of the training films, half of which are dropped at every step: the tower has seen
+these films, and its features say too much about their reports.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from finetune.encoder.config import EncoderConfig
+from finetune.encoder.losses import Targets
+from finetune.encoder.pack import Pack
+from indexer.encoder.network import FilmNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Films:
+    """Pooled features of the training films, and the place of each one's study."""
+
+    features: Tensor  # (f, width)
+    place: Tensor  # (f,), from 0 in the order of the training rows
+    of_study: list[np.ndarray]
+
+
+def fit_projections(
+    network: FilmNetwork, features: Tensor, pack: Pack, config: EncoderConfig, rows: np.ndarray
+) -> None:
+    """Change the projections of films and texts in place.
+
+    ``features`` (f, width) are the pooled features of all films of the pack, ``rows`` the studies
+    that may be trained on; those without a report are left out.
+    """
+    device = features.device
+    targets = Targets(pack, config, rows, device)
+    candidates = targets.candidate.cpu().numpy()
+    rows = np.flatnonzero(candidates)
+    films = _films(features, pack, rows)
+    rng = np.random.default_rng((config.seed, 77))
+    torch.manual_seed(config.seed)
+    layer = network.visual.head.proj
+    with torch.no_grad():  # centred, so that cosines tell studies apart
+        layer.bias.copy_(-(layer.weight @ films.features.mean(dim=0)))
+    weights = [layer.weight, layer.bias, network.text.weight]
+    optimizer = torch.optim.AdamW(weights, lr=config.fit_lr, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, config.fit_steps))
+    index = torch.from_numpy(rows).to(device)
+    likeness, reward = targets.likeness[index][:, index], targets.reward[index][:, index]
+    reports = targets.texts[index, 0]  # (s, 384)
+    for _ in range(config.fit_steps):
+        places = rng.choice(len(rows), min(config.fit_batch, len(rows)), replace=False)
+        picked = torch.from_numpy(places).to(device)
+        queries = _studies(layer, films, places, rng, config.fit_dropout)
+        of_films = _sum(functional.normalize(layer(films.features), dim=1), films.place, len(rows))
+        of_reports = functional.normalize(network.text(reports), dim=1)
+        cases = functional.normalize(of_films + config.report_weight * of_reports, dim=1)
+        own = functional.one_hot(picked, len(rows)).bool()
+        similarity = (queries @ cases.T).masked_fill(own, -1.0)
+        wanted = (likeness[picked] / config.target_temperature).masked_fill(own, -1e4)
+        logits = (similarity / 0.05).masked_fill(own, -1e4)
+        far = -(wanted.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        choice = (similarity / config.choice_temperature).masked_fill(own, -1e4).softmax(dim=1)
+        worth = (choice * reward[picked]).sum(dim=1).mean()
+        texts = _draw_texts(targets, index[picked], rng)
+        loss = far - config.fit_choice * worth
+        loss = loss + 0.5 * _text_loss(
+            queries,
+            functional.normalize(network.text(texts), dim=1),
+            likeness[picked][:, picked],
+            config,
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+
+
+def _films(features: Tensor, pack: Pack, rows: np.ndarray) -> _Films:
+    place = np.full(len(pack.study_ids), -1)
+    place[rows] = np.arange(len(rows))
+    of_film = place[pack.film_study]
+    kept = np.flatnonzero(of_film >= 0)
+    order = np.argsort(of_film[kept], kind="stable")
+    bounds = np.cumsum(np.bincount(of_film[kept], minlength=len(rows)))[:-1]
+    return _Films(
+        features=features[torch.from_numpy(kept).to(features.device)],
+        place=torch.from_numpy(of_film[kept]).to(features.device),
+        of_study=np.split(order, bounds),
+    )
+
+
+def _studies(
+    layer: torch.nn.Linear,
+    films: _Films,
+    places: np.ndarray,
+    rng: np.random.Generator,
+    dropout: float,
+) -> Tensor:
+    """Two films of each study, features dropped at random: (b, dim), unit length."""
+    total = torch.zeros((), device=films.features.device)
+    for _ in range(2):
+        chosen = np.array([rng.choice(films.of_study[place]) for place in places])
+        some = films.features[torch.from_numpy(chosen).to(films.features.device)]
+        total = total + functional.normalize(layer(functional.dropout(some, dropout)), dim=1)
+    return functional.normalize(total, dim=1)
+
+
+def _sum(vectors: Tensor, place: Tensor, count: int) -> Tensor:
+    total = vectors.new_zeros((count, vectors.shape[1])).index_add(0, place, vectors)
+    return functional.normalize(total, dim=1)
+
+
+def _draw_texts(targets: Targets, rows: Tensor, rng: np.random.Generator) -> Tensor:
+    """The whole report, its impression or its indexing terms, where there are such."""
+    draws = torch.from_numpy(rng.choice(3, size=len(rows), p=(0.6, 0.2, 0.2))).to(rows.device)
+    draws = torch.where(targets.has_text[rows, draws], draws, 0)
+    return targets.texts[rows, draws]
+
+
+def _text_loss(films: Tensor, texts: Tensor, likeness: Tensor, config: EncoderConfig) -> Tensor:
+    logits = 14.0 * films @ texts.T
+    soft = (likeness / config.target_temperature).softmax(dim=1)
+    wanted = config.identity * torch.eye(len(films), device=films.device)
+    wanted = wanted + (1 - config.identity) * soft
+    there = -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    back = -(wanted * logits.T.log_softmax(dim=1)).sum(dim=1).mean()
+    return (there + back) / 2

@@ -1,0 +1,97 @@
+"""``python -m finetune examples``: from an index to prompts and answers to train on.
+
+python -m finetune examples --index INDEX --model MODEL --out PACK
+python -m finetune examples --index BLIND_0 BLIND_1 --folds folds.json \
+    --val-index INDEX --data-dir DIR --split-file FILE --model MODEL --out PACK
+
+The val split is that of any source that ``indexer build`` reads: ``--source`` names it. An index
+whose encoder has not been trained on the indexed studies is all it takes. Where it was,
+as the shipped one on Open-I, name an index for each fold, by an encoder blind to it
+(``finetune encoder --folds 2``), and the file that says which study is in which fold.
+"""
+
+import argparse
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from db.errors import UserError
+from finetune.examples.options import ExampleOptions
+from finetune.examples.pack import ExamplePack
+from indexer.sources.arguments import add_split_arguments, options_of
+
+_log = logging.getLogger(__name__)
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "examples", help="write retrieval-augmented prompts and answers to train on"
+    )
+    add_arguments(parser)
+    parser.add_argument("--model", required=True, metavar="DIR", help="whose tokens are counted")
+    parser.add_argument("--out", type=Path, required=True, metavar="PACK")
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What examples are made from; `pack_of` reads these arguments."""
+    parser.add_argument(
+        "--index", type=Path, nargs="+", metavar="INDEX", help="studies to train on"
+    )
+    parser.add_argument("--folds", type=Path, metavar="FILE", help="JSON: study to index number")
+    parser.add_argument("--val-index", type=Path, metavar="INDEX", help="searched for val studies")
+    add_split_arguments(parser)
+    parser.set_defaults(split="val")
+    parser.add_argument(
+        "--passes",
+        type=int,
+        default=ExampleOptions.passes,
+        help="over all studies (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=ExampleOptions.seed)
+    parser.add_argument(
+        "--side", type=int, help="pixels of a film on the canvas (default: the model's tile)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises UserError for arguments that do not fit together."""
+    from transformers import AutoTokenizer
+
+    from generator.mllama.checkpoint import find_folder, read_config
+
+    folder = find_folder(arguments.model)
+    tile: Any = read_config(folder).vision_config
+    arguments.side = arguments.side or tile.image_size
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pack = pack_of(arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids))
+    pack.save(arguments.out)
+    _log.info(
+        "%d examples to train on and %d to validate with, of %d studies, written to %s",
+        len(pack.train),
+        len(pack.val),
+        pack.canvases,
+        arguments.out,
+    )
+    return 0
+
+
+def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -> ExamplePack:
+    """Examples of the index or indexes that the arguments name."""
+    if not arguments.index:
+        raise UserError("name an index with --index")
+    named = any((arguments.data_dir, arguments.split_file, arguments.reports))
+    from finetune.examples.indexes import pack_indexes
+    from indexer.sources.catalogue import open_source
+
+    return pack_indexes(
+        arguments.index,
+        folds=arguments.folds,
+        val_index=arguments.val_index,
+        val_source=open_source(arguments.source, options_of(arguments)) if named else None,
+        options=ExampleOptions(passes=arguments.passes, seed=arguments.seed),
+        side=arguments.side,
+        count_tokens=count_tokens,
+    )

@@ -1,0 +1,210 @@
+"""Prompts and answers to train on, exactly as the service will send them.
+
+pack = build_pack(studies, val_studies, ExampleOptions(passes=6), count_tokens=count, about={...})
+pack.save(Path("data/examples"))
+
+Every pass over a study draws a context anew: now and then none at all, some of its cases exchanged
+for cases that have nothing to do with the film, their order shuffled, so that the model learns to
+read before it copies. In most of the prompts the findings that the film is said to show are those
+of its report: the encoder's own are right too seldom for a model to learn from them alone that
+they are to be followed, and that cases are there for words and not for findings.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from db.errors import UserError
+from db.index.store import Case
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
+from finetune.examples.options import ExampleOptions
+from finetune.examples.pack import Example, ExamplePack
+from finetune.examples.questions import draw_question
+from finetune.examples.studies import TrainingStudy
+from finetune.examples.targets import caption_answer, report_answer
+from generator.context import (
+    BRIEF,
+    DEFAULT,
+    Context,
+    ContextOptions,
+    CountTokens,
+    choose_hits,
+    write_context,
+)
+from generator.prompts import (
+    NO,
+    PROMPT_VERSION,
+    YES,
+    ask_prompt,
+    caption_prompt,
+    classify_prompts,
+    report_prompt,
+)
+from retriever.results import Hit
+from retriever.search import plain
+
+
+def build_pack(
+    train: Sequence[TrainingStudy],
+    val: Sequence[TrainingStudy],
+    options: ExampleOptions,
+    *,
+    count_tokens: CountTokens,
+    about: Mapping[str, Any],
+) -> ExamplePack:
+    """Raises UserError where no study gives an example."""
+    examples = list(train_examples(train, options, count_tokens))
+    if not examples:
+        raise UserError("no study gives an example: none has a report that can be shown and cited")
+    chosen = list(val_examples(val, len(train), options, count_tokens))
+    files = [np.frombuffer(study.canvas, np.uint8) for study in (*train, *val)]
+    return ExamplePack(
+        train=examples,
+        val=chosen,
+        about={**about, "prompt_version": PROMPT_VERSION, "options": asdict(options)},
+        canvas_data=np.concatenate(files),
+        canvas_ends=np.cumsum([len(file) for file in files]),
+    )
+
+
+def train_examples(
+    studies: Sequence[TrainingStudy], options: ExampleOptions, count_tokens: CountTokens
+) -> Iterator[Example]:
+    """Every pass over all studies; seeded by study and pass, whatever else is in the set."""
+    drawer = _Drawer(studies, options, count_tokens)
+    for number in range(options.passes):
+        for place, study in enumerate(studies):
+            draw = random.Random(f"{options.seed}:{number}:{study.case.study_id}")
+            yield from drawer.examples(study, place, draw)
+
+
+def val_examples(
+    studies: Sequence[TrainingStudy],
+    first_canvas: int,
+    options: ExampleOptions,
+    count_tokens: CountTokens,
+) -> Iterator[Example]:
+    """One of each task a study, with the context that a service would build."""
+    plain = replace(
+        options,
+        empty=0.0,
+        distracted=0.0,
+        thinned=0.0,
+        shuffled=0.0,
+        told=0.0,
+        told_short=0.0,
+        no_indication=0.0,
+        ask=1.0,
+        classify=1.0,
+        caption=1.0,
+    )
+    drawer = _Drawer(studies, plain, count_tokens)
+    for place, study in enumerate(studies):
+        draw = random.Random(f"{options.seed}:val:{study.case.study_id}")
+        yield from drawer.examples(study, first_canvas + place, draw)
+
+
+KEPT_WHEN_THINNED = 0.3
+"""Share of the hits."""
+
+
+class _Drawer:
+    """Draws examples of a study; any hit of any study may distract."""
+
+    def __init__(
+        self, studies: Sequence[TrainingStudy], options: ExampleOptions, count_tokens: CountTokens
+    ) -> None:
+        self._options = options
+        self._count_tokens = count_tokens
+        self._strangers = [hit for study in studies for hit in study.retrieval.hits[-2:]]
+
+    def examples(self, study: TrainingStudy, canvas: int, draw: random.Random) -> Iterator[Example]:
+        options, case = self._options, study.case
+
+        def example(task: str, prompt: str, answer: str) -> Iterator[Example]:
+            if answer:
+                yield Example(
+                    task=task,
+                    study_id=case.study_id,
+                    prompt=prompt,
+                    answer=answer,
+                    canvas=canvas,
+                )
+
+        context = self._context(study, DEFAULT, draw, options.told)
+        if case.findings:  # without them a report would be taught to have none
+            answer = report_answer(case, context, study.retrieval)
+            yield from example("report", report_prompt(context).text, answer)
+        if draw.random() < options.ask:
+            brief = self._context(study, BRIEF, draw, options.told_short)
+            found = draw_question(case, brief, draw)
+            if found is not None:
+                yield from example("ask", ask_prompt(brief, found[0]).text, found[1])
+        if draw.random() < options.classify:
+            brief = self._context(study, BRIEF, draw, options.told_short)
+            name = _observation(study, draw)
+            (prompt,) = classify_prompts(brief, [name])
+            yield from example("classify", prompt.text, YES if _shows(study, name) else NO)
+        if draw.random() < options.caption:
+            brief = self._context(study, BRIEF, draw, options.told)
+            answer = caption_answer(case, brief, study.retrieval)
+            yield from example("caption", caption_prompt(brief).text, answer)
+
+    def _context(
+        self, study: TrainingStudy, shown: ContextOptions, draw: random.Random, told: float
+    ) -> Context:
+        options = self._options
+        seen = study.retrieval.seen_findings
+        if seen is not None and draw.random() < told:
+            seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
+        pool = list(study.retrieval.hits)
+        if pool and draw.random() < options.thinned:
+            pool = [hit for hit in pool if draw.random() < KEPT_WHEN_THINNED] or pool[:1]
+        hits = choose_hits(pool, seen or (), shown)
+        if draw.random() < options.empty:
+            hits = []
+        elif hits and draw.random() < options.distracted:
+            hits = self._distracted(hits, study, draw)
+        if draw.random() < options.shuffled:
+            draw.shuffle(hits)
+        unsaid = draw.random() < options.no_indication
+        return write_context(
+            hits,
+            seen,
+            count_tokens=self._count_tokens,
+            indication="" if unsaid else study.case.indication,
+            max_tokens=shown.max_tokens,
+        )
+
+    def _distracted(self, hits: list[Hit], study: TrainingStudy, draw: random.Random) -> list[Hit]:
+        own = {study.case.study_id, *(hit.case.study_id for hit in hits)}
+        changed = list(hits)
+        for place in draw.sample(range(len(hits)), min(len(hits), draw.randint(1, 3))):
+            stranger = draw.choice(self._strangers)
+            if stranger.case.study_id not in own and not _of_one(stranger.case, study.case):
+                changed[place] = stranger
+                own.add(stranger.case.study_id)
+        return changed
+
+
+def _of_one(case: Case, own: Case) -> bool:
+    """Whether a case is of the same patient, or says word for word the same."""
+    same_patient = own.patient_id is not None and case.patient_id == own.patient_id
+    return same_patient or plain(case.report) == plain(own.report)
+
+
+def _observation(study: TrainingStudy, draw: random.Random) -> str:
+    """One to ask for: half of the time one that is there, where any is."""
+    there = [name for name in OBSERVATIONS if _shows(study, name)]
+    if there and draw.random() < 0.5:
+        return draw.choice(there)
+    return draw.choice([name for name in OBSERVATIONS if name not in there])
+
+
+def _shows(study: TrainingStudy, name: str) -> bool:
+    if name == NO_FINDING:
+        return study.case.labels.get(name) == "positive"
+    return name in named(study.case.labels)

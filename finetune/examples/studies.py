@@ -1,0 +1,149 @@
+"""Studies to train on, each with what a search that does not know it finds.
+
+studies = gather(retriever, study_ids, side=224)        # from an index
+studies = gather_split(retriever, source, side=224)     # a split that is not indexed
+
+A label score or a hit of an encoder that was trained on the study is better than any that a new
+film will get, and a model taught with such learns to trust them too much. So an index whose
+encoder has not seen the study is searched; it may hold the study, which is then excluded, as are
+its patient and every case whose report says word for word the same.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from db.errors import UserError
+from db.index.store import Case
+from db.labels import named
+from finetune.examples.pack import encode_canvas
+from generator.candidates import search_pool
+from generator.canvas import canvas, frontal_first
+from indexer.images.radiograph import Film, Limits, restore_size
+from indexer.images.reader import read_film
+from indexer.ingest.studies import read_study, to_case
+from indexer.sources.records import Source, StudyRecord
+from retriever.query import Query, film_queries
+from retriever.results import Retrieval
+from retriever.search import Retriever, plain
+
+_STUDIES_AT_ONCE = 16
+_LOOKED_UP_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingStudy:
+    """One study, its report and its retrieval."""
+
+    case: Case
+    retrieval: Retrieval
+    """Of `generator.candidates`, without any case that has the study's own report."""
+    canvas: bytes
+    """All views on one image, a JPEG file."""
+
+
+def gather(
+    retriever: Retriever,
+    study_ids: Iterable[str],
+    *,
+    side: int,
+    hidden: Collection[str] = (),
+) -> Iterator[TrainingStudy]:
+    """Studies that are cases of the index, in the order given; of every source that has the id.
+    ``hidden`` are study ids that no search may find.
+
+    Raises UserError for one that is not, or whose films are no longer where the index was built.
+    """
+    read = ((case, _films(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
+    yield from _search(retriever, read, side, hidden)
+
+
+def _cases(retriever: Retriever, study_ids: Sequence[str]) -> Iterator[Case]:
+    stored = retriever.index.cases
+    for start in range(0, len(study_ids), _LOOKED_UP_AT_ONCE):
+        some = study_ids[start : start + _LOOKED_UP_AT_ONCE]
+        found: dict[str, list[Case]] = {study_id: [] for study_id in some}
+        for case in stored.get(sorted(stored.ids_of(study_ids=some))):
+            found[case.study_id].append(case)
+        for study_id, cases in found.items():
+            if not cases:
+                raise UserError(f"study {study_id} is not in {retriever.index.path}")
+            yield from cases
+
+
+def gather_split(
+    retriever: Retriever,
+    source: Source,
+    *,
+    side: int,
+) -> Iterator[TrainingStudy]:
+    """Studies of a split that the index does not hold; those without films are passed over."""
+    read = (
+        (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).films)
+        for record in source.records()
+        if isinstance(record, StudyRecord) and record.images
+    )
+    yield from _search(retriever, read, side)
+
+
+def _films(case: Case) -> list[Film]:
+    """The films as the build saw them, told by their digest."""
+    films = []
+    for image in case.images:
+        if image.path is None or not Path(image.path).is_file():
+            raise UserError(
+                f"the film {image.path} of study {case.study_id} is not there: build the index "
+                "from the images, where they are now"
+            )
+        film = read_film(Path(image.path))
+        if film.pixels.shape != (image.height, image.width):
+            film = replace(film, pixels=restore_size(film.pixels, image.width, image.height))
+        if film.sha256 != image.pixels_sha256:
+            raise UserError(
+                f"the film {image.path} is not what study {case.study_id} was indexed with: "
+                "build the index again"
+            )
+        films.append(replace(film, view_position=image.view_position or film.view_position))
+    return films
+
+
+def _search(
+    retriever: Retriever,
+    read: Iterable[tuple[Case, Sequence[Film]]],
+    side: int,
+    hidden: Collection[str] = (),
+) -> Iterator[TrainingStudy]:
+    waiting: list[tuple[Case, Sequence[Film]]] = []
+
+    def together() -> Iterator[TrainingStudy]:
+        queries = film_queries(retriever.encoder, [films for _, films in waiting])
+        for (case, films), query in zip(waiting, queries, strict=True):
+            shown = canvas([film.pixels for film in frontal_first(films)], side)
+            yield TrainingStudy(
+                case=case,
+                retrieval=_others(retriever, query, case, hidden),
+                canvas=encode_canvas(shown),
+            )
+
+    for case, films in read:
+        waiting.append((case, films))
+        if len(waiting) == _STUDIES_AT_ONCE:
+            yield from together()
+            waiting = []
+    if waiting:
+        yield from together()
+
+
+def _others(retriever: Retriever, query: Query, case: Case, hidden: Collection[str]) -> Retrieval:
+    retrieval = search_pool(
+        retriever,
+        query,
+        findings=named(case.labels),
+        exclude_patient_ids=[case.patient_id] if case.patient_id else [],
+        exclude_study_ids=[case.study_id, *hidden],
+    )
+    own = plain(case.report)
+    hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]
+    return replace(
+        retrieval, hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
+    )

@@ -1,0 +1,293 @@
+"""What a model is trained to answer: a shown case, taken over and edited, with its citations.
+
+answer = report_answer(case, context, retrieval)
+"Findings: The heart is enlarged. [1] The lungs are clear. [1] Impression: Cardiomegaly. [1]"
+
+The case to take over is the one that the prompt names as closest. Of it stays what the study's own
+report does not contradict. A finding that the film is said to show and that case does not name is
+put in the words of the case whose number stands behind it, where these claim no more than the
+report, and otherwise in the fewest words, with the same number. What the film is not said to show
+is not told: to train on what nothing in the prompt can tell would be to train invention. Where no
+case is shown the report's own words stand, as far as they name nothing beyond that. Where the
+prompt says nothing of the film, for want of a label head, the nearest case is taken over and what
+the report names beside it is put in words of the other cases, as far as these claim no more.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from db.index.store import Case, Section, Sentence
+from db.labels import NO_FINDING
+from generator.context import Context
+from generator.grounding.claims import Claims, read_claims
+from generator.grounding.completion import in_fewest_words
+from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region
+from generator.grounding.sentences import SIDES, is_usable, near_duplicates, overlap, tidy
+from generator.grounding.support import Agreement, Candidate
+from indexer.reports.labeller import label_sentence
+from retriever.results import Retrieval
+
+MOST_REWORDED = 2
+
+SECTIONS: tuple[Section, ...] = ("findings", "impression")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One sentence of an answer."""
+
+    section: Section
+    text: str
+    claims: Claims
+    numbers: tuple[int, ...]
+    """Of the shown cases that say it; empty for one that rests on the film alone."""
+
+    def __str__(self) -> str:
+        marks = "".join(f"[{number}]" for number in self.numbers)
+        return f"{self.text} {marks}" if marks else self.text
+
+
+def report_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
+    """Findings and impression; empty where nothing of the report can be told."""
+    targets = report_targets(case, context, retrieval)
+    parts = []
+    for section in SECTIONS:
+        said = [str(target) for target in targets if target.section == section]
+        if said:
+            parts.append(f"{section.capitalize()}: {' '.join(said)}")
+    return " ".join(parts)
+
+
+def caption_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
+    """The one sentence that says most: of the impression, of what is present before what is not."""
+    targets = report_targets(case, context, retrieval)
+    if not targets:
+        return ""
+    return str(
+        max(
+            targets,
+            key=lambda one: (
+                len(one.claims.named - frozenset(TOPICS)),
+                len(one.claims.named),
+                one.section == "impression",
+                bool(one.numbers),
+                len(one.claims.keys),
+            ),
+        )
+    )
+
+
+def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[Target]:
+    """The sentences of the answer in the order in which it gives them."""
+    agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
+    shown = [one for one in agreement.candidates if one.usable and _is_shown(one, context)]
+    told = [_read(sentence) for sentence in case.sentences]
+    facts = _Facts([target.claims for target in told if target.claims.consistent])
+    kept = _taken_over(_first(context, shown), shown, facts)
+    if context.seen_findings is None:
+        _add(_from_the_report(case, told, kept, facts, agreement, shown), kept)
+    elif not context.hits:
+        seen = frozenset(context.seen_findings)
+        _add((one for one in _own_words(case, told) if one.claims.named <= seen), kept)
+    section: Section = "findings" if case.findings else "impression"
+    for name in context.seen_findings or ():
+        if name in facts.named - _named(kept):
+            _add([_lent(name, section, context, facts, shown)], kept)
+    return kept
+
+
+def _is_shown(one: Candidate, context: Context) -> bool:
+    return f"{one.text} [{one.hit.rank}]" in context.text
+
+
+def _first(context: Context, shown: Sequence[Candidate]) -> int | None:
+    """The number of the case to take over."""
+    if context.seen_findings is not None:
+        return context.closest
+    return min((o.hit.rank for o in shown if o.sentence.section == "findings"), default=None)
+
+
+def _taken_over(number: int | None, shown: Sequence[Candidate], facts: "_Facts") -> list[Target]:
+    """What the report lets stand of a case."""
+    kept: list[Target] = []
+    if number is None:
+        return kept
+    for section in SECTIONS:
+        for one in shown:
+            if one.hit.rank != number or one.sentence.section != section:
+                continue
+            target = Target(section=section, text=one.text, claims=one.claims, numbers=(number,))
+            if facts.allow(one.claims) and not _is_said(target, kept):
+                kept.append(target)
+    return kept
+
+
+def _add(targets: Iterable[Target], kept: list[Target]) -> None:
+    """Put each where it belongs, unless it is said already."""
+    for one in targets:
+        if not _is_said(one, kept):
+            kept.insert(_place(one, kept), one)
+
+
+def _own_words(case: Case, told: Sequence[Target]) -> Iterator[Target]:
+    """What the report says in words that may stand in an answer."""
+    for sentence, target in zip(case.sentences, told, strict=True):
+        if target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text):
+            yield target
+
+
+def _from_the_report(
+    case: Case,
+    told: Sequence[Target],
+    kept: Sequence[Target],
+    facts: "_Facts",
+    agreement: Agreement,
+    shown: Sequence[Candidate],
+) -> Iterator[Target]:
+    """What the report names and nothing kept does yet, in words of the shown cases."""
+    fit = list(_own_words(case, told))
+    bare = [section for section in SECTIONS if all(one.section != section for one in kept)]
+    for target in told:
+        said = [one for one in kept if one.section == target.section]
+        if not target.claims.named - _named(said) and target.section not in bare:
+            continue
+        cited = _cited(target, facts, agreement, shown) if target in fit else None
+        yield from [cited] if cited else _reworded(target, facts, said, shown)
+
+
+def _named(targets: Sequence[Target]) -> frozenset[str]:
+    return frozenset[str]().union(*(target.claims.named for target in targets))
+
+
+def _place(target: Target, kept: Sequence[Target]) -> int:
+    """After what stands above it in a report: sections first, then regions."""
+    above = [place for place, one in enumerate(kept, start=1) if _order(one) <= _order(target)]
+    return max(above, default=0)
+
+
+def _order(target: Target) -> tuple[bool, int]:
+    return target.section == "impression", REGIONS.index(target.claims.region)
+
+
+class _Facts:
+    """All that a report claims."""
+
+    def __init__(self, claims: Sequence[Claims]) -> None:
+        self.named = frozenset[str]().union(*(one.named for one in claims))
+        self._claims = claims
+        self._abnormal = {abnormal_region(name) for name in self.named}
+        self._normal = frozenset[Region]().union(*(one.normal for one in claims)) - self._abnormal
+        self._denied = {
+            name for one in claims for name, state in one.states.items() if state == "negative"
+        } - self.named
+        self._no_finding = any(one.labels.get(NO_FINDING) == "positive" for one in claims)
+
+    def hold(self, claims: Claims) -> bool:
+        """Whether the report as a whole says all of this; a side must be one that it names."""
+        if not claims.keys or not self.allow(claims):
+            return False
+        for name, state in claims.states.items():
+            if state == "negative" and name not in self._denied and not self._no_finding:
+                return False
+            if name == NO_FINDING and not self._no_finding:
+                return False
+        return bool(claims.named) or self._no_finding or claims.normal <= self._normal
+
+    def allow(self, claims: Claims) -> bool:
+        """Whether nothing that the report says speaks against it; on what a film does not show
+        reports are silent."""
+        if not claims.named <= self.named or claims.denies(self.named):
+            return False
+        sides = claims.particulars & SIDES
+        return not claims.named or sides <= self.particulars(claims.named)
+
+    def particulars(self, names: frozenset[str]) -> frozenset[str]:
+        """What is said of side, place, degree and kind wherever one of these is named."""
+        said = [one.particulars for one in self._claims if one.named & names]
+        return frozenset[str]().union(*said)
+
+
+def _read(sentence: Sentence) -> Target:
+    text = tidy(sentence.text)
+    claims = read_claims(replace(sentence, text=text))
+    return Target(section=sentence.section, text=text, claims=claims, numbers=())
+
+
+def _cited(
+    target: Target, facts: _Facts, agreement: Agreement, shown: Sequence[Candidate]
+) -> Target | None:
+    """The shown sentence that says the target, the nearest in wording; the target's own words where
+    each of those claims more than the report."""
+    supporters = agreement.supporters(target.text, target.claims)
+    if not supporters:
+        return None
+    known = facts.particulars(target.claims.named)
+    near = sorted(
+        supporters,
+        key=lambda number: (-overlap(target.claims.words, supporters[number].claims.words), number),
+    )
+    for number in near:
+        one = supporters[number]
+        more = one.claims.particulars - known if one.claims.named else ()
+        if one in shown and not more and facts.hold(one.claims):
+            return replace(target, text=one.text, claims=one.claims, numbers=(number,))
+    return replace(target, numbers=(near[0],))
+
+
+def _reworded(
+    target: Target, facts: _Facts, kept: Sequence[Target], shown: Sequence[Candidate]
+) -> Iterator[Target]:
+    """Sentences of shown cases for what the target claims and nothing kept says yet."""
+    said = [one for one in kept if one.section == target.section]
+    open_keys = target.claims.keys.difference(*(one.claims.keys for one in said))
+    for _ in range(MOST_REWORDED):
+        best: tuple[tuple[float, ...], Candidate] | None = None
+        for one in shown:
+            shared = one.claims.keys & open_keys
+            if not shared or not facts.hold(one.claims):
+                continue
+            if target.claims.named and not one.claims.named & target.claims.named:
+                continue
+            if one.claims.named and one.claims.particulars - facts.particulars(one.claims.named):
+                continue
+            rank = (
+                float(len(shared)),
+                overlap(one.claims.words, target.claims.words),
+                -float(one.hit.rank),
+            )
+            if best is None or rank > best[0]:
+                best = (rank, one)
+        if best is None:
+            return
+        one = best[1]
+        yield replace(target, text=one.text, claims=one.claims, numbers=(one.hit.rank,))
+        open_keys -= one.claims.keys
+
+
+def _lent(
+    name: str, section: Section, context: Context, facts: _Facts, shown: Sequence[Candidate]
+) -> Target:
+    """A finding in words of the case that the prompt names for it: the sentence with the fewest
+    other findings and particulars, where the report allows it, or else the fewest words."""
+    number = context.named_by.get(name)
+    naming = [
+        one
+        for one in shown
+        if one.hit.rank == number and name in one.claims.named and facts.allow(one.claims)
+    ]
+    if naming:
+        one = min(naming, key=lambda one: (len(one.claims.named), len(one.claims.particulars)))
+        text, claims = one.text, one.claims
+    else:
+        text = in_fewest_words(name)
+        claims = _read(Sentence(section=section, text=text, labels=label_sentence(text))).claims
+    numbers = () if number is None else (number,)
+    return Target(section=section, text=text, claims=claims, numbers=numbers)
+
+
+def _is_said(target: Target, kept: Sequence[Target]) -> bool:
+    return any(
+        other.section == target.section
+        and (other.text == target.text or near_duplicates(other.claims.words, target.claims.words))
+        for other in kept
+    )

@@ -1,0 +1,1 @@
+"""Adapters as directories that load again."""

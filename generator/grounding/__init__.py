@@ -1,0 +1,1 @@
+"""Sentences, and the citations they rest on."""

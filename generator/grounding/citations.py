@@ -1,0 +1,188 @@
+"""Citations as a model wrote them, resolved and checked against the cited reports.
+
+written = parse_answer("Findings: The heart is enlarged. [1][4] Impression: Cardiomegaly. [2]")
+grounding = ground(written, context, retrieval)
+grounding.statements[0].citations, grounding.statements[0].removed, grounding.notes
+
+A citation stands where a sentence of the cited report claims the same: every label and topic in
+the same state, every particular (side, place, degree); see `Claims.supported_by`. One that does
+not is removed and recorded. A statement left without any is given those that would stand, marked
+as found afterwards, and otherwise rests on the image alone. Statements about change are refused:
+the model is shown no earlier film.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from db.index.store import Section, Sentence
+from db.labels import NO_FINDING, Labels
+from generator.context import Context
+from generator.grounding.claims import Claims, read_claims
+from generator.grounding.report import Citation, RemovedCitation, Statement
+from generator.grounding.sentences import overlap
+from generator.grounding.support import Agreement, Candidate
+from indexer.reports.labeller import label_sentence
+from indexer.reports.sections import refers_to_prior, split_sentences
+from retriever.results import Retrieval
+
+MOST_FOUND = 2
+"""Citations that a statement is given afterwards."""
+
+_DOUBT = 0.25
+"""A named finding is contradicted where its score is under this part of its threshold."""
+
+_SECTION = re.compile(r"\b(findings|impression)\s*:", re.IGNORECASE)
+_LIST = r"\d{1,6}(?:\s*,\s*\d{1,6})*\]"
+_MARKED = re.compile(rf"([^\[]*(?:\[(?!{_LIST})[^\[]*)*)((?:\[{_LIST}[\s,;]*)*)")
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """One sentence as a model wrote it, with the numbers behind it."""
+
+    section: Section
+    text: str
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def labels(self) -> Labels:
+        return label_sentence(self.text)
+
+    @property
+    def claims(self) -> Claims:
+        sentence = Sentence(section=self.section, text=self.text, labels=dict(self.labels))
+        return read_claims(sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounding:
+    """The statements that remain, and what a person should know of those that do not."""
+
+    statements: tuple[Statement, ...]
+    notes: tuple[str, ...] = ()
+
+
+def parse_answer(text: str) -> list[Written]:
+    """Sentences and their numbers; what stands before a section's title counts as findings."""
+    written: list[Written] = []
+    titles = list(_SECTION.finditer(text))
+    starts = [0, *(title.end() for title in titles)]
+    ends = [*(title.start() for title in titles), len(text)]
+    names: list[Section] = ["findings"]
+    names += ["impression" if t[1].lower() == "impression" else "findings" for t in titles]
+    for section, start, end in zip(names, starts, ends, strict=True):
+        written += _parse_section(section, text[start:end])
+    return written
+
+
+def _parse_section(section: Section, text: str) -> list[Written]:
+    written: list[Written] = []
+    ended = True
+    for match in _MARKED.finditer(text):
+        numbers = tuple(dict.fromkeys(int(n) for n in _NUMBER.findall(match[2])))
+        sentences = [s for s in split_sentences(match[1].lstrip(" .,;")) if re.search(r"\w", s)]
+        if sentences and written and not ended and sentences[0][:1].islower():
+            # A number within a sentence does not end it.
+            written[-1] = replace(written[-1], text=f"{written[-1].text} {sentences.pop(0)}")
+        written += [Written(section=section, text=sentence) for sentence in sentences]
+        ended = match[1].rstrip().endswith((".", "!", "?"))
+        if numbers and written:
+            last = written[-1]
+            together = tuple(dict.fromkeys((*last.numbers, *numbers)))
+            written[-1] = replace(last, numbers=together)
+    return written
+
+
+class CitationCheck:
+    """Which of the shown cases say a sentence."""
+
+    def __init__(self, context: Context, retrieval: Retrieval) -> None:
+        self.hits = context.hits
+        self._fingerprint = retrieval.index_fingerprint
+        self._agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
+
+    def supporters(self, sentence: Written) -> Mapping[int, Candidate]:
+        """Number to the sentence of that case which says the same."""
+        return self._agreement.supporters(sentence.text, sentence.claims)
+
+    def citation(self, quote: Candidate) -> Citation:
+        return Citation.of(quote.hit, quote.sentence.text, self._fingerprint)
+
+
+def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -> Grounding:
+    """Check every sentence; one said before in its section is left out."""
+    check = CitationCheck(context, retrieval)
+    statements: list[Statement] = []
+    refused: list[str] = []
+    said: set[tuple[Section, str]] = set()
+    for sentence in written:
+        if (sentence.section, sentence.text.lower()) in said:
+            continue
+        said.add((sentence.section, sentence.text.lower()))
+        if refers_to_prior(sentence.text):
+            refused.append(sentence.text)
+            continue
+        statements.append(to_statement(sentence, check, retrieval))
+    notes = [f"left out, for there is no earlier film to compare with: “{s}”" for s in refused]
+    return Grounding(statements=tuple(statements), notes=tuple(notes))
+
+
+def to_statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
+    """A sentence with the citations that stand, those that do not taken out."""
+    supporters = check.supporters(sentence)
+    kept = [number for number in sentence.numbers if number in supporters]
+    removed = tuple(
+        RemovedCitation(
+            number=number,
+            reason="the cited report does not say this"
+            if 1 <= number <= len(check.hits)
+            else "no case has this number",
+        )
+        for number in sentence.numbers
+        if number not in supporters
+    )
+    words = sentence.claims.words
+    near = {n: overlap(words, quote.claims.words) for n, quote in supporters.items()}
+    found = sorted(near, key=lambda n: (-near[n], n))[:MOST_FOUND] if not kept else []
+    cited = sorted(kept or found)
+    labels = sentence.labels
+    return Statement(
+        section=sentence.section,
+        text=sentence.text,
+        citations=tuple(check.citation(supporters[n]) for n in cited),
+        labels=dict(labels),
+        found_afterwards=bool(found),
+        removed=removed,
+        case_support=max((near[n] for n in cited), default=0.0),
+        film_support=film_support(labels, retrieval.label_scores),
+        contradiction=contradiction(labels, retrieval),
+    )
+
+
+def film_support(labels: Labels, scores: Mapping[str, float] | None) -> float | None:
+    """The least probability of what the labels state, each taken alone."""
+    if scores is None or not labels:
+        return None
+    return min(
+        1 - scores[name] if state == "negative" else scores[name] for name, state in labels.items()
+    )
+
+
+def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
+    """How the film's label scores speak against a statement, or None where they do not."""
+    scores, seen = retrieval.label_scores, retrieval.seen_findings
+    if scores is None or seen is None:
+        return None
+    least = retrieval.label_thresholds or {}
+    for name, state in labels.items():
+        if name == NO_FINDING:
+            others = [one for one in seen if one != "Support Devices"]
+            if state == "positive" and others:
+                return f"the film's score for {others[0]} is {scores[others[0]]:.2f}"
+        elif state == "negative" and name in seen:
+            return f"the film's score for {name} is {scores[name]:.2f}"
+        elif state == "positive" and scores[name] < _DOUBT * least.get(name, 0.5):
+            return f"the film's score for {name} is only {scores[name]:.2f}"
+    return None

@@ -1,0 +1,190 @@
+"""What a sentence claims: its labels, a few further topics, and the regions it calls normal.
+
+The 14 observations alone cannot keep a composed report free of contradiction: "the lungs are
+clear" names none of them and yet denies most. Nor do they cover what is commonest in chest films
+of adults, such as a degenerative spine. So each sentence is read for both, by plain patterns.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from db.index.store import Sentence
+from db.labels import FINDINGS, NO_FINDING, Labels, State
+from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region, region_of
+from generator.grounding.sentences import NARROWING, SIDES, content_words, particulars
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "Pneumonia": ("Consolidation", "Lung Opacity"),
+    "Consolidation": ("Lung Opacity",),
+    "Enlarged Cardiomediastinum": ("Cardiomegaly",),
+}
+"""Finding to what may not be denied beside it, for that would deny the finding as well."""
+
+_AIRSPACE = ("Lung Opacity", "Consolidation", "Pneumonia")
+"""To deny one of these is to call the lungs clear in other words."""
+
+_ACUTE = frozenset(FINDINGS) - {"Support Devices"}
+
+_MAX_CHARS = 1_000
+"""Of a sentence that is read; a longer one is not used, only quoted."""
+
+_I = re.IGNORECASE
+_REGION_WORDS: tuple[tuple[Region, re.Pattern[str]], ...] = (
+    ("heart", re.compile(r"\bheart|\bcardiac|\bcardio[\s-]?(?:mediastin|pulm|thym|vasc)", _I)),
+    ("mediastinum", re.compile(r"mediastin|\bhila|\baort|trachea", _I)),
+    ("vessels", re.compile(r"vascul|pulmonary (?:vessel|arter)", _I)),
+    (
+        "lungs",
+        re.compile(
+            r"\blungs?\b|cardiopulm|\bpulmonary\b(?! (?:vasc|vessel|arter))|air[\s-]?space|alveol"
+            r"|infiltrat|parenchym",
+            _I,
+        ),
+    ),
+    ("pleura", re.compile(r"\bpleura|cardiopulm|costophrenic", _I)),
+    ("abdomen", re.compile(r"diaphragm|abdom|periton", _I)),
+    ("bones", re.compile(r"\bbon[ey]|osseous|skelet|\bspin[ea]|\bribs?\b|vertebra", _I)),
+)
+_CALLED_NORMAL = re.compile(
+    r"\bnormal|unremarkable|\bclear\b|\bintact\b|\bmidline|within limits|\bfree of\b"
+    r"|\bnegative\b|\bnot enlarged"
+    r"|\b(?:no|without) (?:[a-z]+ )*?(?:abnormal|(?:acute|active|significant) (?:[a-z]+ )*?"
+    r"(?:abnormal|disease|process|finding|change|infiltrat))",
+    _I,
+)
+_WHOLE_CHEST = re.compile(
+    r"\bchest\b|intrathoracic|\b(?:no|without|negative for) (?:[a-z]+ )*?(?:acute|active) "
+    r"(?:radiographic )?(?:abnormalit|disease|process|finding)",
+    _I,
+)
+_CLEAR_LUNGS = re.compile(r"\blungs? (?:[a-z]+ ){0,3}clear\b|\bclear lungs?\b", _I)
+_WITHIN_LIMITS = re.compile(r"\bnormal\b|within (?:[a-z]+ )?limits", _I)
+_NAMED_APART: frozenset[Region] = frozenset({"heart", "mediastinum", "vessels", "bones"})
+"""Calling one of these normal is supported by nothing but its name; clear lungs have many."""
+
+_WHOLE: frozenset[Region] = frozenset({"heart", "lungs", "pleura", "chest"})
+_DENIED = re.compile(
+    r"\b(?:no|not|without|negative for|free of|absence of|rather than)\b"
+    r"(?!.*\b(?:but|however|although|there (?:is|are)|with)\b)",
+    _I,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What one sentence says, in a form that can be compared."""
+
+    labels: Labels
+    topics: Mapping[str, State]
+    normal: frozenset[Region]
+    """Regions called normal, or without acute abnormality, as a whole."""
+    region: Region
+    """Where the sentence stands in a report."""
+    particulars: frozenset[str]
+    words: frozenset[str]
+    consistent: bool
+    """False where the sentence calls normal what it also calls abnormal."""
+
+    @property
+    def states(self) -> dict[str, State]:
+        """Labels and topics together."""
+        return {**self.topics, **self.labels}
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The names of all that is claimed; two sentences that share one say something twice."""
+        keys = set(self.states) | {f"normal {region}" for region in self.normal}
+        if "lungs" in self.normal or any(self.labels.get(n) == "negative" for n in _AIRSPACE):
+            keys.add("no airspace disease")
+        return frozenset(keys)
+
+    @property
+    def regions(self) -> frozenset[Region]:
+        """Every region that something is said of."""
+        return frozenset({self.region, *self.normal, *map(region_of, self.states)})
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Findings and topics said to be there, for certain or perhaps."""
+        return frozenset(
+            name
+            for name, state in self.states.items()
+            if name != NO_FINDING and state in ("positive", "uncertain")
+        )
+
+    def supported_by(self, quote: "Claims") -> bool:
+        """Whether another report's sentence says this as well: all its labels and topics in the
+        same state, and every particular. What is denied may be denied more broadly there."""
+        if any(quote.states.get(name) != state for name, state in self.states.items()):
+            return False
+        if not self.labels and not (self.keys and self.normal <= quote.normal):
+            return False
+        if self.named:
+            return self.particulars <= quote.particulars
+        narrower = self.particulars - quote.particulars
+        return (
+            not quote.named
+            and self.normal & _NAMED_APART <= quote.normal
+            and quote.particulars <= self.particulars
+            and narrower <= NARROWING
+        )
+
+    def denies(self, present: Collection[str]) -> bool:
+        """Whether the sentence cannot stand beside findings and topics that are present."""
+        if not _ACUTE.isdisjoint(present) and self.labels.get(NO_FINDING) == "positive":
+            return True
+        for name in present:
+            denied = (name, *_PARTS.get(name, ()))
+            if any(self.states.get(one) == "negative" for one in denied):
+                return True
+            if abnormal_region(name) in self.normal:
+                return True
+        return False
+
+
+def read_claims(sentence: Sentence) -> Claims:
+    """What a sentence of an indexed report claims; its labels are taken as they are."""
+    return _read(sentence.text[:_MAX_CHARS], tuple(sorted(sentence.labels.items())))
+
+
+@lru_cache(maxsize=1 << 15)
+def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
+    labels = dict(pairs)
+    topics = _topics(text)
+    mentioned = {region for region, pattern in _REGION_WORDS if pattern.search(text)}
+    normal: set[Region] = set()
+    if _CALLED_NORMAL.search(text):
+        normal = set(mentioned) | (_WHOLE if _WHOLE_CHEST.search(text) else set())
+    present = [n for n, s in {**topics, **labels}.items() if s != "negative" and n != NO_FINDING]
+    normal -= {abnormal_region(name) for name in present}
+    regions = {region_of(name) for name in (present or labels or topics)} or normal or mentioned
+    if not present and (labels.get(NO_FINDING) == "positive" or "chest" in normal):
+        regions = {"chest"}
+    extra = particulars(text)
+    if not present:
+        extra -= SIDES if extra >= SIDES else frozenset()
+    return Claims(
+        labels=labels,
+        topics=topics,
+        normal=frozenset(normal),
+        region=min(regions, key=REGIONS.index) if regions else "chest",
+        particulars=extra,
+        words=content_words(text),
+        consistent=not (
+            (_CLEAR_LUNGS.search(text) and "lungs" in map(abnormal_region, present))
+            or (_WHOLE_CHEST.search(text) and "chest" in normal and set(present) & _ACUTE)
+            or (_WITHIN_LIMITS.search(text) and any(name in TOPICS for name in present))
+        ),
+    )
+
+
+def _topics(text: str) -> dict[str, State]:
+    topics: dict[str, State] = {}
+    for name, topic in TOPICS.items():
+        found = topic.pattern.search(text)
+        if found:
+            before = re.split(r"[.;]", text[: found.start()])[-1]
+            topics[name] = "negative" if _DENIED.search(before) else "positive"
+    return topics

@@ -1,0 +1,170 @@
+"""The wording of a sentence, apart from its labels: is it fit for a new report, does it say the
+same as another, and which particulars (side, place, degree, kind) does it add?
+
+A report is composed from what was written of other patients. What holds of one patient alone must
+not be carried over: measurements, dates, people, comparisons, advice.
+"""
+
+import re
+from functools import lru_cache
+
+from indexer.reports.sections import has_redaction
+
+_OF_ONE_PATIENT = re.compile(
+    r"""
+    \d | \? | \b(\w+)\ \1\b
+    | \b(?: cm | mm | millimet | centimet | am | pm )\b
+    # people and messages
+    | \bdr\b | doctor | physician | radiolog(?:ist|y) | dictat | discuss | notif | telephon
+    | communicat | transcri | electronic | critical\ result | primordial | verbal
+    # advice
+    | recommend | advis(?:e|able) | suggested | correlat | follow[\s-]?up | consider | repeat
+    | further | would\ be | could\ be\ (?:helpful|obtained) | clinical(?:ly)? | please | if\ there
+    # the patient's story and the examination
+    | \bpatient | \bhistory | symptom | \bpain\b | \btrauma\b | year[\s-]old | \bthis\b | \bthese\b
+    | \bsuch\b | \bviews?\b | \bprojection | radiographs?\ of | examination | technique | exposure
+    | lordotic | \bct\b | tomogra | ultraso | \bmri\b | \blateral\ (?:film|image|view)
+    | limited | obscur | suboptimal | portable | incompletely
+    # earlier films
+    | \bprior | \bprevious | \binterval\b | \bcompar | \bsince\b | unchanged | \bstable | \bagain\b
+    | redemonstrat | \bno\ longer\b | \bnew(?:ly)?\b | \bcurrent | \bremain | persist | \bnow\b
+    | increas | decreas | improv | \bcleared | \bclearing | worse | progress | resol[uv] | \bolder\b
+    # sentences that lean on another
+    | otherwise | except | other\ than | apart\ from | aside\ from | \babove | \bbelow\b | describ
+    | mentioned | as\ noted | \balso\b | \bas\ well\b | \bdifferential | \bdue\ to\b
+    # a question asked of that patient alone, or another part of the body
+    | tubercul | metasta | malignan | cancer | sarcoid | silico | asbesto | preoperative | screening
+    | \bfoot | midfoot | calcan | plantar | \bfem(?:ur|oral) | tibia | \bknee | \bankle | \bwrist
+    | \bhands?\b | finger | \belbow | \bhips?\b | pelvi | lumbar
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_MAX_CHARS = 300
+
+_ENUMERATION = re.compile(r"^\s*(?:[-*•]+|\(?[0-9a-z][.)]|\#)\s+", re.IGNORECASE)
+
+_EMPTY_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and any appear appears are as at be both by definite definitely demonstrate "
+        "demonstrated demonstrates evidence evident for gross grossly has have identified in is it "
+        "noted of on or overall present seen show shown shows suggest that the there to visible "
+        "visualized was were with within without limit",
+    )
+)
+_SYNONYMS = {"limits": "normal", "unremarkable": "normal", "enlarged": "large"}
+
+_PARTICULARS: tuple[tuple[str, str], ...] = (
+    ("left", r"\bleft|\bbilateral|\bbibasilar|\bbibasal|\bbiapical|\bboth\b"),
+    ("right", r"\bright|\bbilateral|\bbibasilar|\bbibasal|\bbiapical|\bboth\b"),
+    ("upper", r"\bupper\b|\bapical|\bapex|\bapices|biapical|suprahilar"),
+    ("middle", r"\bmiddle\b|\bmid\b|lingula"),
+    ("lower", r"\blower\b|\bbas(?:e|es|al|ilar)\b|\bbibas|costophrenic|infrahilar|retrocardiac"),
+    ("hilar", r"hil(?:ar|um|a)\b"),
+    (
+        "mild",
+        r"\bmild|\bminimal|\bsmall|\bslight|\btiny|\btrace|\bborderline|upper\ limits|\bsubtle",
+    ),
+    ("moderate", r"\bmoderate"),
+    (
+        "severe",
+        r"\bsevere|\blarge\b|\bmarked|\bmassive|\bextensive|\bsignificant|\bmajor|\bgross\b",
+    ),
+    ("acute", r"\bacute|\bactive"),
+    ("old", r"\bold\b|\bhealed|\bremote|\bchronic"),
+    ("focal", r"\bfocal|\blobar"),
+    ("diffuse", r"\bdiffuse|\bscattered|\bmultiple|\bnumerous|throughout"),
+    ("calcified", r"calcifi|granulom"),
+    ("interstitial", r"interstiti|reticul"),
+    ("patchy", r"\bpatchy|\bhazy|ground.glass"),
+    ("linear", r"\blinear|\bstreak|\bband|platelike|plate-like|discoid|subsegmental"),
+    ("nodule", r"nodul"),
+    ("mass", r"\bmass"),
+    ("scar", r"scar|fibro"),
+    ("rib", r"\bribs?\b"),
+    ("clavicle", r"clavic"),
+    ("vertebra", r"vertebra|compression|wedg"),
+    ("pacemaker", r"\bpace|\bpacing|defibrillat|\baicd\b|\bicd\b"),
+    ("catheter", r"cathet|\bpicc\b|\bport\b|\bcentral\ (?:venous|line)"),
+    ("tube", r"\btubes?\b|endotracheal|nasogastric|tracheostomy"),
+    ("sternotomy", r"sternotomy|sternal"),
+    ("clips", r"\bclips?\b|\bsutures?\b|staples"),
+    ("valve", r"\bvalve"),
+    ("hardware", r"hardware|fixation|\bfusion|\bscrew|\brods?\b|prosthe|arthroplast"),
+)
+_COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _PARTICULARS)
+
+SIDES = frozenset({"left", "right"})
+
+_SIDE = re.compile(
+    r"\b(?:left|right)(?:-sided|\ssided)?\s(?=(?:[a-z-]+\s){0,2}?(?:lung|lobe|base|basilar|basal"
+    r"|mid-?lung|mid-?zone|zone|apex|apical|perihilar|infrahilar|suprahilar|juxtahilar|pleural"
+    r"|effusion|pneumothorax|costophrenic|hemithora|hemidiaphragm|ribs?\b|clavic|atelect|opacit"
+    r"|retrocardiac|subclavian|chest|shoulder))",
+    re.IGNORECASE,
+)
+_SIDED_PLACE = re.compile(r"\bmiddle lobe|lingula", re.IGNORECASE)
+
+NARROWING = frozenset({"acute", "focal", "diffuse", "severe", "left", "right", "upper", "lower"})
+"""With these something less is denied: who denies an effusion denies a large one too."""
+
+
+@lru_cache(maxsize=1 << 15)
+def is_usable(text: str) -> bool:
+    """Whether a sentence may stand in another patient's report, its labels aside."""
+    if len(text) > _MAX_CHARS:
+        return False
+    size = len(re.findall(r"[A-Za-z]+", text))
+    return (
+        1 <= size <= 25
+        and text.count("(") == text.count(")")
+        and ":" not in text
+        and not has_redaction(text)
+        and not _OF_ONE_PATIENT.search(_ENUMERATION.sub("", text))
+    )
+
+
+def tidy(text: str) -> str:
+    """The sentence as it is printed: no list number, one space, a capital and a full stop."""
+    words = " ".join(_ENUMERATION.sub("", text).split()).rstrip(" .,;")
+    return words[:1].upper() + words[1:] + "." if words else ""
+
+
+def without_side(text: str) -> str | None:
+    """The sentence with its side taken out, or None where it would not read as before."""
+    if _SIDED_PLACE.search(text):
+        return None
+    bare = " ".join(_SIDE.sub("", text).split())
+    return None if re.search(r"\b(?:left|right)", bare, re.IGNORECASE) else bare
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The words that carry the meaning, lower case and without plural endings."""
+    words = re.findall(r"[a-z]+", text.lower())
+    kept = {_SYNONYMS.get(word) or _singular(word) for word in words}
+    return frozenset(kept - _EMPTY_WORDS)
+
+
+def particulars(text: str) -> frozenset[str]:
+    """Side, place, degree, age and kind, as far as the sentence names them."""
+    return frozenset(name for name, pattern in _COMPILED if pattern.search(text))
+
+
+def overlap(a: frozenset[str], b: frozenset[str]) -> float:
+    """Jaccard index of two sets of content words, in 0..1."""
+    return len(a & b) / len(a | b) if a or b else 1.0
+
+
+def near_duplicates(a: frozenset[str], b: frozenset[str]) -> bool:
+    """Whether two sets of content words are one sentence said twice: nearly the same words, or
+    one nearly contained in the other."""
+    smaller = min(len(a), len(b))
+    return smaller == 0 or overlap(a, b) >= 0.7 or len(a & b) / smaller >= 0.85
+
+
+def _singular(word: str) -> str:
+    for plural, single in (("thoraces", "thorax"), ("ities", "ity"), ("ies", "y")):
+        if word.endswith(plural):
+            return word[: -len(plural)] + single
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -1,0 +1,137 @@
+"""A model as a folder: found on disk or fetched from a hub, checked before anything is loaded.
+
+folder = find_folder("pretrained/generator")       # or "owner/name" of a hub
+base_sha256(folder)                                # the weights, in one hash
+config = read_config(folder)                       # of an Mllama model, or an error that says why
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from transformers import MllamaConfig
+
+from db.errors import NotFoundError, UserError
+from indexer.encoder.weight_files import file_sha256, local_folder
+
+FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
+"""What is fetched from a hub: no code and no pickles."""
+
+
+def find_folder(
+    name: str | Path, *, what: str = "model", download: Callable[..., str] = snapshot_download
+) -> Path:
+    """The folder of that name, or that of the hub repository, fetched where it is not there yet.
+
+    Raises NotFoundError or UserError with the cure.
+    """
+    folder = local_folder(name)
+    if folder is not None:
+        return folder
+    if Path(name).exists():
+        raise UserError(f"{name} is a file: name the folder of that {what}")
+    try:
+        return Path(download(str(name), allow_patterns=FILES))
+    except GatedRepoError as error:
+        raise UserError(
+            f"the {what} {name} is only given to those who accepted its licence: accept it on its "
+            "page, then log in with 'hf auth login' or set HF_TOKEN"
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise NotFoundError(
+            f"there is no folder {name}, and no {what} of that name on the hub: check the name"
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise NotFoundError(
+            f"there is no folder {name}, and the hub cannot be reached to fetch the {what} of "
+            "that name: check the name and the connection"
+        ) from error
+
+
+def base_sha256(base: str | Path) -> str:
+    """Of the weight files of a model folder, or of a hub model that was fetched before.
+
+    Raises NotFoundError where there are none.
+    """
+    folder = find_folder(base)
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise NotFoundError(f"{base} has no weights in safetensors: name the folder of a model")
+    digest = hashlib.sha256()
+    for shard in shards:
+        digest.update(f"{shard.name}:{file_sha256(shard)}\n".encode())
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises UserError for a file that is no JSON object."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: fetch or make the folder again") from error
+    if not isinstance(stored, dict):
+        raise UserError(f"{path} is not what its name says: fetch or make the folder again")
+    return stored
+
+
+def read_config(folder: Path) -> MllamaConfig:
+    """Raises UserError for a folder that holds no Mllama model in safetensors."""
+    if not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        cure = "pass it as the adapter" if adapter else "name the folder of a model"
+        raise NotFoundError(f"{folder} holds no config.json, so it is no model: {cure}")
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind != "mllama":
+        raise UserError(
+            f"{folder} holds a model of type {kind!r}: name a Llama 3.2 Vision model, which has "
+            "the type 'mllama'"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise NotFoundError(f"{folder} has no weights in safetensors: fetch or make it again")
+    try:
+        return MllamaConfig.from_pretrained(folder)
+    except Exception as error:  # whatever a wrong value in a file of others brings about
+        raise UserError(
+            f"{folder / 'config.json'} describes no model that can be built "
+            f"({first_line(error)}): fetch or make the folder again"
+        ) from error
+
+
+UNQUANTIZED_MODULES = ("lm_head", "multi_modal_projector")
+"""Left plain in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens go through the
+head and all of a film through the projector. In 8 bits the projector could not work either:
+bitsandbytes multiplies two or three dimensions there, and it is given five."""
+
+
+def stored_bits(config: MllamaConfig) -> int | None:
+    """Bits of weights that are stored quantized by bitsandbytes; None for plain ones.
+
+    Raises UserError for another way to quantize.
+    """
+    stored = getattr(config, "quantization_config", None)
+    if stored is None:
+        return None
+    values = stored if isinstance(stored, dict) else stored.to_dict()
+    method = str(values.get("quant_method"))
+    if "bitsandbytes" not in method:
+        raise UserError(
+            f"the weights are quantized by {method!r}: name a model in plain or bitsandbytes "
+            "weights"
+        )
+    return 8 if values.get("load_in_8bit") else 4
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, short enough for a sentence of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,321 @@
+"""Decoding over the modules of an Mllama model, in place of ``generate`` of transformers.
+
+decoder = Decoder(model)                            # an MllamaForConditionalGeneration
+film = decoder.see(pixels)                          # vision tower and cross-attention keys, once
+state, logits = decoder.read(rows, film, room=80)   # prompts of different lengths
+logits = decoder.step(state, tokens)                # one more token a row
+logits = decoder.score(tree, film, nodes)           # many continuations of one prefix, in one pass
+
+Keys and values lie in tensors that are allocated once; a step writes one slot of them, and on a GPU
+it is recorded as a CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots
+0..n-1, the next free slot of all rows is that behind the longest prompt, and a row's padding is
+masked in every later step. In float32 greedy text equals that of transformers.
+
+What is kept from transformers although it looks odd: tokens before the image attend to all tiles,
+padding tiles too, and only their feed-forward part is silenced.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generator.mllama.cuda_graph import RecordedStep
+from generator.mllama.layer import Layer, MakeLinear, rotate
+from generator.mllama.token_tree import TokenTree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Images as the processor of an Mllama model returns them, one a row."""
+
+    values: Tensor  # (rows, 1, tiles, channels, side, side)
+    aspect_ratio_ids: Tensor  # (rows, 1)
+    aspect_ratio_mask: Tensor  # (rows, 1, tiles), 1 where a tile holds a part of the image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """What the cross-attention layers attend to."""
+
+    pairs: list[tuple[Tensor, Tensor]]
+    """Keys and values of each cross-attention layer, (rows, key heads, tiles * patches, size)."""
+    seen: Tensor | None  # (rows, tiles * patches), False for padding tiles; None: there are none
+
+
+@dataclass(kw_only=True)
+class State:
+    """Rows that are being decoded."""
+
+    keys: list[Tensor]  # a self-attention layer: (rows, key heads, slots, head size)
+    values: list[Tensor]
+    lengths: Tensor  # (rows,) tokens of each prompt
+    longest: int
+    used: int
+    """Slots that hold a token or padding; the next token goes here."""
+    filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
+    film: Film | None
+    recorded: RecordedStep | None = None
+
+
+_TOWER_BYTES = 1e9
+"""What images that a GPU looks at together may take in the vision tower."""
+
+
+class Decoder:
+    """Owns no weights: it reads those of ``model``, which must stay as it is meanwhile."""
+
+    def __init__(
+        self,
+        model: Any,
+        linear: MakeLinear | None = None,
+        *,
+        records: bool | None = None,
+    ) -> None:
+        """``model`` is an MllamaForConditionalGeneration; ``linear`` makes of a weight a faster
+        layer, to be used for the model's own. ``records``: whether steps are recorded as a CUDA
+        graph; None: on a GPU, where no layer multiplies in 8 bits, for which bitsandbytes waits
+        for the GPU.
+        """
+        self.model = model
+        self.text = model.model.language_model
+        text = model.config.text_config
+        self.heads: int = text.num_attention_heads
+        self.key_heads: int = text.num_key_value_heads
+        self.head_size: int = text.hidden_size // text.num_attention_heads
+        self.image_token: int = self.model.config.image_token_index
+        self.device: torch.device = self.text.embed_tokens.weight.device
+        waits = any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
+        self.records = self.device.type == "cuda" and not waits if records is None else records
+        with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
+            self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
+        self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
+
+    @torch.inference_mode()
+    def see(self, pixels: Pixels) -> Film:
+        tiles = pixels.aspect_ratio_mask.to(self.device).bool().flatten(1)  # (rows, tiles)
+        together = self._images_together(tiles.shape[1])
+        starts = range(0, len(tiles), together)
+        states = torch.cat([self._look(pixels, slice(s, s + together)) for s in starts])
+        crossing = [layer.cross for layer in self.layers if layer.cross is not None]
+        return Film(
+            pairs=[
+                (cross.k_norm(self._split(cross.k_proj(states))), self._split(cross.v_proj(states)))
+                for cross in crossing
+            ],
+            seen=None
+            if tiles.all()
+            else tiles.repeat_interleave(states.shape[1] // tiles.shape[1], dim=1),
+        )
+
+    def _look(self, pixels: Pixels, rows: slice) -> Tensor:
+        """What the vision tower makes of some images, (rows, tiles * patches, text width)."""
+        states = self.model.model.vision_model(
+            pixel_values=pixels.values[rows].to(self.device),
+            aspect_ratio_ids=pixels.aspect_ratio_ids[rows].to(self.device),
+            aspect_ratio_mask=pixels.aspect_ratio_mask[rows].to(self.device),
+        ).last_hidden_state  # (rows, 1, tiles, patches, vision width)
+        projected: Tensor = self.model.model.multi_modal_projector(states)
+        return projected.flatten(1, 3)
+
+    def _images_together(self, tiles: int) -> int:
+        """How many images to look at in one pass: the tower keeps what all of its layers give,
+        most of a gigabyte an image for a large model."""
+        if self.device.type != "cuda":
+            return 1
+        tower = self.model.config.vision_config
+        layers = tower.num_hidden_layers + tower.num_global_layers
+        patches = (tower.image_size // tower.patch_size) ** 2 + 1
+        image = (
+            layers * tiles * patches * tower.hidden_size * self.text.embed_tokens.weight.itemsize
+        )
+        return max(1, int(_TOWER_BYTES // image))
+
+    @torch.inference_mode()
+    def read(
+        self, rows: Sequence[Sequence[int]], film: Film | None, room: int
+    ) -> tuple[State, Tensor]:
+        """Runs the prompts; the logits of what follows each, (rows, vocabulary), float32.
+
+        ``room`` is how many tokens may follow by `step`. All rows have an image or none has.
+        """
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), rows[0][0], device=self.device)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row, device=self.device)
+        slots = torch.arange(longest + room, device=self.device)
+        filled = (slots < lengths[:, None]) | (slots >= longest)
+        state = self._state(len(rows), longest + room, film)
+        state.lengths, state.longest = lengths, longest
+        state.filled = None if min(map(len, rows)) == longest else filled
+        positions = slots[:longest].expand(len(rows), -1)
+        hidden = self._run(state, ids, positions, heard=(ids == self.image_token).cumsum(1) > 0)
+        last = hidden[torch.arange(len(rows), device=self.device), lengths - 1]
+        return state, self._logits(last)
+
+    @torch.inference_mode()
+    def step(self, state: State, tokens: Tensor) -> Tensor:
+        """Appends one token to each row, (rows,); the logits of the next, (rows, vocabulary)."""
+        if self.records:
+            if state.recorded is None:
+                state.recorded = RecordedStep(tokens, state.used)
+            logits = state.recorded(tokens, partial(self._step_at, state))
+            state.used += 1
+            return logits
+        positions = state.lengths + (state.used - state.longest)
+        mask = None
+        if state.filled is not None:
+            mask = state.filled[:, None, None, : state.used + 1]
+        hidden = self._run(state, tokens[:, None], positions[:, None], mask=mask)
+        return self._logits(hidden[:, 0])
+
+    def _step_at(self, state: State, tokens: Tensor, slot: Tensor) -> Tensor:
+        """`step` with the slot (1,) in a tensor: shapes do not change from one to the next."""
+        slots = torch.arange(state.keys[0].shape[2], device=self.device)
+        open_slots = (
+            (slots <= slot)[None] if state.filled is None else state.filled & (slots <= slot)
+        )
+        hidden = self._run(
+            state,
+            tokens[:, None],
+            (state.lengths + (slot - state.longest))[:, None],
+            mask=open_slots[:, None, None],
+            slot=slot,
+        )
+        return self._logits(hidden[:, 0])
+
+    def keep(self, state: State, rows: Tensor) -> None:
+        """Goes on with these rows alone."""
+        state.recorded = None
+        state.keys = [keys[rows] for keys in state.keys]
+        state.values = [values[rows] for values in state.values]
+        state.lengths = state.lengths[rows]
+        if state.filled is not None:
+            state.filled = state.filled[rows]
+        if state.film is not None:
+            seen = state.film.seen
+            state.film = Film(
+                pairs=[(keys[rows], values[rows]) for keys, values in state.film.pairs],
+                seen=None if seen is None else seen[rows],
+            )
+
+    @torch.inference_mode()
+    def score(self, tree: TokenTree, film: Film | None, nodes: Tensor) -> Tensor:
+        """Logits of what follows each of ``nodes``, (nodes, vocabulary), float32."""
+        tokens, above = tree.tokens.to(self.device), tree.above.to(self.device)
+        hidden = self._run(
+            self._state(1, len(tokens), film),
+            tokens[None],
+            tree.depths[None].to(self.device),
+            mask=above[None, None],
+            heard=(above & (tokens == self.image_token)).any(1)[None],
+        )
+        return self._logits(hidden[0, nodes.to(self.device)])
+
+    def _state(self, rows: int, slots: int, film: Film | None) -> State:
+        shape = (rows, self.key_heads, slots, self.head_size)
+        kind = {"device": self.device, "dtype": self.text.embed_tokens.weight.dtype}
+        own = [layer for layer in self.layers if layer.cross is None]
+        return State(
+            keys=[torch.zeros(shape, **kind) for _ in own],
+            values=[torch.zeros(shape, **kind) for _ in own],
+            lengths=torch.zeros(rows, dtype=torch.long, device=self.device),
+            longest=0,
+            used=0,
+            filled=None,
+            film=film,
+        )
+
+    def _run(
+        self,
+        state: State,
+        ids: Tensor,
+        positions: Tensor,
+        *,
+        mask: Tensor | None = None,
+        heard: Tensor | None = None,
+        slot: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states of new tokens (rows, tokens), whose keys go behind those of the state, or
+        into a given ``slot`` (1,), where the state's own count is left as it is.
+
+        ``mask`` (rows, 1, tokens, slots up to and with the new ones) says what a token attends to;
+        None: to all before it. ``heard`` (rows, tokens) is False for tokens before the image.
+        """
+        start = state.used
+        hidden = self.text.embed_tokens(ids)
+        cos, sin = (part[:, None] for part in self.text.rotary_emb(hidden, positions))
+        film = state.film
+        film_mask = (
+            film.seen[:, None, None, :] if film is not None and film.seen is not None else None
+        )
+        if film_mask is not None and heard is not None:
+            film_mask = film_mask | ~heard[:, None, :, None]
+        own, crossed = zip(state.keys, state.values, strict=True), iter(film.pairs if film else ())
+        for layer in self.layers:
+            if layer.cross is None:
+                keys, values = next(own)
+                parts = layer.project(layer.norm(hidden))
+                query, key, value = (self._split(part) for part in parts)
+                keys = _put(keys, rotate(key, cos, sin), start, slot)
+                values = _put(values, value, start, slot)
+                mixed = self._attend(rotate(query, cos, sin), keys, values, mask, causal=True)
+                hidden = hidden + layer.output(mixed)
+                hidden = hidden + layer.feed_forward(hidden)
+            elif film is not None and layer.gates is not None:
+                keys, values = next(crossed)
+                (query,) = layer.project(layer.norm(hidden))
+                query = layer.cross.q_norm(self._split(query))
+                mixed = self._attend(query, keys, values, film_mask, causal=False)
+                hidden = hidden + layer.gates[0] * layer.output(mixed)
+                forward = layer.feed_forward(hidden)
+                if heard is not None:
+                    forward = forward * heard[:, :, None]
+                hidden = hidden + layer.gates[1] * forward
+        if slot is None:
+            state.used += ids.shape[1]
+        normed: Tensor = self.text.norm(hidden)
+        return normed
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.head(hidden)
+        return logits.float()
+
+    def _split(self, projected: Tensor) -> Tensor:
+        """(rows, tokens, heads * head size) -> (rows, heads, tokens, head size)"""
+        rows, tokens, _ = projected.shape
+        return projected.view(rows, tokens, -1, self.head_size).transpose(1, 2)
+
+    def _attend(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool
+    ) -> Tensor:
+        """Heads mixed over the keys: (rows, tokens, heads * head size)."""
+        rows, heads, tokens, size = query.shape
+        if tokens == 1:  # the heads that share a key head are so many queries: no key is copied
+            query = query.view(rows, self.key_heads, -1, size)
+            mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            return mixed.reshape(rows, 1, heads * size)
+        shared = mask is None
+        if not shared:  # no fused kernel takes a mask and shared key heads together
+            keys, values = (
+                part.repeat_interleave(heads // self.key_heads, dim=1) for part in (keys, values)
+            )
+        mixed = functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=mask, is_causal=causal and shared, enable_gqa=shared
+        )
+        return mixed.transpose(1, 2).reshape(rows, tokens, heads * size)
+
+
+def _put(held: Tensor, new: Tensor, start: int, slot: Tensor | None) -> Tensor:
+    """Writes into (rows, heads, slots, size); all that there is to attend to."""
+    if slot is not None:
+        return held.index_copy_(2, slot, new)
+    stop = start + new.shape[2]
+    held[:, :, start:stop] = new
+    return held[:, :, :stop]

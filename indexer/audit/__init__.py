@@ -1,0 +1,1 @@
+"""What a data set holds, checked before it is used."""

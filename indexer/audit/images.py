@@ -1,0 +1,125 @@
+"""What an audit measures of one film, and of the header around it."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from PIL import Image
+
+from db.errors import UserError
+from db.index.store import ViewPosition
+from indexer.encoder.spec import file_sha256
+from indexer.images.dicom import is_dicom
+from indexer.images.radiograph import Grey, Limits, quiet
+from indexer.images.reader import difference_hash
+from indexer.ingest.studies import read_image
+from indexer.sources.records import ImageRecord
+
+THUMBNAIL = 16
+"""Side of the thumbnail by which films are compared."""
+_SHOWN = 160
+
+IDENTIFYING = (
+    "PatientName",
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "OtherPatientIDs",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "InstitutionName",
+    "InstitutionAddress",
+)
+"""DICOM attributes that de-identification empties (PS3.15, Table E.1-1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmFacts:
+    """One film that could be read."""
+
+    path: Path
+    view_position: ViewPosition | None
+    file_sha256: str
+    pixels_sha256: str
+    dhash: int
+    width: int
+    height: int
+    mean: float
+    """Grey level, 0 to 255, as are the next ones."""
+    contrast: float
+    """Standard deviation."""
+    black: float
+    """Share of pixels at 0."""
+    white: float
+    """Share of pixels at 255."""
+    thumbnail: bytes
+    """16 x 16 grey levels."""
+    identifying: tuple[str, ...]
+    """Attributes of `IDENTIFYING` that the DICOM header fills, and burnt-in annotation."""
+
+
+def read_facts(image: ImageRecord, limits: Limits) -> FilmFacts:
+    """Measure one film as an index would read it.
+
+    Raises UserError for a film that cannot be read.
+    """
+    film = read_image(image, limits)
+    pixels = film.pixels
+    height, width = pixels.shape
+    small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return FilmFacts(
+        path=image.path,
+        view_position=image.view_position or film.view_position,
+        file_sha256=_file_digest(image.path),
+        pixels_sha256=film.sha256,
+        dhash=difference_hash(pixels),
+        width=width,
+        height=height,
+        mean=float(pixels.mean()),
+        contrast=float(pixels.std()),
+        black=float((pixels == 0).mean()),
+        white=float((pixels == 255).mean()),
+        thumbnail=np.asarray(small).tobytes(),
+        identifying=tuple(_identifying(image.path)),
+    )
+
+
+def shown(pixels: Grey) -> bytes:
+    """A JPEG for the page, its longer side 160 pixels."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BOX)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def _identifying(path: Path) -> Iterator[str]:
+    with path.open("rb") as stream:
+        if not is_dicom(stream.read(132)):
+            return
+    try:
+        with quiet():
+            header = pydicom.dcmread(
+                path,
+                stop_before_pixels=True,
+                force=True,
+                specific_tags=[*IDENTIFYING, "BurnedInAnnotation"],
+            )
+            for keyword in IDENTIFYING:
+                if str(header.get(keyword) or "").strip(" ^"):
+                    yield keyword
+            if str(header.get("BurnedInAnnotation") or "") == "YES":
+                yield "BurnedInAnnotation"
+    except Exception:  # pydicom answers damage with almost any exception; the film itself was read
+        return

@@ -1,0 +1,94 @@
+"""An audit as one HTML file that needs nothing else: thumbnails are in it."""
+
+import base64
+from collections.abc import Iterator
+from html import escape
+from itertools import groupby
+
+from indexer.audit.result import Audit, Count, Part, StrangeFilm
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+th:nth-child(1) { width: 34%; }
+th:nth-child(2) { width: 9%; text-align: right; }
+th:nth-child(3) { width: 16%; text-align: right; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
+  border-bottom: 1px solid #8884; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.examples { font-size: .85em; overflow-wrap: anywhere; }
+.note { color: light-dark(#595959, #a6a6a6); }
+.films { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; width: 160px; }
+figure img { max-width: 160px; background: #000; display: block; }
+figcaption { font-size: .8em; overflow-wrap: anywhere; }
+"""
+
+
+def page(audit: Audit) -> str:
+    """The whole document; every text in it is escaped."""
+    title = f"Audit of {audit.source}"
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            f'<head><meta charset="utf-8"><title>{escape(title)}</title>',
+            f"<style>{_STYLE}</style></head>",
+            "<body>",
+            f"<h1>{escape(title)}</h1>",
+            f"<p>Split {escape(audit.split)}, {escape(audit.made_at)}. Licence: "
+            f"{escape(audit.licence)}.</p>",
+            *([f"<p>Held against {escape(audit.against)}.</p>"] if audit.against else []),
+            '<p class="note">This page shows films and study ids of the data set: it is as '
+            "confidential as they are.</p>",
+            *(line for part in audit.parts for line in _part(part)),
+            *_gallery(audit.strangest),
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def _part(part: Part) -> Iterator[str]:
+    yield f"<h2>{escape(part.name.capitalize())}</h2>"
+    if part.note:
+        yield f'<p class="note">{escape(part.note)}</p>'
+    if part.counts:
+        yield "<table><thead><tr><th>What</th><th>Number</th><th>Share</th><th>Examples</th></tr>"
+        yield "</thead><tbody>"
+        yield from map(_row, part.counts)
+        yield "</tbody></table>"
+
+
+def _row(count: Count) -> str:
+    share = "" if not count.of else f"{100 * count.count / count.of:.1f} % of {count.of:,}"
+    note = f'<br><span class="note">{escape(count.note)}</span>' if count.note else ""
+    told = any(": " in example for example in count.examples)  # sentences, a line each
+    examples = ("<br>" if told else ", ").join(map(escape, count.examples))
+    return (
+        f"<tr><td>{escape(count.name)}{note}</td>"
+        f'<td class="number">{count.count:,}</td><td class="number">{share}</td>'
+        f'<td class="examples">{examples}</td></tr>'
+    )
+
+
+def _gallery(films: tuple[StrangeFilm, ...]) -> Iterator[str]:
+    yield "<h2>The strangest films</h2>"
+    if not films:
+        yield '<p class="note">None stands out.</p>'
+    for reason, some in groupby(films, key=lambda film: film.reason):
+        yield f"<h3>{escape(reason.capitalize())}</h3>"
+        yield '<div class="films">'
+        yield from map(_figure, some)
+        yield "</div>"
+
+
+def _figure(film: StrangeFilm) -> str:
+    picture = base64.b64encode(film.thumbnail).decode("ascii")
+    name = escape(film.path.rpartition("/")[2])
+    return (
+        f'<figure><img alt="{name}" src="data:image/jpeg;base64,{picture}">'
+        f"<figcaption>{escape(film.study_id)}<br>{name}<br>"
+        f"{film.value:.3g} (usual {film.usual:.3g})</figcaption></figure>"
+    )

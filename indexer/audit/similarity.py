@@ -1,0 +1,107 @@
+"""Films beside one another: near-copies by their thumbnails, strangers by thumbnail and vector.
+
+Two films whose 16 x 16 thumbnails correlate above .99 are near-copies: a film encoded anew, resized
+or changed in brightness. No two films of different examinations in Open-I come that near (7,426
+films: one pair besides the three identical ones, two captures of one exposure); a crop is not
+found.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.audit.ledger import Ledger
+from indexer.encoder.spec import Encoder
+from indexer.images.radiograph import Limits
+from indexer.images.reader import read_film, restore_size
+
+NEAR = 0.99
+MOST_PAIRS = 100_000
+"""Near-copies that are told one by one; more of them are one and the same film."""
+MOST_EMBEDDED = 10_000
+"""Films that are embedded, a fixed draw of them where there are more."""
+
+_ROWS = 2048
+_BATCH = 32
+_NEAREST = 10
+_SHORTEST = 128.0  # length of a thumbnail of 8 grey levels of deviation; below it is noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearCopy:
+    """Two films by their ids in the ledger, the lower first."""
+
+    one: int
+    other: int
+
+
+def compare_thumbnails(ledger: Ledger) -> list[NearCopy]:
+    """The near-copies; writes ``outline`` of every film. Blocks of 2,048 films at a time."""
+    ids, studies, thumbnails = ledger.thumbnails()
+    best = np.full(len(ids), -1.0, dtype=np.float32)
+    pairs: list[NearCopy] = []
+    for start in range(0, len(ids), _ROWS):
+        rows = slice(start, start + _ROWS)
+        left = _unit(thumbnails[rows])
+        for other in range(start, len(ids), _ROWS):
+            columns = slice(other, other + _ROWS)
+            likeness = left @ _unit(thumbnails[columns]).T
+            for i, j in np.argwhere(likeness > NEAR) + np.array([start, other]):
+                if i < j and len(pairs) < MOST_PAIRS:
+                    pairs.append(NearCopy(one=int(ids[i]), other=int(ids[j])))
+            likeness[studies[rows, None] == studies[None, columns]] = -1.0
+            best[rows] = np.maximum(best[rows], likeness.max(axis=1))
+            best[columns] = np.maximum(best[columns], likeness.max(axis=0))
+    ledger.set_films("outline", ids, best)
+    return pairs
+
+
+def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
+    """Write ``likeness`` and, with a view head, ``frontality``; returns how many films it read."""
+    rows = list(
+        ledger.rows(
+            "SELECT id, study, path, width, height FROM films WHERE side = 'here' AND file NOT NULL"
+            " ORDER BY pixels, id LIMIT ?",
+            MOST_EMBEDDED,
+        )
+    )
+    if not rows:
+        return 0
+    vectors, frontal = [], []
+    for start in range(0, len(rows), _BATCH):
+        films = [
+            restore_size(read_film(path, limits=limits).pixels, width, height)
+            for _, _, path, width, height in rows[start : start + _BATCH]
+        ]
+        reading = encoder.read(films)
+        vectors.append(reading.vectors)
+        if reading.frontal is not None:
+            frontal.append(reading.frontal)
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    studies = np.array([row[1] for row in rows], dtype=np.int64)
+    ledger.set_films("likeness", ids, _likeness(np.concatenate(vectors), studies))
+    if frontal:
+        ledger.set_films("frontality", ids, np.concatenate(frontal))
+    return len(rows)
+
+
+def _likeness(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
+    """Mean cosine to the nearest films of other studies, (n,)."""
+    nearest = max(1, min(_NEAREST, len(np.unique(studies)) - 1))
+    means = np.zeros(len(vectors))
+    for start in range(0, len(vectors), _ROWS):
+        rows = slice(start, start + _ROWS)
+        cosines = vectors[rows] @ vectors.T
+        cosines[studies[rows, None] == studies[None]] = -1.0
+        means[rows] = np.partition(cosines, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    return means
+
+
+def _unit(thumbnails: np.ndarray) -> np.ndarray:
+    """Mean 0 and unit length, or shorter where there is next to no contrast: (n, 256) float32."""
+    centred = thumbnails.astype(np.float32)
+    centred -= centred.mean(axis=1, keepdims=True)
+    unit: np.ndarray = centred / np.maximum(
+        np.linalg.norm(centred, axis=1, keepdims=True), _SHORTEST
+    )
+    return unit

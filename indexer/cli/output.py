@@ -1,0 +1,124 @@
+"""What a command did or found, in lines for a person."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from db.app.erasure import Withdrawn
+from indexer.build import Built
+from indexer.ingest.batches import ALREADY
+from indexer.leftovers import Trace
+from indexer.manifest import Manifest
+from indexer.merge import Merged
+from indexer.remove import Removed, Target
+from indexer.verify import Problem
+
+
+def built_lines(built: Built, out: Path) -> Iterator[str]:
+    manifest = built.manifest
+    if manifest.made_by == "add" or built.added < manifest.studies:
+        yield f"{_studies(built.added)} added"
+    yield f"{_studies(manifest.studies)} with {_images(manifest.images)} indexed in {out}"
+    yield f"  version {manifest.version}, {_vectors(manifest)}"
+    if built.resumed_batches:
+        yield f"  {built.resumed_batches} batches were taken over from an interrupted build"
+    reasons = {study.reason for study in built.skipped}
+    for reason in sorted(reasons):
+        skipped = [study for study in built.skipped if study.reason == reason]
+        yield f"  {len(skipped)} skipped: {reason}"
+        plain = [study.study_id for study in skipped if not study.detail]
+        if plain and reason != ALREADY:
+            yield textwrap.fill(
+                ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
+            )
+        yield from (f"    {study.study_id}: {study.detail}" for study in skipped if study.detail)
+
+
+def merged_lines(merged: Merged, out: Path) -> Iterator[str]:
+    manifest = merged.manifest
+    yield f"{_studies(manifest.studies)} with {_images(manifest.images)} merged into {out}"
+    yield f"  version {manifest.version}, {_vectors(manifest)}"
+    if merged.repeated:
+        yield f"  {merged.repeated} studies were in more than one index and are there once"
+    if merged.withdrawn:
+        yield f"  {_studies(merged.withdrawn)} left out: consent withdrawn"
+
+
+def removed_lines(
+    removed: Removed,
+    target: Target,
+    withdrawn: Withdrawn | None,
+    traces: Sequence[Trace],
+    *,
+    everywhere: bool,
+) -> Iterator[str]:
+    manifest = removed.manifest
+    yield f"{target} removed: {_studies(removed.cases)} fewer"
+    yield f"  version {manifest.version} holds {_studies(manifest.studies)}"
+    if not everywhere:
+        yield "  earlier versions that are kept still hold it; --everywhere removes it from them"
+        return
+    if removed.rewritten:
+        numbers = ", ".join(map(str, removed.rewritten))
+        yield f"  earlier versions no longer hold it either: {numbers}"
+    if withdrawn is not None:
+        yield (
+            f"  {withdrawn.quotes} quotes and {withdrawn.statements} statements withdrawn in "
+            f"{withdrawn.generations} generations; its audit log keeps the numbers of studies"
+        )
+        if withdrawn.own:
+            yield f"  written about these films, and still there: {', '.join(withdrawn.own)}"
+    yield "  a server that has the index open answers from the old version until it reloads"
+    if traces:
+        yield "Not changed, and may hold something of it:"
+        yield from (f"  {trace.path}: {trace.what}" for trace in traces)
+    yield "The data set and backups kept elsewhere are not changed: remove it from them too."
+
+
+def problem_lines(problems: Sequence[Problem], index_dir: Path) -> Iterator[str]:
+    yield from (f"version {one.version}: {one.what}" for one in problems)
+    count = len(problems)
+    yield f"{index_dir}: " + ("whole" if not count else _some(count, "problem", "problems"))
+
+
+def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) -> Iterator[str]:
+    encoder = manifest.encoder
+    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.skipped.items()))
+    yield f"index        {index_dir}"
+    yield f"fingerprint  {manifest.fingerprint}"
+    yield f"built        {manifest.created_at}, format {manifest.format_version}"
+    yield f"version      {manifest.version}, by {manifest.made_by}"
+    for other in kept:
+        if other.version != manifest.version:
+            yield f"  kept       {other.version} of {other.created_at}, {_studies(other.studies)}"
+    yield f"source       {manifest.source}, split {manifest.split}"
+    yield f"licence      {manifest.licence}"
+    yield f"studies      {manifest.studies} with {_images(manifest.images)}"
+    yield f"skipped      {skipped or 'none'}"
+    yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
+    yield f"weights      sha256 {encoder.weights_sha256}"
+    yield f"vectors      {_vectors(manifest)}"
+    yield f"labeller     {manifest.labeller_version}"
+
+
+def _some(count: int, one: str, several: str) -> str:
+    """A number with its noun."""
+    return f"{count} {one if count == 1 else several}"
+
+
+def _studies(count: int) -> str:
+    return _some(count, "study", "studies")
+
+
+def _images(count: int) -> str:
+    return _some(count, "image", "images")
+
+
+def _vectors(manifest: Manifest) -> str:
+    spec = manifest.vectors
+    if spec.type == "exact":
+        return "searched exactly"
+    return (
+        f"searched in {spec.probes} of {spec.lists} lists, {spec.candidates} candidates a hit; "
+        f"recall {spec.recall:.3f} on {spec.queries} cases"
+    )

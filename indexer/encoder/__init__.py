@@ -1,0 +1,1 @@
+"""Radiographs and sentences to embeddings of one space."""

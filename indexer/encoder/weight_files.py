@@ -1,0 +1,36 @@
+"""Weights as files: where a package has them, and the hash that pins them."""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+from db.errors import NotFoundError
+
+
+def local_folder(name: str | Path) -> Path | None:
+    """The folder of that name; a relative one is also looked for beside this package."""
+    places = (Path(name), Path(__file__).parents[2] / name)
+    return next((folder for folder in places if folder.is_dir()), None)
+
+
+def package_file(package: str, ending: str) -> Path:
+    """A file of an installed package, found in its record without importing it.
+
+    Raises NotFoundError that names the package to install.
+    """
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.as_posix().endswith(ending):
+            path = Path(str(file.locate()))
+            if path.is_file():
+                return path
+    raise NotFoundError(f"{ending} is missing: install it with 'pip install {package}'")
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,143 @@
+"""DICOM: the one frame of a chest radiograph -> 8-bit grey with dark lungs."""
+
+import io
+import zlib
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from db.errors import TooLargeError, UserError
+from indexer.images.codestream import check_codestream
+from indexer.images.contrast import to_grey
+from indexer.images.dicom_header import check_header, view_position
+from indexer.images.dicom_voi import Stored, monochrome
+from indexer.images.radiograph import Film, Grey, Limits, restore_size
+
+_PREAMBLE = 128
+_GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
+_LARGEST_STRETCH = 4.0  # pixels more oblong than this are a mistake in the header
+
+
+def is_dicom(data: bytes) -> bool:
+    """With the marker of PS3.10, or a bare data set that starts with group 0002 or 0008."""
+    return data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or data[:2] in _GROUP_STARTS
+
+
+def decode(data: bytes, name: str, limits: Limits) -> Film:
+    """The one frame of a radiograph.
+
+    Raises UserError (TooLargeError above a limit) naming ``name`` and never a patient.
+    """
+    try:
+        return _decode(data, name, limits)
+    except UserError:
+        raise
+    except Exception as error:  # pydicom and its decoders answer damage with almost any exception
+        raise UserError(
+            f"{name} is a DICOM file that is damaged, cut short or encoded in a way that cannot be "
+            "read: export it again, uncompressed if that is possible"
+        ) from error
+
+
+def _decode(data: bytes, name: str, limits: Limits) -> Film:
+    dataset = open_dataset(data, name, limits)
+    notes: list[str] = []
+    check_header(dataset, name, limits, notes)
+    _check_encapsulated(dataset, name)
+    stored = pixel_array(
+        dataset,
+        correct_unused_bits=False,
+        decoding_plugin="pylibjpeg" if _syntax(dataset).is_compressed else "",
+    )
+    if stored.ndim == 3:
+        pixels = _colour(stored, int(dataset.BitsStored))
+        notes.append("colour turned to grey")
+    elif dataset.PhotometricInterpretation == "PALETTE COLOR":
+        table = apply_color_lut(stored, dataset)
+        pixels = _colour(table, 8 * table.dtype.itemsize)
+        notes.append("colour turned to grey")
+    else:
+        pixels = monochrome(stored, dataset, notes)
+    pixels = _square_pixels(pixels, dataset, notes)
+    return Film(pixels=pixels, view_position=view_position(dataset), notes=tuple(notes))
+
+
+def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
+    """The data set with a transfer syntax; a deflated one is inflated within the limit on bytes."""
+    if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        stream = io.BytesIO(data)
+        stream.seek(_PREAMBLE + 4)
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            inflated = inflater.decompress(data[stream.tell() :], limits.max_bytes)
+            if inflater.unconsumed_tail:
+                raise TooLargeError(
+                    f"{name} inflates to more than {limits.max_bytes:,} bytes: send a smaller file"
+                )
+            return _with_syntax(read_dataset(io.BytesIO(inflated), False, True), False, True)
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        return _with_syntax(dataset, bool(implicit), little is not False)
+    return dataset
+
+
+def _with_syntax(dataset: Dataset, implicit: bool, little_endian: bool) -> Dataset:
+    dataset.file_meta = FileMetaDataset()
+    explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def _syntax(dataset: Dataset) -> UID:
+    return UID(dataset.file_meta.TransferSyntaxUID)
+
+
+def _check_encapsulated(dataset: Dataset, name: str) -> None:
+    """A compressed frame has a size of its own; the decoders allocate by that one."""
+    syntax = _syntax(dataset)
+    if syntax.is_compressed:
+        check_codestream(
+            dataset.PixelData,
+            syntax,
+            width=int(dataset.Columns),
+            height=int(dataset.Rows),
+            samples=int(dataset.get("SamplesPerPixel") or 1),
+            bits_allocated=int(dataset.BitsAllocated),
+            name=name,
+        )
+
+
+def _colour(samples: Stored, bits: int) -> Grey:
+    """Luminance (ITU-R 601) of (height, width, 3)."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    return to_grey(samples[..., :3] @ (weights / np.float32(2**bits - 1)))
+
+
+def _square_pixels(pixels: Grey, dataset: Dataset, notes: list[str]) -> Grey:
+    """Resample where the header says that pixels are not square (height to width of one pixel)."""
+    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        pair = dataset.get(keyword)
+        if pair is not None and len(pair) == 2:
+            vertical, horizontal = float(pair[0]), float(pair[1])
+            if vertical <= 0 or horizontal <= 0:
+                continue
+            ratio = vertical / horizontal
+            if abs(ratio - 1) > 0.01 and 1 / _LARGEST_STRETCH <= ratio <= _LARGEST_STRETCH:
+                height, width = pixels.shape
+                notes.append("oblong pixels made square")
+                return restore_size(pixels, round(width * 1000), round(height * ratio * 1000))
+            return pixels
+    return pixels

@@ -1,0 +1,145 @@
+"""What a DICOM header may say for a file to be read as one chest radiograph."""
+
+import re
+
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
+
+from db.errors import UserError
+from db.index.store import ViewPosition
+from indexer.images.radiograph import Limits
+
+MODALITIES = frozenset({"CR", "DX", "DR", "RG", "OT", "SC"})
+"""Computed, digital and digitised radiography, and secondary captures of them. Mammography, dental
+films, fluoroscopy and every sectional modality are refused."""
+
+_STORAGE = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.1",  # computed radiography
+        "1.2.840.10008.5.1.4.1.1.1.1",  # digital X-ray, for presentation
+        "1.2.840.10008.5.1.4.1.1.1.1.1",  # digital X-ray, for processing
+        "1.2.840.10008.5.1.4.1.1.7",  # secondary capture
+    }
+)
+_CHEST = re.compile(r"CHEST|THORAX|TORAX|LUNG|RIB|STERNUM|HEART")
+_NOT_CHEST = frozenset(
+    re.findall(
+        "[A-Z]+",
+        """
+        ABDOMEN ANKLE ARM BLADDER BRAIN BREAST CALCANEUS CALF CERVIX COCCYX COLON CSPINE EAR ELBOW
+        EXTREMITY EYE FACE FEMUR FINGER FOOT FOREARM HAND HEAD HIP HUMERUS JAW KIDNEY KNEE LEG
+        LIVER LSPINE MANDIBLE MAXILLA NECK NOSE ORBIT PELVIS PROSTATE SCAPULA SHOULDER SINUS SKULL
+        SPINE SSPINE TESTIS THIGH THUMB TIBIA TOE TOOTH TSPINE UTERUS WRIST ZYGOMA
+        """,
+    )
+)
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+
+def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) -> None:
+    """Refuse what is not one frame of a chest radiograph in a depth that can be shown.
+
+    Runs before any pixel is decoded, so the sizes it lets through are within the limits. Raises
+    UserError or TooLargeError; appends to ``notes`` what a person should know.
+    """
+    _check_modality(dataset, name, notes)
+    _check_body_part(dataset, name)
+    if "PixelData" not in dataset or not dataset.PixelData:
+        raise UserError(f"{name} is a DICOM file without an image: send the radiograph itself")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if frames != 1:
+        raise UserError(f"{name} holds {frames} frames: send one radiograph a file")
+    limits.check_size(int(dataset.Columns), int(dataset.Rows), name)
+    _check_samples(dataset, name)
+    lossy = str(dataset.get("LossyImageCompression") or "") == "01"
+    if lossy or dataset.file_meta.TransferSyntaxUID in _LOSSY:
+        notes.append("lossy compressed")
+    if str(dataset.get("PresentationIntentType") or "") == "FOR PROCESSING":
+        notes.append("stored for processing, not for viewing: contrast may be unusual")
+
+
+def is_chest_radiograph(dataset: Dataset) -> bool:
+    """Whether modality and body part, as far as they are stated, allow for one."""
+    try:
+        _check_modality(dataset, "", [])
+        _check_body_part(dataset, "")
+    except UserError:
+        return False
+    return True
+
+
+def view_position(dataset: Dataset) -> ViewPosition | None:
+    """The projection as the header states it, by `read_view`."""
+    return read_view(dataset.get("ViewPosition"))
+
+
+def read_view(stated: object) -> ViewPosition | None:
+    """A view position in words; a decubitus film is frontal, an oblique one is None.
+
+    Besides the terms of the standard this reads the combinations that machines write, such as
+    "AP LLD" and "XTABLE LATERAL".
+    """
+    words = _words(stated)
+    if words & {"OBLIQUE", "OBL", "LAO", "LPO", "RAO", "RPO", "LLO", "RLO"}:
+        return None
+    if "PA" in words or "AP" in words:
+        return "PA" if "PA" in words else "AP"
+    if words & {"LLD", "RLD", "DECUBITUS", "DECUB", "FRONTAL"}:
+        return "FRONTAL"
+    if words & {"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"}:
+        return "LATERAL"
+    return None
+
+
+def _check_modality(dataset: Dataset, name: str, notes: list[str]) -> None:
+    modality = str(dataset.get("Modality") or "").strip().upper()
+    storage = str(dataset.get("SOPClassUID") or "")
+    if not modality and storage and storage not in _STORAGE:
+        raise UserError(
+            f"{name} is a DICOM file of another kind than a radiograph: send a chest X-ray"
+        )
+    if not modality:
+        notes.append("modality not stated, taken as a radiograph")
+    elif modality not in MODALITIES:
+        stated = modality if re.fullmatch(r"[A-Z]{2,10}", modality) else "unknown"
+        raise UserError(
+            f"{name} is a DICOM file of modality {stated}, not a radiograph: send a chest X-ray "
+            "(CR, DX, DR, RG, or a capture of one)"
+        )
+
+
+def _check_body_part(dataset: Dataset, name: str) -> None:
+    """Unknown and empty entries pass: the field is free text in many languages."""
+    stated = str(dataset.get("BodyPartExamined") or "").upper()
+    other = sorted(_words(stated) & _NOT_CHEST)
+    if other and not _CHEST.search(stated):
+        raise UserError(f"{name} shows {other[0].lower()} by its header: send a chest X-ray")
+
+
+def _check_samples(dataset: Dataset, name: str) -> None:
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    grey = samples == 1 and photometric in (*_MONOCHROME, "PALETTE COLOR")
+    colour = samples == 3 and photometric in _COLOUR
+    if not (grey or colour):
+        raise UserError(
+            f"{name} stores its pixels in a way that is not read here ({samples} samples each): "
+            "export it as MONOCHROME2"
+        )
+    high = int(dataset.get("HighBit", stored - 1))
+    if (
+        allocated not in (8, 16)
+        or not 2 <= stored <= allocated
+        or not stored - 1 <= high < allocated
+    ):
+        raise UserError(
+            f"{name} stores {stored} of {allocated} bits a pixel, which is not read here: "
+            "export it with 8 to 16 bits"
+        )
+
+
+def _words(value: object) -> set[str]:
+    return set(re.findall(r"[A-Z]+", str(value or "").upper()))

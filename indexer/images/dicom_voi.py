@@ -1,0 +1,159 @@
+"""The grey of a DICOM radiograph, as PS3.3 C.11 has it shown where that is sane.
+
+Stored values pass through the Modality LUT or rescale, then the VOI LUT or window, then inversion
+(MONOCHROME1 or PresentationLUTShape INVERSE). All of it is worked out once for each value that can
+be stored (at most 65,536) and then looked up for every pixel.
+
+The file's own LUT or window is used only where it shows the film. Where it leaves less than
+``_MIN_SPREAD`` of the greys in use (washed out: so do 4 in 100 Open-I films) or drives more than
+``_MAX_CLIPPED`` of the pixels to plain black or white, and where there is none, the film is spread
+between robust percentiles and its mid-tones are balanced; a note says so.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_modality_lut, apply_voi
+from pydicom.uid import UID
+
+from indexer.images.contrast import Fractions, balance, quantile_span, spread, to_grey
+from indexer.images.radiograph import Grey
+
+_MIN_SPREAD = 0.7
+_MAX_CLIPPED = 0.5
+
+Stored = npt.NDArray[np.integer]
+
+
+def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
+    """Stored values (height, width) as grey with dark lungs; appends to ``notes``."""
+    bits = int(dataset.BitsStored)
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    codes = _codes(stored, dataset, bits)
+    values = np.arange(2**bits)
+    if signed:
+        values = np.where(values >= 2 ** (bits - 1), values - 2**bits, values)
+    counts = np.bincount(codes.ravel(), minlength=2**bits)
+
+    padding = _padding(values, dataset, bits)
+    if 0 < counts[padding].sum() < counts.sum():
+        counts = np.where(padding, 0, counts)
+        notes.append("padding made black")
+    else:
+        padding[:] = False
+
+    modality = apply_modality_lut(values, dataset)
+    inverted = _is_inverted(dataset, notes)
+    shown = _shown(modality, counts, dataset, notes)
+    fractions = spread(modality.astype(np.float64), counts) if shown is None else shown
+    if inverted:
+        fractions = 1 - fractions
+    balanced = balance(fractions, counts) if shown is None else None
+    if balanced is not None:
+        notes.append("mid-tones balanced")
+        fractions = balanced
+    table = to_grey(fractions)
+    table[padding] = 0
+    pixels: Grey = table[codes]
+    return pixels
+
+
+def _codes(stored: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.unsignedinteger]:
+    """The stored bits as unsigned codes below 2 ** bits, whatever lies in the other bits."""
+    codes = stored.view(stored.dtype.str.replace("i", "u"))
+    if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
+        shift = int(dataset.get("HighBit", bits - 1)) + 1 - bits
+        if shift > 0:
+            codes = codes >> shift
+    masked: npt.NDArray[np.unsignedinteger] = codes & codes.dtype.type(2**bits - 1)
+    return masked
+
+
+def _padding(values: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.bool_]:
+    """Which values are padding (C.7.5.1.1.2): one value, or a range to the limit, ends included."""
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return np.zeros(len(values), bool)
+    last = dataset.get("PixelPaddingRangeLimit")
+    ends = [_as_stored(end, values, bits) for end in (first, first if last is None else last)]
+    return (values >= min(ends)) & (values <= max(ends))
+
+
+def _as_stored(value: int, values: Stored, bits: int) -> int:
+    """Files write negative padding as unsigned and the other way round."""
+    return int(values[int(value) & (2**bits - 1)])
+
+
+def _shown(
+    modality: npt.NDArray[np.generic], counts: Stored, dataset: Dataset, notes: list[str]
+) -> Fractions | None:
+    """The greys (0..1) that the file itself asks for, by value; None where it hides it."""
+    what = "VOI LUT" if "VOILUTSequence" in dataset else "window"
+    try:
+        if what == "VOI LUT":
+            fractions = _by_lut(modality, dataset)
+        else:
+            centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+            if centre is None or width is None:
+                return None
+            what = f"window ({centre:g}/{width:g})"
+            fractions = _by_window(modality, dataset, centre, width)
+    except Exception:  # pydicom meets a value or a table that is none with almost any exception
+        notes.append(f"{what} of the file not used: it is not valid")
+        return None
+    occurring = modality[counts > 0]
+    inside = (modality > occurring.min()) & (modality < occurring.max())
+    clipped = counts[inside & ((fractions <= 0) | (fractions >= 1))].sum() / counts.sum()
+    if clipped > _MAX_CLIPPED:
+        notes.append(f"{what} of the file not used: it would hide {clipped:.0%} of the film")
+        return None
+    if quantile_span(fractions, counts) < _MIN_SPREAD:
+        notes.append(f"{what} of the file not used: it would look washed out")
+        return None
+    return np.clip(fractions, 0.0, 1.0)
+
+
+def _by_lut(modality: npt.NDArray[np.generic], dataset: Dataset) -> Fractions:
+    """By the first VOI LUT (C.11.2.1.1), which may have 8 to 16 bits."""
+    depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+    whole = np.rint(modality.astype(np.float64)).astype(np.int64)
+    looked_up: Fractions = apply_voi(whole, dataset) / (2.0**depth - 1)
+    return looked_up
+
+
+def _by_window(
+    modality: npt.NDArray[np.generic], dataset: Dataset, centre: float, width: float
+) -> Fractions:
+    """By the first window and its function (C.11.2.1.2 and C.11.2.1.3); not clipped.
+
+    Raises ValueError for a window without width.
+    """
+    if not (math.isfinite(centre) and math.isfinite(width)) or width <= 0:
+        raise ValueError("a window needs a width")
+    values = modality.astype(np.float64)
+    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if function == "SIGMOID":
+        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+    if function == "LINEAR" and width > 1:
+        return (values - (centre - 0.5)) / (width - 1) + 0.5
+    return (values - centre) / width + 0.5
+
+
+def _first(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return float(value[0]) if value else None
+    return float(value)  # type: ignore[arg-type]
+
+
+def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
+    """Whether the lowest value is to be white."""
+    lowest_is_white = dataset.PhotometricInterpretation == "MONOCHROME1"
+    shape = dataset.get("PresentationLUTShape") or ("INVERSE" if lowest_is_white else "IDENTITY")
+    if (shape == "INVERSE") != lowest_is_white:
+        notes.append("header contradicts itself on which end is white: taken as inverted")
+    return lowest_is_white or shape == "INVERSE"

@@ -1,0 +1,204 @@
+"""Images: any file that holds one radiograph -> one 8-bit grey film with dark lungs.
+
+    film = read_film("chest.dcm")
+    film.pixels                      # (height, width) uint8
+
+The type of a file is told from its content, never from its name. Nothing a file declares is
+believed before it is checked against ``Limits``. Eight-bit images pass through unchanged; deeper
+ones are spread linearly between the 0.1st and 99.9th percentile of the values that occur.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from db.errors import NotFoundError, TooLargeError, UserError
+from indexer.images import dicom
+from indexer.images.contrast import spread, to_grey
+from indexer.images.radiograph import Film, Grey, Limits, check_contrast, quiet, restore_size
+
+__all__ = [
+    "Film",
+    "Limits",
+    "difference_hash",
+    "encode_png",
+    "hamming",
+    "read_film",
+    "restore_size",
+]
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+_EXIF_ORIENTATION = 0x0112
+_EXIF_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TIFF_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+_NOTICEABLE_COLOUR = 24  # largest difference of two channels, in grey levels, that is no JPEG noise
+
+
+def read_film(
+    source: Path | str | bytes, *, name: str | None = None, limits: Limits | None = None
+) -> Film:
+    """Decode one radiograph from a path or from the bytes of a file.
+
+    ``name`` is what messages call the file; a path stands for itself, bytes are "the image".
+
+    Raises NotFoundError for a path that is no file, TooLargeError above a limit, and UserError for
+    everything that is not one readable radiograph: empty, truncated or damaged files, other
+    formats, several frames, a CT slice, another part of the body, a blank image.
+    """
+    limits = limits or Limits()
+    name = _printable(name or ("the image" if isinstance(source, bytes) else str(source)))
+    data = source if isinstance(source, bytes) else _read_bytes(Path(source), name, limits)
+    limits.check_bytes(len(data), name)
+    with quiet():
+        if dicom.is_dicom(data):
+            film = dicom.decode(data, name, limits)
+        else:
+            film = _decode_raster(data, name, limits)
+    check_contrast(film.pixels, name)
+    return film
+
+
+def difference_hash(pixels: Grey) -> int:
+    """64 bits that stay the same when a film is resized, recompressed or changed in brightness.
+
+    Averaged to 9 x 8, a bit is set where a cell is brighter than its right neighbour; the top left
+    bit is the highest. Near-copies differ in few bits (``hamming``); so do alike films of
+    different people, so the hash alone proves nothing.
+    """
+    small = Image.fromarray(pixels).resize((9, 8), Image.Resampling.BOX)
+    cells = np.asarray(small)  # (8, 9)
+    bits = np.packbits(cells[:, :-1] > cells[:, 1:])
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def hamming(a: int, b: int) -> int:
+    """How many bits two difference hashes differ in, 0 to 64."""
+    return (a ^ b).bit_count()
+
+
+def encode_png(pixels: Grey) -> bytes:
+    """The film as a PNG file, for a browser: quick to make rather than small."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _printable(name: str) -> str:
+    """A file name comes from a stranger and ends up in terminals, logs and pages."""
+    cleaned = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return cleaned if len(cleaned) <= 200 else f"...{cleaned[-197:]}"
+
+
+def _read_bytes(path: Path, name: str, limits: Limits) -> bytes:
+    try:
+        if path.is_dir():
+            raise UserError(f"{name} is a directory: name one image file")
+        if not path.is_file():
+            raise NotFoundError(f"{name} does not exist: check the path of the image")
+        limits.check_bytes(path.stat().st_size, name)
+        with path.open("rb") as file:
+            return file.read(limits.max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a possible path"
+        raise UserError(f"{name} cannot be read ({reason}): check the file") from error
+
+
+def _decode_raster(data: bytes, name: str, limits: Limits) -> Film:
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            limits.check_size(*image.size, name)
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+                raise UserError(f"{name} holds several images: send one radiograph a file")
+            if any(tile[0] == "libtiff" for tile in image.tile):  # writes to stderr as it likes
+                raise UserError(f"{name} is a compressed TIFF: save it as PNG or uncompressed")
+            image.load()
+            pixels, notes = _grey(image)
+            turn = _EXIF_TURNS.get(_orientation(image))
+    except UserError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"{name} is not an image that can be read here: send PNG, JPEG, TIFF, BMP, WebP or "
+            "DICOM"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(
+            f"{name} declares more than the limit of {limits.max_pixels:,} pixels: send a smaller "
+            "image"
+        ) from error
+    except Exception as error:  # Pillow's readers answer damage with almost any exception
+        raise UserError(
+            f"{name} is damaged or cut short and cannot be decoded: export or upload it again"
+        ) from error
+    if turn is not None:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(turn)).copy()
+        notes.append("turned as its EXIF orientation says")
+    return Film(pixels=pixels, view_position=None, notes=tuple(notes))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # unreadable EXIF says nothing about a readable image
+        return 1
+
+
+def _grey(image: Image.Image) -> tuple[Grey, list[str]]:
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey(image)
+    notes = []
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        if np.asarray(rgba.getchannel("A")).min() < 255:
+            notes.append("transparent parts made black")
+            image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+        else:
+            image = rgba
+    if image.mode not in ("1", "L"):
+        image = image.convert("RGB")
+        if _is_coloured(image):
+            notes.append("colour turned to grey")
+    return np.asarray(image.convert("L")).copy(), notes
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
+    channels = np.asarray(small).astype(np.int16)  # (64, 64, 3)
+    return bool(np.ptp(channels, axis=2).max() > _NOTICEABLE_COLOUR)
+
+
+def _deep_grey(image: Image.Image) -> tuple[Grey, list[str]]:
+    """Grey of more than 8 bits a pixel, whole numbers or floating point."""
+    values = np.asarray(image)
+    notes = [f"{8 * values.dtype.itemsize}-bit values spread over 8 bits"]
+    if values.dtype == np.uint16:
+        levels = np.arange(65536, dtype=np.float64)
+        counts = np.bincount(values.ravel(), minlength=65536)
+        indices: np.ndarray = values
+    else:
+        values = values.astype(np.float64)
+        levels, indices, counts = np.unique(values, return_inverse=True, return_counts=True)
+        indices = indices.reshape(values.shape)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        counts = np.where(levels == transparent, 0, counts)
+        notes.append("transparent parts made black")
+    table = to_grey(spread(levels, counts))
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        table = 255 - table
+        notes.append("inverted, as the file says that zero is white")
+    if isinstance(transparent, int):
+        table[levels == transparent] = 0
+    return table[indices], notes

@@ -1,0 +1,1 @@
+"""Records of a source to cases and embeddings of an index."""

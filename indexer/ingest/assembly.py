@@ -1,0 +1,215 @@
+"""From cases and batches to the files of a version: where build, add, remove and merge end.
+
+    parts = [Part(index=base, without=frozenset({3}))]
+    manifest = assemble(draft, parts, batches, about)      # draft/cases.sqlite is there already
+
+Rows go from file to file in blocks: memory does not grow with the number of cases.
+"""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from db.errors import UserError
+from db.index.store import CaseStore
+from indexer.encoder.spec import EncoderSpec, file_sha256
+from indexer.index import CASES, Index
+from indexer.ingest import fingerprint as contents
+from indexer.manifest import Manifest, Past
+from indexer.typicality.profile import PROFILE, FilmProfile, fit_profile, turned
+from indexer.typicality.sample import SAMPLE, FilmSample
+from indexer.vectors.build import build_vectors
+from indexer.vectors.image_vectors import FILM_VECTORS, open_film_vectors
+from indexer.vectors.options import VectorOptions, VectorSpec
+from indexer.vectors.row_files import BLOCK_ROWS, RowFile
+from indexer.vectors.store import IDS, LISTS, VECTORS, VectorStore
+
+_FILES = frozenset({CASES, IDS, VECTORS, LISTS, FILM_VECTORS, SAMPLE, PROFILE})
+
+Clock = Callable[[], datetime.datetime]
+
+
+def utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def joined_names(lists: Iterable[str], mark: str) -> str:
+    """Several lists of names as one, each name once."""
+    return mark.join(dict.fromkeys(name for names in lists for name in names.split(mark)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Cases of an index that go into the new version."""
+
+    index: Index
+    without: frozenset[int] = frozenset()
+    """Case ids that do not."""
+    shift: int = 0
+    """What their case ids are raised by."""
+
+    def copy_cases(self, cases: CaseStore) -> None:
+        cases.copy_from(self.index.path / CASES, without=self.without, shift=self.shift)
+
+    def film_cases(self) -> np.ndarray:
+        """(images,) case id of every film, in the order of the film vectors."""
+        return np.fromiter((case_id for case_id, _ in self.index.cases.film_hashes()), np.int64)
+
+    def contents(self) -> str:
+        index = self.index
+        if index.manifest.contents is None:
+            vectors = (row for _, rows in index.vectors.blocks() for row in rows)
+            pairs = zip(index.cases, vectors, strict=True)
+            return contents.contents_of(
+                pair for pair in pairs if pair[0].case_id not in self.without
+            )
+        left_out = index.cases.get(sorted(self.without))
+        return contents.less(
+            index.manifest.contents,
+            contents.contents_of((case, index.vectors.vector(case.case_id)) for case in left_out),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What the manifest says besides what follows from the files."""
+
+    version: int
+    made_by: str
+    created_at: str
+    source: str
+    split: str
+    licence: str
+    encoder: EncoderSpec
+    labeller_version: str
+    vector_options: VectorOptions
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
+    history: tuple[Past, ...] = ()
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """The same as a manifest says."""
+        return cls(**{part.name: getattr(manifest, part.name) for part in fields(cls)})
+
+
+def assemble(
+    draft: Path,
+    parts: Sequence[Part],
+    batches: Iterable[Mapping[str, Any]],
+    about: About,
+    *,
+    film_profile: FilmProfile | None = None,
+    vector_options: VectorOptions | None = None,
+) -> Manifest:
+    """Write everything that belongs beside ``cases.sqlite``, and tell what the manifest is.
+
+    Batches have arrays ``ids``, ``vectors`` and ``image_vectors``, a number ``contents`` and those
+    of a `FilmSample`; their ids follow those of the parts. ``film_profile`` came with stored
+    vectors; ``vector_options`` may differ from those remembered for later versions. Raises
+    UserError where nothing is left or the vectors fail their options.
+    """
+    with CaseStore.open(draft / CASES) as cases:
+        studies, images = cases.count(), cases.image_count()
+    if studies == 0:
+        raise UserError("the index would hold no study: delete its directory instead")
+    held, sample = _copy_rows(draft, parts, batches, (studies, images), about.encoder.dim)
+    spec = build_vectors(draft, vector_options or about.vector_options)
+    profile = _profile(draft, spec, sample, images) or film_profile or _inherited(parts)
+    (draft / SAMPLE).unlink(missing_ok=True)
+    if sample.films:
+        sample.write(draft)
+    (draft / PROFILE).unlink(missing_ok=True)
+    if profile is not None:
+        profile.write(draft)
+    files = sorted(path for path in draft.iterdir() if path.name in _FILES)
+    for path in set(draft.iterdir()) - set(files):
+        path.unlink()  # what SQLite may leave where a disk was full
+    return Manifest(
+        fingerprint=contents.fingerprint(held, about.encoder),
+        created_at=about.created_at,
+        source=about.source,
+        split=about.split,
+        studies=studies,
+        images=images,
+        skipped=dict(about.skipped),
+        encoder=about.encoder,
+        metric="cosine",
+        labeller_version=about.labeller_version,
+        licence=about.licence,
+        file_bytes={path.name: path.stat().st_size for path in files},
+        file_sha256={path.name: file_sha256(path) for path in files},
+        version=about.version,
+        made_by=about.made_by,
+        contents=held,
+        vector_options=about.vector_options,
+        vectors=spec,
+        film_quantiles=None if profile is None else profile.quantiles,
+        withdrawn=about.withdrawn,
+        history=about.history,
+    )
+
+
+def _copy_rows(
+    draft: Path,
+    parts: Sequence[Part],
+    batches: Iterable[Mapping[str, Any]],
+    counts: tuple[int, int],
+    dim: int,
+) -> tuple[str, FilmSample]:
+    """The sum of the contents, and the sample of the films."""
+    studies, images = counts
+    held, sample = contents.NOTHING, FilmSample.none()
+    with (
+        RowFile(draft / IDS, studies, dtype=np.int64) as ids,
+        RowFile(draft / VECTORS, studies, dim, dtype=np.float32) as vectors,
+        RowFile(draft / FILM_VECTORS, images, dim, dtype=np.float16) as film_vectors,
+    ):
+        for part in parts:
+            for case_ids, rows in part.index.vectors.blocks():
+                kept = ~np.isin(case_ids, list(part.without))
+                ids.append(case_ids[kept] + part.shift)
+                vectors.append(rows[kept])
+            film_kept = ~np.isin(part.film_cases(), list(part.without))
+            for start in range(0, len(film_kept), BLOCK_ROWS):
+                rows = np.array(part.index.film_vectors[start : start + BLOCK_ROWS])
+                film_vectors.append(rows[film_kept[start : start + BLOCK_ROWS]])
+            held = contents.joined(held, part.contents())
+            known = FilmSample.read(part.index.path)
+            gone = min(known.films, int((~film_kept).sum()))
+            sample = sample.joined(known.without(part.without, films=gone).shifted(part.shift))
+        for batch in batches:
+            ids.append(batch["ids"])
+            vectors.append(batch["vectors"])
+            film_vectors.append(batch["image_vectors"])
+            held = contents.joined(held, str(batch["contents"]))
+            sample = sample.joined(FilmSample.from_arrays(batch))
+    return held, sample
+
+
+def _profile(draft: Path, spec: VectorSpec, sample: FilmSample, images: int) -> FilmProfile | None:
+    """Fitted where at least half of the films were read, by this index or those it is made of."""
+    if 2 * sample.films < images:
+        return None
+    with CaseStore.open(draft / CASES) as cases:
+        film_cases = np.fromiter((case_id for case_id, _ in cases.film_hashes()), np.int64)
+    rows = np.searchsorted(film_cases, sample.case_ids) + sample.positions
+    return fit_profile(
+        open_film_vectors(draft)[rows].astype(np.float32),
+        turned(sample.outlines.astype(np.float32)),
+        sample.case_ids,
+        VectorStore.open(draft, spec),
+    )
+
+
+def _inherited(parts: Sequence[Part]) -> FilmProfile | None:
+    """Of the part with the most images that has one."""
+    for part in sorted(parts, key=lambda part: -part.index.manifest.images):
+        profile = FilmProfile.read(part.index.path, part.index.manifest.film_quantiles)
+        if profile is not None:
+            return profile
+    return None

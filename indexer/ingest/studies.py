@@ -1,0 +1,175 @@
+"""A record of a source on its way to a case: its films read, its report cut and labelled."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from db.index.store import Case, CaseImage, Section, Sentence
+from indexer.encoder.spec import combine_case, combine_views
+from indexer.images.reader import Film, Limits, difference_hash, read_film, restore_size
+from indexer.reports.labeller import label_report, label_sentence
+from indexer.reports.sections import refers_to_prior, split_sentences
+from indexer.sources.records import Embedded, ImageRecord, Record, SkippedStudy, StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadStudy:
+    """A record whose films are decoded; one that was embedded earlier has none."""
+
+    case_id: int
+    record: StudyRecord
+    films: tuple[Film, ...]
+
+
+def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
+    """Decode the films of a record, squashed ones stretched back.
+
+    Raises UserError for the first film that cannot be read.
+    """
+    images = () if record.embedded is not None else record.images
+    return ReadStudy(
+        case_id=case_id,
+        record=record,
+        films=tuple(read_image(image, limits) for image in images),
+    )
+
+
+def read_image(image: ImageRecord, limits: Limits) -> Film:
+    """One film as it is embedded: stretched back where it was squashed.
+
+    Raises UserError for one that cannot be read.
+    """
+    film = read_film(image.path, limits=limits)
+    if image.original_size is None:
+        return film
+    return Film(
+        pixels=restore_size(film.pixels, *image.original_size),
+        view_position=film.view_position,
+        notes=film.notes,
+    )
+
+
+def embed_studies(
+    studies: Sequence[ReadStudy],
+    film_vectors: np.ndarray,
+    report_vectors: np.ndarray | None,
+    report_weight: float,
+) -> list[Embedded]:
+    """One vector a study, from its films and, with ``report_vectors``, its report.
+
+    ``film_vectors`` (films, dim) has a row a film, in the order of the studies;
+    ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
+    was.
+    """
+    embedded, start = [], 0
+    for place, study in enumerate(studies):
+        if study.record.embedded is not None:
+            embedded.append(_with_paths(study.record.embedded, study.record.images))
+            continue
+        views = film_vectors[start : start + len(study.films)]
+        start += len(study.films)
+        images = zip(study.record.images, study.films, strict=True)
+        embedded.append(
+            Embedded(
+                vector=combine_views(views)
+                if report_vectors is None
+                else combine_case(views, report_vectors[place], report_weight),
+                film_vectors=views,
+                images=tuple(_describe(image, film) for image, film in images),
+            )
+        )
+    return embedded
+
+
+def report_text(record: StudyRecord) -> str:
+    """What of a report, or of the labels in its place, goes into the vector of its case."""
+    written = f"{record.findings} {record.impression}".strip()
+    return written or " ".join(sentence.text for sentence in record.label_sentences)
+
+
+def to_case(
+    record: StudyRecord, source: str, case_id: int, *, images: tuple[CaseImage, ...]
+) -> Case:
+    """A record as a case: its report cut into sentences, each labelled."""
+    sections: tuple[tuple[Section, str], ...] = (
+        ("findings", record.findings),
+        ("impression", record.impression),
+    )
+    sentences = tuple(
+        Sentence(
+            section=section,
+            text=text,
+            labels=label_sentence(text),
+            refers_to_prior=refers_to_prior(text),
+        )
+        for section, part in sections
+        for text in split_sentences(part)
+    ) + tuple(
+        Sentence(section="labels", text=stated.text, labels=stated.labels)
+        for stated in record.label_sentences
+    )
+    labels = record.labels
+    if labels is None:
+        labels = label_report(sentence.text for sentence in sentences)
+    return Case(
+        case_id=case_id,
+        source=source,
+        study_id=record.study_id,
+        patient_id=record.patient_id,
+        indication=record.indication,
+        findings=record.findings,
+        impression=record.impression,
+        labels=labels,
+        sentences=sentences,
+        images=images,
+    )
+
+
+def _describe(image: ImageRecord, film: Film) -> CaseImage:
+    height, width = film.pixels.shape
+    return CaseImage(
+        path=str(image.path.absolute()),
+        view_position=image.view_position or film.view_position,
+        width=width,
+        height=height,
+        pixels_sha256=film.sha256,
+        dhash=difference_hash(film.pixels),
+    )
+
+
+def _with_paths(embedded: Embedded, images: tuple[ImageRecord, ...]) -> Embedded:
+    """Link the user's own image files to a study that was embedded elsewhere, where they match."""
+    if len(images) != len(embedded.images):
+        return embedded
+    linked = tuple(
+        CaseImage(**{**asdict(known), "path": str(image.path.absolute())})
+        for known, image in zip(embedded.images, images, strict=True)
+    )
+    return replace(embedded, images=linked)
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """What a record's case and vector depend on; files by size and time of change."""
+    if isinstance(record, SkippedStudy):
+        return (record.study_id, record.reason)
+    files = []
+    for image in record.images:
+        try:
+            stat = image.path.stat()
+            files.append((str(image.path), stat.st_size, stat.st_mtime_ns, image.original_size))
+        except OSError:
+            files.append((str(image.path), -1, -1, image.original_size))
+    vector = b"" if record.embedded is None else record.embedded.vector.tobytes()
+    return (
+        record.study_id,
+        record.patient_id,
+        record.indication,
+        record.findings,
+        record.impression,
+        [(stated.text, sorted(stated.labels.items())) for stated in record.label_sentences],
+        sorted(record.labels.items()) if record.labels is not None else None,
+        files,
+        hashlib.sha256(vector).hexdigest(),
+    )

@@ -1,0 +1,1 @@
+"""What the images of an index usually look like."""

@@ -1,0 +1,183 @@
+"""What the films of an index look like, so that an image unlike all of them can be told.
+
+    profile = fit_profile(film_vectors, outlines, case_ids, index.vectors)
+    profile.write(index_dir)                     # and profile.quantiles into the manifest
+
+Three things are measured of a film. ``likeness``: the mean cosine of its vector to the nearest
+cases. ``outline``: the correlation of its 16 x 16 thumbnail with the nearest of some average
+thumbnails, whatever the encoder makes of it. ``upright``: how much better that fits than the same
+thumbnail turned or inverted. Their quantiles are those of indexed films, each left out with its
+study, so nothing but the index sets a threshold. The averages are of several films each: no
+single film can be got back from them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from PIL import Image
+
+from db.errors import NotFoundError, UserError
+from indexer.images.radiograph import Grey
+
+PROFILE = "film_profile.safetensors"
+
+NEAREST = 10
+"""Cases that ``likeness`` is the mean of."""
+MEASURES = ("likeness", "outline", "upright")
+LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25, 0.5, 0.75)
+
+_SIDE = 16
+_PROTOTYPES = 128
+_FILMS_A_PROTOTYPE = 12
+_LEAST_CLUSTER = 4
+_LEAST_FILMS = 100
+_LEAST_CONTRAST = 8.0  # grey levels of standard deviation; less is noise on a blank image
+_TURNS = 5  # upright, three quarter turns, inverted
+
+Quantiles = Mapping[str, Mapping[str, float]]
+"""Measure, or ``typicality`` for all together, to level (as text) to value."""
+
+
+class Cases(Protocol):
+    """All case vectors: see ``indexer.vectors.store.VectorStore``."""
+
+    def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilmProfile:
+    """Average outlines of the indexed films, and how alike these films are to one another."""
+
+    prototypes: np.ndarray
+    """(p, 256) float32, mean 0 and unit length."""
+    quantiles: Quantiles
+
+    @classmethod
+    def read(cls, index_dir: Path, quantiles: Quantiles | None) -> Self | None:
+        """The profile beside a manifest with these quantiles; None for an index without one."""
+        if quantiles is None:
+            return None
+        path = index_dir / PROFILE
+        try:
+            prototypes = safetensors.numpy.load_file(path)["prototypes"].astype(np.float32)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"{path} is missing: build the index again") from error
+        except (OSError, KeyError, safetensors.SafetensorError) as error:
+            raise UserError(f"{path} is damaged: build the index again") from error
+        if prototypes.ndim != 2 or prototypes.shape[1] != _SIDE * _SIDE:
+            raise UserError(f"{path} holds shape {prototypes.shape}: build the index again")
+        return cls(prototypes=prototypes, quantiles=quantiles)
+
+    def write(self, index_dir: Path) -> None:
+        content = safetensors.numpy.save({"prototypes": self.prototypes.astype(np.float16)})
+        (index_dir / PROFILE).write_bytes(content)
+
+    def measure(self, outlines: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+        """Films by `outline` (n, 5, 256) and likeness (n,) to their three measures (n, 3)."""
+        return _measure(self.prototypes, outlines, likeness)
+
+    def typicality(self, measures: np.ndarray) -> np.ndarray:
+        """One number a film, (n,): 0 for the median indexed film, lower for a stranger.
+
+        The mean of the measures, each in units of the distance from its median to its 5 % level.
+        """
+        return _typicality(measures, self.quantiles)
+
+
+def outline(pixels: Grey) -> np.ndarray:
+    """A film's thumbnail upright, in three quarter turns and inverted: (5, 256) float32.
+
+    Mean 0 and of unit length, or shorter where there is next to no contrast.
+    """
+    small = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    plain = np.asarray(small, dtype=np.float32)
+    plain = plain - plain.mean()
+    plain /= max(float(np.linalg.norm(plain)), _LEAST_CONTRAST * _SIDE)
+    versions: np.ndarray = turned(plain.reshape(1, -1))[0]
+    return versions
+
+
+def turned(upright: np.ndarray) -> np.ndarray:
+    """Upright outlines (n, 256) as `outline` gives them: (n, 5, 256)."""
+    plain = upright.reshape(-1, _SIDE, _SIDE)
+    versions = [*(np.rot90(plain, turns, axes=(1, 2)) for turns in range(4)), -plain]
+    return np.stack([version.reshape(len(plain), -1) for version in versions], axis=1)
+
+
+def fit_profile(
+    vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Cases
+) -> FilmProfile | None:
+    """The profile of indexed films; None for too few of them to know what is usual.
+
+    ``vectors`` (films, dim), ``outlines`` (films, 5, 256) and ``case_ids`` (films,) belong
+    together; ``cases`` are all indexed cases.
+    """
+    if len(vectors) < _LEAST_FILMS:
+        return None
+    likeness = _leave_one_out(vectors, case_ids, cases)
+    # Outlines are held against averages of the other half of the studies.
+    half = np.unique(case_ids, return_inverse=True)[1] % 2
+    measures = np.zeros((len(vectors), len(MEASURES)))
+    for side in (0, 1):
+        prototypes = _average_outlines(outlines[half != side, 0])
+        measures[half == side] = _measure(
+            prototypes, outlines[half == side], likeness[half == side]
+        )
+    quantiles: dict[str, Mapping[str, float]] = {
+        name: _levels(measures[:, column]) for column, name in enumerate(MEASURES)
+    }
+    quantiles["typicality"] = _levels(_typicality(measures, quantiles))
+    return FilmProfile(prototypes=_average_outlines(outlines[:, 0]), quantiles=quantiles)
+
+
+def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> np.ndarray:
+    ids, scores = cases.search_many(vectors, NEAREST + 1)
+    scores = np.where(ids == case_ids[:, None], -np.inf, scores)
+    nearest = min(NEAREST, scores.shape[1] - 1)
+    means: np.ndarray = -np.partition(-scores, nearest - 1, axis=1)[:, :nearest].mean(axis=1)
+    return means
+
+
+def _average_outlines(outlines: np.ndarray) -> np.ndarray:
+    """Spherical k-means (Dhillon and Modha, 2001), seeded; clusters of few films are dropped."""
+    count = max(1, min(_PROTOTYPES, len(outlines) // _FILMS_A_PROTOTYPE))
+    chosen = np.random.default_rng(0).choice(len(outlines), count, replace=False)
+    means = outlines[chosen].astype(np.float32)
+    for _ in range(20):
+        member = (outlines @ means.T).argmax(axis=1)
+        sums = np.stack([outlines[member == place].sum(axis=0) for place in range(count)])
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        means = np.where(lengths > 0, sums / np.maximum(lengths, 1e-9), means)
+    sizes = np.bincount((outlines @ means.T).argmax(axis=1), minlength=count)
+    kept: np.ndarray = means[sizes >= min(_LEAST_CLUSTER, sizes.max())]
+    return kept
+
+
+def _measure(prototypes: np.ndarray, outlines: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+    fits = (outlines @ prototypes.T).max(axis=2)  # (n, 5)
+    upright = fits[:, 0] - fits[:, 1:].max(axis=1)
+    return np.stack([likeness, fits[:, 0], upright], axis=1)
+
+
+def _typicality(measures: np.ndarray, quantiles: Quantiles) -> np.ndarray:
+    total = np.zeros(len(measures))
+    for column, name in enumerate(MEASURES):
+        middle, low = quantiles[name]["0.5"], quantiles[name]["0.05"]
+        total += (measures[:, column] - middle) / max(middle - low, 1e-6)
+    return total / len(MEASURES)
+
+
+def _levels(values: np.ndarray) -> dict[str, float]:
+    return {f"{level:g}": float(np.quantile(values, level)) for level in LEVELS}
+
+
+def outlines_of(films: Sequence[Grey]) -> np.ndarray:
+    """`outline` of each film: (n, 5, 256)."""
+    if not films:
+        return np.zeros((0, _TURNS, _SIDE * _SIDE), np.float32)
+    return np.stack([outline(film) for film in films])

@@ -1,0 +1,119 @@
+"""The films that a profile is fitted to, kept so that it can be fitted again.
+
+An index that grows or shrinks needs to know anew what is usual in it, without reading any film
+again. Up to 10,000 thumbnails are kept: those of the films whose digests are the lowest, which is
+a random draw that an index built at once and one built piece by piece make alike.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from db.errors import UserError
+
+SAMPLE = "film_sample.safetensors"
+
+MOST_FILMS = 10_000
+_OUTLINE = 256
+_ROWS = ("keys", "case_ids", "positions", "outlines")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilmSample:
+    """Thumbnails of some of the films that were read, by case id and position."""
+
+    keys: np.ndarray
+    """(n,) uint64: the first 64 bits of the digest of the pixels."""
+    case_ids: np.ndarray
+    """(n,) int64."""
+    positions: np.ndarray
+    """(n,) int64: which image of its case."""
+    outlines: np.ndarray
+    """(n, 256) float16, upright; see ``indexer.typicality.profile.outline``."""
+    films: int
+    """How many films it was drawn from."""
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls.of([], [], [], np.zeros((0, _OUTLINE)))
+
+    @classmethod
+    def of(
+        cls,
+        digests: Sequence[str],
+        case_ids: Sequence[int],
+        positions: Sequence[int],
+        outlines: np.ndarray,
+    ) -> Self:
+        """Of films with these hex digests; ``outlines`` (n, 256)."""
+        sample = cls(
+            keys=np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64),
+            case_ids=np.array(case_ids, dtype=np.int64),
+            positions=np.array(positions, dtype=np.int64),
+            outlines=outlines.astype(np.float16),
+            films=len(digests),
+        )
+        return sample._drawn()
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The sample of an index; an empty one where no film was ever read.
+
+        Raises UserError for a file that is damaged.
+        """
+        path = directory / SAMPLE
+        if not path.is_file():
+            return cls.none()
+        try:
+            return cls.from_arrays(safetensors.numpy.load_file(path))
+        except (OSError, KeyError, safetensors.SafetensorError) as error:
+            raise UserError(f"{path} is damaged: build the index again") from error
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """What `arrays` gave. Raises KeyError where one is missing."""
+        rows = {name: np.asarray(arrays[f"film_{name}"]) for name in _ROWS}
+        return cls(**rows, films=int(arrays["film_count"]))
+
+    def write(self, directory: Path) -> None:
+        (directory / SAMPLE).write_bytes(safetensors.numpy.save(self.arrays()))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By names that may stand beside others in one file."""
+        rows = {f"film_{name}": rows for name, rows in self._rows().items()}
+        return {**rows, "film_count": np.array(self.films)}
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        return {name: getattr(self, name) for name in _ROWS}
+
+    def joined(self, other: "FilmSample") -> "FilmSample":
+        """The sample of both sets of films."""
+        mine, theirs = self._rows(), other._rows()
+        return FilmSample(
+            **{name: np.concatenate([mine[name], theirs[name]]) for name in mine},
+            films=self.films + other.films,
+        )._drawn()
+
+    def without(self, case_ids: Collection[int], *, films: int) -> "FilmSample":
+        """Less these cases, which had so many films."""
+        kept = ~np.isin(self.case_ids, list(case_ids))
+        return FilmSample(
+            **{name: rows[kept] for name, rows in self._rows().items()},
+            films=max(self.films - films, int(kept.sum())),
+        )
+
+    def shifted(self, shift: int) -> "FilmSample":
+        """With case ids raised by ``shift``."""
+        arrays = {**self._rows(), "case_ids": self.case_ids + shift}
+        return FilmSample(**arrays, films=self.films)
+
+    def _drawn(self) -> Self:
+        lowest = np.lexsort((self.positions, self.case_ids, self.keys))[:MOST_FILMS]
+        chosen = lowest[np.lexsort((self.positions[lowest], self.case_ids[lowest]))]
+        arrays = {name: rows[chosen] for name, rows in self._rows().items()}
+        return type(self)(**arrays, films=self.films)

@@ -1,0 +1,132 @@
+"""Vectors without reports or images: what may be passed on of an index whose reports may not.
+
+    StoredVectors.write(Path("pretrained/openi"), index)
+    StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
+
+``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
+the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors``
+holds the vectors of studies and of films in the same order as float16;
+``film_profile.safetensors`` average outlines of the films.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from db.errors import NotFoundError, UserError
+from db.index.store import CaseImage
+from indexer.encoder.spec import EncoderSpec
+from indexer.index import Index
+from indexer.sources.records import Embedded, check_identifier
+from indexer.typicality.profile import FilmProfile
+
+STUDIES = "studies.json"
+VECTORS = "vectors.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVectors:
+    """The embedded studies of one source."""
+
+    source: str
+    split: str
+    encoder: EncoderSpec
+    studies: Mapping[str, Embedded]
+    """By study id, in the order of the index they came from."""
+    film_profile: FilmProfile | None = None
+    """Of the films that the vectors were computed from."""
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """Raises NotFoundError where the two files are not, UserError where they do not fit."""
+        for name in (STUDIES, VECTORS):
+            if not (directory / name).is_file():
+                raise NotFoundError(f"{directory} holds no stored vectors ({name} is missing)")
+        try:
+            head: dict[str, Any] = json.loads((directory / STUDIES).read_text(encoding="utf-8"))
+            arrays = safetensors.numpy.load_file(directory / VECTORS)
+            unit, films = _unit(arrays["vectors"]), _unit(arrays["film_vectors"])
+            encoder = EncoderSpec(**head["encoder"])
+            ends = np.cumsum([len(study["images"]) for study in head["studies"]])
+            if films.shape != (ends[-1], encoder.dim) or not np.isfinite(films).all():
+                raise ValueError(f"{films.shape} film vectors for {ends[-1]} images")
+            if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
+                raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
+            studies = {
+                check_identifier(study["study_id"], "study_id"): Embedded(
+                    vector=vector,
+                    film_vectors=films[end - len(study["images"]) : end],
+                    images=tuple(
+                        CaseImage(**{**image, "dhash": int(image["dhash"], 16)})
+                        for image in study["images"]
+                    ),
+                )
+                for study, vector, end in zip(head["studies"], unit, ends, strict=True)
+            }
+            return cls(
+                source=head["source"],
+                split=head["split"],
+                encoder=encoder,
+                studies=studies,
+                film_profile=FilmProfile.read(directory, head.get("film_quantiles")),
+            )
+        except (ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError) as error:
+            raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
+
+    @staticmethod
+    def write(directory: Path, index: Index) -> None:
+        """Write the vectors of ``index`` to ``directory``, which is made where it is missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        _, vectors = index.vectors.all()
+        studies = [
+            {
+                "study_id": case.study_id,
+                "images": [
+                    {
+                        "path": None if image.path is None else Path(image.path).name,
+                        "view_position": image.view_position,
+                        "width": image.width,
+                        "height": image.height,
+                        "pixels_sha256": image.pixels_sha256,
+                        "dhash": f"{image.dhash:016x}",
+                    }
+                    for image in case.images
+                ],
+            }
+            for case in index.cases
+        ]
+        head = {
+            "source": index.manifest.source,
+            "split": index.manifest.split,
+            "encoder": asdict(index.manifest.encoder),
+            "film_quantiles": index.manifest.film_quantiles,
+        }
+        lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
+        text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
+        arrays = {
+            "vectors": vectors.astype(np.float16),
+            "film_vectors": np.asarray(index.film_vectors),
+        }
+        _replace(directory / VECTORS, safetensors.numpy.save(arrays))
+        profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
+        if profile is not None:
+            profile.write(directory)
+        _replace(directory / STUDIES, text.encode())
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return unit
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,146 @@
+"""Whether an index is what its manifest says: every file, row, vector and, if asked, pixel.
+
+    for problem in verify(Path("data/index"), pixels=True): ...
+
+Nothing is changed. An index that is merely old, or half of an unfinished change beside a whole
+index, is no problem.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from db.errors import UserError
+from db.index.store import Case, CaseImage
+from indexer.encoder.spec import file_sha256
+from indexer.images.radiograph import Film
+from indexer.images.reader import read_film, restore_size
+from indexer.index import Index
+from indexer.ingest.fingerprint import NOTHING, contents_of, fingerprint, joined
+from indexer.manifest import Manifest
+from indexer.vectors.row_files import BLOCK_ROWS
+from indexer.versions import Versions, current_folder
+
+_LENGTH_ERROR = 3e-3  # of float16 vectors of a few hundred numbers
+_NAMED = 5
+
+Progress = Callable[[Iterable[Case], int], Iterable[Case]]
+"""Wraps the cases, given how many there are; ``tqdm`` fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is not as the manifest says."""
+
+    version: int
+    what: str
+    """Which file, row or image, and what is wrong with it."""
+
+
+def verify(
+    index_dir: Path,
+    *,
+    pixels: bool = False,
+    progress: Progress = lambda cases, _total: cases,
+) -> list[Problem]:
+    """The problems of every kept version, the current one first.
+
+    Images are looked for where the index says they are; with ``pixels`` they are decoded and
+    compared. Raises NotFoundError where there is no index and UserError where its manifest cannot
+    be read.
+    """
+    Manifest.read(current_folder(index_dir))
+    problems = []
+    for folder, manifest in reversed(Versions(index_dir).kept().items()):
+        found = _check(folder, manifest, pixels=pixels, progress=progress)
+        problems += [Problem(version=manifest.version, what=what) for what in found]
+    return problems
+
+
+def _check(folder: Path, manifest: Manifest, *, pixels: bool, progress: Progress) -> Iterator[str]:
+    yield from _check_files(folder, manifest)
+    try:
+        index = Index.open(folder)
+    except UserError as error:
+        yield str(error)
+        return
+    try:
+        damage = index.cases.damage()
+        if damage is not None:
+            yield f"{folder / 'cases.sqlite'} is damaged: {damage}"
+            return
+        yield from _check_vectors(index)
+        yield from _check_cases(index, pixels=pixels, progress=progress)
+    finally:
+        index.close()
+
+
+def _check_files(folder: Path, manifest: Manifest) -> Iterator[str]:
+    for name, size in manifest.file_bytes.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{path} is missing"
+        elif path.stat().st_size != size:
+            yield f"{path} has {path.stat().st_size} bytes instead of {size}"
+        elif name in manifest.file_sha256 and file_sha256(path) != manifest.file_sha256[name]:
+            yield f"{path} was changed: its SHA-256 is not that of the manifest"
+
+
+def _check_vectors(index: Index) -> Iterator[str]:
+    for ids, rows in index.vectors.blocks():
+        for case_id in ids[_off_length(rows)]:
+            yield f"the vector of case {case_id} is not of length 1"
+    for start in range(0, len(index.film_vectors), BLOCK_ROWS):
+        rows = index.film_vectors[start : start + BLOCK_ROWS].astype(np.float32)
+        for place in np.flatnonzero(_off_length(rows)):
+            yield f"the vector of film {start + place} is not of length 1"
+
+
+def _off_length(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1)
+    off: np.ndarray = ~(np.abs(lengths - 1) <= _LENGTH_ERROR)  # not a number is off as well
+    return off
+
+
+def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[str]:
+    ids = index.vectors.ids
+    held, place = NOTHING, 0
+    lost, changed = [], []
+    for case in progress(index.cases, index.manifest.studies):
+        if case.case_id != ids[place]:
+            yield f"case {case.case_id} (study {case.study_id}) has no vector"
+            return
+        vector = index.vectors.vector(case.case_id)
+        held, place = joined(held, contents_of([(case, vector)])), place + 1
+        for number, image in enumerate(case.images, start=1):
+            name = f"image {number} of study {case.study_id}"
+            if image.path is None or not Path(image.path).is_absolute():
+                continue
+            if not Path(image.path).is_file():
+                lost.append(f"{name} ({image.path})")
+            elif pixels and not _same_pixels(image):
+                changed.append(f"{name} ({image.path})")
+    manifest = index.manifest
+    if manifest.contents is not None:
+        if held != manifest.contents:
+            yield "cases and vectors are not those that the manifest was written for"
+        if fingerprint(held, manifest.encoder) != manifest.fingerprint:
+            yield "the fingerprint in the manifest is not that of cases, vectors and encoder"
+    for names, what in ((lost, "not where it was"), (changed, "no longer the film indexed")):
+        yield from (f"{name} is {what}" for name in names[:_NAMED])
+        if len(names) > _NAMED:
+            yield f"and {len(names) - _NAMED} more: {what}"
+
+
+def _same_pixels(image: CaseImage) -> bool:
+    try:
+        film = read_film(Path(str(image.path)))
+    except UserError:
+        return False
+    size = (image.height, image.width)
+    if film.pixels.shape != size:
+        stretched = restore_size(film.pixels, image.width, image.height)
+        film = Film(pixels=stretched, view_position=film.view_position, notes=film.notes)
+    return film.sha256 == image.pixels_sha256

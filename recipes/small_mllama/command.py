@@ -1,0 +1,154 @@
+"""``python -m finetune base``: the small base model, from SmolLM2 to what is shipped.
+
+python -m finetune base --corpus PACK --cut CUT                  # keep what reports need
+python -m finetune base --initial CUT --pack PACK --teacher ENCODER --out RUN --device cuda
+python -m finetune base --trained RUN --quantise DIR             # 4 bits
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from db.errors import UserError
+from finetune.adapter.settings import read_settings
+from finetune.examples.pack import ExamplePack
+from recipes.small_mllama.config import BaseConfig, CutConfig
+
+_log = logging.getLogger(__name__)
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "base", help="make the small vision-language model that reports are written with"
+    )
+    parser.add_argument("--corpus", type=Path, metavar="PACK", help="examples to keep tokens for")
+    parser.add_argument("--gguf", type=Path, help="SmolLM2, where its package is not installed")
+    parser.add_argument("--cut", type=Path, metavar="DIR", help="write the cut model to DIR")
+    parser.add_argument("--initial", type=Path, metavar="DIR", help="a folder of --cut")
+    parser.add_argument("--pack", type=Path, help="examples to train on")
+    parser.add_argument("--teacher", type=Path, help="folder of the encoder to learn to see from")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--max-seconds", type=float, help="of training after the distillation")
+    parser.add_argument(
+        "--pause-after", type=float, default=0.0, metavar="SECONDS", help="leave a checkpoint then"
+    )
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
+    parser.add_argument("--trained", type=Path, metavar="RUN", help="a run that has ended")
+    parser.add_argument("--quantise", "--quantize", type=Path, metavar="DIR", help="write to DIR")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises UserError for arguments that do not fit together."""
+    uses = [arguments.cut, arguments.initial, arguments.trained]
+    if sum(use is not None for use in uses) != 1:
+        raise UserError("name one of --cut, --initial and --trained")
+    settings = list(arguments.set)
+    for name in ("epochs", "max_seconds", "seed"):
+        if getattr(arguments, name) is not None:
+            settings.append(f"{name}={getattr(arguments, name)}")
+    if arguments.cut is not None:
+        _cut(arguments, read_settings(CutConfig, settings))
+    elif arguments.initial is not None:
+        _train(arguments, read_settings(BaseConfig, settings))
+    else:
+        _quantise(arguments, read_settings(BaseConfig, settings))
+    return 0
+
+
+def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
+    if arguments.corpus is None:
+        raise UserError("name a pack of examples with --corpus: its tokens are kept")
+    from indexer.encoder.weight_files import file_sha256
+    from recipes.small_mllama.cut import cut
+    from recipes.small_mllama.source import PACKAGE, VERSION, Source, find_source
+
+    pack = ExamplePack.load(arguments.corpus)
+    path = arguments.gguf or find_source()
+    origin = {
+        "package": f"{PACKAGE}=={VERSION}" if arguments.gguf is None else path.name,
+        "sha256": file_sha256(path) if path.is_file() else None,
+        "corpus_sha256": pack.about.get("data_sha256"),
+    }
+    vocabulary = cut(Source.read(path), _texts(pack), config, arguments.cut, origin=origin)
+    _log.info("%d tokens kept, %d in all", len(vocabulary.tokens), vocabulary.written + 1)
+
+
+def _texts(pack: ExamplePack) -> Iterator[str]:
+    """What is trained on: nothing of val is looked at."""
+    for example in pack.train:
+        yield example.prompt
+        yield example.answer
+
+
+def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
+    out: Path | None = arguments.out
+    if out is None or arguments.pack is None:
+        raise UserError("name examples with --pack and a directory for the run with --out")
+    if out.exists() and any(out.iterdir()) and not arguments.resume:
+        raise UserError(f"{out} is not empty: add --resume to go on with it")
+    import torch
+
+    from recipes.small_mllama.batches import Tiles
+    from recipes.small_mllama.cut import load_cut
+    from recipes.small_mllama.trainer import Trainer
+    from recipes.small_mllama.vision import learn_to_see
+
+    pack = ExamplePack.load(arguments.pack)
+    model, processor = load_cut(arguments.initial)
+    device = torch.device(arguments.device)
+    tiles = Tiles(pack, processor, device)
+    _log.info("%d examples, %d images", len(pack.train), len(tiles))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    model.to(device)  # type: ignore[arg-type]
+    if arguments.teacher is not None:
+        learn_to_see(model, arguments.teacher, tiles, pack, config, out, progress=_line)
+    trainer = Trainer(config, model, processor, pack, out, tiles=tiles)
+    _log.info("%d examples are too long", trainer.left_out)
+    if not trainer.train(progress=_line, pause_after=arguments.pause_after):
+        _log.info("paused: go on with --resume")
+    elif arguments.quantise is not None:
+        arguments.trained = out
+        _quantise(arguments, config)
+
+
+def _quantise(arguments: argparse.Namespace, config: BaseConfig) -> None:
+    if arguments.quantise is None:
+        raise UserError("name a directory for the model in 4 bits with --quantise")
+    from recipes.small_mllama.quantise import load_quantised, quantise
+    from recipes.small_mllama.trainer import MODEL
+
+    quantise(arguments.trained / MODEL, arguments.quantise, device=arguments.device)
+    if arguments.pack is None:
+        return
+    import torch
+    from transformers import MllamaProcessor
+
+    from recipes.small_mllama.batches import Tiles
+    from recipes.small_mllama.trainer import Trainer
+
+    pack = ExamplePack.load(arguments.pack)
+    processor = MllamaProcessor.from_pretrained(arguments.quantise)
+    trainer = Trainer(
+        config,
+        load_quantised(arguments.quantise, device=arguments.device),
+        processor,
+        pack,
+        arguments.trained,
+        tiles=Tiles(pack, processor, torch.device(arguments.device)),
+    )
+    _line({"in 4 bits": {k: round(v, 4) for k, v in trainer.validate().items()}})
+
+
+def _line(line: dict[str, Any]) -> None:
+    _log.info("%s", json.dumps(line))

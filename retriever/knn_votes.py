@@ -1,0 +1,80 @@
+"""What the hits say of each observation, weighted by likeness, and how sure one may be of it.
+
+votes = vote(retrieval.hits)
+votes["Cardiomegaly"].probability, votes["Cardiomegaly"].low, votes["Cardiomegaly"].high
+votes["Cardiomegaly"].supporting_ranks          # the citations behind it
+retriever.vote(query)                           # of hundreds of cases: better ranked, not shown
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from db.errors import UserError
+from db.labels import OBSERVATIONS
+from evaluation.metrics.labels import positives
+from retriever.results import Hit
+
+TEMPERATURE = 0.05
+"""A hit this much below another in cosine weighs 1/e of it."""
+
+_Z = 1.959964  # 95 %
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """The hits' say on one observation."""
+
+    probability: float
+    """Weighted share of the hits that name it, positive or uncertain; 0..1."""
+    low: float
+    high: float
+    """95 % interval of that share: Wilson (JASA 1927) with the effective number of hits,
+    1 / sum of squared weights (Kish 1965), so a few like hits are less sure than many."""
+    supporting_ranks: tuple[int, ...]
+    """The hits that name it, by rank."""
+
+
+def vote(hits: Sequence[Hit], *, temperature: float = TEMPERATURE) -> dict[str, Vote]:
+    """Every observation's vote, No Finding included.
+
+    A hit weighs exp(score / temperature), the weights summing to 1; a temperature of infinity
+    counts all alike. Raises UserError for no hits or a temperature not above 0.
+    """
+    scores = np.array([hit.score for hit in hits])
+    named = positives([hit.case.labels for hit in hits])
+    return tally(scores, named, [hit.rank for hit in hits], temperature=temperature)
+
+
+def tally(
+    scores: np.ndarray,
+    named: np.ndarray,
+    ranks: Sequence[int],
+    *,
+    temperature: float = TEMPERATURE,
+) -> dict[str, Vote]:
+    """`vote` from cosines (n,) and what each case names (n, 14), in the order of OBSERVATIONS."""
+    if len(scores) == 0:
+        raise UserError("there are no hits to vote: exclude less or use a larger index")
+    if not temperature > 0:
+        raise UserError(f"a temperature must be above 0, not {temperature}")
+    weights = np.exp((scores - scores.max()) / temperature)
+    weights /= weights.sum()
+    size = 1 / float((weights**2).sum())
+    shares = np.clip(weights @ named.astype(np.float64), 0, 1)
+    votes = {}
+    for column, name in enumerate(OBSERVATIONS):
+        share = float(shares[column])
+        low, high = _wilson(share, size)
+        supporting = tuple(ranks[int(place)] for place in np.flatnonzero(named[:, column]))
+        votes[name] = Vote(probability=share, low=low, high=high, supporting_ranks=supporting)
+    return votes
+
+
+def _wilson(share: float, size: float) -> tuple[float, float]:
+    centre = (share + _Z**2 / (2 * size)) / (1 + _Z**2 / size)
+    spread = math.sqrt(share * (1 - share) / size + _Z**2 / (4 * size**2))
+    half = _Z * spread / (1 + _Z**2 / size)
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))

@@ -1,0 +1,40 @@
+"""Near-copies: indexed films that are the query film itself, or next to it.
+
+register = CopyRegister(index)
+register.find(query)                # {case_id: "the same film"}
+"""
+
+import numpy as np
+
+from indexer.images.reader import difference_hash
+from indexer.index import Index
+from retriever.query import Query
+
+NEAR_COPY_SCORE = 0.995
+NEAR_COPY_BITS = 3
+"""A film is a near-copy of another where the pixels are equal, or where the cosine of their vectors
+is above the first and their 64-bit difference hashes are at most the second apart."""
+
+
+class CopyRegister:
+    """The hashes and vectors of all indexed films."""
+
+    def __init__(self, index: Index) -> None:
+        films = np.fromiter(index.cases.film_hashes(), dtype=[("case", "i8"), ("dhash", "u8")])
+        self._cases = index.cases
+        self._case_ids = films["case"].copy()
+        self._hashes = films["dhash"].copy()
+        self._vectors = index.film_vectors
+
+    def find(self, query: Query) -> dict[int, str]:
+        """Case id to what it is of the query; cases without a copy are not keys."""
+        copies: dict[int, str] = {}
+        for film, vector in zip(query.films, query.film_vectors, strict=True):
+            dhash = np.uint64(difference_hash(film.pixels))
+            near = np.flatnonzero(np.bitwise_count(self._hashes ^ dhash) <= NEAR_COPY_BITS)
+            scores = self._vectors[near].astype(np.float32) @ vector
+            for case_id in self._case_ids[near[scores > NEAR_COPY_SCORE]]:
+                copies[int(case_id)] = "a near-copy of the film"
+        for case_id in self._cases.ids_with_pixels([film.sha256 for film in query.films]):
+            copies[case_id] = "the same film"
+        return copies

@@ -1,0 +1,76 @@
+"""Whether a query is of the kind that the index holds: upright whole films, seen by its encoder.
+
+verdict = judge(query, index, profile)
+verdict.in_distribution, verdict.reason
+
+An image unlike anything indexed still has nearest cases; their reports say nothing of it. The
+threshold is what `THRESHOLD_LEVEL` of the indexed films fall below, each left out with its study.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.index import Index
+from indexer.typicality.profile import MEASURES, NEAREST, FilmProfile, outlines_of
+from retriever.query import Query
+
+THRESHOLD_LEVEL = "0.01"
+
+_REASONS = {
+    "likeness": "its features are unlike those of the indexed films",
+    "outline": "its outline is not that of an indexed film",
+    "upright": "it would fit the indexed films better turned or inverted",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Of the least usual film of a query."""
+
+    in_distribution: bool
+    score: float
+    """Typicality: 0 for the median indexed film, lower for a stranger."""
+    threshold: float
+    """Below it a film is flagged."""
+    reason: str
+    """One sentence for a person."""
+
+
+def judge(query: Query, index: Index, profile: FilmProfile | None) -> Verdict | None:
+    """None where it cannot be said: no film, or an index too small to know what is usual."""
+    if profile is None or not query.films:
+        return None
+    measures = measure_films(query, index, profile)
+    scores = profile.typicality(measures)
+    worst = int(scores.argmin())
+    score = float(scores[worst])
+    threshold = profile.quantiles["typicality"][THRESHOLD_LEVEL]
+    if score >= threshold:
+        reason = "every film looks like those of the index"
+    else:
+        which = f"film {worst + 1}" if len(query.films) > 1 else "the film"
+        reason = (
+            f"{which} may be no upright whole chest film: {_most_unusual(measures[worst], profile)}"
+        )
+    return Verdict(
+        in_distribution=score >= threshold, score=score, threshold=threshold, reason=reason
+    )
+
+
+def measure_films(query: Query, index: Index, profile: FilmProfile) -> np.ndarray:
+    """The measures of each film: (films, 3), see ``indexer.typicality.profile``."""
+    likeness = [index.vectors.search(vector, NEAREST)[1].mean() for vector in query.film_vectors]
+    outlines = outlines_of([film.pixels for film in query.films])
+    return profile.measure(outlines, np.array(likeness))
+
+
+def _most_unusual(measures: np.ndarray, profile: FilmProfile) -> str:
+    _, outline, upright = measures
+    if upright < 0 and outline - upright >= profile.quantiles["outline"]["0.05"]:
+        return _REASONS["upright"]
+    distances = {}
+    for value, name in zip(measures, MEASURES, strict=True):
+        middle, low = profile.quantiles[name]["0.5"], profile.quantiles[name]["0.05"]
+        distances[name] = (float(value) - middle) / max(middle - low, 1e-6)
+    return _REASONS[min(distances, key=lambda name: distances[name])]

@@ -1,0 +1,105 @@
+"""Many clients at once, the short form of tests/robustness/load.py."""
+
+import argparse
+import asyncio
+import os
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.pipeline.backends import OneByOne, Writing, Written
+from generator.grounding.report import GroundedReport
+from tests.robustness.load import closed, open_loop
+from tests.support.services import a_png, an_app, free_port, serving, write_report
+
+Measure = Callable[[argparse.Namespace, Sequence[bytes]], Coroutine[None, None, int]]
+FILMS = [a_png(seed, size=(64, 64)) for seed in range(12)]
+
+
+def asked(address: str, **parts: Any) -> argparse.Namespace:
+    given = {"path": "/reports", "case": None, "question": "", "key": None}
+    given |= {"clients": 8, "seconds": 0.8, "sample": 6, "rate": 40.0, "pid": os.getpid()}
+    return argparse.Namespace(address=address, **(given | parts))
+
+
+class Numbering(OneByOne):
+    """Says which film it writes about; ``shuffled`` gives each the text of another's."""
+
+    def __init__(self, *, shuffled: bool = False, seconds: float = 0.05) -> None:
+        super().__init__(write_report)
+        self.shuffled = shuffled
+        self.seconds = seconds
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        time.sleep(self.seconds)  # others come meanwhile, and are written about together
+        made = [self._numbered(writing) for writing in writings]
+        if self.shuffled:
+            made = made[1:] + made[:1]
+        yield from enumerate(made)
+
+    def _numbered(self, writing: Writing) -> GroundedReport:
+        report = write_report(writing.retrieval)
+        own = replace(report.statements[-1], text=f"Film {writing.films[0].sha256[:8]}.")
+        return replace(report, statements=(*report.statements[:-1], own))
+
+
+@pytest.mark.parametrize(("shuffled", "wrong"), [(False, 0), (True, 1)])
+def test_no_text_is_lost_or_another_films(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shuffled: bool, wrong: int
+) -> None:
+    """And where they are, the measurement says so."""
+    with serving(an_app(tmp_path, writer=Numbering(shuffled=shuffled))) as address:
+        assert asyncio.run(closed(asked(address), FILMS)) == wrong
+    told = capsys.readouterr().out
+    assert "'201'" not in told and "201:" in told and "lost 0" in told
+    assert ("mixed up 0" in told) is not shuffled
+    assert re.search(r"^0\.\d+ s of the server's processor time an answer$", told, re.MULTILINE)
+
+
+def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = an_app(tmp_path, writer=Numbering(seconds=0.5), capacity=2)
+    with serving(app) as address:
+        assert asyncio.run(open_loop(asked(address, rate=10.0), FILMS)) == 0
+    told = capsys.readouterr().out
+    assert "503:" in told and "refused late or without Retry-After: 0" in told
+
+
+class Failing(OneByOne):
+    """Comes to nothing the first time."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.failed = False
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("no words come")
+        return super().write(writings)
+
+
+@pytest.mark.parametrize("measure", [closed, open_loop])
+def test_a_request_that_fails_fails_the_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], measure: Measure
+) -> None:
+    with serving(an_app(tmp_path, writer=Failing())) as address:
+        wanted = asked(address, clients=2, seconds=0.5, rate=10.0, sample=1)
+        assert asyncio.run(measure(wanted, FILMS)) == 1
+    told = capsys.readouterr().out
+    assert "500: " in told and "201: " in told
+
+
+def test_a_connection_that_breaks_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    wanted = asked(nobody, clients=2, seconds=0.1, rate=20.0, sample=1)
+    assert asyncio.run(open_loop(wanted, FILMS)) == 1
+    assert "answers {0: 2}" in capsys.readouterr().out

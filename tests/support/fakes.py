@@ -1,0 +1,78 @@
+"""An encoder that needs no weights, and studies that need no data set."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from db.labels import OBSERVATIONS
+from indexer.encoder.spec import EncoderSpec, Reading
+from tests.support.radiographs import draw_film
+
+REPORTS = (
+    ("The heart is enlarged. The lungs are clear.", "Cardiomegaly."),
+    ("Small left pleural effusion. Heart size is normal.", "Left effusion."),
+    ("Lungs are clear. No pneumothorax or effusion.", "No acute cardiopulmonary disease."),
+    ("Right lower lobe opacity, likely pneumonia.", "Pneumonia."),
+)
+
+
+class ThumbnailEncoder:
+    """Films as their 8 x 8 thumbnails: equal films get equal vectors, like films like ones."""
+
+    def __init__(self, name: str = "thumbnail", weights_sha256: str = "0" * 64) -> None:
+        self.spec = EncoderSpec(
+            name=name, weights_sha256=weights_sha256, dim=64, preprocessing={"size": 8}
+        )
+
+    def read(self, films: Sequence[np.ndarray]) -> Reading:
+        rows = [
+            np.asarray(Image.fromarray(film).resize((8, 8)), dtype=np.float32).ravel() - 127.5
+            for film in films
+        ]
+        vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
+        return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+class ReportEncoder(ThumbnailEncoder):
+    """Also with a label head that always sees the same, and a text tower for numbers.
+
+    The text "7" is embedded where the film of seed 7 is.
+    """
+
+    def __init__(self, seen: Mapping[str, float] | None = None) -> None:
+        super().__init__("reports", "2" * 64)
+        self._scores = [dict(seen or {}).get(name, 0.1) for name in OBSERVATIONS]
+
+    def read(self, films: Sequence[np.ndarray]) -> Reading:
+        scores = np.tile(np.array(self._scores, np.float32), (len(films), 1))
+        return Reading(vectors=super().read(films).vectors, label_scores=scores)
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        return super().read([draw_film(int(text), size=(96, 80)) for text in texts]).vectors
+
+
+def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:
+    """A JSON Lines file of ``count`` one-image studies with drawn films; returns its path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number in range(count):
+        image = directory / f"{number}.png"
+        Image.fromarray(draw_film(number, size=(96, 80))).save(image)
+        findings, impression = REPORTS[number % len(REPORTS)]
+        lines.append(
+            json.dumps(
+                {
+                    "study_id": f"s{number}",
+                    "patient_id": f"p{number // per_patient}",
+                    "image": image.name,
+                    "findings": findings,
+                    "impression": impression,
+                }
+            )
+        )
+    path = directory / "studies.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,189 @@
+"""A service for the page: four drawn cases, and a writer whose texts have every mark there is."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+from pydicom.uid import generate_uid
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from api.app import create_app
+from api.pipeline.backends import OneByOne, Token, Writing, Written
+from api.settings import Settings
+from db.app.generation import StoredOrigin
+from db.index.store import Section
+from generator.grounding.report import Citation, GroundedReport, RemovedCitation, Statement
+from generator.prompts import Task
+from indexer.images.reader import encode_png
+from retriever.ood import Verdict
+from retriever.results import Retrieval
+from tests.support.browser import Browser
+from tests.support.dicoms import write_dicom
+from tests.support.radiographs import draw_film
+from tests.support.services import FakeRetriever, a_case, a_png
+
+NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
+QUESTION = "Is the heart drawn wide?"
+UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
+WORDS = ("Findings: Lungs ", "drawn clear. ", "[1]")
+
+
+@dataclass(frozen=True)
+class Films:
+    """Files to give to the page."""
+
+    pa: Path
+    lateral: Path
+    dicom: Path
+    text: Path
+    nasty: Path
+    """A film whose name is HTML."""
+    case: Path
+
+
+def draw_films(folder: Path) -> Films:
+    def write(name: str, data: bytes) -> Path:
+        path = folder / name
+        path.write_bytes(data)
+        return path
+
+    return Films(
+        pa=write("pa.png", a_png(1)),
+        lateral=write("lateral.png", encode_png(draw_film(1, view="LATERAL"))),
+        dicom=write_dicom(
+            folder / "film.dcm",
+            draw_film(2),
+            PatientName="Drawn^Person",
+            StudyInstanceUID=generate_uid(),
+        ),
+        text=write("text.png", b"no image at all"),
+        nasty=write("<img src=x onerror=alert(1)>.png", a_png(3)),
+        case=write("case.png", a_png(7)),
+    )
+
+
+def drawn_cases(films: Films) -> FakeRetriever:
+    return FakeRetriever(
+        [
+            a_case(1, study_id="one", images=[films.case, films.lateral]),
+            a_case(2, study_id="a/b ü", sentences=("Costal angles drawn sharp.", NASTY)),
+            a_case(3, study_id="three", sentences=(NASTY, "Lungs drawn wide.")),
+            a_case(4, study_id="77", source="openi"),
+        ]
+    )
+
+
+class MarkingWriter(OneByOne):
+    """Streams a few words; ``go`` cleared holds it before its last one."""
+
+    def __init__(self, tasks: tuple[Task, ...] = ("report", "ask", "classify", "caption")) -> None:
+        super().__init__(marked_report)
+        self.tasks = tasks
+        self.go = threading.Event()
+        self.go.set()
+        self.cancelled = 0
+
+    def describe(self, origin: StoredOrigin) -> StoredOrigin:
+        return replace(origin, model="drawn-model", adapter="drawn-adapter", prompt_version="p-1")
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        for place, writing in enumerate(writings):
+            if writing.order.task != "classify":
+                for word in WORDS:
+                    yield place, Token(text=word)
+            while not self.go.wait(0.01):
+                if writing.cancelled():
+                    self.cancelled += 1
+                    break
+            yield place, self._made(writing)
+
+    def _made(self, writing: Writing) -> Written:
+        if writing.order.task == "ask":
+            report = marked_report(writing.retrieval)
+            (first, *_) = report.statements
+            answer = replace(first, section="impression", text=f"No: {writing.order.question}")
+            return replace(report, statements=(answer,))
+        return self._do(writing)
+
+
+def marked_report(retrieval: Retrieval) -> GroundedReport:
+    """One statement of each kind that the page tells apart."""
+
+    def cited(number: int, section: Section = "findings", **marks: Any) -> Statement:
+        hit = next(hit for hit in retrieval.hits if hit.rank == number)
+        quote = hit.case.sentences[0].text
+        citation = Citation(
+            number=number,
+            source=hit.case.source,
+            study_id=hit.case.study_id,
+            index_fingerprint=retrieval.index_fingerprint,
+            quote=quote,
+            score=hit.score,
+        )
+        return Statement(section=section, text=quote, citations=(citation,), **marks)
+
+    removed = RemovedCitation(number=4, reason="the cited report does not say this")
+    return GroundedReport(
+        statements=(
+            cited(
+                1,
+                labels={"Lung Opacity": "negative"},
+                case_support=1.0,
+                film_support=0.83,
+                added=True,
+            ),
+            cited(2, found_afterwards=True, case_support=0.62, removed=(removed,)),
+            cited(3, contradiction="the film's score for Edema is 0.81", film_support=0.19),
+            Statement(section="impression", text="No case says this."),
+        ),
+        hits=retrieval.hits,
+        generator="drawn-1",
+        index_fingerprint=retrieval.index_fingerprint,
+        notes=("A note of the generator.",),
+        label_scores=retrieval.label_scores,
+    )
+
+
+def a_page(
+    folder: Path, retriever: FakeRetriever, writer: MarkingWriter, **settings: Any
+) -> Litestar:
+    """The application, its database in ``folder``."""
+    return create_app(
+        Settings(database_path=folder / "app.sqlite3", **settings),
+        retriever=retriever,
+        writer=writer,
+    )
+
+
+def written(browser: Browser, address: str, films: Films) -> Browser:
+    """The browser with a report on two views."""
+    browser.greeted(address)
+    browser.choose(films.pa, films.lateral)
+    browser.write_report()
+    return browser
+
+
+def found_by_words(browser: Browser, address: str, words: str) -> WebElement:
+    """The list of cases that words find without a film."""
+    browser.greeted(address)
+    browser.press("#words summary")
+    browser.wait("#text").send_keys(words)
+    browser.press("#words-form button")
+    return browser.wait(".hits")
+
+
+def chip(browser: Browser, statement: int) -> WebElement:
+    """The first number of a statement, once that is there."""
+    lines = browser.until(lambda: browser.all(".statement"), "no statement")
+    return lines[statement].find_element(By.CSS_SELECTOR, ".chip")
+
+
+def press_chip(browser: Browser, statement: int) -> WebElement:
+    found = chip(browser, statement)
+    browser.script("arguments[0].scrollIntoView({block: 'center'})", found)
+    found.click()
+    return found

@@ -1,0 +1,113 @@
+"""Whole records of the application database."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from db.app.generation import (
+    Generation,
+    StoredCheck,
+    StoredCitation,
+    StoredHit,
+    StoredLeftOut,
+    StoredObservation,
+    StoredOrigin,
+    StoredRemoved,
+    StoredStatement,
+    StoredVerdict,
+)
+from db.app.jobs import JobFilm, JobStudy
+from tests.support.services import NOW, a_png
+
+FINGERPRINT = "ab" * 32
+
+
+def a_generation(generation_id: UUID | None = None) -> Generation:
+    """With every part that one can have."""
+    return Generation(
+        id=generation_id or uuid4(),
+        created_at=datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC),
+        task="report",
+        text="A calm film.",
+        generator="drawn-1",
+        index_fingerprint=FINGERPRINT,
+        index_source="drawn",
+        films_sha256=("cd" * 32,),
+        options={"k": 3, "labels": ["Edema"], "min_score": None},
+        notes=("one note",),
+        label_scores={"Edema": 0.25},
+        verdict=StoredVerdict(
+            in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"
+        ),
+        statements=(
+            StoredStatement(
+                section="findings",
+                text="A calm film.",
+                labels={"Edema": "negative"},
+                citations=(
+                    StoredCitation(
+                        number=2,
+                        source="drawn",
+                        study_id="s/2",
+                        index_fingerprint=FINGERPRINT,
+                        quote="Calm, this film.",
+                        score=0.75,
+                    ),
+                ),
+                check=StoredCheck(
+                    found_afterwards=True,
+                    added=True,
+                    removed=(StoredRemoved(number=9, reason="no case has this number"),),
+                    case_support=0.5,
+                    film_support=0.25,
+                    contradiction="the film's score for Edema is 0.90",
+                ),
+            ),
+            StoredStatement(section="impression", text="Nothing cited."),
+        ),
+        question="Is it calm?",
+        indication="a drawing",
+        observations=(
+            StoredObservation(
+                name="Edema",
+                probability=0.25,
+                model=None,
+                vote=0.5,
+                vote_low=0.25,
+                vote_high=0.75,
+                film=0.125,
+                cases=(2,),
+            ),
+        ),
+        calibrated_on="drawn val",
+        hits=(
+            StoredHit(number=1, source="drawn", study_id="s1", score=0.875),
+            StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
+        ),
+        left_out=(StoredLeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
+        created_by="reading-room",
+        origin=StoredOrigin(
+            program="0.1.0",
+            encoder="drawn-encoder",
+            encoder_sha256="ef" * 32,
+            model="drawn-model",
+            prompt_version="p1",
+            seed=7,
+            sampling={"temperature": 0.5},
+        ),
+    )
+
+
+def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
+    """Of two views, not yet claimed."""
+    return JobStudy(
+        job_id=job_id or uuid4(),
+        generation_id=uuid4(),
+        created_at=NOW,
+        created_by=owner,
+        request_id="abcdef01",
+        order={"k": 3, "labels": ["Edema"]},
+        films=(
+            JobFilm(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
+            JobFilm(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
+        ),
+    )

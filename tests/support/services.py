@@ -1,0 +1,243 @@
+"""A service around invented cases: no encoder, no index, no data set."""
+
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+
+from api.app import create_app
+from api.listening import listen, server_options
+from api.pipeline.backends import OneByOne, Writer
+from api.settings import Settings
+from db.index.store import Case, CaseImage, Sentence
+from db.labels import OBSERVATIONS
+from generator.grounding.report import Citation, GroundedReport, Statement
+from indexer.images.radiograph import Film
+from indexer.images.reader import encode_png, read_film
+from retriever.knn_votes import Vote
+from retriever.ood import Verdict
+from retriever.options import SearchOptions
+from retriever.query import Query
+from retriever.results import Hit, LeftOut, Retrieval
+from tests.support.fakes import ReportEncoder
+from tests.support.radiographs import draw_film
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+
+
+def a_case(
+    number: int,
+    *,
+    study_id: str | None = None,
+    source: str = "drawn",
+    sentences: Sequence[str] = ("Lungs drawn clear.", "Heart drawn at its usual width."),
+    images: Sequence[Path | None] = (None,),
+) -> Case:
+    return Case(
+        case_id=number,
+        source=source,
+        study_id=study_id or f"s{number}",
+        patient_id=f"p{number}",
+        indication="Drawn for a test.",
+        findings=" ".join(sentences),
+        impression="A drawing without disease.",
+        labels={"Cardiomegaly": "negative", "Lung Opacity": "uncertain"},
+        sentences=(
+            *(Sentence(section="findings", text=text) for text in sentences),
+            Sentence(section="impression", text="A drawing without disease."),
+        ),
+        images=tuple(
+            CaseImage(
+                path=None if path is None else str(path),
+                view_position="PA",
+                width=420,
+                height=512,
+                pixels_sha256="",
+                dhash=0,
+            )
+            for path in images
+        ),
+    )
+
+
+@dataclass
+class FakeCases:
+    cases: list[Case]
+
+    def find(self, source: str, study_id: str) -> Case | None:
+        for case in self.cases:
+            if (case.source, case.study_id) == (source, study_id):
+                return case
+        return None
+
+
+@dataclass
+class FakeRetriever:
+    """Every case is a hit, in the order given, with falling scores."""
+
+    cases: list[Case]
+    fingerprint: str = "f1" * 32
+    error: Exception | None = None
+    verdict: Verdict | None = None
+    encoder: Any = field(default_factory=ReportEncoder)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    words: list[tuple[str | None, float]] = field(default_factory=list)
+    voters: list[set[str]] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+
+    @property
+    def index(self) -> Any:
+        return SimpleNamespace(
+            manifest=SimpleNamespace(
+                fingerprint=self.fingerprint,
+                created_at="2026-05-01T00:00:00+00:00",
+                source="drawn",
+                split="train",
+                studies=len(self.cases),
+                encoder=SimpleNamespace(name="drawn-encoder"),
+                labeller_version="drawn-labels-1",
+                licence="the owner's",
+            ),
+            cases=FakeCases(self.cases),
+        )
+
+    def find(self, query: Query, options: SearchOptions) -> Retrieval:
+        return self.search(query.films, text=None, **asdict(options))
+
+    def vote(
+        self,
+        query: Query,
+        *,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+    ) -> dict[str, Vote]:
+        """Two thirds for an opacity, with an interval; nothing else."""
+        self.voters.append({case.study_id for case in self.cases} - set(exclude_study_ids))
+        none = Vote(probability=0.0, low=0.0, high=0.25, supporting_ranks=())
+        opacity = Vote(probability=0.66, low=0.5, high=0.75, supporting_ranks=(1,))
+        return {name: opacity if name == "Lung Opacity" else none for name in OBSERVATIONS}
+
+    def search(
+        self,
+        images: Sequence[Path | str | bytes | Film],
+        *,
+        text: str | None,
+        text_weight: float,
+        k: int,
+        exclude_study_ids: Collection[str],
+        **options: Any,
+    ) -> Retrieval:
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
+        time.sleep(0.01)
+        films = [image for image in images if isinstance(image, Film)]
+        assert len(films) == len(images)
+        self.words.append((text, text_weight))
+        self.calls.append({"k": k, "exclude_study_ids": exclude_study_ids, **options})
+        self.running -= 1
+        if self.error is not None:
+            raise self.error
+        cases = [case for case in self.cases if case.study_id not in exclude_study_ids]
+        return Retrieval(
+            hits=tuple(
+                Hit(rank=rank, score=0.96 - 0.04 * rank, case=case)
+                for rank, case in enumerate(cases[:k], start=1)
+            ),
+            left_out=(
+                LeftOut(source="drawn", study_id="s-copy", score=0.999, reason="the same film"),
+            ),
+            index_fingerprint=self.fingerprint,
+            source="drawn",
+            films_sha256=tuple(film.sha256 for film in films),
+            notes=tuple(note for film in films for note in film.notes),
+            label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75} if films else None,
+            verdict=self.verdict if films else None,
+        )
+
+
+def write_report(retrieval: Retrieval) -> GroundedReport:
+    """Each of the first hits' first sentences with its citation, and one without any."""
+    statements = [
+        Statement(
+            section="findings",
+            text=hit.case.sentences[0].text,
+            citations=(
+                Citation(
+                    number=hit.rank,
+                    source=hit.case.source,
+                    study_id=hit.case.study_id,
+                    index_fingerprint=retrieval.index_fingerprint,
+                    quote=hit.case.sentences[0].text,
+                    score=hit.score,
+                ),
+            ),
+            labels={"Lung Opacity": "negative"},
+        )
+        for hit in retrieval.hits[:3]
+    ]
+    return GroundedReport(
+        statements=(*statements, Statement(section="impression", text="No case says this.")),
+        hits=retrieval.hits,
+        generator="drawn-1",
+        index_fingerprint=retrieval.index_fingerprint,
+        notes=("A note of the generator.",),
+        label_scores=retrieval.label_scores,
+    )
+
+
+def a_png(seed: int = 1, **options: Any) -> bytes:
+    return encode_png(draw_film(seed, **options))
+
+
+def a_digest(png: bytes) -> str:
+    return read_film(png).sha256
+
+
+def an_app(
+    tmp_path: Path,
+    retriever: FakeRetriever | None = None,
+    writer: Writer | None = None,
+    **settings: Any,
+) -> Litestar:
+    return create_app(
+        Settings(database_path=tmp_path / "app.sqlite3", **settings),
+        retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
+        writer=writer or OneByOne(write_report),
+        clock=lambda: NOW,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(app: Litestar, **config: Any) -> Iterator[str]:
+    """The address of the app, served as ``python -m api serve`` does while the block runs;
+    ``config``: what is set otherwise in ``Settings``."""
+    settings = Settings(port=free_port(), **config)
+    options = server_options(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", **options))
+    thread = threading.Thread(target=server.run, args=([listen(settings)],))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{settings.port}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,137 @@
+"""Writers that wait, stream and are told to stop, as a language model does, without one."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from api.pipeline.backends import OneByOne, Token, Writing, Written
+from api.pipeline.observations import Classified
+from db.app.generation import StoredOrigin
+from generator.grounding.report import Citation, GroundedReport, RemovedCitation, Statement
+from generator.prompts import TASKS, Task
+from retriever.results import Retrieval
+from tests.support.services import write_report
+
+
+class Gate(OneByOne):
+    """Waits with every report until it is let through."""
+
+    def __init__(self) -> None:
+        super().__init__(self._let_through)
+        self.open = threading.Event()
+        self.reached = threading.Event()
+
+    def _let_through(self, retrieval: Retrieval) -> GroundedReport:
+        self.reached.set()
+        assert self.open.wait(30)
+        return write_report(retrieval)
+
+
+class Talker(OneByOne):
+    """Writes word by word, for all of a batch in turn; waits before the last."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.go = threading.Event()
+        self.cancelled = 0
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        for word in ("Lungs ", "drawn ", "clear."):
+            for place, _ in enumerate(writings):
+                yield place, Token(text=word)
+        while not self.go.wait(0.01):
+            if all(writing.cancelled() for writing in writings):
+                self.cancelled += len(writings)
+                return
+        yield from super().write(writings)
+
+
+class TalkingWriter(OneByOne):
+    """Streams what it writes word by word, and holds its last word back until ``go`` is set.
+
+    Every question is answered with yes, for which hit 1 is cited; a citation of hit 9 was taken
+    out. The second statement of a report is contradicted by the film.
+    """
+
+    tasks: tuple[Task, ...] = TASKS
+
+    def __init__(self, *, hold: bool = False) -> None:
+        super().__init__(write_report)
+        self.go = threading.Event()
+        if not hold:
+            self.go.set()
+        self.cancelled = 0
+        self.batches: list[int] = []
+
+    def describe(self, origin: StoredOrigin) -> StoredOrigin:
+        return replace(
+            origin,
+            model="drawn-model",
+            model_sha256="a1" * 32,
+            adapter="drawn-adapter",
+            prompt_version="drawn-prompts",
+            seed=0,
+            sampling={"temperature": 0.0},
+        )
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        self.batches.append(len(writings))
+        for place, writing in enumerate(writings):
+            outcome = self._outcome(writing)
+            if not isinstance(outcome, Classified):
+                *words, last = (outcome.as_written or "").split(" ")
+                for word in words:
+                    yield place, Token(text=f"{word} ")
+                while not self.go.wait(0.01):
+                    if writing.cancelled():
+                        break
+                if writing.cancelled():
+                    self.cancelled += 1
+                    continue
+                yield place, Token(text=last)
+            yield place, outcome
+
+    def _outcome(self, writing: Writing) -> GroundedReport:
+        if writing.order.task == "ask":
+            return _answer(writing)
+        made = self._do(writing)
+        if isinstance(made, Classified):
+            seen = tuple(replace(one, model=0.75) for one in made.observations)
+            return replace(made, observations=seen, calibrated_on="drawn val")
+        doubted = tuple(
+            replace(one, contradiction="the film's score for Lung Opacity is 0.75", added=True)
+            if place == 1
+            else one
+            for place, one in enumerate(made.statements)
+        )
+        said = " ".join(str(statement) for statement in made.statements)
+        return replace(made, statements=doubted, as_written=f"Findings: {said}")
+
+
+def _answer(writing: Writing) -> GroundedReport:
+    hit = writing.retrieval.hits[0]
+    return GroundedReport(
+        statements=(
+            Statement(
+                section="impression",
+                text="Yes.",
+                citations=(
+                    Citation(
+                        number=1,
+                        source=hit.case.source,
+                        study_id=hit.case.study_id,
+                        index_fingerprint=writing.retrieval.index_fingerprint,
+                        quote=hit.case.sentences[0].text,
+                        score=hit.score,
+                    ),
+                ),
+                removed=(RemovedCitation(number=9, reason="no case has this number"),),
+                film_support=0.75,
+            ),
+        ),
+        hits=writing.retrieval.hits,
+        generator="drawn-model + drawn-adapter, drawn-prompts",
+        index_fingerprint=writing.retrieval.index_fingerprint,
+        label_scores=writing.retrieval.label_scores,
+        as_written="Yes. [1][9]",
+    )

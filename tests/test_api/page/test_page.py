@@ -1,0 +1,181 @@
+"""The page: a report, the cases it cites, and the marks of what is not borne out."""
+
+from selenium.webdriver.common.by import By
+
+from retriever.ood import Verdict
+from tests.support.browser import Browser
+from tests.support.page_service import (
+    NASTY,
+    QUESTION,
+    UNUSUAL,
+    Films,
+    press_chip,
+    written,
+)
+from tests.support.services import FakeRetriever
+
+pytest_plugins = ["tests.support.page_fixtures"]
+
+LIKE = Verdict(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
+
+
+def test_from_a_film_to_the_cited_case_with_its_sentence_marked(
+    browser: Browser, address: str, films: Films
+) -> None:
+    report = written(browser, address, films)
+    index = report.one("#index-line").get_property("textContent")
+    assert "4 prior cases of drawn" in index and "model drawn-adapter" in index
+    assert len(report.all("#viewer .thumb")) == 2
+    assert report.one("#viewer .stage img").get_property("naturalWidth") == 420
+    press_chip(report, 0)
+    assert report.wait("#case mark").text == "Lungs drawn clear."
+    panel = report.one("#case").text
+    for shown in ("one", "similarity 0.92", "A drawing without disease."):
+        assert shown in panel
+    assert "Lung Opacity: uncertain" in panel
+    report.until(
+        lambda: report.one("#case .stage img").get_property("naturalWidth") == 420, "no image"
+    )
+    assert len(report.all("#case .thumb")) == 2
+    assert report.all(".statement")[0].get_attribute("class") == "statement open"
+    assert report.complaints() == []
+
+
+def test_the_cited_case_stands_beside_the_film(
+    browser: Browser, address: str, films: Films, size: str
+) -> None:
+    report = written(browser, address, films)
+    press_chip(report, 0)
+    report.wait("#case .stage")
+    film, case = report.one("#film-column").rect, report.one("#case").rect
+    if size == "desktop":
+        assert film["x"] + film["width"] <= case["x"]
+        stages = [report.one(f"{place} .stage").rect for place in ("#viewer", "#case")]
+        assert abs(stages[0]["y"] - stages[1]["y"]) < 120
+    else:
+        window = report.script("return [scrollY, innerHeight, innerWidth]")
+        assert abs(case["width"] - window[2]) < 2, "a sheet over the whole width"
+        assert case["y"] + case["height"] <= window[0] + window[1] + 1
+        assert report.one(".statement.open").rect["y"] < case["y"], "its sentence stays in sight"
+
+
+def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> None:
+    supported, afterwards, against, alone = report.all(".statement")
+    assert "unsupported" in str(alone.get_attribute("class"))
+    assert alone.text == "No case says this. no prior case supports this"
+    assert "Cited case\n1.00" in supported.text and "Film\n0.83" in supported.text
+    assert "added by rule" in supported.text and "added by rule" not in afterwards.text
+    assert "found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
+    assert "[4] taken out: the cited report does not say this" in afterwards.text
+    assert "against" in str(against.get_attribute("class"))
+    assert "Against the film: the film's score for Edema is 0.81" in against.text
+    widths = [r.get_attribute("width") for r in supported.find_elements(By.TAG_NAME, "rect")]
+    assert widths == ["100", "83"]
+    assert alone.value_of_css_property("background-color") != (
+        supported.value_of_css_property("background-color")
+    )
+
+
+def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -> None:
+    body = report.one("#report-body")
+    for shown in ("A note of the generator.", "openi 77", "1 case left out"):
+        assert shown in body.text
+    assert "Uncalibrated" not in body.text
+    report.press(".scores-block summary")
+    for shown in ("Label scores of the encoder", "Uncalibrated", "Cardiomegaly", "0.75"):
+        assert shown in body.text
+    shares = [r.get_attribute("width") for r in report.all(".scores-block rect")]
+    assert shares == ["75", "12.5"]
+    report.press("#left-out summary")
+    assert "drawn s-copy (1.00): the same film" in body.text
+    report.press(".hit:nth-child(4)")
+    link = report.wait("#case a")
+    assert str(link.get_attribute("href")).startswith("https://openi.nlm.nih.gov/")
+    assert link.get_attribute("rel") == "noopener noreferrer"
+    assert "not on this machine" in report.says("#case", "not on this machine")
+
+
+def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
+    browser: Browser, address: str, films: Films
+) -> None:
+    browser.greeted(address)
+    browser.choose(films.nasty)
+    browser.write_report()
+    assert browser.one("#viewer .stage img").get_attribute("alt") == f"Film: {films.nasty.name}"
+    assert browser.all(".statement")[2].text.startswith(NASTY)
+    press_chip(browser, 2)
+    assert browser.wait("#case mark").text == NASTY
+    browser.press("#case-close")
+    browser.one("#question").send_keys(NASTY)
+    browser.press("#ask")
+    assert NASTY in browser.says("#answers", NASTY)
+    assert browser.all("main script, main img[src='x']") == []
+    assert browser.driver.title == "Grounded chest X-ray reports"
+
+
+def test_a_study_id_with_slash_and_umlaut_opens(report: Browser) -> None:
+    press_chip(report, 1)
+    assert report.wait("#case mark").text == "Costal angles drawn sharp."
+    assert "Prior case a/b ü" in report.one("#case-title").text
+
+
+def test_a_report_on_an_unusual_image_stands_under_a_warning(
+    report: Browser, address: str, films: Films, retriever: FakeRetriever
+) -> None:
+    def looks() -> list[str]:
+        element = report.wait(".statement")
+        return [element.value_of_css_property(name) for name in ("color", "font-size")]
+
+    assert report.all(".warning") == []
+    usual = looks()
+    retriever.ood = UNUSUAL
+    try:
+        report.greeted(address)
+        report.choose(films.pa)
+        report.write_report()
+        report.one("#question").send_keys(QUESTION)
+        report.press("#ask")
+        assert "Do not rely on this answer." in report.wait("#answers .warning").text
+        stored = report.driver.current_url
+    finally:
+        retriever.ood = None
+    report.greeted(stored)
+    warning = report.wait(".warning")
+    assert warning.get_attribute("role") == "alert"
+    assert "unlike the films in the index. Do not rely on this report." in warning.text
+    assert "Drawn sideways." in warning.text
+    assert "-8.10, flagged below -3.20" in warning.text
+    body = report.one("#report-body")
+    assert body.find_elements(By.CSS_SELECTOR, ":scope > *")[0] == warning
+    assert all(one != other for one, other in zip(usual, looks(), strict=True))
+    report.press("#history summary")
+    assert "image unlike the index" in report.says("#history-list", "image unlike")
+    report.press("#clear")
+    assert report.all(".warning") == []
+    assert "doubtful" not in str(report.one("#report-body").get_attribute("class"))
+
+
+def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
+    browser: Browser, address: str, films: Films, retriever: FakeRetriever
+) -> None:
+    retriever.ood = LIKE
+    try:
+        browser.greeted(address)
+        browser.press("#options summary")
+        browser.wait("#label").send_keys("Edema")
+        browser.one("#label-filter").send_keys("the very")
+        browser.one("#min-score").send_keys("0.6")
+        browser.one("#min-ratio").send_keys("0.5")
+        browser.one("#diversity").send_keys("0.3")
+        browser.one("#indication").send_keys("drawn for a test")
+        browser.choose(films.pa)
+        browser.write_report()
+    finally:
+        retriever.ood = None
+    call = retriever.calls[-1]
+    assert (call["labels"], call["label_filter"]) == (("Edema",), "exact")
+    assert (call["min_score"], call["min_ratio"], call["diversity"]) == (0.6, 0.5, 0.3)
+    text = browser.one("#report-body").text
+    assert "Only cases with a similarity of at least 0.60 and at least 0.50 of the best" in text
+    assert "typicality of the film -0.40, flagged below -3.20" in text
+    assert "Indication: drawn for a test" in text

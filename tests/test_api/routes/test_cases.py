@@ -1,0 +1,136 @@
+"""GET /cases: the report, the image and the public page of a prior case."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from litestar.testing import TestClient
+
+from api.public_pages import public_url
+from api.schemas.case_keys import case_key, split_case_key
+from db.errors import UserError
+from db.index.store import Case
+from indexer.images.reader import read_film
+from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
+
+
+def a_client(tmp_path: Path, *cases: Case) -> TestClient[Any]:
+    return TestClient(an_app(tmp_path, FakeRetriever(list(cases))), base_url="http://127.0.0.1")
+
+
+def test_a_case_is_read_by_source_and_study(tmp_path: Path) -> None:
+    with a_client(tmp_path, a_case(1), a_case(2, source="openi", study_id="7")) as client:
+        case = client.get("/cases/openi:7").json()
+        assert case["case"] == "openi:7"
+        assert case["impression"] == "A drawing without disease."
+        assert case["sentences"][0]["text"] == "Lungs drawn clear."
+        assert case["images"] == [
+            {
+                "number": 1,
+                "view_position": "PA",
+                "width": 420,
+                "height": 512,
+                "has_file": False,
+            }
+        ]
+        answer = client.get("/cases/openi:8")
+        assert answer.json()["detail"] == "the index holds no study 8 of source openi"
+
+
+def test_any_study_id_has_an_address(tmp_path: Path) -> None:
+    study_ids = ["a/b", "ü ö", "50%", "a:b", "..", "%2F", "a?b#c"]
+    retriever = FakeRetriever([a_case(n, study_id=s) for n, s in enumerate(study_ids)])
+    with serving(an_app(tmp_path, retriever)) as address:
+        for study_id in study_ids:
+            key = case_key("drawn", study_id)
+            assert split_case_key(key) == ("drawn", study_id)
+            answer = httpx.get(f"{address}/cases/{quote(key, safe='')}")
+            assert answer.status_code == 200, study_id
+            assert (answer.json()["study_id"], answer.json()["case"]) == (study_id, key)
+
+
+@pytest.mark.parametrize("key", ["", "openi", ":1", "openi:"])
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(UserError, match="source:study_id"):
+        split_case_key(key)
+
+
+def test_the_image_of_a_case_is_sent_as_png(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.write_bytes(a_png(4))
+    with a_client(tmp_path, a_case(1, images=[None, film])) as client:
+        answer = client.get("/cases/drawn:s1/images/2")
+        assert answer.headers["content-type"] == "image/png"
+        assert a_digest(answer.content) == a_digest(a_png(4))
+
+
+def test_a_squashed_image_is_shown_in_its_own_proportions(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.write_bytes(a_png(4, size=(256, 256)))
+    with a_client(tmp_path, a_case(1, images=[film])) as client:
+        height, width = read_film(client.get("/cases/drawn:s1/images/1").content).pixels.shape
+    assert (height, width) == (256, round(256 * 420 / 512))
+
+
+def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.write_bytes(a_png(4, size=(2048, 1680)))
+    with a_client(tmp_path, a_case(1, images=[film])) as client:
+        pixels = read_film(client.get("/cases/drawn:s1/images/1").content).pixels
+    assert max(pixels.shape) == 1600
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "2", "99999999999999999999"])
+def test_an_image_that_the_case_lacks_is_not_found(tmp_path: Path, number: str) -> None:
+    with a_client(tmp_path, a_case(1)) as client:
+        assert client.get(f"/cases/drawn:s1/images/{number}").status_code == 404
+
+
+def test_a_moved_an_unknown_and_a_relative_file_are_not_found(tmp_path: Path) -> None:
+    with a_client(
+        tmp_path, a_case(1, images=[None, tmp_path / "moved.png", Path("pyproject.toml")])
+    ) as client:
+        for number in (1, 2, 3):
+            answer = client.get(f"/cases/drawn:s1/images/{number}")
+            assert answer.status_code == 404
+            assert "not on this machine" in answer.json()["detail"]
+            assert str(tmp_path) not in answer.text
+
+
+def test_a_file_that_is_no_radiograph_is_never_sent(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("nothing to see")
+    with a_client(tmp_path, a_case(1, images=[secret])) as client:
+        answer = client.get("/cases/drawn:s1/images/1")
+        assert answer.status_code == 422
+        assert "nothing to see" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        (
+            "/data/111_IM-0076-1001.dcm.jpg",
+            "https://openi.nlm.nih.gov/detailedresult?img=CXR111_IM-0076-1001&req=4",
+        ),
+        (
+            "/data/CXR111_IM-0076-0001-0002.png",
+            "https://openi.nlm.nih.gov/detailedresult?img=CXR111_IM-0076-0001-0002&req=4",
+        ),
+        (
+            "/data/112_IM-0076-1001.dcm.jpg",
+            "https://openi.nlm.nih.gov/gridquery?q=CXR111&it=xg&coll=cxr",
+        ),
+        (None, "https://openi.nlm.nih.gov/gridquery?q=CXR111&it=xg&coll=cxr"),
+    ],
+)
+def test_an_openi_case_links_to_its_public_page(path: str | None, url: str) -> None:
+    image = None if path is None else Path(path)
+    assert public_url(a_case(1, source="openi", study_id="111", images=[image])) == url
+
+
+def test_other_cases_link_nowhere() -> None:
+    assert public_url(a_case(1)) is None
+    assert public_url(a_case(1, source="openi", study_id="javascript:1")) is None

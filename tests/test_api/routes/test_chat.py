@@ -1,0 +1,129 @@
+"""POST /v1/chat/completions, asked by the client library that everybody uses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from api.pipeline.backends import OneByOne
+from tests.support.clients import a_message
+from tests.support.services import a_png, an_app, serving
+from tests.support.writers import Talker
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(an_app(tmp_path_factory.mktemp("app"))) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+FILM = a_png(1, size=(64, 64))
+
+
+def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, address: str) -> None:
+    names = ["grounded-cxr", "grounded-cxr-classify", "grounded-cxr-caption"]
+    assert [model.id for model in client.models.list()] == names
+    earlier = {"role": "assistant", "content": "Send me a film."}
+    answer = client.chat.completions.create(
+        model="grounded-cxr",
+        messages=[earlier, a_message(FILM), {"role": "user", "content": "Now."}],
+        temperature=0.5,
+        extra_body={"k": 2},
+    )
+    assert answer.object == "chat.completion" and answer.choices[0].finish_reason == "stop"
+    content = answer.choices[0].message.content
+    assert content is not None
+    assert content.startswith("FINDINGS\nLungs drawn clear. [1]\nLungs drawn clear. [2]\nIMPRESS")
+    extra = answer.model_extra or {}
+    assert [c["case"] for c in extra["citations"]] == ["drawn:s1", "drawn:s2"]
+    assert "Research use only" in extra["notice"]
+    import httpx
+
+    stored = httpx.get(f"{address}/generations/{extra['generation']}").json()
+    assert stored["options"]["k"] == 2 and len(stored["films_sha256"]) == 1
+
+
+def test_a_stream_without_tokens_is_the_text_in_one_piece(client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model="grounded-cxr", messages=[a_message(FILM, FILM)], stream=True
+        )
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text.startswith("FINDINGS\nLungs drawn clear. [1]")
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    extra = chunks[-1].model_extra or {}
+    assert extra["report"] == text and extra["citations"] and extra["generation"]
+
+
+def test_a_stream_of_tokens_ends_with_the_report_that_stands(tmp_path: Path) -> None:
+    writer = Talker()
+    writer.go.set()
+    with (
+        serving(an_app(tmp_path, writer=writer)) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
+    ):
+        stream = client.chat.completions.create(model="x", messages=[a_message(FILM)], stream=True)
+        chunks = list(stream)
+    pieces = [chunk.choices[0].delta.content for chunk in chunks]
+    assert pieces == ["", "Lungs ", "drawn ", "clear.", None]
+    assert (chunks[-1].model_extra or {})["report"].startswith("FINDINGS")
+
+
+def test_a_failure_reaches_the_client_as_its_own_exception(
+    client: openai.OpenAI, tmp_path: Path
+) -> None:
+    bad = a_message(b"text")
+    with pytest.raises(openai.UnprocessableEntityError, match="not an image"):
+        client.chat.completions.create(model="x", messages=[bad])
+    with pytest.raises(openai.APIError, match="not an image"):
+        list(client.chat.completions.create(model="x", messages=[bad], stream=True))
+
+    def break_down(_: Any) -> Any:
+        raise RuntimeError("inner secret")
+
+    with (
+        serving(an_app(tmp_path, writer=OneByOne(break_down))) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as other,
+        pytest.raises(openai.InternalServerError, match="the server failed"),
+    ):
+        other.chat.completions.create(model="x", messages=[a_message(FILM)])
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ({"role": "user", "content": "No film."}, openai.UnprocessableEntityError),
+        (a_message(), openai.UnprocessableEntityError),
+        (a_message(*[FILM] * 9), openai.APIStatusError),
+        ({"role": "judge", "content": "?"}, openai.BadRequestError),
+        ({"role": "user", "content": [{"type": "audio"}]}, openai.BadRequestError),
+        *(
+            (
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]},
+                openai.UnprocessableEntityError,
+            )
+            for url in (
+                "http://169.254.169.254/latest/meta-data",
+                "file:///etc/passwd",
+                "data:image/png,x",
+                "data:image/png;base64,!!!",
+                "data:image/png;base64,ü",
+            )
+        ),
+    ],
+)
+def test_what_is_no_study_is_refused(
+    client: openai.OpenAI, message: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        client.chat.completions.create(model="x", messages=[message])

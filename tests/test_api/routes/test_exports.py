@@ -1,0 +1,347 @@
+"""FHIR, PDF and DICOM SR out; STOW-RS in; and no patient on the way."""
+
+import io
+import logging
+import os
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from fhir.resources.diagnosticreport import DiagnosticReport as ReportR5
+from fhir.resources.R4B.diagnosticreport import DiagnosticReport as ReportR4B
+from litestar.testing import TestClient
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from api.middleware.observability import JsonLines
+from tests.support.clients import settled
+from tests.support.dicoms import write_dicom
+from tests.support.radiographs import draw_film
+from tests.support.services import FakeRetriever, a_case, a_png, an_app, serving
+from tests.support.writers import TalkingWriter
+
+Client = TestClient[Any]
+STUDY = "1.2.826.0.1.3680043.8.498.1"
+
+
+def a_dicom(tmp_path: Path, seed: int = 1, **header: Any) -> bytes:
+    path = write_dicom(
+        tmp_path / f"{seed}.dcm",
+        draw_film(seed, size=(96, 80)),
+        SOPInstanceUID=generate_uid(entropy_srcs=[str(seed)]),
+        **{"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.2", **header},
+    )
+    return path.read_bytes()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    cases = [
+        a_case(1, sentences=("Lungs drawn <clear> & “wide”.", "Herz größer 胸.")),
+        a_case(2),
+    ]
+    with TestClient(an_app(tmp_path, FakeRetriever(cases)), base_url="http://127.0.0.1") as client:
+        yield client
+
+
+def made_from(client: Client, film: bytes) -> str:
+    answer = client.post("/reports", files={"images": ("film", film)})
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["location"])
+
+
+@pytest.mark.parametrize(("release", "model"), [("R5", ReportR5), ("R4B", ReportR4B)])
+def test_a_report_is_a_valid_fhir_resource(client: Client, release: str, model: Any) -> None:
+    address = made_from(client, a_png(1, size=(64, 64)))
+    answer = client.get(f"{address}/fhir", params={"release": release})
+    assert answer.headers["content-type"] == "application/fhir+json"
+    resource = model.model_validate_json(answer.content)
+    assert resource.status == "preliminary"
+    assert resource.conclusion.startswith("No case says this.")
+    assert "Research use only" in resource.conclusion
+    (form,) = resource.presentedForm
+    assert form.contentType == "application/pdf"
+    assert answer.json()["presentedForm"][0]["data"].startswith("JVBERi")
+    assert resource.subject is None
+    narrative = answer.json()["text"]["div"]
+    assert "&lt;clear&gt; &amp;" in narrative and "[1] drawn s1" in narrative
+    assert (resource.note is not None) if release == "R5" else "note" not in answer.json()
+
+
+def test_fhir_of_another_release_is_refused(client: Client) -> None:
+    address = made_from(client, a_png(1, size=(64, 64)))
+    assert client.get(f"{address}/fhir", params={"release": "STU3"}).status_code == 400
+
+
+def test_a_pdf_shows_the_very_films_and_the_cited_cases(client: Client) -> None:
+    film = a_png(1, size=(300, 200))
+    address = made_from(client, film)
+    bare = client.get(f"{address}/pdf")
+    assert bare.headers["content-type"] == "application/pdf" and bare.content.startswith(b"%PDF")
+    assert b"/Subtype /Image" not in bare.content
+    full = client.post(f"{address}/pdf", files={"images": ("a.png", film)})
+    assert full.status_code == 200 and full.content.count(b"/Subtype /Image") == 1
+    other = client.post(f"{address}/pdf", files={"images": ("a.png", a_png(2, size=(64, 64)))})
+    assert other.status_code == 409 and "not a film that" in other.json()["detail"]
+    if shutil.which("pdftotext"):
+        text = subprocess.run(
+            ["pdftotext", "-", "-"], input=full.content, capture_output=True, check=True
+        ).stdout.decode()
+        assert "Lungs drawn <clear> & “wide”. [1]" in text and "Cited cases" in text
+
+
+UNCHECKED = "W: The VR checker does not support this Specific Character Set: ISO_IR 192"
+"""What DCMTK says of every file in UTF-8."""
+
+
+def checked(sr: bytes, tmp_path: Path) -> Dataset:
+    """Read back, and looked at by other people's programs where they are installed."""
+    path = tmp_path / "report.dcm"
+    path.write_bytes(sr)
+    report = pydicom.dcmread(io.BytesIO(sr))
+    if shutil.which("dsrdump") or os.environ.get("CI") == "true":
+        dump = subprocess.run(
+            ["dsrdump", "--print-long-values", str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "Basic Text SR" in dump.stdout and "PRELIMINARY" in dump.stdout
+        assert all(f'="{text}">' in dump.stdout for text in texts(report))
+        complaints = [line for line in dump.stderr.splitlines() if line not in ("", UNCHECKED)]
+        assert not complaints
+    if shutil.which("dciodvfy"):
+        verdict = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True)
+        found = verdict.stdout + verdict.stderr
+        assert "BasicTextSR" in found and "Error" not in found, found
+    return report
+
+
+def texts(item: Dataset) -> list[str]:
+    own = [str(item.TextValue)] if item.get("TextValue") else []
+    return own + [text for child in item.get("ContentSequence", []) for text in texts(child)]
+
+
+def test_a_structured_report_reads_back(client: Client, tmp_path: Path) -> None:
+    address = made_from(client, a_png(1, size=(64, 64)))
+    answer = client.get(f"{address}/dicom-sr")
+    assert answer.headers["content-type"] == "application/dicom"
+    report = checked(answer.content, tmp_path)
+    assert texts(report) == [
+        "Lungs drawn <clear> & “wide”.",
+        "Lungs drawn clear.",
+        "No case says this. [image only]",
+        "Research use only, not for clinical use.",
+    ]
+    assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
+    assert not report.PatientID and not report.PatientName
+    again = pydicom.dcmread(io.BytesIO(client.get(f"{address}/dicom-sr").content))
+    assert again.SOPInstanceUID == report.SOPInstanceUID
+
+
+def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_path: Path) -> None:
+    film = a_dicom(tmp_path, PatientSex="O", StudyDate="20260102", StudyTime="101112")
+    address = made_from(client, film)
+    answer = client.post(f"{address}/dicom-sr", files={"image": ("a.dcm", film)})
+    assert answer.status_code == 200, answer.text
+    report = checked(answer.content, tmp_path)
+    assert report.StudyInstanceUID == STUDY
+    assert report.PatientName == "Quixotic^Zebedee" and report.StudyDate == "20260102"
+    other = client.post(f"{address}/dicom-sr", files={"image": ("b.dcm", a_dicom(tmp_path, 2))})
+    assert other.status_code == 409
+    png = a_png(3, size=(64, 64))
+    plain = client.post(f"{made_from(client, png)}/dicom-sr", files={"image": ("a.png", png)})
+    assert plain.status_code == 422 and "no DICOM file" in plain.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
+def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path: str) -> None:
+    film = a_png(1, size=(64, 64))
+    app = an_app(tmp_path, writer=TalkingWriter())
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        made = client.post(
+            path,
+            files={"images": ("film", film)},
+            data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
+        )
+        address = made.headers["location"]
+        for release, model in (("R5", ReportR5), ("R4B", ReportR4B)):
+            resource = client.get(f"{address}/fhir", params={"release": release})
+            model.model_validate_json(resource.content)
+        pdf = client.get(f"{address}/pdf").content
+        report = checked(client.get(f"{address}/dicom-sr").content, tmp_path)
+    told = {"fhir": resource.json()["text"]["div"], "sr": "\n".join(texts(report))}
+    if shutil.which("pdftotext"):
+        told["pdf"] = " ".join(
+            subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+            .stdout.decode()
+            .split()
+        )
+    expected = {
+        "/reports": [
+            "No case says this. [image only]",
+            "(against the film: the film",
+            "(added by rule) (against the film",
+        ],
+        "/answers": [
+            "Question: Is the heart enlarged?",
+            "Yes.",
+            "(citation 9 was removed: no case has this number)",
+        ],
+        "/classifications": [
+            "Lung Opacity, probability 0.71.",
+            "Edema: 0.00 (retrieved cases 0.00 (0.00 to 0.25), model 0.75)",
+        ],
+        "/captions": ["No case says this. [image only]"],
+    }
+    for text in told.values():
+        for words in ("Indication: dyspnea", *expected[path]):
+            assert words in text.replace("&#x27;", "'")
+
+
+def test_films_sent_by_stow_become_a_report_a_study(tmp_path: Path) -> None:
+    files = [
+        a_dicom(tmp_path, 1),
+        a_dicom(tmp_path, 2, StudyInstanceUID=f"{STUDY}.7"),
+        a_dicom(tmp_path, 3),
+    ]
+    datasets = [pydicom.dcmread(io.BytesIO(file)) for file in files]
+    with serving(an_app(tmp_path)) as address:
+        with warnings.catch_warnings(action="ignore"):  # of the client's own libraries
+            stored = DICOMwebClient(url=address).store_instances(datasets)
+        urls = [item.RetrieveURL for item in stored.ReferencedSOPSequence]
+        assert [i.ReferencedSOPInstanceUID for i in stored.ReferencedSOPSequence] == [
+            dataset.SOPInstanceUID for dataset in datasets
+        ]
+        assert "FailedSOPSequence" not in stored
+        assert urls[0] == urls[2] != urls[1]
+        with httpx.Client(base_url=address) as client:
+            views = [len(settled(client, url)["films_sha256"]) for url in urls[:2]]
+        assert views == [2, 1]
+
+
+def related(*parts: bytes, boundary: str = "x") -> dict[str, Any]:
+    body = b"".join(
+        b"--" + boundary.encode() + b"\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n"
+        for part in parts
+    )
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    return {
+        "content": body + b"--" + boundary.encode() + b"--\r\n",
+        "headers": {"content-type": kind},
+    }
+
+
+def test_an_instance_that_is_no_radiograph_is_named_and_the_others_are_taken(
+    client: Client, tmp_path: Path
+) -> None:
+    good, ct = a_dicom(tmp_path, 1), a_dicom(tmp_path, 2, Modality="CT")
+    answer = client.post("/studies", **related(good, ct, b"text"))
+    assert answer.status_code == 202
+    assert answer.headers["content-type"] == "application/dicom+json"
+    failed = answer.json()["00081198"]["Value"]
+    assert [item["00081197"]["Value"] for item in failed] == [[0xC000], [0xC000]]
+    assert failed[0]["00081155"]["Value"] == [str(pydicom.dcmread(io.BytesIO(ct)).SOPInstanceUID)]
+    assert len(answer.json()["00081199"]["Value"]) == 1
+    assert client.post("/studies", **related(ct)).status_code == 409
+    many = [a_dicom(tmp_path, seed) for seed in range(1, 10)]
+    crowd = client.post("/studies", **related(*many)).json()
+    assert crowd["00081198"]["Value"][0]["00081197"]["Value"] == [0xA700]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/dicom", b"", 415),
+        ("multipart/related; type=text/plain; boundary=x", b"--x\r\n\r\n\r\n--x--", 415),
+        ('multipart/related; type="application/dicom"', b"--x\r\n\r\n\r\n--x--", 400),
+        ('multipart/related; type="application/dicom"; boundary=x', b"nothing", 400),
+        ('multipart/related; type="application/dicom"; boundary=x', b"--x--", 400),
+        ('multipart/related; type="application/dicom"; boundary=ü', b"--x--", 400),
+    ],
+)
+def test_a_body_that_is_no_store_request_is_refused(
+    client: Client, kind: str, body: bytes, status: int
+) -> None:
+    headers = [(b"content-type", kind.encode())]
+    answer = client.post("/studies", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+NAMES = {
+    "PatientName": "Quixotic^Zebedee",
+    "PatientID": "MRN-31415926",
+    "OtherPatientIDs": "QX-2718",
+    "PatientBirthDate": "19470203",
+    "PatientAddress": "Larkspur Lane 12",
+    "PatientTelephoneNumbers": "555-0199",
+    "PatientMotherBirthName": "Wintergreen",
+    "AccessionNumber": "ACC-99887",
+    "StudyID": "STUDY-4711",
+    "StudyDescription": "Chest of Quixotic",
+    "SeriesDescription": "PA Quixotic",
+    "ReferringPhysicianName": "Honeycomb^Agatha",
+    "PerformingPhysicianName": "Marmalade^Otto",
+    "OperatorsName": "Thistledown",
+    "InstitutionName": "Saint Larkspur",
+    "InstitutionAddress": "Larkspur Square",
+    "StationName": "ROOM-QX",
+    "ImageComments": "Quixotic, bed 7",
+    "PatientComments": "calls himself Zeb",
+    "RequestingPhysician": "Honeycomb^Agatha",
+    "StudyInstanceUID": "1.2.826.0.1.3680043.8.498.31415",
+    "SeriesInstanceUID": "1.2.826.0.1.3680043.8.498.31416",
+}
+TELLING = (
+    "Quixotic Zebedee 31415926 QX-2718 19470203 Larkspur 555-0199 Wintergreen ACC-99887 "
+    "STUDY-4711 Honeycomb Marmalade Thistledown ROOM-QX himself 8.498.31415"
+).split()
+
+
+def test_nothing_that_names_a_patient_is_stored_or_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "films").mkdir()
+    film = a_dicom(tmp_path / "films", 1, **NAMES)
+    ct = a_dicom(tmp_path / "films", 2, **{**NAMES, "Modality": "CT"})
+    broken = film[: len(film) - 4000]
+    headers = {"x-request-id": "Quixotic-Zebedee"}
+    name = "Quixotic^Zebedee 19470203.dcm"
+    app = an_app(tmp_path)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        client.headers.update(headers)
+        for data in (film, ct, broken):
+            for path in ("/reports", "/searches", "/batches"):
+                client.post(path, files={"images": (name, data)}, data={"study": "Quixotic"})
+            client.post(
+                "/reports", files={"images": (name, data)}, headers={"prefer": "respond-async"}
+            )
+            client.post("/films", files={"image": (name, data)})
+            client.post("/studies", **related(data))
+        client.get("/generations", params={"text": "Quixotic"})
+        client.get("/Quixotic/Zebedee")
+        for line in client.get("/generations").json()["generations"]:
+            address = f"/generations/{line['id']}"
+            made = client.get(address).text
+            assert not [word for word in TELLING if word in made]
+            client.post(f"{address}/dicom-sr", files={"image": (name, film)})
+            for export in ("fhir", "pdf", "dicom-sr"):
+                exported = client.get(f"{address}/{export}").content
+                assert not [word for word in TELLING if word.encode() in exported]
+        metrics = client.get("/metrics").text
+    records = [r for r in caplog.records if r.name != "httpx"]  # the client's own
+    log = "".join(JsonLines().format(record) for record in records)
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert len(kept) > 50_000 and "request" in log
+    for word in TELLING:
+        assert word not in log and word not in metrics, word
+        assert word.encode() not in kept, word

@@ -1,0 +1,195 @@
+"""POST /searches: by films, by words, by both; what the encoder cannot do gets a sentence."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar.testing import TestClient
+
+from api.app import create_app
+from api.pipeline.backends import OneByOne
+from api.settings import Settings
+from generator.extractive import write_report
+from indexer.build import build
+from indexer.encoder.spec import Encoder
+from indexer.images.reader import encode_png
+from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever
+from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
+from tests.support.radiographs import draw_film
+from tests.support.services import FakeRetriever, a_case, an_app
+
+HTTP = "http://127.0.0.1"
+Client = TestClient[Any]
+Serve = Callable[[Encoder], Client]
+
+
+def a_film(seed: int) -> bytes:
+    return encode_png(draw_film(seed, size=(96, 80)))
+
+
+def send(client: Client, *films: bytes, **fields: Any) -> httpx.Response:
+    files = [("images", ("view.png", film)) for film in films]
+    return client.post("/searches", files=files or None, data=fields)
+
+
+def studies(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [hit["case"]["study_id"] for hit in answer.json()["hits"]]
+
+
+def the_sentence(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    detail = answer.json()["detail"]
+    assert isinstance(detail, str) and "\n" not in detail
+    return detail
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """A service around an index of sixteen drawn studies, built with a given encoder."""
+    with ExitStack() as stack:
+
+        def start(encoder: Encoder) -> Client:
+            index_dir = tmp_path / "index"
+            build(JsonLines(write_studies(tmp_path / "studies", 16)), encoder, index_dir)
+            client: AbstractContextManager[Client] = TestClient(
+                create_app(
+                    Settings(database_path=tmp_path / "app.sqlite3"),
+                    retriever=Retriever.open(index_dir, encoder),
+                    writer=OneByOne(write_report),
+                ),
+                base_url=HTTP,
+            )
+            return stack.enter_context(client)
+
+        yield start
+
+
+def test_words_alone_find_cases_and_say_nothing_of_films(serve: Serve) -> None:
+    client = serve(ReportEncoder())
+    for form in ({"data": {"text": "7"}}, {"files": {"text": (None, "7")}}):
+        answer = client.post("/searches", **form)
+        assert studies(answer)[0] == "s7"
+        found = answer.json()
+        assert found["films_sha256"] == []
+        assert found["label_scores"] is None and found["verdict"] is None
+    assert client.get("/generations").json()["total"] == 0
+
+
+def test_words_and_films_weigh_as_told(serve: Serve) -> None:
+    client = serve(ReportEncoder())
+    options = {"text": "7", "k": "1", "keep_near_copies": "true"}
+    assert studies(send(client, a_film(3), text_weight="0", **options)) == ["s3"]
+    assert studies(send(client, a_film(3), text_weight="1", **options)) == ["s7"]
+    both = send(client, a_film(3), **{**options, "k": "4"})
+    assert {"s3", "s7"} <= set(studies(both))
+    assert both.json()["label_scores"]["Edema"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("films", [(), (a_film(3),)], ids=["words", "words and film"])
+def test_an_encoder_without_text_tower_says_so(serve: Serve, films: tuple[bytes, ...]) -> None:
+    client = serve(ThumbnailEncoder())
+    assert client.get("/health").json()["search_by_text"] is False
+    detail = the_sentence(send(client, *films, text="effusion"), 422)
+    assert "encoder 'thumbnail' has no text tower" in detail
+    assert studies(send(client, a_film(3)))
+
+
+def test_health_tells_that_words_can_be_searched_by_and_which_findings_exist(
+    serve: Serve,
+) -> None:
+    health = serve(ReportEncoder()).get("/health").json()
+    assert health["search_by_text"] is True
+    assert len(health["findings"]) == 13 and "No Finding" not in health["findings"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "empty"), ("  \n ", "empty"), ("9" * 4001, "4,000 characters, not 4,001")],
+    ids=["nothing", "blanks", "too long"],
+)
+def test_words_that_cannot_be_searched_by_get_a_sentence(
+    serve: Serve, text: str, says: str
+) -> None:
+    assert says in the_sentence(send(serve(ReportEncoder()), a_film(3), text=text), 422)
+
+
+@pytest.mark.parametrize(
+    "request_parts",
+    [{"data": {"k": "3"}}, {"json": {"text": "7"}}, {"content": b""}],
+    ids=["options alone", "json", "nothing"],
+)
+def test_a_search_with_nothing_is_told_what_may_be_sent(
+    tmp_path: Path, request_parts: dict[str, Any]
+) -> None:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        detail = the_sentence(client.post("/searches", **request_parts), 400)
+    assert "nothing to search with" in detail and "'text'" in detail
+
+
+def test_a_field_that_no_form_has_is_refused(tmp_path: Path) -> None:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        for path in ("/searches", "/reports", "/answers", "/batches"):
+            answer = client.post(
+                path,
+                files=[("images", ("a.png", a_film(3)))],
+                data={"exclude_patients": "p1", "question": "Is it?"},
+            )
+            assert "there is no field 'exclude_patients'" in the_sentence(answer, 400)
+
+
+@pytest.mark.parametrize("text", ["null", "true", "[1]", '{"a": 1}', "Erguß 胸水", "-0.5e3", "\0"])
+def test_words_stay_the_words_they_are(tmp_path: Path, text: str) -> None:
+    retriever = FakeRetriever([a_case(1)])
+    with TestClient(an_app(tmp_path, retriever), base_url=HTTP) as client:
+        assert send(client, text=text, text_weight="0.75").status_code == 200
+    assert retriever.words == [(text, 0.75)]
+
+
+@pytest.mark.parametrize("weight", ["2", "-1", "nan", "much"])
+def test_an_impossible_weight_is_named(tmp_path: Path, weight: str) -> None:
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        answer = send(client, text="7", text_weight=weight)
+    assert answer.status_code in (400, 422)
+    assert "text_weight" in the_sentence(answer, answer.status_code)
+
+
+def test_only_cases_that_name_every_label_are_hits(serve: Serve) -> None:
+    client = serve(ReportEncoder())
+    answer = send(client, text="7", label="Cardiomegaly", k="16")
+    assert len(studies(answer)) == 4
+    for hit in answer.json()["hits"]:
+        assert hit["case"]["labels"]["Cardiomegaly"] == "positive"
+
+
+def test_hits_can_be_held_to_what_the_label_head_sees(serve: Serve) -> None:
+    client = serve(ReportEncoder({"Cardiomegaly": 0.9}))
+    answer = send(client, a_film(500), label_filter="exact", k="16")
+    assert len(studies(answer)) == 4
+    assert all(hit["case"]["labels"]["Cardiomegaly"] == "positive" for hit in answer.json()["hits"])
+
+
+@pytest.mark.parametrize("path", ["/searches", "/reports"])
+def test_a_label_filter_without_label_head_gets_a_sentence(serve: Serve, path: str) -> None:
+    client = serve(ThumbnailEncoder())
+    answer = client.post(
+        path, files={"images": ("a.png", a_film(3))}, data={"label_filter": "partial"}
+    )
+    assert "has no label head" in the_sentence(answer, 422)
+    assert client.get("/generations").json()["total"] == 0
+
+
+def test_a_repeated_report_and_a_falling_score_end_the_list(serve: Serve) -> None:
+    client = serve(ReportEncoder())
+    assert len(studies(send(client, text="7", k="16"))) == 16
+    assert len(studies(send(client, text="7", k="16", distinct_reports="true"))) == 4
+    assert studies(send(client, text="7", k="16", min_ratio="1")) == ["s7"]
+    assert studies(send(client, text="7", k="16", min_score="0.9999")) == ["s7"]
+    alike = studies(send(client, text="7", k="4"))
+    varied = studies(send(client, text="7", k="4", diversity="1"))
+    assert varied != alike and varied[0] == "s7"

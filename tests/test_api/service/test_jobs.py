@@ -1,0 +1,88 @@
+"""Accepted studies through stops, crashes and kills of the server."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from api.pipeline.backends import OneByOne, Writing, Written
+from api.pipeline.jobs import JobRunner
+from db.app.database import AppDatabase
+from tests.support.clients import HTTP, films, settled
+from tests.support.records import a_study
+from tests.support.services import an_app, write_report
+from tests.support.writers import Gate
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
+
+
+def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
+    tmp_path: Path, gate: Gate
+) -> None:
+    with TestClient(an_app(tmp_path, writer=gate, max_batch=2), base_url=HTTP) as client:
+        address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
+        assert gate.reached.wait(10)
+        threading.Timer(0.2, gate.open.set).start()
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        assert settled(client, address)["done"] == 3
+        assert client.get("/generations").json()["total"] == 3
+
+
+def left_by_a_crash(tmp_path: Path, count: int) -> list[str]:
+    """Ids of studies that were under way when a server ended."""
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        studies = [a_study() for _ in range(count)]
+        database.jobs.add(studies)
+        assert len(database.jobs.claim(count)) == count
+        return [str(study.generation_id) for study in studies]
+
+
+class Sizes(OneByOne):
+    """Remembers how many were written about at a time, and takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__(write_report)
+        self.sizes: list[int] = []
+
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+        self.sizes.append(len(writings))
+        time.sleep(0.1)
+        yield from super().write(writings)
+
+
+def test_what_was_under_way_when_the_server_ended_is_done_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JobRunner, "doubt", 0.0)
+    left, sizes = left_by_a_crash(tmp_path, 3), Sizes()
+    with TestClient(an_app(tmp_path, writer=sizes), base_url=HTTP) as client:
+        batch = client.post("/batches", files=films(1, 2, 3)).headers["location"]
+        for key in left:
+            settled(client, f"/generations/{key}")
+        assert sizes.sizes[:3] == [1, 1, 1]
+        assert settled(client, batch)["done"] == 3
+
+
+def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (left,) = left_by_a_crash(tmp_path, 1)
+    monkeypatch.setattr(JobRunner, "doubt", 3600.0)
+    for _ in range(2):
+        with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+            batch = client.post("/batches", files=films(1)).headers["location"]
+            assert settled(client, batch)["done"] == 1
+            assert client.get(f"/generations/{left}").status_code == 202
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        assert database.jobs.suspicion() == 1
+    monkeypatch.setattr(JobRunner, "doubt", 0.2)
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        assert settled(client, f"/generations/{left}")["status"] == "done"

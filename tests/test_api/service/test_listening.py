@@ -1,0 +1,184 @@
+"""Connections: answered at once, kept for the next request, refused before they bring a film."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.to_thread import current_default_thread_limiter
+from litestar.testing import TestClient
+
+from api.middleware.slow_clients import ImpatientProtocol
+from api.settings import Settings
+from db.app.database import AppDatabase
+from tests.support.clients import films
+from tests.support.services import NOW, an_app, serving
+from tests.support.writers import Gate
+
+HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"
+    "Content-Type: multipart/form-data; boundary=x\r\n{more}\r\n"
+)
+
+
+def connect(address: str) -> socket.socket:
+    host, port = address.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def head(address: str, *, length: int, more: str = "", path: str = "/reports") -> bytes:
+    host = address.removeprefix("http://")
+    return HEAD.format(path=path, host=host, length=length, more=more).encode()
+
+
+def answered(connection: socket.socket) -> bytes:
+    """One answer, or what came before the end of the connection."""
+    got = b""
+    while not (ended := b"\r\n\r\n" in got):
+        if not (more := connection.recv(65536)):
+            return got
+        got += more
+    top, _, body = got.partition(b"\r\n\r\n")
+    (length,) = (int(line[15:]) for line in top.split(b"\r\n") if line.startswith(b"content-len"))
+    while ended and len(body) < length:
+        body += connection.recv(65536)
+    return top + body
+
+
+@contextmanager
+def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
+    """The address of a server whose one place is taken; ``config`` as of ``serving``."""
+    gate = Gate()
+    with serving(an_app(tmp_path, writer=gate, capacity=1), **config) as address:
+        inside = threading.Thread(
+            target=lambda: httpx.post(f"{address}/reports", files=films(1), timeout=60)
+        )
+        inside.start()
+        try:
+            assert gate.reached.wait(20)
+            yield address
+        finally:
+            gate.open.set()
+            inside.join()
+
+
+def test_an_answer_on_a_kept_connection_does_not_wait_for_an_acknowledgement(
+    tmp_path: Path,
+) -> None:
+    """Head and body go out apart; held back until the client acknowledges the head, that is 40 ms
+    for the most part (RFC 896 and RFC 1122, 4.2.3.2)."""
+    with serving(an_app(tmp_path)) as address, httpx.Client(base_url=address) as client:
+        took = []
+        for _ in range(40):
+            started = time.monotonic()
+            assert client.get("/cases/drawn:s1").status_code == 200
+            took.append(time.monotonic() - started)
+    assert min(took[20:]) < 0.03
+
+
+def test_the_server_keeps_a_connection_longer_than_clients_do(tmp_path: Path) -> None:
+    kept = httpx.Limits().keepalive_expiry
+    assert kept is not None and Settings().keep_alive_seconds > 2 * kept
+    with (
+        serving(an_app(tmp_path), keep_alive_seconds=1) as address,
+        connect(address) as connection,
+    ):
+        for _ in range(2):
+            connection.sendall(f"GET /health/live HTTP/1.1\r\nHost: {address[7:]}\r\n\r\n".encode())
+            assert answered(connection).startswith(b"HTTP/1.1 200")
+            time.sleep(0.3)
+        started = time.monotonic()
+        assert connection.recv(10) == b""
+        assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("path", ["/reports", "/searches", "/batches", "/films", "/studies"])
+def test_a_full_house_refuses_before_a_film_is_sent(tmp_path: Path, path: str) -> None:
+    with a_full_house(tmp_path) as address, connect(address) as connection:
+        started = time.monotonic()
+        connection.sendall(head(address, length=5_000_000, path=path))
+        answer = answered(connection)
+        assert time.monotonic() - started < 1
+        assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: " in answer
+
+
+def is_refused(connection: socket.socket, address: str, *, sends: int) -> None:
+    """The client, which sends so much of its body of 2 MB all the same."""
+    connection.sendall(head(address, length=2_000_000))
+    assert answered(connection).startswith(b"HTTP/1.1 503")
+    connection.sendall(b"x" * sends)
+
+
+def is_given_up(connection: socket.socket) -> None:
+    started = time.monotonic()
+    assert connection.recv(10) == b""
+    assert time.monotonic() - started < 5
+
+
+def test_a_refused_client_may_send_on_and_ask_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
+    with a_full_house(tmp_path) as address, connect(address) as connection:
+        for _ in range(2):
+            is_refused(connection, address, sends=2_000_000)
+            time.sleep(0.8)
+
+
+def test_a_refused_client_that_does_not_send_on_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
+    with a_full_house(tmp_path) as address, connect(address) as connection:
+        is_refused(connection, address, sends=1_000_000)
+        is_given_up(connection)
+
+
+def test_a_refused_client_that_sent_on_and_asks_no_more_is_given_up(tmp_path: Path) -> None:
+    with a_full_house(tmp_path, keep_alive_seconds=1) as address, connect(address) as connection:
+        is_refused(connection, address, sends=2_000_000)
+        is_given_up(connection)
+
+
+@pytest.mark.parametrize("more", ["Connection: close\r\n", "Connection: TE, Close\r\n"])
+def test_a_client_that_closes_after_the_answer_sees_that_it_was_refused(
+    tmp_path: Path, more: str
+) -> None:
+    with a_full_house(tmp_path) as address, connect(address) as connection:
+        connection.sendall(head(address, length=8_000_000, more=more))
+        time.sleep(0.2)
+        connection.sendall(b"x" * 8_000_000)
+        assert answered(connection).startswith(b"HTTP/1.1 503")
+
+
+def test_a_key_is_looked_up_while_all_other_threads_wait(tmp_path: Path) -> None:
+    app = an_app(tmp_path, require_keys=True)
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        key = database.keys.add("ward", ["read"], at=NOW)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        threads = client.blocking_portal.call(current_default_thread_limiter)
+        go = threading.Event()
+
+        async def occupy() -> None:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(int(threads.total_tokens)):
+                    tasks.start_soon(anyio.to_thread.run_sync, go.wait, 20)
+
+        busy = client.blocking_portal.start_task_soon(occupy)
+        try:
+            while threads.available_tokens:
+                time.sleep(0.01)
+            started = time.monotonic()
+            wanted = {"authorization": f"Bearer {key}"}
+            assert client.get("/health/live", headers=wanted).status_code == 200
+            assert client.get("/v1/models", headers=wanted).status_code == 200
+            assert time.monotonic() - started < 10
+        finally:
+            go.set()
+            busy.result()

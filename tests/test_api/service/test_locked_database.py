@@ -1,0 +1,83 @@
+"""A database that another program holds: requests wait, and accepted work is not lost."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from api.pipeline.jobs import JobRunner
+from tests.support.clients import LATER, settled
+from tests.support.services import a_png, an_app
+from tests.support.writers import Gate
+
+FILM = {"images": ("a.png", a_png(1, size=(64, 64)))}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.routes.service._READY_SECONDS", 0.1)
+    monkeypatch.setattr(JobRunner, "pause", 0.05)
+
+
+@contextmanager
+def serving(tmp_path: Path, seconds: float, **parts: Any) -> Iterator[TestClient[Any]]:
+    """``seconds``: how long a request waits for the database."""
+    app = an_app(tmp_path, database_seconds=seconds, **parts)
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+@contextmanager
+def another_program(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """It holds the write lock until it rolls back."""
+    path = tmp_path / "app.sqlite3"
+    with closing(sqlite3.connect(path, timeout=10, check_same_thread=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+def test_a_request_waits_as_long_as_was_set_and_not_longer(tmp_path: Path) -> None:
+    with serving(tmp_path, 0.2) as client, another_program(tmp_path) as other:
+        began = time.monotonic()
+        assert client.post("/reports", files=FILM).status_code == 500
+        assert time.monotonic() - began < 4
+        other.rollback()
+        assert client.post("/reports", files=FILM).status_code == 201
+    with serving(tmp_path, 30) as client, another_program(tmp_path) as other:
+        threading.Timer(0.3, other.rollback).start()
+        assert client.post("/reports", files=FILM).status_code == 201
+        assert client.get("/generations").json()["total"] == 2
+
+
+def test_a_service_that_can_store_nothing_lives_and_is_not_ready(tmp_path: Path) -> None:
+    with serving(tmp_path, 0.2) as client:
+        with another_program(tmp_path):
+            unready = client.get("/health/ready")
+            assert unready.status_code == 503 and unready.headers["retry-after"]
+            assert "nothing can be stored" in unready.json()["detail"]
+            assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+    with serving(tmp_path, 0.1, writer=gate) as client:
+        accepted = client.post("/reports", files=FILM, headers=LATER)
+        assert accepted.status_code == 202 and gate.reached.wait(20)
+        with another_program(tmp_path):
+            gate.open.set()
+            until = time.monotonic() + 20
+            while "jobs wait" not in caplog.text:
+                assert time.monotonic() < until
+                time.sleep(0.02)
+        report = settled(client, accepted.headers["location"])
+        assert report["status"] == "done" and report["statements"]
+        assert client.post("/reports", files=FILM).status_code == 201

@@ -1,0 +1,204 @@
+"""The queue: fair, bounded, in batches, and quick to forget what nobody waits for."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import anyio
+import pytest
+
+from api.pipeline.scheduler import Admission, BatchScheduler, BusyError, FairQueue, Ticket
+
+
+def test_owners_take_turns_and_keep_their_own_order() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for item in ("a1", "a2", "a3", "b1", "c1", "c2"):
+        queue.put(item, item[0])
+    assert queue.take(4) == ["a1", "b1", "c1", "a2"]
+    queue.put("b2", "b")
+    assert queue.take(9) == ["c2", "a3", "b2"]
+    assert queue.take(1) == []
+
+
+def test_an_item_can_be_taken_back_once() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.put("a1", "a")
+    queue.put("a2", "a")
+    assert queue.drop("a1", "a") and not queue.drop("a1", "a") and not queue.drop("x", "b")
+    assert queue.take(2) == ["a2"]
+
+
+class Slow:
+    """Work that waits for a signal, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.batches: list[list[int]] = []
+        self.left: list[bool] = []
+
+    def __call__(self, tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
+        self.batches.append([ticket.work for ticket in tickets])
+        assert self.go.wait(10)
+        self.left += [ticket.left.is_set() for ticket in tickets]
+        for place, ticket in enumerate(tickets):
+            work = ticket.work
+            yield place, ValueError(str(work)) if work < 0 else 2 * work
+
+
+def test_what_waits_is_done_together_and_each_gets_its_own_result() -> None:
+    slow, results = Slow(), {}
+
+    async def main() -> None:
+        async def ask(work: int) -> None:
+            try:
+                results[work] = await scheduler.run(work, owner="a" if work % 2 else "b")
+            except ValueError as error:
+                results[work] = str(error)
+
+        async with (
+            BatchScheduler(slow, stage="test", max_batch=3) as scheduler,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(ask, 1)
+            while not slow.batches:
+                await anyio.sleep(0.001)
+            for work in (3, 5, 7, -2):
+                tasks.start_soon(ask, work)
+            await anyio.sleep(0.01)
+            slow.go.set()
+
+    anyio.run(main)
+    assert slow.batches == [[1], [3, -2, 5], [7]]
+    assert results == {1: 2, 3: 6, 5: 10, 7: 14, -2: "-2"}
+
+
+def test_work_that_nobody_waits_for_is_not_begun_or_is_told_so() -> None:
+    slow = Slow()
+
+    async def main() -> None:
+        async with BatchScheduler(slow, stage="test", max_batch=1) as scheduler:
+            async with anyio.create_task_group() as tasks:
+                for work in (1, 2):
+                    tasks.start_soon(lambda work=work: scheduler.run(work, owner="a"))
+                while not slow.batches:
+                    await anyio.sleep(0.001)
+                tasks.cancel_scope.cancel()
+            slow.go.set()
+            assert await scheduler.run(3, owner="a") == 6
+
+    anyio.run(main)
+    assert slow.batches == [[1], [3]]
+    assert slow.left == [True, False]
+
+
+def test_a_batch_that_breaks_breaks_nothing_else() -> None:
+    def break_once(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
+        if tickets[0].work == 1:
+            raise RuntimeError("broken")
+        return [(place, ticket.work) for place, ticket in enumerate(tickets)]
+
+    async def main() -> None:
+        async with BatchScheduler(break_once, stage="test", max_batch=1) as scheduler:
+            with pytest.raises(RuntimeError, match="broken"):
+                await scheduler.run(1, owner="a")
+            assert await scheduler.run(2, owner="a") == 2
+
+    anyio.run(main)
+
+
+def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
+    told, go = [], threading.Event()
+
+    def one_by_one(tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
+        for place in reversed(range(len(tickets))):
+            yield place, tickets[place].work
+            if place == 1:
+                assert go.wait(10)
+
+    async def main() -> None:
+        async def ask(work: int) -> None:
+            told.append(await scheduler.run(work, owner="a"))
+
+        async with BatchScheduler(one_by_one, stage="test", max_batch=3) as scheduler:
+            async with anyio.create_task_group() as tasks:
+                for work in (1, 2, 3):
+                    tasks.start_soon(ask, work)
+                while len(told) < 2:
+                    await anyio.sleep(0.001)
+                assert told == [3, 2]
+                go.set()
+            assert told == [3, 2, 1]
+
+    anyio.run(main)
+
+
+def test_runners_work_side_by_side() -> None:
+    barrier = threading.Barrier(2, timeout=10)
+
+    def meet(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
+        barrier.wait()
+        return [(place, ticket.work) for place, ticket in enumerate(tickets)]
+
+    async def main() -> None:
+        async with (
+            BatchScheduler(meet, stage="test", max_batch=1, runners=2) as scheduler,
+            anyio.create_task_group() as tasks,
+        ):
+            for work in (1, 2):
+                tasks.start_soon(lambda work=work: scheduler.run(work, owner="a"))
+
+    anyio.run(main)
+
+
+def test_admission_is_bounded_and_leaves_a_place_for_another_key() -> None:
+    admission = Admission(capacity=4)
+    places = [admission.enter("a", alone=False) for _ in range(3)]
+    for place in places:
+        place.__enter__()
+    with pytest.raises(BusyError) as refused, admission.enter("a", alone=False):
+        pass
+    assert 1 <= refused.value.retry_after <= 60
+    admission.check()
+    with admission.enter("b", alone=False):
+        with pytest.raises(BusyError):
+            admission.check()
+        with pytest.raises(BusyError), admission.enter("c", alone=False):
+            pass
+    for place in places:
+        place.__exit__(None, None, None)
+    assert admission.inside == 0
+    started = time.monotonic()
+    with admission.enter("a", alone=True):
+        pass
+    assert time.monotonic() - started < 1
+
+
+def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back() -> None:
+    admission = Admission(capacity=4)
+    for _ in range(50):
+        admission.check("a", alone=False)
+    with admission.enter("a", alone=False), admission.enter("a", alone=False):
+        admission.check("a", alone=False)
+        with admission.enter("a", alone=False):
+            with pytest.raises(BusyError) as refused:
+                admission.check("a", alone=False)
+            assert refused.value.retry_after == 2  # at a second a piece, as at first
+            admission.check("b", alone=False)
+            admission.check("a", alone=True)
+            admission.check()
+
+
+def test_the_time_to_come_back_is_learnt_from_how_long_the_work_takes() -> None:
+    now = 0.0
+    admission = Admission(capacity=2, clock=lambda: now)
+    told = []
+    for seconds in (20.0, 1000.0, 0.0):
+        for _ in range(100):
+            with admission.enter("a", alone=True), admission.enter("a", alone=True):
+                with pytest.raises(BusyError) as refused:
+                    admission.check()
+                now += seconds
+        told.append(refused.value.retry_after)
+    two_at_once, most, least = told
+    assert 10 < two_at_once < 20
+    assert (most, least) == (60, 1)

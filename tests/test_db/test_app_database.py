@@ -1,0 +1,210 @@
+"""Keys, feedback, backup and restore of the application database."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from db.app.api_keys import ApiKeyStore
+from db.app.audit_log import NewEntry
+from db.app.database import AppDatabase, back_up, held, restore
+from db.app.feedback import Feedback
+from db.errors import MismatchError, NotFoundError, UserError
+from tests.support.records import a_generation
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.sqlite3"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[AppDatabase]:
+    with AppDatabase.open(path) as database:
+        yield database
+
+
+@pytest.fixture
+def keys(database: AppDatabase) -> ApiKeyStore:
+    return database.keys
+
+
+def test_a_key_opens_until_it_is_revoked(keys: ApiKeyStore, database: AppDatabase) -> None:
+    key = keys.add("ward", ["read", "generate"], at=NOW)
+    other = keys.add("lab", ["admin"], at=NOW)
+    found = keys.find(key)
+    assert found is not None
+    assert (found.name, found.scopes) == ("ward", {"read", "generate"})
+    assert [k.name for k in keys.list_all()] == ["ward", "lab"]
+    keys.revoke("ward", at=NOW)
+    keys.revoke("ward", at=NOW)
+    assert keys.find(key) is None
+    assert keys.find(other) is not None and keys.any_active()
+    keys.revoke("lab", at=NOW)
+    assert not keys.any_active()
+    assert [entry.action for entry in database.audit] == [
+        "key added",
+        "key added",
+        "key revoked",
+        "key revoked",
+    ]
+
+
+def test_a_key_that_is_nearly_right_is_wrong(keys: ApiKeyStore) -> None:
+    key = keys.add("ward", ["read"], at=NOW)
+    last = "A" if key[-1] != "A" else "B"
+    for wrong in ("", "cxr_", key[:-1], key + "A", key[:-1] + last, key.upper(), f" {key}"):
+        assert keys.find(wrong) is None, wrong
+    prefix, _, _ = key.rpartition("_")
+    assert keys.find(f"{prefix}_{'A' * 43}") is None
+
+
+def test_the_secret_of_a_key_is_nowhere_in_the_file(
+    keys: ApiKeyStore, database: AppDatabase, tmp_path: Path
+) -> None:
+    key = keys.add("ward", ["read"], at=NOW)
+    database.close()
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"ward" in kept
+    assert key.split("_", 2)[2].encode() not in kept
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "says"),
+    [
+        ("ward", ["read"], "there was a key 'ward' before"),
+        ("", ["read"], "cannot name a key"),
+        ("a b", ["read"], "cannot name a key"),
+        ("local", ["read"], "cannot name a key"),
+        ("x" * 64, ["read"], "cannot name a key"),
+        ("lab", ["root"], "unknown scope 'root'"),
+        ("lab", [], "needs one or more of read, generate, admin"),
+    ],
+)
+def test_an_impossible_key_is_refused(
+    keys: ApiKeyStore, name: str, scopes: list[str], says: str
+) -> None:
+    keys.add("ward", ["read"], at=NOW)
+    with pytest.raises(UserError, match=says):
+        keys.add(name, scopes, at=NOW)
+    assert len(keys.list_all()) == 1
+
+
+def test_revoking_a_key_that_never_was_is_named(keys: ApiKeyStore) -> None:
+    with pytest.raises(NotFoundError, match="no key 'ward'"):
+        keys.revoke("ward", at=NOW)
+
+
+def a_remark(generation_id: UUID, **parts: object) -> Feedback:
+    given = {"kind": "edited", "text": "Better.", "statement": 1, **parts}
+    return Feedback(
+        id=uuid4(), generation_id=generation_id, created_at=NOW, created_by="ward", **given
+    )
+
+
+def test_feedback_stays_with_its_generation_and_goes_with_it(database: AppDatabase) -> None:
+    generation, other = a_generation(), a_generation()
+    database.generations.add(generation)
+    database.generations.add(other)
+    first = a_remark(generation.id)
+    second = a_remark(generation.id, kind="wrong_citation", text=None, citation=2, comment="No.")
+    entry = NewEntry(at=NOW, caller="ward", action="feedback")
+    database.feedback.add(first, audit=entry)
+    database.feedback.add(second)
+    assert database.feedback.of(generation.id) == [first, second]
+    assert database.feedback.of(other.id) == []
+    database.generations.delete(generation.id)
+    for act in (
+        lambda: database.feedback.of(generation.id),
+        lambda: database.feedback.add(a_remark(generation.id), audit=entry),
+    ):
+        with pytest.raises(NotFoundError, match=str(generation.id)):
+            act()
+    assert database.audit.verify().number == 1
+
+
+def test_a_backup_made_while_others_write_brings_everything_back(
+    database: AppDatabase, path: Path, tmp_path: Path
+) -> None:
+    generation = a_generation()
+    database.generations.add(generation, audit=NewEntry(at=NOW, caller="ward", action="report"))
+    key = database.keys.add("ward", ["read"], at=NOW)
+    back_up(path, tmp_path / "backup.sqlite3")
+    later = a_generation()
+    database.generations.add(later)
+    database.close()
+    kept = restore(tmp_path / "backup.sqlite3", path)
+    with AppDatabase.open(path) as restored:
+        assert restored.generations.get(generation.id) == generation
+        assert restored.keys.find(key) is not None
+        assert restored.audit.verify().number == 2
+        with pytest.raises(NotFoundError):
+            restored.generations.get(later.id)
+    assert kept == tmp_path / "app.sqlite3.before-restore"
+    assert [one.name for one in tmp_path.glob("backup*")] == ["backup.sqlite3"]
+    with AppDatabase.open(kept) as before:
+        assert before.generations.get(later.id) == later
+
+
+def test_a_backup_of_an_older_schema_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+    from db.app.schema import migrate
+    from db.engines.sqlite import open_sqlite
+
+    engine = open_sqlite(tmp_path / "old.sqlite3", read_only=False)
+    migrate(engine, name="old", revision="0001")
+    engine.dispose()
+    assert restore(tmp_path / "old.sqlite3", path) is None
+    with AppDatabase.open(path) as database:
+        assert database.generations.page(limit=1).total == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "app.sqlite3",
+        "app.sqlite3.lock",
+        "old.sqlite3",
+    ]
+
+
+def test_what_cannot_be_restored_changes_nothing(
+    database: AppDatabase, path: Path, tmp_path: Path
+) -> None:
+    generation = a_generation()
+    database.generations.add(generation, audit=NewEntry(at=NOW, caller="w", action="report"))
+    backup = tmp_path / "backup.sqlite3"
+    back_up(path, backup)
+    with pytest.raises(UserError, match="exists already"):
+        back_up(path, backup)
+    with held(path), pytest.raises(UserError, match="in use by a running server"):
+        restore(backup, path)
+
+    connection = sqlite3.connect(backup)
+    connection.execute("DROP TRIGGER audit_entries_no_update")
+    connection.execute("UPDATE audit_entries SET caller = 'nobody'")
+    connection.commit()
+    with pytest.raises(UserError, match="audit log was changed"):
+        restore(backup, path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(MismatchError, match="newer version"):
+        restore(backup, path)
+
+    for content in (b"no database", b""):
+        other = tmp_path / "other"
+        other.write_bytes(content)
+        with pytest.raises(UserError):
+            restore(other, path)
+    with pytest.raises(NotFoundError):
+        restore(tmp_path / "nothing", path)
+    assert database.generations.get(generation.id) == generation
+    assert not list(tmp_path.glob("*.restoring*")) and not list(tmp_path.glob("*.part"))
+
+
+def test_a_database_is_served_by_one_process(path: Path) -> None:
+    with held(path), pytest.raises(UserError, match="in use by a running server"), held(path):
+        pass
+    with held(path):
+        pass

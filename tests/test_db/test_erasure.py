@@ -1,0 +1,268 @@
+"""A removed patient's words in an application database: gone, and nothing else is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from db.app.citing import cites
+from db.app.database import AppDatabase
+from db.app.erasure import WITHDRAWN, Withdrawn, withdraw
+from db.app.feedback import Feedback
+from db.app.generation import Generation, StoredCitation, StoredHit, StoredStatement
+from db.errors import NotFoundError, UserError
+from db.index.store import Case, CaseImage, CaseStore, Sentence
+from tests.support.records import FINGERPRINT, a_generation
+
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+SENTENCES = (
+    "A quetzal feather lies over the left apex.",
+    "No pleural effusion.",
+    "The ___ tube ends near the third zebra stripe, about 4 cm above the carina.",
+)
+STUDY = ("drawn", "s7")
+OTHER = ("drawn", "s8")
+FILM = "f7" * 32
+HIS_WORDS = ("quetzal", "zebra stripe")
+
+
+def a_case(sentences: tuple[str, ...] = SENTENCES) -> Case:
+    return Case(
+        case_id=7,
+        source="drawn",
+        study_id="s7",
+        patient_id="p7",
+        indication="",
+        findings=" ".join(sentences),
+        impression="",
+        labels={},
+        sentences=tuple(Sentence(section="findings", text=text) for text in sentences),
+        images=(
+            CaseImage(
+                path=None, view_position="PA", width=8, height=8, pixels_sha256=FILM, dhash=0
+            ),
+        ),
+    )
+
+
+def cited(study: tuple[str, str], quote: str, number: int = 1) -> StoredCitation:
+    return StoredCitation(
+        number=number,
+        source=study[0],
+        study_id=study[1],
+        index_fingerprint=FINGERPRINT,
+        quote=quote,
+        score=0.75,
+    )
+
+
+def said(text: str, *citations: StoredCitation) -> StoredStatement:
+    return StoredStatement(section="findings", text=text, citations=citations)
+
+
+def written(*statements: StoredStatement, **parts: object) -> Generation:
+    text = "FINDINGS\n" + "\n".join(statement.text for statement in statements)
+    shown = (
+        StoredHit(number=1, source="drawn", study_id="s7", score=0.875),
+        StoredHit(number=2, source="drawn", study_id="s8", score=0.75),
+    )
+    given = {"hits": shown, "left_out": (), **parts}
+    return replace(a_generation(uuid4()), statements=statements, text=text, **given)
+
+
+def raw(path: Path) -> bytes:
+    """All that lies in the file and beside it, pages that are free among it."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+
+
+def holds(path: Path, words: tuple[str, ...] = HIS_WORDS) -> list[str]:
+    kept = raw(path).lower()
+    return [word for word in words if word.encode() in kept]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.sqlite3"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[AppDatabase]:
+    with AppDatabase.open(path) as database:
+        yield database
+
+
+def test_the_generation_stays_and_the_quote_reads_withdrawn(
+    database: AppDatabase, path: Path
+) -> None:
+    quote = SENTENCES[0]
+    generation = written(said(quote, cited(STUDY, quote)), said("Clear.", cited(OTHER, "Clear.")))
+    untouched = written(said("Clear.", cited(OTHER, "Clear.")), hits=())
+    for one in (generation, untouched):
+        database.generations.add(one)
+    assert cites(path, {STUDY}) and holds(path, ("quetzal",))
+    done = withdraw(path, [a_case()], at=NOW)
+    assert done == Withdrawn(quotes=1, statements=1, generations=1, own=())
+    now = database.generations.get(generation.id)
+    first, second = now.statements
+    assert first == said(WITHDRAWN, cited(STUDY, WITHDRAWN)) and second == generation.statements[1]
+    assert now.text == "FINDINGS\nwithdrawn.\nClear."
+    assert now == replace(generation, text=now.text, statements=now.statements)
+    assert database.generations.get(untouched.id) == untouched
+    assert not holds(path) and not cites(path, {STUDY})
+    [entry] = database.audit
+    assert entry.action == "withdraw" and entry.details == {"quotes": 1, "generations": 1}
+    assert database.audit.verify().number == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "citations", "left"),
+    [
+        # In these words alone, and with words left out: a report is quoted so.
+        (SENTENCES[0], [cited(STUDY, SENTENCES[0])], WITHDRAWN),
+        ("The ... tube ends near the third zebra stripe.", [cited(STUDY, SENTENCES[2])], WITHDRAWN),
+        ("QUETZAL FEATHER", [cited(STUDY, SENTENCES[0])], WITHDRAWN),
+        # Another case is cited for it, but in other words.
+        (SENTENCES[0], [cited(STUDY, SENTENCES[0]), cited(OTHER, "A feather.", 2)], WITHDRAWN),
+        # Another case says the same.
+        (
+            SENTENCES[1],
+            [cited(STUDY, SENTENCES[1]), cited(OTHER, "No pleural effusion or edema.", 2)],
+            SENTENCES[1],
+        ),
+        # In words of the writer's own.
+        ("Something is on top.", [cited(STUDY, SENTENCES[0])], "Something is on top."),
+        # From the film alone.
+        ("No pleural effusion.", [], "No pleural effusion."),
+    ],
+)
+def test_a_statement_goes_where_its_words_are_of_the_removed_alone(
+    database: AppDatabase, path: Path, text: str, citations: list[StoredCitation], left: str
+) -> None:
+    generation = written(said(text, *citations))
+    database.generations.add(generation)
+    withdraw(path, [a_case()], at=NOW)
+    [now] = database.generations.get(generation.id).statements
+    assert now.text == left
+    for citation, before in zip(now.citations, citations, strict=True):
+        own = (before.source, before.study_id) == STUDY
+        assert citation == (replace(before, quote=WITHDRAWN) if own else before)
+
+
+def test_edited_texts_and_comments_lose_these_words_alone(
+    database: AppDatabase, path: Path
+) -> None:
+    generation = written(
+        said(SENTENCES[0], cited(STUDY, SENTENCES[0])),
+        said("No pleural effusion.", cited(OTHER, "No pleural effusion.")),
+    )
+    shown_only = written(said("Clear.", cited(OTHER, "Clear.")))
+    elsewhere = written(said("Clear.", cited(OTHER, "Clear.")), hits=())
+    edited = "Calm. A quetzal  feather\nlies over the LEFT apex [1], no pleural effusion. Done."
+    remarks = []
+    for one in (generation, shown_only, elsewhere):
+        database.generations.add(one)
+        for kind, text in (("edited", edited), ("wrong_citation", None)):
+            remark = Feedback(
+                id=uuid4(),
+                generation_id=one.id,
+                created_at=NOW,
+                created_by="ward",
+                kind=kind,
+                text=text,
+                comment=None if text else f"Not: {SENTENCES[2]}",
+            )
+            database.feedback.add(remark)
+            remarks.append(remark)
+    done = withdraw(path, [a_case()], at=NOW)
+    assert (done.quotes, done.statements, done.generations) == (1, 1, 2)
+    first, comment = database.feedback.of(generation.id)
+    assert first.text == "Calm. withdrawn [1], no pleural effusion. Done."
+    assert (comment.text, comment.comment) == (None, "Not: withdrawn.")
+    # There nothing but the removed case says that there is no effusion.
+    assert database.feedback.of(shown_only.id)[0].text == "Calm. withdrawn [1], withdrawn. Done."
+    # Written without this case in sight: what is like it there is a coincidence.
+    assert database.feedback.of(elsewhere.id) == remarks[4:]
+
+
+def test_a_second_call_finds_nothing_more(database: AppDatabase, path: Path) -> None:
+    database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
+    withdraw(path, [a_case()], at=NOW)
+    before = raw(path)
+    again = withdraw(path, [a_case()], at=NOW)
+    assert again == Withdrawn(quotes=0, statements=0, generations=0, own=())
+    assert len(list(database.audit)) == 1 and len(raw(path)) == len(before)
+
+
+def test_pages_that_are_free_are_overwritten(database: AppDatabase, path: Path) -> None:
+    filler = tuple(said(f"{SENTENCES[0]} {n}", cited(STUDY, SENTENCES[0])) for n in range(200))
+    database.generations.add(written(*filler))
+    database.close()
+    with closing(sqlite3.connect(path)) as careless, careless:
+        careless.execute("PRAGMA secure_delete = OFF")
+        for table in ("citations", "statements", "generations"):
+            careless.execute(f"DELETE FROM {table}")
+    with closing(sqlite3.connect(path)) as connection:
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    assert free > 5 and holds(path, ("quetzal",))
+    assert withdraw(path, [a_case()], at=NOW).quotes == 0
+    assert not holds(path)
+
+
+def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
+    database: AppDatabase, path: Path
+) -> None:
+    generation = written(said(SENTENCES[0], cited(STUDY, SENTENCES[0])))
+    database.generations.add(generation)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM generations").fetchone()
+        with pytest.raises(UserError, match=r"another process keeps old pages .* stop the server"):
+            withdraw(path, [a_case()], at=NOW)
+    assert database.generations.get(generation.id).statements[0].text == WITHDRAWN
+    assert withdraw(path, [a_case()], at=NOW).quotes == 0
+    assert not holds(path)
+
+
+def test_generations_about_the_films_themselves_are_named(
+    database: AppDatabase, path: Path
+) -> None:
+    generation = written(said("Clear."), hits=(), films_sha256=("ab" * 32, FILM))
+    database.generations.add(generation)
+    done = withdraw(path, [a_case()], at=NOW)
+    assert done == Withdrawn(quotes=0, statements=0, generations=0, own=(str(generation.id),))
+    assert database.generations.get(generation.id) == generation
+
+
+def test_a_case_without_sentences_loses_its_quotes(database: AppDatabase, path: Path) -> None:
+    generation = written(said("Cardiomegaly.", cited(STUDY, "Cardiomegaly.")))
+    database.generations.add(generation)
+    withdraw(path, [a_case(())], at=NOW)
+    assert database.generations.get(generation.id).text == "FINDINGS\nwithdrawn."
+
+
+def test_only_an_application_database_is_changed(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="does not exist: name the application database"):
+        withdraw(path, [a_case()], at=NOW)
+    path.write_bytes(b"no database at all, but long enough to be read as if it were one")
+    with pytest.raises(UserError, match=r"cannot be read .*: name another file"):
+        withdraw(path, [a_case()], at=NOW)
+    cases = tmp_path / "cases.sqlite"
+    CaseStore.create(cases).close()
+    before = cases.read_bytes()
+    with pytest.raises(UserError, match="is no application database: name another file with --db"):
+        withdraw(cases, [a_case()], at=NOW)
+    assert cases.read_bytes() == before
+
+
+def test_a_writer_at_work_is_waited_for_and_then_named(database: AppDatabase, path: Path) -> None:
+    database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UserError, match=r"cannot be changed .*locked.*: stop what uses it"):
+            withdraw(path, [a_case()], at=NOW)
+    assert holds(path, ("quetzal",))

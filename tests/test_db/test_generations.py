@@ -1,0 +1,274 @@
+"""The application database: what it keeps, and how it grows with the program."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+from db.app.database import AppDatabase
+from db.app.generation import Generation
+from db.app.generations import GenerationFilter, GenerationStore
+from db.app.models import AppBase
+from db.app.schema import migrate
+from db.engines.sqlite import open_sqlite
+from db.errors import MismatchError, NotFoundError, UserError
+from tests.conftest import ROOT
+from tests.support.records import a_generation
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[GenerationStore]:
+    with AppDatabase.open(path) as database:
+        yield database.generations
+
+
+def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path: Path) -> None:
+    stored = a_generation()
+    with opened(tmp_path / "new" / "app.sqlite3") as store:
+        store.add(stored)
+        assert store.get(stored.id) == stored
+    with opened(tmp_path / "new" / "app.sqlite3") as store:
+        assert store.get(stored.id) == stored
+
+
+def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+    local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    with opened(tmp_path / "app.sqlite3") as store:
+        given = Generation(**{**a_generation().__dict__, "created_at": local})
+        store.add(given)
+        kept = store.get(given.id).created_at
+    assert kept == local
+    assert kept.isoformat() == "2025-12-31T23:00:00+00:00"
+
+
+def test_an_unknown_id_is_named(tmp_path: Path) -> None:
+    missing = uuid4()
+    with opened(tmp_path / "app.sqlite3") as store:
+        with pytest.raises(NotFoundError, match=str(missing)):
+            store.get(missing)
+        with pytest.raises(NotFoundError, match=str(missing)):
+            store.page(limit=5, before=missing)
+
+
+def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: Path) -> None:
+    ids = [UUID(int=number) for number in (5, 3, 4, 1, 2)]
+    with opened(tmp_path / "app.sqlite3") as store:
+        assert store.page(limit=2).generations == ()
+        for generation_id in ids:
+            store.add(a_generation(generation_id))
+        first = store.page(limit=2)
+        assert [g.id for g in first.generations] == [ids[4], ids[3]]
+        assert (first.total, first.more) == (5, True)
+        store.add(a_generation())
+        second = store.page(limit=2, before=ids[3])
+        assert [g.id for g in second.generations] == [ids[2], ids[1]]
+        last = store.page(limit=2, before=ids[1])
+        assert [g.id for g in last.generations] == [ids[0]]
+        assert not last.more
+
+
+def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    broken = Generation(**{**a_generation().__dict__, "hits": (a_generation().hits[0],) * 2})
+    with opened(path) as store:
+        with pytest.raises(Exception, match="UNIQUE"):
+            store.add(broken)
+        assert store.page(limit=5).total == 0
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM statements").fetchone() == (0,)
+    connection.close()
+
+
+def test_threads_store_side_by_side(tmp_path: Path) -> None:
+    with opened(tmp_path / "app.sqlite3") as store:
+        threads = [
+            threading.Thread(target=lambda: [store.add(a_generation()) for _ in range(5)])
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert store.page(limit=1).total == 40
+
+
+def test_migrations_give_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, AppBase.metadata) == []
+    engine.dispose()
+
+
+def test_the_first_schema_upgrades_with_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = open_sqlite(path, read_only=False)
+    migrate(engine, name="the database", revision="0001")
+    engine.dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "INSERT INTO generations (id, created_at, task, text, generator, index_fingerprint,"
+            " index_source, films_sha256, options, notes, left_out) VALUES (?, ?, 'report',"
+            " 'Old.', 'old-0', 'ff', 'drawn', '[]', '{}', '[]', '[]')",
+            (str(UUID(int=1)), "2026-01-01 00:00:00.000000"),
+        )
+    connection.close()
+    with opened(path) as store:
+        old = store.get(UUID(int=1))
+    assert (old.text, old.label_scores, old.hits) == ("Old.", None, ())
+
+
+def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "app.sqlite3"
+    engine = open_sqlite(path, read_only=False)
+    migrate(engine, name="the database", revision="0001")
+    engine.dispose()
+    old_id = UUID(int=1)
+    with sqlite3.connect(path) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(generations)")]
+        assert "verdict" not in columns
+        connection.execute(
+            "INSERT INTO generations (number, id, created_at, task, text, generator,"
+            " index_fingerprint, index_source, films_sha256, options, notes, label_scores,"
+            " left_out) VALUES (41, ?, '2026-01-01 00:00:00.000000', 'report', 'Old.', 'old-0',"
+            " 'ff', 'drawn', '[\"cd\"]', '{\"k\": 3}', '[\"a note\"]', '{\"Edema\": 0.5}', '[]')",
+            (str(old_id),),
+        )
+        connection.execute(
+            "INSERT INTO statements (id, generation, position, section, text, labels)"
+            " VALUES (7, 41, 0, 'findings', 'Old.', '{}')"
+        )
+        connection.execute(
+            "INSERT INTO citations (statement, position, number, source, study_id,"
+            " index_fingerprint, quote, score) VALUES (7, 0, 1, 'drawn', 's1', 'ff', 'Old.', 0.5)"
+        )
+        connection.execute(
+            "INSERT INTO hits (generation, number, source, study_id, score)"
+            " VALUES (41, 1, 'drawn', 's1', 0.5)"
+        )
+    connection.close()
+    new = a_generation()
+    with opened(path) as store:
+        store.add(new)
+        old = store.get(old_id)
+        assert [g.id for g in store.page(limit=5).generations] == [new.id, old_id]
+        assert store.get(new.id) == new
+    assert old.verdict is None
+    assert (old.notes, old.options, old.label_scores) == (("a note",), {"k": 3}, {"Edema": 0.5})
+    assert [c.quote for s in old.statements for c in s.citations] == ["Old."]
+    assert [hit.study_id for hit in old.hits] == ["s1"]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("0005",)
+        ]
+        assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
+    connection.close()
+
+
+def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    first, second, third = (UUID(int=n) for n in (1, 2, 3))
+    odd = {
+        "created_at": day,
+        "created_by": "ward",
+        "task": "answer",
+        "text": "100 % Cälm",
+        "films_sha256": ("00" * 32, "11" * 32),
+        "index_fingerprint": "99" * 32,
+        "statements": (),
+    }
+    with opened(tmp_path / "app.sqlite3") as store:
+        store.add(a_generation(first))
+        store.add(Generation(**{**a_generation(second).__dict__, **odd}))
+        store.add(a_generation(third))
+        for wanted, expected in (
+            ({}, [third, second, first]),
+            ({"task": "answer"}, [second]),
+            ({"created_by": "ward"}, [second]),
+            ({"since": day}, [second]),
+            ({"until": day}, [third, first]),
+            ({"index_fingerprint": "99" * 32}, [second]),
+            ({"text": "calm"}, [third, first]),
+            ({"text": "%"}, [second]),
+            ({"text": "'; --"}, []),
+            ({"cites": ("drawn", "s/2")}, [third, first]),
+            ({"cites": ("other", "s/2")}, []),
+            ({"film_sha256": "11" * 32}, [second]),
+            ({"film_sha256": "cd" * 32, "task": "report"}, [third, first]),
+        ):
+            page = store.page(limit=5, wanted=GenerationFilter(**wanted))
+            assert [g.id for g in page.generations] == expected, wanted
+            assert page.total == len(expected)
+        cut = store.page(limit=1, before=third, wanted=GenerationFilter(task="report"))
+        assert [g.id for g in cut.generations] == [first]
+
+
+def test_a_deleted_generation_is_gone_with_its_parts(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    gone, stays = a_generation(), a_generation()
+    with opened(path) as store:
+        store.add(gone)
+        store.add(stays)
+        store.delete(gone.id)
+        with pytest.raises(NotFoundError):
+            store.get(gone.id)
+        with pytest.raises(NotFoundError):
+            store.delete(gone.id)
+        assert store.get(stays.id) == stays
+    with sqlite3.connect(path) as connection:
+        for table, rows in (("statements", 2), ("citations", 1), ("hits", 2)):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
+    connection.close()
+
+
+def test_every_step_of_the_schema_can_be_taken_back(tmp_path: Path) -> None:
+    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        config = Config()
+        migrations = ROOT / "db" / "migrations"
+        config.set_main_option("script_location", str(migrations))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        connection.commit()
+    migrate(engine, name="the database")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, AppBase.metadata) == []
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    AppDatabase.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(MismatchError, match=r"newer version \(schema 9999\)"):
+        AppDatabase.open(path)
+
+
+@pytest.mark.parametrize("kind", ["text", "directory", "under a file"])
+def test_a_path_that_cannot_hold_a_database_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "app.sqlite3"
+    if kind == "text":
+        path.write_text("this is no database, only some text that is long enough" * 50)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.write_text("x")
+        path = path / "app.sqlite3"
+    with pytest.raises(UserError, match="cannot be used as application database"):
+        AppDatabase.open(path)

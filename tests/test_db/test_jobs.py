@@ -1,0 +1,114 @@
+"""Jobs in the database: taken in turn, ended once, films kept no longer than needed."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from db.app.audit_log import NewEntry
+from db.app.database import AppDatabase
+from db.app.jobs import ATTEMPTS
+from db.errors import NotFoundError
+from tests.support.records import a_generation, a_study
+from tests.support.services import NOW
+
+
+def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study = a_study()
+        database.jobs.add([study])
+        assert database.jobs.study(study.generation_id) == replace(study, films=())
+        assert database.jobs.claim(5) == [replace(study, status="running")]
+        assert database.jobs.claim(5) == []
+        assert database.jobs.unfinished() == 1
+        with pytest.raises(NotFoundError):
+            database.jobs.study(uuid4())
+
+
+def test_owners_take_turns(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        many, few = [a_study("many") for _ in range(4)], [a_study("few") for _ in range(2)]
+        database.jobs.add([*many, *few])
+        taken = [study.created_by for study in database.jobs.claim(4)]
+        assert taken == ["many", "few", "many", "few"]
+        assert [s.generation_id for s in database.jobs.claim(9)] == [
+            s.generation_id for s in many[2:]
+        ]
+
+
+def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
+    entry = NewEntry(at=NOW, caller="ward", action="report")
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        job_id = uuid4()
+        done, taken_back, failed = (a_study(job_id=job_id) for _ in range(3))
+        database.jobs.add([done, taken_back, failed])
+        database.jobs.claim(3)
+        assert database.jobs.finish(a_generation(done.generation_id), audit=entry)
+        assert not database.jobs.finish(a_generation(done.generation_id), audit=entry)
+        assert database.jobs.cancel(taken_back.generation_id)
+        assert not database.jobs.finish(a_generation(taken_back.generation_id), audit=entry)
+        assert not database.jobs.cancel(done.generation_id)
+        database.jobs.fail(failed.generation_id, "no film")
+        database.jobs.fail(done.generation_id, "too late")
+        studies = database.jobs.job(job_id)
+        assert [s.status for s in studies] == ["done", "cancelled", "failed"]
+        assert [s.detail for s in studies] == [None, None, "no film"]
+        assert database.jobs.unfinished() == 0
+        assert database.generations.page(limit=9).total == 1
+        assert database.audit.verify().number == 1
+
+
+def test_what_an_earlier_process_left_running_is_queued_again_for_itself(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        one, two, three = studies = [a_study() for _ in range(3)]
+        database.jobs.add(studies)
+        database.jobs.claim(2)
+        assert database.jobs.suspicion() is None and database.jobs.claim_suspect() is None
+        assert database.jobs.release() == 3
+        assert [s.generation_id for s in database.jobs.claim(9)] == [three.generation_id]
+        assert database.jobs.suspicion() == 1
+        assert database.jobs.claim_suspect() == replace(one, status="running")
+        database.jobs.release()  # with one and three under way
+        alone = [database.jobs.claim_suspect() for _ in range(4)]
+        taken = [None if study is None else study.generation_id for study in alone]
+        fewest_attempts_first = [two.generation_id, three.generation_id, one.generation_id, None]
+        assert taken == fewest_attempts_first
+
+
+def test_what_is_parked_is_no_suspect_for_that(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study = a_study()
+        database.jobs.add([study])
+        database.jobs.claim(1)
+        database.jobs.park(study.generation_id)
+        assert database.jobs.suspicion() is None
+        assert [s.generation_id for s in database.jobs.claim(9)] == [study.generation_id]
+
+
+def test_a_study_is_given_up_that_was_alone_again_and_again(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        study, beside = a_study(), a_study()
+        database.jobs.add([study, beside])
+        database.jobs.claim(2)
+        database.jobs.release()
+        assert (claimed := database.jobs.claim_suspect()) is not None
+        database.jobs.cancel(beside.generation_id)
+        for attempts in range(2, ATTEMPTS):
+            database.jobs.release()
+            assert database.jobs.study(claimed.generation_id).status == "queued"
+            assert database.jobs.suspicion() == attempts
+            assert database.jobs.claim_suspect() is not None
+        database.jobs.release()
+        assert database.jobs.study(study.generation_id).status == "failed"
+        detail = database.jobs.study(study.generation_id).detail
+        assert detail == f"the server stopped {ATTEMPTS} times while it worked on it"
+
+
+def test_a_film_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
+    study = a_study()
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.jobs.add([study])
+        database.jobs.cancel(study.generation_id)
+    kept = (tmp_path / "app.sqlite3").read_bytes()
+    assert study.films[0].png[200:264] not in kept

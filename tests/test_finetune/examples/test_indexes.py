@@ -1,0 +1,179 @@
+"""From an index to examples, to an adapter, to a report: the whole way, with drawn films."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from db.errors import NotFoundError, UserError
+from finetune.__main__ import main
+from finetune.examples.indexes import VAL_SHARE, pack_indexes
+from finetune.examples.options import ExampleOptions
+from finetune.examples.pack import ExamplePack
+from finetune.export.adapter_record import AdapterRecord
+from generator.__main__ import main as generate
+from indexer.build import build
+from indexer.encoder.spec import Encoder, load_encoder
+from indexer.index import Index
+from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever
+from tests.support.mllama_models import TILE
+from tests.support.radiographs import draw_film
+from tests.support.training import SETTINGS, quiet, tiny_base
+
+pytestmark = quiet
+SHAPES = (
+    *("apple", "bottle", "candle", "drum", "egg", "fan", "gourd", "hat", "jar", "kettle", "lamp"),
+    *("melon", "nut", "onion", "pear", "quince", "ring", "shoe", "tulip", "urn"),
+)
+STUDIES = 2 * VAL_SHARE
+
+
+def mark(number: int) -> str:
+    """A sentence that no other report has."""
+    return f"The heart is enlarged like {SHAPES[number]}."
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder("pretrained/encoder")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
+    """``index``, built by the shipped encoder, of studies whose reports differ in one sentence."""
+    root = tmp_path_factory.mktemp("index-examples")
+    lines = []
+    for number in range(STUDIES):
+        Image.fromarray(draw_film(number, size=(96, 80))).save(root / f"{number}.png")
+        lines.append(
+            json.dumps(
+                {
+                    "study_id": f"s{number:02}",
+                    "patient_id": f"p{number:02}",
+                    "image": f"{number}.png",
+                    "findings": f"{mark(number)} The lungs are clear.",
+                    "impression": "Cardiomegaly.",
+                }
+            )
+        )
+    (root / "studies.jsonl").write_text("\n".join(lines) + "\n")
+    build(JsonLines(root / "studies.jsonl"), encoder, root / "index")
+    return root
+
+
+@pytest.fixture(scope="module")
+def adapter(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tiny_base(tmp_path_factory)
+    out = root / "adapter"
+    given = ["train", "--index", str(root / "index"), "--base", str(base), "--out", str(out)]
+    settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
+    assert main([*given, "--passes", "1", "--device", "cpu", "--set", *settings]) == 0
+    return out
+
+
+def test_an_adapter_trained_from_an_index_names_it_and_writes_a_report_with_it(
+    root: Path, adapter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Index.open(root / "index").manifest
+    record = AdapterRecord.load(adapter)
+    assert record.index_fingerprint == manifest.fingerprint
+    assert record.encoder_sha256 == manifest.encoder.weights_sha256
+    given = ["report", str(root / "index"), str(root / "3.png"), "--exclude-study", "s03"]
+    model = ["--model", record.base_model, "--adapter", str(adapter), "--max-new-tokens", "8"]
+    assert generate([*given, *model, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert str(adapter) in json.loads(out)["generator"]
+    assert "another index" not in err
+
+
+def test_held_out_patients_are_shown_in_no_context(adapter: Path) -> None:
+    pack = ExamplePack.load(adapter / "run" / "examples")
+    held = {example.study_id for example in pack.val}
+    assert held == {f"s{VAL_SHARE - 1:02}", f"s{STUDIES - 1:02}"}
+    assert not held & {example.study_id for example in pack.train}
+    prompts = " ".join(example.prompt for example in (*pack.train, *pack.val))
+    shown = {number for number in range(STUDIES) if mark(number) in prompts}
+    assert shown and not shown & {VAL_SHARE - 1, STUDIES - 1}
+
+
+def test_films_lie_on_the_canvas_as_large_as_the_tile_of_the_base_model(adapter: Path) -> None:
+    pack = ExamplePack.load(adapter / "run" / "examples")
+    assert pack.about["side"] == TILE and pack.canvas(0).size == (TILE, TILE)
+
+
+def test_a_run_from_an_index_is_resumed_with_the_same_examples(
+    root: Path, adapter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ExamplePack.load(adapter / "run" / "examples").about["data_sha256"]
+    base = AdapterRecord.load(adapter).base_model
+    given = ["train", "--index", str(root / "index"), "--base", base, "--out", str(adapter)]
+    settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
+    given += ["--passes", "1", "--device", "cpu"]
+    assert main([*given, "--set", *settings]) == 1
+    assert "add --resume to go on with it" in capsys.readouterr().err
+    assert main([*given, "--resume", "--set", *settings]) == 0
+    assert ExamplePack.load(adapter / "run" / "examples").about["data_sha256"] == before
+
+
+def test_examples_are_those_of_the_index_that_is_named(
+    root: Path, adapter: Path, encoder: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (root / "studies.jsonl").read_text().splitlines()[: STUDIES - 2]
+    (root / "fewer.jsonl").write_text("\n".join(lines))
+    build(JsonLines(root / "fewer.jsonl"), encoder, tmp_path / "fewer")
+    base = AdapterRecord.load(adapter).base_model
+    given = ["train", "--base", base, "--passes", "1", "--device", "cpu", "--index"]
+    look = ["--out", str(tmp_path / "out"), "--dry-run"]
+    shown = []
+    for index in (root / "index", tmp_path / "fewer", root / "index"):
+        assert main([*given, str(index), *look]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[2] != shown[1]
+    assert main([*given, str(tmp_path / "fewer"), "--out", str(adapter), "--resume"]) == 1
+    assert "holds a run on another index" in capsys.readouterr().err
+
+
+def test_each_study_is_looked_up_in_the_index_of_its_fold(
+    root: Path, tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
+    folds = tmp_path / "folds.json"
+    folds.write_text(json.dumps({f"s{n:02}": n % 2 for n in range(4)}))
+    options = ExampleOptions(passes=1)
+
+    def packed(folds: Path | None) -> ExamplePack:
+        return pack_indexes(
+            [root / "index"] * 2, options=options, side=16, count_tokens=len, folds=folds
+        )
+
+    assert {example.study_id for example in packed(folds).train} == {"s00", "s01", "s02", "s03"}
+    with pytest.raises(UserError, match="several indexes need --folds"):
+        packed(None)
+    with pytest.raises(NotFoundError, match="does not exist"):
+        packed(tmp_path / "none.json")
+    folds.write_text("[1]")
+    with pytest.raises(UserError, match="must be a JSON object of study id to fold number"):
+        packed(folds)
+
+
+def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
+    film = tmp_path / "0.png"
+    Image.fromarray(draw_film(0, size=(96, 80))).save(film)
+    line = {"study_id": "a", "patient_id": "p", "image": "0.png", "findings": "Clear."}
+    (tmp_path / "studies.jsonl").write_text(json.dumps(line) + "\n")
+    build(JsonLines(tmp_path / "studies.jsonl"), encoder, tmp_path / "index")
+    film.unlink()
+
+    def packed() -> ExamplePack:
+        return pack_indexes(
+            [tmp_path / "index"], options=ExampleOptions(passes=1), side=16, count_tokens=len
+        )
+
+    with pytest.raises(UserError, match="is not there: build the index"):
+        packed()

@@ -1,0 +1,117 @@
+"""Examples in one directory: back as they were written, or refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from db.errors import NotFoundError, UserError
+from finetune.examples.pack import Example, ExamplePack, encode_canvas
+from tests.support.mllama_models import film_canvas
+
+
+def a_pack() -> ExamplePack:
+    files = [np.frombuffer(encode_canvas(film_canvas(n, n)), np.uint8) for n in (1, 2)]
+    return ExamplePack(
+        train=[
+            Example(task="report", study_id="s1", prompt="Tell\n“so”", answer="Yes. [1]", canvas=1),
+            Example(task="ask", study_id="s2", prompt="Why?", answer="No."),
+        ],
+        val=[Example(task="caption", study_id="s3", prompt="Say.", answer="Fine.", canvas=0)],
+        about={"prompt_version": "prompts-4", "side": 28},
+        canvas_data=np.concatenate(files),
+        canvas_ends=np.cumsum([len(file) for file in files]),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    a_pack().save(tmp_path / "pack")
+    return tmp_path / "pack"
+
+
+def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
+    pack, written = ExamplePack.load(folder), a_pack()
+    assert (pack.train, pack.val) == (written.train, written.val)
+    assert pack.canvases == 2
+    for number in range(2):
+        assert pack.canvas(number).mode == "RGB"
+        assert pack.canvas(number).tobytes() == written.canvas(number).tobytes()
+    assert [pack.canvas(number).size for number in range(2)] == [(28, 28), (56, 28)]
+    assert pack.about["side"] == 28
+
+
+def test_a_canvas_is_grey_and_like_what_was_packed() -> None:
+    image = film_canvas(2, 1)
+    found = np.asarray(a_pack().canvas(1), np.float32)
+    assert (found[..., 0] == found[..., 2]).all()
+    packed = np.asarray(film_canvas(2, 2).convert("L"), np.float32)
+    assert np.abs(found[..., 0] - packed).mean() < 6
+    assert np.abs(found[..., 0] - np.asarray(image.convert("L"), np.float32)).mean() > 6
+
+
+def test_the_same_examples_have_the_same_digest(folder: Path, tmp_path: Path) -> None:
+    a_pack().save(tmp_path / "again")
+    digests = [ExamplePack.load(tmp_path / n).about["data_sha256"] for n in ("pack", "again")]
+    assert digests[0] == digests[1]
+
+
+def test_a_pack_without_images_can_be_kept(tmp_path: Path) -> None:
+    example = Example(task="ask", study_id="s", prompt="Why?", answer="So.")
+    ExamplePack(train=[example], val=[], about={}).save(tmp_path / "pack")
+    pack = ExamplePack.load(tmp_path / "pack")
+    assert (pack.train, pack.val, pack.canvases) == ([example], [], 0)
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl"])
+def test_a_changed_answer_is_found(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_text(path.read_text().replace('"answer": "', '"answer": "No. '))
+    with pytest.raises(UserError, match="is not what was written: make the examples again"):
+        ExamplePack.load(folder)
+
+
+def test_a_changed_image_is_found(folder: Path) -> None:
+    path = folder / "canvases.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="make the examples again"):
+        ExamplePack.load(folder)
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "canvases.npz", "pack.json"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"[1]", b"\xff\xfe", b'{"a": 1}'])
+def test_a_damaged_file_is_refused_with_the_cure(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match="make the examples again"):
+        ExamplePack.load(folder)
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "canvases.npz"])
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(UserError, match="make the examples again"):
+        ExamplePack.load(folder)
+
+
+def test_a_folder_that_is_no_pack_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="finetune examples"):
+        ExamplePack.load(tmp_path)
+
+
+def test_what_is_no_pack_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="is no example pack"):
+        a_pack().save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_pack_is_replaced_whole_and_nothing_is_left_beside_it(folder: Path) -> None:
+    (folder.parent / "pack.tmp").mkdir()  # of a run that was killed
+    (folder.parent / "pack.tmp" / "half").write_text("")
+    ExamplePack(train=[], val=[], about={"side": 1}).save(folder)
+    assert ExamplePack.load(folder).train == []
+    assert [one.name for one in folder.parent.iterdir()] == ["pack"]
+    assert json.loads((folder / "pack.json").read_text())["side"] == 1

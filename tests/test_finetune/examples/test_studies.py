@@ -1,0 +1,68 @@
+"""Studies to train on, searched for as if the index did not hold them."""
+
+from pathlib import Path
+
+import pytest
+
+from db.errors import UserError
+from finetune.examples.studies import gather, gather_split
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever, plain
+from tests.support.fakes import ReportEncoder, write_studies
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("training")
+    build(
+        JsonLines(write_studies(directory, 8, per_patient=2)),
+        ReportEncoder(),
+        directory / "index",
+    )
+    return directory
+
+
+def test_own_study_patient_and_report_are_never_hits(folder: Path) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    for study in gather(retriever, ["s0", "s3"], side=16):
+        assert study.canvas[:2] == b"\xff\xd8"
+        hits = study.retrieval.hits
+        assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+        assert hits
+        for hit in hits:
+            assert hit.case.study_id != study.case.study_id
+            assert hit.case.patient_id != study.case.patient_id
+            assert plain(hit.case.report) != plain(study.case.report)
+
+
+def test_hidden_studies_are_in_no_context(folder: Path) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    (before,) = gather(retriever, ["s0"], side=16)
+    shown = {hit.case.study_id for hit in before.retrieval.hits}
+    (after,) = gather(retriever, ["s0"], side=16, hidden=["s5"])
+    assert "s5" in shown
+    assert {hit.case.study_id for hit in after.retrieval.hits} == shown - {"s5"}
+
+
+def test_a_split_is_searched_for_in_the_index(folder: Path, tmp_path: Path) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    source = JsonLines(write_studies(tmp_path, 9))
+    studies = list(gather_split(retriever, source, side=16))
+    assert [study.case.study_id for study in studies] == [f"s{n}" for n in range(9)]
+    assert all(s.case.study_id not in {h.case.study_id for h in s.retrieval.hits} for s in studies)
+
+
+def test_a_study_that_is_not_there_or_whose_film_changed_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    with pytest.raises(UserError, match="study s99 is not in"):
+        list(gather(retriever, ["s99"], side=16))
+    film, other = folder / "6.png", folder / "7.png"
+    film.write_bytes(other.read_bytes())
+    with pytest.raises(UserError, match="is not what study s6 was indexed with"):
+        list(gather(retriever, ["s6"], side=16))
+    film.unlink()
+    with pytest.raises(UserError, match="is not there"):
+        list(gather(retriever, ["s6"], side=16))

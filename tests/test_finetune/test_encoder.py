@@ -1,0 +1,391 @@
+import csv
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from db.errors import MismatchError, NotFoundError, UserError
+from db.labels import FINDINGS, OBSERVATIONS
+from evaluation.metrics.text import Cider
+from finetune.__main__ import main
+from finetune.encoder.augment import augment
+from finetune.encoder.config import TOWER, EncoderConfig
+from finetune.encoder.data import pack_openi
+from finetune.encoder.export import export
+from finetune.encoder.pack import (
+    LABELS_ONLY,
+    POSITIVE,
+    TRAIN,
+    UNCERTAIN,
+    UNLISTED,
+    VAL,
+    Pack,
+)
+from finetune.encoder.scores import Embedded, of_studies, thresholds
+from finetune.encoder.trainer import Trainer, training_rows
+from finetune.encoder.trainer import run as encoder_run
+from finetune.examples.text_similarity import cider_matrix, text_likeness
+from indexer.encoder.open_clip import MODEL, TowerEncoder
+from indexer.encoder.spec import load_encoder
+from indexer.reports.labeller import LABELLER_VERSION, label_report
+from indexer.reports.sections import split_sentences
+from tests.support.radiographs import draw_film
+
+TEXT_DIM = 32
+CONFIG = EncoderConfig(
+    tower="test_efficientnet",
+    epochs=2,
+    batch=4,
+    size=64,
+    dim=16,
+    members=2,
+    fit_steps=3,
+    fit_batch=4,
+    labels_only=0.0,
+)
+REPORTS = [
+    ("Both lungs are free of disease. The heart is of normal size.", "Nothing acute.", "normal"),
+    ("A moderate left effusion blunts the angle.", "Left pleural effusion.", "Effusion/left"),
+    ("The heart is enlarged.", "Cardiomegaly.", "Cardiomegaly/mild"),
+]
+SPLIT = {"train": [*range(1, 9)], "val": [9, 10, 11], "test": [12], "comment": "drawn"}
+
+
+def embed_texts(texts: Sequence[str]) -> np.ndarray:
+    """A stand-in for the text tower: equal texts, equal vectors."""
+    return np.stack(
+        [np.random.default_rng(list(text.encode())).normal(size=TEXT_DIM) for text in texts]
+    ).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def openi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirteen drawn studies in the layout of Open-I; number 13 is in no list."""
+    root = tmp_path_factory.mktemp("openi")
+    (root / "images").mkdir()
+    views, sizes = {}, []
+    with tarfile.open(root / "NLMCXR_reports.tgz", "w:gz") as archive:
+        for number in range(1, 14):
+            findings, impression, heading = REPORTS[number % 3]
+            xml = (
+                f'<e><A><AbstractText Label="FINDINGS">{findings}</AbstractText>'
+                f'<AbstractText Label="IMPRESSION">{impression}</AbstractText></A>'
+                f"<MeSH><major>{heading}</major><automatic>lungs</automatic></MeSH></e>"
+            ).encode()
+            entry = tarfile.TarInfo(f"ecgen-radiology/{number}.xml")
+            entry.size = len(xml)
+            archive.addfile(entry, io.BytesIO(xml))
+            for view, word in (("PA", "Frontal"), ("LATERAL", "Lateral")):
+                stem = f"{number}_IM-0001-{word[:1]}"
+                film = draw_film(number, size=(256, 256), view="PA" if view == "PA" else "LATERAL")
+                Image.fromarray(film).save(root / "images" / f"{stem}.dcm.jpg")
+                views[f"{stem}.dcm.jpg"] = word
+                sizes.append({"imageid": f"CXR{stem}", "Rows": "2000", "Columns": "1500"})
+    (root / "projections.json").write_text(json.dumps(views))
+    (root / "split.json").write_text(json.dumps(SPLIT))
+    with gzip.open(root / "nlmcxr_dicom_metadata.csv.gz", "wt", newline="") as stream:
+        writer = csv.DictWriter(stream, ["imageid", "Rows", "Columns"])
+        writer.writeheader()
+        writer.writerows(sizes)
+    return root
+
+
+@pytest.fixture(scope="module")
+def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("nih")
+    (root / "images").mkdir()
+    names = "Atelectasis Consolidation Edema Effusion Infiltration Mass Nodule Pleural_Thickening"
+    fields = ["image", "age", *names.split(), "Pneumonia", "No Finding"]
+    with (root / "labels.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fields, restval="0")
+        writer.writeheader()
+        for image, age in (("a.png", 40), ("b.png", 9)):
+            Image.fromarray(draw_film(age, size=(320, 320))).save(root / "images" / image)
+            writer.writerow({"image": image, "age": age, "Effusion": "1"})
+    return root
+
+
+@pytest.fixture(scope="module")
+def pack(openi: Path) -> Pack:
+    return pack_openi(
+        openi,
+        openi / "split.json",
+        embed_texts=embed_texts,
+        label_report=lambda report: label_report(split_sentences(report)),
+        labeller_version=LABELLER_VERSION,
+    )
+
+
+@pytest.fixture(scope="module")
+def run_dir(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two trained members, and the encoder made of them."""
+    out = tmp_path_factory.mktemp("run")
+    parts = [
+        encoder_run.train_part(name, part, pack, out, device="cpu")
+        for name, part in CONFIG.parts().items()
+    ]
+    encoder_run.finish(parts, CONFIG, pack, out, device="cpu")
+    return out
+
+
+def test_a_pack_holds_no_test_study_and_marks_the_others(pack: Pack) -> None:
+    split = dict(zip(pack.study_ids.tolist(), pack.split.tolist(), strict=True))
+    assert "12" not in split
+    assert [split[str(n)] for n in (1, 8, 9, 13)] == [TRAIN, TRAIN, VAL, UNLISTED]
+    assert len(pack.films()) == len(pack.film_study) == 24
+
+
+def test_a_packed_film_has_its_old_aspect_ratio_on_black(pack: Pack) -> None:
+    film = pack.films()[0]  # 2000 rows by 1500 columns: 192 of 256 columns
+    assert film[:, :30].max() <= 4 and film[:, -30:].max() <= 4
+    assert film[:, 40:216].mean() > 40
+
+
+def test_a_pack_has_labels_and_frequent_terms_of_each_study(pack: Pack) -> None:
+    row = pack.study_ids.tolist().index("4")
+    assert pack.labels[row, OBSERVATIONS.index("Pleural Effusion")] == POSITIVE
+    assert pack.term_names.tolist() == ["auto:lung"]  # the headings occur less than 8 times
+
+
+def test_labelled_films_of_adults_can_be_added(openi: Path, nih: Path) -> None:
+    both = pack_openi(
+        openi,
+        openi / "split.json",
+        embed_texts=embed_texts,
+        label_report=lambda report: {},
+        labeller_version="none",
+        nih_dir=nih,
+    )
+    assert both.split.tolist().count(LABELS_ONLY) == 1
+    assert both.study_ids[-1] == "nih:a"
+    assert both.labels[-1, OBSERVATIONS.index("Pleural Effusion")] == POSITIVE
+    assert LABELS_ONLY not in both.split[training_rows(both, CONFIG)]
+
+
+def test_a_pack_survives_its_file(pack: Pack, tmp_path: Path) -> None:
+    pack.save(tmp_path / "deep" / "pack.npz")
+    again = Pack.load(tmp_path / "deep" / "pack.npz")
+    assert np.array_equal(again.films(), pack.films())
+    assert again.labeller_version == LABELLER_VERSION
+    (tmp_path / "other.npz").write_bytes(b"no pack")
+    with pytest.raises(UserError, match="is no pack"):
+        Pack.load(tmp_path / "other.npz")
+    with pytest.raises(NotFoundError, match="--pack"):
+        Pack.load(tmp_path / "absent.npz")
+
+
+def test_the_cider_matrix_is_cider() -> None:
+    references = ["the heart is large .", "clear lungs and a normal heart .", "an effusion ."]
+    answers = ["the heart is normal .", "clear lungs .", ""]
+    matrix = cider_matrix(references, answers)
+    for column, answer in enumerate(answers[:2]):
+        expected = Cider(references).score_each([answer] * 3)
+        assert matrix[:, column] == pytest.approx(expected, abs=1e-5)
+    assert matrix[:, 2] == pytest.approx(0)
+
+
+def test_a_text_is_most_like_itself() -> None:
+    likeness = text_likeness(
+        ["the lungs are clear .", "a rather large heart .", "the lungs are dark , small heart ."]
+    )
+    assert np.diag(likeness) == pytest.approx(1)
+    assert likeness.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_augmented_films_differ_and_stay_in_range_and_are_not_mirrored() -> None:
+    films = torch.from_numpy(np.stack([draw_film(1, size=(256, 256))] * 8))
+    films[:, :, :128] = 0  # the left half is dark
+    torch.manual_seed(0)
+    pixels = augment(films, replace(CONFIG, erase=0.0, shift=0.0))
+    assert pixels.shape == (8, 3, 64, 64)
+    assert pixels.min() >= -1 and pixels.max() <= 1
+    assert (pixels[0] - pixels[1]).abs().mean() > 0.01
+    assert (pixels[..., 40:].mean(dim=(1, 2, 3)) > pixels[..., :24].mean(dim=(1, 2, 3))).all()
+
+
+def test_folds_are_apart_and_val_is_never_trained_on(pack: Pack) -> None:
+    parts = CONFIG.parts(folds=2)
+    assert list(parts) == ["member-0", "member-1", "fold-0", "fold-1"]
+    rows = [set(training_rows(pack, parts[f"fold-{n}"]).tolist()) for n in (0, 1)]
+    assert rows[0] and rows[1] and not rows[0] & rows[1]
+    assert rows[0] | rows[1] == set(training_rows(pack, CONFIG).tolist())
+    assert VAL not in pack.split[training_rows(pack, CONFIG)]
+
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k.startswith("loss")} for line in lines]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack: Pack, tmp_path: Path) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(line: dict[str, Any]) -> None:
+        raise StoppedError
+
+    def trainer(folder: str) -> Trainer:
+        network = encoder_run.new_network(CONFIG, pack)
+        return Trainer(CONFIG, pack, tmp_path / folder, network=network, device="cpu")
+
+    whole = trainer("whole")
+    whole.train(every=1)
+    with pytest.raises(StoppedError):
+        trainer("parts").train(every=1, progress=stop)
+    resumed = trainer("parts")
+    resumed.train(every=1)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+    for mine, theirs in zip(
+        whole.average.state_dict().values(), resumed.average.state_dict().values(), strict=True
+    ):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_finished_run_has_weights_curves_and_scores(run_dir: Path) -> None:
+    for name in ("member-0", "member-1"):
+        assert (run_dir / name / "weights.safetensors").is_file()
+        assert (run_dir / name / "curves.png").read_bytes().startswith(b"\x89PNG")
+        assert not (run_dir / name / "checkpoint.pt").exists()
+    first, second = (load_file(run_dir / f"member-{n}" / "weights.safetensors") for n in (0, 1))
+    assert not torch.equal(first["labels.weight"], second["labels.weight"])
+    whole = load_file(run_dir / "weights.safetensors")
+    assert torch.allclose(
+        whole["labels.weight"], (first["labels.weight"] + second["labels.weight"]) / 2, atol=1e-6
+    )
+    scores = json.loads((run_dir / "scores.json").read_text())
+    assert {"view", "f1", "cider", "label_thresholds"} <= scores.keys()
+
+
+def test_one_threshold_for_all_findings_sees_as_many_on_val_as_reports_name(pack: Pack) -> None:
+    studies, films = len(pack.study_ids), len(pack.film_study)
+    logits = np.random.default_rng(0).normal(size=(films, len(OBSERVATIONS))).astype(np.float32)
+    empty = np.zeros((films, 1), np.float32)
+    embedded = Embedded(
+        pooled=empty, vectors=empty, labels=logits, terms=empty, frontal=empty[:, 0]
+    )
+    found = thresholds(pack, embedded)
+    seen = 1 / (1 + np.exp(-of_studies(logits, pack.film_study, studies)))
+    val = pack.split == VAL
+    named = np.isin(pack.labels, (POSITIVE, UNCERTAIN))[val]
+    seen = seen[val]
+    assert len({found[name] for name in FINDINGS}) == 1
+    assert abs(int((seen[:, 1:] > found["Fracture"]).sum()) - int(named[:, 1:].sum())) <= 1
+    assert abs(int((seen[:, 0] > found["No Finding"]).sum()) - int(named[:, 0].sum())) <= 1
+    assert named[:, 1:].sum() >= 2
+
+
+def test_a_run_with_other_settings_is_not_taken_up(pack: Pack, run_dir: Path) -> None:
+    with pytest.raises(MismatchError, match="other settings"):
+        encoder_run.train_part("member-0", replace(CONFIG, lr=1.0), pack, run_dir, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def text_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text tower of the same class as the real one, random and small."""
+    folder = tmp_path_factory.mktemp("text")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "clear", "lungs", "large", "heart"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=TEXT_DIM,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def test_an_exported_folder_loads_in_plain_open_clip(
+    run_dir: Path, text_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "exported"
+    export(run_dir, out, text_dir=text_dir)
+    model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{out}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
+    ours = load_encoder(str(out))
+    assert isinstance(ours, TowerEncoder)
+    film = draw_film(4)
+    texts = ["clear lungs", "large heart and clear lungs"]
+    with torch.inference_mode():
+        pixels = preprocess(Image.fromarray(film))[None]
+        vectors = model.eval().encode_image(pixels, normalize=True).numpy()
+        words = model.encode_text(tokenizer(texts), normalize=True).numpy()
+    assert np.abs(ours.read([film]).vectors - vectors).max() < 1e-4
+    assert np.abs(ours.embed_text(texts) - words).max() < 1e-4
+    assert ours.spec.report_weight == CONFIG.report_weight
+
+
+def test_half_the_bits_change_the_vectors_little(
+    pack: Pack, run_dir: Path, text_dir: Path, tmp_path: Path
+) -> None:
+    export(run_dir, tmp_path / "e", text_dir=text_dir)
+    network = encoder_run.new_network(CONFIG, pack)
+    network.load_state_dict(load_file(run_dir / "weights.safetensors"))
+    # A film as wide as the network's square, so that both see the same pixels.
+    film = np.array(Image.fromarray(draw_film(6)).resize((64, 64)))
+    pixels = torch.from_numpy(film)[None, None].float().expand(1, 3, -1, -1) / 127.5 - 1
+    with torch.inference_mode():
+        seen = network.eval()(pixels)
+    full = torch.nn.functional.normalize(seen.embeddings, dim=1).numpy()
+    reading = load_encoder(str(tmp_path / "e")).read([film])
+    assert (reading.vectors * full).sum() > 0.999
+    assert reading.label_scores is not None
+    assert np.abs(reading.label_scores - seen.labels.sigmoid().numpy()).max() < 0.01
+
+
+def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
+    pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack.save(tmp_path / "pack.npz")
+    tiny = "tower=test_efficientnet epochs=1 batch=4 size=64 dim=16 members=1 fit_steps=1"
+    command = ["encoder", "--packed", str(tmp_path / "pack.npz"), "--out", str(tmp_path / "run")]
+    command += ["--set", *tiny.split(), "labels_only=0"]
+    assert main([*command, "--only", "member-0"]) == 0
+    stamp = (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns
+    assert main([*command, "--resume"]) == 0
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+    assert (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns == stamp
+    shipped = tmp_path / "shipped"
+    assert main([*command, "--resume", "--export", str(shipped), "--no-text-tower"]) == 0
+    assert json.loads((shipped / "open_clip_config.json").read_text())["text_tower"]["package"]
+    assert not any(name.startswith("text.t") for name in load_file(shipped / MODEL))
+    assert load_encoder(str(shipped)).read([draw_film(4)]).vectors.shape == (1, 16)
+    assert main(command) == 1
+    assert "add --resume" in capsys.readouterr().err
+    assert main([*command, "--only", "member-7"]) == 1
+    assert "no part 'member-7'" in capsys.readouterr().err
+    assert main([*command, "epochs=many"]) == 1
+    assert "epochs cannot be 'many'" in capsys.readouterr().err
+    assert main(["encoder", "--out", str(tmp_path / "other")]) == 1
+    assert "--data-dir" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_cannot_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no finished run"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_a_copy_of_the_imagenet_tower_is_as_good_as_the_package(pack: Pack, tmp_path: Path) -> None:
+    from indexer.encoder.network import imagenet_weights
+
+    values = {f"{n:04d}": value.contiguous() for n, value in enumerate(imagenet_weights())}
+    save_file(values, tmp_path / "tower.safetensors")
+    config = replace(CONFIG, tower=TOWER)
+    one = encoder_run.new_network(config, pack).state_dict()
+    other = encoder_run.new_network(config, pack, tmp_path / "tower.safetensors").state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)

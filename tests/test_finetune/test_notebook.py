@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.conftest import ROOT
+from tests.support.training import SETTINGS, tiny_base, write_pack
+
+NOTEBOOK = ROOT / "notebooks/finetune.ipynb"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_notebook_trains_an_adapter_with_a_tiny_model(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    parameters = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    given = {
+        "BASE": str(tiny_base(tmp_path_factory)),
+        "DATA": f"--examples {write_pack(tmp_path / 'pack')}",
+        "OUT": str(tmp_path / "adapter"),
+        "MORE": f"--device cpu --set {' '.join(SETTINGS)} max_steps=2",
+    }
+    parameters.source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+    text = json.dumps(notebook.cells)
+    assert "memory: about" in text and "validation loss" in text and "Research use only" in text
+    assert "image/png" in text
+    assert (tmp_path / "adapter/adapter_model.safetensors").is_file()
+
+
+def test_the_notebook_holds_no_output_and_calls_commands_alone() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        assert not cell.get("outputs") and not cell.get("execution_count")
+        if "finetune" in cell.source and cell.cell_type == "code":
+            assert cell.source.startswith("%run -m finetune ")

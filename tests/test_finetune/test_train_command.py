@@ -1,0 +1,215 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoProcessor, MllamaForConditionalGeneration
+
+from db.errors import MismatchError, UserError
+from finetune.__main__ import main
+from finetune.adapter.backends import load_processor, load_trainable
+from finetune.adapter.devices import Devices
+from finetune.adapter.run import TrainingRun, load_adapter_weights
+from finetune.examples.pack import ExamplePack
+from finetune.export.adapter_record import AdapterRecord, package_versions
+from finetune.export.licence import find_licence
+from finetune.export.merge import merge_adapter
+from finetune.export.model_card import adapter_card
+from generator.mllama.checkpoint import read_config
+from tests.support.mllama_models import write_adapter
+from tests.support.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
+
+pytestmark = quiet
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_base(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pack(tmp_path_factory.mktemp("data") / "pack", examples=14)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The sentence with which the command ends."""
+    assert main(["train", "--device", "cpu", *arguments]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    return error
+
+
+def test_a_dry_run_shows_three_examples_their_lengths_and_the_memory(
+    base: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--base", str(base), "--examples", str(pack), "--device", "cpu"]
+    assert main(["train", *arguments, "--dry-run", "--set", "max_tokens=90"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("--- example ") == 3
+    assert shown.count("<|begin_of_text|>") == 3 and shown.count("<|eot_id|>") == 6
+    counts = [
+        int(line.split()[1]) for line in shown.splitlines() if line.endswith("#") and "-" in line
+    ]
+    assert sum(counts) == 14 - 2 and "2 left out as longer than 90 tokens" in shown
+    assert "optimizer steps" in shown and "memory: about" in shown
+
+
+def test_examples_that_are_all_too_long_are_refused(
+    base: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--base", str(base), "--examples", str(pack), "--dry-run")
+    error = refusal(capsys, *arguments, "--set", "max_tokens=16")
+    assert "none of 14 examples fits into 16 tokens" in error and "raise max_tokens" in error
+
+
+def test_arguments_that_do_not_fit_together_are_refused(
+    base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--base", str(base), "--examples", str(pack))
+    assert "one of --index, --examples and --dataset" in refusal(capsys, "--base", str(base))
+    assert "--out" in refusal(capsys, *given)
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refusal(capsys, *given, "--out", str(tmp_path / "file"))
+    full = ("--out", str(tmp_path / "new"), "--merge", str(tmp_path))
+    assert "name another directory to merge into" in refusal(capsys, *given, *full)
+    assert "use --backend peft" in refusal(
+        capsys, *given, "--out", str(tmp_path / "new"), "--backend", "unsloth"
+    )
+    assert "is no example pack" in refusal(
+        capsys, "--base", str(base), "--examples", str(tmp_path), "--out", str(tmp_path / "new")
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_base_that_is_no_mllama_is_refused_before_the_data_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "llama"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    given = ("--examples", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    assert "'mllama'" in refusal(capsys, "--base", str(other), *given)
+    assert "name the folder of a model" in refusal(capsys, "--base", str(tmp_path), *given)
+
+
+def test_training_ends_with_merged_weights_that_answer_as_base_and_adapter_do(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    out, merged_dir = tmp_path / "adapter", tmp_path / "merged"
+    arguments = ["train", "--base", str(base), "--examples", str(pack), "--device", "cpu"]
+    where = ["--out", str(out), "--merge", str(merged_dir)]
+    assert main([*arguments, *where, "--set", *SETTINGS, "max_steps=1"]) == 0
+    merged = MllamaForConditionalGeneration.from_pretrained(merged_dir, dtype=torch.float32)
+    trainable = load_trainable(str(base), CONFIG, CPU)
+    load_adapter_weights(trainable, out)
+    ids = torch.tensor([AutoProcessor.from_pretrained(merged_dir).tokenizer("The heart").input_ids])
+    with torch.no_grad():
+        expected = trainable.model(input_ids=ids).logits
+        plain = trainable.model.get_base_model()  # type: ignore[operator]
+        found = merged(input_ids=ids).logits
+        with trainable.model.disable_adapter():  # type: ignore[operator]
+            untrained = plain(input_ids=ids).logits
+    apart = (expected - untrained).abs().max()
+    assert (found - expected).abs().max() < 0.2 * apart  # the weights are rounded to bfloat16
+    assert "Research use only" in (merged_dir / "README.md").read_text()
+
+
+def test_a_merge_with_another_base_is_refused(base: Path, tmp_path: Path) -> None:
+    record = {
+        "base_model": str(base),
+        "base_sha256": "0" * 64,
+        "prompt_version": "prompts-4",
+        "index_fingerprint": None,
+        "encoder_sha256": None,
+        "data_sha256": "0" * 64,
+        "config": vars(CONFIG),
+        "packages": package_versions(),
+        "step": 1,
+        "val_loss": None,
+    }
+    adapter = write_adapter(tmp_path / "adapter", base, record=record)
+    with pytest.raises(MismatchError, match="was trained on other weights"):
+        merge_adapter(adapter, tmp_path / "merged", CPU)
+    (adapter / "adapter_record.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        merge_adapter(adapter, tmp_path / "merged", CPU)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_too_little_memory_on_the_gpu_is_refused_before_any_weight_is_loaded(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    class SmallCard(Devices):
+        def free_memory(self) -> int:
+            return 1 << 10
+
+    bare = tmp_path / "base"
+    shutil.copytree(base, bare)
+    shard = bare / "model.safetensors"
+    shard.write_bytes(shard.read_bytes()[:100])  # loading it would fail
+    with pytest.raises(UserError, match=r"0\.0 GB free .* use --bits 4 and a lower rank"):
+        TrainingRun.prepare(
+            base=str(bare),
+            base_config=read_config(bare),
+            processor=load_processor(str(bare)),
+            data=ExamplePack.load(pack),
+            config=CONFIG,
+            devices=SmallCard(device=CPU),
+        )
+
+
+def test_an_adapter_of_other_layers_is_refused(base: Path, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", base)  # the text model alone, rank 4
+    with pytest.raises(MismatchError, match="other layers or another rank"):
+        load_adapter_weights(load_trainable(str(base), CONFIG, CPU), adapter)
+
+
+def record_for(base: str) -> AdapterRecord:
+    return AdapterRecord(
+        base_model=base,
+        base_sha256="0" * 64,
+        prompt_version="prompts-4",
+        index_fingerprint=None,
+        encoder_sha256=None,
+        data_sha256="1" * 64,
+        config=vars(CONFIG),
+        packages={},
+    )
+
+
+def test_a_llama_base_brings_its_terms_into_the_card_and_beside_merged_weights(
+    tmp_path: Path,
+) -> None:
+    base, out = tmp_path / "base", tmp_path / "out"
+    base.mkdir()
+    out.mkdir()
+    (base / "LICENSE.txt").write_text("LLAMA 3.2 COMMUNITY LICENSE AGREEMENT\n")
+    (base / "USE_POLICY.md").write_text("policy")
+    licence = find_licence(str(base))
+    assert licence.llama
+    card = adapter_card(record_for(str(base)), licence)
+    assert "license: llama3.2" in card and "Built with Llama" in card
+    assert card.split("# ")[1].startswith("Llama")
+    licence.copy_to(out)
+    assert {path.name for path in out.iterdir()} == {"LICENSE.txt", "USE_POLICY.md", "NOTICE"}
+    assert "Copyright © Meta Platforms" in (out / "NOTICE").read_text()
+
+
+def test_the_licence_of_the_shipped_model_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [path.name for path in find_licence("pretrained/generator").files] == ["LICENSE"]
+
+
+def test_another_base_keeps_its_own_licence(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE").write_text("Apache License")
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")
+    licence = find_licence(str(tmp_path))
+    assert not licence.llama and licence.name == "apache-2.0"
+    card = adapter_card(record_for(str(tmp_path)), licence)
+    assert "license: apache-2.0" in card and "`LICENSE`" in card and "Llama" not in card
+    assert "states no licence" in find_licence(str(tmp_path.parent)).terms()

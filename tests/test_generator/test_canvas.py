@@ -1,0 +1,59 @@
+"""All views of a study on one image."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from db.errors import UserError
+from generator.canvas import MAX_VIEWS, canvas, frontal_first
+from indexer.images.radiograph import Film
+from tests.support.radiographs import draw_film
+
+
+def grey(value: int, height: int, width: int) -> np.ndarray:
+    return np.full((height, width), value, np.uint8)
+
+
+def test_films_stand_side_by_side_in_their_order_in_colour() -> None:
+    image = canvas([grey(50, 40, 40), grey(200, 40, 40)], 16)
+    assert (image.size, image.mode) == ((32, 16), "RGB")
+    pixels = np.asarray(image)
+    assert (pixels[:, :16] == 50).all()
+    assert (pixels[:, 16:] == 200).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 50), (50, 100), (64, 64)])
+def test_a_film_keeps_its_aspect_on_black_in_the_middle(height: int, width: int) -> None:
+    pixels = np.asarray(canvas([grey(255, height, width)], 32))[:, :, 0]
+    rows, columns = np.nonzero(pixels)
+    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert tall / wide == height / width
+    assert max(tall, wide) == 32
+    assert abs(rows.mean() - 15.5) <= 0.5
+    assert abs(columns.mean() - 15.5) <= 0.5
+
+
+def test_a_film_looks_as_it_did() -> None:
+    film = draw_film(3, size=(256, 256))
+    small = np.asarray(canvas([film], 64).convert("L"), np.float32)
+    whole = Image.fromarray(film).resize((64, 64), Image.Resampling.BOX)
+    assert np.corrcoef(small.ravel(), np.asarray(whole, np.float32).ravel())[0, 1] > 0.99
+
+
+def test_a_line_of_a_film_is_at_least_a_pixel_wide() -> None:
+    assert np.asarray(canvas([grey(255, 2000, 1)], 16)).any()
+
+
+def test_a_film_too_many_is_left_out_and_no_film_is_refused() -> None:
+    assert canvas([grey(1, 8, 8)] * 6, 8).size == (8 * MAX_VIEWS, 8)
+    with pytest.raises(UserError, match="no film given"):
+        canvas([], 8)
+
+
+def test_frontal_views_come_first_otherwise_the_order_stays() -> None:
+    views = ["LATERAL", "PA", None, "LATERAL", "AP"]
+    films = [
+        Film(pixels=grey(n, 4, 4), view_position=view, notes=())  # type: ignore[arg-type]
+        for n, view in enumerate(views)
+    ]
+    assert [int(film.pixels[0, 0]) for film in frontal_first(films)] == [1, 2, 4, 0, 3]

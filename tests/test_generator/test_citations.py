@@ -1,0 +1,235 @@
+"""Citations of a model: read from any text, and kept only where the cited report says it."""
+
+import time
+
+import pytest
+
+from generator.grounding.citations import (
+    MOST_FOUND,
+    CitationCheck,
+    Grounding,
+    Written,
+    contradiction,
+    film_support,
+    ground,
+    parse_answer,
+)
+from tests.support.cases import a_retrieval, shown
+
+REPORTS = (
+    "The heart is enlarged. The lungs are clear.",
+    "There is a small left pleural effusion. Heart size is normal.",
+    "There is a large right pleural effusion.",
+    "The cardiac silhouette is enlarged.",
+)
+
+
+def grounded(
+    text: str, reports: tuple[str, ...] = REPORTS, scores: dict[str, float] | None = None
+) -> Grounding:
+    retrieval = a_retrieval(reports, scores)
+    return ground(parse_answer(text), shown(retrieval), retrieval)
+
+
+def parsed(text: str) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [(one.section, one.text, one.numbers) for one in parse_answer(text)]
+
+
+def test_a_report_is_read_into_sections_sentences_and_numbers() -> None:
+    text = (
+        "Findings: The heart is enlarged. [1][4] The lungs are clear. [1] "
+        "Impression: Cardiomegaly. [4]"
+    )
+    assert parsed(text) == [
+        ("findings", "The heart is enlarged.", (1, 4)),
+        ("findings", "The lungs are clear.", (1,)),
+        ("impression", "Cardiomegaly.", (4,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("[1]", []),
+        ("Findings: Impression: ", []),
+        (" . [1] , ;", []),
+        ("No titles. [2]", [("findings", "No titles.", (2,))]),
+        ("IMPRESSION : Fine.", [("impression", "Fine.", ())]),
+        ("Before [1]. The end [2].", [("findings", "Before", (1,)), ("findings", "The end", (2,))]),
+        ("Twice. [1][1] [2], [1]", [("findings", "Twice.", (1, 2))]),
+        ("A list. [1, 3]", [("findings", "A list.", (1, 3))]),
+        ("Far too much. [1234]", [("findings", "Far too much.", (1234,))]),
+        ("The heart [1] is enlarged. [2]", [("findings", "The heart is enlarged.", (1, 2))]),
+        ("One. Two. [3]", [("findings", "One.", ()), ("findings", "Two.", (3,))]),
+        ("A [note] stays. [1", [("findings", "A [note] stays.", ()), ("findings", "[1", ())]),
+        ("Odd ]][[ marks [2]", [("findings", "Odd ]][[ marks", (2,))]),
+        ("[1] First", [("findings", "First", ())]),
+    ],
+)  # fmt: skip
+def test_any_text_is_read(text: str, expected: list[tuple[str, str, tuple[int, ...]]]) -> None:
+    assert parsed(text) == expected
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", "]", "[1", "[1]", "[1,", "[1 ", "[1][a]", "a [1] ", "a. ", "findings:", "impression "],
+)
+def test_time_to_read_grows_with_the_length_alone(unit: str) -> None:
+    def seconds(times: int) -> float:
+        text = unit * times
+        start = time.process_time()
+        parse_answer(text)
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(3200) < 30 * seconds(400) + 0.2
+
+
+def test_a_citation_whose_report_says_it_is_kept_with_its_quote() -> None:
+    (statement,) = grounded("The heart is enlarged. [1][4]").statements
+    assert [(c.number, c.study_id, c.quote) for c in statement.citations] == [
+        (1, "s1", "The heart is enlarged."),
+        (4, "s4", "The cardiac silhouette is enlarged."),
+    ]
+    assert (statement.removed, statement.found_afterwards) == ((), False)
+    assert statement.case_support == 1.0
+    assert statement.citations[0].index_fingerprint == "f" * 64
+    assert statement.citations[0].score == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (0, "no case has this number"),
+        (5, "no case has this number"),
+        (999, "no case has this number"),
+        (2, "the cited report does not say this"),  # its heart is normal
+        (3, "the cited report does not say this"),  # silent
+    ],
+)
+def test_a_citation_that_does_not_stand_is_removed_and_recorded(number: int, reason: str) -> None:
+    (statement,) = grounded(f"The heart is enlarged. [1][{number}]").statements
+    assert [citation.number for citation in statement.citations] == [1]
+    assert [(one.number, one.reason) for one in statement.removed] == [(number, reason)]
+    assert not statement.found_afterwards
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "There is a small right pleural effusion.",  # the side is another
+        "There is a large left pleural effusion.",  # the degree is another
+        "There is no pleural effusion.",
+        "There is a small left pleural effusion and a pneumothorax.",
+    ],
+)
+def test_a_report_with_another_side_degree_or_state_does_not_say_it(sentence: str) -> None:
+    (statement,) = grounded(f"{sentence} [2]").statements
+    assert [one.number for one in statement.removed] == [2]
+    assert statement.citations == ()
+    assert not statement.grounded
+    assert statement.case_support == 0.0
+    assert str(statement).endswith("[image only]")
+
+
+def test_a_sentence_whose_citations_all_fail_gets_those_that_would_stand() -> None:
+    (statement,) = grounded("The heart is enlarged. [2][9]").statements
+    assert [citation.number for citation in statement.citations] == [1, 4]
+    assert statement.found_afterwards
+    assert [one.number for one in statement.removed] == [2, 9]
+
+
+def test_a_sentence_without_citations_gets_at_most_the_nearest_in_wording() -> None:
+    reports = ("The cardiac silhouette is enlarged.", *["The heart is enlarged."] * 3)
+    (statement,) = grounded("The heart is enlarged.", reports).statements
+    assert [citation.number for citation in statement.citations] == [2, 3]
+    assert len(statement.citations) == MOST_FOUND
+    assert statement.found_afterwards
+
+
+def test_what_no_case_says_is_left_to_the_image() -> None:
+    (statement,) = grounded("There is a displaced rib fracture.").statements
+    assert (statement.citations, statement.found_afterwards, statement.removed) == ((), False, ())
+
+
+@pytest.mark.parametrize(
+    "sentence", ["The effusion has increased.", "Unchanged cardiomegaly.", "New left effusion."]
+)
+def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
+    found = grounded(f"The heart is enlarged. [1] {sentence} [2]")
+    assert [one.text for one in found.statements] == ["The heart is enlarged."]
+    assert found.notes == (f"left out, for there is no earlier film to compare with: “{sentence}”",)
+
+
+def test_a_sentence_is_said_once_a_section() -> None:
+    found = grounded(
+        "Findings: The heart is enlarged. [1] the heart is Enlarged. [4] "
+        "Impression: The heart is enlarged. [4] The heart is enlarged."
+    )
+    assert [(s.section, [c.number for c in s.citations]) for s in found.statements] == [
+        ("findings", [1]),
+        ("impression", [4]),
+    ]
+
+
+def test_without_hits_every_citation_is_removed() -> None:
+    (statement,) = grounded("The heart is enlarged. [1]", ()).statements
+    assert [one.reason for one in statement.removed] == ["no case has this number"]
+    assert statement.citations == ()
+
+
+def test_every_kept_citation_is_one_that_the_check_itself_gives() -> None:
+    retrieval = a_retrieval(REPORTS)
+    check = CitationCheck(shown(retrieval), retrieval)
+    for sentence in " ".join(REPORTS).split(". "):
+        (statement,) = grounded(f"{sentence}. [1][2][3][4]").statements
+        written = Written(section="findings", text=statement.text)
+        supporters = check.supporters(written)
+        assert {citation.number for citation in statement.citations} == supporters.keys()
+        assert {one.number for one in statement.removed} == {1, 2, 3, 4} - supporters.keys()
+
+
+def test_film_support_is_the_least_probability_of_what_is_stated() -> None:
+    scores = {"Cardiomegaly": 0.9, "Pleural Effusion": 0.3, "Edema": 0.2}
+    assert film_support({"Cardiomegaly": "positive"}, scores) == 0.9
+    assert film_support({"Edema": "negative"}, scores) == 0.8
+    assert (
+        film_support({"Cardiomegaly": "positive", "Pleural Effusion": "uncertain"}, scores) == 0.3
+    )
+    assert film_support({}, scores) is None
+    assert film_support({"Cardiomegaly": "positive"}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "said"),
+    [
+        ({"Cardiomegaly": "negative"}, {"Cardiomegaly": 0.7}, "score for Cardiomegaly is 0.70"),
+        ({"Cardiomegaly": "negative"}, {"Cardiomegaly": 0.4}, None),
+        ({"Edema": "positive"}, {"Edema": 0.05}, "score for Edema is only 0.05"),
+        ({"Cardiomegaly": "positive"}, {"Cardiomegaly": 0.2}, None),
+        ({"Cardiomegaly": "uncertain"}, {"Cardiomegaly": 0.01}, None),
+        ({"No Finding": "positive"}, {"Edema": 0.6}, "score for Edema is 0.60"),
+        ({"No Finding": "positive"}, {"Support Devices": 0.9}, None),
+        ({}, {"Edema": 0.9}, None),
+    ],
+)  # fmt: skip
+def test_a_contradiction_names_the_score_that_speaks_against_a_statement(
+    labels: dict[str, str], scores: dict[str, float], said: str | None
+) -> None:
+    found = contradiction(labels, a_retrieval([], scores))  # type: ignore[arg-type]
+    assert found == (said and f"the film's {said}")
+
+
+def test_without_label_scores_nothing_speaks_against_a_statement() -> None:
+    assert contradiction({"Cardiomegaly": "negative"}, a_retrieval([])) is None
+
+
+def test_statements_carry_labels_and_what_the_film_says_of_them() -> None:
+    found = grounded("The lungs are clear. [1] No cardiomegaly.", scores={"Cardiomegaly": 0.8})
+    clear, heart = found.statements
+    assert clear.labels == {"Lung Opacity": "negative"}
+    assert clear.film_support == pytest.approx(0.9)
+    assert clear.contradiction is None
+    assert heart.film_support == pytest.approx(0.2)
+    assert heart.contradiction == "the film's score for Cardiomegaly is 0.80"

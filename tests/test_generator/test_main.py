@@ -1,0 +1,195 @@
+"""The command line of the generator: a report for a person, JSON for a machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from generator.__main__ import main
+from generator.calibration import CALIBRATION, Calibration
+from generator.mllama.adapter import AdapterRecord
+from generator.prompts import PROMPT_VERSION
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from retriever.search import Retriever
+from tests.support.fakes import ThumbnailEncoder, write_studies
+from tests.support.scripted_model import ScriptedModel
+
+
+@pytest.fixture(scope="module")
+def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("index")
+    source = JsonLines(write_studies(directory / "studies", 8), name="drawn")
+    build(source, ThumbnailEncoder(), directory / "index")
+    return directory / "index"
+
+
+def film(index_dir: Path, number: int) -> str:
+    return str(index_dir.parent / "studies" / f"{number}.png")
+
+
+def run(*argv: str) -> int:
+    model = ["--model", "extractive"] if argv[0] == "report" else []
+    return main(
+        [*argv, *model], open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder())
+    )
+
+
+def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", str(index_dir), film(index_dir, 2), "-k", "5") == 0
+    out = capsys.readouterr().out
+    findings, cases = out.split("CITED CASES")
+    assert "FINDINGS" in findings
+    assert all("[" in line for line in findings.splitlines() if line.startswith("  "))
+    assert "[1] drawn s3, score" in cases
+    assert "left out: drawn s2 (score 1.000), the same film" in cases
+    assert out.rstrip().splitlines()[-1] == "Research use only, not for clinical use."
+
+
+def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", str(index_dir), film(index_dir, 2), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    cases = {one["number"]: one for one in document["cases"]}
+    assert document["notice"] == "Research use only, not for clinical use."
+    assert document["index"]["source"] == "drawn"
+    assert document["left_out"][0]["study_id"] == "s2"
+    assert document["findings"]
+    for statement in document["findings"] + document["impression"]:
+        assert statement["citations"]
+        for citation in statement["citations"]:
+            case = cases[citation["number"]]
+            assert case["study_id"] == citation["study_id"]
+            assert citation["quote"] in case["findings"] + " " + case["impression"]
+
+
+def test_an_excluded_patient_or_study_is_never_cited(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["report", str(index_dir), film(index_dir, 2), "--json"]
+
+    def cited(*more: str) -> set[str]:
+        assert run(*argv, *more) == 0
+        return {case["study_id"] for case in json.loads(capsys.readouterr().out)["cases"]}
+
+    assert {"s3", "s4"} <= cited()
+    assert not {"s3", "s4"} & cited("--exclude-patient", "p3", "--exclude-study", "s4")
+
+
+def test_bad_input_is_one_line_on_stderr_and_exit_code_1(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    for argv in (
+        [str(tmp_path / "nowhere"), film(index_dir, 0)],
+        [str(index_dir), str(tmp_path / "text.png")],
+        [str(index_dir), film(index_dir, 0), "-k", "0"],
+    ):
+        assert run("report", *argv) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+
+
+TEXTS = {
+    "report": "Findings: The heart is enlarged. [1][2][3][4] The lungs are clear. [9]",
+    "ask": "Yes. [1][2][3][4]",
+    "caption": "Cardiomegaly. [1][2][3]",
+}
+
+
+def ask_model(*argv: str) -> int:
+    return main(
+        argv,
+        open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+        open_model=lambda name, adapter, quantization: ScriptedModel(
+            script=lambda prompt: TEXTS[prompt.task], name=name, adapter=adapter
+        ),
+    )
+
+
+@pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
+def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
+    index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = ["--question", "Is the heart enlarged?"] if verb == "ask" else []
+    argv = [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question]
+    assert ask_model(*argv) == 0
+    page = capsys.readouterr().out
+    assert page.rstrip().endswith("Research use only, not for clinical use.")
+    assert ask_model(*argv, "--adapter", "mine", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["generator"].startswith("tiny + mine, prompts-")
+    if verb == "classify":
+        assert len(document["observations"]) == 14
+        assert "calibrated on nothing" in page
+        return
+    cases = {one["number"]: one for one in document["cases"]}
+    said = [document] if verb == "ask" else document["findings"] + document["impression"]
+    citations = [citation for one in said for citation in one["citations"]]
+    assert citations
+    for citation in citations:
+        case = cases[citation["number"]]
+        assert case["study_id"] == citation["study_id"]
+        assert citation["quote"] in f"{case['findings']} {case['impression']}"
+    if verb == "report":
+        assert document["findings"][1]["removed"][0]["reason"] == "no case has this number"
+
+
+def test_without_a_model_there_are_only_reports(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["classify", str(index_dir), film(index_dir, 2), "--model", "extractive"]
+    assert ask_model(*argv) == 1
+    assert "there are only reports" in capsys.readouterr().err
+
+
+def test_classes_are_calibrated_by_what_lies_with_the_adapter_that_was_loaded(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own").mkdir()
+    Calibration(fitted_on="these studies").write(tmp_path / "own" / CALIBRATION)
+    loaded = ScriptedModel(script=lambda prompt: "", adapter=str(tmp_path / "own"))
+    assert (
+        main(
+            ["classify", str(index_dir), film(index_dir, 2), "--model", "tiny"],
+            open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+            open_model=lambda name, adapter, quantization: loaded,
+        )
+        == 0
+    )
+    assert "calibrated on these studies" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
+def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_told(
+    index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = Retriever.open(index_dir, ThumbnailEncoder()).index.manifest.encoder
+    adapted = ScriptedModel(script=lambda prompt: TEXTS[prompt.task], adapter="mine")
+    question = ["--question", "Is the heart enlarged?"] if verb == "ask" else []
+
+    def served(encoder_sha256: str) -> int:
+        adapted.record = AdapterRecord(  # type: ignore[attr-defined]
+            base_model="tiny",
+            base_sha256="b" * 64,
+            prompt_version=PROMPT_VERSION,
+            index_fingerprint="f" * 64,
+            encoder_sha256=encoder_sha256,
+        )
+        return main(
+            [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question],
+            open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+            open_model=lambda name, adapter, quantization: adapted,
+        )
+
+    assert served("e" * 64) == 1
+    out, err = capsys.readouterr()
+    assert not out and not adapted.prompts
+    assert "another encoder: build the index with that encoder, or train" in err
+    assert served(encoder.weights_sha256) == 0
+    assert "note: the adapter was trained on another index" in capsys.readouterr().err

@@ -1,0 +1,343 @@
+"""Report, ask, classify, caption with a model that says what it is told to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from db.errors import UserError
+from db.labels import OBSERVATIONS
+from generator.calibration import Calibration
+from generator.canvas import MAX_VIEWS
+from generator.grounding.report import NOTICE, GroundedReport
+from generator.prompts import Prompt
+from generator.tasks import FilmReader, Study
+from generator.vision_language import GREEDY, DecodingOptions
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from retriever.ood import Verdict
+from retriever.options import SearchOptions
+from retriever.query import Query
+from retriever.results import Retrieval
+from retriever.search import Retriever
+from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.radiographs import draw_film
+from tests.support.scripted_model import ScriptedModel
+
+REPORT = (
+    "Findings: The heart is enlarged. [1][2] The lungs are clear. [9] Impression: New effusion."
+)
+
+
+class CountingRetriever(Retriever):
+    searches = 0
+
+    def find(self, query: Query, options: SearchOptions) -> Retrieval:
+        self.searches += 1
+        return super().find(query, options)
+
+
+class Pieces(ScriptedModel):
+    """Streams letter by letter and remembers whether it was closed."""
+
+    closed = False
+
+    def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
+        try:
+            yield from self.script(prompt)
+        finally:
+            self.closed = True
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> CountingRetriever:
+    directory = tmp_path_factory.mktemp("index")
+    encoder = ReportEncoder({"Cardiomegaly": 0.8, "Fracture": 0.4})
+    build(JsonLines(write_studies(directory, 8)), encoder, directory / "index")
+    return CountingRetriever.open(directory / "index", encoder)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(draw_film(99, size=(96, 80))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def reader_of(retriever: Retriever, text: str = REPORT) -> tuple[FilmReader, ScriptedModel]:
+    model = ScriptedModel(script=lambda prompt: text)
+    return FilmReader(retriever, model), model
+
+
+@pytest.fixture
+def study(retriever: CountingRetriever, image: bytes) -> Study:
+    return reader_of(retriever)[0].read([image], indication="dyspnea")
+
+
+def test_a_film_is_searched_with_once_whatever_is_asked_after(
+    retriever: CountingRetriever, image: bytes
+) -> None:
+    reader, _ = reader_of(retriever)
+    before = retriever.searches
+    study = reader.read([image])
+    # the nearest cases, and those that name the one seen finding
+    assert retriever.searches == before + 2
+    reader.report(study)
+    reader.ask(study, "Is the heart enlarged?")
+    reader.classify(study)
+    reader.caption(study)
+    assert retriever.searches == before + 2
+
+
+def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: Study) -> None:
+    assert study.image is not None
+    assert (study.image.size, study.image.mode) == ((32, 32), "RGB")
+    assert study.context.seen_findings == study.brief.seen_findings == ("Cardiomegaly",)
+    assert study.context.text.endswith(
+        "Film: Cardiomegaly [4]\nClosest case: [4]\nIndication: dyspnea"
+    )
+    assert len(study.brief.hits) <= len(study.context.hits)
+
+
+def test_excluded_patients_and_studies_are_neither_shown_nor_counted(
+    retriever: CountingRetriever, image: bytes
+) -> None:
+    reader, _ = reader_of(retriever)
+    study = reader.read([image], exclude_patient_ids=["p0", "p1"], exclude_study_ids=["s2"])
+    ids = {hit.case.study_id for hit in study.retrieval.hits}
+    assert ids
+    assert not {"s0", "s1", "s2"} & ids
+    everybody = [f"p{number}" for number in range(8)]
+    with pytest.raises(UserError, match="no hits to vote"):
+        reader.read([image], exclude_patient_ids=everybody)
+
+
+def test_a_report_is_checked_against_the_cases_that_were_shown(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, model = reader_of(retriever)
+    report = reader.report(study)
+    (prompt,) = model.prompts
+    assert prompt.task == "report"
+    assert prompt.text.startswith(study.context.text)
+    assert prompt.image is study.image
+    assert report.hits == study.context.hits
+    assert report.as_written == REPORT
+    assert report.generator == "scripted, prompts-4"
+    assert report.index_fingerprint == retriever.index.manifest.fingerprint
+    assert report.label_scores == study.retrieval.label_scores
+    assert [statement.text for statement in report.statements] == [
+        "The heart is enlarged.",
+        "The lungs are clear.",
+    ]
+    for statement in report.statements:
+        assert statement.citations
+        for citation in statement.citations:
+            case = report.hits[citation.number - 1].case
+            assert (citation.study_id, citation.source) == (case.study_id, case.source)
+            assert citation.quote in case.report
+    assert [one.number for one in report.statements[1].removed] == [9]
+    assert any("New effusion." in note for note in report.notes)
+
+
+def test_several_studies_are_written_in_one_batch(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, model = reader_of(retriever)
+    reports = reader.reports([study, study])
+    assert len(model.prompts) == 2
+    assert reports[0] == reports[1] == reader.report(study)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "]]][[[", "Findings: The effusion is unchanged. [1]"])
+def test_a_model_that_writes_nothing_that_stands_gives_an_empty_report_that_says_so(
+    retriever: CountingRetriever, study: Study, text: str
+) -> None:
+    report = reader_of(retriever, text)[0].report(study)
+    assert report.statements == ()
+    assert "the model wrote no sentence that can stand" in report.notes
+
+
+def test_a_streamed_report_ends_as_the_whole_one(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader = FilmReader(retriever, Pieces(script=lambda prompt: REPORT))
+    *events, last = reader.stream_report(study)
+    assert last == reader.checked(study, REPORT)
+    assert events[0] == ("stage", "writing")
+    assert events[-1] == ("stage", "checking citations")
+    assert "".join(text for kind, text in events[1:-1]) == REPORT  # type: ignore[misc]
+
+
+def test_closing_a_stream_stops_the_model(retriever: CountingRetriever, study: Study) -> None:
+    model = Pieces(script=lambda prompt: REPORT)
+    events = FilmReader(retriever, model).stream_report(study)
+    next(events)
+    assert next(events) == ("text", "F")
+    assert not model.closed
+    events.close()  # type: ignore[attr-defined]
+    assert model.closed
+
+
+def test_an_answer_is_checked_against_the_brief_context(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, model = reader_of(retriever, "Yes. [1][2][3][4][8]")
+    answer = reader.ask(study, "Is the heart enlarged?")
+    assert model.prompts[0].text.startswith(study.brief.text)
+    assert answer.hits == study.brief.hits
+    for citation in answer.citations:
+        labels = study.brief.hits[citation.number - 1].case.labels
+        assert labels["Cardiomegaly"] == "positive"
+    assert answer.citations
+    numbers = {one.number for one in (*answer.citations, *answer.removed)}
+    assert numbers == {1, 2, 3, 4, 8}
+    assert answer.film_support == pytest.approx(0.8)
+    assert answer.generator == "scripted, prompts-4"
+
+
+def test_a_question_that_is_none_is_refused_before_the_model_is_asked(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, model = reader_of(retriever)
+    with pytest.raises(UserError, match="question"):
+        reader.ask(study, "  ")
+    assert model.prompts == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Cardiomegaly. [1] The lungs are clear.", "Findings: Cardiomegaly. [1]", "Cardiomegaly"],
+)
+def test_a_caption_is_one_statement(retriever: CountingRetriever, study: Study, text: str) -> None:
+    caption = reader_of(retriever, text)[0].caption(study)
+    assert isinstance(caption, GroundedReport)
+    (statement,) = caption.statements
+    assert statement.text.rstrip(".") == "Cardiomegaly"
+    assert caption.as_written == text
+    assert caption.hits == study.brief.hits
+
+
+def test_classes_join_model_votes_and_film_by_the_calibration(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    model = ScriptedModel(script=lambda prompt: "", yes=lambda p: 0.9 if "edema" in p.text else 0.3)
+    calibration = Calibration(
+        model=0.7, vote=0.1, film=0.4, offsets={"Edema": 0.5}, fitted_on="val of drawn"
+    )
+    result = FilmReader(retriever, model, calibration=calibration).classify(study)
+    assert tuple(result.observations) == OBSERVATIONS
+    assert {id(prompt.image) for prompt in model.prompts} == {id(study.image)}
+    assert study.retrieval.label_scores is not None
+    for name, opinion in result.observations.items():
+        assert opinion.model == pytest.approx(0.9 if name == "Edema" else 0.3)
+        assert opinion.vote == study.votes[name]
+        assert opinion.film == study.retrieval.label_scores[name]
+        assert opinion.probability == calibration.probability(
+            name, model=opinion.model, vote=opinion.vote.probability, film=opinion.film
+        )
+    assert result.calibrated_on == "val of drawn"
+    assert result.hits == study.brief.hits
+
+
+def test_some_observations_can_be_asked_for_alone(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, model = reader_of(retriever)
+    result = reader.classify(study, ["Edema"])
+    assert list(result.observations) == ["Edema"]
+    assert len(model.prompts) == 1
+    assert result.calibrated_on == "nothing"
+
+
+def test_a_model_that_is_entirely_sure_gives_a_probability_still(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    class Sure(ScriptedModel):
+        def choose(self, prompts, answers):  # type: ignore[no-untyped-def]
+            return np.array([[-2000.0, -1.0]] * len(prompts))
+
+    result = FilmReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
+    assert 0 <= result.observations["Edema"].model < 1e-6
+
+
+def test_every_task_warns_of_a_film_that_is_none_of_the_kind(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    verdict = Verdict(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
+    strange = replace(study, retrieval=replace(study.retrieval, verdict=verdict))
+    reader, _ = reader_of(retriever)
+    note = "do not rely on this: it is a cat"
+    for result in (
+        reader.report(strange),
+        reader.ask(strange, "Is the heart enlarged?"),
+        reader.classify(strange),
+        reader.caption(strange),
+    ):
+        assert note in result.notes
+        assert result.notice == NOTICE
+    usual = replace(verdict, in_distribution=True)
+    known = replace(study, retrieval=replace(study.retrieval, verdict=usual))
+    assert note not in reader.report(known).notes
+
+
+def test_films_that_the_model_cannot_be_shown_are_told(
+    retriever: CountingRetriever, image: bytes
+) -> None:
+    reader, _ = reader_of(retriever)
+    study = reader.read([image] * (MAX_VIEWS + 2))
+    assert study.image is not None
+    assert study.image.size == (MAX_VIEWS * 32, 32)
+    assert "the model was shown 4 films; 2 more were searched with" in reader.report(study).notes
+
+
+def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriever) -> None:
+    model = ScriptedModel(script=lambda prompt: "", adapter="my-adapter")
+    assert FilmReader(retriever, model).name == "scripted + my-adapter, prompts-4"
+
+
+@pytest.mark.parametrize(
+    ("written", "left_out"),
+    [
+        ("Findings: The lungs are clear. [1] Impression: No pneumonia.", True),
+        ("Findings: The heart is enlarged. [1]", False),
+        ("Findings: The heart is probably enlarged. [1]", False),
+        ("Findings: The heart is not enlarged. [1]", False),  # a contradiction, and shown as one
+    ],
+)
+def test_what_the_film_shows_and_a_model_leaves_out_is_added_and_told(
+    retriever: CountingRetriever, study: Study, written: str, left_out: bool
+) -> None:
+    reader, _ = reader_of(retriever, written)
+    report = reader.report(study)
+    note = (
+        "added by rule, for the film's scores speak for it and the model left it out: "
+        "Cardiomegaly (0.80)"
+    )
+    assert (note in report.notes) == left_out
+    added = [one for one in report.statements if one.added]
+    assert [one.text for one in added] == ["There is cardiomegaly."] * left_out
+    assert all(one.grounded and not one.found_afterwards for one in added)
+    if left_out:
+        assert [one.section for one in report.statements] == ["findings", "findings", "impression"]
+        assert "There is cardiomegaly. [4] (added by rule)" in report.marked_text
+    assert "cardiomegaly" not in (report.as_written or "")
+    denied = [one.contradiction for one in report.statements]
+    assert any(denied) == ("not enlarged" in written)
+    assert not any(one.added for one in reader.caption(study).statements)
+
+
+def test_what_no_shown_case_says_is_told_and_not_added(
+    retriever: CountingRetriever, study: Study
+) -> None:
+    reader, _ = reader_of(retriever, "Findings: The lungs are clear.")
+    alone = replace(study, context=replace(study.context, hits=()))
+    report = reader.report(alone)
+    assert [one.text for one in report.statements] == ["The lungs are clear."]
+    assert report.notes[-1] == (
+        "the film's scores speak for what no sentence names and no shown case says outright: "
+        "Cardiomegaly (0.80)"
+    )

@@ -1,0 +1,271 @@
+"""The audit: what it finds in a set made for it, and in the real Open-I."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from db.errors import UserError
+from indexer.__main__ import main
+from indexer.audit.result import Audit
+from indexer.audit.run import audit, write_audit
+from indexer.audit.text import RESIDUE, names_comparison, residue, words_digest
+from indexer.build import build
+from indexer.index import Index
+from indexer.sources.jsonl import JsonLines
+from indexer.sources.openi import OpenI
+from indexer.sources.records import read_split
+from tests.support.dicoms import write_dicom
+from tests.support.fakes import ReportEncoder, ThumbnailEncoder
+from tests.support.radiographs import draw_film
+
+
+def write_set(folder: Path, studies: list[dict[str, object]], *, plain: int = 30) -> Path:
+    """``studies`` and, for them to stand out from, ``plain`` ordinary ones; returns the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = list(studies)
+    for seed in range(plain):
+        Image.fromarray(draw_film(seed, size=(128, 104))).save(folder / f"plain{seed}.png")
+        lines.append(
+            {
+                "study_id": f"plain{seed}",
+                "patient_id": f"p{seed}",
+                "image": f"plain{seed}.png",
+                "view_position": "PA",
+                "findings": f"Heart number {seed} is of usual size.",
+                "impression": "Usual.",
+                "split": "train",
+            }
+        )
+    (folder / "s.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    return folder / "s.jsonl"
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("odd")
+    film = draw_film(100, size=(128, 104))
+    Image.fromarray(film).save(folder / "a.png")
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes())  # the same file
+    Image.fromarray(film).save(folder / "c.bmp")  # the same pixels
+    small = Image.fromarray(film).resize((90, 110))
+    Image.fromarray((np.asarray(small) * 0.8).astype(np.uint8)).save(folder / "d.jpg")  # near
+    (folder / "bad.png").write_bytes(b"no image")
+    Image.fromarray((draw_film(101, size=(128, 104)) * 0.08).astype(np.uint8)).save(
+        folder / "dark.png"
+    )
+    Image.fromarray(draw_film(102, size=(600, 40))).save(folder / "narrow.png")
+    write_dicom(folder / "named.dcm", draw_film(103, size=(128, 104)), BurnedInAnnotation="YES")
+    front = {"view_position": "PA", "patient_id": "x"}
+    return write_set(
+        folder,
+        [
+            front | {"study_id": "a", "image": "a.png", "findings": "Big heart.", "split": "train"},
+            front | {"study_id": "b", "image": "b.png", "findings": "BIG heart", "split": "test"},
+            {"study_id": "c", "images": ["c.bmp", "bad.png"], "impression": "Fine."},
+            front | {"study_id": "d", "image": "d.jpg", "findings": "Big  heart.", "split": "test"},
+            {"study_id": "dark", "image": "dark.png", "labels": {"Edema": "uncertain"}},
+            {
+                "study_id": "said",
+                "image": "narrow.png",
+                "comparison": "Film of XXXX.",
+                "findings": "Unchanged. Seen by Dr. Quixotic on 1/2/2020 at 10:30.",
+            },
+            {"study_id": "named", "image": "named.dcm", "findings": "Fine.", "comparison": "None."},
+            {"study_id": "mute", "image": "a.png"},
+            {"study_id": "blind", "findings": "No film."},
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def found(odd: Path) -> Audit:
+    return audit(JsonLines(odd))
+
+
+def counted(found: Audit, part: str, name: str) -> int:
+    return found.count(part, name).count
+
+
+def test_studies_and_what_is_left_out_are_counted(found: Audit) -> None:
+    assert counted(found, "studies", "usable") == 37
+    assert counted(found, "studies", "no image") == 1
+    assert found.count("studies", "report without findings or impression").examples == ("mute",)
+    assert counted(found, "studies", "with labels and no report") == 1
+    assert counted(found, "studies", "in split test") == 2
+    assert counted(found, "studies", "without a patient id") == 4
+    assert counted(found, "sections", "comparison") == 2
+    assert counted(found, "labels", "Edema: uncertain") == 1
+    assert counted(found, "labels", "Edema: unmentioned") == 36
+    assert counted(found, "labels", "Edema: negative") == 0
+
+
+def test_films_that_are_the_same_are_told_from_those_that_are_nearly(found: Audit) -> None:
+    same = found.count("films", "byte-identical pairs")
+    assert (same.count, same.examples) == (1, ("a.png = b.png",))
+    assert counted(found, "films", "pairs of equal pixels") == 3
+    near = found.count("films", "near-identical pairs")
+    assert near.count == 3
+    assert set(near.examples) == {"a.png ~ d.jpg", "b.png ~ d.jpg", "c.bmp ~ d.jpg"}
+    unreadable = found.count("films", "that cannot be read")
+    assert unreadable.count == 1 and unreadable.examples[0].startswith("c: ")
+    assert counted(found, "films", "PA") == 34
+    assert found.count("films", "with boxes").examples == ()
+
+
+def test_texts_are_found_again_within_and_across_splits(found: Audit) -> None:
+    assert counted(found, "repeated texts", "studies whose findings another study has as well") == 2
+    across = found.count("splits", "findings of test word for word in train")
+    assert (across.count, across.of) == (2, 2)
+    assert counted(found, "splits", "patients on both sides of a split") == 1
+    assert counted(found, "splits", "equal films in two splits") == 1
+    assert counted(found, "splits", "near-copies across splits") == 1
+
+
+def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> None:
+    comparison = "studies with a comparison to an earlier film"
+    assert found.count("comparisons", comparison).examples == ("said",)
+    assert counted(found, "comparisons", "sentences that refer to an earlier film") == 1
+    for kind in ("date", "time of day", "name after a title"):
+        name = f"{kind} in findings or impression"
+        assert found.count("de-identification", name).examples == ("said",)
+    for name in ("PatientName", "PatientBirthDate", "BurnedInAnnotation"):
+        assert found.count("de-identification", f"DICOM header: {name}").examples == ("named",)
+    text = json.dumps(found.to_json())
+    assert "Quixotic" not in text and "1/2/2020" not in text
+
+
+def test_the_strangest_films_are_shown_with_their_reason(found: Audit) -> None:
+    reasons = {film.reason: Path(film.path).name for film in reversed(found.strangest)}
+    assert reasons["very dark"] == "dark.png"
+    assert reasons["very narrow"] == "narrow.png"
+    assert counted(found, "outliers", "very narrow") == 1
+    with pytest.raises(KeyError):
+        found.count("outliers", "unlike the others to the encoder")  # there was no encoder
+
+
+def test_an_encoder_finds_films_unlike_the_others(odd: Path) -> None:
+    found = audit(JsonLines(odd), encoder=ThumbnailEncoder())
+    assert found.count("outliers", "unlike the others to the encoder").count >= 1
+    assert all(film.thumbnail.startswith(b"\xff\xd8") for film in found.strangest)
+
+
+def test_page_and_json_hold_everything_and_escape_it(tmp_path: Path) -> None:
+    Image.fromarray(draw_film(1, size=(600, 40))).save(tmp_path / "narrow.png")
+    odd = {"study_id": "a", "image": "narrow.png", "text": "Ok.", "split": "<script>"}
+    path = write_set(tmp_path, [odd])
+    found = audit(JsonLines(path), encoder=ReportEncoder())
+    write_audit(found, tmp_path / "out")
+    page = (tmp_path / "out/audit.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == len(found.strangest) > 0
+    assert "&lt;script&gt;" in page and "<script" not in page and "http" not in page
+    values = json.loads((tmp_path / "out/audit.json").read_text())
+    assert values["parts"]["films"]["read"]["count"] == 31
+    assert "thumbnail" not in values["strangest"][0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "audit.html",
+        "audit.json",
+    ]
+
+
+def test_it_is_held_against_an_index_or_another_folder(odd: Path, tmp_path: Path) -> None:
+    film = draw_film(100, size=(128, 104))
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.fromarray(film).save(other / "again.png")
+    line = {"study_id": "z", "patient_id": "x", "image": "again.png", "findings": "big heart"}
+    path = write_set(other, [line], plain=0)
+    build(JsonLines(path), ThumbnailEncoder(), tmp_path / "index")
+    for against in (JsonLines(path), Index.open(tmp_path / "index")):
+        found = audit(JsonLines(odd), against=against)
+        assert found.count("against", "patients in both").examples == ("x",)
+        assert counted(found, "against", "studies in both") == 0
+        assert counted(found, "against", "films of equal pixels in both") == 3
+        assert counted(found, "against", "findings word for word in both") == 3
+    found = audit(JsonLines(odd), against=JsonLines(path))
+    assert counted(found, "against", "near-copies in both") == 1
+
+
+def test_the_command_writes_the_page_and_says_what_it_found(
+    odd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--source", "jsonl", "--data-dir", str(odd), "--encoder", "none"]
+    out = tmp_path / "audit"
+    assert main(["audit", *where, "--out", str(out)]) == 0
+    assert "        1  byte-identical pairs" in capsys.readouterr().out
+    assert (out / "audit.html").is_file()
+    args = ["audit", *where, "--against", str(odd), "--out", str(out), "--json"]
+    assert main(args) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["parts"]["against"]["studies in both"]["count"] == 37
+    assert main(["audit", *where, "--against", str(tmp_path), "--out", str(out)]) == 1
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
+
+
+def test_the_command_shows_no_title_without_a_count_beneath(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--source", "jsonl", "--data-dir", str(write_set(tmp_path, []))]
+    assert main(["audit", *where, "--encoder", "none", "--out", str(tmp_path / "out")]) == 0
+    titles = [line for line in capsys.readouterr().out.splitlines()[1:-1] if line[0] != " "]
+    assert titles == ["studies", "films", "sections", "repeated texts"]
+
+
+def test_a_source_with_nothing_to_audit_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"text": "Clear."}')
+    with pytest.raises(UserError, match="nothing to audit: no image"):
+        audit(JsonLines(tmp_path / "s.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Seen by Dr. Roe at 3 p.m.", ["time of day", "name after a title"]),
+        ("Told Dr. XXXX on ___.", ["mark of a de-identifier"]),
+        ("March 3, 2019, again on 3 March 2019 or 2019-03-03", ["date"]),
+        ("Call 555-123-4567 or a@b.org", ["telephone number", "e-mail address"]),
+        ("MRN: 12345, accession 1234567", ["record or accession number"]),
+        ("A 93 year old", ["age of 90 or more"]),
+        ("A 5.2 x 3.1 cm mass at T12, 1/2 of the lung, 10 mm", []),
+        ("Dr Pepper can be seen in the stomach", ["name after a title"]),
+    ],
+)
+def test_residue_is_found_by_its_kind(text: str, kinds: list[str]) -> None:
+    assert list(residue(text)) == kinds
+    assert set(kinds) <= RESIDUE.keys()
+
+
+def test_a_comparison_of_none_is_none() -> None:
+    assert [names_comparison(text) for text in ("", "None.", "No prior", "XXXX", "CT of 2019")] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert words_digest("Big heart.") == words_digest(" big\nHEART") != words_digest("A big heart")
+
+
+@pytest.fixture(scope="module")
+def openi(data_dir: Path) -> Audit:
+    splits = read_split(data_dir / "openi" / "r2gen_split.json")
+    return audit(OpenI(data_dir=data_dir / "openi", splits=splits))
+
+
+def test_the_audit_of_open_i_finds_what_is_known_of_it(openi: Audit) -> None:
+    assert counted(openi, "films", "read") == 7426
+    assert counted(openi, "films", "FRONTAL") == 3794
+    assert counted(openi, "studies", "with a frontal film and a report") == 3666
+    assert counted(openi, "films", "byte-identical pairs") == 3
+    assert counted(openi, "films", "near-identical pairs") == 1
+    assert counted(openi, "comparisons", "of these with a frontal film and a report") == 1519
+    marks = "mark of a de-identifier in findings or impression, frontal studies"
+    assert counted(openi, "de-identification", marks) == 1682
+    distinct = openi.count("repeated texts", "distinct findings of frontal studies")
+    assert (distinct.count, distinct.of) == (2440, 3199)
+    across = openi.count("splits", "findings of test word for word in train")
+    assert (across.count, across.of) == (277, 590)
+    assert counted(openi, "splits", "patients on both sides of a split") == 0
+    assert counted(openi, "sections", "median words of findings") == 29

@@ -1,0 +1,294 @@
+"""Building an index: what is written, what is left out, and what survives an interruption."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from db.errors import MismatchError, NotFoundError, UserError
+from indexer.build import build
+from indexer.index import Index
+from indexer.ingest.batches import STUDIES_PER_BATCH
+from indexer.lock import locked
+from indexer.sources.jsonl import JsonLines
+from indexer.versions import current_folder
+from tests.conftest import ROOT
+from tests.support.fakes import ThumbnailEncoder, write_studies
+
+COUNT = 3 * STUDIES_PER_BATCH + 5
+
+SLOW_BUILD = """
+import sys, time
+from pathlib import Path
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from tests.support.fakes import ThumbnailEncoder
+
+class Slow(ThumbnailEncoder):
+    def read(self, films):
+        time.sleep(0.3)
+        return super().read(films)
+
+build(JsonLines(Path(sys.argv[1])), Slow(), Path(sys.argv[2]))
+"""
+
+BUILD_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from db.errors import UserError
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from tests.support.fakes import ThumbnailEncoder
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))  # as if space ran out
+try:
+    build(JsonLines(Path(sys.argv[1])), ThumbnailEncoder(), Path(sys.argv[2]))
+except UserError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+def folder(index_dir: Path) -> Path:
+    return current_folder(index_dir)
+
+
+def files(index_dir: Path) -> set[str]:
+    return {path.name for path in folder(index_dir).iterdir()}
+
+
+def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: Path) -> None:
+    built = build(JsonLines(write_studies(tmp_path / "in", 5)), ThumbnailEncoder(), tmp_path / "ix")
+    index = Index.open(tmp_path / "ix")
+    assert files(tmp_path / "ix") == {
+        "manifest.json",
+        "case_ids.npy",
+        "case_vectors.npy",
+        "cases.sqlite",
+        "film_vectors.npy",
+        "film_sample.safetensors",
+    }
+    assert {path.name for path in (tmp_path / "ix").iterdir()} == {
+        "manifest.json",
+        "versions",
+        ".lock",
+    }
+    assert built.manifest.studies == index.manifest.studies == index.cases.count() == 5
+    case = index.cases.find("local", "s0")
+    assert case is not None
+    assert case.findings == "The heart is enlarged. The lungs are clear."
+    assert case.sentences[0].text == "The heart is enlarged."
+    assert case.labels["Cardiomegaly"] == "positive"
+    assert case.sentences[0].labels["Cardiomegaly"] == "positive"
+    assert case.images[0].path is not None and Path(case.images[0].path).is_file()
+    assert (case.images[0].height, case.images[0].width) == (96, 80)
+
+
+def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+    build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "whole")
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_BUILD, str(studies), str(killed)], cwd=ROOT
+    )
+    second_batch = killed / ".building" / "batches" / "batch-000001.npz"
+    deadline = time.monotonic() + 60
+    while not second_batch.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert second_batch.exists()
+    with pytest.raises(NotFoundError, match="is not an index"):
+        Index.open(killed)
+
+    built = build(JsonLines(studies), ThumbnailEncoder(), killed)
+    assert built.resumed_batches >= 2
+    for name in ("case_vectors.npy", "case_ids.npy", "film_vectors.npy"):
+        whole = folder(tmp_path / "whole") / name
+        assert (folder(killed) / name).read_bytes() == whole.read_bytes()
+    again, undisturbed = Index.open(killed), Index.open(tmp_path / "whole")
+    assert again.manifest.fingerprint == undisturbed.manifest.fingerprint
+    assert [c.study_id for c in again.cases] == [f"s{n}" for n in range(COUNT)]
+
+
+def test_cases_of_a_batch_that_was_cut_off_are_not_there_twice(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+
+    def stop_after_two(batches: Iterable[int], total: int) -> Iterable[int]:
+        yield from list(batches)[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_two)
+    # As if it had died between the database and the file of its second batch.
+    (tmp_path / "ix" / ".building" / "batches" / "batch-000001.npz").unlink()
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.resumed_batches == 1
+    assert [c.study_id for c in Index.open(tmp_path / "ix").cases] == [
+        f"s{n}" for n in range(COUNT)
+    ]
+
+
+def test_work_on_other_data_is_not_taken_over(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+
+    def stop_after_one(batches: Iterable[int], total: int) -> Iterable[int]:
+        yield next(iter(batches))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_one)
+    lines = studies.read_text().splitlines()
+    lines[0] = lines[0].replace("enlarged", "large")
+    studies.write_text("\n".join(lines))
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.resumed_batches == 0
+    case = Index.open(tmp_path / "ix").cases.find("local", "s0")
+    assert case is not None and "large" in case.findings
+
+
+def test_the_old_index_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", 3)
+    build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    before = (tmp_path / "ix" / "manifest.json").read_bytes()
+    (tmp_path / "in" / "studies.jsonl").write_text("not json\n")
+    with pytest.raises(UserError, match="line 1"):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert (tmp_path / "ix" / "manifest.json").read_bytes() == before
+    assert Index.open(tmp_path / "ix").manifest.studies == 3
+
+
+def test_studies_without_image_or_report_are_skipped_counted_and_named(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", 2)
+    (tmp_path / "in" / "text.png").write_text("no picture")
+    extra = [
+        {"study_id": "no-image", "text": "Lungs are clear."},
+        {"study_id": "no-text", "image": "0.png"},
+        {"study_id": "bad-image", "image": "text.png", "text": "Lungs are clear."},
+        {"study_id": "missing", "image": "nowhere.png", "text": "Lungs are clear."},
+    ]
+    with studies.open("a") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in extra)
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.manifest.studies == 2
+    assert built.manifest.skipped == {
+        "no image": 1,
+        "report without findings or impression": 1,
+        "unreadable image": 2,
+    }
+    details = {study.study_id: study.detail for study in built.skipped}
+    assert set(details) == {"no-image", "no-text", "bad-image", "missing"}
+    assert "text.png" in details["bad-image"]
+
+
+def test_a_source_of_which_nothing_can_be_indexed_is_an_error(tmp_path: Path) -> None:
+    studies = tmp_path / "studies.jsonl"
+    studies.write_text('{"image": "nowhere.png", "text": "Lungs are clear."}\n')
+    with pytest.raises(UserError, match=r"none of the 1 studies.*nowhere\.png"):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert not (tmp_path / "ix" / "manifest.json").exists()
+
+
+def test_two_builds_of_one_index_do_not_meet(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", 2)
+    (tmp_path / "ix").mkdir()
+    with (
+        locked(tmp_path / "ix" / ".lock", "adding to it"),
+        pytest.raises(
+            UserError, match=r"process \d+ is at work: adding to it, since \d\d:\d\d UTC"
+        ),
+    ):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+
+
+def test_a_full_disk_keeps_the_old_index_and_the_work_done(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+    build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    old = (tmp_path / "ix" / "manifest.json").read_bytes()
+    lines = studies.read_text().splitlines()
+    studies.write_text("\n".join(line.replace("clear", "quite clear") for line in lines))
+    result = subprocess.run(
+        [sys.executable, "-c", BUILD_ON_A_FULL_DISK, str(studies), str(tmp_path / "ix")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "cannot be written" in result.stderr and "Traceback" not in result.stderr
+    assert (tmp_path / "ix" / "manifest.json").read_bytes() == old
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.manifest.studies == COUNT
+
+
+def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: Path) -> None:
+    build(JsonLines(write_studies(tmp_path / "in", 3)), ThumbnailEncoder(), tmp_path / "ix")
+    for name, error in (
+        ("manifest.json", NotFoundError),
+        ("case_ids.npy", NotFoundError),
+        ("case_vectors.npy", NotFoundError),
+        ("cases.sqlite", NotFoundError),
+        ("film_vectors.npy", NotFoundError),
+    ):
+        broken = tmp_path / f"without-{name}"
+        shutil.copytree(folder(tmp_path / "ix"), broken)
+        (broken / name).unlink()
+        with pytest.raises(error):
+            Index.open(broken)
+    for name in (
+        "manifest.json",
+        "case_ids.npy",
+        "case_vectors.npy",
+        "cases.sqlite",
+        "film_vectors.npy",
+    ):
+        broken = tmp_path / f"damaged-{name}"
+        shutil.copytree(folder(tmp_path / "ix"), broken)
+        whole = (broken / name).read_bytes()
+        (broken / name).write_bytes(whole[: len(whole) // 3])
+        with pytest.raises(UserError):
+            Index.open(broken)
+
+
+def test_an_index_and_cases_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    build(JsonLines(write_studies(tmp_path / "a", 3)), ThumbnailEncoder(), tmp_path / "ix3")
+    build(JsonLines(write_studies(tmp_path / "b", 4)), ThumbnailEncoder(), tmp_path / "ix4")
+    shutil.copy(folder(tmp_path / "ix4") / "cases.sqlite", folder(tmp_path / "ix3"))
+    with pytest.raises(MismatchError, match="3 studies"):
+        Index.open(tmp_path / "ix3")
+
+
+def test_an_index_of_another_encoder_is_refused_with_the_cure(tmp_path: Path) -> None:
+    build(JsonLines(write_studies(tmp_path / "in", 3)), ThumbnailEncoder(), tmp_path / "ix")
+    with pytest.raises(MismatchError, match="--encoder thumbnail"):
+        Index.open(tmp_path / "ix").require(ThumbnailEncoder("other", "1" * 64))
+
+
+def test_equal_content_has_an_equal_fingerprint_wherever_it_is_built(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        build(
+            JsonLines(write_studies(tmp_path / name / "in", 3)),
+            ThumbnailEncoder(),
+            tmp_path / name / "ix",
+        )
+    a, b = (Index.open(tmp_path / name / "ix").manifest for name in ("a", "b"))
+    assert a.fingerprint == b.fingerprint
+    (tmp_path / "a" / "in" / "1.png").unlink()
+    Image.new("L", (90, 90), 7).save(tmp_path / "a" / "in" / "1.png")
+    studies = JsonLines(tmp_path / "a" / "in" / "studies.jsonl")
+    assert build(studies, ThumbnailEncoder(), tmp_path / "c").manifest.fingerprint != a.fingerprint
+
+
+def test_a_directory_that_cannot_be_written_gives_one_sentence(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", 2)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "file" / "ix")
+    assert (tmp_path / "file").read_text() == ""

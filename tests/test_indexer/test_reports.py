@@ -1,0 +1,244 @@
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.reports.labeller import label_report, label_sentence
+from indexer.reports.sections import (
+    Sections,
+    has_redaction,
+    refers_to_prior,
+    split_sections,
+    split_sentences,
+)
+
+SECTION_NAMES = ("indication", "comparison", "findings", "impression")
+
+MIMIC = """\
+                                 FINAL REPORT
+ EXAMINATION:  CHEST (PA AND LAT)
+
+ INDICATION:  ___ year old man with cough  // please
+ evaluate
+
+ TECHNIQUE:  Two views.
+
+ COMPARISON:  ___.
+
+ FINDINGS:
+
+ There is a hazy opacity at the right base, and the remaining lung is
+ clear.  The heart is big.
+
+ IMPRESSION:
+
+ 1.  Opacity on the right,
+ perhaps pneumonia.
+ 2.  Big heart.
+
+ RECOMMENDATION(S):  Come again.
+"""
+
+
+def test_a_report_with_headings_is_split_and_its_wrapped_lines_are_joined() -> None:
+    assert split_sections(MIMIC) == Sections(
+        indication="___ year old man with cough // please evaluate",
+        comparison="___.",
+        findings="There is a hazy opacity at the right base, and the remaining lung is clear. "
+        "The heart is big.",
+        impression="1. Opacity on the right, perhaps pneumonia.\n2. Big heart.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sections"),
+    [
+        ("", Sections()),
+        ("The lungs are clear.", Sections(findings="The lungs are clear.")),
+        (
+            "FINDINGS: Clear lungs. IMPRESSION: Normal.",
+            Sections(findings="Clear lungs.", impression="Normal."),
+        ),
+        (
+            "Findings: Clear lungs. Conclusion: Normal.",
+            Sections(findings="Clear lungs.", impression="Normal."),
+        ),
+        (
+            "History: cough\nFindings\nClear lungs.\nOpinion\nNormal.",
+            Sections(indication="cough", findings="Clear lungs.", impression="Normal."),
+        ),
+        (
+            "REASON FOR EXAM: fall\r\nREPORT: No fracture.\r\nSUMMARY: Normal.",
+            Sections(indication="fall", findings="No fracture.", impression="Normal."),
+        ),
+        (
+            "CHEST, TWO VIEWS\nCOMPARISON: None.\n\nClear lungs.\n\nIMPRESSION: Normal.",
+            Sections(comparison="None.", findings="Clear lungs.", impression="Normal."),
+        ),
+        (
+            "FINDINGS: Clear.\nCOMPARISON: old film\nFINDINGS: Big heart.",
+            Sections(comparison="old film", findings="Clear.\nBig heart."),
+        ),
+        (
+            "These findings: none worth a word.",
+            Sections(findings="These findings: none worth a word."),
+        ),
+        (
+            "FINDINGS AND IMPRESSION: Clear lungs.\nLUNGS: also clear.",
+            Sections(findings="Clear lungs.\nLUNGS: also clear."),
+        ),
+    ],
+)
+def test_sections_are_found_by_their_headings(text: str, sections: Sections) -> None:
+    assert split_sections(text) == sections
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Clear lungs. No effusion.", ["Clear lungs.", "No effusion."]),
+        ("Clear lungs.No effusion", ["Clear lungs.", "No effusion"]),
+        (
+            "the heart is big . the lungs are clear .",
+            ["the heart is big .", "the lungs are clear ."],
+        ),
+        ("A 1.2 cm nodule at T12. No effusion.", ["A 1.2 cm nodule at T12.", "No effusion."]),
+        ("A nodule of 1. 2 cm. Clear.", ["A nodule of 1. 2 cm.", "Clear."]),
+        ("Told Dr. J. Roe at 3 p.m. today.", ["Told Dr. J. Roe at 3 p.m. today."]),
+        ("Told her at 3 p.m. Normal.", ["Told her at 3 p.m.", "Normal."]),
+        (
+            "Lines, e.g. a PICC, approx. 3 cm vs. 4 cm. End.",
+            ["Lines, e.g. a PICC, approx. 3 cm vs. 4 cm.", "End."],
+        ),
+        ("1. Effusion. 2. Big heart.\n3) Clear", ["Effusion.", "Big heart.", "Clear"]),
+        ("1. Effusion 2. Big heart", ["Effusion", "Big heart"]),
+        ("1.No effusion. 2.Clear.", ["No effusion.", "Clear."]),
+        ("- Clear lungs\n• Big heart", ["Clear lungs", "Big heart"]),
+        ("Clear lungs\nBig heart", ["Clear lungs", "Big heart"]),
+        (
+            "The lungs are clear and nothing else is seen in\nthem. End.",
+            ["The lungs are clear and nothing else is seen in\nthem.", "End."],
+        ),
+        ("Effusion?! Yes (small). ___. XXXX.", ["Effusion?!", "Yes (small).", "XXXX."]),
+        (" \n 1. \n . ", []),
+    ],
+)
+def test_sentences_end_where_a_reader_would_end_them(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
+
+
+LINES = st.lists(st.from_regex(r"[a-g][a-g,;()0-9]{0,11}", fullmatch=True), min_size=1, max_size=5)
+PARAGRAPHS = st.lists(
+    LINES.map(lambda words: " ".join(words).capitalize() + "."), min_size=1, max_size=3
+).map("\n".join)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(SECTION_NAMES, PARAGRAPHS)), st.booleans())
+def test_sections_come_back_from_a_report_that_was_put_together(
+    parts: dict[str, str], own_line: bool
+) -> None:
+    between = ":\n\n" if own_line else ": "
+    text = "\n\n".join(f"{name.upper()}{between}{part}" for name, part in parts.items())
+    found = split_sections(f"FINAL REPORT\n{text}" if parts else "")
+    assert found == Sections(**parts)
+
+
+@given(st.text() | st.text(alphabet="FINDINGSIMPRESOXa:.\n \t1)"))
+def test_no_word_of_a_section_is_made_up(text: str) -> None:
+    found = split_sections(text)
+    parts = (found.indication, found.comparison, found.findings, found.impression)
+    for part in parts:
+        assert set(part.split()) <= set(text.split()) | set(re.split(r"[\s:]+|(?<=:)", text))
+
+
+@settings(deadline=None)
+@given(st.text() | st.text(alphabet="1.2) \n-Aa:X_,FINDGS"))
+def test_every_sentence_is_a_substring_and_they_come_in_order(text: str) -> None:
+    at = 0
+    for sentence in split_sentences(text):
+        assert sentence
+        assert sentence == sentence.strip()
+        at = text.index(sentence, at) + len(sentence)
+
+
+@settings(deadline=None)
+@given(st.text() | st.text(alphabet="FINDGS IMPRESSION:\n\r\t a1.-"))
+def test_no_text_breaks_the_readers(text: str) -> None:
+    sections = split_sections(text)
+    for body in (text, sections.findings, sections.impression):
+        refers_to_prior(body)
+        has_redaction(body)
+        label_sentence(body)
+        label_report(split_sentences(body))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The effusion is unchanged.",
+        "Stable cardiomegaly.",
+        "Compared to the prior film the nodule has grown.",
+        "Interval removal of the tube.",
+        "The previously described nodule is gone.",
+        "New since the last study is an effusion.",
+        "The opacity is no longer seen.",
+        "Calcifications are again noted.",
+        "The effusion has decreased.",
+        "No significant change.",
+        "Worsening edema.",
+        "A PICC has been placed.",
+        "Similar to the previous examination, a scar is seen.",
+        "Prior granulomatous disease, unchanged since XXXX.",
+    ],
+)
+def test_comparison_with_an_earlier_film_is_marked(sentence: str) -> None:
+    assert refers_to_prior(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The heart is normal in size.",
+        "Sequelae of prior granulomatous disease.",
+        "Status post prior CABG.",
+        "Clips from previous surgery.",
+        "Previous median sternotomy.",
+        "Prior right upper lobe lobectomy.",
+        "Old rib fractures from prior trauma.",
+        "The patient is hemodynamically stable.",
+        "The left lung is lucent compared to the right.",
+        "Degenerative changes of the spine.",
+        "Increased interstitial markings.",
+    ],
+)
+def test_history_and_description_are_no_reference_to_a_prior_film(sentence: str) -> None:
+    assert not refers_to_prior(sentence)
+
+
+def test_redactions_of_both_archives_are_seen() -> None:
+    assert has_redaction("Heart size XXXX normal.")
+    assert has_redaction("compared to xxxx")
+    assert has_redaction("Compared to ___, no change.")
+    assert has_redaction("Seen by [**Name**].")
+    assert not has_redaction("An x-ray of level T12_L1, xx.")
+
+
+HOSTILE = (
+    " |\n|a|A|1. |\n \n|no |prior |FINDINGS:|x.|Dr. |- |_|(1)|no effusion, |normal a/|heart and "
+    "|may be or |; no |\t1)\n|no longer not |pleural or |lungs, "
+).split("|")
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_hostile_text_of_100_kb_is_read_in_a_moment(unit: str) -> None:
+    for prefix in ("", "normal ", "prior ", "no "):
+        text = prefix + unit * (100_000 // len(unit))
+        start = time.process_time()
+        split_sections(text)
+        split_sentences(text)
+        refers_to_prior(text)
+        has_redaction(text)
+        label_sentence(text)
+        assert time.process_time() - start < 3
