@@ -42,7 +42,7 @@ from api.routes.chat import ChatController
 from api.routes.exports import ExportController
 from api.routes.feedback import FeedbackController
 from api.routes.generations import GenerationController
-from api.routes.images import FilmController
+from api.routes.images import ImageController
 from api.routes.searches import SearchController
 from api.routes.service import ServiceController
 from api.routes.stow import StowController
@@ -88,7 +88,7 @@ def create_app(
     The application database is opened here, made and migrated where needed, and closed with the
     application. Raises UserError where that cannot be done.
     """
-    database = AppDatabase.open(settings.database_path, patience=settings.database_seconds)
+    database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
     current = CurrentIndex(retriever, reopen)
     pipeline = Pipeline(
         current=current, writer=writer, database=database, settings=settings, clock=clock
@@ -123,7 +123,7 @@ def create_app(
             ChatController,
             StowController,
             CaseController,
-            FilmController,
+            ImageController,
             ServiceController,
             WebPageController,
         ],

@@ -67,8 +67,8 @@ class Delivery:
         uploads = await read_uploads(images, limit=self.settings.max_images)
         if later:
             with pipeline.enter(caller):
-                films = await pipeline.read(uploads, caller)
-                (study,) = await self.runner.accept([films], order, caller)
+                radiographs = await pipeline.read(uploads, caller)
+                (study,) = await self.runner.accept([radiographs], order, caller)
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             pipeline.check_place(caller)

@@ -3,7 +3,7 @@
 import socket
 from typing import Any
 
-from api.middleware.slow_clients import ImpatientProtocol
+from api.middleware.slow_clients import HeadTimeoutProtocol
 from api.settings import Settings
 from db.errors import UserError
 
@@ -29,7 +29,7 @@ def listen(settings: Settings) -> socket.socket:
 def server_options(settings: Settings) -> dict[str, Any]:
     """Of ``uvicorn.Config``."""
     return {
-        "http": ImpatientProtocol,
+        "http": HeadTimeoutProtocol,
         "timeout_keep_alive": settings.keep_alive_seconds,
         "timeout_graceful_shutdown": settings.shutdown_seconds,
         "access_log": False,

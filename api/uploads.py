@@ -43,7 +43,7 @@ class StudyForm(msgspec.Struct, kw_only=True):
     exclude_study: Annotated[
         list[_Id], msgspec.Meta(description="Studies that must not be hits.")
     ] = []
-    keep_near_copies: Annotated[
+    keep_near_duplicates: Annotated[
         bool, msgspec.Meta(description="Whether the very same film may be a hit.")
     ] = False
     distinct_reports: Annotated[
@@ -82,7 +82,7 @@ class StudyForm(msgspec.Struct, kw_only=True):
             k=self.k,
             exclude_patient_ids=tuple(self.exclude_patient),
             exclude_study_ids=tuple(self.exclude_study),
-            exclude_near_copies=not self.keep_near_copies,
+            exclude_near_duplicates=not self.keep_near_duplicates,
             distinct_reports=self.distinct_reports,
             labels=tuple(self.label),
             label_filter=self.label_filter,
@@ -148,13 +148,15 @@ class SearchForm(StudyForm, kw_only=True):
         return replace(super().options(), text_weight=self.text_weight)
 
 
-class FilmForm(msgspec.Struct, kw_only=True):
+class ImageForm(msgspec.Struct, kw_only=True):
     """One film."""
 
     image: UploadFile
 
 
-FIELDS = {"study"}.union(*(form.__struct_fields__ for form in (QuestionForm, SearchForm, FilmForm)))
+FIELDS = {"study"}.union(
+    *(form.__struct_fields__ for form in (QuestionForm, SearchForm, ImageForm))
+)
 """Fields that any form has, ``study`` that of a batch. Others are refused: a misspelt
 ``exclude_patient`` excludes nobody."""
 

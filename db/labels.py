@@ -3,8 +3,13 @@
 Source of the list and its order: Irvin et al., CheXpert, AAAI 2019 (arXiv 1901.07031).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from db.errors import UserError
 
 State = Literal["positive", "negative", "uncertain"]
 """What a text says of an observation. Silence is no state: the observation is then absent."""
@@ -44,3 +49,18 @@ def named(labels: Labels) -> frozenset[str]:
         for name, state in labels.items()
         if name != NO_FINDING and state in ("positive", "uncertain")
     )
+
+
+def positives(
+    labels: Sequence[Labels], observations: Sequence[str] = OBSERVATIONS
+) -> npt.NDArray[np.bool_]:
+    """Which observations each study has, positive or uncertain: (n, len(observations))."""
+    for number, one in enumerate(labels):
+        for name, state in one.items():
+            if name not in OBSERVATIONS or state not in STATES:
+                raise UserError(
+                    f"study {number} (from 0) has the label {name!r}: {state!r}; observations are "
+                    f"the 14 of CheXpert, states {', '.join(STATES)}"
+                )
+    rows = [[one.get(name) in ("positive", "uncertain") for name in observations] for one in labels]
+    return np.array(rows, dtype=np.bool_).reshape(len(labels), len(observations))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.outputs.names import ARMS, FILM_ALONE, TASKS, WITH, WITHHELD, WITHOUT
+from evaluation.outputs.names import CONDITIONS, IMAGE_ALONE, TASKS, WITH, WITHHELD, WITHOUT
 from indexer.sources.arguments import add_split_arguments
 
 TEST_LOG = Path(__file__).resolve().parent.parent / "results" / "test_log.jsonl"
@@ -27,12 +27,12 @@ def add_to(verbs: Any) -> None:
     )
     add_model_and_split(parser, splits=("val", "test"))
     parser.add_argument(
-        "--arms",
+        "--conditions",
         nargs="+",
-        choices=(*ARMS, WITHHELD),
-        metavar="ARM",
-        default=[WITH, WITHOUT, FILM_ALONE, WITHHELD],
-        help=f"of {', '.join(ARMS)}, {WITHHELD} (default: all but with the indication)",
+        choices=(*CONDITIONS, WITHHELD),
+        metavar="CONDITION",
+        default=[WITH, WITHOUT, IMAGE_ALONE, WITHHELD],
+        help=f"of {', '.join(CONDITIONS)}, {WITHHELD} (default: all but with the indication)",
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--vqa-rad", type=Path, metavar="DIR", help="also ask its questions")
@@ -90,7 +90,7 @@ def add_calibrate_to(verbs: Any) -> None:
         "calibrate", help="fit probabilities of a model's yes and no, votes and label head on val"
     )
     add_model_and_split(parser, splits=("val",))
-    parser.set_defaults(run=calibrate, arms=[], tasks=["classify"], vqa_rad=None)
+    parser.set_defaults(run=calibrate, conditions=[], tasks=["classify"], vqa_rad=None)
 
 
 def add_answer_to(verbs: Any) -> None:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from db.errors import UserError
+from db.labels import positives
 from evaluation.answers.questions import vqa_rad_questions
 from evaluation.classification.calibration import fit
 from evaluation.classification.plots import write_plots
@@ -22,7 +23,6 @@ from evaluation.grounding.citations import write_sentences
 from evaluation.grounding.judge import agreement_table, read_pairs, write_pairs
 from evaluation.machine import machine
 from evaluation.metrics.bootstrap import check_resamples
-from evaluation.metrics.labels import positives
 from evaluation.outputs.names import HEAD, VOTE, WITH
 from evaluation.outputs.prompts import AnswerPlayer, PromptRecorder
 from evaluation.outputs.rows import About, Outputs
@@ -36,7 +36,7 @@ from generator.calibration import CALIBRATION, Calibration
 from generator.mllama.adapter import check_served
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
-from generator.tasks import FilmReader
+from generator.tasks import StudyReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.cli.progress import progress_bar
 from indexer.encoder.weight_files import local_folder
@@ -110,7 +110,7 @@ def calibrate_model(
     calibration = fit(
         model=sources[ANSWERED],
         vote=sources[VOTE],
-        film=sources.get(HEAD),
+        image=sources.get(HEAD),
         truth=positives([study.labels for study in references.studies]),
         name=f"{len(references.studies)} studies, {about.split} of {about.source}, "
         f"index {about.index_fingerprint[:12]}",
@@ -123,7 +123,7 @@ def calibrate_model(
     calibration.write(path)
     sys.stdout.write(
         f"{path}: model {calibration.model:.2f}, vote {calibration.vote:.2f}, "
-        f"film {calibration.film:.2f}, fitted on {calibration.fitted_on}\n"
+        f"film {calibration.image:.2f}, fitted on {calibration.fitted_on}\n"
     )
     return 0
 
@@ -209,7 +209,7 @@ def ask(
         source, retriever.index, progress=lambda records: islice(records, arguments.limit)
     )
     writer = OutputWriter(
-        FilmReader(retriever, model),
+        StudyReader(retriever, model),
         outputs,
         options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
     )
@@ -217,7 +217,7 @@ def ask(
         writer.write(
             studies,
             own_cases(source),
-            arms=arguments.arms,
+            conditions=arguments.conditions,
             tasks=arguments.tasks,
             progress=bar.update,
         )

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from db.errors import UserError
-from db.labels import Labels
+from db.labels import Labels, positives
 from evaluation.answers.scores import MAJORITY, answer_table, by_group, majority
 from evaluation.classification.scores import COMBINED, class_tables, opinions
 from evaluation.grounding.citations import CheckedReport, check_reports, grounding_table
 from evaluation.grounding.over_reliance import reliance_table
 from evaluation.metrics.bootstrap import Statistic, mean_of
 from evaluation.metrics.clinical_bert import similarity
-from evaluation.metrics.labels import positives
 from evaluation.outputs.names import (
-    ARMS,
+    CONDITIONS,
     EXTRACTIVE,
     MADE,
     VQA_RAD,
@@ -134,14 +133,16 @@ def score(
 ) -> Scores:
     """Everything that the outputs allow. Raises UserError for outputs that are not complete."""
     systems = report_systems(outputs, references)
-    written = [arm for arm in ARMS if rows_of(outputs, arm, references.studies)]
+    written = [
+        condition for condition in CONDITIONS if rows_of(outputs, condition, references.studies)
+    ]
     tables: list[Table] = []
     evaluation = None
     checked: dict[str, list[CheckedReport]] = {}
     if written:
         evaluation = evaluate(references.studies, systems, resamples=resamples)
         if clinical_bert is not None:
-            tables.append(_likeness_table(clinical_bert, references, systems, resamples))
+            tables.append(_similarity_table(clinical_bert, references, systems, resamples))
         tables += _label_tables(references, systems, resamples)
         for name in (WITH, WITH_INDICATION, EXTRACTIVE):
             if rows := rows_of(outputs, name, references.studies):
@@ -174,7 +175,7 @@ def score(
     )
 
 
-def _likeness_table(
+def _similarity_table(
     folder: Path, references: References, systems: Sequence[System], resamples: int
 ) -> Table:
     wanted = [study.findings for study in references.studies]
@@ -212,7 +213,7 @@ def _reliance_tables(
     if shown := rows_of(outputs, WITH, references.studies):
         written = {one.name: one.labels for one in systems if one.labels is not None}
         tables.append(_reliance(outputs, references, shown, written, "Over-reliance", resamples))
-    seeing = [one for one in references.studies if outputs.films[one.study_id].sees]
+    seeing = [one for one in references.studies if outputs.images[one.study_id].sees]
     if seeing and (shown := rows_of(outputs, WITHHELD, seeing)):
         compared = {name: rows_of(outputs, name, seeing) for name in (WITHHELD, WITH, WITHOUT)}
         written = {name: [report_labels(row) for row in rows] for name, rows in compared.items()}
@@ -250,7 +251,7 @@ def _answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
         }
         if not any(systems.values()):
             continue
-        if missing := [arm for arm in (WITH, WITHOUT) if not systems.get(arm)]:
+        if missing := [condition for condition in (WITH, WITHOUT) if not systems.get(condition)]:
             raise UserError(
                 f"'{missing[0]}' has not answered the questions {name} in {outputs.path}: go on "
                 "with --model"

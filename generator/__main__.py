@@ -31,7 +31,7 @@ from db.errors import UserError
 from generator import output
 from generator.calibration import Calibration
 from generator.extractive import write_report
-from generator.tasks import FilmReader, Study
+from generator.tasks import Study, StudyReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
@@ -109,7 +109,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
+def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study]:
     if arguments.model == EXTRACTIVE:
         raise UserError("without a language model there are only reports: use --model with one")
     retriever = arguments.open_retriever(arguments.index)
@@ -119,7 +119,7 @@ def _read(arguments: argparse.Namespace) -> tuple[FilmReader, Study]:
     for note in check_served(model, retriever.index.manifest):
         print(f"note: {note}", file=sys.stderr)
     calibration = Calibration.of(model.adapter or arguments.model)
-    reader = FilmReader(retriever, model, calibration=calibration)
+    reader = StudyReader(retriever, model, calibration=calibration)
     study = reader.read(
         arguments.images,
         indication=arguments.indication,

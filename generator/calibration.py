@@ -30,7 +30,7 @@ class Calibration:
 
     model: float = 1 / 3
     vote: float = 1 / 3
-    film: float = 1 / 3
+    image: float = 1 / 3
     offsets: Mapping[str, float] = field(default_factory=dict)
     """Observation to what is added; 0 for one that is not named."""
     fitted_on: str = "nothing"
@@ -41,8 +41,11 @@ class Calibration:
         if not path.is_file():
             return cls()
         try:
-            read = cls(**json.loads(path.read_text(encoding="utf-8")))
-            numbers = (read.model, read.vote, read.film, *read.offsets.values())
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            if "film" in stored:  # as adapters before 0.2 have it
+                stored["image"] = stored.pop("film")
+            read = cls(**stored)
+            numbers = (read.model, read.vote, read.image, *read.offsets.values())
             if not all(abs(number) <= _MOST for number in numbers):
                 raise ValueError("a weight is out of range")
             return read
@@ -59,12 +62,12 @@ class Calibration:
         waiting.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         waiting.replace(path)
 
-    def probability(self, name: str, *, model: float, vote: float, film: float | None) -> float:
+    def probability(self, name: str, *, model: float, vote: float, image: float | None) -> float:
         """Of an observation, 0..1; without label scores the other two opinions share the weight."""
         opinions = [(self.model, model), (self.vote, vote)]
-        if film is not None:
-            opinions.append((self.film, film))
-        total = self.model + self.vote + self.film
+        if image is not None:
+            opinions.append((self.image, image))
+        total = self.model + self.vote + self.image
         given = sum(weight for weight, _ in opinions)
         scale = total / given if given else 0.0
         odds = sum(weight * log_odds(p) for weight, p in opinions) * scale

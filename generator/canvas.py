@@ -9,36 +9,36 @@ import numpy as np
 from PIL import Image
 
 from db.errors import UserError
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 
 MAX_VIEWS = 4
 """Tiles that a Llama 3.2 Vision image has."""
 
 
-def canvas(films: Sequence[np.ndarray], side: int) -> Image.Image:
+def canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
     """One square tile a film, in the order given, ``side`` pixels wide; further films are left out.
 
     Each film, (height, width) uint8, keeps its aspect ratio on black. Raises UserError for none.
     """
-    if not films:
+    if not radiographs:
         raise UserError("no film given: name one or more views of one study")
-    shown = films[:MAX_VIEWS]
+    shown = radiographs[:MAX_VIEWS]
     image = Image.new("L", (side * len(shown), side))
-    for place, film in enumerate(shown):
-        image.paste(_tile(film, side), (side * place, 0))
+    for place, radiograph in enumerate(shown):
+        image.paste(_tile(radiograph, side), (side * place, 0))
     return image.convert("RGB")
 
 
-def frontal_first(films: Sequence[Film]) -> list[Film]:
+def frontal_first(images: Sequence[Radiograph]) -> list[Radiograph]:
     """Frontal views before lateral ones, otherwise as given: the order on a canvas."""
-    return sorted(films, key=lambda film: film.view_position == "LATERAL")
+    return sorted(images, key=lambda image: image.view_position == "LATERAL")
 
 
-def _tile(film: np.ndarray, side: int) -> Image.Image:
-    height, width = film.shape
+def _tile(image: np.ndarray, side: int) -> Image.Image:
+    height, width = image.shape
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     tile = Image.new("L", (side, side))
-    resized = Image.fromarray(film).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     tile.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
     return tile

@@ -82,10 +82,10 @@ def write_report(retrieval: Retrieval, config: ExtractiveConfig = DEFAULT) -> Gr
 
 
 def _doubts(retrieval: Retrieval) -> tuple[str, ...]:
-    verdict = retrieval.verdict
-    if verdict is None or verdict.in_distribution:
+    ood = retrieval.ood
+    if ood is None or ood.in_distribution:
         return ()
-    return (f"do not rely on this report: {verdict.reason}",)
+    return (f"do not rely on this report: {ood.reason}",)
 
 
 class _Draft:

@@ -26,7 +26,7 @@ def report_document(index: Path, retrieval: Retrieval, report: GroundedReport) -
                     {"number": one.number, "reason": one.reason} for one in statement.removed
                 ],
                 "case_support": statement.case_support,
-                "film_support": statement.film_support,
+                "image_support": statement.image_support,
                 "contradiction": statement.contradiction,
             }
             for statement in report.section(section)
@@ -61,7 +61,7 @@ def answer_document(index: Path, retrieval: Retrieval, answer: Answer) -> dict[s
         "answer": answer.text,
         "citations": _citations(answer.citations),
         "removed": [{"number": one.number, "reason": one.reason} for one in answer.removed],
-        "film_support": answer.film_support,
+        "image_support": answer.image_support,
         "cases": _cases([hit for hit in answer.hits if hit.rank in numbers]),
         "notes": list(answer.notes),
         "as_written": answer.as_written,
@@ -81,7 +81,7 @@ def classification_document(
                 "model": opinion.model,
                 "vote": opinion.vote.probability,
                 "vote_interval": [opinion.vote.low, opinion.vote.high],
-                "film": opinion.film,
+                "film": opinion.image,
             }
             for name, opinion in result.observations.items()
         },
@@ -127,9 +127,9 @@ def classification_page(result: Classification) -> str:
     lines = [f"{'':28}probability  model   vote   film"]
     ordered = sorted(result.observations.items(), key=lambda pair: -pair[1].probability)
     for name, one in ordered:
-        film = "     -" if one.film is None else f"{one.film:6.2f}"
+        image = "     -" if one.image is None else f"{one.image:6.2f}"
         lines.append(
-            f"{name:28}{one.probability:11.2f} {one.model:6.2f} {one.vote.probability:6.2f} {film}"
+            f"{name:28}{one.probability:11.2f} {one.model:6.2f} {one.vote.probability:6.2f} {image}"
         )
     lines += [f"calibrated on {result.calibrated_on}", *(f"note: {note}" for note in result.notes)]
     return "\n".join([*lines, "", result.notice])

@@ -33,7 +33,7 @@ from generator.prompts import (
 )
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
 from retriever.knn_votes import Vote
-from retriever.query import FilmSource, Query, film_query, read_films
+from retriever.query import ImageSource, Query, image_query, read_images
 from retriever.results import Hit, Retrieval
 from retriever.search import Retriever
 
@@ -63,7 +63,7 @@ class Opinion:
     """The model's own yes against its no."""
     vote: Vote
     """Of the retrieved cases."""
-    film: float | None
+    image: float | None
     """Of the encoder's label head."""
 
 
@@ -84,7 +84,7 @@ Event = tuple[str, str] | GroundedReport
 """``("stage", name)``, ``("text", piece)`` and, last, the report."""
 
 
-class FilmReader:
+class StudyReader:
     """One retriever and one model."""
 
     def __init__(
@@ -103,14 +103,14 @@ class FilmReader:
 
     def read(
         self,
-        images: Sequence[FilmSource],
+        images: Sequence[ImageSource],
         *,
         indication: str = "",
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
     ) -> Study:
         """Decode, embed and search. Raises UserError for an image that cannot be read."""
-        query = film_query(self.retriever.encoder, read_films(images))
+        query = image_query(self.retriever.encoder, read_images(images))
         return self.study(
             query,
             indication=indication,
@@ -136,8 +136,8 @@ class FilmReader:
         votes = self.retriever.vote(
             query, exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids
         )
-        films = frontal_first(query.films)
-        image = canvas([film.pixels for film in films], self.model.tile_size)
+        radiographs = frontal_first(query.images)
+        image = canvas([radiograph.pixels for radiograph in radiographs], self.model.tile_size)
         return self.assemble(image, retrieval, votes, indication)
 
     def assemble(
@@ -239,14 +239,14 @@ class FilmReader:
         for name, (yes, no) in zip(observations, chosen, strict=True):
             model = 1 / (1 + math.exp(min(float(no - yes), 500.0)))
             vote = study.votes[name]
-            film = None if scores is None else scores[name]
+            image = None if scores is None else scores[name]
             opinions[name] = Opinion(
                 probability=self.calibration.probability(
-                    name, model=model, vote=vote.probability, film=film
+                    name, model=model, vote=vote.probability, image=image
                 ),
                 model=model,
                 vote=vote,
-                film=film,
+                image=image,
             )
         return Classification(
             observations=opinions,
@@ -259,10 +259,10 @@ class FilmReader:
 
     def _notes(self, study: Study) -> tuple[str, ...]:
         notes = list(study.retrieval.notes)
-        verdict = study.retrieval.verdict
-        if verdict is not None and not verdict.in_distribution:
-            notes.append(f"do not rely on this: {verdict.reason}")
-        left_out = len(study.retrieval.films_sha256) - MAX_VIEWS
+        ood = study.retrieval.ood
+        if ood is not None and not ood.in_distribution:
+            notes.append(f"do not rely on this: {ood.reason}")
+        left_out = len(study.retrieval.images_sha256) - MAX_VIEWS
         if study.image is not None and left_out > 0:
             notes.append(
                 f"the model was shown {MAX_VIEWS} films; {left_out} more were searched with"

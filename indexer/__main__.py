@@ -33,7 +33,7 @@ from indexer.cli.progress import progress_bar
 from indexer.encoder.spec import Encoder, EncoderSpec, load_encoder
 from indexer.index import Index
 from indexer.ingest.assembly import utc_now
-from indexer.leftovers import find_traces
+from indexer.leftovers import find_leftovers
 from indexer.manifest import Manifest
 from indexer.merge import merge
 from indexer.remove import Target, find, remove
@@ -169,20 +169,20 @@ def _remove(arguments: argparse.Namespace) -> int:
     if arguments.db is not None:  # first, while the index still knows what to look for
         withdrawn = withdraw(arguments.db, found.cases, at=utc_now())
     removed = remove(arguments.index, target, everywhere=everywhere, keep=arguments.keep)
-    traces = []
+    leftovers = []
     if everywhere:
         folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
         cleaned = [arguments.index, *([] if arguments.db is None else [arguments.db])]
-        traces = find_traces(folders, found.cases, found.fingerprints, but=cleaned)
+        leftovers = find_leftovers(folders, found.cases, found.fingerprints, but=cleaned)
     if arguments.json:
         parts = {
             "removed": asdict(removed),
             "withdrawn": None if withdrawn is None else asdict(withdrawn),
-            "traces": [asdict(trace) for trace in traces],
+            "traces": [asdict(leftover) for leftover in leftovers],
         }
         print(json.dumps(parts, indent=2, default=str))
     else:
-        _print(removed_lines(removed, target, withdrawn, traces, everywhere=everywhere))
+        _print(removed_lines(removed, target, withdrawn, leftovers, everywhere=everywhere))
     return 0
 
 

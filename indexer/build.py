@@ -27,7 +27,7 @@ from indexer.ingest.studies import identity
 from indexer.manifest import Manifest
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.records import SkippedStudy, Source
-from indexer.typicality.profile import FilmProfile
+from indexer.typicality.profile import TypicalityProfile
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, Versions, changing
 
@@ -211,13 +211,13 @@ class _Work:
         counts: dict[str, int] = {}
         for study in skipped:
             counts[study.reason] = counts.get(study.reason, 0) + 1
-        profile: FilmProfile | None = getattr(self._source, "film_profile", None)
+        profile: TypicalityProfile | None = getattr(self._source, "film_profile", None)
         manifest = assemble(
             self._staging.draft,
             [] if self._base is None else [Part(index=self._base)],
             self._staging.batches(),
             replace(self._about, skipped=counts),
-            film_profile=profile if self._base is None else None,
+            image_profile=profile if self._base is None else None,
         )
         self._versions.publish(self._staging.draft, manifest, keep=keep)
         return manifest

@@ -4,8 +4,8 @@
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
 Files of a version: ``manifest.json``, ``cases.sqlite``, ``case_ids.npy``, ``case_vectors.npy``,
-``film_vectors.npy``, for many cases ``vectors.faiss``, and for films that were read
-``film_sample.safetensors`` and, if they are enough, ``film_profile.safetensors``. Where versions
+``image_vectors.npy``, for many cases ``vectors.faiss``, and for films that were read
+``image_sample.safetensors`` and, if they are enough, ``image_profile.safetensors``. Where versions
 are kept: ``indexer.versions``.
 """
 
@@ -19,7 +19,7 @@ from db.errors import MismatchError, UserError
 from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.manifest import Manifest
-from indexer.vectors.image_vectors import open_film_vectors
+from indexer.vectors.image_vectors import open_image_vectors
 from indexer.vectors.store import VectorStore
 from indexer.versions import current_folder
 
@@ -35,7 +35,7 @@ class Index:
     manifest: Manifest
     vectors: VectorStore
     cases: CaseStore
-    film_vectors: np.ndarray
+    image_vectors: np.ndarray
     """(images, dim) float16, unit length, by case id and position."""
 
     @classmethod
@@ -72,14 +72,14 @@ class Index:
                 f"{path} is damaged: the manifest counts {manifest.studies} studies, there are "
                 f"{vectors.count} vectors and {cases.count()} cases; build the index again"
             )
-        film_vectors = open_film_vectors(path)
-        if film_vectors.shape != (manifest.images, vectors.dim):
+        image_vectors = open_image_vectors(path)
+        if image_vectors.shape != (manifest.images, vectors.dim):
             raise MismatchError(
                 f"{path} is damaged: {manifest.images} images and film vectors of shape "
-                f"{film_vectors.shape}; build the index again"
+                f"{image_vectors.shape}; build the index again"
             )
         return cls(
-            path=path, manifest=manifest, vectors=vectors, cases=cases, film_vectors=film_vectors
+            path=path, manifest=manifest, vectors=vectors, cases=cases, image_vectors=image_vectors
         )
 
     def require(self, encoder: Encoder | EncoderSpec) -> None:

@@ -28,30 +28,30 @@ _SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trace:
+class Leftover:
     """A file or folder that may still hold something of the patient."""
 
     path: Path
     what: str
 
 
-def find_traces(
+def find_leftovers(
     folders: Sequence[Path],
     cases: Sequence[Case],
     fingerprints: Collection[str],
     *,
     but: Collection[Path] = (),
-) -> list[Trace]:
+) -> list[Leftover]:
     """Traces of these cases in ``folders`` and below; what is in the folders and files ``but`` was
     cleaned. ``fingerprints`` are those of the index versions that may have held them."""
     studies = {(case.source, case.study_id) for case in cases}
     cleaned = {path.resolve() for path in but}
-    found: dict[Path, Trace] = {}
+    found: dict[Path, Leftover] = {}
     for folder in folders:
         for path in _files(folder, cleaned):
             what = _what(path, studies, fingerprints)
             if what is not None:
-                found.setdefault(path.resolve(), Trace(path=path, what=what))
+                found.setdefault(path.resolve(), Leftover(path=path, what=what))
     return list(found.values())
 
 

@@ -63,7 +63,7 @@ class Manifest:
     vector_options: VectorOptions = field(default_factory=VectorOptions)
     """What was asked of the vectors; later versions ask the same."""
     vectors: VectorSpec = field(default_factory=lambda: VectorSpec(type="exact"))
-    film_quantiles: Mapping[str, Mapping[str, float]] | None = None
+    image_quantiles: Mapping[str, Mapping[str, float]] | None = None
     """How usual the indexed films are, each left out with its study
     (``indexer.typicality.profile``); None where that is not known: too few films, or vectors that
     came without it."""

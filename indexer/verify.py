@@ -15,8 +15,8 @@ import numpy as np
 from db.errors import UserError
 from db.index.store import Case, CaseImage
 from indexer.encoder.spec import file_sha256
-from indexer.images.radiograph import Film
-from indexer.images.reader import read_film, restore_size
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import read_radiograph, restore_size
 from indexer.index import Index
 from indexer.ingest.fingerprint import NOTHING, contents_of, fingerprint, joined
 from indexer.manifest import Manifest
@@ -92,8 +92,8 @@ def _check_vectors(index: Index) -> Iterator[str]:
     for ids, rows in index.vectors.blocks():
         for case_id in ids[_off_length(rows)]:
             yield f"the vector of case {case_id} is not of length 1"
-    for start in range(0, len(index.film_vectors), BLOCK_ROWS):
-        rows = index.film_vectors[start : start + BLOCK_ROWS].astype(np.float32)
+    for start in range(0, len(index.image_vectors), BLOCK_ROWS):
+        rows = index.image_vectors[start : start + BLOCK_ROWS].astype(np.float32)
         for place in np.flatnonzero(_off_length(rows)):
             yield f"the vector of film {start + place} is not of length 1"
 
@@ -136,11 +136,13 @@ def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[
 
 def _same_pixels(image: CaseImage) -> bool:
     try:
-        film = read_film(Path(str(image.path)))
+        radiograph = read_radiograph(Path(str(image.path)))
     except UserError:
         return False
     size = (image.height, image.width)
-    if film.pixels.shape != size:
-        stretched = restore_size(film.pixels, image.width, image.height)
-        film = Film(pixels=stretched, view_position=film.view_position, notes=film.notes)
-    return film.sha256 == image.pixels_sha256
+    if radiograph.pixels.shape != size:
+        stretched = restore_size(radiograph.pixels, image.width, image.height)
+        radiograph = Radiograph(
+            pixels=stretched, view_position=radiograph.view_position, notes=radiograph.notes
+        )
+    return radiograph.sha256 == image.pixels_sha256

@@ -60,7 +60,7 @@ def _search(arguments: argparse.Namespace) -> int:
         k=arguments.k,
         exclude_patient_ids=arguments.exclude_patient,
         exclude_study_ids=arguments.exclude_study,
-        exclude_near_copies=not arguments.keep_near_copies,
+        exclude_near_duplicates=not arguments.keep_near_duplicates,
         distinct_reports=arguments.distinct_reports,
         labels=arguments.label,
         label_filter=arguments.label_filter,
@@ -79,8 +79,8 @@ def _document(retrieval: Retrieval) -> dict[str, object]:
 
 def _lines(retrieval: Retrieval) -> str:
     lines = [f"note: {note}" for note in retrieval.notes]
-    if retrieval.verdict is not None and not retrieval.verdict.in_distribution:
-        lines.append(f"warning: {retrieval.verdict.reason}")
+    if retrieval.ood is not None and not retrieval.ood.in_distribution:
+        lines.append(f"warning: {retrieval.ood.reason}")
     for hit in retrieval.hits:
         text = " ".join(hit.case.report.split())
         lines.append(f"[{hit.rank}] {hit.score:.3f} {hit.case.source} {hit.case.study_id}: {text}")

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from db.errors import UserError
-from db.labels import OBSERVATIONS
-from evaluation.metrics.labels import positives
+from db.labels import OBSERVATIONS, positives
 from retriever.results import Hit
 
 TEMPERATURE = 0.05

@@ -10,31 +10,31 @@ from indexer.images.reader import difference_hash
 from indexer.index import Index
 from retriever.query import Query
 
-NEAR_COPY_SCORE = 0.995
-NEAR_COPY_BITS = 3
+NEAR_DUPLICATE_SCORE = 0.995
+NEAR_DUPLICATE_BITS = 3
 """A film is a near-copy of another where the pixels are equal, or where the cosine of their vectors
 is above the first and their 64-bit difference hashes are at most the second apart."""
 
 
-class CopyRegister:
+class NearDuplicateFinder:
     """The hashes and vectors of all indexed films."""
 
     def __init__(self, index: Index) -> None:
-        films = np.fromiter(index.cases.film_hashes(), dtype=[("case", "i8"), ("dhash", "u8")])
+        images = np.fromiter(index.cases.image_hashes(), dtype=[("case", "i8"), ("dhash", "u8")])
         self._cases = index.cases
-        self._case_ids = films["case"].copy()
-        self._hashes = films["dhash"].copy()
-        self._vectors = index.film_vectors
+        self._case_ids = images["case"].copy()
+        self._hashes = images["dhash"].copy()
+        self._vectors = index.image_vectors
 
     def find(self, query: Query) -> dict[int, str]:
         """Case id to what it is of the query; cases without a copy are not keys."""
-        copies: dict[int, str] = {}
-        for film, vector in zip(query.films, query.film_vectors, strict=True):
-            dhash = np.uint64(difference_hash(film.pixels))
-            near = np.flatnonzero(np.bitwise_count(self._hashes ^ dhash) <= NEAR_COPY_BITS)
+        duplicates: dict[int, str] = {}
+        for image, vector in zip(query.images, query.image_vectors, strict=True):
+            dhash = np.uint64(difference_hash(image.pixels))
+            near = np.flatnonzero(np.bitwise_count(self._hashes ^ dhash) <= NEAR_DUPLICATE_BITS)
             scores = self._vectors[near].astype(np.float32) @ vector
-            for case_id in self._case_ids[near[scores > NEAR_COPY_SCORE]]:
-                copies[int(case_id)] = "a near-copy of the film"
-        for case_id in self._cases.ids_with_pixels([film.sha256 for film in query.films]):
-            copies[case_id] = "the same film"
-        return copies
+            for case_id in self._case_ids[near[scores > NEAR_DUPLICATE_SCORE]]:
+                duplicates[int(case_id)] = "a near-copy of the film"
+        for case_id in self._cases.ids_with_pixels([image.sha256 for image in query.images]):
+            duplicates[case_id] = "the same film"
+        return duplicates

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexer.index import Index
-from indexer.typicality.profile import MEASURES, NEAREST, FilmProfile, outlines_of
+from indexer.typicality.profile import MEASURES, NEAREST, TypicalityProfile, outlines_of
 from retriever.query import Query
 
 THRESHOLD_LEVEL = "0.01"
@@ -25,7 +25,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class OodCheck:
     """Of the least usual film of a query."""
 
     in_distribution: bool
@@ -37,11 +37,11 @@ class Verdict:
     """One sentence for a person."""
 
 
-def judge(query: Query, index: Index, profile: FilmProfile | None) -> Verdict | None:
+def judge(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:
     """None where it cannot be said: no film, or an index too small to know what is usual."""
-    if profile is None or not query.films:
+    if profile is None or not query.images:
         return None
-    measures = measure_films(query, index, profile)
+    measures = measure_images(query, index, profile)
     scores = profile.typicality(measures)
     worst = int(scores.argmin())
     score = float(scores[worst])
@@ -49,23 +49,23 @@ def judge(query: Query, index: Index, profile: FilmProfile | None) -> Verdict | 
     if score >= threshold:
         reason = "every film looks like those of the index"
     else:
-        which = f"film {worst + 1}" if len(query.films) > 1 else "the film"
+        which = f"film {worst + 1}" if len(query.images) > 1 else "the film"
         reason = (
             f"{which} may be no upright whole chest film: {_most_unusual(measures[worst], profile)}"
         )
-    return Verdict(
+    return OodCheck(
         in_distribution=score >= threshold, score=score, threshold=threshold, reason=reason
     )
 
 
-def measure_films(query: Query, index: Index, profile: FilmProfile) -> np.ndarray:
+def measure_images(query: Query, index: Index, profile: TypicalityProfile) -> np.ndarray:
     """The measures of each film: (films, 3), see ``indexer.typicality.profile``."""
-    likeness = [index.vectors.search(vector, NEAREST)[1].mean() for vector in query.film_vectors]
-    outlines = outlines_of([film.pixels for film in query.films])
-    return profile.measure(outlines, np.array(likeness))
+    similarity = [index.vectors.search(vector, NEAREST)[1].mean() for vector in query.image_vectors]
+    outlines = outlines_of([image.pixels for image in query.images])
+    return profile.measure(outlines, np.array(similarity))
 
 
-def _most_unusual(measures: np.ndarray, profile: FilmProfile) -> str:
+def _most_unusual(measures: np.ndarray, profile: TypicalityProfile) -> str:
     _, outline, upright = measures
     if upright < 0 and outline - upright >= profile.quantiles["outline"]["0.05"]:
         return _REASONS["upright"]

@@ -25,7 +25,7 @@ class SearchOptions:
     """The most hits."""
     exclude_patient_ids: Collection[str] = ()
     exclude_study_ids: Collection[str] = ()
-    exclude_near_copies: bool = True
+    exclude_near_duplicates: bool = True
     distinct_reports: bool = False
     """Leave out a case whose report says word for word what a better hit says."""
     labels: Collection[str] = ()

@@ -13,9 +13,9 @@ import numpy as np
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
-from indexer.images.reader import Film, read_film
+from indexer.images.reader import Radiograph, read_radiograph
 
-FilmSource = Path | str | bytes | Film
+ImageSource = Path | str | bytes | Radiograph
 
 DEFAULT_THRESHOLD = 0.5
 MAX_WORDS = 4_000
@@ -28,10 +28,10 @@ class Query:
 
     vector: np.ndarray
     """(dim,) float32, unit length: films and words together."""
-    films: tuple[Film, ...] = ()
-    film_vectors: np.ndarray
+    images: tuple[Radiograph, ...] = ()
+    image_vectors: np.ndarray
     """(films, dim) float32, unit length."""
-    film_label_scores: np.ndarray | None = None
+    image_label_scores: np.ndarray | None = None
     """(films, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
     thresholds: Mapping[str, float]
     """Finding to the least probability that counts as seen."""
@@ -39,9 +39,9 @@ class Query:
     @property
     def label_scores(self) -> dict[str, float] | None:
         """Observation to probability, from all films together; None without films or head."""
-        if self.film_label_scores is None or not self.films:
+        if self.image_label_scores is None or not self.images:
             return None
-        scores = combine_scores(self.film_label_scores)
+        scores = combine_scores(self.image_label_scores)
         return dict(zip(OBSERVATIONS, (float(score) for score in scores), strict=True))
 
     @property
@@ -55,7 +55,7 @@ class Query:
 
 def read_query(
     encoder: Encoder,
-    images: Sequence[FilmSource] = (),
+    images: Sequence[ImageSource] = (),
     *,
     text: str | None = None,
     text_weight: float = 0.5,
@@ -70,35 +70,35 @@ def read_query(
     if text is not None and not words:
         raise UserError("the text to search by is empty: write what a report would say")
     if words is None:
-        return film_query(encoder, read_films(images))
+        return image_query(encoder, read_images(images))
     word_vector = embed_words(encoder, [words])[0]
     if not images:
         none = np.zeros((0, len(word_vector)), np.float32)
-        return Query(vector=word_vector, film_vectors=none, thresholds=_thresholds(encoder))
-    query = film_query(encoder, read_films(images))
+        return Query(vector=word_vector, image_vectors=none, thresholds=_thresholds(encoder))
+    query = image_query(encoder, read_images(images))
     parts = [(1 - text_weight) * query.vector, text_weight * word_vector]
     return replace(query, vector=combine_views(np.stack(parts)))
 
 
-def film_query(encoder: Encoder, films: Sequence[Film]) -> Query:
+def image_query(encoder: Encoder, images: Sequence[Radiograph]) -> Query:
     """The views of one study, decoded already, as a query."""
-    return film_queries(encoder, [films])[0]
+    return image_queries(encoder, [images])[0]
 
 
-def film_queries(encoder: Encoder, studies: Sequence[Sequence[Film]]) -> list[Query]:
+def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> list[Query]:
     """Several studies at once, which is quicker; every study has at least one film."""
-    reading = encoder.read([film.pixels for films in studies for film in films])
+    reading = encoder.read([image.pixels for images in studies for image in images])
     queries, start = [], 0
-    for films in studies:
-        rows = slice(start, start + len(films))
+    for images in studies:
+        rows = slice(start, start + len(images))
         start = rows.stop
         scores = reading.label_scores
         queries.append(
             Query(
                 vector=combine_views(reading.vectors[rows]),
-                films=tuple(films),
-                film_vectors=reading.vectors[rows],
-                film_label_scores=None if scores is None else scores[rows],
+                images=tuple(images),
+                image_vectors=reading.vectors[rows],
+                image_label_scores=None if scores is None else scores[rows],
                 thresholds=_thresholds(encoder),
             )
         )
@@ -131,11 +131,11 @@ def has_text_tower(encoder: Encoder) -> bool:
     return True
 
 
-def read_films(images: Sequence[FilmSource]) -> list[Film]:
+def read_images(images: Sequence[ImageSource]) -> list[Radiograph]:
     """Decode the views of one study. Raises UserError for none, and for the first bad one."""
     if not images:
         raise UserError("no image given: name one or more views of one study, or give a text")
-    return [image if isinstance(image, Film) else read_film(image) for image in images]
+    return [image if isinstance(image, Radiograph) else read_radiograph(image) for image in images]
 
 
 def _thresholds(encoder: Encoder) -> dict[str, float]:

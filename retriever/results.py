@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Retrieval:
     index_fingerprint: str
     source: str
     """Of the index."""
-    films_sha256: tuple[str, ...]
+    images_sha256: tuple[str, ...]
     """Digests of the decoded query films, in the order given."""
     notes: tuple[str, ...] = ()
     """What a person should know of how the films were read."""
@@ -45,7 +45,7 @@ class Retrieval:
     """Observation to probability from the encoder's label head, or None without one."""
     label_thresholds: dict[str, float] | None = None
     """Finding to the least label score that counts as seen, as the encoder sets it."""
-    verdict: Verdict | None = None
+    ood: OodCheck | None = None
     """Whether the films are of the kind that the index holds; None where that cannot be said: a
     search by words alone, or an index built without what it takes."""
 

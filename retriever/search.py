@@ -19,12 +19,12 @@ from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, load_encoder
 from indexer.index import Index
-from indexer.typicality.profile import FilmProfile
+from indexer.typicality.profile import TypicalityProfile
 from retriever.knn_votes import TEMPERATURE, Vote, tally
-from retriever.near_duplicates import CopyRegister
+from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import judge
 from retriever.options import LabelFilter, SearchOptions
-from retriever.query import FilmSource, Query, read_query
+from retriever.query import ImageSource, Query, read_query
 from retriever.results import Hit, LeftOut, Retrieval
 
 K_VOTES = 500
@@ -53,8 +53,8 @@ class Retriever:
         self.index = index
         self.encoder = encoder
         self._remembered: dict[int, Case] = {}
-        self._copies = CopyRegister(index)
-        self._profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
+        self._duplicates = NearDuplicateFinder(index)
+        self._profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
         self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
 
     @classmethod
@@ -65,14 +65,14 @@ class Retriever:
 
     def search(
         self,
-        images: Sequence[FilmSource] = (),
+        images: Sequence[ImageSource] = (),
         *,
         text: str | None = None,
         text_weight: float = 0.5,
         k: int = 5,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
-        exclude_near_copies: bool = True,
+        exclude_near_duplicates: bool = True,
         distinct_reports: bool = False,
         labels: Collection[str] = (),
         label_filter: LabelFilter = "none",
@@ -89,7 +89,7 @@ class Retriever:
             k=k,
             exclude_patient_ids=exclude_patient_ids,
             exclude_study_ids=exclude_study_ids,
-            exclude_near_copies=exclude_near_copies,
+            exclude_near_duplicates=exclude_near_duplicates,
             distinct_reports=distinct_reports,
             labels=labels,
             label_filter=label_filter,
@@ -113,7 +113,7 @@ class Retriever:
         left_out: list[LeftOut] = []
         kept: list[_Candidate] = []
         seen_reports: dict[str, str] = {}
-        copies = self._copies.find(query) if options.exclude_near_copies else {}
+        duplicates = self._duplicates.find(query) if options.exclude_near_duplicates else {}
         wanted = options.k if options.diversity == 0 else _POOL * options.k
         for candidate in self._candidates(
             query.vector, wanted, excluded, self._allowed(query, options)
@@ -121,7 +121,7 @@ class Retriever:
             if len(kept) == wanted or _too_low(candidate.score, kept, options):
                 break
             case = candidate.case
-            reason = copies.get(case.case_id)
+            reason = duplicates.get(case.case_id)
             if reason is None and options.distinct_reports:
                 first = seen_reports.setdefault(plain(case.report), case.study_id)
                 if first != case.study_id:
@@ -139,7 +139,7 @@ class Retriever:
                 )
         if options.diversity > 0:
             kept = self._diverse(kept, options)
-        notes = [note for film in query.films for note in film.notes]
+        notes = [note for image in query.images for note in image.notes]
         if not kept and options.label_filter != "none":
             notes.append(f"no case passes the label filter '{options.label_filter}'")
         return Retrieval(
@@ -150,11 +150,11 @@ class Retriever:
             left_out=tuple(left_out),
             index_fingerprint=self.index.manifest.fingerprint,
             source=self.index.manifest.source,
-            films_sha256=tuple(film.sha256 for film in query.films),
+            images_sha256=tuple(image.sha256 for image in query.images),
             notes=tuple(notes),
             label_scores=None if query.label_scores is None else dict(query.label_scores),
             label_thresholds=None if query.label_scores is None else dict(query.thresholds),
-            verdict=judge(query, self.index, self._profile),
+            ood=judge(query, self.index, self._profile),
         )
 
     def vote(
@@ -226,11 +226,11 @@ class Retriever:
             return pool
         vectors = np.stack([self.index.vectors.vector(one.case.case_id) for one in pool])
         scores = np.array([one.score for one in pool])
-        likeness = vectors @ vectors.T
+        similarity = vectors @ vectors.T
         chosen = [0]
         while len(chosen) < min(options.k, len(pool)):
             gain = (1 - options.diversity) * scores
-            gain -= options.diversity * likeness[:, chosen].max(axis=1)
+            gain -= options.diversity * similarity[:, chosen].max(axis=1)
             gain[chosen] = -np.inf
             chosen.append(int(gain.argmax()))
         return [pool[place] for place in sorted(chosen)]
@@ -258,7 +258,7 @@ def _columns(findings: Collection[str]) -> np.ndarray:
 def _seen(query: Query, encoder: Encoder) -> frozenset[str]:
     if query.seen_findings is not None:
         return query.seen_findings
-    if not query.films:
+    if not query.images:
         raise UserError("a label filter needs an image, from which the labels are read")
     raise UserError(
         f"encoder '{encoder.spec.name}' has no label head, so hits cannot be filtered by what it "

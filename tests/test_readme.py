@@ -21,7 +21,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from tests.conftest import ROOT
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -80,21 +80,21 @@ def desk(tmp_path_factory: pytest.TempPathFactory, demo: Demo) -> Path:
     """A folder with the files that the README's commands name."""
     path = tmp_path_factory.mktemp("desk")
     for number, name in enumerate(("film.png", "lateral.png", "pa.png")):
-        Image.fromarray(draw_film(number, size=(300, 260))).save(path / name)
-    film = get_testdata_file("RG1_UNCR.dcm", download=False)
-    assert film is not None
-    shutil.copy(film, path / "film.dcm")
+        Image.fromarray(draw_radiograph(number, size=(300, 260))).save(path / name)
+    image = get_testdata_file("RG1_UNCR.dcm", download=False)
+    assert image is not None
+    shutil.copy(image, path / "film.dcm")
     lines = []
     for number in range(12):
-        Image.fromarray(draw_film(100 + number, size=(300, 260))).save(path / f"{number}.png")
+        Image.fromarray(draw_radiograph(100 + number, size=(300, 260))).save(path / f"{number}.png")
         text = "FINDINGS: The heart is enlarged. The lungs are clear. IMPRESSION: Cardiomegaly."
         lines.append(json.dumps({"image": f"{number}.png", "text": text}))
     (path / "studies.jsonl").write_text("\n".join(lines))
     openi = path / "OPENI"
     (openi / "images").mkdir(parents=True)
     for study in (1, 5, 6):
-        film_ = Image.fromarray(draw_film(200 + study, size=(256, 256)))
-        film_.save(openi / "images" / f"{study}_IM-0001-1001.dcm.jpg")
+        image_ = Image.fromarray(draw_radiograph(200 + study, size=(256, 256)))
+        image_.save(openi / "images" / f"{study}_IM-0001-1001.dcm.jpg")
     (path / "r2gen_split.json").write_text('{"train": [1, 5, 6], "val": [4], "test": [2]}')
     for folder in ("pretrained", "bench"):
         (path / folder).symlink_to(ROOT / folder)

@@ -38,9 +38,9 @@ _ENGLISH = CodedConcept("en", "RFC5646", "English")
 class BasicTextSR(SOPClass):
     """One report as a tree of text."""
 
-    def __init__(self, generation: Generation, film: Dataset | None) -> None:
+    def __init__(self, generation: Generation, image: Dataset | None) -> None:
         made = generation.created_at
-        known = film if film is not None else Dataset()
+        known = image if image is not None else Dataset()
         super().__init__(
             study_instance_uid=str(known.get("StudyInstanceUID") or _uid(generation, "study")),
             series_instance_uid=_uid(generation, "series"),
@@ -75,9 +75,9 @@ class BasicTextSR(SOPClass):
         self.update(_content(generation))
 
 
-def to_dicom_sr(generation: Generation, film: bytes | None = None) -> bytes:
+def to_dicom_sr(generation: Generation, image: bytes | None = None) -> bytes:
     """The file in DICOM format. Raises UserError for a film that is no DICOM file of a study."""
-    header = None if film is None else _header(film)
+    header = None if image is None else _header(image)
     out = io.BytesIO()
     BasicTextSR(generation, header).save_as(out, enforce_file_format=True)
     return out.getvalue()
@@ -114,9 +114,9 @@ def _sentence(statement: StoredStatement) -> str:
     return " ".join((marked(statement, numbers=False), *doubts(statement)))
 
 
-def _header(film: bytes) -> Dataset:
+def _header(image: bytes) -> Dataset:
     try:
-        header = pydicom.dcmread(io.BytesIO(film), stop_before_pixels=True)
+        header = pydicom.dcmread(io.BytesIO(image), stop_before_pixels=True)
     except Exception as error:
         raise UserError(
             "the image is no DICOM file, so it names no study: send that film"

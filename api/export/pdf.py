@@ -11,9 +11,9 @@ from PIL import Image
 from api.export.text import asked_for, doubts, marked, opinions, title
 from db.app.generation import Generation
 from generator.grounding.report import NOTICE
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 
-_FILM_SIDE = 1200  # pixels of a printed film
+_IMAGE_SIDE = 1200  # pixels of a printed film
 _HEIGHT_MM = 95.0
 
 
@@ -26,7 +26,7 @@ class _Page(FPDF):
         self.cell(0, 8, f"{NOTICE}   {self.page_no()}/{{nb}}", align="C")
 
 
-def to_pdf(generation: Generation, films: Sequence[Film] = ()) -> bytes:
+def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     """The file; ``films`` are those that the generation was made from."""
     page = _Page(format="A4")
     page.set_title(title(generation))
@@ -41,7 +41,7 @@ def to_pdf(generation: Generation, films: Sequence[Film] = ()) -> bytes:
     _line(page, NOTICE, size=9, bold=True)
     for line in asked_for(generation):
         _line(page, line)
-    _films(page, films)
+    _images(page, images)
     for section in ("findings", "impression"):
         statements = [s for s in generation.statements if s.section == section]
         if statements:
@@ -70,14 +70,14 @@ def _line(page: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
     page.ln(1)
 
 
-def _films(page: FPDF, films: Sequence[Film]) -> None:
-    if not films:
+def _images(page: FPDF, radiographs: Sequence[Radiograph]) -> None:
+    if not radiographs:
         return
-    width = (page.epw - 4 * (len(films) - 1)) / len(films)
+    width = (page.epw - 4 * (len(radiographs) - 1)) / len(radiographs)
     top = page.get_y()
-    for place, film in enumerate(films):
-        image = Image.fromarray(film.pixels)
-        image.thumbnail((_FILM_SIDE, _FILM_SIDE), Image.Resampling.LANCZOS)
+    for place, radiograph in enumerate(radiographs):
+        image = Image.fromarray(radiograph.pixels)
+        image.thumbnail((_IMAGE_SIDE, _IMAGE_SIDE), Image.Resampling.LANCZOS)
         data = io.BytesIO()
         image.save(data, "PNG")
         page.image(

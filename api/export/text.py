@@ -48,8 +48,8 @@ def opinions(generation: Generation) -> Iterator[str]:
     """The observations of a classification, a line each."""
     for one in generation.observations:
         parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
-        if one.film is not None:
-            parts.append(f"film {one.film:.2f}")
+        if one.image is not None:
+            parts.append(f"film {one.image:.2f}")
         if one.model is not None:
             parts.append(f"model {one.model:.2f}")
         yield f"{one.name}: {one.probability:.2f} ({', '.join(parts)})"

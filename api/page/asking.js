@@ -35,9 +35,9 @@ export function clearAnswers() {
 export function addAnswer(made, open) {
   const entry = make(
     "article",
-    { class: isDoubtful(made.verdict) ? "answer doubtful" : "answer", "data-task": made.task, tabindex: -1 },
+    { class: isDoubtful(made.ood) ? "answer doubtful" : "answer", "data-task": made.task, tabindex: -1 },
     make("h3", { class: "question" }, made.question ?? TASKS[made.task]),
-    isDoubtful(made.verdict) ? drawWarning(made.verdict, "this answer") : null,
+    isDoubtful(made.ood) ? drawWarning(made.ood, "this answer") : null,
     ...drawText(made, open),
     ...drawNotes(made),
   );

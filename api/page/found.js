@@ -6,8 +6,8 @@ import { block, lines, startPaper } from "./paper.js";
 
 /** Draw the answer of a search; `open` is called as by a report. */
 export function drawFound(found, text, open) {
-  const body = startPaper("Prior cases", found.verdict, "these cases");
-  const films = found.films_sha256.length > 0 ? "the film and " : "";
+  const body = startPaper("Prior cases", found.ood, "these cases");
+  const films = found.images_sha256.length > 0 ? "the film and " : "";
   body.append(make("p", { class: "muted" }, `Most like ${films}\u201c${text}\u201d`));
   if (found.hits.length === 0) {
     body.append(make("p", { class: "empty" }, "No prior case passes the rules of this search."));

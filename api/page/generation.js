@@ -28,7 +28,7 @@ export function drawText(made, open) {
 
 /** A whole generation as the paper of the page. */
 export function drawGeneration(made, open) {
-  const body = startPaper(TASKS[made.task] ?? made.task, made.verdict, `this ${nameOf(made.task)}`);
+  const body = startPaper(TASKS[made.task] ?? made.task, made.ood, `this ${nameOf(made.task)}`);
   if (made.question) body.append(make("p", { class: "question" }, made.question));
   if (made.indication) {
     body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
@@ -43,7 +43,7 @@ export function drawGeneration(made, open) {
 }
 
 export function drawNotes(made) {
-  const notes = made.notes.filter((note) => !repeatsWarning(note, made.verdict));
+  const notes = made.notes.filter((note) => !repeatsWarning(note, made.ood));
   return notes.length > 0 ? [block("Notes", lines(notes))] : [];
 }
 
@@ -53,7 +53,7 @@ export const plainText = (made) => paragraphs(made, (statement) => statement.tex
 /** The text with its citation marks, to be pasted elsewhere; `edited` stands in for it if given. */
 export function copyText(made, edited = null) {
   const cases = made.hits.filter((hit) => hit.cited).map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
-  const warning = isDoubtful(made.verdict) ? warningText(made.verdict, `this ${nameOf(made.task)}`) : "";
+  const warning = isDoubtful(made.ood) ? warningText(made.ood, `this ${nameOf(made.task)}`) : "";
   const own = edited ? [edited] : paragraphs(made, (statement) => `${statement.text} ${marksOf(statement)}`);
   return [warning, made.question, ...own, edited ? "" : cases.join("\n"), made.notice].filter(Boolean).join("\n\n");
 }
@@ -90,7 +90,7 @@ function origin(made) {
   return [
     made.generator,
     `index ${made.index.fingerprint.slice(0, 12)}${now}`,
-    made.verdict ? typicality(made.verdict) : "likeness of the film to the index not judged",
+    made.ood ? typicality(made.ood) : "likeness of the film to the index not judged",
     new Date(made.created_at).toLocaleString(),
     made.id,
   ].join(" · ");

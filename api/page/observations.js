@@ -27,7 +27,7 @@ function row(one, made, open) {
   const opinions = [
     one.model === null ? null : `model ${decimals(one.model)}`,
     `cases ${decimals(vote)} (${decimals(low)}\u2013${decimals(high)})`,
-    one.film === null ? null : `film ${decimals(one.film)}`,
+    one.image === null ? null : `image ${decimals(one.image)}`,
   ];
   return make(
     "li",

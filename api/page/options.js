@@ -18,7 +18,7 @@ export function searchOptions() {
   return {
     ...Object.fromEntries(found),
     distinct_reports: byId("distinct").checked,
-    keep_near_copies: byId("copies").checked,
+    keep_near_duplicates: byId("copies").checked,
   };
 }
 

@@ -4,39 +4,39 @@ import { byId, capital, decimals, make } from "./elements.js";
 
 const HEADLINE = "This image is unlike the films in the index";
 
-export const isDoubtful = (verdict) => verdict?.in_distribution === false;
+export const isDoubtful = (ood) => ood?.in_distribution === false;
 
 /** Empty the column for something new, which `what` names; a doubtful one starts with a warning. */
-export function startPaper(title, verdict, what) {
+export function startPaper(title, ood, what) {
   const body = byId("report-body");
   byId("report-title").textContent = title;
   body.replaceChildren();
-  body.classList.toggle("doubtful", isDoubtful(verdict));
-  if (isDoubtful(verdict)) body.append(drawWarning(verdict, what));
+  body.classList.toggle("doubtful", isDoubtful(ood));
+  if (isDoubtful(ood)) body.append(drawWarning(ood, what));
   return body;
 }
 
-export function warningText(verdict, what) {
-  return `${HEADLINE}: ${verdict.reason}. Do not rely on ${what}.`;
+export function warningText(ood, what) {
+  return `${HEADLINE}: ${ood.reason}. Do not rely on ${what}.`;
 }
 
-export function drawWarning(verdict, what) {
+export function drawWarning(ood, what) {
   return make(
     "div",
     { class: "warning", role: "alert" },
     make("strong", {}, `${HEADLINE}. Do not rely on ${what}.`),
-    make("p", {}, `${capital(verdict.reason)}.`),
-    make("p", { class: "small" }, `${capital(typicality(verdict))}.`),
+    make("p", {}, `${capital(ood.reason)}.`),
+    make("p", { class: "small" }, `${capital(typicality(ood))}.`),
   );
 }
 
-export function typicality(verdict) {
-  const { score, threshold } = verdict;
+export function typicality(ood) {
+  const { score, threshold } = ood;
   return `typicality of the film ${decimals(score)}, flagged below ${decimals(threshold)}`;
 }
 
 // The warning above the text says it already.
-export const repeatsWarning = (note, verdict) => isDoubtful(verdict) && note.endsWith(verdict.reason);
+export const repeatsWarning = (note, ood) => isDoubtful(ood) && note.endsWith(ood.reason);
 
 export const block = (title, ...content) => make("section", { class: "block" }, make("h3", {}, title), ...content);
 export const lines = (texts) => make("ul", { class: "lines" }, ...texts.map((text) => make("li", {}, text)));

@@ -94,7 +94,7 @@ export function sendFeedback(id, remark) {
 }
 
 /** The film as the search sees it, as PNG. */
-export const previewFilm = (file, signal) => blob("/films", post(form("image", [file]), signal));
+export const previewFilm = (file, signal) => blob("/images", post(form("image", [file]), signal));
 
 export async function getSample() {
   return new File([await blob("/sample")], "sample film");

@@ -55,7 +55,7 @@ function tags(given, grounded) {
 function figures(given) {
   const shown = [
     ["Cited case", given.case_support, "How near the best cited sentence is in wording, 0 to 1"],
-    ["Film", given.film_support, "The least probability that the encoder gives to what is said, 0 to 1"],
+    ["Film", given.image_support, "The least probability that the encoder gives to what is said, 0 to 1"],
   ].filter(([, value]) => value !== null && value !== undefined);
   if (shown.length === 0) return null;
   return make(

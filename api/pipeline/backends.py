@@ -15,7 +15,7 @@ from db.app.generation import StoredOrigin
 from db.errors import UserError
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query
@@ -33,7 +33,7 @@ class Token:
 class Writing:
     """One text to write: what was asked for, the study, and the cases found for it."""
 
-    films: tuple[Film, ...]
+    images: tuple[Radiograph, ...]
     retrieval: Retrieval
     order: Order
     votes: Mapping[str, Vote] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from api.schemas.case_keys import split_case_key
 from db.errors import NotFoundError, UserError
 from db.index.store import Case
 from indexer.encoder.spec import Encoder
-from indexer.images.radiograph import Film
-from indexer.images.reader import encode_png, read_film, restore_size
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import encode_png, read_radiograph, restore_size
 from retriever.knn_votes import Vote
 from retriever.options import LabelFilter, SearchOptions
 from retriever.query import Query, has_text_tower
@@ -66,14 +66,14 @@ class StudySearch(Protocol):
 
     def search(
         self,
-        images: Sequence[Path | str | bytes | Film],
+        images: Sequence[Path | str | bytes | Radiograph],
         *,
         text: str | None,
         text_weight: float,
         k: int,
         exclude_patient_ids: Collection[str],
         exclude_study_ids: Collection[str],
-        exclude_near_copies: bool,
+        exclude_near_duplicates: bool,
         distinct_reports: bool,
         labels: Collection[str],
         label_filter: LabelFilter,
@@ -162,5 +162,5 @@ def _case_image(retriever: StudySearch, key: str, number: int) -> bytes:
             f"image {number} of study {case.study_id} is not on this machine: the index was "
             "built without it, or it was moved"
         )
-    film = read_film(path, name=f"image {number} of study {case.study_id}")
-    return shown(restore_size(film.pixels, image.width, image.height))
+    radiograph = read_radiograph(path, name=f"image {number} of study {case.study_id}")
+    return shown(restore_size(radiograph.pixels, image.width, image.height))

@@ -26,11 +26,11 @@ from api.pipeline.scheduler import BusyError
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation
-from db.app.jobs import JobFilm, JobStudy
+from db.app.jobs import JobImage, JobStudy
 from db.engines.sqlite import DatabaseFailure
 from db.errors import UserError
-from indexer.images.radiograph import Film
-from indexer.images.reader import encode_png, read_film
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import encode_png, read_radiograph
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class JobRunner:
             raise BusyError(60)
 
     async def accept(
-        self, studies: Sequence[tuple[Film, ...]], order: Order, caller: Caller
+        self, studies: Sequence[tuple[Radiograph, ...]], order: Order, caller: Caller
     ) -> list[JobStudy]:
         """One job for these studies; it is on disk when this returns.
 
@@ -83,9 +83,9 @@ class JobRunner:
                     created_by=caller.name,
                     request_id=caller.request_id,
                     order=order.to_json(),
-                    films=tuple(_to_job_film(film) for film in films),
+                    images=tuple(_to_job_image(image) for image in images),
                 )
-                for films in studies
+                for images in studies
             ]
         )
         entry = self._pipeline.entry(
@@ -176,12 +176,12 @@ class JobRunner:
         self._more.set()
 
     async def _write(self, study: JobStudy) -> None:
-        films = await run_sync(lambda: tuple(_to_film(film) for film in study.films))
+        images = await run_sync(lambda: tuple(_to_image(image) for image in study.images))
         caller = Caller(
             name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
         )
         await self._pipeline.write(
-            films,
+            images,
             Order.from_json(study.order),
             caller,
             generation_id=study.generation_id,
@@ -193,11 +193,15 @@ class JobRunner:
             raise CancelledStudyError
 
 
-def _to_job_film(film: Film) -> JobFilm:
-    return JobFilm(png=encode_png(film.pixels), view_position=film.view_position, notes=film.notes)
+def _to_job_image(image: Radiograph) -> JobImage:
+    return JobImage(
+        png=encode_png(image.pixels), view_position=image.view_position, notes=image.notes
+    )
 
 
-def _to_film(film: JobFilm) -> Film:
-    return Film(
-        pixels=read_film(film.png).pixels, view_position=film.view_position, notes=film.notes
+def _to_image(image: JobImage) -> Radiograph:
+    return Radiograph(
+        pixels=read_radiograph(image.png).pixels,
+        view_position=image.view_position,
+        notes=image.notes,
     )

@@ -28,7 +28,7 @@ from generator.prompts import (
     caption_prompt,
     report_prompt,
 )
-from generator.tasks import FilmReader, Study
+from generator.tasks import Study, StudyReader
 from generator.vision_language import (
     GREEDY,
     DecodingOptions,
@@ -77,14 +77,14 @@ class LanguageWriter:
         """Write with another index from now on. Raises MismatchError as at the start."""
         self._reader = self._reader_on(retriever)
 
-    def _reader_on(self, retriever: Retriever) -> FilmReader:
+    def _reader_on(self, retriever: Retriever) -> StudyReader:
         manifest = retriever.index.manifest
         if self._record is not None:
             self._record.check_index(
                 index_fingerprint=manifest.fingerprint,
                 encoder_sha256=manifest.encoder.weights_sha256,
             )
-        return FilmReader(retriever, self._model, calibration=self._calibration)
+        return StudyReader(retriever, self._model, calibration=self._calibration)
 
     @property
     def at_once(self) -> int:
@@ -123,7 +123,9 @@ class LanguageWriter:
                 yield place, error
         yield from self._tell(reader, works)
 
-    def _tell(self, reader: FilmReader, works: dict[int, "_Work"]) -> Iterator[tuple[int, Written]]:
+    def _tell(
+        self, reader: StudyReader, works: dict[int, "_Work"]
+    ) -> Iterator[tuple[int, Written]]:
         places = list(works)
         texts = dict.fromkeys(places, "")
         try:
@@ -162,7 +164,7 @@ class _Work:
             return caption_prompt(study.brief, study.image)
         return report_prompt(study.context, study.image)
 
-    def checked(self, reader: FilmReader, text: str) -> GroundedReport:
+    def checked(self, reader: StudyReader, text: str) -> GroundedReport:
         """What the model wrote, its citations resolved and checked."""
         order, study = self.writing.order, self.study
         if order.task == "ask":
@@ -176,7 +178,7 @@ class _Work:
         return reader.checked(study, text)
 
 
-def _study(reader: FilmReader, writing: Writing) -> Study:
+def _study(reader: StudyReader, writing: Writing) -> Study:
     """The study as the model is shown it, with no more cases than were asked for."""
     retrieval = writing.retrieval
     nearest = min(DEFAULT.nearest, writing.order.options.k)
@@ -186,21 +188,21 @@ def _study(reader: FilmReader, writing: Writing) -> Study:
         retrieval.seen_findings or (),
         ContextOptions(nearest=nearest, for_findings=more),
     )
-    films = [film.pixels for film in frontal_first(writing.films)]
+    images = [image.pixels for image in frontal_first(writing.images)]
     return reader.assemble(
-        canvas(films, reader.model.tile_size),
+        canvas(images, reader.model.tile_size),
         replace(retrieval, hits=tuple(shown)),
         dict(writing.votes),
         writing.order.indication or "",
     )
 
 
-def _classes(reader: FilmReader, study: Study) -> Classified:
+def _classes(reader: StudyReader, study: Study) -> Classified:
     result = reader.classify(study)
     fitted = result.calibrated_on
     return classified(
         [
-            observation(name, one.probability, one.vote, model=one.model, film=one.film)
+            observation(name, one.probability, one.vote, model=one.model, image=one.image)
             for name, one in result.observations.items()
         ],
         study.retrieval,
@@ -219,7 +221,7 @@ def _as_report(answer: Answer, study: Study) -> GroundedReport:
         citations=answer.citations,
         labels=dict(claimed_labels(answer.question, answer.text)),
         removed=answer.removed,
-        film_support=answer.film_support,
+        image_support=answer.image_support,
     )
     silent = ("the model wrote no answer",) if not answer.text else ()
     return GroundedReport(

@@ -15,7 +15,7 @@ from retriever.results import Hit, Retrieval
 PRESENT = 0.5
 """The least probability of an observation that is stated."""
 
-_NO_MODEL = Calibration(model=0.0, vote=0.5, film=0.5)
+_NO_MODEL = Calibration(model=0.0, vote=0.5, image=0.5)
 """The mean of two log-odds; nothing was fitted."""
 
 
@@ -34,16 +34,16 @@ def observations_without_model(
     """From the retrieved cases and the encoder's label head, where it has one."""
     found = []
     for name in OBSERVATIONS:
-        film = None if label_scores is None else label_scores.get(name)
+        image = None if label_scores is None else label_scores.get(name)
         probability = _NO_MODEL.probability(
-            name, model=0.5, vote=votes[name].probability, film=film
+            name, model=0.5, vote=votes[name].probability, image=image
         )
-        found.append(observation(name, probability, votes[name], model=None, film=film))
+        found.append(observation(name, probability, votes[name], model=None, image=image))
     return found
 
 
 def observation(
-    name: str, probability: float, vote: Vote, *, model: float | None, film: float | None
+    name: str, probability: float, vote: Vote, *, model: float | None, image: float | None
 ) -> StoredObservation:
     return StoredObservation(
         name=name,
@@ -52,7 +52,7 @@ def observation(
         vote=vote.probability,
         vote_low=vote.low,
         vote_high=vote.high,
-        film=film,
+        image=image,
     )
 
 
@@ -83,7 +83,7 @@ def classified(
                     Citation.of(hit, quote, retrieval.index_fingerprint)
                     for hit, quote in naming[one.name]
                 ),
-                film_support=one.film,
+                image_support=one.image,
             )
             for one in observations
             if one.probability >= PRESENT

@@ -33,8 +33,8 @@ from db.errors import MismatchError, UserError
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Film
-from indexer.images.reader import read_film
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import read_radiograph
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -52,7 +52,7 @@ def tell_nobody(_: Stage | Token) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Writing:
-    films: tuple[Film, ...]
+    images: tuple[Radiograph, ...]
     found: Found
     order: Order
     tell: Tell
@@ -80,7 +80,7 @@ class Pipeline:
         searching = BatchScheduler(self._search, stage="search", max_batch=settings.max_batch)
         writing = BatchScheduler(self._write, stage="write", max_batch=settings.written_together)
         self._runners = (decoding, searching, writing)
-        self._decoding: Scheduler[tuple[Upload, ...], tuple[Film, ...]] = decoding
+        self._decoding: Scheduler[tuple[Upload, ...], tuple[Radiograph, ...]] = decoding
         self._searching: Scheduler[Searching, Found] = searching
         self._writing: Scheduler[_Writing, GroundedReport] = writing
 
@@ -138,16 +138,16 @@ class Pipeline:
         self.check_task(order.task)
         with self.enter(caller):
             tell("reading")
-            films = await self.read(uploads, caller)
-            return await self.write(films, order, caller, tell=tell)
+            images = await self.read(uploads, caller)
+            return await self.write(images, order, caller, tell=tell)
 
-    async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Film, ...]:
+    async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
         """The decoded films of one study. Raises UserError for the first bad one."""
         return await self._decoding.run(tuple(uploads), owner=caller.name)
 
     async def write(
         self,
-        films: tuple[Film, ...],
+        images: tuple[Radiograph, ...],
         order: Order,
         caller: Caller,
         *,
@@ -159,14 +159,14 @@ class Pipeline:
         self.check_task(order.task)
         tell("retrieving")
         searching = Searching(
-            films=films,
+            images=images,
             options=order.options,
             find=self._writer.find,
             votes=order.task == "classify",
         )
         found = await self._searching.run(searching, owner=caller.name)
         tell("writing")
-        writing = _Writing(films=films, found=found, order=order, tell=tell)
+        writing = _Writing(images=images, found=found, order=order, tell=tell)
         report = await self._writing.run(writing, owner=caller.name)
         tell("checking")
         generation = to_generation(
@@ -192,12 +192,12 @@ class Pipeline:
     ) -> Retrieval:
         """Hits alone; of what was searched, only the audit log keeps a trace."""
         with self.enter(caller):
-            films = await self.read(uploads, caller) if uploads else ()
-            searching = Searching(films=films, options=options, text=text, case=case)
+            images = await self.read(uploads, caller) if uploads else ()
+            searching = Searching(images=images, options=options, text=text, case=case)
             found = await self._searching.run(searching, owner=caller.name)
         retrieval = found.retrieval
         details = {
-            "films_sha256": list(retrieval.films_sha256),
+            "images_sha256": list(retrieval.images_sha256),
             "by_words": text is not None,
             "by_case": case,
             "index": retrieval.index_fingerprint,
@@ -209,8 +209,8 @@ class Pipeline:
     async def preview(self, upload: Upload, caller: Caller) -> bytes:
         """An uploaded film as the search sees it, as PNG."""
         with self.enter(caller):
-            (film,) = await self.read([upload], caller)
-            return await run_sync(shown, film.pixels)
+            (image,) = await self.read([upload], caller)
+            return await run_sync(shown, image.pixels)
 
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
         """An entry for the audit log, of now."""
@@ -227,7 +227,7 @@ class Pipeline:
             generation.task,
             caller,
             generation=str(generation.id),
-            films_sha256=list(generation.films_sha256),
+            images_sha256=list(generation.images_sha256),
             generator=generation.generator,
             index=generation.index_fingerprint,
             cited=sorted(case_key(*case) for case in generation.cited),
@@ -246,7 +246,7 @@ class Pipeline:
     ) -> Iterator[tuple[int, GroundedReport | Exception]]:
         writings = [
             Writing(
-                films=ticket.work.films,
+                images=ticket.work.images,
                 retrieval=ticket.work.found.retrieval,
                 votes=ticket.work.found.votes,
                 order=ticket.work.order,
@@ -263,13 +263,13 @@ class Pipeline:
 
 def _decode(
     tickets: Sequence[Ticket[tuple[Upload, ...]]],
-) -> Iterator[tuple[int, tuple[Film, ...] | Exception]]:
+) -> Iterator[tuple[int, tuple[Radiograph, ...] | Exception]]:
     for place, ticket in enumerate(tickets):
         try:
-            films = []
+            images = []
             for upload in ticket.work:
                 ticket.check()
-                films.append(read_film(upload.data, name=upload.name))
-            yield place, tuple(films)
+                images.append(read_radiograph(upload.data, name=upload.name))
+            yield place, tuple(images)
         except (UserError, AbandonedError) as error:
             yield place, error

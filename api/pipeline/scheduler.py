@@ -142,11 +142,11 @@ class BatchScheduler(Generic[W, R]):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        leftover: TracebackType | None,
     ) -> None:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        await self._tasks.__aexit__(kind, error, leftover)
 
     async def run(self, work: W, *, owner: str) -> R:
         waiting: _Waiting[W, R] = _Waiting(ticket=Ticket(work=work), done=anyio.Event())

@@ -8,10 +8,10 @@ import numpy as np
 from api.pipeline.current_index import StudySearch, find_case
 from api.pipeline.scheduler import AbandonedError, Ticket
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
-from retriever.query import Query, film_queries
+from retriever.query import Query, image_queries
 from retriever.results import Retrieval
 
 Find = Callable[[StudySearch, Query, SearchOptions], Retrieval]
@@ -27,7 +27,7 @@ class Searching:
     """One study, some words, both, or a stored case to search with."""
 
     options: SearchOptions
-    films: tuple[Film, ...] = ()
+    images: tuple[Radiograph, ...] = ()
     text: str | None = None
     case: str | None = None
     """Key of an indexed case, whose stored vector is searched with; alone."""
@@ -60,11 +60,11 @@ def _embed(
     alone = [
         ticket
         for ticket in tickets
-        if ticket.work.films and ticket.work.text is None and not ticket.left.is_set()
+        if ticket.work.images and ticket.work.text is None and not ticket.left.is_set()
     ]
     if not alone:
         return {}
-    found = film_queries(retriever.encoder, [ticket.work.films for ticket in alone])
+    found = image_queries(retriever.encoder, [ticket.work.images for ticket in alone])
     return dict(zip(alone, found, strict=True))
 
 
@@ -83,13 +83,13 @@ def _search(
         if work.case is not None:
             return Found(retrieval=_search_by_case(retriever, work.case, options), encoder=encoder)
         retrieval = retriever.search(
-            work.films,
+            work.images,
             text=work.text,
             text_weight=options.text_weight,
             k=options.k,
             exclude_patient_ids=options.exclude_patient_ids,
             exclude_study_ids=options.exclude_study_ids,
-            exclude_near_copies=options.exclude_near_copies,
+            exclude_near_duplicates=options.exclude_near_duplicates,
             distinct_reports=options.distinct_reports,
             labels=options.labels,
             label_filter=options.label_filter,
@@ -107,11 +107,11 @@ def _vote(
 ) -> Mapping[str, Vote]:
     """Of the cases that may be hits: a copy of the film that was left out does not vote, a case
     whose report was said before does."""
-    copies = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
+    duplicates = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
     return retriever.vote(
         query,
         exclude_patient_ids=options.exclude_patient_ids,
-        exclude_study_ids=(*options.exclude_study_ids, *copies),
+        exclude_study_ids=(*options.exclude_study_ids, *duplicates),
     )
 
 
@@ -119,6 +119,8 @@ def _search_by_case(retriever: StudySearch, key: str, options: SearchOptions) ->
     """The cases most like an indexed one, without itself."""
     case = find_case(retriever, key)
     vector = retriever.index.vectors.vector(case.case_id)
-    query = Query(vector=vector, film_vectors=np.zeros((0, len(vector)), np.float32), thresholds={})
+    query = Query(
+        vector=vector, image_vectors=np.zeros((0, len(vector)), np.float32), thresholds={}
+    )
     others = replace(options, exclude_study_ids=(*options.exclude_study_ids, case.study_id))
     return retriever.find(query, others)

@@ -16,10 +16,10 @@ from db.app.generation import (
     StoredCitation,
     StoredHit,
     StoredLeftOut,
+    StoredOodCheck,
     StoredOrigin,
     StoredRemoved,
     StoredStatement,
-    StoredVerdict,
 )
 from generator.grounding.report import GroundedReport, Statement
 from retriever.results import Retrieval
@@ -46,7 +46,7 @@ def to_generation(
         generator=report.generator,
         index_fingerprint=report.index_fingerprint,
         index_source=retrieval.source,
-        films_sha256=retrieval.films_sha256,
+        images_sha256=retrieval.images_sha256,
         options={
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(order.options).items()
@@ -54,7 +54,7 @@ def to_generation(
         },
         notes=_notes(report, retrieval),
         label_scores=report.label_scores,
-        verdict=(None if retrieval.verdict is None else StoredVerdict(**asdict(retrieval.verdict))),
+        ood=(None if retrieval.ood is None else StoredOodCheck(**asdict(retrieval.ood))),
         statements=tuple(_to_statement(statement) for statement in report.statements),
         observations=report.observations if isinstance(report, Classified) else (),
         calibrated_on=report.calibrated_on if isinstance(report, Classified) else None,
@@ -84,7 +84,7 @@ def _to_statement(statement: Statement) -> StoredStatement:
             added=statement.added,
             removed=tuple(StoredRemoved(**asdict(one)) for one in statement.removed),
             case_support=statement.case_support,
-            film_support=statement.film_support,
+            image_support=statement.image_support,
             contradiction=statement.contradiction,
         ),
     )
@@ -93,7 +93,7 @@ def _to_statement(statement: Statement) -> StoredStatement:
 def _notes(report: GroundedReport, retrieval: Retrieval) -> tuple[str, ...]:
     """Each once; whatever wrote, an unusual film is told of."""
     notes = dict.fromkeys((*retrieval.notes, *report.notes))
-    verdict = retrieval.verdict
-    if verdict is None or verdict.in_distribution or any(verdict.reason in note for note in notes):
+    ood = retrieval.ood
+    if ood is None or ood.in_distribution or any(ood.reason in note for note in notes):
         return tuple(notes)
-    return (*notes, f"do not rely on this: {verdict.reason}")
+    return (*notes, f"do not rely on this: {ood.reason}")

@@ -74,8 +74,8 @@ class BatchController(Controller):
         studies = _studies(uploads, data.study, limit=settings.max_images)
         await runner.check_place(len(studies))
         with pipeline.enter(caller):
-            films = [await pipeline.read(study, caller) for study in studies]
-            accepted = await runner.accept(films, Order(options=options), caller)
+            images = [await pipeline.read(study, caller) for study in studies]
+            accepted = await runner.accept(images, Order(options=options), caller)
         batch = BatchDocument.of(accepted)
         return Response(batch, headers={"Location": f"/batches/{batch.id}"})
 

@@ -22,16 +22,16 @@ from api.middleware.access import READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
 from api.settings import Settings
-from api.uploads import FilmForm, read_form, read_uploads
+from api.uploads import ImageForm, read_form, read_uploads
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.errors import MismatchError
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 
 FHIR, PDF, DICOM = "application/fhir+json", "application/pdf", "application/dicom"
 
 
-class FilmsForm(msgspec.Struct, kw_only=True):
+class ExportForm(msgspec.Struct, kw_only=True):
     """The films that a report was made from."""
 
     images: list[UploadFile]
@@ -88,7 +88,7 @@ class ExportController(Controller):
 
     @post(
         "/pdf",
-        operation_id="exportPdfWithFilms",
+        operation_id="exportPdfWithImages",
         summary="A report as PDF with its films",
         status_code=HTTP_200_OK,
         media_type=PDF,
@@ -98,10 +98,10 @@ class ExportController(Controller):
             **problems(400, 404, 408, 409, 413, 422, 503, *GUARDED),
         },
     )
-    async def pdf_with_films(
+    async def pdf_with_images(
         self,
         generation_id: FromPath[UUID],
-        data: Annotated[FilmsForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[ExportForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         database: NamedDependency[AppDatabase],
         pipeline: NamedDependency[Pipeline],
         settings: NamedDependency[Settings],
@@ -110,8 +110,10 @@ class ExportController(Controller):
         """The very films that the report was made from, sent again; any other is refused."""
         uploads = await read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
-            films = await pipeline.read(uploads, caller)
-            return await _export(database, generation_id, partial(to_pdf, films=films), PDF, films)
+            images = await pipeline.read(uploads, caller)
+            return await _export(
+                database, generation_id, partial(to_pdf, images=images), PDF, images
+            )
 
     @get(
         "/dicom-sr",
@@ -141,7 +143,7 @@ class ExportController(Controller):
     async def dicom_sr_in_study(
         self,
         generation_id: FromPath[UUID],
-        data: Annotated[FilmForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[ImageForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         database: NamedDependency[AppDatabase],
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
@@ -149,10 +151,10 @@ class ExportController(Controller):
         """A DICOM film that the report was made from, sent again: patient and study are copied
         from its header into the answer, and kept nowhere."""
         (upload,) = await read_uploads([data.image], limit=1)
-        write = partial(to_dicom_sr, film=upload.data)
+        write = partial(to_dicom_sr, image=upload.data)
         with pipeline.enter(caller):
-            films = await pipeline.read([upload], caller)
-            return await _export(database, generation_id, write, DICOM, films)
+            images = await pipeline.read([upload], caller)
+            return await _export(database, generation_id, write, DICOM, images)
 
 
 async def _export(
@@ -160,7 +162,7 @@ async def _export(
     generation_id: UUID,
     write: Callable[[Generation], bytes],
     media_type: str,
-    films: tuple[Film, ...] = (),
+    images: tuple[Radiograph, ...] = (),
 ) -> Response[bytes]:
     """A stored generation as a file.
 
@@ -170,7 +172,7 @@ async def _export(
 
     def export() -> bytes:
         made = database.generations.get(generation_id)
-        if not {film.sha256 for film in films} <= set(made.films_sha256):
+        if not {image.sha256 for image in images} <= set(made.images_sha256):
             raise MismatchError("this is not a film that the report was made from: send that one")
         return write(made)
 

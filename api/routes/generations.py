@@ -59,7 +59,7 @@ class GenerationController(Controller):
         cites: Annotated[
             str | None, QueryParameter(max_length=600, description="A case that is cited.")
         ] = None,
-        film_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
+        image_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
     ) -> GenerationList:
         """All filters given must hold."""
         wanted = GenerationFilter(
@@ -70,7 +70,7 @@ class GenerationController(Controller):
             index_fingerprint=index_fingerprint,
             text=text,
             cites=None if cites is None else split_case_key(cites),
-            film_sha256=film_sha256,
+            image_sha256=image_sha256,
         )
         page = database.generations.page
         return GenerationList.of(

@@ -14,7 +14,7 @@ from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
 from api.settings import Settings
-from api.uploads import FilmForm, read_form, read_uploads
+from api.uploads import ImageForm, read_form, read_uploads
 from db.errors import NotFoundError
 
 _PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
@@ -26,12 +26,12 @@ _FILE = ResponseSpec(
 )
 
 
-class FilmController(Controller):
+class ImageController(Controller):
     tags = ("films",)
 
     @post(
-        "/films",
-        operation_id="previewFilm",
+        "/images",
+        operation_id="previewImage",
         summary="See a film as the search sees it",
         opt=GENERATE,
         status_code=HTTP_200_OK,
@@ -41,7 +41,7 @@ class FilmController(Controller):
     )
     async def preview(
         self,
-        data: Annotated[FilmForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        data: Annotated[ImageForm, Body(media_type=RequestEncodingType.MULTI_PART)],
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
@@ -51,7 +51,7 @@ class FilmController(Controller):
 
     @get(
         "/sample",
-        operation_id="getSampleFilm",
+        operation_id="getSampleImage",
         summary="Fetch the sample film",
         opt=READ,
         media_type="application/octet-stream",

@@ -171,7 +171,7 @@ class ServiceController(Controller):
         """503 while there is no place for another request, or the database takes nothing."""
         pipeline.admission.check()
         try:
-            await run_sync(partial(database.check, patience=_READY_SECONDS))
+            await run_sync(partial(database.check, lock_timeout=_READY_SECONDS))
         except DatabaseFailure as error:
             logger.warning("nothing can be stored now", exc_info=error)
             raise ServiceUnavailableException(

@@ -29,7 +29,7 @@ from api.pipeline.request import Order
 from api.settings import Settings
 from api.uploads import Upload, read_body
 from db.errors import UserError
-from indexer.images.radiograph import Film
+from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
 
 DICOM_JSON = "application/dicom+json"
@@ -51,7 +51,7 @@ class Instance:
     study_uid: str = ""
     class_uid: str = ""
     instance_uid: str = ""
-    film: Film | None = None
+    image: Radiograph | None = None
     failure: int | None = None
     generation_id: UUID | None = None
 
@@ -101,9 +101,9 @@ class StowController(Controller):
                 await _read(instance, pipeline, caller)
             studies = _studies(instances, limit=settings.max_images)
             if studies:
-                films = [tuple(_film(one) for one in study) for study in studies]
+                images = [tuple(_image(one) for one in study) for study in studies]
                 order = Order(options=SearchOptions(k=10))
-                accepted = await runner.accept(films, order, caller)
+                accepted = await runner.accept(images, order, caller)
                 for study, job in zip(studies, accepted, strict=True):
                     for one in study:
                         one.generation_id = job.generation_id
@@ -162,7 +162,7 @@ async def _read(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
         return
     try:
         upload = Upload(name="the instance", data=instance.data)
-        (instance.film,) = await pipeline.read([upload], caller)
+        (instance.image,) = await pipeline.read([upload], caller)
     except UserError:
         instance.failure = CANNOT_UNDERSTAND
 
@@ -181,9 +181,9 @@ def _studies(instances: Sequence[Instance], *, limit: int) -> list[list[Instance
     return list(found.values())
 
 
-def _film(instance: Instance) -> Film:
-    assert instance.film is not None
-    return instance.film
+def _image(instance: Instance) -> Radiograph:
+    assert instance.image is not None
+    return instance.image
 
 
 def _answer(instances: Sequence[Instance]) -> dict[str, Any]:

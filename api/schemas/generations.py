@@ -9,7 +9,7 @@ import msgspec
 
 from api.schemas.case_keys import case_key
 from api.schemas.cases import CaseKey
-from api.schemas.searches import LeftOutDocument, Score, VerdictDocument
+from api.schemas.searches import LeftOutDocument, OodDocument, Score
 from api.schemas.statements import (
     Available,
     ObservationDocument,
@@ -85,12 +85,12 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
     origin: OriginDocument | None
     """Null for those from before it was kept."""
     index: IndexReference
-    films_sha256: list[str]
+    images_sha256: list[str]
     options: Mapping[str, Any]
     notes: list[str]
     label_scores: Mapping[str, float] | None
     """Observation to probability from the encoder's label head, uncalibrated."""
-    verdict: VerdictDocument | None
+    ood: OodDocument | None
     """Null where it was not judged."""
     statements: list[StatementDocument]
     """An answer and a caption are one; classes are those that are more likely than not."""
@@ -121,11 +121,11 @@ class GenerationDocument(msgspec.Struct, kw_only=True):
                 source=generation.index_source,
                 current=generation.index_fingerprint == fingerprint,
             ),
-            films_sha256=list(generation.films_sha256),
+            images_sha256=list(generation.images_sha256),
             options=generation.options,
             notes=list(generation.notes),
             label_scores=generation.label_scores,
-            verdict=VerdictDocument.of(generation.verdict),
+            ood=OodDocument.of(generation.ood),
             statements=[StatementDocument.of(s, available) for s in generation.statements],
             observations=[ObservationDocument.of(one) for one in generation.observations] or None,
             calibrated_on=generation.calibrated_on,
@@ -155,14 +155,14 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
     question: str | None
     generator: str
     text: str
-    films: int
+    images: int
     cited_cases: int
     in_distribution: bool | None
     """As in the verdict; null without one."""
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
-        verdict = generation.verdict
+        ood = generation.ood
         return cls(
             id=generation.id,
             created_at=generation.created_at,
@@ -171,9 +171,9 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
             question=generation.question,
             generator=generation.generator,
             text=generation.text,
-            films=len(generation.films_sha256),
+            images=len(generation.images_sha256),
             cited_cases=len(generation.cited),
-            in_distribution=None if verdict is None else verdict.in_distribution,
+            in_distribution=None if ood is None else ood.in_distribution,
         )
 
 

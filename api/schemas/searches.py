@@ -6,9 +6,9 @@ from typing import Annotated, Self
 import msgspec
 
 from api.schemas.cases import CaseDocument
-from db.app.generation import StoredLeftOut, StoredVerdict
+from db.app.generation import StoredLeftOut, StoredOodCheck
 from generator.grounding.report import NOTICE
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.results import Hit, LeftOut, Retrieval
 
 Score = Annotated[float, msgspec.Meta(description="Cosine between the study and the case.")]
@@ -27,7 +27,7 @@ class LeftOutDocument(msgspec.Struct, kw_only=True):
         return msgspec.convert(left_out, cls, from_attributes=True)
 
 
-class VerdictDocument(msgspec.Struct, kw_only=True):
+class OodDocument(msgspec.Struct, kw_only=True):
     """Whether the films are of the kind that the index holds."""
 
     in_distribution: bool
@@ -39,10 +39,10 @@ class VerdictDocument(msgspec.Struct, kw_only=True):
     reason: str
 
     @classmethod
-    def of(cls, verdict: Verdict | StoredVerdict | None) -> Self | None:
-        if verdict is None:
+    def of(cls, ood: OodCheck | StoredOodCheck | None) -> Self | None:
+        if ood is None:
             return None
-        return msgspec.convert(verdict, cls, from_attributes=True)
+        return msgspec.convert(ood, cls, from_attributes=True)
 
 
 class SearchHit(msgspec.Struct, kw_only=True):
@@ -63,11 +63,11 @@ class SearchDocument(msgspec.Struct, kw_only=True):
     hits: list[SearchHit]
     left_out: list[LeftOutDocument]
     notes: list[str]
-    films_sha256: list[str]
+    images_sha256: list[str]
     index_fingerprint: str
     label_scores: Mapping[str, float] | None
     """Observation to probability from the encoder's label head, uncalibrated."""
-    verdict: VerdictDocument | None
+    ood: OodDocument | None
     """Null for words alone, and where the index cannot judge."""
     notice: str = NOTICE
 
@@ -77,8 +77,8 @@ class SearchDocument(msgspec.Struct, kw_only=True):
             hits=[SearchHit.of(hit) for hit in retrieval.hits],
             left_out=[LeftOutDocument.of(left_out) for left_out in retrieval.left_out],
             notes=list(retrieval.notes),
-            films_sha256=list(retrieval.films_sha256),
+            images_sha256=list(retrieval.images_sha256),
             index_fingerprint=retrieval.index_fingerprint,
             label_scores=retrieval.label_scores,
-            verdict=VerdictDocument.of(retrieval.verdict),
+            ood=OodDocument.of(retrieval.ood),
         )

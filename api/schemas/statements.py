@@ -68,7 +68,7 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     removed: list[RemovedDocument]
     case_support: float | None
     """How near the best quote is in wording, from 0 to 1; null where it was not measured."""
-    film_support: float | None
+    image_support: float | None
     """The least probability that the encoder's label head gives to what is stated."""
     contradiction: str | None
     """How the film's label scores speak against it; null where they do not."""
@@ -88,7 +88,7 @@ class StatementDocument(msgspec.Struct, kw_only=True):
                 for one in statement.check.removed
             ],
             case_support=statement.check.case_support,
-            film_support=statement.check.film_support,
+            image_support=statement.check.image_support,
             contradiction=statement.check.contradiction,
         )
 
@@ -109,7 +109,7 @@ class ObservationDocument(msgspec.Struct, kw_only=True):
     vote_low: Share
     """Lower end of the 95 % interval of `vote`."""
     vote_high: Share
-    film: Share | None
+    image: Share | None
     """Of the encoder's label head; null without one."""
     cases: list[int]
     """Numbers of the hits that name it."""
@@ -123,6 +123,6 @@ class ObservationDocument(msgspec.Struct, kw_only=True):
             vote=one.vote,
             vote_low=one.vote_low,
             vote_high=one.vote_high,
-            film=one.film,
+            image=one.image,
             cases=list(one.cases),
         )

@@ -72,8 +72,8 @@ def measure(arguments: argparse.Namespace) -> int:
         quantization=arguments.quantization,
     )
     loading = process_age()
-    films = np.random.default_rng(0).integers(0, 256, (2, 512, 420), dtype=np.uint8)
-    image = canvas(list(films), model.tile_size)
+    images = np.random.default_rng(0).integers(0, 256, (2, 512, 420), dtype=np.uint8)
+    image = canvas(list(images), model.tile_size)
     row = prompt_tokens(model, Prompt(task="report", text="", image=image))
     ours = [our_round(model, row, image) for _ in range(2)]  # the first warms up
     on_gpu = model.decoder.device.type == "cuda"
@@ -116,8 +116,8 @@ def prompt_tokens(model: MllamaModel, prompt: Prompt) -> list[int]:
 
 
 def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
-    seeing, film = timed(lambda: model.see([image]))
-    reading, (state, logits) = timed(lambda: model.decoder.read([row], film, room=NEW_TOKENS))
+    seeing, radiograph = timed(lambda: model.see([image]))
+    reading, (state, logits) = timed(lambda: model.decoder.read([row], radiograph, room=NEW_TOKENS))
 
     def steps() -> None:
         tokens = logits.argmax(dim=-1)

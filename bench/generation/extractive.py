@@ -100,9 +100,9 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
     for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
         if not isinstance(record, StudyRecord):
             continue
-        films = read_study(record, 0, Limits()).films
+        images = read_study(record, 0, Limits()).images
         case = to_case(record, source.name, 0, images=())
-        retrieval = retriever.search(films, k=k, exclude_study_ids=[record.study_id])
+        retrieval = retriever.search(images, k=k, exclude_study_ids=[record.study_id])
         yield Study(labels=case.labels, retrieval=retrieval)
 
 
@@ -112,14 +112,14 @@ def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
     A trained encoder has seen these films, so what is best here need not be best on new ones.
     """
     index = retriever.index
-    films: dict[int, list[int]] = {}
-    for row, (case_id, _) in enumerate(index.cases.film_hashes()):
-        films.setdefault(case_id, []).append(row)
+    images: dict[int, list[int]] = {}
+    for row, (case_id, _) in enumerate(index.cases.image_hashes()):
+        images.setdefault(case_id, []).append(row)
     for case in tqdm(list(index.cases), unit="study", file=sys.stderr):
         excluded = index.cases.ids_of(
             patient_ids=[case.patient_id] if case.patient_id else [], study_ids=[case.study_id]
         )
-        query = combine_views(index.film_vectors[films[case.case_id]].astype(np.float32))
+        query = combine_views(index.image_vectors[images[case.case_id]].astype(np.float32))
         ids, scores = index.vectors.search(query, k, exclude=excluded)
         hits = zip(index.cases.get([int(i) for i in ids]), scores, strict=True)
         yield Study(
@@ -131,7 +131,7 @@ def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
                 ),
                 index_fingerprint=index.manifest.fingerprint,
                 source=index.manifest.source,
-                films_sha256=(),
+                images_sha256=(),
             ),
         )
 

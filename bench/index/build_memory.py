@@ -25,7 +25,7 @@ from indexer.build import build
 from indexer.encoder.spec import EncoderSpec, Reading
 from indexer.sources.jsonl import JsonLines
 
-FILMS = 64
+IMAGES = 64
 
 
 class SmallEncoder:
@@ -33,15 +33,15 @@ class SmallEncoder:
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
-        rows = np.stack([np.asarray(Image.fromarray(f).resize((8, 8)), np.float32) for f in films])
-        vectors = rows.reshape(len(films), 64) - 127.5
+    def read(self, images: Sequence[np.ndarray]) -> Reading:
+        rows = np.stack([np.asarray(Image.fromarray(f).resize((8, 8)), np.float32) for f in images])
+        vectors = rows.reshape(len(images), 64) - 127.5
         return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def write_studies(folder: Path, count: int) -> Path:
     draw = np.random.default_rng(0)
-    for number in range(FILMS):
+    for number in range(IMAGES):
         pixels = draw.integers(0, 255, (64, 64)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     path = folder / "studies.jsonl"
@@ -50,7 +50,7 @@ def write_studies(folder: Path, count: int) -> Path:
             study = {
                 "study_id": f"s{number}",
                 "patient_id": f"p{number // 2}",
-                "image": f"{number % FILMS}.png",
+                "image": f"{number % IMAGES}.png",
                 "findings": f"The heart is enlarged. No effusion at level {number}.",
                 "impression": "Cardiomegaly.",
             }

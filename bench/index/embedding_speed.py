@@ -20,7 +20,7 @@ from db.errors import UserError
 from indexer.encoder.network import TOWER
 from indexer.encoder.open_clip import BATCH, TowerEncoder, from_folder, read_network
 from indexer.encoder.spec import DEFAULT_ENCODER
-from indexer.images.reader import read_film
+from indexer.images.reader import read_radiograph
 
 ROUNDS = 3
 LEAST_RATE = 50.0
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Films embedded a second.")
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG films")
     parser.add_argument("--encoder", type=Path, default=Path(DEFAULT_ENCODER))
-    parser.add_argument("--films", type=int, default=320)
+    parser.add_argument("--images", type=int, default=320)
     arguments = parser.parse_args(argv)
     try:
-        paths = sorted(arguments.images.glob("*.jpg"))[: arguments.films]
+        paths = sorted(arguments.images.glob("*.jpg"))[: arguments.images]
         if len(paths) < BATCH:
             raise UserError(f"{arguments.images} holds {len(paths)} JPEG files: name more films")
         encoder = from_folder(arguments.encoder, name=str(arguments.encoder))
@@ -46,16 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(paths: Sequence[Path], encoder: TowerEncoder, network: torch.nn.Module) -> int:
-    films = [read_film(path).pixels for path in paths]
-    batches = [encoder.prepare(films[i : i + BATCH]) for i in range(0, len(films), BATCH)]
-    whole = best(lambda: [encoder.read([read_film(p).pixels for p in paths])], len(paths))
+    images = [read_radiograph(path).pixels for path in paths]
+    batches = [encoder.prepare(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    whole = best(lambda: [encoder.read([read_radiograph(p).pixels for p in paths])], len(paths))
     forward = best(lambda: [encoder.forward(batch) for batch in batches], len(paths))
     with torch.inference_mode():
         few = [torch.from_numpy(batch) for batch in batches[:4]]
         eager = best(lambda: [network(batch) for batch in few], sum(len(b) for b in few))
         expected = network(few[0])[:, : encoder.spec.dim].numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    difference = float(np.abs(encoder.read(films[: len(few[0])]).vectors - expected).max())
+    difference = float(np.abs(encoder.read(images[: len(few[0])]).vectors - expected).max())
     print(f"{len(paths)} films, {TOWER} at {batches[0].shape[-1]} px, batches of {BATCH}")
     print(f"JPEG files to vectors       {whole:6.1f} films/s")
     print(
@@ -67,14 +67,14 @@ def measure(paths: Sequence[Path], encoder: TowerEncoder, network: torch.nn.Modu
     return 0 if good else 1
 
 
-def best(run: Callable[[], object], films: int) -> float:
+def best(run: Callable[[], object], images: int) -> float:
     """Films a second in the quickest of some rounds, the first of which warms up."""
     seconds = []
     for _ in range(ROUNDS + 1):
         started = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - started)
-    return films / min(seconds[1:])
+    return images / min(seconds[1:])
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ import numpy as np
 
 from db.index.store import CaseStore
 from db.labels import FINDINGS
-from indexer.images.radiograph import Film
-from retriever.near_duplicates import CopyRegister
+from indexer.images.radiograph import Radiograph
+from retriever.near_duplicates import NearDuplicateFinder
 
 DIM = 256
 
@@ -84,13 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         timed("count", cases.count)
         ids, table = timed("labels of all, at Retriever.open", cases.positive_table)
         rows = np.zeros((count, DIM), np.float16)
-        index: Any = SimpleNamespace(cases=cases, film_vectors=rows)
-        copies = timed("film hashes of all, at Retriever.open", lambda: CopyRegister(index))
+        index: Any = SimpleNamespace(cases=cases, image_vectors=rows)
+        duplicates = timed(
+            "film hashes of all, at Retriever.open", lambda: NearDuplicateFinder(index)
+        )
         draw = np.random.default_rng(0)
         pixels = draw.integers(0, 255, (200, 200)).astype(np.uint8)
-        film = Film(pixels=pixels, view_position=None, notes=())
-        query: Any = SimpleNamespace(films=(film,), film_vectors=np.ones((1, DIM), np.float32))
-        timed("near-copies of one film", lambda: copies.find(query))
+        image = Radiograph(pixels=pixels, view_position=None, notes=())
+        query: Any = SimpleNamespace(images=(image,), image_vectors=np.ones((1, DIM), np.float32))
+        timed("near-copies of one film", lambda: duplicates.find(query))
         wanted = draw.integers(0, count, 13).tolist()
         timed("13 cases by id", lambda: cases.get(wanted))
         timed("cases of a patient and a study", lambda: cases.ids_of(patient_ids=["p7"]))

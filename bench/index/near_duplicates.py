@@ -18,7 +18,7 @@ import numpy as np
 from db.errors import UserError
 from db.index.store import Case
 from indexer.index import Index
-from retriever.near_duplicates import NEAR_COPY_BITS, NEAR_COPY_SCORE
+from retriever.near_duplicates import NEAR_DUPLICATE_BITS, NEAR_DUPLICATE_SCORE
 
 ROWS = 512
 
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     false = [pair for pair in caught if pair not in equal]
     print(f"index {index.manifest.fingerprint[:12]}, encoder {index.manifest.encoder.name}")
     print(f"pairs of distinct studies: {pairs:,}")
-    print(f"  cosine above {NEAR_COPY_SCORE}: {len(alike):,}")
-    print(f"  two films at most {NEAR_COPY_BITS} of 64 bits apart: {len(hashed):,}")
+    print(f"  cosine above {NEAR_DUPLICATE_SCORE}: {len(alike):,}")
+    print(f"  two films at most {NEAR_DUPLICATE_BITS} of 64 bits apart: {len(hashed):,}")
     print(f"  both: {len(alike.keys() & hashed):,}")
     print(f"  two films of equal pixels (true copies under two numbers): {len(equal):,}")
     possible = pairs - len(equal)
@@ -61,13 +61,13 @@ Pair = tuple[int, int]
 
 def alike_pairs(index: Index) -> Iterator[tuple[int, int, float]]:
     """Pairs that the cosine of two films alone would take for copies."""
-    ids = [case_id for case_id, _ in index.cases.film_hashes()]
+    ids = [case_id for case_id, _ in index.cases.image_hashes()]
     order = {case_id: place for place, case_id in enumerate(sorted(set(ids)))}
     places = np.array([order[case_id] for case_id in ids])
-    vectors = index.film_vectors.astype(np.float32)
+    vectors = index.image_vectors.astype(np.float32)
     for start in range(0, len(vectors), ROWS):
         scores = vectors[start : start + ROWS] @ vectors.T
-        for row, column in np.argwhere(scores > NEAR_COPY_SCORE):
+        for row, column in np.argwhere(scores > NEAR_DUPLICATE_SCORE):
             one, other = int(places[start + row]), int(places[column])
             if one < other:
                 yield one, other, float(scores[row, column])
@@ -79,7 +79,7 @@ def equal_hash_pairs(cases: Sequence[Case]) -> Iterator[Pair]:
     hashes = np.array([image.dhash for case in cases for image in case.images], dtype=np.uint64)
     for start in range(0, len(hashes), ROWS):
         apart = np.bitwise_count(hashes[start : start + ROWS, None] ^ hashes[None])
-        for row, column in np.argwhere(apart <= NEAR_COPY_BITS):
+        for row, column in np.argwhere(apart <= NEAR_DUPLICATE_BITS):
             one, other = int(places[start + row]), int(places[column])
             if one < other:
                 yield one, other

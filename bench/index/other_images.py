@@ -35,7 +35,9 @@ _ULTRASOUND = (
 _LIMBS = ("RG3_UNCR.dcm", "RG3_J2KI.dcm")
 
 
-def strangers(films: Sequence[Grey], chest_dicom: str = "RG1_UNCR.dcm") -> dict[str, list[Grey]]:
+def other_images(
+    images: Sequence[Grey], chest_dicom: str = "RG1_UNCR.dcm"
+) -> dict[str, list[Grey]]:
     """Kind to images. ``films`` (frontal and lateral) are cut, turned and inverted."""
     rng = np.random.default_rng(SEED)
     limbs = [_dicom(name) for name in _LIMBS]
@@ -52,12 +54,14 @@ def strangers(films: Sequence[Grey], chest_dicom: str = "RG1_UNCR.dcm") -> dict[
         "text page": [_sample("page"), _sample("text"), *_pages(rng)],
         "noise": list(_noise(rng)),
         "nearly blank": list(_blank(rng)),
-        "quarter of a chest film": [quarter for film in films[:4] for quarter in _quarters(film)],
-        "chest film upside down": [np.rot90(film, 2) for film in [*films[:11], chest]],
-        "chest film on its side": [
-            np.rot90(film, 1 + 2 * (number % 2)) for number, film in enumerate(films[:8])
+        "quarter of a chest film": [
+            quarter for image in images[:4] for quarter in _quarters(image)
         ],
-        "chest film inverted": [255 - film for film in films[:8]],
+        "chest film upside down": [np.rot90(image, 2) for image in [*images[:11], chest]],
+        "chest film on its side": [
+            np.rot90(image, 1 + 2 * (number % 2)) for number, image in enumerate(images[:8])
+        ],
+        "chest film inverted": [255 - image for image in images[:8]],
     }
 
 
@@ -107,11 +111,11 @@ def _all_turns(pixels: Grey) -> list[Grey]:
     return [np.rot90(pixels, turns) for turns in range(4)]
 
 
-def _quarters(film: Grey) -> Iterator[Grey]:
-    rows, columns = film.shape[0] // 2, film.shape[1] // 2
+def _quarters(image: Grey) -> Iterator[Grey]:
+    rows, columns = image.shape[0] // 2, image.shape[1] // 2
     for top in (0, rows):
         for left in (0, columns):
-            yield film[top : top + rows, left : left + columns]
+            yield image[top : top + rows, left : left + columns]
 
 
 def _pages(rng: np.random.Generator) -> Iterator[Grey]:

@@ -3,7 +3,7 @@
     python -m bench.index.out_of_distribution --index data/train_index --data-dir DIR \
         --split-file FILE
 
-Every film of the split is judged on its own, and so is every image of ``strangers``: photographs,
+Every film of the split is judged on its own, and so is every image of ``other_images``: photographs,
 textures, other modalities, limbs, pages of text, noise, and chest films cut, turned or inverted
 (made from every n-th film of the split). The threshold comes from the indexed films alone. Needs
 scikit-image and pydicom-data. Exit code 1 where a figure misses its bound. A run on test adds a
@@ -21,25 +21,25 @@ import numpy as np
 from pydicom.data import get_testdata_file
 from tqdm import tqdm
 
-from bench.index.other_images import strangers
+from bench.index.other_images import other_images
 from db.errors import UserError
 from evaluation.metrics.bootstrap import bootstrap
 from evaluation.metrics.ranking import auc_statistic, roc_auc
 from evaluation.retrieval.studies import read_studies
-from indexer.images.radiograph import Film, Grey
-from indexer.images.reader import read_film
+from indexer.images.radiograph import Grey, Radiograph
+from indexer.images.reader import read_radiograph
 from indexer.sources.openi import OpenI
 from indexer.sources.records import read_split
-from indexer.typicality.profile import MEASURES, FilmProfile
-from retriever.ood import THRESHOLD_LEVEL, measure_films
-from retriever.query import film_queries
+from indexer.typicality.profile import MEASURES, TypicalityProfile
+from retriever.ood import THRESHOLD_LEVEL, measure_images
+from retriever.query import image_queries
 from retriever.search import Retriever
 
 LEAST_AUROC = 0.97
 MOST_FLAGGED = 0.03
 EVERY = 25
-CHEST_FILM = "RG1_UNCR.dcm"
-FILMS_AT_ONCE = 16
+CHEST_IMAGE = "RG1_UNCR.dcm"
+IMAGES_AT_ONCE = 16
 TEST_LOG = Path(__file__).resolve().parents[2] / "results" / "test_log.jsonl"
 
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(arguments: argparse.Namespace) -> int:
     retriever = Retriever.open(arguments.index)
     manifest = retriever.index.manifest
-    profile = FilmProfile.read(retriever.index.path, manifest.film_quantiles)
+    profile = TypicalityProfile.read(retriever.index.path, manifest.image_quantiles)
     if profile is None:
         raise UserError(f"{arguments.index} knows nothing of its films: build it from the films")
     source = OpenI(
@@ -69,14 +69,14 @@ def measure(arguments: argparse.Namespace) -> int:
         keep=[arguments.split],
     )
     studies, _ = read_studies(source, retriever.index)
-    films = [film for study in studies for film in study.films]
-    inside = measures_of(retriever, profile, films)
-    kinds = strangers([film.pixels for film in films[::EVERY]])
+    radiographs = [radiograph for study in studies for radiograph in study.images]
+    inside = measures_of(retriever, profile, radiographs)
+    kinds = other_images([radiograph.pixels for radiograph in radiographs[::EVERY]])
     outside = {
-        kind: measures_of(retriever, profile, [as_film(pixels) for pixels in images])
+        kind: measures_of(retriever, profile, [as_image(pixels) for pixels in images])
         for kind, images in kinds.items()
     }
-    (chest,) = measures_of(retriever, profile, [read_film(chest_film())])
+    (chest,) = measures_of(retriever, profile, [read_radiograph(chest_image())])
     threshold = profile.quantiles["typicality"][THRESHOLD_LEVEL]
 
     everything = np.concatenate(list(outside.values()))
@@ -97,7 +97,7 @@ def measure(arguments: argparse.Namespace) -> int:
         alone = np.concatenate([inside[:, column], everything[:, column]])
         print(f"  {name} alone {roc_auc(labels, alone):.4f}")
     print(f"{arguments.split} films flagged: {flagged:.1%}")
-    print(f"{CHEST_FILM}: {chest_score:.2f}, {'flagged' if chest_score < threshold else 'passed'}")
+    print(f"{CHEST_IMAGE}: {chest_score:.2f}, {'flagged' if chest_score < threshold else 'passed'}")
     print(f"{'kind':28} images  flagged    AUROC")
     for kind, rows in outside.items():
         own = profile.typicality(rows)
@@ -130,28 +130,30 @@ def log_test_run(weights_sha256: str, figures: dict[str, object]) -> None:
         stream.write(json.dumps(entry, sort_keys=True) + "\n")
 
 
-def measures_of(retriever: Retriever, profile: FilmProfile, films: Sequence[Film]) -> np.ndarray:
+def measures_of(
+    retriever: Retriever, profile: TypicalityProfile, images: Sequence[Radiograph]
+) -> np.ndarray:
     """Each film as a query of its own: (films, 3)."""
-    return np.concatenate(list(_batches(retriever, profile, films)))
+    return np.concatenate(list(_batches(retriever, profile, images)))
 
 
 def _batches(
-    retriever: Retriever, profile: FilmProfile, films: Sequence[Film]
+    retriever: Retriever, profile: TypicalityProfile, images: Sequence[Radiograph]
 ) -> Iterator[np.ndarray]:
-    for start in tqdm(range(0, len(films), FILMS_AT_ONCE), unit="batch", file=sys.stderr):
-        some = films[start : start + FILMS_AT_ONCE]
-        for query in film_queries(retriever.encoder, [[film] for film in some]):
-            yield measure_films(query, retriever.index, profile)
+    for start in tqdm(range(0, len(images), IMAGES_AT_ONCE), unit="batch", file=sys.stderr):
+        some = images[start : start + IMAGES_AT_ONCE]
+        for query in image_queries(retriever.encoder, [[image] for image in some]):
+            yield measure_images(query, retriever.index, profile)
 
 
-def as_film(pixels: Grey) -> Film:
-    return Film(pixels=np.ascontiguousarray(pixels), view_position=None, notes=())
+def as_image(pixels: Grey) -> Radiograph:
+    return Radiograph(pixels=np.ascontiguousarray(pixels), view_position=None, notes=())
 
 
-def chest_film() -> Path:
-    path = get_testdata_file(CHEST_FILM, download=False)
+def chest_image() -> Path:
+    path = get_testdata_file(CHEST_IMAGE, download=False)
     if path is None:
-        raise UserError(f"{CHEST_FILM} is missing: install it with 'pip install pydicom-data'")
+        raise UserError(f"{CHEST_IMAGE} is missing: install it with 'pip install pydicom-data'")
     return Path(str(path))
 
 

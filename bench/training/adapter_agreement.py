@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb.add_argument("--base", required=True)
         verb.add_argument("--adapter", type=Path, required=True)
         verb.add_argument("--examples", type=Path, required=True, metavar="PACK")
-        verb.add_argument("--films", type=int, default=20)
+        verb.add_argument("--images", type=int, default=20)
         verb.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args(argv)
     return write_tokens(arguments) if arguments.verb == "tokens" else compare_all(arguments)
@@ -154,7 +154,7 @@ def stored_tensors(adapter: Path) -> dict[str, torch.Tensor]:
     return load_file(adapter / "adapter_model.safetensors")
 
 
-def films(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
+def images(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
     """The collate function, the rendering, and the reports of as many films of the val part."""
     from finetune.adapter.backends import load_processor
     from finetune.adapter.collator import Collator, ImageCache, Rendering
@@ -167,17 +167,17 @@ def films(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
     for example in pack.val:
         if example.task == "report" and example.canvas is not None:
             chosen.setdefault(example.canvas, example)
-    if len(chosen) < arguments.films:
+    if len(chosen) < arguments.images:
         raise SystemExit(f"{arguments.examples} has only {len(chosen)} films with reports")
     images = ImageCache(processor, pack.canvas)
-    taken = list(chosen.values())[: arguments.films]
+    taken = list(chosen.values())[: arguments.images]
     rows = [rendering.tokenise(e.prompt, e.answer, image=e.canvas) for e in taken]
     return Collator(processor, images, pad_id=rendering.pad_id), rendering, rows
 
 
 def likeliest(trainable: Any, arguments: argparse.Namespace) -> list[list[int]]:
     """At each place of each answer, in the forward pass that training makes."""
-    collate, _, rows = films(arguments)
+    collate, _, rows = images(arguments)
     found = []
     dtype = getattr(torch, trainable.config.precision)
     for row in rows:
@@ -196,7 +196,7 @@ def greedy(adapter: Path, arguments: argparse.Namespace) -> list[str]:
     from peft import PeftModel
     from transformers import MllamaForConditionalGeneration
 
-    collate, rendering, rows = films(arguments)
+    collate, rendering, rows = images(arguments)
     base: Any = MllamaForConditionalGeneration.from_pretrained(
         arguments.base, dtype=torch.float32, device_map={"": arguments.device}
     )

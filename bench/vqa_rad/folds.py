@@ -27,11 +27,11 @@ from evaluation.outputs.prompts import PromptRecorder, prompt_sha256
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.grounding.answers import is_yes
 from generator.prompts import PROMPT_VERSION, Prompt, ask_prompt
-from generator.tasks import FilmReader, Study
+from generator.tasks import Study, StudyReader
 from generator.vision_language import DecodingOptions
 from retriever.search import Retriever
 
-ARMS = (WITH, WITHOUT)
+CONDITIONS = (WITH, WITHOUT)
 QUESTIONS = "questions.jsonl"
 OPTIONS = DecodingOptions(max_new_tokens=48)
 VALIDATING = 8
@@ -96,16 +96,16 @@ def prepare(
     folds = by_group(questions, FOLDS)
     retriever = open_retriever(arguments.index)
     maker: Any = PromptMaker.of(arguments.model)
-    reader = FilmReader(retriever, maker)
+    reader = StudyReader(retriever, maker)
     seen: dict[str, dict[str, Study]] = {}
     unlike = 0
     for image in folds:
         study = reader.read([arguments.data / "images" / image])
-        verdict = study.retrieval.verdict
-        unlike += verdict is not None and not verdict.in_distribution
+        ood = study.retrieval.ood
+        unlike += ood is not None and not ood.in_distribution
         seen[image] = {
-            arm: reader.assemble(study.image, shown(arm, study.retrieval), study.votes)
-            for arm in ARMS
+            condition: reader.assemble(study.image, shown(condition, study.retrieval), study.votes)
+            for condition in CONDITIONS
         }
     waiting = work.with_name(work.name + ".tmp")
     shutil.rmtree(waiting, ignore_errors=True)
@@ -163,12 +163,12 @@ def pack_of(
     numbers = {image: number for number, image in enumerate(images)}
     parts: dict[bool, list[Example]] = {False: [], True: []}
     for question in questions:
-        for arm in ARMS:
+        for condition in CONDITIONS:
             parts[question.group in held].append(
                 Example(
                     task="ask",
                     study_id=question.group,
-                    prompt=_prompt(question, seen[question.group][arm]).text,
+                    prompt=_prompt(question, seen[question.group][condition]).text,
                     answer=taught(question),
                     canvas=numbers[question.group],
                 )
@@ -207,14 +207,14 @@ def _record(
     questions: Sequence[Question],
     fold: int,
     seen: Mapping[str, Mapping[str, Study]],
-    reader: FilmReader,
+    reader: StudyReader,
     folder: Path,
 ) -> list[Asked]:
     recorder = PromptRecorder(reader.model, folder)
     asked = []
     for question in questions:
         studies = seen[question.group]
-        prompts = {arm: _prompt(question, studies[arm]) for arm in ARMS}
+        prompts = {condition: _prompt(question, studies[condition]) for condition in CONDITIONS}
         recorder.generate(list(prompts.values()), OPTIONS)
         asked.append(
             Asked(
@@ -224,7 +224,7 @@ def _record(
                 text=question.text,
                 answer=question.answer,
                 closed=question.closed,
-                keys={arm: prompt_sha256(prompt) for arm, prompt in prompts.items()},
+                keys={condition: prompt_sha256(prompt) for condition, prompt in prompts.items()},
                 cases=case_names(studies[WITH].brief.hits),
             )
         )

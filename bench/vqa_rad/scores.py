@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.vqa_rad.command import FOLDS
-from bench.vqa_rad.folds import ARMS, Asked, read_asked
+from bench.vqa_rad.folds import CONDITIONS, Asked, read_asked
 from db.errors import MismatchError, UserError
 from evaluation.answers.scores import answer_table, is_right, majority, words
 from evaluation.machine import machine
@@ -61,14 +61,16 @@ def score(arguments: argparse.Namespace) -> None:
 def systems_of(asked: Sequence[Asked], answers: Mapping[str, Any]) -> dict[str, list[AnswerRow]]:
     """Arms and majorities, each with a row a question. Raises MismatchError for no answer."""
     systems: dict[str, list[AnswerRow]] = {}
-    for arm in ARMS:
+    for condition in CONDITIONS:
         for one in asked:
-            if one.keys[arm] not in answers:
+            if one.keys[condition] not in answers:
                 raise MismatchError(
-                    f"question {one.question_id} has no answer {arm}: the answers are to other "
+                    f"question {one.question_id} has no answer {condition}: the answers are to other "
                     "prompts; run prepare and run again"
                 )
-            systems.setdefault(arm, []).append(_row(one, arm, str(answers[one.keys[arm]])))
+            systems.setdefault(condition, []).append(
+                _row(one, condition, str(answers[one.keys[condition]]))
+            )
     folds = {one.group: one.fold for one in asked}
     own = majority(systems[WITH], folds)
     return systems | {

@@ -24,7 +24,7 @@ from db.app.generations import GenerationStore
 from db.app.jobs import JobStore
 from db.app.schema import migrate
 from db.app.transactions import writing
-from db.engines.sqlite import PATIENCE, open_sqlite
+from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite
 from db.errors import NotFoundError, UserError
 
 
@@ -40,15 +40,17 @@ class AppDatabase:
         self.jobs = JobStore(engine)
 
     @classmethod
-    def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
+    def open(cls, path: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Self:
         """Open the application database; make it, or bring it up to date, where needed.
 
-        ``patience`` (seconds) is how long a writer waits for others. Raises UserError for a file
+        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for a file
         that is no such database, one of a newer version, or a place that cannot be written to.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            engine = open_sqlite(path, read_only=False, write_ahead_log=True, patience=patience)
+            engine = open_sqlite(
+                path, read_only=False, write_ahead_log=True, lock_timeout=lock_timeout
+            )
             migrate(engine, name=str(path))
         except (DatabaseError, OSError) as error:
             reason = getattr(error, "orig", None) or error
@@ -58,9 +60,9 @@ class AppDatabase:
             ) from error
         return cls(engine)
 
-    def check(self, *, patience: float | None = None) -> None:
+    def check(self, *, lock_timeout: float | None = None) -> None:
         """Raises sqlalchemy.exc.DatabaseError where nothing could be stored now."""
-        with writing(self._engine, patience=patience):
+        with writing(self._engine, lock_timeout=lock_timeout):
             pass
 
     def close(self) -> None:
@@ -145,9 +147,9 @@ def _copy(path: Path, to: Path) -> None:
             closing(sqlite3.connect(partial)) as other,
         ):
             one.backup(other)
-            (verdict,) = other.execute("PRAGMA integrity_check").fetchone()
-            if verdict != "ok":
-                raise UserError(f"{path} is damaged ({verdict}): use an older backup")
+            (ood,) = other.execute("PRAGMA integrity_check").fetchone()
+            if ood != "ok":
+                raise UserError(f"{path} is damaged ({ood}): use an older backup")
             if not other.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = 'generations'"
             ).fetchone():

@@ -112,9 +112,9 @@ def _withdraw(session: Session, cases: Sequence[Case]) -> Withdrawn:
                 one.quote = WITHDRAWN
         quotes += taken
         changed += _clean(session, generation, gone, kept) or taken > 0
-    films = {image.pixels_sha256 for case in cases for image in case.images}
+    images = {image.pixels_sha256 for case in cases for image in case.images}
     return Withdrawn(
-        quotes=quotes, statements=statements, generations=changed, own=_about(session, films)
+        quotes=quotes, statements=statements, generations=changed, own=_about(session, images)
     )
 
 
@@ -133,10 +133,12 @@ def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequ
     ).all()
 
 
-def _about(session: Session, films: Collection[str]) -> tuple[str, ...]:
-    digests = func.json_each(GenerationRow.films_sha256).table_valued("value")
-    of_films = select(digests.c.value).where(digests.c.value.in_(films)).exists()
-    found = session.scalars(select(GenerationRow.id).where(of_films).order_by(GenerationRow.number))
+def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
+    digests = func.json_each(GenerationRow.images_sha256).table_valued("value")
+    of_images = select(digests.c.value).where(digests.c.value.in_(images)).exists()
+    found = session.scalars(
+        select(GenerationRow.id).where(of_images).order_by(GenerationRow.number)
+    )
     return tuple(found)
 
 

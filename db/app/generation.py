@@ -41,7 +41,7 @@ class StoredCheck:
     added: bool = False
     removed: tuple[StoredRemoved, ...] = ()
     case_support: float | None = None
-    film_support: float | None = None
+    image_support: float | None = None
     contradiction: str | None = None
 
 
@@ -69,7 +69,7 @@ class StoredObservation:
     """Share of the retrieved cases that name it, weighted by likeness, with its 95 % interval."""
     vote_low: float
     vote_high: float
-    film: float | None
+    image: float | None
     """Of the encoder's label head; None without one."""
     cases: tuple[int, ...] = ()
     """Numbers of the hits that name it."""
@@ -96,7 +96,7 @@ class StoredLeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredVerdict:
+class StoredOodCheck:
     """Whether the films were of the kind that the index held, as judged then."""
 
     in_distribution: bool
@@ -138,7 +138,7 @@ class Generation:
     generator: str
     index_fingerprint: str
     index_source: str
-    films_sha256: tuple[str, ...]
+    images_sha256: tuple[str, ...]
     """Digests of the decoded films; the films themselves are not kept."""
     options: Mapping[str, object]
     """Of the search, as JSON values."""
@@ -148,7 +148,7 @@ class Generation:
     """Why the films were taken, as the caller told it."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
-    verdict: StoredVerdict | None = None
+    ood: StoredOodCheck | None = None
     """None where nothing could be said, or nobody asked yet."""
     statements: tuple[StoredStatement, ...] = ()
     observations: tuple[StoredObservation, ...] = ()

@@ -12,10 +12,10 @@ from db.app.generation import (
     StoredHit,
     StoredLeftOut,
     StoredObservation,
+    StoredOodCheck,
     StoredOrigin,
     StoredRemoved,
     StoredStatement,
-    StoredVerdict,
 )
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
 
@@ -29,11 +29,11 @@ def to_row(generation: Generation) -> GenerationRow:
         generator=generation.generator,
         index_fingerprint=generation.index_fingerprint,
         index_source=generation.index_source,
-        films_sha256=list(generation.films_sha256),
+        images_sha256=list(generation.images_sha256),
         options=dict(generation.options),
         notes=list(generation.notes),
         label_scores=None if generation.label_scores is None else dict(generation.label_scores),
-        verdict=None if generation.verdict is None else asdict(generation.verdict),
+        ood=None if generation.ood is None else asdict(generation.ood),
         left_out=[asdict(left_out) for left_out in generation.left_out],
         statements=[
             StatementRow(
@@ -68,11 +68,11 @@ def to_generation(row: GenerationRow) -> Generation:
         generator=row.generator,
         index_fingerprint=row.index_fingerprint,
         index_source=row.index_source,
-        films_sha256=tuple(row.films_sha256),
+        images_sha256=tuple(row.images_sha256),
         options=row.options,
         notes=tuple(row.notes),
         label_scores=row.label_scores,
-        verdict=None if row.verdict is None else StoredVerdict(**row.verdict),
+        ood=None if row.ood is None else StoredOodCheck(**row.ood),
         statements=tuple(
             StoredStatement(
                 section=statement.section,

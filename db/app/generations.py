@@ -36,7 +36,7 @@ class GenerationFilter:
     """Words that the text contains, in any case."""
     cites: tuple[str, str] | None = None
     """Source and study id of a case that is cited."""
-    film_sha256: str | None = None
+    image_sha256: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         row = GenerationRow
@@ -62,9 +62,9 @@ class GenerationFilter:
                 .where(CitationRow.source == source, CitationRow.study_id == study_id)
             )
             found.append(row.number.in_(citing))
-        if self.film_sha256 is not None:
-            films = func.json_each(row.films_sha256).table_valued("value")
-            found.append(select(films.c.value).where(films.c.value == self.film_sha256).exists())
+        if self.image_sha256 is not None:
+            images = func.json_each(row.images_sha256).table_valued("value")
+            found.append(select(images.c.value).where(images.c.value == self.image_sha256).exists())
         return found
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_row
-from db.app.models import JobFilmRow, JobStudyRow
+from db.app.models import JobImageRow, JobStudyRow
 from db.app.transactions import writing
 from db.errors import NotFoundError
 from db.index.store import ViewPosition
@@ -34,7 +34,7 @@ ATTEMPTS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobFilm:
+class JobImage:
     """A decoded film; no header and no file name comes this far."""
 
     png: bytes
@@ -56,7 +56,7 @@ class JobStudy:
     status: Status = "queued"
     detail: str | None = None
     """Why it failed, in one sentence."""
-    films: tuple[JobFilm, ...] = ()
+    images: tuple[JobImage, ...] = ()
     """Only where they were asked for."""
 
     @property
@@ -129,7 +129,7 @@ class JobStore:
                 .join(turns, turns.c.number == JobStudyRow.number)
                 .order_by(turns.c.turn, JobStudyRow.number)
                 .limit(count)
-                .options(selectinload(JobStudyRow.films))
+                .options(selectinload(JobStudyRow.images))
             ).all()
             return [_begin(row) for row in rows]
 
@@ -145,7 +145,7 @@ class JobStore:
         To be worked on alone: if the process ends again, only this study counts it.
         """
         with writing(self._engine) as session:
-            row = session.scalars(_suspects().options(selectinload(JobStudyRow.films))).first()
+            row = session.scalars(_suspects().options(selectinload(JobStudyRow.images))).first()
             return None if row is None else _begin(row)
 
     def release(self) -> int:
@@ -223,12 +223,12 @@ def _suspects() -> Select[JobStudyRow]:
 def _begin(row: JobStudyRow) -> JobStudy:
     row.status = "running"
     row.attempts += 1
-    return _to_study(row, films=row.films)
+    return _to_study(row, images=row.images)
 
 
 def _end(row: JobStudyRow, status: Status, detail: str | None) -> None:
     row.status, row.detail = status, detail
-    row.films.clear()
+    row.images.clear()
 
 
 def _to_row(study: JobStudy) -> JobStudyRow:
@@ -242,19 +242,19 @@ def _to_row(study: JobStudy) -> JobStudyRow:
         status=study.status,
         detail=study.detail,
         attempts=0,
-        films=[
-            JobFilmRow(
+        images=[
+            JobImageRow(
                 position=position,
-                png=film.png,
-                view_position=film.view_position,
-                notes=list(film.notes),
+                png=image.png,
+                view_position=image.view_position,
+                notes=list(image.notes),
             )
-            for position, film in enumerate(study.films)
+            for position, image in enumerate(study.images)
         ],
     )
 
 
-def _to_study(row: JobStudyRow, films: Sequence[JobFilmRow] = ()) -> JobStudy:
+def _to_study(row: JobStudyRow, images: Sequence[JobImageRow] = ()) -> JobStudy:
     assert row.status in get_args(Status)
     return JobStudy(
         job_id=UUID(row.job),
@@ -265,8 +265,8 @@ def _to_study(row: JobStudyRow, films: Sequence[JobFilmRow] = ()) -> JobStudy:
         order=row.options,
         status=row.status,  # type: ignore[arg-type]  # asserted above
         detail=row.detail,
-        films=tuple(
-            JobFilm(png=film.png, view_position=film.view_position, notes=tuple(film.notes))
-            for film in films
+        images=tuple(
+            JobImage(png=image.png, view_position=image.view_position, notes=tuple(image.notes))
+            for image in images
         ),
     )

@@ -1,7 +1,7 @@
 """Tables of the application database: what must outlive every index.
 
 Alembic sees these only (``db/migrations``). Nothing about a patient is a column here, and no image
-but the films of a study that waits to be written about, without their headers (`JobFilmRow`).
+but the films of a study that waits to be written about, without their headers (`JobImageRow`).
 """
 
 from datetime import datetime
@@ -39,11 +39,11 @@ class GenerationRow(AppBase):
     generator: Mapped[str]
     index_fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     index_source: Mapped[str]
-    films_sha256: Mapped[Any] = mapped_column(JSON)
+    images_sha256: Mapped[Any] = mapped_column(JSON)
     options: Mapped[Any] = mapped_column(JSON)
     notes: Mapped[Any] = mapped_column(JSON)
     label_scores: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
-    verdict: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    ood: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     left_out: Mapped[Any] = mapped_column(JSON)
     origin: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     question: Mapped[str | None]
@@ -167,15 +167,15 @@ class JobStudyRow(AppBase):
     status: Mapped[str] = mapped_column(String(16), index=True)
     detail: Mapped[str | None]
     attempts: Mapped[int]
-    films: Mapped[list["JobFilmRow"]] = relationship(
-        order_by="JobFilmRow.position", cascade="all, delete-orphan"
+    images: Mapped[list["JobImageRow"]] = relationship(
+        order_by="JobImageRow.position", cascade="all, delete-orphan"
     )
 
 
-class JobFilmRow(AppBase):
+class JobImageRow(AppBase):
     """Gone as soon as the study is done, failed or cancelled; the pages are overwritten."""
 
-    __tablename__ = "job_films"
+    __tablename__ = "job_images"
     __table_args__ = (UniqueConstraint("study", "position"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -10,14 +10,14 @@ from db.engines.sqlite import write_transaction
 
 
 @contextmanager
-def writing(engine: Engine, *, patience: float | None = None) -> Iterator[Session]:
+def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Session]:
     """A session in a write transaction, as `db.engines.sqlite.write_transaction` gives it.
 
     What is read in it cannot be outdated by another writer, in this process or another, before it
     is acted upon. All of it is stored, or nothing; it is on disk when the block ends.
     """
     with (
-        write_transaction(engine, patience=patience) as connection,
+        write_transaction(engine, lock_timeout=lock_timeout) as connection,
         Session(bind=connection) as session,
     ):
         yield session

@@ -20,18 +20,18 @@ class FairLock:
         return len(self._line)
 
     @contextmanager
-    def turn(self, patience: float) -> Iterator[None]:
+    def turn(self, lock_timeout: float) -> Iterator[None]:
         """Hold the lock while the block runs.
 
-        Raises TimeoutError where the turn does not come within ``patience`` seconds.
+        Raises TimeoutError where the turn does not come within ``lock_timeout`` seconds.
         """
         mine = threading.Event()
         with self._guard:
             self._line.append(mine)
             self._line[0].set()
         try:
-            if not mine.wait(patience):
-                raise TimeoutError(f"no turn came in {patience:g} seconds")
+            if not mine.wait(lock_timeout):
+                raise TimeoutError(f"no turn came in {lock_timeout:g} seconds")
             yield
         finally:
             with self._guard:

@@ -15,7 +15,7 @@ from db.engines.fair_lock import FairLock
 
 DatabaseFailure = DatabaseError
 """What every store raises where the file cannot be read or written now: full, locked or broken."""
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds that a writer waits for others."""
 _READERS = 8
 """Connections that are kept; more threads at once wait for one."""
@@ -26,7 +26,11 @@ _lines: WeakValueDictionary[str, FairLock] = WeakValueDictionary()
 
 
 def open_sqlite(
-    path: Path, *, read_only: bool, write_ahead_log: bool = False, patience: float = PATIENCE
+    path: Path,
+    *,
+    read_only: bool,
+    write_ahead_log: bool = False,
+    lock_timeout: float = LOCK_TIMEOUT,
 ) -> Engine:
     """An engine on one SQLite file, with foreign keys enforced.
 
@@ -34,7 +38,7 @@ def open_sqlite(
     could not give. All its connections are made at once: when a rebuild puts another file at the
     path, they stay on the one that was opened. With a write-ahead log readers never wait for a
     writer; without one the database stays a single file that can be renamed and opened on
-    read-only media. ``patience`` (seconds) is how long a lock is waited for.
+    read-only media. ``lock_timeout`` (seconds) is how long a lock is waited for.
     """
     if read_only:
         url = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
@@ -44,13 +48,13 @@ def open_sqlite(
         url,
         pool_size=_READERS,
         max_overflow=0 if read_only else 10,
-        execution_options={"patience": patience},
+        execution_options={"lock_timeout": lock_timeout},
     )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(_busy_timeout(patience))
+        connection.execute(_busy_timeout(lock_timeout))
         if write_ahead_log:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
@@ -63,14 +67,16 @@ def open_sqlite(
 
 
 @contextmanager
-def write_transaction(engine: Engine, *, patience: float | None = None) -> Iterator[Connection]:
+def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Connection]:
     """A connection that holds SQLite's one write lock until the block ends and all is committed.
 
     SQLite lets its writers try again by chance, so under load some never come to write. Those of
     this process take turns instead, and each waits for another process alone. Either wait ends
-    after ``patience`` seconds, or those of the engine, in sqlalchemy.exc.OperationalError.
+    after ``lock_timeout`` seconds, or those of the engine, in sqlalchemy.exc.OperationalError.
     """
-    seconds: float = engine.get_execution_options()["patience"] if patience is None else patience
+    seconds: float = (
+        engine.get_execution_options()["lock_timeout"] if lock_timeout is None else lock_timeout
+    )
     with (
         _turn(engine, seconds),  # before the connection: who stands in line keeps none from others
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,

@@ -199,7 +199,7 @@ class CaseStore:
                 )
             )
 
-    def film_hashes(self) -> Iterator[tuple[int, int]]:
+    def image_hashes(self) -> Iterator[tuple[int, int]]:
         """Case id and difference hash of every image, by case id and position: the order of the
         film vectors."""
         with Session(self._engine) as session:

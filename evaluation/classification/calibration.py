@@ -20,7 +20,7 @@ _STEPS = 100
 
 
 def fit(
-    *, model: np.ndarray, vote: np.ndarray, film: np.ndarray | None, truth: np.ndarray, name: str
+    *, model: np.ndarray, vote: np.ndarray, image: np.ndarray | None, truth: np.ndarray, name: str
 ) -> Calibration:
     """Probabilities (n, 14) against what the reports say, (n, 14) of 0 and 1.
 
@@ -28,7 +28,7 @@ def fit(
     """
     if truth.all() or not truth.any():
         raise UserError("nothing can be calibrated on reports that name nothing, or everything")
-    sources = [model, vote] if film is None else [model, vote, film]
+    sources = [model, vote] if image is None else [model, vote, image]
     odds = np.stack([np.vectorize(log_odds)(one) for one in sources], axis=-1)  # (n, 14, s)
     used = list(range(len(sources)))
     while True:
@@ -43,7 +43,7 @@ def fit(
     return Calibration(
         model=round(float(whole[0]), 6),
         vote=round(float(whole[1]), 6),
-        film=round(float(whole[2]), 6),
+        image=round(float(whole[2]), 6),
         offsets={n: round(float(o), 6) for n, o in zip(OBSERVATIONS, offsets, strict=True)},
         fitted_on=name,
     )

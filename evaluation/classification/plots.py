@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from db.labels import FINDINGS, OBSERVATIONS, Labels
+from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
 from evaluation.classification.scores import BINS
-from evaluation.metrics.labels import positives
 from evaluation.metrics.ranking import roc_auc
 from evaluation.retrieval.run import LEAST_POSITIVES
 

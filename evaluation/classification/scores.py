@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from db.errors import UserError
-from db.labels import FINDINGS, OBSERVATIONS, Labels
+from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
 from evaluation.metrics.bootstrap import FloatArray, Statistic, average, mean_of, of_sums
-from evaluation.metrics.labels import f1_statistic, positives
+from evaluation.metrics.labels import f1_statistic
 from evaluation.metrics.ranking import auc_statistic, average_precision_statistic
 from evaluation.outputs.names import HEAD, VOTE, WITH
 from evaluation.outputs.rows import Outputs
@@ -48,10 +48,10 @@ def opinions(
             f"{missing} of {len(studies)} studies are not classified in {outputs.path}: go on with "
             "--model"
         )
-    films = [outputs.films[study.study_id] for study in studies]
+    images = [outputs.images[study.study_id] for study in studies]
     model = _table([answered[study.study_id].probabilities for study in studies])
-    votes = _table([film.votes for film in films])
-    scores = [film.label_scores for film in films]
+    votes = _table([image.votes for image in images])
+    scores = [image.label_scores for image in images]
     head = None if any(one is None for one in scores) else _table([one or {} for one in scores])
     combined = np.array(
         [
@@ -60,7 +60,7 @@ def opinions(
                     name,
                     model=model[row, column],
                     vote=votes[row, column],
-                    film=None if head is None else head[row, column],
+                    image=None if head is None else head[row, column],
                 )
                 for column, name in enumerate(OBSERVATIONS)
             ]

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from db.labels import FINDINGS, Labels
+from db.labels import FINDINGS, Labels, positives
 from evaluation.metrics.bootstrap import Statistic
-from evaluation.metrics.labels import positives
 from evaluation.retrieval.run import RESAMPLES
 from evaluation.tables import Share, Table, tabulate
 from retriever.results import Retrieval

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from db.errors import UserError
-from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, STATES, Labels
+from db.labels import FINDINGS, NO_FINDING, Labels, positives
 from evaluation.metrics.bootstrap import FloatArray, Statistic, of_sums, ratio
 
 Average = Literal["micro", "macro"]
@@ -60,21 +60,6 @@ def label_f1(references: Sequence[Labels], predictions: Sequence[Labels]) -> Lab
         per_observation=dict(zip(FINDINGS, map(_f1, sums), strict=True)),
         no_finding=_f1(no_finding.sum(axis=(0, 1))),
     )
-
-
-def positives(
-    labels: Sequence[Labels], observations: Sequence[str] = OBSERVATIONS
-) -> npt.NDArray[np.bool_]:
-    """Which observations each study has, positive or uncertain: (n, len(observations))."""
-    for number, one in enumerate(labels):
-        for name, state in one.items():
-            if name not in OBSERVATIONS or state not in STATES:
-                raise UserError(
-                    f"study {number} (from 0) has the label {name!r}: {state!r}; observations are "
-                    f"the 14 of CheXpert, states {', '.join(STATES)}"
-                )
-    rows = [[one.get(name) in ("positive", "uncertain") for name in observations] for one in labels]
-    return np.array(rows, dtype=np.bool_).reshape(len(labels), len(observations))
 
 
 def label_counts(

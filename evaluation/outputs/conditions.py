@@ -7,7 +7,7 @@ from db.index.store import Case
 from db.labels import named
 from evaluation.outputs.names import (
     EXTRACTIVE,
-    FILM_ALONE,
+    IMAGE_ALONE,
     MOST_FREQUENT,
     NEAREST,
     NORMAL,
@@ -34,15 +34,15 @@ K_EXTRACTIVE = 10
 """Hits that the extractive generator has on the command line."""
 
 
-def shown(arm: str, retrieval: Retrieval) -> Retrieval:
+def shown(condition: str, retrieval: Retrieval) -> Retrieval:
     """What of a retrieval the model may use in this arm."""
-    if arm == WITHOUT:
+    if condition == WITHOUT:
         return replace(retrieval, hits=())
-    if arm == WITHHELD:
+    if condition == WITHHELD:
         seen = frozenset(retrieval.seen_findings or ())
         kept = tuple(hit for hit in retrieval.hits if not seen & named(hit.case.labels))
         return replace(retrieval, hits=kept)
-    if arm == FILM_ALONE:
+    if condition == IMAGE_ALONE:
         return replace(retrieval, hits=(), label_scores=None, label_thresholds=None)
     return retrieval
 
@@ -92,7 +92,7 @@ def nearest_row(study_id: str, hits: Sequence[Hit]) -> ReportRow:
     )
 
 
-def blind_rows(retriever: Retriever, studies: Sequence[EvaluationStudy]) -> list[ReportRow]:
+def baseline_rows(retriever: Retriever, studies: Sequence[EvaluationStudy]) -> list[ReportRow]:
     """What systems say that look at no film."""
     cases = list(retriever.index.cases)
     systems = (

@@ -4,9 +4,9 @@ A language model is asked several times, each time with less: with the retrieved
 them, and with the film alone, without so much as the encoder's hint.
 """
 
-WITH, WITHOUT, FILM_ALONE = "with retrieval", "without retrieval", "film alone"
+WITH, WITHOUT, IMAGE_ALONE = "with retrieval", "without retrieval", "film alone"
 WITH_INDICATION = "with retrieval and indication"
-ARMS = (WITH, WITHOUT, FILM_ALONE, WITH_INDICATION)
+CONDITIONS = (WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION)
 """Of the language model; the first is what all others are compared with."""
 
 WITHHELD = "what the film shows withheld"

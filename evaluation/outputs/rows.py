@@ -44,7 +44,7 @@ class About:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmRow:
+class StudyRow:
     """What encoder and search make of the films of a study."""
 
     study_id: str
@@ -109,10 +109,10 @@ class AnswerRow:
         return f"{self.questions}/{self.question_id}"
 
 
-Row = FilmRow | ReportRow | ClassRow | AnswerRow
+Row = StudyRow | ReportRow | ClassRow | AnswerRow
 
 _KINDS: dict[str, type[Row]] = {
-    "film": FilmRow,
+    "film": StudyRow,
     "report": ReportRow,
     "classes": ClassRow,
     "answer": AnswerRow,
@@ -126,7 +126,7 @@ class Outputs:
 
     path: Path
     about: About
-    films: dict[str, FilmRow] = field(default_factory=dict)
+    images: dict[str, StudyRow] = field(default_factory=dict)
     reports: dict[str, dict[str, ReportRow]] = field(default_factory=dict)
     """By system and study, as the next."""
     classes: dict[str, dict[str, ClassRow]] = field(default_factory=dict)
@@ -198,8 +198,8 @@ class Outputs:
             self._remember(row)
 
     def _remember(self, row: Row) -> None:
-        if isinstance(row, FilmRow):
-            self.films[row.study_id] = row
+        if isinstance(row, StudyRow):
+            self.images[row.study_id] = row
         elif isinstance(row, ReportRow):
             self.reports.setdefault(row.system, {})[row.study_id] = row
         elif isinstance(row, ClassRow):

@@ -11,19 +11,19 @@ from pathlib import Path
 from db.index.store import Case
 from evaluation.answers.questions import Question, made_questions
 from evaluation.outputs.conditions import (
-    blind_rows,
+    baseline_rows,
     case_names,
     extractive_row,
     nearest_row,
     shown,
 )
 from evaluation.outputs.names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHHELD, WITHOUT
-from evaluation.outputs.rows import AnswerRow, ClassRow, FilmRow, Outputs, ReportRow, Row
+from evaluation.outputs.rows import AnswerRow, ClassRow, Outputs, ReportRow, Row, StudyRow
 from evaluation.retrieval.studies import EvaluationStudy
 from generator.prompts import Prompt, ask_prompt, report_prompt
-from generator.tasks import FilmReader, Study
+from generator.tasks import Study, StudyReader
 from generator.vision_language import GREEDY, DecodingOptions
-from retriever.query import Query, film_queries
+from retriever.query import Query, image_queries
 
 ASKED = (WITH, WITHOUT)
 """The arms that are asked questions."""
@@ -36,7 +36,7 @@ _ToRow = Callable[[str], Row]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Film:
+class _Radiograph:
     study: EvaluationStudy
     query: Query
     read: Study
@@ -47,7 +47,7 @@ class OutputWriter:
     """One model over one split, into one file."""
 
     def __init__(
-        self, reader: FilmReader, outputs: Outputs, *, options: DecodingOptions = GREEDY
+        self, reader: StudyReader, outputs: Outputs, *, options: DecodingOptions = GREEDY
     ) -> None:
         self._reader = reader
         self._outputs = outputs
@@ -58,7 +58,7 @@ class OutputWriter:
         studies: Sequence[EvaluationStudy],
         cases: Mapping[str, Case],
         *,
-        arms: Sequence[str],
+        conditions: Sequence[str],
         tasks: Collection[str] = TASKS,
         progress: Callable[[int], object] = lambda studies: None,
     ) -> None:
@@ -68,41 +68,43 @@ class OutputWriter:
         """
         known = self._outputs.reports.get(MOST_FREQUENT, {})
         if any(study.study_id not in known for study in studies):
-            self._outputs.append(blind_rows(self._reader.retriever, studies))
+            self._outputs.append(baseline_rows(self._reader.retriever, studies))
         questions: dict[str, list[Question]] = {}
         for question in made_questions(cases[study.study_id] for study in studies):
             questions.setdefault(question.group, []).append(question)
         for start in range(0, len(studies), _STUDIES_AT_ONCE):
             some = studies[start : start + _STUDIES_AT_ONCE]
-            films = self._read([one for one in some if self._lacks(one, arms, tasks, questions)])
+            images = self._read(
+                [one for one in some if self._lacks(one, conditions, tasks, questions)]
+            )
             if "report" in tasks:
-                for arm in arms:
-                    self._reports(arm, films, cases)
+                for condition in conditions:
+                    self._reports(condition, images, cases)
             if "classify" in tasks:
-                self._classes(films)
+                self._classes(images)
             if "ask" in tasks:
-                for arm in ASKED:
+                for condition in ASKED:
                     self.ask(
-                        arm,
+                        condition,
                         [
-                            (film.read, question)
-                            for film in films
-                            for question in questions.get(film.study.study_id, [])
+                            (image.read, question)
+                            for image in images
+                            for question in questions.get(image.study.study_id, [])
                         ],
                     )
             progress(len(some))
 
-    def ask(self, arm: str, asked: Sequence[tuple[Study, Question]]) -> None:
+    def ask(self, condition: str, asked: Sequence[tuple[Study, Question]]) -> None:
         """Put each question to its study as this arm sees it; those answered are passed over."""
         rows: list[tuple[Prompt, _ToRow]] = []
         for study, question in asked:
-            if question.key in self._outputs.answers.get(arm, {}):
+            if question.key in self._outputs.answers.get(condition, {}):
                 continue
-            seen = self._as_seen(arm, study)
+            seen = self._as_seen(condition, study)
 
             def row(text: str, question: Question = question, seen: Study = seen) -> Row:
                 return AnswerRow(
-                    system=arm,
+                    system=condition,
                     questions=question.questions,
                     question_id=question.question_id,
                     group=question.group,
@@ -120,7 +122,9 @@ class OutputWriter:
         """Questions on single images, each read and searched with once. Raises UserError."""
         by_image: dict[str, list[Question]] = {}
         for question in questions:
-            if any(question.key not in self._outputs.answers.get(arm, {}) for arm in ASKED):
+            if any(
+                question.key not in self._outputs.answers.get(condition, {}) for condition in ASKED
+            ):
                 by_image.setdefault(question.group, []).append(question)
         asked = [
             (study, question)
@@ -128,55 +132,57 @@ class OutputWriter:
             for study in [self._reader.read([folder / image])]
             for question in some
         ]
-        for arm in ASKED:
-            self.ask(arm, asked)
+        for condition in ASKED:
+            self.ask(condition, asked)
 
     def _lacks(
         self,
         study: EvaluationStudy,
-        arms: Sequence[str],
+        conditions: Sequence[str],
         tasks: Collection[str],
         questions: Mapping[str, Sequence[Question]],
     ) -> bool:
         """Whether the file lacks anything of a study."""
         held, study_id = self._outputs, study.study_id
-        if study_id not in held.films:
+        if study_id not in held.images:
             return True
         if "report" in tasks and any(
-            study_id not in held.reports.get(arm, {}) for arm in arms if self._is_due(arm, study_id)
+            study_id not in held.reports.get(condition, {})
+            for condition in conditions
+            if self._is_due(condition, study_id)
         ):
             return True
         if "classify" in tasks and study_id not in held.classes.get(WITH, {}):
             return True
         return "ask" in tasks and any(
-            question.key not in held.answers.get(arm, {})
-            for arm in ASKED
+            question.key not in held.answers.get(condition, {})
+            for condition in ASKED
             for question in questions.get(study_id, ())
         )
 
-    def _read(self, studies: Sequence[EvaluationStudy]) -> list[_Film]:
+    def _read(self, studies: Sequence[EvaluationStudy]) -> list[_Radiograph]:
         """Embed, search and, for those that are new, write down what takes no model."""
         if not studies:
             return []
         retriever = self._reader.retriever
-        queries = film_queries(retriever.encoder, [study.films for study in studies])
-        films = [
-            _Film(study=study, query=query, read=self._reader.study(query))
+        queries = image_queries(retriever.encoder, [study.images for study in studies])
+        images = [
+            _Radiograph(study=study, query=query, read=self._reader.study(query))
             for study, query in zip(studies, queries, strict=True)
         ]
         rows: list[Row] = []
-        for film in films:
-            study_id, retrieval = film.study.study_id, film.read.retrieval
-            if study_id in self._outputs.films:
+        for image in images:
+            study_id, retrieval = image.study.study_id, image.read.retrieval
+            if study_id in self._outputs.images:
                 continue
             rows += [
-                extractive_row(study_id, retriever, film.query),
+                extractive_row(study_id, retriever, image.query),
                 nearest_row(study_id, retrieval.hits),
-                FilmRow(
+                StudyRow(
                     study_id=study_id,
                     label_scores=_rounded(retrieval.label_scores),
                     label_thresholds=_rounded(retrieval.label_thresholds),
-                    votes={n: round(vote.probability, 6) for n, vote in film.read.votes.items()},
+                    votes={n: round(vote.probability, 6) for n, vote in image.read.votes.items()},
                     hits=tuple(
                         (name, round(hit.score, 6))
                         for name, hit in zip(
@@ -186,20 +192,24 @@ class OutputWriter:
                 ),
             ]
         self._outputs.append(rows)
-        return films
+        return images
 
-    def _reports(self, arm: str, films: Sequence[_Film], cases: Mapping[str, Case]) -> None:
+    def _reports(
+        self, condition: str, images: Sequence[_Radiograph], cases: Mapping[str, Case]
+    ) -> None:
         rows: list[tuple[Prompt, _ToRow]] = []
-        for film in films:
-            study_id = film.study.study_id
-            if study_id in self._outputs.reports.get(arm, {}) or not self._is_due(arm, study_id):
+        for image in images:
+            study_id = image.study.study_id
+            if study_id in self._outputs.reports.get(condition, {}) or not self._is_due(
+                condition, study_id
+            ):
                 continue
-            indication = cases[study_id].indication if arm == WITH_INDICATION else ""
-            seen = self._as_seen(arm, film.read, indication)
+            indication = cases[study_id].indication if condition == WITH_INDICATION else ""
+            seen = self._as_seen(condition, image.read, indication)
 
             def row(text: str, study_id: str = study_id, seen: Study = seen) -> Row:
                 return ReportRow(
-                    system=arm,
+                    system=condition,
                     study_id=study_id,
                     text=text,
                     context=case_names(seen.context.hits),
@@ -209,21 +219,21 @@ class OutputWriter:
             rows.append((report_prompt(seen.context, seen.image), row))
         self._generate(rows)
 
-    def _classes(self, films: Sequence[_Film]) -> None:
-        for film in films:
-            study_id = film.study.study_id
+    def _classes(self, images: Sequence[_Radiograph]) -> None:
+        for image in images:
+            study_id = image.study.study_id
             if study_id in self._outputs.classes.get(WITH, {}):
                 continue
-            found = self._reader.classify(film.read).observations
+            found = self._reader.classify(image.read).observations
             values = {name: round(opinion.model, 8) for name, opinion in found.items()}
             self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
 
-    def _is_due(self, arm: str, study_id: str) -> bool:
-        return arm != WITHHELD or self._outputs.films[study_id].sees
+    def _is_due(self, condition: str, study_id: str) -> bool:
+        return condition != WITHHELD or self._outputs.images[study_id].sees
 
-    def _as_seen(self, arm: str, study: Study, indication: str = "") -> Study:
+    def _as_seen(self, condition: str, study: Study, indication: str = "") -> Study:
         return self._reader.assemble(
-            study.image, shown(arm, study.retrieval), study.votes, indication
+            study.image, shown(condition, study.retrieval), study.votes, indication
         )
 
     def _generate(self, rows: Sequence[tuple[Prompt, _ToRow]]) -> None:

@@ -57,7 +57,7 @@ class References:
         studies = [
             EvaluationStudy(
                 study_id=case.study_id,
-                films=(),
+                images=(),
                 frontal=(),
                 findings=case.findings,
                 report=case.report,
@@ -65,7 +65,7 @@ class References:
                 in_index=plain(case.findings) in known,
             )
             for case in cases.values()
-            if case.study_id in outputs.films
+            if case.study_id in outputs.images
         ]
         if not studies:
             raise UserError(f"{outputs.path} has no study of split '{source.split}'")
@@ -91,14 +91,14 @@ class References:
 
     def retrieval(self, outputs: Outputs, study_id: str) -> Retrieval:
         """The search of a study, without what it left out."""
-        row = outputs.films[study_id]
+        row = outputs.images[study_id]
         names = [name for name, _ in row.hits]
         found = zip(self.hits(names), row.hits, strict=True)
         return Retrieval(
             hits=tuple(replace(hit, score=score) for hit, (_, score) in found),
             index_fingerprint=outputs.about.index_fingerprint,
             source=outputs.about.source,
-            films_sha256=(),
+            images_sha256=(),
             label_scores=None if row.label_scores is None else dict(row.label_scores),
             label_thresholds=None if row.label_thresholds is None else dict(row.label_thresholds),
         )

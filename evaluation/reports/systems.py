@@ -13,10 +13,10 @@ from functools import lru_cache
 import numpy as np
 
 from db.errors import UserError
-from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State, positives
 from evaluation.metrics.bootstrap import Statistic
-from evaluation.metrics.labels import f1_statistic, label_counts, positives
-from evaluation.outputs.names import ARMS, BASELINES, HEAD, VOTE
+from evaluation.metrics.labels import f1_statistic, label_counts
+from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, VOTE
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.served import served
@@ -82,7 +82,7 @@ def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -
 def report_systems(outputs: Outputs, references: References) -> list[System]:
     """Everything that has written, what a user gets of the first arm before all others, and what
     calls findings without writing."""
-    written = [rows_of(outputs, name, references.studies) for name in (*ARMS, *BASELINES)]
+    written = [rows_of(outputs, name, references.studies) for name in (*CONDITIONS, *BASELINES)]
     if written[0]:
         written.insert(0, served(written[0], outputs, references))
     systems = [
@@ -104,11 +104,11 @@ def calling_systems(outputs: Outputs, references: References) -> list[System]:
     The head calls by the encoder's own thresholds. The vote calls a finding on as many of the
     studies as the share of indexed cases that name it, the likeliest first.
     """
-    films = [outputs.films[study.study_id] for study in references.studies]
-    votes = np.array([[film.votes[name] for name in FINDINGS] for film in films])
+    images = [outputs.images[study.study_id] for study in references.studies]
+    votes = np.array([[image.votes[name] for name in FINDINGS] for image in images])
     shares = positives([case.labels for case in references.indexed.values()], FINDINGS).mean(axis=0)
     systems = [System(name=VOTE, views=None, labels=called(votes, shares))]
-    seen = [references.retrieval(outputs, film.study_id).seen_findings for film in films]
+    seen = [references.retrieval(outputs, image.study_id).seen_findings for image in images]
     if all(one is not None for one in seen):
         labels = [_as_labels(one or ()) for one in seen]
         systems.append(System(name=HEAD, views=None, labels=labels))

@@ -38,7 +38,7 @@ class Provenance:
     encoder: str
     weights_sha256: str
     index_labeller: str
-    without_films_or_findings: int
+    without_images_or_findings: int
     """Studies of the split that could not be evaluated on."""
     resamples: int
     reference_labeller: str = LABELLER_VERSION
@@ -63,7 +63,7 @@ def provenance(
         encoder=manifest.encoder.name,
         weights_sha256=manifest.encoder.weights_sha256,
         index_labeller=manifest.labeller_version,
-        without_films_or_findings=without,
+        without_images_or_findings=without,
         resamples=resamples,
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from db.errors import UserError
-from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, positives
 from evaluation.metrics.bootstrap import (
     FloatArray,
     Interval,
@@ -26,7 +26,7 @@ from evaluation.metrics.bootstrap import (
     mean_of,
     paired_bootstrap,
 )
-from evaluation.metrics.labels import f1_statistic, label_counts, positives
+from evaluation.metrics.labels import f1_statistic, label_counts
 from evaluation.metrics.ranking import (
     auc_statistic,
     average_precision_statistic,

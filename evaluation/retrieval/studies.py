@@ -11,11 +11,11 @@ from typing import Literal
 from db.errors import UserError
 from db.labels import Labels
 from indexer.encoder.spec import Encoder
-from indexer.images.reader import Film, Limits
+from indexer.images.reader import Limits, Radiograph
 from indexer.index import Index
 from indexer.ingest.studies import read_study, to_case
 from indexer.sources.records import Source, StudyRecord
-from retriever.query import Query, film_queries
+from retriever.query import Query, image_queries
 from retriever.search import plain
 
 Views = Literal["both", "frontal"]
@@ -31,8 +31,8 @@ class EvaluationStudy:
     """One study with the report that systems are measured against."""
 
     study_id: str
-    films: tuple[Film, ...]
-    frontal: tuple[Film, ...]
+    images: tuple[Radiograph, ...]
+    frontal: tuple[Radiograph, ...]
     """The films that are frontal views, or all of them where none is known to be."""
     findings: str
     """The reference text."""
@@ -81,23 +81,29 @@ def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) ->
     queries: list[Query] = []
     for start in range(0, len(studies), _STUDIES_AT_ONCE):
         some = studies[start : start + _STUDIES_AT_ONCE]
-        queries += film_queries(
-            encoder, [one.films if views == "both" else one.frontal for one in some]
+        queries += image_queries(
+            encoder, [one.images if views == "both" else one.frontal for one in some]
         )
     return queries
 
 
 def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
-    films = [
-        replace(film, view_position=image.view_position or film.view_position)
-        for image, film in zip(record.images, read_study(record, 0, Limits()).films, strict=True)
+    radiographs = [
+        replace(radiograph, view_position=image.view_position or radiograph.view_position)
+        for image, radiograph in zip(
+            record.images, read_study(record, 0, Limits()).images, strict=True
+        )
     ]
-    frontal = tuple(film for film in films if film.view_position in ("PA", "AP", "FRONTAL"))
+    frontal = tuple(
+        radiograph
+        for radiograph in radiographs
+        if radiograph.view_position in ("PA", "AP", "FRONTAL")
+    )
     case = to_case(record, source, 0, images=())
     return EvaluationStudy(
         study_id=record.study_id,
-        films=tuple(films),
-        frontal=frontal or tuple(films),
+        images=tuple(radiographs),
+        frontal=frontal or tuple(radiographs),
         findings=record.findings,
         report=case.report,
         labels=case.labels,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from db.index.store import Case
-from db.labels import FINDINGS, OBSERVATIONS, Labels
-from evaluation.metrics.labels import label_overlap, positives
+from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
+from evaluation.metrics.labels import label_overlap
 from evaluation.metrics.ranking import first_ranks
 from evaluation.retrieval.studies import EvaluationStudy, Views, embed
 from indexer.reports.labeller import label_report
@@ -117,7 +117,7 @@ def nearest_case(
     options = SearchOptions(k=K_RANKED)
     retrievals = [retriever.find(query, options) for query in queries]
     hits = [retrieval.hits for retrieval in retrievals]
-    verdicts = [one.verdict for one in retrievals if one.verdict is not None]
+    ood_checks = [one.ood for one in retrievals if one.ood is not None]
     nearest = [next((hit.case for hit in some if hit.case.findings), some[0].case) for some in hits]
     relevance = Relevance(studies, retriever.index.cases.label_sets())
     return System(
@@ -128,7 +128,7 @@ def nearest_case(
         scores=_probabilities([retriever.vote(query) for query in queries]),
         relevance=relevance.of([[hit.case for hit in some] for some in hits]),
         pool=relevance.pool,
-        flagged=[not verdict.in_distribution for verdict in verdicts] or None,
+        flagged=[not ood.in_distribution for ood in ood_checks] or None,
         own_report_ranks=_own_report_ranks(retriever, queries, studies),
     )
 

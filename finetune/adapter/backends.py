@@ -118,13 +118,13 @@ def load_processor(base: str) -> Any:
 
 def target_modules(config: TrainConfig) -> str:
     """The linear layers to adapt, as a regular expression over module names."""
-    towers = [name for name in ("vision", "language") if getattr(config, name)]
+    open_clip_encoders = [name for name in ("vision", "language") if getattr(config, name)]
     kinds = [
         pattern
         for pattern, wanted in ((_ATTENTION, config.attention), (_MLP, config.mlp))
         if wanted
     ]
-    return rf"(.*\.)?({'|'.join(towers)})_model\..*\.({'|'.join(kinds)})"
+    return rf"(.*\.)?({'|'.join(open_clip_encoders)})_model\..*\.({'|'.join(kinds)})"
 
 
 def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module:

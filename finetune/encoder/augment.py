@@ -10,14 +10,14 @@ from torch.nn import functional
 from finetune.encoder.config import EncoderConfig
 
 
-def normalise(films: Tensor) -> Tensor:
+def normalise(images: Tensor) -> Tensor:
     """(n, h, w) uint8 or 0..255 -> (n, 3, h, w), three equal channels from -1 to 1."""
-    return (films.float() / 127.5 - 1.0)[:, None].expand(-1, 3, -1, -1)
+    return (images.float() / 127.5 - 1.0)[:, None].expand(-1, 3, -1, -1)
 
 
-def augment(films: Tensor, config: EncoderConfig) -> Tensor:
+def augment(images: Tensor, config: EncoderConfig) -> Tensor:
     """(n, h, w) uint8 -> (n, 3, size, size): turned, scaled, shifted, brightened and blanked."""
-    n, device = len(films), films.device
+    n, device = len(images), images.device
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.empty(n, device=device).uniform_(low, high)
@@ -37,7 +37,7 @@ def augment(films: Tensor, config: EncoderConfig) -> Tensor:
     with torch.autocast(device.type, enabled=False):
         grid = functional.affine_grid(matrix, [n, 1, config.size, config.size], align_corners=False)
         pixels = functional.grid_sample(
-            films[:, None].float() / 255, grid, padding_mode="zeros", align_corners=False
+            images[:, None].float() / 255, grid, padding_mode="zeros", align_corners=False
         )[:, 0]
     contrast = config.contrast
     gamma = uniform(-contrast, contrast).exp()[:, None, None]

@@ -50,7 +50,7 @@ class EncoderConfig:
     uncertain: float = 0.7
     """Target of an observation that the report calls uncertain."""
     label_weight: float = 1.0
-    film_weight: float = 0.5
+    single_image_weight: float = 0.5
     """Of the same label loss for each film alone."""
     term_weight: float = 3.0
     view_weight: float = 0.1
@@ -62,9 +62,9 @@ class EncoderConfig:
     choice_weight: float = 0.5
     """Of the expected worth of the report that would be copied."""
     choice_temperature: float = 0.03
-    likeness_by_terms: float = 1.0
-    likeness_by_words: float = 0.5
-    likeness_by_meaning: float = 0.5
+    similarity_by_terms: float = 1.0
+    similarity_by_words: float = 0.5
+    similarity_by_meaning: float = 0.5
     identity: float = 0.3
     """Weight of a study's own report in the targets of the film-report loss."""
     labels_only: float = 0.3

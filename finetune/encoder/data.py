@@ -22,7 +22,7 @@ from PIL import Image
 from db.labels import OBSERVATIONS, Labels
 from evaluation.metrics.text import clean_r2gen
 from finetune.encoder.pack import (
-    FILM_SIZE,
+    IMAGE_SIZE,
     LABELS_ONLY,
     NEGATIVE,
     POSITIVE,
@@ -34,8 +34,8 @@ from finetune.encoder.pack import (
     VAL,
     Pack,
 )
-from finetune.examples.text_similarity import cider_matrix, text_likeness
-from indexer.images.reader import read_film, restore_size
+from finetune.examples.text_similarity import cider_matrix, text_similarity
+from indexer.images.reader import read_radiograph, restore_size
 
 _STATES = {"positive": POSITIVE, "negative": NEGATIVE, "uncertain": UNCERTAIN}
 
@@ -50,7 +50,7 @@ class _Study:
     findings: str
     impression: str
     terms: tuple[str, ...]
-    films: tuple[tuple[Path, bool], ...]
+    images: tuple[tuple[Path, bool], ...]
 
 
 def pack_openi(
@@ -80,10 +80,10 @@ def pack_openi(
         report = "\n\n".join(part for part in (study.findings, study.impression) if part)
         for name, state in label_report(report).items():
             labels[row, OBSERVATIONS.index(name)] = _STATES[state]
-    films: list[tuple[Path, tuple[int, int] | None, int, bool]] = [
+    images: list[tuple[Path, tuple[int, int] | None, int, bool]] = [
         (path, sizes.get("CXR" + path.name.removesuffix(".dcm.jpg")), row, frontal)
         for row, study in enumerate(studies)
-        for path, frontal in study.films
+        for path, frontal in study.images
     ]
     split = [study.split for study in studies]
     ids = [study.study_id for study in studies]
@@ -91,7 +91,7 @@ def pack_openi(
     texts = _embed(studies, embed_texts)
     if nih_dir is not None:
         extra = _read_nih(nih_dir)
-        films += [(path, None, n + row, True) for row, (path, _) in enumerate(extra)]
+        images += [(path, None, n + row, True) for row, (path, _) in enumerate(extra)]
         ids += [f"nih:{path.stem}" for path, _ in extra]
         split += [LABELS_ONLY] * len(extra)
         labels = np.concatenate([labels, np.stack([states for _, states in extra])])
@@ -100,19 +100,19 @@ def pack_openi(
         findings += [""] * len(extra)
     val = [row for row, part in enumerate(split) if part == VAL]
     with ThreadPoolExecutor() as pool:
-        encoded = list(pool.map(lambda film: _small_film(film[0], film[1], quality), films))
+        encoded = list(pool.map(lambda image: _small_image(image[0], image[1], quality), images))
     return Pack(
-        film_data=np.frombuffer(b"".join(encoded), np.uint8),
-        film_ends=np.cumsum([len(data) for data in encoded], dtype=np.int64),
-        film_study=np.array([row for _, _, row, _ in films], np.int32),
-        film_frontal=np.array([frontal for *_, frontal in films], np.uint8),
+        image_data=np.frombuffer(b"".join(encoded), np.uint8),
+        image_ends=np.cumsum([len(data) for data in encoded], dtype=np.int64),
+        image_study=np.array([row for _, _, row, _ in images], np.int32),
+        image_frontal=np.array([frontal for *_, frontal in images], np.uint8),
         study_ids=np.array(ids),
         split=np.array(split, np.uint8),
         texts=texts,
         labels=labels,
         terms=terms,
         term_names=np.array(names),
-        likeness=np.rint(255 * text_likeness(findings)).astype(np.uint8),
+        similarity=np.rint(255 * text_similarity(findings)).astype(np.uint8),
         cider=cider_matrix([findings[row] for row in val], findings).astype(np.float16),
         labeller_version=labeller_version,
     )
@@ -125,11 +125,11 @@ def _read_studies(data_dir: Path, split_file: Path) -> list[_Study]:
     views: Mapping[str, str] = json.loads(
         (data_dir / "projections.json").read_text(encoding="utf-8")
     )
-    films: dict[str, list[tuple[Path, bool]]] = {}
+    images: dict[str, list[tuple[Path, bool]]] = {}
     for name, view in sorted(views.items()):
         path = data_dir / "images" / name
         if path.is_file():
-            films.setdefault(name.split("_")[0], []).append(
+            images.setdefault(name.split("_")[0], []).append(
                 (path, view == "Frontal" or name.removesuffix(".dcm.jpg") in _MISNAMED_FRONTAL)
             )
     studies = []
@@ -137,7 +137,7 @@ def _read_studies(data_dir: Path, split_file: Path) -> list[_Study]:
         for member in archive:
             study_id = Path(member.name).stem
             stream = archive.extractfile(member) if member.name.endswith(".xml") else None
-            if stream is None or study_id in hidden or study_id not in films:
+            if stream is None or study_id in hidden or study_id not in images:
                 continue
             root = ElementTree.parse(stream).getroot()
             sections = {
@@ -153,7 +153,7 @@ def _read_studies(data_dir: Path, split_file: Path) -> list[_Study]:
                     findings=sections.get("findings", ""),
                     impression=sections.get("impression", ""),
                     terms=_terms(root),
-                    films=tuple(films[study_id]),
+                    images=tuple(images[study_id]),
                 )
             )
     return sorted(studies, key=lambda study: int(study.study_id))
@@ -198,14 +198,14 @@ def _original_sizes(path: Path) -> dict[str, tuple[int, int]]:
         }
 
 
-def _small_film(path: Path, size: tuple[int, int] | None, quality: int) -> bytes:
-    film = read_film(path).pixels
+def _small_image(path: Path, size: tuple[int, int] | None, quality: int) -> bytes:
+    radiograph = read_radiograph(path).pixels
     if size is not None:
-        film = restore_size(film, *size)
-    image = Image.fromarray(film)
+        radiograph = restore_size(radiograph, *size)
+    image = Image.fromarray(radiograph)
     longest = max(image.size)
-    if longest > FILM_SIZE:
-        width, height = (max(1, round(side * FILM_SIZE / longest)) for side in image.size)
+    if longest > IMAGE_SIZE:
+        width, height = (max(1, round(side * IMAGE_SIZE / longest)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     out = io.BytesIO()
     image.save(out, "WEBP", quality=quality, method=4)

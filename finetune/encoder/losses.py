@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.pack import LABELS_ONLY, POSITIVE, UNCERTAIN, UNKNOWN, Pack
-from indexer.encoder.network import FilmNetwork, Seen
+from indexer.encoder.network import ImageNetwork, Seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Batch:
     reported: Tensor  # (b,), the same, but also of the study that is mixed in
     texts: Tensor  # (b, 384)
     rows: Tensor  # (b,), of the pack
-    likeness: Tensor  # (b, n), of each study of the batch with every study; 0 to 2 or so
+    similarity: Tensor  # (b, n), of each study of the batch with every study; 0 to 2 or so
     reward: Tensor  # (b, n), what copying that study's report would be worth
     frontal: Tensor  # (2 b,)
     other: Tensor | None = None
@@ -44,7 +44,7 @@ class Batch:
             reported=self.reported * self.reported[other],
             texts=self.texts,
             rows=self.rows,
-            likeness=self.likeness,
+            similarity=self.similarity,
             reward=self.reward,
             frontal=mix(self.frontal, both),
             other=other,
@@ -72,9 +72,9 @@ class Targets:
         self._terms = put(pack.terms).float()
         self.texts = put(pack.texts).float()
         self.has_text = self.texts.abs().sum(dim=2) > 0  # (n, 3)
-        self._frontal = put(pack.film_frontal).float()
+        self._frontal = put(pack.image_frontal).float()
         self._rows = put(rows)
-        self.likeness = self._likenesses(pack)
+        self.similarity = self._likenesses(pack)
         self.reward = 10 * self._words + self._by_terms  # the first is about CIDEr
         usable = torch.zeros(len(pack.split), device=device, dtype=torch.bool)
         usable[self._rows] = True
@@ -91,19 +91,19 @@ class Targets:
         whole = self.texts[:, 0]
         centre = whole[self._rows].mean(dim=0)
         by_meaning = functional.normalize(whole - centre, dim=1)
-        self._words = torch.from_numpy(pack.likeness).to(self._device).float() / 255
+        self._words = torch.from_numpy(pack.similarity).to(self._device).float() / 255
         self._by_terms = by_terms @ by_terms.T
         return (
-            config.likeness_by_terms * self._by_terms
-            + config.likeness_by_meaning * by_meaning @ by_meaning.T
-            + config.likeness_by_words * self._words
+            config.similarity_by_terms * self._by_terms
+            + config.similarity_by_meaning * by_meaning @ by_meaning.T
+            + config.similarity_by_words * self._words
         )
 
     def priors(self) -> tuple[Tensor, Tensor]:
         """How common each observation and each term is in training: (14,), (t,)."""
         return self._labels[self._rows].mean(dim=0), self._terms[self._rows].mean(dim=0)
 
-    def batch(self, rows: np.ndarray, films: Tensor, rng: np.random.Generator) -> Batch:
+    def batch(self, rows: np.ndarray, images: Tensor, rng: np.random.Generator) -> Batch:
         index = torch.from_numpy(rows).to(self._device)
         draws = torch.from_numpy(rng.choice(3, size=len(rows), p=(0.6, 0.2, 0.2))).to(self._device)
         draws = torch.where(self.has_text[index, draws], draws, 0)
@@ -115,12 +115,12 @@ class Targets:
             reported=self._reported[index],
             texts=self.texts[index, draws],
             rows=index,
-            likeness=self.likeness[index],
+            similarity=self.similarity[index],
             reward=self.reward[index],
-            frontal=self._frontal[films.flatten()],
+            frontal=self._frontal[images.flatten()],
         )
 
-    def losses(self, network: FilmNetwork, seen: Seen, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, network: ImageNetwork, seen: Seen, batch: Batch) -> dict[str, Tensor]:
         """Each weighted loss by name; ``seen`` holds the first films, then the second ones."""
         config = self._config
         priors = self._labels[self._rows].mean(dim=0).clamp(0.002, 0.5)
@@ -139,12 +139,14 @@ class Targets:
         term_loss = functional.binary_cross_entropy_with_logits(
             term_logits, batch.terms, pos_weight=term_emphasis, reduction="none"
         ).mean(dim=1)
-        films = functional.normalize(seen.embeddings, dim=1)
-        studies = functional.normalize(torch.stack(films.chunk(2)).sum(dim=0), dim=1)
+        images = functional.normalize(seen.embeddings, dim=1)
+        studies = functional.normalize(torch.stack(images.chunk(2)).sum(dim=0), dim=1)
         texts = functional.normalize(network.text(batch.texts), dim=1)
         return {
             "labels": config.label_weight * label_loss((first + second) / 2),
-            "film_labels": config.film_weight * (label_loss(first) + label_loss(second)) / 2,
+            "image_labels": config.single_image_weight
+            * (label_loss(first) + label_loss(second))
+            / 2,
             "terms": config.term_weight
             * 5
             * (term_loss * batch.reported).sum()
@@ -159,7 +161,7 @@ class Targets:
         config = self._config
         eye = torch.eye(len(studies), device=studies.device)
         absent = batch.present[None] == 0
-        here = batch.likeness[:, batch.rows]
+        here = batch.similarity[:, batch.rows]
         soft = (here / config.target_temperature).masked_fill(absent, -1e4).softmax(dim=1)
         wanted = config.identity * eye + (1 - config.identity) * soft
         backward = wanted.T / wanted.T.sum(dim=1, keepdim=True).clamp(min=1e-6)
@@ -184,12 +186,12 @@ class Targets:
         hidden[:, rows] = batch.present[None] == 0
         own = torch.arange(len(rows), device=rows.device)
         hidden[own, rows] = True
-        likeness, reward = batch.likeness, batch.reward
+        similarity, reward = batch.similarity, batch.reward
         if batch.other is not None:
-            likeness = batch.share * likeness + (1 - batch.share) * likeness[batch.other]
+            similarity = batch.share * similarity + (1 - batch.share) * similarity[batch.other]
             reward = batch.share * reward + (1 - batch.share) * reward[batch.other]
             hidden[own, rows[batch.other]] = True
-        wanted = (likeness / config.target_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
+        wanted = (similarity / config.target_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
         similarity = studies @ bank.T
         logits = (similarity / config.temperature).masked_fill(hidden, -1e4)
         far = -(wanted * logits.log_softmax(dim=1)).sum(dim=1)

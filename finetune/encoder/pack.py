@@ -20,7 +20,7 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 
-FILM_SIZE = 256
+IMAGE_SIZE = 256
 TRAIN, VAL, UNLISTED, LABELS_ONLY = range(4)
 """Splits of a pack: UNLISTED studies stand in no list of the split file and may be trained on;
 LABELS_ONLY films come without a report."""
@@ -32,11 +32,11 @@ POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED, UNKNOWN = 1, 0, 2, -1, -2
 class Pack:
     """n studies with f films between them."""
 
-    film_data: npt.NDArray[np.uint8]
+    image_data: npt.NDArray[np.uint8]
     """The films as image files, one after the other."""
-    film_ends: npt.NDArray[np.int64]  # (f,)
-    film_study: npt.NDArray[np.int32]  # (f,), row of the study
-    film_frontal: npt.NDArray[np.uint8]  # (f,), 1 frontal, 0 lateral
+    image_ends: npt.NDArray[np.int64]  # (f,)
+    image_study: npt.NDArray[np.int32]  # (f,), row of the study
+    image_frontal: npt.NDArray[np.uint8]  # (f,), 1 frontal, 0 lateral
     study_ids: npt.NDArray[np.str_]  # (n,)
     split: npt.NDArray[np.uint8]  # (n,)
     texts: npt.NDArray[np.float16]  # (n, 3, 384)
@@ -44,7 +44,7 @@ class Pack:
     labels: npt.NDArray[np.int8]  # (n, 14)
     terms: npt.NDArray[np.uint8]  # (n, t), indexing terms as 0 or 1
     term_names: npt.NDArray[np.str_]  # (t,)
-    likeness: npt.NDArray[np.uint8]  # (n, n)
+    similarity: npt.NDArray[np.uint8]  # (n, n)
     """How alike the findings of two studies read, 0 to 255: cosine of their rarity-weighted
     n-grams, as in CIDEr."""
     cider: npt.NDArray[np.float16]  # (v, n)
@@ -76,23 +76,23 @@ class Pack:
         numbers = [zlib.crc32(study_id.encode()) for study_id in self.study_ids.tolist()]
         return np.array(numbers, np.int64) // 7 % count
 
-    def films(self) -> npt.NDArray[np.uint8]:
+    def images(self) -> npt.NDArray[np.uint8]:
         """All films decoded and put in the middle of a black square: (f, 256, 256)."""
-        starts = np.concatenate([[0], self.film_ends[:-1]])
+        starts = np.concatenate([[0], self.image_ends[:-1]])
 
         def decode(bounds: tuple[int, int]) -> npt.NDArray[np.uint8]:
-            with Image.open(io.BytesIO(self.film_data[slice(*bounds)].tobytes())) as image:
+            with Image.open(io.BytesIO(self.image_data[slice(*bounds)].tobytes())) as image:
                 return letterbox(np.asarray(image.convert("L")))
 
         with ThreadPoolExecutor() as pool:
-            bounds = zip(starts.tolist(), self.film_ends.tolist(), strict=True)
+            bounds = zip(starts.tolist(), self.image_ends.tolist(), strict=True)
             return np.stack(list(pool.map(decode, bounds)))
 
 
-def letterbox(film: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def letterbox(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """A film of at most 256 x 256 in the middle of a black square, as open_clip pads it."""
-    height, width = film.shape
-    square = np.zeros((FILM_SIZE, FILM_SIZE), np.uint8)
-    top, left = (FILM_SIZE - height) // 2, (FILM_SIZE - width) // 2
-    square[top : top + height, left : left + width] = film
+    height, width = image.shape
+    square = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
+    square[top : top + height, left : left + width] = image
     return square

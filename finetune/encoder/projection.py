@@ -17,11 +17,11 @@ from torch.nn import functional
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import Pack
-from indexer.encoder.network import FilmNetwork
+from indexer.encoder.network import ImageNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Films:
+class _Images:
     """Pooled features of the training films, and the place of each one's study."""
 
     features: Tensor  # (f, width)
@@ -30,7 +30,7 @@ class _Films:
 
 
 def fit_projections(
-    network: FilmNetwork, features: Tensor, pack: Pack, config: EncoderConfig, rows: np.ndarray
+    network: ImageNetwork, features: Tensor, pack: Pack, config: EncoderConfig, rows: np.ndarray
 ) -> None:
     """Change the projections of films and texts in place.
 
@@ -41,28 +41,30 @@ def fit_projections(
     targets = Targets(pack, config, rows, device)
     candidates = targets.candidate.cpu().numpy()
     rows = np.flatnonzero(candidates)
-    films = _films(features, pack, rows)
+    images = _images(features, pack, rows)
     rng = np.random.default_rng((config.seed, 77))
     torch.manual_seed(config.seed)
     layer = network.visual.head.proj
     with torch.no_grad():  # centred, so that cosines tell studies apart
-        layer.bias.copy_(-(layer.weight @ films.features.mean(dim=0)))
+        layer.bias.copy_(-(layer.weight @ images.features.mean(dim=0)))
     weights = [layer.weight, layer.bias, network.text.weight]
     optimizer = torch.optim.AdamW(weights, lr=config.fit_lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, config.fit_steps))
     index = torch.from_numpy(rows).to(device)
-    likeness, reward = targets.likeness[index][:, index], targets.reward[index][:, index]
+    similarity, reward = targets.similarity[index][:, index], targets.reward[index][:, index]
     reports = targets.texts[index, 0]  # (s, 384)
     for _ in range(config.fit_steps):
         places = rng.choice(len(rows), min(config.fit_batch, len(rows)), replace=False)
         picked = torch.from_numpy(places).to(device)
-        queries = _studies(layer, films, places, rng, config.fit_dropout)
-        of_films = _sum(functional.normalize(layer(films.features), dim=1), films.place, len(rows))
+        queries = _studies(layer, images, places, rng, config.fit_dropout)
+        of_images = _sum(
+            functional.normalize(layer(images.features), dim=1), images.place, len(rows)
+        )
         of_reports = functional.normalize(network.text(reports), dim=1)
-        cases = functional.normalize(of_films + config.report_weight * of_reports, dim=1)
+        cases = functional.normalize(of_images + config.report_weight * of_reports, dim=1)
         own = functional.one_hot(picked, len(rows)).bool()
         similarity = (queries @ cases.T).masked_fill(own, -1.0)
-        wanted = (likeness[picked] / config.target_temperature).masked_fill(own, -1e4)
+        wanted = (similarity[picked] / config.target_temperature).masked_fill(own, -1e4)
         logits = (similarity / 0.05).masked_fill(own, -1e4)
         far = -(wanted.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
         choice = (similarity / config.choice_temperature).masked_fill(own, -1e4).softmax(dim=1)
@@ -72,7 +74,7 @@ def fit_projections(
         loss = loss + 0.5 * _text_loss(
             queries,
             functional.normalize(network.text(texts), dim=1),
-            likeness[picked][:, picked],
+            similarity[picked][:, picked],
             config,
         )
         optimizer.zero_grad(set_to_none=True)
@@ -81,32 +83,32 @@ def fit_projections(
         schedule.step()
 
 
-def _films(features: Tensor, pack: Pack, rows: np.ndarray) -> _Films:
+def _images(features: Tensor, pack: Pack, rows: np.ndarray) -> _Images:
     place = np.full(len(pack.study_ids), -1)
     place[rows] = np.arange(len(rows))
-    of_film = place[pack.film_study]
-    kept = np.flatnonzero(of_film >= 0)
-    order = np.argsort(of_film[kept], kind="stable")
-    bounds = np.cumsum(np.bincount(of_film[kept], minlength=len(rows)))[:-1]
-    return _Films(
+    of_image = place[pack.image_study]
+    kept = np.flatnonzero(of_image >= 0)
+    order = np.argsort(of_image[kept], kind="stable")
+    bounds = np.cumsum(np.bincount(of_image[kept], minlength=len(rows)))[:-1]
+    return _Images(
         features=features[torch.from_numpy(kept).to(features.device)],
-        place=torch.from_numpy(of_film[kept]).to(features.device),
+        place=torch.from_numpy(of_image[kept]).to(features.device),
         of_study=np.split(order, bounds),
     )
 
 
 def _studies(
     layer: torch.nn.Linear,
-    films: _Films,
+    images: _Images,
     places: np.ndarray,
     rng: np.random.Generator,
     dropout: float,
 ) -> Tensor:
     """Two films of each study, features dropped at random: (b, dim), unit length."""
-    total = torch.zeros((), device=films.features.device)
+    total = torch.zeros((), device=images.features.device)
     for _ in range(2):
-        chosen = np.array([rng.choice(films.of_study[place]) for place in places])
-        some = films.features[torch.from_numpy(chosen).to(films.features.device)]
+        chosen = np.array([rng.choice(images.of_study[place]) for place in places])
+        some = images.features[torch.from_numpy(chosen).to(images.features.device)]
         total = total + functional.normalize(layer(functional.dropout(some, dropout)), dim=1)
     return functional.normalize(total, dim=1)
 
@@ -123,10 +125,10 @@ def _draw_texts(targets: Targets, rows: Tensor, rng: np.random.Generator) -> Ten
     return targets.texts[rows, draws]
 
 
-def _text_loss(films: Tensor, texts: Tensor, likeness: Tensor, config: EncoderConfig) -> Tensor:
-    logits = 14.0 * films @ texts.T
-    soft = (likeness / config.target_temperature).softmax(dim=1)
-    wanted = config.identity * torch.eye(len(films), device=films.device)
+def _text_loss(images: Tensor, texts: Tensor, similarity: Tensor, config: EncoderConfig) -> Tensor:
+    logits = 14.0 * images @ texts.T
+    soft = (similarity / config.target_temperature).softmax(dim=1)
+    wanted = config.identity * torch.eye(len(images), device=images.device)
     wanted = wanted + (1 - config.identity) * soft
     there = -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
     back = -(wanted * logits.T.log_softmax(dim=1)).sum(dim=1).mean()

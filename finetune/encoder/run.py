@@ -23,9 +23,9 @@ from finetune.encoder.config import TOWER, EncoderConfig
 from finetune.encoder.curves import draw_curves
 from finetune.encoder.pack import Pack
 from finetune.encoder.projection import fit_projections
-from finetune.encoder.scores import embed_films, score, thresholds
+from finetune.encoder.scores import embed_images, score, thresholds
 from finetune.encoder.trainer import CHECKPOINT, LOG, Trainer, training_rows
-from indexer.encoder.network import FilmNetwork, imagenet_weights
+from indexer.encoder.network import ImageNetwork, imagenet_weights
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
@@ -35,7 +35,7 @@ CURVES = "curves.png"
 Progress = Callable[[str, dict[str, Any]], None]
 
 
-def new_network(config: EncoderConfig, pack: Pack, initial: Path | None = None) -> FilmNetwork:
+def new_network(config: EncoderConfig, pack: Pack, initial: Path | None = None) -> ImageNetwork:
     """What every run starts from: an ImageNet tower and heads drawn with the config's seed."""
     torch.manual_seed(config.seed)
     network = _empty(config, pack)
@@ -96,13 +96,13 @@ def finish(
         }
     )
     network = network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    films = torch.from_numpy(pack.films()).to(device)
+    images = torch.from_numpy(pack.images()).to(device)
     rows = training_rows(pack, config)
     if len(parts) > 1:
         measure_statistics(
-            network, films, np.flatnonzero(np.isin(pack.film_study, rows)), seed=config.seed
+            network, images, np.flatnonzero(np.isin(pack.image_study, rows)), seed=config.seed
         )
-    embedded = embed_films(network, films)
+    embedded = embed_images(network, images)
     if config.fit_steps:
         features = torch.from_numpy(embedded.pooled).to(device)
         fit_projections(network, features, pack, config, rows)
@@ -122,8 +122,8 @@ def finish(
     return scores
 
 
-def _empty(config: EncoderConfig, pack: Pack) -> FilmNetwork:
-    return FilmNetwork(
+def _empty(config: EncoderConfig, pack: Pack) -> ImageNetwork:
+    return ImageNetwork(
         dim=config.dim,
         terms=len(pack.term_names),
         text_dim=pack.texts.shape[2],
@@ -136,7 +136,7 @@ def _empty(config: EncoderConfig, pack: Pack) -> FilmNetwork:
 
 @torch.no_grad()
 def measure_statistics(
-    network: nn.Module, films: Tensor, rows: np.ndarray, *, seed: int, batch: int = 128
+    network: nn.Module, images: Tensor, rows: np.ndarray, *, seed: int, batch: int = 128
 ) -> None:
     """Means and variances of the batch normalisations, over at most 20 batches of films."""
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -148,8 +148,8 @@ def measure_statistics(
         layer.train()
     order = np.random.default_rng(seed).permutation(rows)
     for start in range(0, max(1, min(len(order) - batch + 1, 20 * batch)), batch):
-        index = torch.from_numpy(order[start : start + batch]).to(films.device)
-        network(normalise(films[index]).contiguous(memory_format=torch.channels_last))
+        index = torch.from_numpy(order[start : start + batch]).to(images.device)
+        network(normalise(images[index]).contiguous(memory_format=torch.channels_last))
     network.eval()
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -11,7 +11,7 @@ from db.labels import NO_FINDING, OBSERVATIONS
 from finetune.encoder.augment import normalise
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.pack import POSITIVE, TRAIN, UNCERTAIN, VAL, Pack
-from indexer.encoder.network import FilmNetwork
+from indexer.encoder.network import ImageNetwork
 
 Floats = npt.NDArray[np.float32]
 MIN_POSITIVES = 10
@@ -29,16 +29,16 @@ class Embedded:
 
 
 @torch.inference_mode()
-def embed_films(network: FilmNetwork, films: torch.Tensor, batch: int = 256) -> Embedded:
+def embed_images(network: ImageNetwork, images: torch.Tensor, batch: int = 256) -> Embedded:
     """Films (f, h, w) uint8 on the network's device."""
     network.eval()
     parts = []
-    cuda = films.device.type == "cuda"
-    for start in range(0, len(films), batch):
-        pixels = normalise(films[start : start + batch]).contiguous(
+    cuda = images.device.type == "cuda"
+    for start in range(0, len(images), batch):
+        pixels = normalise(images[start : start + batch]).contiguous(
             memory_format=torch.channels_last
         )
-        with torch.autocast(films.device.type, torch.bfloat16, enabled=cuda):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=cuda):
             seen = network(pixels).float()
         unit = torch.nn.functional.normalize(seen.embeddings, dim=1)
         parts.append(
@@ -50,11 +50,11 @@ def embed_films(network: FilmNetwork, films: torch.Tensor, batch: int = 256) -> 
     return Embedded(pooled=pooled, vectors=vectors, labels=labels, terms=terms, frontal=frontal)
 
 
-def of_studies(values: Floats, film_study: npt.NDArray[np.int32], n: int) -> Floats:
+def of_studies(values: Floats, image_study: npt.NDArray[np.int32], n: int) -> Floats:
     """Mean over the films of each study: (f, ...) -> (n, ...); NaN for a study without films."""
     total = np.zeros((n, *values.shape[1:]), np.float64)
-    np.add.at(total, film_study, values)
-    count = np.bincount(film_study, minlength=n).reshape(n, *[1] * (values.ndim - 1))
+    np.add.at(total, image_study, values)
+    count = np.bincount(image_study, minlength=n).reshape(n, *[1] * (values.ndim - 1))
     return (total / count).astype(np.float32)
 
 
@@ -73,9 +73,9 @@ def score(
     report together; without, by their films alone.
     """
     n = len(pack.study_ids)
-    vectors = unit(of_studies(embedded.vectors, pack.film_study, n))
-    labels = of_studies(embedded.labels, pack.film_study, n)
-    terms = of_studies(embedded.terms, pack.film_study, n)
+    vectors = unit(of_studies(embedded.vectors, pack.image_study, n))
+    labels = of_studies(embedded.labels, pack.image_study, n)
+    terms = of_studies(embedded.terms, pack.image_study, n)
     cases = None if reports is None else unit(vectors + config.report_weight * reports)
     index = pack.split == TRAIN
     queries = {"": pack.split == VAL}
@@ -84,8 +84,8 @@ def score(
         queries["fold_"] = index & left_out
         queries["all_"] = queries[""] | queries["fold_"]
         index = index & ~left_out
-    right = (embedded.frontal > 0) == (pack.film_frontal == 1)
-    scores = {"view": float(right[np.isin(pack.film_study, np.flatnonzero(queries[""]))].mean())}
+    right = (embedded.frontal > 0) == (pack.image_frontal == 1)
+    scores = {"view": float(right[np.isin(pack.image_study, np.flatnonzero(queries[""]))].mean())}
     for prefix, chosen in queries.items():
         if not chosen.any():
             continue
@@ -127,7 +127,7 @@ def retrieval_scores(
         five = pack.cider[np.arange(len(val))[:, None], index[order[:, :5]]].astype(np.float64)
         scores["cider5"] = float(five.mean())
         scores["cider"] = float(pack.cider[np.arange(len(val)), nearest].astype(np.float64).mean())
-    scores["likeness"] = float(pack.likeness[queries, nearest].mean() / 25.5)
+    scores["similarity"] = float(pack.similarity[queries, nearest].mean() / 25.5)
     return scores
 
 
@@ -152,7 +152,7 @@ def thresholds(pack: Pack, embedded: Embedded) -> dict[str, float]:
     One for each finding, fitted to its few studies, scores a lower micro F1 than one for all.
     """
     val = pack.split == VAL
-    logits = of_studies(embedded.labels, pack.film_study, len(pack.study_ids))[val]
+    logits = of_studies(embedded.labels, pack.image_study, len(pack.study_ids))[val]
     named = np.isin(pack.labels[val], (POSITIVE, UNCERTAIN))
     findings = np.array([name != NO_FINDING for name in OBSERVATIONS])
     for_findings = _bound(logits[:, findings], named[:, findings])

@@ -22,8 +22,8 @@ from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import LABELS_ONLY, UNLISTED, VAL, Pack
-from finetune.encoder.scores import Embedded, embed_films, score
-from indexer.encoder.network import FilmNetwork
+from finetune.encoder.scores import Embedded, embed_images, score
+from indexer.encoder.network import ImageNetwork
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -33,7 +33,13 @@ class Trainer:
     """One run. ``train()`` can be called on what an interrupted run left behind."""
 
     def __init__(
-        self, config: EncoderConfig, pack: Pack, out_dir: Path, *, network: FilmNetwork, device: str
+        self,
+        config: EncoderConfig,
+        pack: Pack,
+        out_dir: Path,
+        *,
+        network: ImageNetwork,
+        device: str,
     ) -> None:
         self.config, self.pack, self.out_dir = config, pack, out_dir
         self.device = torch.device(device)
@@ -43,7 +49,7 @@ class Trainer:
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
-        self.films = torch.from_numpy(pack.films()).to(self.device)
+        self.images = torch.from_numpy(pack.images()).to(self.device)
         self.studies = training_rows(pack, config)
         self.targets = Targets(pack, config, self.studies, self.device)
         self.network.start_from(self.targets.priors())
@@ -67,11 +73,11 @@ class Trainer:
                 0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, total - warm))) + 1e-3,
             ),
         )
-        frontal, lateral = pack.film_frontal == 1, pack.film_frontal == 0
+        frontal, lateral = pack.image_frontal == 1, pack.image_frontal == 0
         self.views = [
             (
-                np.flatnonzero((pack.film_study == row) & frontal),
-                np.flatnonzero((pack.film_study == row) & lateral),
+                np.flatnonzero((pack.image_study == row) & frontal),
+                np.flatnonzero((pack.image_study == row) & lateral),
             )
             for row in range(len(pack.study_ids))
         ]
@@ -109,8 +115,8 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         for step in range(self.steps_an_epoch):
             rows = order[step * config.batch : (step + 1) * config.batch]
-            films = torch.from_numpy(self._choose(rows, rng)).to(self.device)  # (2, b)
-            losses = self._step(rows, films, rng)
+            images = torch.from_numpy(self._choose(rows, rng)).to(self.device)  # (2, b)
+            losses = self._step(rows, images, rng)
             for name, value in losses.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         return {name: float(value) / self.steps_an_epoch for name, value in sums.items()}
@@ -125,11 +131,13 @@ class Trainer:
             chosen[:, column] = rng.choice(views[0]), rng.choice(views[-1])
         return chosen
 
-    def _step(self, rows: np.ndarray, films: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _step(
+        self, rows: np.ndarray, images: Tensor, rng: np.random.Generator
+    ) -> dict[str, Tensor]:
         config = self.config
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            pixels = augment(self.films[films.flatten()], config)
-            batch = self.targets.batch(rows, films, rng)
+            pixels = augment(self.images[images.flatten()], config)
+            batch = self.targets.batch(rows, images, rng)
             if rng.random() < config.mixup:
                 share = float(rng.beta(0.4, 0.4))
                 other = torch.from_numpy(rng.permutation(len(rows))).to(self.device)
@@ -151,8 +159,8 @@ class Trainer:
     def embed(self) -> Embedded:
         """Every film of the pack through the averaged weights, as it is."""
         network = self.average.module
-        assert isinstance(network, FilmNetwork)
-        return embed_films(network, self.films)
+        assert isinstance(network, ImageNetwork)
+        return embed_images(network, self.images)
 
     def _save(self, epoch: int) -> None:
         state = {

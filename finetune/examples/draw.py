@@ -119,7 +119,7 @@ class _Drawer:
     ) -> None:
         self._options = options
         self._count_tokens = count_tokens
-        self._strangers = [hit for study in studies for hit in study.retrieval.hits[-2:]]
+        self._others = [hit for study in studies for hit in study.retrieval.hits[-2:]]
 
     def examples(self, study: TrainingStudy, canvas: int, draw: random.Random) -> Iterator[Example]:
         options, case = self._options, study.case
@@ -183,10 +183,10 @@ class _Drawer:
         own = {study.case.study_id, *(hit.case.study_id for hit in hits)}
         changed = list(hits)
         for place in draw.sample(range(len(hits)), min(len(hits), draw.randint(1, 3))):
-            stranger = draw.choice(self._strangers)
-            if stranger.case.study_id not in own and not _of_one(stranger.case, study.case):
-                changed[place] = stranger
-                own.add(stranger.case.study_id)
+            outlier = draw.choice(self._others)
+            if outlier.case.study_id not in own and not _of_one(outlier.case, study.case):
+                changed[place] = outlier
+                own.add(outlier.case.study_id)
         return changed
 
 

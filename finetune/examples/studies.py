@@ -19,11 +19,11 @@ from db.labels import named
 from finetune.examples.pack import encode_canvas
 from generator.candidates import search_pool
 from generator.canvas import canvas, frontal_first
-from indexer.images.radiograph import Film, Limits, restore_size
-from indexer.images.reader import read_film
+from indexer.images.radiograph import Limits, Radiograph, restore_size
+from indexer.images.reader import read_radiograph
 from indexer.ingest.studies import read_study, to_case
 from indexer.sources.records import Source, StudyRecord
-from retriever.query import Query, film_queries
+from retriever.query import Query, image_queries
 from retriever.results import Retrieval
 from retriever.search import Retriever, plain
 
@@ -54,7 +54,7 @@ def gather(
 
     Raises UserError for one that is not, or whose films are no longer where the index was built.
     """
-    read = ((case, _films(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
+    read = ((case, _images(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
     yield from _search(retriever, read, side, hidden)
 
 
@@ -79,54 +79,58 @@ def gather_split(
 ) -> Iterator[TrainingStudy]:
     """Studies of a split that the index does not hold; those without films are passed over."""
     read = (
-        (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).films)
+        (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).images)
         for record in source.records()
         if isinstance(record, StudyRecord) and record.images
     )
     yield from _search(retriever, read, side)
 
 
-def _films(case: Case) -> list[Film]:
+def _images(case: Case) -> list[Radiograph]:
     """The films as the build saw them, told by their digest."""
-    films = []
+    radiographs = []
     for image in case.images:
         if image.path is None or not Path(image.path).is_file():
             raise UserError(
                 f"the film {image.path} of study {case.study_id} is not there: build the index "
                 "from the images, where they are now"
             )
-        film = read_film(Path(image.path))
-        if film.pixels.shape != (image.height, image.width):
-            film = replace(film, pixels=restore_size(film.pixels, image.width, image.height))
-        if film.sha256 != image.pixels_sha256:
+        radiograph = read_radiograph(Path(image.path))
+        if radiograph.pixels.shape != (image.height, image.width):
+            radiograph = replace(
+                radiograph, pixels=restore_size(radiograph.pixels, image.width, image.height)
+            )
+        if radiograph.sha256 != image.pixels_sha256:
             raise UserError(
                 f"the film {image.path} is not what study {case.study_id} was indexed with: "
                 "build the index again"
             )
-        films.append(replace(film, view_position=image.view_position or film.view_position))
-    return films
+        radiographs.append(
+            replace(radiograph, view_position=image.view_position or radiograph.view_position)
+        )
+    return radiographs
 
 
 def _search(
     retriever: Retriever,
-    read: Iterable[tuple[Case, Sequence[Film]]],
+    read: Iterable[tuple[Case, Sequence[Radiograph]]],
     side: int,
     hidden: Collection[str] = (),
 ) -> Iterator[TrainingStudy]:
-    waiting: list[tuple[Case, Sequence[Film]]] = []
+    waiting: list[tuple[Case, Sequence[Radiograph]]] = []
 
     def together() -> Iterator[TrainingStudy]:
-        queries = film_queries(retriever.encoder, [films for _, films in waiting])
-        for (case, films), query in zip(waiting, queries, strict=True):
-            shown = canvas([film.pixels for film in frontal_first(films)], side)
+        queries = image_queries(retriever.encoder, [images for _, images in waiting])
+        for (case, images), query in zip(waiting, queries, strict=True):
+            shown = canvas([image.pixels for image in frontal_first(images)], side)
             yield TrainingStudy(
                 case=case,
                 retrieval=_others(retriever, query, case, hidden),
                 canvas=encode_canvas(shown),
             )
 
-    for case, films in read:
-        waiting.append((case, films))
+    for case, images in read:
+        waiting.append((case, images))
         if len(waiting) == _STUDIES_AT_ONCE:
             yield from together()
             waiting = []

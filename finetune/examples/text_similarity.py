@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def text_likeness(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def text_similarity(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Cosine of rarity-weighted n-gram counts, mean over n of 1 to 4, times CIDEr's penalty for
     unequal length: (n, n) in 0..1. An empty text is like none."""
     rows = np.concatenate(list(_similarities(texts, texts, texts, clip=False)))

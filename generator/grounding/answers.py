@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from db.index.store import Case, Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State, named
 from generator.context import Context
-from generator.grounding.citations import film_support, parse_answer
+from generator.grounding.citations import image_support, parse_answer
 from generator.grounding.report import NOTICE, Citation, RemovedCitation
 from generator.grounding.sentences import content_words, particulars
 from indexer.reports.labeller import label_sentence
 from retriever.results import Hit, Retrieval
 
-_FILM = r"(?:film|x-?ray|image|chest|study|radiograph)"
+_IMAGE = r"(?:film|x-?ray|image|chest|study|radiograph)"
 _NORMAL = re.compile(
-    rf"is (?:this|it|(?:the|this) {_FILM}(?: x-?ray| film)?) (?:an? )?(?P<abnormal>ab)?normal"
-    rf"(?: {_FILM})*"
-    rf"|is there (?:any|an) (?P<abnormality>abnormality)(?: (?:on|in) (?:the|this) {_FILM})?",
+    rf"is (?:this|it|(?:the|this) {_IMAGE}(?: x-?ray| film)?) (?:an? )?(?P<abnormal>ab)?normal"
+    rf"(?: {_IMAGE})*"
+    rf"|is there (?:any|an) (?P<abnormality>abnormality)(?: (?:on|in) (?:the|this) {_IMAGE})?",
     re.IGNORECASE,
 )
 _LAY_WORDS = (
@@ -44,7 +44,7 @@ class Answer:
     text: str
     citations: tuple[Citation, ...]
     removed: tuple[RemovedCitation, ...]
-    film_support: float | None
+    image_support: float | None
     """Probability that the encoder's label head gives to it; None where that says nothing."""
     hits: tuple[Hit, ...]
     generator: str
@@ -93,7 +93,7 @@ def check_answer(
             for number, quote in sorted(quotes.items())
         ),
         removed=tuple(removed),
-        film_support=film_support(claimed, retrieval.label_scores),
+        image_support=image_support(claimed, retrieval.label_scores),
         hits=context.hits,
         generator=generator,
         index_fingerprint=retrieval.index_fingerprint,
@@ -202,4 +202,4 @@ def _as_statement(words: str) -> str:
     match = re.match(r"(?i)(?:is|are)\s+(.*?)\s+(enlarged|present|visible|seen|widened)\b", words)
     if match:
         return f"{match[1]} is {match[2]}."
-    return f"{re.sub(r'(?i)^(?:does the film show|do you see|can you see)', 'There is', words)}."
+    return f"{re.sub(r'(?i)^(?:does the image show|do you see|can you see)', 'There is', words)}."

@@ -156,12 +156,12 @@ def to_statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) 
         found_afterwards=bool(found),
         removed=removed,
         case_support=max((near[n] for n in cited), default=0.0),
-        film_support=film_support(labels, retrieval.label_scores),
+        image_support=image_support(labels, retrieval.label_scores),
         contradiction=contradiction(labels, retrieval),
     )
 
 
-def film_support(labels: Labels, scores: Mapping[str, float] | None) -> float | None:
+def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float | None:
     """The least probability of what the labels state, each taken alone."""
     if scores is None or not labels:
         return None

@@ -66,7 +66,7 @@ class Statement:
     case_support: float | None = None
     """How near the best quote is in wording, 0..1, once it agrees in what it claims; 0 without a
     citation; None where it was not measured."""
-    film_support: float | None = None
+    image_support: float | None = None
     """The least probability that the encoder's label head gives to what is stated, 0..1; None
     without label scores or where no observation is stated."""
     contradiction: str | None = None

@@ -40,7 +40,7 @@ class Pixels:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
+class Radiograph:
     """What the cross-attention layers attend to."""
 
     pairs: list[tuple[Tensor, Tensor]]
@@ -59,7 +59,7 @@ class State:
     used: int
     """Slots that hold a token or padding; the next token goes here."""
     filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
-    film: Film | None
+    image: Radiograph | None
     recorded: RecordedStep | None = None
 
 
@@ -97,13 +97,13 @@ class Decoder:
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
 
     @torch.inference_mode()
-    def see(self, pixels: Pixels) -> Film:
+    def see(self, pixels: Pixels) -> Radiograph:
         tiles = pixels.aspect_ratio_mask.to(self.device).bool().flatten(1)  # (rows, tiles)
         together = self._images_together(tiles.shape[1])
         starts = range(0, len(tiles), together)
         states = torch.cat([self._look(pixels, slice(s, s + together)) for s in starts])
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
-        return Film(
+        return Radiograph(
             pairs=[
                 (cross.k_norm(self._split(cross.k_proj(states))), self._split(cross.v_proj(states)))
                 for cross in crossing
@@ -138,7 +138,7 @@ class Decoder:
 
     @torch.inference_mode()
     def read(
-        self, rows: Sequence[Sequence[int]], film: Film | None, room: int
+        self, rows: Sequence[Sequence[int]], image: Radiograph | None, room: int
     ) -> tuple[State, Tensor]:
         """Runs the prompts; the logits of what follows each, (rows, vocabulary), float32.
 
@@ -151,11 +151,11 @@ class Decoder:
             ids[number, : len(row)] = torch.tensor(row, device=self.device)
         slots = torch.arange(longest + room, device=self.device)
         filled = (slots < lengths[:, None]) | (slots >= longest)
-        state = self._state(len(rows), longest + room, film)
+        state = self._state(len(rows), longest + room, image)
         state.lengths, state.longest = lengths, longest
         state.filled = None if min(map(len, rows)) == longest else filled
         positions = slots[:longest].expand(len(rows), -1)
-        hidden = self._run(state, ids, positions, heard=(ids == self.image_token).cumsum(1) > 0)
+        hidden = self._run(state, ids, positions, included=(ids == self.image_token).cumsum(1) > 0)
         last = hidden[torch.arange(len(rows), device=self.device), lengths - 1]
         return state, self._logits(last)
 
@@ -198,27 +198,27 @@ class Decoder:
         state.lengths = state.lengths[rows]
         if state.filled is not None:
             state.filled = state.filled[rows]
-        if state.film is not None:
-            seen = state.film.seen
-            state.film = Film(
-                pairs=[(keys[rows], values[rows]) for keys, values in state.film.pairs],
+        if state.image is not None:
+            seen = state.image.seen
+            state.image = Radiograph(
+                pairs=[(keys[rows], values[rows]) for keys, values in state.image.pairs],
                 seen=None if seen is None else seen[rows],
             )
 
     @torch.inference_mode()
-    def score(self, tree: TokenTree, film: Film | None, nodes: Tensor) -> Tensor:
+    def score(self, tree: TokenTree, image: Radiograph | None, nodes: Tensor) -> Tensor:
         """Logits of what follows each of ``nodes``, (nodes, vocabulary), float32."""
         tokens, above = tree.tokens.to(self.device), tree.above.to(self.device)
         hidden = self._run(
-            self._state(1, len(tokens), film),
+            self._state(1, len(tokens), image),
             tokens[None],
             tree.depths[None].to(self.device),
             mask=above[None, None],
-            heard=(above & (tokens == self.image_token)).any(1)[None],
+            included=(above & (tokens == self.image_token)).any(1)[None],
         )
         return self._logits(hidden[0, nodes.to(self.device)])
 
-    def _state(self, rows: int, slots: int, film: Film | None) -> State:
+    def _state(self, rows: int, slots: int, image: Radiograph | None) -> State:
         shape = (rows, self.key_heads, slots, self.head_size)
         kind = {"device": self.device, "dtype": self.text.embed_tokens.weight.dtype}
         own = [layer for layer in self.layers if layer.cross is None]
@@ -229,7 +229,7 @@ class Decoder:
             longest=0,
             used=0,
             filled=None,
-            film=film,
+            image=image,
         )
 
     def _run(
@@ -239,25 +239,28 @@ class Decoder:
         positions: Tensor,
         *,
         mask: Tensor | None = None,
-        heard: Tensor | None = None,
+        included: Tensor | None = None,
         slot: Tensor | None = None,
     ) -> Tensor:
         """Hidden states of new tokens (rows, tokens), whose keys go behind those of the state, or
         into a given ``slot`` (1,), where the state's own count is left as it is.
 
         ``mask`` (rows, 1, tokens, slots up to and with the new ones) says what a token attends to;
-        None: to all before it. ``heard`` (rows, tokens) is False for tokens before the image.
+        None: to all before it. ``included`` (rows, tokens) is False for tokens before the image.
         """
         start = state.used
         hidden = self.text.embed_tokens(ids)
         cos, sin = (part[:, None] for part in self.text.rotary_emb(hidden, positions))
-        film = state.film
-        film_mask = (
-            film.seen[:, None, None, :] if film is not None and film.seen is not None else None
+        image = state.image
+        image_mask = (
+            image.seen[:, None, None, :] if image is not None and image.seen is not None else None
         )
-        if film_mask is not None and heard is not None:
-            film_mask = film_mask | ~heard[:, None, :, None]
-        own, crossed = zip(state.keys, state.values, strict=True), iter(film.pairs if film else ())
+        if image_mask is not None and included is not None:
+            image_mask = image_mask | ~included[:, None, :, None]
+        own, crossed = (
+            zip(state.keys, state.values, strict=True),
+            iter(image.pairs if image else ()),
+        )
         for layer in self.layers:
             if layer.cross is None:
                 keys, values = next(own)
@@ -268,15 +271,15 @@ class Decoder:
                 mixed = self._attend(rotate(query, cos, sin), keys, values, mask, causal=True)
                 hidden = hidden + layer.output(mixed)
                 hidden = hidden + layer.feed_forward(hidden)
-            elif film is not None and layer.gates is not None:
+            elif image is not None and layer.gates is not None:
                 keys, values = next(crossed)
                 (query,) = layer.project(layer.norm(hidden))
                 query = layer.cross.q_norm(self._split(query))
-                mixed = self._attend(query, keys, values, film_mask, causal=False)
+                mixed = self._attend(query, keys, values, image_mask, causal=False)
                 hidden = hidden + layer.gates[0] * layer.output(mixed)
                 forward = layer.feed_forward(hidden)
-                if heard is not None:
-                    forward = forward * heard[:, :, None]
+                if included is not None:
+                    forward = forward * included[:, :, None]
                 hidden = hidden + layer.gates[1] * forward
         if slot is None:
             state.used += ids.shape[1]

@@ -19,7 +19,7 @@ from transformers import MllamaProcessor
 from db.errors import UserError
 from generator.mllama.adapter import WEIGHTS, AdapterRecord
 from generator.mllama.checkpoint import base_sha256
-from generator.mllama.decoder import Decoder, Film, Pixels
+from generator.mllama.decoder import Decoder, Pixels, Radiograph
 from generator.mllama.token_tree import grow
 from generator.prompts import Prompt, messages
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
@@ -75,8 +75,8 @@ class MllamaModel:
         rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
         answers: list[list[int]] = [[] for _ in prompts]
         for batch in self._batches(prompts, rows):
-            film = self.see([prompts[number].image for number in batch])
-            for picked in self._decode([rows[number] for number in batch], film, options):
+            image = self.see([prompts[number].image for number in batch])
+            for picked in self._decode([rows[number] for number in batch], image, options):
                 for row, token in picked.items():
                     answers[batch[row]].append(token)
         return [self._text(answer) for answer in answers]
@@ -105,10 +105,10 @@ class MllamaModel:
         for number, prompt in enumerate(prompts):
             by_image.setdefault(id(prompt.image), []).append(number)
         for numbers in by_image.values():
-            film = self.see([prompts[numbers[0]].image])
+            image = self.see([prompts[numbers[0]].image])
             for group in self._trees([rows[number] for number in numbers]):
                 chosen = [numbers[place] for place in group]
-                scores[chosen] = self._scores([rows[number] for number in chosen], endings, film)
+                scores[chosen] = self._scores([rows[number] for number in chosen], endings, image)
         return scores
 
     def _pieces(
@@ -147,12 +147,12 @@ class MllamaModel:
     def _decode(
         self,
         rows: Sequence[list[int]],
-        film: Film | None,
+        image: Radiograph | None,
         options: DecodingOptions,
         gone: Sequence[Callable[[], bool]] = (),
     ) -> Iterator[dict[int, int]]:
         """Token by token what each row that has not ended says next, by row number."""
-        state, logits = self.decoder.read(rows, film, room=options.max_new_tokens)
+        state, logits = self.decoder.read(rows, image, room=options.max_new_tokens)
         draws = [torch.Generator().manual_seed(options.seed) for _ in rows]
         numbers = list(range(len(rows)))
         ended: set[int] = set()
@@ -173,13 +173,13 @@ class MllamaModel:
             logits = self.decoder.step(state, tokens)
 
     def _scores(
-        self, rows: Sequence[list[int]], endings: Sequence[list[int]], film: Film | None
+        self, rows: Sequence[list[int]], endings: Sequence[list[int]], image: Radiograph | None
     ) -> npt.NDArray[np.float64]:
         tree, paths = grow([row + ending[:-1] for row in rows for ending in endings])
         tokens = [ending for _ in rows for ending in endings]
         asked = [path[-len(ending) :] for path, ending in zip(paths, tokens, strict=True)]
         nodes = sorted({node for path in asked for node in path})
-        logits = self.decoder.score(tree, film, torch.tensor(nodes))
+        logits = self.decoder.score(tree, image, torch.tensor(nodes))
         logs = dict(zip(nodes, logits.double().log_softmax(dim=-1).cpu(), strict=True))
         totals = [
             sum(float(logs[node][token]) for node, token in zip(path, ending, strict=True))
@@ -209,7 +209,7 @@ class MllamaModel:
         )
         return text
 
-    def see(self, images: Sequence[Image.Image | None]) -> Film | None:
+    def see(self, images: Sequence[Image.Image | None]) -> Radiograph | None:
         """What the decoder is to look at: an image a row, or None where no row has one."""
         given = [[image] for image in images if image is not None]
         if not given:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from db.errors import UserError
 from db.index.store import Case
-from indexer.audit.images import FilmFacts, read_facts
+from indexer.audit.images import ImageFacts, read_facts
 from indexer.audit.ledger import Ledger, Side
 from indexer.audit.result import MOST_EXAMPLES, Count
 from indexer.audit.text import exact_digest, names_comparison, residue, words_digest
@@ -84,8 +84,8 @@ def collect(
                 if isinstance(record, SkippedStudy):
                     tally.add("left out", record.reason, record.study_id)
                 else:
-                    films = list(islice(facts, len(record.images)))
-                    _add(record, films, source.name, ledger, side, tally)
+                    radiographs = list(islice(facts, len(record.images)))
+                    _add(record, radiographs, source.name, ledger, side, tally)
     return tally
 
 
@@ -103,7 +103,7 @@ def collect_index(index: Index, ledger: Ledger) -> None:
             ledger.add_pixels("there", study, image.path or case.study_id, image.pixels_sha256)
 
 
-def _facts(image: ImageRecord, limits: Limits) -> FilmFacts | str:
+def _facts(image: ImageRecord, limits: Limits) -> ImageFacts | str:
     """The facts, or the sentence that says why there are none."""
     try:
         return read_facts(image, limits)
@@ -113,15 +113,15 @@ def _facts(image: ImageRecord, limits: Limits) -> FilmFacts | str:
 
 def _add(
     record: StudyRecord,
-    films: list[FilmFacts | str],
+    radiographs: list[ImageFacts | str],
     source: str,
     ledger: Ledger,
     side: Side,
     tally: Tally,
 ) -> None:
-    read = [film for film in films if not isinstance(film, str)]
+    read = [radiograph for radiograph in radiographs if not isinstance(radiograph, str)]
     views = [image.view_position for image in record.images]
-    views += [film.view_position for film in read]
+    views += [radiograph.view_position for radiograph in read]
     frontal = any(view in _FRONTAL for view in views)
     study = ledger.add_study(
         side,
@@ -131,14 +131,14 @@ def _add(
         frontal=int(frontal),
         **_digests(record.findings, record.impression),
     )
-    for image, film in zip(record.images, films, strict=True):
-        if isinstance(film, str):
-            tally.add("films", "that cannot be read", f"{record.study_id}: {film}")
+    for image, radiograph in zip(record.images, radiographs, strict=True):
+        if isinstance(radiograph, str):
+            tally.add("films", "that cannot be read", f"{record.study_id}: {radiograph}")
             continue
-        ledger.add_film(side, study, film)
-        for attribute in film.identifying:
+        ledger.add_image(side, study, radiograph)
+        for attribute in radiograph.identifying:
             tally.add("headers", attribute, record.study_id)
-        tally.add("views", film.view_position or "without a stated view", image.path.name)
+        tally.add("views", radiograph.view_position or "without a stated view", image.path.name)
         if image.boxes:
             tally.add("films", "with boxes", image.path.name)
     case = to_case(record, source, 0, images=())

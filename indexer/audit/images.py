@@ -38,7 +38,7 @@ IDENTIFYING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilmFacts:
+class ImageFacts:
     """One film that could be read."""
 
     path: Path
@@ -62,20 +62,20 @@ class FilmFacts:
     """Attributes of `IDENTIFYING` that the DICOM header fills, and burnt-in annotation."""
 
 
-def read_facts(image: ImageRecord, limits: Limits) -> FilmFacts:
+def read_facts(image: ImageRecord, limits: Limits) -> ImageFacts:
     """Measure one film as an index would read it.
 
     Raises UserError for a film that cannot be read.
     """
-    film = read_image(image, limits)
-    pixels = film.pixels
+    radiograph = read_image(image, limits)
+    pixels = radiograph.pixels
     height, width = pixels.shape
     small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return FilmFacts(
+    return ImageFacts(
         path=image.path,
-        view_position=image.view_position or film.view_position,
+        view_position=image.view_position or radiograph.view_position,
         file_sha256=_file_digest(image.path),
-        pixels_sha256=film.sha256,
+        pixels_sha256=radiograph.sha256,
         dhash=difference_hash(pixels),
         width=width,
         height=height,

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from indexer.audit.images import THUMBNAIL, FilmFacts
+from indexer.audit.images import THUMBNAIL, ImageFacts
 
 Side = Literal["here", "there"]
-Measured = Literal["outline", "likeness", "frontality"]
+Measured = Literal["outline", "similarity", "frontality"]
 """What is known of a film only beside the others: the greatest correlation of its thumbnail with
 that of another study's, the mean cosine of its vector to the nearest of other studies', and the
 probability that it is frontal."""
@@ -39,7 +39,7 @@ class Ledger:
         """Columns are those of the table but ``id``; returns the id."""
         return self._insert("studies", {"side": side, **columns})
 
-    def add_film(self, side: Side, study: int, facts: FilmFacts) -> int:
+    def add_image(self, side: Side, study: int, facts: ImageFacts) -> int:
         """Returns the id; ids of one side ascend in the order of adding."""
         return self._insert(
             "films",
@@ -65,9 +65,9 @@ class Ledger:
         """A film of which only the digest is known."""
         self._insert("films", {"study": study, "side": side, "path": path, "pixels": pixels_sha256})
 
-    def set_films(self, column: Measured, films: np.ndarray, values: np.ndarray) -> None:
+    def set_images(self, column: Measured, images: np.ndarray, values: np.ndarray) -> None:
         """One value a film, by id."""
-        pairs = zip(values.tolist(), films.tolist(), strict=True)
+        pairs = zip(values.tolist(), images.tolist(), strict=True)
         self._file.executemany(f"UPDATE films SET {column} = ? WHERE id = ?", pairs)
 
     def index(self) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from indexer.audit.collect import name_of
 from indexer.audit.images import shown
 from indexer.audit.ledger import Ledger
-from indexer.audit.result import Count, StrangeFilm
+from indexer.audit.result import Count, OutlierImage
 from indexer.images.radiograph import Limits
-from indexer.images.reader import read_film, restore_size
+from indexer.images.reader import read_radiograph, restore_size
 
 FAR = 3.0
 _OUTERMOST = 0.05
@@ -52,7 +52,7 @@ _MEASURES = (
     ),
     _Measure(
         reason="unlike the others to the encoder",
-        value="likeness",
+        value="similarity",
         high=False,
         note="mean cosine to the ten nearest films of other studies",
     ),
@@ -61,7 +61,7 @@ _OTHER_VIEW = "another view than stated"
 _SURE = 0.95
 
 
-def count_strange(ledger: Ledger) -> list[Count]:
+def count_outliers(ledger: Ledger) -> list[Count]:
     """How many films stand out, by measure; a measure that was not taken is left out."""
     counts = []
     for measure in _MEASURES:
@@ -89,16 +89,16 @@ def count_strange(ledger: Ledger) -> list[Count]:
     return counts
 
 
-def strangest(ledger: Ledger, limits: Limits) -> list[StrangeFilm]:
+def outermost(ledger: Ledger, limits: Limits) -> list[OutlierImage]:
     """The farthest six films of each measure, with thumbnails."""
-    films = []
+    images = []
     for measure in _MEASURES:
         for study, path, value, median, width, height in list(_outliers(ledger, measure, 1.0))[
             :_SHOWN
         ]:
-            pixels = restore_size(read_film(path, limits=limits).pixels, width, height)
-            films.append(
-                StrangeFilm(
+            pixels = restore_size(read_radiograph(path, limits=limits).pixels, width, height)
+            images.append(
+                OutlierImage(
                     study_id=study,
                     path=path,
                     reason=measure.reason,
@@ -108,9 +108,9 @@ def strangest(ledger: Ledger, limits: Limits) -> list[StrangeFilm]:
                 )
             )
     for study, path, value, width, height in list(_other_view(ledger))[:_SHOWN]:
-        pixels = restore_size(read_film(path, limits=limits).pixels, width, height)
-        films.append(
-            StrangeFilm(
+        pixels = restore_size(read_radiograph(path, limits=limits).pixels, width, height)
+        images.append(
+            OutlierImage(
                 study_id=study,
                 path=path,
                 reason=_OTHER_VIEW,
@@ -119,7 +119,7 @@ def strangest(ledger: Ledger, limits: Limits) -> list[StrangeFilm]:
                 thumbnail=shown(pixels),
             )
         )
-    return films
+    return images
 
 
 def _is_known(ledger: Ledger, value: str) -> bool:

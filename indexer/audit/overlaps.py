@@ -6,7 +6,7 @@ from indexer.audit.collect import first, name_of
 from indexer.audit.ledger import Ledger
 from indexer.audit.pairs import pair_name, sides_of, splits_of
 from indexer.audit.result import Count, Part
-from indexer.audit.similarity import NearCopy
+from indexer.audit.similarity import NearDuplicatePair
 
 _Side = tuple[str, str | None]
 """A side of the ledger and one of its splits, or all."""
@@ -30,7 +30,7 @@ def texts_part(ledger: Ledger) -> Part:
     )
 
 
-def splits_part(ledger: Ledger, near: list[NearCopy]) -> Part:
+def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
     splits = [
         row[0]
         for row in ledger.rows(
@@ -81,7 +81,7 @@ def splits_part(ledger: Ledger, near: list[NearCopy]) -> Part:
     )
 
 
-def against_part(ledger: Ledger, near: list[NearCopy], same_source: bool) -> Part:
+def against_part(ledger: Ledger, near: list[NearDuplicatePair], same_source: bool) -> Part:
     """What both sides have in common."""
     counts = []
     for name, column in (("patients", "patient"), ("studies", "study")):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from indexer.audit.result import Audit, Count, Part, StrangeFilm
+from indexer.audit.result import Audit, Count, OutlierImage, Part
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -43,7 +43,7 @@ def page(audit: Audit) -> str:
             '<p class="note">This page shows films and study ids of the data set: it is as '
             "confidential as they are.</p>",
             *(line for part in audit.parts for line in _part(part)),
-            *_gallery(audit.strangest),
+            *_gallery(audit.outermost),
             "</body></html>",
             "",
         ]
@@ -73,22 +73,22 @@ def _row(count: Count) -> str:
     )
 
 
-def _gallery(films: tuple[StrangeFilm, ...]) -> Iterator[str]:
+def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
     yield "<h2>The strangest films</h2>"
-    if not films:
+    if not images:
         yield '<p class="note">None stands out.</p>'
-    for reason, some in groupby(films, key=lambda film: film.reason):
+    for reason, some in groupby(images, key=lambda image: image.reason):
         yield f"<h3>{escape(reason.capitalize())}</h3>"
         yield '<div class="films">'
         yield from map(_figure, some)
         yield "</div>"
 
 
-def _figure(film: StrangeFilm) -> str:
-    picture = base64.b64encode(film.thumbnail).decode("ascii")
-    name = escape(film.path.rpartition("/")[2])
+def _figure(image: OutlierImage) -> str:
+    picture = base64.b64encode(image.thumbnail).decode("ascii")
+    name = escape(image.path.rpartition("/")[2])
     return (
         f'<figure><img alt="{name}" src="data:image/jpeg;base64,{picture}">'
-        f"<figcaption>{escape(film.study_id)}<br>{name}<br>"
-        f"{film.value:.3g} (usual {film.usual:.3g})</figcaption></figure>"
+        f"<figcaption>{escape(image.study_id)}<br>{name}<br>"
+        f"{image.value:.3g} (usual {image.usual:.3g})</figcaption></figure>"
     )

@@ -8,7 +8,7 @@ from indexer.audit.collect import Tally, first, name_of
 from indexer.audit.ledger import Ledger
 from indexer.audit.pairs import pair_name, sides_of, studies_of
 from indexer.audit.result import Count, Part
-from indexer.audit.similarity import NEAR, NearCopy
+from indexer.audit.similarity import NEAR, NearDuplicatePair
 
 
 def studies_part(tally: Tally, ledger: Ledger) -> Part:
@@ -60,19 +60,19 @@ def labels_part(tally: Tally) -> Part:
     return Part(name="labels", counts=tuple(counts))
 
 
-def films_part(tally: Tally, ledger: Ledger, near: list[NearCopy]) -> Part:
-    films = ledger.number("SELECT count(*) FROM films WHERE side = 'here'")
-    views = [tally.count("views", name, films) for name in tally.names("views")]
+def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
+    images = ledger.number("SELECT count(*) FROM films WHERE side = 'here'")
+    views = [tally.count("views", name, images) for name in tally.names("views")]
     return Part(
         name="films",
         counts=(
-            Count(name="read", count=films),
+            Count(name="read", count=images),
             tally.count("films", "that cannot be read", note="its study would be left out"),
             *views,
-            tally.count("films", "with boxes", films),
+            tally.count("films", "with boxes", images),
             _equal(ledger, "byte-identical pairs", "file", "the same file"),
             _equal(ledger, "pairs of equal pixels", "pixels", "whatever file they are in"),
-            *_near_copies(ledger, near),
+            *_near_duplicates(ledger, near),
         ),
     )
 
@@ -154,7 +154,7 @@ def _equal(ledger: Ledger, name: str, column: str, note: str) -> Count:
     )
 
 
-def _near_copies(ledger: Ledger, near: list[NearCopy]) -> Iterator[Count]:
+def _near_duplicates(ledger: Ledger, near: list[NearDuplicatePair]) -> Iterator[Count]:
     within = [pair for pair in near if sides_of(ledger, pair) == ("here", "here")]
     across = [pair for pair in within if len(set(studies_of(ledger, pair))) > 1]
     yield Count(

@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrangeFilm:
+class OutlierImage:
     """A film that stands out among the others."""
 
     study_id: str
@@ -61,7 +61,7 @@ class Audit:
     against: str | None
     """What it was held against."""
     parts: tuple[Part, ...]
-    strangest: tuple[StrangeFilm, ...]
+    outermost: tuple[OutlierImage, ...]
 
     def count(self, part: str, name: str) -> Count:
         """Raises KeyError for one that is not there."""
@@ -73,9 +73,9 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """Parts and counts by name; of strange films everything but the picture."""
-        strangest = [
-            {key: value for key, value in asdict(film).items() if key != "thumbnail"}
-            for film in self.strangest
+        outermost = [
+            {key: value for key, value in asdict(image).items() if key != "thumbnail"}
+            for image in self.outermost
         ]
         return {
             "source": self.source,
@@ -90,7 +90,7 @@ class Audit:
                 }
                 for part in self.parts
             },
-            "strangest": strangest,
+            "outermost": outermost,
         }
 
 

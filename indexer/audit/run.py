@@ -17,7 +17,7 @@ from db.errors import UserError
 from indexer.audit import overlaps, parts
 from indexer.audit.collect import Progress, collect, collect_index
 from indexer.audit.ledger import Ledger
-from indexer.audit.outliers import FAR, count_strange, strangest
+from indexer.audit.outliers import FAR, count_outliers, outermost
 from indexer.audit.page import page
 from indexer.audit.pairs import unequal
 from indexer.audit.result import Audit, Part
@@ -59,7 +59,7 @@ def audit(
     embedded = 0 if encoder is None else compare_vectors(ledger, encoder, limits)
     found = [
         parts.studies_part(tally, ledger),
-        parts.films_part(tally, ledger, near),
+        parts.images_part(tally, ledger, near),
         parts.sections_part(tally),
         parts.labels_part(tally),
         overlaps.texts_part(ledger),
@@ -68,7 +68,7 @@ def audit(
         parts.residue_part(tally),
         Part(
             name="outliers",
-            counts=tuple(count_strange(ledger)),
+            counts=tuple(count_outliers(ledger)),
             note=f"At least {FAR:g} times as far from the median as the outer 5 % of that side; "
             f"{embedded} films embedded.",
         ),
@@ -83,7 +83,7 @@ def audit(
         made_at=clock().isoformat(timespec="seconds"),
         against=None if against is None else _name(against),
         parts=tuple(found),
-        strangest=tuple(strangest(ledger, limits)),
+        outermost=tuple(outermost(ledger, limits)),
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from indexer.audit.ledger import Ledger
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Limits
-from indexer.images.reader import read_film, restore_size
+from indexer.images.reader import read_radiograph, restore_size
 
 NEAR = 0.99
 MOST_PAIRS = 100_000
@@ -28,36 +28,36 @@ _SHORTEST = 128.0  # length of a thumbnail of 8 grey levels of deviation; below 
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearCopy:
+class NearDuplicatePair:
     """Two films by their ids in the ledger, the lower first."""
 
     one: int
     other: int
 
 
-def compare_thumbnails(ledger: Ledger) -> list[NearCopy]:
+def compare_thumbnails(ledger: Ledger) -> list[NearDuplicatePair]:
     """The near-copies; writes ``outline`` of every film. Blocks of 2,048 films at a time."""
     ids, studies, thumbnails = ledger.thumbnails()
     best = np.full(len(ids), -1.0, dtype=np.float32)
-    pairs: list[NearCopy] = []
+    pairs: list[NearDuplicatePair] = []
     for start in range(0, len(ids), _ROWS):
         rows = slice(start, start + _ROWS)
         left = _unit(thumbnails[rows])
         for other in range(start, len(ids), _ROWS):
             columns = slice(other, other + _ROWS)
-            likeness = left @ _unit(thumbnails[columns]).T
-            for i, j in np.argwhere(likeness > NEAR) + np.array([start, other]):
+            similarity = left @ _unit(thumbnails[columns]).T
+            for i, j in np.argwhere(similarity > NEAR) + np.array([start, other]):
                 if i < j and len(pairs) < MOST_PAIRS:
-                    pairs.append(NearCopy(one=int(ids[i]), other=int(ids[j])))
-            likeness[studies[rows, None] == studies[None, columns]] = -1.0
-            best[rows] = np.maximum(best[rows], likeness.max(axis=1))
-            best[columns] = np.maximum(best[columns], likeness.max(axis=0))
-    ledger.set_films("outline", ids, best)
+                    pairs.append(NearDuplicatePair(one=int(ids[i]), other=int(ids[j])))
+            similarity[studies[rows, None] == studies[None, columns]] = -1.0
+            best[rows] = np.maximum(best[rows], similarity.max(axis=1))
+            best[columns] = np.maximum(best[columns], similarity.max(axis=0))
+    ledger.set_images("outline", ids, best)
     return pairs
 
 
 def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
-    """Write ``likeness`` and, with a view head, ``frontality``; returns how many films it read."""
+    """Write ``similarity`` and, with a view head, ``frontality``; returns how many films it read."""
     rows = list(
         ledger.rows(
             "SELECT id, study, path, width, height FROM films WHERE side = 'here' AND file NOT NULL"
@@ -69,23 +69,23 @@ def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
         return 0
     vectors, frontal = [], []
     for start in range(0, len(rows), _BATCH):
-        films = [
-            restore_size(read_film(path, limits=limits).pixels, width, height)
+        images = [
+            restore_size(read_radiograph(path, limits=limits).pixels, width, height)
             for _, _, path, width, height in rows[start : start + _BATCH]
         ]
-        reading = encoder.read(films)
+        reading = encoder.read(images)
         vectors.append(reading.vectors)
         if reading.frontal is not None:
             frontal.append(reading.frontal)
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     studies = np.array([row[1] for row in rows], dtype=np.int64)
-    ledger.set_films("likeness", ids, _likeness(np.concatenate(vectors), studies))
+    ledger.set_images("similarity", ids, _similarity(np.concatenate(vectors), studies))
     if frontal:
-        ledger.set_films("frontality", ids, np.concatenate(frontal))
+        ledger.set_images("frontality", ids, np.concatenate(frontal))
     return len(rows)
 
 
-def _likeness(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
+def _similarity(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
     """Mean cosine to the nearest films of other studies, (n,)."""
     nearest = max(1, min(_NEAREST, len(np.unique(studies)) - 1))
     means = np.zeros(len(vectors))

@@ -7,7 +7,7 @@ from pathlib import Path
 from db.app.erasure import Withdrawn
 from indexer.build import Built
 from indexer.ingest.batches import ALREADY
-from indexer.leftovers import Trace
+from indexer.leftovers import Leftover
 from indexer.manifest import Manifest
 from indexer.merge import Merged
 from indexer.remove import Removed, Target
@@ -48,7 +48,7 @@ def removed_lines(
     removed: Removed,
     target: Target,
     withdrawn: Withdrawn | None,
-    traces: Sequence[Trace],
+    leftovers: Sequence[Leftover],
     *,
     everywhere: bool,
 ) -> Iterator[str]:
@@ -69,9 +69,9 @@ def removed_lines(
         if withdrawn.own:
             yield f"  written about these films, and still there: {', '.join(withdrawn.own)}"
     yield "  a server that has the index open answers from the old version until it reloads"
-    if traces:
+    if leftovers:
         yield "Not changed, and may hold something of it:"
-        yield from (f"  {trace.path}: {trace.what}" for trace in traces)
+        yield from (f"  {leftover.path}: {leftover.what}" for leftover in leftovers)
     yield "The data set and backups kept elsewhere are not changed: remove it from them too."
 
 

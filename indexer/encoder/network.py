@@ -35,7 +35,7 @@ class Seen:
         return type(self)(**{name: value.float() for name, value in vars(self).items()})
 
 
-class FilmNetwork(nn.Module):
+class ImageNetwork(nn.Module):
     """Films to embeddings, observations, view and indexing terms."""
 
     def __init__(

@@ -79,12 +79,12 @@ class TowerEncoder:
             report_weight=report_weight,
         )
 
-    def read(self, films: Sequence[npt.NDArray[np.uint8]]) -> Reading:
+    def read(self, images: Sequence[npt.NDArray[np.uint8]]) -> Reading:
         dim = self.spec.dim
         width = dim + (len(OBSERVATIONS) + 1 if self._heads else 0)
-        rows = np.zeros((len(films), width), np.float32)
-        for start in range(0, len(films), BATCH):
-            some = films[start : start + BATCH]
+        rows = np.zeros((len(images), width), np.float32)
+        for start in range(0, len(images), BATCH):
+            some = images[start : start + BATCH]
             rows[start : start + BATCH] = self.forward(self.prepare(some))
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
@@ -94,13 +94,13 @@ class TowerEncoder:
             frontal=odds[:, -1] if self._heads else None,
         )
 
-    def prepare(self, films: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """What ``forward`` takes: (n, 3, size, size)."""
-        return np.stack([self._pixels(film) for film in films])
+        return np.stack([self._pixels(image) for image in images])
 
-    def _pixels(self, film: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """(3, size, size), equal to open_clip's own transform to the last bit."""
-        image = Image.fromarray(film)
+        image = Image.fromarray(radiograph)
         for step in self._geometry:
             image = step(image)
         grey = np.asarray(image).astype(np.float32) / np.float32(255)

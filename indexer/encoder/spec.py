@@ -80,7 +80,7 @@ class Encoder(Protocol):
 
     spec: EncoderSpec
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
+    def read(self, images: Sequence[np.ndarray]) -> Reading:
         """Films are (height, width) uint8 with dark lungs, of any size."""
         ...
 
@@ -129,13 +129,13 @@ def load_encoder(name: str) -> Encoder:
     NotFoundError for missing files, MismatchError for files that do not belong together.
     """
     # open_clip and torch take seconds to import, and whoever reads a manifest needs neither.
-    from indexer.encoder import open_clip as towers
+    from indexer.encoder import open_clip as open_clip_encoders
 
     if name == "imagenet":
-        return towers.imagenet()
+        return open_clip_encoders.imagenet()
     folder = local_folder(name)
     if folder is not None:
-        return towers.from_folder(folder, name=name)
+        return open_clip_encoders.from_folder(folder, name=name)
     if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
         raise NotFoundError(f"there is no folder {name}: name an encoder that is there")
-    return towers.from_open_clip(name)
+    return open_clip_encoders.from_open_clip(name)

@@ -22,7 +22,7 @@ from indexer.images.codestream import check_codestream
 from indexer.images.contrast import to_grey
 from indexer.images.dicom_header import check_header, view_position
 from indexer.images.dicom_voi import Stored, monochrome
-from indexer.images.radiograph import Film, Grey, Limits, restore_size
+from indexer.images.radiograph import Grey, Limits, Radiograph, restore_size
 
 _PREAMBLE = 128
 _GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
@@ -34,7 +34,7 @@ def is_dicom(data: bytes) -> bool:
     return data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or data[:2] in _GROUP_STARTS
 
 
-def decode(data: bytes, name: str, limits: Limits) -> Film:
+def decode(data: bytes, name: str, limits: Limits) -> Radiograph:
     """The one frame of a radiograph.
 
     Raises UserError (TooLargeError above a limit) naming ``name`` and never a patient.
@@ -50,7 +50,7 @@ def decode(data: bytes, name: str, limits: Limits) -> Film:
         ) from error
 
 
-def _decode(data: bytes, name: str, limits: Limits) -> Film:
+def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
     dataset = open_dataset(data, name, limits)
     notes: list[str] = []
     check_header(dataset, name, limits, notes)
@@ -70,7 +70,7 @@ def _decode(data: bytes, name: str, limits: Limits) -> Film:
     else:
         pixels = monochrome(stored, dataset, notes)
     pixels = _square_pixels(pixels, dataset, notes)
-    return Film(pixels=pixels, view_position=view_position(dataset), notes=tuple(notes))
+    return Radiograph(pixels=pixels, view_position=view_position(dataset), notes=tuple(notes))
 
 
 def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:

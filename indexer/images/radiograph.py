@@ -51,7 +51,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Film:
+class Radiograph:
     """One radiograph as everything after this module sees it."""
 
     pixels: Grey  # (height, width)

@@ -17,15 +17,15 @@ from PIL import Image, UnidentifiedImageError
 from db.errors import NotFoundError, TooLargeError, UserError
 from indexer.images import dicom
 from indexer.images.contrast import spread, to_grey
-from indexer.images.radiograph import Film, Grey, Limits, check_contrast, quiet, restore_size
+from indexer.images.radiograph import Grey, Limits, Radiograph, check_contrast, quiet, restore_size
 
 __all__ = [
-    "Film",
     "Limits",
+    "Radiograph",
     "difference_hash",
     "encode_png",
     "hamming",
-    "read_film",
+    "read_radiograph",
     "restore_size",
 ]
 
@@ -45,9 +45,9 @@ _WHITE_IS_ZERO = 0
 _NOTICEABLE_COLOUR = 24  # largest difference of two channels, in grey levels, that is no JPEG noise
 
 
-def read_film(
+def read_radiograph(
     source: Path | str | bytes, *, name: str | None = None, limits: Limits | None = None
-) -> Film:
+) -> Radiograph:
     """Decode one radiograph from a path or from the bytes of a file.
 
     ``name`` is what messages call the file; a path stands for itself, bytes are "the image".
@@ -62,11 +62,11 @@ def read_film(
     limits.check_bytes(len(data), name)
     with quiet():
         if dicom.is_dicom(data):
-            film = dicom.decode(data, name, limits)
+            image = dicom.decode(data, name, limits)
         else:
-            film = _decode_raster(data, name, limits)
-    check_contrast(film.pixels, name)
-    return film
+            image = _decode_raster(data, name, limits)
+    check_contrast(image.pixels, name)
+    return image
 
 
 def difference_hash(pixels: Grey) -> int:
@@ -114,7 +114,7 @@ def _read_bytes(path: Path, name: str, limits: Limits) -> bytes:
         raise UserError(f"{name} cannot be read ({reason}): check the file") from error
 
 
-def _decode_raster(data: bytes, name: str, limits: Limits) -> Film:
+def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             limits.check_size(*image.size, name)
@@ -144,7 +144,7 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Film:
     if turn is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn)).copy()
         notes.append("turned as its EXIF orientation says")
-    return Film(pixels=pixels, view_position=None, notes=tuple(notes))
+    return Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -20,15 +20,15 @@ from indexer.encoder.spec import EncoderSpec, file_sha256
 from indexer.index import CASES, Index
 from indexer.ingest import fingerprint as contents
 from indexer.manifest import Manifest, Past
-from indexer.typicality.profile import PROFILE, FilmProfile, fit_profile, turned
-from indexer.typicality.sample import SAMPLE, FilmSample
+from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, turned
+from indexer.typicality.sample import SAMPLE, ThumbnailSample
 from indexer.vectors.build import build_vectors
-from indexer.vectors.image_vectors import FILM_VECTORS, open_film_vectors
+from indexer.vectors.image_vectors import IMAGE_VECTORS, open_image_vectors
 from indexer.vectors.options import VectorOptions, VectorSpec
 from indexer.vectors.row_files import BLOCK_ROWS, RowFile
 from indexer.vectors.store import IDS, LISTS, VECTORS, VectorStore
 
-_FILES = frozenset({CASES, IDS, VECTORS, LISTS, FILM_VECTORS, SAMPLE, PROFILE})
+_FILES = frozenset({CASES, IDS, VECTORS, LISTS, IMAGE_VECTORS, SAMPLE, PROFILE})
 
 Clock = Callable[[], datetime.datetime]
 
@@ -55,9 +55,9 @@ class Part:
     def copy_cases(self, cases: CaseStore) -> None:
         cases.copy_from(self.index.path / CASES, without=self.without, shift=self.shift)
 
-    def film_cases(self) -> np.ndarray:
+    def image_cases(self) -> np.ndarray:
         """(images,) case id of every film, in the order of the film vectors."""
-        return np.fromiter((case_id for case_id, _ in self.index.cases.film_hashes()), np.int64)
+        return np.fromiter((case_id for case_id, _ in self.index.cases.image_hashes()), np.int64)
 
     def contents(self) -> str:
         index = self.index
@@ -103,13 +103,13 @@ def assemble(
     batches: Iterable[Mapping[str, Any]],
     about: About,
     *,
-    film_profile: FilmProfile | None = None,
+    image_profile: TypicalityProfile | None = None,
     vector_options: VectorOptions | None = None,
 ) -> Manifest:
     """Write everything that belongs beside ``cases.sqlite``, and tell what the manifest is.
 
     Batches have arrays ``ids``, ``vectors`` and ``image_vectors``, a number ``contents`` and those
-    of a `FilmSample`; their ids follow those of the parts. ``film_profile`` came with stored
+    of a `ThumbnailSample`; their ids follow those of the parts. ``image_profile`` came with stored
     vectors; ``vector_options`` may differ from those remembered for later versions. Raises
     UserError where nothing is left or the vectors fail their options.
     """
@@ -119,9 +119,9 @@ def assemble(
         raise UserError("the index would hold no study: delete its directory instead")
     held, sample = _copy_rows(draft, parts, batches, (studies, images), about.encoder.dim)
     spec = build_vectors(draft, vector_options or about.vector_options)
-    profile = _profile(draft, spec, sample, images) or film_profile or _inherited(parts)
+    profile = _profile(draft, spec, sample, images) or image_profile or _inherited(parts)
     (draft / SAMPLE).unlink(missing_ok=True)
-    if sample.films:
+    if sample.images:
         sample.write(draft)
     (draft / PROFILE).unlink(missing_ok=True)
     if profile is not None:
@@ -148,7 +148,7 @@ def assemble(
         contents=held,
         vector_options=about.vector_options,
         vectors=spec,
-        film_quantiles=None if profile is None else profile.quantiles,
+        image_quantiles=None if profile is None else profile.quantiles,
         withdrawn=about.withdrawn,
         history=about.history,
     )
@@ -160,56 +160,58 @@ def _copy_rows(
     batches: Iterable[Mapping[str, Any]],
     counts: tuple[int, int],
     dim: int,
-) -> tuple[str, FilmSample]:
+) -> tuple[str, ThumbnailSample]:
     """The sum of the contents, and the sample of the films."""
     studies, images = counts
-    held, sample = contents.NOTHING, FilmSample.none()
+    held, sample = contents.NOTHING, ThumbnailSample.none()
     with (
         RowFile(draft / IDS, studies, dtype=np.int64) as ids,
         RowFile(draft / VECTORS, studies, dim, dtype=np.float32) as vectors,
-        RowFile(draft / FILM_VECTORS, images, dim, dtype=np.float16) as film_vectors,
+        RowFile(draft / IMAGE_VECTORS, images, dim, dtype=np.float16) as image_vectors,
     ):
         for part in parts:
             for case_ids, rows in part.index.vectors.blocks():
                 kept = ~np.isin(case_ids, list(part.without))
                 ids.append(case_ids[kept] + part.shift)
                 vectors.append(rows[kept])
-            film_kept = ~np.isin(part.film_cases(), list(part.without))
-            for start in range(0, len(film_kept), BLOCK_ROWS):
-                rows = np.array(part.index.film_vectors[start : start + BLOCK_ROWS])
-                film_vectors.append(rows[film_kept[start : start + BLOCK_ROWS]])
+            image_kept = ~np.isin(part.image_cases(), list(part.without))
+            for start in range(0, len(image_kept), BLOCK_ROWS):
+                rows = np.array(part.index.image_vectors[start : start + BLOCK_ROWS])
+                image_vectors.append(rows[image_kept[start : start + BLOCK_ROWS]])
             held = contents.joined(held, part.contents())
-            known = FilmSample.read(part.index.path)
-            gone = min(known.films, int((~film_kept).sum()))
-            sample = sample.joined(known.without(part.without, films=gone).shifted(part.shift))
+            known = ThumbnailSample.read(part.index.path)
+            gone = min(known.images, int((~image_kept).sum()))
+            sample = sample.joined(known.without(part.without, images=gone).shifted(part.shift))
         for batch in batches:
             ids.append(batch["ids"])
             vectors.append(batch["vectors"])
-            film_vectors.append(batch["image_vectors"])
+            image_vectors.append(batch["image_vectors"])
             held = contents.joined(held, str(batch["contents"]))
-            sample = sample.joined(FilmSample.from_arrays(batch))
+            sample = sample.joined(ThumbnailSample.from_arrays(batch))
     return held, sample
 
 
-def _profile(draft: Path, spec: VectorSpec, sample: FilmSample, images: int) -> FilmProfile | None:
+def _profile(
+    draft: Path, spec: VectorSpec, sample: ThumbnailSample, images: int
+) -> TypicalityProfile | None:
     """Fitted where at least half of the films were read, by this index or those it is made of."""
-    if 2 * sample.films < images:
+    if 2 * sample.images < images:
         return None
     with CaseStore.open(draft / CASES) as cases:
-        film_cases = np.fromiter((case_id for case_id, _ in cases.film_hashes()), np.int64)
-    rows = np.searchsorted(film_cases, sample.case_ids) + sample.positions
+        image_cases = np.fromiter((case_id for case_id, _ in cases.image_hashes()), np.int64)
+    rows = np.searchsorted(image_cases, sample.case_ids) + sample.positions
     return fit_profile(
-        open_film_vectors(draft)[rows].astype(np.float32),
+        open_image_vectors(draft)[rows].astype(np.float32),
         turned(sample.outlines.astype(np.float32)),
         sample.case_ids,
         VectorStore.open(draft, spec),
     )
 
 
-def _inherited(parts: Sequence[Part]) -> FilmProfile | None:
+def _inherited(parts: Sequence[Part]) -> TypicalityProfile | None:
     """Of the part with the most images that has one."""
     for part in sorted(parts, key=lambda part: -part.index.manifest.images):
-        profile = FilmProfile.read(part.index.path, part.index.manifest.film_quantiles)
+        profile = TypicalityProfile.read(part.index.path, part.index.manifest.image_quantiles)
         if profile is not None:
             return profile
     return None

@@ -23,7 +23,7 @@ from indexer.ingest.fingerprint import contents_of
 from indexer.ingest.studies import ReadStudy, embed_studies, read_study, report_text, to_case
 from indexer.sources.records import Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
-from indexer.typicality.sample import FilmSample
+from indexer.typicality.sample import ThumbnailSample
 from indexer.withdrawals import is_withdrawn
 
 STUDIES_PER_BATCH = 16
@@ -86,9 +86,9 @@ class BatchIndexer:
                     )
             if left_out is not None:
                 skipped.append(left_out)
-        films = [film.pixels for study in studies for film in study.films]
+        images = [image.pixels for study in studies for image in study.images]
         embedded = embed_studies(
-            studies, self._embed(films), self._embed_reports(studies), self._spec.report_weight
+            studies, self._embed(images), self._embed_reports(studies), self._spec.report_weight
         )
         new = [
             to_case(study.record, self._source, study.case_id, images=vector.images)
@@ -100,7 +100,7 @@ class BatchIndexer:
         return {
             "ids": np.array([case.case_id for case in new], dtype=np.int64),
             "vectors": vectors.reshape(-1, self._spec.dim),
-            "image_vectors": np.concatenate([none, *(one.film_vectors for one in embedded)]),
+            "image_vectors": np.concatenate([none, *(one.image_vectors for one in embedded)]),
             "contents": np.array(contents_of(zip(new, vectors, strict=True))),
             "skipped": np.array(json.dumps([asdict(study) for study in skipped])),
             **_sample(studies).arrays(),
@@ -127,13 +127,13 @@ class BatchIndexer:
         same = there[record.study_id] == (record.indication, record.findings, record.impression)
         return SkippedStudy(study_id=record.study_id, reason=ALREADY if same else CHANGED)
 
-    def _embed(self, films: list[np.ndarray]) -> np.ndarray:
+    def _embed(self, images: list[np.ndarray]) -> np.ndarray:
         """One row a film: (films, dim)."""
-        if not films:
+        if not images:
             return np.zeros((0, self._spec.dim), np.float32)
         if self._encoder is None:
             raise UserError("this source has images to embed: give an encoder")
-        return self._encoder.read(films).vectors
+        return self._encoder.read(images).vectors
 
     def _embed_reports(self, studies: Sequence[ReadStudy]) -> np.ndarray | None:
         """One row a study, or None where the encoder's case vectors are of films alone."""
@@ -145,18 +145,18 @@ class BatchIndexer:
         return self._encoder.embed_text([report_text(study.record) for study in studies])
 
 
-def _sample(studies: Sequence[ReadStudy]) -> FilmSample:
-    films = [
-        (film, study.case_id, position)
+def _sample(studies: Sequence[ReadStudy]) -> ThumbnailSample:
+    images = [
+        (image, study.case_id, position)
         for study in studies
-        for position, film in enumerate(study.films)
+        for position, image in enumerate(study.images)
     ]
-    if not films:
-        return FilmSample.none()
-    read, case_ids, positions = zip(*films, strict=True)
-    return FilmSample.of(
-        [film.sha256 for film in read],
+    if not images:
+        return ThumbnailSample.none()
+    read, case_ids, positions = zip(*images, strict=True)
+    return ThumbnailSample.of(
+        [image.sha256 for image in read],
         case_ids,
         positions,
-        np.stack([outline(film.pixels)[0] for film in read]),
+        np.stack([outline(image.pixels)[0] for image in read]),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
-from indexer.images.reader import Film, Limits, difference_hash, read_film, restore_size
+from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.sections import refers_to_prior, split_sentences
 from indexer.sources.records import Embedded, ImageRecord, Record, SkippedStudy, StudyRecord
@@ -20,7 +20,7 @@ class ReadStudy:
 
     case_id: int
     record: StudyRecord
-    films: tuple[Film, ...]
+    images: tuple[Radiograph, ...]
 
 
 def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
@@ -32,34 +32,34 @@ def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
     return ReadStudy(
         case_id=case_id,
         record=record,
-        films=tuple(read_image(image, limits) for image in images),
+        images=tuple(read_image(image, limits) for image in images),
     )
 
 
-def read_image(image: ImageRecord, limits: Limits) -> Film:
+def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
     """One film as it is embedded: stretched back where it was squashed.
 
     Raises UserError for one that cannot be read.
     """
-    film = read_film(image.path, limits=limits)
+    radiograph = read_radiograph(image.path, limits=limits)
     if image.original_size is None:
-        return film
-    return Film(
-        pixels=restore_size(film.pixels, *image.original_size),
-        view_position=film.view_position,
-        notes=film.notes,
+        return radiograph
+    return Radiograph(
+        pixels=restore_size(radiograph.pixels, *image.original_size),
+        view_position=radiograph.view_position,
+        notes=radiograph.notes,
     )
 
 
 def embed_studies(
     studies: Sequence[ReadStudy],
-    film_vectors: np.ndarray,
+    image_vectors: np.ndarray,
     report_vectors: np.ndarray | None,
     report_weight: float,
 ) -> list[Embedded]:
     """One vector a study, from its films and, with ``report_vectors``, its report.
 
-    ``film_vectors`` (films, dim) has a row a film, in the order of the studies;
+    ``image_vectors`` (films, dim) has a row a film, in the order of the studies;
     ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
     was.
     """
@@ -68,16 +68,16 @@ def embed_studies(
         if study.record.embedded is not None:
             embedded.append(_with_paths(study.record.embedded, study.record.images))
             continue
-        views = film_vectors[start : start + len(study.films)]
-        start += len(study.films)
-        images = zip(study.record.images, study.films, strict=True)
+        views = image_vectors[start : start + len(study.images)]
+        start += len(study.images)
+        images = zip(study.record.images, study.images, strict=True)
         embedded.append(
             Embedded(
                 vector=combine_views(views)
                 if report_vectors is None
                 else combine_case(views, report_vectors[place], report_weight),
-                film_vectors=views,
-                images=tuple(_describe(image, film) for image, film in images),
+                image_vectors=views,
+                images=tuple(_describe(image, radiograph) for image, radiograph in images),
             )
         )
     return embedded
@@ -127,15 +127,15 @@ def to_case(
     )
 
 
-def _describe(image: ImageRecord, film: Film) -> CaseImage:
-    height, width = film.pixels.shape
+def _describe(image: ImageRecord, radiograph: Radiograph) -> CaseImage:
+    height, width = radiograph.pixels.shape
     return CaseImage(
         path=str(image.path.absolute()),
-        view_position=image.view_position or film.view_position,
+        view_position=image.view_position or radiograph.view_position,
         width=width,
         height=height,
-        pixels_sha256=film.sha256,
-        dhash=difference_hash(film.pixels),
+        pixels_sha256=radiograph.sha256,
+        dhash=difference_hash(radiograph.pixels),
     )
 
 

@@ -81,7 +81,7 @@ def _label(text: str) -> tuple[tuple[str, State], ...]:
     for name in rules.SUBJECTS:
         for state in _predicates(name, text, cues):
             _raise(labels, name, state)
-    if rules.NORMAL_FILM.search(text) and not named(labels) - {"Support Devices"}:
+    if rules.NORMAL_IMAGE.search(text) and not named(labels) - {"Support Devices"}:
         labels[NO_FINDING] = "positive"
     return tuple(_ordered(labels).items())
 

@@ -221,7 +221,7 @@ PREDICATES: dict[str, tuple[tuple[re.Pattern[str], State], ...]] = {
 }
 """The first predicate after an organ tells its state."""
 
-NORMAL_FILM = re.compile(
+NORMAL_IMAGE = re.compile(
     r"^(?:\W*\d?\W*)(?:(?:essentially|grossly|otherwise|impression:?) )*"
     r"(?:normal|unremarkable|negative),? (?:\w+[ /-]){0,6}?"
     r"(?:chest(?! (?:wall|tube))|views of the chest|stud(?:y|ies)|exam\w*|radiographs?|films?"

@@ -221,7 +221,7 @@ def _opens_item(text: str, start: int) -> bool:
     return (not before and start < 200) or before[-1:] in "\n.!?;:"
 
 
-_FILM = (
+_IMAGE = (
     r"(?:stud(?:y|ies)|exam\w*|films?|radiograph\w*|x-?rays?|images?|imaging|ct|scans?|reports?|"
     r"comparisons?|chest)"
 )
@@ -232,7 +232,7 @@ _HISTORY = (
     r"resection|biopsy|intervention|smok\w+)"
 )
 _HISTORICAL = re.compile(
-    rf"\b(?:prior|previous|earlier)\s(?:(?!{_FILM}\b)[\w/-]+[\s,]{{1,2}}){{0,4}}?{_HISTORY}\b"
+    rf"\b(?:prior|previous|earlier)\s(?:(?!{_IMAGE}\b)[\w/-]+[\s,]{{1,2}}){{0,4}}?{_HISTORY}\b"
     r"|\b(?:h(?:a)?emodynamically|clinically) stable|\bpatient (?:is |remains )?stable"
     r"|\bstable (?:condition|patient)"
     r"|\bcompared (?:to|with) (?:the )?(?:left|right|other|opposite|contralateral)\b"

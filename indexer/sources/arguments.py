@@ -36,7 +36,7 @@ def _add_places(verb: argparse.ArgumentParser) -> None:
         "--columns", metavar="OURS=THEIRS,...", help="names of columns, e.g. image=File,text=Report"
     )
     verb.add_argument(
-        "--films-dir", type=Path, metavar="DIR", help="where films in a table are put, as files"
+        "--images-dir", type=Path, metavar="DIR", help="where films in a table are put, as files"
     )
 
 
@@ -50,7 +50,7 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         split=arguments.split,
         name=arguments.name,
         columns=_columns(arguments.columns.split(",") if arguments.columns else ()),
-        films_dir=arguments.films_dir,
+        images_dir=arguments.images_dir,
     )
 
 

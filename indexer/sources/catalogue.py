@@ -90,7 +90,7 @@ def _table(options: SourceOptions) -> Source:
         _data_dir(options),
         name=options.name or "local",
         columns=options.columns,
-        films_dir=options.films_dir,
+        images_dir=options.images_dir,
         choice=_choice(options, own=True),
     )
 
@@ -110,13 +110,13 @@ def _hub(options: SourceOptions) -> Source:
         str(options.data_dir),
         name=options.name or "hub",
         columns=options.columns,
-        films_dir=options.films_dir,
+        images_dir=options.images_dir,
         choice=_choice(options, own=True),
     )
 
 
 _ALWAYS = frozenset({"data_dir", "split_file", "split"})
-_TABLE_OPTIONS = frozenset({"name", "columns", "films_dir"})
+_TABLE_OPTIONS = frozenset({"name", "columns", "images_dir"})
 _SOURCES: dict[str, tuple[Callable[[SourceOptions], Source], frozenset[str]]] = {
     "openi": (_openi, frozenset({"vectors", "reports"})),
     "mimic-cxr": (_mimic_cxr, frozenset({"reports"})),

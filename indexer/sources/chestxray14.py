@@ -4,7 +4,7 @@ Source: Wang et al., CVPR 2017, arXiv 1705.02315; https://nihcc.app.box.com/v/Ch
 112,120 frontal images of 30,805 patients.
 Licence: no restriction on use; the NIH Clinical Center is to be named and the paper cited.
 
-Layout: PNG files ``00000001_000.png`` (or JPEG copies by the same names) in ``images/``, in
+Layout: PNG files ``00000001_000.png`` (or JPEG duplicates by the same names) in ``images/``, in
 ``images_001/images/`` to ``images_012/images/``, or in the folder itself;
 ``Data_Entry_2017_v2020.csv`` or ``Data_Entry_2017.csv`` (from the package ``torchxrayvision`` where
 it is not there), and as far as they are there ``BBox_List_2017.csv`` (from the package as well),
@@ -30,7 +30,7 @@ from db.errors import NotFoundError, UserError
 from db.index.store import ViewPosition
 from indexer.encoder.spec import package_file
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,
@@ -87,7 +87,7 @@ class ChestXray14:
             for part, path in self._lists.items():
                 tables[part] = _listed(path)
             self._groups = Groups(tables)
-        films = FilmFiles(self._folders)
+        images = ImageFiles(self._folders)
         for name, tables_of in self._groups:
             if "image" not in tables_of:
                 continue
@@ -95,21 +95,21 @@ class ChestXray14:
             own = next((split for split in _LISTS if split in tables_of), None)
             split = self._choice.split_of(study_id, own)
             if self._choice.wants(split):
-                yield self._record(name, tables_of, split, films)
-        films.check(self._table)
+                yield self._record(name, tables_of, split, images)
+        images.check(self._table)
 
     def _record(
         self,
         name: str,
         tables: dict[str, list[dict[str, Any]]],
         split: str | None,
-        films: FilmFiles,
+        radiographs: ImageFiles,
     ) -> Record:
         row = tables["image"][0]
         labels = dict.fromkeys(label for label in row["Finding Labels"].split("|") if label)
         if not labels:
             return SkippedStudy(study_id=Path(name).stem, reason=NO_LABEL)
-        path = films.find([name, f"{Path(name).stem}.jpg"])
+        path = radiographs.find([name, f"{Path(name).stem}.jpg"])
         sentences = tuple(stated(label) for label in labels)
         images = (
             ImageRecord(

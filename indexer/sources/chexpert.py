@@ -27,7 +27,7 @@ from db.index.store import ViewPosition
 from indexer.encoder.spec import package_file
 from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import chexpert_labels, state_labels
 from indexer.sources.records import (
     NO_LABEL,
@@ -72,16 +72,16 @@ class CheXpert:
     def records(self) -> Iterator[Record]:
         if self._groups is None:
             self._groups = Groups({split: _rows(path) for split, path in self._tables.items()})
-        films = FilmFiles([self._data_dir])
+        images = ImageFiles([self._data_dir])
         for study_id, tables in self._groups:
             own, rows = next(iter(tables.items()))
             split = self._choice.split_of(study_id, own)
             if self._choice.wants(split):
-                yield self._record(study_id, rows, split, films)
-        films.check(next(iter(self._tables.values())))
+                yield self._record(study_id, rows, split, images)
+        images.check(next(iter(self._tables.values())))
 
     def _record(
-        self, study_id: str, rows: list[dict[str, Any]], split: str | None, films: FilmFiles
+        self, study_id: str, rows: list[dict[str, Any]], split: str | None, radiographs: ImageFiles
     ) -> Record:
         images = {}
         for row in rows:
@@ -89,7 +89,9 @@ class CheXpert:
             for root in _ROOTS:
                 relative = relative.removeprefix(root)
             # The test images are in test/, their table may say so or not; val/ occurs for valid/.
-            path = films.find((relative, f"test/{relative}", relative.replace("valid/", "val/")))
+            path = radiographs.find(
+                (relative, f"test/{relative}", relative.replace("valid/", "val/"))
+            )
             if path is not None:
                 images[path] = ImageRecord(path=path, view_position=view_of(row, relative))
         labels = chexpert_labels(rows[0], f"{self._data_dir}, {rows[0]['Path']}") or {}

@@ -28,7 +28,7 @@ from db.errors import UserError
 from indexer.reports.sections import Sections, split_sections
 from indexer.sources.chexpert import study_of, view_of
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import chexpert_labels
 from indexer.sources.records import ImageRecord, Record, StudyRecord, or_skipped
 from indexer.sources.split_choice import SplitChoice
@@ -63,29 +63,29 @@ class CheXpertPlus:
             if self._labels is not None:
                 tables["labels"] = _label_rows(self._labels)
             self._groups = Groups(tables)
-        films = FilmFiles(self._folders)
+        images = ImageFiles(self._folders)
         for study_id, rows in self._groups:
             if "image" not in rows:
                 continue
             own = rows["image"][0].get("split") or None
             split = self._choice.split_of(study_id, _SPLITS.get(own, own) if own else None)
             if self._choice.wants(split):
-                yield self._record(study_id, rows, split, films)
-        films.check(self._table)
+                yield self._record(study_id, rows, split, images)
+        images.check(self._table)
 
     def _record(
         self,
         study_id: str,
         tables: dict[str, list[dict[str, Any]]],
         split: str | None,
-        films: FilmFiles,
+        radiographs: ImageFiles,
     ) -> Record:
         rows = tables["image"]
         images = {}
         for row in rows:
             stem = str(Path(row["path_to_image"]).with_suffix(""))
             names = [f"{stem}.png", f"{stem}.jpg"]
-            path = films.find([*names, row.get("path_to_dcm") or f"{stem}.dcm"])
+            path = radiographs.find([*names, row.get("path_to_dcm") or f"{stem}.dcm"])
             if path is not None:
                 images[path] = ImageRecord(path=path, view_position=view_of(row, stem))
         sections = _sections(rows[0])

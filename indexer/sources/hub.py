@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
-from indexer.sources.image_bytes import FilmStore
+from indexer.sources.image_bytes import ImageStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.table_studies import RowReading, TableStudies
@@ -40,7 +40,7 @@ class HubDataset:
         *,
         name: str = "hub",
         columns: Mapping[str, str] | None = None,
-        films_dir: Path | None = None,
+        images_dir: Path | None = None,
         choice: SplitChoice | None = None,
     ) -> None:
         """``dataset`` is a folder or ``owner/name``.
@@ -60,7 +60,7 @@ class HubDataset:
             self._read,
             RowReading(
                 columns=self._columns,
-                films=FilmStore(films_dir),
+                images=ImageStore(images_dir),
                 folder=Path(dataset) if self._is_folder else Path(),
                 choice=choice,
             ),

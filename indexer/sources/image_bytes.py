@@ -11,7 +11,7 @@ from db.errors import UserError
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 
 
-class FilmStore:
+class ImageStore:
     """A folder of films named by their content: equal ones are kept once."""
 
     def __init__(self, folder: Path | None) -> None:

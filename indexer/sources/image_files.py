@@ -6,7 +6,7 @@ from pathlib import Path
 from db.errors import NotFoundError
 
 
-class FilmFiles:
+class ImageFiles:
     """Finds image files in the folders where a data set may have been unpacked.
 
     A part of a data set is enough; only where not one named file is there is that an error.

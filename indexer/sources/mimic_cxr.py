@@ -32,7 +32,7 @@ from db.index.store import ViewPosition
 from indexer.images.dicom_header import read_view
 from indexer.reports.sections import split_sections
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import chexpert_labels
 from indexer.sources.records import (
     NO_REPORT,
@@ -86,15 +86,15 @@ class MimicCxr:
     def records(self) -> Iterator[Record]:
         if self._groups is None:
             self._groups = Groups(self._tables())
-        films = FilmFiles(self._folders)
+        images = ImageFiles(self._folders)
         for study_id, tables in self._groups:
             if "image" not in tables:
                 continue
             own = next((row["split"] for row in tables.get("split", [])), None)
             split = self._choice.split_of(study_id, _SPLITS.get(own, own) if own else None)
             if self._choice.wants(split):
-                yield self._record(study_id, tables, split, films)
-        films.check(self._images)
+                yield self._record(study_id, tables, split, images)
+        images.check(self._images)
 
     def _tables(self) -> Mapping[str, Rows]:
         tables = {"image": _by_study(self._images, "subject_id", "dicom_id")}
@@ -109,7 +109,7 @@ class MimicCxr:
         study_id: str,
         tables: dict[str, list[dict[str, Any]]],
         split: str | None,
-        films: FilmFiles,
+        radiographs: ImageFiles,
     ) -> Record:
         patient_id = tables["image"][0]["subject_id"]
         folder = f"p{patient_id[:2]}/p{patient_id}"
@@ -119,7 +119,7 @@ class MimicCxr:
         images = {}
         for row in tables["image"]:
             stem = f"{folder}/s{study_id}/{row['dicom_id']}"
-            path = films.find((f"{stem}.jpg", f"{stem}.dcm", f"{stem}.png"))
+            path = radiographs.find((f"{stem}.jpg", f"{stem}.dcm", f"{stem}.png"))
             if path is not None:
                 images[path] = ImageRecord(path=path, view_position=_view(row))
         sections = split_sections(text)

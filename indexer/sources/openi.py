@@ -78,7 +78,7 @@ class OpenI:
         self._reports_path = reports_path
         self._vectors = vectors
         self._choice = SplitChoice(keep=frozenset(keep), listed=splits)
-        self.film_profile = None if vectors is None else vectors.film_profile
+        self.image_profile = None if vectors is None else vectors.image_profile
         """Of stored vectors; None where films are read."""
         if vectors is not None and vectors.source != SOURCE:
             raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from db.errors import NotFoundError
-from indexer.sources.image_bytes import FilmStore
+from indexer.sources.image_bytes import ImageStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.table_studies import RowReading, TableStudies
@@ -38,7 +38,7 @@ class OwnTable:
         *,
         name: str = "local",
         columns: Mapping[str, str] | None = None,
-        films_dir: Path | None = None,
+        images_dir: Path | None = None,
         choice: SplitChoice | None = None,
     ) -> None:
         """``columns`` maps names known here to those of the file.
@@ -58,7 +58,7 @@ class OwnTable:
             self._read,
             RowReading(
                 columns=columns or {},
-                films=FilmStore(films_dir),
+                images=ImageStore(images_dir),
                 folder=path if path.is_dir() else path.parent,
                 choice=choice,
             ),

@@ -32,7 +32,7 @@ from db.errors import NotFoundError, UserError
 from db.index.store import ViewPosition
 from indexer.encoder.spec import package_file
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,
@@ -82,15 +82,15 @@ class PadChest:
     def records(self) -> Iterator[Record]:
         if self._groups is None:
             self._groups = Groups({"image": _by_study(self._table)})
-        films = FilmFiles(self._folders)
+        images = ImageFiles(self._folders)
         for study_id, tables in self._groups:
             split = self._choice.split_of(study_id)
             if self._choice.wants(split):
-                yield self._record(study_id, tables["image"], split, films)
-        films.check(self._table)
+                yield self._record(study_id, tables["image"], split, images)
+        images.check(self._table)
 
     def _record(
-        self, study_id: str, rows: list[dict[str, Any]], split: str | None, films: FilmFiles
+        self, study_id: str, rows: list[dict[str, Any]], split: str | None, radiographs: ImageFiles
     ) -> Record:
         if any("exclude" in self._names(row) for row in rows):
             return SkippedStudy(study_id=study_id, reason="marked 'exclude' by the data set")
@@ -98,7 +98,7 @@ class PadChest:
         for row in rows:
             if row["Projection"] not in _VIEWS:
                 continue
-            path = films.find((f"{row['ImageDir']}/{row['ImageID']}", row["ImageID"]))
+            path = radiographs.find((f"{row['ImageDir']}/{row['ImageID']}", row["ImageID"]))
             if path is not None:
                 view = _VIEWS[row["Projection"]]
                 images[path] = ImageRecord(path=path, view_position=view)

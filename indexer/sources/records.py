@@ -80,7 +80,7 @@ class Embedded:
 
     vector: np.ndarray
     """(dim,) float32, unit length."""
-    film_vectors: np.ndarray
+    image_vectors: np.ndarray
     """(images, dim), unit length; a row an image."""
     images: tuple[CaseImage, ...]
 

@@ -39,5 +39,5 @@ class SourceOptions:
     """What the cases of one's own studies are cited by."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Names known here to those of a table of one's own."""
-    films_dir: Path | None = None
+    images_dir: Path | None = None
     """Where films are put that come as bytes in a table."""

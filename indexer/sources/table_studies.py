@@ -14,7 +14,7 @@ from db.errors import UserError
 from db.labels import OBSERVATIONS, STATES, State
 from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_bytes import FilmStore
+from indexer.sources.image_bytes import ImageStore
 from indexer.sources.label_words import CHEXPERT_STATES
 from indexer.sources.records import Record
 from indexer.sources.split_choice import SplitChoice
@@ -31,7 +31,7 @@ class RowReading:
 
     columns: Mapping[str, str]
     """Names known here to those of the table; names that are the same need not be there."""
-    films: FilmStore
+    images: ImageStore
     """Where images go that come as bytes."""
     folder: Path
     """What relative paths are taken from."""
@@ -66,12 +66,12 @@ class TableStudies:
 
     def _rows(self) -> Rows:
         for number, (place, row) in enumerate(self._read(), start=1):
-            values = row_values(row, self._reading.columns, place, self._reading.films)
+            values = row_values(row, self._reading.columns, place, self._reading.images)
             yield values.setdefault("study_id", f"row-{number}"), values
 
 
 def row_values(
-    row: Mapping[str, Any], columns: Mapping[str, str], place: str, films: FilmStore
+    row: Mapping[str, Any], columns: Mapping[str, str], place: str, images: ImageStore
 ) -> dict[str, Any]:
     """What one row says, by the keys of `study_of_values`; empty cells are left out.
 
@@ -92,7 +92,7 @@ def row_values(
         values["view_position"] = read_view(values["view_position"])
     for key in ("image", "images"):
         if key in values:
-            values[key] = _with_files(values[key], place, films)
+            values[key] = _with_files(values[key], place, images)
     labels = {
         name: state
         for name in OBSERVATIONS
@@ -155,14 +155,14 @@ def _merge_labels(one: dict[str, State], other: dict[str, State]) -> dict[str, S
     return merged
 
 
-def _with_files(cell: Any, place: str, films: FilmStore) -> Any:
+def _with_files(cell: Any, place: str, images: ImageStore) -> Any:
     """Image bytes put into a file; paths as they are."""
     if isinstance(cell, list):
-        return [_with_files(entry, place, films) for entry in cell]
+        return [_with_files(entry, place, images) for entry in cell]
     if isinstance(cell, bytes):
-        return str(films.keep(cell, place))
+        return str(images.keep(cell, place))
     if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):
-        return str(films.keep(cell["bytes"], place))
+        return str(images.keep(cell["bytes"], place))
     if isinstance(cell, dict) and set(cell) == {"bytes", "path"}:
         return cell["path"]
     return cell

@@ -31,7 +31,7 @@ from typing import Any
 from db.errors import NotFoundError, UserError
 from indexer.encoder.spec import package_file
 from indexer.sources.grouping import Groups, Rows
-from indexer.sources.image_files import FilmFiles
+from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,
@@ -79,14 +79,14 @@ class VinDrCxr:
                     for place, path in enumerate(paths)
                 }
             )
-        films = FilmFiles([self._data_dir])
+        images = ImageFiles([self._data_dir])
         for study_id, tables in self._groups:
             own = next(iter(tables)).partition("/")[0]
             split = self._choice.split_of(study_id, own)
             if self._choice.wants(split):
                 rows = [row for some in tables.values() for row in some]
-                yield self._record(study_id, own, rows, split, films)
-        films.check(next(iter(self._tables.values()))[0])
+                yield self._record(study_id, own, rows, split, images)
+        images.check(next(iter(self._tables.values()))[0])
 
     def _record(
         self,
@@ -94,12 +94,12 @@ class VinDrCxr:
         own: str,
         rows: list[dict[str, Any]],
         split: str | None,
-        films: FilmFiles,
+        images: ImageFiles,
     ) -> Record:
         sentences = tuple(_sentences(_ticks(rows)))
         if not sentences:
             return SkippedStudy(study_id=study_id, reason=NO_LABEL)
-        path = films.find([f"{own}/{study_id}{suffix}" for suffix in _SUFFIXES])
+        path = images.find([f"{own}/{study_id}{suffix}" for suffix in _SUFFIXES])
         boxes = tuple(self._boxes(study_id, rows))
         return or_skipped(
             StudyRecord(

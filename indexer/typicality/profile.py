@@ -3,7 +3,7 @@
     profile = fit_profile(film_vectors, outlines, case_ids, index.vectors)
     profile.write(index_dir)                     # and profile.quantiles into the manifest
 
-Three things are measured of a film. ``likeness``: the mean cosine of its vector to the nearest
+Three things are measured of a film. ``similarity``: the mean cosine of its vector to the nearest
 cases. ``outline``: the correlation of its 16 x 16 thumbnail with the nearest of some average
 thumbnails, whatever the encoder makes of it. ``upright``: how much better that fits than the same
 thumbnail turned or inverted. Their quantiles are those of indexed films, each left out with its
@@ -27,15 +27,15 @@ from indexer.images.radiograph import Grey
 PROFILE = "film_profile.safetensors"
 
 NEAREST = 10
-"""Cases that ``likeness`` is the mean of."""
+"""Cases that ``similarity`` is the mean of."""
 MEASURES = ("likeness", "outline", "upright")
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25, 0.5, 0.75)
 
 _SIDE = 16
 _PROTOTYPES = 128
-_FILMS_A_PROTOTYPE = 12
+_IMAGES_A_PROTOTYPE = 12
 _LEAST_CLUSTER = 4
-_LEAST_FILMS = 100
+_LEAST_IMAGES = 100
 _LEAST_CONTRAST = 8.0  # grey levels of standard deviation; less is noise on a blank image
 _TURNS = 5  # upright, three quarter turns, inverted
 
@@ -50,7 +50,7 @@ class Cases(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FilmProfile:
+class TypicalityProfile:
     """Average outlines of the indexed films, and how alike these films are to one another."""
 
     prototypes: np.ndarray
@@ -77,9 +77,9 @@ class FilmProfile:
         content = safetensors.numpy.save({"prototypes": self.prototypes.astype(np.float16)})
         (index_dir / PROFILE).write_bytes(content)
 
-    def measure(self, outlines: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+    def measure(self, outlines: np.ndarray, similarity: np.ndarray) -> np.ndarray:
         """Films by `outline` (n, 5, 256) and likeness (n,) to their three measures (n, 3)."""
-        return _measure(self.prototypes, outlines, likeness)
+        return _measure(self.prototypes, outlines, similarity)
 
     def typicality(self, measures: np.ndarray) -> np.ndarray:
         """One number a film, (n,): 0 for the median indexed film, lower for a stranger.
@@ -111,28 +111,28 @@ def turned(upright: np.ndarray) -> np.ndarray:
 
 def fit_profile(
     vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Cases
-) -> FilmProfile | None:
+) -> TypicalityProfile | None:
     """The profile of indexed films; None for too few of them to know what is usual.
 
     ``vectors`` (films, dim), ``outlines`` (films, 5, 256) and ``case_ids`` (films,) belong
     together; ``cases`` are all indexed cases.
     """
-    if len(vectors) < _LEAST_FILMS:
+    if len(vectors) < _LEAST_IMAGES:
         return None
-    likeness = _leave_one_out(vectors, case_ids, cases)
+    similarity = _leave_one_out(vectors, case_ids, cases)
     # Outlines are held against averages of the other half of the studies.
     half = np.unique(case_ids, return_inverse=True)[1] % 2
     measures = np.zeros((len(vectors), len(MEASURES)))
     for side in (0, 1):
         prototypes = _average_outlines(outlines[half != side, 0])
         measures[half == side] = _measure(
-            prototypes, outlines[half == side], likeness[half == side]
+            prototypes, outlines[half == side], similarity[half == side]
         )
     quantiles: dict[str, Mapping[str, float]] = {
         name: _levels(measures[:, column]) for column, name in enumerate(MEASURES)
     }
     quantiles["typicality"] = _levels(_typicality(measures, quantiles))
-    return FilmProfile(prototypes=_average_outlines(outlines[:, 0]), quantiles=quantiles)
+    return TypicalityProfile(prototypes=_average_outlines(outlines[:, 0]), quantiles=quantiles)
 
 
 def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> np.ndarray:
@@ -145,7 +145,7 @@ def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> n
 
 def _average_outlines(outlines: np.ndarray) -> np.ndarray:
     """Spherical k-means (Dhillon and Modha, 2001), seeded; clusters of few films are dropped."""
-    count = max(1, min(_PROTOTYPES, len(outlines) // _FILMS_A_PROTOTYPE))
+    count = max(1, min(_PROTOTYPES, len(outlines) // _IMAGES_A_PROTOTYPE))
     chosen = np.random.default_rng(0).choice(len(outlines), count, replace=False)
     means = outlines[chosen].astype(np.float32)
     for _ in range(20):
@@ -158,10 +158,10 @@ def _average_outlines(outlines: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _measure(prototypes: np.ndarray, outlines: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+def _measure(prototypes: np.ndarray, outlines: np.ndarray, similarity: np.ndarray) -> np.ndarray:
     fits = (outlines @ prototypes.T).max(axis=2)  # (n, 5)
     upright = fits[:, 0] - fits[:, 1:].max(axis=1)
-    return np.stack([likeness, fits[:, 0], upright], axis=1)
+    return np.stack([similarity, fits[:, 0], upright], axis=1)
 
 
 def _typicality(measures: np.ndarray, quantiles: Quantiles) -> np.ndarray:
@@ -176,8 +176,8 @@ def _levels(values: np.ndarray) -> dict[str, float]:
     return {f"{level:g}": float(np.quantile(values, level)) for level in LEVELS}
 
 
-def outlines_of(films: Sequence[Grey]) -> np.ndarray:
+def outlines_of(images: Sequence[Grey]) -> np.ndarray:
     """`outline` of each film: (n, 5, 256)."""
-    if not films:
+    if not images:
         return np.zeros((0, _TURNS, _SIDE * _SIDE), np.float32)
-    return np.stack([outline(film) for film in films])
+    return np.stack([outline(image) for image in images])

@@ -18,13 +18,13 @@ from db.errors import UserError
 
 SAMPLE = "film_sample.safetensors"
 
-MOST_FILMS = 10_000
+MOST_IMAGES = 10_000
 _OUTLINE = 256
 _ROWS = ("keys", "case_ids", "positions", "outlines")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FilmSample:
+class ThumbnailSample:
     """Thumbnails of some of the films that were read, by case id and position."""
 
     keys: np.ndarray
@@ -35,7 +35,7 @@ class FilmSample:
     """(n,) int64: which image of its case."""
     outlines: np.ndarray
     """(n, 256) float16, upright; see ``indexer.typicality.profile.outline``."""
-    films: int
+    images: int
     """How many films it was drawn from."""
 
     @classmethod
@@ -56,7 +56,7 @@ class FilmSample:
             case_ids=np.array(case_ids, dtype=np.int64),
             positions=np.array(positions, dtype=np.int64),
             outlines=outlines.astype(np.float16),
-            films=len(digests),
+            images=len(digests),
         )
         return sample._drawn()
 
@@ -78,7 +78,7 @@ class FilmSample:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """What `arrays` gave. Raises KeyError where one is missing."""
         rows = {name: np.asarray(arrays[f"film_{name}"]) for name in _ROWS}
-        return cls(**rows, films=int(arrays["film_count"]))
+        return cls(**rows, images=int(arrays["image_count"]))
 
     def write(self, directory: Path) -> None:
         (directory / SAMPLE).write_bytes(safetensors.numpy.save(self.arrays()))
@@ -86,34 +86,34 @@ class FilmSample:
     def arrays(self) -> dict[str, np.ndarray]:
         """By names that may stand beside others in one file."""
         rows = {f"film_{name}": rows for name, rows in self._rows().items()}
-        return {**rows, "film_count": np.array(self.films)}
+        return {**rows, "image_count": np.array(self.images)}
 
     def _rows(self) -> dict[str, np.ndarray]:
         return {name: getattr(self, name) for name in _ROWS}
 
-    def joined(self, other: "FilmSample") -> "FilmSample":
+    def joined(self, other: "ThumbnailSample") -> "ThumbnailSample":
         """The sample of both sets of films."""
         mine, theirs = self._rows(), other._rows()
-        return FilmSample(
+        return ThumbnailSample(
             **{name: np.concatenate([mine[name], theirs[name]]) for name in mine},
-            films=self.films + other.films,
+            images=self.images + other.images,
         )._drawn()
 
-    def without(self, case_ids: Collection[int], *, films: int) -> "FilmSample":
+    def without(self, case_ids: Collection[int], *, images: int) -> "ThumbnailSample":
         """Less these cases, which had so many films."""
         kept = ~np.isin(self.case_ids, list(case_ids))
-        return FilmSample(
+        return ThumbnailSample(
             **{name: rows[kept] for name, rows in self._rows().items()},
-            films=max(self.films - films, int(kept.sum())),
+            images=max(self.images - images, int(kept.sum())),
         )
 
-    def shifted(self, shift: int) -> "FilmSample":
+    def shifted(self, shift: int) -> "ThumbnailSample":
         """With case ids raised by ``shift``."""
         arrays = {**self._rows(), "case_ids": self.case_ids + shift}
-        return FilmSample(**arrays, films=self.films)
+        return ThumbnailSample(**arrays, images=self.images)
 
     def _drawn(self) -> Self:
-        lowest = np.lexsort((self.positions, self.case_ids, self.keys))[:MOST_FILMS]
+        lowest = np.lexsort((self.positions, self.case_ids, self.keys))[:MOST_IMAGES]
         chosen = lowest[np.lexsort((self.positions[lowest], self.case_ids[lowest]))]
         arrays = {name: rows[chosen] for name, rows in self._rows().items()}
-        return type(self)(**arrays, films=self.films)
+        return type(self)(**arrays, images=self.images)

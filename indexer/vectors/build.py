@@ -126,10 +126,10 @@ def _nearest_others(path: Path, queries: np.ndarray) -> np.ndarray:
     first = 0
     for block in read_blocks(path):
         numbers = np.arange(first, first + len(block))
-        likeness = wanted @ block.T
-        likeness[queries[:, None] == numbers[None]] = -np.inf
-        scores = np.concatenate([scores, likeness], axis=1)
-        rows = np.concatenate([rows, np.broadcast_to(numbers, likeness.shape)], axis=1)
+        similarity = wanted @ block.T
+        similarity[queries[:, None] == numbers[None]] = -np.inf
+        scores = np.concatenate([scores, similarity], axis=1)
+        rows = np.concatenate([rows, np.broadcast_to(numbers, similarity.shape)], axis=1)
         best = np.argpartition(-scores, min(k, scores.shape[1] - 1), axis=1)[:, :k]
         scores = np.take_along_axis(scores, best, axis=1)
         rows = np.take_along_axis(rows, best, axis=1)

@@ -10,12 +10,12 @@ import numpy as np
 
 from indexer.vectors.row_files import map_rows
 
-FILM_VECTORS = "film_vectors.npy"
+IMAGE_VECTORS = "film_vectors.npy"
 
 
-def open_film_vectors(directory: Path) -> np.ndarray:
+def open_image_vectors(directory: Path) -> np.ndarray:
     """(images, dim) float16, mapped from disk.
 
     Raises NotFoundError for a missing file and UserError for one that is damaged.
     """
-    return map_rows(directory / FILM_VECTORS)
+    return map_rows(directory / IMAGE_VECTORS)

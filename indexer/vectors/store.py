@@ -120,9 +120,9 @@ class VectorStore:
             return ids, scores
         block = max(1, 16_000_000 // self.count)
         for start in range(0, len(queries), block):
-            likeness = queries[start : start + block].astype(np.float32) @ self._vectors.T
-            rows = np.argpartition(likeness, -k, axis=1)[:, -k:]
-            cosines = np.take_along_axis(likeness, rows, axis=1)
+            similarity = queries[start : start + block].astype(np.float32) @ self._vectors.T
+            rows = np.argpartition(similarity, -k, axis=1)[:, -k:]
+            cosines = np.take_along_axis(similarity, rows, axis=1)
             order = np.argsort(-cosines, axis=1, kind="stable")
             ids[start : start + block] = self._ids[np.take_along_axis(rows, order, axis=1)]
             scores[start : start + block] = np.take_along_axis(cosines, order, axis=1)

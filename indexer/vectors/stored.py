@@ -6,7 +6,7 @@
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
 the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors``
 holds the vectors of studies and of films in the same order as float16;
-``film_profile.safetensors`` average outlines of the films.
+``image_profile.safetensors`` average outlines of the films.
 """
 
 import json
@@ -24,7 +24,7 @@ from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
 from indexer.sources.records import Embedded, check_identifier
-from indexer.typicality.profile import FilmProfile
+from indexer.typicality.profile import TypicalityProfile
 
 STUDIES = "studies.json"
 VECTORS = "vectors.safetensors"
@@ -39,7 +39,7 @@ class StoredVectors:
     encoder: EncoderSpec
     studies: Mapping[str, Embedded]
     """By study id, in the order of the index they came from."""
-    film_profile: FilmProfile | None = None
+    image_profile: TypicalityProfile | None = None
     """Of the films that the vectors were computed from."""
 
     @classmethod
@@ -51,17 +51,17 @@ class StoredVectors:
         try:
             head: dict[str, Any] = json.loads((directory / STUDIES).read_text(encoding="utf-8"))
             arrays = safetensors.numpy.load_file(directory / VECTORS)
-            unit, films = _unit(arrays["vectors"]), _unit(arrays["film_vectors"])
+            unit, images = _unit(arrays["vectors"]), _unit(arrays["film_vectors"])
             encoder = EncoderSpec(**head["encoder"])
             ends = np.cumsum([len(study["images"]) for study in head["studies"]])
-            if films.shape != (ends[-1], encoder.dim) or not np.isfinite(films).all():
-                raise ValueError(f"{films.shape} film vectors for {ends[-1]} images")
+            if images.shape != (ends[-1], encoder.dim) or not np.isfinite(images).all():
+                raise ValueError(f"{images.shape} film vectors for {ends[-1]} images")
             if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
                 raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
             studies = {
                 check_identifier(study["study_id"], "study_id"): Embedded(
                     vector=vector,
-                    film_vectors=films[end - len(study["images"]) : end],
+                    image_vectors=images[end - len(study["images"]) : end],
                     images=tuple(
                         CaseImage(**{**image, "dhash": int(image["dhash"], 16)})
                         for image in study["images"]
@@ -74,7 +74,7 @@ class StoredVectors:
                 split=head["split"],
                 encoder=encoder,
                 studies=studies,
-                film_profile=FilmProfile.read(directory, head.get("film_quantiles")),
+                image_profile=TypicalityProfile.read(directory, head.get("film_quantiles")),
             )
         except (ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError) as error:
             raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
@@ -105,16 +105,16 @@ class StoredVectors:
             "source": index.manifest.source,
             "split": index.manifest.split,
             "encoder": asdict(index.manifest.encoder),
-            "film_quantiles": index.manifest.film_quantiles,
+            "film_quantiles": index.manifest.image_quantiles,
         }
         lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
         text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
         arrays = {
             "vectors": vectors.astype(np.float16),
-            "film_vectors": np.asarray(index.film_vectors),
+            "film_vectors": np.asarray(index.image_vectors),
         }
         _replace(directory / VECTORS, safetensors.numpy.save(arrays))
-        profile = FilmProfile.read(index.path, index.manifest.film_quantiles)
+        profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
         if profile is not None:
             profile.write(directory)
         _replace(directory / STUDIES, text.encode())

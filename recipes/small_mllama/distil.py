@@ -114,8 +114,8 @@ class _Lessons:
     @torch.no_grad()
     def measure(self, rows: Tensor) -> None:
         """Mean and spread of each of the teacher's features, by which they are made alike."""
-        films = self._tiles.grey(rows)[self._tiles.mask(self._tiles.counts[rows]) > 0]
-        places = torch.cat([self._teacher(part).places for part in films.split(64)])  # type: ignore[no-untyped-call]
+        images = self._tiles.grey(rows)[self._tiles.mask(self._tiles.counts[rows]) > 0]
+        places = torch.cat([self._teacher(part).places for part in images.split(64)])  # type: ignore[no-untyped-call]
         self._mean = places.mean(dim=(0, 2, 3), keepdim=True)
         self._std = places.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
 
@@ -178,8 +178,8 @@ def distort(grey: Tensor, config: BaseConfig) -> Tensor:
         contrast=config.contrast,
         erase=config.erase,
     )
-    films = augment(grey.flatten(0, 1) * 255, style)[:, 0]
-    return ((films + 1) / 2).reshape(grey.shape)
+    images = augment(grey.flatten(0, 1) * 255, style)[:, 0]
+    return ((images + 1) / 2).reshape(grey.shape)
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

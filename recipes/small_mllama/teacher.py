@@ -78,11 +78,11 @@ class Teacher(nn.Module):
     def forward(self, grey: Tensor) -> Lesson:
         """Films (n, side, side) from 0 to 1."""
         size = [self.size, self.size]
-        films = functional.interpolate(
+        images = functional.interpolate(
             grey[:, None], size=size, mode="bilinear", align_corners=False
         ).expand(-1, 3, -1, -1)
-        films = ((films - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        places = self.trunk.forward_features(films)
+        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        places = self.trunk.forward_features(images)
         pooled = self.trunk.forward_head(places, pre_logits=True)
         return Lesson(
             places=places.float(),

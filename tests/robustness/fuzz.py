@@ -17,24 +17,24 @@ from tqdm import tqdm
 
 from tests.robustness.mutations import mutated
 
-PATHS = (("/films", "image"), ("/searches", "images"), ("/reports", "images"))
+PATHS = (("/images", "image"), ("/searches", "images"), ("/reports", "images"))
 LIMIT_SECONDS, LIMIT_MB = 10.0, 200
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=Path, nargs="+", required=True)
+    parser.add_argument("--images", type=Path, nargs="+", required=True)
     parser.add_argument("--address", default="http://127.0.0.1:8000")
     parser.add_argument("--pid", type=int, help="of the server")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    films = [path.read_bytes() for path in arguments.films]
+    images = [path.read_bytes() for path in arguments.images]
     answers: Counter[tuple[str, int]] = Counter()
     slowest, start = 0.0, 0.0
     failures = []
     with httpx.Client(base_url=arguments.address, timeout=60) as client:
-        files = mutated(films, count=arguments.count, seed=arguments.seed)
+        files = mutated(images, count=arguments.count, seed=arguments.seed)
         for number, data in enumerate(tqdm(files, total=arguments.count, file=sys.stderr)):
             path, field = PATHS[number % len(PATHS)]
             began = time.monotonic()

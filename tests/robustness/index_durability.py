@@ -51,10 +51,10 @@ class SmallEncoder:
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
+    def read(self, images: Sequence[np.ndarray]) -> Reading:
         rows = [
-            np.asarray(Image.fromarray(film).resize((8, 8)), dtype=np.float32).ravel() - 127.5
-            for film in films
+            np.asarray(Image.fromarray(image).resize((8, 8)), dtype=np.float32).ravel() - 127.5
+            for image in images
         ]
         vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
         return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

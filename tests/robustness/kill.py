@@ -97,7 +97,7 @@ class Outcome:
 
 def run(
     server: Server,
-    films: Sequence[bytes],
+    images: Sequence[bytes],
     work_dir: Path,
     *,
     kills: int,
@@ -106,12 +106,12 @@ def run(
     longest: float = 3.0,
 ) -> Outcome:
     """``longest``: seconds of load before a kill, at most; the moment is drawn from the seed."""
-    return asyncio.run(_run(server, films, work_dir, kills, random.Random(seed), clients, longest))
+    return asyncio.run(_run(server, images, work_dir, kills, random.Random(seed), clients, longest))
 
 
 async def _run(
     server: Server,
-    films: Sequence[bytes],
+    images: Sequence[bytes],
     work_dir: Path,
     kills: int,
     draw: random.Random,
@@ -135,7 +135,7 @@ async def _run(
                 before = len(outcome.acknowledged.made), len(outcome.acknowledged.accepted)
                 load = [
                     asyncio.create_task(
-                        _ask(client, films, random.Random(draw.random()), outcome.acknowledged)
+                        _ask(client, images, random.Random(draw.random()), outcome.acknowledged)
                     )
                     for _ in range(clients)
                 ]
@@ -198,18 +198,18 @@ async def _something(
 
 
 async def _ask(
-    client: httpx.AsyncClient, films: Sequence[bytes], draw: random.Random, told: Acknowledged
+    client: httpx.AsyncClient, images: Sequence[bytes], draw: random.Random, told: Acknowledged
 ) -> None:
     """Until the server is gone."""
     with suppress(httpx.TransportError):
         while True:
-            film = ("images", ("film", draw.choice(films)))
+            image = ("images", ("film", draw.choice(images)))
             how = draw.choice(("report", "report", "later", "batch"))
             if how == "batch":
-                answer = await client.post("/batches", files=[film] * 3)
+                answer = await client.post("/batches", files=[image] * 3)
             else:
                 headers = {"prefer": "respond-async"} if how == "later" else {}
-                answer = await client.post("/reports", files=[film], headers=headers)
+                answer = await client.post("/reports", files=[image], headers=headers)
             told.answers[f"{how} {answer.status_code}"] += 1
             document = answer.json()
             if answer.status_code == 201:
@@ -253,10 +253,10 @@ async def _finish(client: httpx.AsyncClient, outcome: Outcome) -> None:
 
 def _check_file(database: Path, outcome: Outcome) -> None:
     with closing(sqlite3.connect(database)) as connection:
-        (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+        (ood,) = connection.execute("PRAGMA integrity_check").fetchone()
         orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
-    if verdict != "ok" or orphans:
-        outcome.damaged.append(f"after kill {outcome.kills}: {verdict}, {len(orphans)} orphans")
+    if ood != "ok" or orphans:
+        outcome.damaged.append(f"after kill {outcome.kills}: {ood}, {len(orphans)} orphans")
     try:
         with AppDatabase.open(database) as opened:
             opened.audit.verify()
@@ -276,18 +276,18 @@ def main() -> int:
         usage="%(prog)s INDEX --films FILM ... [--kills N] [-- OPTIONS OF THE SERVER]",
     )
     parser.add_argument("index", type=Path)
-    parser.add_argument("--films", type=Path, nargs="+", required=True)
+    parser.add_argument("--images", type=Path, nargs="+", required=True)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--longest", type=float, default=3.0, help="seconds of load before a kill")
     ours, behind = _split(sys.argv[1:])
     arguments = parser.parse_args(ours)
-    films = [path.read_bytes() for path in arguments.films]
+    images = [path.read_bytes() for path in arguments.images]
     with tempfile.TemporaryDirectory() as folder:
         outcome = run(
             IndexServer(index=arguments.index, options=behind),
-            films,
+            images,
             Path(folder),
             kills=arguments.kills,
             seed=arguments.seed,

@@ -39,12 +39,12 @@ Answer = tuple[int, float, dict[str, Any], bool]
 """Status (0 where the connection broke), seconds, document, whether Retry-After was there."""
 
 
-async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, film: bytes) -> Answer:
+async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, image: bytes) -> Answer:
     form = aiohttp.FormData(default_to_multipart=True)
     if arguments.case:
         form.add_field("case", arguments.case)
     else:
-        form.add_field("images", film, filename="film")
+        form.add_field("images", image, filename="film")
     if arguments.path == "/answers":
         form.add_field("question", arguments.question)
     began = time.monotonic()
@@ -58,14 +58,14 @@ async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, film
     return answer.status, took, document, "retry-after" in answer.headers
 
 
-def distinct(films: Sequence[bytes], number: int) -> bytes:
+def distinct(images: Sequence[bytes], number: int) -> bytes:
     """A film, made another file by bytes that a decoder passes over; pixels stay."""
-    if not films:
+    if not images:
         return b""
-    return films[number % len(films)] + hashlib.sha256(str(number).encode()).digest()
+    return images[number % len(images)] + hashlib.sha256(str(number).encode()).digest()
 
 
-async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
+async def closed(arguments: argparse.Namespace, images: Sequence[bytes]) -> int:
     answers: list[tuple[int, Answer]] = []
     until = time.monotonic() + arguments.seconds
     async with session(arguments) as client:
@@ -73,7 +73,7 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
         async def one(first: int) -> None:
             number = first
             while number == first or time.monotonic() < until:
-                answers.append((number, await ask(client, arguments, distinct(films, number))))
+                answers.append((number, await ask(client, arguments, distinct(images, number))))
                 number += arguments.clients
 
         with measured(arguments.pid) as spent:
@@ -82,7 +82,7 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
         good = [(n, a[2]) for n, a in answers if a[0] in (200, 201)]
         mixed = 0
         for number, document in good[:: max(1, len(good) // arguments.sample)]:
-            again = (await ask(client, arguments, distinct(films, number)))[2]
+            again = (await ask(client, arguments, distinct(images, number)))[2]
             mixed += told(again) != told(document)
         lost = 0
         if arguments.path != "/searches":
@@ -93,14 +93,14 @@ async def closed(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
     return 1 if mixed or lost or len(good) < len(answers) else 0
 
 
-async def open_loop(arguments: argparse.Namespace, films: Sequence[bytes]) -> int:
+async def open_loop(arguments: argparse.Namespace, images: Sequence[bytes]) -> int:
     total = int(arguments.rate * arguments.seconds)
     async with session(arguments) as client:
         start = time.monotonic()
 
         async def one(number: int) -> Answer:
             await asyncio.sleep(max(0.0, start + number / arguments.rate - time.monotonic()))
-            return await ask(client, arguments, distinct(films, number))
+            return await ask(client, arguments, distinct(images, number))
 
         with measured(arguments.pid) as spent:
             answers = await asyncio.gather(*(one(number) for number in range(total)))
@@ -179,7 +179,7 @@ def session(arguments: argparse.Namespace) -> aiohttp.ClientSession:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("closed", "open"))
-    parser.add_argument("--films", type=Path, nargs="+", default=[])
+    parser.add_argument("--images", type=Path, nargs="+", default=[])
     parser.add_argument("--case", help="a stored case to search with, in place of films")
     parser.add_argument("--question", default="Is the heart enlarged?", help="for /answers")
     parser.add_argument("--address", default="http://127.0.0.1:8000")
@@ -191,11 +191,11 @@ def main() -> int:
     parser.add_argument("--pid", type=int, help="of the server")
     parser.add_argument("--sample", type=int, default=50, help="films sent again one by one")
     arguments = parser.parse_args()
-    if not arguments.films and not arguments.case:
+    if not arguments.images and not arguments.case:
         parser.error("name films with --films, or a stored case with --case")
-    films = [path.read_bytes() for path in arguments.films]
+    images = [path.read_bytes() for path in arguments.images]
     run = closed if arguments.kind == "closed" else open_loop
-    return asyncio.run(run(arguments, films))
+    return asyncio.run(run(arguments, images))
 
 
 if __name__ == "__main__":

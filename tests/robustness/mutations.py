@@ -4,17 +4,17 @@ import random
 from collections.abc import Iterator, Sequence
 
 
-def mutated(films: Sequence[bytes], *, count: int, seed: int) -> Iterator[bytes]:
+def mutated(images: Sequence[bytes], *, count: int, seed: int) -> Iterator[bytes]:
     """``count`` files made of the given ones by flips, cuts, repeats, splices and wild numbers."""
     dice = random.Random(seed)
     for _ in range(count):
-        data = bytearray(dice.choice(films))
+        data = bytearray(dice.choice(images))
         for _ in range(dice.choice((1, 1, 2, 5, 40))):
-            _damage(data, films, dice)
+            _damage(data, images, dice)
         yield bytes(data)
 
 
-def _damage(data: bytearray, films: Sequence[bytes], dice: random.Random) -> None:
+def _damage(data: bytearray, images: Sequence[bytes], dice: random.Random) -> None:
     if not data:
         return
     head = dice.random() < 0.7  # where headers are, small changes do most
@@ -33,6 +33,6 @@ def _damage(data: bytearray, films: Sequence[bytes], dice: random.Random) -> Non
     elif kind == 4:
         data[place:place] = data[place : place + dice.choice((1, 16, 4096))]
     else:
-        other = dice.choice(films)
+        other = dice.choice(images)
         start = dice.randrange(len(other))
         data[place:place] = other[start : start + dice.choice((8, 256, 8192))]

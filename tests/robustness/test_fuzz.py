@@ -14,10 +14,10 @@ from litestar.testing import TestClient
 from PIL import Image
 from pydicom.uid import RLELossless
 
-from api.middleware.slow_clients import ImpatientProtocol
+from api.middleware.slow_clients import HeadTimeoutProtocol
 from tests.robustness.mutations import mutated
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import a_png, an_app, serving
 
 COUNT = 120
@@ -30,8 +30,8 @@ def client(tmp_path: Path) -> Iterator[TestClient[Any]]:
         yield client
 
 
-def some_films(tmp_path: Path) -> list[bytes]:
-    pixels = draw_film(1, size=(96, 80))
+def some_images(tmp_path: Path) -> list[bytes]:
+    pixels = draw_radiograph(1, size=(96, 80))
     jpeg = io.BytesIO()
     Image.fromarray(pixels).save(jpeg, "JPEG")
     native = write_dicom(tmp_path / "native.dcm", pixels.astype("uint16") * 16)
@@ -47,12 +47,12 @@ def some_films(tmp_path: Path) -> list[bytes]:
 def test_damaged_films_are_the_clients_errors(client: TestClient[Any], tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     answers: dict[int, int] = {}
-    paths = (("/films", "image"), ("/searches", "images"), ("/batches", "images"))
+    paths = (("/images", "image"), ("/searches", "images"), ("/batches", "images"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number, film in enumerate(mutated(some_films(tmp_path / "films"), count=COUNT, seed=7)):
+    for number, image in enumerate(mutated(some_images(tmp_path / "films"), count=COUNT, seed=7)):
         path, field = paths[number % len(paths)]
         started = time.monotonic()
-        answer = client.post(path, files={field: ("film", film)})
+        answer = client.post(path, files={field: ("film", image)})
         assert time.monotonic() - started < 10
         assert answer.status_code in (200, 202, 400, 413, 422), (number, answer.text)
         answers[answer.status_code] = answers.get(answer.status_code, 0) + 1
@@ -77,7 +77,7 @@ def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
 def test_a_head_that_never_ends_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.5)
+    monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.5)
     with serving(an_app(tmp_path)) as address:
         host, port = address.removeprefix("http://").split(":")
         for opening in (b"", b"GET /health HTTP/1.1\r\nX-Slow: "):

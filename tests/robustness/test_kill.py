@@ -17,9 +17,9 @@ import uvicorn
 from api.pipeline.backends import OneByOne, Writing, Written
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase, held
-from db.app.jobs import ATTEMPTS, JobFilm
+from db.app.jobs import ATTEMPTS, JobImage
 from tests.robustness.kill import Server, run, start
-from tests.support.clients import films, settled
+from tests.support.clients import images, settled
 from tests.support.records import a_study
 from tests.support.services import a_digest, a_png, an_app, write_report
 
@@ -54,7 +54,9 @@ class Poisoned(OneByOne):
     """One film ends the process, as a defect of a native library does."""
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
-        if any(film.sha256 == a_digest(POISON) for writing in writings for film in writing.films):
+        if any(
+            image.sha256 == a_digest(POISON) for writing in writings for image in writing.images
+        ):
             os._exit(1)
         return super().write(writings)
 
@@ -84,8 +86,8 @@ def running(server: Server, tmp_path: Path) -> Iterator[tuple[BaseProcess, str]]
 
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    films = [a_png(seed, size=(96, 80)) for seed in range(20, 32)]
-    outcome = run(DrawnServer(), films, tmp_path, kills=1, seed=3, clients=4, longest=1.0)
+    images = [a_png(seed, size=(96, 80)) for seed in range(20, 32)]
+    outcome = run(DrawnServer(), images, tmp_path, kills=1, seed=3, clients=4, longest=1.0)
     assert outcome.good, outcome
     assert outcome.kills == 1
     assert outcome.acknowledged.made and outcome.acknowledged.accepted
@@ -93,10 +95,10 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) 
 
 def test_a_batch_survives_kill_9(tmp_path: Path) -> None:
     with running(SlowServer(), tmp_path) as (process, address):
-        answer = httpx.post(f"{address}/batches", files=films(*range(20)))
+        answer = httpx.post(f"{address}/batches", files=images(*range(20)))
         assert answer.status_code == 202
         batch = answer.headers["location"]
-        acknowledged = httpx.post(f"{address}/reports", files=films(50)).json()
+        acknowledged = httpx.post(f"{address}/reports", files=images(50)).json()
         while httpx.get(f"{address}{batch}").json()["done"] < 3:
             time.sleep(0.02)
         process.kill()
@@ -118,8 +120,8 @@ def test_a_batch_survives_kill_9(tmp_path: Path) -> None:
 
 
 def test_a_study_that_ends_the_server_each_time_is_given_up_and_no_other(tmp_path: Path) -> None:
-    film = JobFilm(png=POISON, view_position="PA", notes=())
-    poison, *innocent = (replace(a_study(), films=(film,)), a_study(), a_study())
+    image = JobImage(png=POISON, view_position="PA", notes=())
+    poison, *innocent = (replace(a_study(), images=(image,)), a_study(), a_study())
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         database.jobs.add([poison, *innocent])
     ends = 0

@@ -18,7 +18,7 @@ from tests.robustness.load import closed, open_loop
 from tests.support.services import a_png, an_app, free_port, serving, write_report
 
 Measure = Callable[[argparse.Namespace, Sequence[bytes]], Coroutine[None, None, int]]
-FILMS = [a_png(seed, size=(64, 64)) for seed in range(12)]
+IMAGES = [a_png(seed, size=(64, 64)) for seed in range(12)]
 
 
 def asked(address: str, **parts: Any) -> argparse.Namespace:
@@ -44,7 +44,7 @@ class Numbering(OneByOne):
 
     def _numbered(self, writing: Writing) -> GroundedReport:
         report = write_report(writing.retrieval)
-        own = replace(report.statements[-1], text=f"Film {writing.films[0].sha256[:8]}.")
+        own = replace(report.statements[-1], text=f"Film {writing.images[0].sha256[:8]}.")
         return replace(report, statements=(*report.statements[:-1], own))
 
 
@@ -54,7 +54,7 @@ def test_no_text_is_lost_or_another_films(
 ) -> None:
     """And where they are, the measurement says so."""
     with serving(an_app(tmp_path, writer=Numbering(shuffled=shuffled))) as address:
-        assert asyncio.run(closed(asked(address), FILMS)) == wrong
+        assert asyncio.run(closed(asked(address), IMAGES)) == wrong
     told = capsys.readouterr().out
     assert "'201'" not in told and "201:" in told and "lost 0" in told
     assert ("mixed up 0" in told) is not shuffled
@@ -66,7 +66,7 @@ def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
 ) -> None:
     app = an_app(tmp_path, writer=Numbering(seconds=0.5), capacity=2)
     with serving(app) as address:
-        assert asyncio.run(open_loop(asked(address, rate=10.0), FILMS)) == 0
+        assert asyncio.run(open_loop(asked(address, rate=10.0), IMAGES)) == 0
     told = capsys.readouterr().out
     assert "503:" in told and "refused late or without Retry-After: 0" in told
 
@@ -91,7 +91,7 @@ def test_a_request_that_fails_fails_the_measurement(
 ) -> None:
     with serving(an_app(tmp_path, writer=Failing())) as address:
         wanted = asked(address, clients=2, seconds=0.5, rate=10.0, sample=1)
-        assert asyncio.run(measure(wanted, FILMS)) == 1
+        assert asyncio.run(measure(wanted, IMAGES)) == 1
     told = capsys.readouterr().out
     assert "500: " in told and "201: " in told
 
@@ -101,5 +101,5 @@ def test_a_connection_that_breaks_is_told(
 ) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     wanted = asked(nobody, clients=2, seconds=0.1, rate=20.0, sample=1)
-    assert asyncio.run(open_loop(wanted, FILMS)) == 1
+    assert asyncio.run(open_loop(wanted, IMAGES)) == 1
     assert "answers {0: 2}" in capsys.readouterr().out

@@ -30,7 +30,7 @@ FLAGS = (
     "--window-size=1280,860",
 )
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
-PATIENCE = 20.0
+LOCK_TIMEOUT = 20.0
 """Seconds."""
 
 
@@ -49,7 +49,7 @@ class Browser:
     def until(self, holds: Callable[[], Any], what: str) -> Any:
         """What ``holds`` gives, once it is true."""
         waiting = WebDriverWait(
-            self.driver, PATIENCE, poll_frequency=0.05, ignored_exceptions=[WebDriverException]
+            self.driver, LOCK_TIMEOUT, poll_frequency=0.05, ignored_exceptions=[WebDriverException]
         )
         return waiting.until(lambda _: holds(), what)
 

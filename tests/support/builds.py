@@ -17,9 +17,9 @@ def build_and_search(source: Source, directory: Path) -> list[str]:
     index = Index.open(directory / "index")
     cases = list(index.cases)
     assert {case.source for case in cases} == {source.name}
-    films = [Path(image.path) for image in cases[0].images if image.path is not None]
+    images = [Path(image.path) for image in cases[0].images if image.path is not None]
     retriever = Retriever(index, ThumbnailEncoder())
-    [hit] = retriever.search(films, k=1, exclude_near_copies=False).hits
+    [hit] = retriever.search(images, k=1, exclude_near_duplicates=False).hits
     assert hit.case == cases[0]
     assert usable == len(cases)
     return [case.study_id for case in cases]

@@ -51,7 +51,7 @@ def a_retrieval(
         ),
         index_fingerprint="f" * 64,
         source="drawn",
-        films_sha256=("a" * 64,),
+        images_sha256=("a" * 64,),
         label_scores=None if scores is None else {n: scores.get(n, 0.1) for n in OBSERVATIONS},
         label_thresholds=None
         if scores is None

@@ -16,12 +16,12 @@ LATER = {"prefer": "respond-async"}
 STREAM = {"accept": "text/event-stream"}
 
 
-def films(*seeds: int) -> list[tuple[str, tuple[str, bytes]]]:
+def images(*seeds: int) -> list[tuple[str, tuple[str, bytes]]]:
     """The files of a form."""
     return [("images", (f"Doe^Jane {seed}.png", a_png(seed, size=(64, 64)))) for seed in seeds]
 
 
-def a_message(*films: bytes, text: str = "What do you see?") -> dict[str, Any]:
+def a_message(*images: bytes, text: str = "What do you see?") -> dict[str, Any]:
     """Of a chat."""
     return {
         "role": "user",
@@ -31,11 +31,11 @@ def a_message(*films: bytes, text: str = "What do you see?") -> dict[str, Any]:
                 {
                     "type": "image_url",
                     "image_url": {
-                        "url": f"data:image/png;base64,{base64.b64encode(film).decode()}",
+                        "url": f"data:image/png;base64,{base64.b64encode(image).decode()}",
                         "detail": "high",
                     },
                 }
-                for film in films
+                for image in images
             ),
         ],
     }

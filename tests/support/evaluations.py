@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from db.index.store import Case
-from evaluation.outputs.names import ARMS, TASKS, WITHHELD
+from evaluation.outputs.names import CONDITIONS, TASKS, WITHHELD
 from evaluation.outputs.rows import About, Outputs
 from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import References, own_cases
 from evaluation.retrieval.studies import EvaluationStudy, read_studies
-from generator.tasks import FilmReader
+from generator.tasks import StudyReader
 from generator.vision_language import VisionLanguageModel
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -77,8 +77,8 @@ class Bench:
         self, model: VisionLanguageModel, path: Path, *, tasks: tuple[str, ...] = TASKS
     ) -> Outputs:
         outputs = self.open(path)
-        writer = OutputWriter(FilmReader(self.retriever, model), outputs)
-        writer.write(self.studies, self.cases, arms=(*ARMS, WITHHELD), tasks=tasks)
+        writer = OutputWriter(StudyReader(self.retriever, model), outputs)
+        writer.write(self.studies, self.cases, conditions=(*CONDITIONS, WITHHELD), tasks=tasks)
         return outputs
 
     def references(self, outputs: Outputs) -> References:

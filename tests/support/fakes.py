@@ -9,7 +9,7 @@ from PIL import Image
 
 from db.labels import OBSERVATIONS
 from indexer.encoder.spec import EncoderSpec, Reading
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 REPORTS = (
     ("The heart is enlarged. The lungs are clear.", "Cardiomegaly."),
@@ -27,10 +27,10 @@ class ThumbnailEncoder:
             name=name, weights_sha256=weights_sha256, dim=64, preprocessing={"size": 8}
         )
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
+    def read(self, images: Sequence[np.ndarray]) -> Reading:
         rows = [
-            np.asarray(Image.fromarray(film).resize((8, 8)), dtype=np.float32).ravel() - 127.5
-            for film in films
+            np.asarray(Image.fromarray(image).resize((8, 8)), dtype=np.float32).ravel() - 127.5
+            for image in images
         ]
         vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
         return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
@@ -46,12 +46,12 @@ class ReportEncoder(ThumbnailEncoder):
         super().__init__("reports", "2" * 64)
         self._scores = [dict(seen or {}).get(name, 0.1) for name in OBSERVATIONS]
 
-    def read(self, films: Sequence[np.ndarray]) -> Reading:
-        scores = np.tile(np.array(self._scores, np.float32), (len(films), 1))
-        return Reading(vectors=super().read(films).vectors, label_scores=scores)
+    def read(self, images: Sequence[np.ndarray]) -> Reading:
+        scores = np.tile(np.array(self._scores, np.float32), (len(images), 1))
+        return Reading(vectors=super().read(images).vectors, label_scores=scores)
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        return super().read([draw_film(int(text), size=(96, 80)) for text in texts]).vectors
+        return super().read([draw_radiograph(int(text), size=(96, 80)) for text in texts]).vectors
 
 
 def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:
@@ -60,7 +60,7 @@ def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:
     lines = []
     for number in range(count):
         image = directory / f"{number}.png"
-        Image.fromarray(draw_film(number, size=(96, 80))).save(image)
+        Image.fromarray(draw_radiograph(number, size=(96, 80))).save(image)
         findings, impression = REPORTS[number % len(REPORTS)]
         lines.append(
             json.dumps(

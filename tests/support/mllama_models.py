@@ -25,7 +25,7 @@ from transformers import (
 
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
 from generator.prompts import Prompt, Task
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 TILE = 28
 """Pixels of a tile's side; four patches."""
@@ -109,18 +109,18 @@ def write_adapter(
     return folder
 
 
-def film_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
+def study_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
     """RGB canvas of square films side by side."""
     canvas = Image.new("RGB", (TILE * tiles, TILE))
     for tile in range(tiles):
-        film = Image.fromarray(draw_film(seed + tile)).resize((TILE, TILE))
-        canvas.paste(film.convert("RGB"), (tile * TILE, 0))
+        image = Image.fromarray(draw_radiograph(seed + tile)).resize((TILE, TILE))
+        canvas.paste(image.convert("RGB"), (tile * TILE, 0))
     return canvas
 
 
-def film_prompt(text: str, *, tiles: int = 1, seed: int = 0, task: Task = "report") -> Prompt:
+def image_prompt(text: str, *, tiles: int = 1, seed: int = 0, task: Task = "report") -> Prompt:
     """A prompt with a drawn film, or with none where ``tiles`` is 0."""
-    return Prompt(task=task, text=text, image=film_canvas(tiles, seed) if tiles else None)
+    return Prompt(task=task, text=text, image=study_canvas(tiles, seed) if tiles else None)
 
 
 def _processor(chat_template: str) -> MllamaProcessor:

@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.browser import SIZES, Browser, chromium
 from tests.support.page_service import (
-    Films,
+    Images,
     MarkingWriter,
     a_page,
-    draw_films,
+    draw_radiographs,
     drawn_cases,
     written,
 )
@@ -39,13 +39,13 @@ def browser(chrome: Browser, size: str) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
-    return draw_films(tmp_path_factory.mktemp("films"))
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return draw_radiographs(tmp_path_factory.mktemp("films"))
 
 
 @pytest.fixture(scope="session")
-def retriever(films: Films) -> FakeRetriever:
-    return drawn_cases(films)
+def retriever(images: Images) -> FakeRetriever:
+    return drawn_cases(images)
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +58,14 @@ def address(
     tmp_path_factory: pytest.TempPathFactory,
     retriever: FakeRetriever,
     writer: MarkingWriter,
-    films: Films,
+    images: Images,
 ) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
-    with serving(a_page(folder, retriever, writer, sample_path=films.pa)) as url:
+    with serving(a_page(folder, retriever, writer, sample_path=images.pa)) as url:
         yield url
 
 
 @pytest.fixture
-def report(browser: Browser, address: str, films: Films) -> Browser:
+def report(browser: Browser, address: str, images: Images) -> Browser:
     """The window with a report on two views."""
-    return written(browser, address, films)
+    return written(browser, address, images)

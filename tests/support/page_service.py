@@ -19,21 +19,23 @@ from db.index.store import Section
 from generator.grounding.report import Citation, GroundedReport, RemovedCitation, Statement
 from generator.prompts import Task
 from indexer.images.reader import encode_png
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.results import Retrieval
 from tests.support.browser import Browser
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import FakeRetriever, a_case, a_png
 
 NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
 QUESTION = "Is the heart drawn wide?"
-UNUSUAL = Verdict(in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways")
+OUT_OF_DISTRIBUTION = OodCheck(
+    in_distribution=False, score=-8.1, threshold=-3.2, reason="drawn sideways"
+)
 WORDS = ("Findings: Lungs ", "drawn clear. ", "[1]")
 
 
 @dataclass(frozen=True)
-class Films:
+class Images:
     """Files to give to the page."""
 
     pa: Path
@@ -45,18 +47,18 @@ class Films:
     case: Path
 
 
-def draw_films(folder: Path) -> Films:
+def draw_radiographs(folder: Path) -> Images:
     def write(name: str, data: bytes) -> Path:
         path = folder / name
         path.write_bytes(data)
         return path
 
-    return Films(
+    return Images(
         pa=write("pa.png", a_png(1)),
-        lateral=write("lateral.png", encode_png(draw_film(1, view="LATERAL"))),
+        lateral=write("lateral.png", encode_png(draw_radiograph(1, view="LATERAL"))),
         dicom=write_dicom(
             folder / "film.dcm",
-            draw_film(2),
+            draw_radiograph(2),
             PatientName="Drawn^Person",
             StudyInstanceUID=generate_uid(),
         ),
@@ -66,10 +68,10 @@ def draw_films(folder: Path) -> Films:
     )
 
 
-def drawn_cases(films: Films) -> FakeRetriever:
+def drawn_cases(images: Images) -> FakeRetriever:
     return FakeRetriever(
         [
-            a_case(1, study_id="one", images=[films.case, films.lateral]),
+            a_case(1, study_id="one", images=[images.case, images.lateral]),
             a_case(2, study_id="a/b ü", sentences=("Costal angles drawn sharp.", NASTY)),
             a_case(3, study_id="three", sentences=(NASTY, "Lungs drawn wide.")),
             a_case(4, study_id="77", source="openi"),
@@ -133,11 +135,11 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
                 1,
                 labels={"Lung Opacity": "negative"},
                 case_support=1.0,
-                film_support=0.83,
+                image_support=0.83,
                 added=True,
             ),
             cited(2, found_afterwards=True, case_support=0.62, removed=(removed,)),
-            cited(3, contradiction="the film's score for Edema is 0.81", film_support=0.19),
+            cited(3, contradiction="the film's score for Edema is 0.81", image_support=0.19),
             Statement(section="impression", text="No case says this."),
         ),
         hits=retrieval.hits,
@@ -159,10 +161,10 @@ def a_page(
     )
 
 
-def written(browser: Browser, address: str, films: Films) -> Browser:
+def written(browser: Browser, address: str, images: Images) -> Browser:
     """The browser with a report on two views."""
     browser.greeted(address)
-    browser.choose(films.pa, films.lateral)
+    browser.choose(images.pa, images.lateral)
     browser.write_report()
     return browser
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 
-def draw_film(
+def draw_radiograph(
     seed: int,
     *,
     size: tuple[int, int] = (512, 420),
@@ -62,6 +62,6 @@ def draw_film(
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def likeness(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
+def similarity(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
     """Pearson correlation of two films of one shape; -1 for a film and its negative."""
     return float(np.corrcoef(one.ravel().astype(float), other.ravel().astype(float))[0, 1])

@@ -10,12 +10,12 @@ from db.app.generation import (
     StoredHit,
     StoredLeftOut,
     StoredObservation,
+    StoredOodCheck,
     StoredOrigin,
     StoredRemoved,
     StoredStatement,
-    StoredVerdict,
 )
-from db.app.jobs import JobFilm, JobStudy
+from db.app.jobs import JobImage, JobStudy
 from tests.support.services import NOW, a_png
 
 FINGERPRINT = "ab" * 32
@@ -31,11 +31,11 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
         generator="drawn-1",
         index_fingerprint=FINGERPRINT,
         index_source="drawn",
-        films_sha256=("cd" * 32,),
+        images_sha256=("cd" * 32,),
         options={"k": 3, "labels": ["Edema"], "min_score": None},
         notes=("one note",),
         label_scores={"Edema": 0.25},
-        verdict=StoredVerdict(
+        ood=StoredOodCheck(
             in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"
         ),
         statements=(
@@ -58,7 +58,7 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                     added=True,
                     removed=(StoredRemoved(number=9, reason="no case has this number"),),
                     case_support=0.5,
-                    film_support=0.25,
+                    image_support=0.25,
                     contradiction="the film's score for Edema is 0.90",
                 ),
             ),
@@ -74,7 +74,7 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                 vote=0.5,
                 vote_low=0.25,
                 vote_high=0.75,
-                film=0.125,
+                image=0.125,
                 cases=(2,),
             ),
         ),
@@ -106,8 +106,8 @@ def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
         created_by=owner,
         request_id="abcdef01",
         order={"k": 3, "labels": ["Edema"]},
-        films=(
-            JobFilm(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
-            JobFilm(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
+        images=(
+            JobImage(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
+            JobImage(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
         ),
     )

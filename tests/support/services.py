@@ -21,15 +21,15 @@ from api.settings import Settings
 from db.index.store import Case, CaseImage, Sentence
 from db.labels import OBSERVATIONS
 from generator.grounding.report import Citation, GroundedReport, Statement
-from indexer.images.radiograph import Film
-from indexer.images.reader import encode_png, read_film
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import encode_png, read_radiograph
 from retriever.knn_votes import Vote
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Hit, LeftOut, Retrieval
 from tests.support.fakes import ReportEncoder
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -87,7 +87,7 @@ class FakeRetriever:
     cases: list[Case]
     fingerprint: str = "f1" * 32
     error: Exception | None = None
-    verdict: Verdict | None = None
+    ood: OodCheck | None = None
     encoder: Any = field(default_factory=ReportEncoder)
     calls: list[dict[str, Any]] = field(default_factory=list)
     words: list[tuple[str | None, float]] = field(default_factory=list)
@@ -112,7 +112,7 @@ class FakeRetriever:
         )
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
-        return self.search(query.films, text=None, **asdict(options))
+        return self.search(query.images, text=None, **asdict(options))
 
     def vote(
         self,
@@ -129,7 +129,7 @@ class FakeRetriever:
 
     def search(
         self,
-        images: Sequence[Path | str | bytes | Film],
+        images: Sequence[Path | str | bytes | Radiograph],
         *,
         text: str | None,
         text_weight: float,
@@ -140,8 +140,8 @@ class FakeRetriever:
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         time.sleep(0.01)
-        films = [image for image in images if isinstance(image, Film)]
-        assert len(films) == len(images)
+        radiographs = [image for image in images if isinstance(image, Radiograph)]
+        assert len(radiographs) == len(images)
         self.words.append((text, text_weight))
         self.calls.append({"k": k, "exclude_study_ids": exclude_study_ids, **options})
         self.running -= 1
@@ -158,10 +158,10 @@ class FakeRetriever:
             ),
             index_fingerprint=self.fingerprint,
             source="drawn",
-            films_sha256=tuple(film.sha256 for film in films),
-            notes=tuple(note for film in films for note in film.notes),
-            label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75} if films else None,
-            verdict=self.verdict if films else None,
+            images_sha256=tuple(radiograph.sha256 for radiograph in radiographs),
+            notes=tuple(note for radiograph in radiographs for note in radiograph.notes),
+            label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75} if radiographs else None,
+            ood=self.ood if radiographs else None,
         )
 
 
@@ -196,11 +196,11 @@ def write_report(retrieval: Retrieval) -> GroundedReport:
 
 
 def a_png(seed: int = 1, **options: Any) -> bytes:
-    return encode_png(draw_film(seed, **options))
+    return encode_png(draw_radiograph(seed, **options))
 
 
 def a_digest(png: bytes) -> str:
-    return read_film(png).sha256
+    return read_radiograph(png).sha256
 
 
 def an_app(

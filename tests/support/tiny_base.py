@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.canvas import canvas
 from recipes.small_mllama.config import CutConfig
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 SENTENCES = (
     "The heart is of normal size and the lungs are clear.",
@@ -145,7 +145,7 @@ def draw_pack(studies: int = 6) -> ExamplePack:
     examples: list[Example] = []
     files: list[bytes] = []
     for number in range(studies):
-        views = [draw_film(number)] + [draw_film(number, view="LATERAL")] * (number % 2)
+        views = [draw_radiograph(number)] + [draw_radiograph(number, view="LATERAL")] * (number % 2)
         files.append(encode_canvas(canvas(views, CUT.tile)))
         context = f"Prior cases:\n[1] {SENTENCES[number % 4]}\n[2] {SENTENCES[(number + 1) % 4]}"
         for task, asked, answer in (

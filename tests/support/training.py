@@ -9,7 +9,7 @@ import pytest
 from finetune.adapter.config import TrainConfig
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.prompts import PROMPT_VERSION
-from tests.support.mllama_models import film_canvas, write_mllama
+from tests.support.mllama_models import study_canvas, write_mllama
 
 CASES = "Prior cases:\n[1] (Cardiomegaly) Findings: The heart is enlarged.\n\nFilm: no finding\n\n"
 REPORT = CASES + "Write the findings and impression of this film."
@@ -43,7 +43,7 @@ def _written(folder: Path, nf4: bool) -> Path:
 
 def write_pack(folder: Path, *, examples: int = 12, prompt_version: str = PROMPT_VERSION) -> Path:
     """Reports and yes-or-no questions; one in seven has no image."""
-    files = [np.frombuffer(encode_canvas(film_canvas(1 + n % 2, n)), np.uint8) for n in range(4)]
+    files = [np.frombuffer(encode_canvas(study_canvas(1 + n % 2, n)), np.uint8) for n in range(4)]
     made = [
         Example(
             task="report" if number % 2 else "classify",

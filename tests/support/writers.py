@@ -126,7 +126,7 @@ def _answer(writing: Writing) -> GroundedReport:
                     ),
                 ),
                 removed=(RemovedCitation(number=9, reason="no case has this number"),),
-                film_support=0.75,
+                image_support=0.75,
             ),
         ),
         hits=writing.retrieval.hits,

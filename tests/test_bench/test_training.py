@@ -18,11 +18,11 @@ from finetune.adapter.backends import load_processor
 from finetune.adapter.collator import Rendering
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.prompts import PROMPT_VERSION
-from tests.support.mllama_models import film_canvas
+from tests.support.mllama_models import study_canvas
 from tests.support.training import REPORT, SETTINGS, quiet, tiny_base
 
 pytestmark = quiet
-FILMS = 3
+IMAGES = 3
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every film with a report of its own, in both parts."""
     folder = tmp_path_factory.mktemp("bench") / "pack"
-    files = [np.frombuffer(encode_canvas(film_canvas(2, n)), np.uint8) for n in range(FILMS)]
+    files = [np.frombuffer(encode_canvas(study_canvas(2, n)), np.uint8) for n in range(IMAGES)]
     made = [
         Example(
             task="report",
@@ -43,7 +43,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
             answer="Findings: The heart is enlarged. [1]" + " No pneumothorax." * number,
             canvas=number,
         )
-        for number in range(FILMS)
+        for number in range(IMAGES)
     ]
     ExamplePack(
         train=made,
@@ -63,7 +63,7 @@ def test_prompts_are_joined_and_cut_to_one_length_and_keep_image_and_answer(
     made = given.tokens(rendering, 4, 300)
     image = rendering.processor.image_token_id
     for number, tokens in enumerate(made):
-        alone = rendering.tokenise(*given.pairs[number % FILMS], image=0)
+        alone = rendering.tokenise(*given.pairs[number % IMAGES], image=0)
         answer = alone.ids[alone.prompt_length :]
         assert len(tokens) == 300 and tokens.ids.count(image) == 1
         assert tokens.ids[tokens.prompt_length :] == answer
@@ -115,7 +115,7 @@ def test_an_adapter_agrees_with_itself_and_not_with_another_answer(
     given = ["--base", str(base), "--device", "cpu", "--examples", str(pack)]
     settings = [*SETTINGS, "max_steps=1", "sample_tokens=0", "eval_examples=0"]
     assert main(["train", *given, "--out", str(out), "--set", *settings]) == 0
-    asked = [*given, "--adapter", str(out), "--films", str(FILMS)]
+    asked = [*given, "--adapter", str(out), "--images", str(IMAGES)]
     tokens = tmp_path / "tokens.json"
     assert agreement(["tokens", *asked, "--out", str(tokens)]) == 0
     compare = ["compare", *asked, "--new-tokens", "6", str(tokens)]

@@ -20,12 +20,12 @@ from finetune.__main__ import main as finetune
 from finetune.examples.pack import ExamplePack
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION, ask_prompt
-from generator.tasks import FilmReader
+from generator.tasks import StudyReader
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.training import SETTINGS, quiet, tiny_base, write_pack
 
 pytestmark = quiet
@@ -43,8 +43,8 @@ def write_questions(folder: Path) -> Path:
     rows = []
     for number in range(IMAGES + 1):
         name = f"drawn{number}.jpg"
-        film = draw_film(100 + number, size=(96, 80 + number))
-        Image.fromarray(film).convert("RGB").save(folder / "images" / name)
+        image = draw_radiograph(100 + number, size=(96, 80 + number))
+        Image.fromarray(image).convert("RGB").save(folder / "images" / name)
         for text, answers, kind in SETS if number < IMAGES else SETS[:1]:
             rows.append(
                 {
@@ -119,7 +119,7 @@ def test_every_question_is_taught_with_cases_and_without(root: Path) -> None:
 
 
 def test_prompts_are_those_of_the_service(root: Path, base: Path) -> None:
-    reader = FilmReader(opened(root / "index"), load_model(base, device="cpu"))
+    reader = StudyReader(opened(root / "index"), load_model(base, device="cpu"))
     _, asked = read_asked(root / "work")
     for one in random.Random(0).sample(asked, 3):
         study = reader.read([root / "data" / "images" / one.group])

@@ -27,7 +27,7 @@ SENTENCES = (
 )
 STUDY = ("drawn", "s7")
 OTHER = ("drawn", "s8")
-FILM = "f7" * 32
+RADIOGRAPH = "f7" * 32
 HIS_WORDS = ("quetzal", "zebra stripe")
 
 
@@ -44,7 +44,7 @@ def a_case(sentences: tuple[str, ...] = SENTENCES) -> Case:
         sentences=tuple(Sentence(section="findings", text=text) for text in sentences),
         images=(
             CaseImage(
-                path=None, view_position="PA", width=8, height=8, pixels_sha256=FILM, dhash=0
+                path=None, view_position="PA", width=8, height=8, pixels_sha256=RADIOGRAPH, dhash=0
             ),
         ),
     )
@@ -231,7 +231,7 @@ def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
 def test_generations_about_the_films_themselves_are_named(
     database: AppDatabase, path: Path
 ) -> None:
-    generation = written(said("Clear."), hits=(), films_sha256=("ab" * 32, FILM))
+    generation = written(said("Clear."), hits=(), images_sha256=("ab" * 32, RADIOGRAPH))
     database.generations.add(generation)
     done = withdraw(path, [a_case()], at=NOW)
     assert done == Withdrawn(quotes=0, statements=0, generations=0, own=(str(generation.id),))

@@ -138,7 +138,7 @@ def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
     old_id = UUID(int=1)
     with sqlite3.connect(path) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(generations)")]
-        assert "verdict" not in columns
+        assert "ood" not in columns
         connection.execute(
             "INSERT INTO generations (number, id, created_at, task, text, generator,"
             " index_fingerprint, index_source, films_sha256, options, notes, label_scores,"
@@ -165,7 +165,7 @@ def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
         old = store.get(old_id)
         assert [g.id for g in store.page(limit=5).generations] == [new.id, old_id]
         assert store.get(new.id) == new
-    assert old.verdict is None
+    assert old.ood is None
     assert (old.notes, old.options, old.label_scores) == (("a note",), {"k": 3}, {"Edema": 0.5})
     assert [c.quote for s in old.statements for c in s.citations] == ["Old."]
     assert [hit.study_id for hit in old.hits] == ["s1"]
@@ -185,7 +185,7 @@ def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
         "created_by": "ward",
         "task": "answer",
         "text": "100 % Cälm",
-        "films_sha256": ("00" * 32, "11" * 32),
+        "images_sha256": ("00" * 32, "11" * 32),
         "index_fingerprint": "99" * 32,
         "statements": (),
     }
@@ -205,8 +205,8 @@ def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
             ({"text": "'; --"}, []),
             ({"cites": ("drawn", "s/2")}, [third, first]),
             ({"cites": ("other", "s/2")}, []),
-            ({"film_sha256": "11" * 32}, [second]),
-            ({"film_sha256": "cd" * 32, "task": "report"}, [third, first]),
+            ({"image_sha256": "11" * 32}, [second]),
+            ({"image_sha256": "cd" * 32, "task": "report"}, [third, first]),
         ):
             page = store.page(limit=5, wanted=GenerationFilter(**wanted))
             assert [g.id for g in page.generations] == expected, wanted

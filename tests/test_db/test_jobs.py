@@ -18,7 +18,7 @@ def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         study = a_study()
         database.jobs.add([study])
-        assert database.jobs.study(study.generation_id) == replace(study, films=())
+        assert database.jobs.study(study.generation_id) == replace(study, images=())
         assert database.jobs.claim(5) == [replace(study, status="running")]
         assert database.jobs.claim(5) == []
         assert database.jobs.unfinished() == 1
@@ -111,4 +111,4 @@ def test_a_film_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
         database.jobs.add([study])
         database.jobs.cancel(study.generation_id)
     kept = (tmp_path / "app.sqlite3").read_bytes()
-    assert study.films[0].png[200:264] not in kept
+    assert study.images[0].png[200:264] not in kept

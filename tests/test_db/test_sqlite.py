@@ -60,8 +60,8 @@ def test_many_writers_get_through_in_the_order_in_which_they_came(tmp_path: Path
     """Of two engines on one file, as of a service and a command within one process."""
     path = tmp_path / "app.sqlite3"
     with (
-        AppDatabase.open(path, patience=20) as one,
-        AppDatabase.open(tmp_path / "x" / ".." / path.name, patience=20) as other,
+        AppDatabase.open(path, lock_timeout=20) as one,
+        AppDatabase.open(tmp_path / "x" / ".." / path.name, lock_timeout=20) as other,
     ):
         line = writers(path)
         threads = []
@@ -79,7 +79,7 @@ def test_many_writers_get_through_in_the_order_in_which_they_came(tmp_path: Path
 
 def test_a_writer_whose_turn_does_not_come_leaves_the_line(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    with AppDatabase.open(path, patience=0.05) as database:
+    with AppDatabase.open(path, lock_timeout=0.05) as database:
         line = writers(path)
         with (
             line.turn(1),
@@ -102,7 +102,7 @@ def test_a_turn_ends_also_where_the_work_fails(tmp_path: Path) -> None:
 
 def test_a_writer_of_another_process_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    with AppDatabase.open(path, patience=20) as database, another_writer(path) as process:
+    with AppDatabase.open(path, lock_timeout=20) as database, another_writer(path) as process:
         thread = threading.Thread(target=database.audit.append, args=(an_entry("patient"),))
         thread.start()
         thread.join(0.3)
@@ -114,12 +114,12 @@ def test_a_writer_of_another_process_is_waited_for(tmp_path: Path) -> None:
 
 def test_patience_has_an_end(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    with AppDatabase.open(path, patience=0.1) as database, another_writer(path) as process:
+    with AppDatabase.open(path, lock_timeout=0.1) as database, another_writer(path) as process:
         with pytest.raises(OperationalError, match="database is locked"):
             database.audit.append(an_entry("impatient"))
         began = time.monotonic()
         with pytest.raises(OperationalError, match="database is locked"):
-            database.check(patience=0.3)
+            database.check(lock_timeout=0.3)
         assert 0.2 < time.monotonic() - began < 3
         let_go(process)
         process.wait()
@@ -128,7 +128,7 @@ def test_patience_has_an_end(tmp_path: Path) -> None:
 
 def test_readers_wait_for_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    with AppDatabase.open(path, patience=0.1) as database:
+    with AppDatabase.open(path, lock_timeout=0.1) as database:
         database.audit.append(an_entry("earlier"))
         with sqlite3.connect(path) as connection:
             connection.execute("BEGIN IMMEDIATE")

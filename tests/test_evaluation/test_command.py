@@ -22,7 +22,7 @@ from retriever.search import Retriever
 from tests.support.evaluations import HELD_OUT, write_split
 from tests.support.fakes import ReportEncoder
 from tests.support.mllama_models import write_adapter, write_mllama
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 MODEL = ("--device", "cpu", "--max-new-tokens", 8, "--model")
 ENCODER = ReportEncoder({"Cardiomegaly": 0.8})
@@ -59,7 +59,9 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     questions = []
     for number in range(5):
         name = f"{number}.png"
-        Image.fromarray(draw_film(number, size=(80, 60))).save(tmp_path / "vqa" / "images" / name)
+        Image.fromarray(draw_radiograph(number, size=(80, 60))).save(
+            tmp_path / "vqa" / "images" / name
+        )
         questions.append(
             {"qid": number, "image_name": name, "question": "Is it drawn?", "answer": "yes"}
             | {"answer_type": "CLOSED"}
@@ -97,7 +99,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
 def test_weights_meet_the_test_split_once(root: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     model = (*MODEL, root / "model", "--tasks", "report")
-    test = (*model, "--arms", "with retrieval", "--out", tmp_path / "out", "--test-log", log)
+    test = (*model, "--conditions", "with retrieval", "--out", tmp_path / "out", "--test-log", log)
     again = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--test-log", log, "--resamples", 20)
     with pytest.raises(UserError, match="the test split is met once and whole"):
         run(root, "evaluate", *test, "--limit", 3, split="test")
@@ -115,7 +117,16 @@ def test_weights_meet_the_test_split_once(root: Path, tmp_path: Path) -> None:
 def test_another_machine_can_answer(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = (*MODEL, root / "model", "--limit", 2, "--arms", "with retrieval", "--resamples", 20)
+    few = (
+        *MODEL,
+        root / "model",
+        "--limit",
+        2,
+        "--conditions",
+        "with retrieval",
+        "--resamples",
+        20,
+    )
     run(root, "evaluate", *few, "--write-prompts", tmp_path / "prompts")
     [said] = capsys.readouterr().out.splitlines()
     assert said.endswith(f"prompts are in {tmp_path / 'prompts'}")

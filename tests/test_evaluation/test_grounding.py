@@ -18,7 +18,7 @@ from evaluation.grounding.citations import (
 )
 from evaluation.grounding.over_reliance import COPIED, SHARED, SURVIVED, UNSEEN, reliance_table
 from evaluation.outputs.names import WITH
-from evaluation.outputs.rows import FilmRow, Outputs, ReportRow
+from evaluation.outputs.rows import Outputs, ReportRow, StudyRow
 from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.tables import Table
@@ -64,11 +64,11 @@ def checked(
         )
         for study_id, (text, names) in reports.items()
     ]
-    films = [
-        FilmRow(study_id=one, label_scores=None, label_thresholds=None, votes={}, hits=())
+    images = [
+        StudyRow(study_id=one, label_scores=None, label_thresholds=None, votes={}, hits=())
         for one in reports
     ]
-    outputs.append([*films, *rows])
+    outputs.append([*images, *rows])
     cases = {f"local/{n}": a_case(i, n, text) for i, (n, text) in enumerate(CASES.items())}
     references = References(
         studies=tuple(a_study(one) for one in reports), cases={}, indexed=cases, without=0, left=0
@@ -79,7 +79,7 @@ def checked(
 def a_study(study_id: str) -> EvaluationStudy:
     return EvaluationStudy(
         study_id=study_id,
-        films=(),
+        images=(),
         frontal=(),
         findings="",
         report="",
@@ -172,7 +172,7 @@ def test_over_reliance_counts_pairs_of_study_and_finding() -> None:
             hits=(),
             index_fingerprint="",
             source="local",
-            films_sha256=(),
+            images_sha256=(),
             label_scores={**every, **named},
         )
 

@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from db.errors import UserError
-from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, STATES
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, STATES, positives
 from evaluation.metrics.bootstrap import bootstrap, paired_bootstrap
-from evaluation.metrics.labels import f1_statistic, label_counts, label_f1, label_overlap, positives
+from evaluation.metrics.labels import f1_statistic, label_counts, label_f1, label_overlap
 
 
 def random_labels(rng, count, share=0.4):

@@ -17,7 +17,7 @@ from evaluation.outputs.prompts import (
 )
 from generator.prompts import Prompt
 from tests.support.evaluations import Bench
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.scripted_model import ScriptedModel
 
 
@@ -30,8 +30,8 @@ def script(prompt: Prompt) -> str:
 
 
 @pytest.fixture
-def film() -> Image.Image:
-    return Image.fromarray(draw_film(1, size=(40, 40))).convert("RGB")
+def image() -> Image.Image:
+    return Image.fromarray(draw_radiograph(1, size=(40, 40))).convert("RGB")
 
 
 def test_answers_from_elsewhere_make_the_same_outputs(tmp_path: Path) -> None:
@@ -52,30 +52,32 @@ def test_answers_from_elsewhere_make_the_same_outputs(tmp_path: Path) -> None:
     assert played.classes == direct.classes and player.computed == "cuda"
 
 
-def test_a_prompt_is_known_by_all_that_the_model_is_given(film: Image.Image) -> None:
-    prompt = Prompt(task="report", text="Write.", image=film)
-    other = film.copy()
+def test_a_prompt_is_known_by_all_that_the_model_is_given(image: Image.Image) -> None:
+    prompt = Prompt(task="report", text="Write.", image=image)
+    other = image.copy()
     other.putpixel((0, 0), (255, 0, 0))
     keys = {
         prompt_sha256(prompt),
-        prompt_sha256(Prompt(task="caption", text="Write.", image=film)),
-        prompt_sha256(Prompt(task="report", text="Write!", image=film)),
+        prompt_sha256(Prompt(task="caption", text="Write.", image=image)),
+        prompt_sha256(Prompt(task="report", text="Write!", image=image)),
         prompt_sha256(Prompt(task="report", text="Write.", image=other)),
         prompt_sha256(Prompt(task="report", text="Write.")),
     }
     assert len(keys) == 5
-    assert prompt_sha256(Prompt(task="report", text="Write.", image=film.copy())) in keys
+    assert prompt_sha256(Prompt(task="report", text="Write.", image=image.copy())) in keys
 
 
-def test_answers_of_other_weights_or_prompts_are_refused(tmp_path: Path, film: Image.Image) -> None:
+def test_answers_of_other_weights_or_prompts_are_refused(
+    tmp_path: Path, image: Image.Image
+) -> None:
     model = ScriptedModel(script)
     recorder = PromptRecorder(model, tmp_path)
-    recorder.generate([Prompt(task="report", text="Write.", image=film)])
+    recorder.generate([Prompt(task="report", text="Write.", image=image)])
     recorder.save()
     answer_prompts(model, tmp_path, tmp_path / "answers", computed="cpu")
     player = AnswerPlayer(model, tmp_path / "answers")
     with pytest.raises(MismatchError, match="has no answer to a prompt of this evaluation"):
-        player.generate([Prompt(task="report", text="Write it.", image=film)])
+        player.generate([Prompt(task="report", text="Write it.", image=image)])
     other = ScriptedModel(script, weights_sha256="0" * 64)
     with pytest.raises(MismatchError, match="was answered with weights 5c5c5c5c5c5c, not with 000"):
         AnswerPlayer(other, tmp_path / "answers")
@@ -127,9 +129,9 @@ def test_what_is_no_prompt_is_refused(tmp_path: Path, line: dict[str, object]) -
             AnswerPlayer(ScriptedModel(script), tmp_path / "answers")
 
 
-def test_an_image_that_did_not_travel_is_named(tmp_path: Path, film: Image.Image) -> None:
+def test_an_image_that_did_not_travel_is_named(tmp_path: Path, radiograph: Image.Image) -> None:
     recorder = PromptRecorder(ScriptedModel(script), tmp_path)
-    recorder.generate([Prompt(task="report", text="Write.", image=film)])
+    recorder.generate([Prompt(task="report", text="Write.", image=radiograph)])
     recorder.save()
     [image] = (tmp_path / "images").iterdir()
     image.unlink()

@@ -22,7 +22,7 @@ from indexer.sources.jsonl import JsonLines
 from retriever.__main__ import main
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 INDEXED, HELD_OUT = 60, 24
 
@@ -35,8 +35,8 @@ class TextTower(ReportEncoder):
         self._vectors: dict[str, list[np.ndarray]] = {}
         for line in map(json.loads, path.read_text().splitlines()):
             report = f"{line['findings']} {line['impression']}"
-            film = np.asarray(Image.open(path.parent / line["image"]))
-            self._vectors.setdefault(report, []).append(self.read([film]).vectors[0])
+            image = np.asarray(Image.open(path.parent / line["image"]))
+            self._vectors.setdefault(report, []).append(self.read([image]).vectors[0])
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         if not texts:
@@ -54,7 +54,7 @@ def studies_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         line["split"] = "train"
         if number >= INDEXED:
             lateral = path.parent / f"{number}-lateral.png"
-            Image.fromarray(draw_film(number, size=(96, 80), view="LATERAL")).save(lateral)
+            Image.fromarray(draw_radiograph(number, size=(96, 80), view="LATERAL")).save(lateral)
             line["split"] = "val" if number < INDEXED + HELD_OUT else "test"
             line["images"] = [
                 {"path": line.pop("image"), "view_position": "PA"},
@@ -89,7 +89,7 @@ def evaluation(retriever: Retriever, val: list[EvaluationStudy]) -> Evaluation:
 def study(number: int, findings: str, labels: Labels, *, in_index: bool = False) -> EvaluationStudy:
     return EvaluationStudy(
         study_id=f"s{number}",
-        films=(),
+        images=(),
         frontal=(),
         findings=findings,
         report=findings,
@@ -102,8 +102,8 @@ def test_studies_come_with_both_views_and_the_frontal_ones_apart(
     val: list[EvaluationStudy], retriever: Retriever
 ) -> None:
     assert len(val) == HELD_OUT
-    assert {len(one.films) for one in val} == {2} and {len(one.frontal) for one in val} == {1}
-    assert all(one.frontal[0] is one.films[0] for one in val)
+    assert {len(one.images) for one in val} == {2} and {len(one.frontal) for one in val} == {1}
+    assert all(one.frontal[0] is one.images[0] for one in val)
     indexed = {case.findings for case in retriever.index.cases}
     assert all(one.in_index == (one.findings in indexed) for one in val)
 
@@ -226,7 +226,7 @@ def test_the_nearest_case_is_copied_and_many_cases_vote(
     queries = embed(retriever.encoder, val, "both")
     system = nearest_case("n", "both", retriever, queries, val)
     assert title(system) == "n, both"
-    hits = retriever.search(val[3].films, k=10).hits
+    hits = retriever.search(val[3].images, k=10).hits
     assert system.texts is not None and system.texts[3] == hits[0].case.findings
     assert system.labels is not None and system.labels[3] == hits[0].case.labels
     votes = retriever.vote(queries[3])
@@ -248,7 +248,7 @@ def test_a_case_without_findings_is_not_copied(
     build(JsonLines(path), ThumbnailEncoder(), tmp_path / "index")
     retriever = Retriever.open(tmp_path / "index", ThumbnailEncoder())
     queries = embed(retriever.encoder, val, "both")
-    nearest = [retriever.search(one.films, k=1).hits[0].case.findings for one in val]
+    nearest = [retriever.search(one.images, k=1).hits[0].case.findings for one in val]
     system = nearest_case("n", "both", retriever, queries, val)
     assert "" in nearest and system.texts is not None and "" not in system.texts
 

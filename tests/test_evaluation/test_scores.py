@@ -26,8 +26,8 @@ from evaluation.metrics.ranking import roc_auc
 from evaluation.outputs.names import (
     BASELINES,
     EXTRACTIVE,
-    FILM_ALONE,
     HEAD,
+    IMAGE_ALONE,
     MADE,
     SERVED,
     VOTE,
@@ -87,7 +87,7 @@ def test_every_system_is_scored_on_both_subsets(scores: Scores) -> None:
     assert scores.evaluation is not None
     everything, fresh = scores.evaluation.subsets
     assert everything.studies == HELD_OUT and 0 < fresh.studies < HELD_OUT
-    written = {SERVED, WITH, WITHOUT, FILM_ALONE, WITH_INDICATION, *BASELINES}
+    written = {SERVED, WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION, *BASELINES}
     assert set(everything.figures) == written | {HEAD, VOTE}
     assert all(
         {"CIDEr", "ROUGE-L", "BLEU-4"} <= everything.figures[name].keys() for name in written
@@ -166,9 +166,9 @@ def test_a_system_that_did_not_finish_is_not_scored(
 ) -> None:
     path = tmp_path / "outputs.jsonl"
     lines = outputs.path.read_text().splitlines()
-    last = max(n for n, line in enumerate(lines) if f'"system": "{FILM_ALONE}"' in line)
+    last = max(n for n, line in enumerate(lines) if f'"system": "{IMAGE_ALONE}"' in line)
     path.write_text("\n".join([*lines[:last], *lines[last + 1 :]]) + "\n")
-    with pytest.raises(UserError, match=f"'{FILM_ALONE}' lacks 1 of {HELD_OUT} reports"):
+    with pytest.raises(UserError, match=f"'{IMAGE_ALONE}' lacks 1 of {HELD_OUT} reports"):
         scored(bench, Outputs.read(path))
 
 
@@ -272,13 +272,13 @@ def test_calibration_trusts_the_opinion_that_is_right() -> None:
     truth = random.random((200, 14)) < 0.1
     right = np.where(truth, 0.8, 0.2)
     noise = random.random((200, 14))
-    calibration = fit(model=noise, vote=right, film=1 - right * 0.5, truth=truth, name="drawn")
-    assert calibration.vote > 0.5 and 0 <= calibration.model < 0.2 and calibration.film == 0
+    calibration = fit(model=noise, vote=right, image=1 - right * 0.5, truth=truth, name="drawn")
+    assert calibration.vote > 0.5 and 0 <= calibration.model < 0.2 and calibration.image == 0
     assert calibration.fitted_on == "drawn" and set(calibration.offsets) == set(OBSERVATIONS)
     combined = np.array(
         [
             [
-                calibration.probability(name, model=noise[n, c], vote=right[n, c], film=None)
+                calibration.probability(name, model=noise[n, c], vote=right[n, c], image=None)
                 for c, name in enumerate(OBSERVATIONS)
             ]
             for n in range(200)
@@ -292,9 +292,9 @@ def test_an_opinion_with_a_negative_weight_is_left_out() -> None:
     truth = random.random((200, 14)) < 0.2
     first, second = (np.clip(truth * 0.4 + random.random((200, 14)) * 0.5, 0, 1) for _ in range(2))
     against = np.clip(1 - truth * 0.6 - random.random((200, 14)) * 0.3, 0, 1)
-    three = fit(model=first, vote=second, film=against, truth=truth, name="drawn")
-    two = fit(model=first, vote=second, film=None, truth=truth, name="drawn")
-    assert three.film == 0 and three.offsets["Edema"] == pytest.approx(two.offsets["Edema"], 0.02)
+    three = fit(model=first, vote=second, image=against, truth=truth, name="drawn")
+    two = fit(model=first, vote=second, image=None, truth=truth, name="drawn")
+    assert three.image == 0 and three.offsets["Edema"] == pytest.approx(two.offsets["Edema"], 0.02)
     assert (three.model, three.vote) == pytest.approx((two.model, two.vote), rel=0.02)
 
 
@@ -302,14 +302,14 @@ def test_offsets_follow_how_often_an_observation_is_there() -> None:
     truth = np.zeros((100, 14), dtype=bool)
     truth[:50, 0] = truth[:5, 1] = True
     flat = np.full((100, 14), 0.5)
-    calibration = fit(model=flat, vote=flat, film=None, truth=truth, name="drawn")
+    calibration = fit(model=flat, vote=flat, image=None, truth=truth, name="drawn")
     often, seldom, never = (
-        calibration.probability(name, model=0.5, vote=0.5, film=None) for name in OBSERVATIONS[:3]
+        calibration.probability(name, model=0.5, vote=0.5, image=None) for name in OBSERVATIONS[:3]
     )
     assert often == pytest.approx(0.5, abs=0.05) and seldom == pytest.approx(0.05, abs=0.03)
     assert never < 0.02
     with pytest.raises(UserError, match="nothing can be calibrated"):
-        fit(model=flat, vote=flat, film=None, truth=truth & False, name="drawn")
+        fit(model=flat, vote=flat, image=None, truth=truth & False, name="drawn")
 
 
 def test_the_roc_curve_holds_the_area(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_pairs_are_judged_blind_and_read_back(
     assert len(lines) == count > HELD_OUT and "stands" not in head
     with pytest.raises(UserError, match="has no judgement yet"):
         read_pairs(path)
-    verdicts = {
+    ood_checks = {
         (report.study_id, one.written.section, one.written.text, number): number in one.supported
         for report in scores.checked[WITH]
         for one in report.sentences
@@ -354,11 +354,11 @@ def test_pairs_are_judged_blind_and_read_back(
         judged_keys.append(key)
         agree = place % 4 > 0
         wrong += not agree
-        filled.append(line + ("yes" if verdicts[key] == agree else "No"))
+        filled.append(line + ("yes" if ood_checks[key] == agree else "No"))
     path.write_text("\n".join(filled) + "\n")
     table = agreement_table(read_pairs(path), scores.checked[WITH], resamples=20)
     assert table.rows["the check agrees with the reading"]["all"].count == (count - wrong, count)
-    check = [verdicts[key] for key in judged_keys]
+    check = [ood_checks[key] for key in judged_keys]
     reader = [said == (place % 4 > 0) for place, said in enumerate(check)]
     chance = np.mean(check) * np.mean(reader) + np.mean(~np.array(check)) * np.mean(
         ~np.array(reader)

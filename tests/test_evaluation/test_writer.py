@@ -11,7 +11,7 @@ from db.labels import OBSERVATIONS
 from evaluation.outputs.names import (
     BASELINES,
     EXTRACTIVE,
-    FILM_ALONE,
+    IMAGE_ALONE,
     NEAREST,
     WITH,
     WITH_INDICATION,
@@ -79,7 +79,7 @@ def test_withheld_contexts_name_nothing_that_the_film_shows(bench: Bench, output
 def test_outputs_say_what_was_shown_and_written(bench: Bench, outputs: Outputs) -> None:
     again = Outputs.read(outputs.path)
     assert again.reports == outputs.reports and again.answers == outputs.answers
-    assert set(again.reports) == {WITH, WITHOUT, FILM_ALONE, WITH_INDICATION, WITHHELD, *BASELINES}
+    assert set(again.reports) == {WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION, WITHHELD, *BASELINES}
     assert all(len(rows) == HELD_OUT for rows in again.reports.values())
     row = again.reports[WITH][bench.studies[0].study_id]
     assert row.text == "Findings: The heart is enlarged. [1][2] Impression: Cardiomegaly. [1]"
@@ -87,7 +87,7 @@ def test_outputs_say_what_was_shown_and_written(bench: Bench, outputs: Outputs) 
     assert [hit.rank for hit in shown] == list(range(1, len(shown) + 1)) and len(shown) > 1
     assert not again.reports[WITHOUT][bench.studies[0].study_id].context
     assert set(again.classes[WITH][bench.studies[0].study_id].probabilities) == set(OBSERVATIONS)
-    assert again.films[bench.studies[0].study_id].sees
+    assert again.images[bench.studies[0].study_id].sees
     extractive = again.reports[EXTRACTIVE][bench.studies[0].study_id].text
     assert extractive.startswith("Findings: ") and "] Impression: " in extractive
 
@@ -95,7 +95,7 @@ def test_outputs_say_what_was_shown_and_written(bench: Bench, outputs: Outputs) 
 def test_the_nearest_case_is_the_first_hit(bench: Bench, outputs: Outputs) -> None:
     references = bench.references(outputs)
     for study_id, row in outputs.reports[NEAREST].items():
-        first = outputs.films[study_id].hits[0][0]
+        first = outputs.images[study_id].hits[0][0]
         assert row.context == (first,) and row.text == references.indexed[first].findings
 
 

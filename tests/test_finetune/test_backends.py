@@ -20,7 +20,7 @@ from finetune.adapter.collator import Collator, ImageCache, Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from generator.mllama.checkpoint import read_config
-from tests.support.mllama_models import film_canvas, write_mllama
+from tests.support.mllama_models import study_canvas, write_mllama
 from tests.support.training import CONFIG, QUESTION, REPORT, quiet, tiny_base
 
 pytestmark = quiet
@@ -40,7 +40,7 @@ def nf4(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def batch_for(base: Path) -> dict[str, torch.Tensor]:
     processor = AutoProcessor.from_pretrained(base)
     rendering = Rendering(processor)
-    images = ImageCache(processor, lambda number: film_canvas(number + 1))
+    images = ImageCache(processor, lambda number: study_canvas(number + 1))
     return Collator(processor, images, pad_id=rendering.pad_id)(
         [
             rendering.tokenise(REPORT, "The heart is enlarged. [1]", image=0),
@@ -113,8 +113,8 @@ def test_values_stored_in_four_bits_are_right_where_rows_are_not_whole_blocks(
     stored = write_mllama(tmp_path / "b", mlp=96, nf4=True)
     values = load_base(str(stored), CONFIG, CPU).state_dict()
     for name, value in plain.state_dict().items():
-        likeness = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
-        assert value.shape == values[name].shape and float(likeness) > 0.99, name
+        similarity = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
+        assert value.shape == values[name].shape and float(similarity) > 0.99, name
 
 
 def test_plain_weights_are_quantized_as_asked(base: Path) -> None:

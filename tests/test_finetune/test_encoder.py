@@ -20,6 +20,7 @@ from db.errors import MismatchError, NotFoundError, UserError
 from db.labels import FINDINGS, OBSERVATIONS
 from evaluation.metrics.text import Cider
 from finetune.__main__ import main
+from finetune.encoder import run as encoder_run
 from finetune.encoder.augment import augment
 from finetune.encoder.config import TOWER, EncoderConfig
 from finetune.encoder.data import pack_openi
@@ -35,13 +36,12 @@ from finetune.encoder.pack import (
 )
 from finetune.encoder.scores import Embedded, of_studies, thresholds
 from finetune.encoder.trainer import Trainer, training_rows
-from finetune.encoder.trainer import run as encoder_run
-from finetune.examples.text_similarity import cider_matrix, text_likeness
+from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.encoder.open_clip import MODEL, TowerEncoder
 from indexer.encoder.spec import load_encoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
 from indexer.reports.sections import split_sentences
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 TEXT_DIM = 32
 CONFIG = EncoderConfig(
@@ -89,8 +89,10 @@ def openi(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive.addfile(entry, io.BytesIO(xml))
             for view, word in (("PA", "Frontal"), ("LATERAL", "Lateral")):
                 stem = f"{number}_IM-0001-{word[:1]}"
-                film = draw_film(number, size=(256, 256), view="PA" if view == "PA" else "LATERAL")
-                Image.fromarray(film).save(root / "images" / f"{stem}.dcm.jpg")
+                image = draw_radiograph(
+                    number, size=(256, 256), view="PA" if view == "PA" else "LATERAL"
+                )
+                Image.fromarray(image).save(root / "images" / f"{stem}.dcm.jpg")
                 views[f"{stem}.dcm.jpg"] = word
                 sizes.append({"imageid": f"CXR{stem}", "Rows": "2000", "Columns": "1500"})
     (root / "projections.json").write_text(json.dumps(views))
@@ -112,7 +114,7 @@ def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.DictWriter(stream, fields, restval="0")
         writer.writeheader()
         for image, age in (("a.png", 40), ("b.png", 9)):
-            Image.fromarray(draw_film(age, size=(320, 320))).save(root / "images" / image)
+            Image.fromarray(draw_radiograph(age, size=(320, 320))).save(root / "images" / image)
             writer.writerow({"image": image, "age": age, "Effusion": "1"})
     return root
 
@@ -144,13 +146,13 @@ def test_a_pack_holds_no_test_study_and_marks_the_others(pack: Pack) -> None:
     split = dict(zip(pack.study_ids.tolist(), pack.split.tolist(), strict=True))
     assert "12" not in split
     assert [split[str(n)] for n in (1, 8, 9, 13)] == [TRAIN, TRAIN, VAL, UNLISTED]
-    assert len(pack.films()) == len(pack.film_study) == 24
+    assert len(pack.images()) == len(pack.image_study) == 24
 
 
 def test_a_packed_film_has_its_old_aspect_ratio_on_black(pack: Pack) -> None:
-    film = pack.films()[0]  # 2000 rows by 1500 columns: 192 of 256 columns
-    assert film[:, :30].max() <= 4 and film[:, -30:].max() <= 4
-    assert film[:, 40:216].mean() > 40
+    image = pack.images()[0]  # 2000 rows by 1500 columns: 192 of 256 columns
+    assert image[:, :30].max() <= 4 and image[:, -30:].max() <= 4
+    assert image[:, 40:216].mean() > 40
 
 
 def test_a_pack_has_labels_and_frequent_terms_of_each_study(pack: Pack) -> None:
@@ -177,7 +179,7 @@ def test_labelled_films_of_adults_can_be_added(openi: Path, nih: Path) -> None:
 def test_a_pack_survives_its_file(pack: Pack, tmp_path: Path) -> None:
     pack.save(tmp_path / "deep" / "pack.npz")
     again = Pack.load(tmp_path / "deep" / "pack.npz")
-    assert np.array_equal(again.films(), pack.films())
+    assert np.array_equal(again.images(), pack.images())
     assert again.labeller_version == LABELLER_VERSION
     (tmp_path / "other.npz").write_bytes(b"no pack")
     with pytest.raises(UserError, match="is no pack"):
@@ -197,18 +199,18 @@ def test_the_cider_matrix_is_cider() -> None:
 
 
 def test_a_text_is_most_like_itself() -> None:
-    likeness = text_likeness(
+    similarity = text_similarity(
         ["the lungs are clear .", "a rather large heart .", "the lungs are dark , small heart ."]
     )
-    assert np.diag(likeness) == pytest.approx(1)
-    assert likeness.argmax(axis=1).tolist() == [0, 1, 2]
+    assert np.diag(similarity) == pytest.approx(1)
+    assert similarity.argmax(axis=1).tolist() == [0, 1, 2]
 
 
 def test_augmented_films_differ_and_stay_in_range_and_are_not_mirrored() -> None:
-    films = torch.from_numpy(np.stack([draw_film(1, size=(256, 256))] * 8))
-    films[:, :, :128] = 0  # the left half is dark
+    images = torch.from_numpy(np.stack([draw_radiograph(1, size=(256, 256))] * 8))
+    images[:, :, :128] = 0  # the left half is dark
     torch.manual_seed(0)
-    pixels = augment(films, replace(CONFIG, erase=0.0, shift=0.0))
+    pixels = augment(images, replace(CONFIG, erase=0.0, shift=0.0))
     assert pixels.shape == (8, 3, 64, 64)
     assert pixels.min() >= -1 and pixels.max() <= 1
     assert (pixels[0] - pixels[1]).abs().mean() > 0.01
@@ -269,14 +271,14 @@ def test_a_finished_run_has_weights_curves_and_scores(run_dir: Path) -> None:
 
 
 def test_one_threshold_for_all_findings_sees_as_many_on_val_as_reports_name(pack: Pack) -> None:
-    studies, films = len(pack.study_ids), len(pack.film_study)
-    logits = np.random.default_rng(0).normal(size=(films, len(OBSERVATIONS))).astype(np.float32)
-    empty = np.zeros((films, 1), np.float32)
+    studies, images = len(pack.study_ids), len(pack.image_study)
+    logits = np.random.default_rng(0).normal(size=(images, len(OBSERVATIONS))).astype(np.float32)
+    empty = np.zeros((images, 1), np.float32)
     embedded = Embedded(
         pooled=empty, vectors=empty, labels=logits, terms=empty, frontal=empty[:, 0]
     )
     found = thresholds(pack, embedded)
-    seen = 1 / (1 + np.exp(-of_studies(logits, pack.film_study, studies)))
+    seen = 1 / (1 + np.exp(-of_studies(logits, pack.image_study, studies)))
     val = pack.split == VAL
     named = np.isin(pack.labels, (POSITIVE, UNCERTAIN))[val]
     seen = seen[val]
@@ -319,13 +321,13 @@ def test_an_exported_folder_loads_in_plain_open_clip(
     tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
     ours = load_encoder(str(out))
     assert isinstance(ours, TowerEncoder)
-    film = draw_film(4)
+    image = draw_radiograph(4)
     texts = ["clear lungs", "large heart and clear lungs"]
     with torch.inference_mode():
-        pixels = preprocess(Image.fromarray(film))[None]
+        pixels = preprocess(Image.fromarray(image))[None]
         vectors = model.eval().encode_image(pixels, normalize=True).numpy()
         words = model.encode_text(tokenizer(texts), normalize=True).numpy()
-    assert np.abs(ours.read([film]).vectors - vectors).max() < 1e-4
+    assert np.abs(ours.read([image]).vectors - vectors).max() < 1e-4
     assert np.abs(ours.embed_text(texts) - words).max() < 1e-4
     assert ours.spec.report_weight == CONFIG.report_weight
 
@@ -337,12 +339,12 @@ def test_half_the_bits_change_the_vectors_little(
     network = encoder_run.new_network(CONFIG, pack)
     network.load_state_dict(load_file(run_dir / "weights.safetensors"))
     # A film as wide as the network's square, so that both see the same pixels.
-    film = np.array(Image.fromarray(draw_film(6)).resize((64, 64)))
-    pixels = torch.from_numpy(film)[None, None].float().expand(1, 3, -1, -1) / 127.5 - 1
+    image = np.array(Image.fromarray(draw_radiograph(6)).resize((64, 64)))
+    pixels = torch.from_numpy(image)[None, None].float().expand(1, 3, -1, -1) / 127.5 - 1
     with torch.inference_mode():
         seen = network.eval()(pixels)
     full = torch.nn.functional.normalize(seen.embeddings, dim=1).numpy()
-    reading = load_encoder(str(tmp_path / "e")).read([film])
+    reading = load_encoder(str(tmp_path / "e")).read([image])
     assert (reading.vectors * full).sum() > 0.999
     assert reading.label_scores is not None
     assert np.abs(reading.label_scores - seen.labels.sigmoid().numpy()).max() < 0.01
@@ -364,7 +366,7 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     assert main([*command, "--resume", "--export", str(shipped), "--no-text-tower"]) == 0
     assert json.loads((shipped / "open_clip_config.json").read_text())["text_tower"]["package"]
     assert not any(name.startswith("text.t") for name in load_file(shipped / MODEL))
-    assert load_encoder(str(shipped)).read([draw_film(4)]).vectors.shape == (1, 16)
+    assert load_encoder(str(shipped)).read([draw_radiograph(4)]).vectors.shape == (1, 16)
     assert main(command) == 1
     assert "add --resume" in capsys.readouterr().err
     assert main([*command, "--only", "member-7"]) == 1

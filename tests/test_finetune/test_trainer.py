@@ -115,10 +115,10 @@ def test_an_adapter_loads_with_plain_peft_and_holds_the_best_weights(
     assert len(weights) == len(stored) > 0
     for name, weight in weights.items():
         assert torch.equal(weight, stored[name.replace(".default", "")]), name
-    towers = {"vision_model": 0, "language_model": 0}
+    open_clip_encoders = {"vision_model": 0, "language_model": 0}
     for name in stored:
-        towers["vision_model" if "vision_model" in name else "language_model"] += 1
-    assert all(towers.values())
+        open_clip_encoders["vision_model" if "vision_model" in name else "language_model"] += 1
+    assert all(open_clip_encoders.values())
     assert any("cross_attn" in name for name in stored) and any("fc1" in name for name in stored)
     record = AdapterRecord.load(finished)
     scored = {

@@ -104,11 +104,11 @@ def test_an_answer_without_citations_rests_on_the_image() -> None:
 
 def test_film_support_is_that_of_what_is_claimed() -> None:
     scores = {"Cardiomegaly": 0.8, "No Finding": 0.3}
-    assert answered("Is the heart enlarged?", "Yes.", scores).film_support == 0.8
-    assert answered("Is the heart enlarged?", "No.", scores).film_support == pytest.approx(0.2)
-    assert answered("Is there any abnormality?", "Yes.", scores).film_support == pytest.approx(0.7)
-    assert answered("Who?", "Nobody.", scores).film_support is None
-    assert answered("Is the heart enlarged?", "Yes.").film_support is None
+    assert answered("Is the heart enlarged?", "Yes.", scores).image_support == 0.8
+    assert answered("Is the heart enlarged?", "No.", scores).image_support == pytest.approx(0.2)
+    assert answered("Is there any abnormality?", "Yes.", scores).image_support == pytest.approx(0.7)
+    assert answered("Who?", "Nobody.", scores).image_support is None
+    assert answered("Is the heart enlarged?", "Yes.").image_support is None
 
 
 @pytest.mark.parametrize(

@@ -12,38 +12,38 @@ from generator.calibration import Calibration, log_odds
 
 def test_by_default_the_mean_of_the_log_odds() -> None:
     calibration = Calibration()
-    assert calibration.probability("Edema", model=0.2, vote=0.2, film=0.2) == pytest.approx(0.2)
-    assert calibration.probability("Edema", model=0.1, vote=0.5, film=0.9) == pytest.approx(0.5)
+    assert calibration.probability("Edema", model=0.2, vote=0.2, image=0.2) == pytest.approx(0.2)
+    assert calibration.probability("Edema", model=0.1, vote=0.5, image=0.9) == pytest.approx(0.5)
 
 
 def test_a_film_without_scores_leaves_its_weight_to_the_others() -> None:
-    calibration = Calibration(model=0.2, vote=0.2, film=0.6)
-    assert calibration.probability("Edema", model=0.3, vote=0.3, film=None) == pytest.approx(0.3)
-    only = Calibration(model=0.0, vote=0.0, film=1.0, offsets={"Edema": -1.0})
-    alone = only.probability("Edema", model=0.9, vote=0.9, film=None)
+    calibration = Calibration(model=0.2, vote=0.2, image=0.6)
+    assert calibration.probability("Edema", model=0.3, vote=0.3, image=None) == pytest.approx(0.3)
+    only = Calibration(model=0.0, vote=0.0, image=1.0, offsets={"Edema": -1.0})
+    alone = only.probability("Edema", model=0.9, vote=0.9, image=None)
     assert alone == pytest.approx(1 / (1 + math.e))
 
 
 def test_weights_and_the_offset_of_an_observation_count() -> None:
-    calibration = Calibration(model=1.0, vote=0.0, film=0.5, offsets={"Edema": 2.0})
+    calibration = Calibration(model=1.0, vote=0.0, image=0.5, offsets={"Edema": 2.0})
     odds = log_odds(0.3) + 0.5 * log_odds(0.8)
-    others = calibration.probability("Fracture", model=0.3, vote=0.99, film=0.8)
+    others = calibration.probability("Fracture", model=0.3, vote=0.99, image=0.8)
     assert log_odds(others) == pytest.approx(odds)
-    edema = calibration.probability("Edema", model=0.3, vote=0.99, film=0.8)
+    edema = calibration.probability("Edema", model=0.3, vote=0.99, image=0.8)
     assert log_odds(edema) == pytest.approx(odds + 2)
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])
 def test_certain_opinions_give_a_probability_still(certain: float) -> None:
-    strong = Calibration(model=100.0, vote=100.0, film=100.0, offsets={"Edema": 100.0})
-    found = strong.probability("Edema", model=certain, vote=certain, film=certain)
+    strong = Calibration(model=100.0, vote=100.0, image=100.0, offsets={"Edema": 100.0})
+    found = strong.probability("Edema", model=certain, vote=certain, image=certain)
     assert found == pytest.approx(certain)
     assert 0 <= found <= 1
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    written = Calibration(model=0.5, vote=0.1, film=0.9, offsets={"Edema": -0.3}, fitted_on="val")
+    written = Calibration(model=0.5, vote=0.1, image=0.9, offsets={"Edema": -0.3}, fitted_on="val")
     written.write(path)
     assert Calibration.read(path) == written
     assert [one.name for one in tmp_path.iterdir()] == ["calibration.json"]

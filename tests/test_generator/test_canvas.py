@@ -6,8 +6,8 @@ from PIL import Image
 
 from db.errors import UserError
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
-from indexer.images.radiograph import Film
-from tests.support.radiographs import draw_film
+from indexer.images.radiograph import Radiograph
+from tests.support.radiographs import draw_radiograph
 
 
 def grey(value: int, height: int, width: int) -> np.ndarray:
@@ -34,9 +34,9 @@ def test_a_film_keeps_its_aspect_on_black_in_the_middle(height: int, width: int)
 
 
 def test_a_film_looks_as_it_did() -> None:
-    film = draw_film(3, size=(256, 256))
-    small = np.asarray(canvas([film], 64).convert("L"), np.float32)
-    whole = Image.fromarray(film).resize((64, 64), Image.Resampling.BOX)
+    image = draw_radiograph(3, size=(256, 256))
+    small = np.asarray(canvas([image], 64).convert("L"), np.float32)
+    whole = Image.fromarray(image).resize((64, 64), Image.Resampling.BOX)
     assert np.corrcoef(small.ravel(), np.asarray(whole, np.float32).ravel())[0, 1] > 0.99
 
 
@@ -52,8 +52,8 @@ def test_a_film_too_many_is_left_out_and_no_film_is_refused() -> None:
 
 def test_frontal_views_come_first_otherwise_the_order_stays() -> None:
     views = ["LATERAL", "PA", None, "LATERAL", "AP"]
-    films = [
-        Film(pixels=grey(n, 4, 4), view_position=view, notes=())  # type: ignore[arg-type]
+    images = [
+        Radiograph(pixels=grey(n, 4, 4), view_position=view, notes=())  # type: ignore[arg-type]
         for n, view in enumerate(views)
     ]
-    assert [int(film.pixels[0, 0]) for film in frontal_first(films)] == [1, 2, 4, 0, 3]
+    assert [int(image.pixels[0, 0]) for image in frontal_first(images)] == [1, 2, 4, 0, 3]

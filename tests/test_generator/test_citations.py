@@ -10,8 +10,8 @@ from generator.grounding.citations import (
     Grounding,
     Written,
     contradiction,
-    film_support,
     ground,
+    image_support,
     parse_answer,
 )
 from tests.support.cases import a_retrieval, shown
@@ -192,13 +192,13 @@ def test_every_kept_citation_is_one_that_the_check_itself_gives() -> None:
 
 def test_film_support_is_the_least_probability_of_what_is_stated() -> None:
     scores = {"Cardiomegaly": 0.9, "Pleural Effusion": 0.3, "Edema": 0.2}
-    assert film_support({"Cardiomegaly": "positive"}, scores) == 0.9
-    assert film_support({"Edema": "negative"}, scores) == 0.8
+    assert image_support({"Cardiomegaly": "positive"}, scores) == 0.9
+    assert image_support({"Edema": "negative"}, scores) == 0.8
     assert (
-        film_support({"Cardiomegaly": "positive", "Pleural Effusion": "uncertain"}, scores) == 0.3
+        image_support({"Cardiomegaly": "positive", "Pleural Effusion": "uncertain"}, scores) == 0.3
     )
-    assert film_support({}, scores) is None
-    assert film_support({"Cardiomegaly": "positive"}, None) is None
+    assert image_support({}, scores) is None
+    assert image_support({"Cardiomegaly": "positive"}, None) is None
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_statements_carry_labels_and_what_the_film_says_of_them() -> None:
     found = grounded("The lungs are clear. [1] No cardiomegaly.", scores={"Cardiomegaly": 0.8})
     clear, heart = found.statements
     assert clear.labels == {"Lung Opacity": "negative"}
-    assert clear.film_support == pytest.approx(0.9)
+    assert clear.image_support == pytest.approx(0.9)
     assert clear.contradiction is None
-    assert heart.film_support == pytest.approx(0.2)
+    assert heart.image_support == pytest.approx(0.2)
     assert heart.contradiction == "the film's score for Cardiomegaly is 0.80"

@@ -270,7 +270,7 @@ class Shelf(Retriever):
         return replace(self.retrieval, hits=tuple(hits[: options.k]))
 
 
-QUERY = Query(vector=np.ones(1), film_vectors=np.ones((0, 1)), thresholds={})
+QUERY = Query(vector=np.ones(1), image_vectors=np.ones((0, 1)), thresholds={})
 MANY = [f"The lungs are clear. Sign {'x' * n}." for n in range(POOL + 5)]
 
 

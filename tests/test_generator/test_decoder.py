@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from generator.mllama.decoder import Decoder, Film, Pixels
+from generator.mllama.decoder import Decoder, Pixels, Radiograph
 from generator.mllama.half_linear import HalfLinear
 from generator.mllama.token_tree import grow
 from generator.prompts import Prompt, messages
-from tests.support.mllama_models import film_prompt, write_mllama
+from tests.support.mllama_models import image_prompt, write_mllama
 
 TEXTS = (
     "Describe this film.",
@@ -59,7 +59,7 @@ def rows_of(processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
     ]
 
 
-def see(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> Film | None:
+def see(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> Radiograph | None:
     if prompts[0].image is None:
         return None
     read = processor.image_processor([[prompt.image] for prompt in prompts], return_tensors="pt")
@@ -115,7 +115,7 @@ def test_greedy_tokens_are_those_of_transformers(
     decoder: Decoder, processor: Any, tiles: tuple[int, ...]
 ) -> None:
     prompts = [
-        film_prompt(text, tiles=count, seed=seed)
+        image_prompt(text, tiles=count, seed=seed)
         for seed, (text, count) in enumerate(zip(TEXTS, tiles, strict=False))
     ]
     expected = by_transformers(decoder, processor, prompts)
@@ -125,7 +125,7 @@ def test_greedy_tokens_are_those_of_transformers(
 
 @pytest.mark.parametrize("tiles", [0, 1, 2])
 def test_logits_are_those_of_transformers(decoder: Decoder, processor: Any, tiles: int) -> None:
-    prompts = [film_prompt(TEXTS[0], tiles=tiles)]
+    prompts = [image_prompt(TEXTS[0], tiles=tiles)]
     with torch.no_grad():
         expected = decoder.model(**inputs_of(processor, prompts)).logits[:, -1]
     _, logits = decoder.read(rows_of(processor, prompts), see(decoder, processor, prompts), room=0)
@@ -138,7 +138,7 @@ def test_a_step_of_fixed_shape_gives_the_same_tokens(
 ) -> None:
     """Without a GPU nothing can be recorded, but the same is computed, and it is said once."""
     recording = Decoder(model_of(folder), records=True)
-    prompts = [film_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
+    prompts = [image_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
     expected = by_transformers(recording, processor, prompts)
     assert by_us(recording, processor, prompts) == expected
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -157,7 +157,9 @@ def test_rows_that_are_kept_go_on_in_steps_of_fixed_shape(
 
 
 def after_some_left(decoder: Decoder, processor: Any) -> torch.Tensor:
-    prompts = [film_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)]
+    prompts = [
+        image_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)
+    ]
     state, logits = decoder.read(
         rows_of(processor, prompts), see(decoder, processor, prompts), room=8
     )
@@ -177,7 +179,7 @@ def test_recorded_steps_give_the_same_tokens(
     folder: Path, processor: Any, tiles: tuple[int, ...]
 ) -> None:
     model = model_of(folder).to("cuda")
-    prompts = [film_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
+    prompts = [image_prompt(text, tiles=n) for text, n in zip(TEXTS, tiles, strict=False)]
     one_by_one, recorded = (Decoder(model, records=records) for records in (False, True))
     assert by_us(recorded, processor, prompts) == by_us(one_by_one, processor, prompts)
     torch.testing.assert_close(
@@ -198,7 +200,7 @@ def test_steps_are_recorded_by_several_threads_at_once(
     folder: Path, processor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded = Decoder(model_of(folder).to("cuda"), records=True)
-    asked = [[film_prompt(TEXTS[n % 3], tiles=1 + n % 2, seed=n)] for n in range(24)]
+    asked = [[image_prompt(TEXTS[n % 3], tiles=1 + n % 2, seed=n)] for n in range(24)]
     expected = [by_us(recorded, processor, prompts) for prompts in asked]
     with ThreadPoolExecutor(max_workers=4) as pool:
         answers = list(pool.map(lambda prompts: by_us(recorded, processor, prompts), asked))
@@ -208,18 +210,20 @@ def test_steps_are_recorded_by_several_threads_at_once(
 
 def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:
     answers = by_us(
-        decoder, processor, [film_prompt(TEXTS[0], tiles=2, seed=seed) for seed in (0, 5)]
+        decoder, processor, [image_prompt(TEXTS[0], tiles=2, seed=seed) for seed in (0, 5)]
     )
     assert answers[0] != answers[1]
 
 
 def test_rows_that_are_kept_go_on_as_before(decoder: Decoder, processor: Any) -> None:
-    prompts = [film_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)]
-    rows, film = rows_of(processor, prompts), see(decoder, processor, prompts)
-    state, logits = decoder.read(rows, film, room=8)
+    prompts = [
+        image_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)
+    ]
+    rows, image = rows_of(processor, prompts), see(decoder, processor, prompts)
+    state, logits = decoder.read(rows, image, room=8)
     tokens = logits.argmax(dim=-1)
     whole = decoder.step(state, tokens)
-    state, _ = decoder.read(rows, film, room=8)
+    state, _ = decoder.read(rows, image, room=8)
     kept = torch.tensor([2, 0])
     decoder.keep(state, kept)
     part = decoder.step(state, tokens[kept])
@@ -227,15 +231,15 @@ def test_rows_that_are_kept_go_on_as_before(decoder: Decoder, processor: Any) ->
 
 
 def test_a_tree_gives_the_logits_of_its_sequences(decoder: Decoder, processor: Any) -> None:
-    prompt = film_prompt(TEXTS[2], tiles=2)
+    prompt = image_prompt(TEXTS[2], tiles=2)
     (row,) = rows_of(processor, [prompt])
-    film = see(decoder, processor, [prompt])
+    image = see(decoder, processor, [prompt])
     sequences = [[*row, 5, 6], [*row, 5, 7, 8], [*row, 9]]
     tree, paths = grow(sequences)
     assert len(tree.tokens) == len(row) + 5
-    logits = decoder.score(tree, film, torch.tensor([path[-1] for path in paths]))
+    logits = decoder.score(tree, image, torch.tensor([path[-1] for path in paths]))
     for sequence, got in zip(sequences, logits, strict=True):
-        _, expected = decoder.read([sequence], film, room=0)
+        _, expected = decoder.read([sequence], image, room=0)
         torch.testing.assert_close(got, expected[0], rtol=1e-3, atol=1e-3)
 
 
@@ -259,6 +263,6 @@ def test_half_precision_decodes_the_same_tokens(
     decoder: Decoder, folder: Path, processor: Any
 ) -> None:
     halved = Decoder(model_of(folder), HalfLinear)
-    prompts = [film_prompt(text, tiles=1) for text in TEXTS]
+    prompts = [image_prompt(text, tiles=1) for text in TEXTS]
     exact = np.array(by_us(decoder, processor, prompts))
     assert (np.array(by_us(halved, processor, prompts)) == exact).mean() > 0.9

@@ -17,7 +17,7 @@ from indexer.ingest.studies import to_case
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sections import has_redaction, refers_to_prior
 from indexer.sources.records import StudyRecord
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.results import Hit, Retrieval
 
 
@@ -35,7 +35,7 @@ def retrieval(*reports: str | tuple[str, str]) -> Retrieval:
         ),
         index_fingerprint="f" * 64,
         source="demo",
-        films_sha256=("0" * 64,),
+        images_sha256=("0" * 64,),
     )
 
 
@@ -320,8 +320,8 @@ def test_the_label_head_can_outvote_the_hits_but_needs_a_case_to_cite() -> None:
 
 
 def test_a_film_unlike_the_index_is_said_so() -> None:
-    verdict = Verdict(in_distribution=False, score=-9.0, threshold=-1.0, reason="no chest film")
-    report = write_report(replace(retrieval(NORMAL), verdict=verdict))
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="no chest film")
+    report = write_report(replace(retrieval(NORMAL), ood=ood))
     assert report.notes == ("do not rely on this report: no chest film",)
 
 

@@ -24,7 +24,7 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "index"
 
 
-def film(index_dir: Path, number: int) -> str:
+def image(index_dir: Path, number: int) -> str:
     return str(index_dir.parent / "studies" / f"{number}.png")
 
 
@@ -38,7 +38,7 @@ def run(*argv: str) -> int:
 def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("report", str(index_dir), film(index_dir, 2), "-k", "5") == 0
+    assert run("report", str(index_dir), image(index_dir, 2), "-k", "5") == 0
     out = capsys.readouterr().out
     findings, cases = out.split("CITED CASES")
     assert "FINDINGS" in findings
@@ -51,7 +51,7 @@ def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
 def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("report", str(index_dir), film(index_dir, 2), "--json") == 0
+    assert run("report", str(index_dir), image(index_dir, 2), "--json") == 0
     document = json.loads(capsys.readouterr().out)
     cases = {one["number"]: one for one in document["cases"]}
     assert document["notice"] == "Research use only, not for clinical use."
@@ -69,7 +69,7 @@ def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
 def test_an_excluded_patient_or_study_is_never_cited(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["report", str(index_dir), film(index_dir, 2), "--json"]
+    argv = ["report", str(index_dir), image(index_dir, 2), "--json"]
 
     def cited(*more: str) -> set[str]:
         assert run(*argv, *more) == 0
@@ -84,9 +84,9 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_1(
 ) -> None:
     (tmp_path / "text.png").write_text("no image")
     for argv in (
-        [str(tmp_path / "nowhere"), film(index_dir, 0)],
+        [str(tmp_path / "nowhere"), image(index_dir, 0)],
         [str(index_dir), str(tmp_path / "text.png")],
-        [str(index_dir), film(index_dir, 0), "-k", "0"],
+        [str(index_dir), image(index_dir, 0), "-k", "0"],
     ):
         assert run("report", *argv) == 1
         out, err = capsys.readouterr()
@@ -117,7 +117,7 @@ def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
     index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question = ["--question", "Is the heart enlarged?"] if verb == "ask" else []
-    argv = [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question]
+    argv = [verb, str(index_dir), image(index_dir, 2), "--model", "tiny", *question]
     assert ask_model(*argv) == 0
     page = capsys.readouterr().out
     assert page.rstrip().endswith("Research use only, not for clinical use.")
@@ -143,7 +143,7 @@ def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
 def test_without_a_model_there_are_only_reports(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["classify", str(index_dir), film(index_dir, 2), "--model", "extractive"]
+    argv = ["classify", str(index_dir), image(index_dir, 2), "--model", "extractive"]
     assert ask_model(*argv) == 1
     assert "there are only reports" in capsys.readouterr().err
 
@@ -156,7 +156,7 @@ def test_classes_are_calibrated_by_what_lies_with_the_adapter_that_was_loaded(
     loaded = ScriptedModel(script=lambda prompt: "", adapter=str(tmp_path / "own"))
     assert (
         main(
-            ["classify", str(index_dir), film(index_dir, 2), "--model", "tiny"],
+            ["classify", str(index_dir), image(index_dir, 2), "--model", "tiny"],
             open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
             open_model=lambda name, adapter, quantization: loaded,
         )
@@ -182,7 +182,7 @@ def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_told(
             encoder_sha256=encoder_sha256,
         )
         return main(
-            [verb, str(index_dir), film(index_dir, 2), "--model", "tiny", *question],
+            [verb, str(index_dir), image(index_dir, 2), "--model", "tiny", *question],
             open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
             open_model=lambda name, adapter, quantization: adapted,
         )

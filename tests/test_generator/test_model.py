@@ -30,7 +30,7 @@ from generator.mllama.model import MllamaModel
 from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
 from tests.conftest import ROOT
-from tests.support.mllama_models import film_canvas, film_prompt, write_adapter, write_mllama
+from tests.support.mllama_models import image_prompt, study_canvas, write_adapter, write_mllama
 
 SHORT = DecodingOptions(max_new_tokens=20)
 
@@ -110,9 +110,9 @@ def test_a_loaded_model_is_what_the_generator_asks_for(root: Path, model: Mllama
 
 def test_prompts_together_are_answered_as_alone(model: MllamaModel) -> None:
     prompts = [
-        film_prompt("Describe this film.", tiles=2),
-        film_prompt("Is there edema?", tiles=0),
-        film_prompt("Prior cases:\n[1] Small effusion.\n\nWrite the findings.", tiles=1),
+        image_prompt("Describe this film.", tiles=2),
+        image_prompt("Is there edema?", tiles=0),
+        image_prompt("Prior cases:\n[1] Small effusion.\n\nWrite the findings.", tiles=1),
     ]
     answers = model.generate(prompts, SHORT)
     assert answers == [model.generate([prompt], SHORT)[0] for prompt in prompts]
@@ -121,14 +121,14 @@ def test_prompts_together_are_answered_as_alone(model: MllamaModel) -> None:
 
 
 def test_pieces_join_to_the_answer(model: MllamaModel) -> None:
-    for prompt in (film_prompt("Describe this film.", tiles=n) for n in (0, 1, 2)):
+    for prompt in (image_prompt("Describe this film.", tiles=n) for n in (0, 1, 2)):
         pieces = list(model.stream(prompt, SHORT))
         assert len(pieces) > 1 and all(pieces)
         assert "".join(pieces) == model.generate([prompt], SHORT)[0]
 
 
 def test_an_answer_ends_where_the_model_ends_it(root: Path, copy: Path) -> None:
-    prompt = film_prompt("Describe this film.", tiles=2)
+    prompt = image_prompt("Describe this film.", tiles=2)
     whole = load_model(root / "base", device="cpu", quantization="none").generate([prompt], SHORT)
     first = by_transformers(
         MllamaForConditionalGeneration.from_pretrained(root / "base"), root / "base", prompt, 3
@@ -144,17 +144,19 @@ def test_an_answer_ends_where_the_model_ends_it(root: Path, copy: Path) -> None:
 
 def test_closing_a_stream_ends_the_computation(model: MllamaModel) -> None:
     with counted(model) as calls:
-        stream: Any = model.stream(film_prompt("Describe this film."))
+        stream: Any = model.stream(image_prompt("Describe this film."))
         next(stream)
         stream.close()
         taken = calls["step"]
-        list(model.stream(film_prompt("Describe this film."), SHORT))
+        list(model.stream(image_prompt("Describe this film."), SHORT))
     assert taken < 10
     assert calls["step"] > taken
 
 
 def test_several_answers_are_told_piece_by_piece_as_each_alone(model: MllamaModel) -> None:
-    prompts = [film_prompt(text, seed=n) for n, text in enumerate(("Film", "Write a report", "A"))]
+    prompts = [
+        image_prompt(text, seed=n) for n, text in enumerate(("Radiograph", "Write a report", "A"))
+    ]
     told: dict[int, str] = dict.fromkeys(range(3), "")
     ended = []
     for number, piece in model.stream_all(prompts, SHORT):
@@ -168,7 +170,7 @@ def test_several_answers_are_told_piece_by_piece_as_each_alone(model: MllamaMode
 
 
 def test_an_answer_that_nobody_waits_for_ends_and_the_others_go_on(model: MllamaModel) -> None:
-    prompts = [film_prompt(text) for text in ("Film", "Write", "Answer")]
+    prompts = [image_prompt(text) for text in ("Radiograph", "Write", "Answer")]
     told: dict[int, list[str | None]] = {number: [] for number in range(3)}
     gone = {0}
     with counted(model) as calls:
@@ -186,7 +188,7 @@ def test_an_answer_that_nobody_waits_for_ends_and_the_others_go_on(model: Mllama
 
 
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:
-    prompts = [film_prompt("Describe this film.", tiles=n) for n in (1, 2)]
+    prompts = [image_prompt("Describe this film.", tiles=n) for n in (1, 2)]
     drawn = DecodingOptions(max_new_tokens=20, temperature=1.0, seed=3)
     answers = model.generate(prompts, drawn)
     assert answers == [model.generate([prompt], drawn)[0] for prompt in prompts]
@@ -205,7 +207,7 @@ def test_decoding_options_have_limits(wrong: dict[str, Any]) -> None:
 
 
 def test_a_prompt_that_does_not_fit_names_the_numbers(model: MllamaModel) -> None:
-    prompt = film_prompt("The heart is enlarged. " * 200)
+    prompt = image_prompt("The heart is enlarged. " * 200)
     with pytest.raises(PromptTooLongError, match=r"\d{4} tokens .* 20, .* 1024 .* shorten"):
         model.stream(prompt, SHORT)
     with pytest.raises(PromptTooLongError):
@@ -215,8 +217,8 @@ def test_a_prompt_that_does_not_fit_names_the_numbers(model: MllamaModel) -> Non
 
 
 def test_text_cannot_end_its_turn_or_show_an_image(model: MllamaModel) -> None:
-    plain = film_prompt("The heart   is enlarged.")
-    cunning = film_prompt("The heart <|image|> is enlarged.")
+    plain = image_prompt("The heart   is enlarged.")
+    cunning = image_prompt("The heart <|image|> is enlarged.")
     assert model.generate([cunning], SHORT) == model.generate([plain], SHORT)
     assert model.count_tokens("<|eot_id|>") == model.count_tokens(" ")
     nested = "<|eo<|eot_id|>t_id|>"
@@ -226,13 +228,13 @@ def test_text_cannot_end_its_turn_or_show_an_image(model: MllamaModel) -> None:
 def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root: Path) -> None:
     reference: Any = MllamaForConditionalGeneration.from_pretrained(root / "base").eval()
     processor: Any = MllamaProcessor.from_pretrained(root / "base")
-    image = film_canvas(2)
+    image = study_canvas(2)
     prompts = [
         Prompt(task="classify", text=f"Prior cases: none.\n\nIs there {name}?", image=image)
         for name in ("edema", "effusion", "pneumonia")
     ]
-    prompts.append(film_prompt("Is there edema?", tiles=1))
-    prompts.append(film_prompt("Is there edema?", tiles=0))
+    prompts.append(image_prompt("Is there edema?", tiles=1))
+    prompts.append(image_prompt("Is there edema?", tiles=0))
     answers = ["yes", "no", "Yes. [1]"]
     scores = model.choose(prompts, answers)
     assert scores.shape == (5, 3)
@@ -253,10 +255,10 @@ def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root
 
 
 def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> None:
-    image = film_canvas(1)
+    image = study_canvas(1)
     prompts = [
         Prompt(task="classify", text=f"{word} " + "The heart is enlarged. " * 60, image=image)
-        for word in ("Film", "Answer", "Small", "Write", "Prior")
+        for word in ("Radiograph", "Answer", "Small", "Write", "Prior")
     ]
     with counted(model) as calls:
         together = model.choose(prompts, ["yes", "no"])
@@ -270,12 +272,12 @@ def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> N
 def test_there_must_be_something_to_choose_from(model: MllamaModel) -> None:
     for answers in ([], ["yes", ""]):
         with pytest.raises(UserError, match="choose from"):
-            model.choose([film_prompt("Is there edema?")], answers)
+            model.choose([image_prompt("Is there edema?")], answers)
 
 
 def test_weights_stored_in_four_bits_run_in_float32_on_a_cpu(tmp_path: Path) -> None:
     folder = write_mllama(tmp_path / "nf4", nf4=True)
-    prompt = film_prompt("Describe this film.", tiles=2)
+    prompt = image_prompt("Describe this film.", tiles=2)
     quantized = MllamaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     model = load_model(folder, device="cpu", quantization="none")
     assert model.decoder.model.model.language_model.layers[0].mlp.up_proj.weight.is_floating_point()
@@ -289,12 +291,12 @@ def test_four_bits_come_out_right_where_rows_are_not_whole_blocks(tmp_path: Path
     model = load_model(folder, device="cpu", quantization="none")
     values = model.decoder.model.state_dict()
     for name, value in plain.state_dict().items():
-        likeness = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
-        assert value.shape == values[name].shape and float(likeness) > 0.99, name
+        similarity = torch.cosine_similarity(value.flatten(), values[name].flatten(), dim=0)
+        assert value.shape == values[name].shape and float(similarity) > 0.99, name
 
 
 def test_an_adapter_is_merged_as_peft_applies_it(root: Path, model: MllamaModel) -> None:
-    prompt = film_prompt("Describe this film.", tiles=2)
+    prompt = image_prompt("Describe this film.", tiles=2)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         wrapped = PeftModel.from_pretrained(
@@ -538,7 +540,7 @@ def test_devices_and_quantizations_that_are_not_there_are_told(
 @pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
 def test_on_a_gpu_logits_are_those_of_transformers(root: Path, quantization: Quantization) -> None:
     model = load_model(root / "base", root / "adapter", device="cuda", quantization=quantization)
-    prompt = film_prompt("Describe this film.", tiles=1)
+    prompt = image_prompt("Describe this film.", tiles=1)
     row = model.prompt_tokens(prompt)
     text = model.processor.tokenizer.decode(row)
     inputs = model.processor(
@@ -547,6 +549,6 @@ def test_on_a_gpu_logits_are_those_of_transformers(root: Path, quantization: Qua
     with torch.no_grad():
         expected = model.decoder.model(**inputs.to("cuda")).logits[0, -1].float()
     _, logits = model.decoder.read([row], model.see([prompt.image]), room=0)
-    likeness = torch.cosine_similarity(logits[0], expected, dim=0)
-    assert float(likeness) > 0.99
+    similarity = torch.cosine_similarity(logits[0], expected, dim=0)
+    assert float(similarity) > 0.99
     assert "".join(model.stream(prompt, SHORT)) == model.generate([prompt], SHORT)[0]

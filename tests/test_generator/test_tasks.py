@@ -14,17 +14,17 @@ from generator.calibration import Calibration
 from generator.canvas import MAX_VIEWS
 from generator.grounding.report import NOTICE, GroundedReport
 from generator.prompts import Prompt
-from generator.tasks import FilmReader, Study
+from generator.tasks import Study, StudyReader
 from generator.vision_language import GREEDY, DecodingOptions
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.scripted_model import ScriptedModel
 
 REPORT = (
@@ -63,13 +63,13 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> CountingRetriever:
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     buffer = BytesIO()
-    Image.fromarray(draw_film(99, size=(96, 80))).save(buffer, "PNG")
+    Image.fromarray(draw_radiograph(99, size=(96, 80))).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def reader_of(retriever: Retriever, text: str = REPORT) -> tuple[FilmReader, ScriptedModel]:
+def reader_of(retriever: Retriever, text: str = REPORT) -> tuple[StudyReader, ScriptedModel]:
     model = ScriptedModel(script=lambda prompt: text)
-    return FilmReader(retriever, model), model
+    return StudyReader(retriever, model), model
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_model_that_writes_nothing_that_stands_gives_an_empty_report_that_says
 def test_a_streamed_report_ends_as_the_whole_one(
     retriever: CountingRetriever, study: Study
 ) -> None:
-    reader = FilmReader(retriever, Pieces(script=lambda prompt: REPORT))
+    reader = StudyReader(retriever, Pieces(script=lambda prompt: REPORT))
     *events, last = reader.stream_report(study)
     assert last == reader.checked(study, REPORT)
     assert events[0] == ("stage", "writing")
@@ -174,7 +174,7 @@ def test_a_streamed_report_ends_as_the_whole_one(
 
 def test_closing_a_stream_stops_the_model(retriever: CountingRetriever, study: Study) -> None:
     model = Pieces(script=lambda prompt: REPORT)
-    events = FilmReader(retriever, model).stream_report(study)
+    events = StudyReader(retriever, model).stream_report(study)
     next(events)
     assert next(events) == ("text", "F")
     assert not model.closed
@@ -195,7 +195,7 @@ def test_an_answer_is_checked_against_the_brief_context(
     assert answer.citations
     numbers = {one.number for one in (*answer.citations, *answer.removed)}
     assert numbers == {1, 2, 3, 4, 8}
-    assert answer.film_support == pytest.approx(0.8)
+    assert answer.image_support == pytest.approx(0.8)
     assert answer.generator == "scripted, prompts-4"
 
 
@@ -226,18 +226,18 @@ def test_classes_join_model_votes_and_film_by_the_calibration(
 ) -> None:
     model = ScriptedModel(script=lambda prompt: "", yes=lambda p: 0.9 if "edema" in p.text else 0.3)
     calibration = Calibration(
-        model=0.7, vote=0.1, film=0.4, offsets={"Edema": 0.5}, fitted_on="val of drawn"
+        model=0.7, vote=0.1, image=0.4, offsets={"Edema": 0.5}, fitted_on="val of drawn"
     )
-    result = FilmReader(retriever, model, calibration=calibration).classify(study)
+    result = StudyReader(retriever, model, calibration=calibration).classify(study)
     assert tuple(result.observations) == OBSERVATIONS
     assert {id(prompt.image) for prompt in model.prompts} == {id(study.image)}
     assert study.retrieval.label_scores is not None
     for name, opinion in result.observations.items():
         assert opinion.model == pytest.approx(0.9 if name == "Edema" else 0.3)
         assert opinion.vote == study.votes[name]
-        assert opinion.film == study.retrieval.label_scores[name]
+        assert opinion.image == study.retrieval.label_scores[name]
         assert opinion.probability == calibration.probability(
-            name, model=opinion.model, vote=opinion.vote.probability, film=opinion.film
+            name, model=opinion.model, vote=opinion.vote.probability, image=opinion.image
         )
     assert result.calibrated_on == "val of drawn"
     assert result.hits == study.brief.hits
@@ -260,15 +260,15 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
         def choose(self, prompts, answers):  # type: ignore[no-untyped-def]
             return np.array([[-2000.0, -1.0]] * len(prompts))
 
-    result = FilmReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
+    result = StudyReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
     assert 0 <= result.observations["Edema"].model < 1e-6
 
 
 def test_every_task_warns_of_a_film_that_is_none_of_the_kind(
     retriever: CountingRetriever, study: Study
 ) -> None:
-    verdict = Verdict(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
-    strange = replace(study, retrieval=replace(study.retrieval, verdict=verdict))
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
+    strange = replace(study, retrieval=replace(study.retrieval, ood=ood))
     reader, _ = reader_of(retriever)
     note = "do not rely on this: it is a cat"
     for result in (
@@ -279,8 +279,8 @@ def test_every_task_warns_of_a_film_that_is_none_of_the_kind(
     ):
         assert note in result.notes
         assert result.notice == NOTICE
-    usual = replace(verdict, in_distribution=True)
-    known = replace(study, retrieval=replace(study.retrieval, verdict=usual))
+    usual = replace(ood, in_distribution=True)
+    known = replace(study, retrieval=replace(study.retrieval, ood=usual))
     assert note not in reader.report(known).notes
 
 
@@ -296,7 +296,7 @@ def test_films_that_the_model_cannot_be_shown_are_told(
 
 def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriever) -> None:
     model = ScriptedModel(script=lambda prompt: "", adapter="my-adapter")
-    assert FilmReader(retriever, model).name == "scripted + my-adapter, prompts-4"
+    assert StudyReader(retriever, model).name == "scripted + my-adapter, prompts-4"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from indexer.sources.openi import OpenI
 from indexer.sources.records import read_split
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 
 def write_set(folder: Path, studies: list[dict[str, object]], *, plain: int = 30) -> Path:
@@ -27,7 +27,7 @@ def write_set(folder: Path, studies: list[dict[str, object]], *, plain: int = 30
     folder.mkdir(parents=True, exist_ok=True)
     lines = list(studies)
     for seed in range(plain):
-        Image.fromarray(draw_film(seed, size=(128, 104))).save(folder / f"plain{seed}.png")
+        Image.fromarray(draw_radiograph(seed, size=(128, 104))).save(folder / f"plain{seed}.png")
         lines.append(
             {
                 "study_id": f"plain{seed}",
@@ -46,18 +46,20 @@ def write_set(folder: Path, studies: list[dict[str, object]], *, plain: int = 30
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("odd")
-    film = draw_film(100, size=(128, 104))
-    Image.fromarray(film).save(folder / "a.png")
+    image = draw_radiograph(100, size=(128, 104))
+    Image.fromarray(image).save(folder / "a.png")
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes())  # the same file
-    Image.fromarray(film).save(folder / "c.bmp")  # the same pixels
-    small = Image.fromarray(film).resize((90, 110))
+    Image.fromarray(image).save(folder / "c.bmp")  # the same pixels
+    small = Image.fromarray(image).resize((90, 110))
     Image.fromarray((np.asarray(small) * 0.8).astype(np.uint8)).save(folder / "d.jpg")  # near
     (folder / "bad.png").write_bytes(b"no image")
-    Image.fromarray((draw_film(101, size=(128, 104)) * 0.08).astype(np.uint8)).save(
+    Image.fromarray((draw_radiograph(101, size=(128, 104)) * 0.08).astype(np.uint8)).save(
         folder / "dark.png"
     )
-    Image.fromarray(draw_film(102, size=(600, 40))).save(folder / "narrow.png")
-    write_dicom(folder / "named.dcm", draw_film(103, size=(128, 104)), BurnedInAnnotation="YES")
+    Image.fromarray(draw_radiograph(102, size=(600, 40))).save(folder / "narrow.png")
+    write_dicom(
+        folder / "named.dcm", draw_radiograph(103, size=(128, 104)), BurnedInAnnotation="YES"
+    )
     front = {"view_position": "PA", "patient_id": "x"}
     return write_set(
         folder,
@@ -138,7 +140,7 @@ def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> Non
 
 
 def test_the_strangest_films_are_shown_with_their_reason(found: Audit) -> None:
-    reasons = {film.reason: Path(film.path).name for film in reversed(found.strangest)}
+    reasons = {image.reason: Path(image.path).name for image in reversed(found.outermost)}
     assert reasons["very dark"] == "dark.png"
     assert reasons["very narrow"] == "narrow.png"
     assert counted(found, "outliers", "very narrow") == 1
@@ -149,21 +151,21 @@ def test_the_strangest_films_are_shown_with_their_reason(found: Audit) -> None:
 def test_an_encoder_finds_films_unlike_the_others(odd: Path) -> None:
     found = audit(JsonLines(odd), encoder=ThumbnailEncoder())
     assert found.count("outliers", "unlike the others to the encoder").count >= 1
-    assert all(film.thumbnail.startswith(b"\xff\xd8") for film in found.strangest)
+    assert all(image.thumbnail.startswith(b"\xff\xd8") for image in found.outermost)
 
 
 def test_page_and_json_hold_everything_and_escape_it(tmp_path: Path) -> None:
-    Image.fromarray(draw_film(1, size=(600, 40))).save(tmp_path / "narrow.png")
+    Image.fromarray(draw_radiograph(1, size=(600, 40))).save(tmp_path / "narrow.png")
     odd = {"study_id": "a", "image": "narrow.png", "text": "Ok.", "split": "<script>"}
     path = write_set(tmp_path, [odd])
     found = audit(JsonLines(path), encoder=ReportEncoder())
     write_audit(found, tmp_path / "out")
     page = (tmp_path / "out/audit.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == len(found.strangest) > 0
+    assert page.count("data:image/jpeg;base64,") == len(found.outermost) > 0
     assert "&lt;script&gt;" in page and "<script" not in page and "http" not in page
     values = json.loads((tmp_path / "out/audit.json").read_text())
     assert values["parts"]["films"]["read"]["count"] == 31
-    assert "thumbnail" not in values["strangest"][0]
+    assert "thumbnail" not in values["outermost"][0]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "audit.html",
         "audit.json",
@@ -171,10 +173,10 @@ def test_page_and_json_hold_everything_and_escape_it(tmp_path: Path) -> None:
 
 
 def test_it_is_held_against_an_index_or_another_folder(odd: Path, tmp_path: Path) -> None:
-    film = draw_film(100, size=(128, 104))
+    image = draw_radiograph(100, size=(128, 104))
     other = tmp_path / "other"
     other.mkdir()
-    Image.fromarray(film).save(other / "again.png")
+    Image.fromarray(image).save(other / "again.png")
     line = {"study_id": "z", "patient_id": "x", "image": "again.png", "findings": "big heart"}
     path = write_set(other, [line], plain=0)
     build(JsonLines(path), ThumbnailEncoder(), tmp_path / "index")

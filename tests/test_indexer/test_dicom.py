@@ -23,19 +23,19 @@ from pydicom.uid import (
 )
 
 from db.errors import TooLargeError, UserError
-from indexer.images.reader import Film, Limits, read_film
+from indexer.images.reader import Limits, Radiograph, read_radiograph
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film, likeness
+from tests.support.radiographs import draw_radiograph, similarity
 
-FILM = draw_film(3, size=(256, 210))
-DEEP = (FILM.astype(np.uint16) << 4) + 40  # 12 bits
+RADIOGRAPH = draw_radiograph(3, size=(256, 210))
+DEEP = (RADIOGRAPH.astype(np.uint16) << 4) + 40  # 12 bits
 PATIENT = ("Quixotic", "Zebedee", "31415926", "19470203")
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    def write_and_read(pixels: np.ndarray, **attributes: Any) -> Film:
-        return read_film(write_dicom(tmp_path / "film.dcm", pixels, **attributes))
+    def write_and_read(pixels: np.ndarray, **attributes: Any) -> Radiograph:
+        return read_radiograph(write_dicom(tmp_path / "film.dcm", pixels, **attributes))
 
     return write_and_read
 
@@ -48,7 +48,7 @@ def real(name: str) -> str:
     return str(path)
 
 
-def as_chest_film(name: str) -> bytes:
+def as_chest_image(name: str) -> bytes:
     """A real file in a rare encoding under the header of a chest film."""
     dataset = pydicom.dcmread(real(name))
     dataset.Modality, dataset.BodyPartExamined = "CR", "CHEST"
@@ -59,53 +59,53 @@ def as_chest_film(name: str) -> bytes:
 
 
 def test_a_twelve_bit_film_comes_out_with_dark_lungs(read: Any) -> None:
-    film = read(DEEP, BitsStored=12, HighBit=11)
-    assert likeness(film.pixels, FILM) > 0.99
-    assert film.pixels.dtype == np.uint8
-    assert film.pixels.shape == FILM.shape
-    assert film.view_position == "PA"
+    image = read(DEEP, BitsStored=12, HighBit=11)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
+    assert image.pixels.dtype == np.uint8
+    assert image.pixels.shape == RADIOGRAPH.shape
+    assert image.view_position == "PA"
 
 
 def test_monochrome1_is_inverted(read: Any) -> None:
-    film = read(4095 - DEEP, BitsStored=12, HighBit=11, PhotometricInterpretation="MONOCHROME1")
-    assert likeness(film.pixels, FILM) > 0.99
+    image = read(4095 - DEEP, BitsStored=12, HighBit=11, PhotometricInterpretation="MONOCHROME1")
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
     eight = read(
-        255 - FILM, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"
+        255 - RADIOGRAPH, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"
     )
-    assert likeness(eight.pixels, FILM) > 0.99
+    assert similarity(eight.pixels, RADIOGRAPH) > 0.99
     assert not any("contradicts" in note for note in eight.notes)
 
 
 def test_presentation_lut_shape_inverse_inverts_monochrome2_with_a_note(read: Any) -> None:
-    film = read(255 - FILM, PresentationLUTShape="INVERSE")
-    assert likeness(film.pixels, FILM) > 0.99
-    assert any("contradicts" in note for note in film.notes)
+    image = read(255 - RADIOGRAPH, PresentationLUTShape="INVERSE")
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
+    assert any("contradicts" in note for note in image.notes)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 15, 16])
 @pytest.mark.parametrize("signed", [False, True])
 def test_every_depth_signed_or_not_is_read(read: Any, bits: int, signed: bool) -> None:
-    values = FILM.astype(np.int64) * 2**bits // 256 - (2 ** (bits - 1) if signed else 0)
+    values = RADIOGRAPH.astype(np.int64) * 2**bits // 256 - (2 ** (bits - 1) if signed else 0)
     dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits == 8 else 2}")
-    film = read(values.astype(dtype), BitsStored=bits, HighBit=bits - 1)
-    assert likeness(film.pixels, FILM) > 0.99
+    image = read(values.astype(dtype), BitsStored=bits, HighBit=bits - 1)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
 
 
 def test_bits_outside_the_stored_ones_are_ignored(read: Any) -> None:
     overlay = np.zeros_like(DEEP)
     overlay[:40] = 1 << 15
-    film = read(DEEP | overlay, BitsStored=12, HighBit=11)
-    assert np.array_equal(film.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
+    image = read(DEEP | overlay, BitsStored=12, HighBit=11)
+    assert np.array_equal(image.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
 
 
 def test_a_high_bit_at_the_top_of_the_word_is_shifted_down(read: Any) -> None:
-    film = read(DEEP << 4, BitsStored=12, HighBit=15)
-    assert np.array_equal(film.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
+    image = read(DEEP << 4, BitsStored=12, HighBit=15)
+    assert np.array_equal(image.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
 
 
 def test_rescale_with_a_negative_slope_inverts(read: Any) -> None:
-    film = read(4095 - DEEP, BitsStored=12, HighBit=11, RescaleSlope=-0.5, RescaleIntercept=99)
-    assert likeness(film.pixels, FILM) > 0.99
+    image = read(4095 - DEEP, BitsStored=12, HighBit=11, RescaleSlope=-0.5, RescaleIntercept=99)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
 
 
 def window(function: str | None = None, **more: Any) -> dict[str, Any]:
@@ -116,27 +116,29 @@ def window(function: str | None = None, **more: Any) -> dict[str, Any]:
 def test_a_window_over_the_whole_range_leaves_eight_bits_as_they_are(
     read: Any, function: str | None
 ) -> None:
-    film = read(FILM, **window(function))
-    assert np.abs(film.pixels.astype(int) - FILM).max() <= 1
-    assert film.notes == ()
+    image = read(RADIOGRAPH, **window(function))
+    assert np.abs(image.pixels.astype(int) - RADIOGRAPH).max() <= 1
+    assert image.notes == ()
 
 
 def test_the_window_of_the_file_sets_the_contrast(read: Any) -> None:
-    film = read(FILM, WindowCenter=["120", "60"], WindowWidth=["200", "40"])
-    expected = np.clip((FILM.astype(float) - 20) / 200 * 255, 0, 255)
-    assert np.abs(film.pixels - expected).max() < 2
-    assert film.notes == ()
+    image = read(RADIOGRAPH, WindowCenter=["120", "60"], WindowWidth=["200", "40"])
+    expected = np.clip((RADIOGRAPH.astype(float) - 20) / 200 * 255, 0, 255)
+    assert np.abs(image.pixels - expected).max() < 2
+    assert image.notes == ()
 
 
 def test_a_sigmoid_window_bends_the_ends(read: Any) -> None:
-    film = read(FILM, **window("SIGMOID", WindowWidth=160))
-    expected = 255 / (1 + np.exp(-4 * (FILM.astype(float) - 128) / 160))
-    assert np.abs(film.pixels - expected).max() < 1
+    image = read(RADIOGRAPH, **window("SIGMOID", WindowWidth=160))
+    expected = 255 / (1 + np.exp(-4 * (RADIOGRAPH.astype(float) - 128) / 160))
+    assert np.abs(image.pixels - expected).max() < 1
 
 
 def test_the_window_is_in_rescaled_values(read: Any) -> None:
-    film = read(FILM, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=156, WindowWidth=512)
-    assert np.abs(film.pixels.astype(int) - FILM).max() <= 1
+    image = read(
+        RADIOGRAPH, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=156, WindowWidth=512
+    )
+    assert np.abs(image.pixels.astype(int) - RADIOGRAPH).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -146,25 +148,25 @@ def test_the_window_is_in_rescaled_values(read: Any) -> None:
 def test_a_window_that_does_not_show_the_film_is_left_out_with_a_note(
     read: Any, centre: float, width: float, why: str
 ) -> None:
-    film = read(FILM, WindowCenter=centre, WindowWidth=width)
-    assert likeness(film.pixels, FILM) > 0.98
-    (note,) = (note for note in film.notes if "window" in note)
+    image = read(RADIOGRAPH, WindowCenter=centre, WindowWidth=width)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.98
+    (note,) = (note for note in image.notes if "window" in note)
     assert why in note
     assert f"({centre}/{width})" in note
 
 
 def test_black_that_is_black_in_the_file_is_not_taken_for_hidden(read: Any) -> None:
     bordered = np.zeros((300, 420), np.uint8)
-    bordered[22:278, 105:315] = FILM
+    bordered[22:278, 105:315] = RADIOGRAPH
     assert read(bordered, **window()).notes == ()
 
 
 def test_a_window_that_is_no_number_does_not_lose_the_film(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", FILM, WindowCenter="128", WindowWidth="256")
+    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, WindowCenter="128", WindowWidth="256")
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x00128 ", b"DS\x04\x00l2B ", 1))
-    film = read_film(path)
-    assert likeness(film.pixels, FILM) > 0.98
-    assert film.notes[0] == "window of the file not used: it is not valid"
+    image = read_radiograph(path)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.98
+    assert image.notes[0] == "window of the file not used: it is not valid"
 
 
 def voi_lut(entries: int, first: int, bits: int, table: np.ndarray) -> Dataset:
@@ -177,16 +179,18 @@ def voi_lut(entries: int, first: int, bits: int, table: np.ndarray) -> Dataset:
 
 def test_a_voi_lut_comes_before_a_window(read: Any) -> None:
     curve = np.rint(np.linspace(0, 1, 256) ** 0.7 * 4095)
-    film = read(FILM, VOILUTSequence=[voi_lut(256, 0, 12, curve)], WindowCenter=40, WindowWidth=9)
-    assert np.abs(film.pixels - curve[FILM] / 4095 * 255).max() <= 1
-    assert film.notes == ()
+    image = read(
+        RADIOGRAPH, VOILUTSequence=[voi_lut(256, 0, 12, curve)], WindowCenter=40, WindowWidth=9
+    )
+    assert np.abs(image.pixels - curve[RADIOGRAPH] / 4095 * 255).max() <= 1
+    assert image.notes == ()
 
 
 def test_a_broken_voi_lut_is_left_out_with_a_note(read: Any) -> None:
     item = voi_lut(256, 0, 12, np.arange(5))
-    film = read(FILM, VOILUTSequence=[item])
-    assert likeness(film.pixels, FILM) > 0.98
-    assert any("VOI LUT of the file not used" in note for note in film.notes)
+    image = read(RADIOGRAPH, VOILUTSequence=[item])
+    assert similarity(image.pixels, RADIOGRAPH) > 0.98
+    assert any("VOI LUT of the file not used" in note for note in image.notes)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -194,26 +198,26 @@ def test_padding_is_black_and_does_not_set_the_contrast(read: Any, photometric: 
     stored = DEEP.copy() if photometric == "MONOCHROME2" else 4095 - DEEP
     stored = stored.astype(np.int16)
     stored[:60] = -2000
-    film = read(stored, PixelPaddingValue=-2000, PhotometricInterpretation=photometric)
-    assert not film.pixels[:60].any()
-    assert likeness(film.pixels[60:], FILM[60:]) > 0.99
-    assert "padding made black" in film.notes
+    image = read(stored, PixelPaddingValue=-2000, PhotometricInterpretation=photometric)
+    assert not image.pixels[:60].any()
+    assert similarity(image.pixels[60:], RADIOGRAPH[60:]) > 0.99
+    assert "padding made black" in image.notes
 
 
 def test_a_range_of_padding_is_black_at_either_end(read: Any) -> None:
     stored = DEEP.copy()
     stored[:30], stored[30:60] = 60000, 65535
-    film = read(stored, PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)
-    assert not film.pixels[:60].any()
-    assert likeness(film.pixels[60:], FILM[60:]) > 0.99
+    image = read(stored, PixelPaddingValue=65535, PixelPaddingRangeLimit=60000)
+    assert not image.pixels[:60].any()
+    assert similarity(image.pixels[60:], RADIOGRAPH[60:]) > 0.99
 
 
 def test_values_linear_in_exposure_get_the_mid_tones_of_a_film(read: Any) -> None:
-    exposure = 60 + 20000 * (1 - FILM / 256.0) ** 2.5
-    film = read(exposure.astype(np.uint16), PhotometricInterpretation="MONOCHROME1")
-    assert "mid-tones balanced" in film.notes
-    assert 140 < np.median(film.pixels) < 190
-    assert likeness(film.pixels, FILM) > 0.8
+    exposure = 60 + 20000 * (1 - RADIOGRAPH / 256.0) ** 2.5
+    image = read(exposure.astype(np.uint16), PhotometricInterpretation="MONOCHROME1")
+    assert "mid-tones balanced" in image.notes
+    assert 140 < np.median(image.pixels) < 190
+    assert similarity(image.pixels, RADIOGRAPH) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,7 @@ def test_values_linear_in_exposure_get_the_mid_tones_of_a_film(read: Any) -> Non
 def test_the_view_position_is_that_of_the_header(
     read: Any, stated: str | None, view: str | None
 ) -> None:
-    assert read(FILM, ViewPosition=stated).view_position == view
+    assert read(RADIOGRAPH, ViewPosition=stated).view_position == view
 
 
 @pytest.mark.parametrize(
@@ -247,14 +251,14 @@ def test_the_view_position_is_that_of_the_header(
     ],
 )
 def test_oblong_pixels_are_made_square(read: Any, spacing: dict[str, Any]) -> None:
-    film = read(np.ascontiguousarray(FILM[::2]), **spacing)
-    assert film.pixels.shape[1] / film.pixels.shape[0] == pytest.approx(210 / 256, abs=0.01)
-    assert "oblong pixels made square" in film.notes
+    image = read(np.ascontiguousarray(RADIOGRAPH[::2]), **spacing)
+    assert image.pixels.shape[1] / image.pixels.shape[0] == pytest.approx(210 / 256, abs=0.01)
+    assert "oblong pixels made square" in image.notes
 
 
 def test_square_pixels_and_absurd_ratios_change_nothing(read: Any) -> None:
-    assert read(FILM, PixelSpacing=[0.139, 0.139]).pixels.shape == FILM.shape
-    assert read(FILM, PixelAspectRatio=["1", "900"]).pixels.shape == FILM.shape
+    assert read(RADIOGRAPH, PixelSpacing=[0.139, 0.139]).pixels.shape == RADIOGRAPH.shape
+    assert read(RADIOGRAPH, PixelAspectRatio=["1", "900"]).pixels.shape == RADIOGRAPH.shape
 
 
 @pytest.mark.parametrize(
@@ -269,22 +273,22 @@ def test_square_pixels_and_absurd_ratios_change_nothing(read: Any) -> None:
     ],
 )
 def test_lossless_transfer_syntaxes_give_equal_pixels(read: Any, syntax: UID) -> None:
-    film = read(DEEP, BitsStored=12, HighBit=11, syntax=syntax)
-    assert np.array_equal(film.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
+    image = read(DEEP, BitsStored=12, HighBit=11, syntax=syntax)
+    assert np.array_equal(image.pixels, read(DEEP, BitsStored=12, HighBit=11).pixels)
 
 
 @pytest.mark.parametrize(
     "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 )
 def test_a_bare_data_set_without_preamble_and_meta_is_read(read: Any, syntax: UID) -> None:
-    film = read(DEEP, BitsStored=12, HighBit=11, syntax=syntax, file_format=False)
-    assert likeness(film.pixels, FILM) > 0.99
+    image = read(DEEP, BitsStored=12, HighBit=11, syntax=syntax, file_format=False)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
 
 
 def test_jpeg_baseline_is_read_and_called_lossy(read: Any) -> None:
-    film = read(FILM, syntax=JPEGBaseline8Bit, **window())
-    assert likeness(film.pixels, FILM) > 0.999
-    assert film.notes == ("lossy compressed",)
+    image = read(RADIOGRAPH, syntax=JPEGBaseline8Bit, **window())
+    assert similarity(image.pixels, RADIOGRAPH) > 0.999
+    assert image.notes == ("lossy compressed",)
 
 
 @pytest.mark.parametrize(
@@ -300,35 +304,37 @@ def test_jpeg_baseline_is_read_and_called_lossy(read: Any) -> None:
     ],
 )
 def test_rare_encodings_are_read(name: str, shape: tuple[int, int]) -> None:
-    film = read_film(as_chest_film(name))
-    assert film.pixels.shape == shape
-    assert np.ptp(film.pixels) > 100
+    image = read_radiograph(as_chest_image(name))
+    assert image.pixels.shape == shape
+    assert np.ptp(image.pixels) > 100
 
 
 def test_jpeg_ls_equals_the_uncompressed_original() -> None:
-    compressed = read_film(as_chest_film("MR_small_jpeg_ls_lossless.dcm"))
-    assert np.array_equal(compressed.pixels, read_film(as_chest_film("MR_small.dcm")).pixels)
+    compressed = read_radiograph(as_chest_image("MR_small_jpeg_ls_lossless.dcm"))
+    assert np.array_equal(compressed.pixels, read_radiograph(as_chest_image("MR_small.dcm")).pixels)
 
 
 def test_a_colour_capture_of_a_film_becomes_grey(read: Any) -> None:
-    film = read(np.ascontiguousarray(np.repeat(FILM[..., None], 3, axis=2)), Modality="OT")
-    assert np.array_equal(film.pixels, FILM)
-    assert "colour turned to grey" in film.notes
+    image = read(np.ascontiguousarray(np.repeat(RADIOGRAPH[..., None], 3, axis=2)), Modality="OT")
+    assert np.array_equal(image.pixels, RADIOGRAPH)
+    assert "colour turned to grey" in image.notes
 
 
 def test_the_four_encodings_of_the_real_film_agree() -> None:
-    films = {name: read_film(real(f"RG1_{name}.dcm")) for name in ("UNCR", "UNCI", "J2KR", "J2KI")}
-    plain = films["UNCR"].pixels
+    images = {
+        name: read_radiograph(real(f"RG1_{name}.dcm")) for name in ("UNCR", "UNCI", "J2KR", "J2KI")
+    }
+    plain = images["UNCR"].pixels
     assert plain.shape == (1955, 1841)
-    assert films["UNCR"].sha256 == films["J2KR"].sha256
-    for film in films.values():
-        assert film.view_position == "PA"
-        assert np.abs(film.pixels.astype(int) - plain).mean() < 1
-    assert "lossy compressed" in films["J2KI"].notes
+    assert images["UNCR"].sha256 == images["J2KR"].sha256
+    for image in images.values():
+        assert image.view_position == "PA"
+        assert np.abs(image.pixels.astype(int) - plain).mean() < 1
+    assert "lossy compressed" in images["J2KI"].notes
     lung, spine = plain[500:700, 450:650], plain[700:1200, 860:980]
     assert np.median(lung) < 80 < 190 < np.median(spine)
     assert 120 < np.median(plain) < 200, "neither washed out nor murky"
-    assert any("15000/30000" in note for note in films["UNCR"].notes)
+    assert any("15000/30000" in note for note in images["UNCR"].notes)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +352,7 @@ def test_the_four_encodings_of_the_real_film_agree() -> None:
 )
 def test_real_files_that_are_no_chest_film_are_refused(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        read_film(real(name))
+        read_radiograph(real(name))
 
 
 @pytest.mark.parametrize(
@@ -371,7 +377,7 @@ def test_what_a_header_says_against_a_chest_film_is_refused(
     read: Any, attributes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UserError, match=words) as caught:
-        read(FILM, **attributes)
+        read(RADIOGRAPH, **attributes)
     assert "film.dcm" in str(caught.value)
     assert not any(secret in str(caught.value) for secret in PATIENT)
 
@@ -380,15 +386,15 @@ def test_what_a_header_says_against_a_chest_film_is_refused(
     "part", ["CHEST", "Thorax", "RIB", "PORT CHEST", "CHEST/ABDOMEN", "LUNGS", "", "POUMON", None]
 )
 def test_the_chest_under_any_name_is_accepted(read: Any, part: str | None) -> None:
-    assert read(FILM, BodyPartExamined=part).pixels.shape == FILM.shape
+    assert read(RADIOGRAPH, BodyPartExamined=part).pixels.shape == RADIOGRAPH.shape
 
 
 def test_a_missing_modality_is_assumed_and_noted(read: Any) -> None:
-    assert "modality not stated, taken as a radiograph" in read(FILM, Modality=None).notes
+    assert "modality not stated, taken as a radiograph" in read(RADIOGRAPH, Modality=None).notes
 
 
 def test_a_film_for_processing_is_noted(read: Any) -> None:
-    notes = read(FILM, PresentationIntentType="FOR PROCESSING").notes
+    notes = read(RADIOGRAPH, PresentationIntentType="FOR PROCESSING").notes
     assert any("for processing" in note for note in notes)
 
 
@@ -399,11 +405,11 @@ def test_a_blank_film_is_refused(read: Any) -> None:
 
 def test_a_huge_declared_size_is_refused_before_decoding(read: Any) -> None:
     with pytest.raises(TooLargeError, match="65535 x 65535"):
-        read(FILM, Rows=65535, Columns=65535)
+        read(RADIOGRAPH, Rows=65535, Columns=65535)
 
 
 def test_a_compressed_frame_larger_than_its_header_is_refused(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", FILM, syntax=JPEG2000Lossless)
+    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, syntax=JPEG2000Lossless)
     dataset = pydicom.dcmread(path)
     frame = bytearray(next(generate_frames(dataset.PixelData, number_of_frames=1)))
     start = frame.find(b"\xff\x51") + 6
@@ -412,18 +418,18 @@ def test_a_compressed_frame_larger_than_its_header_is_refused(tmp_path: Path) ->
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(path)
     with pytest.raises(UserError, match="disagree about the size"):
-        read_film(path)
+        read_radiograph(path)
 
 
 def test_an_rle_run_beyond_the_frame_is_refused(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", FILM, syntax=RLELossless)
+    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, syntax=RLELossless)
     dataset = pydicom.dcmread(path)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     dataset.PixelData = encapsulate([frame + bytes([129, 7]) * 40])
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(path)
     with pytest.raises(UserError, match="disagree about the size"):
-        read_film(path)
+        read_radiograph(path)
 
 
 def test_a_deflated_bomb_is_refused(tmp_path: Path) -> None:
@@ -432,7 +438,7 @@ def test_a_deflated_bomb_is_refused(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "film.dcm", padding, syntax=DeflatedExplicitVRLittleEndian)
     assert path.stat().st_size < 50_000
     with pytest.raises(TooLargeError, match="inflates"):
-        read_film(path, limits=Limits(max_bytes=1_000_000))
+        read_radiograph(path, limits=Limits(max_bytes=1_000_000))
 
 
 SYNTAXES = {
@@ -447,18 +453,18 @@ SYNTAXES = {
 
 @pytest.fixture(params=SYNTAXES)
 def small(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
-    film = draw_film(4, size=(64, 48))
-    return write_dicom(tmp_path / "small.dcm", film, syntax=SYNTAXES[request.param]).read_bytes()
+    image = draw_radiograph(4, size=(64, 48))
+    return write_dicom(tmp_path / "small.dcm", image, syntax=SYNTAXES[request.param]).read_bytes()
 
 
 def test_a_truncated_file_is_an_error_never_half_a_film(small: bytes) -> None:
-    whole = read_film(small).pixels
+    whole = read_radiograph(small).pixels
     for length in {*range(1, len(small), 53), *range(len(small) - 12, len(small))}:
         try:
-            film = read_film(small[:length])
+            image = read_radiograph(small[:length])
         except UserError:
             continue
-        assert np.array_equal(film.pixels, whole), f"{length} of {len(small)} bytes"
+        assert np.array_equal(image.pixels, whole), f"{length} of {len(small)} bytes"
 
 
 def test_damaged_bytes_give_a_film_or_one_clear_error(small: bytes) -> None:
@@ -470,22 +476,22 @@ def test_damaged_bytes_give_a_film_or_one_clear_error(small: bytes) -> None:
                 generator.randrange(1, 256)
             )
         try:
-            film = read_film(bytes(data))
+            image = read_radiograph(bytes(data))
         except UserError as error:
             assert not any(secret in str(error) for secret in PATIENT)
         else:
-            assert film.pixels.ndim == 2
+            assert image.pixels.ndim == 2
 
 
 def test_nothing_of_the_header_reaches_warnings_or_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write_dicom(
-        tmp_path / "film.dcm", FILM, BodyPartExamined="Zebedee's chest", NumberOfFrames=0
+        tmp_path / "film.dcm", RADIOGRAPH, BodyPartExamined="Zebedee's chest", NumberOfFrames=0
     )
     caplog.clear()
     with caplog.at_level(logging.DEBUG):
-        film = read_film(path)
+        image = read_radiograph(path)
     assert caplog.text == ""
     assert capfd.readouterr() == ("", "")
-    assert not any("Zebedee" in note for note in film.notes)
+    assert not any("Zebedee" in note for note in image.notes)

@@ -25,7 +25,7 @@ from indexer.encoder.spec import (
 )
 from indexer.encoder.text import TextSource
 from tests.conftest import ROOT
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 SHIPPED = ROOT / DEFAULT_ENCODER
 TINY = {
@@ -76,7 +76,7 @@ def test_label_scores_of_views_are_averaged_as_log_odds() -> None:
 
 def test_the_imagenet_encoder_has_unit_vectors_and_no_heads() -> None:
     encoder = load_encoder("imagenet")
-    reading = encoder.read([draw_film(1), draw_film(2, size=(300, 400))])
+    reading = encoder.read([draw_radiograph(1), draw_radiograph(2, size=(300, 400))])
     assert reading.vectors.shape == (2, encoder.spec.dim) == (2, 1280)
     assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
     assert reading.label_scores is None and reading.frontal is None
@@ -98,19 +98,19 @@ def test_the_compiled_tower_agrees_with_torch() -> None:
 def test_films_are_prepared_as_open_clip_prepares_them(shipped: TowerEncoder) -> None:
     transform = image_transform_v2(PreprocessCfg(**shipped.spec.preprocessing), is_train=False)
     for size in ((512, 420), (200, 256), (90, 70), (256, 256)):
-        film = draw_film(3, size=size)
-        assert np.array_equal(shipped._pixels(film), transform(Image.fromarray(film)).numpy())
+        image = draw_radiograph(3, size=size)
+        assert np.array_equal(shipped._pixels(image), transform(Image.fromarray(image)).numpy())
 
 
 def test_a_film_gets_the_same_vector_alone_and_among_others(shipped: TowerEncoder) -> None:
-    films = [draw_film(seed) for seed in range(18)]
-    together = shipped.read(films).vectors
-    assert np.abs(shipped.read(films[17:]).vectors - together[17:]).max() < 1e-5
-    assert np.array_equal(shipped.read(films).vectors, together)
+    images = [draw_radiograph(seed) for seed in range(18)]
+    together = shipped.read(images).vectors
+    assert np.abs(shipped.read(images[17:]).vectors - together[17:]).max() < 1e-5
+    assert np.array_equal(shipped.read(images).vectors, together)
 
 
 def test_the_shipped_encoder_gives_vectors_label_scores_and_views(shipped: TowerEncoder) -> None:
-    reading = shipped.read([draw_film(1), draw_film(1, view="LATERAL")])
+    reading = shipped.read([draw_radiograph(1), draw_radiograph(1, view="LATERAL")])
     assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
     assert reading.label_scores is not None and reading.frontal is not None
     assert reading.label_scores.shape == (2, len(OBSERVATIONS))
@@ -149,13 +149,13 @@ def test_a_folder_of_open_clip_is_read_as_open_clip_reads_it(tmp_path: Path) -> 
     model = write_open_clip_folder(tmp_path / "tiny")
     encoder = load_encoder(str(tmp_path / "tiny"))
     assert isinstance(encoder, TowerEncoder)
-    film = draw_film(5)
+    image = draw_radiograph(5)
     _, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'tiny'}")
     with torch.inference_mode():
-        pixels = preprocess(Image.fromarray(film))[None]
+        pixels = preprocess(Image.fromarray(image))[None]
         expected = model.encode_image(pixels, normalize=True).numpy()
         words = model.encode_text(open_clip.tokenize(["clear lungs"], 16), normalize=True).numpy()
-    assert np.abs(encoder.read([film]).vectors - expected).max() < 1e-5
+    assert np.abs(encoder.read([image]).vectors - expected).max() < 1e-5
     assert np.abs(encoder.embed_text(["clear lungs"]) - words).max() < 1e-5
     assert encoder.spec.report_weight == 0
 

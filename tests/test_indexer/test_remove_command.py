@@ -73,8 +73,8 @@ def service(root: Path) -> Iterator[TestClient[Any]]:
 def generation(root: Path) -> str:
     """The id of a report about the patient's own film, which cites him, and was edited."""
     with service(root) as client:
-        films = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
-        made = client.post("/reports", files=films, data={"keep_near_copies": "true"}).json()
+        images = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
+        made = client.post("/reports", files=images, data={"keep_near_copies": "true"}).json()
         said = made["statements"][0]["text"]
         assert "quetzal" in said
         remark = {"kind": "edited", "text": f"An edit. {said} Done.", "comment": f"As in {said}"}
@@ -135,8 +135,8 @@ def test_a_patient_is_gone_from_the_index_and_from_what_was_written(
         assert {case.patient_id for case in kept.cases}.isdisjoint({PATIENT})
         assert kept.vectors.search(vector, 9)[1][0] < 0.9999
     with service(root) as client:
-        films = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
-        search = client.post("/searches", files=films, data={"keep_near_copies": "true"}).json()
+        images = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
+        search = client.post("/searches", files=images, data={"keep_near_copies": "true"}).json()
         assert "quetzal" not in json.dumps(search) and "qsix" not in json.dumps(search)
         stays = client.get(f"/generations/{generation}").json()
         assert stays["statements"][0]["text"] == "withdrawn"

@@ -22,7 +22,7 @@ from indexer.manifest import Manifest
 from indexer.merge import merge
 from indexer.remove import Target, find, remove
 from indexer.sources.jsonl import JsonLines
-from indexer.typicality.profile import FilmProfile
+from indexer.typicality.profile import TypicalityProfile
 from indexer.upgrade import upgrade
 from indexer.vectors.options import VectorOptions
 from indexer.verify import verify
@@ -113,7 +113,7 @@ def test_adding_in_two_steps_gives_what_building_at_once_does(
     assert one.manifest.fingerprint == other.manifest.fingerprint
     assert [c.study_id for c in one.cases] == [c.study_id for c in other.cases]
     assert np.array_equal(one.vectors.all()[1], other.vectors.all()[1])
-    assert np.array_equal(one.film_vectors, other.film_vectors)
+    assert np.array_equal(one.image_vectors, other.image_vectors)
     assert verify(tmp_path / "ix", pixels=True) == []
     assert [past.version for past in one.manifest.history] == [1]
 
@@ -121,14 +121,14 @@ def test_adding_in_two_steps_gives_what_building_at_once_does(
 def test_a_profile_grows_and_shrinks_with_the_films(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 130)
     made(some(studies, 0, 60), tmp_path / "ix")
-    assert Index.open(tmp_path / "ix").manifest.film_quantiles is None
+    assert Index.open(tmp_path / "ix").manifest.image_quantiles is None
     extended(studies, tmp_path / "ix")
     made(studies, tmp_path / "whole")
     one, other = Index.open(tmp_path / "ix"), Index.open(tmp_path / "whole")
-    assert one.manifest.film_quantiles is not None
-    assert one.manifest.film_quantiles == other.manifest.film_quantiles
-    grown = FilmProfile.read(one.path, one.manifest.film_quantiles)
-    at_once = FilmProfile.read(other.path, other.manifest.film_quantiles)
+    assert one.manifest.image_quantiles is not None
+    assert one.manifest.image_quantiles == other.manifest.image_quantiles
+    grown = TypicalityProfile.read(one.path, one.manifest.image_quantiles)
+    at_once = TypicalityProfile.read(other.path, other.manifest.image_quantiles)
     assert grown is not None and at_once is not None
     assert np.array_equal(grown.prototypes, at_once.prototypes)
     gone = tuple(f"s{number}" for number in range(40))
@@ -350,14 +350,14 @@ def test_verify_names_what_is_wrong(studies: Path, tmp_path: Path) -> None:
         return "\n".join(one.what for one in verify(tmp_path / "ix", pixels=pixels))
 
     assert problems(pixels=True) == ""
-    film = tmp_path / "in" / "3.png"
-    whole = film.read_bytes()
-    film.write_bytes((tmp_path / "in" / "4.png").read_bytes())
+    image = tmp_path / "in" / "3.png"
+    whole = image.read_bytes()
+    image.write_bytes((tmp_path / "in" / "4.png").read_bytes())
     assert problems() == ""
     assert "image 1 of study s3" in problems(pixels=True) and "no longer" in problems(pixels=True)
-    film.unlink()
+    image.unlink()
     assert "image 1 of study s3" in problems() and "not where it was" in problems()
-    film.write_bytes(whole)
+    image.write_bytes(whole)
     vectors = np.load(folder / "case_vectors.npy")
     np.save(folder / "case_vectors.npy", np.roll(vectors, 1, axis=0))
     assert "case_vectors.npy was changed" in problems()

@@ -11,7 +11,7 @@ from generator.canvas import canvas
 from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.source import Source
 from recipes.small_mllama.vocabulary import CITATIONS, byte_pair, prune
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.tiny_base import CUT, SENTENCES, TinyLlama, write_llama
 
 WHOLE = CUT.__class__(**{**vars(CUT), "layers": 4, "dropped_from": 0, "ranks": 10_000})
@@ -44,10 +44,13 @@ def test_an_uncut_model_writes_what_the_llama_writes(llama: TinyLlama, whole: Pa
 
 def test_an_untrained_model_does_not_see(whole: Path) -> None:
     model, processor = load_cut(whole)
-    films = [canvas([draw_film(n), draw_film(n, view="LATERAL")], CUT.tile) for n in range(2)]
+    images = [
+        canvas([draw_radiograph(n), draw_radiograph(n, view="LATERAL")], CUT.tile) for n in range(2)
+    ]
     with torch.no_grad():
         first, second = (
-            processor(images=[[film]], text="<|image|>clear", return_tensors="pt") for film in films
+            processor(images=[[image]], text="<|image|>clear", return_tensors="pt")
+            for image in images
         )
         blind = model(input_ids=first["input_ids"]).logits
         assert torch.equal(model(**first).logits, blind)
@@ -63,7 +66,7 @@ def test_open_gates_let_the_film_through(whole: Path) -> None:
         first, second = (
             model(
                 **processor(
-                    images=[[canvas([draw_film(n)], CUT.tile)]],
+                    images=[[canvas([draw_radiograph(n)], CUT.tile)]],
                     text="<|image|>clear",
                     return_tensors="pt",
                 )

@@ -224,8 +224,10 @@ def test_four_bits_say_nearly_the_same(trained: Path, tmp_path: Path) -> None:
         if torch.equal(value, values[name]):
             continue
         changed += 1
-        likeness = torch.nn.functional.cosine_similarity(value.flatten(), values[name].flatten(), 0)
-        assert float(likeness) > 0.99, name
+        similarity = torch.nn.functional.cosine_similarity(
+            value.flatten(), values[name].flatten(), 0
+        )
+        assert float(similarity) > 0.99, name
     layers = sum(isinstance(module, torch.nn.Linear) for module in plain.modules())
     assert changed == layers - len(UNQUANTIZED_MODULES)
     processor = AutoProcessor.from_pretrained(tmp_path / "shipped")

@@ -11,40 +11,42 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from indexer.build import build
-from indexer.images.radiograph import Film, Grey
+from indexer.images.radiograph import Grey, Radiograph
 from indexer.index import Index
 from indexer.manifest import Manifest
 from indexer.sources.jsonl import JsonLines
-from indexer.typicality.profile import PROFILE, FilmProfile, fit_profile, outlines_of
+from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, outlines_of
 from indexer.vectors.store import VectorStore
 from indexer.vectors.stored import StoredVectors
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 COUNT = 130
 
 
 @pytest.fixture(scope="module")
 def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
-    directory = tmp_path_factory.mktemp("verdict")
+    directory = tmp_path_factory.mktemp("ood")
     build(JsonLines(write_studies(directory, COUNT)), ThumbnailEncoder(), directory / "index")
     return Retriever.open(directory / "index", ThumbnailEncoder())
 
 
-def verdict(retriever: Retriever, *pixels: Grey) -> Verdict:
-    films = [Film(pixels=np.ascontiguousarray(one), view_position=None, notes=()) for one in pixels]
-    found = retriever.search(films).verdict
+def ood(retriever: Retriever, *pixels: Grey) -> OodCheck:
+    images = [
+        Radiograph(pixels=np.ascontiguousarray(one), view_position=None, notes=()) for one in pixels
+    ]
+    found = retriever.search(images).ood
     assert found is not None
     return found
 
 
 def test_new_films_of_the_indexed_kind_pass(retriever: Retriever) -> None:
-    verdicts = [verdict(retriever, draw_film(1000 + seed, size=(96, 80))) for seed in range(25)]
-    assert sum(one.in_distribution for one in verdicts) >= 24
-    assert {one.threshold for one in verdicts} == {verdicts[0].threshold}
-    assert all(one.in_distribution == (one.score >= one.threshold) for one in verdicts)
+    ood_checks = [ood(retriever, draw_radiograph(1000 + seed, size=(96, 80))) for seed in range(25)]
+    assert sum(one.in_distribution for one in ood_checks) >= 24
+    assert {one.threshold for one in ood_checks} == {ood_checks[0].threshold}
+    assert all(one.in_distribution == (one.score >= one.threshold) for one in ood_checks)
 
 
 @pytest.mark.parametrize(
@@ -52,38 +54,38 @@ def test_new_films_of_the_indexed_kind_pass(retriever: Retriever) -> None:
     ["noise", "gradient", "nearly blank", "upside down", "on its side", "inverted", "quarter"],
 )
 def test_what_is_no_upright_whole_film_is_flagged(retriever: Retriever, name: str) -> None:
-    film = draw_film(1000, size=(192, 160))
+    image = draw_radiograph(1000, size=(192, 160))
     rng = np.random.default_rng(0)
     strange = {
         "noise": rng.integers(0, 256, (90, 80)).astype(np.uint8),
         "gradient": np.tile(np.arange(200, dtype=np.uint8), (100, 1)),
         "nearly blank": rng.integers(100, 104, (90, 80)).astype(np.uint8),
-        "upside down": film[::-1, ::-1],
-        "on its side": np.rot90(film),
-        "inverted": 255 - film,
-        "quarter": film[:96, :80],
+        "upside down": image[::-1, ::-1],
+        "on its side": np.rot90(image),
+        "inverted": 255 - image,
+        "quarter": image[:96, :80],
     }[name]
-    found = verdict(retriever, strange)
+    found = ood(retriever, strange)
     assert not found.in_distribution
     assert found.reason.startswith("the film may be no upright whole chest film: ")
 
 
 def test_a_turned_film_is_called_so(retriever: Retriever) -> None:
-    found = verdict(retriever, draw_film(1003, size=(96, 80))[::-1, ::-1])
+    found = ood(retriever, draw_radiograph(1003, size=(96, 80))[::-1, ::-1])
     assert "turned or inverted" in found.reason
     noise = np.random.default_rng(0).integers(0, 256, (90, 80)).astype(np.uint8)
-    assert "turned" not in verdict(retriever, noise).reason
+    assert "turned" not in ood(retriever, noise).reason
 
 
 def test_one_strange_film_of_a_study_is_enough(retriever: Retriever) -> None:
-    film = draw_film(1000, size=(96, 80))
-    found = verdict(retriever, film, 255 - film)
+    image = draw_radiograph(1000, size=(96, 80))
+    found = ood(retriever, image, 255 - image)
     assert not found.in_distribution and found.reason.startswith("film 2 may be")
-    assert verdict(retriever, film).in_distribution
+    assert ood(retriever, image).in_distribution
 
 
 def test_the_manifest_holds_quantiles_of_films_left_out(retriever: Retriever) -> None:
-    quantiles = retriever.index.manifest.film_quantiles
+    quantiles = retriever.index.manifest.image_quantiles
     assert quantiles is not None
     assert set(quantiles) == {"likeness", "outline", "upright", "typicality"}
     for levels in quantiles.values():
@@ -100,8 +102,8 @@ def test_a_study_does_not_vouch_for_its_own_films() -> None:
     """Every study's two films are equal: with their own study they would look perfectly usual."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
-    films = [rng.integers(0, 256, (16, 16)).astype(np.uint8) for _ in range(60)]
-    outlines = np.repeat(outlines_of(films), 2, axis=0)
+    images = [rng.integers(0, 256, (16, 16)).astype(np.uint8) for _ in range(60)]
+    outlines = np.repeat(outlines_of(images), 2, axis=0)
     profile = fit_profile(
         vectors,
         outlines,
@@ -118,53 +120,53 @@ def test_a_study_does_not_vouch_for_its_own_films() -> None:
 def test_noise_on_a_blank_image_is_no_outline() -> None:
     rng = np.random.default_rng(0)
     blank = outlines_of([rng.integers(100, 104, (16, 16)).astype(np.uint8)])
-    film = outlines_of([draw_film(1, size=(96, 80))])
+    image = outlines_of([draw_radiograph(1, size=(96, 80))])
     assert np.linalg.norm(blank[0, 0]) < 0.3
-    assert np.linalg.norm(film[0, 0]) == pytest.approx(1)
+    assert np.linalg.norm(image[0, 0]) == pytest.approx(1)
 
 
 def test_a_small_index_says_nothing(tmp_path: Path) -> None:
     build(JsonLines(write_studies(tmp_path, 20)), ThumbnailEncoder(), tmp_path / "index")
     index = Index.open(tmp_path / "index")
-    assert index.manifest.film_quantiles is None and not (index.path / PROFILE).exists()
+    assert index.manifest.image_quantiles is None and not (index.path / PROFILE).exists()
     retriever = Retriever(index, ThumbnailEncoder())
-    assert retriever.search([tmp_path / "3.png"]).verdict is None
+    assert retriever.search([tmp_path / "3.png"]).ood is None
 
 
 def test_no_average_is_a_single_film(retriever: Retriever) -> None:
-    profile = FilmProfile.read(retriever.index.path, retriever.index.manifest.film_quantiles)
+    profile = TypicalityProfile.read(retriever.index.path, retriever.index.manifest.image_quantiles)
     assert profile is not None
-    films = [case.images[0].path for case in retriever.index.cases]
-    outlines = outlines_of([np.asarray(Image.open(str(path))) for path in films])[:, 0]
+    images = [case.images[0].path for case in retriever.index.cases]
+    outlines = outlines_of([np.asarray(Image.open(str(path))) for path in images])[:, 0]
     assert (outlines @ profile.prototypes.T).max() < 0.999
 
 
 def test_stored_vectors_bring_the_profile_along(retriever: Retriever, tmp_path: Path) -> None:
     StoredVectors.write(tmp_path / "stored", retriever.index)
     stored = StoredVectors.read(tmp_path / "stored")
-    profile = stored.film_profile
-    assert profile is not None and profile.quantiles == retriever.index.manifest.film_quantiles
-    own = FilmProfile.read(retriever.index.path, retriever.index.manifest.film_quantiles)
+    profile = stored.image_profile
+    assert profile is not None and profile.quantiles == retriever.index.manifest.image_quantiles
+    own = TypicalityProfile.read(retriever.index.path, retriever.index.manifest.image_quantiles)
     assert own is not None and np.array_equal(own.prototypes, profile.prototypes)
 
 
 def test_an_older_manifest_without_quantiles_is_read(retriever: Retriever, tmp_path: Path) -> None:
-    manifest = replace(retriever.index.manifest, film_quantiles=None)
+    manifest = replace(retriever.index.manifest, image_quantiles=None)
     manifest.write(tmp_path)
     values = json.loads((tmp_path / "manifest.json").read_text())
     del values["film_quantiles"]
     (tmp_path / "manifest.json").write_text(json.dumps(values))
-    assert Manifest.read(tmp_path).film_quantiles is None
+    assert Manifest.read(tmp_path).image_quantiles is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", safetensors.numpy.save({"x": np.zeros(3)})])
 def test_a_damaged_profile_is_refused(retriever: Retriever, tmp_path: Path, content: bytes) -> None:
-    quantiles = retriever.index.manifest.film_quantiles
+    quantiles = retriever.index.manifest.image_quantiles
     with pytest.raises(NotFoundError, match="is missing"):
-        FilmProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path, quantiles)
     (tmp_path / PROFILE).write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
-        FilmProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path, quantiles)
     (tmp_path / PROFILE).write_bytes(safetensors.numpy.save({"prototypes": np.zeros((3, 4))}))
     with pytest.raises(UserError, match="holds shape"):
-        FilmProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path, quantiles)

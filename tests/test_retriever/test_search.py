@@ -13,13 +13,13 @@ from PIL import Image
 from db.errors import MismatchError, UserError
 from db.labels import named
 from indexer.build import build
-from indexer.images.reader import read_film
+from indexer.images.reader import read_radiograph
 from indexer.sources.jsonl import JsonLines
 from retriever.knn_votes import vote
 from retriever.query import read_query
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 COUNT = 30
 
@@ -44,7 +44,7 @@ def reports_index(studies: Path) -> Path:
 
 
 @pytest.fixture
-def film(studies: Path) -> Callable[[int], Path]:
+def image(studies: Path) -> Callable[[int], Path]:
     return lambda number: studies.parent / f"{number}.png"
 
 
@@ -53,29 +53,29 @@ def ids(retrieval: object) -> list[str]:
 
 
 def test_hits_come_best_first_with_rank_from_one(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    retrieval = retriever.search([film(4)], k=7)
+    retrieval = retriever.search([image(4)], k=7)
     scores = [hit.score for hit in retrieval.hits]
     assert [hit.rank for hit in retrieval.hits] == [1, 2, 3, 4, 5, 6, 7]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_film_does_not_find_itself(retriever: Retriever, film: Callable[[int], Path]) -> None:
-    retrieval = retriever.search([film(4)], k=COUNT)
+def test_a_film_does_not_find_itself(retriever: Retriever, image: Callable[[int], Path]) -> None:
+    retrieval = retriever.search([image(4)], k=COUNT)
     assert "s4" not in ids(retrieval)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
         ("s4", "the same film")
     ]
-    kept = retriever.search([film(4)], k=1, exclude_near_copies=False)
+    kept = retriever.search([image(4)], k=1, exclude_near_duplicates=False)
     assert ids(kept) == ["s4"] and kept.hits[0].score == pytest.approx(1, abs=1e-5)
 
 
 def test_a_near_copy_is_left_out_also_in_another_format(
-    retriever: Retriever, film: Callable[[int], Path], tmp_path: Path
+    retriever: Retriever, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.jpg"
-    Image.open(film(4)).resize((160, 192)).save(copy, quality=60)
+    Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=3)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
         ("s4", "a near-copy of the film")
@@ -83,25 +83,25 @@ def test_a_near_copy_is_left_out_also_in_another_format(
 
 
 def test_another_patient_with_a_like_film_is_not_taken_for_a_copy(retriever: Retriever) -> None:
-    film = draw_film(999, size=(96, 80))
-    retrieval = retriever.search([read_film(_png(film))], k=COUNT)
+    image = draw_radiograph(999, size=(96, 80))
+    retrieval = retriever.search([read_radiograph(_png(image))], k=COUNT)
     assert not retrieval.left_out and len(retrieval.hits) == COUNT
 
 
 def test_no_study_of_an_excluded_patient_appears(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    retrieval = retriever.search([film(4)], k=COUNT, exclude_patient_ids=["p1"])
+    retrieval = retriever.search([image(4)], k=COUNT, exclude_patient_ids=["p1"])
     assert not {"s3", "s4", "s5"} & set(ids(retrieval))
     assert len(retrieval.hits) == COUNT - 3
-    only_study = retriever.search([film(4)], k=COUNT, exclude_study_ids=["s3"])
+    only_study = retriever.search([image(4)], k=COUNT, exclude_study_ids=["s3"])
     assert "s3" not in ids(only_study) and "s5" in ids(only_study)
 
 
 def test_distinct_reports_list_each_text_once(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    retrieval = retriever.search([film(4)], k=COUNT, distinct_reports=True)
+    retrieval = retriever.search([image(4)], k=COUNT, distinct_reports=True)
     texts = [hit.case.report for hit in retrieval.hits]
     assert len(texts) == len(set(texts)) == 4
     assert all(
@@ -110,37 +110,37 @@ def test_distinct_reports_list_each_text_once(
 
 
 def test_a_label_filter_keeps_only_cases_that_name_it(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    retrieval = retriever.search([film(1)], k=COUNT, labels=["Pleural Effusion"])
+    retrieval = retriever.search([image(1)], k=COUNT, labels=["Pleural Effusion"])
     assert retrieval.hits
     assert {hit.case.labels["Pleural Effusion"] for hit in retrieval.hits} == {"positive"}
     with pytest.raises(UserError, match="unknown observation 'Effusion'"):
-        retriever.search([film(1)], labels=["Effusion"])
+        retriever.search([image(1)], labels=["Effusion"])
 
 
-def test_a_minimum_score_cuts_the_list(retriever: Retriever, film: Callable[[int], Path]) -> None:
-    everything = retriever.search([film(4)], k=COUNT)
+def test_a_minimum_score_cuts_the_list(retriever: Retriever, image: Callable[[int], Path]) -> None:
+    everything = retriever.search([image(4)], k=COUNT)
     cut = everything.hits[5].score
-    retrieval = retriever.search([film(4)], k=COUNT, min_score=cut)
+    retrieval = retriever.search([image(4)], k=COUNT, min_score=cut)
     assert [hit.score for hit in retrieval.hits] == [
         hit.score for hit in everything.hits if hit.score >= cut
     ]
 
 
-def test_two_views_are_one_query(retriever: Retriever, film: Callable[[int], Path]) -> None:
-    both = retriever.search([film(4), film(9)], k=COUNT)
-    assert len(both.films_sha256) == 2
+def test_two_views_are_one_query(retriever: Retriever, image: Callable[[int], Path]) -> None:
+    both = retriever.search([image(4), image(9)], k=COUNT)
+    assert len(both.images_sha256) == 2
     assert {left.study_id for left in both.left_out} == {"s4", "s9"}
-    assert ids(both) != ids(retriever.search([film(4)], k=COUNT))
+    assert ids(both) != ids(retriever.search([image(4)], k=COUNT))
 
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_an_impossible_k_is_refused(
-    retriever: Retriever, film: Callable[[int], Path], k: int
+    retriever: Retriever, image: Callable[[int], Path], k: int
 ) -> None:
     with pytest.raises(UserError, match="k must be at least 1"):
-        retriever.search([film(1)], k=k)
+        retriever.search([image(1)], k=k)
 
 
 def test_no_image_is_refused(retriever: Retriever) -> None:
@@ -163,29 +163,29 @@ def test_the_command_line_gives_json_and_one_sentence_for_bad_input(
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_a_retrieval_is_json(retriever: Retriever, film: Callable[[int], Path]) -> None:
+def test_a_retrieval_is_json(retriever: Retriever, image: Callable[[int], Path]) -> None:
     from dataclasses import asdict
 
-    values = json.loads(json.dumps(asdict(retriever.search([film(4)], k=2))))
-    assert values["hits"][0]["case"]["study_id"] == ids(retriever.search([film(4)], k=1))[0]
+    values = json.loads(json.dumps(asdict(retriever.search([image(4)], k=2))))
+    assert values["hits"][0]["case"]["study_id"] == ids(retriever.search([image(4)], k=1))[0]
 
 
 def test_words_find_the_cases_they_are_near(reports_index: Path) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder())
     retrieval = retriever.search(text="7", k=3)
     assert ids(retrieval)[0] == "s7" and retrieval.hits[0].score == pytest.approx(1, abs=1e-5)
-    assert retrieval.films_sha256 == () and retrieval.label_scores is None
-    assert retrieval.verdict is None
+    assert retrieval.images_sha256 == () and retrieval.label_scores is None
+    assert retrieval.ood is None
 
 
 def test_words_and_film_are_weighed_against_each_other(
-    reports_index: Path, film: Callable[[int], Path]
+    reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder())
 
     def scores(text_weight: float) -> dict[str, float]:
         retrieval = retriever.search(
-            [film(4)], text="7", text_weight=text_weight, k=COUNT, exclude_near_copies=False
+            [image(4)], text="7", text_weight=text_weight, k=COUNT, exclude_near_duplicates=False
         )
         return {hit.case.study_id: hit.score for hit in retrieval.hits}
 
@@ -195,12 +195,12 @@ def test_words_and_film_are_weighed_against_each_other(
     assert alone["s7"] < both["s7"] < 1 and set(list(both)[:2]) == {"s4", "s7"}
 
 
-def test_words_need_a_text_tower(retriever: Retriever, film: Callable[[int], Path]) -> None:
+def test_words_need_a_text_tower(retriever: Retriever, image: Callable[[int], Path]) -> None:
     with pytest.raises(UserError, match="'thumbnail' has no text tower"):
-        retriever.search([film(1)], text="effusion")
+        retriever.search([image(1)], text="effusion")
     with pytest.raises(UserError, match="text to search by is empty"):
         retriever.search(text="  ")
-    assert ids(retriever.search([film(1)]))
+    assert ids(retriever.search([image(1)]))
 
 
 def test_a_text_of_any_length_is_not_embedded(reports_index: Path) -> None:
@@ -208,21 +208,23 @@ def test_a_text_of_any_length_is_not_embedded(reports_index: Path) -> None:
         Retriever.open(reports_index, ReportEncoder()).search(text="7" * 5000)
 
 
-def test_k_follows_the_best_score(retriever: Retriever, film: Callable[[int], Path]) -> None:
-    everything = retriever.search([film(4)], k=COUNT)
+def test_k_follows_the_best_score(retriever: Retriever, image: Callable[[int], Path]) -> None:
+    everything = retriever.search([image(4)], k=COUNT)
     best = everything.hits[0].score
     ratio = everything.hits[6].score / best
-    kept = retriever.search([film(4)], k=COUNT, min_ratio=ratio - 1e-6)
+    kept = retriever.search([image(4)], k=COUNT, min_ratio=ratio - 1e-6)
     assert ids(kept) == ids(everything)[:7]
-    assert ids(retriever.search([film(4)], k=3, min_ratio=ratio - 1e-6)) == ids(everything)[:3]
-    assert ids(retriever.search([film(4)], k=COUNT, min_ratio=1.0)) == ids(everything)[:1]
+    assert ids(retriever.search([image(4)], k=3, min_ratio=ratio - 1e-6)) == ids(everything)[:3]
+    assert ids(retriever.search([image(4)], k=COUNT, min_ratio=1.0)) == ids(everything)[:1]
 
 
-def test_the_label_head_filters_the_cases(reports_index: Path, film: Callable[[int], Path]) -> None:
+def test_the_label_head_filters_the_cases(
+    reports_index: Path, image: Callable[[int], Path]
+) -> None:
     def found(label_filter: str, **seen: float) -> set[frozenset[str]]:
         scores = {name.replace("_", " "): score for name, score in seen.items()}
         retriever = Retriever.open(reports_index, ReportEncoder(scores))
-        retrieval = retriever.search([film(4)], k=COUNT, label_filter=label_filter)  # type: ignore[arg-type]
+        retrieval = retriever.search([image(4)], k=COUNT, label_filter=label_filter)  # type: ignore[arg-type]
         return {named(hit.case.labels) for hit in retrieval.hits}
 
     effusion, pneumonia = frozenset({"Pleural Effusion"}), {"Pneumonia", "Lung Opacity"}
@@ -238,44 +240,44 @@ def test_the_label_head_filters_the_cases(reports_index: Path, film: Callable[[i
     assert found("exact") == found("partial") == {frozenset()}
 
 
-def test_an_empty_label_filter_says_so(reports_index: Path, film: Callable[[int], Path]) -> None:
+def test_an_empty_label_filter_says_so(reports_index: Path, image: Callable[[int], Path]) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder({"Edema": 0.9}))
-    retrieval = retriever.search([film(4)], label_filter="exact")
+    retrieval = retriever.search([image(4)], label_filter="exact")
     assert not retrieval.hits
     assert retrieval.notes == ("no case passes the label filter 'exact'",)
 
 
 def test_a_threshold_of_the_encoder_counts(
-    reports_index: Path, film: Callable[[int], Path]
+    reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     encoder = ReportEncoder({"Pleural Effusion": 0.2})
     encoder.label_thresholds = {"Pleural Effusion": 0.15}  # type: ignore[attr-defined]
-    retrieval = Retriever.open(reports_index, encoder).search([film(4)], label_filter="exact")
+    retrieval = Retriever.open(reports_index, encoder).search([image(4)], label_filter="exact")
     assert {named(hit.case.labels) for hit in retrieval.hits} == {frozenset({"Pleural Effusion"})}
 
 
 def test_a_label_filter_needs_something_that_sees(
-    retriever: Retriever, reports_index: Path, film: Callable[[int], Path]
+    retriever: Retriever, reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     with pytest.raises(UserError, match="'thumbnail' has no label head"):
-        retriever.search([film(4)], label_filter="exact")
+        retriever.search([image(4)], label_filter="exact")
     with pytest.raises(UserError, match="a label filter needs an image"):
         Retriever.open(reports_index, ReportEncoder()).search(text="7", label_filter="exact")
 
 
 def test_diversity_takes_hits_that_differ(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    def likeness(diversity: float) -> float:
-        hits = retriever.search([film(4)], k=5, diversity=diversity).hits
+    def similarity(diversity: float) -> float:
+        hits = retriever.search([image(4)], k=5, diversity=diversity).hits
         scores = [hit.score for hit in hits]
         assert len(hits) == 5 and scores == sorted(scores, reverse=True)
         vectors = np.stack([retriever.index.vectors.vector(hit.case.case_id) for hit in hits])
         return float((vectors @ vectors.T).mean())
 
-    assert likeness(0.7) < likeness(0.0)
-    best = ids(retriever.search([film(4)], k=1))
-    assert ids(retriever.search([film(4)], k=5, diversity=1.0))[:1] == best
+    assert similarity(0.7) < similarity(0.0)
+    best = ids(retriever.search([image(4)], k=1))
+    assert ids(retriever.search([image(4)], k=5, diversity=1.0))[:1] == best
 
 
 @pytest.mark.parametrize(
@@ -290,10 +292,10 @@ def test_diversity_takes_hits_that_differ(
     ],
 )
 def test_a_knob_out_of_range_is_refused(
-    retriever: Retriever, film: Callable[[int], Path], options: dict[str, Any], message: str
+    retriever: Retriever, image: Callable[[int], Path], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        retriever.search([film(1)], **options)
+        retriever.search([image(1)], **options)
 
 
 @pytest.mark.parametrize(
@@ -313,22 +315,24 @@ def test_a_knob_out_of_range_is_refused(
     ],
 )
 def test_a_left_out_patient_never_appears_whatever_the_knobs(
-    reports_index: Path, film: Callable[[int], Path], options: dict[str, Any]
+    reports_index: Path, image: Callable[[int], Path], options: dict[str, Any]
 ) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder({"Pleural Effusion": 0.9}))
     for number in range(3, 6):  # the three studies of patient p1
-        retrieval = retriever.search([film(number)], k=COUNT, exclude_patient_ids=["p1"], **options)
+        retrieval = retriever.search(
+            [image(number)], k=COUNT, exclude_patient_ids=["p1"], **options
+        )
         mentioned = set(ids(retrieval)) | {left.study_id for left in retrieval.left_out}
         assert retrieval.hits and not {"s3", "s4", "s5"} & mentioned
 
 
 def test_the_command_line_has_every_knob(
-    reports_index: Path, film: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
+    reports_index: Path, image: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     from retriever.__main__ import _parser
 
     command = (
-        f"search {reports_index} {film(4)} --text 7 --text-weight 0.25 -k 9 --min-ratio 0.5 "
+        f"search {reports_index} {image(4)} --text 7 --text-weight 0.25 -k 9 --min-ratio 0.5 "
         "--label-filter partial --diversity 0.5 --distinct-reports --label Edema"
     )
     arguments = _parser().parse_args(command.split())
@@ -340,17 +344,17 @@ def test_the_command_line_has_every_knob(
 
 
 def test_many_cases_vote_as_their_hits_would(
-    retriever: Retriever, film: Callable[[int], Path]
+    retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
-    query = read_query(retriever.encoder, [film(4)])
-    hits = retriever.search([film(4)], k=12, exclude_near_copies=False).hits
+    query = read_query(retriever.encoder, [image(4)])
+    hits = retriever.search([image(4)], k=12, exclude_near_duplicates=False).hits
     voted, expected = retriever.vote(query, k=12), vote(hits)
     for name, one in expected.items():
         assert voted[name].probability == pytest.approx(one.probability, abs=1e-5)
         assert voted[name].supporting_ranks == one.supporting_ranks
     alone = retriever.vote(query, k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"])
     others = retriever.search(
-        [film(4)], k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"]
+        [image(4)], k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"]
     )
     assert alone["No Finding"].probability == pytest.approx(
         vote(others.hits)["No Finding"].probability, abs=1e-5
@@ -366,7 +370,7 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def test_a_copy_is_known_also_where_reports_are_in_the_vectors(
-    studies: Path, film: Callable[[int], Path], tmp_path: Path
+    studies: Path, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     class WithReports(ThumbnailEncoder):
         def __init__(self) -> None:
@@ -380,7 +384,7 @@ def test_a_copy_is_known_also_where_reports_are_in_the_vectors(
     build(JsonLines(studies), WithReports(), tmp_path / "index")
     retriever = Retriever.open(tmp_path / "index", WithReports())
     copy = tmp_path / "copy.jpg"
-    Image.open(film(4)).resize((160, 192)).save(copy, quality=60)
+    Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=COUNT)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
         ("s4", "a near-copy of the film")

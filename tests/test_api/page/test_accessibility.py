@@ -5,9 +5,9 @@ from selenium.webdriver.common.keys import Keys
 from tests.support.browser import Browser
 from tests.support.page_service import (
     NASTY,
+    OUT_OF_DISTRIBUTION,
     QUESTION,
-    UNUSUAL,
-    Films,
+    Images,
     MarkingWriter,
     found_by_words,
     press_chip,
@@ -25,14 +25,14 @@ def check(browser: Browser, state: str) -> None:
 
 
 def test_no_state_of_the_page_has_a_serious_violation(
-    browser: Browser, address: str, films: Films, retriever: FakeRetriever
+    browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     browser.greeted(address)
     for folded in ("#words", "#options", "#history"):
         browser.press(f"{folded} summary")
     check(browser, "empty page, all unfolded")
 
-    browser.choose(films.pa, films.lateral)
+    browser.choose(images.pa, images.lateral)
     browser.write_report()
     browser.press("#accept")
     browser.says("#remarks", "Accepted")
@@ -51,14 +51,14 @@ def test_no_state_of_the_page_has_a_serious_violation(
     browser.press("#edit")
     browser.press("#export summary")
     browser.press(".history-entry .delete")
-    browser.choose(films.text)
+    browser.choose(images.text)
     browser.failure()
     check(browser, "answers, editor, menu and an error")
 
-    retriever.ood = UNUSUAL
+    retriever.ood = OUT_OF_DISTRIBUTION
     try:
         browser.press("#clear")
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.write_report()
         browser.wait(".warning")
     finally:
@@ -68,7 +68,7 @@ def test_no_state_of_the_page_has_a_serious_violation(
 
 
 def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
-    browser: Browser, address: str, films: Films, writer: MarkingWriter
+    browser: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     found_by_words(browser, address, NASTY)
     browser.press(".hit")
@@ -76,7 +76,7 @@ def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
     check(browser, "cases found by words")
 
     browser.press("#case-close")
-    browser.choose(films.dicom)
+    browser.choose(images.dicom)
     browser.wait("#write:enabled")
     browser.one("#indication").send_keys(NASTY)
     browser.press("#options summary")
@@ -113,10 +113,10 @@ def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
 
 
 def test_the_order_of_the_focus_is_that_of_the_page(
-    browser: Browser, address: str, films: Films
+    browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.write_report()
     reached = browser.script(
         """

@@ -5,7 +5,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.conftest import ROOT
 from tests.support.browser import Browser
 from tests.support.page_service import (
-    Films,
+    Images,
     chip,
     press_chip,
 )
@@ -14,10 +14,10 @@ pytest_plugins = ["tests.support.page_fixtures"]
 
 
 def test_the_keyboard_opens_and_closes_a_case_and_gives_the_focus_back(
-    browser: Browser, address: str, films: Films
+    browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#write:enabled")
     browser.until(lambda: browser.focused() == "write", "the focus did not move on")
     browser.key(Keys.ENTER)

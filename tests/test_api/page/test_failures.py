@@ -11,7 +11,7 @@ import pytest
 from db.app.database import AppDatabase
 from db.errors import UserError
 from tests.support.browser import Browser, Keys
-from tests.support.page_service import Films, MarkingWriter, a_page
+from tests.support.page_service import Images, MarkingWriter, a_page
 from tests.support.services import FakeRetriever, serving
 
 pytest_plugins = ["tests.support.page_fixtures"]
@@ -29,10 +29,10 @@ def address(
 
 
 @pytest.fixture
-def ready(browser: Browser, address: str, films: Films) -> Browser:
+def ready(browser: Browser, address: str, images: Images) -> Browser:
     """The page with a film, before anything is written."""
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#write:enabled")
     return browser
 
@@ -49,7 +49,7 @@ def give_key(browser: Browser, key: str) -> None:
 
 
 def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revoked(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, images: Images, retriever: FakeRetriever
 ) -> None:
     key, reading = a_key(tmp_path, "read", "generate"), a_key(tmp_path, "read")
     with serving(a_page(tmp_path, retriever, MarkingWriter(), require_keys=True)) as url:
@@ -60,7 +60,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revok
         browser.says("#key-reason", "does not know this API key")
         give_key(browser, key)
         browser.gone("#key-dialog")
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.write_report()
         browser.press(".statement .chip")
         browser.until(
@@ -92,7 +92,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revok
 
 
 def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, images: Images, retriever: FakeRetriever
 ) -> None:
     key = a_key(tmp_path, "read", "generate")
     settings = {"require_keys": True, "requests_per_minute": 15}
@@ -100,7 +100,7 @@ def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
         browser.greeted(url)
         give_key(browser, key)
         browser.gone("#key-dialog")
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.wait("#write:enabled")
         headers = {"authorization": f"Bearer {key}"}
         for _ in range(15):
@@ -114,10 +114,10 @@ def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
 
 
 def test_a_full_server_is_tried_again_when_it_said_so(
-    ready: Browser, address: str, films: Films, writer: MarkingWriter
+    ready: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     writer.go.clear()
-    files = {"images": ("pa.png", films.pa.read_bytes())}
+    files = {"images": ("pa.png", images.pa.read_bytes())}
     other = threading.Thread(target=lambda: httpx.post(f"{address}/captions", files=files))
     other.start()
     try:
@@ -135,11 +135,11 @@ def test_a_full_server_is_tried_again_when_it_said_so(
 
 
 def test_a_server_that_has_gone_is_named_as_the_cause(
-    browser: Browser, tmp_path: Path, films: Films, retriever: FakeRetriever
+    browser: Browser, tmp_path: Path, images: Images, retriever: FakeRetriever
 ) -> None:
     with serving(a_page(tmp_path, retriever, MarkingWriter())) as url:
         browser.greeted(url)
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.write_report()
     browser.press("#write")
     assert browser.failure() == "The server does not answer: check that it is still running."
@@ -185,12 +185,12 @@ def test_a_failing_search_is_told_in_a_sentence(
     assert text.startswith(told) and "inner workings" not in text
 
 
-def test_a_bad_file_gets_a_sentence_and_keeps_the_report(ready: Browser, films: Films) -> None:
+def test_a_bad_file_gets_a_sentence_and_keeps_the_report(ready: Browser, images: Images) -> None:
     ready.write_report()
-    ready.choose(films.text)
+    ready.choose(images.text)
     assert "text.png is not an image that can be read here" in ready.failure()
     assert ready.all(".statement")
-    ready.choose(films.lateral)
+    ready.choose(images.lateral)
     ready.gone(".statement")
     assert not ready.one("#alert").is_displayed()
     ready.gone(".thumb")
@@ -204,9 +204,9 @@ def test_the_name_of_a_file_is_told_as_it_is(ready: Browser, tmp_path: Path) -> 
 
 
 def test_too_many_or_too_large_films_are_not_even_sent(
-    ready: Browser, films: Films, tmp_path: Path
+    ready: Browser, images: Images, tmp_path: Path
 ) -> None:
-    ready.choose(films.lateral, films.case)
+    ready.choose(images.lateral, images.case)
     assert ready.failure() == "One study may have 2 images: choose its views only."
     large = tmp_path / "large.dcm"
     large.write_bytes(bytes(300_000))
@@ -216,13 +216,13 @@ def test_too_many_or_too_large_films_are_not_even_sent(
 
 
 def test_a_text_that_is_still_to_come_is_named_as_such(
-    browser: Browser, address: str, films: Films, writer: MarkingWriter
+    browser: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     writer.go.clear()
     try:
         later = httpx.post(
             f"{address}/reports",
-            files={"images": ("pa.png", films.pa.read_bytes())},
+            files={"images": ("pa.png", images.pa.read_bytes())},
             headers={"Prefer": "respond-async"},
         )
         assert later.status_code == 202

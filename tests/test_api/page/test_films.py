@@ -11,10 +11,10 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import Browser
 from tests.support.page_service import (
-    Films,
+    Images,
     MarkingWriter,
 )
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 pytest_plugins = ["tests.support.page_fixtures"]
 
@@ -23,10 +23,10 @@ def test_a_film_of_few_pixels_fills_the_stage_in_its_own_shape(
     browser: Browser, address: str, tmp_path: Path
 ) -> None:
     for number, shape in enumerate(((64, 50), (50, 64), (40, 120))):
-        film = tmp_path / f"{number}.png"
-        Image.fromarray(draw_film(number, size=shape)).save(film)
+        image = tmp_path / f"{number}.png"
+        Image.fromarray(draw_radiograph(number, size=shape)).save(image)
         browser.greeted(address)
-        browser.choose(film)
+        browser.choose(image)
         browser.wait("#viewer .stage img")
         width, height, natural, across, along = browser.script(
             "const i = document.querySelector('.stage img'), s = i.closest('.stage');"
@@ -40,10 +40,10 @@ def test_a_film_of_few_pixels_fills_the_stage_in_its_own_shape(
 
 
 def test_films_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
-    browser: Browser, address: str, films: Films, size: str
+    browser: Browser, address: str, images: Images, size: str
 ) -> None:
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#viewer .stage img")
     readout = browser.one("#viewer .readout")
 
@@ -106,9 +106,9 @@ def touch(browser: Browser, path: list[list[tuple[float, float]]], *, tool: str)
     browser.cdp("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
-def test_keys_work_the_viewer(browser: Browser, address: str, films: Films) -> None:
+def test_keys_work_the_viewer(browser: Browser, address: str, images: Images) -> None:
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#viewer .stage img")
     stage = browser.one("#viewer .stage")
     browser.script("arguments[0].focus()", stage)
@@ -127,9 +127,11 @@ def test_keys_work_the_viewer(browser: Browser, address: str, films: Films) -> N
     assert "I inverts" in str(described.get_property("textContent"))
 
 
-def test_a_dicom_and_a_dropped_film_are_shown(browser: Browser, address: str, films: Films) -> None:
+def test_a_dicom_and_a_dropped_film_are_shown(
+    browser: Browser, address: str, images: Images
+) -> None:
     browser.greeted(address)
-    browser.choose(films.dicom)
+    browser.choose(images.dicom)
     browser.until(
         lambda: browser.one("#viewer .stage img").get_property("naturalWidth") == 420, "no film"
     )
@@ -144,7 +146,7 @@ def test_a_dicom_and_a_dropped_film_are_shown(browser: Browser, address: str, fi
           }));
         }
         """,
-        base64.b64encode(films.lateral.read_bytes()).decode(),
+        base64.b64encode(images.lateral.read_bytes()).decode(),
     )
     browser.until(lambda: len(browser.all("#viewer .thumb")) == 2, "the film was not taken")
     browser.press("#viewer .thumb:first-child")
@@ -162,10 +164,10 @@ def test_the_sample_film_is_reported_on_at_one_press(browser: Browser, address: 
 
 
 def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
-    browser: Browser, address: str, films: Films, writer: MarkingWriter
+    browser: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     browser.greeted(address)
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#write:enabled")
     before = writer.cancelled
     writer.go.clear()

@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.support.browser import Browser
 from tests.support.page_service import (
     QUESTION,
-    Films,
+    Images,
     press_chip,
 )
 from tests.support.services import FakeRetriever
@@ -50,7 +50,7 @@ def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) ->
 
 
 def test_the_history_has_pages_and_a_search_by_words(
-    browser: Browser, address: str, films: Films
+    browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
     made = browser.driver.execute_async_script(
@@ -66,7 +66,7 @@ def test_the_history_has_pages_and_a_search_by_words(
           done(true);
         })();
         """,
-        base64.b64encode(films.pa.read_bytes()).decode(),
+        base64.b64encode(images.pa.read_bytes()).decode(),
     )
     assert made
     browser.press("#history summary")

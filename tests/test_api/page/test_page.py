@@ -2,13 +2,13 @@
 
 from selenium.webdriver.common.by import By
 
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from tests.support.browser import Browser
 from tests.support.page_service import (
     NASTY,
+    OUT_OF_DISTRIBUTION,
     QUESTION,
-    UNUSUAL,
-    Films,
+    Images,
     press_chip,
     written,
 )
@@ -16,13 +16,13 @@ from tests.support.services import FakeRetriever
 
 pytest_plugins = ["tests.support.page_fixtures"]
 
-LIKE = Verdict(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
+LIKE = OodCheck(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
 
 
 def test_from_a_film_to_the_cited_case_with_its_sentence_marked(
-    browser: Browser, address: str, films: Films
+    browser: Browser, address: str, images: Images
 ) -> None:
-    report = written(browser, address, films)
+    report = written(browser, address, images)
     index = report.one("#index-line").get_property("textContent")
     assert "4 prior cases of drawn" in index and "model drawn-adapter" in index
     assert len(report.all("#viewer .thumb")) == 2
@@ -42,14 +42,14 @@ def test_from_a_film_to_the_cited_case_with_its_sentence_marked(
 
 
 def test_the_cited_case_stands_beside_the_film(
-    browser: Browser, address: str, films: Films, size: str
+    browser: Browser, address: str, images: Images, size: str
 ) -> None:
-    report = written(browser, address, films)
+    report = written(browser, address, images)
     press_chip(report, 0)
     report.wait("#case .stage")
-    film, case = report.one("#film-column").rect, report.one("#case").rect
+    image, case = report.one("#film-column").rect, report.one("#case").rect
     if size == "desktop":
-        assert film["x"] + film["width"] <= case["x"]
+        assert image["x"] + image["width"] <= case["x"]
         stages = [report.one(f"{place} .stage").rect for place in ("#viewer", "#case")]
         assert abs(stages[0]["y"] - stages[1]["y"]) < 120
     else:
@@ -96,12 +96,12 @@ def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -
 
 
 def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
-    browser: Browser, address: str, films: Films
+    browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
-    browser.choose(films.nasty)
+    browser.choose(images.nasty)
     browser.write_report()
-    assert browser.one("#viewer .stage img").get_attribute("alt") == f"Film: {films.nasty.name}"
+    assert browser.one("#viewer .stage img").get_attribute("alt") == f"Film: {images.nasty.name}"
     assert browser.all(".statement")[2].text.startswith(NASTY)
     press_chip(browser, 2)
     assert browser.wait("#case mark").text == NASTY
@@ -120,7 +120,7 @@ def test_a_study_id_with_slash_and_umlaut_opens(report: Browser) -> None:
 
 
 def test_a_report_on_an_unusual_image_stands_under_a_warning(
-    report: Browser, address: str, films: Films, retriever: FakeRetriever
+    report: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     def looks() -> list[str]:
         element = report.wait(".statement")
@@ -128,10 +128,10 @@ def test_a_report_on_an_unusual_image_stands_under_a_warning(
 
     assert report.all(".warning") == []
     usual = looks()
-    retriever.ood = UNUSUAL
+    retriever.ood = OUT_OF_DISTRIBUTION
     try:
         report.greeted(address)
-        report.choose(films.pa)
+        report.choose(images.pa)
         report.write_report()
         report.one("#question").send_keys(QUESTION)
         report.press("#ask")
@@ -156,7 +156,7 @@ def test_a_report_on_an_unusual_image_stands_under_a_warning(
 
 
 def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
-    browser: Browser, address: str, films: Films, retriever: FakeRetriever
+    browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     retriever.ood = LIKE
     try:
@@ -168,7 +168,7 @@ def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
         browser.one("#min-ratio").send_keys("0.5")
         browser.one("#diversity").send_keys("0.3")
         browser.one("#indication").send_keys("drawn for a test")
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.write_report()
     finally:
         retriever.ood = None

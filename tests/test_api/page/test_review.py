@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.browser import Browser
 from tests.support.page_service import (
     NASTY,
-    Films,
+    Images,
     chip,
     press_chip,
 )
@@ -82,11 +82,11 @@ def test_a_report_is_copied_and_printed(report: Browser) -> None:
 
 
 def test_a_report_is_exported_in_the_formats_of_the_field(
-    browser: Browser, address: str, films: Films, tmp_path: Path
+    browser: Browser, address: str, images: Images, tmp_path: Path
 ) -> None:
     browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.greeted(address)
-    browser.choose(films.dicom)
+    browser.choose(images.dicom)
     browser.write_report()
     stem = browser.driver.current_url.split("#")[1][:8]
 

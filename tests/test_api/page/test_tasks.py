@@ -8,9 +8,9 @@ from tests.support.browser import Browser
 from tests.support.fakes import ThumbnailEncoder
 from tests.support.page_service import (
     NASTY,
+    OUT_OF_DISTRIBUTION,
     QUESTION,
-    UNUSUAL,
-    Films,
+    Images,
     MarkingWriter,
     a_page,
     found_by_words,
@@ -53,7 +53,7 @@ def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: B
 
 
 def test_a_server_without_a_language_model_says_so_where_one_would_ask(
-    browser: Browser, tmp_path: Path, films: Films
+    browser: Browser, tmp_path: Path, images: Images
 ) -> None:
     writer = MarkingWriter(("report", "classify", "caption"))
     with serving(
@@ -61,7 +61,7 @@ def test_a_server_without_a_language_model_says_so_where_one_would_ask(
     ) as url:
         browser.greeted(url)
         assert not browser.one("#words").is_displayed(), "no words where none can be read"
-        browser.choose(films.pa)
+        browser.choose(images.pa)
         browser.wait("#write:enabled")
         assert not browser.one("#question").is_enabled()
         note = browser.one("#asking-note").text
@@ -70,7 +70,7 @@ def test_a_server_without_a_language_model_says_so_where_one_would_ask(
 
 
 def test_words_find_cases_that_open(
-    browser: Browser, address: str, films: Films, retriever: FakeRetriever
+    browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     hits = found_by_words(browser, address, NASTY)
     assert not browser.one("#with-film").is_enabled()
@@ -81,11 +81,11 @@ def test_words_find_cases_that_open(
     browser.press(".hit")
     browser.says("#case .case-report", "Lungs drawn clear.")
     browser.press("#case-close")
-    browser.choose(films.pa)
+    browser.choose(images.pa)
     browser.wait("#with-film:enabled")
     browser.press("#with-film")
     browser.script("document.getElementById('text-weight').value = 0.2")
-    retriever.ood = UNUSUAL
+    retriever.ood = OUT_OF_DISTRIBUTION
     try:
         browser.press("#words-form button")
         assert "Do not rely on these cases." in browser.wait(".warning").text

@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 from api.pipeline.backends import OneByOne
 from generator.grounding.report import GroundedReport
 from retriever.results import Retrieval
-from tests.support.clients import HTTP, LATER, films, settled
+from tests.support.clients import HTTP, LATER, images, settled
 from tests.support.services import a_digest, a_png, an_app, serving, write_report
 from tests.support.writers import Gate
 
@@ -36,7 +36,7 @@ def client(tmp_path: Path, gate: Gate) -> Iterator[Client]:
         gate.open.set()
 
 
-def stored_films(tmp_path: Path) -> int:
+def stored_images(tmp_path: Path) -> int:
     with sqlite3.connect(tmp_path / "app.sqlite3") as connection:
         (count,) = connection.execute("SELECT count(*) FROM job_films").fetchone()
     connection.close()
@@ -46,7 +46,7 @@ def stored_films(tmp_path: Path) -> int:
 def test_a_report_can_be_asked_for_now_and_read_later(
     client: Client, gate: Gate, tmp_path: Path
 ) -> None:
-    answer = client.post("/reports", files=films(1), data={"k": "2"}, headers=LATER)
+    answer = client.post("/reports", files=images(1), data={"k": "2"}, headers=LATER)
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "respond-async"
     address = answer.headers["location"]
@@ -54,19 +54,19 @@ def test_a_report_can_be_asked_for_now_and_read_later(
     pending = client.get(address)
     assert pending.status_code == 202 and pending.headers["retry-after"] == "1"
     assert pending.json()["status"] in ("queued", "running")
-    assert stored_films(tmp_path) == 1
+    assert stored_images(tmp_path) == 1
     gate.open.set()
     made = settled(client, address)
     assert made["status"] == "done" and made["options"]["k"] == 2 and len(made["hits"]) == 2
-    assert made["films_sha256"] == [a_digest(a_png(1, size=(64, 64)))]
+    assert made["images_sha256"] == [a_digest(a_png(1, size=(64, 64)))]
     assert client.get("/generations").json()["total"] == 1
-    assert stored_films(tmp_path) == 0
+    assert stored_images(tmp_path) == 0
 
 
 def test_the_same_report_comes_at_once_and_later(client: Client, gate: Gate) -> None:
     gate.open.set()
-    now = client.post("/reports", files=films(1)).json()
-    address = client.post("/reports", files=films(1), headers=LATER).headers["location"]
+    now = client.post("/reports", files=images(1)).json()
+    address = client.post("/reports", files=images(1), headers=LATER).headers["location"]
     later = settled(client, address)
     for part in ("statements", "hits", "notes", "options", "origin", "label_scores", "created_by"):
         assert later[part] == now[part]
@@ -76,7 +76,7 @@ def test_a_pending_report_can_be_cancelled_and_its_film_is_gone(
     client: Client, gate: Gate, tmp_path: Path
 ) -> None:
     addresses = [
-        client.post("/reports", files=films(seed), headers=LATER).headers["location"]
+        client.post("/reports", files=images(seed), headers=LATER).headers["location"]
         for seed in (1, 2)
     ]
     assert gate.reached.wait(10)
@@ -86,10 +86,10 @@ def test_a_pending_report_can_be_cancelled_and_its_film_is_gone(
         assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
         assert client.delete(address).status_code == 404
     gate.open.set()
-    third = client.post("/reports", files=films(3), headers=LATER).headers["location"]
+    third = client.post("/reports", files=images(3), headers=LATER).headers["location"]
     settled(client, third)
     assert client.get("/generations").json()["total"] == 1
-    assert stored_films(tmp_path) == 0
+    assert stored_images(tmp_path) == 0
     kept = b"".join(p.read_bytes() for p in tmp_path.iterdir() if "sqlite3" in p.name)
     assert b"Doe" not in kept
 
@@ -97,7 +97,7 @@ def test_a_pending_report_can_be_cancelled_and_its_film_is_gone(
 def test_a_batch_groups_views_and_answers_in_the_order_sent(client: Client, gate: Gate) -> None:
     answer = client.post(
         "/batches",
-        files=films(1, 2, 3, 4),
+        files=images(1, 2, 3, 4),
         data={"study": ["b", "a", "b", "c"], "k": "1"},
     )
     assert answer.status_code == 202, answer.text
@@ -107,7 +107,7 @@ def test_a_batch_groups_views_and_answers_in_the_order_sent(client: Client, gate
     batch = settled(client, address)
     assert (batch["done"], batch["created_by"]) == (3, "local")
     digests = [
-        client.get(f"/generations/{study['generation']}").json()["films_sha256"]
+        client.get(f"/generations/{study['generation']}").json()["images_sha256"]
         for study in batch["studies"]
     ]
     one = [a_digest(a_png(seed, size=(64, 64))) for seed in range(5)]
@@ -116,47 +116,47 @@ def test_a_batch_groups_views_and_answers_in_the_order_sent(client: Client, gate
 
 def test_every_image_is_a_study_unless_told_otherwise(client: Client, gate: Gate) -> None:
     gate.open.set()
-    answer = client.post("/batches", files=films(1, 2, 3))
+    answer = client.post("/batches", files=images(1, 2, 3))
     assert settled(client, answer.headers["location"])["done"] == 3
 
 
 def test_a_batch_with_a_bad_film_is_refused_whole(client: Client, tmp_path: Path) -> None:
-    bad = [*films(1), ("images", ("two.png", b"text"))]
+    bad = [*images(1), ("images", ("two.png", b"text"))]
     answer = client.post("/batches", files=bad)
     assert answer.status_code == 422 and "two.png" in answer.json()["detail"]
     for data, status in (({"study": ["a"]}, 400), ({"study": ["a"] * 2, "label": "Gout"}, 422)):
-        assert client.post("/batches", files=films(1, 2), data=data).status_code == status
+        assert client.post("/batches", files=images(1, 2), data=data).status_code == status
     assert (
-        client.post("/batches", files=films(*range(9)), data={"study": ["a"] * 9}).status_code
+        client.post("/batches", files=images(*range(9)), data={"study": ["a"] * 9}).status_code
         == 413
     )
-    assert stored_films(tmp_path) == 0
+    assert stored_images(tmp_path) == 0
     assert client.get(f"/batches/{UUID(int=1)}").status_code == 404
 
 
 def test_a_batch_can_be_cancelled(client: Client, gate: Gate, tmp_path: Path) -> None:
-    address = client.post("/batches", files=films(*range(12))).headers["location"]
+    address = client.post("/batches", files=images(*range(12))).headers["location"]
     assert gate.reached.wait(10)
     assert client.delete(address).status_code == 204
     gate.open.set()
     batch = settled(client, address)
     assert {study["status"] for study in batch["studies"]} == {"cancelled"}
-    assert stored_films(tmp_path) == 0
+    assert stored_images(tmp_path) == 0
 
 
 def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) -> None:
     def moody(retrieval: Retrieval) -> GroundedReport:
-        if retrieval.films_sha256 == (a_digest(a_png(2, size=(64, 64))),):
+        if retrieval.images_sha256 == (a_digest(a_png(2, size=(64, 64))),):
             raise RuntimeError("inner secret")
         return write_report(retrieval)
 
     with TestClient(an_app(tmp_path, writer=OneByOne(moody), max_batch=1), base_url=HTTP) as client:
-        address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
+        address = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         batch = settled(client, address)
         assert [s["status"] for s in batch["studies"]] == ["done", "failed", "done"]
         failed = client.get(f"/generations/{batch['studies'][1]['generation']}").json()
     assert "the server failed" in failed["detail"] and "secret" not in failed["detail"]
-    assert stored_films(tmp_path) == 0
+    assert stored_images(tmp_path) == 0
 
 
 def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
@@ -164,11 +164,11 @@ def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
 ) -> None:
     app = an_app(tmp_path, writer=gate, max_waiting_studies=3)
     with TestClient(app, base_url=HTTP) as client:
-        assert client.post("/batches", files=films(1, 2)).status_code == 202
-        answer = client.post("/batches", files=films(3, 4))
+        assert client.post("/batches", files=images(1, 2)).status_code == 202
+        answer = client.post("/batches", files=images(3, 4))
         assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
-        assert client.post("/reports", files=films(3), headers=LATER).status_code == 202
-        assert client.post("/reports", files=films(4), headers=LATER).status_code == 503
+        assert client.post("/reports", files=images(3), headers=LATER).status_code == 202
+        assert client.post("/reports", files=images(4), headers=LATER).status_code == 503
         gate.open.set()
 
 
@@ -179,7 +179,9 @@ def test_a_full_house_says_503_within_a_second_and_then_serves_again(
         answers: list[int] = []
 
         def ask() -> None:
-            answers.append(httpx.post(f"{address}/reports", files=films(1), timeout=60).status_code)
+            answers.append(
+                httpx.post(f"{address}/reports", files=images(1), timeout=60).status_code
+            )
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
         for thread in threads:
@@ -189,7 +191,7 @@ def test_a_full_house_says_503_within_a_second_and_then_serves_again(
             time.sleep(0.02)
         started = time.monotonic()
         for path in ("/reports", "/searches"):
-            answer = httpx.post(f"{address}{path}", files=films(2))
+            answer = httpx.post(f"{address}{path}", files=images(2))
             assert answer.status_code == 503 and 1 <= int(answer.headers["retry-after"]) <= 60
         assert time.monotonic() - started < 2
         assert httpx.get(f"{address}/health/live").status_code == 200
@@ -203,11 +205,11 @@ def test_a_full_house_says_503_within_a_second_and_then_serves_again(
 def test_a_client_that_leaves_takes_its_work_along(tmp_path: Path, gate: Gate) -> None:
     with serving(an_app(tmp_path, writer=gate, capacity=1)) as address:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{address}/reports", files=films(1), timeout=httpx.Timeout(10, read=0.5))
+            httpx.post(f"{address}/reports", files=images(1), timeout=httpx.Timeout(10, read=0.5))
         deadline = time.monotonic() + 10
         while httpx.get(f"{address}/health/ready").status_code == 503:
             assert time.monotonic() < deadline, "the place was not given back"
             time.sleep(0.02)
         gate.open.set()
-        assert httpx.post(f"{address}/reports", files=films(2), timeout=30).status_code == 201
+        assert httpx.post(f"{address}/reports", files=images(2), timeout=30).status_code == 201
         assert httpx.get(f"{address}/generations").json()["total"] == 1

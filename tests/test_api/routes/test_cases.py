@@ -12,7 +12,7 @@ from api.public_pages import public_url
 from api.schemas.case_keys import case_key, split_case_key
 from db.errors import UserError
 from db.index.store import Case
-from indexer.images.reader import read_film
+from indexer.images.reader import read_radiograph
 from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 
@@ -58,27 +58,27 @@ def test_what_is_no_key_is_refused(key: str) -> None:
 
 
 def test_the_image_of_a_case_is_sent_as_png(tmp_path: Path) -> None:
-    film = tmp_path / "film.png"
-    film.write_bytes(a_png(4))
-    with a_client(tmp_path, a_case(1, images=[None, film])) as client:
+    image = tmp_path / "film.png"
+    image.write_bytes(a_png(4))
+    with a_client(tmp_path, a_case(1, images=[None, image])) as client:
         answer = client.get("/cases/drawn:s1/images/2")
         assert answer.headers["content-type"] == "image/png"
         assert a_digest(answer.content) == a_digest(a_png(4))
 
 
 def test_a_squashed_image_is_shown_in_its_own_proportions(tmp_path: Path) -> None:
-    film = tmp_path / "film.png"
-    film.write_bytes(a_png(4, size=(256, 256)))
-    with a_client(tmp_path, a_case(1, images=[film])) as client:
-        height, width = read_film(client.get("/cases/drawn:s1/images/1").content).pixels.shape
+    image = tmp_path / "film.png"
+    image.write_bytes(a_png(4, size=(256, 256)))
+    with a_client(tmp_path, a_case(1, images=[image])) as client:
+        height, width = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels.shape
     assert (height, width) == (256, round(256 * 420 / 512))
 
 
 def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
-    film = tmp_path / "film.png"
-    film.write_bytes(a_png(4, size=(2048, 1680)))
-    with a_client(tmp_path, a_case(1, images=[film])) as client:
-        pixels = read_film(client.get("/cases/drawn:s1/images/1").content).pixels
+    image = tmp_path / "film.png"
+    image.write_bytes(a_png(4, size=(2048, 1680)))
+    with a_client(tmp_path, a_case(1, images=[image])) as client:
+        pixels = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels
     assert max(pixels.shape) == 1600
 
 

@@ -25,7 +25,7 @@ def client(address: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
-FILM = a_png(1, size=(64, 64))
+RADIOGRAPH = a_png(1, size=(64, 64))
 
 
 def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, address: str) -> None:
@@ -34,7 +34,7 @@ def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, ad
     earlier = {"role": "assistant", "content": "Send me a film."}
     answer = client.chat.completions.create(
         model="grounded-cxr",
-        messages=[earlier, a_message(FILM), {"role": "user", "content": "Now."}],
+        messages=[earlier, a_message(RADIOGRAPH), {"role": "user", "content": "Now."}],
         temperature=0.5,
         extra_body={"k": 2},
     )
@@ -48,13 +48,13 @@ def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, ad
     import httpx
 
     stored = httpx.get(f"{address}/generations/{extra['generation']}").json()
-    assert stored["options"]["k"] == 2 and len(stored["films_sha256"]) == 1
+    assert stored["options"]["k"] == 2 and len(stored["images_sha256"]) == 1
 
 
 def test_a_stream_without_tokens_is_the_text_in_one_piece(client: openai.OpenAI) -> None:
     chunks = list(
         client.chat.completions.create(
-            model="grounded-cxr", messages=[a_message(FILM, FILM)], stream=True
+            model="grounded-cxr", messages=[a_message(RADIOGRAPH, RADIOGRAPH)], stream=True
         )
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
@@ -72,7 +72,9 @@ def test_a_stream_of_tokens_ends_with_the_report_that_stands(tmp_path: Path) -> 
         serving(an_app(tmp_path, writer=writer)) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
-        stream = client.chat.completions.create(model="x", messages=[a_message(FILM)], stream=True)
+        stream = client.chat.completions.create(
+            model="x", messages=[a_message(RADIOGRAPH)], stream=True
+        )
         chunks = list(stream)
     pieces = [chunk.choices[0].delta.content for chunk in chunks]
     assert pieces == ["", "Lungs ", "drawn ", "clear.", None]
@@ -96,7 +98,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as other,
         pytest.raises(openai.InternalServerError, match="the server failed"),
     ):
-        other.chat.completions.create(model="x", messages=[a_message(FILM)])
+        other.chat.completions.create(model="x", messages=[a_message(RADIOGRAPH)])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
     [
         ({"role": "user", "content": "No film."}, openai.UnprocessableEntityError),
         (a_message(), openai.UnprocessableEntityError),
-        (a_message(*[FILM] * 9), openai.APIStatusError),
+        (a_message(*[RADIOGRAPH] * 9), openai.APIStatusError),
         ({"role": "judge", "content": "?"}, openai.BadRequestError),
         ({"role": "user", "content": [{"type": "audio"}]}, openai.BadRequestError),
         *(

@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 
 from api.pipeline.backends import OneByOne
 from db.errors import UserError
-from tests.support.clients import STREAM, films, parsed
+from tests.support.clients import STREAM, images, parsed
 from tests.support.services import an_app, serving
 from tests.support.writers import Talker
 
@@ -18,7 +18,7 @@ def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> 
     writer = Talker()
     writer.go.set()
     with TestClient(an_app(tmp_path, writer=writer), base_url="http://127.0.0.1") as client:
-        answer = client.post("/reports", files=films(1), headers=STREAM)
+        answer = client.post("/reports", files=images(1), headers=STREAM)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         happened = parsed(answer.text)
@@ -42,7 +42,7 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
         (tmp_path / str(number)).mkdir()
         app = an_app(tmp_path / str(number), writer=OneByOne(write))
         with TestClient(app, base_url="http://127.0.0.1") as client:
-            answer = client.post("/reports", files=films(1), headers=STREAM)
+            answer = client.post("/reports", files=images(1), headers=STREAM)
             event, problem = parsed(answer.text)[-1]
             assert event == "problem" and problem["status"] == status
             assert says in problem["detail"] and "secret" not in problem["detail"]
@@ -55,7 +55,7 @@ def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
     writer = Talker()
     with (
         serving(an_app(tmp_path, writer=writer)) as address,
-        httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as answer,
+        httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as answer,
     ):
         seen = ""
         for chunk in answer.iter_text():
@@ -69,7 +69,7 @@ def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
 def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
     writer = Talker()
     with serving(an_app(tmp_path, writer=writer, capacity=1)) as address:
-        with httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as answer:
+        with httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as answer:
             for chunk in answer.iter_text():
                 if "clear." in chunk:
                     break
@@ -84,11 +84,11 @@ def test_a_full_house_is_a_503_and_no_stream(tmp_path: Path) -> None:
     writer = Talker()
     with (
         serving(an_app(tmp_path, writer=writer, capacity=1)) as address,
-        httpx.stream("POST", f"{address}/reports", files=films(1), headers=STREAM) as first,
+        httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as first,
     ):
         chunks = first.iter_text()
         assert next(chunks)
-        answer = httpx.post(f"{address}/reports", files=films(2), headers=STREAM)
+        answer = httpx.post(f"{address}/reports", files=images(2), headers=STREAM)
         assert answer.status_code == 503 and "retry-after" in answer.headers
         writer.go.set()
         assert parsed("".join(chunks))[-1][0] == "report"

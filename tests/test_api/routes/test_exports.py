@@ -23,7 +23,7 @@ from pydicom.uid import generate_uid
 from api.middleware.observability import JsonLines
 from tests.support.clients import settled
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import FakeRetriever, a_case, a_png, an_app, serving
 from tests.support.writers import TalkingWriter
 
@@ -34,7 +34,7 @@ STUDY = "1.2.826.0.1.3680043.8.498.1"
 def a_dicom(tmp_path: Path, seed: int = 1, **header: Any) -> bytes:
     path = write_dicom(
         tmp_path / f"{seed}.dcm",
-        draw_film(seed, size=(96, 80)),
+        draw_radiograph(seed, size=(96, 80)),
         SOPInstanceUID=generate_uid(entropy_srcs=[str(seed)]),
         **{"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.2", **header},
     )
@@ -51,8 +51,8 @@ def client(tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-def made_from(client: Client, film: bytes) -> str:
-    answer = client.post("/reports", files={"images": ("film", film)})
+def made_from(client: Client, image: bytes) -> str:
+    answer = client.post("/reports", files={"images": ("film", image)})
     assert answer.status_code == 201, answer.text
     return str(answer.headers["location"])
 
@@ -81,12 +81,12 @@ def test_fhir_of_another_release_is_refused(client: Client) -> None:
 
 
 def test_a_pdf_shows_the_very_films_and_the_cited_cases(client: Client) -> None:
-    film = a_png(1, size=(300, 200))
-    address = made_from(client, film)
+    image = a_png(1, size=(300, 200))
+    address = made_from(client, image)
     bare = client.get(f"{address}/pdf")
     assert bare.headers["content-type"] == "application/pdf" and bare.content.startswith(b"%PDF")
     assert b"/Subtype /Image" not in bare.content
-    full = client.post(f"{address}/pdf", files={"images": ("a.png", film)})
+    full = client.post(f"{address}/pdf", files={"images": ("a.png", image)})
     assert full.status_code == 200 and full.content.count(b"/Subtype /Image") == 1
     other = client.post(f"{address}/pdf", files={"images": ("a.png", a_png(2, size=(64, 64)))})
     assert other.status_code == 409 and "not a film that" in other.json()["detail"]
@@ -118,8 +118,8 @@ def checked(sr: bytes, tmp_path: Path) -> Dataset:
         complaints = [line for line in dump.stderr.splitlines() if line not in ("", UNCHECKED)]
         assert not complaints
     if shutil.which("dciodvfy"):
-        verdict = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True)
-        found = verdict.stdout + verdict.stderr
+        ood = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True)
+        found = ood.stdout + ood.stderr
         assert "BasicTextSR" in found and "Error" not in found, found
     return report
 
@@ -147,9 +147,9 @@ def test_a_structured_report_reads_back(client: Client, tmp_path: Path) -> None:
 
 
 def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_path: Path) -> None:
-    film = a_dicom(tmp_path, PatientSex="O", StudyDate="20260102", StudyTime="101112")
-    address = made_from(client, film)
-    answer = client.post(f"{address}/dicom-sr", files={"image": ("a.dcm", film)})
+    image = a_dicom(tmp_path, PatientSex="O", StudyDate="20260102", StudyTime="101112")
+    address = made_from(client, image)
+    answer = client.post(f"{address}/dicom-sr", files={"image": ("a.dcm", image)})
     assert answer.status_code == 200, answer.text
     report = checked(answer.content, tmp_path)
     assert report.StudyInstanceUID == STUDY
@@ -163,12 +163,12 @@ def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_pat
 
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
 def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path: str) -> None:
-    film = a_png(1, size=(64, 64))
+    image = a_png(1, size=(64, 64))
     app = an_app(tmp_path, writer=TalkingWriter())
     with TestClient(app, base_url="http://127.0.0.1") as client:
         made = client.post(
             path,
-            files={"images": ("film", film)},
+            files={"images": ("film", image)},
             data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
         )
         address = made.headers["location"]
@@ -223,7 +223,7 @@ def test_films_sent_by_stow_become_a_report_a_study(tmp_path: Path) -> None:
         assert "FailedSOPSequence" not in stored
         assert urls[0] == urls[2] != urls[1]
         with httpx.Client(base_url=address) as client:
-            views = [len(settled(client, url)["films_sha256"]) for url in urls[:2]]
+            views = [len(settled(client, url)["images_sha256"]) for url in urls[:2]]
         assert views == [2, 1]
 
 
@@ -311,21 +311,21 @@ def test_nothing_that_names_a_patient_is_stored_or_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (tmp_path / "films").mkdir()
-    film = a_dicom(tmp_path / "films", 1, **NAMES)
+    image = a_dicom(tmp_path / "films", 1, **NAMES)
     ct = a_dicom(tmp_path / "films", 2, **{**NAMES, "Modality": "CT"})
-    broken = film[: len(film) - 4000]
+    broken = image[: len(image) - 4000]
     headers = {"x-request-id": "Quixotic-Zebedee"}
     name = "Quixotic^Zebedee 19470203.dcm"
     app = an_app(tmp_path)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         client.headers.update(headers)
-        for data in (film, ct, broken):
+        for data in (image, ct, broken):
             for path in ("/reports", "/searches", "/batches"):
                 client.post(path, files={"images": (name, data)}, data={"study": "Quixotic"})
             client.post(
                 "/reports", files={"images": (name, data)}, headers={"prefer": "respond-async"}
             )
-            client.post("/films", files={"image": (name, data)})
+            client.post("/images", files={"image": (name, data)})
             client.post("/studies", **related(data))
         client.get("/generations", params={"text": "Quixotic"})
         client.get("/Quixotic/Zebedee")
@@ -333,7 +333,7 @@ def test_nothing_that_names_a_patient_is_stored_or_logged(
             address = f"/generations/{line['id']}"
             made = client.get(address).text
             assert not [word for word in TELLING if word in made]
-            client.post(f"{address}/dicom-sr", files={"image": (name, film)})
+            client.post(f"{address}/dicom-sr", files={"image": (name, image)})
             for export in ("fhir", "pdf", "dicom-sr"):
                 exported = client.get(f"{address}/{export}").content
                 assert not [word for word in TELLING if word.encode() in exported]

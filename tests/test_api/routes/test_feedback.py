@@ -82,7 +82,7 @@ def test_a_generation_tells_what_it_takes_to_make_it_again(made: dict[str, Any])
     assert (origin["encoder"], origin["encoder_sha256"]) == ("reports", "2" * 64)
     assert origin["program"] and origin["model"] is None and origin["seed"] is None
     assert made["index"]["fingerprint"] == "f1" * 32
-    assert made["status"] == "done" and made["films_sha256"] and made["options"]["k"] == 10
+    assert made["status"] == "done" and made["images_sha256"] and made["options"]["k"] == 10
     assert [hit["score"] for hit in made["hits"]] == pytest.approx([0.92, 0.88])
 
 
@@ -99,7 +99,7 @@ def test_a_generation_tells_what_it_takes_to_make_it_again(made: dict[str, Any])
         ({"text": "%"}, 0),
         ({"cites": "drawn:a%20b"}, 1),
         ({"cites": "drawn:s9"}, 0),
-        ({"film_sha256": "00" * 32}, 0),
+        ({"image_sha256": "00" * 32}, 0),
         ({"index_fingerprint": "f1" * 32}, 1),
     ],
 )

@@ -16,14 +16,14 @@ from indexer.images.reader import encode_png
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import FakeRetriever, a_case, a_png, an_app
 
 HTTP = "http://127.0.0.1"
 
 
-def send(client: TestClient[Any], film: bytes) -> dict[str, Any]:
-    answer = client.post("/reports", files={"images": ("film.png", film)})
+def send(client: TestClient[Any], image: bytes) -> dict[str, Any]:
+    answer = client.post("/reports", files={"images": ("film.png", image)})
     assert answer.status_code == 201, answer.text
     report: dict[str, Any] = answer.json()
     return report
@@ -55,7 +55,7 @@ def test_citations_outlive_a_restart_and_a_rebuilt_index(tmp_path: Path) -> None
     index_dir = tmp_path / "index"
     build(JsonLines(write_studies(tmp_path / "first", 24)), ThumbnailEncoder(), index_dir)
     with TestClient(serve_index(tmp_path, index_dir), base_url=HTTP) as client:
-        written = send(client, encode_png(draw_film(500, size=(96, 80))))
+        written = send(client, encode_png(draw_radiograph(500, size=(96, 80))))
     cited = {c["case"] for s in written["statements"] for c in s["citations"]}
     assert cited and written["index"]["current"] is True
 

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.support.clients import settled
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import a_png, serving
 from tests.support.writers import TalkingWriter
 
@@ -39,7 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("pa.png", "lateral.png")):
         (path / name).write_bytes(a_png(40 + seed, size=(96, 80)))
     uids = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
-    write_dicom(path / "film.dcm", draw_film(42, size=(96, 80)), **uids)
+    write_dicom(path / "film.dcm", draw_radiograph(42, size=(96, 80)), **uids)
     return path
 
 
@@ -57,9 +57,9 @@ def app(desk: Path) -> Litestar:
 def names(app: Litestar, desk: Path) -> Iterator[dict[str, str]]:
     """What stands for what in the lines: the address, and ids out of earlier answers."""
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
-        film = (desk / "film.dcm").read_bytes()
-        made = client.post("/reports", files={"images": ("film.dcm", film)}).json()
-        batch = client.post("/batches", files={"images": ("film.dcm", film)})
+        image = (desk / "film.dcm").read_bytes()
+        made = client.post("/reports", files={"images": ("film.dcm", image)}).json()
+        batch = client.post("/batches", files={"images": ("film.dcm", image)})
         settled(client, batch.headers["location"])
         yield {
             SERVER: address,

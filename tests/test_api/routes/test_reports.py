@@ -11,7 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from db.app.database import AppDatabase
-from retriever.ood import Verdict
+from retriever.ood import OodCheck
 from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 Answer = httpx.Response
@@ -29,8 +29,8 @@ def client(tmp_path: Path, retriever: FakeRetriever) -> Iterator[TestClient[Any]
         yield client
 
 
-def send(client: TestClient[Any], *films: bytes, path: str = "/reports", **options: Any) -> Answer:
-    files = [("images", (f"view {n}.png", film)) for n, film in enumerate(films)]
+def send(client: TestClient[Any], *images: bytes, path: str = "/reports", **options: Any) -> Answer:
+    files = [("images", (f"view {n}.png", image)) for n, image in enumerate(images)]
     return client.post(path, files=files, data=options)
 
 
@@ -75,7 +75,7 @@ def test_a_report_comes_back_stored_with_citations_hits_and_origin(
     assert [hit["study_id"] for hit in report["hits"]] == ["s1", "s2", "s3", "s4"]
     assert [hit["cited"] for hit in report["hits"]] == [True, True, True, False]
     assert report["left_out"][0]["reason"] == "the same film"
-    assert report["films_sha256"] == [a_digest(a_png(1))]
+    assert report["images_sha256"] == [a_digest(a_png(1))]
     assert report["created_at"] == "2026-05-04T03:02:01Z"
     assert report["notice"] == "Research use only, not for clinical use."
     assert client.get(answer.headers["location"]).json() == report
@@ -91,7 +91,7 @@ def test_options_reach_the_search_and_are_kept(
         k="2",
         exclude_patient="p9",
         exclude_study=["s1", "s7"],
-        keep_near_copies="true",
+        keep_near_duplicates="true",
         distinct_reports="true",
         label="Edema",
         label_filter="partial",
@@ -116,7 +116,7 @@ def test_options_reach_the_search_and_are_kept(
     (call,) = retriever.calls
     assert {k: list(v) if isinstance(v, tuple) else v for k, v in call.items()} == expected
     assert [hit["study_id"] for hit in answer.json()["hits"]] == ["s2", "s3"]
-    assert len(answer.json()["films_sha256"]) == 2
+    assert len(answer.json()["images_sha256"]) == 2
     assert retriever.words == [(None, 0.5)]
 
 
@@ -150,18 +150,18 @@ def test_a_report_has_no_words(client: TestClient[Any], retriever: FakeRetriever
 def test_the_verdict_on_the_films_is_given_kept_and_listed(
     client: TestClient[Any], retriever: FakeRetriever, usual: bool
 ) -> None:
-    retriever.ood = Verdict(in_distribution=usual, score=-4.5, threshold=-2.25, reason="drawn so")
+    retriever.ood = OodCheck(in_distribution=usual, score=-4.5, threshold=-2.25, reason="drawn so")
     expected = {
         "in_distribution": usual,
         "score": -4.5,
         "threshold": -2.25,
         "reason": "drawn so",
     }
-    assert send(client, a_png(1), path="/searches").json()["verdict"] == expected
+    assert send(client, a_png(1), path="/searches").json()["ood"] == expected
     report = send(client, a_png(1)).json()
-    assert report["verdict"] == expected
+    assert report["ood"] == expected
     retriever.ood = None
-    assert client.get(f"/generations/{report['id']}").json()["verdict"] == expected
+    assert client.get(f"/generations/{report['id']}").json()["ood"] == expected
     (line,) = client.get("/generations").json()["generations"]
     assert line["in_distribution"] is usual
 
@@ -169,10 +169,10 @@ def test_the_verdict_on_the_films_is_given_kept_and_listed(
 def test_where_nothing_can_be_said_of_the_films_the_verdict_is_null(
     client: TestClient[Any],
 ) -> None:
-    assert send(client, a_png(1), path="/searches").json()["verdict"] is None
+    assert send(client, a_png(1), path="/searches").json()["ood"] is None
     report = send(client, a_png(1)).json()
-    assert report["verdict"] is None
-    assert client.get(f"/generations/{report['id']}").json()["verdict"] is None
+    assert report["ood"] is None
+    assert client.get(f"/generations/{report['id']}").json()["ood"] is None
     (line,) = client.get("/generations").json()["generations"]
     assert line["in_distribution"] is None
 
@@ -201,9 +201,9 @@ def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) 
     ids=["zero bytes", "text", "cut short", "broken dicom", "too large"],
 )
 def test_a_bad_film_gets_a_sentence_and_leaves_nothing(
-    client: TestClient[Any], path: str, film: bytes, status: int, says: str
+    client: TestClient[Any], path: str, image: bytes, status: int, says: str
 ) -> None:
-    assert says in the_problem(send(client, film, path=path), status)
+    assert says in the_problem(send(client, image, path=path), status)
     assert stored(client) == 0
 
 
@@ -328,35 +328,35 @@ def test_a_defect_is_logged_and_tells_nothing(
 
 
 def test_a_film_is_shown_as_the_search_sees_it(client: TestClient[Any]) -> None:
-    answer = client.post("/films", files={"image": ("a.png", a_png(5))})
+    answer = client.post("/images", files={"image": ("a.png", a_png(5))})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
     assert a_digest(answer.content) == a_digest(a_png(5))
     assert "is not an image" in the_problem(
-        client.post("/films", files={"image": ("a.png", b"text")}), 422
+        client.post("/images", files={"image": ("a.png", b"text")}), 422
     )
-    assert the_problem(client.post("/films", data={}), 400).startswith("no film was sent")
+    assert the_problem(client.post("/images", data={}), 400).startswith("no film was sent")
 
 
 def test_many_at_once_get_each_their_own_report(tmp_path: Path, retriever: FakeRetriever) -> None:
-    films = [a_png(seed, size=(128, 100)) for seed in range(8)]
+    images = [a_png(seed, size=(128, 100)) for seed in range(8)]
     with serving(an_app(tmp_path, retriever)) as address:
 
-        def report(film: bytes) -> dict[str, Any]:
+        def report(image: bytes) -> dict[str, Any]:
             answer = httpx.post(
-                f"{address}/reports", files={"images": ("film.png", film)}, timeout=60
+                f"{address}/reports", files={"images": ("film.png", image)}, timeout=60
             )
             assert answer.status_code == 201, answer.text
             answered: dict[str, Any] = answer.json()
             return answered
 
         with ThreadPoolExecutor(8) as pool:
-            reports = list(pool.map(report, films))
-    assert [r["films_sha256"] for r in reports] == [[a_digest(film)] for film in films]
+            reports = list(pool.map(report, images))
+    assert [r["images_sha256"] for r in reports] == [[a_digest(image)] for image in images]
     assert retriever.most_running == 1
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         store = database.generations
         for report_given in reports:
             kept = store.get(UUID(report_given["id"]))
-            assert list(kept.films_sha256) == report_given["films_sha256"]
+            assert list(kept.images_sha256) == report_given["images_sha256"]
         assert store.page(limit=1).total == 8

@@ -104,9 +104,9 @@ def test_a_server_without_a_model_refuses_questions_as_documented(tmp_path: Path
     bare = an_app(tmp_path)
     schema = schemathesis.openapi.from_dict(bare.openapi_schema.to_schema())
     with serving(bare) as address:
-        film = {"images": ("a.png", a_png(1, size=(64, 64)))}
+        image = {"images": ("a.png", a_png(1, size=(64, 64)))}
         answer = requests.post(
-            f"{address}/answers", files=film, data={"question": "Is it?"}, timeout=30
+            f"{address}/answers", files=image, data={"question": "Is it?"}, timeout=30
         )
     assert answer.status_code == 409
     schema["/answers"]["POST"].validate_response(answer)

@@ -19,7 +19,7 @@ from indexer.images.reader import encode_png
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import FakeRetriever, a_case, an_app
 
 HTTP = "http://127.0.0.1"
@@ -27,12 +27,12 @@ Client = TestClient[Any]
 Serve = Callable[[Encoder], Client]
 
 
-def a_film(seed: int) -> bytes:
-    return encode_png(draw_film(seed, size=(96, 80)))
+def a_radiograph(seed: int) -> bytes:
+    return encode_png(draw_radiograph(seed, size=(96, 80)))
 
 
-def send(client: Client, *films: bytes, **fields: Any) -> httpx.Response:
-    files = [("images", ("view.png", film)) for film in films]
+def send(client: Client, *images: bytes, **fields: Any) -> httpx.Response:
+    files = [("images", ("view.png", image)) for image in images]
     return client.post("/searches", files=files or None, data=fields)
 
 
@@ -76,28 +76,28 @@ def test_words_alone_find_cases_and_say_nothing_of_films(serve: Serve) -> None:
         answer = client.post("/searches", **form)
         assert studies(answer)[0] == "s7"
         found = answer.json()
-        assert found["films_sha256"] == []
-        assert found["label_scores"] is None and found["verdict"] is None
+        assert found["images_sha256"] == []
+        assert found["label_scores"] is None and found["ood"] is None
     assert client.get("/generations").json()["total"] == 0
 
 
 def test_words_and_films_weigh_as_told(serve: Serve) -> None:
     client = serve(ReportEncoder())
     options = {"text": "7", "k": "1", "keep_near_copies": "true"}
-    assert studies(send(client, a_film(3), text_weight="0", **options)) == ["s3"]
-    assert studies(send(client, a_film(3), text_weight="1", **options)) == ["s7"]
-    both = send(client, a_film(3), **{**options, "k": "4"})
+    assert studies(send(client, a_radiograph(3), text_weight="0", **options)) == ["s3"]
+    assert studies(send(client, a_radiograph(3), text_weight="1", **options)) == ["s7"]
+    both = send(client, a_radiograph(3), **{**options, "k": "4"})
     assert {"s3", "s7"} <= set(studies(both))
     assert both.json()["label_scores"]["Edema"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("films", [(), (a_film(3),)], ids=["words", "words and film"])
-def test_an_encoder_without_text_tower_says_so(serve: Serve, films: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize("films", [(), (a_radiograph(3),)], ids=["words", "words and film"])
+def test_an_encoder_without_text_tower_says_so(serve: Serve, images: tuple[bytes, ...]) -> None:
     client = serve(ThumbnailEncoder())
     assert client.get("/health").json()["search_by_text"] is False
-    detail = the_sentence(send(client, *films, text="effusion"), 422)
+    detail = the_sentence(send(client, *images, text="effusion"), 422)
     assert "encoder 'thumbnail' has no text tower" in detail
-    assert studies(send(client, a_film(3)))
+    assert studies(send(client, a_radiograph(3)))
 
 
 def test_health_tells_that_words_can_be_searched_by_and_which_findings_exist(
@@ -116,7 +116,7 @@ def test_health_tells_that_words_can_be_searched_by_and_which_findings_exist(
 def test_words_that_cannot_be_searched_by_get_a_sentence(
     serve: Serve, text: str, says: str
 ) -> None:
-    assert says in the_sentence(send(serve(ReportEncoder()), a_film(3), text=text), 422)
+    assert says in the_sentence(send(serve(ReportEncoder()), a_radiograph(3), text=text), 422)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_field_that_no_form_has_is_refused(tmp_path: Path) -> None:
         for path in ("/searches", "/reports", "/answers", "/batches"):
             answer = client.post(
                 path,
-                files=[("images", ("a.png", a_film(3)))],
+                files=[("images", ("a.png", a_radiograph(3)))],
                 data={"exclude_patients": "p1", "question": "Is it?"},
             )
             assert "there is no field 'exclude_patients'" in the_sentence(answer, 400)
@@ -169,7 +169,7 @@ def test_only_cases_that_name_every_label_are_hits(serve: Serve) -> None:
 
 def test_hits_can_be_held_to_what_the_label_head_sees(serve: Serve) -> None:
     client = serve(ReportEncoder({"Cardiomegaly": 0.9}))
-    answer = send(client, a_film(500), label_filter="exact", k="16")
+    answer = send(client, a_radiograph(500), label_filter="exact", k="16")
     assert len(studies(answer)) == 4
     assert all(hit["case"]["labels"]["Cardiomegaly"] == "positive" for hit in answer.json()["hits"])
 
@@ -178,7 +178,7 @@ def test_hits_can_be_held_to_what_the_label_head_sees(serve: Serve) -> None:
 def test_a_label_filter_without_label_head_gets_a_sentence(serve: Serve, path: str) -> None:
     client = serve(ThumbnailEncoder())
     answer = client.post(
-        path, files={"images": ("a.png", a_film(3))}, data={"label_filter": "partial"}
+        path, files={"images": ("a.png", a_radiograph(3))}, data={"label_filter": "partial"}
     )
     assert "has no label head" in the_sentence(answer, 422)
     assert client.get("/generations").json()["total"] == 0

@@ -99,7 +99,7 @@ def test_an_answer_is_one_statement_with_what_the_check_found(client: Client) ->
     assert (statement["section"], statement["text"]) == ("impression", "Yes.")
     assert [citation["case"] for citation in statement["citations"]] == ["drawn:s1"]
     assert statement["removed"] == [{"number": 9, "reason": "no case has this number"}]
-    assert statement["film_support"] == 0.75 and statement["found_afterwards"] is False
+    assert statement["image_support"] == 0.75 and statement["found_afterwards"] is False
     assert made["text"] == "Yes."
 
 

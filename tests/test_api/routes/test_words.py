@@ -16,7 +16,7 @@ from tests.support.writers import TalkingWriter
 
 Client = TestClient[Any]
 HTTP = "http://127.0.0.1"
-FILM = a_png(1, size=(64, 64))
+RADIOGRAPH = a_png(1, size=(64, 64))
 WORDS = (
     "'); DROP TABLE generations; --",
     '" OR 1=1 --',
@@ -72,7 +72,7 @@ def client(app: Litestar) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def made(client: Client) -> dict[str, Any]:
     """A stored report, which whatever is sent must leave as it is."""
-    answer = client.post("/reports", files={"images": ("film.png", FILM)})
+    answer = client.post("/reports", files={"images": ("film.png", RADIOGRAPH)})
     report: dict[str, Any] = answer.json()
     return report
 
@@ -92,17 +92,17 @@ def send(client: Client, field: Field, words: str, generation: str) -> httpx.Res
         return client.request(method, address, json={**needed, name: words})
     if place == "form":
         data = {"question": "Is it?", name: words}
-        files = {} if name in ("text", "case") else {"images": ("film.png", FILM)}
+        files = {} if name in ("text", "case") else {"images": ("film.png", RADIOGRAPH)}
         return client.request(method, address, data=data, files=files)
     return client.request(method, address)
 
 
 def message(words: str) -> dict[str, Any]:
-    return {"role": "user", "content": [{"type": "text", "text": words}, an_image(FILM)]}
+    return {"role": "user", "content": [{"type": "text", "text": words}, an_image(RADIOGRAPH)]}
 
 
-def an_image(film: bytes) -> dict[str, Any]:
-    url = f"data:image/png;base64,{b64encode(film).decode()}"
+def an_image(image: bytes) -> dict[str, Any]:
+    url = f"data:image/png;base64,{b64encode(image).decode()}"
     return {"type": "image_url", "image_url": {"url": url}}
 
 
@@ -136,8 +136,8 @@ def test_words_in_every_field_are_taken_as_words_or_refused(
 @pytest.mark.parametrize("words", WORDS)
 def test_what_is_kept_of_them_is_kept_word_for_word(client: Client, words: str) -> None:
     data = {"indication": words, "question": words, "exclude_patient": words}
-    film = {"images": (words, FILM)}
-    answer = client.post("/answers", data=data, files=film).json()
+    image = {"images": (words, RADIOGRAPH)}
+    answer = client.post("/answers", data=data, files=image).json()
     assert (answer["indication"], answer["question"]) == (words, words)
     assert client.get(f"/generations/{answer['id']}").json() == answer
     address = f"/generations/{answer['id']}/feedback"
@@ -163,7 +163,7 @@ def test_a_search_by_words_filters_by_them_and_finds_no_other_text(
     client: Client, made: dict[str, Any], words: str
 ) -> None:
     """As a quoted value: one that ended the quotes would find all, or nothing of what there is."""
-    for name in ("text", "created_by", "task", "index_fingerprint", "film_sha256"):
+    for name in ("text", "created_by", "task", "index_fingerprint", "image_sha256"):
         listed = client.get("/generations", params={name: words[:32]})
         assert listed.status_code == 200, name
         assert made["id"] not in [line["id"] for line in listed.json()["generations"]], name

@@ -14,7 +14,7 @@ from litestar.testing import TestClient
 from PIL import Image
 
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import a_png, an_app, serving
 
 SIDE = 60_000
@@ -59,8 +59,8 @@ def a_tiff_bomb(_: Path) -> bytes:
 
 
 def a_dicom_bomb(folder: Path) -> bytes:
-    film = draw_film(1, size=(64, 48))
-    return write_dicom(folder / "bomb.dcm", film, Rows=SIDE, Columns=SIDE).read_bytes()
+    image = draw_radiograph(1, size=(64, 48))
+    return write_dicom(folder / "bomb.dcm", image, Rows=SIDE, Columns=SIDE).read_bytes()
 
 
 @pytest.mark.parametrize("path", ["/reports", "/batches"])
@@ -68,10 +68,10 @@ def a_dicom_bomb(folder: Path) -> bytes:
 def test_a_pixel_bomb_is_refused_by_its_header(
     client: TestClient[Any], tmp_path: Path, bomb: Any, path: str
 ) -> None:
-    film = bomb(tmp_path)
-    assert len(film) < 20_000
+    image = bomb(tmp_path)
+    assert len(image) < 20_000
     started = time.monotonic()
-    answer = client.post(path, files={"images": ("film", film)})
+    answer = client.post(path, files={"images": ("film", image)})
     assert answer.status_code == 413 and "pixels" in answer.json()["detail"]
     assert time.monotonic() - started < 5
 
@@ -105,8 +105,8 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(tmp_path: Path, path: s
 @pytest.mark.parametrize("way", ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..\\", "..%5c", "%2f"])
 def test_no_address_leads_out_of_its_folder(tmp_path: Path, way: str) -> None:
     """Sent as they stand: httpx would take the dots out of the path."""
-    film = tmp_path / "film.png"
-    film.write_bytes(a_png(1, size=(64, 64)))
+    image = tmp_path / "film.png"
+    image.write_bytes(a_png(1, size=(64, 64)))
     targets = [
         f"/page/{way}app.py",
         f"/page/{way * 8}etc/passwd",

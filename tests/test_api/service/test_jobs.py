@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 from api.pipeline.backends import OneByOne, Writing, Written
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
-from tests.support.clients import HTTP, films, settled
+from tests.support.clients import HTTP, images, settled
 from tests.support.records import a_study
 from tests.support.services import an_app, write_report
 from tests.support.writers import Gate
@@ -28,7 +28,7 @@ def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
     tmp_path: Path, gate: Gate
 ) -> None:
     with TestClient(an_app(tmp_path, writer=gate, max_batch=2), base_url=HTTP) as client:
-        address = client.post("/batches", files=films(1, 2, 3)).headers["location"]
+        address = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         assert gate.reached.wait(10)
         threading.Timer(0.2, gate.open.set).start()
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
@@ -64,7 +64,7 @@ def test_what_was_under_way_when_the_server_ended_is_done_alone(
     monkeypatch.setattr(JobRunner, "doubt", 0.0)
     left, sizes = left_by_a_crash(tmp_path, 3), Sizes()
     with TestClient(an_app(tmp_path, writer=sizes), base_url=HTTP) as client:
-        batch = client.post("/batches", files=films(1, 2, 3)).headers["location"]
+        batch = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         for key in left:
             settled(client, f"/generations/{key}")
         assert sizes.sizes[:3] == [1, 1, 1]
@@ -78,7 +78,7 @@ def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
     monkeypatch.setattr(JobRunner, "doubt", 3600.0)
     for _ in range(2):
         with TestClient(an_app(tmp_path), base_url=HTTP) as client:
-            batch = client.post("/batches", files=films(1)).headers["location"]
+            batch = client.post("/batches", files=images(1)).headers["location"]
             assert settled(client, batch)["done"] == 1
             assert client.get(f"/generations/{left}").status_code == 202
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:

@@ -26,10 +26,10 @@ from generator.mllama.adapter import AdapterRecord
 from generator.prompts import PROMPT_VERSION, Prompt
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
 from indexer.build import build
-from indexer.images.reader import read_film
+from indexer.images.reader import read_radiograph
 from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
-from retriever.query import film_query
+from retriever.query import image_query
 from retriever.search import Retriever
 from tests.support.clients import HTTP, a_message, parsed
 from tests.support.fakes import ReportEncoder, write_studies
@@ -109,7 +109,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with an adapter in it, as `finetune train` and the shipped one lie in a folder."""
     folder = write_mllama(tmp_path_factory.mktemp("model") / "tiny")
     write_adapter(folder / "adapter", folder)
-    Calibration(model=0.2, vote=0.5, film=0.3, fitted_on="drawn val").write(
+    Calibration(model=0.2, vote=0.5, image=0.3, fitted_on="drawn val").write(
         folder / "adapter" / "calibration.json"
     )
     return folder
@@ -122,10 +122,10 @@ def a_writer(retriever: Retriever, model: Talking | None = None, **parts: Any) -
 
 def a_writing(retriever: Retriever, writer: LanguageWriter, **parts: Any) -> Writing:
     order = Order(**{"options": SearchOptions(k=10), **parts})
-    film = read_film(a_png(99, size=(96, 80)))
-    query = film_query(retriever.encoder, [film])
+    image = read_radiograph(a_png(99, size=(96, 80)))
+    query = image_query(retriever.encoder, [image])
     return Writing(
-        films=(film,),
+        images=(image,),
         retrieval=writer.find(retriever, query, order.options),
         order=order,
         votes=retriever.vote(query),
@@ -240,7 +240,7 @@ def test_who_leaves_is_not_written_for(retriever: Retriever) -> None:
     gone: set[int] = {0}
     writings = [
         Writing(
-            films=one.films,
+            images=one.images,
             retrieval=one.retrieval,
             order=one.order,
             cancelled=lambda place=place: place in gone,
@@ -276,16 +276,16 @@ def test_a_client_who_leaves_stops_the_model_between_two_words(
 def test_a_slow_model_refuses_the_excess_at_once(tmp_path: Path, retriever: Retriever) -> None:
     model = Talking(script=lambda _: "word " * 10, seconds=0.1)
     app = an_app(tmp_path, retriever, a_writer(retriever, model), capacity=4, max_batch=2)
-    films = [a_png(seed, size=(96, 80)) for seed in range(12)]
+    images = [a_png(seed, size=(96, 80)) for seed in range(12)]
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
 
-        def ask(film: bytes) -> tuple[int, float, bool]:
+        def ask(image: bytes) -> tuple[int, float, bool]:
             started = time.monotonic()
-            answer = client.post("/reports", files={"images": ("a.png", film)})
+            answer = client.post("/reports", files={"images": ("a.png", image)})
             return answer.status_code, time.monotonic() - started, "retry-after" in answer.headers
 
         with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(ask, films))
+            answers = list(pool.map(ask, images))
     refused = [one for one in answers if one[0] == 503]
     assert len(refused) >= 4 and {one[0] for one in answers} == {201, 503}
     soonest = min(took for status, took, _ in answers if status == 201)  # a busy machine is slow
@@ -300,14 +300,14 @@ def test_more_may_be_written_about_together_than_is_searched_for(
     model.batch_size = 3
     writer = a_writer(retriever, model)
     app = an_app(tmp_path, retriever, writer, max_batch=1, max_written=writer.at_once)
-    films = [a_png(seed, size=(96, 80)) for seed in range(7)]
+    images = [a_png(seed, size=(96, 80)) for seed in range(7)]
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
 
-        def ask(film: bytes) -> int:
-            return client.post("/reports", files={"images": ("a.png", film)}).status_code
+        def ask(image: bytes) -> int:
+            return client.post("/reports", files={"images": ("a.png", image)}).status_code
 
         with ThreadPoolExecutor(7) as pool:
-            assert set(pool.map(ask, films)) == {201}
+            assert set(pool.map(ask, images)) == {201}
     assert max(model.together) == 3
 
 
@@ -412,7 +412,7 @@ def test_a_loaded_model_gives_each_of_many_its_own_text(
 
 
 def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Retriever) -> None:
-    film = a_png(99, size=(96, 80))
+    image = a_png(99, size=(96, 80))
     app = an_app(tmp_path, retriever, a_writer(retriever))
     with (
         serving(app) as address,
@@ -425,7 +425,7 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
             "grounded-cxr-caption",
         ]
         messages = [
-            a_message(film, text="Here is a film."),
+            a_message(image, text="Here is a film."),
             {"role": "assistant", "content": "What is your question?"},
             {"role": "user", "content": "Is the heart enlarged?"},
         ]
@@ -443,15 +443,15 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
         last = chunks[-1].model_extra or {}
         assert last["report"] == f"Yes. {numbers}" and last["citations"] == extra["citations"]
         caption = client.chat.completions.create(
-            model="grounded-cxr-caption", messages=[a_message(film)]
+            model="grounded-cxr-caption", messages=[a_message(image)]
         )
         assert (caption.choices[0].message.content or "").startswith("The heart is enlarged. [")
         classes = client.chat.completions.create(
-            model="grounded-cxr-classify", messages=[a_message(film)]
+            model="grounded-cxr-classify", messages=[a_message(image)]
         )
         lines = (classes.choices[0].message.content or "").splitlines()
         assert len(lines) == 14 and lines[2].startswith("Cardiomegaly: 0.")
         with pytest.raises(openai.UnprocessableEntityError, match="question"):
             client.chat.completions.create(
-                model="grounded-cxr-ask", messages=[a_message(film, text=" ")]
+                model="grounded-cxr-ask", messages=[a_message(image, text=" ")]
             )

@@ -14,10 +14,10 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from litestar.testing import TestClient
 
-from api.middleware.slow_clients import ImpatientProtocol
+from api.middleware.slow_clients import HeadTimeoutProtocol
 from api.settings import Settings
 from db.app.database import AppDatabase
-from tests.support.clients import films
+from tests.support.clients import images
 from tests.support.services import NOW, an_app, serving
 from tests.support.writers import Gate
 
@@ -57,7 +57,7 @@ def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
     gate = Gate()
     with serving(an_app(tmp_path, writer=gate, capacity=1), **config) as address:
         inside = threading.Thread(
-            target=lambda: httpx.post(f"{address}/reports", files=films(1), timeout=60)
+            target=lambda: httpx.post(f"{address}/reports", files=images(1), timeout=60)
         )
         inside.start()
         try:
@@ -98,7 +98,7 @@ def test_the_server_keeps_a_connection_longer_than_clients_do(tmp_path: Path) ->
         assert time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize("path", ["/reports", "/searches", "/batches", "/films", "/studies"])
+@pytest.mark.parametrize("path", ["/reports", "/searches", "/batches", "/images", "/studies"])
 def test_a_full_house_refuses_before_a_film_is_sent(tmp_path: Path, path: str) -> None:
     with a_full_house(tmp_path) as address, connect(address) as connection:
         started = time.monotonic()
@@ -124,7 +124,7 @@ def is_given_up(connection: socket.socket) -> None:
 def test_a_refused_client_may_send_on_and_ask_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
+    monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.4)
     with a_full_house(tmp_path) as address, connect(address) as connection:
         for _ in range(2):
             is_refused(connection, address, sends=2_000_000)
@@ -134,7 +134,7 @@ def test_a_refused_client_may_send_on_and_ask_again(
 def test_a_refused_client_that_does_not_send_on_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImpatientProtocol, "head_seconds", 0.4)
+    monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.4)
     with a_full_house(tmp_path) as address, connect(address) as connection:
         is_refused(connection, address, sends=1_000_000)
         is_given_up(connection)

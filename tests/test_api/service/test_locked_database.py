@@ -16,11 +16,11 @@ from tests.support.clients import LATER, settled
 from tests.support.services import a_png, an_app
 from tests.support.writers import Gate
 
-FILM = {"images": ("a.png", a_png(1, size=(64, 64)))}
+RADIOGRAPH = {"images": ("a.png", a_png(1, size=(64, 64)))}
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.routes.service._READY_SECONDS", 0.1)
     monkeypatch.setattr(JobRunner, "pause", 0.05)
 
@@ -45,13 +45,13 @@ def another_program(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_a_request_waits_as_long_as_was_set_and_not_longer(tmp_path: Path) -> None:
     with serving(tmp_path, 0.2) as client, another_program(tmp_path) as other:
         began = time.monotonic()
-        assert client.post("/reports", files=FILM).status_code == 500
+        assert client.post("/reports", files=RADIOGRAPH).status_code == 500
         assert time.monotonic() - began < 4
         other.rollback()
-        assert client.post("/reports", files=FILM).status_code == 201
+        assert client.post("/reports", files=RADIOGRAPH).status_code == 201
     with serving(tmp_path, 30) as client, another_program(tmp_path) as other:
         threading.Timer(0.3, other.rollback).start()
-        assert client.post("/reports", files=FILM).status_code == 201
+        assert client.post("/reports", files=RADIOGRAPH).status_code == 201
         assert client.get("/generations").json()["total"] == 2
 
 
@@ -70,7 +70,7 @@ def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
 ) -> None:
     gate = Gate()
     with serving(tmp_path, 0.1, writer=gate) as client:
-        accepted = client.post("/reports", files=FILM, headers=LATER)
+        accepted = client.post("/reports", files=RADIOGRAPH, headers=LATER)
         assert accepted.status_code == 202 and gate.reached.wait(20)
         with another_program(tmp_path):
             gate.open.set()
@@ -80,4 +80,4 @@ def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
                 time.sleep(0.02)
         report = settled(client, accepted.headers["location"])
         assert report["status"] == "done" and report["statements"]
-        assert client.post("/reports", files=FILM).status_code == 201
+        assert client.post("/reports", files=RADIOGRAPH).status_code == 201

@@ -21,7 +21,7 @@ from indexer.images.reader import encode_png
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.services import serving
 
 
@@ -42,12 +42,14 @@ def an_app(tmp_path: Path) -> Litestar:
 
 def test_no_request_is_dropped_and_none_mixes_two_indexes(tmp_path: Path) -> None:
     first = an_index(tmp_path, 24)
-    films = [encode_png(draw_film(500 + seed, size=(96, 80))) for seed in range(24)]
+    images = [encode_png(draw_radiograph(500 + seed, size=(96, 80))) for seed in range(24)]
     rebuilt = threading.Event()
     with serving(an_app(tmp_path)) as address:
 
-        def report(film: bytes) -> dict[str, Any]:
-            answer = httpx.post(f"{address}/reports", files={"images": ("a.png", film)}, timeout=60)
+        def report(image: bytes) -> dict[str, Any]:
+            answer = httpx.post(
+                f"{address}/reports", files={"images": ("a.png", image)}, timeout=60
+            )
             assert answer.status_code == 201, answer.text
             made: dict[str, Any] = answer.json()
             if rebuilt.is_set():
@@ -55,14 +57,14 @@ def test_no_request_is_dropped_and_none_mixes_two_indexes(tmp_path: Path) -> Non
             return made
 
         with ThreadPoolExecutor(6) as pool:
-            under_way = pool.map(report, films[:18])
+            under_way = pool.map(report, images[:18])
             second = an_index(tmp_path, 6)
             answer = httpx.post(f"{address}/index/reload", timeout=60)
             assert answer.status_code == 200, answer.text
             assert (answer.json()["fingerprint"], answer.json()["studies"]) == (second, 6)
             made = list(under_way)
             rebuilt.set()
-            made += list(pool.map(report, films[18:]))
+            made += list(pool.map(report, images[18:]))
         assert httpx.get(f"{address}/health").json()["index"]["fingerprint"] == second
     assert {report["index"]["fingerprint"] for report in made} == {first, second}
     for one in made:
@@ -110,6 +112,6 @@ def test_an_index_that_cannot_be_opened_leaves_the_old_one(tmp_path: Path) -> No
         answer = httpx.post(f"{address}/index/reload", timeout=60)
         assert answer.status_code in (404, 409, 422)
         assert httpx.get(f"{address}/health").json()["index"]["fingerprint"] == first
-        film = encode_png(draw_film(1, size=(96, 80)))
-        answer = httpx.post(f"{address}/searches", files={"images": ("a.png", film)})
+        image = encode_png(draw_radiograph(1, size=(96, 80)))
+        answer = httpx.post(f"{address}/searches", files={"images": ("a.png", image)})
         assert answer.status_code == 200

@@ -17,7 +17,7 @@ from indexer.sources.split_choice import SplitChoice
 from retriever.__main__ import main as retriever
 from retriever.search import Retriever
 from tests.support.fakes import REPORTS, ThumbnailEncoder
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 COLUMNS = ("path_to_image", "deid_patient_id", "frontal_lateral", "ap_pa", "split")
 TRAIN, VALID = 6, 5
@@ -31,9 +31,9 @@ def plus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(TRAIN + VALID):
         split = "train" if number < TRAIN else "valid"
         path = f"{split}/patient{number}/study1/view1_frontal.jpg"
-        film = root / "PNG" / "PNG" / path.replace(".jpg", ".png")
-        film.parent.mkdir(parents=True)
-        Image.fromarray(draw_film(number, size=(96, 80))).save(film)
+        image = root / "PNG" / "PNG" / path.replace(".jpg", ".png")
+        image.parent.mkdir(parents=True)
+        Image.fromarray(draw_radiograph(number, size=(96, 80))).save(image)
         findings, impression = REPORTS[number % len(REPORTS)]
         rows.append(
             dict(zip(COLUMNS, (path, f"patient{number}", "Frontal", "PA", split), strict=True))
@@ -87,7 +87,7 @@ def test_a_val_study_that_is_trained_on_is_refused(
 
 
 def test_studies_with_labels_alone_validate_what_labels_can(index: Path, tmp_path: Path) -> None:
-    Image.fromarray(draw_film(50, size=(96, 80))).save(tmp_path / "a.png")
+    Image.fromarray(draw_radiograph(50, size=(96, 80))).save(tmp_path / "a.png")
     (tmp_path / "own.csv").write_text("study_id,image,split,Cardiomegaly,Edema\na,a.png,val,1,0\n")
     where = ("--source", "csv", "--data-dir", str(tmp_path / "own.csv"))
     assert examples(index, tmp_path / "pack", *where) == 0
@@ -113,7 +113,7 @@ def test_a_val_split_that_is_not_there_is_named(
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Image.fromarray(draw_film(50, size=(96, 80))).save(tmp_path / "a.png")
+    Image.fromarray(draw_radiograph(50, size=(96, 80))).save(tmp_path / "a.png")
     (tmp_path / "own.csv").write_text("image,text,split\na.png,The heart is large.,train\n")
     where = tuple(one.replace("DIR", str(tmp_path)) for one in more)
     assert examples(index, tmp_path / "pack", *where) == 1

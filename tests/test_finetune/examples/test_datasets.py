@@ -15,7 +15,7 @@ from finetune.__main__ import main
 from finetune.examples.datasets import DatasetExamples
 from finetune.examples.rows import Columns, read_splits
 from generator.prompts import PROMPT_VERSION
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.training import SETTINGS, quiet, tiny_base
 
 SIDE = 28
@@ -29,11 +29,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     datasets.enable_progress_bars()
 
 
-def write_films(folder: Path, count: int = 3, size: tuple[int, int] = (90, 70)) -> list[str]:
+def write_images(folder: Path, count: int = 3, size: tuple[int, int] = (90, 70)) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"film-{number}.png" for number in range(count)]
     for number, name in enumerate(names):
-        Image.fromarray(draw_film(number)).resize(size).save(folder / name)
+        Image.fromarray(draw_radiograph(number)).resize(size).save(folder / name)
     return names
 
 
@@ -44,7 +44,7 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def png(seed: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(draw_film(seed)).resize((40, 50)).save(buffer, "PNG")
+    Image.fromarray(draw_radiograph(seed)).resize((40, 50)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -53,7 +53,7 @@ def load(path: Path | str, columns: Columns | None = None, **more: Any) -> Datas
 
 
 def test_images_with_texts_become_reports_without_prior_cases(tmp_path: Path) -> None:
-    names = write_films(tmp_path / "images")
+    names = write_images(tmp_path / "images")
     rows = [{"image": name, "text": f"Film {name} is clear."} for name in names]
     data = load(write_lines(tmp_path / "train.jsonl", rows))
     assert [example.answer for example in data.train] == [row["text"] for row in rows]
@@ -62,7 +62,7 @@ def test_images_with_texts_become_reports_without_prior_cases(tmp_path: Path) ->
     assert data.about["prompt_version"] == PROMPT_VERSION
     again = load(write_lines(tmp_path / "other.jsonl", rows))
     assert again.about["data_sha256"] == data.about["data_sha256"]
-    Image.fromarray(draw_film(9)).save(tmp_path / "images" / names[0])
+    Image.fromarray(draw_radiograph(9)).save(tmp_path / "images" / names[0])
     changed = load(write_lines(tmp_path / "third.jsonl", rows))
     assert changed.about["data_sha256"] != data.about["data_sha256"]
 
@@ -87,7 +87,7 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
 
 
 def test_json_parquet_and_other_columns_are_read(tmp_path: Path) -> None:
-    names = write_films(tmp_path)
+    names = write_images(tmp_path)
     rows = [{"picture": name, "said": "Clear.", "asked": "Is it clear?"} for name in names]
     (tmp_path / "data.json").write_text(json.dumps(rows))
     columns = Columns(image="picture", text="said", question="asked")
@@ -103,7 +103,7 @@ def test_json_parquet_and_other_columns_are_read(tmp_path: Path) -> None:
 
 def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> None:
     rad, slake = tmp_path / "rad", tmp_path / "slake"
-    names = write_films(rad / "VQA_RAD Image Folder")
+    names = write_images(rad / "VQA_RAD Image Folder")
     rows = [
         {"image_name": names[0], "question": "How many?", "answer": 2, "answer_type": "OPEN"},
         {"image_name": names[1], "question": "Clear?", "answer": "Yes", "answer_type": "CLOSED"},
@@ -111,7 +111,7 @@ def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> Non
     (rad / "VQA_RAD Dataset Public.json").write_text(json.dumps(rows))
     assert [example.answer for example in load(rad).train] == ["2", "Yes"]
     for number, size in enumerate([(50, 50), (60, 60)]):
-        write_films(slake / "imgs" / f"xmlab{number}", 1, size)
+        write_images(slake / "imgs" / f"xmlab{number}", 1, size)
     for split, number in (("train", 0), ("validate", 1), ("test", 1)):
         asked = [
             {"img_name": f"xmlab{number}/film-0.png", "question": q, "answer": a, "q_lang": lang}
@@ -129,7 +129,7 @@ def test_the_vqa_rad_questions_at_hand_are_all_read(data_dir: Path) -> None:
 
 
 def test_without_a_val_split_whole_images_are_held_out(tmp_path: Path) -> None:
-    names = write_films(tmp_path, 40, size=(30, 30))
+    names = write_images(tmp_path, 40, size=(30, 30))
     rows = [{"image": n, "text": f"{n} {w}."} for n in names for w in ("clear", "normal")]
     data = load(write_lines(tmp_path / "train.jsonl", rows))
     assert 0 < len(data.val) < 20 and len(data.train) + len(data.val) == 80
@@ -152,7 +152,7 @@ def test_a_hub_data_set_is_streamed_as_far_as_it_is_wanted() -> None:
 
 
 def bad_rows(folder: Path) -> list[dict[str, Any]]:
-    names = write_films(folder, 3)
+    names = write_images(folder, 3)
     (folder / "broken.png").write_bytes(b"no image")
     Image.new("L", (8, 8)).save(folder / "tiny.png")
     return [
@@ -186,8 +186,8 @@ def test_bad_rows_are_left_out_where_that_is_wanted(
 
 
 def test_images_of_mixed_sizes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    names = write_films(tmp_path, 2)
-    Image.fromarray(draw_film(5)).resize((60, 60)).save(tmp_path / names[1])
+    names = write_images(tmp_path, 2)
+    Image.fromarray(draw_radiograph(5)).resize((60, 60)).save(tmp_path / names[1])
     rows = [{"image": name, "text": "Clear."} for name in names]
     with caplog.at_level(logging.WARNING):
         load(write_lines(tmp_path / "train.jsonl", rows))
@@ -196,7 +196,7 @@ def test_images_of_mixed_sizes_are_told(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 def test_a_question_that_serving_would_refuse_is_named(tmp_path: Path) -> None:
-    (name,) = write_films(tmp_path, 1)
+    (name,) = write_images(tmp_path, 1)
     rows = [{"image": name, "question": "why " * 100, "answer": "so"}]
     with pytest.raises(UserError, match="row 1 of train: a question may have 300 characters"):
         load(write_lines(tmp_path / "train.jsonl", rows))
@@ -211,7 +211,7 @@ def test_a_question_that_serving_would_refuse_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_column_that_is_not_there_is_named(tmp_path: Path, columns: Columns, named: str) -> None:
-    (name,) = write_films(tmp_path, 1)
+    (name,) = write_images(tmp_path, 1)
     path = write_lines(tmp_path / "train.jsonl", [{"image": name, "text": "Clear."}])
     with pytest.raises(UserError, match=named):
         load(path, columns)
@@ -234,7 +234,7 @@ def test_what_is_no_data_set_is_named(tmp_path: Path) -> None:
 def test_a_data_set_is_trained_on_from_the_command_line(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    names = write_films(tmp_path / "images", 4)
+    names = write_images(tmp_path / "images", 4)
     rows = [{"film": name, "text": "The lungs are clear."} for name in names]
     path = write_lines(tmp_path / "train.jsonl", rows)
     out = tmp_path / "adapter"

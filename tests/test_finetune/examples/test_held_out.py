@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from finetune.examples.draw import indexes as index_examples
+from finetune.examples import indexes as index_examples
 from finetune.examples.indexes import pack_indexes
 from finetune.examples.options import ExampleOptions
 from indexer.build import build

@@ -20,7 +20,7 @@ from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.mllama_models import TILE
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 from tests.support.training import SETTINGS, quiet, tiny_base
 
 pytestmark = quiet
@@ -47,7 +47,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
     root = tmp_path_factory.mktemp("index-examples")
     lines = []
     for number in range(STUDIES):
-        Image.fromarray(draw_film(number, size=(96, 80))).save(root / f"{number}.png")
+        Image.fromarray(draw_radiograph(number, size=(96, 80))).save(root / f"{number}.png")
         lines.append(
             json.dumps(
                 {
@@ -163,12 +163,12 @@ def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
     tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
-    film = tmp_path / "0.png"
-    Image.fromarray(draw_film(0, size=(96, 80))).save(film)
+    image = tmp_path / "0.png"
+    Image.fromarray(draw_radiograph(0, size=(96, 80))).save(image)
     line = {"study_id": "a", "patient_id": "p", "image": "0.png", "findings": "Clear."}
     (tmp_path / "studies.jsonl").write_text(json.dumps(line) + "\n")
     build(JsonLines(tmp_path / "studies.jsonl"), encoder, tmp_path / "index")
-    film.unlink()
+    image.unlink()
 
     def packed() -> ExamplePack:
         return pack_indexes(

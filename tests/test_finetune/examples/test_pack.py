@@ -8,11 +8,11 @@ import pytest
 
 from db.errors import NotFoundError, UserError
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
-from tests.support.mllama_models import film_canvas
+from tests.support.mllama_models import study_canvas
 
 
 def a_pack() -> ExamplePack:
-    files = [np.frombuffer(encode_canvas(film_canvas(n, n)), np.uint8) for n in (1, 2)]
+    files = [np.frombuffer(encode_canvas(study_canvas(n, n)), np.uint8) for n in (1, 2)]
     return ExamplePack(
         train=[
             Example(task="report", study_id="s1", prompt="Tell\n“so”", answer="Yes. [1]", canvas=1),
@@ -43,10 +43,10 @@ def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
 
 
 def test_a_canvas_is_grey_and_like_what_was_packed() -> None:
-    image = film_canvas(2, 1)
+    image = study_canvas(2, 1)
     found = np.asarray(a_pack().canvas(1), np.float32)
     assert (found[..., 0] == found[..., 2]).all()
-    packed = np.asarray(film_canvas(2, 2).convert("L"), np.float32)
+    packed = np.asarray(study_canvas(2, 2).convert("L"), np.float32)
     assert np.abs(found[..., 0] - packed).mean() < 6
     assert np.abs(found[..., 0] - np.asarray(image.convert("L"), np.float32)).mean() > 6
 

@@ -59,10 +59,10 @@ def test_a_study_that_is_not_there_or_whose_film_changed_is_refused(
     retriever = Retriever.open(folder / "index", ReportEncoder())
     with pytest.raises(UserError, match="study s99 is not in"):
         list(gather(retriever, ["s99"], side=16))
-    film, other = folder / "6.png", folder / "7.png"
-    film.write_bytes(other.read_bytes())
+    image, other = folder / "6.png", folder / "7.png"
+    image.write_bytes(other.read_bytes())
     with pytest.raises(UserError, match="is not what study s6 was indexed with"):
         list(gather(retriever, ["s6"], side=16))
-    film.unlink()
+    image.unlink()
     with pytest.raises(UserError, match="is not there"):
         list(gather(retriever, ["s6"], side=16))

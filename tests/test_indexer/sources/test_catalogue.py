@@ -50,7 +50,7 @@ def test_each_source_says_what_it_expected_where(name: str, tmp_path: Path) -> N
     for takes, option in (
         ({"openi", "mimic-cxr", "dicom"}, {"reports": nowhere}),
         ({"openi"}, {"vectors": nowhere}),
-        ({"csv", "parquet", "hub"}, {"films_dir": nowhere}),
+        ({"csv", "parquet", "hub"}, {"images_dir": nowhere}),
     ):
         if name not in takes:
             flag = next(iter(option)).replace("_", "-")

@@ -12,7 +12,7 @@ from indexer.sources.records import Box, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table
 from tests.support.builds import build_and_search
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Sex,View Position,"
@@ -33,7 +33,7 @@ def nih(tmp_path: Path) -> Path:
         folder = root / f"images_{1 + seed % 2:03d}" / "images"
         folder.mkdir(parents=True, exist_ok=True)
         if name != "00000003_000.png":
-            Image.fromarray(draw_film(seed, size=(96, 96))).save(folder / name)
+            Image.fromarray(draw_radiograph(seed, size=(96, 96))).save(folder / name)
     lines = [HEADER, *(f"{name},{row}" for name, row in ROWS.items())]
     (root / "Data_Entry_2017_v2020.csv").write_text("\n".join(lines))
     boxes = "00000001_001.png,Infiltrate,10.5,20,30.5,40,,,\n"

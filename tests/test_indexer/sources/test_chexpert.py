@@ -14,7 +14,7 @@ from indexer.sources.records import SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table
 from tests.support.builds import build_and_search
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 HEADER = (
     "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,"
@@ -43,7 +43,7 @@ TEST = ["test/patient64741/study1/view1_frontal.jpg,0,1,0,1,0,0,0,0,0,0,0,0,0,1"
 
 def draw(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(draw_film(seed, size=(96, 80))).save(path)
+    Image.fromarray(draw_radiograph(seed, size=(96, 80))).save(path)
 
 
 @pytest.fixture

@@ -20,15 +20,15 @@ from indexer.sources.split_choice import SplitChoice
 from indexer.sources.structured_report import read_structured_report
 from tests.support.builds import build_and_search
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 ROOT = "1.2.826.0.1.3680043.8.498"
 
 
-def film(path: Path, seed: int, study: str, instance: str, **attributes: Any) -> Path:
+def image(path: Path, seed: int, study: str, instance: str, **attributes: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"StudyInstanceUID": f"{ROOT}.{study}", "SOPInstanceUID": f"{ROOT}.9.{instance}"}
-    return write_dicom(path, draw_film(seed, size=(96, 80)), **(header | attributes))
+    return write_dicom(path, draw_radiograph(seed, size=(96, 80)), **(header | attributes))
 
 
 def code(value: str, scheme: str, meaning: str) -> Sequence:
@@ -98,14 +98,14 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "export"
     view = {"ViewPosition": "LL", "SeriesNumber": 2, "InstanceNumber": 1, "PatientID": "P1"}
     front = {"SeriesNumber": 1, "InstanceNumber": 3, "PatientID": "P1", "AccessionNumber": "A-1"}
-    film(root / "a/IM1", 1, "1", "1", **view)
-    film(root / "a/IM0", 2, "1", "2", **front)
-    film(root / "copy/IM0", 2, "1", "2", **front)  # the same instance again
-    film(root / "a/hand", 3, "1", "3", BodyPartExamined="HAND")
-    film(root / "a/ct", 3, "1", "4", Modality="CT")
+    image(root / "a/IM1", 1, "1", "1", **view)
+    image(root / "a/IM0", 2, "1", "2", **front)
+    image(root / "copy/IM0", 2, "1", "2", **front)  # the same instance again
+    image(root / "a/hand", 3, "1", "3", BodyPartExamined="HAND")
+    image(root / "a/ct", 3, "1", "4", Modality="CT")
     deflated = {"syntax": DeflatedExplicitVRLittleEndian, "AccessionNumber": "A-2"}
-    film(root / "b/x.dcm", 4, "2", "5", **deflated)  # no report of its own
-    film(root / "b/stray.dcm", 5, "2", "6", StudyInstanceUID=None)
+    image(root / "b/x.dcm", 4, "2", "5", **deflated)  # no report of its own
+    image(root / "b/stray.dcm", 5, "2", "6", StudyInstanceUID=None)
     (root / "b/notes.txt").write_text("no DICOM file")
     (root / "b/cut.dcm").write_bytes((root / "b/x.dcm").read_bytes()[:140])
     write_sr(root / "sr/early", "1", full_report("Early."), ContentDate="20230101")

@@ -14,7 +14,7 @@ from indexer.ingest.studies import report_text, to_case
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.sources.label_words import chexpert_labels, said, state_labels, stated
 from indexer.sources.records import ImageRecord, StudyRecord
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 ANY_LABELS = st.dictionaries(st.sampled_from(OBSERVATIONS), st.sampled_from(STATES))
 
@@ -86,12 +86,12 @@ def test_a_label_can_be_doubted_and_placed() -> None:
 
 
 def labelled_study(tmp_path: Path) -> StudyRecord:
-    film = tmp_path / "film.png"
-    Image.fromarray(draw_film(1, size=(96, 80))).save(film)
+    image = tmp_path / "film.png"
+    Image.fromarray(draw_radiograph(1, size=(96, 80))).save(image)
     labels: Labels = {"Edema": "uncertain", "Fracture": "negative"}
     return StudyRecord(
         study_id="s1",
-        images=(ImageRecord(path=film),),
+        images=(ImageRecord(path=image),),
         label_sentences=state_labels(labels),
         labels=labels,
     )

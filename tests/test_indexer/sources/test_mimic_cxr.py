@@ -13,7 +13,7 @@ from indexer.sources.records import Record, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from tests.support.builds import build_and_search
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 METADATA = (
     "dicom_id,subject_id,study_id,PerformedProcedureStepDescription,ViewPosition,Rows,Columns,"
@@ -95,8 +95,8 @@ def mimic(tmp_path: Path) -> Path:
             metadata.append(f"{dicom_id},{patient},{study},CHEST (PA AND LAT),{view},96,80,1,1,,,")
             splits.append(f"{dicom_id},{study},{patient},{split}")
             if study != "50000006":
-                film = draw_film(10 * number + place, size=(96, 80))
-                Image.fromarray(film).save(folder / f"{dicom_id}.jpg", quality=95)
+                image = draw_radiograph(10 * number + place, size=(96, 80))
+                Image.fromarray(image).save(folder / f"{dicom_id}.jpg", quality=95)
         if row is not None:
             labels.append(f"{patient},{study},{row}")
         if report is not None:
@@ -187,7 +187,7 @@ def test_the_dicom_release_is_read_from_its_record_list(mimic: Path) -> None:
     paths = sorted((mimic / "files").rglob("*.jpg"))
     lines = ["subject_id,study_id,dicom_id,path"]
     for path in paths:
-        write_dicom(path.with_suffix(".dcm"), draw_film(1, size=(96, 80)))
+        write_dicom(path.with_suffix(".dcm"), draw_radiograph(1, size=(96, 80)))
         dicom = path.with_suffix(".dcm").relative_to(mimic)
         lines.append(f"{path.parts[-3][1:]},{path.parts[-2][1:]},{path.stem},{dicom}")
         path.unlink()

@@ -19,7 +19,7 @@ from indexer.sources.records import SkippedStudy, StudyRecord, read_split
 from indexer.vectors.stored import StoredVectors
 from tests.support.builds import build_and_search
 from tests.support.fakes import ThumbnailEncoder
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
 <eCitation><MedlineCitation><Article><Abstract>
@@ -37,8 +37,8 @@ def openi(tmp_path: Path) -> Path:
     (root / "images").mkdir(parents=True)
     names = ["1_IM-0001-1001", "1_IM-0001-2001", "2_IM-0002-1001", "4_IM-0004-1001", "10_IM-0009-1"]
     for seed, name in enumerate(names):
-        film = Image.fromarray(draw_film(seed, size=(128, 100))).resize((64, 64))
-        film.save(root / "images" / f"{name}.dcm.jpg", quality=95)
+        image = Image.fromarray(draw_radiograph(seed, size=(128, 100))).resize((64, 64))
+        image.save(root / "images" / f"{name}.dcm.jpg", quality=95)
     (root / "images" / "Thumbs.db").write_bytes(b"x")
     views = {f"{n}.dcm.jpg": "Lateral" if n.endswith("2001") else "Frontal" for n in names}
     (root / "projections.json").write_text(json.dumps(views))

@@ -20,12 +20,12 @@ from indexer.sources.own_table import OwnTable
 from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from tests.support.builds import build_and_search
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 
 def png(seed: int) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(draw_film(seed, size=(96, 80))).save(out, "PNG")
+    Image.fromarray(draw_radiograph(seed, size=(96, 80))).save(out, "PNG")
     return out.getvalue()
 
 
@@ -117,12 +117,12 @@ def test_parquet_holds_paths_or_the_images_themselves(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match="--films-dir names a folder"):
         list(OwnTable(folder).records())
-    films = tmp_path / "films"
-    first, second = studies(list(OwnTable(folder, films_dir=films).records()))
+    images = tmp_path / "films"
+    first, second = studies(list(OwnTable(folder, images_dir=images).records()))
     assert first.images[0].path.read_bytes() == png(0) and first.images[0].path.suffix == ".png"
     assert (second.study_id, len(second.images)) == ("1", 1)  # a duplicated row
-    assert len(list(films.iterdir())) == 2
-    source = OwnTable(folder, films_dir=films)
+    assert len(list(images.iterdir())) == 2
+    source = OwnTable(folder, images_dir=images)
     assert build_and_search(source, tmp_path) == ["0", "1"]
 
 
@@ -232,7 +232,7 @@ def test_a_hugging_face_data_set_is_read_from_a_folder(
     hub: Path, tmp_path: Path, folder: str, splits: list[str], labels: str
 ) -> None:
     columns = {"image": "photo", "text": "report", "labels": labels}
-    source = HubDataset(str(hub / folder), columns=columns, films_dir=tmp_path / "films")
+    source = HubDataset(str(hub / folder), columns=columns, images_dir=tmp_path / "films")
     found = studies(list(source.records()))
     assert [study.split for study in found] == [split for split in splits for _ in range(2)]
     report, stated = found[:2]
@@ -246,7 +246,7 @@ def test_a_hub_data_set_builds_and_is_found(hub: Path, tmp_path: Path) -> None:
     columns = {"image": "photo", "text": "report", "labels": "label"}
     choice = SplitChoice(keep=frozenset({"train"}))
     source = HubDataset(
-        str(hub / "parquet"), columns=columns, films_dir=tmp_path / "films", choice=choice
+        str(hub / "parquet"), columns=columns, images_dir=tmp_path / "films", choice=choice
     )
     assert build_and_search(source, tmp_path) == ["row-1", "row-2"]
 

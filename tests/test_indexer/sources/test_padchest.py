@@ -14,7 +14,7 @@ from indexer.sources.records import SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table
 from tests.support.builds import build_and_search
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 HEADER = (
@@ -49,7 +49,7 @@ def padchest(tmp_path: Path) -> Path:
             f" sin hallazg patolog .,Physician,{labels},{by_sentence}"
         )
         (root / folder).mkdir(parents=True, exist_ok=True)
-        deep = draw_film(seed, size=(96, 80)).astype(np.uint16) * 16 + 200
+        deep = draw_radiograph(seed, size=(96, 80)).astype(np.uint16) * 16 + 200
         Image.fromarray(deep).save(root / folder / image)  # 16-bit PNG
     (root / TABLE).write_text("\n".join(lines))
     return root

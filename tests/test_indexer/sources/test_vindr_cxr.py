@@ -12,7 +12,7 @@ from indexer.sources.tables import read_table
 from indexer.sources.vindr_cxr import VinDrCxr
 from tests.support.builds import build_and_search
 from tests.support.dicoms import write_dicom
-from tests.support.radiographs import draw_film
+from tests.support.radiographs import draw_radiograph
 
 IMAGE_LABELS = """image_id,rad_id,Cardiomegaly,Lung Opacity,Other diseases,Pneumonia,No finding
 aa,R1,1,0,0,0,0
@@ -44,7 +44,7 @@ def vindr(tmp_path: Path) -> Path:
     root = tmp_path / "vindr-cxr"
     for seed, name in enumerate(("train/aa", "train/bb", "train/cc", "test/dd")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        write_dicom(root / f"{name}.dicom", draw_film(seed, size=(96, 80)), ViewPosition=None)
+        write_dicom(root / f"{name}.dicom", draw_radiograph(seed, size=(96, 80)), ViewPosition=None)
     (root / "annotations").mkdir()
     (root / "annotations/image_labels_train.csv").write_text(IMAGE_LABELS)
     (root / "annotations/annotations_train.csv").write_text(BOXES)
