@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
     verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     _add_database(verb)
-    verb.add_argument("--sample", type=Path, metavar="FILE", help="a film that the page offers")
+    verb.add_argument("--sample", type=Path, metavar="FILE", help="an image that the page offers")
     verb.add_argument("--require-keys", action="store_true", help="also on a loopback address")
     verb.add_argument(
         "--allow-host",

@@ -15,23 +15,23 @@ class Settings:
     """Where to listen, what to serve, and what one request may ask for.
 
     Raises UserError for an impossible port or limit, or an address other machines could reach
-    without keys, and NotFoundError for a sample film that is not there.
+    without keys, and NotFoundError for a sample image that is not there.
     """
 
     database_path: Path = DATABASE
     host: str = "127.0.0.1"
     port: int = 8000
     sample_path: Path | None = None
-    """A film that the page offers to try."""
+    """An image that the page offers to try."""
     allowed_hosts: tuple[str, ...] = LOCAL_NAMES
     """Names by which a browser may call the server: a page elsewhere whose name resolves to this
     machine (DNS rebinding) does not get through."""
     max_body_bytes: int = 256 * 1024 * 1024
-    """Of one request; a full-size DICOM film has 10 to 40 MB."""
+    """Of one request; a full-size DICOM image has 10 to 40 MB."""
     max_images: int = 8
     """Views of one study."""
     workers: int = 2
-    """Films decoded at the same time; further requests wait."""
+    """Images decoded at the same time; further requests wait."""
     max_batch_images: int = 1000
     """Of all studies of one batch."""
     max_waiting_studies: int = 5000
@@ -85,7 +85,7 @@ class Settings:
         if min(limits) < 1 or self.database_seconds <= 0:
             raise UserError("limits of a server must be at least 1, and waits more than 0 seconds")
         if self.sample_path is not None and not self.sample_path.is_file():
-            raise NotFoundError(f"sample film {self.sample_path} does not exist")
+            raise NotFoundError(f"sample image {self.sample_path} does not exist")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Uploaded films, from a multipart form to named bytes. Nothing of them is written to a path."""
+"""Uploaded images, from a multipart form to named bytes. Nothing of them is written to a path."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class StudyForm(msgspec.Struct, kw_only=True):
-    """The films of one study, and how to search with them."""
+    """The images of one study, and how to search with them."""
 
     images: list[UploadFile]
     """One file a view: PNG, JPEG, TIFF, BMP, WebP or DICOM."""
@@ -44,7 +44,7 @@ class StudyForm(msgspec.Struct, kw_only=True):
         list[_Id], msgspec.Meta(description="Studies that must not be hits.")
     ] = []
     keep_near_duplicates: Annotated[
-        bool, msgspec.Meta(description="Whether the very same film may be a hit.")
+        bool, msgspec.Meta(description="Whether the very same image may be a hit.")
     ] = False
     distinct_reports: Annotated[
         bool, msgspec.Meta(description="Leave out a case that says what a better hit says.")
@@ -55,7 +55,7 @@ class StudyForm(msgspec.Struct, kw_only=True):
     label_filter: Annotated[
         LabelFilter,
         msgspec.Meta(
-            description="Only cases whose findings are those that the encoder sees in the films "
+            description="Only cases whose findings are those that the encoder sees in the images "
             "(`exact`), or share one with them (`partial`)."
         ),
     ] = "none"
@@ -72,7 +72,7 @@ class StudyForm(msgspec.Struct, kw_only=True):
     diversity: Annotated[
         float,
         msgspec.Meta(
-            ge=0, le=1, description="How much likeness to better hits counts against a case."
+            ge=0, le=1, description="How much similarity to better hits counts against a case."
         ),
     ] = 0.0
 
@@ -93,10 +93,10 @@ class StudyForm(msgspec.Struct, kw_only=True):
 
 
 class IndicationForm(StudyForm, kw_only=True):
-    """The films of one study to write about, and how to search with them."""
+    """The images of one study to write about, and how to search with them."""
 
     indication: Annotated[
-        str, msgspec.Meta(max_length=1_000, description="Why the films were taken. It is stored.")
+        str, msgspec.Meta(max_length=1_000, description="Why the images were taken. It is stored.")
     ] = ""
 
     def order(self, task: Task) -> Order:
@@ -105,14 +105,14 @@ class IndicationForm(StudyForm, kw_only=True):
 
 
 class QuestionForm(IndicationForm, kw_only=True):
-    """The films of one study, and a question about them."""
+    """The images of one study, and a question about them."""
 
     question: Annotated[
         str,
         msgspec.Meta(
             min_length=1,
             max_length=MAX_QUESTION,
-            description="About the films.",
+            description="About the images.",
             examples=["Is the heart enlarged?"],
         ),
     ]
@@ -123,7 +123,7 @@ class QuestionForm(IndicationForm, kw_only=True):
 
 
 class SearchForm(StudyForm, kw_only=True):
-    """Films, words or both, or an indexed case, and how to search with them."""
+    """Images, words or both, or an indexed case, and how to search with them."""
 
     images: list[UploadFile] = []
     """One file a view of one study; none to search by words alone."""
@@ -133,13 +133,13 @@ class SearchForm(StudyForm, kw_only=True):
     ) = None
     text_weight: Annotated[
         float,
-        msgspec.Meta(ge=0, le=1, description="What the words weigh beside the films."),
+        msgspec.Meta(ge=0, le=1, description="What the words weigh beside the images."),
     ] = 0.5
 
     def options(self) -> SearchOptions:
         """Raises ClientException for nothing to search with, or too much."""
         if self.case is not None and (self.images or self.text is not None):
-            raise ClientException("a case is searched with alone: leave out films and words")
+            raise ClientException("a case is searched with alone: leave out images and words")
         if not self.images and self.text is None and self.case is None:
             raise ClientException(
                 "there is nothing to search with: choose an image file (multipart form field "
@@ -149,7 +149,7 @@ class SearchForm(StudyForm, kw_only=True):
 
 
 class ImageForm(msgspec.Struct, kw_only=True):
-    """One film."""
+    """One image."""
 
     image: UploadFile
 
@@ -216,7 +216,7 @@ async def _in_time(
             await read()
     except TimeoutError as error:
         raise HTTPException(
-            status_code=408, detail="the request came too slowly: send it again, or fewer films"
+            status_code=408, detail="the request came too slowly: send it again, or fewer images"
         ) from error
 
 

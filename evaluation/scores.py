@@ -208,7 +208,7 @@ def _label_tables(references: References, systems: Sequence[System], resamples: 
 def _reliance_tables(
     outputs: Outputs, references: References, systems: Sequence[System], resamples: int
 ) -> list[Table]:
-    """On the contexts of the first arm, and on those without what the film shows."""
+    """On the contexts of the first arm, and on those without what the image shows."""
     tables = []
     if shown := rows_of(outputs, WITH, references.studies):
         written = {one.name: one.labels for one in systems if one.labels is not None}

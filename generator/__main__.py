@@ -1,4 +1,4 @@
-"""python -m generator: from the films of one study to a report, an answer, classes or a caption.
+"""python -m generator: from the images of one study to a report, an answer, classes or a caption.
 
 python -m generator report INDEX IMAGE [IMAGE ...] --json
 python -m generator report INDEX IMAGE [IMAGE ...] --model pretrained/generator
@@ -17,7 +17,7 @@ model, from sentences of the hits alone, unless one is named; the other tasks ta
     contradiction}; cases: the cited ones, {number, source, study_id, score, findings, impression};
     left_out: {source, study_id, score, reason}; label_scores (or null); as_written
   ask: question, answer, citations, removed, film_support, cases, as_written
-  classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, film}}
+  classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, image}}
 """
 
 import argparse
@@ -154,16 +154,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(run=_report)
 
-    verb = verbs.add_parser("ask", help="a short answer to a question about the film")
+    verb = verbs.add_parser("ask", help="a short answer to a question about the image")
     _add_study(verb)
-    verb.add_argument("--question", required=True, help="about the film")
+    verb.add_argument("--question", required=True, help="about the image")
     verb.set_defaults(run=_ask)
 
     verb = verbs.add_parser("classify", help="the 14 observations, each with a probability")
     _add_study(verb)
     verb.set_defaults(run=_classify)
 
-    verb = verbs.add_parser("caption", help="one sentence on the film")
+    verb = verbs.add_parser("caption", help="one sentence on the image")
     _add_study(verb)
     verb.set_defaults(run=_caption)
     return parser
@@ -182,7 +182,7 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
     verb.add_argument(
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )
-    verb.add_argument("--indication", default="", metavar="TEXT", help="why the film was taken")
+    verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")
     verb.add_argument(
         "--exclude-patient", action="append", default=[], metavar="ID", help="none of this patient"
     )

@@ -1,7 +1,7 @@
 """From three opinions on an observation to one probability.
 
 calibration = Calibration.read(adapter_dir / "calibration.json")
-calibration.probability("Edema", model=0.3, vote=0.1, film=0.4)
+calibration.probability("Edema", model=0.3, vote=0.1, image=0.4)
 
 The opinions are the model's own yes against no, the votes of the retrieved cases and the encoder's
 label head. They are combined by logistic regression, one weight an opinion for all observations

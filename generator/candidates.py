@@ -36,7 +36,8 @@ def search_pool(
     exclude_study_ids: Collection[str] = (),
 ) -> Retrieval:
     """Up to `POOL` hits, each report once, and those for ``findings`` and what the encoder sees;
-    ranked by score. Of what is left out only copies of the film are named, not repeated reports."""
+    ranked by score. Of what is left out only copies of the image are named, not repeated
+    reports."""
     options = SearchOptions(
         exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids
     )

@@ -16,12 +16,13 @@ MAX_VIEWS = 4
 
 
 def canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
-    """One square tile a film, in the order given, ``side`` pixels wide; further films are left out.
+    """One square tile an image, in the order given, ``side`` pixels wide; further images are left
+    out.
 
-    Each film, (height, width) uint8, keeps its aspect ratio on black. Raises UserError for none.
+    Each image, (height, width) uint8, keeps its aspect ratio on black. Raises UserError for none.
     """
     if not radiographs:
-        raise UserError("no film given: name one or more views of one study")
+        raise UserError("no image given: name one or more views of one study")
     shown = radiographs[:MAX_VIEWS]
     image = Image.new("L", (side * len(shown), side))
     for place, radiograph in enumerate(shown):

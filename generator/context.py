@@ -1,16 +1,16 @@
-"""The context: prior cases as the model reads them, cut to a budget, and what the film shows.
+"""The context: prior cases as the model reads them, cut to a budget, and what the image shows.
 
 context = build_context(retrieval, indication="dyspnea", count_tokens=model.count_tokens)
 context.text                # "Prior cases:\n[1] (Cardiomegaly) Findings: Large heart. [1] ..."
 context.hits[0].rank        # 1: hits are numbered as the model sees them
-context.closest             # 1: the case whose findings are most nearly those of the film
+context.closest             # 1: the case whose findings are most nearly those of the image
 
-Of the hits the nearest come first; then, for each finding that the encoder sees on the film and no
+Of the hits the nearest come first; then, for each finding that the encoder sees on the image and no
 chosen case names, the nearest case that names it, so that a finding can be put in words that were
 used before. The number of its case stands behind every sentence, as it does in an answer: whoever
-takes a sentence over has its citation beside it. So it does behind every finding of the film that a
-shown sentence names, and the case to begin from is named: a small model copies far more surely than
-it compares. Sentences that hold of one patient or one film alone (sizes, dates, comparisons,
+takes a sentence over has its citation beside it. So it does behind every finding of the image that
+a shown sentence names, and the case to begin from is named: a small model copies far more surely
+than it compares. Sentences that hold of one patient or one image alone (sizes, dates, comparisons,
 advice, words taken out by a de-identifier) are not shown.
 """
 
@@ -43,7 +43,7 @@ class ContextOptions:
     nearest: int = 4
     """Nearest cases, whatever they name."""
     for_findings: int = 3
-    """At most so many more for findings that the film shows and these do not name."""
+    """At most so many more for findings that the image shows and these do not name."""
     max_tokens: int = 640
 
     def __post_init__(self) -> None:
@@ -63,19 +63,19 @@ BRIEF = ContextOptions(nearest=3, for_findings=2, max_tokens=320)
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a prompt tells of a film."""
+    """What a prompt tells of an image."""
 
     hits: tuple[Hit, ...]
     """Ranked from 1 in the order shown: ``[n]`` is the hit of rank n."""
     seen_findings: tuple[str, ...] | None
-    """What the encoder sees on the film; None without a label head."""
+    """What the encoder sees on the image; None without a label head."""
     indication: str
     text: str
     closest: int | None = None
     """The number of the case to begin from: of those whose findings are shown, the one that names
-    most nearly what the film shows; of several the one of whose findings most can be taken over,
+    most nearly what the image shows; of several the one of whose findings most can be taken over,
     with an impression rather than without, the first rather than a later one. None where the
-    encoder says nothing of the film."""
+    encoder says nothing of the image."""
     named_by: Mapping[str, int] = field(default_factory=dict)
     """Seen finding to the number of the case that has it in the plainest shown words: the closest
     case where that names it."""
@@ -88,7 +88,7 @@ def build_context(
     indication: str = "",
     options: ContextOptions = DEFAULT,
 ) -> Context:
-    """The context for a film; a retrieval without hits gives one that says so."""
+    """The context for an image; a retrieval without hits gives one that says so."""
     seen = retrieval.seen_findings
     return _write(
         _choose(_readable(retrieval.hits), seen or (), options),

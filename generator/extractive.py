@@ -1,14 +1,14 @@
 """A report without a language model: sentences of the hits, chosen by agreement among them.
 
     retriever = Retriever.open(Path("data/index"))
-    retrieval = retriever.search(["film.dcm"], k=10)
+    retrieval = retriever.search(["image.dcm"], k=10)
     print(write_report(retrieval))
 
 The hits first vote on what is present. Then sentences are taken that say it, those that most hits
 say first, and then sentences about what is normal that no present finding contradicts. Nothing is
 claimed twice within findings or within impression, and each finding has one state in the whole
 report. The impression sums up, in other words, what the findings hold. A sentence that
-compares with an earlier film, has words taken out by a de-identifier, or holds of one patient
+compares with an earlier image, has words taken out by a de-identifier, or holds of one patient
 alone (sizes, dates, advice) is never used; nor one that names a side where the hits disagree.
 """
 

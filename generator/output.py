@@ -81,7 +81,7 @@ def classification_document(
                 "model": opinion.model,
                 "vote": opinion.vote.probability,
                 "vote_interval": [opinion.vote.low, opinion.vote.high],
-                "film": opinion.image,
+                "image": opinion.image,
             }
             for name, opinion in result.observations.items()
         },
@@ -101,7 +101,7 @@ def report_page(retrieval: Retrieval, report: GroundedReport) -> str:
         lines.append(f"  [{hit.rank}] {hit.case.source} {hit.case.study_id}, score {hit.score:.3f}")
         lines += [f'      "{" ".join(quote.split())}"' for quote in quotes[hit.rank]]
     lines += [
-        f"against the film: “{statement.text}” ({statement.contradiction})"
+        f"against the image: “{statement.text}” ({statement.contradiction})"
         for statement in report.statements
         if statement.contradiction
     ]
@@ -124,7 +124,7 @@ def answer_page(answer: Answer) -> str:
 
 def classification_page(result: Classification) -> str:
     """A table, likeliest first."""
-    lines = [f"{'':28}probability  model   vote   film"]
+    lines = [f"{'':28}probability  model   vote   image"]
     ordered = sorted(result.observations.items(), key=lambda pair: -pair[1].probability)
     for name, one in ordered:
         image = "     -" if one.image is None else f"{one.image:6.2f}"

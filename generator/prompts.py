@@ -4,7 +4,7 @@ prompt = report_prompt(context)
 prompt = ask_prompt(context, "Is the heart enlarged?")
 messages(prompt.text)                                   # for a processor's chat template
 
-The order is prior cases, film, indication, task: all questions on one film share a prefix.
+The order is prior cases, image, indication, task: all questions on one image share a prefix.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Prompt:
     task: Task
     text: str
     image: Image.Image | None = None
-    """RGB, of `generator.canvas`; None where the model is to answer without a film."""
+    """RGB, of `generator.canvas`; None where the model is to answer without an image."""
 
 
 def report_prompt(context: Context, image: Image.Image | None = None) -> Prompt:

@@ -1,10 +1,10 @@
-"""Report, ask, classify, caption: a vision-language model on the films of one study.
+"""Report, ask, classify, caption: a vision-language model on the images of one study.
 
 reader = FilmReader(Retriever.open(Path("data/index")), load_model("pretrained/generator"))
 study = reader.read(["pa.dcm", "lateral.dcm"], indication="dyspnea")
 reader.report(study); reader.ask(study, "Is the heart enlarged?"); reader.classify(study)
 
-The films are read and searched with once, whatever is asked of them after.
+The images are read and searched with once, whatever is asked of them after.
 """
 
 import math
@@ -40,7 +40,7 @@ from retriever.search import Retriever
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """The films of one study, read, and what the search found."""
+    """The images of one study, read, and what the search found."""
 
     image: Image.Image | None
     """All views on one canvas; None to ask a model that is not to see them."""
@@ -126,7 +126,7 @@ class StudyReader:
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
     ) -> Study:
-        """A study whose films are embedded already."""
+        """A study whose images are embedded already."""
         retrieval = search_pool(
             self.retriever,
             query,
@@ -193,7 +193,7 @@ class StudyReader:
         return replace(report, statements=statements, notes=(*report.notes, *notes))
 
     def checked_caption(self, study: Study, written: str) -> GroundedReport:
-        """The same of one sentence on the film as a whole."""
+        """The same of one sentence on the image as a whole."""
         caption = self._grounded(study, f"Impression: {written}", study.brief, written)
         return replace(caption, statements=caption.statements[:1])
 
@@ -226,7 +226,7 @@ class StudyReader:
         )
 
     def caption(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
-        """One statement on the film as a whole."""
+        """One statement on the image as a whole."""
         (written,) = self.model.generate([caption_prompt(study.brief, study.image)], options)
         return self.checked_caption(study, written)
 
@@ -265,6 +265,6 @@ class StudyReader:
         left_out = len(study.retrieval.images_sha256) - MAX_VIEWS
         if study.image is not None and left_out > 0:
             notes.append(
-                f"the model was shown {MAX_VIEWS} films; {left_out} more were searched with"
+                f"the model was shown {MAX_VIEWS} images; {left_out} more were searched with"
             )
         return tuple(notes)

@@ -61,7 +61,7 @@ class VisionLanguageModel(Protocol):
 
     @property
     def tile_size(self) -> int:
-        """Pixels: a film is best given as a square of this side."""
+        """Pixels: an image is best given as a square of this side."""
         ...
 
     @property

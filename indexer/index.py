@@ -4,7 +4,7 @@
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
 Files of a version: ``manifest.json``, ``cases.sqlite``, ``case_ids.npy``, ``case_vectors.npy``,
-``image_vectors.npy``, for many cases ``vectors.faiss``, and for films that were read
+``image_vectors.npy``, for many cases ``vectors.faiss``, and for images that were read
 ``image_sample.safetensors`` and, if they are enough, ``image_profile.safetensors``. Where versions
 are kept: ``indexer.versions``.
 """
@@ -75,7 +75,7 @@ class Index:
         image_vectors = open_image_vectors(path)
         if image_vectors.shape != (manifest.images, vectors.dim):
             raise MismatchError(
-                f"{path} is damaged: {manifest.images} images and film vectors of shape "
+                f"{path} is damaged: {manifest.images} images and image vectors of shape "
                 f"{image_vectors.shape}; build the index again"
             )
         return cls(

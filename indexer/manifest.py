@@ -64,8 +64,8 @@ class Manifest:
     """What was asked of the vectors; later versions ask the same."""
     vectors: VectorSpec = field(default_factory=lambda: VectorSpec(type="exact"))
     image_quantiles: Mapping[str, Mapping[str, float]] | None = None
-    """How usual the indexed films are, each left out with its study
-    (``indexer.typicality.profile``); None where that is not known: too few films, or vectors that
+    """How usual the indexed images are, each left out with its study
+    (``indexer.typicality.profile``); None where that is not known: too few images, or vectors that
     came without it."""
     withdrawn: tuple[str, ...] = ()
     """Digests of patients who are not to be indexed again (``indexer.remove``)."""

@@ -5,9 +5,9 @@
     remove(index_dir, target, everywhere=True)           # consent withdrawn: nothing keeps them
 
 Files are written anew without the cases that go: nothing of them is ever in the new files, and
-the old files are deleted. What several cases went into together, such as the averages of a film
+the old files are deleted. What several cases went into together, such as the averages of an image
 profile, is computed anew from those that stay; only a profile that came with stored vectors, and
-whose films were never here, stays as it is.
+whose images were never here, stays as it is.
 """
 
 import shutil

@@ -95,7 +95,7 @@ def _check_vectors(index: Index) -> Iterator[str]:
     for start in range(0, len(index.image_vectors), BLOCK_ROWS):
         rows = index.image_vectors[start : start + BLOCK_ROWS].astype(np.float32)
         for place in np.flatnonzero(_off_length(rows)):
-            yield f"the vector of film {start + place} is not of length 1"
+            yield f"the vector of image {start + place} is not of length 1"
 
 
 def _off_length(rows: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[
             yield "cases and vectors are not those that the manifest was written for"
         if fingerprint(held, manifest.encoder) != manifest.fingerprint:
             yield "the fingerprint in the manifest is not that of cases, vectors and encoder"
-    for names, what in ((lost, "not where it was"), (changed, "no longer the film indexed")):
+    for names, what in ((lost, "not where it was"), (changed, "no longer the image indexed")):
         yield from (f"{name} is {what}" for name in names[:_NAMED])
         if len(names) > _NAMED:
             yield f"and {len(names) - _NAMED} more: {what}"

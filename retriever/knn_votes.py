@@ -1,4 +1,4 @@
-"""What the hits say of each observation, weighted by likeness, and how sure one may be of it.
+"""What the hits say of each observation, weighted by similarity, and how sure one may be of it.
 
 votes = vote(retrieval.hits)
 votes["Cardiomegaly"].probability, votes["Cardiomegaly"].low, votes["Cardiomegaly"].high

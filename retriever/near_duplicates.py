@@ -1,7 +1,7 @@
-"""Near-copies: indexed films that are the query film itself, or next to it.
+"""Near duplicates: indexed images that are the query image itself, or next to it.
 
 register = CopyRegister(index)
-register.find(query)                # {case_id: "the same film"}
+register.find(query)                # {case_id: "the same image"}
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ from retriever.query import Query
 
 NEAR_DUPLICATE_SCORE = 0.995
 NEAR_DUPLICATE_BITS = 3
-"""A film is a near-copy of another where the pixels are equal, or where the cosine of their vectors
-is above the first and their 64-bit difference hashes are at most the second apart."""
+"""An image is a near duplicate of another where the pixels are equal, or where the cosine of their
+vectors is above the first and their 64-bit difference hashes are at most the second apart."""
 
 
 class NearDuplicateFinder:
-    """The hashes and vectors of all indexed films."""
+    """The hashes and vectors of all indexed images."""
 
     def __init__(self, index: Index) -> None:
         images = np.fromiter(index.cases.image_hashes(), dtype=[("case", "i8"), ("dhash", "u8")])
@@ -34,7 +34,7 @@ class NearDuplicateFinder:
             near = np.flatnonzero(np.bitwise_count(self._hashes ^ dhash) <= NEAR_DUPLICATE_BITS)
             scores = self._vectors[near].astype(np.float32) @ vector
             for case_id in self._case_ids[near[scores > NEAR_DUPLICATE_SCORE]]:
-                duplicates[int(case_id)] = "a near-copy of the film"
+                duplicates[int(case_id)] = "a near duplicate of the image"
         for case_id in self._cases.ids_with_pixels([image.sha256 for image in query.images]):
-            duplicates[case_id] = "the same film"
+            duplicates[case_id] = "the same image"
         return duplicates

@@ -1,10 +1,10 @@
-"""Whether a query is of the kind that the index holds: upright whole films, seen by its encoder.
+"""Whether a query is of the kind that the index holds: upright whole images, seen by its encoder.
 
 verdict = judge(query, index, profile)
 verdict.in_distribution, verdict.reason
 
 An image unlike anything indexed still has nearest cases; their reports say nothing of it. The
-threshold is what `THRESHOLD_LEVEL` of the indexed films fall below, each left out with its study.
+threshold is what `THRESHOLD_LEVEL` of the indexed images fall below, each left out with its study.
 """
 
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ from retriever.query import Query
 THRESHOLD_LEVEL = "0.01"
 
 _REASONS = {
-    "likeness": "its features are unlike those of the indexed films",
-    "outline": "its outline is not that of an indexed film",
-    "upright": "it would fit the indexed films better turned or inverted",
+    "likeness": "its features are unlike those of the indexed images",
+    "outline": "its outline is not that of an indexed image",
+    "upright": "it would fit the indexed images better turned or inverted",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class OodCheck:
-    """Of the least usual film of a query."""
+    """Of the least usual image of a query."""
 
     in_distribution: bool
     score: float
-    """Typicality: 0 for the median indexed film, lower for a stranger."""
+    """Typicality: 0 for the median indexed image, lower for a stranger."""
     threshold: float
-    """Below it a film is flagged."""
+    """Below it an image is flagged."""
     reason: str
     """One sentence for a person."""
 
 
 def judge(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:
-    """None where it cannot be said: no film, or an index too small to know what is usual."""
+    """None where it cannot be said: no image, or an index too small to know what is usual."""
     if profile is None or not query.images:
         return None
     measures = measure_images(query, index, profile)
@@ -47,19 +47,18 @@ def judge(query: Query, index: Index, profile: TypicalityProfile | None) -> OodC
     score = float(scores[worst])
     threshold = profile.quantiles["typicality"][THRESHOLD_LEVEL]
     if score >= threshold:
-        reason = "every film looks like those of the index"
+        reason = "every image looks like those of the index"
     else:
-        which = f"film {worst + 1}" if len(query.images) > 1 else "the film"
-        reason = (
-            f"{which} may be no upright whole chest film: {_most_unusual(measures[worst], profile)}"
-        )
+        which = f"image {worst + 1}" if len(query.images) > 1 else "the image"
+        unusual = _most_unusual(measures[worst], profile)
+        reason = f"{which} may be no upright whole chest image: {unusual}"
     return OodCheck(
         in_distribution=score >= threshold, score=score, threshold=threshold, reason=reason
     )
 
 
 def measure_images(query: Query, index: Index, profile: TypicalityProfile) -> np.ndarray:
-    """The measures of each film: (films, 3), see ``indexer.typicality.profile``."""
+    """The measures of each image: (images, 3), see ``indexer.typicality.profile``."""
     similarity = [index.vectors.search(vector, NEAREST)[1].mean() for vector in query.image_vectors]
     outlines = outlines_of([image.pixels for image in query.images])
     return profile.measure(outlines, np.array(similarity))

@@ -37,9 +37,9 @@ class SearchOptions:
     min_ratio: float | None = None
     """Only hits with at least this share of the best hit's score, 0..1: k is then adaptive."""
     diversity: float = 0.0
-    """0 takes the hits by score alone; up to 1, likeness to hits already taken counts against."""
+    """0 takes the hits by score alone; up to 1, similarity to hits already taken counts against."""
     text_weight: float = 0.5
-    """What the words weigh in a search by films and words, 0..1."""
+    """What the words weigh in a search by images and words, 0..1."""
 
     def __post_init__(self) -> None:
         if self.k < 1:

@@ -1,4 +1,4 @@
-"""What is searched with: the films of one study, words, or both, as one vector.
+"""What is searched with: the images of one study, words, or both, as one vector.
 
 query = read_query(encoder, ["pa.dcm", "lateral.dcm"])
 query.vector                        # (dim,), unit length
@@ -27,18 +27,18 @@ class Query:
     """One study to search with, read and embedded; a search takes no further look at an image."""
 
     vector: np.ndarray
-    """(dim,) float32, unit length: films and words together."""
+    """(dim,) float32, unit length: images and words together."""
     images: tuple[Radiograph, ...] = ()
     image_vectors: np.ndarray
-    """(films, dim) float32, unit length."""
+    """(images, dim) float32, unit length."""
     image_label_scores: np.ndarray | None = None
-    """(films, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
+    """(images, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
     thresholds: Mapping[str, float]
     """Finding to the least probability that counts as seen."""
 
     @property
     def label_scores(self) -> dict[str, float] | None:
-        """Observation to probability, from all films together; None without films or head."""
+        """Observation to probability, from all images together; None without images or head."""
         if self.image_label_scores is None or not self.images:
             return None
         scores = combine_scores(self.image_label_scores)
@@ -62,7 +62,7 @@ def read_query(
 ) -> Query:
     """Read and embed what is searched with.
 
-    Films and words are fused as ``(1 - text_weight) * films + text_weight * words``, both of unit
+    Images and words are fused as ``(1 - text_weight) * images + text_weight * words``, both of unit
     length, and normalised. Raises UserError for neither image nor text, an image that cannot be
     read, or words where the encoder has no text tower.
     """
@@ -86,7 +86,7 @@ def image_query(encoder: Encoder, images: Sequence[Radiograph]) -> Query:
 
 
 def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> list[Query]:
-    """Several studies at once, which is quicker; every study has at least one film."""
+    """Several studies at once, which is quicker; every study has at least one image."""
     reading = encoder.read([image.pixels for images in studies for image in images])
     queries, start = [], 0
     for images in studies:
@@ -106,7 +106,7 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
 
 
 def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    """Texts in the space of the films, (n, dim). Raises UserError without a text tower."""
+    """Texts in the space of the images, (n, dim). Raises UserError without a text tower."""
     if not isinstance(encoder, TextEncoder):
         raise UserError(
             f"encoder '{encoder.spec.name}' has no text tower, so it cannot search by words: "

@@ -38,15 +38,15 @@ class Retrieval:
     source: str
     """Of the index."""
     images_sha256: tuple[str, ...]
-    """Digests of the decoded query films, in the order given."""
+    """Digests of the decoded query images, in the order given."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how the films were read."""
+    """What a person should know of how the images were read."""
     label_scores: dict[str, float] | None = None
     """Observation to probability from the encoder's label head, or None without one."""
     label_thresholds: dict[str, float] | None = None
     """Finding to the least label score that counts as seen, as the encoder sets it."""
     ood: OodCheck | None = None
-    """Whether the films are of the kind that the index holds; None where that cannot be said: a
+    """Whether the images are of the kind that the index holds; None where that cannot be said: a
     search by words alone, or an index built without what it takes."""
 
     @property

@@ -1,4 +1,4 @@
-"""From the films of one study, or words, to the prior cases most like it.
+"""From the images of one study, or words, to the prior cases most like it.
 
 retriever = Retriever.open(Path("data/index"))
 retrieval = retriever.search(["pa.dcm", "lateral.dcm"], k=5, exclude_patient_ids=["p17"])
@@ -168,7 +168,7 @@ class Retriever:
     ) -> dict[str, Vote]:
         """The votes of many more cases than anybody reads: a k-NN classifier of labels.
 
-        No report is read and near-copies vote like any other case.
+        No report is read and near duplicates vote like any other case.
         """
         excluded = self.index.cases.ids_of(
             patient_ids=exclude_patient_ids, study_ids=exclude_study_ids

@@ -1,8 +1,8 @@
 """A generation as a DICOM Basic Text SR (PS3.3 A.35.1), after template TID 2000.
 
-Without a film the report belongs to a study and a patient of its own, without a name. With the
-DICOM film that was read, it joins the film's study; patient and study are copied from the file that
-was sent along for this, and go nowhere else.
+Without an image the report belongs to a study and a patient of its own, without a name. With the
+DICOM image that was read, it joins the image's study; patient and study are copied from the file
+that was sent along for this, and go nowhere else.
 """
 
 import io
@@ -76,7 +76,7 @@ class BasicTextSR(SOPClass):
 
 
 def to_dicom_sr(generation: Generation, image: bytes | None = None) -> bytes:
-    """The file in DICOM format. Raises UserError for a film that is no DICOM file of a study."""
+    """The file in DICOM format. Raises UserError for an image that is no DICOM file of a study."""
     header = None if image is None else _header(image)
     out = io.BytesIO()
     BasicTextSR(generation, header).save_as(out, enforce_file_format=True)
@@ -119,10 +119,10 @@ def _header(image: bytes) -> Dataset:
         header = pydicom.dcmread(io.BytesIO(image), stop_before_pixels=True)
     except Exception as error:
         raise UserError(
-            "the image is no DICOM file, so it names no study: send that film"
+            "the image is no DICOM file, so it names no study: send that image"
         ) from error
     if not header.get("StudyInstanceUID"):
-        raise UserError("the DICOM file names no study (StudyInstanceUID): send another film")
+        raise UserError("the DICOM file names no study (StudyInstanceUID): send another image")
     return header
 
 

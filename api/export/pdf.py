@@ -1,4 +1,4 @@
-"""A generation as PDF: the films, if there are any, the sentences, and the cases they cite."""
+"""A generation as PDF: the images, if there are any, the sentences, and the cases they cite."""
 
 import io
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from db.app.generation import Generation
 from generator.grounding.report import NOTICE
 from indexer.images.radiograph import Radiograph
 
-_IMAGE_SIDE = 1200  # pixels of a printed film
+_IMAGE_SIDE = 1200  # pixels of a printed image
 _HEIGHT_MM = 95.0
 
 
@@ -27,7 +27,7 @@ class _Page(FPDF):
 
 
 def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
-    """The file; ``films`` are those that the generation was made from."""
+    """The file; ``images`` are those that the generation was made from."""
     page = _Page(format="A4")
     page.set_title(title(generation))
     page.set_creation_date(generation.created_at)

@@ -17,7 +17,7 @@ def title(generation: Generation) -> str:
 
 
 def asked_for(generation: Generation) -> Iterator[str]:
-    """What the caller told beside the films."""
+    """What the caller told beside the images."""
     if generation.indication:
         yield f"Indication: {generation.indication}"
     if generation.question:
@@ -41,7 +41,7 @@ def doubts(statement: StoredStatement) -> Iterator[str]:
     for one in statement.check.removed:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.check.contradiction:
-        yield f"(against the film: {statement.check.contradiction})"
+        yield f"(against the image: {statement.check.contradiction})"
 
 
 def opinions(generation: Generation) -> Iterator[str]:
@@ -49,7 +49,7 @@ def opinions(generation: Generation) -> Iterator[str]:
     for one in generation.observations:
         parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
         if one.image is not None:
-            parts.append(f"film {one.image:.2f}")
+            parts.append(f"image {one.image:.2f}")
         if one.model is not None:
             parts.append(f"model {one.model:.2f}")
         yield f"{one.name}: {one.probability:.2f} ({', '.join(parts)})"

@@ -122,7 +122,7 @@ def _sentence(entry: dict[str, Any]) -> str:
     key, message = str(entry.get("key", "")), str(entry.get("message", ""))
     for field in ("images", "image"):
         if key.split("[")[0] == field or f"`{field}`" in message:
-            return f"no film was sent: choose an image file (multipart form field '{field}')"
+            return f"no image was sent: choose an image file (multipart form field '{field}')"
     return f"{key}: {message}" if key else message
 
 
@@ -139,7 +139,9 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     elif detail == "Invalid multipart/form-data":
         detail = "the multipart form is damaged or cut short: send the request again"
     elif detail == "Request Entity Too Large" and error.status_code == 400:
-        detail = "the form has too many fields or too long a file name: send the films of one study"
+        detail = (
+            "the form has too many fields or too long a file name: send the images of one study"
+        )
     elif error.status_code == 413:
-        detail = "the request is larger than this server takes: send fewer or smaller films"
+        detail = "the request is larger than this server takes: send fewer or smaller images"
     return _problem(error.status_code, detail, error.headers)

@@ -21,7 +21,7 @@ from retriever.query import Query, has_text_tower
 from retriever.results import Retrieval
 
 PREVIEW_SIDE = 1600
-"""Longest side in pixels of a film that is shown; the search uses the film as it is."""
+"""Longest side in pixels of an image that is shown; the search uses the image as it is."""
 
 
 class Cases(Protocol):
@@ -143,7 +143,7 @@ def find_case(retriever: StudySearch, key: str) -> Case:
 
 
 def shown(pixels: np.ndarray) -> bytes:
-    """A film as PNG, small enough for a page."""
+    """An image as PNG, small enough for a page."""
     if max(pixels.shape) > PREVIEW_SIDE:
         image = Image.fromarray(pixels)
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""From uploaded films to a stored generation; the one place that calls the generator.
+"""From uploaded images to a stored generation; the one place that calls the generator.
 
 Three stages, each a scheduler of its own, so that the decoding of one study, the search for
 another and the writing of a third go on at the same time: decode (a few files at a time), search
@@ -142,7 +142,7 @@ class Pipeline:
             return await self.write(images, order, caller, tell=tell)
 
     async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
-        """The decoded films of one study. Raises UserError for the first bad one."""
+        """The decoded images of one study. Raises UserError for the first bad one."""
         return await self._decoding.run(tuple(uploads), owner=caller.name)
 
     async def write(
@@ -155,7 +155,7 @@ class Pipeline:
         generation_id: UUID | None = None,
         store: Callable[[Generation, NewEntry], None] | None = None,
     ) -> Generation:
-        """``generate`` for films that are decoded, without asking whether there is a place."""
+        """``generate`` for images that are decoded, without asking whether there is a place."""
         self.check_task(order.task)
         tell("retrieving")
         searching = Searching(
@@ -207,7 +207,7 @@ class Pipeline:
         return retrieval
 
     async def preview(self, upload: Upload, caller: Caller) -> bytes:
-        """An uploaded film as the search sees it, as PNG."""
+        """An uploaded image as the search sees it, as PNG."""
         with self.enter(caller):
             (image,) = await self.read([upload], caller)
             return await run_sync(shown, image.pixels)

@@ -12,7 +12,7 @@ from retriever.options import SearchOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One text to write about the films of one study.
+    """One text to write about the images of one study.
 
     Raises UserError for the task ``ask`` without a question, or with one that is too long.
     """
@@ -21,14 +21,14 @@ class Order:
     task: Task = "report"
     question: str | None = None
     indication: str | None = None
-    """Why the films were taken; it is stored as it is given here."""
+    """Why the images were taken; it is stored as it is given here."""
 
     def __post_init__(self) -> None:
         for name in ("question", "indication"):
             given = getattr(self, name)
             object.__setattr__(self, name, None if given is None else _plain(given) or None)
         if self.task == "ask" and self.question is None:
-            raise UserError("the question is empty: ask something about the film")
+            raise UserError("the question is empty: ask something about the image")
         if self.question is not None and len(self.question) > MAX_QUESTION:
             raise UserError(
                 f"a question may have {MAX_QUESTION} characters, not {len(self.question)}"

@@ -2,7 +2,7 @@
 
     decoding = BatchScheduler(decode_all, max_batch=1, runners=2)
     async with decoding:
-        film = await decoding.run(upload, owner="ward")
+        image = await decoding.run(upload, owner="ward")
 
 A batch is whatever waits when a runner is free, so a lone request waits for nobody and a crowd is
 served together. Owners (API keys) take turns, so one that sends a hundred studies delays another's

@@ -1,4 +1,4 @@
-"""The search stage: all films of a batch through the encoder at once, then hits for each study."""
+"""The search stage: all images of a batch through the encoder at once, then hits for each study."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,9 +32,9 @@ class Searching:
     case: str | None = None
     """Key of an indexed case, whose stored vector is searched with; alone."""
     find: Find = find_hits
-    """How films are searched with."""
+    """How images are searched with."""
     votes: bool = False
-    """Whether the votes of many more cases are wanted, for films."""
+    """Whether the votes of many more cases are wanted, for images."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +105,7 @@ def _search(
 def _vote(
     retriever: StudySearch, query: Query, options: SearchOptions, retrieval: Retrieval
 ) -> Mapping[str, Vote]:
-    """Of the cases that may be hits: a copy of the film that was left out does not vote, a case
+    """Of the cases that may be hits: a copy of the image that was left out does not vote, a case
     whose report was said before does."""
     duplicates = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
     return retriever.vote(

@@ -91,7 +91,7 @@ def _to_statement(statement: Statement) -> StoredStatement:
 
 
 def _notes(report: GroundedReport, retrieval: Retrieval) -> tuple[str, ...]:
-    """Each once; whatever wrote, an unusual film is told of."""
+    """Each once; whatever wrote, an unusual image is told of."""
     notes = dict.fromkeys((*retrieval.notes, *report.notes))
     ood = retrieval.ood
     if ood is None or ood.in_distribution or any(ood.reason in note for note in notes):

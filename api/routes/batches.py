@@ -32,7 +32,7 @@ _Name = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class BatchForm(StudyForm, kw_only=True):
-    """The films of many studies, and how to search with each."""
+    """The images of many studies, and how to search with each."""
 
     study: Annotated[
         list[_Name],
@@ -67,7 +67,7 @@ class BatchController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[BatchDocument]:
-        """All films are read before the answer, and kept without their headers until each report
+        """All images are read before the answer, and kept without their headers until each report
         is stored; one that cannot be read refuses the batch."""
         options = data.options()
         uploads = await read_uploads(data.images, limit=settings.max_batch_images)

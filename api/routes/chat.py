@@ -82,7 +82,7 @@ class ChatController(Controller):
     @post(
         "/chat/completions",
         operation_id="createChatCompletion",
-        summary="Write about the films of a message",
+        summary="Write about the images of a message",
         opt=GENERATE,
         status_code=HTTP_200_OK,
         before_request=read_body,
@@ -99,7 +99,7 @@ class ChatController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[Any]:
-        """The films come as data URLs. Words are read for `grounded-cxr-ask` alone, where they are
+        """The images come as data URLs. Words are read for `grounded-cxr-ask` alone, where they are
         the question; the other models answer with a report, classes or a caption.
 
         A stream of a language model is its text before the check; the last piece carries `report`,

@@ -32,7 +32,7 @@ FHIR, PDF, DICOM = "application/fhir+json", "application/pdf", "application/dico
 
 
 class ExportForm(msgspec.Struct, kw_only=True):
-    """The films that a report was made from."""
+    """The images that a report was made from."""
 
     images: list[UploadFile]
 
@@ -83,13 +83,13 @@ class ExportController(Controller):
     async def pdf(
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> Response[bytes]:
-        """Sentences and cited cases; the films are not stored, so they are not shown."""
+        """Sentences and cited cases; the images are not stored, so they are not shown."""
         return await _export(database, generation_id, to_pdf, PDF)
 
     @post(
         "/pdf",
         operation_id="exportPdfWithImages",
-        summary="A report as PDF with its films",
+        summary="A report as PDF with its images",
         status_code=HTTP_200_OK,
         media_type=PDF,
         before_request=read_form,
@@ -107,7 +107,7 @@ class ExportController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """The very films that the report was made from, sent again; any other is refused."""
+        """The very images that the report was made from, sent again; any other is refused."""
         uploads = await read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             images = await pipeline.read(uploads, caller)
@@ -131,7 +131,7 @@ class ExportController(Controller):
     @post(
         "/dicom-sr",
         operation_id="exportDicomSrInStudy",
-        summary="A report as DICOM Basic Text SR in the study of its film",
+        summary="A report as DICOM Basic Text SR in the study of its image",
         status_code=HTTP_200_OK,
         media_type=DICOM,
         before_request=read_form,
@@ -148,7 +148,7 @@ class ExportController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """A DICOM film that the report was made from, sent again: patient and study are copied
+        """A DICOM image that the report was made from, sent again: patient and study are copied
         from its header into the answer, and kept nowhere."""
         (upload,) = await read_uploads([data.image], limit=1)
         write = partial(to_dicom_sr, image=upload.data)
@@ -166,14 +166,14 @@ async def _export(
 ) -> Response[bytes]:
     """A stored generation as a file.
 
-    Raises NotFoundError for one that is not stored, MismatchError for a film that it does not rest
-    on.
+    Raises NotFoundError for one that is not stored, MismatchError for an image that it does not
+    rest on.
     """
 
     def export() -> bytes:
         made = database.generations.get(generation_id)
         if not {image.sha256 for image in images} <= set(made.images_sha256):
-            raise MismatchError("this is not a film that the report was made from: send that one")
+            raise MismatchError("this is not an image that the report was made from: send that one")
         return write(made)
 
     return Response(await run_sync(export), media_type=media_type)

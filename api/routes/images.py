@@ -1,4 +1,4 @@
-"""Films before any search: POST /films shows one, GET /sample hands out one to try."""
+"""Images before any search: POST /images shows one, GET /sample hands out one to try."""
 
 from typing import Annotated
 
@@ -27,12 +27,12 @@ _FILE = ResponseSpec(
 
 
 class ImageController(Controller):
-    tags = ("films",)
+    tags = ("images",)
 
     @post(
         "/images",
         operation_id="previewImage",
-        summary="See a film as the search sees it",
+        summary="See an image as the search sees it",
         opt=GENERATE,
         status_code=HTTP_200_OK,
         media_type="image/png",
@@ -45,14 +45,14 @@ class ImageController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """The decoded film as PNG, lungs dark; browsers cannot show DICOM. Nothing is stored."""
+        """The decoded image as PNG, lungs dark; browsers cannot show DICOM. Nothing is stored."""
         (upload,) = await read_uploads([data.image], limit=1)
         return Response(await pipeline.preview(upload, caller), media_type="image/png")
 
     @get(
         "/sample",
         operation_id="getSampleImage",
-        summary="Fetch the sample film",
+        summary="Fetch the sample image",
         opt=READ,
         media_type="application/octet-stream",
         responses={200: _FILE, **problems(400, 404, *GUARDED)},
@@ -60,7 +60,7 @@ class ImageController(Controller):
     async def sample(self, settings: NamedDependency[Settings]) -> Response[bytes]:
         """The file named by `--sample` when the server was started."""
         if settings.sample_path is None:
-            raise NotFoundError("this server has no sample film: start it with --sample FILE")
+            raise NotFoundError("this server has no sample image: start it with --sample FILE")
         return Response(
             await anyio.Path(settings.sample_path).read_bytes(),
             media_type="application/octet-stream",

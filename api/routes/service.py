@@ -84,7 +84,7 @@ class Health(msgspec.Struct, kw_only=True):
     versions: Mapping[str, str]
     limits: UploadLimits
     sample: bool
-    """Whether `GET /sample` has a film to try."""
+    """Whether `GET /sample` has an image to try."""
     search_by_text: bool
     """Whether the encoder of the index can read words."""
     findings: list[str]

@@ -1,6 +1,6 @@
-"""POST /studies: films from an imaging system, per DICOM PS3.18 section 10.5 (STOW-RS).
+"""POST /studies: images from an imaging system, per DICOM PS3.18 section 10.5 (STOW-RS).
 
-Each study that is sent becomes a report to come; the films are kept, without their headers, until
+Each study that is sent becomes a report to come; the images are kept, without their headers, until
 it is stored. The answer is the standard's: instance by instance, where it went (the retrieve URL is
 that of the report) or why it was refused. The identifiers in it come from the request and are kept
 nowhere.
@@ -62,7 +62,7 @@ class StowController(Controller):
 
     @post(
         operation_id="storeInstances",
-        summary="Send DICOM films for reports (STOW-RS)",
+        summary="Send DICOM images for reports (STOW-RS)",
         opt=GENERATE,
         status_code=200,
         media_type=DICOM_JSON,

@@ -1,4 +1,5 @@
-"""POST /reports, /answers, /classifications, /captions: what is written of the films of a study."""
+"""POST /reports, /answers, /classifications, /captions: what is written of the images of a
+study."""
 
 from typing import Annotated
 
@@ -39,10 +40,10 @@ class TaskController(Controller):
     async def report(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[GenerationDocument]:
-        """Search prior cases for the films and write a report in which every sentence cites them.
+        """Search prior cases for the images and write a report in which every sentence cites them.
 
-        The report is stored; the films are not. `Accept: text/event-stream` tells of each step as
-        it is taken. `Prefer: respond-async` answers 202 at once and keeps the films, without their
+        The report is stored; the images are not. `Accept: text/event-stream` tells of each step as
+        it is taken. `Prefer: respond-async` answers 202 at once and keeps the images, without their
         headers, until the report is stored.
         """
         return await delivery.deliver(data.images, data.order("report"))

@@ -38,7 +38,7 @@ class ImageUrl(msgspec.Struct, kw_only=True):
     url: Annotated[
         str,
         msgspec.Meta(
-            description="`data:image/png;base64,...`, or another film; no other address is opened.",
+            description="`data:image/png;base64,...` or another image; no other address is opened.",
             examples=["data:image/png;base64,iVBORw0KGgo="],
         ),
     ]
@@ -58,7 +58,7 @@ class ChatMessage(msgspec.Struct, kw_only=True):
 
 
 class ChatRequest(msgspec.Struct, kw_only=True):
-    """A conversation whose last message with images holds the films of one study.
+    """A conversation whose last message with images holds the images of one study.
 
     With the model `grounded-cxr-ask` the last words of the user are the question.
     """
@@ -89,7 +89,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
         return ""
 
     def uploads(self) -> list[Upload]:
-        """The films. Raises UserError for none, or one that is not in its address."""
+        """The images. Raises UserError for none, or one that is not in its address."""
         for message in reversed(self.messages):
             parts = [] if isinstance(message.content, str) else message.content
             images = [part for part in parts if isinstance(part, ImagePart)]
@@ -99,7 +99,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
                     for number, image in enumerate(images, start=1)
                 ]
         raise UserError(
-            "no film was sent: add a part {type: image_url} with a data URL to a message"
+            "no image was sent: add a part {type: image_url} with a data URL to a message"
         )
 
 

@@ -45,7 +45,7 @@ class IndexReference(msgspec.Struct, kw_only=True):
 
 
 class OriginDocument(msgspec.Struct, kw_only=True):
-    """What it takes, beside films, options, index and hits, to make the same text again."""
+    """What it takes, beside images, options, index and hits, to make the same text again."""
 
     program: str
     encoder: str

@@ -28,12 +28,12 @@ class LeftOutDocument(msgspec.Struct, kw_only=True):
 
 
 class OodDocument(msgspec.Struct, kw_only=True):
-    """Whether the films are of the kind that the index holds."""
+    """Whether the images are of the kind that the index holds."""
 
     in_distribution: bool
-    """False for an image unlike the films of the index: do not rely on what was found for it."""
+    """False for an image unlike the images of the index: do not rely on what was found for it."""
     score: float
-    """Typicality: 0 for the median indexed film, lower for a stranger."""
+    """Typicality: 0 for the median indexed image, lower for a stranger."""
     threshold: float
     """Below it an image is flagged."""
     reason: str

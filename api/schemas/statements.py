@@ -63,7 +63,7 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     """True where the language model cited no case that says it, and the citations were looked
     for afterwards."""
     added: bool
-    """True where the language model did not write it: the film's scores speak for the finding, and
+    """True where the language model did not write it: the image's scores speak for the finding, and
     the cited cases name it."""
     removed: list[RemovedDocument]
     case_support: float | None
@@ -71,7 +71,7 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     image_support: float | None
     """The least probability that the encoder's label head gives to what is stated."""
     contradiction: str | None
-    """How the film's label scores speak against it; null where they do not."""
+    """How the image's label scores speak against it; null where they do not."""
 
     @classmethod
     def of(cls, statement: StoredStatement, available: Available) -> Self:
@@ -105,7 +105,7 @@ class ObservationDocument(msgspec.Struct, kw_only=True):
     model: Share | None
     """The language model's yes; null without one."""
     vote: Share
-    """Share of the retrieved cases that name it, weighted by likeness."""
+    """Share of the retrieved cases that name it, weighted by similarity."""
     vote_low: Share
     """Lower end of the 95 % interval of `vote`."""
     vote_high: Share

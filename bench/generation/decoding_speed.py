@@ -2,7 +2,7 @@
 
     python -m bench.generation.decoding_speed pretrained/generator [--adapter DIR] [--device cpu]
 
-A prompt of 600 tokens with an image of two films is read and 80 tokens are decoded, by our decoder
+A prompt of 600 tokens with an image of two images is read and 80 tokens are decoded, by our decoder
 and by ``generate`` of transformers in turn, in one process; the best of the rounds counts. Loading
 is timed from the start of the process. On a CPU the exit code is 1 where loading takes 8 s or more,
 prompt and 80 tokens 4 s or more, or the process 2.5 GB or more. On a GPU the steps are also timed
@@ -89,7 +89,7 @@ def measure(arguments: argparse.Namespace) -> int:
     best = min(ours, key=lambda timing: timing.whole)
     print(f"{model.name}, adapter {model.adapter}, on {model.decoder.device}")
     print(f"process start to loaded     {loading:6.2f} s")
-    print(f"image of two films          {best.seeing:6.2f} s")
+    print(f"image of two images          {best.seeing:6.2f} s")
     print(f"prompt of {len(row)} tokens        {best.reading:6.2f} s")
     print(f"{NEW_TOKENS} tokens                   {best.stepping:6.2f} s")
     print(f"tokens a second             {NEW_TOKENS / best.stepping:6.1f}")

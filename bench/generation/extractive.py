@@ -4,7 +4,7 @@
         FILE --split val
     python -m bench.generation.extractive ... --tune
 
-Every study of the split is searched with all its films and its own study left out. Exit code 1
+Every study of the split is searched with all its images and its own study left out. Exit code 1
 where a report breaks a promise. ``--tune`` prints label F1 over a grid of ExtractiveConfig, on the
 indexed studies (each searched for among the others, by its stored vector) and on the split.
 """
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]:
-    """Every study of the split that has a film and a report, searched with all its films."""
+    """Every study of the split that has an image and a report, searched with all its images."""
     for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
         if not isinstance(record, StudyRecord):
             continue
@@ -109,7 +109,7 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
 def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
     """Every indexed study, with its hits among the studies of other patients.
 
-    A trained encoder has seen these films, so what is best here need not be best on new ones.
+    A trained encoder has seen these images, so what is best here need not be best on new ones.
     """
     index = retriever.index
     images: dict[int, list[int]] = {}
@@ -189,7 +189,7 @@ PROMISES = (
     "no sentence twice",
     "no finding in two states",
     "nothing called normal beside its finding",
-    "no reference to a prior film",
+    "no reference to a prior image",
     "no XXXX",
     "every statement cited",
     "every quote in the cited report",
@@ -229,7 +229,7 @@ def broken_promises(report: GroundedReport) -> Iterator[str]:
     ):
         yield "nothing called normal beside its finding"
     if any(refers_to_prior(s.text) for s in report.statements):
-        yield "no reference to a prior film"
+        yield "no reference to a prior image"
     if has_redaction(text):
         yield "no XXXX"
     cases: dict[int, Case] = {hit.rank: hit.case for hit in report.hits}

@@ -2,10 +2,10 @@
 
     python -m bench.index.build_memory --counts 16000 48000
 
-Studies of JSON Lines with one of 64 drawn films each and an encoder that shrinks them, so that only
-the build itself is measured: ids, reports, labels, hashes, vectors, and the index of the vectors.
-Each count is built in a process of its own; what is printed is by how much its memory grew at most.
-It grows up to the 10,000 films that say what is usual, which are compared at the end.
+Studies of JSON Lines with one of 64 drawn images each and an encoder that shrinks them, so that
+only the build itself is measured: ids, reports, labels, hashes, vectors, and the index of the
+vectors. Each count is built in a process of its own; what is printed is by how much its memory grew
+at most. It grows up to the 10,000 images that say what is usual, which are compared at the end.
 """
 
 import argparse
@@ -29,7 +29,7 @@ IMAGES = 64
 
 
 class SmallEncoder:
-    """Films as 8 x 8 thumbnails."""
+    """Images as 8 x 8 thumbnails."""
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 

@@ -2,7 +2,7 @@
 
     python -m bench.index.embedding_speed --images OPENI/images
 
-Every way embeds the same films; the best of three rounds counts. Exit code 1 below 50 films a
+Every way embeds the same images; the best of three rounds counts. Exit code 1 below 50 images a
 second or below 85 % of the forward pass alone, or where vectors of both runtimes differ by more
 than 1e-4.
 """
@@ -29,15 +29,15 @@ MOST_DIFFERENCE = 1e-4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Films embedded a second.")
-    parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG films")
+    parser = argparse.ArgumentParser(description="Images embedded a second.")
+    parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG images")
     parser.add_argument("--encoder", type=Path, default=Path(DEFAULT_ENCODER))
     parser.add_argument("--images", type=int, default=320)
     arguments = parser.parse_args(argv)
     try:
         paths = sorted(arguments.images.glob("*.jpg"))[: arguments.images]
         if len(paths) < BATCH:
-            raise UserError(f"{arguments.images} holds {len(paths)} JPEG files: name more films")
+            raise UserError(f"{arguments.images} holds {len(paths)} JPEG files: name more images")
         encoder = from_folder(arguments.encoder, name=str(arguments.encoder))
         return measure(paths, encoder, read_network(arguments.encoder))
     except UserError as error:
@@ -56,19 +56,19 @@ def measure(paths: Sequence[Path], encoder: TowerEncoder, network: torch.nn.Modu
         expected = network(few[0])[:, : encoder.spec.dim].numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     difference = float(np.abs(encoder.read(images[: len(few[0])]).vectors - expected).max())
-    print(f"{len(paths)} films, {TOWER} at {batches[0].shape[-1]} px, batches of {BATCH}")
-    print(f"JPEG files to vectors       {whole:6.1f} films/s")
+    print(f"{len(paths)} images, {TOWER} at {batches[0].shape[-1]} px, batches of {BATCH}")
+    print(f"JPEG files to vectors       {whole:6.1f} images/s")
     print(
-        f"ONNX Runtime forward alone  {forward:6.1f} films/s: {whole / forward:.0%} of it reached"
+        f"ONNX Runtime forward alone  {forward:6.1f} images/s: {whole / forward:.0%} of it reached"
     )
-    print(f"torch forward alone         {eager:6.1f} films/s, reached: {whole / eager:.0%}")
+    print(f"torch forward alone         {eager:6.1f} images/s, reached: {whole / eager:.0%}")
     print(f"largest difference of a vector's numbers between the two runtimes: {difference:.1e}")
     good = whole >= LEAST_RATE and whole >= LEAST_SHARE * forward and difference <= MOST_DIFFERENCE
     return 0 if good else 1
 
 
 def best(run: Callable[[], object], images: int) -> float:
-    """Films a second in the quickest of some rounds, the first of which warms up."""
+    """Images a second in the quickest of some rounds, the first of which warms up."""
     seconds = []
     for _ in range(ROUNDS + 1):
         started = time.perf_counter()

@@ -2,7 +2,7 @@
 
     python -m bench.index.many_cases --count 1000000
 
-The cases are invented: one film, two sentences and three labels each, written by SQL. Vectors are
+The cases are invented: one image, two sentences and three labels each, written by SQL. Vectors are
 not part of it: see ``bench/index/vector_index.py``.
 """
 
@@ -41,7 +41,7 @@ def write_cases(path: Path, count: int) -> None:
         base.executemany(
             "INSERT INTO images VALUES (?, ?, 0, ?, 'PA', 2000, 2000, ?, ?)",
             (
-                (n, n, f"/films/{n}.png", f"{n:064x}", f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}")
+                (n, n, f"/images/{n}.png", f"{n:064x}", f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}")
                 for n in numbers
             ),
         )
@@ -86,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = np.zeros((count, DIM), np.float16)
         index: Any = SimpleNamespace(cases=cases, image_vectors=rows)
         duplicates = timed(
-            "film hashes of all, at Retriever.open", lambda: NearDuplicateFinder(index)
+            "image hashes of all, at Retriever.open", lambda: NearDuplicateFinder(index)
         )
         draw = np.random.default_rng(0)
         pixels = draw.integers(0, 255, (200, 200)).astype(np.uint8)
         image = Radiograph(pixels=pixels, view_position=None, notes=())
         query: Any = SimpleNamespace(images=(image,), image_vectors=np.ones((1, DIM), np.float32))
-        timed("near-copies of one film", lambda: duplicates.find(query))
+        timed("near duplicates of one image", lambda: duplicates.find(query))
         wanted = draw.integers(0, count, 13).tolist()
         timed("13 cases by id", lambda: cases.get(wanted))
         timed("cases of a patient and a study", lambda: cases.ids_of(patient_ids=["p7"]))

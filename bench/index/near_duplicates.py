@@ -1,4 +1,4 @@
-"""How often the near-copy rule would take two studies of the index for one.
+"""How often the near duplicate rule would take two studies of the index for one.
 
     python -m bench.index.near_duplicates --index data/train_index
 
@@ -24,7 +24,7 @@ ROWS = 512
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="False positives of the near-copy rule.")
+    parser = argparse.ArgumentParser(description="False positives of the near duplicate rule.")
     parser.add_argument("--index", type=Path, required=True)
     arguments = parser.parse_args(argv)
     try:
@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"index {index.manifest.fingerprint[:12]}, encoder {index.manifest.encoder.name}")
     print(f"pairs of distinct studies: {pairs:,}")
     print(f"  cosine above {NEAR_DUPLICATE_SCORE}: {len(alike):,}")
-    print(f"  two films at most {NEAR_DUPLICATE_BITS} of 64 bits apart: {len(hashed):,}")
+    print(f"  two images at most {NEAR_DUPLICATE_BITS} of 64 bits apart: {len(hashed):,}")
     print(f"  both: {len(alike.keys() & hashed):,}")
-    print(f"  two films of equal pixels (true copies under two numbers): {len(equal):,}")
+    print(f"  two images of equal pixels (true copies under two numbers): {len(equal):,}")
     possible = pairs - len(equal)
     print(
         f"false positives of the rule: {len(false)} of {possible:,} = {len(false) / possible:.1e}"
@@ -60,7 +60,7 @@ Pair = tuple[int, int]
 
 
 def alike_pairs(index: Index) -> Iterator[tuple[int, int, float]]:
-    """Pairs that the cosine of two films alone would take for copies."""
+    """Pairs that the cosine of two images alone would take for copies."""
     ids = [case_id for case_id, _ in index.cases.image_hashes()]
     order = {case_id: place for place, case_id in enumerate(sorted(set(ids)))}
     places = np.array([order[case_id] for case_id in ids])

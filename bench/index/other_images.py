@@ -1,6 +1,6 @@
-"""Images that are no upright whole chest film: the strangers that a verdict has to tell apart.
+"""Images that are no upright whole chest image: the strangers that a verdict has to tell apart.
 
-Made from installed packages (scikit-image, pydicom, pydicom-data), from numbers, and from films
+Made from installed packages (scikit-image, pydicom, pydicom-data), from numbers, and from images
 given. Nothing is downloaded and none of it has set a threshold. DICOM pixels are decoded here
 directly, as a screenshot would show them: the reader's refusal by header is not what is measured.
 """
@@ -38,7 +38,7 @@ _LIMBS = ("RG3_UNCR.dcm", "RG3_J2KI.dcm")
 def other_images(
     images: Sequence[Grey], chest_dicom: str = "RG1_UNCR.dcm"
 ) -> dict[str, list[Grey]]:
-    """Kind to images. ``films`` (frontal and lateral) are cut, turned and inverted."""
+    """Kind to images. ``images`` (frontal and lateral) are cut, turned and inverted."""
     rng = np.random.default_rng(SEED)
     limbs = [_dicom(name) for name in _LIMBS]
     chest = _dicom(chest_dicom)
@@ -54,14 +54,14 @@ def other_images(
         "text page": [_sample("page"), _sample("text"), *_pages(rng)],
         "noise": list(_noise(rng)),
         "nearly blank": list(_blank(rng)),
-        "quarter of a chest film": [
+        "quarter of a chest image": [
             quarter for image in images[:4] for quarter in _quarters(image)
         ],
-        "chest film upside down": [np.rot90(image, 2) for image in [*images[:11], chest]],
-        "chest film on its side": [
+        "chest image upside down": [np.rot90(image, 2) for image in [*images[:11], chest]],
+        "chest image on its side": [
             np.rot90(image, 1 + 2 * (number % 2)) for number, image in enumerate(images[:8])
         ],
-        "chest film inverted": [255 - image for image in images[:8]],
+        "chest image inverted": [255 - image for image in images[:8]],
     }
 
 
@@ -119,7 +119,7 @@ def _quarters(image: Grey) -> Iterator[Grey]:
 
 
 def _pages(rng: np.random.Generator) -> Iterator[Grey]:
-    words = "chest report patient film heart lungs normal left right small seen date".split()
+    words = "chest report patient image heart lungs normal left right small seen date".split()
     for number in range(5):
         page = Image.new("L", (600, 780), 0 if number == 4 else 255)
         draw = ImageDraw.Draw(page)

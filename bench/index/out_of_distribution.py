@@ -1,13 +1,13 @@
-"""How well the verdict tells chest films from everything else.
+"""How well the verdict tells chest images from everything else.
 
     python -m bench.index.out_of_distribution --index data/train_index --data-dir DIR \
         --split-file FILE
 
-Every film of the split is judged on its own, and so is every image of ``other_images``: photographs,
-textures, other modalities, limbs, pages of text, noise, and chest films cut, turned or inverted
-(made from every n-th film of the split). The threshold comes from the indexed films alone. Needs
-scikit-image and pydicom-data. Exit code 1 where a figure misses its bound. A run on test adds a
-line to ``results/test_log.jsonl``.
+Every image of the split is judged on its own, and so is every image of ``other_images``:
+photographs, textures, other modalities, limbs, pages of text, noise, and chest images cut, turned
+or inverted (made from every n-th image of the split). The threshold comes from the indexed images
+alone. Needs scikit-image and pydicom-data. Exit code 1 where a figure misses its bound. A run on
+test adds a line to ``results/test_log.jsonl``.
 """
 
 import argparse
@@ -44,7 +44,7 @@ TEST_LOG = Path(__file__).resolve().parents[2] / "results" / "test_log.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Chest films against everything else.")
+    parser = argparse.ArgumentParser(description="Chest images against everything else.")
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
     parser.add_argument("--split-file", type=Path, required=True)
@@ -62,7 +62,7 @@ def measure(arguments: argparse.Namespace) -> int:
     manifest = retriever.index.manifest
     profile = TypicalityProfile.read(retriever.index.path, manifest.image_quantiles)
     if profile is None:
-        raise UserError(f"{arguments.index} knows nothing of its films: build it from the films")
+        raise UserError(f"{arguments.index} knows nothing of its images: build it from the images")
     source = OpenI(
         data_dir=arguments.data_dir,
         splits=read_split(arguments.split_file),
@@ -88,15 +88,15 @@ def measure(arguments: argparse.Namespace) -> int:
 
     print(f"index {manifest.fingerprint[:12]}, encoder {manifest.encoder.name}")
     print(
-        f"{len(inside)} films of split {arguments.split} against {len(everything)} images of "
+        f"{len(inside)} images of split {arguments.split} against {len(everything)} images of "
         f"{len(outside)} kinds; threshold {threshold:.2f}, below it {float(THRESHOLD_LEVEL):.1%} "
-        "of the indexed films"
+        "of the indexed images"
     )
     print(f"AUROC {auroc.value:.4f} [{auroc.low:.4f}, {auroc.high:.4f}]")
     for column, name in enumerate(MEASURES):
         alone = np.concatenate([inside[:, column], everything[:, column]])
         print(f"  {name} alone {roc_auc(labels, alone):.4f}")
-    print(f"{arguments.split} films flagged: {flagged:.1%}")
+    print(f"{arguments.split} images flagged: {flagged:.1%}")
     print(f"{CHEST_IMAGE}: {chest_score:.2f}, {'flagged' if chest_score < threshold else 'passed'}")
     print(f"{'kind':28} images  flagged    AUROC")
     for kind, rows in outside.items():
@@ -109,7 +109,7 @@ def measure(arguments: argparse.Namespace) -> int:
             manifest.encoder.weights_sha256,
             {
                 "AUROC": [round(v, 4) for v in (auroc.value, auroc.low, auroc.high)],
-                "films flagged": round(flagged, 4),
+                "images flagged": round(flagged, 4),
                 "strangers flagged": round(
                     float(np.mean(profile.typicality(everything) < threshold)), 4
                 ),
@@ -133,7 +133,7 @@ def log_test_run(weights_sha256: str, figures: dict[str, object]) -> None:
 def measures_of(
     retriever: Retriever, profile: TypicalityProfile, images: Sequence[Radiograph]
 ) -> np.ndarray:
-    """Each film as a query of its own: (films, 3)."""
+    """Each image as a query of its own: (images, 3)."""
     return np.concatenate(list(_batches(retriever, profile, images)))
 
 

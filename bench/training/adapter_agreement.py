@@ -9,12 +9,12 @@ Anywhere:
         unsloth.json
 
 ``tokens`` loads the adapter as ``finetune train --initial`` does, checks every LoRA tensor against
-the file bit for bit, and writes the most likely token at each place of the answers of 20 films, the
-answers of the data given (teacher-forced). ``compare`` loads it through the peft backend, saves it
-again, checks that every tensor is equal bit for bit, counts how often the most likely tokens of the
-files agree with those of transformers and peft in float32, and lets the adapter as it was trained
-and as it was saved again write greedily, each loaded by transformers and peft alone. Exit code 1
-where a tensor or a text differs, or less than 99 % of tokens agree.
+the file bit for bit, and writes the most likely token at each place of the answers of 20 images,
+the answers of the data given (teacher-forced). ``compare`` loads it through the peft backend, saves
+it again, checks that every tensor is equal bit for bit, counts how often the most likely tokens of
+the files agree with those of transformers and peft in float32, and lets the adapter as it was
+trained and as it was saved again write greedily, each loaded by transformers and peft alone. Exit
+code 1 where a tensor or a text differs, or less than 99 % of tokens agree.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def compare_all(arguments: argparse.Namespace) -> int:
         good &= share >= 1 - MOST_APART
         print(
             f"{given['backend']}, {given['precision']}, {given['bits']} bits: {share:.2%} of "
-            f"{len(agreed)} tokens of {len(expected)} films as transformers and peft in float32"
+            f"{len(agreed)} tokens of {len(expected)} images as transformers and peft in float32"
         )
     with TemporaryDirectory() as folder:
         from finetune.export.adapter_files import save_adapter
@@ -155,7 +155,7 @@ def stored_tensors(adapter: Path) -> dict[str, torch.Tensor]:
 
 
 def images(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
-    """The collate function, the rendering, and the reports of as many films of the val part."""
+    """The collate function, the rendering, and the reports of as many images of the val part."""
     from finetune.adapter.backends import load_processor
     from finetune.adapter.collator import Collator, ImageCache, Rendering
     from finetune.examples.pack import ExamplePack
@@ -168,7 +168,7 @@ def images(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
         if example.task == "report" and example.canvas is not None:
             chosen.setdefault(example.canvas, example)
     if len(chosen) < arguments.images:
-        raise SystemExit(f"{arguments.examples} has only {len(chosen)} films with reports")
+        raise SystemExit(f"{arguments.examples} has only {len(chosen)} images with reports")
     images = ImageCache(processor, pack.canvas)
     taken = list(chosen.values())[: arguments.images]
     rows = [rendering.tokenise(e.prompt, e.answer, image=e.canvas) for e in taken]

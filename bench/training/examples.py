@@ -14,7 +14,7 @@ CANVASES = 16
 
 @dataclass(frozen=True, kw_only=True)
 class BenchExamples:
-    """Prompts, answers, and canvases of two films at a model's own resolution."""
+    """Prompts, answers, and canvases of two images at a model's own resolution."""
 
     pairs: Sequence[tuple[str, str]]
     canvases: Sequence[Image.Image] = field(default_factory=list)
@@ -24,7 +24,7 @@ class BenchExamples:
         """Reports of a pack of ``finetune examples``; without one the same sentences repeated."""
         if pack_dir is None:
             case = "[1] (Cardiomegaly) Findings: The heart is large. No effusion is seen. "
-            pairs = [(f"Prior cases: {case * 8} Film {n}. Describe it.", case) for n in range(40)]
+            pairs = [(f"Prior cases: {case * 8} Image {n}. Describe it.", case) for n in range(40)]
             grey = np.random.default_rng(0).integers(0, 255, (CANVASES, 224, 448), dtype=np.uint8)
             return cls(pairs=pairs, canvases=[Image.fromarray(x).convert("RGB") for x in grey])
         from finetune.examples.pack import ExamplePack

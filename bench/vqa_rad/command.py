@@ -1,12 +1,12 @@
-"""Questions of VQA-RAD on chest films, with and without retrieval, in five folds by image.
+"""Questions of VQA-RAD on chest images, with and without retrieval, in five folds by image.
 
 python -m bench.vqa_rad.command prepare --data VQA_RAD --index INDEX --work WORK     # here
 python -m bench.vqa_rad.command run --work WORK --answers ANSWERS                    # on a GPU
 python -m bench.vqa_rad.command score --work WORK --answers ANSWERS --out FIGURES    # here again
 
-``prepare`` searches the index with every film and writes, for each fold, the prompts of its
+``prepare`` searches the index with every image and writes, for each fold, the prompts of its
 questions as the service would send them, with and without the retrieved cases, and an example pack
-of the other four folds. ``run`` needs neither index nor films: it goes on from the adapter of the
+of the other four folds. ``run`` needs neither index nor images: it goes on from the adapter of the
 model, one fold after the other, and answers the held-out questions. There is one adapter a fold.
 It is taught every question twice, once with the cases and once without, so that both arms are asked
 of the same weights and no arm is asked something that it was never taught; what the difference

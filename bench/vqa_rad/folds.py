@@ -134,14 +134,14 @@ def prepare(
     size = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
     left = ", ".join(f"{count} on {organ}" for organ, count in others.items()) or "none"
     print(
-        f"{len(questions)} questions on {len(folds)} chest films ({unlike} of them flagged as "
+        f"{len(questions)} questions on {len(folds)} chest images ({unlike} of them flagged as "
         f"unlike those of the index); questions left out: {left}\n"
         f"{PROMPT_VERSION}, {FOLDS} folds in {work}: {size / 1e6:.1f} MB"
     )
 
 
 def chest_questions(folder: Path) -> tuple[list[Question], Counter[str]]:
-    """Questions on chest films, and how many there are on what else; a file that names no organ is
+    """Questions on chest images, and how many there are on what else; a file that names no organ is
     taken to be on chests alone. Raises UserError."""
     questions = vqa_rad_questions(folder)
     rows = json.loads((folder / "train.json").read_text(encoding="utf-8"))

@@ -65,8 +65,8 @@ def systems_of(asked: Sequence[Asked], answers: Mapping[str, Any]) -> dict[str, 
         for one in asked:
             if one.keys[condition] not in answers:
                 raise MismatchError(
-                    f"question {one.question_id} has no answer {condition}: the answers are to other "
-                    "prompts; run prepare and run again"
+                    f"question {one.question_id} has no answer {condition}: the answers are to "
+                    "other prompts; run prepare and run again"
                 )
             systems.setdefault(condition, []).append(
                 _row(one, condition, str(answers[one.keys[condition]]))

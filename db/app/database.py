@@ -43,8 +43,8 @@ class AppDatabase:
     def open(cls, path: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Self:
         """Open the application database; make it, or bring it up to date, where needed.
 
-        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for a file
-        that is no such database, one of a newer version, or a place that cannot be written to.
+        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for a
+        file that is no such database, one of a newer version, or a place that cannot be written to.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,9 +147,9 @@ def _copy(path: Path, to: Path) -> None:
             closing(sqlite3.connect(partial)) as other,
         ):
             one.backup(other)
-            (ood,) = other.execute("PRAGMA integrity_check").fetchone()
-            if ood != "ok":
-                raise UserError(f"{path} is damaged ({ood}): use an older backup")
+            (found,) = other.execute("PRAGMA integrity_check").fetchone()
+            if found != "ok":
+                raise UserError(f"{path} is damaged ({found}): use an older backup")
             if not other.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = 'generations'"
             ).fetchone():

@@ -4,7 +4,7 @@
 
 Every generation stays, and so does the number of the case it cites; the quote reads 'withdrawn'. A
 statement in the words of these cases, which no other case that it cites says too, reads so as well;
-so do these words in the text of the generation and in what people made of it. What the film alone
+so do these words in the text of the generation and in what people made of it. What the image alone
 tells stays. The audit log, a chain, is added to and not changed; it holds numbers of studies, no
 text.
 """
@@ -40,7 +40,7 @@ class Withdrawn:
     statements: int
     generations: int
     own: tuple[str, ...]
-    """Ids of generations about films of these cases: they stay as they are."""
+    """Ids of generations about images of these cases: they stay as they are."""
 
 
 def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:

@@ -66,7 +66,7 @@ class StoredObservation:
     model: float | None
     """The language model's yes; None without one."""
     vote: float
-    """Share of the retrieved cases that name it, weighted by likeness, with its 95 % interval."""
+    """Share of the retrieved cases that name it, weighted by similarity, with its 95 % interval."""
     vote_low: float
     vote_high: float
     image: float | None
@@ -97,7 +97,7 @@ class StoredLeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredOodCheck:
-    """Whether the films were of the kind that the index held, as judged then."""
+    """Whether the images were of the kind that the index held, as judged then."""
 
     in_distribution: bool
     score: float
@@ -107,7 +107,7 @@ class StoredOodCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredOrigin:
-    """What it takes, beside films, options, index and hits, to make the same text again."""
+    """What it takes, beside images, options, index and hits, to make the same text again."""
 
     program: str
     """Version of this program."""
@@ -139,13 +139,13 @@ class Generation:
     index_fingerprint: str
     index_source: str
     images_sha256: tuple[str, ...]
-    """Digests of the decoded films; the films themselves are not kept."""
+    """Digests of the decoded images; the images themselves are not kept."""
     options: Mapping[str, object]
     """Of the search, as JSON values."""
     question: str | None = None
     """What was asked; None but for the task ``ask``."""
     indication: str | None = None
-    """Why the films were taken, as the caller told it."""
+    """Why the images were taken, as the caller told it."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
     ood: StoredOodCheck | None = None

@@ -1,7 +1,7 @@
 """Work that was accepted and is not done: it survives the process, however that ends.
 
 A job is one or more studies of one request. Each has the id of the generation that it will be, and
-keeps its decoded films until it is done, failed or cancelled. A study is taken (`claim`), and ends
+keeps its decoded images until it is done, failed or cancelled. A study is taken (`claim`), and ends
 in the transaction that stores its generation (`finish`), so it is never lost and never done twice.
 
 A study that was running when the process ended may have been the cause. It is a suspect: `claim`
@@ -35,7 +35,7 @@ ATTEMPTS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class JobImage:
-    """A decoded film; no header and no file name comes this far."""
+    """A decoded image; no header and no file name comes this far."""
 
     png: bytes
     view_position: ViewPosition | None
@@ -112,7 +112,7 @@ class JobStore:
             )
 
     def claim(self, count: int) -> list[JobStudy]:
-        """Up to ``count`` queued studies with their films, now running; owners take turns.
+        """Up to ``count`` queued studies with their images, now running; owners take turns.
 
         Suspects are left to ``claim_suspect``.
         """

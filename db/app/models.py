@@ -1,7 +1,7 @@
 """Tables of the application database: what must outlive every index.
 
 Alembic sees these only (``db/migrations``). Nothing about a patient is a column here, and no image
-but the films of a study that waits to be written about, without their headers (`JobImageRow`).
+but the images of a study that waits to be written about, without their headers (`JobImageRow`).
 """
 
 from datetime import datetime

@@ -23,7 +23,7 @@ class Sentence:
     ``labels``: a label of the data set, worded by its source."""
     labels: Labels = field(default_factory=dict)
     refers_to_prior: bool = False
-    """True where the sentence compares with an earlier film."""
+    """True where the sentence compares with an earlier image."""
 
 
 @dataclass(frozen=True, kw_only=True)

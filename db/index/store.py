@@ -201,7 +201,7 @@ class CaseStore:
 
     def image_hashes(self) -> Iterator[tuple[int, int]]:
         """Case id and difference hash of every image, by case id and position: the order of the
-        film vectors."""
+        image vectors."""
         with Session(self._engine) as session:
             for case_id, dhash in session.execute(
                 select(ImageRow.case_id, ImageRow.dhash)

@@ -7,7 +7,7 @@ Coverage is the share of the sentences that state an observation which cite at l
 was shown. Precision is the share of the written numbers that stand: the number names a shown case
 whose report says the sentence, as `CitationCheck` reads it; a number that names none is wrong. Both
 are taken before anything is removed or repaired. If the check meant little, numbers would stand
-as often after each was exchanged for another of the same hits, or the hits for another film's.
+as often after each was exchanged for another of the same hits, or the hits for another image's.
 """
 
 import json
@@ -44,7 +44,7 @@ class CheckedSentence:
     exchanged: Mapping[int, int]
     """Each number's stand-in among the same hits; empty for fewer than two hits."""
     elsewhere: tuple[int, ...]
-    """Of the cases shown for another film, those that say it."""
+    """Of the cases shown for another image, those that say it."""
 
     @property
     def states(self) -> bool:

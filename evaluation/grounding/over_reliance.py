@@ -1,9 +1,10 @@
-"""Over-reliance: is a finding copied from the context, and does one survive that only the film has?
+"""Over-reliance: is a finding copied from the context, and does one survive that only the image
+has?
 
 table = reliance_table({"with retrieval": rows, "without retrieval": others}, contexts, ...)
 
 A finding is in the context where the report of a shown case names it, and seen where the encoder's
-label head sees it on the film. The contexts are those of the first system for all of them: a
+label head sees it on the image. The contexts are those of the first system for all of them: a
 system that was not shown them tells how often a finding is written anyway.
 """
 

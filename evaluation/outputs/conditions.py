@@ -1,4 +1,5 @@
-"""The systems of an evaluation: what each is shown of a film, or how it answers without a model."""
+"""The systems of an evaluation: what each is shown of an image, or how it answers without a
+model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -93,7 +94,7 @@ def nearest_row(study_id: str, hits: Sequence[Hit]) -> ReportRow:
 
 
 def baseline_rows(retriever: Retriever, studies: Sequence[EvaluationStudy]) -> list[ReportRow]:
-    """What systems say that look at no film."""
+    """What systems say that look at no image."""
     cases = list(retriever.index.cases)
     systems = (
         constant(MOST_FREQUENT, most_frequent_findings(cases), studies),

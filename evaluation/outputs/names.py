@@ -1,7 +1,7 @@
 """What the systems and tasks of an evaluation are called, in files, tables and on the command line.
 
 A language model is asked several times, each time with less: with the retrieved cases, without
-them, and with the film alone, without so much as the encoder's hint.
+them, and with the image alone, without so much as the encoder's hint.
 """
 
 WITH, WITHOUT, IMAGE_ALONE = "with retrieval", "without retrieval", "film alone"

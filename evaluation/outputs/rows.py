@@ -45,7 +45,7 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRow:
-    """What encoder and search make of the films of a study."""
+    """What encoder and search make of the images of a study."""
 
     study_id: str
     label_scores: Mapping[str, float] | None

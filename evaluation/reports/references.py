@@ -24,7 +24,7 @@ from retriever.search import plain
 
 @dataclass(frozen=True, kw_only=True)
 class References:
-    """Studies without their films: scoring looks at none."""
+    """Studies without their images: scoring looks at none."""
 
     studies: tuple[EvaluationStudy, ...]
     """Those that the outputs have, in the order of the source."""
@@ -33,7 +33,7 @@ class References:
     indexed: Mapping[str, Case]
     """Cases of the index as outputs name them: ``source/study_id``."""
     without: int
-    """Studies of the split that have no film or no findings."""
+    """Studies of the split that have no image or no findings."""
     left: int
     """Studies of the split that the outputs lack."""
 
@@ -105,7 +105,7 @@ class References:
 
 
 def own_cases(source: Source) -> dict[str, Case]:
-    """The studies of a source that have films and findings, by study id."""
+    """The studies of a source that have images and findings, by study id."""
     return {
         record.study_id: to_case(record, source.name, 0, images=())
         for record in source.records()

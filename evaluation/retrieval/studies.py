@@ -33,7 +33,7 @@ class EvaluationStudy:
     study_id: str
     images: tuple[Radiograph, ...]
     frontal: tuple[Radiograph, ...]
-    """The films that are frontal views, or all of them where none is known to be."""
+    """The images that are frontal views, or all of them where none is known to be."""
     findings: str
     """The reference text."""
     report: str
@@ -49,7 +49,7 @@ def read_studies(
     *,
     progress: Progress = lambda records: records,
 ) -> tuple[list[EvaluationStudy], int]:
-    """Every study of the source with a film and findings, and how many had none of these.
+    """Every study of the source with an image and findings, and how many had none of these.
 
     Raises UserError where a study of the split, or another one of its patient, is indexed, and
     where nothing is left to evaluate on.
@@ -77,7 +77,7 @@ def read_studies(
 
 
 def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) -> list[Query]:
-    """One query a study, from all its films or from the frontal ones."""
+    """One query a study, from all its images or from the frontal ones."""
     queries: list[Query] = []
     for start in range(0, len(studies), _STUDIES_AT_ONCE):
         some = studies[start : start + _STUDIES_AT_ONCE]

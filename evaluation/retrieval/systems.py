@@ -39,7 +39,7 @@ class System:
 
     name: str
     views: Views | None
-    """None for a system that looks at no film."""
+    """None for a system that looks at no image."""
     texts: Sequence[str] | None = None
     """The findings it writes."""
     labels: Sequence[Labels] | None = None

@@ -1,4 +1,4 @@
-"""Films on the training device: distorted as other machines and postures would, and normalised.
+"""Images on the training device: distorted as other machines and postures would, and normalised.
 
 Never mirrored: a heart on the other side is a finding.
 """

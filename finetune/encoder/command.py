@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "encoder", help="train the encoder that indexes and searches films"
+        "encoder", help="train the encoder that indexes and searches images"
     )
     parser.add_argument("--data-dir", type=Path, help="Open-I: images, reports and metadata")
     parser.add_argument("--split-file", type=Path, help="JSON lists train, val and test")
-    parser.add_argument("--nih-dir", type=Path, help="more labelled frontal films")
+    parser.add_argument("--nih-dir", type=Path, help="more labelled frontal images")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="only write the data to FILE")
     parser.add_argument("--packed", type=Path, metavar="FILE", help="train from a file of --pack")
     parser.add_argument("--initial", type=Path, help="copy of the ImageNet tower, safetensors")

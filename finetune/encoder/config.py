@@ -20,7 +20,7 @@ class EncoderConfig:
     member: int = 0
     epochs: int = 16
     batch: int = 96
-    """Studies a step; two films of each."""
+    """Studies a step; two images of each."""
     size: int = 256
     """Side of the square the network sees in training, pixels."""
     tower: str = TOWER
@@ -44,20 +44,20 @@ class EncoderConfig:
     erase: float = 0.5
     """Probability that a rectangle is blanked."""
     mixup: float = 0.0
-    """Share of the steps in which films and targets of two studies are mixed."""
+    """Share of the steps in which images and targets of two studies are mixed."""
     one_view: float = 0.25
     """Probability that a study is shown by one of its two views."""
     uncertain: float = 0.7
     """Target of an observation that the report calls uncertain."""
     label_weight: float = 1.0
     single_image_weight: float = 0.5
-    """Of the same label loss for each film alone."""
+    """Of the same label loss for each image alone."""
     term_weight: float = 3.0
     view_weight: float = 0.1
     text_weight: float = 1.0
     image_weight: float = 1.0
     temperature: float = 0.07
-    """Of the similarities of films with films."""
+    """Of the similarities of images with images."""
     target_temperature: float = 0.15
     choice_weight: float = 0.5
     """Of the expected worth of the report that would be copied."""
@@ -66,13 +66,13 @@ class EncoderConfig:
     similarity_by_words: float = 0.5
     similarity_by_meaning: float = 0.5
     identity: float = 0.3
-    """Weight of a study's own report in the targets of the film-report loss."""
+    """Weight of a study's own report in the targets of the image-report loss."""
     labels_only: float = 0.3
-    """Weight of films that come with labels and no report; 0 leaves them out."""
+    """Weight of images that come with labels and no report; 0 leaves them out."""
     unlisted: bool = True
     """Also train on studies that stand in no list of the split."""
     report_weight: float = 3.0
-    """Length of a report's embedding where it is added to the unit sum of its study's films; the
+    """Length of a report's embedding where it is added to the unit sum of its study's images; the
     sum is what an index holds of a case."""
     fit_steps: int = 300
     """Of the last stage, in which the projections alone are fitted; 0 leaves it out."""

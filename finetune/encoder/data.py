@@ -63,7 +63,7 @@ def pack_openi(
     nih_dir: Path | None = None,
     quality: int = 88,
 ) -> Pack:
-    """Open-I without its test studies; with ``nih_dir``, also those labelled films.
+    """Open-I without its test studies; with ``nih_dir``, also those labelled images.
 
     ``label_report`` is given findings and impression as one text.
     """
@@ -160,7 +160,7 @@ def _read_studies(data_dir: Path, split_file: Path) -> list[_Study]:
 
 
 _MISNAMED_FRONTAL = frozenset({"994_IM-2478-1001", "1945_IM-0614-9001", "3154_IM-1486-4004"})
-"""Frontal or oblique films that projections.json calls lateral."""
+"""Frontal or oblique images that projections.json calls lateral."""
 
 
 def _terms(root: ElementTree.Element) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _embed(studies: Sequence[_Study], embed_texts: EmbedTexts) -> npt.NDArray[np
 
 
 def _original_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Image id to the (width, height) before the films were squashed."""
+    """Image id to the (width, height) before the images were squashed."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
         return {
             row["imageid"]: (int(row["Columns"]), int(row["Rows"]))
@@ -226,7 +226,7 @@ _NIH = {
 
 
 def _read_nih(nih_dir: Path) -> list[tuple[Path, npt.NDArray[np.int8]]]:
-    """Adult films with the observations that this subset has positives of; the rest is unknown."""
+    """Adult images with the observations that this subset has positives of; the rest is unknown."""
     found = []
     with (nih_dir / "labels.csv").open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

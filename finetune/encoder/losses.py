@@ -14,7 +14,7 @@ from indexer.encoder.network import ImageNetwork, Seen
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Targets of b studies, two films each."""
+    """Targets of b studies, two images each."""
 
     labels: Tensor  # (b, 14), 0 to 1
     known: Tensor  # (b, 14), weight of each label
@@ -121,7 +121,7 @@ class Targets:
         )
 
     def losses(self, network: ImageNetwork, seen: Seen, batch: Batch) -> dict[str, Tensor]:
-        """Each weighted loss by name; ``seen`` holds the first films, then the second ones."""
+        """Each weighted loss by name; ``seen`` holds the first images, then the second ones."""
         config = self._config
         priors = self._labels[self._rows].mean(dim=0).clamp(0.002, 0.5)
         emphasis = ((1 - priors) / priors).sqrt().clamp(max=8.0)

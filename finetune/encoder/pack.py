@@ -2,7 +2,7 @@
 
     pack = Pack.load(path)                  # a machine with a GPU needs this file alone
 
-A pack holds small films, sentence embeddings, labels, indexing terms and text similarities. It
+A pack holds small images, sentence embeddings, labels, indexing terms and text similarities. It
 holds no report text, and nothing at all of a test study. What it holds of val studies is for
 selection only.
 """
@@ -23,17 +23,17 @@ from db.errors import NotFoundError, UserError
 IMAGE_SIZE = 256
 TRAIN, VAL, UNLISTED, LABELS_ONLY = range(4)
 """Splits of a pack: UNLISTED studies stand in no list of the split file and may be trained on;
-LABELS_ONLY films come without a report."""
+LABELS_ONLY images come without a report."""
 
 POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED, UNKNOWN = 1, 0, 2, -1, -2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pack:
-    """n studies with f films between them."""
+    """n studies with f images between them."""
 
     image_data: npt.NDArray[np.uint8]
-    """The films as image files, one after the other."""
+    """The images as image files, one after the other."""
     image_ends: npt.NDArray[np.int64]  # (f,)
     image_study: npt.NDArray[np.int32]  # (f,), row of the study
     image_frontal: npt.NDArray[np.uint8]  # (f,), 1 frontal, 0 lateral
@@ -77,7 +77,7 @@ class Pack:
         return np.array(numbers, np.int64) // 7 % count
 
     def images(self) -> npt.NDArray[np.uint8]:
-        """All films decoded and put in the middle of a black square: (f, 256, 256)."""
+        """All images decoded and put in the middle of a black square: (f, 256, 256)."""
         starts = np.concatenate([[0], self.image_ends[:-1]])
 
         def decode(bounds: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -90,7 +90,7 @@ class Pack:
 
 
 def letterbox(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A film of at most 256 x 256 in the middle of a black square, as open_clip pads it."""
+    """An image of at most 256 x 256 in the middle of a black square, as open_clip pads it."""
     height, width = image.shape
     square = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2

@@ -1,10 +1,10 @@
 """The last stage: with the tower as it is, its projection and that of texts are fitted to search.
 
-A case of an index is known by its films and its report, a query by its films alone. So the vector
-of a case is the sum of its films' and, longer, of its report's; the films of another study are to
+A case of an index is known by its images and its report, a query by its images alone. So the vector
+of a case is the sum of its images' and, longer, of its report's; the images of another study are to
 find the case whose report is most worth copying. Only two matrices and a bias are learnt, from the
-pooled features of the training films, half of which are dropped at every step: the tower has seen
-these films, and its features say too much about their reports.
+pooled features of the training images, half of which are dropped at every step: the tower has seen
+these images, and its features say too much about their reports.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from indexer.encoder.network import ImageNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class _Images:
-    """Pooled features of the training films, and the place of each one's study."""
+    """Pooled features of the training images, and the place of each one's study."""
 
     features: Tensor  # (f, width)
     place: Tensor  # (f,), from 0 in the order of the training rows
@@ -32,9 +32,9 @@ class _Images:
 def fit_projections(
     network: ImageNetwork, features: Tensor, pack: Pack, config: EncoderConfig, rows: np.ndarray
 ) -> None:
-    """Change the projections of films and texts in place.
+    """Change the projections of images and texts in place.
 
-    ``features`` (f, width) are the pooled features of all films of the pack, ``rows`` the studies
+    ``features`` (f, width) are the pooled features of all images of the pack, ``rows`` the studies
     that may be trained on; those without a report are left out.
     """
     device = features.device
@@ -104,7 +104,7 @@ def _studies(
     rng: np.random.Generator,
     dropout: float,
 ) -> Tensor:
-    """Two films of each study, features dropped at random: (b, dim), unit length."""
+    """Two images of each study, features dropped at random: (b, dim), unit length."""
     total = torch.zeros((), device=images.features.device)
     for _ in range(2):
         chosen = np.array([rng.choice(images.of_study[place]) for place in places])

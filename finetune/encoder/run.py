@@ -80,7 +80,7 @@ def finish(
     """Average the weights of runs, fit the projections, and write the encoder to ``out_dir``.
 
     The statistics of the batch normalisations are measured anew for an average, on the training
-    films as they are. Returns the scores on val, which are written too.
+    images as they are. Returns the scores on val, which are written too.
     """
     for path in parts:
         if not path.is_file():
@@ -138,7 +138,7 @@ def _empty(config: EncoderConfig, pack: Pack) -> ImageNetwork:
 def measure_statistics(
     network: nn.Module, images: Tensor, rows: np.ndarray, *, seed: int, batch: int = 128
 ) -> None:
-    """Means and variances of the batch normalisations, over at most 20 batches of films."""
+    """Means and variances of the batch normalisations, over at most 20 batches of images."""
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in layers]
     network.eval()

@@ -19,7 +19,7 @@ MIN_POSITIVES = 10
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """All films of a pack as a network sees them."""
+    """All images of a pack as a network sees them."""
 
     pooled: Floats  # (f, width)
     vectors: Floats  # (f, dim), unit length
@@ -30,7 +30,7 @@ class Embedded:
 
 @torch.inference_mode()
 def embed_images(network: ImageNetwork, images: torch.Tensor, batch: int = 256) -> Embedded:
-    """Films (f, h, w) uint8 on the network's device."""
+    """Images (f, h, w) uint8 on the network's device."""
     network.eval()
     parts = []
     cuda = images.device.type == "cuda"
@@ -51,7 +51,7 @@ def embed_images(network: ImageNetwork, images: torch.Tensor, batch: int = 256) 
 
 
 def of_studies(values: Floats, image_study: npt.NDArray[np.int32], n: int) -> Floats:
-    """Mean over the films of each study: (f, ...) -> (n, ...); NaN for a study without films."""
+    """Mean over the images of each study: (f, ...) -> (n, ...); NaN for a study without images."""
     total = np.zeros((n, *values.shape[1:]), np.float64)
     np.add.at(total, image_study, values)
     count = np.bincount(image_study, minlength=n).reshape(n, *[1] * (values.ndim - 1))
@@ -69,8 +69,8 @@ def score(
 ) -> dict[str, float]:
     """Scores on val, and under ``fold_`` on the studies of the fold that was left out.
 
-    With ``reports`` (n, dim), the embeddings of the studies' reports, cases are known by films and
-    report together; without, by their films alone.
+    With ``reports`` (n, dim), the embeddings of the studies' reports, cases are known by images and
+    report together; without, by their images alone.
     """
     n = len(pack.study_ids)
     vectors = unit(of_studies(embedded.vectors, pack.image_study, n))

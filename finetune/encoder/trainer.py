@@ -1,4 +1,4 @@
-"""Trains the encoder that `indexer.encoder.network` defines, on a pack of films and reports.
+"""Trains the encoder that `indexer.encoder.network` defines, on a pack of images and reports.
 
 Four things are learnt at once: which report belongs to a study (soft targets, because many reports
 say the same), which studies resemble each other, what the reports name (observations and indexing
@@ -122,7 +122,7 @@ class Trainer:
         return {name: float(value) / self.steps_an_epoch for name, value in sums.items()}
 
     def _choose(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Two films of each study: a frontal and a lateral one where there are both."""
+        """Two images of each study: a frontal and a lateral one where there are both."""
         chosen = np.empty((2, len(rows)), np.int64)
         for column, row in enumerate(rows):
             views = [v for v in self.views[row] if len(v)]
@@ -157,7 +157,7 @@ class Trainer:
 
     @torch.inference_mode()
     def embed(self) -> Embedded:
-        """Every film of the pack through the averaged weights, as it is."""
+        """Every image of the pack through the averaged weights, as it is."""
         network = self.average.module
         assert isinstance(network, ImageNetwork)
         return embed_images(network, self.images)

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=ExampleOptions.seed)
     parser.add_argument(
-        "--side", type=int, help="pixels of a film on the canvas (default: the model's tile)"
+        "--side", type=int, help="pixels of an image on the canvas (default: the model's tile)"
     )
 
 

@@ -4,8 +4,8 @@ pack = build_pack(studies, val_studies, ExampleOptions(passes=6), count_tokens=c
 pack.save(Path("data/examples"))
 
 Every pass over a study draws a context anew: now and then none at all, some of its cases exchanged
-for cases that have nothing to do with the film, their order shuffled, so that the model learns to
-read before it copies. In most of the prompts the findings that the film is said to show are those
+for cases that have nothing to do with the image, their order shuffled, so that the model learns to
+read before it copies. In most of the prompts the findings that the image is said to show are those
 of its report: the encoder's own are right too seldom for a model to learn from them alone that
 they are to be followed, and that cases are there for words and not for findings.
 """

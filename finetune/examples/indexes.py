@@ -31,7 +31,7 @@ def pack_indexes(
     val_index: Path | None = None,
     val_source: Source | None = None,
 ) -> ExamplePack:
-    """Each study looked up in the index of its fold; ``side`` is pixels of a film on the canvas.
+    """Each study looked up in the index of its fold; ``side`` is pixels of an image on the canvas.
 
     ``val_index`` is what the adapter will be served with: the pack names it and its encoder.
     Studies of ``val_source``, a split that no index holds, are searched for in ``val_index``, or in
@@ -45,8 +45,8 @@ def pack_indexes(
         val = list(gather_split(searched, val_source, side=side))
         if not val:
             raise UserError(
-                f"source {val_source.name} has no study with films and a report or labels in split "
-                f"'{val_source.split}'"
+                f"source {val_source.name} has no study with images and a report or labels in "
+                f"split '{val_source.split}'"
             )
     _check_apart(val, retrievers)
     held = frozenset[str]() if val else _held_out(retrievers)

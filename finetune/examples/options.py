@@ -21,10 +21,10 @@ class ExampleOptions:
     shuffled: float = 0.2
     """Of an order that is not that of the scores."""
     told: float = 1.0
-    """Of findings on the film as its report has them, not as the encoder sees them: what the film
+    """Of findings on the image as its report has them, not as the encoder sees them: what the image
     is said to show is to be reported, and what only other cases show is not."""
     told_short: float = 0.5
-    """The same for questions and classes, which are to be read from the film as well."""
+    """The same for questions and classes, which are to be read from the image as well."""
     no_indication: float = 0.5
     """Of an indication left out, where the study has one."""
     ask: float = 0.5

@@ -3,7 +3,7 @@
 question, answer = draw_question(case, context, random.Random(0))
 ("Is there cardiomegaly?", "Yes. [1][3]")
 
-Presence is asked only where the report speaks: silence is no answer, but a film that the report
+Presence is asked only where the report speaks: silence is no answer, but an image that the report
 calls normal has none of the findings.
 """
 

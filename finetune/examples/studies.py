@@ -4,7 +4,7 @@ studies = gather(retriever, study_ids, side=224)        # from an index
 studies = gather_split(retriever, source, side=224)     # a split that is not indexed
 
 A label score or a hit of an encoder that was trained on the study is better than any that a new
-film will get, and a model taught with such learns to trust them too much. So an index whose
+image will get, and a model taught with such learns to trust them too much. So an index whose
 encoder has not seen the study is searched; it may hold the study, which is then excluded, as are
 its patient and every case whose report says word for word the same.
 """
@@ -52,7 +52,7 @@ def gather(
     """Studies that are cases of the index, in the order given; of every source that has the id.
     ``hidden`` are study ids that no search may find.
 
-    Raises UserError for one that is not, or whose films are no longer where the index was built.
+    Raises UserError for one that is not, or whose images are no longer where the index was built.
     """
     read = ((case, _images(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
     yield from _search(retriever, read, side, hidden)
@@ -77,7 +77,7 @@ def gather_split(
     *,
     side: int,
 ) -> Iterator[TrainingStudy]:
-    """Studies of a split that the index does not hold; those without films are passed over."""
+    """Studies of a split that the index does not hold; those without images are passed over."""
     read = (
         (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).images)
         for record in source.records()
@@ -87,7 +87,7 @@ def gather_split(
 
 
 def _images(case: Case) -> list[Radiograph]:
-    """The films as the build saw them, told by their digest."""
+    """The images as the build saw them, told by their digest."""
     radiographs = []
     for image in case.images:
         if image.path is None or not Path(image.path).is_file():

@@ -4,12 +4,12 @@ answer = report_answer(case, context, retrieval)
 "Findings: The heart is enlarged. [1] The lungs are clear. [1] Impression: Cardiomegaly. [1]"
 
 The case to take over is the one that the prompt names as closest. Of it stays what the study's own
-report does not contradict. A finding that the film is said to show and that case does not name is
+report does not contradict. A finding that the image is said to show and that case does not name is
 put in the words of the case whose number stands behind it, where these claim no more than the
-report, and otherwise in the fewest words, with the same number. What the film is not said to show
+report, and otherwise in the fewest words, with the same number. What the image is not said to show
 is not told: to train on what nothing in the prompt can tell would be to train invention. Where no
 case is shown the report's own words stand, as far as they name nothing beyond that. Where the
-prompt says nothing of the film, for want of a label head, the nearest case is taken over and what
+prompt says nothing of the image, for want of a label head, the nearest case is taken over and what
 the report names beside it is put in words of the other cases, as far as these claim no more.
 """
 
@@ -40,7 +40,7 @@ class Target:
     text: str
     claims: Claims
     numbers: tuple[int, ...]
-    """Of the shown cases that say it; empty for one that rests on the film alone."""
+    """Of the shown cases that say it; empty for one that rests on the image alone."""
 
     def __str__(self) -> str:
         marks = "".join(f"[{number}]" for number in self.numbers)
@@ -194,7 +194,7 @@ class _Facts:
         return bool(claims.named) or self._no_finding or claims.normal <= self._normal
 
     def allow(self, claims: Claims) -> bool:
-        """Whether nothing that the report says speaks against it; on what a film does not show
+        """Whether nothing that the report says speaks against it; on what an image does not show
         reports are silent."""
         if not claims.named <= self.named or claims.denies(self.named):
             return False

@@ -8,7 +8,7 @@ A citation stands where a sentence of the cited report claims the same: every la
 the same state, every particular (side, place, degree); see `Claims.supported_by`. One that does
 not is removed and recorded. A statement left without any is given those that would stand, marked
 as found afterwards, and otherwise rests on the image alone. Statements about change are refused:
-the model is shown no earlier film.
+the model is shown no earlier image.
 """
 
 import re
@@ -171,7 +171,7 @@ def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float |
 
 
 def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
-    """How the film's label scores speak against a statement, or None where they do not."""
+    """How the image's label scores speak against a statement, or None where they do not."""
     scores, seen = retrieval.label_scores, retrieval.seen_findings
     if scores is None or seen is None:
         return None
@@ -180,9 +180,9 @@ def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
         if name == NO_FINDING:
             others = [one for one in seen if one != "Support Devices"]
             if state == "positive" and others:
-                return f"the film's score for {others[0]} is {scores[others[0]]:.2f}"
+                return f"the image's score for {others[0]} is {scores[others[0]]:.2f}"
         elif state == "negative" and name in seen:
-            return f"the film's score for {name} is {scores[name]:.2f}"
+            return f"the image's score for {name} is {scores[name]:.2f}"
         elif state == "positive" and scores[name] < _DOUBT * least.get(name, 0.5):
-            return f"the film's score for {name} is only {scores[name]:.2f}"
+            return f"the image's score for {name} is only {scores[name]:.2f}"
     return None

@@ -1,7 +1,7 @@
 """What a sentence claims: its labels, a few further topics, and the regions it calls normal.
 
 The 14 observations alone cannot keep a composed report free of contradiction: "the lungs are
-clear" names none of them and yet denies most. Nor do they cover what is commonest in chest films
+clear" names none of them and yet denies most. Nor do they cover what is commonest in chest images
 of adults, such as a degenerative spine. So each sentence is read for both, by plain patterns.
 """
 

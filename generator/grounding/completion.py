@@ -1,4 +1,4 @@
-"""What a model left out of a report although the film shows it.
+"""What a model left out of a report although the image shows it.
 
 statements = complete(grounding.statements, context, retrieval)
 notes = left_out_notes(statements, retrieval)
@@ -37,7 +37,7 @@ def in_fewest_words(name: str) -> str:
 def complete(
     statements: Sequence[Statement], context: Context, retrieval: Retrieval
 ) -> tuple[Statement, ...]:
-    """The statements with, behind the findings, what the film shows and none names or denies.
+    """The statements with, behind the findings, what the image shows and none names or denies.
 
     Where there is no statement there is no report to complete.
     """
@@ -62,16 +62,16 @@ def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> 
 
 
 def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
-    """What was added, and what the film's scores speak for and no statement names or denies."""
+    """What was added, and what the image's scores speak for and no statement names or denies."""
     notes = []
     if added := [name for one in statements if one.added for name in one.labels]:
         notes.append(
-            "added by rule, for the film's scores speak for it and the model left it out: "
+            "added by rule, for the image's scores speak for it and the model left it out: "
             f"{_listed(added, retrieval)}"
         )
     if unsaid := _unsaid(statements, retrieval):
         notes.append(
-            "the film's scores speak for what no sentence names and no shown case says outright: "
+            "the image's scores speak for what no sentence names and no shown case says outright: "
             f"{_listed(unsaid, retrieval)}"
         )
     return tuple(notes)

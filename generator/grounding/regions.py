@@ -1,4 +1,4 @@
-"""Regions of a chest film, and what is found in them: the 14 observations and further topics."""
+"""Regions of a chest image, and what is found in them: the 14 observations and further topics."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ REGIONS: tuple[Region, ...] = (
     "devices",
     "chest",
 )
-"""The usual order of a report; ``chest`` is the film as a whole and comes last."""
+"""The usual order of a report; ``chest`` is the image as a whole and comes last."""
 
 _FINDING_REGIONS: dict[str, Region] = {
     "Enlarged Cardiomediastinum": "mediastinum",

@@ -110,7 +110,7 @@ def read_config(folder: Path) -> MllamaConfig:
 
 UNQUANTIZED_MODULES = ("lm_head", "multi_modal_projector")
 """Left plain in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens go through the
-head and all of a film through the projector. In 8 bits the projector could not work either:
+head and all of an image through the projector. In 8 bits the projector could not work either:
 bitsandbytes multiplies two or three dimensions there, and it is given five."""
 
 

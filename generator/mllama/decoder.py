@@ -1,10 +1,10 @@
 """Decoding over the modules of an Mllama model, in place of ``generate`` of transformers.
 
 decoder = Decoder(model)                            # an MllamaForConditionalGeneration
-film = decoder.see(pixels)                          # vision tower and cross-attention keys, once
-state, logits = decoder.read(rows, film, room=80)   # prompts of different lengths
+image = decoder.see(pixels)                          # vision tower and cross-attention keys, once
+state, logits = decoder.read(rows, image, room=80)   # prompts of different lengths
 logits = decoder.step(state, tokens)                # one more token a row
-logits = decoder.score(tree, film, nodes)           # many continuations of one prefix, in one pass
+logits = decoder.score(tree, image, nodes)           # many continuations of one prefix, in one pass
 
 Keys and values lie in tensors that are allocated once; a step writes one slot of them, and on a GPU
 it is recorded as a CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots

@@ -1,6 +1,6 @@
-"""Records of a source -> a ledger of studies and films, and counts of what they hold.
+"""Records of a source -> a ledger of studies and images, and counts of what they hold.
 
-Films are decoded by two threads, a few studies at a time; nothing is kept of them but their facts.
+Images are decoded by two threads, a few studies at a time; nothing is kept of them but their facts.
 """
 
 from collections import Counter
@@ -69,7 +69,7 @@ def collect(
 ) -> Tally:
     """Read the whole source once.
 
-    Raises UserError where the source does; a film that cannot be read is counted.
+    Raises UserError where the source does; an image that cannot be read is counted.
     """
     tally = Tally()
     records = iter(progress(source.records()))
@@ -90,7 +90,7 @@ def collect(
 
 
 def collect_index(index: Index, ledger: Ledger) -> None:
-    """What an index remembers of its cases: patients, texts, and films by their digest."""
+    """What an index remembers of its cases: patients, texts, and images by their digest."""
     for case in index.cases:
         study = ledger.add_study(
             "there",
@@ -133,14 +133,14 @@ def _add(
     )
     for image, radiograph in zip(record.images, radiographs, strict=True):
         if isinstance(radiograph, str):
-            tally.add("films", "that cannot be read", f"{record.study_id}: {radiograph}")
+            tally.add("images", "that cannot be read", f"{record.study_id}: {radiograph}")
             continue
         ledger.add_image(side, study, radiograph)
         for attribute in radiograph.identifying:
             tally.add("headers", attribute, record.study_id)
         tally.add("views", radiograph.view_position or "without a stated view", image.path.name)
         if image.boxes:
-            tally.add("films", "with boxes", image.path.name)
+            tally.add("images", "with boxes", image.path.name)
     case = to_case(record, source, 0, images=())
     _count_study(record, frontal, tally)
     _count_labels(record, case, tally)
@@ -153,9 +153,9 @@ def _count_study(record: StudyRecord, frontal: bool, tally: Tally) -> None:
     tally.add("studies", f"in split {record.split}" if record.split else "in no split")
     tally.add("studies", "with a report" if written else "with labels and no report")
     if frontal and written:
-        tally.add("studies", "with a frontal film and a report")
+        tally.add("studies", "with a frontal image and a report")
     if not frontal:
-        tally.add("studies", "without a frontal film", record.study_id)
+        tally.add("studies", "without a frontal image", record.study_id)
     if record.patient_id is None:
         tally.add("studies", "without a patient id", record.study_id)
     tally.add("images a study", str(len(record.images)))
@@ -187,11 +187,11 @@ def _count_texts(record: StudyRecord, case: Case, frontal: bool, tally: Tally) -
     for kind in set(residue(f"{record.indication}\n{record.comparison}")):
         tally.add("residue", f"{kind} in indication or comparison", record.study_id)
     if names_comparison(record.comparison):
-        tally.add("comparisons", "studies with a comparison to an earlier film", record.study_id)
+        tally.add("comparisons", "studies with a comparison to an earlier image", record.study_id)
         if frontal and (record.findings or record.impression):
-            tally.add("comparisons", "of these with a frontal film and a report")
+            tally.add("comparisons", "of these with a frontal image and a report")
     prior = [sentence for sentence in case.sentences if sentence.refers_to_prior]
-    tally.add("comparisons", "sentences that refer to an earlier film", times=len(prior))
+    tally.add("comparisons", "sentences that refer to an earlier image", times=len(prior))
     tally.add("comparisons", "sentences", times=len(case.sentences))
     if prior:
         tally.add("comparisons", "studies with such a sentence", record.study_id)
@@ -208,7 +208,7 @@ def _digests(findings: str, impression: str) -> dict[str, bytes | None]:
 
 
 def name_of(path: str) -> str:
-    """A film for people: its file name."""
+    """An image for people: its file name."""
     return Path(path).name
 
 

@@ -1,4 +1,4 @@
-"""What an audit measures of one film, and of the header around it."""
+"""What an audit measures of one image, and of the header around it."""
 
 import io
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from indexer.ingest.studies import read_image
 from indexer.sources.records import ImageRecord
 
 THUMBNAIL = 16
-"""Side of the thumbnail by which films are compared."""
+"""Side of the thumbnail by which images are compared."""
 _SHOWN = 160
 
 IDENTIFYING = (
@@ -39,7 +39,7 @@ IDENTIFYING = (
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """One film that could be read."""
+    """One image that could be read."""
 
     path: Path
     view_position: ViewPosition | None
@@ -63,9 +63,9 @@ class ImageFacts:
 
 
 def read_facts(image: ImageRecord, limits: Limits) -> ImageFacts:
-    """Measure one film as an index would read it.
+    """Measure one image as an index would read it.
 
-    Raises UserError for a film that cannot be read.
+    Raises UserError for an image that cannot be read.
     """
     radiograph = read_image(image, limits)
     pixels = radiograph.pixels
@@ -121,5 +121,5 @@ def _identifying(path: Path) -> Iterator[str]:
                     yield keyword
             if str(header.get("BurnedInAnnotation") or "") == "YES":
                 yield "BurnedInAnnotation"
-    except Exception:  # pydicom answers damage with almost any exception; the film itself was read
+    except Exception:  # pydicom answers damage with almost any exception; the image itself was read
         return

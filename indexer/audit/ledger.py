@@ -13,22 +13,22 @@ from indexer.audit.images import THUMBNAIL, ImageFacts
 
 Side = Literal["here", "there"]
 Measured = Literal["outline", "similarity", "frontality"]
-"""What is known of a film only beside the others: the greatest correlation of its thumbnail with
+"""What is known of an image only beside the others: the greatest correlation of its thumbnail with
 that of another study's, the mean cosine of its vector to the nearest of other studies', and the
 probability that it is frontal."""
 
 _TABLES = """
 CREATE TABLE studies (id INTEGER PRIMARY KEY, side TEXT, study TEXT, patient TEXT, split TEXT,
   frontal INTEGER, findings BLOB, findings_words BLOB, report BLOB, report_words BLOB);
-CREATE TABLE films (id INTEGER PRIMARY KEY, study INTEGER, side TEXT, path TEXT, view TEXT,
+CREATE TABLE images (id INTEGER PRIMARY KEY, study INTEGER, side TEXT, path TEXT, view TEXT,
   file TEXT, pixels TEXT, dhash INTEGER, width INTEGER, height INTEGER,
   mean REAL, contrast REAL, black REAL, white REAL, thumbnail BLOB,
-  outline REAL, likeness REAL, frontality REAL);
+  outline REAL, similarity REAL, frontality REAL);
 """
 
 
 class Ledger:
-    """Rows of studies and films in a temporary SQLite file."""
+    """Rows of studies and images in a temporary SQLite file."""
 
     def __init__(self) -> None:
         self._file = sqlite3.connect("")
@@ -42,7 +42,7 @@ class Ledger:
     def add_image(self, side: Side, study: int, facts: ImageFacts) -> int:
         """Returns the id; ids of one side ascend in the order of adding."""
         return self._insert(
-            "films",
+            "images",
             {
                 "study": study,
                 "side": side,
@@ -62,20 +62,22 @@ class Ledger:
         )
 
     def add_pixels(self, side: Side, study: int, path: str, pixels_sha256: str) -> None:
-        """A film of which only the digest is known."""
-        self._insert("films", {"study": study, "side": side, "path": path, "pixels": pixels_sha256})
+        """An image of which only the digest is known."""
+        self._insert(
+            "images", {"study": study, "side": side, "path": path, "pixels": pixels_sha256}
+        )
 
     def set_images(self, column: Measured, images: np.ndarray, values: np.ndarray) -> None:
-        """One value a film, by id."""
+        """One value an image, by id."""
         pairs = zip(values.tolist(), images.tolist(), strict=True)
-        self._file.executemany(f"UPDATE films SET {column} = ? WHERE id = ?", pairs)
+        self._file.executemany(f"UPDATE images SET {column} = ? WHERE id = ?", pairs)
 
     def index(self) -> None:
         """To be called once when everything is added: questions get quick answers from then on."""
         for column in ("findings", "findings_words", "report_words", "patient", "study"):
             self._file.execute(f"CREATE INDEX studies_{column} ON studies ({column}, side, split)")
         for column in ("file", "pixels", "study"):
-            self._file.execute(f"CREATE INDEX films_{column} ON films ({column}, side)")
+            self._file.execute(f"CREATE INDEX films_{column} ON images ({column}, side)")
 
     def rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         yield from self._file.execute(query, values)
@@ -86,8 +88,8 @@ class Ledger:
         return int(row[0] or 0)
 
     def thumbnails(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids (n,), study ids (n,) and thumbnails (n, 256) uint8 of all films that were read."""
-        query = "FROM films WHERE thumbnail IS NOT NULL ORDER BY id"
+        """Ids (n,), study ids (n,) and thumbnails (n, 256) uint8 of all images that were read."""
+        query = "FROM images WHERE thumbnail IS NOT NULL ORDER BY id"
         ids = np.fromiter((row[0] for row in self.rows(f"SELECT id {query}")), dtype=np.int64)
         studies = np.fromiter((row[0] for row in self.rows(f"SELECT study {query}")), np.int64)
         thumbnails = np.zeros((len(ids), THUMBNAIL * THUMBNAIL), dtype=np.uint8)

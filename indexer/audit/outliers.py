@@ -1,7 +1,7 @@
-"""The strangest films of a source, by a few plain measures.
+"""The strangest images of a source, by a few plain measures.
 
-Of each measure the films count that are at least 3 times as far from the median as the outermost
-5 % of films on that side. The farthest of that outermost 5 % are shown, far out or not.
+Of each measure the images count that are at least 3 times as far from the median as the outermost
+5 % of images on that side. The farthest of that outermost 5 % are shown, far out or not.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ _MEASURES = (
         reason="unlike the others to the encoder",
         value="similarity",
         high=False,
-        note="mean cosine to the ten nearest films of other studies",
+        note="mean cosine to the ten nearest images of other studies",
     ),
 )
 _OTHER_VIEW = "another view than stated"
@@ -62,7 +62,7 @@ _SURE = 0.95
 
 
 def count_outliers(ledger: Ledger) -> list[Count]:
-    """How many films stand out, by measure; a measure that was not taken is left out."""
+    """How many images stand out, by measure; a measure that was not taken is left out."""
     counts = []
     for measure in _MEASURES:
         found = list(_outliers(ledger, measure, FAR))
@@ -90,7 +90,7 @@ def count_outliers(ledger: Ledger) -> list[Count]:
 
 
 def outermost(ledger: Ledger, limits: Limits) -> list[OutlierImage]:
-    """The farthest six films of each measure, with thumbnails."""
+    """The farthest six images of each measure, with thumbnails."""
     images = []
     for measure in _MEASURES:
         for study, path, value, median, width, height in list(_outliers(ledger, measure, 1.0))[
@@ -123,19 +123,19 @@ def outermost(ledger: Ledger, limits: Limits) -> list[OutlierImage]:
 
 
 def _is_known(ledger: Ledger, value: str) -> bool:
-    query = f"SELECT count({value}) FROM films WHERE side = 'here'"
+    query = f"SELECT count({value}) FROM images WHERE side = 'here'"
     return ledger.number(query) > 0
 
 
 def _outliers(
     ledger: Ledger, measure: _Measure, far: float
 ) -> Iterator[tuple[str, str, float, float, int, int]]:
-    """Study, path, value, median, width and height, the farthest film first."""
+    """Study, path, value, median, width and height, the farthest image first."""
     values = np.fromiter(
         (
             row[0]
             for row in ledger.rows(
-                f"SELECT {measure.value} FROM films WHERE side = 'here'"
+                f"SELECT {measure.value} FROM images WHERE side = 'here'"
                 f" AND {measure.value} IS NOT NULL"
             )
         ),
@@ -151,7 +151,7 @@ def _outliers(
     edge = median + far * usual if measure.high else median - far * usual
     sign, order = (">=", "DESC") if measure.high else ("<=", "ASC")
     for study, path, value, width, height in ledger.rows(
-        f"SELECT s.study, f.path, {measure.value}, f.width, f.height FROM films f"
+        f"SELECT s.study, f.path, {measure.value}, f.width, f.height FROM images f"
         f" JOIN studies s ON s.id = f.study WHERE f.side = 'here' AND {measure.value} {sign} ?"
         f" ORDER BY {measure.value} {order}, f.id",
         edge,
@@ -162,7 +162,7 @@ def _outliers(
 def _other_view(ledger: Ledger) -> Iterator[tuple[str, str, float, int, int]]:
     """Study, path, probability of a frontal view, width and height; the surest first."""
     yield from ledger.rows(
-        "SELECT s.study, f.path, f.frontality, f.width, f.height FROM films f"
+        "SELECT s.study, f.path, f.frontality, f.width, f.height FROM images f"
         " JOIN studies s ON s.id = f.study WHERE f.side = 'here' AND"
         " (f.view = 'LATERAL' AND f.frontality >= ?"
         "  OR f.view IN ('PA', 'AP', 'FRONTAL') AND f.frontality <= ?)"

@@ -48,7 +48,7 @@ def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
     crossing = [pair for pair in near if len({*splits_of(ledger, pair)} - {None}) > 1]
     equal = list(
         ledger.rows(
-            "SELECT min(s.study) FROM films f JOIN studies s ON s.id = f.study"
+            "SELECT min(s.study) FROM images f JOIN studies s ON s.id = f.study"
             " WHERE f.side = 'here' GROUP BY f.pixels HAVING count(DISTINCT s.split) > 1"
         )
     )
@@ -66,12 +66,12 @@ def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
                 note="whose patients cannot be checked",
             ),
             Count(
-                name="equal films in two splits",
+                name="equal images in two splits",
                 count=len(equal),
                 examples=tuple(first(row[0] for row in equal)),
             ),
             Count(
-                name="near-copies across splits",
+                name="near duplicates across splits",
                 count=len(crossing),
                 examples=tuple(first(pair_name(ledger, pair) for pair in crossing)),
             ),
@@ -103,22 +103,22 @@ def against_part(ledger: Ledger, near: list[NearDuplicatePair], same_source: boo
         )
     equal = list(
         ledger.rows(
-            "SELECT DISTINCT h.path FROM films h JOIN films t ON t.pixels = h.pixels"
+            "SELECT DISTINCT h.path FROM images h JOIN images t ON t.pixels = h.pixels"
             " WHERE h.side = 'here' AND t.side = 'there' ORDER BY h.path"
         )
     )
     counts.append(
         Count(
-            name="films of equal pixels in both",
+            name="images of equal pixels in both",
             count=len(equal),
             examples=tuple(first(name_of(row[0]) for row in equal)),
         )
     )
     crossing = [pair for pair in near if len(set(sides_of(ledger, pair))) > 1]
-    if ledger.number("SELECT count(thumbnail) FROM films WHERE side = 'there'"):
+    if ledger.number("SELECT count(thumbnail) FROM images WHERE side = 'there'"):
         counts.append(
             Count(
-                name="near-copies in both",
+                name="near duplicates in both",
                 count=len(crossing),
                 examples=tuple(first(pair_name(ledger, pair) for pair in crossing)),
             )

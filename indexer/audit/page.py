@@ -19,7 +19,7 @@ th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.examples { font-size: .85em; overflow-wrap: anywhere; }
 .note { color: light-dark(#595959, #a6a6a6); }
-.films { display: flex; flex-wrap: wrap; gap: 1rem; }
+.images { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; width: 160px; }
 figure img { max-width: 160px; background: #000; display: block; }
 figcaption { font-size: .8em; overflow-wrap: anywhere; }
@@ -40,7 +40,7 @@ def page(audit: Audit) -> str:
             f"<p>Split {escape(audit.split)}, {escape(audit.made_at)}. Licence: "
             f"{escape(audit.licence)}.</p>",
             *([f"<p>Held against {escape(audit.against)}.</p>"] if audit.against else []),
-            '<p class="note">This page shows films and study ids of the data set: it is as '
+            '<p class="note">This page shows images and study ids of the data set: it is as '
             "confidential as they are.</p>",
             *(line for part in audit.parts for line in _part(part)),
             *_gallery(audit.outermost),
@@ -74,12 +74,12 @@ def _row(count: Count) -> str:
 
 
 def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
-    yield "<h2>The strangest films</h2>"
+    yield "<h2>The strangest images</h2>"
     if not images:
         yield '<p class="note">None stands out.</p>'
     for reason, some in groupby(images, key=lambda image: image.reason):
         yield f"<h3>{escape(reason.capitalize())}</h3>"
-        yield '<div class="films">'
+        yield '<div class="images">'
         yield from map(_figure, some)
         yield "</div>"
 

@@ -1,4 +1,4 @@
-"""Two films that are near-copies: what the ledger knows of them."""
+"""Two images that are near duplicates: what the ledger knows of them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -31,6 +31,6 @@ def pair_name(ledger: Ledger, pair: NearDuplicatePair) -> str:
 
 
 def _of_pair(ledger: Ledger, pair: NearDuplicatePair, column: str) -> tuple[Any, Any]:
-    query = f"SELECT {column} FROM films f JOIN studies s ON s.id = f.study WHERE f.id = ?"
+    query = f"SELECT {column} FROM images f JOIN studies s ON s.id = f.study WHERE f.id = ?"
     one, other = (next(ledger.rows(query, image))[0] for image in (pair.one, pair.other))
     return one, other

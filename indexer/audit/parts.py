@@ -61,15 +61,15 @@ def labels_part(tally: Tally) -> Part:
 
 
 def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
-    images = ledger.number("SELECT count(*) FROM films WHERE side = 'here'")
+    images = ledger.number("SELECT count(*) FROM images WHERE side = 'here'")
     views = [tally.count("views", name, images) for name in tally.names("views")]
     return Part(
-        name="films",
+        name="images",
         counts=(
             Count(name="read", count=images),
-            tally.count("films", "that cannot be read", note="its study would be left out"),
+            tally.count("images", "that cannot be read", note="its study would be left out"),
             *views,
-            tally.count("films", "with boxes", images),
+            tally.count("images", "with boxes", images),
             _equal(ledger, "byte-identical pairs", "file", "the same file"),
             _equal(ledger, "pairs of equal pixels", "pixels", "whatever file they are in"),
             *_near_duplicates(ledger, near),
@@ -79,7 +79,7 @@ def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> 
 
 def comparisons_part(tally: Tally) -> Part:
     usable = tally.counts["studies", "usable"]
-    frontal = tally.counts["studies", "with a frontal film and a report"]
+    frontal = tally.counts["studies", "with a frontal image and a report"]
     sentences = tally.counts["comparisons", "sentences"]
     part = "comparisons"
     return Part(
@@ -87,21 +87,21 @@ def comparisons_part(tally: Tally) -> Part:
         counts=(
             tally.count(
                 part,
-                "studies with a comparison to an earlier film",
+                "studies with a comparison to an earlier image",
                 usable,
                 'a comparison section that says other than "none" or "no prior"',
             ),
-            tally.count(part, "of these with a frontal film and a report", frontal),
+            tally.count(part, "of these with a frontal image and a report", frontal),
             tally.count(part, "studies with such a sentence", usable, "see the next"),
-            tally.count(part, "sentences that refer to an earlier film", sentences),
+            tally.count(part, "sentences that refer to an earlier image", sentences),
         ),
-        note="The earlier film is not in the data set, or not known to be.",
+        note="The earlier image is not in the data set, or not known to be.",
     )
 
 
 def residue_part(tally: Tally) -> Part:
     usable = tally.counts["studies", "usable"]
-    frontal = tally.counts["studies", "with a frontal film and a report"]
+    frontal = tally.counts["studies", "with a frontal image and a report"]
     marks = tally.counts["residue of frontal studies", "mark of a de-identifier"]
     return Part(
         name="de-identification",
@@ -140,7 +140,7 @@ def _equal(ledger: Ledger, name: str, column: str, note: str) -> Count:
     """Pairs within groups of equal values: of three alike there are three."""
     groups = list(
         ledger.rows(
-            f"SELECT count(*), group_concat(path, '|') FROM films WHERE side = 'here'"
+            f"SELECT count(*), group_concat(path, '|') FROM images WHERE side = 'here'"
             f" GROUP BY {column} HAVING count(*) > 1 ORDER BY min(id)"
         )
     )

@@ -1,4 +1,4 @@
-"""What an audit finds: counts with examples, in parts, and the strangest films.
+"""What an audit finds: counts with examples, in parts, and the strangest images.
 
 ``Audit.to_json`` is the machine's view, ``indexer.audit.page`` the person's. Examples are study ids
 and file names; a text that may identify somebody is counted and never quoted.
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierImage:
-    """A film that stands out among the others."""
+    """An image that stands out among the others."""
 
     study_id: str
     path: str
@@ -45,7 +45,7 @@ class OutlierImage:
     """In which respect, one of few."""
     value: float
     usual: float
-    """The median of all films."""
+    """The median of all images."""
     thumbnail: bytes
     """JPEG."""
 
@@ -72,7 +72,7 @@ class Audit:
         raise KeyError(f"{part}: {name}")
 
     def to_json(self) -> dict[str, Any]:
-        """Parts and counts by name; of strange films everything but the picture."""
+        """Parts and counts by name; of strange images everything but the picture."""
         outermost = [
             {key: value for key, value in asdict(image).items() if key != "thumbnail"}
             for image in self.outermost

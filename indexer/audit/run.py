@@ -1,10 +1,10 @@
 """What a careful person asks of a data set before it is used, answered in one reading.
 
     found = audit(source, encoder=load_encoder("pretrained/encoder"))
-    found.count("films", "byte-identical pairs").count
+    found.count("images", "byte-identical pairs").count
     write_audit(found, Path("audit"))                  # audit/audit.html and audit/audit.json
 
-The source is read once; studies and films are remembered in a temporary file, some 600 bytes each,
+The source is read once; studies and images are remembered in a temporary file, some 600 bytes each,
 and compared there, so that memory hardly grows with their number.
 """
 
@@ -41,7 +41,7 @@ def audit(
 ) -> Audit:
     """Audit ``source``; with ``against``, also what it has in common with another, or an index.
 
-    With an encoder, up to 10,000 films are embedded to find those unlike the others. Raises
+    With an encoder, up to 10,000 images are embedded to find those unlike the others. Raises
     UserError where a source cannot be read, or has nothing to audit.
     """
     limits = limits or Limits()
@@ -70,7 +70,7 @@ def audit(
             name="outliers",
             counts=tuple(count_outliers(ledger)),
             note=f"At least {FAR:g} times as far from the median as the outer 5 % of that side; "
-            f"{embedded} films embedded.",
+            f"{embedded} images embedded.",
         ),
     ]
     if against is not None:

@@ -1,9 +1,10 @@
-"""Films beside one another: near-copies by their thumbnails, strangers by thumbnail and vector.
+"""Images beside one another: near duplicates by their thumbnails, strangers by thumbnail and
+vector.
 
-Two films whose 16 x 16 thumbnails correlate above .99 are near-copies: a film encoded anew, resized
-or changed in brightness. No two films of different examinations in Open-I come that near (7,426
-films: one pair besides the three identical ones, two captures of one exposure); a crop is not
-found.
+Two images whose 16 x 16 thumbnails correlate above .99 are near duplicates: an image encoded anew,
+resized or changed in brightness. No two images of different examinations in Open-I come that near
+(7,426 images: one pair besides the three identical ones, two captures of one exposure); a crop is
+not found.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from indexer.images.reader import read_radiograph, restore_size
 
 NEAR = 0.99
 MOST_PAIRS = 100_000
-"""Near-copies that are told one by one; more of them are one and the same film."""
+"""Near duplicates that are told one by one; more of them are one and the same image."""
 MOST_EMBEDDED = 10_000
-"""Films that are embedded, a fixed draw of them where there are more."""
+"""Images that are embedded, a fixed draw of them where there are more."""
 
 _ROWS = 2048
 _BATCH = 32
@@ -29,14 +30,14 @@ _SHORTEST = 128.0  # length of a thumbnail of 8 grey levels of deviation; below 
 
 @dataclass(frozen=True, kw_only=True)
 class NearDuplicatePair:
-    """Two films by their ids in the ledger, the lower first."""
+    """Two images by their ids in the ledger, the lower first."""
 
     one: int
     other: int
 
 
 def compare_thumbnails(ledger: Ledger) -> list[NearDuplicatePair]:
-    """The near-copies; writes ``outline`` of every film. Blocks of 2,048 films at a time."""
+    """The near duplicates; writes ``outline`` of every image. Blocks of 2,048 images at a time."""
     ids, studies, thumbnails = ledger.thumbnails()
     best = np.full(len(ids), -1.0, dtype=np.float32)
     pairs: list[NearDuplicatePair] = []
@@ -57,11 +58,12 @@ def compare_thumbnails(ledger: Ledger) -> list[NearDuplicatePair]:
 
 
 def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
-    """Write ``similarity`` and, with a view head, ``frontality``; returns how many films it read."""
+    """Write ``similarity`` and, with a view head, ``frontality``; returns how many images it
+    read."""
     rows = list(
         ledger.rows(
-            "SELECT id, study, path, width, height FROM films WHERE side = 'here' AND file NOT NULL"
-            " ORDER BY pixels, id LIMIT ?",
+            "SELECT id, study, path, width, height FROM images "
+            "WHERE side = 'here' AND file NOT NULL ORDER BY pixels, id LIMIT ?",
             MOST_EMBEDDED,
         )
     )
@@ -86,7 +88,7 @@ def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
 
 
 def _similarity(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
-    """Mean cosine to the nearest films of other studies, (n,)."""
+    """Mean cosine to the nearest images of other studies, (n,)."""
     nearest = max(1, min(_NEAREST, len(np.unique(studies)) - 1))
     means = np.zeros(len(vectors))
     for start in range(0, len(vectors), _ROWS):

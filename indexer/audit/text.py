@@ -1,4 +1,4 @@
-"""What an audit asks of a text: is it another's, does it name an earlier film, whom might it name.
+"""What an audit asks of a text: is it another's, does it name an earlier image, whom might it name.
 
 The patterns for people find what is plainly there; that they find nothing proves nothing.
 """

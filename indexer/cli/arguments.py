@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="OTHER", help="an index, or another folder of the source"
     )
     verb.add_argument(
-        "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no film"
+        "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no image"
     )
     verb.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for audit.html and audit.json"

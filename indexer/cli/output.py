@@ -67,7 +67,7 @@ def removed_lines(
             f"{withdrawn.generations} generations; its audit log keeps the numbers of studies"
         )
         if withdrawn.own:
-            yield f"  written about these films, and still there: {', '.join(withdrawn.own)}"
+            yield f"  written about these images, and still there: {', '.join(withdrawn.own)}"
     yield "  a server that has the index open answers from the old version until it reloads"
     if leftovers:
         yield "Not changed, and may hold something of it:"

@@ -23,7 +23,7 @@ MEAN = STD = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the network sees in n films; all logits are before the sigmoid."""
+    """What the network sees in n images; all logits are before the sigmoid."""
 
     pooled: Tensor  # (n, width), what everything else is read from
     embeddings: Tensor  # (n, dim), any length
@@ -36,7 +36,7 @@ class Seen:
 
 
 class ImageNetwork(nn.Module):
-    """Films to embeddings, observations, view and indexing terms."""
+    """Images to embeddings, observations, view and indexing terms."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class ImageNetwork(nn.Module):
         self.frontal = nn.Linear(width, 1)
         self.terms = nn.Linear(width, terms)
         self.text = nn.Linear(text_dim, dim, bias=False)
-        """Projection of text embeddings into the space of the films."""
+        """Projection of text embeddings into the space of the images."""
         self.scale = nn.Parameter(torch.tensor(14.0).log())
 
     def start_from(self, priors: tuple[Tensor, Tensor]) -> None:

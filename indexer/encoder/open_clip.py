@@ -35,7 +35,7 @@ from indexer.encoder.text import TextTower, config_text_tower, open_clip_text
 from indexer.encoder.weight_files import file_sha256
 
 BATCH = 16
-"""Films a forward pass; fixed, because the batch shape may change the last bits of a vector."""
+"""Images a forward pass; fixed, because the batch shape may change the last bits of a vector."""
 
 CONFIG = "open_clip_config.json"
 MODEL = "open_clip_model.safetensors"
@@ -111,7 +111,7 @@ class TowerEncoder:
         return (grey - mean) / std
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Texts in the space of the films: (n, dim), unit length.
+        """Texts in the space of the images: (n, dim), unit length.
 
         Raises UserError for an encoder without a text tower.
         """
@@ -152,7 +152,7 @@ def imagenet() -> TowerEncoder:
 
 
 class _Heads(nn.Module):
-    """Tower, projection and heads as one row of numbers a film."""
+    """Tower, projection and heads as one row of numbers an image."""
 
     def __init__(self, visual: TimmModel, heads: dict[str, Tensor]) -> None:
         super().__init__()
@@ -271,7 +271,7 @@ def compiled(module: nn.Module, size: int) -> Forward:
             data,  # type: ignore[arg-type]  # a stream is taken where the exporter is not dynamo's
             input_names=["pixels"],
             output_names=["rows"],
-            dynamic_axes={"pixels": {0: "films"}, "rows": {0: "films"}},
+            dynamic_axes={"pixels": {0: "images"}, "rows": {0: "images"}},
             opset_version=17,
             dynamo=False,
         )

@@ -1,7 +1,7 @@
 """The encoder: radiographs, and sentences, to unit vectors of one space.
 
     encoder = load_encoder("pretrained/encoder")
-    reading = encoder.read([film.pixels, ...])
+    reading = encoder.read([image.pixels, ...])
     reading.vectors                                 # (n, dim), unit length
     encoder.embed_text(["small left pleural effusion"])
 
@@ -64,7 +64,7 @@ class EncoderSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What an encoder sees in n films."""
+    """What an encoder sees in n images."""
 
     vectors: np.ndarray
     """(n, dim) float32, unit length."""
@@ -72,7 +72,7 @@ class Reading:
     """(n, 14) float32, probabilities in the order of ``db.labels.OBSERVATIONS``, or None where
     the encoder has no label head."""
     frontal: np.ndarray | None = None
-    """(n,) float32, probability that the film is a frontal view, or None without a view head."""
+    """(n,) float32, probability that the image is a frontal view, or None without a view head."""
 
 
 class Encoder(Protocol):
@@ -81,7 +81,7 @@ class Encoder(Protocol):
     spec: EncoderSpec
 
     def read(self, images: Sequence[np.ndarray]) -> Reading:
-        """Films are (height, width) uint8 with dark lungs, of any size."""
+        """Images are (height, width) uint8 with dark lungs, of any size."""
         ...
 
 
@@ -90,7 +90,7 @@ class TextEncoder(Protocol):
     """An encoder that also has a text tower."""
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dim) float32, unit length, in the space of the film vectors."""
+        """(n, dim) float32, unit length, in the space of the image vectors."""
         ...
 
 

@@ -18,10 +18,10 @@ _LARGEST_EXPONENT = 5.0
 
 
 def spread(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
-    """Where values lie between the robust percentiles of a film: 0 at the low one, 1 at the high.
+    """Where values lie between the robust percentiles of an image: 0 at the low one, 1 at the high.
 
     ``values`` (n,) are the values that pixels may have, ``counts`` (n,) how many have them. Values
-    that are not finite lie at 0. A film whose percentiles coincide (a small bright object on an
+    that are not finite lie at 0. An image whose percentiles coincide (a small bright object on an
     even ground) is spread over everything that occurs; one of a single value is 0 throughout.
     """
     finite = np.isfinite(values)
@@ -34,10 +34,11 @@ def spread(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
 
 
 def balance(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions | None:
-    """The power of ``fractions`` that gives a film mid-tones as films made for viewing have them.
+    """The power of ``fractions`` that gives an image mid-tones as images made for viewing have
+    them.
 
     None where they are so already. Detector values that are linear in exposure put nearly all of
-    a chest into the brightest fifth of the range. The bounds hold nine in ten of the Open-I films,
+    a chest into the brightest fifth of the range. The bounds hold nine in ten of the Open-I images,
     the target is their median.
     """
     (median,) = _quantiles(fractions, counts, (0.5,))
@@ -48,7 +49,7 @@ def balance(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions 
 
 
 def quantile_span(fractions: Fractions, counts: npt.NDArray[np.integer]) -> float:
-    """How much of 0..1 lies between the 1st and the 99th percentile of a film."""
+    """How much of 0..1 lies between the 1st and the 99th percentile of an image."""
     low, high = _quantiles(np.clip(fractions, 0.0, 1.0), counts, (0.01, 0.99))
     return high - low
 

@@ -11,7 +11,7 @@ from indexer.images.radiograph import Limits
 
 MODALITIES = frozenset({"CR", "DX", "DR", "RG", "OT", "SC"})
 """Computed, digital and digitised radiography, and secondary captures of them. Mammography, dental
-films, fluoroscopy and every sectional modality are refused."""
+images, fluoroscopy and every sectional modality are refused."""
 
 _STORAGE = frozenset(
     {
@@ -76,7 +76,7 @@ def view_position(dataset: Dataset) -> ViewPosition | None:
 
 
 def read_view(stated: object) -> ViewPosition | None:
-    """A view position in words; a decubitus film is frontal, an oblique one is None.
+    """A view position in words; a decubitus image is frontal, an oblique one is None.
 
     Besides the terms of the standard this reads the combinations that machines write, such as
     "AP LLD" and "XTABLE LATERAL".

@@ -4,9 +4,9 @@ Stored values pass through the Modality LUT or rescale, then the VOI LUT or wind
 (MONOCHROME1 or PresentationLUTShape INVERSE). All of it is worked out once for each value that can
 be stored (at most 65,536) and then looked up for every pixel.
 
-The file's own LUT or window is used only where it shows the film. Where it leaves less than
-``_MIN_SPREAD`` of the greys in use (washed out: so do 4 in 100 Open-I films) or drives more than
-``_MAX_CLIPPED`` of the pixels to plain black or white, and where there is none, the film is spread
+The file's own LUT or window is used only where it shows the image. Where it leaves less than
+``_MIN_SPREAD`` of the greys in use (washed out: so do 4 in 100 Open-I images) or drives more than
+``_MAX_CLIPPED`` of the pixels to plain black or white, and where there is none, the image is spread
 between robust percentiles and its mid-tones are balanced; a note says so.
 """
 
@@ -108,7 +108,7 @@ def _shown(
     inside = (modality > occurring.min()) & (modality < occurring.max())
     clipped = counts[inside & ((fractions <= 0) | (fractions >= 1))].sum() / counts.sum()
     if clipped > _MAX_CLIPPED:
-        notes.append(f"{what} of the file not used: it would hide {clipped:.0%} of the film")
+        notes.append(f"{what} of the file not used: it would hide {clipped:.0%} of the image")
         return None
     if quantile_span(fractions, counts) < _MIN_SPREAD:
         notes.append(f"{what} of the file not used: it would look washed out")

@@ -25,7 +25,7 @@ class Limits:
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
     min_side: int = 32
-    """Shorter sides carry no film: thumbnails, icons, tracking pixels."""
+    """Shorter sides carry no image: thumbnails, icons, tracking pixels."""
 
     def check_bytes(self, count: int, name: str) -> None:
         """Raises TooLargeError above ``max_bytes`` and UserError for an empty file."""
@@ -55,7 +55,7 @@ class Radiograph:
     """One radiograph as everything after this module sees it."""
 
     pixels: Grey  # (height, width)
-    """Air dark and bone bright, the aspect ratio of the film kept."""
+    """Air dark and bone bright, the aspect ratio of the image kept."""
     view_position: ViewPosition | None
     """As a DICOM header states it; None where nothing is stated."""
     notes: tuple[str, ...]
@@ -63,7 +63,7 @@ class Radiograph:
 
     @property
     def sha256(self) -> str:
-        """Of shape and pixels, so that equal films in different files are found equal."""
+        """Of shape and pixels, so that equal images in different files are found equal."""
         height, width = self.pixels.shape
         digest = hashlib.sha256(f"{height}x{width}:".encode())
         digest.update(self.pixels.tobytes())
@@ -71,7 +71,7 @@ class Radiograph:
 
 
 def restore_size(pixels: Grey, width: int, height: int) -> Grey:
-    """Undo a squash: the film with the aspect ratio of the original ``width`` x ``height``.
+    """Undo a squash: the image with the aspect ratio of the original ``width`` x ``height``.
 
     The longer side of the result is as long as the longer side given, so nothing is enlarged
     beyond it; the shorter one follows from the ratio (antialiased bicubic).

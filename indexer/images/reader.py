@@ -1,7 +1,7 @@
-"""Images: any file that holds one radiograph -> one 8-bit grey film with dark lungs.
+"""Images: any file that holds one radiograph -> one 8-bit grey image with dark lungs.
 
-    film = read_film("chest.dcm")
-    film.pixels                      # (height, width) uint8
+    image = read_film("chest.dcm")
+    image.pixels                      # (height, width) uint8
 
 The type of a file is told from its content, never from its name. Nothing a file declares is
 believed before it is checked against ``Limits``. Eight-bit images pass through unchanged; deeper
@@ -70,10 +70,10 @@ def read_radiograph(
 
 
 def difference_hash(pixels: Grey) -> int:
-    """64 bits that stay the same when a film is resized, recompressed or changed in brightness.
+    """64 bits that stay the same when an image is resized, recompressed or changed in brightness.
 
     Averaged to 9 x 8, a bit is set where a cell is brighter than its right neighbour; the top left
-    bit is the highest. Near-copies differ in few bits (``hamming``); so do alike films of
+    bit is the highest. Near duplicates differ in few bits (``hamming``); so do alike images of
     different people, so the hash alone proves nothing.
     """
     small = Image.fromarray(pixels).resize((9, 8), Image.Resampling.BOX)
@@ -88,7 +88,7 @@ def hamming(a: int, b: int) -> int:
 
 
 def encode_png(pixels: Grey) -> bytes:
-    """The film as a PNG file, for a browser: quick to make rather than small."""
+    """The image as a PNG file, for a browser: quick to make rather than small."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()

@@ -56,7 +56,7 @@ class Part:
         cases.copy_from(self.index.path / CASES, without=self.without, shift=self.shift)
 
     def image_cases(self) -> np.ndarray:
-        """(images,) case id of every film, in the order of the film vectors."""
+        """(images,) case id of every image, in the order of the image vectors."""
         return np.fromiter((case_id for case_id, _ in self.index.cases.image_hashes()), np.int64)
 
     def contents(self) -> str:
@@ -161,7 +161,7 @@ def _copy_rows(
     counts: tuple[int, int],
     dim: int,
 ) -> tuple[str, ThumbnailSample]:
-    """The sum of the contents, and the sample of the films."""
+    """The sum of the contents, and the sample of the images."""
     studies, images = counts
     held, sample = contents.NOTHING, ThumbnailSample.none()
     with (
@@ -194,7 +194,7 @@ def _copy_rows(
 def _profile(
     draft: Path, spec: VectorSpec, sample: ThumbnailSample, images: int
 ) -> TypicalityProfile | None:
-    """Fitted where at least half of the films were read, by this index or those it is made of."""
+    """Fitted where at least half of the images were read, by this index or those it is made of."""
     if 2 * sample.images < images:
         return None
     with CaseStore.open(draft / CASES) as cases:

@@ -128,7 +128,7 @@ class BatchIndexer:
         return SkippedStudy(study_id=record.study_id, reason=ALREADY if same else CHANGED)
 
     def _embed(self, images: list[np.ndarray]) -> np.ndarray:
-        """One row a film: (films, dim)."""
+        """One row an image: (images, dim)."""
         if not images:
             return np.zeros((0, self._spec.dim), np.float32)
         if self._encoder is None:
@@ -136,7 +136,7 @@ class BatchIndexer:
         return self._encoder.read(images).vectors
 
     def _embed_reports(self, studies: Sequence[ReadStudy]) -> np.ndarray | None:
-        """One row a study, or None where the encoder's case vectors are of films alone."""
+        """One row a study, or None where the encoder's case vectors are of images alone."""
         read = [study for study in studies if study.record.embedded is None]
         if self._spec.report_weight == 0 or self._encoder is None or not read:
             return None

@@ -1,4 +1,4 @@
-"""A record of a source on its way to a case: its films read, its report cut and labelled."""
+"""A record of a source on its way to a case: its images read, its report cut and labelled."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from indexer.sources.records import Embedded, ImageRecord, Record, SkippedStudy,
 
 @dataclass(frozen=True, kw_only=True)
 class ReadStudy:
-    """A record whose films are decoded; one that was embedded earlier has none."""
+    """A record whose images are decoded; one that was embedded earlier has none."""
 
     case_id: int
     record: StudyRecord
@@ -24,9 +24,9 @@ class ReadStudy:
 
 
 def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
-    """Decode the films of a record, squashed ones stretched back.
+    """Decode the images of a record, squashed ones stretched back.
 
-    Raises UserError for the first film that cannot be read.
+    Raises UserError for the first image that cannot be read.
     """
     images = () if record.embedded is not None else record.images
     return ReadStudy(
@@ -37,7 +37,7 @@ def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
 
 
 def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
-    """One film as it is embedded: stretched back where it was squashed.
+    """One image as it is embedded: stretched back where it was squashed.
 
     Raises UserError for one that cannot be read.
     """
@@ -57,9 +57,9 @@ def embed_studies(
     report_vectors: np.ndarray | None,
     report_weight: float,
 ) -> list[Embedded]:
-    """One vector a study, from its films and, with ``report_vectors``, its report.
+    """One vector a study, from its images and, with ``report_vectors``, its report.
 
-    ``image_vectors`` (films, dim) has a row a film, in the order of the studies;
+    ``image_vectors`` (images, dim) has a row an image, in the order of the studies;
     ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
     was.
     """

@@ -16,8 +16,8 @@ those of the CheXpert labeler unless noted:
   opacity is a lung lesion and not also a lung opacity; vascular congestion is uncertain edema;
   degenerative change has no label.
 - No Finding is positive or absent, never negative or uncertain. A sentence has it where it calls
-  the whole film normal; a report has it where it names nothing positive or uncertain but Support
-  Devices and does say something: at least one negative finding or a normal film (the CheXpert
+  the whole image normal; a report has it where it names nothing positive or uncertain but Support
+  Devices and does say something: at least one negative finding or a normal image (the CheXpert
   labeler gives it to an empty report as well).
 """
 

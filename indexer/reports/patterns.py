@@ -116,7 +116,7 @@ MENTIONS: dict[str, re.Pattern[str]] = {
         ),
     }.items()
 }
-"""Each observation's wording. No Finding is no mention but a statement about the whole film."""
+"""Each observation's wording. No Finding is no mention but a statement about the whole image."""
 
 EXCLUDED: dict[str, re.Pattern[str]] = {
     "Lung Opacity": re.compile(
@@ -239,4 +239,4 @@ NORMAL_IMAGE = re.compile(
     r" (?:radiographic )?(?:findings?|abnormalit\w+|disease|process\w*|pathology)\b"
     r"(?!.{0,40}\b(?:abdomen|bon\w+|osseous|spine|skelet\w+|rib\w*)\b)"
 )
-"""Statements that the whole film is normal or shows nothing acute."""
+"""Statements that the whole image is normal or shows nothing acute."""

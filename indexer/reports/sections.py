@@ -1,4 +1,4 @@
-"""Report text: sections, sentences, and what in a sentence does not carry over to another film.
+"""Report text: sections, sentences, and what in a sentence does not carry over to another image.
 
 Every pattern here is linear in the length of the text: reports come from files and from the wire.
 """
@@ -12,7 +12,7 @@ class Sections:
     """The sections that are kept; a section that the report does not have is empty.
 
     Technique, recommendation, notification and preliminary reads are dropped: they speak of the
-    machine or of people. The comparison names other films: it is counted, never indexed.
+    machine or of people. The comparison names other images: it is counted, never indexed.
     """
 
     indication: str = ""
@@ -258,7 +258,7 @@ _PRIOR = re.compile(
 
 
 def refers_to_prior(sentence: str) -> bool:
-    """Whether the sentence compares with an earlier film, so that it cannot be true of another.
+    """Whether the sentence compares with an earlier image, so that it cannot be true of another.
 
     Old surgery and old disease ("prior granulomatous disease") are history, not comparison.
     """

@@ -17,7 +17,7 @@ def add_source_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def add_split_arguments(verb: argparse.ArgumentParser) -> None:
-    """The same for a verb that needs the films of one split; it says itself which is ``split``."""
+    """The same for a verb that needs the images of one split; it says itself which is ``split``."""
     verb.add_argument(
         "--source", default="openi", choices=SOURCES, metavar="NAME", help=f"{_names()} (openi)"
     )

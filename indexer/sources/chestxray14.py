@@ -14,9 +14,9 @@ train and test.
 Labels: Atelectasis, Cardiomegaly, Consolidation, Edema, Effusion, Emphysema, Fibrosis, Hernia,
 Infiltration, Mass, Nodule, Pleural_Thickening, Pneumonia, Pneumothorax, or No Finding: mined from
 reports that are not published. A label that is not listed is unmentioned, and No Finding means none
-of these 14: a film with a fracture or a tube has it too.
+of these 14: an image with a fracture or a tube has it too.
 
-Known noise: the authors put the labels at above 90 % precision, readers of films have found far
+Known noise: the authors put the labels at above 90 % precision, readers of images have found far
 less for some (Oakden-Rayner 2020); ages above 120 occur; every image was resized to 1024 x 1024, so
 that most are out of proportion (undone here); a few are inverted or turned. Boxes: 984 of 880
 images, with Infiltrate for Infiltration.

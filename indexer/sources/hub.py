@@ -6,7 +6,7 @@ noise; nothing of it is known here.
 Layout: ``--data-dir owner/name`` (fetched), a folder with Parquet, JSON or image files in the
 layout of ``datasets.load_dataset``, or one written by ``save_to_disk``. Columns are named as those
 of a table of one's own (``indexer.sources.own_table``), others by
-``--columns image=photo,text=report,labels=label``. Images are written to ``--films-dir``.
+``--columns image=photo,text=report,labels=label``. Images are written to ``--images-dir``.
 
 Labels: ``labels`` may be a class label or a list of them, by name; each is stated as it is called,
 and read as the 14 observations where its words say so. Columns of the 14 observations hold 1, 0, -1

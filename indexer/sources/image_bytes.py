@@ -1,4 +1,4 @@
-"""Films that come as bytes in a table: put into files, for an index names files."""
+"""Images that come as bytes in a table: put into files, for an index names files."""
 
 import hashlib
 import io
@@ -12,19 +12,19 @@ _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "BM
 
 
 class ImageStore:
-    """A folder of films named by their content: equal ones are kept once."""
+    """A folder of images named by their content: equal ones are kept once."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def keep(self, content: bytes, place: str) -> Path:
-        """The absolute path of the film in the folder.
+        """The absolute path of the image in the folder.
 
         Raises UserError that names ``place`` without a folder, or where it cannot be written.
         """
         if self._folder is None:
             raise UserError(
-                f"{place} holds an image and not a path: --films-dir names a folder to put the "
+                f"{place} holds an image and not a path: --images-dir names a folder to put the "
                 "images in, which stays with the index"
             )
         name = hashlib.sha256(content).hexdigest()[:32] + _suffix(content)

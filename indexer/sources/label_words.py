@@ -30,7 +30,7 @@ _OBSERVATION_WORDS = {
     "Pleural Other": "other pleural abnormality",
 }
 _WORDS = {
-    "No Finding": "no finding",  # of those that the data set lists: not a normal film
+    "No Finding": "no finding",  # of those that the data set lists: not a normal image
     "No finding": "no finding",
     # ChestX-ray14
     "Effusion": "pleural effusion",

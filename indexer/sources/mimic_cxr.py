@@ -17,8 +17,8 @@ that names the file, of the impression or else the findings. A study that the fi
 labelled from its report.
 
 Known noise: words that identify are ``___``, often the measure with them; many reports compare with
-earlier films; a third have no FINDINGS heading and say everything under IMPRESSION, in one
-unheaded paragraph or behind WET READ; a study may hold several frontal films (repeated, or
+earlier images; a third have no FINDINGS heading and say everything under IMPRESSION, in one
+unheaded paragraph or behind WET READ; a study may hold several frontal images (repeated, or
 portable), or a lateral alone; ViewPosition is empty for some 4 % of the images.
 """
 

@@ -12,7 +12,7 @@ Columns). The last three are optional; reports and metadata also come with the p
 
 Labels: none are taken; the labeller reads the reports (their MeSH codes are left alone).
 
-Known noise: half of the reports hold the de-identifier ``XXXX``; many compare with a film that
+Known noise: half of the reports hold the de-identifier ``XXXX``; many compare with an image that
 is not in the collection; the same template text occurs in many studies. The collection gives one
 study a patient, so the study number is the patient id. The metadata's View Position is wrong too
 often to be used.
@@ -79,7 +79,7 @@ class OpenI:
         self._vectors = vectors
         self._choice = SplitChoice(keep=frozenset(keep), listed=splits)
         self.image_profile = None if vectors is None else vectors.image_profile
-        """Of stored vectors; None where films are read."""
+        """Of stored vectors; None where images are read."""
         if vectors is not None and vectors.source != SOURCE:
             raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
         self.embedded_by = None if vectors is None else vectors.encoder

@@ -12,7 +12,7 @@ folder of the file.
 
 Labels: a column for each of the 14 observations that has one, with 1 or positive, 0 or negative,
 -1 or uncertain; an empty cell is unmentioned. A Parquet file may hold images as bytes (the form of
-Hugging Face): they are written to ``--films-dir``. The licence is the user's own. Known noise: see
+Hugging Face): they are written to ``--images-dir``. The licence is the user's own. Known noise: see
 ``indexer.sources.tables`` for what is read as CSV.
 """
 

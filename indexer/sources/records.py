@@ -42,7 +42,7 @@ def check_identifier(value: str, what: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """Where in a film a person marked something."""
+    """Where in an image a person marked something."""
 
     name: str
     """As the data set calls it."""
@@ -94,7 +94,7 @@ class StudyRecord:
     images: tuple[ImageRecord, ...] = ()
     indication: str = ""
     comparison: str = ""
-    """Earlier films that the report names; for the audit, never indexed."""
+    """Earlier images that the report names; for the audit, never indexed."""
     findings: str = ""
     impression: str = ""
     label_sentences: tuple[LabelSentence, ...] = ()

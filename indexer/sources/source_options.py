@@ -40,4 +40,4 @@ class SourceOptions:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Names known here to those of a table of one's own."""
     images_dir: Path | None = None
-    """Where films are put that come as bytes in a table."""
+    """Where images are put that come as bytes in a table."""

@@ -14,9 +14,9 @@ neither is there.
 Labels: 22 local ones with boxes (aortic enlargement, atelectasis, calcification, cardiomegaly,
 clavicle fracture, consolidation, edema, emphysema, enlarged PA, ILD, infiltration, lung opacity,
 lung cavity, lung cyst, mediastinal shift, nodule/mass, pleural effusion, pleural thickening,
-pneumothorax, pulmonary fibrosis, rib fracture, other lesion) and 6 of the whole film (COPD, lung
+pneumothorax, pulmonary fibrosis, rib fracture, other lesion) and 6 of the whole image (COPD, lung
 tumor, pneumonia, tuberculosis, other diseases, no finding). Three radiologists read each train
-film independently: a label of two or more is positive, of one uncertain; test labels are the
+image independently: a label of two or more is positive, of one uncertain; test labels are the
 consensus of five and positive. What nobody ticked is unmentioned.
 
 Known noise: readers agree poorly on opacities; the same box is drawn by several of them; patients

@@ -1,14 +1,14 @@
-"""What the films of an index look like, so that an image unlike all of them can be told.
+"""What the images of an index look like, so that an image unlike all of them can be told.
 
     profile = fit_profile(film_vectors, outlines, case_ids, index.vectors)
     profile.write(index_dir)                     # and profile.quantiles into the manifest
 
-Three things are measured of a film. ``similarity``: the mean cosine of its vector to the nearest
+Three things are measured of an image. ``similarity``: the mean cosine of its vector to the nearest
 cases. ``outline``: the correlation of its 16 x 16 thumbnail with the nearest of some average
 thumbnails, whatever the encoder makes of it. ``upright``: how much better that fits than the same
-thumbnail turned or inverted. Their quantiles are those of indexed films, each left out with its
-study, so nothing but the index sets a threshold. The averages are of several films each: no
-single film can be got back from them.
+thumbnail turned or inverted. Their quantiles are those of indexed images, each left out with its
+study, so nothing but the index sets a threshold. The averages are of several images each: no
+single image can be got back from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class Cases(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TypicalityProfile:
-    """Average outlines of the indexed films, and how alike these films are to one another."""
+    """Average outlines of the indexed images, and how alike these images are to one another."""
 
     prototypes: np.ndarray
     """(p, 256) float32, mean 0 and unit length."""
@@ -78,11 +78,11 @@ class TypicalityProfile:
         (index_dir / PROFILE).write_bytes(content)
 
     def measure(self, outlines: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-        """Films by `outline` (n, 5, 256) and likeness (n,) to their three measures (n, 3)."""
+        """Images by `outline` (n, 5, 256) and similarity (n,) to their three measures (n, 3)."""
         return _measure(self.prototypes, outlines, similarity)
 
     def typicality(self, measures: np.ndarray) -> np.ndarray:
-        """One number a film, (n,): 0 for the median indexed film, lower for a stranger.
+        """One number an image, (n,): 0 for the median indexed image, lower for a stranger.
 
         The mean of the measures, each in units of the distance from its median to its 5 % level.
         """
@@ -90,7 +90,7 @@ class TypicalityProfile:
 
 
 def outline(pixels: Grey) -> np.ndarray:
-    """A film's thumbnail upright, in three quarter turns and inverted: (5, 256) float32.
+    """An image's thumbnail upright, in three quarter turns and inverted: (5, 256) float32.
 
     Mean 0 and of unit length, or shorter where there is next to no contrast.
     """
@@ -112,9 +112,9 @@ def turned(upright: np.ndarray) -> np.ndarray:
 def fit_profile(
     vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Cases
 ) -> TypicalityProfile | None:
-    """The profile of indexed films; None for too few of them to know what is usual.
+    """The profile of indexed images; None for too few of them to know what is usual.
 
-    ``vectors`` (films, dim), ``outlines`` (films, 5, 256) and ``case_ids`` (films,) belong
+    ``vectors`` (images, dim), ``outlines`` (images, 5, 256) and ``case_ids`` (images,) belong
     together; ``cases`` are all indexed cases.
     """
     if len(vectors) < _LEAST_IMAGES:
@@ -144,7 +144,7 @@ def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> n
 
 
 def _average_outlines(outlines: np.ndarray) -> np.ndarray:
-    """Spherical k-means (Dhillon and Modha, 2001), seeded; clusters of few films are dropped."""
+    """Spherical k-means (Dhillon and Modha, 2001), seeded; clusters of few images are dropped."""
     count = max(1, min(_PROTOTYPES, len(outlines) // _IMAGES_A_PROTOTYPE))
     chosen = np.random.default_rng(0).choice(len(outlines), count, replace=False)
     means = outlines[chosen].astype(np.float32)
@@ -177,7 +177,7 @@ def _levels(values: np.ndarray) -> dict[str, float]:
 
 
 def outlines_of(images: Sequence[Grey]) -> np.ndarray:
-    """`outline` of each film: (n, 5, 256)."""
+    """`outline` of each image: (n, 5, 256)."""
     if not images:
         return np.zeros((0, _TURNS, _SIDE * _SIDE), np.float32)
     return np.stack([outline(image) for image in images])

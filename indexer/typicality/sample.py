@@ -1,7 +1,7 @@
-"""The films that a profile is fitted to, kept so that it can be fitted again.
+"""The images that a profile is fitted to, kept so that it can be fitted again.
 
-An index that grows or shrinks needs to know anew what is usual in it, without reading any film
-again. Up to 10,000 thumbnails are kept: those of the films whose digests are the lowest, which is
+An index that grows or shrinks needs to know anew what is usual in it, without reading any image
+again. Up to 10,000 thumbnails are kept: those of the images whose digests are the lowest, which is
 a random draw that an index built at once and one built piece by piece make alike.
 """
 
@@ -25,7 +25,7 @@ _ROWS = ("keys", "case_ids", "positions", "outlines")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ThumbnailSample:
-    """Thumbnails of some of the films that were read, by case id and position."""
+    """Thumbnails of some of the images that were read, by case id and position."""
 
     keys: np.ndarray
     """(n,) uint64: the first 64 bits of the digest of the pixels."""
@@ -36,7 +36,7 @@ class ThumbnailSample:
     outlines: np.ndarray
     """(n, 256) float16, upright; see ``indexer.typicality.profile.outline``."""
     images: int
-    """How many films it was drawn from."""
+    """How many images it was drawn from."""
 
     @classmethod
     def none(cls) -> Self:
@@ -50,7 +50,7 @@ class ThumbnailSample:
         positions: Sequence[int],
         outlines: np.ndarray,
     ) -> Self:
-        """Of films with these hex digests; ``outlines`` (n, 256)."""
+        """Of images with these hex digests; ``outlines`` (n, 256)."""
         sample = cls(
             keys=np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64),
             case_ids=np.array(case_ids, dtype=np.int64),
@@ -62,7 +62,7 @@ class ThumbnailSample:
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The sample of an index; an empty one where no film was ever read.
+        """The sample of an index; an empty one where no image was ever read.
 
         Raises UserError for a file that is damaged.
         """
@@ -92,7 +92,7 @@ class ThumbnailSample:
         return {name: getattr(self, name) for name in _ROWS}
 
     def joined(self, other: "ThumbnailSample") -> "ThumbnailSample":
-        """The sample of both sets of films."""
+        """The sample of both sets of images."""
         mine, theirs = self._rows(), other._rows()
         return ThumbnailSample(
             **{name: np.concatenate([mine[name], theirs[name]]) for name in mine},
@@ -100,7 +100,7 @@ class ThumbnailSample:
         )._drawn()
 
     def without(self, case_ids: Collection[int], *, images: int) -> "ThumbnailSample":
-        """Less these cases, which had so many films."""
+        """Less these cases, which had so many images."""
         kept = ~np.isin(self.case_ids, list(case_ids))
         return ThumbnailSample(
             **{name: rows[kept] for name, rows in self._rows().items()},

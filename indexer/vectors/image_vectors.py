@@ -1,7 +1,7 @@
-"""One vector a film, beside the one a study: what tells a copy of a film from a like one.
+"""One vector an image, beside the one a study: what tells a copy of an image from a like one.
 
-A case's own vector may hold its report as well (`EncoderSpec.report_weight`), so films are compared
-with films here. Rows are in the order of the images: by case id, then position.
+A case's own vector may hold its report as well (`EncoderSpec.report_weight`), so images are
+compared with images here. Rows are in the order of the images: by case id, then position.
 """
 
 from pathlib import Path

@@ -4,9 +4,9 @@
     StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
 
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
-the pixels (file name, view, size, hashes that recognise an equal film); ``vectors.safetensors``
-holds the vectors of studies and of films in the same order as float16;
-``image_profile.safetensors`` average outlines of the films.
+the pixels (file name, view, size, hashes that recognise an equal image); ``vectors.safetensors``
+holds the vectors of studies and of images in the same order as float16;
+``image_profile.safetensors`` average outlines of the images.
 """
 
 import json
@@ -40,7 +40,7 @@ class StoredVectors:
     studies: Mapping[str, Embedded]
     """By study id, in the order of the index they came from."""
     image_profile: TypicalityProfile | None = None
-    """Of the films that the vectors were computed from."""
+    """Of the images that the vectors were computed from."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -55,7 +55,7 @@ class StoredVectors:
             encoder = EncoderSpec(**head["encoder"])
             ends = np.cumsum([len(study["images"]) for study in head["studies"]])
             if images.shape != (ends[-1], encoder.dim) or not np.isfinite(images).all():
-                raise ValueError(f"{images.shape} film vectors for {ends[-1]} images")
+                raise ValueError(f"{images.shape} image vectors for {ends[-1]} images")
             if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
                 raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
             studies = {

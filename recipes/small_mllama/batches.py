@@ -1,6 +1,6 @@
 """Examples as a model reads them: token ids, tiles on the training device, and batches of both.
 
-Films are held as bytes and normalised where they are used, exactly as the model's own image
+Images are held as bytes and normalised where they are used, exactly as the model's own image
 processor would; a test compares the two.
 """
 

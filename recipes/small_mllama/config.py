@@ -18,7 +18,7 @@ class CutConfig:
     dropped_from: int = 11
     """First layer of the dropped block: of all blocks the one whose loss hurts text the least."""
     cross_layers: int = 3
-    """Layers that look at the film, spread evenly among the kept ones."""
+    """Layers that look at the image, spread evenly among the kept ones."""
     ranks: int = 4000
     """Tokens kept whatever the corpus has: the first that byte-pair encoding learnt."""
     uses: int = 2
@@ -40,7 +40,7 @@ class CutConfig:
             raise UserError("the tile must be whole patches, and the width whole heads")
 
     def cross_positions(self, layers: int) -> list[int]:
-        """Indices of the layers that look at the film, among all, beside ``layers`` others."""
+        """Indices of the layers that look at the image, among all, beside ``layers`` others."""
         return [
             int((number + 0.5) * layers / self.cross_layers + 0.5) + number
             for number in range(self.cross_layers)
@@ -65,9 +65,9 @@ class BaseConfig:
     label_weight: float = 0.3
     view_weight: float = 0.05
     one_tile: float = 0.3
-    """Probability that of a study with two films only one is shown."""
+    """Probability that of a study with two images only one is shown."""
     rotate: float = 6.0
-    """Degrees, at most; films are never mirrored."""
+    """Degrees, at most; images are never mirrored."""
     scale: float = 0.08
     shift: float = 0.04
     contrast: float = 0.25
@@ -81,7 +81,7 @@ class BaseConfig:
     """Tokens of an example; longer ones are left out, and counted in the log."""
     lr: float = 4e-4
     new_lr: float = 8e-4
-    """Of the layers that look at the film and of the projection before them."""
+    """Of the layers that look at the image and of the projection before them."""
     gate_lr: float = 4e-3
     """Of their gates, which start closed."""
     vision_lr: float = 2e-4

@@ -102,7 +102,7 @@ def distil(
 
 
 class _Lessons:
-    """Losses of a student against its teacher, on the same distorted films."""
+    """Losses of a student against its teacher, on the same distorted images."""
 
     def __init__(
         self, student: Student, teacher: Teacher, tiles: Tiles, config: BaseConfig

@@ -1,6 +1,6 @@
 """The small base model: SmolLM2's layers as a Llama 3.2 Vision, and its processor.
 
-New beside SmolLM2 are the layers that look at the film, behind gates that start closed, so that
+New beside SmolLM2 are the layers that look at the image, behind gates that start closed, so that
 the untrained model writes what SmolLM2's layers alone would write; and the vision tower.
 """
 
@@ -32,7 +32,7 @@ _COPIED = (
     ("mlp.up_proj", "mlp.up_proj"),
     ("mlp.down_proj", "mlp.down_proj"),
 )
-"""What a layer that looks at the film starts from: its neighbour that does not."""
+"""What a layer that looks at the image starts from: its neighbour that does not."""
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast, config: CutConfig) -> MllamaProcessor:

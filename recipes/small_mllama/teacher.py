@@ -1,4 +1,4 @@
-"""The encoder's image tower as a teacher: what it sees in a film, place by place and as a whole.
+"""The encoder's image tower as a teacher: what it sees in an image, place by place and as a whole.
 
 Read with timm alone, so that it runs where the libraries of an index are not installed.
 """
@@ -23,7 +23,7 @@ HEADS = "heads.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What the teacher sees in n films; logits are before the sigmoid."""
+    """What the teacher sees in n images; logits are before the sigmoid."""
 
     places: Tensor  # (n, features, rows, columns)
     vectors: Tensor  # (n, dim), unit length
@@ -76,7 +76,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, grey: Tensor) -> Lesson:
-        """Films (n, side, side) from 0 to 1."""
+        """Images (n, side, side) from 0 to 1."""
         size = [self.size, self.size]
         images = functional.interpolate(
             grey[:, None], size=size, mode="bilinear", align_corners=False

@@ -1,7 +1,7 @@
-"""Damaged films against a running service: no 5xx, no answer later than 10 s, no growing memory.
+"""Damaged images against a running service: no 5xx, no answer later than 10 s, no growing memory.
 
     python -m api serve data/index &
-    python -m tests.robustness.fuzz --films film.png film.dcm --pid $! --count 2000
+    python -m tests.robustness.fuzz --images image.png image.dcm --pid $! --count 2000
 
 ``--pid`` names the server, whose memory is then watched.
 """

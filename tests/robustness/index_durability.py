@@ -47,7 +47,7 @@ Verb = Callable[[Path, Path], None]
 
 
 class SmallEncoder:
-    """Films as 8 x 8 thumbnails."""
+    """Images as 8 x 8 thumbnails."""
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 
@@ -89,7 +89,7 @@ VERBS: dict[str, Verb] = {
 
 
 def prepare(data: Path) -> None:
-    """Films, three lists of studies, the index to be changed (of two versions) and another."""
+    """Images, three lists of studies, the index to be changed (of two versions) and another."""
     draw = np.random.default_rng(0)
     lines = []
     for number in range(44):

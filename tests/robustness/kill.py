@@ -1,6 +1,6 @@
 """A server killed at random moments under load: nothing that it acknowledged may be lost.
 
-    python -m tests.robustness.kill data/index --films films/*.png --kills 50 --seed 1
+    python -m tests.robustness.kill data/index --images images/*.png --kills 50 --seed 1
 
 Clients ask for reports at once, later and in batches. The server is killed with SIGKILL; then the
 database must pass its integrity check and the audit log its own, and the next server must hold
@@ -273,7 +273,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        usage="%(prog)s INDEX --films FILM ... [--kills N] [-- OPTIONS OF THE SERVER]",
+        usage="%(prog)s INDEX --images FILM ... [--kills N] [-- OPTIONS OF THE SERVER]",
     )
     parser.add_argument("index", type=Path)
     parser.add_argument("--images", type=Path, nargs="+", required=True)

@@ -1,17 +1,17 @@
 """Many clients against a running service: throughput, latency, and that nothing is mixed up.
 
     python -m api serve data/index --model pretrained/generator --rate 100000 &
-    python -m tests.robustness.load closed --films films/*.png --clients 64 --seconds 300
-    python -m tests.robustness.load closed --films films/*.png --clients 1 --seconds 120 \
+    python -m tests.robustness.load closed --images images/*.png --clients 64 --seconds 300
+    python -m tests.robustness.load closed --images images/*.png --clients 1 --seconds 120 \
         # nobody to batch
-    python -m tests.robustness.load open --films films/*.png --path /searches --rate 2 --seconds 120
-    python -m tests.robustness.load open --case openi:1 --path /searches --rate 20 --seconds 60
+    python -m tests.robustness.load open --images images/*.png --path /searches --rate 2 --seconds
+    120 python -m tests.robustness.load open --case openi:1 --path /searches --rate 20 --seconds 60
 
-``closed``: every client sends its next film when it has its answer; at the end a sample of the
-films is sent again one by one, and hits and sentences must be identical. ``open``: requests come at
-a given rate whatever happens; what is refused must be refused within a second and with Retry-After.
-Any other status than these, or a broken connection, fails the measurement too.
-Every request brings another file; give as many films as there may be requests, so that no two show
+``closed``: every client sends its next image when it has its answer; at the end a sample of the
+images is sent again one by one, and hits and sentences must be identical. ``open``: requests come
+at a given rate whatever happens; what is refused must be refused within a second and with
+Retry-After. Any other status than these, or a broken connection, fails the measurement too.
+Every request brings another file; give as many images as there may be requests, so that no two show
 the same pixels. With ``--pid`` the processor time that the server took for an answer is told too:
 it is much the same whatever else the machine does.
 """
@@ -59,7 +59,7 @@ async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, imag
 
 
 def distinct(images: Sequence[bytes], number: int) -> bytes:
-    """A film, made another file by bytes that a decoder passes over; pixels stay."""
+    """An image, made another file by bytes that a decoder passes over; pixels stay."""
     if not images:
         return b""
     return images[number % len(images)] + hashlib.sha256(str(number).encode()).digest()
@@ -180,7 +180,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=("closed", "open"))
     parser.add_argument("--images", type=Path, nargs="+", default=[])
-    parser.add_argument("--case", help="a stored case to search with, in place of films")
+    parser.add_argument("--case", help="a stored case to search with, in place of images")
     parser.add_argument("--question", default="Is the heart enlarged?", help="for /answers")
     parser.add_argument("--address", default="http://127.0.0.1:8000")
     parser.add_argument("--path", choices=PATHS, default="/reports")
@@ -189,10 +189,10 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--pid", type=int, help="of the server")
-    parser.add_argument("--sample", type=int, default=50, help="films sent again one by one")
+    parser.add_argument("--sample", type=int, default=50, help="images sent again one by one")
     arguments = parser.parse_args()
     if not arguments.images and not arguments.case:
-        parser.error("name films with --films, or a stored case with --case")
+        parser.error("name images with --images, or a stored case with --case")
     images = [path.read_bytes() for path in arguments.images]
     run = closed if arguments.kind == "closed" else open_loop
     return asyncio.run(run(arguments, images))

@@ -1,4 +1,4 @@
-"""Damaged films: what a broken disk, a broken network or an attacker makes of a good file."""
+"""Damaged images: what a broken disk, a broken network or an attacker makes of a good file."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Damaged films and dawdling clients: never a 5xx, never a hang."""
+"""Damaged images and dawdling clients: never a 5xx, never a hang."""
 
 import io
 import resource
@@ -45,11 +45,11 @@ def some_images(tmp_path: Path) -> list[bytes]:
 
 
 def test_damaged_films_are_the_clients_errors(client: TestClient[Any], tmp_path: Path) -> None:
-    (tmp_path / "films").mkdir()
+    (tmp_path / "images").mkdir()
     answers: dict[int, int] = {}
     paths = (("/images", "image"), ("/searches", "images"), ("/batches", "images"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number, image in enumerate(mutated(some_images(tmp_path / "films"), count=COUNT, seed=7)):
+    for number, image in enumerate(mutated(some_images(tmp_path / "images"), count=COUNT, seed=7)):
         path, field = paths[number % len(paths)]
         started = time.monotonic()
         answer = client.post(path, files={field: ("film", image)})

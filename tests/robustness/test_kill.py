@@ -51,7 +51,7 @@ class SlowServer(DrawnServer):
 
 
 class Poisoned(OneByOne):
-    """One film ends the process, as a defect of a native library does."""
+    """One image ends the process, as a defect of a native library does."""
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
         if any(

@@ -28,7 +28,7 @@ def asked(address: str, **parts: Any) -> argparse.Namespace:
 
 
 class Numbering(OneByOne):
-    """Says which film it writes about; ``shuffled`` gives each the text of another's."""
+    """Says which image it writes about; ``shuffled`` gives each the text of another's."""
 
     def __init__(self, *, shuffled: bool = False, seconds: float = 0.05) -> None:
         super().__init__(write_report)
@@ -44,7 +44,7 @@ class Numbering(OneByOne):
 
     def _numbered(self, writing: Writing) -> GroundedReport:
         report = write_report(writing.retrieval)
-        own = replace(report.statements[-1], text=f"Film {writing.images[0].sha256[:8]}.")
+        own = replace(report.statements[-1], text=f"Image {writing.images[0].sha256[:8]}.")
         return replace(report, statements=(*report.statements[:-1], own))
 
 

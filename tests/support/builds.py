@@ -11,7 +11,7 @@ from tests.support.fakes import ThumbnailEncoder
 
 
 def build_and_search(source: Source, directory: Path) -> list[str]:
-    """The ids of the studies indexed; the first of them is found by its own films."""
+    """The ids of the studies indexed; the first of them is found by its own images."""
     usable = audit(source).count("studies", "usable").count
     build(source, ThumbnailEncoder(), directory / "index")
     index = Index.open(directory / "index")

@@ -1,4 +1,4 @@
-"""Small DICOM files around drawn films."""
+"""Small DICOM files around drawn images."""
 
 import io
 import warnings
@@ -70,7 +70,7 @@ def write_dicom(
 
 
 def chest_dataset(pixels: npt.NDArray[np.generic]) -> Dataset:
-    """The header and pixels of a PA chest film of an invented patient."""
+    """The header and pixels of a PA chest image of an invented patient."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -1,4 +1,4 @@
-"""An index, a split and a file of outputs to evaluate, from drawn films and invented reports."""
+"""An index, a split and a file of outputs to evaluate, from drawn images and invented reports."""
 
 import json
 from dataclasses import dataclass, replace

@@ -20,7 +20,7 @@ REPORTS = (
 
 
 class ThumbnailEncoder:
-    """Films as their 8 x 8 thumbnails: equal films get equal vectors, like films like ones."""
+    """Images as their 8 x 8 thumbnails: equal images get equal vectors, like images like ones."""
 
     def __init__(self, name: str = "thumbnail", weights_sha256: str = "0" * 64) -> None:
         self.spec = EncoderSpec(
@@ -39,7 +39,7 @@ class ThumbnailEncoder:
 class ReportEncoder(ThumbnailEncoder):
     """Also with a label head that always sees the same, and a text tower for numbers.
 
-    The text "7" is embedded where the film of seed 7 is.
+    The text "7" is embedded where the image of seed 7 is.
     """
 
     def __init__(self, seen: Mapping[str, float] | None = None) -> None:
@@ -55,7 +55,7 @@ class ReportEncoder(ThumbnailEncoder):
 
 
 def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:
-    """A JSON Lines file of ``count`` one-image studies with drawn films; returns its path."""
+    """A JSON Lines file of ``count`` one-image studies with drawn images; returns its path."""
     directory.mkdir(parents=True, exist_ok=True)
     lines = []
     for number in range(count):

@@ -2,7 +2,7 @@
 
 write_mllama(folder)                       # MllamaForConditionalGeneration, about 100k parameters
 write_adapter(folder / "adapter", base)    # LoRA whose weights change what the model says
-prompt = film_prompt("Describe this film.", tiles=2)
+prompt = film_prompt("Describe this image.", tiles=2)
 """
 
 import json
@@ -110,7 +110,7 @@ def write_adapter(
 
 
 def study_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
-    """RGB canvas of square films side by side."""
+    """RGB canvas of square images side by side."""
     canvas = Image.new("RGB", (TILE * tiles, TILE))
     for tile in range(tiles):
         image = Image.fromarray(draw_radiograph(seed + tile)).resize((TILE, TILE))
@@ -119,7 +119,7 @@ def study_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
 
 
 def image_prompt(text: str, *, tiles: int = 1, seed: int = 0, task: Task = "report") -> Prompt:
-    """A prompt with a drawn film, or with none where ``tiles`` is 0."""
+    """A prompt with a drawn image, or with none where ``tiles`` is 0."""
     return Prompt(task=task, text=text, image=study_canvas(tiles, seed) if tiles else None)
 
 

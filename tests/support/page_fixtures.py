@@ -1,4 +1,5 @@
-"""What the tests of the page share, as a plugin: a browser, films and the service they are sent to.
+"""What the tests of the page share, as a plugin: a browser, images and the service they are sent
+to.
 
 ``pytest_plugins = ["tests.support.page_fixtures"]`` in a test module gives it all of these.
 """

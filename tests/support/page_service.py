@@ -43,7 +43,7 @@ class Images:
     dicom: Path
     text: Path
     nasty: Path
-    """A film whose name is HTML."""
+    """An image whose name is HTML."""
     case: Path
 
 
@@ -139,7 +139,7 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
                 added=True,
             ),
             cited(2, found_afterwards=True, case_support=0.62, removed=(removed,)),
-            cited(3, contradiction="the film's score for Edema is 0.81", image_support=0.19),
+            cited(3, contradiction="the image's score for Edema is 0.81", image_support=0.19),
             Statement(section="impression", text="No case says this."),
         ),
         hits=retrieval.hits,
@@ -170,7 +170,7 @@ def written(browser: Browser, address: str, images: Images) -> Browser:
 
 
 def found_by_words(browser: Browser, address: str, words: str) -> WebElement:
-    """The list of cases that words find without a film."""
+    """The list of cases that words find without an image."""
     browser.greeted(address)
     browser.press("#words summary")
     browser.wait("#text").send_keys(words)

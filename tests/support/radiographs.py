@@ -1,4 +1,4 @@
-"""Drawn films: no patient, no data set, only the coarse look of a chest radiograph."""
+"""Drawn images: no patient, no data set, only the coarse look of a chest radiograph."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ def draw_radiograph(
     view: Literal["PA", "LATERAL"] = "PA",
     opacity: bool = False,
 ) -> npt.NDArray[np.uint8]:
-    """A film (height, width) = ``size``: black air, dark lungs, bright mediastinum, ribs, noise.
+    """An image (height, width) = ``size``: black air, dark lungs, bright mediastinum, ribs, noise.
 
     Every seed is another "patient": position and size of lungs and heart, tilt of the ribs, noise.
     ``opacity`` adds a round bright patch within a lung. The same arguments give the same pixels.
@@ -63,5 +63,5 @@ def draw_radiograph(
 
 
 def similarity(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
-    """Pearson correlation of two films of one shape; -1 for a film and its negative."""
+    """Pearson correlation of two images of one shape; -1 for an image and its negative."""
     return float(np.corrcoef(one.ravel().astype(float), other.ravel().astype(float))[0, 1])

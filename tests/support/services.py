@@ -154,7 +154,7 @@ class FakeRetriever:
                 for rank, case in enumerate(cases[:k], start=1)
             ),
             left_out=(
-                LeftOut(source="drawn", study_id="s-copy", score=0.999, reason="the same film"),
+                LeftOut(source="drawn", study_id="s-copy", score=0.999, reason="the same image"),
             ),
             index_fingerprint=self.fingerprint,
             source="drawn",

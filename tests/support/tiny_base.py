@@ -1,4 +1,4 @@
-"""A Llama of a few thousand weights in a GGUF file, a pack of drawn films, and a small encoder."""
+"""A Llama of a few thousand weights in a GGUF file, a pack of drawn images, and a small encoder."""
 
 import json
 from collections.abc import Sequence
@@ -141,7 +141,7 @@ def _byte_pairs() -> tuple[list[str], list[str]]:
 
 
 def draw_pack(studies: int = 6) -> ExamplePack:
-    """Two examples a study: every second one has two films, and one has none."""
+    """Two examples a study: every second one has two images, and one has none."""
     examples: list[Example] = []
     files: list[bytes] = []
     for number in range(studies):

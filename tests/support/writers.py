@@ -50,7 +50,7 @@ class TalkingWriter(OneByOne):
     """Streams what it writes word by word, and holds its last word back until ``go`` is set.
 
     Every question is answered with yes, for which hit 1 is cited; a citation of hit 9 was taken
-    out. The second statement of a report is contradicted by the film.
+    out. The second statement of a report is contradicted by the image.
     """
 
     tasks: tuple[Task, ...] = TASKS
@@ -99,7 +99,7 @@ class TalkingWriter(OneByOne):
             seen = tuple(replace(one, model=0.75) for one in made.observations)
             return replace(made, observations=seen, calibrated_on="drawn val")
         doubted = tuple(
-            replace(one, contradiction="the film's score for Lung Opacity is 0.75", added=True)
+            replace(one, contradiction="the image's score for Lung Opacity is 0.75", added=True)
             if place == 1
             else one
             for place, one in enumerate(made.statements)

@@ -32,7 +32,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every film with a report of its own, in both parts."""
+    """Every image with a report of its own, in both parts."""
     folder = tmp_path_factory.mktemp("bench") / "pack"
     files = [np.frombuffer(encode_canvas(study_canvas(2, n)), np.uint8) for n in range(IMAGES)]
     made = [

@@ -1,4 +1,4 @@
-"""Five folds of VQA-RAD, on drawn films and invented questions in the form it is published in."""
+"""Five folds of VQA-RAD, on drawn images and invented questions in the form it is published in."""
 
 import argparse
 import json
@@ -38,7 +38,7 @@ SETS = (
 
 
 def write_questions(folder: Path) -> Path:
-    """Three questions a chest film, and one on a head."""
+    """Three questions a chest image, and one on a head."""
     (folder / "images").mkdir(parents=True)
     rows = []
     for number in range(IMAGES + 1):
@@ -69,7 +69,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
-    """Data, an index of other films, and what ``prepare`` makes of them."""
+    """Data, an index of other images, and what ``prepare`` makes of them."""
     root = tmp_path_factory.mktemp("vqa")
     write_questions(root / "data")
     build(JsonLines(write_studies(root / "studies", 16)), ReportEncoder(), root / "index")
@@ -177,7 +177,7 @@ def write_answers(folder: Path, fold: int, answers: dict[str, str]) -> None:
 def asked_of(number: int, answer: str, *, closed: bool = True) -> Asked:
     return Asked(
         question_id=str(number),
-        group=f"film{number % 10}",
+        group=f"image{number % 10}",
         fold=number % 10 % FOLDS,
         text="Is it?",
         answer=answer,
@@ -201,7 +201,7 @@ def test_figures_of_known_answers() -> None:
     assert exact == {WITH: (30, 30), WITHOUT: (5, 30), OTHERS: (25, 30), OWN: (29, 30)}
     gain = table.rows[f"closed accuracy: {WITH} minus"][WITHOUT].interval
     assert gain.value == pytest.approx(0.75) and 0 < gain.low < 0.75 < gain.high <= 1
-    assert gain.low < 0.65 and "on 10 studies or images" in table.notes[0]  # films, not questions
+    assert gain.low < 0.65 and "on 10 studies or images" in table.notes[0]  # images, not questions
     assert fold_counts(asked, systems)[0] == {
         "fold": 0,
         "images": 2,

@@ -136,7 +136,7 @@ def test_the_generation_stays_and_the_quote_reads_withdrawn(
         ),
         # In words of the writer's own.
         ("Something is on top.", [cited(STUDY, SENTENCES[0])], "Something is on top."),
-        # From the film alone.
+        # From the image alone.
         ("No pleural effusion.", [], "No pleural effusion."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Jobs in the database: taken in turn, ended once, films kept no longer than needed."""
+"""Jobs in the database: taken in turn, ended once, images kept no longer than needed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -49,11 +49,11 @@ def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
         assert database.jobs.cancel(taken_back.generation_id)
         assert not database.jobs.finish(a_generation(taken_back.generation_id), audit=entry)
         assert not database.jobs.cancel(done.generation_id)
-        database.jobs.fail(failed.generation_id, "no film")
+        database.jobs.fail(failed.generation_id, "no image")
         database.jobs.fail(done.generation_id, "too late")
         studies = database.jobs.job(job_id)
         assert [s.status for s in studies] == ["done", "cancelled", "failed"]
-        assert [s.detail for s in studies] == [None, None, "no film"]
+        assert [s.detail for s in studies] == [None, None, "no image"]
         assert database.jobs.unfinished() == 0
         assert database.generations.page(limit=9).total == 1
         assert database.audit.verify().number == 1

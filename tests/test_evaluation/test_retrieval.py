@@ -28,7 +28,7 @@ INDEXED, HELD_OUT = 60, 24
 
 
 class TextTower(ReportEncoder):
-    """A text is embedded at the mean of the films whose report it is, so own reports are found."""
+    """A text is embedded at the mean of the images whose report it is, so own reports are found."""
 
     def __init__(self, path: Path) -> None:
         super().__init__({"Cardiomegaly": 0.8})
@@ -47,7 +47,7 @@ class TextTower(ReportEncoder):
 
 @pytest.fixture(scope="module")
 def studies_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 studies to index; 24 with a lateral film too, each of val and test, to evaluate on."""
+    """60 studies to index; 24 with a lateral image too, each of val and test, to evaluate on."""
     path = write_studies(tmp_path_factory.mktemp("evaluate"), INDEXED + 2 * HELD_OUT)
     lines = []
     for number, line in enumerate(map(json.loads, path.read_text().splitlines())):
@@ -281,7 +281,7 @@ def test_an_encoder_with_heads_gets_rows_for_them(
 
 
 def _flat(studies_path: Path, tmp_path: Path) -> Path:
-    """The same lines, each with its frontal film as its image."""
+    """The same lines, each with its frontal image as its image."""
     lines = []
     for line in map(json.loads, studies_path.read_text().splitlines()):
         image = line.get("image") or line["images"][0]["path"]

@@ -94,7 +94,7 @@ def test_every_system_is_scored_on_both_subsets(scores: Scores) -> None:
     )
     assert set(everything.differences) == (written | {HEAD, VOTE}) - {SERVED}
     named = sum(everything.positives[name] for name in FINDINGS)
-    right = everything.positives["Cardiomegaly"]  # which the label head sees on every film
+    right = everything.positives["Cardiomegaly"]  # which the label head sees on every image
     head = everything.figures[HEAD]["label micro-F1"].value
     assert head == pytest.approx(2 * right / (HELD_OUT + named))
 

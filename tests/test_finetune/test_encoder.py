@@ -338,7 +338,7 @@ def test_half_the_bits_change_the_vectors_little(
     export(run_dir, tmp_path / "e", text_dir=text_dir)
     network = encoder_run.new_network(CONFIG, pack)
     network.load_state_dict(load_file(run_dir / "weights.safetensors"))
-    # A film as wide as the network's square, so that both see the same pixels.
+    # An image as wide as the network's square, so that both see the same pixels.
     image = np.array(Image.fromarray(draw_radiograph(6)).resize((64, 64)))
     pixels = torch.from_numpy(image)[None, None].float().expand(1, 3, -1, -1) / 127.5 - 1
     with torch.inference_mode():

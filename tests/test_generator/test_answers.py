@@ -39,7 +39,7 @@ def kept(question: str, answer: str) -> list[int]:
         ("Is the heart size normal?", "Yes.", [2, 4]),
         ("Is the heart size normal?", "No.", [1]),
         ("Is there a pleural effusion?", "Yes, there is.", [2, 3]),
-        ("Is there a pleural effusion?", "No.", [1, 4]),  # a normal film has none
+        ("Is there a pleural effusion?", "No.", [1, 4]),  # a normal image has none
         ("Is there fluid in the pleural space?", "Yes.", [2, 3]),
         ("Is the film normal?", "Yes.", [4]),
         ("Is the film normal?", "No.", [1, 2, 3]),

@@ -232,4 +232,4 @@ def test_statements_carry_labels_and_what_the_film_says_of_them() -> None:
     assert clear.image_support == pytest.approx(0.9)
     assert clear.contradiction is None
     assert heart.image_support == pytest.approx(0.2)
-    assert heart.contradiction == "the film's score for Cardiomegaly is 0.80"
+    assert heart.contradiction == "the image's score for Cardiomegaly is 0.80"

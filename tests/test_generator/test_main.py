@@ -44,7 +44,7 @@ def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
     assert "FINDINGS" in findings
     assert all("[" in line for line in findings.splitlines() if line.startswith("  "))
     assert "[1] drawn s3, score" in cases
-    assert "left out: drawn s2 (score 1.000), the same film" in cases
+    assert "left out: drawn s2 (score 1.000), the same image" in cases
     assert out.rstrip().splitlines()[-1] == "Research use only, not for clinical use."
 
 

@@ -1,4 +1,4 @@
-"""The prompts: one wording for serving and training, the film's prefix shared by all questions."""
+"""The prompts: one wording for serving and training, the image's prefix shared by all questions."""
 
 import subprocess
 import sys

@@ -314,7 +314,7 @@ def test_what_the_film_shows_and_a_model_leaves_out_is_added_and_told(
     reader, _ = reader_of(retriever, written)
     report = reader.report(study)
     note = (
-        "added by rule, for the film's scores speak for it and the model left it out: "
+        "added by rule, for the image's scores speak for it and the model left it out: "
         "Cardiomegaly (0.80)"
     )
     assert (note in report.notes) == left_out
@@ -338,6 +338,6 @@ def test_what_no_shown_case_says_is_told_and_not_added(
     report = reader.report(alone)
     assert [one.text for one in report.statements] == ["The lungs are clear."]
     assert report.notes[-1] == (
-        "the film's scores speak for what no sentence names and no shown case says outright: "
+        "the image's scores speak for what no sentence names and no shown case says outright: "
         "Cardiomegaly (0.80)"
     )

@@ -72,12 +72,12 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {
                 "study_id": "said",
                 "image": "narrow.png",
-                "comparison": "Film of XXXX.",
+                "comparison": "Image of XXXX.",
                 "findings": "Unchanged. Seen by Dr. Quixotic on 1/2/2020 at 10:30.",
             },
             {"study_id": "named", "image": "named.dcm", "findings": "Fine.", "comparison": "None."},
             {"study_id": "mute", "image": "a.png"},
-            {"study_id": "blind", "findings": "No film."},
+            {"study_id": "blind", "findings": "No image."},
         ],
     )
 
@@ -105,16 +105,16 @@ def test_studies_and_what_is_left_out_are_counted(found: Audit) -> None:
 
 
 def test_films_that_are_the_same_are_told_from_those_that_are_nearly(found: Audit) -> None:
-    same = found.count("films", "byte-identical pairs")
+    same = found.count("images", "byte-identical pairs")
     assert (same.count, same.examples) == (1, ("a.png = b.png",))
-    assert counted(found, "films", "pairs of equal pixels") == 3
-    near = found.count("films", "near-identical pairs")
+    assert counted(found, "images", "pairs of equal pixels") == 3
+    near = found.count("images", "near-identical pairs")
     assert near.count == 3
     assert set(near.examples) == {"a.png ~ d.jpg", "b.png ~ d.jpg", "c.bmp ~ d.jpg"}
-    unreadable = found.count("films", "that cannot be read")
+    unreadable = found.count("images", "that cannot be read")
     assert unreadable.count == 1 and unreadable.examples[0].startswith("c: ")
-    assert counted(found, "films", "PA") == 34
-    assert found.count("films", "with boxes").examples == ()
+    assert counted(found, "images", "PA") == 34
+    assert found.count("images", "with boxes").examples == ()
 
 
 def test_texts_are_found_again_within_and_across_splits(found: Audit) -> None:
@@ -122,14 +122,14 @@ def test_texts_are_found_again_within_and_across_splits(found: Audit) -> None:
     across = found.count("splits", "findings of test word for word in train")
     assert (across.count, across.of) == (2, 2)
     assert counted(found, "splits", "patients on both sides of a split") == 1
-    assert counted(found, "splits", "equal films in two splits") == 1
-    assert counted(found, "splits", "near-copies across splits") == 1
+    assert counted(found, "splits", "equal images in two splits") == 1
+    assert counted(found, "splits", "near duplicates across splits") == 1
 
 
 def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> None:
-    comparison = "studies with a comparison to an earlier film"
+    comparison = "studies with a comparison to an earlier image"
     assert found.count("comparisons", comparison).examples == ("said",)
-    assert counted(found, "comparisons", "sentences that refer to an earlier film") == 1
+    assert counted(found, "comparisons", "sentences that refer to an earlier image") == 1
     for kind in ("date", "time of day", "name after a title"):
         name = f"{kind} in findings or impression"
         assert found.count("de-identification", name).examples == ("said",)
@@ -164,7 +164,7 @@ def test_page_and_json_hold_everything_and_escape_it(tmp_path: Path) -> None:
     assert page.count("data:image/jpeg;base64,") == len(found.outermost) > 0
     assert "&lt;script&gt;" in page and "<script" not in page and "http" not in page
     values = json.loads((tmp_path / "out/audit.json").read_text())
-    assert values["parts"]["films"]["read"]["count"] == 31
+    assert values["parts"]["images"]["read"]["count"] == 31
     assert "thumbnail" not in values["outermost"][0]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "audit.html",
@@ -184,10 +184,10 @@ def test_it_is_held_against_an_index_or_another_folder(odd: Path, tmp_path: Path
         found = audit(JsonLines(odd), against=against)
         assert found.count("against", "patients in both").examples == ("x",)
         assert counted(found, "against", "studies in both") == 0
-        assert counted(found, "against", "films of equal pixels in both") == 3
+        assert counted(found, "against", "images of equal pixels in both") == 3
         assert counted(found, "against", "findings word for word in both") == 3
     found = audit(JsonLines(odd), against=JsonLines(path))
-    assert counted(found, "against", "near-copies in both") == 1
+    assert counted(found, "against", "near duplicates in both") == 1
 
 
 def test_the_command_writes_the_page_and_says_what_it_found(
@@ -212,7 +212,7 @@ def test_the_command_shows_no_title_without_a_count_beneath(
     where = ["--source", "jsonl", "--data-dir", str(write_set(tmp_path, []))]
     assert main(["audit", *where, "--encoder", "none", "--out", str(tmp_path / "out")]) == 0
     titles = [line for line in capsys.readouterr().out.splitlines()[1:-1] if line[0] != " "]
-    assert titles == ["studies", "films", "sections", "repeated texts"]
+    assert titles == ["studies", "images", "sections", "repeated texts"]
 
 
 def test_a_source_with_nothing_to_audit_is_named(tmp_path: Path) -> None:
@@ -257,12 +257,12 @@ def openi(data_dir: Path) -> Audit:
 
 
 def test_the_audit_of_open_i_finds_what_is_known_of_it(openi: Audit) -> None:
-    assert counted(openi, "films", "read") == 7426
-    assert counted(openi, "films", "FRONTAL") == 3794
-    assert counted(openi, "studies", "with a frontal film and a report") == 3666
-    assert counted(openi, "films", "byte-identical pairs") == 3
-    assert counted(openi, "films", "near-identical pairs") == 1
-    assert counted(openi, "comparisons", "of these with a frontal film and a report") == 1519
+    assert counted(openi, "images", "read") == 7426
+    assert counted(openi, "images", "FRONTAL") == 3794
+    assert counted(openi, "studies", "with a frontal image and a report") == 3666
+    assert counted(openi, "images", "byte-identical pairs") == 3
+    assert counted(openi, "images", "near-identical pairs") == 1
+    assert counted(openi, "comparisons", "of these with a frontal image and a report") == 1519
     marks = "mark of a de-identifier in findings or impression, frontal studies"
     assert counted(openi, "de-identification", marks) == 1682
     distinct = openi.count("repeated texts", "distinct findings of frontal studies")

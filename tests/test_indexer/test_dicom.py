@@ -35,7 +35,7 @@ PATIENT = ("Quixotic", "Zebedee", "31415926", "19470203")
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
     def write_and_read(pixels: np.ndarray, **attributes: Any) -> Radiograph:
-        return read_radiograph(write_dicom(tmp_path / "film.dcm", pixels, **attributes))
+        return read_radiograph(write_dicom(tmp_path / "image.dcm", pixels, **attributes))
 
     return write_and_read
 
@@ -49,7 +49,7 @@ def real(name: str) -> str:
 
 
 def as_chest_image(name: str) -> bytes:
-    """A real file in a rare encoding under the header of a chest film."""
+    """A real file in a rare encoding under the header of a chest image."""
     dataset = pydicom.dcmread(real(name))
     dataset.Modality, dataset.BodyPartExamined = "CR", "CHEST"
     dataset.NumberOfFrames = 1
@@ -162,7 +162,7 @@ def test_black_that_is_black_in_the_file_is_not_taken_for_hidden(read: Any) -> N
 
 
 def test_a_window_that_is_no_number_does_not_lose_the_film(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, WindowCenter="128", WindowWidth="256")
+    path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, WindowCenter="128", WindowWidth="256")
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x00128 ", b"DS\x04\x00l2B ", 1))
     image = read_radiograph(path)
     assert similarity(image.pixels, RADIOGRAPH) > 0.98
@@ -378,7 +378,7 @@ def test_what_a_header_says_against_a_chest_film_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=words) as caught:
         read(RADIOGRAPH, **attributes)
-    assert "film.dcm" in str(caught.value)
+    assert "image.dcm" in str(caught.value)
     assert not any(secret in str(caught.value) for secret in PATIENT)
 
 
@@ -409,7 +409,7 @@ def test_a_huge_declared_size_is_refused_before_decoding(read: Any) -> None:
 
 
 def test_a_compressed_frame_larger_than_its_header_is_refused(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, syntax=JPEG2000Lossless)
+    path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, syntax=JPEG2000Lossless)
     dataset = pydicom.dcmread(path)
     frame = bytearray(next(generate_frames(dataset.PixelData, number_of_frames=1)))
     start = frame.find(b"\xff\x51") + 6
@@ -422,7 +422,7 @@ def test_a_compressed_frame_larger_than_its_header_is_refused(tmp_path: Path) ->
 
 
 def test_an_rle_run_beyond_the_frame_is_refused(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "film.dcm", RADIOGRAPH, syntax=RLELossless)
+    path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, syntax=RLELossless)
     dataset = pydicom.dcmread(path)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     dataset.PixelData = encapsulate([frame + bytes([129, 7]) * 40])
@@ -435,7 +435,7 @@ def test_an_rle_run_beyond_the_frame_is_refused(tmp_path: Path) -> None:
 def test_a_deflated_bomb_is_refused(tmp_path: Path) -> None:
     padding = np.zeros((2000, 2000), np.uint16)
     padding[0, 0] = 1
-    path = write_dicom(tmp_path / "film.dcm", padding, syntax=DeflatedExplicitVRLittleEndian)
+    path = write_dicom(tmp_path / "image.dcm", padding, syntax=DeflatedExplicitVRLittleEndian)
     assert path.stat().st_size < 50_000
     with pytest.raises(TooLargeError, match="inflates"):
         read_radiograph(path, limits=Limits(max_bytes=1_000_000))
@@ -487,7 +487,7 @@ def test_nothing_of_the_header_reaches_warnings_or_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write_dicom(
-        tmp_path / "film.dcm", RADIOGRAPH, BodyPartExamined="Zebedee's chest", NumberOfFrames=0
+        tmp_path / "image.dcm", RADIOGRAPH, BodyPartExamined="Zebedee's chest", NumberOfFrames=0
     )
     caplog.clear()
     with caplog.at_level(logging.DEBUG):

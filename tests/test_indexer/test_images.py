@@ -161,7 +161,7 @@ def test_broken_exif_does_not_lose_the_image() -> None:
 
 
 def test_the_type_is_told_from_the_content_not_the_name(tmp_path: Path) -> None:
-    path = tmp_path / "film.dcm"
+    path = tmp_path / "image.dcm"
     path.write_bytes(encoded(RADIOGRAPH, "PNG"))
     assert np.array_equal(read_radiograph(path).pixels, RADIOGRAPH)
     assert np.array_equal(read_radiograph(str(path)).pixels, RADIOGRAPH)
@@ -205,7 +205,7 @@ def test_missing_files_and_directories_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_radiograph("x" * 5000)
     with pytest.raises(NotFoundError):
-        read_radiograph("film\0.png")
+        read_radiograph("image\0.png")
 
 
 def test_a_name_from_a_stranger_cannot_write_control_characters() -> None:
@@ -216,7 +216,7 @@ def test_a_name_from_a_stranger_cannot_write_control_characters() -> None:
 
 
 def test_a_file_above_the_limit_of_bytes_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "film.png"
+    path = tmp_path / "image.png"
     path.write_bytes(encoded(RADIOGRAPH, "PNG"))
     size = f"{path.stat().st_size:,}"
     for source in (path, path.read_bytes()):

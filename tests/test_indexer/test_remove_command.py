@@ -71,10 +71,10 @@ def service(root: Path) -> Iterator[TestClient[Any]]:
 
 @pytest.fixture
 def generation(root: Path) -> str:
-    """The id of a report about the patient's own film, which cites him, and was edited."""
+    """The id of a report about the patient's own image, which cites him, and was edited."""
     with service(root) as client:
-        images = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
-        made = client.post("/reports", files=images, data={"keep_near_copies": "true"}).json()
+        images = {"images": ("image.png", (root / "in" / "4.png").read_bytes())}
+        made = client.post("/reports", files=images, data={"keep_near_duplicates": "true"}).json()
         said = made["statements"][0]["text"]
         assert "quetzal" in said
         remark = {"kind": "edited", "text": f"An edit. {said} Done.", "comment": f"As in {said}"}
@@ -135,8 +135,10 @@ def test_a_patient_is_gone_from_the_index_and_from_what_was_written(
         assert {case.patient_id for case in kept.cases}.isdisjoint({PATIENT})
         assert kept.vectors.search(vector, 9)[1][0] < 0.9999
     with service(root) as client:
-        images = {"images": ("film.png", (root / "in" / "4.png").read_bytes())}
-        search = client.post("/searches", files=images, data={"keep_near_copies": "true"}).json()
+        images = {"images": ("image.png", (root / "in" / "4.png").read_bytes())}
+        search = client.post(
+            "/searches", files=images, data={"keep_near_duplicates": "true"}
+        ).json()
         assert "quetzal" not in json.dumps(search) and "qsix" not in json.dumps(search)
         stays = client.get(f"/generations/{generation}").json()
         assert stays["statements"][0]["text"] == "withdrawn"
@@ -168,7 +170,7 @@ def test_what_cannot_be_changed_is_listed(
     assert remove(root, "--db", str(database)) == 0
     told = capsys.readouterr().out
     assert "2 quotes and 2 statements withdrawn in 1 generations" in told
-    assert f"written about these films, and still there: {generation}" in told
+    assert f"written about these images, and still there: {generation}" in told
     listed = dict(line.strip().split(": ", 1) for line in told.splitlines() if f"{root}/" in line)
     parts = ("made from", "made from", "made from", "a database", "another", "stored", "an archive")
     places = (

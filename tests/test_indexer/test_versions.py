@@ -32,7 +32,7 @@ from tests.support.fakes import ThumbnailEncoder, write_studies
 
 
 def some(studies: Path, first: int, last: int) -> Path:
-    """The lines of studies ``first`` to ``last`` less one, beside their films."""
+    """The lines of studies ``first`` to ``last`` less one, beside their images."""
     path = studies.with_name(f"{first}-{last}.jsonl")
     path.write_text("\n".join(studies.read_text().splitlines()[first:last]) + "\n")
     return path

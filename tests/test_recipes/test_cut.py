@@ -1,4 +1,4 @@
-"""From a Llama in a GGUF file to a model that looks at films: nothing changes until trained."""
+"""From a Llama in a GGUF file to a model that looks at images: nothing changes until trained."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Votes: likeness counts, and so does how many hits stand behind a share."""
+"""Votes: similarity counts, and so does how many hits stand behind a share."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""The verdict: films like the indexed ones pass, everything else is flagged, by the index alone."""
+"""The verdict: images like the indexed ones pass, everything else is flagged, by the index
+alone."""
 
 import json
 from dataclasses import replace
@@ -67,7 +68,7 @@ def test_what_is_no_upright_whole_film_is_flagged(retriever: Retriever, name: st
     }[name]
     found = ood(retriever, strange)
     assert not found.in_distribution
-    assert found.reason.startswith("the film may be no upright whole chest film: ")
+    assert found.reason.startswith("the image may be no upright whole chest image: ")
 
 
 def test_a_turned_film_is_called_so(retriever: Retriever) -> None:
@@ -80,7 +81,7 @@ def test_a_turned_film_is_called_so(retriever: Retriever) -> None:
 def test_one_strange_film_of_a_study_is_enough(retriever: Retriever) -> None:
     image = draw_radiograph(1000, size=(96, 80))
     found = ood(retriever, image, 255 - image)
-    assert not found.in_distribution and found.reason.startswith("film 2 may be")
+    assert not found.in_distribution and found.reason.startswith("image 2 may be")
     assert ood(retriever, image).in_distribution
 
 
@@ -99,7 +100,7 @@ def test_the_manifest_holds_quantiles_of_films_left_out(retriever: Retriever) ->
 
 
 def test_a_study_does_not_vouch_for_its_own_films() -> None:
-    """Every study's two films are equal: with their own study they would look perfectly usual."""
+    """Every study's two images are equal: with their own study they would look perfectly usual."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
     images = [rng.integers(0, 256, (16, 16)).astype(np.uint8) for _ in range(60)]
@@ -154,7 +155,7 @@ def test_an_older_manifest_without_quantiles_is_read(retriever: Retriever, tmp_p
     manifest = replace(retriever.index.manifest, image_quantiles=None)
     manifest.write(tmp_path)
     values = json.loads((tmp_path / "manifest.json").read_text())
-    del values["film_quantiles"]
+    del values["image_quantiles"]
     (tmp_path / "manifest.json").write_text(json.dumps(values))
     assert Manifest.read(tmp_path).image_quantiles is None
 

@@ -65,7 +65,7 @@ def test_a_film_does_not_find_itself(retriever: Retriever, image: Callable[[int]
     retrieval = retriever.search([image(4)], k=COUNT)
     assert "s4" not in ids(retrieval)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
-        ("s4", "the same film")
+        ("s4", "the same image")
     ]
     kept = retriever.search([image(4)], k=1, exclude_near_duplicates=False)
     assert ids(kept) == ["s4"] and kept.hits[0].score == pytest.approx(1, abs=1e-5)
@@ -78,7 +78,7 @@ def test_a_near_copy_is_left_out_also_in_another_format(
     Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=3)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
-        ("s4", "a near-copy of the film")
+        ("s4", "a near duplicate of the image")
     ]
 
 
@@ -303,7 +303,7 @@ def test_a_knob_out_of_range_is_refused(
     [
         {},
         {"text": "5"},
-        {"exclude_near_copies": False},
+        {"exclude_near_duplicates": False},
         {"distinct_reports": True},
         {"labels": ["Pleural Effusion"]},
         {"label_filter": "exact"},
@@ -387,6 +387,6 @@ def test_a_copy_is_known_also_where_reports_are_in_the_vectors(
     Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=COUNT)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
-        ("s4", "a near-copy of the film")
+        ("s4", "a near duplicate of the image")
     ]
     assert retrieval.left_out[0].score < 0.9

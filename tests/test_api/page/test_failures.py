@@ -21,7 +21,7 @@ pytest_plugins = ["tests.support.page_fixtures"]
 def address(
     tmp_path_factory: pytest.TempPathFactory, retriever: FakeRetriever, writer: MarkingWriter
 ) -> Iterator[str]:
-    """A small service: one place, two films a study, 200 kB a request."""
+    """A small service: one place, two images a study, 200 kB a request."""
     folder = tmp_path_factory.mktemp("served")
     app = a_page(folder, retriever, writer, capacity=1, max_images=2, max_body_bytes=200_000)
     with serving(app) as url:
@@ -30,7 +30,7 @@ def address(
 
 @pytest.fixture
 def ready(browser: Browser, address: str, images: Images) -> Browser:
-    """The page with a film, before anything is written."""
+    """The page with an image, before anything is written."""
     browser.greeted(address)
     browser.choose(images.pa)
     browser.wait("#write:enabled")

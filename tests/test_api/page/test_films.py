@@ -1,4 +1,4 @@
-"""The page: films in the viewer, and what is shown while a text is written."""
+"""The page: images in the viewer, and what is shown while a text is written."""
 
 import base64
 import re
@@ -51,7 +51,7 @@ def test_films_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
         return str(readout.get_property("textContent"))
 
     def moved() -> list[float]:
-        """By how many pixels the film was moved, and how much it is enlarged."""
+        """By how many pixels the image was moved, and how much it is enlarged."""
         style = browser.script("return document.querySelector('.stage img').style.transform")
         return [float(number) for number in re.findall(r"[-.\d]+", style)]
 

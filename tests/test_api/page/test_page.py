@@ -68,7 +68,7 @@ def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> No
     assert "found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
     assert "[4] taken out: the cited report does not say this" in afterwards.text
     assert "against" in str(against.get_attribute("class"))
-    assert "Against the film: the film's score for Edema is 0.81" in against.text
+    assert "Against the film: the image's score for Edema is 0.81" in against.text
     widths = [r.get_attribute("width") for r in supported.find_elements(By.TAG_NAME, "rect")]
     assert widths == ["100", "83"]
     assert alone.value_of_css_property("background-color") != (
@@ -87,7 +87,7 @@ def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -
     shares = [r.get_attribute("width") for r in report.all(".scores-block rect")]
     assert shares == ["75", "12.5"]
     report.press("#left-out summary")
-    assert "drawn s-copy (1.00): the same film" in body.text
+    assert "drawn s-copy (1.00): the same image" in body.text
     report.press(".hit:nth-child(4)")
     link = report.wait("#case a")
     assert str(link.get_attribute("href")).startswith("https://openi.nlm.nih.gov/")

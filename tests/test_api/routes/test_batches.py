@@ -38,7 +38,7 @@ def client(tmp_path: Path, gate: Gate) -> Iterator[Client]:
 
 def stored_images(tmp_path: Path) -> int:
     with sqlite3.connect(tmp_path / "app.sqlite3") as connection:
-        (count,) = connection.execute("SELECT count(*) FROM job_films").fetchone()
+        (count,) = connection.execute("SELECT count(*) FROM job_images").fetchone()
     connection.close()
     return int(count)
 

@@ -58,7 +58,7 @@ def test_what_is_no_key_is_refused(key: str) -> None:
 
 
 def test_the_image_of_a_case_is_sent_as_png(tmp_path: Path) -> None:
-    image = tmp_path / "film.png"
+    image = tmp_path / "image.png"
     image.write_bytes(a_png(4))
     with a_client(tmp_path, a_case(1, images=[None, image])) as client:
         answer = client.get("/cases/drawn:s1/images/2")
@@ -67,7 +67,7 @@ def test_the_image_of_a_case_is_sent_as_png(tmp_path: Path) -> None:
 
 
 def test_a_squashed_image_is_shown_in_its_own_proportions(tmp_path: Path) -> None:
-    image = tmp_path / "film.png"
+    image = tmp_path / "image.png"
     image.write_bytes(a_png(4, size=(256, 256)))
     with a_client(tmp_path, a_case(1, images=[image])) as client:
         height, width = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels.shape
@@ -75,7 +75,7 @@ def test_a_squashed_image_is_shown_in_its_own_proportions(tmp_path: Path) -> Non
 
 
 def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
-    image = tmp_path / "film.png"
+    image = tmp_path / "image.png"
     image.write_bytes(a_png(4, size=(2048, 1680)))
     with a_client(tmp_path, a_case(1, images=[image])) as client:
         pixels = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels

@@ -31,7 +31,7 @@ RADIOGRAPH = a_png(1, size=(64, 64))
 def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, address: str) -> None:
     names = ["grounded-cxr", "grounded-cxr-classify", "grounded-cxr-caption"]
     assert [model.id for model in client.models.list()] == names
-    earlier = {"role": "assistant", "content": "Send me a film."}
+    earlier = {"role": "assistant", "content": "Send me an image."}
     answer = client.chat.completions.create(
         model="grounded-cxr",
         messages=[earlier, a_message(RADIOGRAPH), {"role": "user", "content": "Now."}],
@@ -104,7 +104,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
 @pytest.mark.parametrize(
     ("message", "error"),
     [
-        ({"role": "user", "content": "No film."}, openai.UnprocessableEntityError),
+        ({"role": "user", "content": "No image."}, openai.UnprocessableEntityError),
         (a_message(), openai.UnprocessableEntityError),
         (a_message(*[RADIOGRAPH] * 9), openai.APIStatusError),
         ({"role": "judge", "content": "?"}, openai.BadRequestError),

@@ -89,7 +89,7 @@ def test_a_pdf_shows_the_very_films_and_the_cited_cases(client: Client) -> None:
     full = client.post(f"{address}/pdf", files={"images": ("a.png", image)})
     assert full.status_code == 200 and full.content.count(b"/Subtype /Image") == 1
     other = client.post(f"{address}/pdf", files={"images": ("a.png", a_png(2, size=(64, 64)))})
-    assert other.status_code == 409 and "not a film that" in other.json()["detail"]
+    assert other.status_code == 409 and "not an image that" in other.json()["detail"]
     if shutil.which("pdftotext"):
         text = subprocess.run(
             ["pdftotext", "-", "-"], input=full.content, capture_output=True, check=True
@@ -187,8 +187,8 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
     expected = {
         "/reports": [
             "No case says this. [image only]",
-            "(against the film: the film",
-            "(added by rule) (against the film",
+            "(against the image: the image",
+            "(added by rule) (against the image",
         ],
         "/answers": [
             "Question: Is the heart enlarged?",
@@ -310,9 +310,9 @@ def test_nothing_that_names_a_patient_is_stored_or_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    (tmp_path / "films").mkdir()
-    image = a_dicom(tmp_path / "films", 1, **NAMES)
-    ct = a_dicom(tmp_path / "films", 2, **{**NAMES, "Modality": "CT"})
+    (tmp_path / "images").mkdir()
+    image = a_dicom(tmp_path / "images", 1, **NAMES)
+    ct = a_dicom(tmp_path / "images", 2, **{**NAMES, "Modality": "CT"})
     broken = image[: len(image) - 4000]
     headers = {"x-request-id": "Quixotic-Zebedee"}
     name = "Quixotic^Zebedee 19470203.dcm"

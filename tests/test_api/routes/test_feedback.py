@@ -25,7 +25,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 def made(client: Client) -> dict[str, Any]:
     for line in client.get("/generations").json()["generations"]:
         client.delete(f"/generations/{line['id']}")
-    answer = client.post("/reports", files={"images": ("film.png", a_png(1, size=(64, 64)))})
+    answer = client.post("/reports", files={"images": ("image.png", a_png(1, size=(64, 64)))})
     report: dict[str, Any] = answer.json()
     return report
 

@@ -23,7 +23,7 @@ HTTP = "http://127.0.0.1"
 
 
 def send(client: TestClient[Any], image: bytes) -> dict[str, Any]:
-    answer = client.post("/reports", files={"images": ("film.png", image)})
+    answer = client.post("/reports", files={"images": ("image.png", image)})
     assert answer.status_code == 201, answer.text
     report: dict[str, Any] = answer.json()
     return report
@@ -105,7 +105,7 @@ def test_the_history_is_read_page_by_page_from_the_newest(tmp_path: Path) -> Non
         assert [line["id"] for line in first["generations"]] == [ids[2], ids[1]]
         assert first["total"] == 3
         line = first["generations"][0]
-        assert (line["films"], line["cited_cases"], line["generator"]) == (1, 3, "drawn-1")
+        assert (line["images"], line["cited_cases"], line["generator"]) == (1, 3, "drawn-1")
         rest = client.get(
             "/generations", params={"limit": 2, "before": first["next_before"]}
         ).json()
@@ -122,7 +122,7 @@ def test_hostile_text_in_an_option_is_only_text(tmp_path: Path, text: str) -> No
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         answer = client.post(
             "/reports",
-            files={"images": ("film.png", a_png(1))},
+            files={"images": ("image.png", a_png(1))},
             data={"exclude_patient": text, "exclude_study": text},
         )
         assert answer.status_code == 201

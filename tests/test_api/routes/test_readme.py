@@ -39,7 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("pa.png", "lateral.png")):
         (path / name).write_bytes(a_png(40 + seed, size=(96, 80)))
     uids = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
-    write_dicom(path / "film.dcm", draw_radiograph(42, size=(96, 80)), **uids)
+    write_dicom(path / "image.dcm", draw_radiograph(42, size=(96, 80)), **uids)
     return path
 
 
@@ -57,9 +57,9 @@ def app(desk: Path) -> Litestar:
 def names(app: Litestar, desk: Path) -> Iterator[dict[str, str]]:
     """What stands for what in the lines: the address, and ids out of earlier answers."""
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
-        image = (desk / "film.dcm").read_bytes()
-        made = client.post("/reports", files={"images": ("film.dcm", image)}).json()
-        batch = client.post("/batches", files={"images": ("film.dcm", image)})
+        image = (desk / "image.dcm").read_bytes()
+        made = client.post("/reports", files={"images": ("image.dcm", image)}).json()
+        batch = client.post("/batches", files={"images": ("image.dcm", image)})
         settled(client, batch.headers["location"])
         yield {
             SERVER: address,

@@ -74,7 +74,7 @@ def test_a_report_comes_back_stored_with_citations_hits_and_origin(
     assert report["statements"][-1]["grounded"] is False
     assert [hit["study_id"] for hit in report["hits"]] == ["s1", "s2", "s3", "s4"]
     assert [hit["cited"] for hit in report["hits"]] == [True, True, True, False]
-    assert report["left_out"][0]["reason"] == "the same film"
+    assert report["left_out"][0]["reason"] == "the same image"
     assert report["images_sha256"] == [a_digest(a_png(1))]
     assert report["created_at"] == "2026-05-04T03:02:01Z"
     assert report["notice"] == "Research use only, not for clinical use."
@@ -104,7 +104,7 @@ def test_options_reach_the_search_and_are_kept(
         "k": 2,
         "exclude_patient_ids": ["p9"],
         "exclude_study_ids": ["s1", "s7"],
-        "exclude_near_copies": False,
+        "exclude_near_duplicates": False,
         "distinct_reports": True,
         "labels": ["Edema"],
         "label_filter": "partial",
@@ -128,7 +128,7 @@ def test_without_options_ten_cases_are_read_by_likeness_alone(
         "k": 10,
         "exclude_patient_ids": [],
         "exclude_study_ids": [],
-        "exclude_near_copies": True,
+        "exclude_near_duplicates": True,
         "distinct_reports": False,
         "labels": [],
         "label_filter": "none",
@@ -142,7 +142,7 @@ def test_a_report_has_no_words(client: TestClient[Any], retriever: FakeRetriever
     assert send(client, a_png(1), text="effusion", text_weight="1").status_code == 201
     assert retriever.words == [(None, 0.5)]
     assert the_problem(client.post("/reports", data={"text": "effusion"}), 400).startswith(
-        "no film was sent"
+        "no image was sent"
     )
 
 
@@ -190,7 +190,7 @@ def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) 
 
 @pytest.mark.parametrize("path", ["/reports", "/searches"])
 @pytest.mark.parametrize(
-    ("film", "status", "says"),
+    ("image", "status", "says"),
     [
         (b"", 422, "view 0.png is empty"),
         (b"only text", 422, "view 0.png is not an image that can be read here"),
@@ -236,7 +236,7 @@ def test_a_request_without_a_film_is_told_so(
     client: TestClient[Any], request_parts: dict[str, Any]
 ) -> None:
     detail = the_problem(client.post("/reports", **request_parts), 400)
-    assert detail.startswith("no film was sent")
+    assert detail.startswith("no image was sent")
     assert stored(client) == 0
 
 
@@ -268,7 +268,7 @@ def test_a_broken_form_is_the_clients_error(client: TestClient[Any], body: bytes
         ({"min_ratio": "1.5"}, "min_ratio"),
         ({"diversity": "-0.1"}, "diversity"),
         ({"label_filter": "some"}, "label_filter"),
-        ({"keep_near_copies": "perhaps"}, "keep_near_copies"),
+        ({"keep_near_duplicates": "perhaps"}, "keep_near_duplicates"),
         ({"exclude_study": "x" * 300}, "exclude_study"),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_film_is_shown_as_the_search_sees_it(client: TestClient[Any]) -> None:
     assert "is not an image" in the_problem(
         client.post("/images", files={"image": ("a.png", b"text")}), 422
     )
-    assert the_problem(client.post("/images", data={}), 400).startswith("no film was sent")
+    assert the_problem(client.post("/images", data={}), 400).startswith("no image was sent")
 
 
 def test_many_at_once_get_each_their_own_report(tmp_path: Path, retriever: FakeRetriever) -> None:
@@ -344,7 +344,7 @@ def test_many_at_once_get_each_their_own_report(tmp_path: Path, retriever: FakeR
 
         def report(image: bytes) -> dict[str, Any]:
             answer = httpx.post(
-                f"{address}/reports", files={"images": ("film.png", image)}, timeout=60
+                f"{address}/reports", files={"images": ("image.png", image)}, timeout=60
             )
             assert answer.status_code == 201, answer.text
             answered: dict[str, Any] = answer.json()

@@ -84,7 +84,7 @@ def test_every_operation_answers_as_documented(app: Litestar, address: str) -> N
 def test_what_is_made_of_a_real_film_is_as_documented(
     app: Litestar, address: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    """The generated uploads are no films; this one is."""
+    """The generated uploads are no images; this one is."""
     schema = schemathesis.openapi.from_dict(app.openapi_schema.to_schema())
     answer = requests.post(
         f"{address}{path}",

@@ -1,4 +1,4 @@
-"""POST /searches: by films, by words, by both; what the encoder cannot do gets a sentence."""
+"""POST /searches: by images, by words, by both; what the encoder cannot do gets a sentence."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -83,7 +83,7 @@ def test_words_alone_find_cases_and_say_nothing_of_films(serve: Serve) -> None:
 
 def test_words_and_films_weigh_as_told(serve: Serve) -> None:
     client = serve(ReportEncoder())
-    options = {"text": "7", "k": "1", "keep_near_copies": "true"}
+    options = {"text": "7", "k": "1", "keep_near_duplicates": "true"}
     assert studies(send(client, a_radiograph(3), text_weight="0", **options)) == ["s3"]
     assert studies(send(client, a_radiograph(3), text_weight="1", **options)) == ["s7"]
     both = send(client, a_radiograph(3), **{**options, "k": "4"})
@@ -91,7 +91,7 @@ def test_words_and_films_weigh_as_told(serve: Serve) -> None:
     assert both.json()["label_scores"]["Edema"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("films", [(), (a_radiograph(3),)], ids=["words", "words and film"])
+@pytest.mark.parametrize("images", [(), (a_radiograph(3),)], ids=["words", "words and image"])
 def test_an_encoder_without_text_tower_says_so(serve: Serve, images: tuple[bytes, ...]) -> None:
     client = serve(ThumbnailEncoder())
     assert client.get("/health").json()["search_by_text"] is False

@@ -105,7 +105,7 @@ def test_an_answer_is_one_statement_with_what_the_check_found(client: Client) ->
 
 def test_a_statement_against_the_film_says_so(client: Client) -> None:
     said = [one["contradiction"] for one in send(client, "/reports").json()["statements"]]
-    assert said == [None, "the film's score for Lung Opacity is 0.75", None, None]
+    assert said == [None, "the image's score for Lung Opacity is 0.75", None, None]
 
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t\x00"])
@@ -147,7 +147,7 @@ def test_without_a_model_questions_are_refused_before_a_film_is_read(bare: Clien
     for headers in ({}, STREAM, LATER):
         answer = bare.post(
             "/answers",
-            files={"images": ("a.png", b"no film")},
+            files={"images": ("a.png", b"no image")},
             data={"question": "Is it?"},
             headers=headers,
         )
@@ -178,8 +178,8 @@ def test_classes_without_a_model_are_votes_and_label_head_uncalibrated(
     opacity = by_name["Lung Opacity"]
     assert opacity["probability"] == pytest.approx(0.7071, abs=1e-3)  # mean log-odds of .66, .75
     assert (opacity["vote"], opacity["vote_low"], opacity["vote_high"]) == (0.66, 0.5, 0.75)
-    assert (opacity["film"], opacity["model"], opacity["cases"]) == (0.75, None, [1, 2])
-    assert by_name["Edema"]["film"] is None and by_name["Edema"]["probability"] < 0.01
+    assert (opacity["image"], opacity["model"], opacity["cases"]) == (0.75, None, [1, 2])
+    assert by_name["Edema"]["image"] is None and by_name["Edema"]["probability"] < 0.01
     (statement,) = made["statements"]
     assert statement["text"] == "Lung Opacity, probability 0.71."
     assert [c["study_id"] for c in statement["citations"]] == ["s1", "s2"]

@@ -30,7 +30,7 @@ Field = tuple[str, str, str, str]
 
 
 def takes_words(schema: Mapping[str, Any]) -> bool:
-    """Also lists of words, and words that may be left out; but no film."""
+    """Also lists of words, and words that may be left out; but no image."""
     inner = [schema.get("items", {}), *schema.get("oneOf", []), schema]
     return any(one.get("type") == "string" and one.get("format") != "binary" for one in inner)
 
@@ -72,7 +72,7 @@ def client(app: Litestar) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def made(client: Client) -> dict[str, Any]:
     """A stored report, which whatever is sent must leave as it is."""
-    answer = client.post("/reports", files={"images": ("film.png", RADIOGRAPH)})
+    answer = client.post("/reports", files={"images": ("image.png", RADIOGRAPH)})
     report: dict[str, Any] = answer.json()
     return report
 
@@ -92,7 +92,7 @@ def send(client: Client, field: Field, words: str, generation: str) -> httpx.Res
         return client.request(method, address, json={**needed, name: words})
     if place == "form":
         data = {"question": "Is it?", name: words}
-        files = {} if name in ("text", "case") else {"images": ("film.png", RADIOGRAPH)}
+        files = {} if name in ("text", "case") else {"images": ("image.png", RADIOGRAPH)}
         return client.request(method, address, data=data, files=files)
     return client.request(method, address)
 

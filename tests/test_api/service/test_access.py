@@ -11,10 +11,10 @@ import httpx
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from opentelemetry import leftover
-from opentelemetry.sdk.leftover import TracerProvider
-from opentelemetry.sdk.leftover.export import SimpleSpanProcessor
-from opentelemetry.sdk.leftover.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api.middleware.observability import JsonLines
 from db.app.database import AppDatabase
@@ -43,7 +43,7 @@ def client(app: Litestar) -> Iterator[Client]:
 
 
 def report(client: Client, headers: dict[str, str], **data: str) -> httpx.Response:
-    files = {"images": ("film.png", a_png(1, size=(64, 64)))}
+    files = {"images": ("image.png", a_png(1, size=(64, 64)))}
     return client.post("/reports", files=files, headers=headers, data=data)
 
 
@@ -169,10 +169,10 @@ def test_metrics_count_requests_by_route(client: Client, tmp_path: Path) -> None
 
 def test_a_request_is_a_span_in_the_trace_of_its_caller(client: Client) -> None:
     exporter = InMemorySpanExporter()
-    provider = leftover.get_tracer_provider()
+    provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider()
-        leftover.set_tracer_provider(provider)
+        trace.set_tracer_provider(provider)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     client.get("/page/page.js?name=Quixotic", headers={"traceparent": parent})
@@ -186,7 +186,7 @@ def test_a_request_is_a_span_in_the_trace_of_its_caller(client: Client) -> None:
 def test_the_audit_log_tells_who_asked_and_what_was_cited(client: Client, tmp_path: Path) -> None:
     headers = key(tmp_path, "generate")
     made = report(client, {**headers, "x-request-id": "abcdef01"}).json()
-    files = {"images": ("film.png", a_png(1, size=(64, 64)))}
+    files = {"images": ("image.png", a_png(1, size=(64, 64)))}
     client.post("/searches", files=files, data={"k": "2", "text": "calm"}, headers=headers)
     client.delete(f"/generations/{made['id']}", headers=headers)
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:

@@ -1,4 +1,4 @@
-"""Bodies, films and addresses that no honest client sends."""
+"""Bodies, images and addresses that no honest client sends."""
 
 import io
 import struct
@@ -105,12 +105,12 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(tmp_path: Path, path: s
 @pytest.mark.parametrize("way", ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..\\", "..%5c", "%2f"])
 def test_no_address_leads_out_of_its_folder(tmp_path: Path, way: str) -> None:
     """Sent as they stand: httpx would take the dots out of the path."""
-    image = tmp_path / "film.png"
+    image = tmp_path / "image.png"
     image.write_bytes(a_png(1, size=(64, 64)))
     targets = [
         f"/page/{way}app.py",
         f"/page/{way * 8}etc/passwd",
-        f"/cases/drawn:s1/images/{way * 8}{tmp_path}/film.png",
+        f"/cases/drawn:s1/images/{way * 8}{tmp_path}/image.png",
         f"/cases/drawn:{way * 8}etc%2fpasswd",
         f"/cases/drawn:s1{way}/images/1",
         f"/generations/{way * 3}app.sqlite3",

@@ -425,7 +425,7 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
             "grounded-cxr-caption",
         ]
         messages = [
-            a_message(image, text="Here is a film."),
+            a_message(image, text="Here is an image."),
             {"role": "assistant", "content": "What is your question?"},
             {"role": "user", "content": "Is the heart enlarged?"},
         ]

@@ -1,4 +1,4 @@
-"""Connections: answered at once, kept for the next request, refused before they bring a film."""
+"""Connections: answered at once, kept for the next request, refused before they bring an image."""
 
 import socket
 import threading

@@ -140,7 +140,7 @@ def test_the_command_serves_an_index_and_ends_in_order(tmp_path: Path) -> None:
         assert line == (f"8 prior cases of local: http://127.0.0.1:{port} (stop with Ctrl+C)\n")
         address = f"http://127.0.0.1:{port}"
         answer = httpx.post(
-            f"{address}/reports", files={"images": ("film.png", a_png(77))}, timeout=60
+            f"{address}/reports", files={"images": ("image.png", a_png(77))}, timeout=60
         )
         assert answer.status_code == 201
         assert answer.json()["generator"].startswith("extractive-")

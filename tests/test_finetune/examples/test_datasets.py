@@ -31,7 +31,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 def write_images(folder: Path, count: int = 3, size: tuple[int, int] = (90, 70)) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"film-{number}.png" for number in range(count)]
+    names = [f"image-{number}.png" for number in range(count)]
     for number, name in enumerate(names):
         Image.fromarray(draw_radiograph(number)).resize(size).save(folder / name)
     return names
@@ -54,7 +54,7 @@ def load(path: Path | str, columns: Columns | None = None, **more: Any) -> Datas
 
 def test_images_with_texts_become_reports_without_prior_cases(tmp_path: Path) -> None:
     names = write_images(tmp_path / "images")
-    rows = [{"image": name, "text": f"Film {name} is clear."} for name in names]
+    rows = [{"image": name, "text": f"Image {name} is clear."} for name in names]
     data = load(write_lines(tmp_path / "train.jsonl", rows))
     assert [example.answer for example in data.train] == [row["text"] for row in rows]
     first = data.train[0]
@@ -94,7 +94,7 @@ def test_json_parquet_and_other_columns_are_read(tmp_path: Path) -> None:
     data = load(tmp_path / "data.json", columns)
     assert data.train[0].task == "ask" and "Is it clear?" in data.train[0].prompt
     embedded = datasets.Dataset.from_list(
-        [{"image": {"bytes": png(n), "path": None}, "text": f"Film {n}."} for n in range(3)]
+        [{"image": {"bytes": png(n), "path": None}, "text": f"Image {n}."} for n in range(3)]
     ).cast_column("image", datasets.Image())
     embedded.to_parquet(tmp_path / "train.parquet")
     data = load(tmp_path / "train.parquet")
@@ -114,7 +114,7 @@ def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> Non
         write_images(slake / "imgs" / f"xmlab{number}", 1, size)
     for split, number in (("train", 0), ("validate", 1), ("test", 1)):
         asked = [
-            {"img_name": f"xmlab{number}/film-0.png", "question": q, "answer": a, "q_lang": lang}
+            {"img_name": f"xmlab{number}/image-0.png", "question": q, "answer": a, "q_lang": lang}
             for q, a, lang in (("Which organ?", "Lung", "en"), ("?", "x", "zh"))
         ]
         (slake / f"{split}.json").write_text(json.dumps(asked))
@@ -205,7 +205,7 @@ def test_a_question_that_serving_would_refuse_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "named"),
     [
-        (Columns(image="film"), "no column called 'film' among image, text: .* --image-column"),
+        (Columns(image="film"), "no column called 'image' among image, text: .* --image-column"),
         (Columns(text="report"), "no column called 'report' .* --text-column"),
         (Columns(question="asked"), "no column called 'asked' .* --question-column"),
     ],

@@ -1,4 +1,4 @@
-"""From an index to examples, to an adapter, to a report: the whole way, with drawn films."""
+"""From an index to examples, to an adapter, to a report: the whole way, with drawn images."""
 
 import json
 from functools import partial

@@ -14,7 +14,7 @@ from tests.support.cases import a_case, a_retrieval, shown, words
 OWN = a_case(
     0,
     "The heart is enlarged. There is a small left pleural effusion. The lungs are clear.",
-    "Cardiomegaly. Unchanged since the prior film.",
+    "Cardiomegaly. Unchanged since the prior image.",
 )
 CASES = (
     "The heart is enlarged. The lungs are clear.",
@@ -30,7 +30,7 @@ def told(case: Case, reports: tuple[str | Case, ...], seen: tuple[str, ...] = ()
 
 
 def unread(case: Case, reports: tuple[str | Case, ...]) -> str:
-    """The answer where the prompt says nothing of the film."""
+    """The answer where the prompt says nothing of the image."""
     retrieval = a_retrieval(reports)
     return report_answer(case, shown(retrieval), retrieval)
 

@@ -195,7 +195,7 @@ def test_the_dicom_release_is_read_from_its_record_list(mimic: Path) -> None:
     study = by_id(MimicCxr(mimic))["50000001"]
     assert isinstance(study, StudyRecord)
     assert [image.path.suffix for image in study.images] == [".dcm", ".dcm"]
-    assert study.images[0].view_position is None  # the header says it when the film is read
+    assert study.images[0].view_position is None  # the header says it when the image is read
 
 
 def test_negbio_labels_serve_where_chexpert_labels_are_missing(mimic: Path) -> None:

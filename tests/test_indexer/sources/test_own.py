@@ -115,7 +115,7 @@ def test_parquet_holds_paths_or_the_images_themselves(tmp_path: Path) -> None:
         pyarrow.parquet.write_table(
             pyarrow.Table.from_pylist([row, row]), folder / f"{seed}.parquet"
         )
-    with pytest.raises(UserError, match="--films-dir names a folder"):
+    with pytest.raises(UserError, match="--images-dir names a folder"):
         list(OwnTable(folder).records())
     images = tmp_path / "films"
     first, second = studies(list(OwnTable(folder, images_dir=images).records()))

@@ -1,0 +1,103 @@
+"""Files and directories that appear whole or not at all, and one writer at a time.
+
+    with replacing(path) as fresh:                  # fresh is beside path
+        fresh.write_text("whole")                   # path is replaced when the block ends
+    with replacing_directory(out_dir) as fresh: ...
+    write_text(path, text); write_json(path, values)
+    with locked(index_dir / ".lock", "adding to data/index"): ...
+
+A block that ends with an exception leaves what was there before, and nothing beside it.
+"""
+
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from db.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write a file to; it takes its place when the block ends.
+
+    The file is on the disk before it is renamed, so that a power cut leaves the old or the new.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield fresh
+        with fresh.open("rb") as stream:
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_directory(path: Path) -> Iterator[Path]:
+    """An empty directory beside ``path``, which it replaces when the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        yield fresh
+        if path.exists():
+            path.rename(old)
+        try:
+            fresh.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as fresh:
+        fresh.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """In UTF-8, with line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Indented by two, with a line end; the keys keep their order."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+@contextmanager
+def locked(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock file ``path``; it falls with the process, however that ends.
+
+    ``work`` is what another process is told: "process 4711 is at work: adding to data/index,
+    since 12:03 UTC". Raises UserError where another process, or another thread, holds the lock.
+    """
+    about = path.with_name(path.name + ".holder")
+    lock = FileLock(path, timeout=0, is_singleton=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        holder = ""
+        with suppress(OSError):
+            holder = about.read_text(encoding="utf-8")[:500]
+        raise UserError(f"{holder or 'another process'}: wait for it to end, or stop it") from error
+    try:
+        now = datetime.datetime.now(datetime.UTC)
+        write_text(about, f"process {os.getpid()} is at work: {work}, since {now:%H:%M} UTC")
+        yield
+    finally:
+        about.unlink(missing_ok=True)
+        lock.release()
