@@ -13,10 +13,10 @@ model, from sentences of the hits alone, unless one is named; the other tasks ta
 ``--json`` prints one object:
   notice, generator, index {path, source, fingerprint}, notes
   report, caption: findings, impression: lists of {text, labels, citations: [{number, source,
-    study_id, score, quote}], found_afterwards, added, removed, case_support, film_support,
+    study_id, score, quote}], found_afterwards, added, removed, case_support, image_support,
     contradiction}; cases: the cited ones, {number, source, study_id, score, findings, impression};
     left_out: {source, study_id, score, reason}; label_scores (or null); as_written
-  ask: question, answer, citations, removed, film_support, cases, as_written
+  ask: question, answer, citations, removed, image_support, cases, as_written
   classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, image}}
 """
 

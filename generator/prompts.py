@@ -66,7 +66,7 @@ def ask_prompt(context: Context, question: str, image: Image.Image | None = None
     """Raises UserError for a question that is empty or too long."""
     asked = " ".join(question.split())
     if not asked:
-        raise UserError("the question is empty: ask something about the film")
+        raise UserError("the question is empty: ask something about the image")
     if len(asked) > MAX_QUESTION:
         raise UserError(f"a question may have {MAX_QUESTION} characters, not {len(asked)}")
     return Prompt(task="ask", text=_joined(context, f"{_ASK} {asked}"), image=image)

@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
     )
     verb.add_argument(
-        "--keep-near duplicates", action="store_true", help="also list the image itself"
+        "--keep-near-duplicates", action="store_true", help="also list the image itself"
     )
     verb.add_argument("--distinct-reports", action="store_true", help="no report text twice")
     verb.add_argument(

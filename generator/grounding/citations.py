@@ -125,7 +125,7 @@ def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -
             refused.append(sentence.text)
             continue
         statements.append(to_statement(sentence, check, retrieval))
-    notes = [f"left out, for there is no earlier film to compare with: “{s}”" for s in refused]
+    notes = [f"left out because there is no earlier image to compare with: “{s}”" for s in refused]
     return Grounding(statements=tuple(statements), notes=tuple(notes))
 
 

@@ -25,7 +25,7 @@ _OF_ONE_PATIENT = re.compile(
     | \bsuch\b | \bviews?\b | \bprojection | radiographs?\ of | examination | technique | exposure
     | lordotic | \bct\b | tomogra | ultraso | \bmri\b | \blateral\ (?:film|image|view)
     | limited | obscur | suboptimal | portable | incompletely
-    # earlier films
+    # earlier images
     | \bprior | \bprevious | \binterval\b | \bcompar | \bsince\b | unchanged | \bstable | \bagain\b
     | redemonstrat | \bno\ longer\b | \bnew(?:ly)?\b | \bcurrent | \bremain | persist | \bnow\b
     | increas | decreas | improv | \bcleared | \bclearing | worse | progress | resol[uv] | \bolder\b

@@ -102,7 +102,7 @@ def test_an_answer_without_citations_rests_on_the_image() -> None:
     assert str(answered("Where?", "")).strip() == "[image only]"
 
 
-def test_film_support_is_that_of_what_is_claimed() -> None:
+def test_image_support_is_that_of_what_is_claimed() -> None:
     scores = {"Cardiomegaly": 0.8, "No Finding": 0.3}
     assert answered("Is the heart enlarged?", "Yes.", scores).image_support == 0.8
     assert answered("Is the heart enlarged?", "No.", scores).image_support == pytest.approx(0.2)

@@ -16,7 +16,7 @@ def test_by_default_the_mean_of_the_log_odds() -> None:
     assert calibration.probability("Edema", model=0.1, vote=0.5, image=0.9) == pytest.approx(0.5)
 
 
-def test_a_film_without_scores_leaves_its_weight_to_the_others() -> None:
+def test_an_image_without_scores_leaves_its_weight_to_the_others() -> None:
     calibration = Calibration(model=0.2, vote=0.2, image=0.6)
     assert calibration.probability("Edema", model=0.3, vote=0.3, image=None) == pytest.approx(0.3)
     only = Calibration(model=0.0, vote=0.0, image=1.0, offsets={"Edema": -1.0})

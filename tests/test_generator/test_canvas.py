@@ -14,7 +14,7 @@ def grey(value: int, height: int, width: int) -> np.ndarray:
     return np.full((height, width), value, np.uint8)
 
 
-def test_films_stand_side_by_side_in_their_order_in_colour() -> None:
+def test_images_stand_side_by_side_in_their_order_in_colour() -> None:
     image = canvas([grey(50, 40, 40), grey(200, 40, 40)], 16)
     assert (image.size, image.mode) == ((32, 16), "RGB")
     pixels = np.asarray(image)
@@ -23,7 +23,7 @@ def test_films_stand_side_by_side_in_their_order_in_colour() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 50), (50, 100), (64, 64)])
-def test_a_film_keeps_its_aspect_on_black_in_the_middle(height: int, width: int) -> None:
+def test_an_image_keeps_its_aspect_on_black_in_the_middle(height: int, width: int) -> None:
     pixels = np.asarray(canvas([grey(255, height, width)], 32))[:, :, 0]
     rows, columns = np.nonzero(pixels)
     tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
@@ -33,20 +33,20 @@ def test_a_film_keeps_its_aspect_on_black_in_the_middle(height: int, width: int)
     assert abs(columns.mean() - 15.5) <= 0.5
 
 
-def test_a_film_looks_as_it_did() -> None:
+def test_a_canvas_looks_as_it_did() -> None:
     image = draw_radiograph(3, size=(256, 256))
     small = np.asarray(canvas([image], 64).convert("L"), np.float32)
     whole = Image.fromarray(image).resize((64, 64), Image.Resampling.BOX)
     assert np.corrcoef(small.ravel(), np.asarray(whole, np.float32).ravel())[0, 1] > 0.99
 
 
-def test_a_line_of_a_film_is_at_least_a_pixel_wide() -> None:
+def test_a_line_of_an_image_is_at_least_a_pixel_wide() -> None:
     assert np.asarray(canvas([grey(255, 2000, 1)], 16)).any()
 
 
-def test_a_film_too_many_is_left_out_and_no_film_is_refused() -> None:
+def test_a_fifth_image_is_left_out_and_no_image_is_refused() -> None:
     assert canvas([grey(1, 8, 8)] * 6, 8).size == (8 * MAX_VIEWS, 8)
-    with pytest.raises(UserError, match="no film given"):
+    with pytest.raises(UserError, match="no image given"):
         canvas([], 8)
 
 

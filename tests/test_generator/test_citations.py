@@ -159,7 +159,7 @@ def test_what_no_case_says_is_left_to_the_image() -> None:
 def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     found = grounded(f"The heart is enlarged. [1] {sentence} [2]")
     assert [one.text for one in found.statements] == ["The heart is enlarged."]
-    assert found.notes == (f"left out, for there is no earlier film to compare with: “{sentence}”",)
+    assert found.notes == (f"left out because there is no earlier image to compare with: “{sentence}”",)
 
 
 def test_a_sentence_is_said_once_a_section() -> None:
@@ -190,7 +190,7 @@ def test_every_kept_citation_is_one_that_the_check_itself_gives() -> None:
         assert {one.number for one in statement.removed} == {1, 2, 3, 4} - supporters.keys()
 
 
-def test_film_support_is_the_least_probability_of_what_is_stated() -> None:
+def test_image_support_is_the_least_probability_of_what_is_stated() -> None:
     scores = {"Cardiomegaly": 0.9, "Pleural Effusion": 0.3, "Edema": 0.2}
     assert image_support({"Cardiomegaly": "positive"}, scores) == 0.9
     assert image_support({"Edema": "negative"}, scores) == 0.8
@@ -218,14 +218,14 @@ def test_a_contradiction_names_the_score_that_speaks_against_a_statement(
     labels: dict[str, str], scores: dict[str, float], said: str | None
 ) -> None:
     found = contradiction(labels, a_retrieval([], scores))  # type: ignore[arg-type]
-    assert found == (said and f"the film's {said}")
+    assert found == (said and f"the image's {said}")
 
 
 def test_without_label_scores_nothing_speaks_against_a_statement() -> None:
     assert contradiction({"Cardiomegaly": "negative"}, a_retrieval([])) is None
 
 
-def test_statements_carry_labels_and_what_the_film_says_of_them() -> None:
+def test_statements_carry_labels_and_what_the_image_says_of_them() -> None:
     found = grounded("The lungs are clear. [1] No cardiomegaly.", scores={"Cardiomegaly": 0.8})
     clear, heart = found.statements
     assert clear.labels == {"Lung Opacity": "negative"}

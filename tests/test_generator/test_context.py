@@ -33,7 +33,7 @@ def numbered(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"^\[(\d+)\]", text, re.MULTILINE)]
 
 
-def test_the_prompt_text_is_cases_film_and_indication_in_this_order() -> None:
+def test_the_prompt_text_is_cases_image_and_indication_in_this_order() -> None:
     retrieval = a_retrieval(
         [a_case(1, "The heart is enlarged.", "Cardiomegaly."), "The lungs are clear."],
         {"Cardiomegaly": 0.9},
@@ -56,7 +56,7 @@ def test_no_hits_no_label_head_and_no_finding_are_each_said_or_left_out() -> Non
     assert build_context(a_retrieval([], {}), count_tokens=words).text.endswith("Film: no finding")
 
 
-def test_the_closest_case_names_most_nearly_what_the_film_shows() -> None:
+def test_the_closest_case_names_most_nearly_what_the_image_shows() -> None:
     cases = [
         "There is a small pneumothorax.",
         "The heart is enlarged.",
@@ -97,7 +97,7 @@ def test_of_two_that_name_the_same_the_closest_is_the_one_of_which_more_can_be_t
     assert write_context(a_retrieval(unseen).hits, (), count_tokens=words).closest == 2
 
 
-def test_a_finding_of_the_film_carries_the_number_of_the_case_that_lends_its_words() -> None:
+def test_an_image_finding_carries_the_number_of_the_case_that_names_it() -> None:
     cases = [
         "There is a pneumothorax with a rib fracture. The lungs are clear.",
         "Possible small pneumothorax.",
@@ -194,7 +194,7 @@ def test_cases_for_findings_have_their_limit() -> None:
         "The effusion has resolved.",
     ],
 )
-def test_what_holds_of_one_patient_or_film_is_not_shown(sentence: str) -> None:
+def test_what_holds_of_one_patient_or_image_is_not_shown(sentence: str) -> None:
     line = case_line(a_case(1, f"The bones are intact. {sentence}"), 3)
     assert line.startswith("[3] (")
     assert line.partition(") ")[2] == "Findings: The bones are intact. [3]"
@@ -274,7 +274,7 @@ QUERY = Query(vector=np.ones(1), image_vectors=np.ones((0, 1)), thresholds={})
 MANY = [f"The lungs are clear. Sign {'x' * n}." for n in range(POOL + 5)]
 
 
-def test_a_pool_looks_beyond_the_nearest_for_what_the_film_shows_or_is_asked_for() -> None:
+def test_candidates_reach_beyond_the_nearest_for_image_and_requested_findings() -> None:
     lends_nothing = "A rib fracture is again seen."
     fractures = ["There is a rib fracture.", lends_nothing, *["There is a rib fracture."] * 2]
     reports = [*MANY, *fractures, "Mild cardiomegaly.", "Small effusion."]

@@ -208,7 +208,7 @@ def test_steps_are_recorded_by_several_threads_at_once(
     assert not caplog.records
 
 
-def test_the_film_has_a_say(decoder: Decoder, processor: Any) -> None:
+def test_the_image_changes_the_logits(decoder: Decoder, processor: Any) -> None:
     answers = by_us(
         decoder, processor, [image_prompt(TEXTS[0], tiles=2, seed=seed) for seed in (0, 5)]
     )

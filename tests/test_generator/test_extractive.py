@@ -245,7 +245,7 @@ def test_hits_that_only_compare_give_no_statement_and_say_why() -> None:
     report = write("Cardiomegaly, unchanged from the prior film.")
     assert report.statements == ()
     assert report.notes == (
-        "nothing is stated: no sentence of the prior cases would hold of another film",
+        "nothing is stated: no sentence of the prior cases can be reused for another image",
     )
 
 
@@ -319,10 +319,10 @@ def test_the_label_head_can_outvote_the_hits_but_needs_a_case_to_cite() -> None:
     assert report.label_scores == scores
 
 
-def test_a_film_unlike_the_index_is_said_so() -> None:
-    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="no chest film")
+def test_a_note_warns_of_an_image_unlike_the_index() -> None:
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="not a chest image")
     report = write_report(replace(retrieval(NORMAL), ood=ood))
-    assert report.notes == ("do not rely on this report: no chest film",)
+    assert report.notes == ("do not rely on this report: not a chest image",)
 
 
 @pytest.mark.parametrize("wrong", [{"positive_share": 1.5}, {"rank_decay": -1}])

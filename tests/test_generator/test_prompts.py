@@ -43,7 +43,7 @@ def test_the_wording_is_that_of_its_version() -> None:
     )
 
 
-def test_all_tasks_on_one_film_share_its_context_and_image() -> None:
+def test_all_tasks_on_one_image_share_its_context_and_image() -> None:
     image = Image.new("RGB", (4, 4))
     prompts = [
         report_prompt(CONTEXT, image),

@@ -77,7 +77,7 @@ def study(retriever: CountingRetriever, image: bytes) -> Study:
     return reader_of(retriever)[0].read([image], indication="dyspnea")
 
 
-def test_a_film_is_searched_with_once_whatever_is_asked_after(
+def test_an_image_is_searched_with_once_for_all_tasks(
     retriever: CountingRetriever, image: bytes
 ) -> None:
     reader, _ = reader_of(retriever)
@@ -221,7 +221,7 @@ def test_a_caption_is_one_statement(retriever: CountingRetriever, study: Study, 
     assert caption.hits == study.brief.hits
 
 
-def test_classes_join_model_votes_and_film_by_the_calibration(
+def test_classes_combine_model_votes_and_image_by_the_calibration(
     retriever: CountingRetriever, study: Study
 ) -> None:
     model = ScriptedModel(script=lambda prompt: "", yes=lambda p: 0.9 if "edema" in p.text else 0.3)
@@ -264,7 +264,7 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
     assert 0 <= result.observations["Edema"].model < 1e-6
 
 
-def test_every_task_warns_of_a_film_that_is_none_of_the_kind(
+def test_every_task_warns_of_an_image_out_of_distribution(
     retriever: CountingRetriever, study: Study
 ) -> None:
     ood = OodCheck(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
@@ -284,14 +284,14 @@ def test_every_task_warns_of_a_film_that_is_none_of_the_kind(
     assert note not in reader.report(known).notes
 
 
-def test_films_that_the_model_cannot_be_shown_are_told(
+def test_a_note_names_images_that_the_model_cannot_be_shown(
     retriever: CountingRetriever, image: bytes
 ) -> None:
     reader, _ = reader_of(retriever)
     study = reader.read([image] * (MAX_VIEWS + 2))
     assert study.image is not None
     assert study.image.size == (MAX_VIEWS * 32, 32)
-    assert "the model was shown 4 films; 2 more were searched with" in reader.report(study).notes
+    assert "the model was shown 4 images; 2 more were searched with" in reader.report(study).notes
 
 
 def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriever) -> None:
@@ -308,7 +308,7 @@ def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriev
         ("Findings: The heart is not enlarged. [1]", False),  # a contradiction, and shown as one
     ],
 )
-def test_what_the_film_shows_and_a_model_leaves_out_is_added_and_told(
+def test_an_image_finding_that_the_model_omits_is_added_and_noted(
     retriever: CountingRetriever, study: Study, written: str, left_out: bool
 ) -> None:
     reader, _ = reader_of(retriever, written)

@@ -43,7 +43,7 @@ def ood(retriever: Retriever, *pixels: Grey) -> OodCheck:
     return found
 
 
-def test_new_films_of_the_indexed_kind_pass(retriever: Retriever) -> None:
+def test_new_images_of_the_indexed_kind_pass(retriever: Retriever) -> None:
     ood_checks = [ood(retriever, draw_radiograph(1000 + seed, size=(96, 80))) for seed in range(25)]
     assert sum(one.in_distribution for one in ood_checks) >= 24
     assert {one.threshold for one in ood_checks} == {ood_checks[0].threshold}
@@ -54,7 +54,7 @@ def test_new_films_of_the_indexed_kind_pass(retriever: Retriever) -> None:
     "name",
     ["noise", "gradient", "nearly blank", "upside down", "on its side", "inverted", "quarter"],
 )
-def test_what_is_no_upright_whole_film_is_flagged(retriever: Retriever, name: str) -> None:
+def test_what_is_no_upright_whole_image_is_flagged(retriever: Retriever, name: str) -> None:
     image = draw_radiograph(1000, size=(192, 160))
     rng = np.random.default_rng(0)
     strange = {
@@ -71,21 +71,21 @@ def test_what_is_no_upright_whole_film_is_flagged(retriever: Retriever, name: st
     assert found.reason.startswith("the image may be no upright whole chest image: ")
 
 
-def test_a_turned_film_is_called_so(retriever: Retriever) -> None:
+def test_a_turned_image_is_called_so(retriever: Retriever) -> None:
     found = ood(retriever, draw_radiograph(1003, size=(96, 80))[::-1, ::-1])
     assert "turned or inverted" in found.reason
     noise = np.random.default_rng(0).integers(0, 256, (90, 80)).astype(np.uint8)
     assert "turned" not in ood(retriever, noise).reason
 
 
-def test_one_strange_film_of_a_study_is_enough(retriever: Retriever) -> None:
+def test_one_strange_image_of_a_study_is_enough(retriever: Retriever) -> None:
     image = draw_radiograph(1000, size=(96, 80))
     found = ood(retriever, image, 255 - image)
     assert not found.in_distribution and found.reason.startswith("image 2 may be")
     assert ood(retriever, image).in_distribution
 
 
-def test_the_manifest_holds_quantiles_of_films_left_out(retriever: Retriever) -> None:
+def test_the_manifest_holds_quantiles_of_images_left_out(retriever: Retriever) -> None:
     quantiles = retriever.index.manifest.image_quantiles
     assert quantiles is not None
     assert set(quantiles) == {"likeness", "outline", "upright", "typicality"}
@@ -99,7 +99,7 @@ def test_the_manifest_holds_quantiles_of_films_left_out(retriever: Retriever) ->
     assert quantiles["likeness"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-3)
 
 
-def test_a_study_does_not_vouch_for_its_own_films() -> None:
+def test_a_study_does_not_vouch_for_its_own_images() -> None:
     """Every study's two images are equal: with their own study they would look perfectly usual."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
@@ -134,7 +134,7 @@ def test_a_small_index_says_nothing(tmp_path: Path) -> None:
     assert retriever.search([tmp_path / "3.png"]).ood is None
 
 
-def test_no_average_is_a_single_film(retriever: Retriever) -> None:
+def test_no_average_is_a_single_image(retriever: Retriever) -> None:
     profile = TypicalityProfile.read(retriever.index.path, retriever.index.manifest.image_quantiles)
     assert profile is not None
     images = [case.images[0].path for case in retriever.index.cases]

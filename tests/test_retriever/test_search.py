@@ -61,7 +61,7 @@ def test_hits_come_best_first_with_rank_from_one(
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_film_does_not_find_itself(retriever: Retriever, image: Callable[[int], Path]) -> None:
+def test_an_image_does_not_find_itself(retriever: Retriever, image: Callable[[int], Path]) -> None:
     retrieval = retriever.search([image(4)], k=COUNT)
     assert "s4" not in ids(retrieval)
     assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
@@ -82,7 +82,7 @@ def test_a_near_copy_is_left_out_also_in_another_format(
     ]
 
 
-def test_another_patient_with_a_like_film_is_not_taken_for_a_copy(retriever: Retriever) -> None:
+def test_another_patient_with_a_like_image_is_no_near_duplicate(retriever: Retriever) -> None:
     image = draw_radiograph(999, size=(96, 80))
     retrieval = retriever.search([read_radiograph(_png(image))], k=COUNT)
     assert not retrieval.left_out and len(retrieval.hits) == COUNT
@@ -178,7 +178,7 @@ def test_words_find_the_cases_they_are_near(reports_index: Path) -> None:
     assert retrieval.ood is None
 
 
-def test_words_and_film_are_weighed_against_each_other(
+def test_words_and_images_are_weighed_against_each_other(
     reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder())
