@@ -247,7 +247,9 @@ class _Draft:
     def notes(self) -> tuple[str, ...]:
         """What the hits agree on and the report could not say."""
         if not any(self._chosen.values()):
-            return ("nothing is stated: no sentence of the prior cases can be reused for another image",)
+            return (
+                "nothing is stated: no sentence of the prior cases can be reused for another image",
+            )
         said = self._said("findings") | self._said("impression")
         missing = [name for name in FINDINGS if name in self._present and name not in said]
         if not missing:

@@ -159,7 +159,9 @@ def test_what_no_case_says_is_left_to_the_image() -> None:
 def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     found = grounded(f"The heart is enlarged. [1] {sentence} [2]")
     assert [one.text for one in found.statements] == ["The heart is enlarged."]
-    assert found.notes == (f"left out because there is no earlier image to compare with: “{sentence}”",)
+    assert found.notes == (
+        f"left out because there is no earlier image to compare with: “{sentence}”",
+    )
 
 
 def test_a_sentence_is_said_once_a_section() -> None:
