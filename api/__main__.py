@@ -40,8 +40,8 @@ from retriever.search import Retriever
 EXTRACTIVE = "extractive"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m api") -> int:
+    arguments = parser(prog).parse_args(argv)
     try:
         exit_code: int = arguments.run(arguments)
         return exit_code
@@ -175,12 +175,17 @@ def _restore(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m api", description="The HTTP service.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
+    """Every verb with its options."""
+    whole = Parser(prog=prog, description="The HTTP service.", examples=["serve data/index"])
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
 
-    verb = verbs.add_parser("serve", help="answer requests and serve the web page")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "serve",
+        help="answer requests and serve the web page",
+        examples=["data/index", "data/index --port 8001"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument(
         "--host",
         default="127.0.0.1",
@@ -225,39 +230,51 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--otlp", metavar="URL", help="where OpenTelemetry traces are sent")
     verb.set_defaults(run=_serve)
 
-    keys = verbs.add_parser("keys", help="who may call").add_subparsers(
-        required=True, metavar="VERB"
+    keys = verbs.add_parser(
+        "keys", help="API keys: who may call", examples=["list"]
+    ).add_subparsers(required=True, metavar="VERB")
+    verb = keys.add_parser(
+        "add", help="make a key and print it, this once", examples=["ward --scope read"]
     )
-    verb = keys.add_parser("add", help="make a key and print it, this once")
-    verb.add_argument("name", metavar="NAME")
+    verb.add_argument("name", metavar="NAME", help="of the key")
     verb.add_argument("--scope", action="append", choices=SCOPES, help="default: read, generate")
     _add_database(verb)
     verb.set_defaults(run=_add_key)
-    verb = keys.add_parser("list", help="names, scopes and state")
+    verb = keys.add_parser("list", help="names, scopes and state of all keys", examples=[""])
     _add_database(verb)
     verb.set_defaults(run=_list_keys)
-    verb = keys.add_parser("revoke", help="close a key for good")
-    verb.add_argument("name", metavar="NAME")
+    verb = keys.add_parser("revoke", help="revoke a key for good", examples=["ward"])
+    verb.add_argument("name", metavar="NAME", help="of the key")
     _add_database(verb)
     verb.set_defaults(run=_revoke_key)
 
-    audit = verbs.add_parser("audit", help="who asked for what").add_subparsers(
-        required=True, metavar="VERB"
+    audit = verbs.add_parser(
+        "audit", help="the log of who asked for what", examples=["verify"]
+    ).add_subparsers(required=True, metavar="VERB")
+    verb = audit.add_parser(
+        "verify", help="prove that nobody changed the audit log", examples=["", "--head 12:0a1b2c"]
     )
-    verb = audit.add_parser("verify", help="prove that nobody changed the audit log")
     verb.add_argument("--head", metavar="NUMBER:HASH", help="as an earlier run printed it")
     _add_database(verb)
     verb.set_defaults(run=_verify_audit)
 
-    verb = verbs.add_parser("backup", help="copy the application database, also while serving")
-    verb.add_argument("file", type=Path, metavar="FILE")
+    verb = verbs.add_parser(
+        "backup",
+        help="copy the application database, also while serving",
+        examples=["backup.sqlite3"],
+    )
+    verb.add_argument("file", type=Path, metavar="FILE", help="the copy to write")
     _add_database(verb)
     verb.set_defaults(run=_back_up)
-    verb = verbs.add_parser("restore", help="put a backup in its place; no server may run")
-    verb.add_argument("file", type=Path, metavar="FILE")
+    verb = verbs.add_parser(
+        "restore",
+        help="put a backup in its place; no server may run",
+        examples=["backup.sqlite3"],
+    )
+    verb.add_argument("file", type=Path, metavar="FILE", help="the copy to put back")
     _add_database(verb)
     verb.set_defaults(run=_restore)
-    return parser
+    return whole
 
 
 def _add_database(verb: argparse.ArgumentParser) -> None:

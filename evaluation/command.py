@@ -23,7 +23,12 @@ RESAMPLES = 10_000
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "evaluate", help="figures of a language model on a split that is not indexed"
+        "evaluate",
+        help="figures of a language model on a split that is not indexed",
+        examples=[
+            "--model pretrained/generator --index data/index --data-dir DIR --split-file FILE "
+            "--split val --out runs/val"
+        ],
     )
     add_model_and_split(parser, splits=("val", "test"))
     parser.add_argument(
@@ -34,7 +39,9 @@ def add_to(verbs: Any) -> None:
         default=[WITH, WITHOUT, IMAGE_ALONE, WITHHELD],
         help=f"of {', '.join(CONDITIONS)}, {WITHHELD} (default: all but with the indication)",
     )
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
+    )
     parser.add_argument("--vqa-rad", type=Path, metavar="DIR", help="also ask its questions")
     parser.add_argument(
         "--clinical-bert", type=Path, metavar="DIR", help="weights to measure likeness with"
@@ -62,7 +69,7 @@ def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str
     parser.add_argument("--outputs", type=Path, metavar="FILE", help="take these, without a model")
     parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
     parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base")
-    parser.add_argument("--adapter", metavar="DIR")
+    parser.add_argument("--adapter", metavar="DIR", help="of finetune train")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--max-new-tokens", type=int, default=160, help="default: %(default)s")
     parser.add_argument(
@@ -71,9 +78,13 @@ def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str
     parser.add_argument(
         "--answers", type=Path, metavar="FILE", help="that finetune answer gave to these prompts"
     )
-    parser.add_argument("--index", type=Path, required=True, metavar="INDEX")
+    parser.add_argument(
+        "--index", type=Path, required=True, metavar="INDEX", help="searched for every study"
+    )
     add_split_arguments(parser)
-    parser.add_argument("--split", choices=splits, required=True)
+    parser.add_argument(
+        "--split", choices=splits, required=True, help="whose studies are written about"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
 
 
@@ -87,7 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 def add_calibrate_to(verbs: Any) -> None:
     """Register ``calibrate``: the same model on val, and from its answers `calibration.json`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "calibrate", help="fit probabilities of a model's yes and no, votes and label head on val"
+        "calibrate",
+        help="fit probabilities of a model's yes and no, votes and label head on val",
+        examples=[
+            "--model pretrained/generator --index data/index --data-dir DIR --split-file FILE "
+            "--split val --out runs/calibration"
+        ],
     )
     add_model_and_split(parser, splits=("val",))
     parser.set_defaults(run=calibrate, conditions=[], tasks=["classify"], vqa_rad=None)
@@ -96,14 +112,20 @@ def add_calibrate_to(verbs: Any) -> None:
 def add_answer_to(verbs: Any) -> None:
     """Register ``answer``, which needs no index and little else installed."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "answer", help="answer the prompts of an evaluation on another machine"
+        "answer",
+        help="answer the prompts of an evaluation on another machine",
+        examples=["--prompts prompts --model pretrained/generator --out answers.jsonl"],
     )
-    parser.add_argument("--prompts", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--prompts", type=Path, required=True, metavar="DIR", help="of evaluate --write-prompts"
+    )
     parser.add_argument("--model", required=True, metavar="MODEL", help="folder or hub name")
-    parser.add_argument("--adapter", metavar="DIR")
+    parser.add_argument("--adapter", metavar="DIR", help="of finetune train")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the answers to write"
+    )
     parser.set_defaults(run=answer)
 
 

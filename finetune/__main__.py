@@ -13,12 +13,14 @@ from indexer.cli.parser import Parser, run
 from recipes.small_mllama import command as base_command
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(
-        prog="python -m finetune",
+def parser(prog: str = "python -m finetune") -> Parser:
+    """Every verb with its options."""
+    whole = Parser(
+        prog=prog,
         description="From data or an index to an encoder or an adapter, and their figures.",
+        examples=["train --index data/mine --out runs/adapter"],
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
     encoder_command.add_to(verbs)
     base_command.add_to(verbs)
     examples_command.add_to(verbs)
@@ -26,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluation_command.add_to(verbs)
     evaluation_command.add_answer_to(verbs)
     evaluation_command.add_calibrate_to(verbs)
-    arguments = parser.parse_args(argv)
+    return whole
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m finetune") -> int:
+    arguments = parser(prog).parse_args(argv)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("finetune").setLevel(logging.INFO)
     try:

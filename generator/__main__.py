@@ -49,8 +49,9 @@ def main(
     *,
     open_retriever: OpenRetriever = Retriever.open,
     open_model: OpenModel | None = None,
+    prog: str = "python -m generator",
 ) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parser(prog).parse_args(argv)
     arguments.open_retriever = open_retriever
     arguments.open_model = open_model or _load_model
     try:
@@ -141,37 +142,57 @@ def _show(arguments: argparse.Namespace, document: dict[str, Any], page: str) ->
     print(json.dumps(document, indent=2) if arguments.json else page)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m generator", description="Grounded text from an X-ray and its hits."
+def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
+    """Every verb with its options."""
+    whole = Parser(
+        prog=prog,
+        description="Grounded text from an X-ray and its hits.",
+        examples=["report data/index pa.png lateral.png"],
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
 
-    verb = verbs.add_parser("report", help="findings and impression, every sentence cited")
+    verb = verbs.add_parser(
+        "report",
+        help="findings and impression, every sentence cited",
+        examples=[
+            "data/index pa.png lateral.png",
+            "data/index pa.png --exclude-patient p17 --json",
+        ],
+    )
     _add_study(verb, model=EXTRACTIVE)
     verb.add_argument(
         "-k", type=int, default=10, help="hits, without a model (default: %(default)s)"
     )
     verb.set_defaults(run=_report)
 
-    verb = verbs.add_parser("ask", help="a short answer to a question about the image")
+    verb = verbs.add_parser(
+        "ask",
+        help="a short answer to a question about the image",
+        examples=['data/index pa.png --question "Is the heart enlarged?"'],
+    )
     _add_study(verb)
     verb.add_argument("--question", required=True, help="about the image")
     verb.set_defaults(run=_ask)
 
-    verb = verbs.add_parser("classify", help="the 14 observations, each with a probability")
+    verb = verbs.add_parser(
+        "classify",
+        help="the 14 observations, each with a probability",
+        examples=["data/index pa.png lateral.png"],
+    )
     _add_study(verb)
     verb.set_defaults(run=_classify)
 
-    verb = verbs.add_parser("caption", help="one sentence on the image")
+    verb = verbs.add_parser(
+        "caption", help="one sentence on the image", examples=["data/index pa.png lateral.png"]
+    )
     _add_study(verb)
     verb.set_defaults(run=_caption)
-    return parser
+    return whole
 
 
 def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> None:
     """What every task takes: the index, the views of one study, whom to leave out, the model."""
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
     verb.add_argument(
         "--model", default=model, metavar="MODEL", help="folder or hub id (default: %(default)s)"
@@ -190,7 +211,11 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
         "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
     )
     verb.add_argument(
-        "--max-new-tokens", type=int, default=160, metavar="N", help="default: %(default)s"
+        "--max-new-tokens",
+        type=int,
+        default=160,
+        metavar="N",
+        help="of an answer (default: %(default)s)",
     )
     verb.add_argument(
         "--temperature", type=float, default=0.0, help="0 (default): the likeliest words"

@@ -48,8 +48,8 @@ from indexer.verify import verify
 from indexer.versions import Versions
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m indexer") -> int:
+    arguments = parser(prog).parse_args(argv)
     try:
         return _VERBS[arguments.verb](arguments)
     except UserError as error:

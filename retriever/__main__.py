@@ -39,9 +39,12 @@ OpenRetriever = Callable[[Path], Retriever]
 
 
 def main(
-    argv: Sequence[str] | None = None, *, open_retriever: OpenRetriever = Retriever.open
+    argv: Sequence[str] | None = None,
+    *,
+    open_retriever: OpenRetriever = Retriever.open,
+    prog: str = "python -m retriever",
 ) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parser(prog).parse_args(argv)
     arguments.open_retriever = open_retriever
     arguments.command = shlex.join(["python", "-m", "retriever", *(argv or sys.argv[1:])])
     try:
@@ -134,12 +137,22 @@ def _progress(records: Iterable[StudyRecord]) -> Iterable[StudyRecord]:
     return progress_bar(list(records), unit="study")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m retriever", description="Similar prior cases.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:
+    """Every verb with its options."""
+    whole = Parser(
+        prog=prog, description="Similar prior cases.", examples=["search data/index pa.png"]
+    )
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
 
-    verb = verbs.add_parser("search", help="the cases most like one study, or words, or both")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "search",
+        help="the cases most like one study, or words, or both",
+        examples=[
+            "data/index pa.png lateral.png -k 5 --json",
+            'data/index --text "small left pleural effusion"',
+        ],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="views of one study")
     verb.add_argument("--text", help="words as a report would put them; with or without images")
     verb.add_argument(
@@ -179,10 +192,16 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="hits, votes and scores as JSON")
     verb.set_defaults(run=_search)
 
-    verb = verbs.add_parser("evaluate", help="figures on a split that is not indexed")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "evaluate",
+        help="figures on a split that is not indexed",
+        examples=["data/index --data-dir DIR --split-file FILE --split val --out runs/retrieval"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     add_split_arguments(verb)
-    verb.add_argument("--split", choices=("val", "test"), required=True)
+    verb.add_argument(
+        "--split", choices=("val", "test"), required=True, help="whose studies are searched with"
+    )
     verb.add_argument(
         "--baseline-index", type=Path, metavar="INDEX2", help="another, to be compared with"
     )
@@ -200,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
     verb.add_argument("--json", action="store_true", help="print the figures as JSON")
     verb.set_defaults(run=_evaluate)
-    return parser
+    return whole
 
 
 if __name__ == "__main__":

@@ -28,7 +28,12 @@ _FLAGS = ("backend", "bits", "epochs", "batch", "lr", "seed")
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "train", help="train an adapter for a Llama 3.2 Vision model"
+        "train",
+        help="train an adapter for a Llama 3.2 Vision model",
+        examples=[
+            "--index data/mine --out runs/adapter --dry-run",
+            "--dataset train.jsonl --image-column image --text-column report --out runs/adapter",
+        ],
     )
     parser.add_argument(
         "--base", default=BASE, metavar="MODEL", help="folder or hub name (%(default)s)"
@@ -37,9 +42,9 @@ def add_to(verbs: Any) -> None:
     add_arguments(parser)
     parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
     parser.add_argument("--dataset", metavar="NAME|DIR|FILE", help="images with texts")
-    parser.add_argument("--image-column", metavar="NAME")
-    parser.add_argument("--text-column", metavar="NAME", help="a report, or answers to questions")
-    parser.add_argument("--question-column", metavar="NAME")
+    parser.add_argument("--image-column", metavar="NAME", help="of --dataset: images")
+    parser.add_argument("--text-column", metavar="NAME", help="of --dataset: reports or answers")
+    parser.add_argument("--question-column", metavar="NAME", help="of --dataset: questions")
     parser.add_argument("--limit", type=int, default=0, help="rows to take, streamed from a hub")
     parser.add_argument("--skip-bad", action="store_true", help="leave out rows that are bad")
     parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
@@ -62,7 +67,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after them")
     parser.add_argument("--dry-run", action="store_true", help="show examples, lengths and memory")
     parser.add_argument("--merge", type=Path, metavar="DIR", help="also write merged weights")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any"
+    )
     parser.set_defaults(run=run)
 
 

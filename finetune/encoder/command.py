@@ -21,7 +21,9 @@ _log = logging.getLogger(__name__)
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "encoder", help="train the encoder that indexes and searches images"
+        "encoder",
+        help="train the encoder that indexes and searches images",
+        examples=["--data-dir DIR --split-file FILE --out runs/encoder --device cuda"],
     )
     parser.add_argument("--data-dir", type=Path, help="Open-I: images, reports and metadata")
     parser.add_argument("--split-file", type=Path, help="JSON lists train, val and test")
@@ -30,8 +32,8 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--packed", type=Path, metavar="FILE", help="train from a file of --pack")
     parser.add_argument("--initial", type=Path, help="copy of the ImageNet tower, safetensors")
     parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--epochs", type=int, help=f"default: {EncoderConfig.epochs}")
+    parser.add_argument("--seed", type=int, help=f"default: {EncoderConfig.seed}")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
     parser.add_argument("--folds", type=int, default=0, help="also one encoder blind to each fold")
     parser.add_argument("--only", metavar="PART", help="train this part alone, e.g. member-0")

@@ -27,11 +27,15 @@ _log = logging.getLogger(__name__)
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "examples", help="write retrieval-augmented prompts and answers to train on"
+        "examples",
+        help="write retrieval-augmented prompts and answers to train on",
+        examples=["--index data/mine --model pretrained/generator --out data/examples"],
     )
     add_arguments(parser)
     parser.add_argument("--model", required=True, metavar="DIR", help="whose tokens are counted")
-    parser.add_argument("--out", type=Path, required=True, metavar="PACK")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PACK", help="the folder to write"
+    )
     parser.set_defaults(run=run)
 
 
@@ -50,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=ExampleOptions.passes,
         help="over all studies (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=ExampleOptions.seed)
+    parser.add_argument(
+        "--seed", type=int, default=ExampleOptions.seed, help="of the draws (%(default)s)"
+    )
     parser.add_argument(
         "--side", type=int, help="pixels of an image on the canvas (default: the model's tile)"
     )

@@ -9,24 +9,44 @@ from indexer.sources.arguments import add_source_arguments
 from indexer.versions import KEPT
 
 
-def parser() -> argparse.ArgumentParser:
-    whole = Parser(prog="python -m indexer", description="Case indexes.")
+def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
+    """Every verb with its options."""
+    whole = Parser(prog=prog, description="Case indexes.", examples=["info data/index"])
     verbs = whole.add_subparsers(required=True, metavar="VERB", dest="verb")
 
-    verb = verbs.add_parser("build", help="embed a data set and write an index directory")
+    verb = verbs.add_parser(
+        "build",
+        help="embed a data set and write an index directory",
+        examples=[
+            "--source jsonl --data-dir studies.jsonl --out data/mine",
+            "--source csv --data-dir table.csv --columns image=File,text=Report --out data/mine",
+        ],
+    )
     add_source_arguments(verb)
-    verb.add_argument("--encoder", default=DEFAULT_ENCODER, help="default: %(default)s")
-    verb.add_argument("--out", type=Path, required=True, metavar="INDEX")
+    verb.add_argument(
+        "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
+    )
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="INDEX", help="the index directory to write"
+    )
     _add_version(verb)
 
-    verb = verbs.add_parser("add", help="add the studies of a source that are not there yet")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "add",
+        help="add the studies of a source that are not there yet",
+        examples=["data/mine --source jsonl --data-dir more.jsonl"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     add_source_arguments(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
     _add_version(verb)
 
-    verb = verbs.add_parser("remove", help="remove studies, or a patient from all there is")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "remove",
+        help="remove studies, or a patient from every version",
+        examples=["data/mine --study s12", "data/mine --patient p17 --db data/app.sqlite3"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--patient", metavar="ID", help="from every kept version, for good")
     verb.add_argument("--study", metavar="ID", action="append", help="may be given several times")
     verb.add_argument("--source", metavar="NAME", help="whose id it is, where several have it")
@@ -44,21 +64,39 @@ def parser() -> argparse.ArgumentParser:
     _add_keep(verb)
     verb.add_argument("--json", action="store_true", help="print what was done as JSON")
 
-    verb = verbs.add_parser("merge", help="make one index of several with one encoder")
-    verb.add_argument("indexes", type=Path, nargs="+", metavar="INDEX")
-    verb.add_argument("--out", type=Path, required=True, metavar="INDEX")
+    verb = verbs.add_parser(
+        "merge",
+        help="make one index of several with one encoder",
+        examples=["data/mine data/index --out data/both"],
+    )
+    verb.add_argument(
+        "indexes", type=Path, nargs="+", metavar="INDEX", help="index directories to read"
+    )
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="INDEX", help="the index directory to write"
+    )
     _add_version(verb)
 
-    verb = verbs.add_parser("verify", help="check every file, row and vector of an index")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "verify",
+        help="check every file, row and vector of an index",
+        examples=["data/mine", "data/mine --pixels"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--pixels", action="store_true", help="decode every image and compare it")
     verb.add_argument("--json", action="store_true", help="print the problems as JSON")
 
-    verb = verbs.add_parser("upgrade", help="bring an index of an older format to this one")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser(
+        "upgrade", help="bring an index of an older format to this one", examples=["data/mine"]
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     _add_keep(verb)
 
-    verb = verbs.add_parser("audit", help="what to know of a data set before it is used")
+    verb = verbs.add_parser(
+        "audit",
+        help="what to know of a data set before it is used",
+        examples=["--source jsonl --data-dir studies.jsonl --encoder none --out data/audit"],
+    )
     add_source_arguments(verb)
     verb.add_argument(
         "--against", type=Path, metavar="OTHER", help="an index, or another folder of the source"
@@ -71,13 +109,17 @@ def parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--json", action="store_true", help="print the audit as JSON")
 
-    verb = verbs.add_parser("info", help="say what an index is")
-    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb = verbs.add_parser("info", help="say what an index is", examples=["data/index --json"])
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
-    verb = verbs.add_parser("export-vectors", help="write vectors and study ids, nothing else")
-    verb.add_argument("index", type=Path, metavar="INDEX")
-    verb.add_argument("--out", type=Path, required=True, metavar="DIR")
+    verb = verbs.add_parser(
+        "export-vectors",
+        help="write vectors and study ids, nothing else",
+        examples=["data/mine --out data/vectors"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     return whole
 
 

@@ -1,7 +1,7 @@
 """How a command is read and how it ends: with its exit code, and without a traceback where a person
 ends it.
 
-parser = Parser(prog="python -m indexer")
+parser = Parser(prog="python -m indexer", examples=["info data/index"])
 if __name__ == "__main__":
     run(main)
 """
@@ -9,7 +9,7 @@ if __name__ == "__main__":
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
@@ -20,10 +20,30 @@ PIPE_CLOSED = 141
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes options by their whole names: ``--split`` is not read as ``--split-file``."""
+    """Takes options by their whole names (``--split`` is not read as ``--split-file``) and ends
+    every ``--help`` with examples.
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    ``examples`` are the arguments that follow the command's name; the name itself is filled in, so
+    that they are right for ``python -m PACKAGE`` and for ``grounded-cxr`` alike.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **settings: Any) -> None:
+        if examples:
+            lines = ["examples:", *(f"  %(prog)s {one}" for one in examples)]
+            settings["epilog"] = "\n".join(lines)
+            settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
         super().__init__(*args, **{"allow_abbrev": False, **settings})
+        self.register("action", "parsers", _Verbs)
+
+
+class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Verbs whose own ``--help`` begins with what the list of verbs says of them."""
+
+    def add_parser(self, name: str, **settings: Any) -> Any:
+        if settings.get("help"):
+            about = settings["help"]
+            settings.setdefault("description", f"{about[:1].upper()}{about[1:]}.")
+        return super().add_parser(name, **settings)
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -24,7 +24,9 @@ _log = logging.getLogger(__name__)
 def add_to(verbs: Any) -> None:
     """Register the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "base", help="make the small vision-language model that reports are written with"
+        "base",
+        help="make the small vision-language model that reports are written with",
+        examples=["--initial CUT --pack PACK --teacher pretrained/encoder --out runs/base"],
     )
     parser.add_argument("--corpus", type=Path, metavar="PACK", help="examples to keep tokens for")
     parser.add_argument("--gguf", type=Path, help="SmolLM2, where its package is not installed")
@@ -34,12 +36,12 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--teacher", type=Path, help="folder of the encoder to learn to see from")
     parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
     parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--epochs", type=int, help=f"default: {BaseConfig.epochs}")
     parser.add_argument("--max-seconds", type=float, help="of training after the distillation")
     parser.add_argument(
         "--pause-after", type=float, default=0.0, metavar="SECONDS", help="leave a checkpoint then"
     )
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help=f"default: {BaseConfig.seed}")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
     parser.add_argument("--trained", type=Path, metavar="RUN", help="a run that has ended")
     parser.add_argument("--quantise", "--quantize", type=Path, metavar="DIR", help="write to DIR")

@@ -329,17 +329,17 @@ def test_a_left_out_patient_never_appears_whatever_the_knobs(
 def test_the_command_line_has_every_knob(
     reports_index: Path, image: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from retriever.__main__ import _parser
+    from retriever.__main__ import parser
 
     command = (
         f"search {reports_index} {image(4)} --text 7 --text-weight 0.25 -k 9 --min-ratio 0.5 "
         "--label-filter partial --diversity 0.5 --distinct-reports --label Edema"
     )
-    arguments = _parser().parse_args(command.split())
+    arguments = parser().parse_args(command.split())
     assert (arguments.text, arguments.text_weight, arguments.k) == ("7", 0.25, 9)
     assert (arguments.min_ratio, arguments.label_filter) == (0.5, "partial")
     assert (arguments.diversity, arguments.distinct_reports) == (0.5, True)
-    arguments = _parser().parse_args(["search", str(reports_index), "--text", "effusion"])
+    arguments = parser().parse_args(["search", str(reports_index), "--text", "effusion"])
     assert arguments.images == [] and arguments.text == "effusion"
 
 
