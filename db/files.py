@@ -6,7 +6,9 @@
     write_text(path, text); write_json(path, values)
     with locked(index_dir / ".lock", "adding to data/index"): ...
 
-A block that ends with an exception leaves what was there before, and nothing beside it.
+A block that ends with an exception leaves what was there before, and nothing beside it. What
+takes the place of a path is on the disk before it does, and the renaming itself is on the disk
+when the block ends: a power cut leaves the old or the new.
 """
 
 import datetime
@@ -25,17 +27,14 @@ from db.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write a file to; it takes its place when the block ends.
-
-    The file is on the disk before it is renamed, so that a power cut leaves the old or the new.
-    """
+    """A path beside ``path`` to write a file to; it takes its place when the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield fresh
-        with fresh.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync(fresh)
         fresh.replace(path)
+        _sync(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
 
@@ -50,10 +49,12 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         yield fresh
+        sync_directory(fresh)
         if path.exists():
             path.rename(old)
         try:
             fresh.rename(path)
+            _sync(path.parent)
         except OSError:
             if old.exists():
                 old.rename(path)
@@ -61,6 +62,32 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Have a directory and all files in and below it on the disk."""
+    for child in path.iterdir():
+        if child.is_dir():
+            sync_directory(child)
+        else:
+            _sync(child)
+    _sync(path)
+
+
+def remove_scraps(path: Path) -> None:
+    """Remove what a killed `replacing` of ``path`` left beside it; call it under a lock."""
+    for scrap in path.parent.glob(f".{path.name}.*.tmp"):
+        scrap.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no directory, and keeps names by itself
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

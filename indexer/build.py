@@ -211,7 +211,7 @@ class _Work:
         counts: dict[str, int] = {}
         for study in skipped:
             counts[study.reason] = counts.get(study.reason, 0) + 1
-        profile: TypicalityProfile | None = getattr(self._source, "film_profile", None)
+        profile: TypicalityProfile | None = getattr(self._source, "image_profile", None)
         manifest = assemble(
             self._staging.draft,
             [] if self._base is None else [Part(index=self._base)],

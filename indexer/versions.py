@@ -13,14 +13,13 @@ Format 1 had its files in the directory itself; it is read so, and moved into ``
 first change.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from db.errors import UserError
-from indexer.lock import locked
+from db.files import locked, remove_scraps, sync_directory, write_text
 from indexer.manifest import FOLDER, MANIFEST, Manifest, read_values
 
 KEPT = 2
@@ -88,6 +87,7 @@ class Versions:
 
     def recover(self) -> None:
         """End what was cut off: a version that is complete becomes current, scraps are removed."""
+        remove_scraps(self.index_dir / MANIFEST)
         whole = self._complete()
         for folder in self._all():
             if folder not in whole:
@@ -130,7 +130,7 @@ class Versions:
     def place(self, draft: Path, manifest: Manifest) -> Path:
         """Move a draft, with its manifest, among the versions; that makes it no current one."""
         manifest.write(draft)
-        _sync(draft)
+        sync_directory(draft)
         self._folders.mkdir(exist_ok=True)
         folder = self._folders / f"{manifest.version}-{manifest.fingerprint[:12]}"
         if folder.exists():
@@ -144,14 +144,8 @@ class Versions:
         shutil.rmtree(folder)
 
     def _commit(self, folder: Path, manifest: Manifest) -> None:
-        partial = self.index_dir / f".{MANIFEST}.tmp"
         text = manifest.text(**{FOLDER: folder.relative_to(self.index_dir).as_posix()})
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(self.index_dir / MANIFEST)
-        _sync_folder(self.index_dir)
+        write_text(self.index_dir / MANIFEST, text)
 
     def _all(self) -> list[Path]:
         return sorted(self._folders.iterdir()) if self._folders.is_dir() else []
@@ -183,19 +177,3 @@ def _link(old: Path, new: Path) -> None:
         raise
     except OSError:  # a file system without hard links
         shutil.copyfile(old, new)
-
-
-def _sync(folder: Path) -> None:
-    """Have a folder and its files on disk before anything points to them."""
-    for path in folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

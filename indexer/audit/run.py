@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from db.errors import UserError
+from db.files import write_text
 from indexer.audit import overlaps, parts
 from indexer.audit.collect import Progress, collect, collect_index
 from indexer.audit.ledger import Ledger
@@ -91,11 +92,8 @@ def write_audit(found: Audit, directory: Path) -> None:
     """Write the page and its JSON; raises UserError where the folder cannot be written."""
     text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         for name, content in ((JSON, text), (HTML, page(found))):
-            partial = directory / f"{name}.tmp"
-            partial.write_text(content, encoding="utf-8")
-            partial.replace(directory / name)
+            write_text(directory / name, content)
     except OSError as error:
         raise UserError(f"{directory} cannot be written ({error.strerror or error})") from error
 

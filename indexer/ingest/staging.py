@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from db.files import replacing, write_text
+
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +36,7 @@ class Staging:
             self.discard()
             self._batches.mkdir(parents=True)
             self.draft.mkdir()
-            partial = self._plan.with_suffix(".tmp")
-            partial.write_text(digest)
-            partial.replace(self._plan)
+            write_text(self._plan, digest)
             return 0
         done = 0
         while self._batch(done).is_file():
@@ -47,10 +47,8 @@ class Staging:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write_batch(self, number: int, **arrays: np.ndarray) -> None:
-        partial = self._batch(number).with_suffix(".tmp")
-        with partial.open("wb") as stream:
+        with replacing(self._batch(number)) as fresh, fresh.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
-        partial.replace(self._batch(number))
 
     def batches(self) -> Iterator[Any]:
         """The batches in order; each gives its arrays by name."""

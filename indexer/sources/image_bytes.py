@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from db.errors import UserError
+from db.files import write_bytes
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 
@@ -32,10 +33,7 @@ class ImageStore:
         if path.is_file() and path.stat().st_size == len(content):
             return path
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{name}.tmp")
-            partial.write_bytes(content)
-            partial.replace(path)
+            write_bytes(path, content)
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror or error})") from error
         return path

@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from db.errors import NotFoundError, UserError
+from db.files import write_bytes
 from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
@@ -82,7 +83,6 @@ class StoredVectors:
     @staticmethod
     def write(directory: Path, index: Index) -> None:
         """Write the vectors of ``index`` to ``directory``, which is made where it is missing."""
-        directory.mkdir(parents=True, exist_ok=True)
         _, vectors = index.vectors.all()
         studies = [
             {
@@ -113,20 +113,14 @@ class StoredVectors:
             "vectors": vectors.astype(np.float16),
             "film_vectors": np.asarray(index.image_vectors),
         }
-        _replace(directory / VECTORS, safetensors.numpy.save(arrays))
+        write_bytes(directory / VECTORS, safetensors.numpy.save(arrays))
         profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
         if profile is not None:
             profile.write(directory)
-        _replace(directory / STUDIES, text.encode())
+        write_bytes(directory / STUDIES, text.encode())
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     unit: np.ndarray = vectors.astype(np.float32)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return unit
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import locked
 from indexer.build import build
 from indexer.index import Index
 from indexer.ingest.batches import STUDIES_PER_BATCH
-from indexer.lock import locked
 from indexer.sources.jsonl import JsonLines
 from indexer.versions import current_folder
 from tests.conftest import ROOT
