@@ -233,7 +233,7 @@ class StudyReader:
     def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
         """Each observation's probability, from the model, the retrieved cases and the encoder."""
         prompts = classify_prompts(study.brief, observations, study.image)
-        chosen = self.model.choose(prompts, [YES, NO])
+        chosen = self.model.loglikelihood(prompts, [YES, NO])
         scores = study.retrieval.label_scores
         opinions = {}
         for name, (yes, no) in zip(observations, chosen, strict=True):

@@ -1,7 +1,7 @@
-"""What the generator asks of a vision-language model, whichever it is.
+"""The interface of a vision-language model, and how it is asked to decode.
 
-`generator.mllama.model.MllamaModel` is one; a test passes a fake, and another model family needs no
-more than this. Nothing heavy is imported here.
+`generator.mllama.model.MllamaModel` implements `VisionLanguageModel`, as do the fakes of the tests;
+another family of models needs no more than that. Nothing heavy is imported here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,33 +16,33 @@ from generator.prompts import Prompt
 
 
 class PromptTooLongError(UserError, ValueError):
-    """A prompt and its answer do not fit in what the model can read."""
+    """A prompt and its answer do not fit into the context of the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
-    """How an answer is chosen, token by token."""
+    """How the tokens of an answer are chosen."""
 
     max_new_tokens: int = 160
     temperature: float = 0.0
-    """0 takes the likeliest token (greedy); above, tokens are drawn."""
+    """0 takes the likeliest token (greedy); above 0, tokens are drawn."""
     seed: int = 0
-    """Of the draws; a prompt draws the same whatever prompts it is batched with."""
+    """Seed of the draws; a prompt draws the same whatever it is batched with."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise UserError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
         if not 0 <= self.temperature <= 10:
-            raise UserError(f"temperature must lie between 0 and 10, not {self.temperature}")
+            raise UserError(f"temperature must be between 0 and 10, not {self.temperature}")
         if not 0 <= self.seed < 2**63:
-            raise UserError(f"a seed lies between 0 and 2^63 - 1, not {self.seed}")
+            raise UserError(f"seed must be between 0 and 2^63 - 1, not {self.seed}")
 
 
 GREEDY = DecodingOptions()
 
 
 class VisionLanguageModel(Protocol):
-    """A model that reads at most one image and a text, and answers in text."""
+    """A model that answers a text, with or without one image, in text."""
 
     @property
     def name(self) -> str:
@@ -51,30 +51,30 @@ class VisionLanguageModel(Protocol):
 
     @property
     def adapter(self) -> str | None:
-        """Folder or hub id of what was trained on top."""
+        """Folder or hub id of the adapter on it, or None."""
         ...
 
     @property
     def weights_sha256(self) -> str:
-        """Of base and adapter together."""
+        """Digest of base model and adapter together."""
         ...
 
     @property
     def tile_size(self) -> int:
-        """Pixels: an image is best given as a square of this side."""
+        """Side in pixels of the square tiles that an image is given in."""
         ...
 
     @property
     def context_tokens(self) -> int:
-        """Tokens that a prompt and its answer may have together."""
+        """The most tokens of a prompt and its answer together."""
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text inside a prompt, without what the chat template adds."""
+        """The number of tokens of a text, without what the chat template adds."""
         ...
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        """One answer a prompt, computed together. Raises PromptTooLongError."""
+        """One answer per prompt, computed together. Raises PromptTooLongError."""
         ...
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
@@ -84,21 +84,23 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
-    def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
+    def loglikelihood(
+        self, prompts: Sequence[Prompt], answers: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
         """Natural log-probability of each answer after each prompt, (prompts, answers).
 
-        Of the answer's tokens alone, not of stopping after them. Prompts with the same image object
-        and a common beginning share that computation. Raises PromptTooLongError.
+        It counts the tokens of the answer, not the end after them. Prompts with the same image
+        object and a common prefix share that computation. Raises PromptTooLongError.
         """
         ...
 
 
 class StreamingModel(VisionLanguageModel, Protocol):
-    """A model that can tell of several answers while it computes them together."""
+    """A model that streams several answers while it computes them together."""
 
     @property
     def batch_size(self) -> int:
-        """How many answers it computes together; more are done one batch after the other."""
+        """How many answers are computed together; more are computed batch after batch."""
         ...
 
     def stream_all(
@@ -106,11 +108,12 @@ class StreamingModel(VisionLanguageModel, Protocol):
         prompts: Sequence[Prompt],
         options: DecodingOptions = GREEDY,
         *,
-        left: Callable[[int], bool] = lambda _: False,
+        cancelled: Callable[[int], bool] = lambda _: False,
     ) -> Iterator[tuple[int, str | None]]:
-        """Pairs of the number of a prompt and a piece of its answer; None where that has ended.
+        """Pairs of a prompt's number and a piece of its answer; None marks the end of the answer.
 
-        Joined, the pieces are what `generate` returns. ``left`` is asked for every prompt between
-        two tokens; one that nobody waits for any more is ended there. Raises PromptTooLongError.
+        Joined, the pieces are what `generate` returns. ``cancelled`` is called with the number of
+        every prompt between two tokens; where it returns True the answer ends there. Raises
+        PromptTooLongError.
         """
         ...

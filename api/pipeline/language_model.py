@@ -121,27 +121,27 @@ class LanguageWriter:
                     works[place] = _Work(writing=writing, study=study)
             except UserError as error:
                 yield place, error
-        yield from self._tell(reader, works)
+        yield from self._emit(reader, works)
 
-    def _tell(
+    def _emit(
         self, reader: StudyReader, works: dict[int, "_Work"]
     ) -> Iterator[tuple[int, Written]]:
         places = list(works)
         texts = dict.fromkeys(places, "")
         try:
-            told = self._model.stream_all(
+            emitted = self._model.stream_all(
                 [works[place].prompt() for place in places],
                 self._decoding,
-                left=lambda number: works[places[number]].writing.cancelled(),
+                cancelled=lambda number: works[places[number]].writing.cancelled(),
             )
         except PromptTooLongError as error:
             if len(works) == 1:
                 yield places[0], error
             else:  # one long prompt spoils no other
                 for place, work in works.items():
-                    yield from self._tell(reader, {place: work})
+                    yield from self._emit(reader, {place: work})
             return
-        for number, piece in told:
+        for number, piece in emitted:
             place = places[number]
             if piece is None:
                 if not works[place].writing.cancelled():

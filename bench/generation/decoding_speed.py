@@ -116,13 +116,15 @@ def prompt_tokens(model: MllamaModel, prompt: Prompt) -> list[int]:
 
 
 def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
-    seeing, radiograph = timed(lambda: model.see([image]))
-    reading, (state, logits) = timed(lambda: model.decoder.read([row], radiograph, room=NEW_TOKENS))
+    seeing, radiograph = timed(lambda: model.encode_image([image]))
+    reading, (state, logits) = timed(
+        lambda: model.decoder.prefill([row], radiograph, room=NEW_TOKENS)
+    )
 
     def steps() -> None:
         tokens = logits.argmax(dim=-1)
         for _ in range(NEW_TOKENS - 1):
-            tokens = model.decoder.step(state, tokens).argmax(dim=-1)
+            tokens = model.decoder.decode_step(state, tokens).argmax(dim=-1)
         tokens.tolist()
 
     return Timing(seeing=seeing, reading=reading, stepping=timed(steps)[0])

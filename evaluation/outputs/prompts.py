@@ -60,7 +60,9 @@ class PromptRecorder(_Stand):
             self._record(prompt, {"max_new_tokens": options.max_new_tokens})
         return ["" for _ in prompts]
 
-    def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
+    def loglikelihood(
+        self, prompts: Sequence[Prompt], answers: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
         for prompt in prompts:
             self._record(prompt, {"answers": list(answers)})
         return np.zeros((len(prompts), len(answers)))
@@ -104,7 +106,9 @@ class AnswerPlayer(_Stand):
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
         return [str(self._answer(prompt)) for prompt in prompts]
 
-    def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> npt.NDArray[np.float64]:
+    def loglikelihood(
+        self, prompts: Sequence[Prompt], answers: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
         return np.array([self._answer(prompt) for prompt in prompts], dtype=np.float64)
 
     def _answer(self, prompt: Prompt) -> Any:
@@ -150,7 +154,7 @@ def answer_prompts(
                 if isinstance(options, int):
                     found = model.generate(prompts, DecodingOptions(max_new_tokens=options))
                 else:
-                    found = model.choose(prompts, options).tolist()
+                    found = model.loglikelihood(prompts, options).tolist()
                 pairs = zip(batch, found, strict=True)
                 _write(stream, [{"key": line["key"], "answer": one} for line, one in pairs])
                 progress(len(batch))

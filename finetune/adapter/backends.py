@@ -137,7 +137,7 @@ def load_base(base: str, config: TrainConfig, device: torch.device) -> nn.Module
         read_config,
         stored_bits,
     )
-    from generator.mllama.dequantize import dequantize
+    from generator.mllama.quantization import dequantize
 
     dtype: torch.dtype = getattr(torch, config.precision)
     folder = find_folder(base)

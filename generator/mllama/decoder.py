@@ -1,18 +1,18 @@
-"""Decoding over the modules of an Mllama model, in place of ``generate`` of transformers.
+"""Prefill and step-by-step decoding of an Mllama model, in place of ``generate`` of transformers.
 
-decoder = Decoder(model)                            # an MllamaForConditionalGeneration
-image = decoder.see(pixels)                          # vision tower and cross-attention keys, once
-state, logits = decoder.read(rows, image, room=80)   # prompts of different lengths
-logits = decoder.step(state, tokens)                # one more token a row
-logits = decoder.score(tree, image, nodes)           # many continuations of one prefix, in one pass
+decoder = Decoder(model)                                # an MllamaForConditionalGeneration
+image = decoder.encode_image(pixels)                    # vision encoder and cross-attention keys
+state, logits = decoder.prefill(rows, image, room=80)   # prompts of different lengths
+logits = decoder.decode_step(state, tokens)             # one more token per row
+logits = decoder.tree_logits(tree, image, nodes)        # many continuations of one prefix at once
 
-Keys and values lie in tensors that are allocated once; a step writes one slot of them, and on a GPU
-it is recorded as a CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots
-0..n-1, the next free slot of all rows is that behind the longest prompt, and a row's padding is
-masked in every later step. In float32 greedy text equals that of transformers.
+Keys and values are allocated once; a step writes one slot of them, and on a GPU it is recorded as a
+CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots 0..n-1, the next free
+slot of all rows is the one after the longest prompt, and a row's padding is masked in every later
+step. In float32 greedy text equals that of transformers.
 
-What is kept from transformers although it looks odd: tokens before the image attend to all tiles,
-padding tiles too, and only their feed-forward part is silenced.
+One oddity is kept from transformers: tokens before the image attend to all tiles, padding tiles
+included, and only their feed-forward part is silenced.
 """
 
 from collections.abc import Sequence
@@ -26,49 +26,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.mllama.cuda_graph import RecordedStep
+from generator.mllama.image_encoder import EncodedImage, ImageEncoder, Pixels
 from generator.mllama.layer import Layer, MakeLinear, rotate
 from generator.mllama.token_tree import TokenTree
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """Images as the processor of an Mllama model returns them, one a row."""
-
-    values: Tensor  # (rows, 1, tiles, channels, side, side)
-    aspect_ratio_ids: Tensor  # (rows, 1)
-    aspect_ratio_mask: Tensor  # (rows, 1, tiles), 1 where a tile holds a part of the image
-
-
-@dataclass(frozen=True, kw_only=True)
-class Radiograph:
-    """What the cross-attention layers attend to."""
-
-    pairs: list[tuple[Tensor, Tensor]]
-    """Keys and values of each cross-attention layer, (rows, key heads, tiles * patches, size)."""
-    seen: Tensor | None  # (rows, tiles * patches), False for padding tiles; None: there are none
-
-
 @dataclass(kw_only=True)
-class State:
-    """Rows that are being decoded."""
+class DecoderState:
+    """The key-value cache of the rows being decoded."""
 
     keys: list[Tensor]  # a self-attention layer: (rows, key heads, slots, head size)
     values: list[Tensor]
     lengths: Tensor  # (rows,) tokens of each prompt
     longest: int
     used: int
-    """Slots that hold a token or padding; the next token goes here."""
+    """Slots that hold a token or padding; the next token goes into this one."""
     filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
-    image: Radiograph | None
+    image: EncodedImage | None
     recorded: RecordedStep | None = None
 
 
-_TOWER_BYTES = 1e9
-"""What images that a GPU looks at together may take in the vision tower."""
-
-
 class Decoder:
-    """Owns no weights: it reads those of ``model``, which must stay as it is meanwhile."""
+    """Runs the text model of ``model``, whose weights it shares and which must not change."""
 
     def __init__(
         self,
@@ -77,9 +56,9 @@ class Decoder:
         *,
         records: bool | None = None,
     ) -> None:
-        """``model`` is an MllamaForConditionalGeneration; ``linear`` makes of a weight a faster
-        layer, to be used for the model's own. ``records``: whether steps are recorded as a CUDA
-        graph; None: on a GPU, where no layer multiplies in 8 bits, for which bitsandbytes waits
+        """``model`` is an MllamaForConditionalGeneration; ``linear`` builds a faster layer from a
+        weight, in place of the model's own. ``records`` says whether steps are recorded as a CUDA
+        graph; None records on a GPU unless a layer multiplies in 8 bits, where bitsandbytes waits
         for the GPU.
         """
         self.model = model
@@ -95,54 +74,20 @@ class Decoder:
         with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
             self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
-
-    @torch.inference_mode()
-    def see(self, pixels: Pixels) -> Radiograph:
-        tiles = pixels.aspect_ratio_mask.to(self.device).bool().flatten(1)  # (rows, tiles)
-        together = self._images_together(tiles.shape[1])
-        starts = range(0, len(tiles), together)
-        states = torch.cat([self._look(pixels, slice(s, s + together)) for s in starts])
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
-        return Radiograph(
-            pairs=[
-                (cross.k_norm(self._split(cross.k_proj(states))), self._split(cross.v_proj(states)))
-                for cross in crossing
-            ],
-            seen=None
-            if tiles.all()
-            else tiles.repeat_interleave(states.shape[1] // tiles.shape[1], dim=1),
-        )
+        self._images = ImageEncoder(model, crossing, head_size=self.head_size)
 
-    def _look(self, pixels: Pixels, rows: slice) -> Tensor:
-        """What the vision tower makes of some images, (rows, tiles * patches, text width)."""
-        states = self.model.model.vision_model(
-            pixel_values=pixels.values[rows].to(self.device),
-            aspect_ratio_ids=pixels.aspect_ratio_ids[rows].to(self.device),
-            aspect_ratio_mask=pixels.aspect_ratio_mask[rows].to(self.device),
-        ).last_hidden_state  # (rows, 1, tiles, patches, vision width)
-        projected: Tensor = self.model.model.multi_modal_projector(states)
-        return projected.flatten(1, 3)
-
-    def _images_together(self, tiles: int) -> int:
-        """How many images to look at in one pass: the tower keeps what all of its layers give,
-        most of a gigabyte an image for a large model."""
-        if self.device.type != "cuda":
-            return 1
-        tower = self.model.config.vision_config
-        layers = tower.num_hidden_layers + tower.num_global_layers
-        patches = (tower.image_size // tower.patch_size) ** 2 + 1
-        image = (
-            layers * tiles * patches * tower.hidden_size * self.text.embed_tokens.weight.itemsize
-        )
-        return max(1, int(_TOWER_BYTES // image))
+    def encode_image(self, pixels: Pixels) -> EncodedImage:
+        """What the cross-attention layers attend to, one image per row."""
+        return self._images.encode(pixels)
 
     @torch.inference_mode()
-    def read(
-        self, rows: Sequence[Sequence[int]], image: Radiograph | None, room: int
-    ) -> tuple[State, Tensor]:
-        """Runs the prompts; the logits of what follows each, (rows, vocabulary), float32.
+    def prefill(
+        self, rows: Sequence[Sequence[int]], image: EncodedImage | None, room: int
+    ) -> tuple[DecoderState, Tensor]:
+        """Run the prompts; return the cache and the next-token logits, (rows, vocabulary) float32.
 
-        ``room`` is how many tokens may follow by `step`. All rows have an image or none has.
+        ``room`` is how many tokens `decode_step` may append. All rows have an image or none has.
         """
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         longest = max(map(len, rows))
@@ -160,8 +105,8 @@ class Decoder:
         return state, self._logits(last)
 
     @torch.inference_mode()
-    def step(self, state: State, tokens: Tensor) -> Tensor:
-        """Appends one token to each row, (rows,); the logits of the next, (rows, vocabulary)."""
+    def decode_step(self, state: DecoderState, tokens: Tensor) -> Tensor:
+        """Append one token per row, (rows,); return the next logits, (rows, vocabulary)."""
         if self.records:
             if state.recorded is None:
                 state.recorded = RecordedStep(tokens, state.used)
@@ -175,8 +120,8 @@ class Decoder:
         hidden = self._run(state, tokens[:, None], positions[:, None], mask=mask)
         return self._logits(hidden[:, 0])
 
-    def _step_at(self, state: State, tokens: Tensor, slot: Tensor) -> Tensor:
-        """`step` with the slot (1,) in a tensor: shapes do not change from one to the next."""
+    def _step_at(self, state: DecoderState, tokens: Tensor, slot: Tensor) -> Tensor:
+        """`decode_step` with the slot (1,) in a tensor, so that no shape changes between steps."""
         slots = torch.arange(state.keys[0].shape[2], device=self.device)
         open_slots = (
             (slots <= slot)[None] if state.filled is None else state.filled & (slots <= slot)
@@ -190,8 +135,8 @@ class Decoder:
         )
         return self._logits(hidden[:, 0])
 
-    def keep(self, state: State, rows: Tensor) -> None:
-        """Goes on with these rows alone."""
+    def keep_rows(self, state: DecoderState, rows: Tensor) -> None:
+        """Drop all other rows from the cache."""
         state.recorded = None
         state.keys = [keys[rows] for keys in state.keys]
         state.values = [values[rows] for values in state.values]
@@ -199,15 +144,11 @@ class Decoder:
         if state.filled is not None:
             state.filled = state.filled[rows]
         if state.image is not None:
-            seen = state.image.seen
-            state.image = Radiograph(
-                pairs=[(keys[rows], values[rows]) for keys, values in state.image.pairs],
-                seen=None if seen is None else seen[rows],
-            )
+            state.image = state.image.rows(rows)
 
     @torch.inference_mode()
-    def score(self, tree: TokenTree, image: Radiograph | None, nodes: Tensor) -> Tensor:
-        """Logits of what follows each of ``nodes``, (nodes, vocabulary), float32."""
+    def tree_logits(self, tree: TokenTree, image: EncodedImage | None, nodes: Tensor) -> Tensor:
+        """Next-token logits after each of ``nodes``, (nodes, vocabulary) float32."""
         tokens, above = tree.tokens.to(self.device), tree.above.to(self.device)
         hidden = self._run(
             self._state(1, len(tokens), image),
@@ -218,11 +159,11 @@ class Decoder:
         )
         return self._logits(hidden[0, nodes.to(self.device)])
 
-    def _state(self, rows: int, slots: int, image: Radiograph | None) -> State:
+    def _state(self, rows: int, slots: int, image: EncodedImage | None) -> DecoderState:
         shape = (rows, self.key_heads, slots, self.head_size)
         kind = {"device": self.device, "dtype": self.text.embed_tokens.weight.dtype}
         own = [layer for layer in self.layers if layer.cross is None]
-        return State(
+        return DecoderState(
             keys=[torch.zeros(shape, **kind) for _ in own],
             values=[torch.zeros(shape, **kind) for _ in own],
             lengths=torch.zeros(rows, dtype=torch.long, device=self.device),
@@ -234,7 +175,7 @@ class Decoder:
 
     def _run(
         self,
-        state: State,
+        state: DecoderState,
         ids: Tensor,
         positions: Tensor,
         *,
@@ -242,18 +183,21 @@ class Decoder:
         included: Tensor | None = None,
         slot: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states of new tokens (rows, tokens), whose keys go behind those of the state, or
-        into a given ``slot`` (1,), where the state's own count is left as it is.
+        """Hidden states of new tokens (rows, tokens). Their keys are appended to the state, or
+        written into ``slot`` (1,), in which case the state's own count stays as it is.
 
-        ``mask`` (rows, 1, tokens, slots up to and with the new ones) says what a token attends to;
-        None: to all before it. ``included`` (rows, tokens) is False for tokens before the image.
+        ``mask`` (rows, 1, tokens, slots up to and including the new ones) says what a token attends
+        to; None means all tokens before it. ``included`` (rows, tokens) is False for tokens before
+        the image.
         """
         start = state.used
         hidden = self.text.embed_tokens(ids)
         cos, sin = (part[:, None] for part in self.text.rotary_emb(hidden, positions))
         image = state.image
         image_mask = (
-            image.seen[:, None, None, :] if image is not None and image.seen is not None else None
+            image.tile_mask[:, None, None, :]
+            if image is not None and image.tile_mask is not None
+            else None
         )
         if image_mask is not None and included is not None:
             image_mask = image_mask | ~included[:, None, :, None]
@@ -298,9 +242,9 @@ class Decoder:
     def _attend(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool
     ) -> Tensor:
-        """Heads mixed over the keys: (rows, tokens, heads * head size)."""
+        """Attention over the keys: (rows, tokens, heads * head size)."""
         rows, heads, tokens, size = query.shape
-        if tokens == 1:  # the heads that share a key head are so many queries: no key is copied
+        if tokens == 1:  # heads that share a key head become its queries, so no key is copied
             query = query.view(rows, self.key_heads, -1, size)
             mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
             return mixed.reshape(rows, 1, heads * size)
@@ -316,7 +260,7 @@ class Decoder:
 
 
 def _put(held: Tensor, new: Tensor, start: int, slot: Tensor | None) -> Tensor:
-    """Writes into (rows, heads, slots, size); all that there is to attend to."""
+    """Write into (rows, heads, slots, size); return the part that can be attended to."""
     if slot is not None:
         return held.index_copy_(2, slot, new)
     stop = start + new.shape[2]

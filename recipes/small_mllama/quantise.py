@@ -12,7 +12,7 @@ from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration, Mll
 
 from db.errors import NotFoundError, UserError
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
-from generator.mllama.dequantize import dequantize
+from generator.mllama.quantization import dequantize
 
 SHARD = "15MB"
 """At most so much in a file."""

@@ -36,6 +36,6 @@ class ScriptedModel:
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
         yield from self.generate([prompt], options)
 
-    def choose(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> np.ndarray:
+    def loglikelihood(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> np.ndarray:
         self.prompts += prompts
         return np.log([[self.yes(prompt), 1 - self.yes(prompt)] for prompt in prompts])

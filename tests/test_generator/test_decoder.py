@@ -10,9 +10,10 @@ import pytest
 import torch
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from generator.mllama.decoder import Decoder, Pixels, Radiograph
-from generator.mllama.half_linear import HalfLinear
-from generator.mllama.token_tree import grow
+from generator.mllama.decoder import Decoder
+from generator.mllama.image_encoder import EncodedImage, Pixels
+from generator.mllama.layer import HalfLinear
+from generator.mllama.token_tree import build_tree
 from generator.prompts import Prompt, messages
 from tests.support.mllama_models import image_prompt, write_mllama
 
@@ -59,11 +60,11 @@ def rows_of(processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
     ]
 
 
-def see(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> Radiograph | None:
+def encode(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> EncodedImage | None:
     if prompts[0].image is None:
         return None
     read = processor.image_processor([[prompt.image] for prompt in prompts], return_tensors="pt")
-    return decoder.see(
+    return decoder.encode_image(
         Pixels(
             values=read["pixel_values"],
             aspect_ratio_ids=read["aspect_ratio_ids"],
@@ -94,8 +95,8 @@ def by_transformers(decoder: Decoder, processor: Any, prompts: Sequence[Prompt])
 
 def by_us(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[list[int]]:
     ends = decoder.model.generation_config.eos_token_id
-    state, logits = decoder.read(
-        rows_of(processor, prompts), see(decoder, processor, prompts), room=STEPS
+    state, logits = decoder.prefill(
+        rows_of(processor, prompts), encode(decoder, processor, prompts), room=STEPS
     )
     steps = []
     for _ in range(STEPS):
@@ -103,7 +104,7 @@ def by_us(decoder: Decoder, processor: Any, prompts: Sequence[Prompt]) -> list[l
             1, torch.tensor(ends, device=logits.device), -torch.inf
         )  # as min_new_tokens does
         steps.append(logits.argmax(dim=-1))
-        logits = decoder.step(state, steps[-1])
+        logits = decoder.decode_step(state, steps[-1])
     answers: list[list[int]] = torch.stack(steps, dim=1).tolist()
     return answers
 
@@ -128,7 +129,9 @@ def test_logits_are_those_of_transformers(decoder: Decoder, processor: Any, tile
     prompts = [image_prompt(TEXTS[0], tiles=tiles)]
     with torch.no_grad():
         expected = decoder.model(**inputs_of(processor, prompts)).logits[:, -1]
-    _, logits = decoder.read(rows_of(processor, prompts), see(decoder, processor, prompts), room=0)
+    _, logits = decoder.prefill(
+        rows_of(processor, prompts), encode(decoder, processor, prompts), room=0
+    )
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -160,16 +163,16 @@ def after_some_left(decoder: Decoder, processor: Any) -> torch.Tensor:
     prompts = [
         image_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)
     ]
-    state, logits = decoder.read(
-        rows_of(processor, prompts), see(decoder, processor, prompts), room=8
+    state, logits = decoder.prefill(
+        rows_of(processor, prompts), encode(decoder, processor, prompts), room=8
     )
     for _ in range(3):
-        logits = decoder.step(state, logits.argmax(dim=-1))
+        logits = decoder.decode_step(state, logits.argmax(dim=-1))
     kept = torch.tensor([2, 0], device=decoder.device)
-    decoder.keep(state, kept)
+    decoder.keep_rows(state, kept)
     logits = logits[kept]
     for _ in range(3):
-        logits = decoder.step(state, logits.argmax(dim=-1))
+        logits = decoder.decode_step(state, logits.argmax(dim=-1))
     return logits.cpu()
 
 
@@ -188,10 +191,10 @@ def test_recorded_steps_give_the_same_tokens(
         rtol=1e-3,
         atol=1e-3,
     )
-    state, logits = recorded.read(
-        rows_of(processor, prompts), see(recorded, processor, prompts), room=4
+    state, logits = recorded.prefill(
+        rows_of(processor, prompts), encode(recorded, processor, prompts), room=4
     )
-    recorded.step(state, recorded.step(state, logits.argmax(dim=-1)).argmax(dim=-1))
+    recorded.decode_step(state, recorded.decode_step(state, logits.argmax(dim=-1)).argmax(dim=-1))
     assert state.recorded is not None and state.recorded.recorded
 
 
@@ -219,32 +222,32 @@ def test_rows_that_are_kept_go_on_as_before(decoder: Decoder, processor: Any) ->
     prompts = [
         image_prompt(text, tiles=n, seed=n) for text, n in zip(TEXTS, (2, 1, 2), strict=True)
     ]
-    rows, image = rows_of(processor, prompts), see(decoder, processor, prompts)
-    state, logits = decoder.read(rows, image, room=8)
+    rows, image = rows_of(processor, prompts), encode(decoder, processor, prompts)
+    state, logits = decoder.prefill(rows, image, room=8)
     tokens = logits.argmax(dim=-1)
-    whole = decoder.step(state, tokens)
-    state, _ = decoder.read(rows, image, room=8)
+    whole = decoder.decode_step(state, tokens)
+    state, _ = decoder.prefill(rows, image, room=8)
     kept = torch.tensor([2, 0])
-    decoder.keep(state, kept)
-    part = decoder.step(state, tokens[kept])
+    decoder.keep_rows(state, kept)
+    part = decoder.decode_step(state, tokens[kept])
     torch.testing.assert_close(part, whole[kept], rtol=1e-4, atol=1e-4)
 
 
 def test_a_tree_gives_the_logits_of_its_sequences(decoder: Decoder, processor: Any) -> None:
     prompt = image_prompt(TEXTS[2], tiles=2)
     (row,) = rows_of(processor, [prompt])
-    image = see(decoder, processor, [prompt])
+    image = encode(decoder, processor, [prompt])
     sequences = [[*row, 5, 6], [*row, 5, 7, 8], [*row, 9]]
-    tree, paths = grow(sequences)
+    tree, paths = build_tree(sequences)
     assert len(tree.tokens) == len(row) + 5
-    logits = decoder.score(tree, image, torch.tensor([path[-1] for path in paths]))
+    logits = decoder.tree_logits(tree, image, torch.tensor([path[-1] for path in paths]))
     for sequence, got in zip(sequences, logits, strict=True):
-        _, expected = decoder.read([sequence], image, room=0)
+        _, expected = decoder.prefill([sequence], image, room=0)
         torch.testing.assert_close(got, expected[0], rtol=1e-3, atol=1e-3)
 
 
 def test_a_tree_holds_each_beginning_once() -> None:
-    tree, paths = grow([[1, 2, 3], [1, 2, 4], [1, 2]])
+    tree, paths = build_tree([[1, 2, 3], [1, 2, 4], [1, 2]])
     assert tree.tokens.tolist() == [1, 2, 3, 4]
     assert tree.depths.tolist() == [0, 1, 2, 2]
     assert paths == [[0, 1, 2], [0, 1, 3], [0, 1]]

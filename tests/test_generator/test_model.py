@@ -147,44 +147,44 @@ def test_closing_a_stream_ends_the_computation(model: MllamaModel) -> None:
         stream: Any = model.stream(image_prompt("Describe this film."))
         next(stream)
         stream.close()
-        taken = calls["step"]
+        taken = calls["decode_step"]
         list(model.stream(image_prompt("Describe this film."), SHORT))
     assert taken < 10
-    assert calls["step"] > taken
+    assert calls["decode_step"] > taken
 
 
-def test_several_answers_are_told_piece_by_piece_as_each_alone(model: MllamaModel) -> None:
+def test_answers_streamed_together_equal_those_generated(model: MllamaModel) -> None:
     prompts = [
         image_prompt(text, seed=n) for n, text in enumerate(("Radiograph", "Write a report", "A"))
     ]
-    told: dict[int, str] = dict.fromkeys(range(3), "")
+    pieces: dict[int, str] = dict.fromkeys(range(3), "")
     ended = []
     for number, piece in model.stream_all(prompts, SHORT):
         assert number not in ended
         if piece is None:
             ended.append(number)
         else:
-            told[number] += piece
+            pieces[number] += piece
     assert sorted(ended) == [0, 1, 2]
-    assert list(told.values()) == model.generate(prompts, SHORT)
+    assert list(pieces.values()) == model.generate(prompts, SHORT)
 
 
-def test_an_answer_that_nobody_waits_for_ends_and_the_others_go_on(model: MllamaModel) -> None:
+def test_a_cancelled_answer_ends_and_the_others_go_on(model: MllamaModel) -> None:
     prompts = [image_prompt(text) for text in ("Radiograph", "Write", "Answer")]
-    told: dict[int, list[str | None]] = {number: [] for number in range(3)}
-    gone = {0}
+    pieces: dict[int, list[str | None]] = {number: [] for number in range(3)}
+    cancelled = {0}
     with counted(model) as calls:
-        for number, piece in model.stream_all(prompts, SHORT, left=gone.__contains__):
-            told[number].append(piece)
-            if len(told[1]) == 2:
-                gone.add(1)
-        assert calls["see"] == 1
-    assert told[0] == []
-    assert len(told[1]) <= 5 and told[1][-1] is None
-    assert "".join(piece or "" for piece in told[2]) == model.generate([prompts[2]], SHORT)[0]
+        for number, piece in model.stream_all(prompts, SHORT, cancelled=cancelled.__contains__):
+            pieces[number].append(piece)
+            if len(pieces[1]) == 2:
+                cancelled.add(1)
+        assert calls["encode_image"] == 1
+    assert pieces[0] == []
+    assert len(pieces[1]) <= 5 and pieces[1][-1] is None
+    assert "".join(piece or "" for piece in pieces[2]) == model.generate([prompts[2]], SHORT)[0]
     with counted(model) as calls:
-        assert list(model.stream_all(prompts, SHORT, left=lambda _: True)) == []
-        assert calls["read"] == 0
+        assert list(model.stream_all(prompts, SHORT, cancelled=lambda _: True)) == []
+        assert calls["prefill"] == 0
 
 
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:
@@ -213,7 +213,7 @@ def test_a_prompt_that_does_not_fit_names_the_numbers(model: MllamaModel) -> Non
     with pytest.raises(PromptTooLongError):
         model.generate([prompt], SHORT)
     with pytest.raises(PromptTooLongError):
-        model.choose([prompt], ["yes"])
+        model.loglikelihood([prompt], ["yes"])
 
 
 def test_text_cannot_end_its_turn_or_show_an_image(model: MllamaModel) -> None:
@@ -236,7 +236,7 @@ def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root
     prompts.append(image_prompt("Is there edema?", tiles=1))
     prompts.append(image_prompt("Is there edema?", tiles=0))
     answers = ["yes", "no", "Yes. [1]"]
-    scores = model.choose(prompts, answers)
+    scores = model.loglikelihood(prompts, answers)
     assert scores.shape == (5, 3)
     for row, prompt in zip(scores, prompts, strict=True):
         turns = messages(prompt.text, image=prompt.image is not None)
@@ -261,18 +261,18 @@ def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> N
         for word in ("Radiograph", "Answer", "Small", "Write", "Prior")
     ]
     with counted(model) as calls:
-        together = model.choose(prompts, ["yes", "no"])
-        assert calls["score"] > 1
-        model.choose(prompts[:2], ["yes", "no"])
-        assert calls["see"] == 2
-    alone = np.concatenate([model.choose([prompt], ["yes", "no"]) for prompt in prompts])
+        together = model.loglikelihood(prompts, ["yes", "no"])
+        assert calls["tree_logits"] > 1
+        model.loglikelihood(prompts[:2], ["yes", "no"])
+        assert calls["encode_image"] == 2
+    alone = np.concatenate([model.loglikelihood([prompt], ["yes", "no"]) for prompt in prompts])
     assert together == pytest.approx(alone, abs=1e-3)
 
 
-def test_there_must_be_something_to_choose_from(model: MllamaModel) -> None:
+def test_scoring_needs_answers_that_are_not_empty(model: MllamaModel) -> None:
     for answers in ([], ["yes", ""]):
-        with pytest.raises(UserError, match="choose from"):
-            model.choose([image_prompt("Is there edema?")], answers)
+        with pytest.raises(UserError, match="at least one answer"):
+            model.loglikelihood([image_prompt("Is there edema?")], answers)
 
 
 def test_weights_stored_in_four_bits_run_in_float32_on_a_cpu(tmp_path: Path) -> None:
@@ -470,7 +470,7 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(copy: Path)
         (RepositoryNotFoundError, "no adapter of that name"),
     ],
 )
-def test_what_a_hub_refuses_is_told_with_the_cure(
+def test_what_a_hub_refuses_is_pieces_with_the_cure(
     error: type[Exception], says: str, tmp_path: Path
 ) -> None:
     response = SimpleNamespace(headers={}, request=None)
@@ -494,7 +494,7 @@ def test_the_shipped_model_is_found_from_any_folder(
 
 
 @pytest.mark.parametrize("error", [LocalEntryNotFoundError, OSError])
-def test_a_hub_out_of_reach_is_told(error: type[Exception]) -> None:
+def test_a_hub_out_of_reach_is_pieces(error: type[Exception]) -> None:
     def fail(*_: Any, **__: Any) -> str:
         raise error("no connection")
 
@@ -502,7 +502,7 @@ def test_a_hub_out_of_reach_is_told(error: type[Exception]) -> None:
         find_folder("someone/model", download=fail)
 
 
-def test_a_name_that_no_hub_can_have_is_told() -> None:
+def test_a_name_that_no_hub_can_have_is_pieces() -> None:
     with pytest.raises(NotFoundError, match="check the name"):
         find_folder("no/such/folder")
 
@@ -529,7 +529,7 @@ def test_what_is_fetched_holds_no_code(tmp_path: Path) -> None:
         ({"quantization": "int3"}, "int3"),
     ],
 )
-def test_devices_and_quantizations_that_are_not_there_are_told(
+def test_devices_and_quantizations_that_are_not_there_are_pieces(
     root: Path, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(UserError, match=says):
@@ -548,7 +548,7 @@ def test_on_a_gpu_logits_are_those_of_transformers(root: Path, quantization: Qua
     )
     with torch.no_grad():
         expected = model.decoder.model(**inputs.to("cuda")).logits[0, -1].float()
-    _, logits = model.decoder.read([row], model.see([prompt.image]), room=0)
+    _, logits = model.decoder.prefill([row], model.encode_image([prompt.image]), room=0)
     similarity = torch.cosine_similarity(logits[0], expected, dim=0)
     assert float(similarity) > 0.99
     assert "".join(model.stream(prompt, SHORT)) == model.generate([prompt], SHORT)[0]

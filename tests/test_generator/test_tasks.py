@@ -257,7 +257,7 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
     retriever: CountingRetriever, study: Study
 ) -> None:
     class Sure(ScriptedModel):
-        def choose(self, prompts, answers):  # type: ignore[no-untyped-def]
+        def loglikelihood(self, prompts, answers):  # type: ignore[no-untyped-def]
             return np.array([[-2000.0, -1.0]] * len(prompts))
 
     result = StudyReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])

@@ -43,7 +43,7 @@ PATHS = ("/reports", "/answers", "/captions", "/classifications")
 
 @dataclass
 class Talking(ScriptedModel):
-    """Tells its answers word by word, a word of each in turn, and remembers who left."""
+    """Streams its answers word by word, a word of each in turn, and records when each ended."""
 
     seconds: float = 0.0
     """To think about a word."""
@@ -58,15 +58,15 @@ class Talking(ScriptedModel):
         prompts: Sequence[Prompt],
         options: DecodingOptions = GREEDY,
         *,
-        left: Callable[[int], bool] = lambda _: False,
+        cancelled: Callable[[int], bool] = lambda _: False,
     ) -> Iterator[tuple[int, str | None]]:
         if self.longest is not None and any(len(one.text) > self.longest for one in prompts):
             raise PromptTooLongError("the prompt has too many tokens")
         self.together.append(len(prompts))
-        return self._told(prompts, left)
+        return self._emit(prompts, cancelled)
 
-    def _told(
-        self, prompts: Sequence[Prompt], left: Callable[[int], bool]
+    def _emit(
+        self, prompts: Sequence[Prompt], cancelled: Callable[[int], bool]
     ) -> Iterator[tuple[int, str | None]]:
         words = {n: self.script(prompt).split(" ") for n, prompt in enumerate(prompts)}
         said = dict.fromkeys(words, 0)
@@ -74,7 +74,7 @@ class Talking(ScriptedModel):
         while words:
             time.sleep(self.seconds)
             for number in list(words):
-                if left(number) or not words[number]:
+                if cancelled(number) or not words[number]:
                     del words[number]
                     self.ended.append(said[number])
                     yield number, None
