@@ -30,7 +30,8 @@ from indexer.cli.arguments import parser
 from indexer.cli.output import built_lines, info_lines, merged_lines, problem_lines, removed_lines
 from indexer.cli.parser import run
 from indexer.cli.progress import progress_bar
-from indexer.encoder.spec import Encoder, EncoderSpec, load_encoder
+from indexer.encoder.load import load_encoder
+from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.index import Index
 from indexer.ingest.assembly import utc_now
 from indexer.leftovers import find_leftovers
@@ -96,7 +97,7 @@ def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpe
     source = open_source(arguments.source, options_of(arguments))
     if isinstance(source, OpenI) and source.embedded_by is not None:
         return source, source.embedded_by
-    return source, load_encoder(arguments.encoder)
+    return source, load_encoder(arguments.encoder, device=arguments.device)
 
 
 def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
@@ -117,7 +118,9 @@ def _audit(arguments: argparse.Namespace) -> int:
             other = Index.open(arguments.against)
         except NotFoundError:
             other = open_source(arguments.source, replace(options, data_dir=arguments.against))
-    encoder = None if arguments.encoder == "none" else load_encoder(arguments.encoder)
+    encoder = None
+    if arguments.encoder != "none":
+        encoder = load_encoder(arguments.encoder, device=arguments.device)
     found = audit(source, against=other, encoder=encoder, progress=_record_progress)
     write_audit(found, arguments.out)
     if arguments.json:

@@ -14,7 +14,7 @@ import numpy as np
 
 from db.errors import UserError
 from db.index.store import Case, CaseImage
-from indexer.encoder.spec import file_sha256
+from indexer.encoder.weight_files import file_sha256
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import read_radiograph, restore_size
 from indexer.index import Index

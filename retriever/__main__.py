@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -22,6 +23,7 @@ from evaluation.retrieval.run import RESAMPLES, evaluate
 from evaluation.retrieval.studies import read_studies
 from evaluation.retrieval.systems import compare
 from evaluation.test_log import append_run, require_first_run
+from indexer.cli.arguments import add_device
 from indexer.cli.parser import Parser, run
 from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
@@ -35,7 +37,7 @@ from retriever.search import Retriever
 TEST_LOG = Path(__file__).resolve().parent.parent / "results" / "test_log.jsonl"
 
 
-OpenRetriever = Callable[[Path], Retriever]
+OpenRetriever = Callable[..., Retriever]
 
 
 def main(
@@ -46,6 +48,8 @@ def main(
 ) -> int:
     arguments = parser(prog).parse_args(argv)
     arguments.open_retriever = open_retriever
+    if arguments.device != "cpu":
+        arguments.open_retriever = partial(open_retriever, device=arguments.device)
     arguments.command = shlex.join(["python", "-m", "retriever", *(argv or sys.argv[1:])])
     try:
         exit_code: int = arguments.run(arguments)
@@ -189,6 +193,7 @@ def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:
         default="none",
         help="only cases that name just what, or some of what, the label head sees",
     )
+    add_device(verb)
     verb.add_argument("--json", action="store_true", help="hits, votes and scores as JSON")
     verb.set_defaults(run=_search)
 
@@ -202,6 +207,7 @@ def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:
     verb.add_argument(
         "--split", choices=("val", "test"), required=True, help="whose studies are searched with"
     )
+    add_device(verb)
     verb.add_argument(
         "--baseline-index", type=Path, metavar="INDEX2", help="another, to be compared with"
     )

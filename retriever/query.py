@@ -87,17 +87,17 @@ def image_query(encoder: Encoder, images: Sequence[Radiograph]) -> Query:
 
 def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> list[Query]:
     """Several studies at once, which is quicker; every study has at least one image."""
-    reading = encoder.read([image.pixels for images in studies for image in images])
+    embeddings = encoder.embed_images([image.pixels for images in studies for image in images])
     queries, start = [], 0
     for images in studies:
         rows = slice(start, start + len(images))
         start = rows.stop
-        scores = reading.label_scores
+        scores = embeddings.label_scores
         queries.append(
             Query(
-                vector=combine_views(reading.vectors[rows]),
+                vector=combine_views(embeddings.vectors[rows]),
                 images=tuple(images),
-                image_vectors=reading.vectors[rows],
+                image_vectors=embeddings.vectors[rows],
                 image_label_scores=None if scores is None else scores[rows],
                 thresholds=_thresholds(encoder),
             )

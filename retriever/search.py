@@ -17,7 +17,8 @@ import numpy as np
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder.spec import Encoder, load_encoder
+from indexer.encoder.load import load_encoder
+from indexer.encoder.spec import Encoder
 from indexer.index import Index
 from indexer.typicality.profile import TypicalityProfile
 from retriever.knn_votes import TEMPERATURE, Vote, tally
@@ -58,10 +59,15 @@ class Retriever:
         self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
 
     @classmethod
-    def open(cls, index_dir: Path | str, encoder: Encoder | None = None) -> Self:
-        """Open an index directory; the encoder is the one its manifest names unless given."""
+    def open(
+        cls, index_dir: Path | str, encoder: Encoder | None = None, *, device: str = "cpu"
+    ) -> Self:
+        """Open an index directory; the encoder is the one its manifest names unless given.
+
+        ``device`` is where that encoder runs: ``cpu`` or ``cuda``.
+        """
         index = Index.open(Path(index_dir))
-        return cls(index, encoder or load_encoder(index.manifest.encoder.name))
+        return cls(index, encoder or load_encoder(index.manifest.encoder.name, device=device))
 
     def search(
         self,

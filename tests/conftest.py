@@ -15,6 +15,14 @@ settings.register_profile("no deadline", deadline=None)  # other work on the mac
 settings.load_profile("no deadline")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Exported encoders are kept for the session, and not in the home of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GROUNDED_CXR_CACHE", str(tmp_path_factory.mktemp("encoders")))
+        yield
+
+
 def tracked_files() -> list[Path]:
     names = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True

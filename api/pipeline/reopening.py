@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api.pipeline.current_index import Reopen, StudySearch
-from indexer.encoder.spec import load_encoder
+from indexer.encoder.load import load_encoder
 from indexer.index import Index
 from retriever.search import Retriever
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.build import build
-from indexer.encoder.spec import EncoderSpec, Reading
+from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
 from indexer.sources.jsonl import JsonLines
 
 IMAGES = 64
@@ -33,10 +33,10 @@ class SmallEncoder:
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 
-    def read(self, images: Sequence[np.ndarray]) -> Reading:
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         rows = np.stack([np.asarray(Image.fromarray(f).resize((8, 8)), np.float32) for f in images])
         vectors = rows.reshape(len(images), 64) - 127.5
-        return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return ImageEmbeddings(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def write_studies(folder: Path, count: int) -> Path:

@@ -18,7 +18,7 @@ import torch
 
 from db.errors import UserError
 from indexer.encoder.network import TOWER
-from indexer.encoder.open_clip import BATCH, TowerEncoder, from_folder, read_network
+from indexer.encoder.open_clip import BATCH, OpenClipEncoder, from_folder, read_network
 from indexer.encoder.spec import DEFAULT_ENCODER
 from indexer.images.reader import read_radiograph
 
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Images embedded a second.")
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG images")
     parser.add_argument("--encoder", type=Path, default=Path(DEFAULT_ENCODER))
-    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--count", type=int, default=320, help="how many of them to embed")
     arguments = parser.parse_args(argv)
     try:
-        paths = sorted(arguments.images.glob("*.jpg"))[: arguments.images]
+        paths = sorted(arguments.images.glob("*.jpg"))[: arguments.count]
         if len(paths) < BATCH:
             raise UserError(f"{arguments.images} holds {len(paths)} JPEG files: name more images")
         encoder = from_folder(arguments.encoder, name=str(arguments.encoder))
@@ -45,17 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def measure(paths: Sequence[Path], encoder: TowerEncoder, network: torch.nn.Module) -> int:
+def measure(paths: Sequence[Path], encoder: OpenClipEncoder, network: torch.nn.Module) -> int:
     images = [read_radiograph(path).pixels for path in paths]
     batches = [encoder.prepare(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-    whole = best(lambda: [encoder.read([read_radiograph(p).pixels for p in paths])], len(paths))
+    whole = best(
+        lambda: [encoder.embed_images([read_radiograph(p).pixels for p in paths])], len(paths)
+    )
     forward = best(lambda: [encoder.forward(batch) for batch in batches], len(paths))
     with torch.inference_mode():
         few = [torch.from_numpy(batch) for batch in batches[:4]]
         eager = best(lambda: [network(batch) for batch in few], sum(len(b) for b in few))
         expected = network(few[0])[:, : encoder.spec.dim].numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    difference = float(np.abs(encoder.read(images[: len(few[0])]).vectors - expected).max())
+    difference = float(np.abs(encoder.embed_images(images[: len(few[0])]).vectors - expected).max())
     print(f"{len(paths)} images, {TOWER} at {batches[0].shape[-1]} px, batches of {BATCH}")
     print(f"JPEG files to vectors       {whole:6.1f} images/s")
     print(

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.pack import LABELS_ONLY, POSITIVE, UNCERTAIN, UNKNOWN, Pack
-from indexer.encoder.network import ImageNetwork, Seen
+from indexer.encoder.network import ImageNetwork, ImageOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Targets:
             frontal=self._frontal[images.flatten()],
         )
 
-    def losses(self, network: ImageNetwork, seen: Seen, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, network: ImageNetwork, seen: ImageOutputs, batch: Batch) -> dict[str, Tensor]:
         """Each weighted loss by name; ``seen`` holds the first images, then the second ones."""
         config = self._config
         priors = self._labels[self._rows].mean(dim=0).clamp(0.002, 0.5)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from db.errors import UserError
 from db.index.store import ViewPosition
-from indexer.encoder.spec import file_sha256
+from indexer.encoder.weight_files import file_sha256
 from indexer.images.dicom import is_dicom
 from indexer.images.radiograph import Grey, Limits, quiet
 from indexer.images.reader import difference_hash

@@ -75,10 +75,10 @@ def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
             restore_size(read_radiograph(path, limits=limits).pixels, width, height)
             for _, _, path, width, height in rows[start : start + _BATCH]
         ]
-        reading = encoder.read(images)
-        vectors.append(reading.vectors)
-        if reading.frontal is not None:
-            frontal.append(reading.frontal)
+        embeddings = encoder.embed_images(images)
+        vectors.append(embeddings.vectors)
+        if embeddings.frontal is not None:
+            frontal.append(embeddings.frontal)
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     studies = np.array([row[1] for row in rows], dtype=np.int64)
     ledger.set_images("similarity", ids, _similarity(np.concatenate(vectors), studies))

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from indexer.cli.parser import Parser
+from indexer.encoder.load import DEVICES
 from indexer.encoder.spec import DEFAULT_ENCODER
 from indexer.sources.arguments import add_source_arguments
 from indexer.versions import KEPT
@@ -39,6 +40,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     add_source_arguments(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
+    add_device(verb)
     _add_version(verb)
 
     verb = verbs.add_parser(
@@ -104,6 +106,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no image"
     )
+    add_device(verb)
     verb.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for audit.html and audit.json"
     )
@@ -121,6 +124,16 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     return whole
+
+
+def add_device(verb: argparse.ArgumentParser) -> None:
+    """``--device``, for a command that embeds images or text."""
+    verb.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="where the encoder runs (default: %(default)s)",
+    )
 
 
 def _add_version(verb: argparse.ArgumentParser) -> None:

@@ -22,8 +22,8 @@ MEAN = STD = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What the network sees in n images; all logits are before the sigmoid."""
+class ImageOutputs:
+    """What the network computes from n images; logits are before the sigmoid."""
 
     pooled: Tensor  # (n, width), what everything else is read from
     embeddings: Tensor  # (n, dim), any length
@@ -82,11 +82,11 @@ class ImageNetwork(nn.Module):
         own = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
         trunk.load_state_dict(dict(zip(own, weights, strict=True)), strict=True)
 
-    def forward(self, pixels: Tensor) -> Seen:
+    def forward(self, pixels: Tensor) -> ImageOutputs:
         """Pixels (n, 3, size, size), normalised with MEAN and STD."""
         pooled = self.visual.trunk(pixels)
         dropped = self.drop(pooled)
-        return Seen(
+        return ImageOutputs(
             pooled=pooled,
             embeddings=self.visual.head(pooled),
             labels=self.labels(dropped),

@@ -1,54 +1,57 @@
-"""Encoders that run: an image tower with its preprocessing, its heads, and a text tower.
+"""Encoders in `open_clip`'s format: an image tower, its heads, and a text tower.
 
-A folder is in `open_clip`'s format: a config beside ``open_clip_model.safetensors``. Where its
-config has a ``text_tower``, the folder was written by `finetune.encoder.export`: the weights of
-the text tower then come from the package named there, or lie in the folder, and are read when a
-text is first embedded; ``heads.safetensors`` holds the heads for observations and view.
+    from_folder(Path("pretrained/encoder"), name="pretrained/encoder")
+    from_open_clip("ViT-B-32/laion2b_s34b_b79k")
+
+A folder holds a config beside ``open_clip_model.safetensors``. Where its config has a
+``text_tower``, the folder was written by `finetune.encoder.export`: the weights of the text tower
+then come from the package named there, or lie in the folder, and are read when a text is first
+embedded; ``heads.safetensors`` holds the heads for observations and view.
 """
 
 import hashlib
-import io
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import open_clip
 import torch
 from open_clip.model import CLIPVisionCfg, _build_vision_tower
 from open_clip.timm_model import TimmModel
-from open_clip.transform import MaybeConvertMode, PreprocessCfg, image_transform_v2
-from PIL import Image
+from open_clip.transform import PreprocessCfg
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.labels import OBSERVATIONS
-from indexer.encoder.network import IMAGENET_SHA256, TOWER, imagenet_weights
-from indexer.encoder.spec import EncoderSpec, Reading
+from indexer.encoder.device import Forward, in_torch
+from indexer.encoder.onnx import cache_key, compiled
+from indexer.encoder.preprocessing import Preprocessing
+from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
 from indexer.encoder.text import TextTower, config_text_tower, open_clip_text
 from indexer.encoder.weight_files import file_sha256
 
 BATCH = 16
-"""Images a forward pass; fixed, because the batch shape may change the last bits of a vector."""
+"""Images per forward pass on the CPU; fixed, because the batch shape may change the last bits of a
+vector."""
+BATCH_CUDA = 128
 
 CONFIG = "open_clip_config.json"
 MODEL = "open_clip_model.safetensors"
 HEADS = "heads.safetensors"
 
-Forward = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Pixels (n, 3, size, size) to embeddings, and beside them label logits and a view logit."""
-
 EmbedText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
-class TowerEncoder:
-    """An image tower on the CPU; with ``heads`` its columns after ``dim`` are 14 + 1 logits."""
+class OpenClipEncoder:
+    """An image tower, perhaps with a text tower.
+
+    With ``heads`` the columns of ``forward`` after ``dim`` are 14 + 1 logits.
+    """
 
     def __init__(
         self,
@@ -62,53 +65,38 @@ class TowerEncoder:
         heads: bool = False,
         label_thresholds: Mapping[str, float] | None = None,
         embed_text: EmbedText | None = None,
+        device: str = "cpu",
     ) -> None:
+        self._batch = BATCH if device == "cpu" else BATCH_CUDA
         self._heads, self._embed_text = heads, embed_text
         self.forward = forward
         self.label_thresholds = dict(label_thresholds or {})
-        """Observation to the probability from which on it counts as seen."""
-        self._preprocess = preprocess
-        steps = image_transform_v2(preprocess, is_train=False).transforms
-        # What open_clip does before it makes three channels, done once for the one that differs.
-        self._geometry = steps[: [type(step) for step in steps].index(MaybeConvertMode)]
+        """Observation to the probability from which on it counts as present."""
+        self.prepare = Preprocessing(preprocess)
+        """Images to what ``forward`` takes: (n, 3, size, size)."""
         self.spec = EncoderSpec(
             name=name,
             weights_sha256=weights_sha256,
             dim=dim,
-            preprocessing={key: _plain(value) for key, value in asdict(preprocess).items()},
+            preprocessing=self.prepare.values,
             report_weight=report_weight,
         )
 
-    def read(self, images: Sequence[npt.NDArray[np.uint8]]) -> Reading:
+    def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> ImageEmbeddings:
+        """See `indexer.encoder.spec.Encoder`."""
         dim = self.spec.dim
         width = dim + (len(OBSERVATIONS) + 1 if self._heads else 0)
         rows = np.zeros((len(images), width), np.float32)
-        for start in range(0, len(images), BATCH):
-            some = images[start : start + BATCH]
-            rows[start : start + BATCH] = self.forward(self.prepare(some))
+        for start in range(0, len(images), self._batch):
+            some = images[start : start + self._batch]
+            rows[start : start + self._batch] = self.forward(self.prepare(some))
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
-        return Reading(
+        return ImageEmbeddings(
             vectors=rows[:, :dim] / np.maximum(lengths, 1e-12),
             label_scores=odds[:, :-1] if self._heads else None,
             frontal=odds[:, -1] if self._heads else None,
         )
-
-    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        """What ``forward`` takes: (n, 3, size, size)."""
-        return np.stack([self._pixels(image) for image in images])
-
-    def _pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(3, size, size), equal to open_clip's own transform to the last bit."""
-        image = Image.fromarray(radiograph)
-        for step in self._geometry:
-            image = step(image)
-        grey = np.asarray(image).astype(np.float32) / np.float32(255)
-        mean, std = (
-            np.asarray(value, np.float32)[:, None, None]
-            for value in (self._preprocess.mean, self._preprocess.std)
-        )
-        return (grey - mean) / std
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Texts in the space of the images: (n, dim), unit length.
@@ -128,31 +116,8 @@ class TowerEncoder:
         return unit
 
 
-def imagenet() -> TowerEncoder:
-    """The tower as its package publishes it, pooled features and no projection."""
-    tower = TimmModel(TOWER, embed_dim=0, image_size=260, pool="avg", proj="", pretrained=False)
-    trunk = tower.trunk
-    own = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
-    trunk.load_state_dict(dict(zip(own, imagenet_weights(), strict=True)), strict=True)
-    preprocess = PreprocessCfg(
-        size=260,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        interpolation="bicubic",
-        resize_mode="longest",
-        fill_color=0,
-    )
-    return TowerEncoder(
-        compiled(tower, 260),
-        name="imagenet",
-        weights_sha256=IMAGENET_SHA256,
-        dim=int(trunk.num_features),
-        preprocess=preprocess,
-    )
-
-
 class _Heads(nn.Module):
-    """Tower, projection and heads as one row of numbers an image."""
+    """Tower, projection and heads as one row of numbers per image."""
 
     def __init__(self, visual: TimmModel, heads: dict[str, Tensor]) -> None:
         super().__init__()
@@ -166,25 +131,39 @@ class _Heads(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def from_folder(folder: Path, *, name: str) -> TowerEncoder:
-    """An encoder from a folder in open_clip's format."""
+def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEncoder:
+    """An encoder from a folder in open_clip's format.
+
+    Raises NotFoundError for a missing file, MismatchError for files that do not belong together.
+    """
     config = _read_config(folder)
     if "text_tower" not in config:
-        return from_open_clip(f"local-dir:{folder}", name=name)
+        return from_open_clip(f"local-dir:{folder}", name=name, device=device)
     weights = folder / MODEL
     if not weights.is_file():
         raise NotFoundError(f"{folder} has a {CONFIG} but no {MODEL}: export the encoder again")
-    network = _network(folder, config)
-    model, preprocess = config["model_cfg"], PreprocessCfg(**config["preprocess_cfg"])
+    files = [folder / CONFIG, weights, folder / HEADS]
+    key = cache_key(*files) if files[-1].is_file() else None
+    model = config.get("model_cfg", {})
+    forward = compiled(
+        lambda: _network(folder, config),
+        size=int(model.get("vision_cfg", {}).get("image_size", 0)),
+        key=key,
+        device=device,
+    )
+    preprocess = PreprocessCfg(**config["preprocess_cfg"])
     dim = int(model["embed_dim"])
+    with safe_open(weights, framework="pt") as stored:
+        projection = stored.get_tensor("text.proj.weight").float()
     text = TextTower(
         config_text_tower(config["text_tower"], folder),
         dim=dim,
         context_length=int(model["text_cfg"]["context_length"]),
-        projection=load_file(weights)["text.proj.weight"].float(),
+        projection=projection,
+        device=device,
     )
-    return TowerEncoder(
-        compiled(network, int(model["vision_cfg"]["image_size"])),
+    return OpenClipEncoder(
+        forward,
         name=name,
         weights_sha256=file_sha256(weights),
         dim=dim,
@@ -193,6 +172,7 @@ def from_folder(folder: Path, *, name: str) -> TowerEncoder:
         heads=True,
         label_thresholds=config.get("label_thresholds"),
         embed_text=text,
+        device=device,
     )
 
 
@@ -204,7 +184,7 @@ def read_network(folder: Path) -> nn.Module:
     return _network(folder, _read_config(folder))
 
 
-def _network(folder: Path, config: dict[str, Any]) -> "_Heads":
+def _network(folder: Path, config: dict[str, Any]) -> _Heads:
     try:
         model = config["model_cfg"]
         vision = CLIPVisionCfg(**model["vision_cfg"])
@@ -224,7 +204,9 @@ def _network(folder: Path, config: dict[str, Any]) -> "_Heads":
         ) from error
 
 
-def from_open_clip(identifier: str, *, name: str | None = None) -> TowerEncoder:
+def from_open_clip(
+    identifier: str, *, name: str | None = None, device: str = "cpu"
+) -> OpenClipEncoder:
     """Any dual encoder that open_clip can load; ``identifier`` as for `load_encoder`."""
     name = name or identifier
     model_name, tag = identifier, None
@@ -249,51 +231,16 @@ def from_open_clip(identifier: str, *, name: str | None = None) -> TowerEncoder:
         preprocess = PreprocessCfg(**visual.preprocess_cfg)
         size = preprocess.size if isinstance(preprocess.size, int) else max(preprocess.size)
         dim = int(visual(torch.zeros(1, 3, size, size)).shape[-1])
-    return TowerEncoder(
-        _eager(visual),
+    digest = _state_sha256(visual.state_dict())
+    return OpenClipEncoder(
+        in_torch(visual, device),
         name=name,
-        weights_sha256=_state_sha256(visual.state_dict()),
+        weights_sha256=digest,
         dim=dim,
         preprocess=preprocess,
-        embed_text=open_clip_text(model, tokenizer),
+        embed_text=open_clip_text(model, tokenizer, device),
+        device=device,
     )
-
-
-def compiled(module: nn.Module, size: int) -> Forward:
-    """The module in ONNX Runtime, which runs this tower several times faster than torch does; the
-    vectors agree to 1e-4."""
-    data = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations and traces
-        torch.onnx.export(
-            module.eval(),
-            (torch.zeros(1, 3, size, size),),
-            data,  # type: ignore[arg-type]  # a stream is taken where the exporter is not dynamo's
-            input_names=["pixels"],
-            output_names=["rows"],
-            dynamic_axes={"pixels": {0: "images"}, "rows": {0: "images"}},
-            opset_version=17,
-            dynamo=False,
-        )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        data.getvalue(), options, providers=["CPUExecutionProvider"]
-    )
-
-    def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        rows: npt.NDArray[np.float32] = session.run(None, {"pixels": pixels})[0]
-        return rows
-
-    return forward
-
-
-def _eager(module: nn.Module) -> Forward:
-    def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            return np.asarray(module(torch.from_numpy(pixels)).float().numpy())
-
-    return forward
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -327,7 +274,3 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -1,18 +1,11 @@
-"""The encoder: radiographs, and sentences, to unit vectors of one space.
+"""What an encoder is: radiographs, and sentences, to unit vectors of one space.
 
-    encoder = load_encoder("pretrained/encoder")
-    reading = encoder.read([image.pixels, ...])
-    reading.vectors                                 # (n, dim), unit length
+    encoder = load_encoder("pretrained/encoder")    # indexer.encoder.load
+    embeddings = encoder.embed_images([image.pixels, ...])
+    embeddings.vectors                              # (n, dim), unit length
     encoder.embed_text(["small left pleural effusion"])
 
-A name is one of
-
-- ``imagenet``: EfficientNet-Lite2 as published, a floor to measure trained encoders against;
-- a folder in `open_clip`'s format, such as ``pretrained/encoder``;
-- an `open_clip` model and the tag of its weights, ``ViT-B-32/laion2b_s34b_b79k``;
-- an identifier on the Hugging Face hub, ``hf-hub:organisation/model``.
-
-The last two are downloaded by `open_clip` when they are not in its cache.
+This module imports neither torch nor open_clip, so that a manifest is read without them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,23 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-
-from db.errors import NotFoundError
-from indexer.encoder.weight_files import file_sha256, local_folder, package_file
-
-__all__ = [
-    "DEFAULT_ENCODER",
-    "Encoder",
-    "EncoderSpec",
-    "Reading",
-    "TextEncoder",
-    "combine_case",
-    "combine_scores",
-    "combine_views",
-    "file_sha256",
-    "load_encoder",
-    "package_file",
-]
 
 DEFAULT_ENCODER = "pretrained/encoder"
 
@@ -63,8 +39,8 @@ class EncoderSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What an encoder sees in n images."""
+class ImageEmbeddings:
+    """What an encoder computes from n images."""
 
     vectors: np.ndarray
     """(n, dim) float32, unit length."""
@@ -80,14 +56,14 @@ class Encoder(Protocol):
 
     spec: EncoderSpec
 
-    def read(self, images: Sequence[np.ndarray]) -> Reading:
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         """Images are (height, width) uint8 with dark lungs, of any size."""
         ...
 
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """An encoder that also has a text tower."""
+    """An encoder that also embeds text."""
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """(n, dim) float32, unit length, in the space of the image vectors."""
@@ -120,22 +96,3 @@ def combine_scores(scores: np.ndarray) -> np.ndarray:
     odds = np.log(clipped / (1 - clipped)).mean(axis=0)
     probabilities: np.ndarray = (1 / (1 + np.exp(-odds))).astype(np.float32)
     return probabilities
-
-
-def load_encoder(name: str) -> Encoder:
-    """The encoder called ``name``; a relative folder is also looked for beside this package.
-
-    Raises UserError for a name that nothing answers to or weights that cannot be had,
-    NotFoundError for missing files, MismatchError for files that do not belong together.
-    """
-    # open_clip and torch take seconds to import, and whoever reads a manifest needs neither.
-    from indexer.encoder import open_clip as open_clip_encoders
-
-    if name == "imagenet":
-        return open_clip_encoders.imagenet()
-    folder = local_folder(name)
-    if folder is not None:
-        return open_clip_encoders.from_folder(folder, name=name)
-    if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
-        raise NotFoundError(f"there is no folder {name}: name an encoder that is there")
-    return open_clip_encoders.from_open_clip(name)

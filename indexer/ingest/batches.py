@@ -133,7 +133,7 @@ class BatchIndexer:
             return np.zeros((0, self._spec.dim), np.float32)
         if self._encoder is None:
             raise UserError("this source has images to embed: give an encoder")
-        return self._encoder.read(images).vectors
+        return self._encoder.embed_images(images).vectors
 
     def _embed_reports(self, studies: Sequence[ReadStudy]) -> np.ndarray | None:
         """One row a study, or None where the encoder's case vectors are of images alone."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from db.errors import NotFoundError
 from db.index.store import ViewPosition
-from indexer.encoder.spec import package_file
+from indexer.encoder.weight_files import package_file
 from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles

@@ -29,7 +29,7 @@ from xml.etree import ElementTree
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.index.store import ViewPosition
-from indexer.encoder.spec import file_sha256, package_file
+from indexer.encoder.weight_files import file_sha256, package_file
 from indexer.sources.records import (
     NO_IMAGE,
     NO_REPORT,

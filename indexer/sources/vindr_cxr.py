@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
-from indexer.encoder.spec import package_file
+from indexer.encoder.weight_files import package_file
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated

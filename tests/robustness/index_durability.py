@@ -30,7 +30,7 @@ from PIL import Image
 
 from db.errors import NotFoundError
 from indexer.build import add, build
-from indexer.encoder.spec import EncoderSpec, Reading
+from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
 from indexer.index import Index
 from indexer.manifest import MANIFEST
 from indexer.merge import merge
@@ -51,13 +51,13 @@ class SmallEncoder:
 
     spec = EncoderSpec(name="small", weights_sha256="0" * 64, dim=64, preprocessing={"size": 8})
 
-    def read(self, images: Sequence[np.ndarray]) -> Reading:
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         rows = [
             np.asarray(Image.fromarray(image).resize((8, 8)), dtype=np.float32).ravel() - 127.5
             for image in images
         ]
         vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
-        return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return ImageEmbeddings(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def verb_build(index: Path, data: Path) -> None:

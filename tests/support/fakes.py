@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from db.labels import OBSERVATIONS
-from indexer.encoder.spec import EncoderSpec, Reading
+from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
 from tests.support.radiographs import draw_radiograph
 
 REPORTS = (
@@ -27,13 +27,13 @@ class ThumbnailEncoder:
             name=name, weights_sha256=weights_sha256, dim=64, preprocessing={"size": 8}
         )
 
-    def read(self, images: Sequence[np.ndarray]) -> Reading:
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         rows = [
             np.asarray(Image.fromarray(image).resize((8, 8)), dtype=np.float32).ravel() - 127.5
             for image in images
         ]
         vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
-        return Reading(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return ImageEmbeddings(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 class ReportEncoder(ThumbnailEncoder):
@@ -46,12 +46,16 @@ class ReportEncoder(ThumbnailEncoder):
         super().__init__("reports", "2" * 64)
         self._scores = [dict(seen or {}).get(name, 0.1) for name in OBSERVATIONS]
 
-    def read(self, images: Sequence[np.ndarray]) -> Reading:
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         scores = np.tile(np.array(self._scores, np.float32), (len(images), 1))
-        return Reading(vectors=super().read(images).vectors, label_scores=scores)
+        return ImageEmbeddings(vectors=super().embed_images(images).vectors, label_scores=scores)
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        return super().read([draw_radiograph(int(text), size=(96, 80)) for text in texts]).vectors
+        return (
+            super()
+            .embed_images([draw_radiograph(int(text), size=(96, 80)) for text in texts])
+            .vectors
+        )
 
 
 def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:

@@ -36,7 +36,7 @@ class TextTower(ReportEncoder):
         for line in map(json.loads, path.read_text().splitlines()):
             report = f"{line['findings']} {line['impression']}"
             image = np.asarray(Image.open(path.parent / line["image"]))
-            self._vectors.setdefault(report, []).append(self.read([image]).vectors[0])
+            self._vectors.setdefault(report, []).append(self.embed_images([image]).vectors[0])
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         if not texts:

@@ -37,8 +37,8 @@ from finetune.encoder.pack import (
 from finetune.encoder.scores import Embedded, of_studies, thresholds
 from finetune.encoder.trainer import Trainer, training_rows
 from finetune.examples.text_similarity import cider_matrix, text_similarity
-from indexer.encoder.open_clip import MODEL, TowerEncoder
-from indexer.encoder.spec import load_encoder
+from indexer.encoder.load import load_encoder
+from indexer.encoder.open_clip import MODEL, OpenClipEncoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
 from indexer.reports.sections import split_sentences
 from tests.support.radiographs import draw_radiograph
@@ -320,14 +320,14 @@ def test_an_exported_folder_loads_in_plain_open_clip(
     model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{out}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
     ours = load_encoder(str(out))
-    assert isinstance(ours, TowerEncoder)
+    assert isinstance(ours, OpenClipEncoder)
     image = draw_radiograph(4)
     texts = ["clear lungs", "large heart and clear lungs"]
     with torch.inference_mode():
         pixels = preprocess(Image.fromarray(image))[None]
         vectors = model.eval().encode_image(pixels, normalize=True).numpy()
         words = model.encode_text(tokenizer(texts), normalize=True).numpy()
-    assert np.abs(ours.read([image]).vectors - vectors).max() < 1e-4
+    assert np.abs(ours.embed_images([image]).vectors - vectors).max() < 1e-4
     assert np.abs(ours.embed_text(texts) - words).max() < 1e-4
     assert ours.spec.report_weight == CONFIG.report_weight
 
@@ -344,10 +344,10 @@ def test_half_the_bits_change_the_vectors_little(
     with torch.inference_mode():
         seen = network.eval()(pixels)
     full = torch.nn.functional.normalize(seen.embeddings, dim=1).numpy()
-    reading = load_encoder(str(tmp_path / "e")).read([image])
-    assert (reading.vectors * full).sum() > 0.999
-    assert reading.label_scores is not None
-    assert np.abs(reading.label_scores - seen.labels.sigmoid().numpy()).max() < 0.01
+    embeddings = load_encoder(str(tmp_path / "e")).embed_images([image])
+    assert (embeddings.vectors * full).sum() > 0.999
+    assert embeddings.label_scores is not None
+    assert np.abs(embeddings.label_scores - seen.labels.sigmoid().numpy()).max() < 0.01
 
 
 def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
@@ -366,7 +366,7 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     assert main([*command, "--resume", "--export", str(shipped), "--no-text-tower"]) == 0
     assert json.loads((shipped / "open_clip_config.json").read_text())["text_tower"]["package"]
     assert not any(name.startswith("text.t") for name in load_file(shipped / MODEL))
-    assert load_encoder(str(shipped)).read([draw_radiograph(4)]).vectors.shape == (1, 16)
+    assert load_encoder(str(shipped)).embed_images([draw_radiograph(4)]).vectors.shape == (1, 16)
     assert main(command) == 1
     assert "add --resume" in capsys.readouterr().err
     assert main([*command, "--only", "member-7"]) == 1

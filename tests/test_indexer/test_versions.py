@@ -15,7 +15,7 @@ import pytest
 from db.errors import MismatchError, NotFoundError, UserError
 from db.index.store import CaseStore
 from indexer.build import Built, add, build
-from indexer.encoder.spec import file_sha256
+from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
 from indexer.ingest.batches import ALREADY, CHANGED, WITHDRAWN
 from indexer.manifest import Manifest

@@ -14,7 +14,7 @@ from api.__main__ import main
 from api.settings import Settings
 from db.errors import NotFoundError, UserError
 from indexer.build import build
-from indexer.encoder.spec import load_encoder
+from indexer.encoder.load import load_encoder
 from indexer.sources.jsonl import JsonLines
 from tests.conftest import ROOT
 from tests.support.fakes import write_studies

@@ -15,7 +15,8 @@ from finetune.examples.pack import ExamplePack
 from finetune.export.adapter_record import AdapterRecord
 from generator.__main__ import main as generate
 from indexer.build import build
-from indexer.encoder.spec import Encoder, load_encoder
+from indexer.encoder.load import load_encoder
+from indexer.encoder.spec import Encoder
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
-from indexer.encoder.spec import package_file
+from indexer.encoder.weight_files import package_file
 from indexer.sources.chestxray14 import ChestXray14
 from indexer.sources.records import Box, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice

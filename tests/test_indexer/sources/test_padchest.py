@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
-from indexer.encoder.spec import package_file
+from indexer.encoder.weight_files import package_file
 from indexer.sources.padchest import COLUMNS as PADCHEST_COLUMNS
 from indexer.sources.padchest import PadChest
 from indexer.sources.records import SkippedStudy, StudyRecord

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import NotFoundError, UserError
-from indexer.encoder.spec import package_file
+from indexer.encoder.weight_files import package_file
 from indexer.sources.records import Box, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table

@@ -1,0 +1,39 @@
+"""Where an encoder runs: torch modules as functions of arrays, on the CPU or a GPU."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from db.errors import UserError
+
+Forward = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""Pixels (n, 3, size, size) to embeddings and, after them, the logits of the heads: (n, width)."""
+
+
+def check_device(device: str) -> None:
+    """Raises UserError for a device that is not ``cpu`` or ``cuda``, or is not there."""
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"unknown device '{device}': use cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device was found: use --device cpu")
+
+
+def in_torch(module: nn.Module, device: str) -> Forward:
+    """The module as a function: float32 on the CPU, bfloat16 on a GPU."""
+    module = module.to(device).eval()
+
+    def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode(), precision(device):
+            rows = module(torch.from_numpy(pixels).to(device))
+        return np.asarray(rows.float().cpu().numpy())
+
+    return forward
+
+
+def precision(device: str) -> Any:
+    """The context of a forward pass: bfloat16 on a GPU, on the CPU what the weights are in."""
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu")

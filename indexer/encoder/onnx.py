@@ -1,0 +1,121 @@
+"""A network in ONNX Runtime, which runs these several times faster on a CPU than torch does.
+
+    forward = compiled(build_network, size=256, key=cache_key(model, heads))
+    forward(pixels)
+
+The export takes seconds, so its file is kept in a cache under a key of the weights: in
+``$GROUNDED_CXR_CACHE``, else ``$XDG_CACHE_HOME/grounded-cxr``, else ``~/.cache/grounded-cxr``. A
+cached file that is damaged is made again; without a folder to write to, nothing is kept.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import open_clip
+import timm
+import torch
+from torch import nn
+
+from db.files import write_bytes, write_text
+from indexer.encoder.device import Forward, in_torch
+from indexer.encoder.weight_files import file_sha256
+
+CACHE_VARIABLE = "GROUNDED_CXR_CACHE"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_OPSET = 17
+
+log = logging.getLogger(__name__)
+
+
+def compiled(
+    network: Callable[[], nn.Module], *, size: int, key: str | None = None, device: str = "cpu"
+) -> Forward:
+    """A network of images (n, 3, size, size) as a function.
+
+    On the CPU it runs in ONNX Runtime, and its vectors agree with torch's to 1e-4; on a GPU it
+    does where ONNX Runtime was installed with CUDA, else in torch. ``network`` is only called
+    where nothing is cached under ``key``.
+    """
+    providers = ["CPUExecutionProvider"]
+    if device == "cuda":
+        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+            return in_torch(network(), device)
+        providers.insert(0, CUDA_PROVIDER)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        _cached(network, size, key), options, providers=providers
+    )
+
+    def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        rows: npt.NDArray[np.float32] = session.run(None, {"pixels": pixels})[0]
+        return rows
+
+    return forward
+
+
+def cache_key(*files: Path, network: str = "") -> str:
+    """Hex SHA-256 over weights and configs, the name of a network, and the libraries that export
+    it."""
+    versions = f"{torch.__version__} {open_clip.__version__} {timm.__version__} {_OPSET}"
+    parts = [*(file_sha256(path) for path in files), network, versions]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def cache_directory() -> Path | None:
+    """Where exported networks are kept; None for a user without a home."""
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE])
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "grounded-cxr"
+    try:
+        return Path.home() / ".cache" / "grounded-cxr"
+    except RuntimeError:
+        return None
+
+
+def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> bytes:
+    folder = cache_directory()
+    if key is None or folder is None:
+        return _export(network(), size)
+    path, digest = folder / f"{key}.onnx", folder / f"{key}.onnx.sha256"
+    try:
+        content = path.read_bytes()
+        if digest.read_text(encoding="ascii") == hashlib.sha256(content).hexdigest():
+            return content
+        log.warning("%s is damaged and is made again", path)
+    except (OSError, ValueError):
+        pass  # not cached yet
+    content = _export(network(), size)
+    try:
+        write_bytes(path, content)
+        write_text(digest, hashlib.sha256(content).hexdigest())
+    except OSError as error:
+        log.info("the exported encoder is not kept (%s)", error)
+    return content
+
+
+def _export(module: nn.Module, size: int) -> bytes:
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations and traces
+        torch.onnx.export(
+            module.eval(),
+            (torch.zeros(1, 3, size, size),),
+            data,  # type: ignore[arg-type]  # a stream is taken where the exporter is not dynamo's
+            input_names=["pixels"],
+            output_names=["rows"],
+            dynamic_axes={"pixels": {0: "images"}, "rows": {0: "images"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    return data.getvalue()

@@ -1,0 +1,42 @@
+"""From pixels of a radiograph to what a network takes, exactly as open_clip's own transform."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from open_clip.transform import MaybeConvertMode, PreprocessCfg, image_transform_v2
+from PIL import Image
+
+
+class Preprocessing:
+    """Resize, pad and normalise, once for the one channel that all three are."""
+
+    def __init__(self, config: PreprocessCfg) -> None:
+        self._config = config
+        steps = image_transform_v2(config, is_train=False).transforms
+        # What open_clip does before it makes three channels of the one.
+        self._geometry = steps[: [type(step) for step in steps].index(MaybeConvertMode)]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields of the config as JSON holds them."""
+        values = asdict(self._config).items()
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values}
+
+    def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+        """Images (height, width) of any size to (n, 3, size, size)."""
+        return np.stack([self.pixels(image) for image in images])
+
+    def pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(3, size, size), equal to open_clip's own transform to the last bit."""
+        image = Image.fromarray(radiograph)
+        for step in self._geometry:
+            image = step(image)
+        grey = np.asarray(image).astype(np.float32) / np.float32(255)
+        mean, std = (
+            np.asarray(value, np.float32)[:, None, None]
+            for value in (self._config.mean, self._config.std)
+        )
+        return (grey - mean) / std
