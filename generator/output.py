@@ -101,7 +101,7 @@ def report_page(retrieval: Retrieval, report: GroundedReport) -> str:
         lines.append(f"  [{hit.rank}] {hit.case.source} {hit.case.study_id}, score {hit.score:.3f}")
         lines += [f'      "{" ".join(quote.split())}"' for quote in quotes[hit.rank]]
     lines += [
-        f"against the image: “{statement.text}” ({statement.contradiction})"
+        f"contradicted by the image: “{statement.text}” ({statement.contradiction})"
         for statement in report.statements
         if statement.contradiction
     ]

@@ -1,4 +1,4 @@
-"""A generation in words, as every export says it."""
+"""The texts that every export of a generation shares."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def title(generation: Generation) -> str:
 
 
 def asked_for(generation: Generation) -> Iterator[str]:
-    """What the caller told beside the images."""
+    """The indication and the question that came with the images."""
     if generation.indication:
         yield f"Indication: {generation.indication}"
     if generation.question:
@@ -25,7 +25,7 @@ def asked_for(generation: Generation) -> Iterator[str]:
 
 
 def marked(statement: StoredStatement, *, numbers: bool = True) -> str:
-    """A sentence with its numbers, or the word that there are none, and whether a rule added it."""
+    """A sentence with its citation numbers or ``[image only]``, and a mark if a rule added it."""
     parts = [statement.text]
     if not statement.citations:
         parts.append("[image only]")
@@ -37,15 +37,15 @@ def marked(statement: StoredStatement, *, numbers: bool = True) -> str:
 
 
 def doubts(statement: StoredStatement) -> Iterator[str]:
-    """What the check of a sentence found against it."""
+    """The citations that the check removed, and what contradicts the sentence."""
     for one in statement.check.removed:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.check.contradiction:
-        yield f"(against the image: {statement.check.contradiction})"
+        yield f"(contradicted by the image: {statement.check.contradiction})"
 
 
 def opinions(generation: Generation) -> Iterator[str]:
-    """The observations of a classification, a line each."""
+    """The observations of a classification, one line each."""
     for one in generation.observations:
         parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
         if one.image is not None:

@@ -63,15 +63,15 @@ class StatementDocument(msgspec.Struct, kw_only=True):
     """True where the language model cited no case that says it, and the citations were looked
     for afterwards."""
     added: bool
-    """True where the language model did not write it: the image's scores speak for the finding, and
-    the cited cases name it."""
+    """True where a rule added it: classifier positive, omitted by the language model, stated by the
+    cited cases."""
     removed: list[RemovedDocument]
     case_support: float | None
     """How near the best quote is in wording, from 0 to 1; null where it was not measured."""
     image_support: float | None
     """The least probability that the encoder's label head gives to what is stated."""
     contradiction: str | None
-    """How the image's label scores speak against it; null where they do not."""
+    """How the image's label scores contradict it; null if they do not."""
 
     @classmethod
     def of(cls, statement: StoredStatement, available: Available) -> Self:

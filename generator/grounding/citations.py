@@ -58,7 +58,7 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Grounding:
-    """The statements that remain, and what a person should know of those that do not."""
+    """The statements that remain, and notes on those that were refused."""
 
     statements: tuple[Statement, ...]
     notes: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def _parse_section(section: Section, text: str) -> list[Written]:
 
 
 class CitationCheck:
-    """Which of the shown cases say a sentence."""
+    """Find the shown cases that say the same as a sentence."""
 
     def __init__(self, context: Context, retrieval: Retrieval) -> None:
         self.hits = context.hits
@@ -162,7 +162,7 @@ def to_statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) 
 
 
 def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float | None:
-    """The least probability of what the labels state, each taken alone."""
+    """The lowest probability of the labels, each taken alone."""
     if scores is None or not labels:
         return None
     return min(
@@ -171,7 +171,7 @@ def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float |
 
 
 def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
-    """How the image's label scores speak against a statement, or None where they do not."""
+    """How the image's label scores contradict a statement, or None if they do not."""
     scores, seen = retrieval.label_scores, retrieval.seen_findings
     if scores is None or seen is None:
         return None
@@ -180,9 +180,9 @@ def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
         if name == NO_FINDING:
             others = [one for one in seen if one != "Support Devices"]
             if state == "positive" and others:
-                return f"the image's score for {others[0]} is {scores[others[0]]:.2f}"
+                return f"classifier score for {others[0]} is {scores[others[0]]:.2f}"
         elif state == "negative" and name in seen:
-            return f"the image's score for {name} is {scores[name]:.2f}"
+            return f"classifier score for {name} is {scores[name]:.2f}"
         elif state == "positive" and scores[name] < _DOUBT * least.get(name, 0.5):
-            return f"the image's score for {name} is only {scores[name]:.2f}"
+            return f"classifier score for {name} is only {scores[name]:.2f}"
     return None

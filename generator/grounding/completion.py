@@ -1,11 +1,11 @@
-"""What a model left out of a report although the image shows it.
+"""Complete a report with the findings that the classifier sees and the model omitted.
 
 statements = complete(grounding.statements, context, retrieval)
 notes = left_out_notes(statements, retrieval)
 
-A small model leaves out about one in ten of the findings that it was told of. Such a finding is
-added in the fewest words, with the numbers of shown cases that say so, and marked as added. Where
-no shown case says it, it is told in a note.
+A small model omits about one in ten of the findings in its prompt. Such a finding is added in the
+fewest words, cites the shown cases that state it, and is marked as added. Where no shown case
+states it, a note names it.
 """
 
 from collections.abc import Sequence
@@ -26,20 +26,20 @@ _BARE = {
     "Fracture": "There is a fracture.",
     "Support Devices": "There are support devices.",
 }
-"""The rest read ``There is pneumonia.``"""
+"""The other findings read ``There is pneumonia.``"""
 
 
 def in_fewest_words(name: str) -> str:
-    """A finding as a sentence without particulars."""
+    """State a finding without side, place or degree."""
     return _BARE.get(name, f"There is {name.lower()}.")
 
 
 def complete(
     statements: Sequence[Statement], context: Context, retrieval: Retrieval
 ) -> tuple[Statement, ...]:
-    """The statements with, behind the findings, what the image shows and none names or denies.
+    """Add the classifier's findings that no statement mentions, after the other findings.
 
-    Where there is no statement there is no report to complete.
+    An empty report stays empty.
     """
     if not statements:
         return ()
@@ -51,7 +51,7 @@ def complete(
 
 
 def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> list[Statement]:
-    """Of those that a shown case says."""
+    """Statements for the findings that a shown case states."""
     added = []
     for name in names:
         written = Written(section="findings", text=in_fewest_words(name))
@@ -62,24 +62,23 @@ def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> 
 
 
 def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
-    """What was added, and what the image's scores speak for and no statement names or denies."""
+    """Notes on the findings that were added, and on those that no statement mentions."""
     notes = []
     if added := [name for one in statements if one.added for name in one.labels]:
         notes.append(
-            "added by rule, for the image's scores speak for it and the model left it out: "
-            f"{_listed(added, retrieval)}"
+            f"classifier positive, omitted by the model, added by rule: {_listed(added, retrieval)}"
         )
     if unsaid := _unsaid(statements, retrieval):
         notes.append(
-            "the image's scores speak for what no sentence names and no shown case says outright: "
+            "classifier positive, omitted by the model, not stated by any shown case: "
             f"{_listed(unsaid, retrieval)}"
         )
     return tuple(notes)
 
 
 def _unsaid(statements: Sequence[Statement], retrieval: Retrieval) -> list[str]:
-    told = {name for one in statements for name in one.labels}
-    return [name for name in retrieval.seen_findings or () if name not in told]
+    mentioned = {name for one in statements for name in one.labels}
+    return [name for name in retrieval.seen_findings or () if name not in mentioned]
 
 
 def _listed(names: Sequence[str], retrieval: Retrieval) -> str:

@@ -60,8 +60,8 @@ class Statement:
     found_afterwards: bool = False
     """True where the model cited no case that says it, and the citations were looked for."""
     added: bool = False
-    """True where the model did not write it: the image's scores speak for the finding, and the
-    cited cases name it."""
+    """True where a rule added it: classifier positive, omitted by the model, stated by the cited
+    cases."""
     removed: tuple[RemovedCitation, ...] = ()
     case_support: float | None = None
     """How near the best quote is in wording, 0..1, once it agrees in what it claims; 0 without a
@@ -70,7 +70,7 @@ class Statement:
     """The least probability that the encoder's label head gives to what is stated, 0..1; None
     without label scores or where no observation is stated."""
     contradiction: str | None = None
-    """Where the image's label scores speak against the statement: how."""
+    """How the image's label scores contradict the statement; None if they do not."""
 
     @property
     def grounded(self) -> bool:

@@ -59,7 +59,7 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                     removed=(StoredRemoved(number=9, reason="no case has this number"),),
                     case_support=0.5,
                     image_support=0.25,
-                    contradiction="the image's score for Edema is 0.90",
+                    contradiction="classifier score for Edema is 0.90",
                 ),
             ),
             StoredStatement(section="impression", text="Nothing cited."),

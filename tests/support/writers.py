@@ -99,7 +99,7 @@ class TalkingWriter(OneByOne):
             seen = tuple(replace(one, model=0.75) for one in made.observations)
             return replace(made, observations=seen, calibrated_on="drawn val")
         doubted = tuple(
-            replace(one, contradiction="the image's score for Lung Opacity is 0.75", added=True)
+            replace(one, contradiction="classifier score for Lung Opacity is 0.75", added=True)
             if place == 1
             else one
             for place, one in enumerate(made.statements)

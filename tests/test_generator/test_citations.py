@@ -216,22 +216,22 @@ def test_image_support_is_the_least_probability_of_what_is_stated() -> None:
         ({}, {"Edema": 0.9}, None),
     ],
 )  # fmt: skip
-def test_a_contradiction_names_the_score_that_speaks_against_a_statement(
+def test_a_contradiction_names_the_classifier_score(
     labels: dict[str, str], scores: dict[str, float], said: str | None
 ) -> None:
     found = contradiction(labels, a_retrieval([], scores))  # type: ignore[arg-type]
-    assert found == (said and f"the image's {said}")
+    assert found == (said and f"classifier {said}")
 
 
-def test_without_label_scores_nothing_speaks_against_a_statement() -> None:
+def test_without_label_scores_nothing_contradicts_a_statement() -> None:
     assert contradiction({"Cardiomegaly": "negative"}, a_retrieval([])) is None
 
 
-def test_statements_carry_labels_and_what_the_image_says_of_them() -> None:
+def test_statements_carry_labels_and_their_support_in_the_image() -> None:
     found = grounded("The lungs are clear. [1] No cardiomegaly.", scores={"Cardiomegaly": 0.8})
     clear, heart = found.statements
     assert clear.labels == {"Lung Opacity": "negative"}
     assert clear.image_support == pytest.approx(0.9)
     assert clear.contradiction is None
     assert heart.image_support == pytest.approx(0.2)
-    assert heart.contradiction == "the image's score for Cardiomegaly is 0.80"
+    assert heart.contradiction == "classifier score for Cardiomegaly is 0.80"

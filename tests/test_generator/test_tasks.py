@@ -313,10 +313,7 @@ def test_an_image_finding_that_the_model_omits_is_added_and_noted(
 ) -> None:
     reader, _ = reader_of(retriever, written)
     report = reader.report(study)
-    note = (
-        "added by rule, for the image's scores speak for it and the model left it out: "
-        "Cardiomegaly (0.80)"
-    )
+    note = "classifier positive, omitted by the model, added by rule: Cardiomegaly (0.80)"
     assert (note in report.notes) == left_out
     added = [one for one in report.statements if one.added]
     assert [one.text for one in added] == ["There is cardiomegaly."] * left_out
@@ -330,7 +327,7 @@ def test_an_image_finding_that_the_model_omits_is_added_and_noted(
     assert not any(one.added for one in reader.caption(study).statements)
 
 
-def test_what_no_shown_case_says_is_told_and_not_added(
+def test_a_finding_that_no_shown_case_states_is_noted_and_not_added(
     retriever: CountingRetriever, study: Study
 ) -> None:
     reader, _ = reader_of(retriever, "Findings: The lungs are clear.")
@@ -338,6 +335,6 @@ def test_what_no_shown_case_says_is_told_and_not_added(
     report = reader.report(alone)
     assert [one.text for one in report.statements] == ["The lungs are clear."]
     assert report.notes[-1] == (
-        "the image's scores speak for what no sentence names and no shown case says outright: "
+        "classifier positive, omitted by the model, not stated by any shown case: "
         "Cardiomegaly (0.80)"
     )

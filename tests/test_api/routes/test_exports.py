@@ -52,7 +52,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 def made_from(client: Client, image: bytes) -> str:
-    answer = client.post("/reports", files={"images": ("film", image)})
+    answer = client.post("/reports", files={"images": ("image", image)})
     assert answer.status_code == 201, answer.text
     return str(answer.headers["location"])
 
@@ -80,7 +80,7 @@ def test_fhir_of_another_release_is_refused(client: Client) -> None:
     assert client.get(f"{address}/fhir", params={"release": "STU3"}).status_code == 400
 
 
-def test_a_pdf_shows_the_very_films_and_the_cited_cases(client: Client) -> None:
+def test_a_pdf_shows_the_images_and_the_cited_cases(client: Client) -> None:
     image = a_png(1, size=(300, 200))
     address = made_from(client, image)
     bare = client.get(f"{address}/pdf")
@@ -146,7 +146,7 @@ def test_a_structured_report_reads_back(client: Client, tmp_path: Path) -> None:
     assert again.SOPInstanceUID == report.SOPInstanceUID
 
 
-def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_path: Path) -> None:
+def test_a_structured_report_joins_the_study_of_its_image(client: Client, tmp_path: Path) -> None:
     image = a_dicom(tmp_path, PatientSex="O", StudyDate="20260102", StudyTime="101112")
     address = made_from(client, image)
     answer = client.post(f"{address}/dicom-sr", files={"image": ("a.dcm", image)})
@@ -162,13 +162,13 @@ def test_a_structured_report_joins_the_study_of_its_film(client: Client, tmp_pat
 
 
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
-def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path: str) -> None:
+def test_every_format_exports_a_generation_of_the_language_model(tmp_path: Path, path: str) -> None:
     image = a_png(1, size=(64, 64))
     app = an_app(tmp_path, writer=TalkingWriter())
     with TestClient(app, base_url="http://127.0.0.1") as client:
         made = client.post(
             path,
-            files={"images": ("film", image)},
+            files={"images": ("image", image)},
             data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
         )
         address = made.headers["location"]
@@ -177,9 +177,9 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
             model.model_validate_json(resource.content)
         pdf = client.get(f"{address}/pdf").content
         report = checked(client.get(f"{address}/dicom-sr").content, tmp_path)
-    told = {"fhir": resource.json()["text"]["div"], "sr": "\n".join(texts(report))}
+    exported = {"fhir": resource.json()["text"]["div"], "sr": "\n".join(texts(report))}
     if shutil.which("pdftotext"):
-        told["pdf"] = " ".join(
+        exported["pdf"] = " ".join(
             subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
             .stdout.decode()
             .split()
@@ -187,8 +187,8 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
     expected = {
         "/reports": [
             "No case says this. [image only]",
-            "(against the image: the image",
-            "(added by rule) (against the image",
+            "(contradicted by the image: classifier score",
+            "(added by rule) (contradicted by the image",
         ],
         "/answers": [
             "Question: Is the heart enlarged?",
@@ -201,12 +201,12 @@ def test_what_a_language_model_made_leaves_in_every_format(tmp_path: Path, path:
         ],
         "/captions": ["No case says this. [image only]"],
     }
-    for text in told.values():
+    for text in exported.values():
         for words in ("Indication: dyspnea", *expected[path]):
             assert words in text.replace("&#x27;", "'")
 
 
-def test_films_sent_by_stow_become_a_report_a_study(tmp_path: Path) -> None:
+def test_images_sent_by_stow_become_one_report_per_study(tmp_path: Path) -> None:
     files = [
         a_dicom(tmp_path, 1),
         a_dicom(tmp_path, 2, StudyInstanceUID=f"{STUDY}.7"),

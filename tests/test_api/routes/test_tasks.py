@@ -103,9 +103,9 @@ def test_an_answer_is_one_statement_with_what_the_check_found(client: Client) ->
     assert made["text"] == "Yes."
 
 
-def test_a_statement_against_the_film_says_so(client: Client) -> None:
+def test_a_statement_that_the_image_contradicts_says_so(client: Client) -> None:
     said = [one["contradiction"] for one in send(client, "/reports").json()["statements"]]
-    assert said == [None, "the image's score for Lung Opacity is 0.75", None, None]
+    assert said == [None, "classifier score for Lung Opacity is 0.75", None, None]
 
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t\x00"])
