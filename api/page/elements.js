@@ -40,7 +40,7 @@ export const decimals = (value) => value.toFixed(2);
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export const counted = (count, one, many) => (count === 1 ? `1 ${one}` : `${count.toLocaleString()} ${many}`);
 
-/** Tell a screen reader, and nobody else. */
+/** Announce to screen readers only. */
 export const say = (text) => {
   byId("status").textContent = text;
 };

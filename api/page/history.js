@@ -1,7 +1,7 @@
-// What was written before: a page of it, by task, to open or delete.
+// Earlier generations, page by page: filter by task, open, delete.
 
 import { button, byId, counted, make, say } from "./elements.js";
-import { nameOf } from "./generation.js";
+import { nameOf } from "./report/generation.js";
 import { deleteGeneration, listGenerations } from "./service.js";
 
 const PAGE = 10;
@@ -10,18 +10,18 @@ const KINDS = { report: "Reports", ask: "Answers", classify: "Observations", cap
 let before = null; // where the next page begins
 let latest = 0;
 
-/** Wire the list; `open(id)` shows an entry, `gone(id)` hears of a deleted one, `fail` of errors. */
-export function startHistory({ open, gone, fail }) {
+/** Wire the list: `open(id)` shows an entry, `removed(id)` is called after a deletion, `fail(error)` on errors. */
+export function startHistory({ open, removed, fail }) {
   byId("history-task").append(
     ...Object.entries(KINDS).map(([task, name]) => make("option", { value: task }, name)),
   );
-  const again = () => fillHistory({ open, gone, fail });
+  const again = () => fillHistory({ open, removed, fail });
   byId("history-task").addEventListener("change", again);
   byId("history-form").addEventListener("submit", (event) => {
     event.preventDefault();
     again();
   });
-  byId("history-more").addEventListener("click", () => more({ open, gone, fail }));
+  byId("history-more").addEventListener("click", () => more({ open, removed, fail }));
   return again;
 }
 
@@ -46,7 +46,7 @@ async function more(does) {
     list.append(...page.generations.map((line) => row(line, does)));
     byId("history-more").hidden = before === null;
     byId("history-count").textContent = counted(page.total, "entry", "entries");
-    if (page.total === 0) list.replaceChildren(make("li", { class: "muted" }, "None yet."));
+    if (page.total === 0) list.replaceChildren(make("li", { class: "muted" }, "Nothing yet."));
   } catch (error) {
     if (turn !== latest) return;
     byId("history-more").hidden = true;
@@ -62,7 +62,7 @@ function row(line, does) {
     onclick: () => does.open(line.id),
   });
   if (line.in_distribution === false) {
-    opened.append(make("span", { class: "unlike small" }, "image unlike the index"));
+    opened.append(make("span", { class: "unlike small" }, "X-ray unlike the index"));
   }
   const when = new Date(line.created_at).toLocaleString();
   opened.append(make("span", { class: "muted small" }, `${nameOf(line.task)} · ${when}`));
@@ -72,12 +72,12 @@ function row(line, does) {
 }
 
 /** The first press asks, the second deletes. */
-function deletion(line, entry, { gone, fail }) {
+function deletion(line, entry, { removed, fail }) {
   const tools = make("div", { class: "tools" });
   const name = `${nameOf(line.task)} of ${new Date(line.created_at).toLocaleString()}`;
   const first = button("Delete", { class: "quiet delete", "aria-label": `Delete the ${name}` });
   const keep = button("Keep", { class: "quiet" });
-  const really = button("Delete for good", { class: "danger really" });
+  const really = button("Delete permanently", { class: "danger really" });
   first.addEventListener("click", () => {
     tools.replaceChildren(really, keep);
     really.focus();
@@ -97,7 +97,7 @@ function deletion(line, entry, { gone, fail }) {
     (next?.querySelector("button") ?? byId("history-task")).focus();
     entry.remove();
     say("Deleted");
-    gone(line.id);
+    removed(line.id);
   });
   tools.append(first);
   return tools;

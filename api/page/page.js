@@ -1,30 +1,30 @@
-// The page: what happens when something is dropped, pressed or opened.
+// The entry point: what happens when something is dropped, pressed or opened.
 
 import { hideAlert, showAlert } from "./alert.js";
-import { addAnswer, allowAsking, clearAnswers, offerTasks } from "./asking.js";
-import { close, isOpen, open } from "./cited.js";
-import { listenForFiles } from "./drop.js";
+import { addAnswer, allowAsking, clearAnswers, offerTasks } from "./report/asking.js";
+import { close, isOpen, open } from "./cases/cited.js";
+import { listenForFiles } from "./study/drop.js";
 import { byId, counted, make, narrow, say } from "./elements.js";
-import { closeMenu, copy, offerExports } from "./exports.js";
+import { closeMenu, copy, offerExports } from "./report/exports.js";
 import {
-  addFilms,
+  addImages,
   askFor,
   askForView,
   checkLimits,
-  clearFilms,
+  clearImages,
   files,
-  readFilms,
-  showFilm,
-  showNoFilm,
-} from "./films.js";
-import { drawFound } from "./found.js";
-import { copyText, drawGeneration, nameOf, TASKS } from "./generation.js";
+  readImages,
+  showImage,
+  showNoImage,
+} from "./study/images.js";
+import { drawFound } from "./cases/found.js";
+import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js";
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
-import { searchOptions, writingOptions } from "./options.js";
-import { startPaper } from "./paper.js";
-import { finishProgress, hideProgress, stage, startProgress, token } from "./progress.js";
-import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./review.js";
+import { searchOptions, writingOptions } from "./study/options.js";
+import { startPanel } from "./report/panel.js";
+import { finishProgress, hideProgress, stage, startProgress, token } from "./report/progress.js";
+import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./report/review.js";
 import { createSearch, createText, getGeneration, getHealth, getSample, ServiceError } from "./service.js";
 import { act, cancel, isBusy, run } from "./work.js";
 
@@ -32,12 +32,12 @@ const PATHS = { report: "/reports", ask: "/answers", classify: "/classifications
 
 let limits = { max_images: 8, max_body_bytes: Infinity };
 let studies = 0;
-let sample = false; // whether the server has a film to try
-let shown = null; // the generation on the paper
+let sample = false; // whether the server offers a sample X-ray
+let shown = null; // the generation in the report panel
 
 const stageText = (name) =>
   ({
-    reading: files().length === 1 ? "Reading the film" : `Reading ${files().length} films`,
+    reading: files().length === 1 ? "Reading the X-ray" : `Reading ${files().length} X-rays`,
     retrieving: `Searching ${counted(studies, "prior case", "prior cases")}`,
     writing: "Writing",
     checking: "Checking citations",
@@ -46,32 +46,32 @@ const stageText = (name) =>
 function enable() {
   const busy = isBusy();
   byId("write").disabled = busy || files().length === 0;
-  byId("with-film").disabled = files().length === 0;
+  byId("with-image").disabled = files().length === 0;
   byId("sample").hidden = !sample || files().length > 0;
   allowAsking(files().length, busy);
 }
 
-/** Take films: further views of the study, or another study once there is a report. */
+/** Add images: further views of the study, or another study once there is a report. */
 async function take(chosen, signal) {
   const fresh = shown !== null;
   checkLimits([...(fresh ? [] : files()), ...chosen], limits);
-  note(chosen.length === 1 ? "Reading the film\u2026" : `Reading ${chosen.length} films\u2026`);
+  note(chosen.length === 1 ? "Reading the X-ray\u2026" : `Reading ${chosen.length} X-rays\u2026`);
   try {
-    const read = await readFilms(chosen, signal);
+    const read = await readImages(chosen, signal);
     if (fresh) {
-      clearFilms();
-      clearPaper();
+      clearImages();
+      clearPanel();
     }
-    addFilms(read);
-    say(`${counted(files().length, "film", "films")} ready`);
+    addImages(read);
+    say(`${counted(files().length, "X-ray", "X-rays")} ready`);
   } finally {
     note("");
   }
 }
 
 function note(text) {
-  byId("film-note").textContent = text;
-  byId("film-note").hidden = !text;
+  byId("image-note").textContent = text;
+  byId("image-note").hidden = !text;
   if (text) say(text);
 }
 
@@ -84,12 +84,12 @@ function choose(chosen) {
   }, () => choose(chosen));
 }
 
-/** Have the server write, and follow it; `place` is given what was made. */
+/** Request a generation and show its progress; `place` gets the result. */
 function write(task, values, place) {
   return run(async (signal) => {
     const started = performance.now();
     startProgress(byId(task === "report" ? "report-progress" : "asking-progress"), cancel);
-    if (task === "report") goToPaper();
+    if (task === "report") goToReport();
     const made = await createText(PATHS[task], files(), { ...writingOptions(), ...values }, signal, (event, data) => {
       if (event === "stage") stage(stageText(data.stage));
       else token(data.text);
@@ -105,7 +105,7 @@ const writeReport = () =>
   write("report", {}, (made) => {
     show(made, true);
     history.replaceState(null, "", `#${made.id}`);
-    goToPaper();
+    goToReport();
   });
 
 function ask() {
@@ -117,48 +117,48 @@ function ask() {
   });
 }
 
-/** Its beginning must be seen: a warning stands there; and the film beside it. */
-function goToPaper() {
-  showFilm();
-  const paper = byId("report");
-  paper.focus({ preventScroll: true });
-  if (narrow() || paper.getBoundingClientRect().top < 0) paper.scrollIntoView();
+/** Scroll to the start of the report, where a warning stands, and to the image beside it. */
+function goToReport() {
+  showImage();
+  const report = byId("report");
+  report.focus({ preventScroll: true });
+  if (narrow() || report.getBoundingClientRect().top < 0) report.scrollIntoView();
 }
 
 function searchByWords() {
   const text = byId("text").value.trim();
   if (!text) return;
   run(async (signal) => {
-    const beside = byId("with-film").checked ? files() : [];
+    const beside = byId("with-image").checked ? files() : [];
     const weight = beside.length > 0 ? byId("text-weight").value : "";
     startProgress(byId("report-progress"), cancel);
     stage(stageText("retrieving"));
     const found = await createSearch(beside, { ...searchOptions(), text, text_weight: weight }, signal);
-    clearPaper();
-    if (files().length === 0) clearFilms();
+    clearPanel();
+    if (files().length === 0) clearImages();
     else askForView();
     drawFound(found, text, open);
     finishProgress(counted(found.hits.length, "prior case", "prior cases"));
-    goToPaper();
+    goToReport();
   }, searchByWords);
 }
 
-/** Put a generation on the paper; `ownFilms` where the films at hand are those it was made from. */
-function show(made, ownFilms) {
+/** Show a generation; `ownImages` if it was made from the current images. */
+function show(made, ownImages) {
   close();
   shown = made;
   drawGeneration(made, open);
-  askFor("Drop the films of another study");
+  askFor("Drop the X-rays of another study");
   act(() => review(made));
-  offerExports(made, ownFilms, act);
+  offerExports(made, ownImages, act);
 }
 
-function clearPaper() {
+function clearPanel() {
   close();
   shown = null;
   review(null);
   clearAnswers();
-  startPaper("Report", null, "").append(make("p", { class: "empty muted" }, "No report of this film yet."));
+  startPanel("Report", null, "").append(make("p", { class: "empty muted" }, "No report on this X-ray yet."));
   history.replaceState(null, "", location.pathname);
 }
 
@@ -169,21 +169,21 @@ function openStored(id) {
       const wait = ["queued", "running"].includes(stored.status) ? 2 : null;
       throw new ServiceError(stored.detail ?? `This ${nameOf(stored.task)} is ${stored.status}.`, { wait });
     }
-    showNoFilm("Films are not stored: this was written earlier.");
+    showNoImage("X-rays are not stored; this was written earlier.");
     clearAnswers();
     show(stored, false);
     history.replaceState(null, "", `#${id}`);
     say(`Earlier ${nameOf(stored.task)} opened`);
-    goToPaper();
+    goToReport();
   }, () => openStored(id));
 }
 
 const fillHistory = startHistory({
   open: openStored,
-  gone: (id) => {
+  removed: (id) => {
     if (shown?.id !== id) return;
-    clearPaper();
-    if (files().length === 0) clearFilms();
+    clearPanel();
+    if (files().length === 0) clearImages();
   },
   fail: showAlert,
 });
@@ -201,7 +201,7 @@ async function greet() {
   offerTasks(health.tasks);
   enable();
   byId("index-line").textContent = [
-    `${counted(studies, "prior case", "prior cases")} of ${health.index.source}`,
+    `${counted(studies, "prior case", "prior cases")} from ${health.index.source}`,
     `encoder ${health.index.encoder}`,
     health.model ? `model ${health.model.adapter ?? health.model.name}` : "no language model",
     `index ${health.index.fingerprint.slice(0, 12)}`,
@@ -209,7 +209,7 @@ async function greet() {
 }
 
 listenForFiles(choose);
-for (const name of ["films", "work"]) document.addEventListener(name, enable);
+for (const name of ["images", "work"]) document.addEventListener(name, enable);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || byId("key-dialog").open) return;
   if (!closeMenu() && isOpen()) close();
@@ -228,16 +228,16 @@ for (const task of ["classify", "caption"]) {
 byId("write").addEventListener("click", writeReport);
 byId("clear").addEventListener("click", () => {
   cancel();
-  clearFilms();
-  clearPaper();
+  clearImages();
+  clearPanel();
   hideProgress();
   hideAlert();
   byId("files").focus();
 });
 byId("sample").addEventListener("click", async () => {
   await run(async (signal) => {
-    const film = await getSample();
-    await take([film], signal);
+    const image = await getSample();
+    await take([image], signal);
   });
   if (files().length > 0 && byId("alert").hidden) writeReport();
 });
@@ -260,7 +260,7 @@ byId("copy").addEventListener("click", () =>
 byId("print").addEventListener("click", () => window.print());
 byId("key-open").addEventListener("click", async () => {
   forgetKey();
-  if (await askForKey("Give another API key.")) fillHistory();
+  if (await askForKey("Enter another API key.")) fillHistory();
 });
 window.addEventListener("hashchange", () => {
   const id = location.hash.slice(1);

@@ -1,15 +1,15 @@
-// The service, as the page calls it. A failure is a ServiceError whose message is for a person.
+// Calls to the service. A failure is a ServiceError whose message is for people.
 
 import { capital } from "./elements.js";
 import { askForKey, currentKey, forgetKey } from "./key.js";
 
-const GONE = "The server does not answer: check that it is still running.";
-const BROKEN = "The connection broke before the answer was complete, and nothing of it can be shown.";
-const NO_KEY = "This server wants an API key: ask whoever runs it for one.";
-const WRONG_KEY = "The server does not know this API key, or it was revoked: give another.";
+const UNREACHABLE = "The server is not responding. Check that it is still running.";
+const LOST = "The connection was lost before the answer was complete.";
+const NO_KEY = "This server requires an API key. Ask its administrator for one.";
+const WRONG_KEY = "The server does not recognise this API key, or it has been revoked. Enter another one.";
 
 export class ServiceError extends Error {
-  /** `wait` is the seconds after which it makes sense to try again; null where it makes none. */
+  /** `wait` is the seconds after which to try again; null if that makes no sense. */
   constructor(message, { status = 0, wait = null } = {}) {
     super(message);
     this.status = status;
@@ -17,7 +17,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** The answer of the server, once it is a good one; asks for a key where one is wanted. */
+/** A successful response; asks for an API key if the server requires one. */
 async function call(path, options = {}) {
   for (;;) {
     const key = currentKey();
@@ -27,7 +27,7 @@ async function call(path, options = {}) {
       response = await fetch(path, { ...options, headers });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ServiceError(GONE, { wait: 0 });
+      throw new ServiceError(UNREACHABLE, { wait: 0 });
     }
     if (response.ok) return response;
     if (response.status !== 401) throw await failure(response);
@@ -48,7 +48,7 @@ async function failure(response) {
   const { status } = response;
   const again = Number(response.headers.get("Retry-After") || NaN);
   const wait = [429, 503].includes(status) ? (Number.isNaN(again) ? 1 : again) : null;
-  return new ServiceError(detail ? sentence(detail) : `The server answered ${status} without a reason.`, {
+  return new ServiceError(detail ? sentence(detail) : `The server answered ${status} without giving a reason.`, {
     status,
     wait,
   });
@@ -93,23 +93,23 @@ export function sendFeedback(id, remark) {
   return json(`${generationPath(id)}/feedback`, { method: "POST", headers, body: JSON.stringify(remark) });
 }
 
-/** The film as the search sees it, as PNG. */
-export const previewFilm = (file, signal) => blob("/images", post(form("image", [file]), signal));
+/** The image as the search sees it, as PNG. */
+export const previewImage = (file, signal) => blob("/images", post(form("image", [file]), signal));
 
 export async function getSample() {
-  return new File([await blob("/sample")], "sample film");
+  return new File([await blob("/sample")], "sample X-ray");
 }
 
-/** A file of the report; with films these go into it. */
-export function exportGeneration(id, format, films = [], field = "images") {
-  return blob(`${generationPath(id)}/${format}`, films.length > 0 ? post(form(field, films)) : {});
+/** An export of a generation; images, if given, are included in it. */
+export function exportGeneration(id, format, images = [], field = "images") {
+  return blob(`${generationPath(id)}/${format}`, images.length > 0 ? post(form(field, images)) : {});
 }
 
 export const createSearch = (files, values, signal) =>
   json("/searches", post(form("images", files, values), signal));
 
-/** Have a text made in steps: `tell(event, data)` hears of each; the last one's data is returned. */
-export async function createText(path, files, values, signal, tell) {
+/** Request a generation; `emit(event, data)` gets each stage and token. Returns the finished generation. */
+export async function createText(path, files, values, signal, emit) {
   const headers = { Accept: "text/event-stream" };
   const response = await call(path, { ...post(form("images", files, values), signal), headers });
   for await (const { event, data } of eventsOf(response)) {
@@ -118,9 +118,9 @@ export async function createText(path, files, values, signal, tell) {
       throw new ServiceError(sentence(data.detail), { status: data.status, wait });
     }
     if (event !== "stage" && event !== "token") return data;
-    tell(event, data);
+    emit(event, data);
   }
-  throw new ServiceError(BROKEN, { wait: 0 });
+  throw new ServiceError(LOST, { wait: 0 });
 }
 
 /** Server-sent events, as the HTML standard defines them, as far as this service uses them. */
@@ -133,7 +133,7 @@ async function* eventsOf(response) {
       piece = await reader.read();
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ServiceError(BROKEN, { wait: 0 });
+      throw new ServiceError(LOST, { wait: 0 });
     }
     if (piece.done) return;
     const blocks = (rest + piece.value).split(/\r\n\r\n|\n\n/);

@@ -1,7 +1,7 @@
-// What is under way: one piece of work at a time, its failures shown, a way to stop it.
+// The running request: one at a time, its error shown, a way to cancel it.
 
 import { hideAlert, showAlert } from "./alert.js";
-import { failProgress, hideProgress } from "./progress.js";
+import { failProgress, hideProgress } from "./report/progress.js";
 
 let running = null; // AbortController of what is under way
 
@@ -9,7 +9,7 @@ export const isBusy = () => running !== null;
 
 export const cancel = () => running?.abort();
 
-/** Run one thing at a time; a new one stops the one before. `again` is the whole of it anew. */
+/** Run `work`; it cancels what runs already. `again` repeats it from the start. */
 export async function run(work, again = null) {
   cancel();
   const own = new AbortController();
@@ -31,7 +31,7 @@ export async function run(work, again = null) {
   }
 }
 
-/** Do something beside what is under way. */
+/** Run `work` beside the running request. */
 export async function act(work) {
   hideAlert();
   try {

@@ -1,4 +1,4 @@
-"""The web page: files of the folder ``page/`` as they are."""
+"""Serve the web page: the files below ``api/page/``."""
 
 from pathlib import Path
 
@@ -25,14 +25,18 @@ class WebPageController(Controller):
     def page(self) -> Response[bytes]:
         return _file("index.html")
 
-    @get("/page/{name:str}", sync_to_thread=False)
-    def file(self, name: FromPath[str]) -> Response[bytes]:
-        return _file(name)
+    @get("/page/{path:path}", sync_to_thread=False)
+    def file(self, path: FromPath[Path]) -> Response[bytes]:
+        return _file(path.as_posix().removeprefix("/"))
 
 
-def _file(name: FromPath[str]) -> Response[bytes]:
-    """Only names that the folder lists: no path of a request ever reaches the disk."""
-    files = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _MEDIA_TYPES}
+def _file(name: str) -> Response[bytes]:
+    """Answer only names found below the folder: no path of a request ever reaches the disk."""
+    files = {
+        path.relative_to(_FOLDER).as_posix(): path
+        for path in _FOLDER.rglob("*")
+        if path.suffix in _MEDIA_TYPES
+    }
     if name not in files:
         raise NotFoundException
     path = files[name]

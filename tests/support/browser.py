@@ -63,7 +63,7 @@ class Browser:
         found: WebElement = self.until(visible, f"{selector} did not appear: {self.alert()}")
         return found
 
-    def gone(self, selector: str) -> None:
+    def hidden(self, selector: str) -> None:
         self.until(
             lambda: not any(found.is_displayed() for found in self.all(selector)),
             f"{selector} stayed",

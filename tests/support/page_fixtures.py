@@ -41,7 +41,7 @@ def browser(chrome: Browser, size: str) -> Browser:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
-    return draw_radiographs(tmp_path_factory.mktemp("films"))
+    return draw_radiographs(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")

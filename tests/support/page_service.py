@@ -57,7 +57,7 @@ def draw_radiographs(folder: Path) -> Images:
         pa=write("pa.png", a_png(1)),
         lateral=write("lateral.png", encode_png(draw_radiograph(1, view="LATERAL"))),
         dicom=write_dicom(
-            folder / "film.dcm",
+            folder / "image.dcm",
             draw_radiograph(2),
             PatientName="Drawn^Person",
             StudyInstanceUID=generate_uid(),
@@ -139,7 +139,7 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
                 added=True,
             ),
             cited(2, found_afterwards=True, case_support=0.62, removed=(removed,)),
-            cited(3, contradiction="the image's score for Edema is 0.81", image_support=0.19),
+            cited(3, contradiction="classifier score for Edema is 0.81", image_support=0.19),
             Statement(section="impression", text="No case says this."),
         ),
         hits=retrieval.hits,

@@ -122,12 +122,12 @@ def test_the_order_of_the_focus_is_that_of_the_page(
         """
         const all = [...document.querySelectorAll("a, button, input, select, textarea, summary, "
           + "[tabindex='0']")].filter((one) => one.checkVisibility() && !one.disabled);
-        const regions = all.map((one) => one.closest("header, #film-column, #case, #report")?.id
+        const regions = all.map((one) => one.closest("header, #image-column, #case, #report")?.id
           ?? "other");
         return regions.filter((name, place) => name !== regions[place - 1]);
         """
     )
-    assert reached == ["other", "film-column", "report"]
+    assert reached == ["other", "image-column", "report"]
     positive = "[tabindex]:not([tabindex='0'], [tabindex='-1'])"
     assert browser.all(positive) == []
     named = browser.script(

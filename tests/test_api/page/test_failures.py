@@ -1,4 +1,4 @@
-"""What the page says when something is refused, full, broken or gone; and the API key."""
+"""What the page says when a request fails or is refused, and how it asks for the API key."""
 
 import threading
 from collections.abc import Iterator
@@ -54,12 +54,12 @@ def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revok
     key, reading = a_key(tmp_path, "read", "generate"), a_key(tmp_path, "read")
     with serving(a_page(tmp_path, retriever, MarkingWriter(), require_keys=True)) as url:
         browser.greeted(url)
-        browser.says("#key-reason", "wants an API key")
+        browser.says("#key-reason", "requires an API key")
         assert browser.one("#key").get_attribute("type") == "password"
         give_key(browser, "cxr_wrong")
-        browser.says("#key-reason", "does not know this API key")
+        browser.says("#key-reason", "does not recognise this API key")
         give_key(browser, key)
-        browser.gone("#key-dialog")
+        browser.hidden("#key-dialog")
         browser.choose(images.pa)
         browser.write_report()
         browser.press(".statement .chip")
@@ -74,24 +74,24 @@ def test_a_key_is_asked_for_kept_in_the_tab_alone_and_asked_for_again_when_revok
         browser.press("#case-close")
         browser.press("#key-open")
         give_key(browser, reading)
-        browser.gone("#key-dialog")
+        browser.hidden("#key-dialog")
         browser.press("#write")
         assert "no scope 'generate'" in browser.failure()
 
         browser.press("#key-open")
         give_key(browser, key)
-        browser.gone("#key-dialog")
+        browser.hidden("#key-dialog")
         with AppDatabase.open(tmp_path / "app.sqlite3") as database:
             database.keys.revoke("read-generate", at=datetime.now(UTC))
         browser.press("#accept")
-        browser.says("#key-reason", "or it was revoked")
+        browser.says("#key-reason", "or it has been revoked")
         browser.press("#key-cancel")
-        assert "wants an API key" in browser.failure()
+        assert "requires an API key" in browser.failure()
         browser.press("#again")
         browser.wait("#key-dialog")
 
 
-def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
+def test_a_rate_limited_key_shows_how_long_to_wait(
     browser: Browser, tmp_path: Path, images: Images, retriever: FakeRetriever
 ) -> None:
     key = a_key(tmp_path, "read", "generate")
@@ -99,7 +99,7 @@ def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
     with serving(a_page(tmp_path, retriever, MarkingWriter(), **settings)) as url:
         browser.greeted(url)
         give_key(browser, key)
-        browser.gone("#key-dialog")
+        browser.hidden("#key-dialog")
         browser.choose(images.pa)
         browser.wait("#write:enabled")
         headers = {"authorization": f"Bearer {key}"}
@@ -110,7 +110,7 @@ def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
         again = browser.one("#again")
         assert not again.is_enabled() and again.text.startswith("Try again in ")
         browser.press("#dismiss")
-        browser.gone("#alert")
+        browser.hidden("#alert")
 
 
 def test_a_full_server_is_tried_again_when_it_said_so(
@@ -134,7 +134,7 @@ def test_a_full_server_is_tried_again_when_it_said_so(
     assert not ready.one("#alert").is_displayed()
 
 
-def test_a_server_that_has_gone_is_named_as_the_cause(
+def test_a_stopped_server_is_named_as_the_cause(
     browser: Browser, tmp_path: Path, images: Images, retriever: FakeRetriever
 ) -> None:
     with serving(a_page(tmp_path, retriever, MarkingWriter())) as url:
@@ -142,13 +142,13 @@ def test_a_server_that_has_gone_is_named_as_the_cause(
         browser.choose(images.pa)
         browser.write_report()
     browser.press("#write")
-    assert browser.failure() == "The server does not answer: check that it is still running."
+    assert browser.failure() == "The server is not responding. Check that it is still running."
     assert browser.one("#again").is_enabled()
     assert browser.all(".statement"), "what was written stays"
     assert browser.one("#stages .failed").text == "Failed"
 
 
-def test_a_connection_that_breaks_while_it_is_written_is_told(ready: Browser) -> None:
+def test_a_connection_lost_while_writing_is_reported(ready: Browser) -> None:
     ready.script(
         """
         window.fetch = async () => new Response(new ReadableStream({
@@ -162,19 +162,19 @@ def test_a_connection_that_breaks_while_it_is_written_is_told(ready: Browser) ->
         """
     )
     ready.press("#write")
-    assert "The connection broke before the answer was complete" in ready.failure()
+    assert "The connection was lost before the answer was complete" in ready.failure()
     assert not ready.one("#draft").is_displayed()
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "shown"),
     [
         (RuntimeError("inner workings"), "The server failed on this request"),
         (UserError("the drawn index is empty: build it again"), "The drawn index is empty"),
     ],
 )
-def test_a_failing_search_is_told_in_a_sentence(
-    ready: Browser, retriever: FakeRetriever, error: Exception, told: str
+def test_a_failing_search_is_reported_in_a_sentence(
+    ready: Browser, retriever: FakeRetriever, error: Exception, shown: str
 ) -> None:
     retriever.error = error
     try:
@@ -182,7 +182,7 @@ def test_a_failing_search_is_told_in_a_sentence(
         text = ready.failure()
     finally:
         retriever.error = None
-    assert text.startswith(told) and "inner workings" not in text
+    assert text.startswith(shown) and "inner workings" not in text
 
 
 def test_a_bad_file_gets_a_sentence_and_keeps_the_report(ready: Browser, images: Images) -> None:
@@ -191,23 +191,25 @@ def test_a_bad_file_gets_a_sentence_and_keeps_the_report(ready: Browser, images:
     assert "text.png is not an image that can be read here" in ready.failure()
     assert ready.all(".statement")
     ready.choose(images.lateral)
-    ready.gone(".statement")
+    ready.hidden(".statement")
     assert not ready.one("#alert").is_displayed()
-    ready.gone(".thumb")
+    ready.hidden(".thumb")
 
 
-def test_the_name_of_a_file_is_told_as_it_is(ready: Browser, tmp_path: Path) -> None:
-    named = tmp_path / "my chest film.png"
+def test_the_name_of_a_file_is_shown_as_it_is(ready: Browser, tmp_path: Path) -> None:
+    named = tmp_path / "my chest image.png"
     named.write_bytes(b"no image at all")
     ready.choose(named)
-    assert ready.failure().startswith("my chest film.png is not an image")
+    assert ready.failure().startswith("my chest image.png is not an image")
 
 
-def test_too_many_or_too_large_films_are_not_even_sent(
+def test_too_many_or_too_large_images_are_not_sent(
     ready: Browser, images: Images, tmp_path: Path
 ) -> None:
     ready.choose(images.lateral, images.case)
-    assert ready.failure() == "One study may have 2 images: choose its views only."
+    assert (
+        ready.failure() == "A study may have at most 2 images. Choose the views of one study only."
+    )
     large = tmp_path / "large.dcm"
     large.write_bytes(bytes(300_000))
     ready.press("#clear")

@@ -33,16 +33,16 @@ def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) ->
     report.press(".history-open")
     report.until(lambda: report.one("#report-title").text == "Answer", "it did not open")
     assert QUESTION in report.one("#report-body").text
-    assert "Films are not stored" in report.one("#viewer").text
-    assert not report.one("#question").is_enabled(), "there is no film to ask about"
+    assert "X-rays are not stored" in report.one("#viewer").text
+    assert not report.one("#question").is_enabled(), "there is no image to ask about"
     opened = report.driver.current_url
     assert opened != stored
     listed = len(report.all(".history-entry"))
     report.press(".history-entry .delete")
-    assert report.driver.switch_to.active_element.text == "Delete for good"
+    assert report.driver.switch_to.active_element.text == "Delete permanently"
     report.key(Keys.ENTER)
     report.until(lambda: len(report.all(".history-entry")) == listed - 1, "it stayed")
-    report.says("#report-body", "No report of this film yet.")
+    report.says("#report-body", "No report on this X-ray yet.")
     report.greeted(opened)
     assert "is stored here" in report.failure()
     report.greeted(stored)
@@ -75,26 +75,28 @@ def test_the_history_has_pages_and_a_search_by_words(
     browser.press("#history-more")
     browser.until(lambda: len(browser.all(".history-entry")) > 10, "no second page")
     browser.one("#history-text").send_keys("words of nobody", Keys.ENTER)
-    browser.says("#history-list", "None yet.")
+    browser.says("#history-list", "Nothing yet.")
 
 
-def test_a_stored_report_keeps_its_quotes_when_its_case_has_gone(
+def test_a_stored_report_keeps_its_quotes_when_its_case_is_missing(
     report: Browser, retriever: FakeRetriever
 ) -> None:
     stored = report.driver.current_url
-    gone, retriever.cases = retriever.cases[0], retriever.cases[1:]
+    missing, retriever.cases = retriever.cases[0], retriever.cases[1:]
     try:
         report.greeted(stored)
-        report.press(".chip.gone")
+        report.press(".chip.missing")
         assert report.wait("#case mark").text == "Lungs drawn clear."
-        assert "does not hold this case any more" in report.one("#case").text
+        assert "no longer contains this case" in report.one("#case").text
     finally:
-        retriever.cases = [gone, *retriever.cases]
-    changed = replace(gone, findings="Other words.", sentences=())
+        retriever.cases = [missing, *retriever.cases]
+    changed = replace(missing, findings="Other words.", sentences=())
     retriever.cases = [changed, *retriever.cases[1:]]
     try:
         report.greeted(stored)
         press_chip(report, 0)
-        assert "no longer holds the quoted sentence" in report.says("#case", "no longer holds")
+        assert "no longer contains the quoted sentence" in report.says(
+            "#case", "no longer contains"
+        )
     finally:
-        retriever.cases = [gone, *retriever.cases[1:]]
+        retriever.cases = [missing, *retriever.cases[1:]]

@@ -19,12 +19,12 @@ pytest_plugins = ["tests.support.page_fixtures"]
 LIKE = OodCheck(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
 
 
-def test_from_a_film_to_the_cited_case_with_its_sentence_marked(
+def test_a_report_opens_the_cited_case_with_its_sentence_marked(
     browser: Browser, address: str, images: Images
 ) -> None:
     report = written(browser, address, images)
     index = report.one("#index-line").get_property("textContent")
-    assert "4 prior cases of drawn" in index and "model drawn-adapter" in index
+    assert "4 prior cases from drawn" in index and "model drawn-adapter" in index
     assert len(report.all("#viewer .thumb")) == 2
     assert report.one("#viewer .stage img").get_property("naturalWidth") == 420
     press_chip(report, 0)
@@ -41,13 +41,13 @@ def test_from_a_film_to_the_cited_case_with_its_sentence_marked(
     assert report.complaints() == []
 
 
-def test_the_cited_case_stands_beside_the_film(
+def test_the_cited_case_stands_beside_the_image(
     browser: Browser, address: str, images: Images, size: str
 ) -> None:
     report = written(browser, address, images)
     press_chip(report, 0)
     report.wait("#case .stage")
-    image, case = report.one("#film-column").rect, report.one("#case").rect
+    image, case = report.one("#image-column").rect, report.one("#case").rect
     if size == "desktop":
         assert image["x"] + image["width"] <= case["x"]
         stages = [report.one(f"{place} .stage").rect for place in ("#viewer", "#case")]
@@ -63,12 +63,12 @@ def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> No
     supported, afterwards, against, alone = report.all(".statement")
     assert "unsupported" in str(alone.get_attribute("class"))
     assert alone.text == "No case says this. no prior case supports this"
-    assert "Cited case\n1.00" in supported.text and "Film\n0.83" in supported.text
+    assert "Cited case\n1.00" in supported.text and "X-ray\n0.83" in supported.text
     assert "added by rule" in supported.text and "added by rule" not in afterwards.text
-    assert "found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
-    assert "[4] taken out: the cited report does not say this" in afterwards.text
+    assert "citation found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
+    assert "[4] removed: the cited report does not say this" in afterwards.text
     assert "against" in str(against.get_attribute("class"))
-    assert "Against the film: the image's score for Edema is 0.81" in against.text
+    assert "The X-ray disagrees: classifier score for Edema is 0.81" in against.text
     widths = [r.get_attribute("width") for r in supported.find_elements(By.TAG_NAME, "rect")]
     assert widths == ["100", "83"]
     assert alone.value_of_css_property("background-color") != (
@@ -92,7 +92,7 @@ def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -
     link = report.wait("#case a")
     assert str(link.get_attribute("href")).startswith("https://openi.nlm.nih.gov/")
     assert link.get_attribute("rel") == "noopener noreferrer"
-    assert "not on this machine" in report.says("#case", "not on this machine")
+    assert "No image of this case" in report.says("#case", "No image of this case")
 
 
 def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
@@ -101,7 +101,7 @@ def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
     browser.greeted(address)
     browser.choose(images.nasty)
     browser.write_report()
-    assert browser.one("#viewer .stage img").get_attribute("alt") == f"Film: {images.nasty.name}"
+    assert browser.one("#viewer .stage img").get_attribute("alt") == f"X-ray: {images.nasty.name}"
     assert browser.all(".statement")[2].text.startswith(NASTY)
     press_chip(browser, 2)
     assert browser.wait("#case mark").text == NASTY
@@ -142,14 +142,14 @@ def test_a_report_on_an_unusual_image_stands_under_a_warning(
     report.greeted(stored)
     warning = report.wait(".warning")
     assert warning.get_attribute("role") == "alert"
-    assert "unlike the films in the index. Do not rely on this report." in warning.text
+    assert "unlike those in the index. Do not rely on this report." in warning.text
     assert "Drawn sideways." in warning.text
     assert "-8.10, flagged below -3.20" in warning.text
     body = report.one("#report-body")
     assert body.find_elements(By.CSS_SELECTOR, ":scope > *")[0] == warning
     assert all(one != other for one, other in zip(usual, looks(), strict=True))
     report.press("#history summary")
-    assert "image unlike the index" in report.says("#history-list", "image unlike")
+    assert "X-ray unlike the index" in report.says("#history-list", "X-ray unlike")
     report.press("#clear")
     assert report.all(".warning") == []
     assert "doubtful" not in str(report.one("#report-body").get_attribute("class"))
@@ -163,7 +163,7 @@ def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
         browser.greeted(address)
         browser.press("#options summary")
         browser.wait("#label").send_keys("Edema")
-        browser.one("#label-filter").send_keys("the very")
+        browser.one("#label-filter").send_keys("all")
         browser.one("#min-score").send_keys("0.6")
         browser.one("#min-ratio").send_keys("0.5")
         browser.one("#diversity").send_keys("0.3")
@@ -177,5 +177,5 @@ def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
     assert (call["min_score"], call["min_ratio"], call["diversity"]) == (0.6, 0.5, 0.3)
     text = browser.one("#report-body").text
     assert "Only cases with a similarity of at least 0.60 and at least 0.50 of the best" in text
-    assert "typicality of the film -0.40, flagged below -3.20" in text
+    assert "typicality of the X-ray -0.40, flagged below -3.20" in text
     assert "Indication: drawn for a test" in text

@@ -53,7 +53,7 @@ def test_a_report_is_accepted_edited_and_a_wrong_citation_marked(report: Browser
         ("wrong_citation", None, 1, 2),
     ]
     report.greeted(report.driver.current_url)
-    report.says("#remarks", "[2] of sentence 2 does not support it")
+    report.says("#remarks", "Citation [2] does not support sentence 2")
     assert "Better words." in report.one("#remarks").text
     assert "wrong" in str(chip(report, 1).get_attribute("class"))
 
@@ -75,7 +75,7 @@ def test_a_report_is_copied_and_printed(report: Browser) -> None:
     report.cdp("Emulation.setEmulatedMedia", media="print")
     try:
         assert report.one(".notice").is_displayed() and report.one(".statement").is_displayed()
-        for hidden in ("#film-column", "#review .review-tools", "#ask-form"):
+        for hidden in ("#image-column", "#review .review-tools", "#ask-form"):
             assert not report.one(hidden).is_displayed()
     finally:
         report.cdp("Emulation.setEmulatedMedia", media="")
@@ -105,10 +105,10 @@ def test_a_report_is_exported_in_the_formats_of_the_field(
         return data
 
     assert exported("PDF", "pdf").startswith(b"%PDF")
-    assert exported("PDF with the films", "pdf").startswith(b"%PDF")
+    assert exported("PDF with the X-rays", "pdf").startswith(b"%PDF")
     for release in ("FHIR R5", "FHIR R4B"):
         resource = json.loads(exported(release, "json"))
         assert (resource["resourceType"], resource["status"]) == ("DiagnosticReport", "preliminary")
     alone = exported("DICOM SR", "dcm")
     assert alone[128:132] == b"DICM" and b"Drawn^Person" not in alone
-    assert b"Drawn^Person" in exported("DICOM SR with the film's patient", "dcm")
+    assert b"Drawn^Person" in exported("DICOM SR with the X-ray's patient", "dcm")

@@ -41,7 +41,7 @@ def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: B
     assert len(rows) == 14
     first = rows[0]
     assert first.text.startswith("Lung Opacity")
-    assert "cases 0.66 (0.50\u20130.75)" in first.text and "film 0.75" in first.text
+    assert "cases 0.66 (0.50\u20130.75)" in first.text and "X-ray 0.75" in first.text
     line = first.find_element(By.CSS_SELECTOR, ".interval")
     assert (line.get_attribute("x"), line.get_attribute("width")) == ("50", "25")
     assert "Not calibrated" in report.one(".observations").text
@@ -73,7 +73,7 @@ def test_words_find_cases_that_open(
     browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     hits = found_by_words(browser, address, NASTY)
-    assert not browser.one("#with-film").is_enabled()
+    assert not browser.one("#with-image").is_enabled()
     assert browser.one("#report-title").text == "Prior cases"
     assert len(browser.all(".hit")) == 4 and "A drawing without disease." in hits.text
     assert NASTY in browser.one("#report-body").text
@@ -82,8 +82,8 @@ def test_words_find_cases_that_open(
     browser.says("#case .case-report", "Lungs drawn clear.")
     browser.press("#case-close")
     browser.choose(images.pa)
-    browser.wait("#with-film:enabled")
-    browser.press("#with-film")
+    browser.wait("#with-image:enabled")
+    browser.press("#with-image")
     browser.script("document.getElementById('text-weight').value = 0.2")
     retriever.ood = OUT_OF_DISTRIBUTION
     try:

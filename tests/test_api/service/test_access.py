@@ -54,7 +54,7 @@ def test_every_route_but_the_page_and_the_health_checks_asks_for_a_key(
     for route in app.routes:
         path = re.sub(r"\{\w+:uuid\}", "00000000-0000-0000-0000-000000000000", route.path)
         path = path.replace("{key:str}", "drawn:s1").replace("{number:int}", "1")
-        path = path.replace("{name:str}", "page.js")
+        path = path.replace("{path:path}", "page.js")
         for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
             answer = client.request(method, path)
             if answer.status_code == 401:
@@ -62,7 +62,7 @@ def test_every_route_but_the_page_and_the_health_checks_asks_for_a_key(
                 assert "API key" in answer.json()["detail"]
             else:
                 is_open.add(route.path)
-    assert is_open == {"/", "/page/{name:str}", "/health", "/health/live", "/health/ready"}
+    assert is_open == {"/", "/page/{path:path}", "/health", "/health/live", "/health/ready"}
 
 
 def test_a_wrong_a_revoked_and_a_missing_key_open_nothing(client: Client, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_request_is_a_span_in_the_trace_of_its_caller(client: Client) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     client.get("/page/page.js?name=Quixotic", headers={"traceparent": parent})
     (span,) = exporter.get_finished_spans()
-    assert span.name == "GET /page/{name}"
+    assert span.name == "GET /page/{path}"
     assert f"{span.context.trace_id:032x}" == parent.split("-")[1]
     assert span.attributes is not None and span.attributes["http.response.status_code"] == 200
     assert "Quixotic" not in span.to_json()

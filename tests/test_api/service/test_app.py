@@ -55,6 +55,8 @@ def test_the_sample_film_is_handed_out(client: TestClient[Any], tmp_path: Path) 
         ("GET", "/cases/drawn:s1/images/9", 404),
         ("GET", "/page/..%2Fapp.py", 404),
         ("GET", "/page/settings.py", 404),
+        ("GET", "/page/report", 404),
+        ("GET", "/page/report/..%2F..%2Fapp.py", 404),
         ("PUT", "/reports", 405),
     ],
 )
@@ -69,7 +71,7 @@ def test_every_error_is_a_problem_document(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/page.css", "/page/icon.svg"])
+@pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/styles/page.css", "/page/icon.svg"])
 def test_the_page_is_served_under_a_strict_policy(client: TestClient[Any], path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
@@ -81,8 +83,8 @@ def test_the_page_is_served_under_a_strict_policy(client: TestClient[Any], path:
 
 def test_every_script_of_the_page_is_there(client: TestClient[Any]) -> None:
     folder = ROOT / "api" / "page"
-    for path in folder.iterdir():
-        answer = client.get(f"/page/{path.name}")
+    for path in folder.rglob("*.*"):
+        answer = client.get(f"/page/{path.relative_to(folder).as_posix()}")
         assert answer.content == path.read_bytes()
     assert "text/javascript" in client.get("/page/page.js").headers["content-type"]
 

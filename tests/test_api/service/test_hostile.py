@@ -109,6 +109,7 @@ def test_no_address_leads_out_of_its_folder(tmp_path: Path, way: str) -> None:
     image.write_bytes(a_png(1, size=(64, 64)))
     targets = [
         f"/page/{way}app.py",
+        f"/page/report/{way * 2}app.py",
         f"/page/{way * 8}etc/passwd",
         f"/cases/drawn:s1/images/{way * 8}{tmp_path}/image.png",
         f"/cases/drawn:{way * 8}etc%2fpasswd",

@@ -1,9 +1,9 @@
 // The label scores of the encoder as bars.
 
-import { bar, decimals, make } from "./elements.js";
+import { bar, decimals, make } from "../elements.js";
 
 const UNCALIBRATED =
-  "What the encoder makes of the films by itself. Uncalibrated: a score is no probability.";
+  "What the encoder predicts from the X-ray alone. Uncalibrated: a score is not a probability.";
 
 /** Folded away; the highest score first. */
 export function drawScores(labelScores) {

@@ -1,6 +1,6 @@
-// One statement: its text, the cases it cites as chips, and what speaks for and against it.
+// One statement: its text, its citations as chips, and how well case and X-ray support it.
 
-import { bar, button, decimals, make } from "./elements.js";
+import { bar, button, decimals, make } from "../elements.js";
 
 /** `place` is its position in the report, from 0; `open(cited, chip)` shows a cited case. */
 export function drawStatement(given, place, open) {
@@ -11,10 +11,10 @@ export function drawStatement(given, place, open) {
     { class: classes.filter(Boolean).join(" "), "data-place": place },
     make("p", { class: "words" }, given.text, " ", ...chips(given, place, open), ...tags(given, grounded)),
     given.contradiction
-      ? make("p", { class: "objection" }, make("strong", {}, "Against the film: "), given.contradiction)
+      ? make("p", { class: "objection" }, make("strong", {}, "The X-ray disagrees: "), given.contradiction)
       : null,
     given.removed?.length > 0
-      ? make("p", { class: "removed" }, given.removed.map((one) => `[${one.number}] taken out: ${one.reason}`).join("; "))
+      ? make("p", { class: "removed" }, given.removed.map((one) => `[${one.number}] removed: ${one.reason}`).join("; "))
       : null,
     figures(given),
   );
@@ -34,7 +34,7 @@ function chips(given, place, open) {
     const [first] = citations;
     const cited = { ...first, quotes: citations.map((c) => c.quote), place };
     return button(String(number), {
-      class: first.case_available ? "chip" : "chip gone",
+      class: first.case_available ? "chip" : "chip missing",
       "data-number": number,
       "aria-pressed": "false",
       "aria-label": `Prior case ${number}: study ${first.study_id}, similarity ${decimals(first.score)}`,
@@ -47,15 +47,15 @@ function chips(given, place, open) {
 function tags(given, grounded) {
   const found = [];
   if (!grounded) found.push(make("span", { class: "tag" }, "no prior case supports this"));
-  if (given.found_afterwards) found.push(make("span", { class: "tag mild" }, "found afterwards"));
+  if (given.found_afterwards) found.push(make("span", { class: "tag mild" }, "citation found afterwards"));
   if (given.added) found.push(make("span", { class: "tag mild" }, "added by rule"));
   return found.flatMap((one) => [" ", one]);
 }
 
 function figures(given) {
   const shown = [
-    ["Cited case", given.case_support, "How near the best cited sentence is in wording, 0 to 1"],
-    ["Film", given.image_support, "The least probability that the encoder gives to what is said, 0 to 1"],
+    ["Cited case", given.case_support, "How closely the wording of the best cited sentence matches, 0 to 1"],
+    ["X-ray", given.image_support, "The lowest probability that the encoder gives to what the sentence states, 0 to 1"],
   ].filter(([, value]) => value !== null && value !== undefined);
   if (shown.length === 0) return null;
   return make(
@@ -83,13 +83,13 @@ export function drawLegend() {
       "ul",
       { class: "lines" },
       ...[
-        "A number opens the prior case whose report says the same; the sentence it rests on is marked there.",
-        "No prior case supports this: the sentence rests on the film alone.",
-        "Found afterwards: the model cited no case that says this; its citations were looked for once it had written.",
-        "Added by rule: the model left this out; the film's scores speak for it, and the cited cases name it.",
-        "Cited case: how near the best cited sentence is in wording, from 0 to 1.",
-        "Film: the least probability that the encoder, which sees the film alone, gives to what is said.",
-        "Against the film: the encoder sees the contrary.",
+        "A number opens the prior case whose report says the same, with the supporting sentence marked.",
+        "No prior case supports this: the sentence rests on the X-ray alone.",
+        "Citation found afterwards: the model cited no supporting case, so one was looked up once the text was written.",
+        "Added by rule: classifier positive, omitted by the model; the cited cases state the finding.",
+        "Cited case: how closely the wording of the best cited sentence matches, from 0 to 1.",
+        "X-ray: the lowest probability that the encoder, from the X-ray alone, gives to what the sentence states.",
+        "The X-ray disagrees: the classifier scores contradict the sentence.",
       ].map((text) => make("li", {}, text)),
     ),
   );

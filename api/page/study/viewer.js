@@ -1,9 +1,9 @@
-// The films of one study on a dark ground: window and level, zoom, pan, inversion.
+// The images of one study on a dark background: window and level, zoom, pan, inversion.
 //
 // Mouse: drag for window (across) and level (up and down), wheel for zoom, drag with the right
 // button or Shift to pan, double click to fit. Touch: two fingers zoom and pan. Keys: see HELP.
 
-import { button, draw, make } from "./elements.js";
+import { button, draw, make } from "../elements.js";
 
 const HELP =
   "Plus and minus zoom, arrow keys pan, Shift with arrow keys changes window and level, " +
@@ -23,7 +23,7 @@ export class Viewer {
   /** `name` is what assistive technology calls the viewer. */
   constructor(name) {
     this.number = ++made;
-    this.films = []; // {url, alt}
+    this.images = []; // {url, alt}
     this.shown = 0;
     this.state = { ...FIT, ...PLAIN };
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "pan" : "window";
@@ -32,17 +32,17 @@ export class Viewer {
     this.#apply();
   }
 
-  /** Show these films, the one at `shown` first. */
-  show(films, shown = 0) {
-    this.films = films;
+  /** Show these images, the one at `shown` first. */
+  show(images, shown = 0) {
+    this.images = images;
     this.shown = shown;
     this.state = { ...FIT, ...PLAIN };
     this.#draw();
   }
 
-  /** Words in place of a film. */
+  /** Show text in place of an image. */
   say(text) {
-    this.films = [];
+    this.images = [];
     this.#draw();
     this.stage.append(make("p", {}, text));
   }
@@ -92,7 +92,7 @@ export class Viewer {
       button(text, {
         class: "quiet",
         "data-tool": tool,
-        title: tool === "window" ? "Drag changes window and level" : "Drag moves the film",
+        title: tool === "window" ? "Drag changes window and level" : "Drag moves the X-ray",
         onclick: () => {
           this.tool = tool;
           this.#apply();
@@ -139,29 +139,29 @@ export class Viewer {
   }
 
   #draw() {
-    const some = this.films.length > 0;
+    const some = this.images.length > 0;
     this.stage.replaceChildren();
     this.picture = null;
     if (some) {
-      const { url, alt } = this.films[this.shown];
+      const { url, alt } = this.images[this.shown];
       this.picture = make("img", { src: url, alt, draggable: "false" });
       this.stage.append(this.picture);
     }
     this.tools.hidden = this.readout.hidden = !some;
-    this.thumbs.hidden = this.films.length < 2;
-    this.thumbs.replaceChildren(...this.films.map((film, number) => this.#thumb(film, number)));
+    this.thumbs.hidden = this.images.length < 2;
+    this.thumbs.replaceChildren(...this.images.map((image, number) => this.#thumb(image, number)));
     this.#apply();
   }
 
-  #thumb(film, number) {
+  #thumb(image, number) {
     return button(
-      make("img", { src: film.url, alt: "" }),
+      make("img", { src: image.url, alt: "" }),
       {
         class: "thumb",
         "aria-pressed": String(number === this.shown),
-        "aria-label": `View ${number + 1}: ${film.alt}`,
+        "aria-label": `View ${number + 1}: ${image.alt}`,
         onclick: () => {
-          this.show(this.films, number);
+          this.show(this.images, number);
           this.thumbs.children[number].focus();
         },
       },
@@ -195,11 +195,11 @@ export class Viewer {
     this.level.input.value = level;
     this.readout.textContent = `W ${Math.round(width)}  L ${Math.round(level)}  ${Math.round(100 * zoom)} %`;
     this.stage.dataset.tool = this.tool;
-    // A film that fits lets the finger scroll the page.
+    // An image that fits lets the finger scroll the page.
     this.stage.classList.toggle("free", this.tool === "pan" && zoom === 1);
   }
 
-  /** The offset, kept so that the film does not leave the stage. */
+  /** The offset, limited so that the image does not leave the stage. */
   #held() {
     const { picture, stage, state } = this;
     const room = (size, box) => Math.max(0, (size * state.zoom - box) / 2);

@@ -1,6 +1,6 @@
 // The retrieved cases as rows, cited or not.
 
-import { bar, button, decimals, make } from "./elements.js";
+import { bar, button, decimals, make } from "../elements.js";
 
 /** The hits of a stored text; a cited one opens with the sentences that are quoted of it. */
 export function drawHits(made, open) {

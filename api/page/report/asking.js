@@ -1,12 +1,12 @@
-// Questions about the film, its caption, its classes: each answer an entry beneath the report.
+// Questions, captions and observations: each answer is an entry below the report.
 
-import { byId, make } from "./elements.js";
+import { byId, make } from "../elements.js";
 import { drawNotes, drawText, TASKS } from "./generation.js";
-import { drawWarning, isDoubtful } from "./paper.js";
+import { drawWarning, isDoubtful } from "./panel.js";
 
 const NO_MODEL =
-  "This server answers no questions: it runs without a language model (start it with --model pretrained/generator).";
-const NO_FILM = "Choose a film first: questions are about the film at hand, and films are not stored.";
+  "This server runs without a language model, so it answers no questions (start it with --model pretrained/generator).";
+const NO_IMAGE = "Choose an X-ray first: a question needs one, and X-rays are not stored.";
 
 let tasks = [];
 
@@ -17,12 +17,12 @@ export function offerTasks(served) {
   byId("asking").hidden = !["ask", "classify", "caption"].some((task) => tasks.includes(task));
 }
 
-/** Take questions, or say why not. */
-export function allowAsking(films, busy) {
+/** Enable the questions, or say why they are disabled. */
+export function allowAsking(images, busy) {
   const answers = tasks.includes("ask");
-  byId("question").disabled = byId("ask").disabled = !answers || films === 0 || busy;
-  for (const task of ["classify", "caption"]) byId(task).disabled = films === 0 || busy;
-  const why = films === 0 ? NO_FILM : answers ? "" : NO_MODEL;
+  byId("question").disabled = byId("ask").disabled = !answers || images === 0 || busy;
+  for (const task of ["classify", "caption"]) byId(task).disabled = images === 0 || busy;
+  const why = images === 0 ? NO_IMAGE : answers ? "" : NO_MODEL;
   byId("asking-note").textContent = why;
   byId("asking-note").hidden = !why;
 }
@@ -31,7 +31,7 @@ export function clearAnswers() {
   byId("answers").replaceChildren();
 }
 
-/** Add what was made, newest first. */
+/** Add an answer, newest first. */
 export function addAnswer(made, open) {
   const entry = make(
     "article",

@@ -1,8 +1,8 @@
-// The cited case beside the film, its quoted sentence marked.
+// The cited case beside the X-ray, its quoted sentence marked.
 
-import { button, byId, decimals, make } from "./elements.js";
-import { getCase, getCaseImage } from "./service.js";
-import { Viewer } from "./viewer.js";
+import { button, byId, decimals, make } from "../elements.js";
+import { getCase, getCaseImage } from "../service.js";
+import { Viewer } from "../study/viewer.js";
 
 let latest = 0;
 let pictures = []; // object URLs of the case that is open
@@ -22,20 +22,20 @@ export async function openCase(cited, { close, wrong }) {
       failure = error.message;
     }
   } else {
-    failure = "The index that is open now does not hold this case any more; the quote is kept.";
+    failure = "The index now open no longer contains this case; the quoted sentence is kept.";
   }
   if (turn !== latest) return;
   forgetPictures();
   const panel = byId("case");
-  const films = found ? make("div", { class: "case-films" }) : null;
-  panel.replaceChildren(card(cited, found, failure, films, { close, wrong }));
+  const images = found ? make("div", { class: "case-images" }) : null;
+  panel.replaceChildren(card(cited, found, failure, images, { close, wrong }));
   panel.hidden = false;
   panel.scrollTop = 0;
   byId("desk").classList.add("with-case");
   byId("case-title").focus({ preventScroll: true });
   showMark(panel);
   if (found) {
-    showFilms(films, found, turn).then(() => {
+    showImages(images, found, turn).then(() => {
       if (turn === latest) showMark(panel);
     });
   }
@@ -61,7 +61,7 @@ function showMark(panel) {
   }
 }
 
-function card(cited, found, failure, films, { close, wrong }) {
+function card(cited, found, failure, images, { close, wrong }) {
   const title = make(
     "h2",
     { id: "case-title", tabindex: "-1" },
@@ -84,8 +84,8 @@ function card(cited, found, failure, films, { close, wrong }) {
       make("span", {}, `source ${cited.source}`),
       found?.public_url ? publicPage(found.public_url) : null,
     ),
-    failure ? make("p", { class: "gone-note" }, failure) : null,
-    films,
+    failure ? make("p", { class: "missing-note" }, failure) : null,
+    images,
     ...(found ? [report(found, cited.quotes), labels(found)] : [quotes(cited.quotes)]),
     wrong ? button("This case does not support the sentence", { class: "plain wrong", id: "wrong", onclick: wrong }) : null,
   );
@@ -95,11 +95,11 @@ function publicPage(url) {
   return make("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "public page");
 }
 
-/** The films of the case that are on the server's machine; they come with the key, so not by `src`. */
-async function showFilms(box, found, turn) {
-  const films = [];
+/** The images of the case that the server has; they need the API key, so `src` cannot load them. */
+async function showImages(box, found, turn) {
+  const images = [];
   for (const image of found.images.filter((one) => one.has_file).slice(0, 4)) {
-    const alt = `Image ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`;
+    const alt = `X-ray ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`;
     try {
       const url = URL.createObjectURL(await getCaseImage(found.case, image.number));
       if (turn !== latest) {
@@ -107,19 +107,19 @@ async function showFilms(box, found, turn) {
         return;
       }
       pictures.push(url);
-      films.push({ url, alt });
+      images.push({ url, alt });
     } catch {
-      // it has moved since the index was built
+      // the file has moved since the index was built
     }
   }
   if (turn !== latest) return;
-  if (films.length === 0) {
-    box.append(make("p", { class: "muted" }, "The image of this case is not on this machine."));
+  if (images.length === 0) {
+    box.append(make("p", { class: "muted" }, "No image of this case is stored on the server."));
     return;
   }
-  const viewer = new Viewer("Film of the prior case");
+  const viewer = new Viewer("X-ray of the prior case");
   box.append(viewer.element);
-  viewer.show(films);
+  viewer.show(images);
 }
 
 function report(found, wanted) {
@@ -135,8 +135,8 @@ function report(found, wanted) {
     missing.length > 0
       ? make(
           "p",
-          { class: "gone-note" },
-          "The report of this case no longer holds the quoted sentence: ",
+          { class: "missing-note" },
+          "The report of this case no longer contains the quoted sentence: ",
           ...missing.map((quote) => make("mark", {}, quote)),
         )
       : null,

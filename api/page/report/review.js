@@ -1,13 +1,13 @@
-// What a person makes of a text: accepted, edited, a wrong citation. Stored as feedback.
+// A review of a generation: accept it, edit it, mark a citation as wrong. Stored as feedback.
 
-import { byId, make, say } from "./elements.js";
+import { byId, make, say } from "../elements.js";
 import { plainText } from "./generation.js";
-import { listFeedback, sendFeedback } from "./service.js";
+import { listFeedback, sendFeedback } from "../service.js";
 
 let made = null;
 let remarks = [];
 
-/** Take up a generation; what was said of it before is shown. Null lets go of it. */
+/** Start the review of a generation and show its earlier feedback; null ends it. */
 export async function review(generation) {
   made = generation;
   remarks = [];
@@ -58,19 +58,19 @@ export function closeEditor() {
 
 export async function saveEdit() {
   const text = byId("edit-text").value.trim();
-  if (!text) throw new Error("The edited text is empty: write it, or cancel.");
+  if (!text) throw new Error("The edited text is empty: write something or cancel.");
   await send({ kind: "edited", text });
   closeEditor();
   byId("edit").focus();
-  say("Edited text stored");
+  say("Edited text saved");
 }
 
-/** Show the marks of wrong citations also where the numbers stand. */
+/** Show the feedback, and mark wrong citations at their numbers. */
 function drawRemarks() {
   const edited = remarks.findLast(isWholeEdit);
   byId("remarks").replaceChildren(
     ...(edited ? [editedBlock(edited)] : []),
-    ...remarks.filter((remark) => !isWholeEdit(remark)).map((remark) => make("p", { class: "remark" }, told(remark))),
+    ...remarks.filter((remark) => !isWholeEdit(remark)).map((remark) => make("p", { class: "remark" }, describe(remark))),
   );
   for (const chip of document.querySelectorAll("#report-body .statement .chip")) {
     const place = Number(chip.closest(".statement").dataset.place);
@@ -90,15 +90,15 @@ function editedBlock(remark) {
     { class: "edited" },
     make("h3", {}, "Edited text"),
     make("p", { class: "edited-text" }, remark.text),
-    make("p", { class: "muted small" }, `${who(remark)}. What was generated stands below, unchanged.`),
+    make("p", { class: "muted small" }, `${who(remark)}. The generated text below is unchanged.`),
   );
 }
 
-function told(remark) {
+function describe(remark) {
   const what = {
     accepted: "Accepted",
     edited: `Sentence ${remark.statement + 1} edited: ${remark.text}`,
-    wrong_citation: `[${remark.citation}] of sentence ${remark.statement + 1} does not support it`,
+    wrong_citation: `Citation [${remark.citation}] does not support sentence ${remark.statement + 1}`,
   }[remark.kind];
   return `${what} · ${who(remark)}`;
 }

@@ -1,13 +1,13 @@
-// The middle column: what it is headed with, and the warning over what is not to be relied on.
+// The report panel: its title, and the warning above a text that must not be relied on.
 
-import { byId, capital, decimals, make } from "./elements.js";
+import { byId, capital, decimals, make } from "../elements.js";
 
-const HEADLINE = "This image is unlike the films in the index";
+const HEADLINE = "This X-ray is unlike those in the index";
 
 export const isDoubtful = (ood) => ood?.in_distribution === false;
 
-/** Empty the column for something new, which `what` names; a doubtful one starts with a warning. */
-export function startPaper(title, ood, what) {
+/** Empty the panel for something new, which `what` names; a doubtful text starts with a warning. */
+export function startPanel(title, ood, what) {
   const body = byId("report-body");
   byId("report-title").textContent = title;
   body.replaceChildren();
@@ -32,7 +32,7 @@ export function drawWarning(ood, what) {
 
 export function typicality(ood) {
   const { score, threshold } = ood;
-  return `typicality of the film ${decimals(score)}, flagged below ${decimals(threshold)}`;
+  return `typicality of the X-ray ${decimals(score)}, flagged below ${decimals(threshold)}`;
 }
 
 // The warning above the text says it already.

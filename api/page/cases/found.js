@@ -1,16 +1,16 @@
-// The prior cases that words found.
+// The prior cases that a search by text found.
 
-import { make } from "./elements.js";
+import { make } from "../elements.js";
 import { drawHit } from "./hits.js";
-import { block, lines, startPaper } from "./paper.js";
+import { block, lines, startPanel } from "../report/panel.js";
 
 /** Draw the answer of a search; `open` is called as by a report. */
 export function drawFound(found, text, open) {
-  const body = startPaper("Prior cases", found.ood, "these cases");
-  const films = found.images_sha256.length > 0 ? "the film and " : "";
-  body.append(make("p", { class: "muted" }, `Most like ${films}\u201c${text}\u201d`));
+  const body = startPanel("Prior cases", found.ood, "these cases");
+  const images = found.images_sha256.length > 0 ? "the X-ray and " : "";
+  body.append(make("p", { class: "muted" }, `Most similar to ${images}\u201c${text}\u201d`));
   if (found.hits.length === 0) {
-    body.append(make("p", { class: "empty" }, "No prior case passes the rules of this search."));
+    body.append(make("p", { class: "empty" }, "No prior case matches this search."));
   }
   body.append(make("div", { class: "hits" }, ...found.hits.map((hit) => row(hit, open))));
   if (found.notes.length > 0) body.append(block("Notes", lines(found.notes)));

@@ -1,6 +1,6 @@
-// The rules of a search, as the form beside the film has them.
+// The search options, read from their form.
 
-import { byId } from "./elements.js";
+import { byId } from "../elements.js";
 
 const FIELDS = {
   k: "k",
@@ -18,9 +18,9 @@ export function searchOptions() {
   return {
     ...Object.fromEntries(found),
     distinct_reports: byId("distinct").checked,
-    keep_near_duplicates: byId("copies").checked,
+    keep_near_duplicates: byId("near-duplicates").checked,
   };
 }
 
-/** What a text is written from, beside the films. */
+/** The search options and the indication. */
 export const writingOptions = () => ({ ...searchOptions(), indication: byId("indication").value.trim() });

@@ -1,11 +1,11 @@
 // Which cited case is open, and the number that opened it.
 
 import { closeCase, openCase } from "./case.js";
-import { byId, narrow, say } from "./elements.js";
-import { showFilm } from "./films.js";
+import { byId, narrow, say } from "../elements.js";
+import { showImage } from "../study/images.js";
 import { markOpen } from "./hits.js";
-import { markWrong } from "./review.js";
-import { act } from "./work.js";
+import { markWrong } from "../report/review.js";
+import { act } from "../work.js";
 
 let opener = null; // the chip or row whose case is open
 
@@ -19,9 +19,9 @@ export async function open(cited, pressed) {
   }
   opener = pressed;
   markOpen(pressed);
-  const onPaper = byId("report-body").contains(pressed);
-  const wrong = onPaper && cited.place !== null ? () => disown(cited) : null;
-  showFilm();
+  const inReport = byId("report-body").contains(pressed);
+  const wrong = inReport && cited.place !== null ? () => disown(cited) : null;
+  showImage();
   await openCase(cited, { close, wrong });
   if (narrow() && opener === pressed) pressed.scrollIntoView({ block: "start" });
   say(`Prior case ${cited.number} opened`);

@@ -1,6 +1,6 @@
 // The observations of a classification: a probability each, and what it was made from.
 
-import { bar, button, decimals, draw, make } from "./elements.js";
+import { bar, button, decimals, draw, make } from "../elements.js";
 
 const percent = (share) => 100 * Math.min(1, Math.max(0, share));
 
@@ -9,14 +9,14 @@ export function drawObservations(made, open) {
   const sorted = [...made.observations].sort((a, b) => b.probability - a.probability);
   const calibrated = made.calibrated_on
     ? `Calibrated on ${made.calibrated_on}.`
-    : "Not calibrated: take the order, not the figures.";
+    : "Not calibrated: trust the order, not the values.";
   return make(
     "div",
     { class: "observations" },
     make(
       "p",
       { class: "muted" },
-      `Bar: probability. Line beneath: share of the similar cases that name it, with its 95 % interval. ${calibrated}`,
+      `Bar: probability. Line below: share of similar cases with the finding, and its 95% interval. ${calibrated}`,
     ),
     make("ul", { class: "scores" }, ...sorted.map((one) => row(one, made, open))),
   );
@@ -27,7 +27,7 @@ function row(one, made, open) {
   const opinions = [
     one.model === null ? null : `model ${decimals(one.model)}`,
     `cases ${decimals(vote)} (${decimals(low)}\u2013${decimals(high)})`,
-    one.image === null ? null : `image ${decimals(one.image)}`,
+    one.image === null ? null : `X-ray ${decimals(one.image)}`,
   ];
   return make(
     "li",
@@ -60,7 +60,7 @@ function chips(one, made, open) {
     .filter(Boolean)
     .map((hit) =>
       button(String(hit.number), {
-        class: hit.case_available ? "chip" : "chip gone",
+        class: hit.case_available ? "chip" : "chip missing",
         "data-number": hit.number,
         "aria-pressed": "false",
         "aria-label": `Prior case ${hit.number} names ${one.name}: study ${hit.study_id}, similarity ${decimals(hit.score)}`,

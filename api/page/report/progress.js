@@ -1,6 +1,6 @@
-// What is under way: its stages, the text as it is written, and a way to stop it.
+// Progress of a request: its stages, the draft as it arrives, and a button to cancel.
 
-import { byId, make, say } from "./elements.js";
+import { byId, make, say } from "../elements.js";
 
 const box = () => byId("progress");
 

@@ -1,9 +1,9 @@
-// A stored text of any task: its statements with chips, the cases behind it, what was left out.
+// A generation of any task: its statements with citation chips, the hits, the cases left out.
 
-import { counted, decimals, make } from "./elements.js";
-import { drawHits } from "./hits.js";
+import { counted, decimals, make } from "../elements.js";
+import { drawHits } from "../cases/hits.js";
 import { drawObservations } from "./observations.js";
-import { block, isDoubtful, lines, repeatsWarning, startPaper, typicality, warningText } from "./paper.js";
+import { block, isDoubtful, lines, repeatsWarning, startPanel, typicality, warningText } from "./panel.js";
 import { drawScores } from "./scores.js";
 import { drawLegend, drawStatement, marksOf } from "./statement.js";
 
@@ -13,12 +13,12 @@ const SECTIONS = { findings: "Findings", impression: "Impression" };
 
 export const nameOf = (task) => (TASKS[task] ?? task).toLowerCase();
 
-/** What a text says, without what lies behind it; `open(cited, opener)` shows a cited case. */
+/** The text alone, without hits and notes; `open(cited, opener)` shows a cited case. */
 export function drawText(made, open) {
   if (made.observations) return [drawObservations(made, open)];
   const placed = made.statements.map((statement, place) => ({ statement, place }));
   const drawn = (part) => part.map(({ statement, place }) => drawStatement(statement, place, open));
-  if (placed.length === 0) return [make("p", { class: "empty" }, "No sentence can stand.")];
+  if (placed.length === 0) return [make("p", { class: "empty" }, "Nothing is stated.")];
   if (made.task !== "report") return drawn(placed);
   return Object.entries(SECTIONS)
     .map(([section, title]) => [title, placed.filter(({ statement }) => statement.section === section)])
@@ -26,9 +26,9 @@ export function drawText(made, open) {
     .map(([title, part]) => make("section", { class: "section" }, make("h3", {}, title), ...drawn(part)));
 }
 
-/** A whole generation as the paper of the page. */
+/** A whole generation in the report panel. */
 export function drawGeneration(made, open) {
-  const body = startPaper(TASKS[made.task] ?? made.task, made.ood, `this ${nameOf(made.task)}`);
+  const body = startPanel(TASKS[made.task] ?? made.task, made.ood, `this ${nameOf(made.task)}`);
   if (made.question) body.append(make("p", { class: "question" }, made.question));
   if (made.indication) {
     body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
@@ -47,10 +47,10 @@ export function drawNotes(made) {
   return notes.length > 0 ? [block("Notes", lines(notes))] : [];
 }
 
-/** The sentences alone, as a person edits them. */
+/** The sentences without citation marks, for the editor. */
 export const plainText = (made) => paragraphs(made, (statement) => statement.text).join("\n\n");
 
-/** The text with its citation marks, to be pasted elsewhere; `edited` stands in for it if given. */
+/** The text with its citation marks, for the clipboard; `edited`, if given, replaces it. */
 export function copyText(made, edited = null) {
   const cases = made.hits.filter((hit) => hit.cited).map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
   const warning = isDoubtful(made.ood) ? warningText(made.ood, `this ${nameOf(made.task)}`) : "";
@@ -73,7 +73,7 @@ function least(options) {
     rules.push(`at least ${decimals(options.min_ratio)} of the best case's similarity`);
   }
   if (rules.length === 0) return null;
-  return make("p", { class: "muted rules" }, `Only cases with ${rules.join(" and ")} were read.`);
+  return make("p", { class: "muted rules" }, `Only cases with ${rules.join(" and ")} were used.`);
 }
 
 function leftOut(cases) {
@@ -86,11 +86,11 @@ function leftOut(cases) {
 }
 
 function origin(made) {
-  const now = made.index.current ? "" : ", which is not the one open now";
+  const now = made.index.current ? "" : " (another index is open now)";
   return [
     made.generator,
     `index ${made.index.fingerprint.slice(0, 12)}${now}`,
-    made.ood ? typicality(made.ood) : "likeness of the film to the index not judged",
+    made.ood ? typicality(made.ood) : "not checked for being out of distribution",
     new Date(made.created_at).toLocaleString(),
     made.id,
   ].join(" · ");

@@ -1,6 +1,6 @@
 // Files chosen, or dropped anywhere on the page.
 
-import { byId } from "./elements.js";
+import { byId } from "../elements.js";
 
 /** `choose` is called with the files. */
 export function listenForFiles(choose) {
@@ -10,7 +10,7 @@ export function listenForFiles(choose) {
     event.target.value = "";
     choose(chosen);
   });
-  // A film dropped beside the field must not replace the page.
+  // An image dropped beside the field must not replace the page.
   for (const name of ["dragover", "drop"]) {
     document.addEventListener(name, (event) => event.preventDefault());
   }

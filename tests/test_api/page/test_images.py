@@ -19,7 +19,7 @@ from tests.support.radiographs import draw_radiograph
 pytest_plugins = ["tests.support.page_fixtures"]
 
 
-def test_a_film_of_few_pixels_fills_the_stage_in_its_own_shape(
+def test_an_image_of_few_pixels_fills_the_stage_in_its_own_shape(
     browser: Browser, address: str, tmp_path: Path
 ) -> None:
     for number, shape in enumerate(((64, 50), (50, 64), (40, 120))):
@@ -39,7 +39,7 @@ def test_a_film_of_few_pixels_fills_the_stage_in_its_own_shape(
             assert width / height == pytest.approx(natural, rel=0.02)
 
 
-def test_films_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
+def test_images_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
     browser: Browser, address: str, images: Images, size: str
 ) -> None:
     browser.greeted(address)
@@ -127,13 +127,13 @@ def test_keys_work_the_viewer(browser: Browser, address: str, images: Images) ->
     assert "I inverts" in str(described.get_property("textContent"))
 
 
-def test_a_dicom_and_a_dropped_film_are_shown(
+def test_a_dicom_and_a_dropped_image_are_shown(
     browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
     browser.choose(images.dicom)
     browser.until(
-        lambda: browser.one("#viewer .stage img").get_property("naturalWidth") == 420, "no film"
+        lambda: browser.one("#viewer .stage img").get_property("naturalWidth") == 420, "no image"
     )
     browser.script(
         """
@@ -148,16 +148,16 @@ def test_a_dicom_and_a_dropped_film_are_shown(
         """,
         base64.b64encode(images.lateral.read_bytes()).decode(),
     )
-    browser.until(lambda: len(browser.all("#viewer .thumb")) == 2, "the film was not taken")
+    browser.until(lambda: len(browser.all("#viewer .thumb")) == 2, "the image was not added")
     browser.press("#viewer .thumb:first-child")
     alt = browser.one("#viewer .stage img").get_attribute("alt")
-    assert alt == "Film: film.dcm"
+    assert alt == "X-ray: image.dcm"
     browser.press("#clear")
-    browser.gone("#viewer")
+    browser.hidden("#viewer")
     assert not browser.one("#write").is_enabled()
 
 
-def test_the_sample_film_is_reported_on_at_one_press(browser: Browser, address: str) -> None:
+def test_one_press_reports_on_the_sample_image(browser: Browser, address: str) -> None:
     browser.greeted(address)
     browser.press("#sample")
     assert browser.wait(".statement").text.startswith("Lungs drawn clear.")
@@ -177,7 +177,7 @@ def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
             lambda: "Lungs drawn clear. [1]" in browser.one("#draft").text, "no token came"
         )
         stages = [stage.text for stage in browser.all("#stages li")]
-        assert stages == ["Reading the film", "Searching 4 prior cases", "Writing"]
+        assert stages == ["Reading the X-ray", "Searching 4 prior cases", "Writing"]
         assert browser.one("#stages .now").text == "Writing"
         assert browser.one("#status").get_property("textContent") == "Writing"
         assert browser.one("#status").get_attribute("aria-live") == "polite"
@@ -185,7 +185,7 @@ def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
         assert not browser.one("#report-body .empty").is_displayed()
         assert not browser.one("#write").is_enabled()
         browser.press("#cancel")
-        browser.until(lambda: writer.cancelled == before + 1, "the writer was not told")
+        browser.until(lambda: writer.cancelled == before + 1, "the writer was not cancelled")
     finally:
         writer.go.set()
     browser.says("#stages", "Cancelled")

@@ -1,12 +1,12 @@
-// A text leaves the page: copied, printed, or as a file of the field's formats.
+// Exports of a generation: the clipboard, PDF, FHIR and DICOM SR.
 
-import { byId, button, make } from "./elements.js";
-import { dicomFilm, files } from "./films.js";
-import { exportGeneration } from "./service.js";
+import { byId, button, make } from "../elements.js";
+import { dicomImage, files } from "../study/images.js";
+import { exportGeneration } from "../service.js";
 
-/** Fill the menu for a generation; `act(work)` runs a press and shows what fails. */
-export async function offerExports(made, ownFilms, act) {
-  const dicom = ownFilms ? await dicomFilm() : null;
+/** Fill the menu for a generation; `act(work)` runs an export and shows its error. */
+export async function offerExports(made, ownImages, act) {
+  const dicom = ownImages ? await dicomImage() : null;
   const stem = `${made.task}-${made.id.slice(0, 8)}`;
   const entry = (text, extension, fetched) =>
     button(text, {
@@ -18,12 +18,12 @@ export async function offerExports(made, ownFilms, act) {
     });
   const entries = [
     entry("PDF", "pdf", () => exportGeneration(made.id, "pdf")),
-    ownFilms ? entry("PDF with the films", "pdf", () => exportGeneration(made.id, "pdf", files())) : null,
+    ownImages ? entry("PDF with the X-rays", "pdf", () => exportGeneration(made.id, "pdf", files())) : null,
     entry("FHIR R5", "json", () => exportGeneration(made.id, "fhir?release=R5")),
     entry("FHIR R4B", "json", () => exportGeneration(made.id, "fhir?release=R4B")),
     entry("DICOM SR", "dcm", () => exportGeneration(made.id, "dicom-sr")),
     dicom
-      ? entry("DICOM SR with the film's patient", "dcm", () => exportGeneration(made.id, "dicom-sr", [dicom], "image"))
+      ? entry("DICOM SR with the X-ray's patient", "dcm", () => exportGeneration(made.id, "dicom-sr", [dicom], "image"))
       : null,
   ];
   byId("export-menu").replaceChildren(...entries.filter(Boolean));
