@@ -10,7 +10,9 @@ from finetune.adapter import command as train_command
 from finetune.encoder import command as encoder_command
 from finetune.examples import command as examples_command
 from indexer.cli.parser import Parser, run
-from recipes.small_mllama import command as base_command
+
+MOVED = {"base": "python -m recipes.small_mllama"}
+"""Commands that another package has now."""
 
 
 def parser(prog: str = "python -m finetune") -> Parser:
@@ -22,7 +24,6 @@ def parser(prog: str = "python -m finetune") -> Parser:
     )
     verbs = whole.add_subparsers(required=True, metavar="VERB")
     encoder_command.add_to(verbs)
-    base_command.add_to(verbs)
     examples_command.add_to(verbs)
     train_command.add_to(verbs)
     evaluation_command.add_to(verbs)
@@ -32,7 +33,11 @@ def parser(prog: str = "python -m finetune") -> Parser:
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m finetune") -> int:
-    arguments = parser(prog).parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given and given[0] in MOVED:
+        print(f"error: '{prog} {given[0]}' is now '{MOVED[given[0]]}'", file=sys.stderr)
+        return 2
+    arguments = parser(prog).parse_args(given)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("finetune").setLevel(logging.INFO)
     try:

@@ -192,10 +192,10 @@ class Targets:
             reward = batch.share * reward + (1 - batch.share) * reward[batch.other]
             hidden[own, rows[batch.other]] = True
         wanted = (similarity / config.target_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
-        similarity = studies @ bank.T
-        logits = (similarity / config.temperature).masked_fill(hidden, -1e4)
+        cosines = studies @ bank.T
+        logits = (cosines / config.temperature).masked_fill(hidden, -1e4)
         far = -(wanted * logits.log_softmax(dim=1)).sum(dim=1)
-        choice = (similarity / config.choice_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
+        choice = (cosines / config.choice_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
         missed = -(choice * reward).sum(dim=1)
         count = batch.reported.sum().clamp(min=1)
         if batch.other is None:

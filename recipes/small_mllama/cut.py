@@ -87,7 +87,9 @@ def load_cut(folder: Path) -> tuple[MllamaForConditionalGeneration, MllamaProces
     """
     for name in (CUT, WEIGHTS):
         if not (folder / name).is_file():
-            raise NotFoundError(f"{folder} has no {name}: make it with 'finetune base --out'")
+            raise NotFoundError(
+                f"{folder} has no {name}: make it with 'python -m recipes.small_mllama --cut'"
+            )
     try:
         stated = json.loads((folder / CUT).read_text(encoding="utf-8"))
         config = CutConfig(**stated["config"])

@@ -213,3 +213,8 @@ def test_another_base_keeps_its_own_licence(tmp_path: Path) -> None:
     card = adapter_card(record_for(str(tmp_path)), licence)
     assert "license: apache-2.0" in card and "`LICENSE`" in card and "Llama" not in card
     assert "states no licence" in find_licence(str(tmp_path.parent)).terms()
+
+
+def test_a_command_that_moved_names_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["base", "--corpus", "pack", "--cut", "cut"]) == 2
+    assert "python -m recipes.small_mllama" in capsys.readouterr().err

@@ -88,7 +88,7 @@ LIGHT = (
     "finetune.examples.pack",
     "finetune.examples.options",
     "finetune.adapter.command",
-    "recipes.small_mllama.command",
+    "recipes.small_mllama.__main__",
     "finetune.examples.command",
 )
 HEAVY = ("faiss", "sqlalchemy", "pydicom", "open_clip", "datasets", "unsloth")

@@ -134,7 +134,7 @@ def test_what_is_missing_is_named(llama: TinyLlama, tmp_path: Path) -> None:
     (tmp_path / "other.gguf").write_bytes(b"GGUF and nothing else" * 9)
     with pytest.raises(UserError, match="holds no Llama"):
         Source.read(tmp_path / "other.gguf")
-    with pytest.raises(NotFoundError, match="finetune base"):
+    with pytest.raises(NotFoundError, match="small_mllama --cut"):
         load_cut(tmp_path)
     with pytest.raises(UserError, match="has no text"):
         cut(Source.read(llama.path), [], CUT, tmp_path)

@@ -11,9 +11,9 @@ import torch
 from transformers import AutoProcessor, MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
-from finetune.__main__ import main
 from finetune.examples.pack import ExamplePack
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
+from recipes.small_mllama.__main__ import main
 from recipes.small_mllama.batches import Tiles
 from recipes.small_mllama.config import BaseConfig
 from recipes.small_mllama.cut import cut, load_cut
@@ -260,14 +260,14 @@ def test_the_command_goes_all_the_way(
     pack.save(tmp_path / "pack")
     shape = [f"{name}={value}" for name, value in vars(CUT).items()]
     stages = ["distil_epochs=1", "distil_batch=2", "tokens=1600", "longest=400"]
-    made = ["base", "--corpus", str(tmp_path / "pack"), "--gguf", str(llama.path)]
+    made = ["--corpus", str(tmp_path / "pack"), "--gguf", str(llama.path)]
     assert main([*made, "--cut", str(tmp_path / "cut"), "--set", *shape]) == 0
-    train = ["base", "--initial", str(tmp_path / "cut"), "--pack", str(tmp_path / "pack")]
+    train = ["--initial", str(tmp_path / "cut"), "--pack", str(tmp_path / "pack")]
     train += ["--teacher", str(encoder), "--out", str(tmp_path / "run"), "--epochs", "1"]
     assert main([*train, "--quantise", str(tmp_path / "shipped"), "--set", *stages]) == 0
     assert (tmp_path / "shipped" / "processor_config.json").is_file()
     assert load_quantised(tmp_path / "shipped").config.model_type == "mllama"
     assert main([*train, "--set", *stages]) == 1
     assert "is not empty: add --resume" in capsys.readouterr().err
-    assert main(["base"]) == 1
+    assert main([]) == 1
     assert "name one of --cut, --initial and --trained" in capsys.readouterr().err

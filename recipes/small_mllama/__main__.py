@@ -1,14 +1,15 @@
-"""``python -m finetune base``: the small base model, from SmolLM2 to what is shipped.
+"""The small base model of ``pretrained/generator``, from SmolLM2 to what is shipped.
 
-python -m finetune base --corpus PACK --cut CUT                  # keep what reports need
-python -m finetune base --initial CUT --pack PACK --teacher ENCODER --out RUN --device cuda
-python -m finetune base --trained RUN --quantise DIR             # 4 bits
+python -m recipes.small_mllama --corpus PACK --cut CUT           # keep what reports need
+python -m recipes.small_mllama --initial CUT --pack PACK --teacher ENCODER --out RUN --device cuda
+python -m recipes.small_mllama --trained RUN --quantise DIR      # 4 bits
 """
 
 import argparse
 import json
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,40 +17,78 @@ from typing import Any
 from db.errors import UserError
 from finetune.adapter.settings import read_settings
 from finetune.examples.pack import ExamplePack
+from indexer.cli.parser import Parser, run
 from recipes.small_mllama.config import BaseConfig, CutConfig
 
 _log = logging.getLogger(__name__)
 
 
-def add_to(verbs: Any) -> None:
-    """Register the verb."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        "base",
-        help="make the small vision-language model that reports are written with",
-        examples=["--initial CUT --pack PACK --teacher pretrained/encoder --out runs/base"],
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("recipes").setLevel(logging.INFO)
+    logging.getLogger(__name__).setLevel(logging.INFO)
+    try:
+        _run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m recipes.small_mllama",
+        description="Make the small vision-language model that reports are written with.",
+        examples=[
+            "--corpus PACK --cut CUT",
+            "--initial CUT --pack PACK --teacher pretrained/encoder --out runs/base --device cuda",
+            "--trained runs/base --quantise DIR",
+        ],
     )
-    parser.add_argument("--corpus", type=Path, metavar="PACK", help="examples to keep tokens for")
-    parser.add_argument("--gguf", type=Path, help="SmolLM2, where its package is not installed")
-    parser.add_argument("--cut", type=Path, metavar="DIR", help="write the cut model to DIR")
-    parser.add_argument("--initial", type=Path, metavar="DIR", help="a folder of --cut")
-    parser.add_argument("--pack", type=Path, help="examples to train on")
-    parser.add_argument("--teacher", type=Path, help="folder of the encoder to learn to see from")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
-    parser.add_argument("--epochs", type=int, help=f"default: {BaseConfig.epochs}")
-    parser.add_argument("--max-seconds", type=float, help="of training after the distillation")
     parser.add_argument(
-        "--pause-after", type=float, default=0.0, metavar="SECONDS", help="leave a checkpoint then"
+        "--corpus", type=Path, metavar="PACK", help="examples whose tokens the model keeps"
+    )
+    parser.add_argument(
+        "--gguf", type=Path, help="GGUF file of SmolLM2 (default: from its Python package)"
+    )
+    parser.add_argument("--cut", type=Path, metavar="DIR", help="write the cut model to DIR")
+    parser.add_argument("--initial", type=Path, metavar="DIR", help="train from a folder of --cut")
+    parser.add_argument("--pack", type=Path, help="examples to train on")
+    parser.add_argument(
+        "--teacher", type=Path, metavar="ENCODER", help="encoder that teaches the vision tower"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--epochs", type=int, help=f"default: {BaseConfig.epochs}")
+    parser.add_argument(
+        "--max-seconds", type=float, help="end training after so many seconds (default: no limit)"
+    )
+    parser.add_argument(
+        "--pause-after",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="write a checkpoint after so many seconds and stop; --resume continues",
     )
     parser.add_argument("--seed", type=int, help=f"default: {BaseConfig.seed}")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
-    parser.add_argument("--trained", type=Path, metavar="RUN", help="a run that has ended")
-    parser.add_argument("--quantise", "--quantize", type=Path, metavar="DIR", help="write to DIR")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of recipes/small_mllama/config.py, e.g. lr=0.0002",
+    )
+    parser.add_argument("--trained", type=Path, metavar="RUN", help="a finished run to quantise")
+    parser.add_argument(
+        "--quantise", "--quantize", type=Path, metavar="DIR", help="write the 4-bit model to DIR"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    return parser
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> None:
     """Raises UserError for arguments that do not fit together."""
     uses = [arguments.cut, arguments.initial, arguments.trained]
     if sum(use is not None for use in uses) != 1:
@@ -64,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
         _train(arguments, read_settings(BaseConfig, settings))
     else:
         _quantise(arguments, read_settings(BaseConfig, settings))
-    return 0
 
 
 def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
@@ -154,3 +192,7 @@ def _quantise(arguments: argparse.Namespace, config: BaseConfig) -> None:
 
 def _line(line: dict[str, Any]) -> None:
     _log.info("%s", json.dumps(line))
+
+
+if __name__ == "__main__":
+    run(main)
