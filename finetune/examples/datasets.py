@@ -20,9 +20,12 @@ from PIL import Image
 
 from db.errors import UserError
 from finetune.examples.pack import Example
-from finetune.examples.rows import Columns, Row, RowError, open_image, read_splits, rows_of
+from finetune.examples.rows import Columns, Row, RowError, read_splits, rows_of
+from generator.canvas import canvas
 from generator.context import write_context
 from generator.prompts import PROMPT_VERSION, ask_prompt, report_prompt
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import read_radiograph
 
 _log = logging.getLogger(__name__)
 
@@ -89,14 +92,13 @@ class DatasetExamples:
         )
 
     def canvas(self, number: int) -> Image.Image:
-        """The image on a black square of the tile's size, its aspect kept, in colour."""
-        image = open_image(self.images[number])
-        scale = self.side / max(image.size)
-        size = tuple(max(1, round(length * scale)) for length in image.size)
-        square = Image.new("RGB", (self.side, self.side))
-        resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR, reducing_gap=2.0)
-        square.paste(resized, ((self.side - size[0]) // 2, (self.side - size[1]) // 2))
-        return square
+        """The image as the service shows it to the model: grey, on a black square."""
+        return canvas([_read(self.images[number]).pixels], self.side)
+
+
+def _read(image: Path | bytes) -> Radiograph:
+    """As the service reads it. Raises UserError for what is not one readable radiograph."""
+    return read_radiograph(image, name=image.name if isinstance(image, Path) else None)
 
 
 class _Images:
@@ -114,7 +116,8 @@ class _Images:
         content = image.read_bytes() if isinstance(image, Path) else image
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 not in self._numbers:
-            self.sizes[open_image(image).size] += 1
+            height, width = _read(image).pixels.shape
+            self.sizes[width, height] += 1
             self._numbers[sha256] = len(self.files)
             self.files.append(image)
             self.hashes.append(sha256)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from db.errors import NotFoundError, UserError
 
@@ -20,6 +20,7 @@ IMAGE_COLUMNS = ("image", "image_name", "img_name", "file_name", "image_path")
 TEXT_COLUMNS = ("text", "report", "caption")
 _IMAGE_FOLDERS = ("", "images", "imgs", "VQA_RAD Image Folder")
 _SPLITS = {"train": ("train", "trainset"), "val": ("validation", "validate", "val", "dev")}
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _FORMATS = {".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 
@@ -170,9 +171,14 @@ def _text(raw: Mapping[str, Any], column: str | None, place: str) -> str:
 
 def _image(value: Any, folder: Path, place: str) -> Path | bytes:
     if isinstance(value, Mapping):
-        if value.get("bytes"):
-            return bytes(value["bytes"])
-        value = value.get("path")
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes | bytearray | memoryview) and len(value):
+        return bytes(value)
+    if isinstance(value, Image.Image | np.ndarray | list) and not _is_empty(value):
+        try:
+            return encode_image(value)
+        except (OSError, TypeError, ValueError, KeyError) as error:
+            raise RowError(f"{place}: the image cannot be read ({error})") from error
     if not isinstance(value, str) or not value:
         raise RowError(f"{place} names no image")
     for inside in _IMAGE_FOLDERS:
@@ -182,17 +188,32 @@ def _image(value: Any, folder: Path, place: str) -> Path | bytes:
     raise RowError(f"{place}: the image {value} does not exist beside the data")
 
 
-def open_image(image: Path | bytes) -> Image.Image:
-    """RGB, 8 bits a channel. Raises RowError for what is no image or too small to show anything."""
-    name = image.name if isinstance(image, Path) else "an image"
-    try:
-        with Image.open(image if isinstance(image, Path) else io.BytesIO(image)) as opened:
-            if min(opened.size) < 16 or max(opened.size) > 20 * min(opened.size):
-                raise RowError(f"{name} has {opened.width} x {opened.height} pixels")
-            if opened.mode[0] not in "IF":
-                return opened.convert("RGB")
-            values = np.asarray(opened, np.float64)  # 16 or 32 bits, which convert would cut off
-            values = (values - values.min()) * (255 / max(1e-9, float(np.ptp(values))))
-            return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RowError(f"{name} cannot be read as an image") from error
+def _is_empty(value: Any) -> bool:
+    return not isinstance(value, Image.Image) and len(value) == 0
+
+
+def encode_image(value: Any) -> bytes:
+    """A PIL image, an array or nested lists as a lossless file, for the reader of image files.
+
+    Arrays are (height, width) or (height, width, channels). Whole numbers of 0 to 255 are 8-bit
+    values unless their type says otherwise, those up to 65535 are 16-bit values, and all others
+    floating point. Raises ValueError or TypeError for what is no image.
+    """
+    image = value if isinstance(value, Image.Image) else _array_image(np.asarray(value))
+    buffer = io.BytesIO()
+    kind = "PNG" if image.mode in _PNG_MODES else "TIFF"
+    image.save(buffer, kind, exif=image.getexif())
+    return buffer.getvalue()
+
+
+def _array_image(values: Any) -> Image.Image:
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
+        low, high = int(values.min()), int(values.max())
+        values = values.astype(
+            np.float32 if low < 0 or high > 65535 else (np.uint8 if high <= 255 else np.uint16)
+        )
+    elif values.dtype.kind == "f":
+        values = values.astype(np.float32)
+    return Image.fromarray(values)

@@ -13,8 +13,11 @@ from PIL import Image
 from db.errors import NotFoundError, UserError
 from finetune.__main__ import main
 from finetune.examples.datasets import DatasetExamples
-from finetune.examples.rows import Columns, read_splits
+from finetune.examples.rows import Columns, encode_image, read_splits
+from generator.canvas import canvas
 from generator.prompts import PROMPT_VERSION
+from indexer.images.reader import read_radiograph
+from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.training import SETTINGS, quiet, tiny_base
 
@@ -67,23 +70,93 @@ def test_images_with_texts_become_reports_without_prior_cases(tmp_path: Path) ->
     assert changed.about["data_sha256"] != data.about["data_sha256"]
 
 
-def test_an_image_lies_on_a_black_square_in_colour_with_its_aspect_kept(tmp_path: Path) -> None:
+def test_an_image_lies_on_a_black_square_in_grey_with_its_aspect_kept(tmp_path: Path) -> None:
     red = np.zeros((40, 80, 3), np.uint8)
-    red[..., 0] = 200
+    red[:, 2:, 0] = 200
     Image.fromarray(red).save(tmp_path / "red.png")
     rows = [{"image": "red.png", "text": "Red."}]
     square = np.asarray(load(write_lines(tmp_path / "a.jsonl", rows)).canvas(0))
     assert square.shape == (SIDE, SIDE, 3)
-    assert square[SIDE // 2].tolist() == [[200, 0, 0]] * SIDE
+    assert square[SIDE // 2, 2:].tolist() == [[60, 60, 60]] * (SIDE - 2)
     assert not square[:6].any() and not square[-6:].any()
 
 
-def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
-    deep = np.linspace(0, 4000, 64 * 64).reshape(64, 64).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "deep.png")
-    rows = [{"image": "deep.png", "text": "Deep."}]
-    pixels = np.asarray(load(write_lines(tmp_path / "a.jsonl", rows)).canvas(0))
-    assert pixels.min() < 10 and pixels.max() > 245 and 100 < pixels.mean() < 155
+def deep_radiograph() -> np.ndarray:
+    """Twelve bits of sixteen, as detectors give them."""
+    return draw_radiograph(3).astype(np.uint16) * 13 + 200
+
+
+def write_kinds(folder: Path) -> dict[str, Path]:
+    """One radiograph in each kind of file that a data set may name."""
+    eight, deep = draw_radiograph(3), deep_radiograph()
+    alpha = np.dstack([eight, np.where(np.arange(eight.shape[1]) < 60, 0, 255)[None] + 0 * eight])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(eight).save(folder / "eight.png")
+    Image.fromarray(deep).save(folder / "deep.png")
+    Image.fromarray(deep).save(folder / "deep.tif")
+    Image.fromarray(alpha.astype(np.uint8), "LA").save(folder / "alpha.png")
+    Image.fromarray(eight).save(folder / "turned.jpg", quality=95, exif=turned)
+    write_dicom(folder / "film.dcm", deep, PhotometricInterpretation="MONOCHROME1")
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def served(image: Path | bytes) -> np.ndarray:
+    """The pixels that the service shows to the model."""
+    return np.asarray(canvas([read_radiograph(image).pixels], SIDE))
+
+
+def test_training_sees_the_pixels_that_are_served(tmp_path: Path) -> None:
+    files = write_kinds(tmp_path)
+    assert len(files) == 6
+    rows = [{"image": name, "text": "Clear."} for name in files]
+    named = load(write_lines(tmp_path / "train.jsonl", rows))
+    embedded = datasets.Dataset.from_list(
+        [{"image": path.read_bytes(), "text": "Clear."} for path in files.values()]
+    )
+    embedded.to_parquet(tmp_path / "train.parquet")
+    stored = load(tmp_path / "train.parquet")
+    for number, path in enumerate(files.values()):
+        wanted = served(path)
+        assert wanted.max() > 150, path.name
+        assert np.array_equal(np.asarray(named.canvas(number)), wanted), path.name
+        assert np.array_equal(np.asarray(stored.canvas(number)), wanted), path.name
+
+
+def test_pil_images_and_arrays_are_read_as_their_files_are(tmp_path: Path) -> None:
+    files = write_kinds(tmp_path)
+    for name in ("eight.png", "deep.png", "deep.tif", "alpha.png", "turned.jpg"):
+        with Image.open(files[name]) as image:
+            assert np.array_equal(served(encode_image(image)), served(files[name])), name
+    eight, deep = draw_radiograph(3), deep_radiograph()
+    for values, name in (
+        (eight, "eight.png"),
+        (eight[:, :, None], "eight.png"),
+        (np.dstack([eight] * 3), "eight.png"),
+        (eight.tolist(), "eight.png"),
+        (deep, "deep.png"),
+        (deep.astype(np.int64), "deep.png"),
+        (deep.tolist(), "deep.png"),
+        (deep.astype(np.float64), "deep.png"),
+    ):
+        assert np.array_equal(served(encode_image(values)), served(files[name])), name
+
+
+def test_arrays_of_a_data_set_are_images(tmp_path: Path) -> None:
+    eight = draw_radiograph(3)
+    given = datasets.Dataset.from_dict(
+        {"image": [eight.tolist()], "text": ["Clear."]},
+        features=datasets.Features(
+            {"image": datasets.Array2D(eight.shape, "uint8"), "text": datasets.Value("string")}
+        ),
+    )
+    given.to_parquet(tmp_path / "train.parquet")
+    data = load(tmp_path / "train.parquet")
+    Image.fromarray(eight).save(tmp_path / "eight.png")
+    assert np.array_equal(np.asarray(data.canvas(0)), served(tmp_path / "eight.png"))
+    lines = write_lines(tmp_path / "bad.jsonl", [{"image": [["a"]], "text": "Clear."}])
+    with pytest.raises(UserError, match="row 1 of train: the image cannot be read"):
+        load(lines)
 
 
 def test_json_parquet_and_other_columns_are_read(tmp_path: Path) -> None:
@@ -129,7 +202,7 @@ def test_the_vqa_rad_questions_at_hand_are_all_read(data_dir: Path) -> None:
 
 
 def test_without_a_val_split_whole_images_are_held_out(tmp_path: Path) -> None:
-    names = write_images(tmp_path, 40, size=(30, 30))
+    names = write_images(tmp_path, 40, size=(40, 40))
     rows = [{"image": n, "text": f"{n} {w}."} for n in names for w in ("clear", "normal")]
     data = load(write_lines(tmp_path / "train.jsonl", rows))
     assert 0 < len(data.val) < 20 and len(data.train) + len(data.val) == 80
@@ -185,7 +258,9 @@ def test_bad_rows_are_left_out_where_that_is_wanted(
     assert "6 of 7 rows" in caplog.text
 
 
-def test_images_of_mixed_sizes_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_names_images_of_mixed_sizes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     names = write_images(tmp_path, 2)
     Image.fromarray(draw_radiograph(5)).resize((60, 60)).save(tmp_path / names[1])
     rows = [{"image": name, "text": "Clear."} for name in names]
@@ -205,7 +280,7 @@ def test_a_question_that_serving_would_refuse_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "named"),
     [
-        (Columns(image="film"), "no column called 'image' among image, text: .* --image-column"),
+        (Columns(image="film"), "no column called 'film' among image, text: .* --image-column"),
         (Columns(text="report"), "no column called 'report' .* --text-column"),
         (Columns(question="asked"), "no column called 'asked' .* --question-column"),
     ],
