@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import msgspec
@@ -16,7 +16,7 @@ from api.pipeline.request import Order
 from api.pipeline.scheduler import BusyError
 from db.errors import TooLargeError
 from generator.prompts import MAX_QUESTION, Task
-from retriever.options import LabelFilter, SearchOptions
+from retriever.options import Parameter, SearchOptions, parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,65 +31,39 @@ class Upload:
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
-class StudyForm(msgspec.Struct, kw_only=True):
+def _search_field(one: Parameter) -> tuple[str, Any, Any]:
+    """A form field, as ``msgspec.defstruct`` takes one."""
+    default = _SEARCH_DEFAULTS.get(one.option, one.default)
+    most = _MOST_HITS if one.option == "k" else one.most
+    description = f"{one.help[:1].upper()}{one.help[1:]}."
+    kind: Any = list[_Id] if one.many else one.type
+    meta = msgspec.Meta(ge=one.least, le=most, description=description)
+    annotated: Any = Annotated[kind, meta]
+    if one.many:
+        return one.name, annotated, msgspec.field(default_factory=list)
+    return one.name, annotated | None if default is None else annotated, default
+
+
+_SEARCH_DEFAULTS = {"k": 10}
+_MOST_HITS = 100
+_SEARCH_FIELDS = {one.option: _search_field(one) for one in parameters()}
+_TEXT_WEIGHT = _SEARCH_FIELDS.pop("text_weight")
+
+if TYPE_CHECKING:
+    _SearchFields = msgspec.Struct
+else:
+    _SearchFields = msgspec.defstruct("_SearchFields", _SEARCH_FIELDS.values(), kw_only=True)
+
+
+class StudyForm(_SearchFields, kw_only=True):
     """The images of one study, and how to search with them."""
 
     images: list[UploadFile]
     """One file a view: PNG, JPEG, TIFF, BMP, WebP or DICOM."""
-    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
-    exclude_patient: Annotated[
-        list[_Id], msgspec.Meta(description="Patients whose cases must not be hits.")
-    ] = []
-    exclude_study: Annotated[
-        list[_Id], msgspec.Meta(description="Studies that must not be hits.")
-    ] = []
-    keep_near_duplicates: Annotated[
-        bool, msgspec.Meta(description="Whether the very same image may be a hit.")
-    ] = False
-    distinct_reports: Annotated[
-        bool, msgspec.Meta(description="Leave out a case that says what a better hit says.")
-    ] = False
-    label: Annotated[
-        list[_Id], msgspec.Meta(description="Observations that every hit must name.")
-    ] = []
-    label_filter: Annotated[
-        LabelFilter,
-        msgspec.Meta(
-            description="Only cases whose findings are those that the encoder sees in the images "
-            "(`exact`), or share one with them (`partial`)."
-        ),
-    ] = "none"
-    min_score: (
-        Annotated[float, msgspec.Meta(ge=-1, le=1, description="Least cosine of a hit.")] | None
-    ) = None
-    min_ratio: (
-        Annotated[
-            float,
-            msgspec.Meta(ge=0, le=1, description="Least share of the best hit's score."),
-        ]
-        | None
-    ) = None
-    diversity: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0, le=1, description="How much similarity to better hits counts against a case."
-        ),
-    ] = 0.0
 
     def options(self) -> SearchOptions:
-        """Raises UserError for what no search can mean."""
-        return SearchOptions(
-            k=self.k,
-            exclude_patient_ids=tuple(self.exclude_patient),
-            exclude_study_ids=tuple(self.exclude_study),
-            exclude_near_duplicates=not self.keep_near_duplicates,
-            distinct_reports=self.distinct_reports,
-            labels=tuple(self.label),
-            label_filter=self.label_filter,
-            min_score=self.min_score,
-            min_ratio=self.min_ratio,
-            diversity=self.diversity,
-        )
+        """Raises UserError for a value out of range."""
+        return SearchOptions.of(msgspec.structs.asdict(self))
 
 
 class IndicationForm(StudyForm, kw_only=True):
@@ -125,16 +99,13 @@ class QuestionForm(IndicationForm, kw_only=True):
 class SearchForm(StudyForm, kw_only=True):
     """Images, words or both, or an indexed case, and how to search with them."""
 
-    images: list[UploadFile] = []
+    images: list[UploadFile] = msgspec.field(default_factory=list)
     """One file a view of one study; none to search by words alone."""
     text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
     case: (
         Annotated[str, msgspec.Meta(description="An indexed case, as `source:study_id`.")] | None
     ) = None
-    text_weight: Annotated[
-        float,
-        msgspec.Meta(ge=0, le=1, description="What the words weigh beside the images."),
-    ] = 0.5
+    text_weight: _TEXT_WEIGHT[1] = _TEXT_WEIGHT[2]  # type: ignore[valid-type]
 
     def options(self) -> SearchOptions:
         """Raises ClientException for nothing to search with, or too much."""
@@ -145,7 +116,7 @@ class SearchForm(StudyForm, kw_only=True):
                 "there is nothing to search with: choose an image file (multipart form field "
                 "'images') or write words (field 'text')"
             )
-        return replace(super().options(), text_weight=self.text_weight)
+        return super().options()
 
 
 class ImageForm(msgspec.Struct, kw_only=True):

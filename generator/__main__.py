@@ -34,6 +34,7 @@ from generator.extractive import write_report
 from generator.tasks import Study, StudyReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.cli.parser import Parser, run
+from retriever.arguments import add_search_arguments, search_options
 from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
@@ -70,12 +71,8 @@ def _load_model(model: str, adapter: str | None, quantization: str) -> VisionLan
 
 def _report(arguments: argparse.Namespace) -> int:
     if arguments.model == EXTRACTIVE:
-        retrieval = arguments.open_retriever(arguments.index).search(
-            arguments.images,
-            k=arguments.k,
-            exclude_patient_ids=arguments.exclude_patient,
-            exclude_study_ids=arguments.exclude_study,
-        )
+        retriever = arguments.open_retriever(arguments.index)
+        retrieval = retriever.search(arguments.images, search_options(arguments))
         report = write_report(retrieval)
     else:
         reader, study = _read(arguments)
@@ -160,9 +157,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
         ],
     )
     _add_study(verb, model=EXTRACTIVE)
-    verb.add_argument(
-        "-k", type=int, default=10, help="hits, without a model (default: %(default)s)"
-    )
+    add_search_arguments(verb, only=["k"], k=10)
     verb.set_defaults(run=_report)
 
     verb = verbs.add_parser(
@@ -204,12 +199,7 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")
-    verb.add_argument(
-        "--exclude-patient", action="append", default=[], metavar="ID", help="none of this patient"
-    )
-    verb.add_argument(
-        "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
-    )
+    add_search_arguments(verb, only=["exclude_patient_ids", "exclude_study_ids"])
     verb.add_argument(
         "--max-new-tokens",
         type=int,

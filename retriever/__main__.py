@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 from db.errors import UserError
 from evaluation.metrics.bootstrap import check_resamples
@@ -29,8 +28,8 @@ from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import StudyRecord
+from retriever.arguments import add_search_arguments, search_options
 from retriever.knn_votes import vote
-from retriever.options import LabelFilter
 from retriever.results import Retrieval
 from retriever.search import Retriever
 
@@ -61,19 +60,7 @@ def main(
 
 def _search(arguments: argparse.Namespace) -> int:
     retrieval = arguments.open_retriever(arguments.index).search(
-        arguments.images,
-        text=arguments.text,
-        text_weight=arguments.text_weight,
-        k=arguments.k,
-        exclude_patient_ids=arguments.exclude_patient,
-        exclude_study_ids=arguments.exclude_study,
-        exclude_near_duplicates=not arguments.keep_near_duplicates,
-        distinct_reports=arguments.distinct_reports,
-        labels=arguments.label,
-        label_filter=arguments.label_filter,
-        min_score=arguments.min_score,
-        min_ratio=arguments.min_ratio,
-        diversity=arguments.diversity,
+        arguments.images, search_options(arguments), text=arguments.text
     )
     print(json.dumps(_document(retrieval), indent=2) if arguments.json else _lines(retrieval))
     return 0
@@ -159,40 +146,7 @@ def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="views of one study")
     verb.add_argument("--text", help="words as a report would put them; with or without images")
-    verb.add_argument(
-        "--text-weight",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="what words weigh beside images (default: %(default)s)",
-    )
-    verb.add_argument("-k", type=int, default=5, help="the most hits (default: %(default)s)")
-    verb.add_argument("--min-score", type=float, metavar="COSINE", help="least score of a hit")
-    verb.add_argument("--min-ratio", type=float, metavar="SHARE", help="of the best hit's score")
-    verb.add_argument(
-        "--exclude-patient", action="append", default=[], metavar="ID", help="none of this patient"
-    )
-    verb.add_argument(
-        "--exclude-study", action="append", default=[], metavar="ID", help="not this study"
-    )
-    verb.add_argument(
-        "--keep-near-duplicates", action="store_true", help="also list the image itself"
-    )
-    verb.add_argument("--distinct-reports", action="store_true", help="no report text twice")
-    verb.add_argument(
-        "--diversity",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="how much hits are to differ; 0 (default): by score alone",
-    )
-    verb.add_argument("--label", action="append", default=[], help="only cases that name it")
-    verb.add_argument(
-        "--label-filter",
-        choices=get_args(LabelFilter),
-        default="none",
-        help="only cases that name just what, or some of what, the label head sees",
-    )
+    add_search_arguments(verb)
     add_device(verb)
     verb.add_argument("--json", action="store_true", help="hits, votes and scores as JSON")
     verb.set_defaults(run=_search)

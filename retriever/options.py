@@ -1,15 +1,20 @@
-"""How to search: the knobs, checked once.
+"""How to search: one value that the library, the command line and the service share.
 
-Three of them come from work on retrieval for radiology reports. ``min_ratio`` makes k adaptive, as
+options = SearchOptions(k=5, exclude_patient_ids=["p17"])
+retriever.search("pa.dcm", options).hits
+
+Three options come from work on retrieval for radiology reports. ``min_ratio`` makes k adaptive, as
 in MMed-RAG (Xia et al., ICLR 2025, arXiv 2410.13085), which cuts the list where the score falls;
 here the fall is measured against the best hit. ``label_filter`` is LaB-RAG's (Song et al., 2024,
-arXiv 2411.16523): only cases whose labels equal, or share something with, what the label head sees
-in the query. ``diversity`` is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
+arXiv 2411.16523): only cases whose labels equal, or share something with, those that the label head
+finds in the query. ``diversity`` is maximal marginal relevance (Carbonell and Goldstein, SIGIR
+1998).
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any, Literal, Self, get_args
 
 from db.errors import UserError
 from db.labels import FINDINGS
@@ -18,32 +23,130 @@ LabelFilter = Literal["none", "exact", "partial"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """Rules for the hits of one search. Raises UserError for a value that cannot be meant."""
+class Parameter:
+    """An option as the command line and the forms of the service have it."""
 
-    k: int = 5
+    name: str
+    """With underscores; a list is given by repeating the singular."""
+    type: Any
+    """``bool``, ``int``, ``float``, ``LabelFilter``, or ``str`` where ``many`` are given."""
+    help: str
+    option: str = ""
+    """The field of `SearchOptions`."""
+    default: Any = None
+    many: bool = False
+    inverted: bool = False
+    """Whether the field is True where the parameter is not."""
+    least: float | None = None
+    most: float | None = None
+    metavar: str | None = None
+
+
+def _parameter(name: str, type: Any, help: str, **more: Any) -> dict[str, Parameter]:
+    return {"parameter": Parameter(name=name, type=type, help=help, **more)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Rules for the hits of one search. Raises UserError for a value out of range."""
+
+    k: int = field(default=5, metadata=_parameter("k", int, "the most hits", least=1))
     """The most hits."""
-    exclude_patient_ids: Collection[str] = ()
-    exclude_study_ids: Collection[str] = ()
-    exclude_near_duplicates: bool = True
-    distinct_reports: bool = False
-    """Leave out a case whose report says word for word what a better hit says."""
-    labels: Collection[str] = ()
+    exclude_patient_ids: Collection[str] = field(
+        default=(),
+        metadata=_parameter(
+            "exclude_patient", str, "no case of this patient", many=True, metavar="ID"
+        ),
+    )
+    exclude_study_ids: Collection[str] = field(
+        default=(),
+        metadata=_parameter("exclude_study", str, "not this study", many=True, metavar="ID"),
+    )
+    exclude_near_duplicates: bool = field(
+        default=True,
+        metadata=_parameter(
+            "keep_near_duplicates", bool, "let the query image itself be a hit", inverted=True
+        ),
+    )
+    distinct_reports: bool = field(
+        default=False,
+        metadata=_parameter(
+            "distinct_reports", bool, "leave out a case that repeats the report of a better hit"
+        ),
+    )
+    """Leave out a case whose report repeats that of a better hit word for word."""
+    labels: Collection[str] = field(
+        default=(),
+        metadata=_parameter(
+            "label", str, "only cases that name this finding", many=True, metavar="FINDING"
+        ),
+    )
     """Only cases that name all these findings."""
-    label_filter: LabelFilter = "none"
-    """``exact``: only cases that name the very findings the label head sees; ``partial``: at least
-    one of them, or no finding either where it sees none."""
-    min_score: float | None = None
-    min_ratio: float | None = None
+    label_filter: LabelFilter = field(
+        default="none",
+        metadata=_parameter(
+            "label_filter",
+            LabelFilter,
+            "only cases that name exactly, or partially, the findings of the label head",
+        ),
+    )
+    """``exact``: only cases that name the very findings of the label head; ``partial``: at least
+    one of them, or no finding either where it finds none."""
+    min_score: float | None = field(
+        default=None,
+        metadata=_parameter(
+            "min_score", float, "the least score of a hit", least=-1, most=1, metavar="COSINE"
+        ),
+    )
+    """The least cosine of a hit, -1..1."""
+    min_ratio: float | None = field(
+        default=None,
+        metadata=_parameter(
+            "min_ratio",
+            float,
+            "the least share of the best hit's score",
+            least=0,
+            most=1,
+            metavar="SHARE",
+        ),
+    )
     """Only hits with at least this share of the best hit's score, 0..1: k is then adaptive."""
-    diversity: float = 0.0
+    diversity: float = field(
+        default=0.0,
+        metadata=_parameter(
+            "diversity",
+            float,
+            "how much similarity to better hits counts against a case",
+            least=0,
+            most=1,
+            metavar="SHARE",
+        ),
+    )
     """0 takes the hits by score alone; up to 1, similarity to hits already taken counts against."""
-    text_weight: float = 0.5
-    """What the words weigh in a search by images and words, 0..1."""
+    text_weight: float = field(
+        default=0.5,
+        metadata=_parameter(
+            "text_weight",
+            float,
+            "the weight of the text beside the images",
+            least=0,
+            most=1,
+            metavar="SHARE",
+        ),
+    )
+    """The weight of the text in a search by images and text, 0..1."""
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UserError(f"k must be at least 1, not {self.k}")
+        for one in parameters():
+            value = getattr(self, one.option)
+            if value is None or (one.least is None and one.most is None):
+                continue
+            if one.most is None and value < one.least:
+                raise UserError(f"{one.option} must be at least {one.least}, not {value}")
+            if one.most is not None and not one.least <= value <= one.most:
+                raise UserError(
+                    f"{one.option} must be between {one.least} and {one.most}, not {value}"
+                )
         for label in self.labels:
             if label not in FINDINGS:
                 raise UserError(f"unknown observation '{label}': use one of {', '.join(FINDINGS)}")
@@ -51,9 +154,27 @@ class SearchOptions:
             raise UserError(
                 f"unknown label filter '{self.label_filter}': use none, exact or partial"
             )
-        for name in ("min_ratio", "diversity", "text_weight"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise UserError(f"{name} must be from 0 to 1, not {value}")
-        if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise UserError(f"min_score must be a cosine from -1 to 1, not {self.min_score}")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """From the values of parameters by their names; those not named keep their default."""
+        options: dict[str, Any] = {}
+        for one in parameters():
+            if one.name in values:
+                value = values[one.name]
+                value = tuple(value) if one.many else value
+                options[one.option] = not value if one.inverted else value
+        return cls(**options)
+
+
+@cache
+def parameters() -> tuple[Parameter, ...]:
+    """Every option of a search as a parameter, in the order of `SearchOptions`."""
+    return tuple(
+        replace(
+            one.metadata["parameter"],
+            option=one.name,
+            default=not one.default if one.metadata["parameter"].inverted else one.default,
+        )
+        for one in fields(SearchOptions)
+    )

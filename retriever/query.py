@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
-from indexer.images.reader import Radiograph, read_radiograph
+from indexer.images.reader import Radiograph, read_pixels, read_radiograph
 
-ImageSource = Path | str | bytes | Radiograph
+ImageSource = Path | str | bytes | Radiograph | Image.Image | np.ndarray
+"""A path, the bytes of a file, an image read already, or pixels (height, width[, 3])."""
 
 DEFAULT_THRESHOLD = 0.5
 MAX_WORDS = 4_000
@@ -55,17 +57,18 @@ class Query:
 
 def read_query(
     encoder: Encoder,
-    images: Sequence[ImageSource] = (),
+    images: ImageSource | Sequence[ImageSource] = (),
     *,
     text: str | None = None,
     text_weight: float = 0.5,
 ) -> Query:
     """Read and embed what is searched with.
 
-    Images and words are fused as ``(1 - text_weight) * images + text_weight * words``, both of unit
+    Images and text are fused as ``(1 - text_weight) * images + text_weight * text``, both of unit
     length, and normalised. Raises UserError for neither image nor text, an image that cannot be
-    read, or words where the encoder has no text tower.
+    read, or a text where the encoder has no text tower.
     """
+    images = views(images)
     words = None if text is None else " ".join(text.split())
     if text is not None and not words:
         raise UserError("the text to search by is empty: write what a report would say")
@@ -131,11 +134,25 @@ def has_text_tower(encoder: Encoder) -> bool:
     return True
 
 
-def read_images(images: Sequence[ImageSource]) -> list[Radiograph]:
+def views(images: ImageSource | Sequence[ImageSource]) -> Sequence[ImageSource]:
+    """The views of one study as a sequence; a single one may be given as it is."""
+    return [images] if isinstance(images, ImageSource) else images
+
+
+def read_images(images: ImageSource | Sequence[ImageSource]) -> list[Radiograph]:
     """Decode the views of one study. Raises UserError for none, and for the first bad one."""
-    if not images:
+    sources = views(images)
+    if not sources:
         raise UserError("no image given: name one or more views of one study, or give a text")
-    return [image if isinstance(image, Radiograph) else read_radiograph(image) for image in images]
+    return [_read_image(source) for source in sources]
+
+
+def _read_image(source: ImageSource) -> Radiograph:
+    if isinstance(source, Radiograph):
+        return source
+    if isinstance(source, Image.Image | np.ndarray):
+        return read_pixels(source)
+    return read_radiograph(source)
 
 
 def _thresholds(encoder: Encoder) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a search gives: hits, and what was left out and why."""
+"""The result of a search: hits, and which cases were left out and why."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from db.labels import FINDINGS, Labels
 from retriever.ood import OodCheck
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Hit:
     """A retrieved case."""
 
@@ -17,10 +17,13 @@ class Hit:
     """Cosine between the query study and the case, in -1..1."""
     case: Case
 
+    def __repr__(self) -> str:
+        return f"Hit([{self.rank}] {self.case.source} {self.case.study_id}, score {self.score:.3f})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A case that would have been a hit, and the rule that kept it out."""
+    """A case that would have been a hit, and why it is not one."""
 
     source: str
     study_id: str
@@ -28,7 +31,7 @@ class LeftOut:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Retrieval:
     """The hits for one study, best first."""
 
@@ -40,14 +43,20 @@ class Retrieval:
     images_sha256: tuple[str, ...]
     """Digests of the decoded query images, in the order given."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how the images were read."""
+    """What a person should know about how the images were read."""
     label_scores: dict[str, float] | None = None
     """Observation to probability from the encoder's label head, or None without one."""
     label_thresholds: dict[str, float] | None = None
-    """Finding to the least label score that counts as seen, as the encoder sets it."""
+    """Finding to the least label score that counts as positive, as the encoder sets it."""
     ood: OodCheck | None = None
-    """Whether the images are of the kind that the index holds; None where that cannot be said: a
-    search by words alone, or an index built without what it takes."""
+    """Whether the images are out of distribution for the index; None for a search by text alone or
+    an index without a typicality profile."""
+
+    def __repr__(self) -> str:
+        best = f", best {self.hits[0].score:.3f}" if self.hits else ""
+        return (
+            f"Retrieval({self.source}, {len(self.hits)} hits{best}, {len(self.left_out)} left out)"
+        )
 
     @property
     def labels(self) -> tuple[Labels, ...]:

@@ -1,6 +1,6 @@
-"""From the images of one study, or words, to the prior cases most like it.
+"""From the images of one study, or a text, to the most similar prior cases.
 
-retriever = Retriever.open(Path("data/index"))
+retriever = Retriever.open("data/index")
 retrieval = retriever.search(["pa.dcm", "lateral.dcm"], k=5, exclude_patient_ids=["p17"])
 retrieval.hits[0].case.findings
 retriever.search(text="small left pleural effusion").hits
@@ -8,9 +8,9 @@ retriever.search(text="small left pleural effusion").hits
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from indexer.typicality.profile import TypicalityProfile
 from retriever.knn_votes import TEMPERATURE, Vote, tally
 from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import judge
-from retriever.options import LabelFilter, SearchOptions
+from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, read_query
 from retriever.results import Hit, LeftOut, Retrieval
 
@@ -58,6 +58,10 @@ class Retriever:
         self._profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
         self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
 
+    def __repr__(self) -> str:
+        manifest = self.index.manifest
+        return f"Retriever({manifest.source}, {manifest.studies} cases, {manifest.encoder.name})"
+
     @classmethod
     def open(
         cls, index_dir: Path | str, encoder: Encoder | None = None, *, device: str = "cpu"
@@ -71,39 +75,22 @@ class Retriever:
 
     def search(
         self,
-        images: Sequence[ImageSource] = (),
+        images: ImageSource | Sequence[ImageSource] = (),
+        options: SearchOptions | None = None,
         *,
         text: str | None = None,
-        text_weight: float = 0.5,
-        k: int = 5,
-        exclude_patient_ids: Collection[str] = (),
-        exclude_study_ids: Collection[str] = (),
-        exclude_near_duplicates: bool = True,
-        distinct_reports: bool = False,
-        labels: Collection[str] = (),
-        label_filter: LabelFilter = "none",
-        min_score: float | None = None,
-        min_ratio: float | None = None,
-        diversity: float = 0.0,
+        **overrides: Any,
     ) -> Retrieval:
-        """The ``k`` best cases for the views of one study, for words, or for both together.
+        """The best cases for the views of one study, for a text, or for both together.
 
-        The knobs are those of `SearchOptions`. Raises UserError for neither image nor text, an
-        image that cannot be read, words without a text tower, or a knob out of range.
+        An image is a path, the bytes of a file, a PIL image or an array (height, width) of grey or
+        (height, width, 3) of colour; several are views of one study. ``overrides`` change single
+        fields of ``options``, as in ``search("pa.png", k=5)``.
+
+        Raises UserError for neither image nor text, an image that cannot be read, a text where the
+        encoder cannot embed one, or an option out of range.
         """
-        options = SearchOptions(
-            k=k,
-            exclude_patient_ids=exclude_patient_ids,
-            exclude_study_ids=exclude_study_ids,
-            exclude_near_duplicates=exclude_near_duplicates,
-            distinct_reports=distinct_reports,
-            labels=labels,
-            label_filter=label_filter,
-            min_score=min_score,
-            min_ratio=min_ratio,
-            diversity=diversity,
-            text_weight=text_weight,
-        )
+        options = replace(options or SearchOptions(), **overrides)
         query = read_query(self.encoder, images, text=text, text_weight=options.text_weight)
         return self.find(query, options)
 

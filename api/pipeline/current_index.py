@@ -16,7 +16,7 @@ from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import encode_png, read_radiograph, restore_size
 from retriever.knn_votes import Vote
-from retriever.options import LabelFilter, SearchOptions
+from retriever.options import SearchOptions
 from retriever.query import Query, has_text_tower
 from retriever.results import Retrieval
 
@@ -65,21 +65,7 @@ class StudySearch(Protocol):
     ) -> dict[str, Vote]: ...
 
     def search(
-        self,
-        images: Sequence[Path | str | bytes | Radiograph],
-        *,
-        text: str | None,
-        text_weight: float,
-        k: int,
-        exclude_patient_ids: Collection[str],
-        exclude_study_ids: Collection[str],
-        exclude_near_duplicates: bool,
-        distinct_reports: bool,
-        labels: Collection[str],
-        label_filter: LabelFilter,
-        min_score: float | None,
-        min_ratio: float | None,
-        diversity: float,
+        self, images: Sequence[Radiograph], options: SearchOptions, *, text: str | None
     ) -> Retrieval: ...
 
 

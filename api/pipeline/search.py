@@ -82,21 +82,7 @@ def _search(
             return Found(retrieval=retrieval, encoder=encoder, votes=votes)
         if work.case is not None:
             return Found(retrieval=_search_by_case(retriever, work.case, options), encoder=encoder)
-        retrieval = retriever.search(
-            work.images,
-            text=work.text,
-            text_weight=options.text_weight,
-            k=options.k,
-            exclude_patient_ids=options.exclude_patient_ids,
-            exclude_study_ids=options.exclude_study_ids,
-            exclude_near_duplicates=options.exclude_near_duplicates,
-            distinct_reports=options.distinct_reports,
-            labels=options.labels,
-            label_filter=options.label_filter,
-            min_score=options.min_score,
-            min_ratio=options.min_ratio,
-            diversity=options.diversity,
-        )
+        retrieval = retriever.search(work.images, options, text=work.text)
         return Found(retrieval=retrieval, encoder=encoder)
     except Exception as error:
         return error

@@ -1,6 +1,6 @@
 """Images: any file that holds one radiograph -> one 8-bit grey image with dark lungs.
 
-    image = read_film("chest.dcm")
+    image = read_radiograph("chest.dcm")
     image.pixels                      # (height, width) uint8
 
 The type of a file is told from its content, never from its name. Nothing a file declares is
@@ -25,6 +25,7 @@ __all__ = [
     "difference_hash",
     "encode_png",
     "hamming",
+    "read_pixels",
     "read_radiograph",
     "restore_size",
 ]
@@ -67,6 +68,45 @@ def read_radiograph(
             image = _decode_raster(data, name, limits)
     check_contrast(image.pixels, name)
     return image
+
+
+def read_pixels(
+    source: Image.Image | np.ndarray, *, name: str = "the image", limits: Limits | None = None
+) -> Radiograph:
+    """The radiograph in a PIL image, or in an array (height, width) of grey or (height, width, 3).
+
+    Arrays may hold 8-bit or 16-bit integers, other integers or floats; they are read as a file
+    with the same values would be. Raises TooLargeError and UserError as `read_radiograph` does.
+    """
+    limits = limits or Limits()
+    image = source if isinstance(source, Image.Image) else _from_array(source, name)
+    limits.check_size(*image.size, name)
+    with quiet():
+        try:
+            radiograph = _upright(image)
+        except Exception as error:  # a lazily opened file may be damaged
+            raise UserError(f"{name} cannot be read as a radiograph: check the image") from error
+    check_contrast(radiograph.pixels, name)
+    return radiograph
+
+
+def _from_array(values: np.ndarray, name: str) -> Image.Image:
+    grey = values.ndim == 2
+    if not grey and not (values.ndim == 3 and values.shape[2] in (3, 4)):
+        raise UserError(
+            f"{name} is an array of shape {values.shape}: give (height, width) or "
+            "(height, width, 3)"
+        )
+    if grey and values.dtype.kind in "iuf" and values.dtype not in (np.uint8, np.uint16):
+        if not np.isfinite(values).all():
+            raise UserError(f"{name} holds values that are not finite: replace NaN and infinity")
+        values = values.astype(np.float32)
+    try:
+        return Image.fromarray(values)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{name} is an array of {values.dtype}: give numbers, and colour as uint8"
+        ) from error
 
 
 def difference_hash(pixels: Grey) -> int:
@@ -122,9 +162,7 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
                 raise UserError(f"{name} holds several images: send one radiograph a file")
             if any(tile[0] == "libtiff" for tile in image.tile):  # writes to stderr as it likes
                 raise UserError(f"{name} is a compressed TIFF: save it as PNG or uncompressed")
-            image.load()
-            pixels, notes = _grey(image)
-            turn = _EXIF_TURNS.get(_orientation(image))
+            return _upright(image)
     except UserError:
         raise
     except UnidentifiedImageError as error:
@@ -141,6 +179,13 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
         raise UserError(
             f"{name} is damaged or cut short and cannot be decoded: export or upload it again"
         ) from error
+
+
+def _upright(image: Image.Image) -> Radiograph:
+    """Grey pixels, turned as the EXIF header says."""
+    image.load()
+    pixels, notes = _grey(image)
+    turn = _EXIF_TURNS.get(_orientation(image))
     if turn is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn)).copy()
         notes.append("turned as its EXIF orientation says")

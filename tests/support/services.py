@@ -112,7 +112,7 @@ class FakeRetriever:
         )
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
-        return self.search(query.images, text=None, **asdict(options))
+        return self.search(query.images, options, text=None)
 
     def vote(
         self,
@@ -130,28 +130,27 @@ class FakeRetriever:
     def search(
         self,
         images: Sequence[Path | str | bytes | Radiograph],
+        options: SearchOptions,
         *,
         text: str | None,
-        text_weight: float,
-        k: int,
-        exclude_study_ids: Collection[str],
-        **options: Any,
     ) -> Retrieval:
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         time.sleep(0.01)
         radiographs = [image for image in images if isinstance(image, Radiograph)]
         assert len(radiographs) == len(images)
-        self.words.append((text, text_weight))
-        self.calls.append({"k": k, "exclude_study_ids": exclude_study_ids, **options})
+        self.words.append((text, options.text_weight))
+        self.calls.append(
+            {name: value for name, value in asdict(options).items() if name != "text_weight"}
+        )
         self.running -= 1
         if self.error is not None:
             raise self.error
-        cases = [case for case in self.cases if case.study_id not in exclude_study_ids]
+        cases = [case for case in self.cases if case.study_id not in options.exclude_study_ids]
         return Retrieval(
             hits=tuple(
                 Hit(rank=rank, score=0.96 - 0.04 * rank, case=case)
-                for rank, case in enumerate(cases[:k], start=1)
+                for rank, case in enumerate(cases[: options.k], start=1)
             ),
             left_out=(
                 LeftOut(source="drawn", study_id="s-copy", score=0.999, reason="the same image"),

@@ -16,6 +16,7 @@ from indexer.build import build
 from indexer.images.reader import read_radiograph
 from indexer.sources.jsonl import JsonLines
 from retriever.knn_votes import vote
+from retriever.options import SearchOptions
 from retriever.query import read_query
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
@@ -50,6 +51,73 @@ def image(studies: Path) -> Callable[[int], Path]:
 
 def ids(retrieval: object) -> list[str]:
     return [hit.case.study_id for hit in retrieval.hits]  # type: ignore[attr-defined]
+
+
+def test_one_image_of_any_kind_gives_the_hits_of_its_file(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
+    path = image(4)
+    expected = retriever.search([path], k=3)
+    with Image.open(path) as opened:
+        pixels = np.asarray(opened.convert("L"))
+        others = [retriever.search(opened, k=3)]
+    for one in (path, str(path), path.read_bytes(), pixels, np.stack([pixels] * 3, axis=2)):
+        others.append(retriever.search(one, k=3))
+    for found in others:
+        assert ids(found) == ids(expected)
+        assert found.images_sha256 == expected.images_sha256
+        assert found.left_out == expected.left_out
+
+
+@pytest.mark.parametrize("scale", [257, 257.0])
+def test_deep_arrays_are_read_as_deep_files_are(
+    retriever: Retriever, image: Callable[[int], Path], scale: float, tmp_path: Path
+) -> None:
+    deep = np.asarray(Image.open(image(4)).convert("L")).astype(np.uint16) * np.uint16(257)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    expected = retriever.search(tmp_path / "deep.png")
+    found = retriever.search(deep if isinstance(scale, int) else deep.astype(np.float64))
+    assert ids(found) == ids(expected)
+    assert found.images_sha256 == expected.images_sha256
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((2, 40, 40, 3), np.uint8), r"shape \(2, 40, 40, 3\)"),
+        (np.zeros(40), "shape"),
+        (np.full((40, 40), np.nan), "not finite"),
+        (np.zeros((40, 40, 3)), "float64"),
+        (np.zeros((40, 40), np.uint8), "blank"),
+        (np.eye(8), "8 x 8"),
+    ],
+)
+def test_an_array_that_is_no_radiograph_is_refused(
+    retriever: Retriever, pixels: np.ndarray, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        retriever.search(pixels)
+
+
+def test_options_are_taken_whole_and_single_ones_override_them(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
+    options = SearchOptions(k=4, exclude_study_ids=["s3"])
+    assert ids(retriever.search(image(4), options)) == ids(
+        retriever.search(image(4), k=4, exclude_study_ids=["s3"])
+    )
+    assert len(retriever.search(image(4), options, k=2).hits) == 2
+    with pytest.raises(TypeError, match="no_such_option"):
+        retriever.search(image(4), no_such_option=1)
+
+
+def test_retriever_retrieval_and_hit_print_on_one_line(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
+    found = retriever.search(image(4), k=2)
+    for one in (retriever, found, found.hits[0]):
+        assert len(repr(one)) < 100 and "\n" not in repr(one)
+    assert found.hits[0].case.study_id in repr(found.hits[0])
 
 
 def test_hits_come_best_first_with_rank_from_one(
@@ -283,15 +351,15 @@ def test_diversity_takes_hits_that_differ(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_ratio": 1.5}, "min_ratio must be from 0 to 1, not 1.5"),
-        ({"diversity": -0.1}, "diversity must be from 0 to 1"),
-        ({"text_weight": 2}, "text_weight must be from 0 to 1"),
-        ({"min_score": 3}, "min_score must be a cosine"),
+        ({"min_ratio": 1.5}, "min_ratio must be between 0 and 1, not 1.5"),
+        ({"diversity": -0.1}, "diversity must be between 0 and 1"),
+        ({"text_weight": 2}, "text_weight must be between 0 and 1"),
+        ({"min_score": 3}, "min_score must be between -1 and 1"),
         ({"label_filter": "some"}, "unknown label filter 'some'"),
-        ({"min_ratio": float("nan")}, "min_ratio must be from 0 to 1"),
+        ({"min_ratio": float("nan")}, "min_ratio must be between 0 and 1"),
     ],
 )
-def test_a_knob_out_of_range_is_refused(
+def test_an_option_out_of_range_is_refused(
     retriever: Retriever, image: Callable[[int], Path], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -314,7 +382,7 @@ def test_a_knob_out_of_range_is_refused(
         {"text": "4", "text_weight": 1.0, "diversity": 1.0, "distinct_reports": True},
     ],
 )
-def test_a_left_out_patient_never_appears_whatever_the_knobs(
+def test_a_left_out_patient_never_appears_whatever_the_options(
     reports_index: Path, image: Callable[[int], Path], options: dict[str, Any]
 ) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder({"Pleural Effusion": 0.9}))
@@ -326,7 +394,7 @@ def test_a_left_out_patient_never_appears_whatever_the_knobs(
         assert retrieval.hits and not {"s3", "s4", "s5"} & mentioned
 
 
-def test_the_command_line_has_every_knob(
+def test_the_command_line_has_every_option(
     reports_index: Path, image: Callable[[int], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     from retriever.__main__ import parser
