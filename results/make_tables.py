@@ -1,4 +1,4 @@
-"""The results table of the README, from evaluations of the language model.
+"""The table in docs/results.md, from evaluations of the language model.
 
 python -m results.make_tables --val DIR/evaluation.json \
     [--test DIR/evaluation.json] [--vqa-rad FIGURES]
@@ -7,7 +7,7 @@ python -m results.make_tables                  # again, from the figures that ar
 The first form takes the figures out of what ``finetune evaluate --out DIR`` (and
 ``bench/vqa_rad/command.py score --out FIGURES``) wrote and keeps them in ``results/results.json``:
 numbers, what they depend on and the machine, no text of any study. What is not named stays as it
-was. Both forms then write the table between the two marks in the README.
+was. Both forms then write the table between the two marks in docs/results.md.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from results.tables import JUDGED, plain_command, written
 ROOT = Path(__file__).resolve().parent.parent
 
 FIGURES = ROOT / "results" / "results.json"
-README = ROOT / "README.md"
+README = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- results -->", "<!-- results end -->"
 SPLITS = ("val", "test")
 METRICS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")

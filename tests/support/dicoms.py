@@ -11,8 +11,10 @@ import pydicom
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
+    BasicTextSRStorage,
     ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -21,6 +23,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     generate_uid,
 )
+
+UID_ROOT = "1.2.826.0.1.3680043.8.498"
 
 
 def write_dicom(
@@ -92,3 +96,43 @@ def chest_dataset(pixels: npt.NDArray[np.generic]) -> Dataset:
     dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
     dataset.PixelData = pixels.tobytes()
     return dataset
+
+
+def code(value: str, scheme: str, meaning: str) -> Sequence:
+    """A code sequence of one item."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return Sequence([item])
+
+
+def item(kind: str, name: Sequence, content: Any = None) -> Dataset:
+    """One content item of a structured report."""
+    one = Dataset()
+    one.RelationshipType, one.ValueType, one.ConceptNameCodeSequence = "CONTAINS", kind, name
+    if kind == "TEXT":
+        one.TextValue = content
+    elif kind == "CODE":
+        one.ConceptCodeSequence = content
+    elif content is not None:
+        one.ContentSequence = Sequence(content)
+    return one
+
+
+def write_sr(path: Path, study: str, content: list[Dataset], **attributes: Any) -> Path:
+    """Write a structured report on the study ``UID_ROOT.study`` and return its path."""
+    document = Dataset()
+    document.file_meta = FileMetaDataset()
+    document.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    document.SpecificCharacterSet = "ISO_IR 100"  # Latin-1
+    document.SOPClassUID, document.Modality = BasicTextSRStorage, "SR"
+    document.SOPInstanceUID = generate_uid(entropy_srcs=[path.stem])
+    document.StudyInstanceUID = f"{UID_ROOT}.{study}"
+    document.PatientID, document.PatientName = "P1", "Quixotic^Zebedee"
+    document.ContentDate, document.ContentTime = "20240102", "101500"
+    document.VerificationFlag, document.ValueType = "UNVERIFIED", "CONTAINER"
+    document.ContentSequence = Sequence(content)
+    for keyword, value in attributes.items():
+        setattr(document, keyword, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document.save_as(path, enforce_file_format=True)
+    return path

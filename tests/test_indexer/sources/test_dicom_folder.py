@@ -4,13 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
+from pydicom.dataset import Dataset
 from pydicom.uid import (
-    BasicTextSRStorage,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    generate_uid,
 )
 
 from db.errors import NotFoundError, UserError
@@ -19,53 +15,16 @@ from indexer.sources.records import SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.structured_report import read_structured_report
 from tests.support.builds import build_and_search
-from tests.support.dicoms import write_dicom
+from tests.support.dicoms import UID_ROOT, code, item, write_dicom, write_sr
 from tests.support.radiographs import draw_radiograph
 
-ROOT = "1.2.826.0.1.3680043.8.498"
+ROOT = UID_ROOT
 
 
 def image(path: Path, seed: int, study: str, instance: str, **attributes: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"StudyInstanceUID": f"{ROOT}.{study}", "SOPInstanceUID": f"{ROOT}.9.{instance}"}
     return write_dicom(path, draw_radiograph(seed, size=(96, 80)), **(header | attributes))
-
-
-def code(value: str, scheme: str, meaning: str) -> Sequence:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
-    return Sequence([item])
-
-
-def item(kind: str, name: Sequence, content: Any = None) -> Dataset:
-    one = Dataset()
-    one.RelationshipType, one.ValueType, one.ConceptNameCodeSequence = "CONTAINS", kind, name
-    if kind == "TEXT":
-        one.TextValue = content
-    elif kind == "CODE":
-        one.ConceptCodeSequence = content
-    elif content is not None:
-        one.ContentSequence = Sequence(content)
-    return one
-
-
-def write_sr(path: Path, study: str, content: list[Dataset], **attributes: Any) -> Path:
-    document = Dataset()
-    document.file_meta = FileMetaDataset()
-    document.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    document.SpecificCharacterSet = "ISO_IR 100"  # Latin-1
-    document.SOPClassUID, document.Modality = BasicTextSRStorage, "SR"
-    document.SOPInstanceUID = generate_uid(entropy_srcs=[path.stem])
-    document.StudyInstanceUID = f"{ROOT}.{study}"
-    document.PatientID, document.PatientName = "P1", "Quixotic^Zebedee"
-    document.ContentDate, document.ContentTime = "20240102", "101500"
-    document.VerificationFlag, document.ValueType = "UNVERIFIED", "CONTAINER"
-    document.ContentSequence = Sequence(content)
-    for keyword, value in attributes.items():
-        setattr(document, keyword, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    document.save_as(path, enforce_file_format=True)
-    return path
 
 
 def full_report(impression: str = "Herz groß, naïve Aufnahme.") -> list[Dataset]:
