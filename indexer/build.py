@@ -24,7 +24,7 @@ from indexer.ingest.assembly import About, Clock, Part, assemble, joined_names, 
 from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
 from indexer.ingest.staging import Staging
 from indexer.ingest.studies import identity
-from indexer.manifest import Manifest
+from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.records import SkippedStudy, Source
 from indexer.typicality.profile import TypicalityProfile
@@ -172,6 +172,7 @@ class _Work:
     def _plan(self) -> tuple[str, int]:
         """A digest of everything that the vectors and cases follow from, and the record count."""
         head = [
+            FORMAT_VERSION,
             asdict(self._about.encoder),
             LABELLER_VERSION,
             STUDIES_PER_BATCH,

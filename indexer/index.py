@@ -3,10 +3,10 @@
     index = Index.open(Path("data/index"))
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
-Files of a version: ``manifest.json``, ``cases.sqlite``, ``case_ids.npy``, ``case_vectors.npy``,
-``image_vectors.npy``, for many cases ``vectors.faiss``, and for images that were read
-``image_sample.safetensors`` and, if they are enough, ``image_profile.safetensors``. Where versions
-are kept: ``indexer.versions``.
+Files of a version: ``manifest.json``, ``cases.sqlite``, ``vectors.faiss``, for many cases
+``case_ids.npy`` and ``case_vectors.npy``, ``image_vectors.npy``, and for images that were read
+``thumbnail_sample.safetensors`` and, if they are enough, ``typicality_profile.safetensors``. Where
+versions are kept: ``indexer.versions``.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,23 @@ from db.errors import MismatchError, UserError
 from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.manifest import Manifest
-from indexer.vectors.image_vectors import open_image_vectors
-from indexer.vectors.store import VectorStore
+from indexer.typicality.profile import PROFILE, TypicalityProfile
+from indexer.typicality.sample import SAMPLE, ThumbnailSample
+from indexer.vectors.exact import ExactVectors, read_flat
+from indexer.vectors.ivf import IDS, LISTS, VECTORS
+from indexer.vectors.row_files import map_rows
+from indexer.vectors.store import VectorStore, open_vectors
 from indexer.versions import current_folder
 
 CASES = "cases.sqlite"
+IMAGE_VECTORS = "image_vectors.npy"
+
+_OLDER_FILES = {
+    IMAGE_VECTORS: "film_vectors.npy",
+    SAMPLE: "film_sample.safetensors",
+    PROFILE: "film_profile.safetensors",
+}
+"""What formats 1 and 2 called them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +48,8 @@ class Index:
     vectors: VectorStore
     cases: CaseStore
     image_vectors: np.ndarray
-    """(images, dim) float16, unit length, by case id and position."""
+    """(images, dim) float16, unit length, by case id and position, mapped from disk. A case's own
+    vector may hold its report as well, so images are compared with images here."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -62,17 +75,14 @@ class Index:
                     f"{path / name} is damaged: {(path / name).stat().st_size} bytes instead of "
                     f"{size}; build the index again"
                 )
-        if manifest.format_version == 1:
-            vectors = VectorStore.open_format_1(path)
-        else:
-            vectors = VectorStore.open(path, manifest.vectors)
+        vectors = _open_vectors(path, manifest)
         cases = CaseStore.open(path / CASES)
         if not (vectors.count == cases.count() == manifest.studies):
             raise MismatchError(
                 f"{path} is damaged: the manifest counts {manifest.studies} studies, there are "
                 f"{vectors.count} vectors and {cases.count()} cases; build the index again"
             )
-        image_vectors = open_image_vectors(path)
+        image_vectors = map_rows(path / _file_name(IMAGE_VECTORS, manifest))
         if image_vectors.shape != (manifest.images, vectors.dim):
             raise MismatchError(
                 f"{path} is damaged: {manifest.images} images and image vectors of shape "
@@ -97,5 +107,39 @@ class Index:
                 "the index again"
             )
 
+    def read_profile(self) -> TypicalityProfile | None:
+        """What its images look like; None where that is not known.
+
+        Raises NotFoundError for a missing file and UserError for one that is damaged.
+        """
+        path = self.path / _file_name(PROFILE, self.manifest)
+        return TypicalityProfile.read(path, self.manifest.image_quantiles)
+
+    def read_sample(self) -> ThumbnailSample:
+        """The thumbnails that the profile is fitted to; none where no image was ever read.
+
+        Raises UserError for a file that is damaged.
+        """
+        return ThumbnailSample.read(self.path / _file_name(SAMPLE, self.manifest))
+
     def close(self) -> None:
         self.cases.close()
+
+
+def _file_name(name: str, manifest: Manifest) -> str:
+    return _OLDER_FILES[name] if manifest.format_version < 3 else name
+
+
+def _open_vectors(path: Path, manifest: Manifest) -> VectorStore:
+    """Exact vectors of formats 1 and 2 are read into memory; all others stay on disk."""
+    if manifest.format_version == 1:
+        return ExactVectors.of(*read_flat(path / LISTS))
+    if manifest.format_version == 2 and manifest.vectors.type == "exact":
+        ids, vectors = map_rows(path / IDS), map_rows(path / VECTORS)
+        if len(ids) != len(vectors) or ids.ndim != 1 or vectors.ndim != 2:
+            raise UserError(
+                f"{path} is damaged: {len(ids)} ids and vectors of shape {vectors.shape}; build "
+                "the index again"
+            )
+        return ExactVectors.of(ids, vectors)
+    return open_vectors(path, manifest.vectors)

@@ -1,7 +1,8 @@
 """``manifest.json``: what an index says of itself.
 
-It is written last, so a folder that has one is complete. Format 2 keeps versions
-(``indexer.versions``); format 1, one folder without them, is read as it stands.
+It is written last, so a folder that has one is complete. Formats 1 and 2 are read as they stand
+and upgraded by ``python -m indexer upgrade``: format 1 is one folder without versions, format 2
+names some files and keys otherwise and keeps exact vectors outside FAISS.
 """
 
 import json
@@ -15,7 +16,10 @@ from indexer.encoder.spec import EncoderSpec
 from indexer.vectors.options import VectorOptions, VectorSpec
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLDER_NAMES = {"film_quantiles": "image_quantiles"}
+"""Keys of formats 1 and 2, and what they are called since."""
+
 FOLDER = "folder"
 """Key of the manifest at the top of an index: where the files of this version are."""
 
@@ -82,11 +86,13 @@ class Manifest:
         values = read_values(directory)
         try:
             version = values["format_version"]
-            if version not in (1, FORMAT_VERSION):
+            if version not in range(1, FORMAT_VERSION + 1):
                 raise MismatchError(
                     f"{directory} has index format {version}, this program reads 1 to "
                     f"{FORMAT_VERSION}: update it, or build the index again"
                 )
+            if version < FORMAT_VERSION:
+                values = {OLDER_NAMES.get(name, name): value for name, value in values.items()}
             if version == 1:
                 values["file_sha256"] = {"vectors.faiss": values.pop("vectors_sha256")}
                 return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})

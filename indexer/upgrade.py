@@ -1,13 +1,21 @@
 """An index of an older format as a version of the present one, with the same cases and vectors."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from db.index.store import CaseStore
-from indexer.index import CASES, Index
-from indexer.ingest.assembly import About, Clock, Part, assemble, utc_now
+from indexer.index import CASES, IMAGE_VECTORS, Index
+from indexer.ingest.assembly import Clock, Part, describe_files, utc_now
+from indexer.ingest.fingerprint import fingerprint
 from indexer.ingest.staging import Staging
 from indexer.manifest import FORMAT_VERSION, Manifest
+from indexer.typicality.profile import PROFILE
+from indexer.typicality.sample import SAMPLE
+from indexer.vectors.exact import write_exact
+from indexer.vectors.ivf import IDS, LISTS, VECTORS
 from indexer.versions import KEPT, changing
 
 _CURE = "make room or have it mounted for writing, then run the same command again"
@@ -16,8 +24,8 @@ _CURE = "make room or have it mounted for writing, then run the same command aga
 def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Manifest | None:
     """Write the next version in the present format; None where the index has it already.
 
-    The old version is kept like any other. Raises UserError where other work is going on or the
-    directory cannot be written.
+    No image is read, and searches find the same. The old version is kept like any other. Raises
+    UserError where other work is going on or the directory cannot be written.
     """
     if Manifest.read(index_dir).format_version == FORMAT_VERSION:
         return None
@@ -26,17 +34,38 @@ def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Man
         staging.discard()
         staging.draft.mkdir(parents=True)
         index = Index.open(index_dir)
-        before = index.manifest
         part = Part(index=index)
         with CaseStore.create(staging.draft / CASES) as cases:
             part.copy_cases(cases)
-        about = replace(
-            About.of(before),
+        _copy_vectors(index, staging.draft)
+        before = index.manifest
+        profile = index.read_profile()
+        contents = part.contents()
+        manifest = replace(
+            before,
+            **describe_files(staging.draft),
+            fingerprint=fingerprint(contents, before.encoder),
+            contents=contents,
+            image_quantiles=None if profile is None else profile.quantiles,
+            format_version=FORMAT_VERSION,
             version=before.version + 1,
             made_by="upgrade",
             created_at=clock().isoformat(timespec="seconds"),
             history=(*before.history, before.past()),
         )
-        manifest = assemble(staging.draft, [part], (), about)
         versions.publish(staging.draft, manifest, keep=keep)
     return manifest
+
+
+def _copy_vectors(index: Index, draft: Path) -> None:
+    if index.manifest.vectors.type == "ivf":
+        for name in (IDS, VECTORS, LISTS):
+            shutil.copyfile(index.path / name, draft / name)
+    else:
+        write_exact(draft / LISTS, index.vectors.ids, (rows for _, rows in index.vectors.blocks()))
+    np.save(draft / IMAGE_VECTORS, index.image_vectors)
+    sample, profile = index.read_sample(), index.read_profile()
+    if sample.images:
+        sample.write(draft / SAMPLE)
+    if profile is not None:
+        profile.write(draft / PROFILE)

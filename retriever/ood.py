@@ -18,7 +18,7 @@ from retriever.query import Query
 THRESHOLD_LEVEL = "0.01"
 
 _REASONS = {
-    "likeness": "its features are unlike those of the indexed images",
+    "similarity": "its features are unlike those of the indexed images",
     "outline": "its outline is not that of an indexed image",
     "upright": "it would fit the indexed images better turned or inverted",
 }

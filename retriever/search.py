@@ -20,7 +20,6 @@ from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.index import Index
-from indexer.typicality.profile import TypicalityProfile
 from retriever.knn_votes import TEMPERATURE, Vote, tally
 from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import judge
@@ -55,7 +54,7 @@ class Retriever:
         self.encoder = encoder
         self._remembered: dict[int, Case] = {}
         self._duplicates = NearDuplicateFinder(index)
-        self._profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
+        self._profile = index.read_profile()
         self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
 
     def __repr__(self) -> str:

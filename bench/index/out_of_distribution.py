@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(arguments: argparse.Namespace) -> int:
     retriever = Retriever.open(arguments.index)
     manifest = retriever.index.manifest
-    profile = TypicalityProfile.read(retriever.index.path, manifest.image_quantiles)
+    profile = retriever.index.read_profile()
     if profile is None:
         raise UserError(f"{arguments.index} knows nothing of its images: build it from the images")
     source = OpenI(

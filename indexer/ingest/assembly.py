@@ -18,16 +18,16 @@ from db.errors import UserError
 from db.index.store import CaseStore
 from indexer.encoder.spec import EncoderSpec
 from indexer.encoder.weight_files import file_sha256
-from indexer.index import CASES, Index
+from indexer.index import CASES, IMAGE_VECTORS, Index
 from indexer.ingest import fingerprint as contents
 from indexer.manifest import Manifest, Past
 from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, turned
 from indexer.typicality.sample import SAMPLE, ThumbnailSample
 from indexer.vectors.build import build_vectors
-from indexer.vectors.image_vectors import IMAGE_VECTORS, open_image_vectors
+from indexer.vectors.ivf import IDS, LISTS, VECTORS
 from indexer.vectors.options import VectorOptions, VectorSpec
-from indexer.vectors.row_files import BLOCK_ROWS, RowFile
-from indexer.vectors.store import IDS, LISTS, VECTORS, VectorStore
+from indexer.vectors.row_files import BLOCK_ROWS, RowFile, map_rows
+from indexer.vectors.store import open_vectors
 
 _FILES = frozenset({CASES, IDS, VECTORS, LISTS, IMAGE_VECTORS, SAMPLE, PROFILE})
 
@@ -123,14 +123,12 @@ def assemble(
     profile = _profile(draft, spec, sample, images) or image_profile or _inherited(parts)
     (draft / SAMPLE).unlink(missing_ok=True)
     if sample.images:
-        sample.write(draft)
+        sample.write(draft / SAMPLE)
     (draft / PROFILE).unlink(missing_ok=True)
     if profile is not None:
-        profile.write(draft)
-    files = sorted(path for path in draft.iterdir() if path.name in _FILES)
-    for path in set(draft.iterdir()) - set(files):
-        path.unlink()  # what SQLite may leave where a disk was full
+        profile.write(draft / PROFILE)
     return Manifest(
+        **describe_files(draft),
         fingerprint=contents.fingerprint(held, about.encoder),
         created_at=about.created_at,
         source=about.source,
@@ -142,8 +140,6 @@ def assemble(
         metric="cosine",
         labeller_version=about.labeller_version,
         licence=about.licence,
-        file_bytes={path.name: path.stat().st_size for path in files},
-        file_sha256={path.name: file_sha256(path) for path in files},
         version=about.version,
         made_by=about.made_by,
         contents=held,
@@ -153,6 +149,17 @@ def assemble(
         withdrawn=about.withdrawn,
         history=about.history,
     )
+
+
+def describe_files(draft: Path) -> dict[str, Any]:
+    """What a manifest says of the files; others, which SQLite may leave on a full disk, go."""
+    files = sorted(path for path in draft.iterdir() if path.name in _FILES)
+    for path in set(draft.iterdir()) - set(files):
+        path.unlink()
+    return {
+        "file_bytes": {path.name: path.stat().st_size for path in files},
+        "file_sha256": {path.name: file_sha256(path) for path in files},
+    }
 
 
 def _copy_rows(
@@ -180,7 +187,7 @@ def _copy_rows(
                 rows = np.array(part.index.image_vectors[start : start + BLOCK_ROWS])
                 image_vectors.append(rows[image_kept[start : start + BLOCK_ROWS]])
             held = contents.joined(held, part.contents())
-            known = ThumbnailSample.read(part.index.path)
+            known = part.index.read_sample()
             gone = min(known.images, int((~image_kept).sum()))
             sample = sample.joined(known.without(part.without, images=gone).shifted(part.shift))
         for batch in batches:
@@ -202,17 +209,17 @@ def _profile(
         image_cases = np.fromiter((case_id for case_id, _ in cases.image_hashes()), np.int64)
     rows = np.searchsorted(image_cases, sample.case_ids) + sample.positions
     return fit_profile(
-        open_image_vectors(draft)[rows].astype(np.float32),
+        map_rows(draft / IMAGE_VECTORS)[rows].astype(np.float32),
         turned(sample.outlines.astype(np.float32)),
         sample.case_ids,
-        VectorStore.open(draft, spec),
+        open_vectors(draft, spec),
     )
 
 
 def _inherited(parts: Sequence[Part]) -> TypicalityProfile | None:
     """Of the part with the most images that has one."""
     for part in sorted(parts, key=lambda part: -part.index.manifest.images):
-        profile = TypicalityProfile.read(part.index.path, part.index.manifest.image_quantiles)
+        profile = part.index.read_profile()
         if profile is not None:
             return profile
     return None

@@ -1,14 +1,14 @@
-"""What the images of an index look like, so that an image unlike all of them can be told.
+"""What the images of an index look like, so that an image unlike all of them is recognised.
 
-    profile = fit_profile(film_vectors, outlines, case_ids, index.vectors)
-    profile.write(index_dir)                     # and profile.quantiles into the manifest
+    profile = fit_profile(image_vectors, outlines, case_ids, index.vectors)
+    profile.write(folder / PROFILE)              # and profile.quantiles into the manifest
 
 Three things are measured of an image. ``similarity``: the mean cosine of its vector to the nearest
 cases. ``outline``: the correlation of its 16 x 16 thumbnail with the nearest of some average
 thumbnails, whatever the encoder makes of it. ``upright``: how much better that fits than the same
 thumbnail turned or inverted. Their quantiles are those of indexed images, each left out with its
 study, so nothing but the index sets a threshold. The averages are of several images each: no
-single image can be got back from them.
+single image can be recovered from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,14 @@ from PIL import Image
 from db.errors import NotFoundError, UserError
 from indexer.images.radiograph import Grey
 
-PROFILE = "film_profile.safetensors"
+PROFILE = "typicality_profile.safetensors"
 
 NEAREST = 10
 """Cases that ``similarity`` is the mean of."""
-MEASURES = ("likeness", "outline", "upright")
+MEASURES = ("similarity", "outline", "upright")
+OLDER_MEASURES = {"likeness": "similarity"}
+"""Measures of index formats 1 and 2 and of stored vectors, and what they are called here."""
+
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25, 0.5, 0.75)
 
 _SIDE = 16
@@ -43,8 +46,8 @@ Quantiles = Mapping[str, Mapping[str, float]]
 """Measure, or ``typicality`` for all together, to level (as text) to value."""
 
 
-class Cases(Protocol):
-    """All case vectors: see ``indexer.vectors.store.VectorStore``."""
+class CaseVectors(Protocol):
+    """All case vectors: see `indexer.vectors.store.VectorStore`."""
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -58,11 +61,11 @@ class TypicalityProfile:
     quantiles: Quantiles
 
     @classmethod
-    def read(cls, index_dir: Path, quantiles: Quantiles | None) -> Self | None:
-        """The profile beside a manifest with these quantiles; None for an index without one."""
+    def read(cls, path: Path, quantiles: Quantiles | None) -> Self | None:
+        """The profile in a file, with the quantiles that a manifest holds; None without any."""
         if quantiles is None:
             return None
-        path = index_dir / PROFILE
+        quantiles = {OLDER_MEASURES.get(name, name): levels for name, levels in quantiles.items()}
         try:
             prototypes = safetensors.numpy.load_file(path)["prototypes"].astype(np.float32)
         except FileNotFoundError as error:
@@ -73,16 +76,16 @@ class TypicalityProfile:
             raise UserError(f"{path} holds shape {prototypes.shape}: build the index again")
         return cls(prototypes=prototypes, quantiles=quantiles)
 
-    def write(self, index_dir: Path) -> None:
+    def write(self, path: Path) -> None:
         content = safetensors.numpy.save({"prototypes": self.prototypes.astype(np.float16)})
-        (index_dir / PROFILE).write_bytes(content)
+        path.write_bytes(content)
 
     def measure(self, outlines: np.ndarray, similarity: np.ndarray) -> np.ndarray:
         """Images by `outline` (n, 5, 256) and similarity (n,) to their three measures (n, 3)."""
         return _measure(self.prototypes, outlines, similarity)
 
     def typicality(self, measures: np.ndarray) -> np.ndarray:
-        """One number an image, (n,): 0 for the median indexed image, lower for a stranger.
+        """One number per image, (n,): 0 for the median indexed image, lower for an unusual one.
 
         The mean of the measures, each in units of the distance from its median to its 5 % level.
         """
@@ -110,9 +113,9 @@ def turned(upright: np.ndarray) -> np.ndarray:
 
 
 def fit_profile(
-    vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: Cases
+    vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: CaseVectors
 ) -> TypicalityProfile | None:
-    """The profile of indexed images; None for too few of them to know what is usual.
+    """The profile of indexed images; None for too few of them to know what is typical.
 
     ``vectors`` (images, dim), ``outlines`` (images, 5, 256) and ``case_ids`` (images,) belong
     together; ``cases`` are all indexed cases.
@@ -120,7 +123,7 @@ def fit_profile(
     if len(vectors) < _LEAST_IMAGES:
         return None
     similarity = _leave_one_out(vectors, case_ids, cases)
-    # Outlines are held against averages of the other half of the studies.
+    # Outlines are compared with averages of the other half of the studies.
     half = np.unique(case_ids, return_inverse=True)[1] % 2
     measures = np.zeros((len(vectors), len(MEASURES)))
     for side in (0, 1):
@@ -135,7 +138,7 @@ def fit_profile(
     return TypicalityProfile(prototypes=_average_outlines(outlines[:, 0]), quantiles=quantiles)
 
 
-def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: Cases) -> np.ndarray:
+def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: CaseVectors) -> np.ndarray:
     ids, scores = cases.search_many(vectors, NEAREST + 1)
     scores = np.where(ids == case_ids[:, None], -np.inf, scores)
     nearest = min(NEAREST, scores.shape[1] - 1)

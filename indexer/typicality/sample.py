@@ -16,7 +16,7 @@ import safetensors.numpy
 
 from db.errors import UserError
 
-SAMPLE = "film_sample.safetensors"
+SAMPLE = "thumbnail_sample.safetensors"
 
 MOST_IMAGES = 10_000
 _OUTLINE = 256
@@ -61,12 +61,11 @@ class ThumbnailSample:
         return sample._drawn()
 
     @classmethod
-    def read(cls, directory: Path) -> Self:
-        """The sample of an index; an empty one where no image was ever read.
+    def read(cls, path: Path) -> Self:
+        """The sample in a file; an empty one where no image was ever read.
 
         Raises UserError for a file that is damaged.
         """
-        path = directory / SAMPLE
         if not path.is_file():
             return cls.none()
         try:
@@ -77,15 +76,17 @@ class ThumbnailSample:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """What `arrays` gave. Raises KeyError where one is missing."""
-        rows = {name: np.asarray(arrays[f"film_{name}"]) for name in _ROWS}
-        return cls(**rows, images=int(arrays["image_count"]))
+        older = "film_keys" in arrays  # index formats 1 and 2
+        prefix = "film" if older else "image"
+        rows = {name: np.asarray(arrays[f"{prefix}_{name}"]) for name in _ROWS}
+        return cls(**rows, images=int(arrays[f"{prefix}_count"]))
 
-    def write(self, directory: Path) -> None:
-        (directory / SAMPLE).write_bytes(safetensors.numpy.save(self.arrays()))
+    def write(self, path: Path) -> None:
+        path.write_bytes(safetensors.numpy.save(self.arrays()))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """By names that may stand beside others in one file."""
-        rows = {f"film_{name}": rows for name, rows in self._rows().items()}
+        rows = {f"image_{name}": rows for name, rows in self._rows().items()}
         return {**rows, "image_count": np.array(self.images)}
 
     def _rows(self) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """From ids and vectors on disk to a store that searches them, its recall measured.
 
 spec = build_vectors(directory, VectorOptions())    # case_ids.npy, case_vectors.npy are there
-VectorStore.open(directory, spec)
+open_vectors(directory, spec)
 """
 
 from dataclasses import replace
@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import UserError
-from indexer.vectors.ivf import TRAINING_ROWS, InvertedLists, list_count
+from indexer.vectors.exact import write_exact
+from indexer.vectors.ivf import (
+    IDS,
+    LISTS,
+    TRAINING_ROWS,
+    VECTORS,
+    InvertedLists,
+    IvfVectors,
+    list_count,
+)
 from indexer.vectors.options import VectorOptions, VectorSpec
 from indexer.vectors.row_files import RowFile, map_rows, read_blocks
-from indexer.vectors.store import LISTS, VECTORS, VectorStore
 
 TARGET_RECALL = 0.995
 """A search is given more to read and rank until this is reached. A little above what is asked of
@@ -30,12 +38,15 @@ _WORTH_IT = 0.002  # of recall, for twice the candidates
 def build_vectors(directory: Path, options: VectorOptions) -> VectorSpec:
     """Make a store of the ids and float32 vectors that lie in ``directory``.
 
-    Memory is needed for the codes, not for the vectors. Raises UserError where the memory given
-    or the recall measured is too low.
+    Memory is needed for the vectors where they are searched exactly, else for their codes alone.
+    Raises UserError where the memory given or the recall measured is too low.
     """
     count, dim = map_rows(directory / VECTORS).shape
     if options.choose(count, dim) == "exact":
-        (directory / LISTS).unlink(missing_ok=True)
+        ids = np.array(map_rows(directory / IDS))
+        write_exact(directory / LISTS, ids, read_blocks(directory / VECTORS))
+        (directory / IDS).unlink()
+        (directory / VECTORS).unlink()
         return VectorSpec(type="exact")
     lists = list_count(count)
     InvertedLists.build(
@@ -72,9 +83,8 @@ def _measured(directory: Path, narrow: Path) -> VectorSpec:
             candidates=candidates,
             queries=len(queries),
         )
-        return replace(
-            spec, recall=_recall(VectorStore(rows, vectors, lists, spec), queries, truth)
-        )
+        store = IvfVectors(rows, vectors, lists, spec)
+        return replace(spec, recall=_recall(store, queries, truth))
 
     spec = tried(_LEAST_PROBES, _LEAST_CANDIDATES)
     while spec.recall < TARGET_RECALL:
@@ -89,7 +99,7 @@ def _measured(directory: Path, narrow: Path) -> VectorSpec:
     return spec
 
 
-def _recall(store: VectorStore, queries: np.ndarray, truth: np.ndarray) -> float:
+def _recall(store: IvfVectors, queries: np.ndarray, truth: np.ndarray) -> float:
     if truth.shape[1] == 0:
         return 1.0
     shares = []

@@ -1,28 +1,40 @@
-"""Candidates for a search among many vectors: FAISS, which nothing else in the project knows.
+"""Search among many vectors: candidates by FAISS, ranked by the vectors themselves.
 
-    InvertedLists.build(path, blocks, sample, dim)
-    InvertedLists.open(path).nearest(query, count=100, probes=64)
+    InvertedLists.build(directory / LISTS, blocks, sample, lists)
+    IvfVectors.open(directory, spec).search(query, k=5)
 
-Every vector is in the list of its nearest centre (IVF) as a code of one bit a dimension with two
-correction factors (RaBitQ: Gao and Long, SIGMOD 2024). A search reads the codes of some lists and
-names rows that are probably near; who asked ranks them by the vectors themselves.
+Every vector is in the list of its nearest centre (IVF) as a code of one bit per dimension with two
+correction factors (RaBitQ: Gao and Long, SIGMOD 2024), in ``vectors.faiss``. A search reads the
+codes of some lists, and ranks the rows that are probably near by ``case_vectors.npy``, float16,
+whose ids are in ``case_ids.npy``. How much it reads and ranks is set by the recall that was
+measured when the index was built (``indexer.vectors.build``). All three stay on disk and are
+mapped.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import faiss
 import numpy as np
 
-from db.errors import NotFoundError, UserError
+from db.errors import UserError
+from indexer.vectors.faiss_files import MAPPED_LISTS, one_thread, read_faiss, selecting, write_faiss
+from indexer.vectors.options import VectorSpec
+from indexer.vectors.row_files import map_rows
+from indexer.vectors.row_vectors import RowVectors
+
+LISTS = "vectors.faiss"
+IDS = "case_ids.npy"
+VECTORS = "case_vectors.npy"
 
 TRAINING_ROWS = 40
-"""Rows a centre that the centres are trained on."""
+"""Rows per centre that the centres are trained on."""
 
 _ROUNDS = 6  # of k-means; more change recall by less than its noise
 _QUERY_BITS = 4
+_LEAST_HITS = 10  # to have candidates for
+_SCANNED_ROWS = 20_000  # as fast exactly as through the lists
 
 
 def list_count(rows: int) -> int:
@@ -56,15 +68,12 @@ class InvertedLists:
         index.train(np.ascontiguousarray(sample, dtype=np.float32))
         for block in blocks:
             index.add(np.ascontiguousarray(block, dtype=np.float32))
-        try:
-            faiss.write_index(index, str(path))
-        except RuntimeError as error:
-            raise OSError(f"{path.name}: {_reason(error)}") from error
+        write_faiss(index, path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Raises NotFoundError for a missing file and UserError for one that is damaged."""
-        return cls(_read(path, faiss.IO_FLAG_MMAP))
+        return cls(read_faiss(path, MAPPED_LISTS))
 
     @property
     def count(self) -> int:
@@ -91,62 +100,97 @@ class InvertedLists:
         """
         parameters: Any = faiss.IVFRaBitQSearchParameters()
         parameters.nprobe, parameters.qb = probes, _QUERY_BITS
-        kept: list[Any] = []  # FAISS holds no reference to a selector's parts
-        if only is not None:
-            bitmap: Any = faiss.IDSelectorBitmap
-            kept.append(bitmap(_bits(only, self.count)))
-            parameters.sel = kept[-1]
-        elif exclude is not None and len(exclude):
-            kept.append(faiss.IDSelectorBatch(exclude))
-            kept.append(faiss.IDSelectorNot(kept[-1]))
-            parameters.sel = kept[-1]
-        with _one_thread():
+        bits = None if only is None else _bits(only, self.count)
+        kept = selecting(parameters, only=bits, exclude=exclude)
+        with one_thread():
             _, found = self._index.search(
                 np.ascontiguousarray(query[None], dtype=np.float32), count, params=parameters
             )
+        del kept
         return np.sort(found[0][found[0] >= 0])
 
 
-def read_flat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Ids, ascending, and vectors of an index of format 1: (n,) int64 and (n, dim) float32.
+class IvfVectors(RowVectors):
+    """A `VectorStore` that ranks the candidates of inverted lists."""
 
-    Raises NotFoundError for a missing file and UserError for one that is damaged.
-    """
-    index = _read(path, 0)
-    try:
-        ids = faiss.vector_to_array(index.id_map)
-        vectors = faiss.downcast_index(index.index).reconstruct_n(0, index.ntotal)
-    except (AttributeError, RuntimeError) as error:
-        raise UserError(f"{path} is damaged: build the index again") from error
-    order = np.argsort(ids)
-    return ids[order], vectors[order]
+    def __init__(
+        self, ids: np.ndarray, vectors: np.ndarray, lists: InvertedLists, spec: VectorSpec
+    ) -> None:
+        """ids: (n,) int64, ascending; vectors: (n, dim) float16; lists: of the same rows."""
+        super().__init__(ids, vectors)
+        self._lists = lists
+        self._spec = spec
 
+    @classmethod
+    def open(cls, directory: Path, spec: VectorSpec) -> Self:
+        """Raises NotFoundError for a missing file and UserError for one that is damaged."""
+        ids, vectors = map_rows(directory / IDS), map_rows(directory / VECTORS)
+        lists = InvertedLists.open(directory / LISTS)
+        if not len(ids) == len(vectors) == lists.count or ids.ndim != 1 or vectors.ndim != 2:
+            raise UserError(
+                f"{directory} is damaged: {len(ids)} ids and vectors of shape {vectors.shape}; "
+                "build the index again"
+            )
+        return cls(ids, vectors, lists, spec)
 
-def _read(path: Path, flags: int) -> Any:
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
-    try:
-        return faiss.read_index(str(path), flags)
-    except RuntimeError as error:
-        raise UserError(f"{path} is damaged: build the index again") from error
+    def search(
+        self,
+        query: np.ndarray,
+        k: int,
+        *,
+        exclude: Collection[int] | np.ndarray = (),
+        only: Collection[int] | np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `indexer.vectors.store.VectorStore`."""
+        k = max(k, 1)
+        excluded = self._rows(exclude)
+        if only is None:
+            rows = self._candidates(query, k, exclude=excluded)
+        else:
+            rows = np.setdiff1d(self._rows(only), excluded, assume_unique=True)
+            if len(rows) > _SCANNED_ROWS:
+                rows = self._candidates(query, k, only=rows)
+        scores = self._cosines(rows, query).clip(-1, 1)  # float16 may be a little longer than 1
+        return self._best(rows, scores, k)
 
+    def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `indexer.vectors.store.VectorStore`."""
+        k = min(k, self.count)
+        ids = np.zeros((len(queries), k), np.int64)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        for place, query in enumerate(queries):
+            found, cosines = self.search(query, k)
+            ids[place, : len(found)], scores[place, : len(found)] = found, cosines
+        return ids, scores
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For one query: threads that wait for each other cost more than they bring."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
+    def _candidates(
+        self,
+        query: np.ndarray,
+        k: int,
+        *,
+        only: np.ndarray | None = None,
+        exclude: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Rows to rank: more lists are read for more hits, or where few rows may be named."""
+        reachable = (
+            len(only) if only is not None else self.count - (0 if exclude is None else len(exclude))
+        )
+        wanted = min(self._spec.candidates * max(k, _LEAST_HITS), reachable)
+        probes = max(
+            self._spec.probes * self.count // max(reachable, 1),
+            2 * wanted * self._lists.lists // max(reachable, 1),
+        )
+        while True:
+            probes = min(probes, self._lists.lists)
+            rows = self._lists.nearest(
+                query, count=wanted, probes=probes, only=only, exclude=exclude
+            )
+            if len(rows) == wanted or probes == self._lists.lists:
+                return rows
+            probes *= 4
 
 
 def _bits(rows: np.ndarray, count: int) -> np.ndarray:
     chosen = np.zeros(count, bool)
     chosen[rows] = True
     return np.packbits(chosen, bitorder="little")
-
-
-def _reason(error: RuntimeError) -> str:
-    return str(error).strip().rsplit("\n", 1)[-1]

@@ -6,7 +6,8 @@
 ``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
 the pixels (file name, view, size, hashes that recognise an equal image); ``vectors.safetensors``
 holds the vectors of studies and of images in the same order as float16;
-``image_profile.safetensors`` average outlines of the images.
+``film_profile.safetensors`` average outlines of the images. Files and keys have the names that they
+had when the first vectors were published.
 """
 
 import json
@@ -25,10 +26,11 @@ from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
 from indexer.sources.records import Embedded, check_identifier
-from indexer.typicality.profile import TypicalityProfile
+from indexer.typicality.profile import OLDER_MEASURES, TypicalityProfile
 
 STUDIES = "studies.json"
 VECTORS = "vectors.safetensors"
+PROFILE = "film_profile.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,9 @@ class StoredVectors:
                 split=head["split"],
                 encoder=encoder,
                 studies=studies,
-                image_profile=TypicalityProfile.read(directory, head.get("film_quantiles")),
+                image_profile=TypicalityProfile.read(
+                    directory / PROFILE, head.get("film_quantiles")
+                ),
             )
         except (ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError) as error:
             raise UserError(f"{directory} holds no valid stored vectors: {error}") from error
@@ -83,6 +87,7 @@ class StoredVectors:
     @staticmethod
     def write(directory: Path, index: Index) -> None:
         """Write the vectors of ``index`` to ``directory``, which is made where it is missing."""
+        profile = index.read_profile()
         _, vectors = index.vectors.all()
         studies = [
             {
@@ -105,7 +110,7 @@ class StoredVectors:
             "source": index.manifest.source,
             "split": index.manifest.split,
             "encoder": asdict(index.manifest.encoder),
-            "film_quantiles": index.manifest.image_quantiles,
+            "film_quantiles": None if profile is None else _quantiles(profile),
         }
         lines = ",\n".join(json.dumps(study, sort_keys=True) for study in studies)
         text = json.dumps(head, sort_keys=True)[:-1] + f', "studies": [\n{lines}\n]}}\n'
@@ -114,9 +119,8 @@ class StoredVectors:
             "film_vectors": np.asarray(index.image_vectors),
         }
         write_bytes(directory / VECTORS, safetensors.numpy.save(arrays))
-        profile = TypicalityProfile.read(index.path, index.manifest.image_quantiles)
         if profile is not None:
-            profile.write(directory)
+            profile.write(directory / PROFILE)
         write_bytes(directory / STUDIES, text.encode())
 
 
@@ -124,3 +128,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     unit: np.ndarray = vectors.astype(np.float32)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return unit
+
+
+def _quantiles(profile: TypicalityProfile) -> dict[str, Mapping[str, float]]:
+    names = {name: older for older, name in OLDER_MEASURES.items()}
+    return {names.get(name, name): levels for name, levels in profile.quantiles.items()}

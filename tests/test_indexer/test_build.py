@@ -69,11 +69,10 @@ def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: P
     index = Index.open(tmp_path / "ix")
     assert files(tmp_path / "ix") == {
         "manifest.json",
-        "case_ids.npy",
-        "case_vectors.npy",
+        "vectors.faiss",
         "cases.sqlite",
-        "film_vectors.npy",
-        "film_sample.safetensors",
+        "image_vectors.npy",
+        "thumbnail_sample.safetensors",
     }
     assert {path.name for path in (tmp_path / "ix").iterdir()} == {
         "manifest.json",
@@ -110,7 +109,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None
 
     built = build(JsonLines(studies), ThumbnailEncoder(), killed)
     assert built.resumed_batches >= 2
-    for name in ("case_vectors.npy", "case_ids.npy", "film_vectors.npy"):
+    for name in ("vectors.faiss", "image_vectors.npy", "thumbnail_sample.safetensors"):
         whole = folder(tmp_path / "whole") / name
         assert (folder(killed) / name).read_bytes() == whole.read_bytes()
     again, undisturbed = Index.open(killed), Index.open(tmp_path / "whole")
@@ -232,10 +231,9 @@ def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: P
     build(JsonLines(write_studies(tmp_path / "in", 3)), ThumbnailEncoder(), tmp_path / "ix")
     for name, error in (
         ("manifest.json", NotFoundError),
-        ("case_ids.npy", NotFoundError),
-        ("case_vectors.npy", NotFoundError),
+        ("vectors.faiss", NotFoundError),
         ("cases.sqlite", NotFoundError),
-        ("film_vectors.npy", NotFoundError),
+        ("image_vectors.npy", NotFoundError),
     ):
         broken = tmp_path / f"without-{name}"
         shutil.copytree(folder(tmp_path / "ix"), broken)
@@ -244,10 +242,9 @@ def test_an_index_without_manifest_or_with_a_damaged_part_is_refused(tmp_path: P
             Index.open(broken)
     for name in (
         "manifest.json",
-        "case_ids.npy",
-        "case_vectors.npy",
+        "vectors.faiss",
         "cases.sqlite",
-        "film_vectors.npy",
+        "image_vectors.npy",
     ):
         broken = tmp_path / f"damaged-{name}"
         shutil.copytree(folder(tmp_path / "ix"), broken)

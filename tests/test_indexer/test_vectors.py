@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
 from db.errors import NotFoundError, UserError
 from indexer.vectors.build import build_vectors
-from indexer.vectors.ivf import list_count
+from indexer.vectors.exact import ExactVectors
+from indexer.vectors.ivf import IDS, LISTS, VECTORS, IvfVectors, list_count
 from indexer.vectors.options import EXACT_BYTES, VectorOptions, VectorSpec
-from indexer.vectors.store import IDS, LISTS, VECTORS, VectorStore
+from indexer.vectors.store import VectorStore, open_vectors
 
 DIM = 32
 IVF = VectorOptions(type="ivf")
@@ -40,13 +42,13 @@ def rows() -> np.ndarray:
 @pytest.fixture(scope="module")
 def exact(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> VectorStore:
     directory = tmp_path_factory.mktemp("exact")
-    return VectorStore.open(directory, write(directory, rows, VectorOptions(type="exact")))
+    return open_vectors(directory, write(directory, rows, VectorOptions(type="exact")))
 
 
 @pytest.fixture(scope="module")
 def fast(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> VectorStore:
     directory = tmp_path_factory.mktemp("fast")
-    return VectorStore.open(directory, write(directory, rows, IVF))
+    return open_vectors(directory, write(directory, rows, IVF))
 
 
 def test_exact_search_is_the_sorted_product(exact: VectorStore, rows: np.ndarray) -> None:
@@ -60,9 +62,65 @@ def test_exact_search_is_the_sorted_product(exact: VectorStore, rows: np.ndarray
 
 def test_equal_scores_come_by_id(tmp_path: Path) -> None:
     rows = np.repeat(np.eye(DIM, dtype=np.float32)[:2], 6, axis=0)
-    store = VectorStore.open(tmp_path, write(tmp_path, rows, VectorOptions()))
+    store = open_vectors(tmp_path, write(tmp_path, rows, VectorOptions()))
     assert store.search(rows[0], 4)[0].tolist() == [0, 3, 6, 9]
     assert store.search(rows[6], 8)[0].tolist() == [18, 21, 24, 27, 30, 33, 0, 3]
+
+
+def test_equal_scores_come_by_id_however_many_there_are(tmp_path: Path) -> None:
+    rows = np.repeat(clustered(3), 400, axis=0)
+    draw = np.random.default_rng(1).permutation(len(rows))
+    store = open_vectors(tmp_path, write(tmp_path, rows[draw], VectorOptions()))
+    for number in (0, 400, 800):
+        equal = 3 * np.flatnonzero((rows[draw] == rows[number]).all(axis=1))
+        ids, scores = store.search(rows[number], 7)
+        assert ids.tolist() == equal[:7].tolist() and len(set(scores.tolist())) == 1
+        left = store.search(rows[number], 5, exclude=equal[:398])[0]
+        assert left.tolist()[:2] == equal[398:].tolist() and len(left) == 5
+
+
+def test_exact_scores_and_their_order_are_those_of_one_product_after_another(
+    exact: VectorStore, rows: np.ndarray
+) -> None:
+    draw = np.random.default_rng(5)
+    for k in (1, 10, 500, 5990, 7000):
+        query = clustered(1, seed=k)[0]
+        excluded = draw.choice(6000, 20, replace=False)
+        ids, scores = exact.search(query, k, exclude=3 * excluded)
+        products = np.einsum("ij,j->i", rows, query)
+        order = np.lexsort((np.arange(6000), -products))
+        order = order[~np.isin(order, excluded)][:k]
+        assert ids.tolist() == (3 * order).tolist()
+        assert np.array_equal(scores, products[order])
+
+
+def test_plain_faiss_opens_an_exact_index_and_finds_case_ids(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
+    write(tmp_path, rows, VectorOptions(type="exact"))
+    assert [path.name for path in tmp_path.iterdir()] == ["vectors.faiss"]
+    index = faiss.read_index(str(tmp_path / "vectors.faiss"))
+    _, ids = index.search(rows[7:8], 1)
+    assert ids.tolist() == [[21]]
+    assert np.array_equal(index.reconstruct(21), rows[7])
+
+
+def test_plain_faiss_opens_the_lists_of_a_fast_index(tmp_path: Path, rows: np.ndarray) -> None:
+    write(tmp_path, rows, IVF)
+    index = faiss.read_index(str(tmp_path / "vectors.faiss"))
+    assert index.ntotal == len(rows)
+
+
+def test_the_type_of_an_index_picks_its_store(exact: VectorStore, fast: VectorStore) -> None:
+    assert isinstance(exact, ExactVectors) and isinstance(fast, IvfVectors)
+
+
+def test_ids_out_of_order_are_refused(tmp_path: Path) -> None:
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(2))
+    index.add_with_ids(np.eye(2, dtype=np.float32), np.array([5, 3]))
+    faiss.write_index(index, str(tmp_path / "vectors.faiss"))
+    with pytest.raises(UserError, match="ids out of order"):
+        ExactVectors.open(tmp_path / "vectors.faiss")
 
 
 def test_the_fast_index_finds_nearly_what_the_exact_one_does(
@@ -111,7 +169,7 @@ def test_excluded_ids_never_appear_and_only_those_asked_for_do(
 
 def test_a_large_choice_of_cases_is_searched_through_the_lists(tmp_path: Path) -> None:
     rows = clustered(50_000)
-    store = VectorStore.open(tmp_path, write(tmp_path, rows, IVF))
+    store = open_vectors(tmp_path, write(tmp_path, rows, IVF))
     some = np.arange(0, 50_000, 2)
     for number in (1, 50, 400):
         found, _ = store.search(rows[number], 10, only=set((3 * some).tolist()))
@@ -179,7 +237,7 @@ def test_an_index_that_finds_too_little_is_refused_unless_told_otherwise(tmp_pat
 @pytest.mark.parametrize("count", [1, 2, 11])
 def test_an_index_of_few_can_be_forced(tmp_path: Path, count: int) -> None:
     rows = clustered(count)
-    store = VectorStore.open(tmp_path, write(tmp_path, rows, IVF))
+    store = open_vectors(tmp_path, write(tmp_path, rows, IVF))
     assert store.search(rows[0], 5)[0][0] == 0
     assert len(store.search(rows[0], 20)[0]) == count
 
@@ -191,14 +249,30 @@ def test_damaged_vector_files_are_refused(tmp_path: Path) -> None:
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
         with pytest.raises(UserError, match=f"{name} is damaged"):
-            VectorStore.open(tmp_path, spec)
+            open_vectors(tmp_path, spec)
         (tmp_path / name).unlink()
         with pytest.raises(NotFoundError, match=name):
-            VectorStore.open(tmp_path, spec)
+            open_vectors(tmp_path, spec)
         (tmp_path / name).write_bytes(whole)
     np.save(tmp_path / IDS, np.arange(299))
     with pytest.raises(UserError, match="299 ids"):
-        VectorStore.open(tmp_path, spec)
+        open_vectors(tmp_path, spec)
+
+
+@pytest.mark.parametrize("other", ["another kind of index", "half of the file", "nothing"])
+def test_a_damaged_exact_index_is_refused(tmp_path: Path, other: str) -> None:
+    spec = write(tmp_path, clustered(300), VectorOptions())
+    path = tmp_path / LISTS
+    whole = path.read_bytes()
+    if other == "another kind of index":
+        faiss.write_index(faiss.IndexFlatIP(4), str(path))
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if other == "half of the file" else b"")
+    with pytest.raises(UserError, match=f"{LISTS} is damaged"):
+        open_vectors(tmp_path, spec)
+    path.unlink()
+    with pytest.raises(NotFoundError, match=LISTS):
+        open_vectors(tmp_path, spec)
 
 
 def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:

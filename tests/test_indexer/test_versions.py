@@ -22,8 +22,8 @@ from indexer.manifest import Manifest
 from indexer.merge import merge
 from indexer.remove import Target, find, remove
 from indexer.sources.jsonl import JsonLines
-from indexer.typicality.profile import TypicalityProfile
 from indexer.upgrade import upgrade
+from indexer.vectors.exact import ExactVectors, write_exact
 from indexer.vectors.options import VectorOptions
 from indexer.verify import verify
 from indexer.versions import Versions, current_folder
@@ -65,8 +65,8 @@ def as_format_1(index_dir: Path, to: Path) -> None:
     """What the first format wrote of the same cases."""
     index = Index.open(index_dir)
     to.mkdir()
-    for name in ("cases.sqlite", "film_vectors.npy"):
-        shutil.copy(index.path / name, to / name)
+    shutil.copy(index.path / "cases.sqlite", to / "cases.sqlite")
+    shutil.copy(index.path / "image_vectors.npy", to / "film_vectors.npy")
     ids, vectors = index.vectors.all()
     flat = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
     flat.add_with_ids(vectors, ids)
@@ -127,8 +127,8 @@ def test_a_profile_grows_and_shrinks_with_the_films(tmp_path: Path) -> None:
     one, other = Index.open(tmp_path / "ix"), Index.open(tmp_path / "whole")
     assert one.manifest.image_quantiles is not None
     assert one.manifest.image_quantiles == other.manifest.image_quantiles
-    grown = TypicalityProfile.read(one.path, one.manifest.image_quantiles)
-    at_once = TypicalityProfile.read(other.path, other.manifest.image_quantiles)
+    grown = one.read_profile()
+    at_once = other.read_profile()
     assert grown is not None and at_once is not None
     assert np.array_equal(grown.prototypes, at_once.prototypes)
     gone = tuple(f"s{number}" for number in range(40))
@@ -358,19 +358,21 @@ def test_verify_names_what_is_wrong(studies: Path, tmp_path: Path) -> None:
     image.unlink()
     assert "image 1 of study s3" in problems() and "not where it was" in problems()
     image.write_bytes(whole)
-    vectors = np.load(folder / "case_vectors.npy")
-    np.save(folder / "case_vectors.npy", np.roll(vectors, 1, axis=0))
-    assert "case_vectors.npy was changed" in problems()
+    path = folder / "vectors.faiss"
+    kept = path.read_bytes()
+    ids, vectors = ExactVectors.open(path).all()
+    write_exact(path, ids, [np.roll(vectors, 1, axis=0)])
+    assert "vectors.faiss was changed" in problems()
     assert "not those that the manifest was written for" in problems()
-    np.save(folder / "case_vectors.npy", 2 * vectors)
+    write_exact(path, ids, [2 * vectors])
     assert "the vector of case 0 is not of length 1" in problems()
-    np.save(folder / "case_vectors.npy", vectors)
+    path.write_bytes(kept)
     assert problems() == ""
     with CaseStore.create(folder / "cases.sqlite") as cases:
         cases.remove_from(11)
     assert "there are 12 vectors and 11 cases" in problems()
-    (folder / "film_vectors.npy").unlink()
-    assert "film_vectors.npy is missing" in problems()
+    (folder / "image_vectors.npy").unlink()
+    assert "image_vectors.npy is missing" in problems()
 
 
 def test_verify_names_a_damaged_database_and_a_fingerprint_of_other_contents(
@@ -399,7 +401,7 @@ def test_the_first_format_opens_and_is_upgraded(studies: Path, tmp_path: Path) -
     query = old.vectors.vector(5)
     assert old.vectors.search(query, 1)[0].tolist() == [5]
     manifest = upgrade(tmp_path / "old")
-    assert manifest is not None and manifest.format_version == 2 and manifest.version == 2
+    assert manifest is not None and manifest.format_version == 3 and manifest.version == 2
     new, same = Index.open(tmp_path / "old"), Index.open(tmp_path / "new")
     assert new.manifest.fingerprint == same.manifest.fingerprint
     assert np.array_equal(new.vectors.all()[1], same.vectors.all()[1])
@@ -432,9 +434,9 @@ def test_a_newer_format_is_refused(studies: Path, tmp_path: Path) -> None:
     folder = current_folder(tmp_path / "ix")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(
-        text.replace('"format_version": 2', '"format_version": 9')
+        text.replace('"format_version": 3', '"format_version": 9')
     )
-    with pytest.raises(MismatchError, match="has index format 9, this program reads 1 to 2"):
+    with pytest.raises(MismatchError, match="has index format 9, this program reads 1 to 3"):
         Index.open(tmp_path / "ix")
 
 

@@ -17,7 +17,7 @@ from indexer.index import Index
 from indexer.manifest import Manifest
 from indexer.sources.jsonl import JsonLines
 from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, outlines_of
-from indexer.vectors.store import VectorStore
+from indexer.vectors.exact import ExactVectors
 from indexer.vectors.stored import StoredVectors
 from retriever.ood import OodCheck
 from retriever.search import Retriever
@@ -88,7 +88,7 @@ def test_one_strange_image_of_a_study_is_enough(retriever: Retriever) -> None:
 def test_the_manifest_holds_quantiles_of_images_left_out(retriever: Retriever) -> None:
     quantiles = retriever.index.manifest.image_quantiles
     assert quantiles is not None
-    assert set(quantiles) == {"likeness", "outline", "upright", "typicality"}
+    assert set(quantiles) == {"similarity", "outline", "upright", "typicality"}
     for levels in quantiles.values():
         values = [levels[level] for level in sorted(levels, key=float)]
         assert values == sorted(values)
@@ -96,7 +96,7 @@ def test_the_manifest_holds_quantiles_of_images_left_out(retriever: Retriever) -
     scores = vectors @ vectors.T
     np.fill_diagonal(scores, -1)
     nearest = np.sort(scores, axis=1)[:, -10:].mean(axis=1)
-    assert quantiles["likeness"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-3)
+    assert quantiles["similarity"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-3)
 
 
 def test_a_study_does_not_vouch_for_its_own_images() -> None:
@@ -109,10 +109,10 @@ def test_a_study_does_not_vouch_for_its_own_images() -> None:
         vectors,
         outlines,
         np.repeat(np.arange(60), 2),
-        VectorStore(np.arange(60), np.eye(60, dtype=np.float32)),
+        ExactVectors.of(np.arange(60), np.eye(60, dtype=np.float32)),
     )
     assert profile is not None
-    assert profile.quantiles["likeness"]["0.75"] == 0
+    assert profile.quantiles["similarity"]["0.75"] == 0
     assert profile.quantiles["outline"]["0.75"] < 0.25
     own = outlines[:, 0] @ profile.prototypes.T
     assert np.quantile(own.max(axis=1), 0.75) > 0.25
@@ -135,7 +135,7 @@ def test_a_small_index_says_nothing(tmp_path: Path) -> None:
 
 
 def test_no_average_is_a_single_image(retriever: Retriever) -> None:
-    profile = TypicalityProfile.read(retriever.index.path, retriever.index.manifest.image_quantiles)
+    profile = retriever.index.read_profile()
     assert profile is not None
     images = [case.images[0].path for case in retriever.index.cases]
     outlines = outlines_of([np.asarray(Image.open(str(path))) for path in images])[:, 0]
@@ -147,7 +147,7 @@ def test_stored_vectors_bring_the_profile_along(retriever: Retriever, tmp_path: 
     stored = StoredVectors.read(tmp_path / "stored")
     profile = stored.image_profile
     assert profile is not None and profile.quantiles == retriever.index.manifest.image_quantiles
-    own = TypicalityProfile.read(retriever.index.path, retriever.index.manifest.image_quantiles)
+    own = retriever.index.read_profile()
     assert own is not None and np.array_equal(own.prototypes, profile.prototypes)
 
 
@@ -164,10 +164,10 @@ def test_an_older_manifest_without_quantiles_is_read(retriever: Retriever, tmp_p
 def test_a_damaged_profile_is_refused(retriever: Retriever, tmp_path: Path, content: bytes) -> None:
     quantiles = retriever.index.manifest.image_quantiles
     with pytest.raises(NotFoundError, match="is missing"):
-        TypicalityProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path / PROFILE, quantiles)
     (tmp_path / PROFILE).write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
-        TypicalityProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path / PROFILE, quantiles)
     (tmp_path / PROFILE).write_bytes(safetensors.numpy.save({"prototypes": np.zeros((3, 4))}))
     with pytest.raises(UserError, match="holds shape"):
-        TypicalityProfile.read(tmp_path, quantiles)
+        TypicalityProfile.read(tmp_path / PROFILE, quantiles)

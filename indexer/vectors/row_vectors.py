@@ -1,0 +1,77 @@
+"""What every kind of vector store does alike: vectors by case id, and the order of scores."""
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from db.errors import NotFoundError
+from indexer.vectors.row_files import BLOCK_ROWS
+
+
+class RowVectors:
+    """Rows of unit vectors, and the case id of each."""
+
+    def __init__(self, ids: np.ndarray, vectors: np.ndarray) -> None:
+        """ids: (n,) int64, ascending; vectors: (n, dim) float32 or float16."""
+        self._ids = ids
+        self._vectors = vectors
+
+    @property
+    def count(self) -> int:
+        return len(self._ids)
+
+    @property
+    def dim(self) -> int:
+        return int(self._vectors.shape[1])
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(n,) int64, ascending."""
+        return self._ids
+
+    def vector(self, case_id: int) -> np.ndarray:
+        """The vector of one case: (dim,) float32.
+
+        Raises NotFoundError for a case that is not there.
+        """
+        rows = self._rows([case_id])
+        if not len(rows):
+            raise NotFoundError(f"no case {case_id} in this index")
+        return np.array(self._vectors[rows[0]], dtype=np.float32)
+
+    def all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every id, ascending (n,), and its vector (n, dim), in memory."""
+        return np.array(self._ids), np.array(self._vectors, dtype=np.float32)
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`all` in pieces."""
+        for start in range(0, self.count, BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            yield np.array(self._ids[rows]), np.array(self._vectors[rows], dtype=np.float32)
+
+    def _rows(self, ids: Collection[int] | np.ndarray) -> np.ndarray:
+        """The rows, ascending, of those of the ids that are there."""
+        if len(ids) == 0:
+            return np.zeros(0, np.int64)
+        wanted = np.unique(np.fromiter(ids, dtype=np.int64, count=len(ids)))
+        rows = np.searchsorted(self._ids, wanted)
+        inside = rows < self.count
+        rows, wanted = rows[inside], wanted[inside]
+        found: np.ndarray = rows[self._ids[rows] == wanted]
+        return found
+
+    def _cosines(self, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+        """On one thread: waiting for a second costs more than it brings, and on a busy machine a
+        hundred times more than the whole search."""
+        vectors = self._vectors[rows].astype(np.float32)
+        cosines: np.ndarray = np.einsum("ij,j->i", vectors, query.astype(np.float32))
+        return cosines
+
+    def _best(self, rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and scores of the k highest; equal scores in ascending order of id."""
+        places = np.arange(len(scores))
+        if k < len(scores):
+            places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+        ids = self._ids[rows[places]]
+        order = np.lexsort((ids, -scores[places]))[:k]
+        return ids[order], scores[places[order]]
