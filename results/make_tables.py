@@ -1,13 +1,13 @@
-"""The table in docs/results.md, from evaluations of the language model.
+"""The language model's tables in docs/results.md, from its evaluations.
 
 python -m results.make_tables --val DIR/evaluation.json \
     [--test DIR/evaluation.json] [--vqa-rad FIGURES]
 python -m results.make_tables                  # again, from the figures that are committed
 
-The first form takes the figures out of what ``finetune evaluate --out DIR`` (and
-``bench/vqa_rad/command.py score --out FIGURES``) wrote and keeps them in ``results/results.json``:
-numbers, what they depend on and the machine, no text of any study. What is not named stays as it
-was. Both forms then write the table between the two marks in docs/results.md.
+The first form takes the figures from what ``evaluation model --out DIR`` and ``bench.vqa_rad.score
+--out FIGURES`` wrote and keeps them in ``results/results.json``: numbers, what they depend on and
+the machine, no text of any study. Figures that are not given stay as they were. Both forms then
+write the tables between the two marks in docs/results.md.
 """
 
 import argparse
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from db.files import write_text
 from evaluation.outputs.names import MADE
 from results.tables import JUDGED, plain_command, written
 
 ROOT = Path(__file__).resolve().parent.parent
 
 FIGURES = ROOT / "results" / "results.json"
-README = ROOT / "docs" / "results.md"
+PAGE = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- results -->", "<!-- results end -->"
 SPLITS = ("val", "test")
 METRICS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
@@ -35,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     for split in SPLITS:
         parser.add_argument(f"--{split}", type=Path, metavar="FILE", help="evaluation.json")
-    parser.add_argument("--vqa-rad", type=Path, metavar="FILE", help="of bench.vqa_rad score")
+    parser.add_argument("--vqa-rad", type=Path, metavar="FILE", help="of bench.vqa_rad.score")
     parser.add_argument("--figures", type=Path, default=FIGURES, metavar="FILE")
-    parser.add_argument("--readme", type=Path, default=README, metavar="FILE")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
     arguments = parser.parse_args(argv)
     try:
         figures = read_json(arguments.figures) if arguments.figures.is_file() else {}
@@ -46,25 +47,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.vqa_rad is not None:
             figures["vqa_rad"] = vqa_rad(read_json(arguments.vqa_rad))
         check(figures)
-        text = with_table(arguments.readme.read_text(encoding="utf-8"), figures)
+        text = with_table(arguments.page.read_text(encoding="utf-8"), figures)
         if given or arguments.vqa_rad is not None:
-            write(arguments.figures, json.dumps(figures, indent=1) + "\n")
-        write(arguments.readme, text)
+            write_text(arguments.figures, json.dumps(figures, indent=1) + "\n")
+        write_text(arguments.page, text)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def with_table(readme: str, figures: Mapping[str, Any]) -> str:
-    """The README with the table of these figures; without figures nothing stands there.
+def with_table(page: str, figures: Mapping[str, Any]) -> str:
+    """The page with the tables of these figures; empty between the marks without figures.
 
-    Raises UserError where the two marks are not there once each, in order.
+    Raises UserError unless each mark is there once, in order.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end or BEGIN in rest or END in before + after:
-        raise UserError(f"the README needs {BEGIN} and, below, {END}: put both there once")
+        raise UserError(f"the page needs {BEGIN} and, below, {END}: put both there once")
     return f"{before}{BEGIN}\n{written(figures)}{END}{after}"
 
 
@@ -95,7 +96,7 @@ def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise UserError(
             f"the file is no evaluation with reports ({error} is missing): make it with "
-            "'python -m finetune evaluate --out DIR'"
+            "'python -m evaluation model --out DIR'"
         ) from error
 
 
@@ -115,7 +116,7 @@ def vqa_rad(document: Mapping[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise UserError(
             f"the file holds no figures of VQA-RAD ({error} is missing): make it with "
-            "'python -m bench.vqa_rad.command score --out FIGURES'"
+            "'python -m bench.vqa_rad.score --out FIGURES'"
         ) from error
 
 
@@ -138,12 +139,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(stored, dict):
         raise UserError(f"{path} holds no figures")
     return stored
-
-
-def write(path: Path, text: str) -> None:
-    waiting = path.with_name(path.name + ".tmp")
-    waiting.write_text(text, encoding="utf-8")
-    waiting.replace(path)
 
 
 def _run(document: Mapping[str, Any]) -> dict[str, Any]:

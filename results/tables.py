@@ -17,7 +17,7 @@ _REPORTS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
 _ALSO_FRESH = ("CIDEr", "label micro-F1")
 _PAIRED = ("CIDEr", "ROUGE-L", "label micro-F1")
 _RELYING = (SERVED, WITH, WITHOUT, WITHHELD, EXTRACTIVE, NEAREST)
-_HOW = ("as written", "numbers exchanged", "another film's hits")
+_HOW = ("as written", "numbers exchanged", "another image's hits")
 JUDGED = "Citations judged by reading"
 _CITATIONS = {
     "coverage": "sentences that state an observation and cite",
@@ -134,9 +134,9 @@ def _citations(grounding: Rows) -> str:
 
 def _vqa_rad(run: Mapping[str, Any]) -> str:
     head = (
-        f"**VQA-RAD**, {run['images']} chest films, five folds by image, an adapter a fold tuned "
+        f"**VQA-RAD**, {run['images']} chest images, five folds by image, an adapter a fold tuned "
         f"on the others, each question taught with cases and without; {run['prompt_version']}; "
-        f"answered on {_computed(run['computed'])}, {run['run']['date'][:10]}; films resampled"
+        f"answered on {_computed(run['computed'])}, {run['run']['date'][:10]}; images resampled"
     )
     return "\n\n".join([head, _answers("questions of VQA-RAD", run["table"])])
 

@@ -1,4 +1,4 @@
-"""The results table of the README: what an evaluation measured, and nothing else."""
+"""The tables of docs/results.md: what an evaluation measured, and nothing else."""
 
 import json
 import re
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from evaluation.machine import machine
 from evaluation.outputs.names import EXTRACTIVE, SERVED, WITH, WITHOUT
+from evaluation.provenance import machine
 from evaluation.scores import score
 from generator.calibration import Calibration
 from generator.prompts import Prompt
-from results.make_tables import BEGIN, END, FIGURES, README, main, read_json, with_table
+from results.make_tables import BEGIN, END, FIGURES, PAGE, main, read_json, with_table
 from results.tables import figure, machine_line, plain_command
 from tests.support.evaluations import Bench
 from tests.support.scripted_model import ScriptedModel
@@ -21,7 +21,7 @@ from tests.support.scripted_model import ScriptedModel
 EMPTY = f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n"
 RUN = {
     "date": "2026-01-02T03:04:05+00:00",
-    "command": "python -m finetune evaluate --model m --data-dir /away/openi --split val",
+    "command": "python -m evaluation model --model m --data-dir /away/openi --split val",
     "machine": {"processor": "Drawn CPU", "cores": 3, "memory_gb": 8, "gpu": None},
 }
 
@@ -57,19 +57,19 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture
 def place(tmp_path: Path, document: dict[str, Any]) -> Path:
-    (tmp_path / "README.md").write_text(EMPTY)
+    (tmp_path / "results.md").write_text(EMPTY)
     (tmp_path / "val.json").write_text(json.dumps(document))
     return tmp_path
 
 
 def run(place: Path, *more: str) -> int:
-    here = ["--figures", str(place / "results.json"), "--readme", str(place / "README.md")]
+    here = ["--figures", str(place / "results.json"), "--page", str(place / "results.md")]
     return main([*here, *more])
 
 
 def table(place: Path, corner: str) -> dict[str, dict[str, list[float]]]:
     """The numbers of one table, by row and column."""
-    lines = iter((place / "README.md").read_text().splitlines())
+    lines = iter((place / "results.md").read_text().splitlines())
     head = next(line for line in lines if line.startswith(f"| {corner} |"))
     columns = [cell.strip() for cell in head.split("|")[2:-1]]
     assert set(next(lines)) == {"|", "-"}
@@ -107,26 +107,26 @@ def test_the_table_holds_the_figures_of_the_evaluation(
     assert right == pytest.approx([wanted[k] for k in ("value", "low", "high")], abs=6e-4)
 
 
-def test_where_figures_come_from_stands_beside_them(place: Path, document: dict[str, Any]) -> None:
+def test_the_page_says_where_figures_come_from(place: Path, document: dict[str, Any]) -> None:
     run(place, "--val", str(place / "val.json"))
-    text = (place / "README.md").read_text()
+    text = (place / "results.md").read_text()
     assert text.startswith("# Title\n") and text.endswith("\n\nThe end.\n") and "old" not in text
     assert "answered on Drawn GPU (quantization none), scored on Drawn CPU, 3 cores, 2026" in text
     assert document["about"]["weights_sha256"][:12] in text
-    assert "`python -m finetune evaluate --model m --data-dir openi --split val`" in text
+    assert "`python -m evaluation model --model m --data-dir openi --split val`" in text
     kept = (place / "results.json").read_text()
     assert "enlarged" not in kept and "lungs" not in kept and "/away" not in kept
 
 
 def test_the_committed_figures_alone_give_the_same_table(place: Path) -> None:
     run(place, "--val", str(place / "val.json"))
-    first = (place / "README.md").read_text()
-    (place / "README.md").write_text(EMPTY)
+    first = (place / "results.md").read_text()
+    (place / "results.md").write_text(EMPTY)
     assert run(place) == 0
-    assert (place / "README.md").read_text() == first
+    assert (place / "results.md").read_text() == first
 
 
-def test_vqa_rad_stands_below(place: Path) -> None:
+def test_vqa_rad_follows_the_splits(place: Path) -> None:
     cell = {"interval": {"value": 0.61, "low": 0.5, "high": 0.7, "dropped": 0}, "count": None}
     less = {"interval": {"value": -0.02, "low": -0.1, "high": 0.05, "dropped": 0}, "count": None}
     figures = {
@@ -162,17 +162,17 @@ def test_what_does_not_fit_is_refused_and_nothing_written(
         (("--test", val), "this is an evaluation of val, not test"),
         (("--val", val, "--test", str(place / "test.json")), "val is of weights 5c5c"),
         (("--val", str(place / "old.json")), "'run' is missing"),
-        (("--val", str(place / "README.md")), "cannot be read as JSON"),
+        (("--val", str(place / "results.md")), "cannot be read as JSON"),
         (("--vqa-rad", val), "holds no figures of VQA-RAD"),
-        (("--val", val, "--readme", str(place / "bare.md")), f"the README needs {BEGIN}"),
+        (("--val", val, "--page", str(place / "bare.md")), f"the page needs {BEGIN}"),
     ):
         assert run(place, *more) == 1
         assert message in capsys.readouterr().err
-    assert (place / "README.md").read_text() == EMPTY
+    assert (place / "results.md").read_text() == EMPTY
     assert not (place / "results.json").exists()
 
 
-def test_numbers_are_written_as_in_the_rest_of_the_readme() -> None:
+def test_numbers_have_three_decimals_and_no_leading_zero() -> None:
     assert figure([0.5071, 0.336, 1.0372]) == ".507 [.336, 1.037]"
     assert figure([-0.0119, -0.054, 0.034], signed=True) == "-.012 [-.054, +.034]"
     assert figure(None) == "" and figure([None, None, None]) == "-"
@@ -185,7 +185,7 @@ def test_the_machine_is_this_one() -> None:
     assert machine_line({**found, "gpu": "Drawn GPU"}).endswith("cores, Drawn GPU")
 
 
-def test_the_table_in_the_readme_is_what_the_committed_figures_give() -> None:
-    readme = README.read_text(encoding="utf-8")
+def test_the_committed_page_holds_what_the_committed_figures_give() -> None:
+    page = PAGE.read_text(encoding="utf-8")
     figures = read_json(FIGURES) if FIGURES.is_file() else {}
-    assert with_table(readme, figures) == readme
+    assert with_table(page, figures) == page
