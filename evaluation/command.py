@@ -1,36 +1,61 @@
-"""``python -m finetune evaluate``: what a model writes on a split that is not indexed, and scores.
+"""The verbs of ``python -m evaluation`` and their options.
 
-python -m finetune evaluate --model MODEL [--adapter DIR] --index INDEX --data-dir DIR \\
-    --split-file FILE --split val --out DIR
-python -m finetune evaluate --outputs DIR/outputs.jsonl --index INDEX ...    # scored again
-
-Everything that the model says goes into ``outputs.jsonl`` first; a run that is killed is taken up
-again by the same command. The figures are then made from that file, without the model.
+Everything a model writes goes into ``outputs.jsonl`` first, and the same command resumes a run that
+was interrupted. The figures are made from that file, without the model, so they can be computed
+again at any time with ``--outputs``.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from evaluation.metrics.bootstrap import RESAMPLES
 from evaluation.outputs.names import CONDITIONS, IMAGE_ALONE, TASKS, WITH, WITHHELD, WITHOUT
+from indexer.cli.arguments import add_device
 from indexer.sources.arguments import add_split_arguments
 
+if TYPE_CHECKING:
+    from retriever.search import Retriever
+
 TEST_LOG = Path(__file__).resolve().parent.parent / "results" / "test_log.jsonl"
-RESAMPLES = 10_000
+
+OpenRetriever = Callable[..., "Retriever"]
+"""`Retriever.open`, or what a test puts in its place."""
+
+_SPLIT = "--data-dir OPENI --split-file r2gen_split.json"
 
 
-def add_to(verbs: Any) -> None:
-    """Register the verb."""
+def add_retrieval_to(verbs: Any) -> None:
+    """Register ``retrieval``."""
     parser: argparse.ArgumentParser = verbs.add_parser(
-        "evaluate",
-        help="figures of a language model on a split that is not indexed",
+        "retrieval",
+        help="figures of an index's search on a held-out split",
+        examples=[f"data/index {_SPLIT} --split val --out runs/retrieval"],
+    )
+    parser.add_argument("index", type=Path, metavar="INDEX", help="the index to search")
+    add_split_arguments(parser)
+    parser.add_argument("--split", choices=("val", "test"), required=True, help="the held-out part")
+    add_device(parser)
+    parser.add_argument(
+        "--baseline-index", type=Path, metavar="INDEX2", help="another index to compare with"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for JSON, table and PNG plots")
+    _add_figures(parser)
+    parser.set_defaults(run=_run_retrieval)
+
+
+def add_model_to(verbs: Any) -> None:
+    """Register ``model``."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "model",
+        help="figures of a language model on a held-out split",
         examples=[
-            "--model pretrained/generator --index data/index --data-dir DIR --split-file FILE "
-            "--split val --out runs/val"
+            f"--model pretrained/generator --index data/index {_SPLIT} --split val --out runs/val",
+            f"--outputs runs/val/outputs.jsonl --index data/index {_SPLIT} --split val",
         ],
     )
-    add_model_and_split(parser, splits=("val", "test"))
+    _add_model_and_split(parser, splits=("val", "test"))
     parser.add_argument(
         "--conditions",
         nargs="+",
@@ -40,15 +65,81 @@ def add_to(verbs: Any) -> None:
         help=f"of {', '.join(CONDITIONS)}, {WITHHELD} (default: all but with the indication)",
     )
     parser.add_argument(
-        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all"
+        "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all of them"
     )
     parser.add_argument("--vqa-rad", type=Path, metavar="DIR", help="also ask its questions")
     parser.add_argument(
-        "--clinical-bert", type=Path, metavar="DIR", help="weights to measure likeness with"
+        "--clinical-bert", type=Path, metavar="DIR", help="weights for ClinicalBERT similarity"
     )
     parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="sentence-citation pairs to judge, or judged"
     )
+    _add_figures(parser)
+    parser.set_defaults(run=_run_model)
+
+
+def add_answer_to(verbs: Any) -> None:
+    """Register ``answer``, which needs no index."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "answer",
+        help="answer the prompts of an evaluation on another machine",
+        examples=["--prompts runs/prompts --model pretrained/generator --out runs/answers.jsonl"],
+    )
+    parser.add_argument(
+        "--prompts", type=Path, required=True, metavar="DIR", help="that --write-prompts wrote"
+    )
+    parser.add_argument("--model", required=True, metavar="MODEL", help="folder or hub name")
+    parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the answers")
+    parser.set_defaults(run=_run_answer)
+
+
+def add_calibrate_to(verbs: Any) -> None:
+    """Register ``calibrate``, which writes `calibration.json` beside the weights."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "calibrate",
+        help="fit the probabilities of classification on val",
+        examples=[
+            f"--model pretrained/generator --index data/index {_SPLIT} --split val "
+            "--out runs/calibration"
+        ],
+    )
+    _add_model_and_split(parser, splits=("val",))
+    parser.set_defaults(run=_run_calibrate, conditions=[], tasks=["classify"], vqa_rad=None)
+
+
+def _add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str]) -> None:
+    """Which model reads which studies with which index, and where the outputs go."""
+    parser.add_argument(
+        "--outputs", type=Path, metavar="FILE", help="score these outputs, without a model"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
+    parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base model")
+    parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=160, help="of one output (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--write-prompts",
+        type=Path,
+        metavar="DIR",
+        help="only write the prompts, for 'python -m evaluation answer' on another machine",
+    )
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="answers to these prompts, from that machine"
+    )
+    parser.add_argument(
+        "--index", type=Path, required=True, metavar="INDEX", help="the index to retrieve from"
+    )
+    add_split_arguments(parser)
+    parser.add_argument("--split", choices=splits, required=True, help="the held-out part")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", type=int, default=RESAMPLES, help="of the intervals (default: %(default)s)"
     )
@@ -57,82 +148,35 @@ def add_to(verbs: Any) -> None:
         type=Path,
         default=TEST_LOG,
         metavar="FILE",
-        help="where runs on test are written down (default: results/test_log.jsonl)",
+        help="log of the runs on test (default: results/test_log.jsonl)",
     )
-    parser.add_argument("--again", metavar="REASON", help="why the same weights meet test again")
+    parser.add_argument(
+        "--again", metavar="REASON", help="why the same weights are measured on test again"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.set_defaults(run=run)
 
 
-def add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[str]) -> None:
-    """Which model reads which studies with which index, and where that is written down."""
-    parser.add_argument("--outputs", type=Path, metavar="FILE", help="take these, without a model")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
-    parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base")
-    parser.add_argument("--adapter", metavar="DIR", help="of finetune train")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--max-new-tokens", type=int, default=160, help="default: %(default)s")
-    parser.add_argument(
-        "--write-prompts", type=Path, metavar="DIR", help="only write what the model is to answer"
-    )
-    parser.add_argument(
-        "--answers", type=Path, metavar="FILE", help="that finetune answer gave to these prompts"
-    )
-    parser.add_argument(
-        "--index", type=Path, required=True, metavar="INDEX", help="searched for every study"
-    )
-    add_split_arguments(parser)
-    parser.add_argument(
-        "--split", choices=splits, required=True, help="whose studies are written about"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N studies (val)")
+def _run_retrieval(arguments: argparse.Namespace) -> int:
+    from evaluation.retrieval.run import evaluate_retrieval
+
+    return evaluate_retrieval(arguments)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Raises UserError for what cannot work, before any long work."""
+def _run_model(arguments: argparse.Namespace) -> int:
     from evaluation.run import evaluate_model
 
     return evaluate_model(arguments)
 
 
-def add_calibrate_to(verbs: Any) -> None:
-    """Register ``calibrate``: the same model on val, and from its answers `calibration.json`."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        "calibrate",
-        help="fit probabilities of a model's yes and no, votes and label head on val",
-        examples=[
-            "--model pretrained/generator --index data/index --data-dir DIR --split-file FILE "
-            "--split val --out runs/calibration"
-        ],
-    )
-    add_model_and_split(parser, splits=("val",))
-    parser.set_defaults(run=calibrate, conditions=[], tasks=["classify"], vqa_rad=None)
+def _run_calibrate(arguments: argparse.Namespace) -> int:
+    from evaluation.run import calibrate_model
+
+    return calibrate_model(arguments)
 
 
-def add_answer_to(verbs: Any) -> None:
-    """Register ``answer``, which needs no index and little else installed."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        "answer",
-        help="answer the prompts of an evaluation on another machine",
-        examples=["--prompts prompts --model pretrained/generator --out answers.jsonl"],
-    )
-    parser.add_argument(
-        "--prompts", type=Path, required=True, metavar="DIR", help="of evaluate --write-prompts"
-    )
-    parser.add_argument("--model", required=True, metavar="MODEL", help="folder or hub name")
-    parser.add_argument("--adapter", metavar="DIR", help="of finetune train")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="the answers to write"
-    )
-    parser.set_defaults(run=answer)
-
-
-def answer(arguments: argparse.Namespace) -> int:
-    """Raises UserError for prompts or a model that cannot be read."""
-    from evaluation.machine import device_name
+def _run_answer(arguments: argparse.Namespace) -> int:
     from evaluation.outputs.prompts import answer_prompts, read_prompts
+    from evaluation.provenance import device_name
     from generator.mllama.load import load_model
     from indexer.cli.progress import progress_bar
 
@@ -149,10 +193,3 @@ def answer(arguments: argparse.Namespace) -> int:
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update
         )
     return 0
-
-
-def calibrate(arguments: argparse.Namespace) -> int:
-    """Raises UserError for what cannot work, before any long work."""
-    from evaluation.run import calibrate_model
-
-    return calibrate_model(arguments)

@@ -7,11 +7,13 @@ to_text(table)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.metrics.bootstrap import (
+    RESAMPLES,
     FloatArray,
     Interval,
     Statistic,
@@ -19,7 +21,6 @@ from evaluation.metrics.bootstrap import (
     of_sums,
     ratio,
 )
-from evaluation.retrieval.run import RESAMPLES
 
 _WIDTH = 22
 
@@ -116,6 +117,15 @@ def to_text(table: Table) -> str:
         filled = "  ".join(t.rjust(w) for t, w in zip(texts, widths, strict=True))
         lines.append(f"{row:{first}}{filled}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def without_nan(value: Any) -> Any:
+    """JSON values with null for every undefined number."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and value != value else value
 
 
 def _figure(cell: Statistic | Share, resamples: int) -> Figure:

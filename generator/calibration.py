@@ -5,7 +5,7 @@ calibration.probability("Edema", model=0.3, vote=0.1, image=0.4)
 
 The opinions are the model's own yes against no, the votes of the retrieved cases and the encoder's
 label head. They are combined by logistic regression, one weight an opinion for all observations
-and one offset each: few numbers, for val has few positives. Fitted by ``finetune calibrate``.
+and one offset each: few numbers, for val has few positives. Fitted by ``evaluation calibrate``.
 """
 
 import json

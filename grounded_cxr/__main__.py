@@ -64,9 +64,8 @@ COMMANDS = {
         about="train an adapter for a Llama 3.2 Vision model",
     ),
     "evaluate": Command(
-        module="finetune.__main__",
-        verb="evaluate",
-        about="figures of a model on a split that is not indexed",
+        module="evaluation.__main__",
+        about="figures of retrieval or a model on a held-out split",
     ),
     "serve": Command(
         module="api.__main__", verb="serve", about="serve the HTTP API and the web page"

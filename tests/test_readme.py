@@ -39,7 +39,7 @@ ELSEWHERE = {
     "scripts/test": "is what runs this test",
     "python -m finetune encoder": "needs a GPU; tests/test_finetune/test_encoder.py runs it small",
     "python -m finetune train": "takes minutes; tests/test_finetune/test_trainer.py runs it small",
-    "python -m retriever evaluate": "takes minutes; tests/test_evaluation/ runs it small",
+    "python -m evaluation retrieval": "takes minutes; tests/test_evaluation/ runs it small",
 }
 """Commands that this file does not run, and where they are run."""
 

@@ -1,6 +1,6 @@
 """Reports a second of the language model, one by one and together.
 
-python -m finetune evaluate --model pretrained/generator ... --write-prompts PROMPTS
+python -m evaluation model --model pretrained/generator ... --write-prompts PROMPTS
 python -m bench.generation.batching --prompts PROMPTS --model pretrained/generator --reports 128
 
 The prompts are those of real studies. One by one: each report is begun when the one before has
@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.machine import device_name
 from evaluation.outputs.prompts import prompts_of, read_prompts
+from evaluation.provenance import device_name
 from generator.mllama.load import load_model
 from generator.prompts import Prompt
 from generator.vision_language import DecodingOptions, StreamingModel

@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_folds(arguments: argparse.Namespace) -> int:
     """Adapters and answers of the folds; `finetune` says what went wrong with one."""
+    from evaluation.__main__ import main as evaluation
     from finetune.__main__ import main as finetune
     from finetune.export.adapter_record import AdapterRecord
 
@@ -105,7 +106,7 @@ def run_folds(arguments: argparse.Namespace) -> int:
             *("answer", "--model", arguments.model, "--adapter", adapter, "--quantization", "none"),
             *("--prompts", folder / "prompts", "--device", arguments.device, "--out", out),
         ]
-        if code := finetune([str(one) for one in answer]):
+        if code := evaluation([str(one) for one in answer]):
             return code
         record = AdapterRecord.load(adapter)
         training, answering = trained - started, time.monotonic() - trained

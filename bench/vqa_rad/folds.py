@@ -2,7 +2,7 @@
 
 ``questions.jsonl`` says first what the rest depends on, then a question a line with its fold and
 the digests of its two prompts, under which the answers come back. ``fold-N/prompts`` is what
-``finetune answer`` reads, ``fold-N/pack`` what ``finetune train --examples`` reads.
+``evaluation answer`` reads, ``fold-N/pack`` what ``finetune train --examples`` reads.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from evaluation.answers.questions import Question, vqa_rad_questions
 from evaluation.answers.scores import SEED, by_group
 from evaluation.outputs.conditions import case_names, shown
 from evaluation.outputs.names import WITH, WITHOUT
-from evaluation.outputs.prompts import PromptRecorder, prompt_sha256
+from evaluation.outputs.prompts import prompt_sha256
+from evaluation.outputs.stand_ins import PromptRecorder
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.grounding.answers import is_yes
 from generator.prompts import PROMPT_VERSION, Prompt, ask_prompt

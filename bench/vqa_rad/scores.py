@@ -20,10 +20,10 @@ from bench.vqa_rad.command import FOLDS
 from bench.vqa_rad.folds import CONDITIONS, Asked, read_asked
 from db.errors import MismatchError, UserError
 from evaluation.answers.scores import answer_table, is_right, majority, words
-from evaluation.machine import machine
 from evaluation.outputs.names import VQA_RAD, WITH
 from evaluation.outputs.prompts import read_answers
 from evaluation.outputs.rows import AnswerRow
+from evaluation.provenance import machine
 from evaluation.tables import Table, to_text
 
 OTHERS, OWN = "majority of the other folds", "majority of the fold itself"

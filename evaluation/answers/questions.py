@@ -12,8 +12,8 @@ from pathlib import Path
 
 from db.errors import UserError
 from db.index.store import Case
+from evaluation.answers.report_questions import draw_question
 from evaluation.outputs.names import MADE, VQA_RAD
-from finetune.examples.questions import draw_question
 from generator.context import Context
 from generator.grounding.answers import is_yes
 from generator.prompts import MAX_QUESTION

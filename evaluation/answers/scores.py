@@ -16,14 +16,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from db.errors import UserError
-from evaluation.metrics.bootstrap import Statistic
-from evaluation.outputs.rows import AnswerRow
-from evaluation.retrieval.run import RESAMPLES
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic
+from evaluation.outputs.names import MADE, VQA_RAD, WITH, WITHOUT
+from evaluation.outputs.rows import AnswerRow, Outputs
 from evaluation.tables import Share, Table, minus, tabulate
 from generator.grounding.answers import is_yes
 
 MAJORITY = "majority answer"
 SEED = 0
+
+FOLDS = 5
+"""Of VQA-RAD, by image."""
 
 _MARKS = re.compile(r"\[\d{1,3}\]")
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -113,6 +116,39 @@ def answer_table(
         ),
         resamples=resamples,
     )
+
+
+def answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
+    """One table for each question set; the majority answer of VQA-RAD is that of each fold.
+
+    Raises UserError where a condition has not answered a set.
+    """
+    tables = []
+    for name in (MADE, VQA_RAD):
+        systems = {
+            system: [row for row in rows.values() if row.questions == name]
+            for system, rows in outputs.answers.items()
+        }
+        if not any(systems.values()):
+            continue
+        if missing := [condition for condition in (WITH, WITHOUT) if not systems.get(condition)]:
+            raise UserError(
+                f"'{missing[0]}' has not answered the questions {name} in {outputs.path}: go on "
+                "with --model"
+            )
+        systems = {system: rows for system, rows in systems.items() if rows}
+        asked = next(iter(systems.values()))
+        notes = ["answered by a model that was not tuned on them"] if name == VQA_RAD else []
+        folds = by_group(asked, FOLDS) if name == VQA_RAD else None
+        tables.append(
+            answer_table(
+                f"Questions: {name}",
+                {**systems, MAJORITY: majority(asked, folds)},
+                notes=notes,
+                resamples=resamples,
+            )
+        )
+    return tables
 
 
 def _shares(rows: Sequence[AnswerRow], groups: Sequence[str]) -> dict[str, Share]:

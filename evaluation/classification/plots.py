@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from db.files import replacing
 from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
 from evaluation.classification.scores import BINS
 from evaluation.metrics.ranking import roc_auc
-from evaluation.retrieval.run import LEAST_POSITIVES
+from evaluation.retrieval.scores import LEAST_POSITIVES
 
 _COLUMNS = [OBSERVATIONS.index(name) for name in FINDINGS]
 
@@ -78,7 +79,6 @@ def _save(left: Any, right: Any, path: Path) -> Path:
     for axes in (left, right):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
-    waiting = path.with_name(path.name + ".tmp")
-    left.figure.savefig(waiting, dpi=130, format="png")
-    waiting.replace(path)
+    with replacing(path) as fresh:
+        left.figure.savefig(fresh, dpi=130, format="png")
     return path

@@ -13,14 +13,14 @@ import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
-from evaluation.metrics.bootstrap import FloatArray, Statistic, average, mean_of, of_sums
+from evaluation.metrics.bootstrap import RESAMPLES, FloatArray, Statistic, average, mean_of, of_sums
 from evaluation.metrics.labels import f1_statistic
 from evaluation.metrics.ranking import auc_statistic, average_precision_statistic
 from evaluation.outputs.names import HEAD, VOTE, WITH
 from evaluation.outputs.rows import Outputs
 from evaluation.reports.references import References
 from evaluation.reports.systems import highest
-from evaluation.retrieval.run import LEAST_POSITIVES, RESAMPLES
+from evaluation.retrieval.scores import LEAST_POSITIVES
 from evaluation.tables import Share, Table, tabulate
 from generator.calibration import Calibration
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from db.files import write_text
 from db.labels import named
-from evaluation.metrics.bootstrap import Statistic
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
-from evaluation.retrieval.run import RESAMPLES
 from evaluation.tables import Share, Table, minus, tabulate
 from generator.grounding.citations import CitationCheck, Written, ground
 from generator.grounding.report import Statement
@@ -140,9 +140,7 @@ def write_sentences(reports: Mapping[str, Sequence[CheckedReport]], path: Path) 
         for report in some
         for one in report.sentences
     ]
-    waiting = path.with_name(path.name + ".tmp")
-    waiting.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    waiting.replace(path)
+    write_text(path, "".join(line + "\n" for line in lines))
 
 
 def grounding_table(
@@ -179,9 +177,9 @@ def measures(reports: Sequence[CheckedReport]) -> dict[str, Statistic | Share]:
         elsewhere = _precision(reports, "elsewhere", findings=findings)
         found[f"{name}, as written"] = written
         found[f"{name}, numbers exchanged"] = exchanged
-        found[f"{name}, another film's hits"] = elsewhere
+        found[f"{name}, another image's hits"] = elsewhere
         found[f"{name}, fall where exchanged"] = minus(written, exchanged)
-        found[f"{name}, fall with another film's"] = minus(written, elsewhere)
+        found[f"{name}, fall with another image's"] = minus(written, elsewhere)
     stated = [[one for one in report.repaired if one.labels] for report in reports]
     cited = [[one for one in some if one.citations] for some in stated]
     found["coverage, after repair"] = Share(hits=_lengths(cited), of=_lengths(stated))

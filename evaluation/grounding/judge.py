@@ -5,7 +5,7 @@ table = agreement_table(read_pairs(path), checked)
 
 A hundred pairs are as the model wrote them, half of them on sentences that name a finding. Nearly
 all of these may stand, and then agreement says little; so half as many more name another case that
-was shown. The file does not tell which is which, nor what the check says. It holds sentences of
+was shown. The file does not say which is which, nor what the check found. It holds sentences of
 the data set: keep it out of the repository.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import UserError
+from db.files import replacing
 from evaluation.grounding.citations import CheckedReport, CheckedSentence
-from evaluation.metrics.bootstrap import FloatArray, Statistic, of_sums, ratio
+from evaluation.metrics.bootstrap import RESAMPLES, FloatArray, Statistic, of_sums, ratio
 from evaluation.outputs.rows import ReportRow
 from evaluation.reports.references import References
-from evaluation.retrieval.run import RESAMPLES
 from evaluation.tables import Share, Table, tabulate
 
 WRITTEN, OTHERS = 100, 50
@@ -70,8 +70,7 @@ def write_pairs(
         raise UserError("the reports cite nothing, so there is no pair to judge")
     draw.shuffle(chosen)
     contexts = {row.study_id: row.context for row in rows}
-    waiting = path.with_name(path.name + ".tmp")
-    with waiting.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, delimiter="\t", lineterminator="\n")
         table.writerow(_COLUMNS)
         for place, pair in enumerate(chosen, start=1):
@@ -79,7 +78,6 @@ def write_pairs(
             name = contexts[study][number - 1]
             report = " ".join(references.indexed[name].report.split())
             table.writerow([place, study, section, text, number, name, report, ""])
-    waiting.replace(path)
     return len(chosen)
 
 
@@ -136,7 +134,7 @@ def agreement_table(
     return tabulate(
         "Citations judged by reading",
         rows,
-        notes=(f"{len(pairs)} pairs of a sentence and a case, read without the check's verdict",),
+        notes=(f"{len(pairs)} pairs of a sentence and a case, read without the check's result",),
         resamples=resamples,
     )
 

@@ -1,11 +1,11 @@
 """Over-reliance: is a finding copied from the context, and does one survive that only the image
 has?
 
-table = reliance_table({"with retrieval": rows, "without retrieval": others}, contexts, ...)
+table = over_reliance_table({"with retrieval": rows, "without retrieval": others}, contexts, ...)
 
 A finding is in the context where the report of a shown case names it, and seen where the encoder's
 label head sees it on the image. The contexts are those of the first system for all of them: a
-system that was not shown them tells how often a finding is written anyway.
+system that was not shown them shows how often a finding is written anyway.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,60 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from db.labels import FINDINGS, Labels, positives
-from evaluation.metrics.bootstrap import Statistic
-from evaluation.retrieval.run import RESAMPLES
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic
+from evaluation.outputs.names import WITH, WITHHELD, WITHOUT
+from evaluation.outputs.rows import Outputs, ReportRow
+from evaluation.reports.references import References
+from evaluation.reports.systems import report_labels, rows_of
+from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
 from retriever.results import Retrieval
 
 COPIED = "only in the context: copied"
-SURVIVED = "only on the film, seen by the encoder: written"
-UNSEEN = "only on the film, seen or not: written"
+SURVIVED = "only on the image, seen by the encoder: written"
+UNSEEN = "only on the image, seen or not: written"
 SHARED = "in both, seen by the encoder: written"
 
 
-def reliance_table(
+def over_reliance_tables(
+    outputs: Outputs, references: References, systems: Sequence[System], resamples: int
+) -> list[Table]:
+    """On the contexts of the first condition, and on those without what the image shows."""
+    tables = []
+    if shown := rows_of(outputs, WITH, references.studies):
+        written = {one.name: one.labels for one in systems if one.labels is not None}
+        tables.append(
+            _of_condition(outputs, references, shown, written, "Over-reliance", resamples)
+        )
+    seeing = [one for one in references.studies if outputs.images[one.study_id].sees]
+    if seeing and (shown := rows_of(outputs, WITHHELD, seeing)):
+        compared = {name: rows_of(outputs, name, seeing) for name in (WITHHELD, WITH, WITHOUT)}
+        written = {name: [report_labels(row) for row in rows] for name, rows in compared.items()}
+        title = "Over-reliance, cases that name what the image shows withheld"
+        some = {name: labels for name, labels in written.items() if labels}
+        tables.append(_of_condition(outputs, references, shown, some, title, resamples))
+    return tables
+
+
+def _of_condition(
+    outputs: Outputs,
+    references: References,
+    shown: Sequence[ReportRow],
+    written: Mapping[str, Sequence[Labels]],
+    title: str,
+    resamples: int,
+) -> Table:
+    return over_reliance_table(
+        written,
+        references=[references.cases[row.study_id].labels for row in shown],
+        retrievals=[references.retrieval(outputs, row.study_id) for row in shown],
+        contexts=[[hit.case.labels for hit in references.hits(row.context)] for row in shown],
+        title=title,
+        resamples=resamples,
+    )
+
+
+def over_reliance_table(
     written: Mapping[str, Sequence[Labels]],
     *,
     references: Sequence[Labels],
@@ -60,7 +102,7 @@ def reliance_table(
         notes=(
             "pairs of a study and one of 13 findings; the contexts are those of the first system, "
             "for the others as well",
-            f"{COPIED.split(':')[0]}: not in the reference and not seen on the film",
+            f"{COPIED.split(':')[0]}: not in the reference and not seen on the image",
         ),
         resamples=resamples,
     )

@@ -22,6 +22,9 @@ FloatArray = npt.NDArray[np.float64]
 
 PERCENTILES = (2.5, 97.5)
 
+RESAMPLES = 10_000
+"""Of every interval, unless the command line asks for another number."""
+
 _CELLS = 1 << 18  # resamples times studies held at once: 2 MB
 
 

@@ -36,7 +36,7 @@ K_EXTRACTIVE = 10
 
 
 def shown(condition: str, retrieval: Retrieval) -> Retrieval:
-    """What of a retrieval the model may use in this arm."""
+    """What of a retrieval the model may use under this condition."""
     if condition == WITHOUT:
         return replace(retrieval, hits=())
     if condition == WITHHELD:

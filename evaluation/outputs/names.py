@@ -1,29 +1,29 @@
-"""What the systems and tasks of an evaluation are called, in files, tables and on the command line.
+"""Names of the systems, conditions and tasks, as files, tables and the command line show them.
 
-A language model is asked several times, each time with less: with the retrieved cases, without
-them, and with the image alone, without so much as the encoder's hint.
+The language model is evaluated under several conditions, each of which gives it less: with the
+retrieved cases, without them, and with the image alone, even without the encoder's label scores.
 """
 
-WITH, WITHOUT, IMAGE_ALONE = "with retrieval", "without retrieval", "film alone"
+WITH, WITHOUT, IMAGE_ALONE = "with retrieval", "without retrieval", "image alone"
 WITH_INDICATION = "with retrieval and indication"
 CONDITIONS = (WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION)
-"""Of the language model; the first is what all others are compared with."""
+"""Of the language model; the others are compared with the first."""
 
-WITHHELD = "what the film shows withheld"
-"""Only where the encoder sees a finding: with the retrieved cases that name none of these. Tells
-whether the model writes what it sees where no case has it; no other table has this arm."""
+WITHHELD = "what the image shows withheld"
+"""Only studies in which the encoder sees a finding, with the retrieved cases that name none of
+these findings: shows whether the model writes what only the image has. Reported in one table."""
 
 SERVED = "with retrieval, as served"
-"""The first arm as a user gets it: checked, and with what the model left out added by rule."""
+"""The first condition as a user gets it: citations checked, omitted findings added by rule."""
 
 EXTRACTIVE, NEAREST, RANDOM = "extractive", "nearest case", "random case"
 MOST_FREQUENT, NORMAL = "constant, most frequent", "constant, normal"
 BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)
-"""What writes without a language model."""
+"""Systems that write reports without a language model."""
 
 HEAD, VOTE = "label head of the encoder", "vote of the nearest cases"
 
 MADE, VQA_RAD = "made from reports", "VQA-RAD"
-"""Sets of questions."""
+"""Question sets."""
 
 TASKS = ("report", "classify", "ask")

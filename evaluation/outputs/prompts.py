@@ -1,124 +1,30 @@
-"""Prompts of an evaluation, to be answered on another machine: one with a GPU and no index.
+"""Prompts of an evaluation, answered on another machine: one with a GPU and without the index.
 
-python -m finetune evaluate --model MODEL ... --write-prompts PROMPTS       # here
-python -m finetune answer --prompts PROMPTS --model MODEL --out ANSWERS     # there
-python -m finetune evaluate --model MODEL ... --answers ANSWERS             # here again
+python -m evaluation model --model MODEL ... --write-prompts PROMPTS        # here
+python -m evaluation answer --prompts PROMPTS --model MODEL --out ANSWERS   # there
+python -m evaluation model --model MODEL ... --answers ANSWERS              # here again
 
-``prompts.jsonl`` holds a prompt a line and ``images`` what they show, without loss; the answers are
-one more such file. A prompt is known by its digest, so that an answer to a prompt that has changed
-since is never taken for one to the new prompt. All of it is made of patients' data.
+``prompts.jsonl`` holds one prompt a line and ``images`` their images, lossless; the answers are
+another such file. The digest of a prompt identifies it, so an answer to a prompt that has changed
+since is never taken for an answer to the new one. All of it is made of patients' data.
 """
 
 import hashlib
 import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from db.errors import MismatchError, NotFoundError, UserError
+from db.errors import NotFoundError, UserError
 from generator.prompts import Prompt
-from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from generator.vision_language import DecodingOptions, VisionLanguageModel
 
 PROMPTS, IMAGES = "prompts.jsonl", "images"
 BATCH = 128
-
-
-class _Stand(ABC):
-    """What stands in for a model; prompts are built with its tokens and its tile size."""
-
-    def __init__(self, model: VisionLanguageModel) -> None:
-        self.name, self.adapter = model.name, model.adapter
-        self.weights_sha256 = model.weights_sha256
-        self.tile_size, self.context_tokens = model.tile_size, model.context_tokens
-        self.count_tokens = model.count_tokens
-
-    @abstractmethod
-    def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        """As `VisionLanguageModel` has it."""
-
-    def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
-        yield from self.generate([prompt], options)
-
-
-class PromptRecorder(_Stand):
-    """Writes down every prompt it is given, and answers nothing of worth."""
-
-    def __init__(self, model: VisionLanguageModel, directory: Path) -> None:
-        super().__init__(model)
-        (directory / IMAGES).mkdir(parents=True, exist_ok=True)
-        self._directory = directory
-        self._lines: dict[str, dict[str, Any]] = {}
-
-    def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        for prompt in prompts:
-            self._record(prompt, {"max_new_tokens": options.max_new_tokens})
-        return ["" for _ in prompts]
-
-    def loglikelihood(
-        self, prompts: Sequence[Prompt], answers: Sequence[str]
-    ) -> npt.NDArray[np.float64]:
-        for prompt in prompts:
-            self._record(prompt, {"answers": list(answers)})
-        return np.zeros((len(prompts), len(answers)))
-
-    def save(self) -> int:
-        """Write the prompts; returns how many."""
-        waiting = self._directory / f"{PROMPTS}.tmp"
-        lines = (json.dumps(line) + "\n" for line in self._lines.values())
-        waiting.write_text("".join(lines), encoding="utf-8")
-        waiting.replace(self._directory / PROMPTS)
-        return len(self._lines)
-
-    def _record(self, prompt: Prompt, how: Mapping[str, Any]) -> None:
-        image = None
-        if prompt.image is not None:
-            image = f"{_pixels_sha256(prompt.image)}.png"
-            path = self._directory / IMAGES / image
-            if not path.exists():
-                prompt.image.save(path, "PNG")
-        key = prompt_sha256(prompt)
-        line = {"key": key, "task": prompt.task, "text": prompt.text, "image": image}
-        self._lines[key] = {**line, **how}
-
-
-class AnswerPlayer(_Stand):
-    """Gives the answers that the same weights gave elsewhere."""
-
-    def __init__(self, model: VisionLanguageModel, path: Path) -> None:
-        """Raises MismatchError for answers of other weights, UserError for no such file."""
-        super().__init__(model)
-        about, self._answers = read_answers(path)
-        self._path = path
-        self.computed = str(about["computed"])
-        """Device and form of the weights there."""
-        if about["weights_sha256"] != model.weights_sha256:
-            raise MismatchError(
-                f"{path} was answered with weights {str(about['weights_sha256'])[:12]}, not with "
-                f"{model.weights_sha256[:12]}: answer the prompts with {model.name}"
-            )
-
-    def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        return [str(self._answer(prompt)) for prompt in prompts]
-
-    def loglikelihood(
-        self, prompts: Sequence[Prompt], answers: Sequence[str]
-    ) -> npt.NDArray[np.float64]:
-        return np.array([self._answer(prompt) for prompt in prompts], dtype=np.float64)
-
-    def _answer(self, prompt: Prompt) -> Any:
-        try:
-            return self._answers[prompt_sha256(prompt)]
-        except KeyError:
-            raise MismatchError(
-                f"{self._path} has no answer to a prompt of this evaluation: write the prompts "
-                "and answer them again"
-            ) from None
 
 
 def answer_prompts(
@@ -129,11 +35,11 @@ def answer_prompts(
     computed: str,
     progress: Callable[[int], object] = lambda prompts: None,
 ) -> None:
-    """Answer all prompts of a directory; ``progress`` is told how many more are done.
+    """Answer all prompts of a directory; ``progress`` receives how many more are done.
 
-    Answers are written a batch at a time to ``out`` with ``.tmp`` behind its name, which becomes
-    ``out`` when all are there: a run that was cut goes on from it, with the same weights on the
-    same kind of machine. Raises UserError for a directory that holds no prompts.
+    Answers are appended batch by batch to ``out`` with the suffix ``.tmp``, which becomes ``out``
+    when all are there. An interrupted run continues from it, with the same weights on the same
+    kind of machine. Raises UserError for a directory that holds no prompts.
     """
     lines = read_prompts(directory)
     about = {"weights_sha256": model.weights_sha256, "computed": computed}
@@ -167,7 +73,7 @@ def _write(stream: TextIO, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _unfinished(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers of a run that was cut, and the line that it was writing taken off; none of others."""
+    """Answers of an interrupted run of the same weights, its unfinished line cut off."""
     try:
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
@@ -200,15 +106,17 @@ def read_prompts(directory: Path) -> list[dict[str, Any]]:
 
 
 def read_answers(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What they were computed with, and the answers by key of the prompt."""
+    """What the answers were computed with, and the answers by key of the prompt."""
     try:
         return _parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} holds no answers: make them with finetune answer") from error
+        raise UserError(
+            f"{path} holds no answers: make them with python -m evaluation answer"
+        ) from error
 
 
 def _parsed(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Raises ValueError, TypeError or KeyError for what `answer_prompts` does not write."""
+    """Raises ValueError, TypeError or KeyError for text that `answer_prompts` did not write."""
     first, *lines = text.splitlines()
     about = json.loads(first)
     _ = about["weights_sha256"], about["computed"]
@@ -217,12 +125,12 @@ def _parsed(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def prompt_sha256(prompt: Prompt) -> str:
-    """Of all that a model is given."""
-    seen = "" if prompt.image is None else _pixels_sha256(prompt.image)
+    """The digest of task, text and image: all that a model gets."""
+    seen = "" if prompt.image is None else pixels_sha256(prompt.image)
     return hashlib.sha256(json.dumps([prompt.task, prompt.text, seen]).encode()).hexdigest()
 
 
-def _pixels_sha256(image: Image.Image) -> str:
+def pixels_sha256(image: Image.Image) -> str:
     pixels = np.asarray(image.convert("RGB"))
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 

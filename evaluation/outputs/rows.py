@@ -1,11 +1,11 @@
-"""What every system said of every study of a split, in one file that anyone can look into.
+"""The outputs of every system for every study of a split, in one readable file.
 
-outputs = Outputs.open(out_dir / "outputs.jsonl", about)    # taken up again where it stopped
+outputs = Outputs.open(out_dir / "outputs.jsonl", about)    # resumes an interrupted run
 outputs.append([ReportRow(system="with retrieval", study_id="7", text="...", context=(...))])
 outputs.reports["with retrieval"]["7"].text
 
-JSON Lines: the first says what the rest depends on, every other one is a row. Rows are only ever
-added, a batch at a time, so that a run that is killed loses the batch it was at.
+JSON Lines: the first line holds what the rest depends on, every other line is a row. Rows are only
+ever appended, one batch at a time, so a killed run loses only the batch it was working on.
 """
 
 import json
@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import write_text
 from db.labels import FINDINGS, State
+from evaluation.outputs.names import IMAGE_ALONE, WITHHELD
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What outputs depend on; a file of others is not added to."""
+    """What the outputs depend on; rows are appended only to a file with the same values."""
 
     source: str
     split: str
@@ -39,19 +41,19 @@ class About:
     prompt_version: str
     max_new_tokens: int
     computed: str = "here"
-    """Where the model ran, if not here, and in which form."""
+    """Device and quantization the model ran with, if it ran on another machine."""
     format_version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRow:
-    """What encoder and search make of the images of a study."""
+    """Encoder scores and search results for the images of a study."""
 
     study_id: str
     label_scores: Mapping[str, float] | None
     label_thresholds: Mapping[str, float] | None
     votes: Mapping[str, float]
-    """Observation to the share of the many cases that vote."""
+    """Observation to the probability that the nearest cases vote for."""
     hits: tuple[tuple[str, float], ...]
     """``source/study_id`` and cosine, best first."""
 
@@ -64,7 +66,7 @@ class StudyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow:
-    """One report as it was written, with its ``[n]``."""
+    """One report as the system wrote it, with its ``[n]``."""
 
     system: str
     study_id: str
@@ -73,13 +75,13 @@ class ReportRow:
     """``source/study_id`` of the cases shown: ``[1]`` is the first."""
     indication: str = ""
     labels: Mapping[str, State] | None = None
-    """Of a report that was not written but taken whole, whose text is its findings alone; None
-    has them read from the text."""
+    """Labels of a report that was copied from a case, whose text is its findings alone; None has
+    the labeller read them from the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """Yes against no, for the 14 observations."""
+    """The probability of yes against no, for the 14 observations."""
 
     system: str
     study_id: str
@@ -95,7 +97,7 @@ class AnswerRow:
     """Name of the set."""
     question_id: str
     group: str
-    """Study or image: questions with the same one are drawn together."""
+    """Study or image: the bootstrap resamples the questions of one group together."""
     question: str
     reference: str
     closed: bool
@@ -112,17 +114,24 @@ class AnswerRow:
 Row = StudyRow | ReportRow | ClassRow | AnswerRow
 
 _KINDS: dict[str, type[Row]] = {
-    "film": StudyRow,
+    "study": StudyRow,
     "report": ReportRow,
     "classes": ClassRow,
     "answer": AnswerRow,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
+_FORMER_NAMES = {
+    "film": "study",
+    "film alone": IMAGE_ALONE,
+    "what the film shows withheld": WITHHELD,
+}
+"""Kinds and systems in files written before they were renamed."""
+
 
 @dataclass(kw_only=True)
 class Outputs:
-    """The rows of one file, those that were read and those added since."""
+    """The rows of one file, those read and those appended since."""
 
     path: Path
     about: About
@@ -137,15 +146,12 @@ class Outputs:
 
     @classmethod
     def open(cls, path: Path, about: About) -> Self:
-        """Begin a file, or go on with one of the same model, index and split.
+        """Create a file, or continue one of the same model, index and split.
 
-        Raises MismatchError for a file of others.
+        Raises MismatchError for a file made with others.
         """
         if not path.is_file() or not path.stat().st_size:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            waiting = path.with_name(path.name + ".tmp")
-            waiting.write_text(json.dumps(asdict(about)) + "\n", encoding="utf-8")
-            waiting.replace(path)
+            write_text(path, json.dumps(asdict(about)) + "\n")
         outputs = cls.read(path)
         for one in fields(About):
             ours, there = getattr(about, one.name), getattr(outputs.about, one.name)
@@ -158,9 +164,9 @@ class Outputs:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises UserError for a file that is missing or no such file.
+        """Read a file. Raises UserError for one that is missing or of another form.
 
-        A last line that a killed run left unfinished is not read, and is cut off by `append`.
+        An unfinished last line, left by a killed run, is skipped, and `append` cuts it off.
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: make it with --model")
@@ -184,7 +190,7 @@ class Outputs:
         return outputs
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Add rows and have them on the disk before this returns."""
+        """Append rows and flush them to the disk."""
         added = list(rows)
         lines = [json.dumps({"kind": _NAMES[type(row)], **asdict(row)}) for row in added]
         with self.path.open("r+b") as stream:
@@ -209,6 +215,9 @@ class Outputs:
 
 
 def _row(values: dict[str, Any]) -> Row:
+    for name in ("kind", "system"):
+        if name in values:
+            values[name] = _FORMER_NAMES.get(values[name], values[name])
     kind = _KINDS[values.pop("kind")]
     for name in ("context", "hits"):
         if name in values:

@@ -1,7 +1,7 @@
 """Asks a model everything that an evaluation needs, and writes down what it says.
 
-writer = OutputWriter(FilmReader(retriever, model), outputs)
-writer.write(studies, cases, arms=ARMS, tasks=TASKS)        # what the file lacks
+writer = OutputWriter(StudyReader(retriever, model), outputs)
+writer.write(studies, cases, conditions=CONDITIONS, tasks=TASKS)        # what the file lacks
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ from generator.vision_language import GREEDY, DecodingOptions
 from retriever.query import Query, image_queries
 
 ASKED = (WITH, WITHOUT)
-"""The arms that are asked questions."""
+"""The conditions under which questions are asked."""
 
 BATCH = 8
 """Prompts that are answered, and written to the disk, together."""
@@ -40,7 +40,7 @@ class _Radiograph:
     study: EvaluationStudy
     query: Query
     read: Study
-    """As the first arm sees it."""
+    """As the first condition sees it."""
 
 
 class OutputWriter:
@@ -64,7 +64,7 @@ class OutputWriter:
     ) -> None:
         """``cases`` are the studies as cases, by study id: their indication and sentences.
 
-        ``progress`` is told how many further studies are done.
+        ``progress`` receives how many more studies are done.
         """
         known = self._outputs.reports.get(MOST_FREQUENT, {})
         if any(study.study_id not in known for study in studies):
@@ -95,7 +95,7 @@ class OutputWriter:
             progress(len(some))
 
     def ask(self, condition: str, asked: Sequence[tuple[Study, Question]]) -> None:
-        """Put each question to its study as this arm sees it; those answered are passed over."""
+        """Put each question to its study under this condition; those answered are skipped."""
         rows: list[tuple[Prompt, _ToRow]] = []
         for study, question in asked:
             if question.key in self._outputs.answers.get(condition, {}):

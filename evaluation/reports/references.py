@@ -78,7 +78,7 @@ class References:
         )
 
     def hits(self, names: Sequence[str]) -> tuple[Hit, ...]:
-        """Ranked from 1 in this order; the cosine is not told. Raises MismatchError."""
+        """Ranked from 1 in this order; the cosine is unknown and 0. Raises MismatchError."""
         try:
             cases = [self.indexed[name] for name in names]
         except KeyError as error:
@@ -86,7 +86,7 @@ class References:
         return tuple(Hit(rank=rank, score=0.0, case=case) for rank, case in enumerate(cases, 1))
 
     def context(self, names: Sequence[str]) -> Context:
-        """Of these cases; how they were worded is not told."""
+        """Of these cases; without their text and label scores."""
         return Context(hits=self.hits(names), seen_findings=None, indication="", text="")
 
     def retrieval(self, outputs: Outputs, study_id: str) -> Retrieval:

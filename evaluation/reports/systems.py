@@ -1,4 +1,4 @@
-"""Written reports as systems that `evaluation.retrieval.run` scores, and their label F1 a row each.
+"""Written reports as systems that `evaluation.retrieval.scores` scores, and their label F1.
 
 evaluation = evaluate(references.studies, report_systems(outputs, references.studies))
 table = label_table(systems, references.studies)
@@ -8,23 +8,24 @@ impression. Its labels are read from the whole report, as those of the reference
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State, positives
-from evaluation.metrics.bootstrap import Statistic
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic
 from evaluation.metrics.labels import f1_statistic, label_counts
-from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, VOTE
+from evaluation.outputs.conditions import marked
+from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, SERVED, VOTE
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
-from evaluation.reports.served import served
-from evaluation.retrieval.run import RESAMPLES
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
-from generator.grounding.citations import Written, parse_answer
+from generator.grounding.citations import Written, ground, parse_answer
+from generator.grounding.completion import complete
 from indexer.reports.labeller import label_report
 
 COMMON = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
@@ -80,8 +81,7 @@ def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -
 
 
 def report_systems(outputs: Outputs, references: References) -> list[System]:
-    """Everything that has written, what a user gets of the first arm before all others, and what
-    calls findings without writing."""
+    """Systems that write reports, the served reports first, and those that only call findings."""
     written = [rows_of(outputs, name, references.studies) for name in (*CONDITIONS, *BASELINES)]
     if written[0]:
         written.insert(0, served(written[0], outputs, references))
@@ -96,6 +96,19 @@ def report_systems(outputs: Outputs, references: References) -> list[System]:
         if rows
     ]
     return [*systems, *calling_systems(outputs, references)]
+
+
+def served(rows: Sequence[ReportRow], outputs: Outputs, references: References) -> list[ReportRow]:
+    """Citations checked, sentences about a change refused, left-out findings added."""
+    return [_served(row, outputs, references) for row in rows]
+
+
+def _served(row: ReportRow, outputs: Outputs, references: References) -> ReportRow:
+    retrieval = references.retrieval(outputs, row.study_id)
+    context = references.context(row.context)
+    grounding = ground(parse_answer(row.text), context, retrieval)
+    statements = complete(grounding.statements, context, retrieval)
+    return replace(row, system=SERVED, text=marked(statements))
 
 
 def calling_systems(outputs: Outputs, references: References) -> list[System]:
@@ -137,6 +150,28 @@ def _as_labels(findings: Sequence[str]) -> Labels:
     if not set(findings) - {"Support Devices"}:
         labels[NO_FINDING] = "positive"
     return labels
+
+
+def label_tables(references: References, systems: Sequence[System], resamples: int) -> list[Table]:
+    """On all studies, and on those whose findings the index does not hold."""
+    studies = references.studies
+    tables = [label_table(systems, studies, resamples=resamples)]
+    fresh = [not study.in_index for study in studies]
+    if any(fresh) and not all(fresh):
+        tables.append(
+            label_table(
+                [_only(system, fresh) for system in systems],
+                [study for study in studies if not study.in_index],
+                title="Label F1, findings not word for word in the index",
+                resamples=resamples,
+            )
+        )
+    return tables
+
+
+def _only(system: System, chosen: Sequence[bool]) -> System:
+    labels = [one for one, yes in zip(system.labels or (), chosen, strict=True) if yes]
+    return System(name=system.name, views=None, labels=labels)
 
 
 def label_table(

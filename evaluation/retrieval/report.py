@@ -1,4 +1,4 @@
-"""An evaluation on paper: JSON, a table for people, plots.
+"""An evaluation as JSON, as a table for a terminal and as plots.
 
 document = to_document(evaluation, provenance(...))
 print(to_table(evaluation, ...))
@@ -6,18 +6,15 @@ write_plots(evaluation, out_dir)
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from db.labels import OBSERVATIONS
 from evaluation.metrics.bootstrap import Interval
-from evaluation.metrics.text import CLEANING
-from evaluation.retrieval.run import AUC_MEAN, AUC_PR_MEAN, LEAST_POSITIVES, Evaluation, Subset
-from indexer.manifest import Manifest
-from indexer.reports.labeller import LABELLER_VERSION
-from retriever.knn_votes import TEMPERATURE
-from retriever.search import K_VOTES
+from evaluation.provenance import Provenance
+from evaluation.retrieval.scores import AUC_MEAN, AUC_PR_MEAN, LEAST_POSITIVES, Evaluation, Subset
+from evaluation.tables import without_nan
 
 TEXT = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 LABELS = ("label micro-F1", "label macro-F1", "No Finding F1", AUC_MEAN, AUC_PR_MEAN)
@@ -28,50 +25,10 @@ RANKING = (
 OWN_REPORT = ("own report recall@1", "own report recall@5", "own report recall@10", "flagged")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """What figures depend on besides the systems; it stands beside every one of them."""
-
-    split: str
-    source: str
-    index_fingerprint: str
-    encoder: str
-    weights_sha256: str
-    index_labeller: str
-    without_images_or_findings: int
-    """Studies of the split that could not be evaluated on."""
-    resamples: int
-    reference_labeller: str = LABELLER_VERSION
-    reference_labels_from: str = "the whole report, uncertain counted as positive"
-    reference_text: str = "FINDINGS alone"
-    cleaning: str = CLEANING
-    votes_of: int = K_VOTES
-    vote_temperature: float = TEMPERATURE
-
-
-def provenance(
-    manifest: Manifest,
-    *,
-    split: str,
-    without: int,
-    resamples: int,
-) -> Provenance:
-    return Provenance(
-        split=split,
-        source=manifest.source,
-        index_fingerprint=manifest.fingerprint,
-        encoder=manifest.encoder.name,
-        weights_sha256=manifest.encoder.weights_sha256,
-        index_labeller=manifest.labeller_version,
-        without_images_or_findings=without,
-        resamples=resamples,
-    )
-
-
 def to_document(evaluation: Evaluation, origin: Provenance) -> dict[str, Any]:
     """As JSON values; an undefined number is null."""
     values: dict[str, Any] = {"provenance": asdict(origin), **asdict(evaluation)}
-    cleaned: dict[str, Any] = _without_nan(values)
+    cleaned: dict[str, Any] = without_nan(values)
     return cleaned
 
 
@@ -193,11 +150,3 @@ def _cell(interval: Interval | None, sign: str = "") -> str:
     if interval is None:
         return "-"
     return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and value != value else value

@@ -71,7 +71,7 @@ def read_studies(
             )
     if not usable:
         raise UserError(
-            f"split '{source.split}' of {source.name} has no study with films and findings"
+            f"split '{source.split}' of {source.name} has no study with images and findings"
         )
     return [_read(one, source.name, known) for one in progress(usable)], len(records) - len(usable)
 

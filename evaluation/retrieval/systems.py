@@ -50,7 +50,7 @@ class System:
     pool: np.ndarray | None = None
     """(n, cases) label overlap with everything it could have found."""
     flagged: Sequence[bool] | None = None
-    """Whether the verdict calls the study unlike the index."""
+    """Whether each study is judged out of distribution."""
     own_report_ranks: np.ndarray | None = None
     """(n,) rank of the study's own report among the reports of all studies, by text embedding."""
 
@@ -113,7 +113,7 @@ def nearest_case(
     queries: Sequence[Query],
     studies: Sequence[EvaluationStudy],
 ) -> System:
-    """Copies the nearest case that has findings; the many more cases vote on its labels."""
+    """Copy the nearest case that has findings; its label scores are votes of the nearest cases."""
     options = SearchOptions(k=K_RANKED)
     retrievals = [retriever.find(query, options) for query in queries]
     hits = [retrieval.hits for retrieval in retrievals]
@@ -157,7 +157,7 @@ def most_frequent_findings(cases: Sequence[Case]) -> str:
 def random_cases(
     name: str, retriever: Retriever, cases: Sequence[Case], studies: Sequence[EvaluationStudy]
 ) -> System:
-    """As many hits as a retrieval has, drawn blindly from the cases with findings."""
+    """As many hits as a retrieval has, drawn at random from the cases with findings."""
     draw = random.Random(SEED)
     pool = [case for case in cases if case.findings]
     drawn = [draw.sample(pool, min(K_VOTES, len(pool))) for _ in studies]

@@ -20,9 +20,9 @@ import numpy as np
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
+from evaluation.answers.report_questions import draw_question
 from finetune.examples.options import ExampleOptions
 from finetune.examples.pack import Example, ExamplePack
-from finetune.examples.questions import draw_question
 from finetune.examples.studies import TrainingStudy
 from finetune.examples.targets import caption_answer, report_answer
 from generator.context import (

@@ -8,8 +8,9 @@ if __name__ == "__main__":
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
@@ -44,6 +45,18 @@ class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
             about = settings["help"]
             settings.setdefault("description", f"{about[:1].upper()}{about[1:]}.")
         return super().add_parser(name, **settings)
+
+
+def moved(argv: Sequence[str], package: str, to: Mapping[str, str]) -> int | None:
+    """Print the command that replaces a verb of ``package``, and return its exit code, 2.
+
+    None for a verb that has not moved. ``to`` maps such verbs to ``package verb``.
+    """
+    if not argv or argv[0] not in to:
+        return None
+    command = shlex.join(["python", "-m", *to[argv[0]].split(), *argv[1:]])
+    sys.stderr.write(f"'python -m {package} {argv[0]}' has moved: run\n  {command}\n")
+    return 2
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -1,18 +1,16 @@
-"""``python -m finetune evaluate`` and ``calibrate``, with a tiny Llama that was never trained."""
+"""``python -m evaluation`` with a tiny Llama that was never trained."""
 
-import argparse
+import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from db.errors import UserError
-from evaluation.command import add_calibrate_to, add_to
-from evaluation.machine import machine
+from evaluation.__main__ import main
 from evaluation.outputs.prompts import read_prompts
-from evaluation.run import calibrate_model, evaluate_model
-from finetune.__main__ import main
+from evaluation.provenance import machine
 from generator.calibration import Calibration
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
@@ -37,19 +35,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(root: Path, verb: str, *more: object, split: str = "val") -> None:
-    parser = argparse.ArgumentParser()
-    verbs = parser.add_subparsers()
-    add_to(verbs)
-    add_calibrate_to(verbs)
-    arguments = parser.parse_args(
+def run(root: Path, verb: str, *more: object, split: str = "val") -> int:
+    return main(
         [
             *(verb, "--index", str(root / "index"), "--source", "jsonl", "--split", split),
             *("--data-dir", str(root / "data" / "studies.jsonl"), *map(str, more)),
-        ]
+        ],
+        open_retriever=lambda path: Retriever.open(path, ENCODER),
     )
-    command = {"evaluate": evaluate_model, "calibrate": calibrate_model}[verb]
-    command(arguments, open_retriever=lambda path: Retriever.open(path, ENCODER))
 
 
 def test_a_model_is_evaluated_calibrated_and_scored_again(
@@ -69,7 +62,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     (tmp_path / "vqa" / "train.json").write_text(json.dumps(questions))
     few = ("--limit", 3, "--resamples", 20, "--out", tmp_path / "out")
     model = (*MODEL, root / "model", "--vqa-rad", tmp_path / "vqa")
-    run(root, "evaluate", *model, *few)
+    assert run(root, "model", *model, *few) == 0
     table = capsys.readouterr().out
     assert "== Questions: VQA-RAD ==" in table and "== Classification: AUC-ROC ==" in table
     assert f"{HELD_OUT - 3} studies of the split are not in the outputs" in table
@@ -80,37 +73,39 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     }
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())["run"]
     assert made["machine"] == machine(gpu=False)
-    assert made["command"].startswith("python -m finetune") and made["date"][:2] == "20"
+    assert made["command"].startswith("python -m evaluation model") and made["date"][:2] == "20"
     outputs = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--resamples", 20)
-    run(root, "evaluate", *outputs)
+    assert run(root, "model", *outputs) == 0
     assert capsys.readouterr().out == table
-    run(root, "calibrate", *outputs[:2])
+    assert run(root, "calibrate", *outputs[:2]) == 0
     calibration = Calibration.read(root / "model" / "calibration.json")
     assert calibration.fitted_on.startswith("3 studies, val of local")
-    run(root, "calibrate", *outputs[:2])
+    assert run(root, "calibrate", *outputs[:2]) == 0
     kept = root / "model" / "calibration.json.before"
     assert Calibration.read(kept) == calibration and str(kept) in capsys.readouterr().out
-    run(root, "evaluate", *outputs, "--json")
+    assert run(root, "model", *outputs, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     [note] = {table["notes"][0] for table in document["tables"] if "Classif" in table["title"]}
     assert calibration.fitted_on in note
 
 
-def test_weights_meet_the_test_split_once(root: Path, tmp_path: Path) -> None:
+def test_weights_are_measured_on_test_once(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = tmp_path / "log.jsonl"
     model = (*MODEL, root / "model", "--tasks", "report")
     test = (*model, "--conditions", "with retrieval", "--out", tmp_path / "out", "--test-log", log)
     again = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--test-log", log, "--resamples", 20)
-    with pytest.raises(UserError, match="the test split is met once and whole"):
-        run(root, "evaluate", *test, "--limit", 3, split="test")
-    run(root, "evaluate", *test, "--resamples", 20, split="test")
+    assert run(root, "model", *test, "--limit", 3, split="test") == 1
+    assert "the test split is measured once and whole" in capsys.readouterr().err
+    assert run(root, "model", *test, "--resamples", 20, split="test") == 0
     [line] = log.read_text().splitlines()
     entry = json.loads(line)
     assert entry["model"] == str(root / "model") and entry["again"] is None
     assert "Grounding" in entry["figures"] and "CIDEr" in entry["figures"]["with retrieval"]
-    with pytest.raises(UserError, match="give a reason with --again"):
-        run(root, "evaluate", *again, split="test")
-    run(root, "evaluate", *again, "--again", "a drawn reason", split="test")
+    assert run(root, "model", *again, split="test") == 1
+    assert "give a reason with --again" in capsys.readouterr().err
+    assert run(root, "model", *again, "--again", "a drawn reason", split="test") == 0
     assert json.loads(log.read_text().splitlines()[1])["again"] == "a drawn reason"
 
 
@@ -127,13 +122,13 @@ def test_another_machine_can_answer(
         "--resamples",
         20,
     )
-    run(root, "evaluate", *few, "--write-prompts", tmp_path / "prompts")
+    assert run(root, "model", *few, "--write-prompts", tmp_path / "prompts") == 0
     [said] = capsys.readouterr().out.splitlines()
     assert said.endswith(f"prompts are in {tmp_path / 'prompts'}")
     there = ("--device", "cpu", "--prompts", str(tmp_path / "prompts"))
     answers = tmp_path / "answers"
     assert main(["answer", *there, "--model", str(root / "model"), "--out", str(answers)]) == 0
-    run(root, "evaluate", *few, "--answers", answers, "--out", tmp_path / "out")
+    assert run(root, "model", *few, "--answers", answers, "--out", tmp_path / "out") == 0
     assert "computed: cpu, auto" in capsys.readouterr().out
 
 
@@ -141,7 +136,10 @@ def test_another_machine_can_be_asked_what_calibration_needs(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prompts = tmp_path / "prompts"
-    run(root, "calibrate", *MODEL, root / "model", "--limit", 2, "--write-prompts", prompts)
+    assert (
+        run(root, "calibrate", *MODEL, root / "model", "--limit", 2, "--write-prompts", prompts)
+        == 0
+    )
     assert capsys.readouterr().out == f"28 prompts are in {prompts}\n"
     assert {line["task"] for line in read_prompts(prompts)} == {"classify"}
 
@@ -158,14 +156,14 @@ def test_another_machine_can_be_asked_what_calibration_needs(
     ],
 )
 def test_what_cannot_be_evaluated_says_what_to_do(
-    root: Path, more: tuple[str, ...], message: str
+    root: Path, more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        run(root, "evaluate", *more)
+    assert run(root, "model", *more) == 1
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_an_adapter_of_another_encoder_is_refused_before_it_is_asked(
-    root: Path, tmp_path: Path
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = {
         "base_model": "model",
@@ -177,6 +175,23 @@ def test_an_adapter_of_another_encoder_is_refused_before_it_is_asked(
     adapter = write_adapter(tmp_path / "adapter", root / "model", record=record)
     model = (*MODEL, root / "model", "--adapter", adapter)
     for more in (("--out", tmp_path / "out"), ("--write-prompts", tmp_path / "prompts")):
-        with pytest.raises(UserError, match="label scores of another encoder"):
-            run(root, "evaluate", *model, *more)
+        assert run(root, "model", *model, *more) == 1
+        assert "label scores of another encoder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists() and not (tmp_path / "prompts").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "replacement"),
+    [
+        (("retriever", "evaluate", "data/my index"), "evaluation retrieval 'data/my index'"),
+        (("finetune", "evaluate", "--split", "val"), "evaluation model --split val"),
+        (("finetune", "answer"), "evaluation answer"),
+        (("finetune", "calibrate"), "evaluation calibrate"),
+    ],
+)
+def test_a_former_command_prints_the_one_that_replaces_it(
+    command: tuple[str, ...], replacement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, *given = command
+    assert importlib.import_module(f"{package}.__main__").main(given) == 2
+    assert capsys.readouterr().err.endswith(f" has moved: run\n  python -m {replacement}\n")

@@ -16,7 +16,7 @@ from evaluation.grounding.citations import (
     grounding_table,
     write_sentences,
 )
-from evaluation.grounding.over_reliance import COPIED, SHARED, SURVIVED, UNSEEN, reliance_table
+from evaluation.grounding.over_reliance import COPIED, SHARED, SURVIVED, UNSEEN, over_reliance_table
 from evaluation.outputs.names import WITH
 from evaluation.outputs.rows import Outputs, ReportRow, StudyRow
 from evaluation.reports.references import References
@@ -127,8 +127,8 @@ def test_precision_counts_the_numbers_as_they_were_written(table: Table) -> None
 def test_exchanged_numbers_and_the_hits_of_another_film_stand_less_often(table: Table) -> None:
     # of two hits each number becomes the other one: only the second of enlarged is right then
     assert counts(table, "precision of findings, numbers exchanged") == (1, 4)
-    assert counts(table, "precision of findings, another film's hits") == (0, 4)
-    fall = table.rows["precision of findings, fall with another film's"][WITH].interval
+    assert counts(table, "precision of findings, another image's hits") == (0, 4)
+    fall = table.rows["precision of findings, fall with another image's"][WITH].interval
     assert fall.value == 0.5
 
 
@@ -179,7 +179,7 @@ def test_over_reliance_counts_pairs_of_study_and_finding() -> None:
     edema: Labels = {"Edema": "positive"}
     fracture: Labels = {"Fracture": "uncertain"}
     nothing: Labels = {"No Finding": "positive"}
-    table = reliance_table(
+    table = over_reliance_table(
         {"ours": [edema, fracture, edema], "other": [nothing, nothing, nothing]},
         references=[nothing, {**fracture, **edema}, {"Pneumonia": "positive"}],
         retrievals=[

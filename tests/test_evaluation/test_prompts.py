@@ -8,13 +8,8 @@ import pytest
 from PIL import Image
 
 from db.errors import MismatchError, NotFoundError, UserError
-from evaluation.outputs.prompts import (
-    AnswerPlayer,
-    PromptRecorder,
-    answer_prompts,
-    prompt_sha256,
-    read_prompts,
-)
+from evaluation.outputs.prompts import answer_prompts, prompt_sha256, read_prompts
+from evaluation.outputs.stand_ins import AnswerPlayer, PromptRecorder
 from generator.prompts import Prompt
 from tests.support.evaluations import Bench
 from tests.support.radiographs import draw_radiograph
@@ -129,11 +124,11 @@ def test_what_is_no_prompt_is_refused(tmp_path: Path, line: dict[str, object]) -
             AnswerPlayer(ScriptedModel(script), tmp_path / "answers")
 
 
-def test_an_image_that_did_not_travel_is_named(tmp_path: Path, radiograph: Image.Image) -> None:
+def test_an_image_that_did_not_travel_is_named(tmp_path: Path, image: Image.Image) -> None:
     recorder = PromptRecorder(ScriptedModel(script), tmp_path)
-    recorder.generate([Prompt(task="report", text="Write.", image=radiograph)])
+    recorder.generate([Prompt(task="report", text="Write.", image=image)])
     recorder.save()
-    [image] = (tmp_path / "images").iterdir()
-    image.unlink()
+    [written] = (tmp_path / "images").iterdir()
+    written.unlink()
     with pytest.raises(UserError, match=r"the image [0-9a-f]+\.png of the prompts cannot be read"):
         answer_prompts(ScriptedModel(script), tmp_path, tmp_path / "answers", computed="cpu")

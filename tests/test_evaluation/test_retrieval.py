@@ -11,15 +11,16 @@ from PIL import Image
 
 from db.errors import UserError
 from db.labels import NO_FINDING, OBSERVATIONS, Labels
+from evaluation.__main__ import main
 from evaluation.metrics.bootstrap import mean_of
-from evaluation.retrieval.report import provenance, to_document, to_table, write_plots
-from evaluation.retrieval.run import LEAST_POSITIVES, Evaluation, evaluate, restrict, title
+from evaluation.provenance import provenance
+from evaluation.retrieval.report import to_document, to_table, write_plots
+from evaluation.retrieval.scores import LEAST_POSITIVES, Evaluation, evaluate, restrict, title
 from evaluation.retrieval.studies import EvaluationStudy, embed, read_studies
 from evaluation.retrieval.systems import System, compare, label_head, nearest_case
 from indexer.build import build
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.jsonl import JsonLines
-from retriever.__main__ import main
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
@@ -317,10 +318,10 @@ def test_plots_are_written(evaluation: Evaluation, tmp_path: Path) -> None:
 
 def run(studies_path: Path, split: str, *more: str) -> int:
     index = studies_path.parent / "index"
-    command = f"evaluate {index} --source jsonl --data-dir {studies_path} --split {split}"
+    command = f"retrieval {index} --source jsonl --data-dir {studies_path} --split {split}"
     return main(
         [*command.split(), "--resamples", "20", *more],
-        open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder()),
+        open_retriever=lambda path, **_: Retriever.open(path, ThumbnailEncoder()),
     )
 
 
@@ -342,7 +343,7 @@ def test_the_command_writes_json_table_and_plots(
     assert not log.exists()
 
 
-def test_weights_meet_the_test_split_once(
+def test_weights_are_measured_on_test_once(
     studies_path: Path,
     retriever: Retriever,
     tmp_path: Path,
@@ -353,7 +354,7 @@ def test_weights_meet_the_test_split_once(
     first = log.read_text()
     entry: dict[str, Any] = json.loads(first)
     assert entry["weights_sha256"] == retriever.encoder.spec.weights_sha256
-    assert entry["command"].startswith("python -m retriever evaluate ")
+    assert entry["command"].startswith("python -m evaluation retrieval ")
     assert len(entry["figures"]["nearest case by thumbnail, both"]["CIDEr"]) == 3
     capsys.readouterr()
     assert run(studies_path, "test", "--test-log", str(log)) == 1

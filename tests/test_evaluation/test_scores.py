@@ -37,8 +37,14 @@ from evaluation.outputs.names import (
     WITHOUT,
 )
 from evaluation.outputs.rows import Outputs, ReportRow
-from evaluation.reports.served import served
-from evaluation.reports.systems import called, findings_text, highest, report_labels, rows_of
+from evaluation.reports.systems import (
+    called,
+    findings_text,
+    highest,
+    report_labels,
+    rows_of,
+    served,
+)
 from evaluation.scores import Scores, score
 from evaluation.tables import to_text
 from generator.calibration import Calibration
@@ -124,7 +130,7 @@ def test_tables_come_as_text_and_as_json_without_nan(scores: Scores) -> None:
         "Label F1, findings not word for word in the index",
         "Grounding",
         "Over-reliance",
-        "Over-reliance, cases that name what the film shows withheld",
+        "Over-reliance, cases that name what the image shows withheld",
     ]
     assert titles[-1] == f"Questions: {MADE}"
     text = scores.text()

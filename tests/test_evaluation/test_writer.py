@@ -48,7 +48,9 @@ def outputs(
     return bench.write(model, tmp_path_factory.mktemp("out") / "outputs.jsonl")
 
 
-def test_every_arm_is_shown_its_part_of_the_prompt(outputs: Outputs, model: ScriptedModel) -> None:
+def test_every_condition_shows_its_part_of_the_prompt(
+    outputs: Outputs, model: ScriptedModel
+) -> None:
     reports = [prompt.text for prompt in model.prompts if prompt.task == "report"]
     assert len(reports) == 5 * HELD_OUT
     alone = [text for text in reports if "Film:" not in text]
@@ -157,6 +159,24 @@ def test_a_line_that_is_no_output_is_named(bench: Bench, tmp_path: Path, line: s
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(UserError, match="line 2 is no output"):
         Outputs.read(path)
+
+
+def test_rows_written_under_former_names_are_read(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "outputs.jsonl"
+    bench.open(path)
+    study = {"study_id": "1", "label_scores": None, "label_thresholds": None, "votes": {}}
+    report = {"kind": "report", "study_id": "1", "text": "Clear."}
+    lines = [
+        {"kind": "film", **study, "hits": [["local/2", 0.5]]},
+        {**report, "system": "film alone"},
+        {**report, "system": "what the film shows withheld"},
+        {**report, "system": "with retrieval"},
+    ]
+    with path.open("a") as stream:
+        stream.write("".join(json.dumps(line) + "\n" for line in lines))
+    outputs = Outputs.read(path)
+    assert outputs.images["1"].hits == (("local/2", 0.5),)
+    assert outputs.reports.keys() == {IMAGE_ALONE, WITHHELD, WITH}
 
 
 def test_files_that_hold_no_outputs_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from db.labels import OBSERVATIONS
-from finetune.examples.questions import draw_question, presence_question
+from evaluation.answers.report_questions import draw_question, presence_question
 from generator.grounding.answers import Answer, check_answer, claimed_labels, is_yes
 from generator.prompts import observation_question
 from tests.support.cases import a_case, a_retrieval, shown

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evaluation.__main__ import main as evaluation
 from finetune.__main__ import main as finetune
 from finetune.examples.pack import ExamplePack
 from indexer.__main__ import main as indexer
 from indexer.build import build
 from indexer.sources.chexpert_plus import CheXpertPlus
 from indexer.sources.split_choice import SplitChoice
-from retriever.__main__ import main as retriever
 from retriever.search import Retriever
 from tests.support.fakes import REPORTS, ThumbnailEncoder
 from tests.support.radiographs import draw_radiograph
@@ -128,8 +128,8 @@ def test_retrieval_is_evaluated_on_a_split_of_any_source(
     train = CheXpertPlus(plus, choice=SplitChoice(keep=frozenset({"train"})))
     build(train, ThumbnailEncoder(), tmp_path / "index")
     where = ("--source", "chexpert-plus", "--data-dir", str(plus), "--split", "val")
-    arguments = ["evaluate", str(tmp_path / "index"), *where, "--resamples", "20", "--json"]
-    opened = lambda path: Retriever.open(path, ThumbnailEncoder())  # noqa: E731
-    assert retriever(arguments, open_retriever=opened) == 0
+    arguments = ["retrieval", str(tmp_path / "index"), *where, "--resamples", "20", "--json"]
+    opened = lambda path, **_: Retriever.open(path, ThumbnailEncoder())  # noqa: E731
+    assert evaluation(arguments, open_retriever=opened) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["subsets"][0]["studies"] == VALID

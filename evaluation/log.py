@@ -1,8 +1,8 @@
-"""The test log: one line for each set of weights that was ever measured on the test split.
+"""The log of runs on the test split: one line for every set of weights measured on it.
 
-A test split that is looked at often becomes a second val split. So the log is read before a run,
-and a second run of the same weights needs a reason, which the line then carries; lines are only
-ever added.
+A test split that is looked at often becomes a second validation split. So the log is read before a
+run, and a second run of the same weights needs a reason, which its line then holds. Lines are only
+ever appended.
 """
 
 import datetime
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
-from evaluation.retrieval.report import Provenance
-from evaluation.retrieval.run import Evaluation
+from evaluation.provenance import Provenance
+from evaluation.retrieval.scores import Evaluation
 
 _FIGURES = (
     *("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr", "label micro-F1", "label macro-F1"),
@@ -22,52 +22,47 @@ _FIGURES = (
 
 
 def require_first_run(path: Path, weights_sha256: str, again: str | None) -> None:
-    """Raises UserError where the log has these weights and ``again`` gives no reason."""
+    """Raises UserError where the log holds these weights and ``again`` gives no reason."""
     if again is not None or not path.is_file():
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             entry = json.loads(line)
-            seen, date = entry["weights_sha256"], entry["date"]
+            logged, date = entry["weights_sha256"], entry["date"]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}, line {number} is no entry of a test log") from error
-        if seen == weights_sha256:
+        if logged == weights_sha256:
             raise UserError(
                 f"weights {weights_sha256[:12]} were measured on test on {date} ({path}, line "
                 f"{number}): quote that line, or give a reason with --again REASON"
             )
 
 
-def append_run(
-    path: Path,
-    evaluation: Evaluation,
-    origin: Provenance,
-    *,
-    command: str,
-    again: str | None,
-    now: datetime.datetime,
-) -> None:
-    """Add the line of a run; nothing that stands in the log is changed."""
+def append_run(path: Path, entry: Mapping[str, Any], *, command: str, again: str | None) -> None:
+    """Append the line of a run, dated now; earlier lines stay as they are."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    line = {"date": now, "command": command, "again": again, **entry}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def retrieval_entry(evaluation: Evaluation, origin: Provenance) -> dict[str, Any]:
+    """What the log keeps of an evaluation of retrieval."""
     subset = evaluation.subsets[0]
-    entry: dict[str, Any] = {
-        "date": now.isoformat(timespec="seconds"),
+    return {
         "weights_sha256": origin.weights_sha256,
         "encoder": origin.encoder,
         "index_fingerprint": origin.index_fingerprint,
         "labeller": origin.reference_labeller,
         "cleaning": origin.cleaning,
         "studies": subset.studies,
-        "command": command,
-        "again": again,
         "figures": {
             system: _values(figures)
             for system, figures in subset.figures.items()
             if _values(figures)
         },
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(entry, sort_keys=True) + "\n")
 
 
 def _values(figures: Mapping[str, Any]) -> dict[str, list[float]]:

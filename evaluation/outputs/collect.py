@@ -1,0 +1,131 @@
+"""The outputs of one evaluation: read from a file, or completed by asking the model."""
+
+import argparse
+import sys
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from db.errors import UserError
+from evaluation.answers.questions import vqa_rad_questions
+from evaluation.log import require_first_run
+from evaluation.outputs.rows import About, Outputs
+from evaluation.outputs.stand_ins import AnswerPlayer, PromptRecorder
+from evaluation.outputs.writer import OutputWriter
+from evaluation.reports.references import own_cases
+from evaluation.retrieval.studies import read_studies
+from generator.mllama.adapter import check_served
+from generator.mllama.load import load_model
+from generator.prompts import PROMPT_VERSION
+from generator.tasks import StudyReader
+from generator.vision_language import DecodingOptions, VisionLanguageModel
+from indexer.cli.progress import progress_bar
+from indexer.sources.arguments import options_of
+from indexer.sources.catalogue import open_source
+from indexer.sources.records import Source
+from retriever.search import Retriever
+
+OUTPUTS = "outputs.jsonl"
+
+
+def write_prompts(arguments: argparse.Namespace) -> int:
+    """Write everything the model is to be asked, for another machine to answer."""
+    if arguments.model is None:
+        raise UserError("name the --model whose tokens and tile size the prompts are made for")
+    source = open_source(arguments.source, options_of(arguments))
+    retriever = _retriever(arguments)
+    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
+    check_served(model, retriever.index.manifest)
+    recorder = PromptRecorder(model, arguments.write_prompts)
+    with TemporaryDirectory() as scratch:
+        about = _about(arguments, source, retriever, recorder)
+        _ask(arguments, source, retriever, recorder, Outputs.open(Path(scratch) / OUTPUTS, about))
+    sys.stdout.write(f"{recorder.save()} prompts are in {arguments.write_prompts}\n")
+    return 0
+
+
+def collect_outputs(arguments: argparse.Namespace) -> Outputs:
+    """Read the outputs to score, or complete them first. Raises UserError."""
+    if (arguments.model is None) == (arguments.outputs is None):
+        raise UserError("name a --model to write outputs, or --outputs that are to be scored")
+    if arguments.outputs is not None:
+        outputs = Outputs.read(arguments.outputs)
+        if outputs.about.split == "test":
+            require_first_run(arguments.test_log, outputs.about.weights_sha256, arguments.again)
+        return outputs
+    if arguments.out is None:
+        raise UserError("name a directory for what the model writes with --out")
+    if arguments.split == "test" and arguments.limit is not None:
+        raise UserError("the test split is measured once and whole: use --limit with --split val")
+    source = open_source(arguments.source, options_of(arguments))
+    retriever = _retriever(arguments)
+    model: VisionLanguageModel = load_model(
+        arguments.model, arguments.adapter, device=arguments.device
+    )
+    check_served(model, retriever.index.manifest)
+    if arguments.split == "test":
+        require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
+    about = _about(arguments, source, retriever, model)
+    if arguments.answers is not None:
+        model = player = AnswerPlayer(model, arguments.answers)
+        about = replace(about, computed=player.computed)
+    outputs = Outputs.open(arguments.out / OUTPUTS, about)
+    _ask(arguments, source, retriever, model, outputs)
+    return outputs
+
+
+def _retriever(arguments: argparse.Namespace) -> Retriever:
+    retriever: Retriever = (arguments.open_retriever or Retriever.open)(arguments.index)
+    return retriever
+
+
+def _about(
+    arguments: argparse.Namespace,
+    source: Source,
+    retriever: Retriever,
+    model: VisionLanguageModel,
+) -> About:
+    manifest = retriever.index.manifest
+    return About(
+        source=source.name,
+        split=source.split,
+        index_fingerprint=manifest.fingerprint,
+        encoder=manifest.encoder.name,
+        encoder_sha256=manifest.encoder.weights_sha256,
+        labeller=manifest.labeller_version,
+        model=model.name,
+        adapter=model.adapter,
+        weights_sha256=model.weights_sha256,
+        prompt_version=PROMPT_VERSION,
+        max_new_tokens=arguments.max_new_tokens,
+    )
+
+
+def _ask(
+    arguments: argparse.Namespace,
+    source: Source,
+    retriever: Retriever,
+    model: VisionLanguageModel,
+    outputs: Outputs,
+) -> None:
+    """Ask the model for everything that the outputs lack."""
+    questions = [] if arguments.vqa_rad is None else vqa_rad_questions(arguments.vqa_rad)
+    studies, _ = read_studies(
+        source, retriever.index, progress=lambda records: islice(records, arguments.limit)
+    )
+    writer = OutputWriter(
+        StudyReader(retriever, model),
+        outputs,
+        options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
+    )
+    with progress_bar(total=len(studies), unit="study") as bar:
+        writer.write(
+            studies,
+            own_cases(source),
+            conditions=arguments.conditions,
+            tasks=arguments.tasks,
+            progress=bar.update,
+        )
+    if questions:
+        writer.ask_about_images(questions, arguments.vqa_rad / "images")
