@@ -27,6 +27,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
+    add_device(verb)
     verb.add_argument(
         "--out", type=Path, required=True, metavar="INDEX", help="the index directory to write"
     )
