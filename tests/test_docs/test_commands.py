@@ -110,7 +110,7 @@ def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Run in ``folder``, with an encoder that needs no weights."""
     patch.chdir(folder)
     for module in ("indexer.__main__", "retriever.search"):
-        patch.setattr(f"{module}.load_encoder", lambda name: ThumbnailEncoder())
+        patch.setattr(f"{module}.load_encoder", lambda name, **_: ThumbnailEncoder())
 
 
 LIGHT = re.compile(rf"{PROG} (index|search (?!.*--text))|python -m api (keys|audit|backup|restore)")
