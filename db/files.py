@@ -105,6 +105,17 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises UserError for a file that cannot be read or is not a JSON object."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: fetch or make the folder again") from error
+    if not isinstance(stored, dict):
+        raise UserError(f"{path} is not a JSON object: fetch or make the folder again")
+    return stored
+
+
 @contextmanager
 def locked(path: Path, work: str) -> Iterator[None]:
     """Hold the lock file ``path``; it falls with the process, however that ends.

@@ -1,11 +1,12 @@
-"""From three opinions on an observation to one probability.
+"""One probability of an observation from three opinions on it.
 
 calibration = Calibration.read(adapter_dir / "calibration.json")
 calibration.probability("Edema", model=0.3, vote=0.1, image=0.4)
 
 The opinions are the model's own yes against no, the votes of the retrieved cases and the encoder's
-label head. They are combined by logistic regression, one weight an opinion for all observations
-and one offset each: few numbers, for val has few positives. Fitted by ``evaluation calibrate``.
+label head. Logistic regression combines them, with one weight per opinion for all observations and
+one offset per observation: few numbers, because val has few positives. Fitted by
+``evaluation calibrate``.
 """
 
 import json
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Self
 
 from db.errors import UserError
+from db.files import write_json
 from indexer.encoder.weight_files import local_folder
 
 CALIBRATION = "calibration.json"
 _LEAST = 1e-4
 _MOST = 100.0
-"""Of a weight or an offset; a fit stays far below it."""
+"""Largest weight or offset; a fit stays far below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +34,17 @@ class Calibration:
     vote: float = 1 / 3
     image: float = 1 / 3
     offsets: Mapping[str, float] = field(default_factory=dict)
-    """Observation to what is added; 0 for one that is not named."""
+    """Observation to its offset; 0 for one that is not listed."""
     fitted_on: str = "nothing"
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises UserError for a file that cannot be read; one that is not there gives the mean."""
+        """A missing file gives the mean. Raises UserError for one that cannot be read."""
         if not path.is_file():
             return cls()
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if "film" in stored:  # as adapters before 0.2 have it
+            if "film" in stored:  # the key in adapters made before version 0.2
                 stored["image"] = stored.pop("film")
             read = cls(**stored)
             numbers = (read.model, read.vote, read.image, *read.offsets.values())
@@ -54,16 +56,17 @@ class Calibration:
 
     @classmethod
     def of(cls, name: str | Path) -> Self:
-        """What lies in the folder of an adapter or a model, as `read` reads it."""
+        """The calibration in the folder of an adapter or a model, as `read` reads it."""
         return cls.read((local_folder(name) or Path(name)) / CALIBRATION)
 
     def write(self, path: Path) -> None:
-        waiting = path.with_name(path.name + ".tmp")
-        waiting.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        waiting.replace(path)
+        write_json(path, asdict(self))
 
     def probability(self, name: str, *, model: float, vote: float, image: float | None) -> float:
-        """Of an observation, 0..1; without label scores the other two opinions share the weight."""
+        """The probability of an observation, 0..1.
+
+        Without label scores (``image`` is None) the other two opinions share their weight.
+        """
         opinions = [(self.model, model), (self.vote, vote)]
         if image is not None:
             opinions.append((self.image, image))
@@ -76,6 +79,6 @@ class Calibration:
 
 
 def log_odds(probability: float) -> float:
-    """Of a probability, kept away from 0 and 1."""
+    """The log-odds of a probability, clipped away from 0 and 1."""
     p = min(max(probability, _LEAST), 1 - _LEAST)
     return math.log(p / (1 - p))

@@ -18,7 +18,7 @@ from generator.canvas import canvas, frontal_first
 from generator.context import DEFAULT, ContextOptions, choose_hits
 from generator.grounding.answers import Answer, check_answer, claimed_labels
 from generator.grounding.report import GroundedReport, Statement
-from generator.mllama.adapter import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import (
     PROMPT_VERSION,
     TASKS,

@@ -86,7 +86,7 @@ def compare_all(arguments: argparse.Namespace) -> int:
         )
     with TemporaryDirectory() as folder:
         from finetune.export.adapter_files import save_adapter
-        from finetune.export.adapter_record import AdapterRecord
+        from generator.mllama.adapter_record import AdapterRecord
 
         record = AdapterRecord.load(arguments.adapter)
         save_adapter(trainable.model, Path(folder), record)

@@ -75,8 +75,8 @@ def our_steps(
     from finetune.adapter.data import TrainingSet
     from finetune.adapter.devices import Devices
     from finetune.adapter.trainer import Trainer
-    from finetune.export.adapter_record import AdapterRecord
     from finetune.log import read_log
+    from generator.mllama.adapter_record import AdapterRecord
 
     shutil.rmtree(out, ignore_errors=True)
     trainable = load_trainable(str(base), config, device())

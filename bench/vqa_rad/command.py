@@ -77,7 +77,7 @@ def run_folds(arguments: argparse.Namespace) -> int:
     """Adapters and answers of the folds; `finetune` says what went wrong with one."""
     from evaluation.__main__ import main as evaluation
     from finetune.__main__ import main as finetune
-    from finetune.export.adapter_record import AdapterRecord
+    from generator.mllama.adapter_record import AdapterRecord
 
     initial = arguments.initial or Path(arguments.model) / "adapter"
     shape = AdapterRecord.load(initial).config

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from finetune.adapter.dry_run import describe, largest_pass
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from finetune.adapter.trainer import RUN, Outcome, Trainer
 from finetune.export.adapter_files import WEIGHTS
-from finetune.export.adapter_record import AdapterRecord, package_versions
+from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
 
@@ -165,3 +166,17 @@ def load_adapter_weights(trainable: Trainable, adapter_dir: Path) -> None:
         )
     for name, weight in wanted.items():
         weight.data.copy_(stored[name])
+
+
+_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "unsloth", "trl")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the libraries that training uses, as far as they are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -24,10 +24,10 @@ from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
 from finetune.adapter.devices import Devices
 from finetune.export.adapter_files import save_adapter
-from finetune.export.adapter_record import AdapterRecord
 from finetune.loading import BatchesAhead
 from finetune.log import TrainingLog, memory_gb
 from finetune.plots import draw_curves
+from generator.mllama.adapter_record import AdapterRecord
 
 RUN = "run"
 CHECKPOINT = "checkpoint.pt"

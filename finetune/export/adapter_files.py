@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from finetune.export.adapter_record import AdapterRecord
 from finetune.export.model_card import write_card
+from generator.mllama.adapter_record import AdapterRecord
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -10,9 +10,9 @@ import torch
 from db.errors import MismatchError, UserError
 from finetune.adapter.backends import load_base, load_processor
 from finetune.adapter.config import TrainConfig
-from finetune.export.adapter_record import AdapterRecord
 from finetune.export.licence import find_licence
 from finetune.export.model_card import CARD, adapter_card
+from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finetune.export.adapter_record import AdapterRecord
 from finetune.export.licence import BaseLicence, find_licence
+from generator.mllama.adapter_record import AdapterRecord
 
 CARD = "README.md"
 

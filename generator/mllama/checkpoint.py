@@ -1,4 +1,4 @@
-"""A model as a folder: found on disk or fetched from a hub, checked before anything is loaded.
+"""The folder of a model: found on disk or fetched from a hub, and checked before it is loaded.
 
 folder = find_folder("pretrained/generator")       # or "owner/name" of a hub
 base_sha256(folder)                                # the weights, in one hash
@@ -6,10 +6,8 @@ config = read_config(folder)                       # of an Mllama model, or an e
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
@@ -23,16 +21,17 @@ from huggingface_hub.errors import (
 from transformers import MllamaConfig
 
 from db.errors import NotFoundError, UserError
+from db.files import read_json
 from indexer.encoder.weight_files import file_sha256, local_folder
 
 FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
-"""What is fetched from a hub: no code and no pickles."""
+"""Files that are fetched from a hub: no code and no pickles."""
 
 
 def find_folder(
     name: str | Path, *, what: str = "model", download: Callable[..., str] = snapshot_download
 ) -> Path:
-    """The folder of that name, or that of the hub repository, fetched where it is not there yet.
+    """The folder of that name, or of the hub repository, which is fetched if it is not there yet.
 
     Raises NotFoundError or UserError with the cure.
     """
@@ -74,17 +73,6 @@ def base_sha256(base: str | Path) -> str:
     return digest.hexdigest()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises UserError for a file that is no JSON object."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: fetch or make the folder again") from error
-    if not isinstance(stored, dict):
-        raise UserError(f"{path} is not what its name says: fetch or make the folder again")
-    return stored
-
-
 def read_config(folder: Path) -> MllamaConfig:
     """Raises UserError for a folder that holds no Mllama model in safetensors."""
     if not (folder / "config.json").is_file():
@@ -109,9 +97,9 @@ def read_config(folder: Path) -> MllamaConfig:
 
 
 UNQUANTIZED_MODULES = ("lm_head", "multi_modal_projector")
-"""Left plain in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens go through the
-head and all of an image through the projector. In 8 bits the projector could not work either:
-bitsandbytes multiplies two or three dimensions there, and it is given five."""
+"""Not quantized, in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens pass the
+head and all of an image passes the projector. In 8 bits the projector could not run at all:
+bitsandbytes multiplies tensors of two or three dimensions, and it gets five."""
 
 
 def stored_bits(config: MllamaConfig) -> int | None:
@@ -133,5 +121,5 @@ def stored_bits(config: MllamaConfig) -> int | None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, short enough for a sentence of ours."""
+    """The message of an error from a library, cut to fit into one of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

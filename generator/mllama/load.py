@@ -23,7 +23,8 @@ from transformers import (
 )
 
 from db.errors import UserError
-from generator.mllama.adapter import AdapterRecord, attach
+from generator.mllama.adapter import attach
+from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import (
     base_sha256,
     find_folder,

@@ -16,7 +16,8 @@ from PIL import Image
 from transformers import MllamaProcessor
 
 from db.errors import UserError
-from generator.mllama.adapter import WEIGHTS, AdapterRecord
+from generator.mllama.adapter import WEIGHTS
+from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.mllama.decoder import Decoder
 from generator.mllama.image_encoder import EncodedImage, Pixels

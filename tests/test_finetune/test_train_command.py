@@ -10,12 +10,12 @@ from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor, load_trainable
 from finetune.adapter.devices import Devices
-from finetune.adapter.run import TrainingRun, load_adapter_weights
+from finetune.adapter.run import TrainingRun, load_adapter_weights, package_versions
 from finetune.examples.pack import ExamplePack
-from finetune.export.adapter_record import AdapterRecord, package_versions
 from finetune.export.licence import find_licence
 from finetune.export.merge import merge_adapter
 from finetune.export.model_card import adapter_card
+from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import read_config
 from tests.support.mllama_models import write_adapter
 from tests.support.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack

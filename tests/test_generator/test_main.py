@@ -7,7 +7,7 @@ import pytest
 
 from generator.__main__ import main
 from generator.calibration import CALIBRATION, Calibration
-from generator.mllama.adapter import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines

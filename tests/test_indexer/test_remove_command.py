@@ -13,7 +13,7 @@ import pytest
 from litestar.testing import TestClient
 
 from db.app.database import back_up
-from finetune.export.adapter_record import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord
 from indexer.__main__ import main
 from indexer.build import add, build
 from indexer.index import Index

@@ -22,7 +22,7 @@ from api.pipeline.request import Order
 from api.settings import Settings
 from db.errors import MismatchError
 from generator.calibration import Calibration
-from generator.mllama.adapter import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import PROMPT_VERSION, Prompt
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
 from indexer.build import build

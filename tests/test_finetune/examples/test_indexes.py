@@ -12,8 +12,8 @@ from finetune.__main__ import main
 from finetune.examples.indexes import VAL_SHARE, pack_indexes
 from finetune.examples.options import ExampleOptions
 from finetune.examples.pack import ExamplePack
-from finetune.export.adapter_record import AdapterRecord
 from generator.__main__ import main as generate
+from generator.mllama.adapter_record import AdapterRecord
 from indexer.build import build
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
