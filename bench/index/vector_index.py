@@ -12,7 +12,6 @@ thread; its CPU time is what it takes on an idle machine, and the load is printe
 
 import argparse
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -22,13 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from indexer.vectors.build import build_vectors
+from indexer.vectors.exact import ExactVectors, write_exact
+from indexer.vectors.ivf import IDS, VECTORS
 from indexer.vectors.options import VectorOptions, VectorSpec
 from indexer.vectors.row_files import RowFile, read_blocks
-from indexer.vectors.store import IDS, VECTORS, VectorStore
+from indexer.vectors.store import VectorStore, open_vectors
 
 DIM = 256
 IN_CLUSTER = 50
-NOISE = 0.03  # a number
+NOISE = 0.03  # per number
 QUERIES = 300
 
 
@@ -73,6 +74,8 @@ def built(directory: Path, options: VectorOptions) -> tuple[VectorSpec, float, f
     reader, writer = os.pipe()
     process = os.fork()
     if process == 0:
+        import resource  # not on Windows
+
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
         spec = build_vectors(directory, options)
@@ -124,14 +127,17 @@ def timed(store: VectorStore, queries: np.ndarray, truth: np.ndarray) -> tuple[f
 def measure(count: int, directory: Path, options: VectorOptions, exact_queries: int) -> str:
     queries = write_vectors(directory, count)
     truth = nearest(directory / VECTORS, queries)
-    exact = VectorStore.open(directory, VectorSpec(type="exact"))
+    flat = directory / "exact.faiss"
+    write_exact(flat, np.arange(count), read_blocks(directory / VECTORS))
+    exact = ExactVectors.open(flat)
     exact_ms, exact_cpu, exact_recall = timed(exact, queries[:exact_queries], truth[:exact_queries])
     assert exact_recall > 0.9999, exact_recall
     del exact
+    flat.unlink()
     spec, seconds, build_cpu, grown = built(directory, options)
     size = sum(path.stat().st_size for path in directory.iterdir()) / 1e6
     started = time.perf_counter()
-    store = VectorStore.open(directory, spec)
+    store = open_vectors(directory, spec)
     opened = time.perf_counter() - started
     median, cpu, recall = timed(store, queries, truth)
     kind = spec.type if spec.type == "exact" else f"ivf {spec.probes}/{spec.lists}"

@@ -27,6 +27,8 @@ from indexer.vectors.row_vectors import RowVectors
 _MORE = 16
 """Vectors beyond k that FAISS is asked for, to see whether the k-th is clear of the next ones."""
 
+_LARGE_SHARE = 4
+
 _ROUNDING = 2.0**-22
 """By how much two ways to add up an inner product of unit vectors may differ, per dimension."""
 
@@ -93,16 +95,16 @@ class ExactVectors(RowVectors):
         FAISS adds up a product in an order of its own, so that equal vectors are told apart and
         close ones change places; whoever asked scores the rows once more.
         """
-        wanted = min(k + _MORE, self.count - len(excluded))
-        if wanted <= 0:
-            return np.zeros(0, np.int64)
+        wanted = k + _MORE
+        if _LARGE_SHARE * wanted > self.count:  # sorting out so many costs more than scoring all
+            return np.setdiff1d(np.arange(self.count), excluded, assume_unique=True)
         parameters: Any = faiss.SearchParameters()
         kept = selecting(parameters, exclude=self._ids[excluded])
         one = np.ascontiguousarray(query[None], dtype=np.float32)
         with one_thread():
             scores, found = self._index.search(one, wanted, params=parameters)
             scores, found = scores[0][found[0] >= 0], found[0][found[0] >= 0]
-            if k <= len(scores) == wanted < self.count - len(excluded):
+            if len(scores) == wanted:
                 least = scores[k - 1] - _ROUNDING * self.dim
                 if scores[-1] >= least:  # more may be as near as the k-th
                     _, _, found = self._index.range_search(one, float(least), params=parameters)
