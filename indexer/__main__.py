@@ -25,19 +25,19 @@ from db.errors import NotFoundError, UserError
 from db.index.store import Case
 from indexer.audit.result import audit_lines
 from indexer.audit.run import audit, write_audit
-from indexer.build import Built, add, build
+from indexer.build import BuildResult, add, build
 from indexer.cli.arguments import parser
 from indexer.cli.output import built_lines, info_lines, merged_lines, problem_lines, removed_lines
 from indexer.cli.parser import run
 from indexer.cli.progress import progress_bar
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder, EncoderSpec
+from indexer.erasure import find_remaining_files
 from indexer.index import Index
 from indexer.ingest.assembly import utc_now
-from indexer.leftovers import find_leftovers
 from indexer.manifest import Manifest
 from indexer.merge import merge
-from indexer.remove import Target, find, remove
+from indexer.remove import RemovalTarget, find, remove
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.openi import OpenI
@@ -67,7 +67,7 @@ def _build(arguments: argparse.Namespace) -> int:
     return _show_built(built, arguments.out, as_json=arguments.json)
 
 
-def _show_built(built: Built, out: Path, *, as_json: bool) -> int:
+def _show_built(built: BuildResult, out: Path, *, as_json: bool) -> int:
     if as_json:
         skipped = [asdict(study) for study in built.skipped]
         parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
@@ -156,7 +156,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    target = Target(
+    target = RemovalTarget(
         patient_id=arguments.patient,
         study_ids=tuple(arguments.study or ()),
         source=arguments.source,
@@ -172,20 +172,20 @@ def _remove(arguments: argparse.Namespace) -> int:
     if arguments.db is not None:  # first, while the index still knows what to look for
         withdrawn = withdraw(arguments.db, found.cases, at=utc_now())
     removed = remove(arguments.index, target, everywhere=everywhere, keep=arguments.keep)
-    leftovers = []
+    remaining = []
     if everywhere:
         folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
         cleaned = [arguments.index, *([] if arguments.db is None else [arguments.db])]
-        leftovers = find_leftovers(folders, found.cases, found.fingerprints, but=cleaned)
+        remaining = find_remaining_files(folders, found.cases, found.fingerprints, but=cleaned)
     if arguments.json:
         parts = {
             "removed": asdict(removed),
             "withdrawn": None if withdrawn is None else asdict(withdrawn),
-            "traces": [asdict(leftover) for leftover in leftovers],
+            "remaining_files": [asdict(file) for file in remaining],
         }
         print(json.dumps(parts, indent=2, default=str))
     else:
-        _print(removed_lines(removed, target, withdrawn, leftovers, everywhere=everywhere))
+        _print(removed_lines(removed, target, withdrawn, remaining, everywhere=everywhere))
     return 0
 
 

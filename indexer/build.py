@@ -20,7 +20,7 @@ from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.images.reader import Limits
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, joined_names, utc_now
 from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
 from indexer.ingest.staging import Staging
 from indexer.ingest.studies import identity
@@ -38,7 +38,7 @@ Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class BuildResult:
     """What a build or an addition made."""
 
     manifest: Manifest
@@ -59,7 +59,7 @@ def build(
     progress: Progress = lambda batches, _total: batches,
     limits: Limits | None = None,
     clock: Clock = utc_now,
-) -> Built:
+) -> BuildResult:
     """Index every study of ``source``; an index that is at ``out`` becomes its version before.
 
     A bare EncoderSpec is enough for a source whose studies are all embedded already.
@@ -69,7 +69,7 @@ def build(
     with changing(out, "building", cure=_CURE) as versions:
         before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
         about = _about(source, encoder, before, None, options, clock)
-        work = _Work(source, encoder, versions, about, None, limits or Limits())
+        work = _Build(source, encoder, versions, about, None, limits or Limits())
         return work.run(progress, keep)
 
 
@@ -83,7 +83,7 @@ def add(
     progress: Progress = lambda batches, _total: batches,
     limits: Limits | None = None,
     clock: Clock = utc_now,
-) -> Built:
+) -> BuildResult:
     """A new version of an index, with those studies of ``source`` that it does not hold yet.
 
     A study that is there stays as it is, also where the source now has another report for it;
@@ -101,7 +101,7 @@ def add(
                 f"by '{LABELLER_VERSION}': build the index again"
             )
         about = _about(source, before.encoder, before, before, options, clock)
-        work = _Work(source, encoder, versions, about, base, limits or Limits())
+        work = _Build(source, encoder, versions, about, base, limits or Limits())
         return work.run(progress, keep)
 
 
@@ -112,10 +112,10 @@ def _about(
     base: Manifest | None,
     options: VectorOptions | None,
     clock: Clock,
-) -> About:
+) -> VersionInfo:
     """What the version after ``before`` is, which adds to ``base`` or starts anew."""
     bases = () if base is None else (base,)
-    return About(
+    return VersionInfo(
         version=1 if before is None else before.version + 1,
         made_by="build" if base is None else "add",
         created_at=clock().isoformat(timespec="seconds"),
@@ -130,7 +130,7 @@ def _about(
     )
 
 
-class _Work:
+class _Build:
     """One build or addition; ``base`` is the index added to."""
 
     def __init__(
@@ -138,7 +138,7 @@ class _Work:
         source: Source,
         encoder: Encoder | EncoderSpec,
         versions: Versions,
-        about: About,
+        about: VersionInfo,
         base: Index | None,
         limits: Limits,
     ) -> None:
@@ -149,7 +149,7 @@ class _Work:
         self._base = base
         self._batches = BatchIndexer(source.name, encoder, about, base, limits)
 
-    def run(self, progress: Progress, keep: int) -> Built:
+    def run(self, progress: Progress, keep: int) -> BuildResult:
         digest, total = self._plan()
         if total == 0:
             raise UserError(
@@ -189,7 +189,7 @@ class _Work:
             total += 1
         return digest.hexdigest(), total
 
-    def _finish(self, done: int, keep: int) -> Built:
+    def _finish(self, done: int, keep: int) -> BuildResult:
         skipped: list[SkippedStudy] = []
         added = 0
         for batch in self._staging.batches():
@@ -206,7 +206,9 @@ class _Work:
             )
         else:
             manifest = self._publish(skipped, keep)
-        return Built(manifest=manifest, skipped=tuple(skipped), resumed_batches=done, added=added)
+        return BuildResult(
+            manifest=manifest, skipped=tuple(skipped), resumed_batches=done, added=added
+        )
 
     def _publish(self, skipped: Sequence[SkippedStudy], keep: int) -> Manifest:
         counts: dict[str, int] = {}
@@ -215,7 +217,7 @@ class _Work:
         profile: TypicalityProfile | None = getattr(self._source, "image_profile", None)
         manifest = assemble(
             self._staging.draft,
-            [] if self._base is None else [Part(index=self._base)],
+            [] if self._base is None else [IndexPart(index=self._base)],
             self._staging.batches(),
             replace(self._about, skipped=counts),
             image_profile=profile if self._base is None else None,

@@ -25,7 +25,7 @@ FOLDER = "folder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class PastVersion:
     """A version that was."""
 
     version: int
@@ -73,7 +73,7 @@ class Manifest:
     came without it."""
     withdrawn: tuple[str, ...] = ()
     """Digests of patients who are not to be indexed again (``indexer.remove``)."""
-    history: tuple[Past, ...] = ()
+    history: tuple[PastVersion, ...] = ()
     """Earlier versions, the oldest first."""
     format_version: int = FORMAT_VERSION
 
@@ -102,7 +102,7 @@ class Manifest:
                 "vector_options": VectorOptions(**values["vector_options"]),
                 "vectors": VectorSpec(**values["vectors"]),
                 "withdrawn": tuple(values["withdrawn"]),
-                "history": tuple(Past(**past) for past in values["history"]),
+                "history": tuple(PastVersion(**past) for past in values["history"]),
             }
             return cls(**{**values, **parts})
         except (ValueError, TypeError, KeyError) as error:
@@ -115,9 +115,9 @@ class Manifest:
         values = {**asdict(self), **more}
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
-    def past(self) -> Past:
+    def past(self) -> PastVersion:
         """This version as a later one remembers it."""
-        return Past(
+        return PastVersion(
             version=self.version,
             fingerprint=self.fingerprint,
             created_at=self.created_at,

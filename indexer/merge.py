@@ -9,19 +9,19 @@ from pathlib import Path
 
 from db.errors import MismatchError, UserError
 from db.index.store import Case, CaseStore
+from indexer.erasure import is_withdrawn
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import About, Clock, Part, assemble, joined_names, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, joined_names, utc_now
 from indexer.ingest.staging import Staging
 from indexer.manifest import Manifest
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, changing
-from indexer.withdrawals import is_withdrawn
 
 _CURE = "make room or choose another place, then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Merged:
+class MergeResult:
     """What a merge made."""
 
     manifest: Manifest
@@ -38,7 +38,7 @@ def merge(
     options: VectorOptions | None = None,
     keep: int = KEPT,
     clock: Clock = utc_now,
-) -> Merged:
+) -> MergeResult:
     """Write the cases of all ``index_dirs`` as the next version of the index at ``out``.
 
     Raises MismatchError for different encoders or labellers and UserError for fewer than two
@@ -64,18 +64,18 @@ def merge(
         manifests = [index.manifest for index in indexes]
         known = manifests if before is None else [before, *manifests]
         withdrawn = tuple(dict.fromkeys(digest for one in known for digest in one.withdrawn))
-        parts: list[Part] = []
+        parts: list[IndexPart] = []
         repeated = left_out = 0
         with CaseStore.create(staging.draft / CASES) as cases:
             for index in indexes:
                 again = _repeated(index, indexes[: len(parts)])
                 gone = _withdrawn(index, withdrawn) - again
-                part = Part(index=index, without=again | gone, shift=cases.next_id())
+                part = IndexPart(index=index, without=again | gone, shift=cases.next_id())
                 part.copy_cases(cases)
                 parts.append(part)
                 repeated, left_out = repeated + len(again), left_out + len(gone)
         about = replace(
-            About.of(first.manifest),
+            VersionInfo.of(first.manifest),
             version=versions.number() + 1,
             made_by="merge",
             created_at=clock().isoformat(timespec="seconds"),
@@ -89,7 +89,7 @@ def merge(
         )
         manifest = assemble(staging.draft, parts, (), about)
         versions.publish(staging.draft, manifest, keep=keep)
-    return Merged(manifest=manifest, repeated=repeated, withdrawn=left_out)
+    return MergeResult(manifest=manifest, repeated=repeated, withdrawn=left_out)
 
 
 def _repeated(index: Index, earlier: Sequence[Index]) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """Taking studies out of an index: as a new version, or out of every kept version for good.
 
-    target = Target(patient_id="p3")
+    target = RemovalTarget(patient_id="p3")
     find(index_dir, target).cases                        # of every kept version
     remove(index_dir, target, everywhere=True)           # consent withdrawn: nothing keeps them
 
@@ -17,17 +17,17 @@ from pathlib import Path
 
 from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseStore
+from indexer.erasure import withdrawal_digest
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import About, Clock, Part, assemble, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, utc_now
 from indexer.manifest import Manifest
 from indexer.versions import KEPT, Versions, changing
-from indexer.withdrawals import withdrawal
 
 _CURE = "make room or have it mounted for writing, then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class RemovalTarget:
     """What is to go: one patient, or some studies. Raises UserError for neither or both."""
 
     patient_id: str | None = None
@@ -66,9 +66,9 @@ class Target:
             digest
             for source in sorted(set(sources))
             for digest in (
-                [withdrawal("patient", source, self.patient_id)]
+                [withdrawal_digest("patient", source, self.patient_id)]
                 if self.patient_id is not None
-                else [withdrawal("study", source, study_id) for study_id in self.study_ids]
+                else [withdrawal_digest("study", source, study_id) for study_id in self.study_ids]
             )
         )
 
@@ -82,7 +82,7 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class TargetCases:
     """What there is of a target, each study once."""
 
     cases: tuple[Case, ...]
@@ -91,7 +91,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removed:
+class RemovalResult:
     """What a removal did."""
 
     manifest: Manifest
@@ -101,7 +101,7 @@ class Removed:
     """Numbers of earlier versions that held any of it, and no longer do."""
 
 
-def find(index_dir: Path, target: Target) -> Found:
+def find(index_dir: Path, target: RemovalTarget) -> TargetCases:
     """What the kept versions hold of it; a removal that was cut off is no longer in all of them.
 
     Raises NotFoundError where none holds it.
@@ -120,17 +120,17 @@ def find(index_dir: Path, target: Target) -> Found:
         index.close()
     if not found:
         raise NotFoundError(f"no kept version of {index_dir} holds {target}")
-    return Found(cases=tuple(found.values()), fingerprints=frozenset(fingerprints))
+    return TargetCases(cases=tuple(found.values()), fingerprints=frozenset(fingerprints))
 
 
 def remove(
     index_dir: Path,
-    target: Target,
+    target: RemovalTarget,
     *,
     everywhere: bool = False,
     keep: int = KEPT,
     clock: Clock = utc_now,
-) -> Removed:
+) -> RemovalResult:
     """A new version of an index without the target; with ``everywhere`` no kept version has it.
 
     Raises NotFoundError where nothing holds it, and UserError where nothing would be left, other
@@ -155,11 +155,11 @@ def remove(
             versions.publish(work.drafted, manifest, keep=keep + everywhere)
         rewritten = work.purge_earlier(manifest) if everywhere else ()
         versions.prune(keep)
-        return Removed(manifest=manifest, cases=len(holding[current]), rewritten=rewritten)
+        return RemovalResult(manifest=manifest, cases=len(holding[current]), rewritten=rewritten)
 
 
 class _Removal:
-    def __init__(self, versions: Versions, target: Target) -> None:
+    def __init__(self, versions: Versions, target: RemovalTarget) -> None:
         self._versions = versions
         self._target = target
         self.drafted = versions.building / "draft"
@@ -176,10 +176,10 @@ class _Removal:
         self.drafted.mkdir(parents=True)
         index = Index.open(folder)
         before = index.manifest
-        part = Part(index=index, without=frozenset(self.held(folder)))
+        part = IndexPart(index=index, without=frozenset(self.held(folder)))
         with CaseStore.create(self.drafted / CASES) as cases:
             part.copy_cases(cases)
-        about = About.of(before)
+        about = VersionInfo.of(before)
         about = replace(about, withdrawn=tuple(dict.fromkeys((*before.withdrawn, *self.digests))))
         if made_at is not None:
             about = replace(

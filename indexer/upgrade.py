@@ -8,7 +8,7 @@ import numpy as np
 
 from db.index.store import CaseStore
 from indexer.index import CASES, IMAGE_VECTORS, Index
-from indexer.ingest.assembly import Clock, Part, describe_files, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, describe_files, utc_now
 from indexer.ingest.fingerprint import fingerprint
 from indexer.ingest.staging import Staging
 from indexer.manifest import FORMAT_VERSION, Manifest
@@ -34,7 +34,7 @@ def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Man
         staging.discard()
         staging.draft.mkdir(parents=True)
         index = Index.open(index_dir)
-        part = Part(index=index)
+        part = IndexPart(index=index)
         with CaseStore.create(staging.draft / CASES) as cases:
             part.copy_cases(cases)
         _copy_vectors(index, staging.draft)

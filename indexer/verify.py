@@ -31,7 +31,7 @@ Progress = Callable[[Iterable[Case], int], Iterable[Case]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class IndexProblem:
     """One thing that is not as the manifest says."""
 
     version: int
@@ -44,7 +44,7 @@ def verify(
     *,
     pixels: bool = False,
     progress: Progress = lambda cases, _total: cases,
-) -> list[Problem]:
+) -> list[IndexProblem]:
     """The problems of every kept version, the current one first.
 
     Images are looked for where the index says they are; with ``pixels`` they are decoded and
@@ -55,7 +55,7 @@ def verify(
     problems = []
     for folder, manifest in reversed(Versions(index_dir).kept().items()):
         found = _check(folder, manifest, pixels=pixels, progress=progress)
-        problems += [Problem(version=manifest.version, what=what) for what in found]
+        problems += [IndexProblem(version=manifest.version, what=what) for what in found]
     return problems
 
 

@@ -33,7 +33,7 @@ from indexer.encoder.spec import combine_views
 from indexer.images.reader import Limits
 from indexer.ingest.studies import read_study, to_case
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
-from indexer.reports.sections import has_redaction, refers_to_prior, split_sentences
+from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
 from indexer.sources.records import StudyRecord, read_split
 from retriever.results import Hit, Retrieval

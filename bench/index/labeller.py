@@ -23,7 +23,7 @@ from typing import get_args
 
 from db.labels import OBSERVATIONS, State
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
-from indexer.reports.sections import split_sentences
+from indexer.reports.sentences import split_sentences
 
 AIMED_AT = (
     "Cardiomegaly",

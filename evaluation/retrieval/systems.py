@@ -16,7 +16,7 @@ from evaluation.metrics.labels import label_overlap
 from evaluation.metrics.ranking import first_ranks
 from evaluation.retrieval.studies import EvaluationStudy, Views, embed
 from indexer.reports.labeller import label_report
-from indexer.reports.sections import split_sentences
+from indexer.reports.sentences import split_sentences
 from retriever.knn_votes import Vote, tally
 from retriever.options import SearchOptions
 from retriever.query import Query, embed_words, has_text_tower

@@ -83,7 +83,7 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
 
     ``config`` is a resolved one.
     """
-    from indexer.cli.quiet import quiet_loading
+    from indexer.cli.progress import quiet_loading
 
     load = _load_with_unsloth if config.backend == "unsloth" else _load_with_peft
     with quiet_loading(bars=sys.stderr.isatty()):

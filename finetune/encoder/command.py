@@ -110,7 +110,7 @@ def _pack(arguments: argparse.Namespace) -> Pack:
     from finetune.encoder.data import pack_openi
     from indexer.encoder.text import embed_sentences
     from indexer.reports.labeller import LABELLER_VERSION, label_report
-    from indexer.reports.sections import split_sentences
+    from indexer.reports.sentences import split_sentences
 
     pack = pack_openi(
         arguments.data_dir,

@@ -23,7 +23,7 @@ from generator.grounding.report import Citation, RemovedCitation, Statement
 from generator.grounding.sentences import overlap
 from generator.grounding.support import Agreement, Candidate
 from indexer.reports.labeller import label_sentence
-from indexer.reports.sections import refers_to_prior, split_sentences
+from indexer.reports.sentences import refers_to_prior, split_sentences
 from retriever.results import Retrieval
 
 MOST_FOUND = 2

@@ -8,7 +8,7 @@ not be carried over: measurements, dates, people, comparisons, advice.
 import re
 from functools import lru_cache
 
-from indexer.reports.sections import has_redaction
+from indexer.reports.sentences import has_redaction
 
 _OF_ONE_PATIENT = re.compile(
     r"""

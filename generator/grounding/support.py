@@ -14,7 +14,7 @@ from generator.grounding.regions import TOPICS
 from generator.grounding.report import Citation
 from generator.grounding.sentences import SIDES, is_usable, overlap, tidy, without_side
 from indexer.reports.labeller import label_sentence
-from indexer.reports.sections import has_redaction
+from indexer.reports.sentences import has_redaction
 from retriever.results import Hit, Retrieval
 
 

@@ -43,7 +43,7 @@ from generator.mllama.quantization import (
     without_compiler,
 )
 from generator.prompts import messages
-from indexer.cli.quiet import quiet_loading
+from indexer.cli.progress import quiet_loading
 from indexer.encoder.weight_files import local_folder
 
 DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"

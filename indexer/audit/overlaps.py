@@ -4,18 +4,17 @@ from collections.abc import Iterator
 
 from indexer.audit.collect import first, name_of
 from indexer.audit.ledger import Ledger
-from indexer.audit.pairs import pair_name, sides_of, splits_of
-from indexer.audit.result import Count, Part
-from indexer.audit.similarity import NearDuplicatePair
+from indexer.audit.result import AuditSection, Count
+from indexer.audit.similarity import NearDuplicatePair, pair_name, sides_of, splits_of
 
 _Side = tuple[str, str | None]
 """A side of the ledger and one of its splits, or all."""
 _HERE = "SELECT count(*) FROM studies WHERE side = 'here'"
 
 
-def texts_part(ledger: Ledger) -> Part:
+def texts_part(ledger: Ledger) -> AuditSection:
     """Reports that are word for word another's."""
-    return Part(
+    return AuditSection(
         name="repeated texts",
         counts=tuple(
             count
@@ -30,7 +29,7 @@ def texts_part(ledger: Ledger) -> Part:
     )
 
 
-def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
+def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> AuditSection:
     splits = [
         row[0]
         for row in ledger.rows(
@@ -38,7 +37,7 @@ def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
         )
     ]
     if len(splits) < 2:
-        return Part(name="splits", counts=(), note="There are no two splits to hold together.")
+        return AuditSection(name="splits", counts=(), note="There is only one split.")
     both = list(
         ledger.rows(
             "SELECT patient FROM studies WHERE side = 'here' AND patient NOT NULL"
@@ -52,7 +51,7 @@ def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
             " WHERE f.side = 'here' GROUP BY f.pixels HAVING count(DISTINCT s.split) > 1"
         )
     )
-    return Part(
+    return AuditSection(
         name="splits",
         counts=(
             Count(
@@ -81,7 +80,7 @@ def splits_part(ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
     )
 
 
-def against_part(ledger: Ledger, near: list[NearDuplicatePair], same_source: bool) -> Part:
+def against_part(ledger: Ledger, near: list[NearDuplicatePair], same_source: bool) -> AuditSection:
     """What both sides have in common."""
     counts = []
     for name, column in (("patients", "patient"), ("studies", "study")):
@@ -126,7 +125,7 @@ def against_part(ledger: Ledger, near: list[NearDuplicatePair], same_source: boo
     for what in ("findings", "report"):
         name = "word for word in both"
         counts.append(_texts_in(ledger, what, name, here=("here", None), there=("there", None)))
-    return Part(name="against", counts=tuple(counts))
+    return AuditSection(name="against", counts=tuple(counts))
 
 
 def _distinct(ledger: Ledger, what: str, name: str, where: str) -> Count:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from indexer.audit.result import Audit, Count, OutlierImage, Part
+from indexer.audit.result import Audit, AuditSection, Count, OutlierImage
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -50,7 +50,7 @@ def page(audit: Audit) -> str:
     )
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: AuditSection) -> Iterator[str]:
     yield f"<h2>{escape(part.name.capitalize())}</h2>"
     if part.note:
         yield f'<p class="note">{escape(part.note)}</p>'

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from db.labels import OBSERVATIONS, STATES
 from indexer.audit.collect import Tally, first, name_of
 from indexer.audit.ledger import Ledger
-from indexer.audit.pairs import pair_name, sides_of, studies_of
-from indexer.audit.result import Count, Part
-from indexer.audit.similarity import NEAR, NearDuplicatePair
+from indexer.audit.result import AuditSection, Count
+from indexer.audit.similarity import NEAR, NearDuplicatePair, pair_name, sides_of, studies_of
 
 
-def studies_part(tally: Tally, ledger: Ledger) -> Part:
+def studies_part(tally: Tally, ledger: Ledger) -> AuditSection:
     usable = tally.counts["studies", "usable"]
     left_out = sum(tally.counts["left out", reason] for reason in tally.names("left out"))
     patients = ledger.number("SELECT count(DISTINCT patient) FROM studies WHERE side = 'here'")
-    return Part(
+    return AuditSection(
         name="studies",
         counts=(
             Count(name="usable", count=usable, of=usable + left_out),
@@ -41,15 +40,15 @@ def studies_part(tally: Tally, ledger: Ledger) -> Part:
     )
 
 
-def sections_part(tally: Tally) -> Part:
+def sections_part(tally: Tally) -> AuditSection:
     usable = tally.counts["studies", "usable"]
     counts = [tally.count("sections", name, usable) for name in tally.names("sections")]
     if tally.words:
         counts.append(Count(name="median words of findings", count=_median(tally.words)))
-    return Part(name="sections", counts=tuple(counts))
+    return AuditSection(name="sections", counts=tuple(counts))
 
 
-def labels_part(tally: Tally) -> Part:
+def labels_part(tally: Tally) -> AuditSection:
     usable = tally.counts["studies", "usable"]
     by = [name for name in tally.names("labels") if name.startswith("labelled by")]
     counts = [tally.count("labels", name, usable) for name in by]
@@ -57,13 +56,13 @@ def labels_part(tally: Tally) -> Part:
         found = [tally.count("labels", f"{name}: {state}", usable) for state in STATES]
         unmentioned = usable - sum(count.count for count in found)
         counts += [*found, Count(name=f"{name}: unmentioned", count=unmentioned, of=usable)]
-    return Part(name="labels", counts=tuple(counts))
+    return AuditSection(name="labels", counts=tuple(counts))
 
 
-def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> Part:
+def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> AuditSection:
     images = ledger.number("SELECT count(*) FROM images WHERE side = 'here'")
     views = [tally.count("views", name, images) for name in tally.names("views")]
-    return Part(
+    return AuditSection(
         name="images",
         counts=(
             Count(name="read", count=images),
@@ -77,12 +76,12 @@ def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> 
     )
 
 
-def comparisons_part(tally: Tally) -> Part:
+def comparisons_part(tally: Tally) -> AuditSection:
     usable = tally.counts["studies", "usable"]
     frontal = tally.counts["studies", "with a frontal image and a report"]
     sentences = tally.counts["comparisons", "sentences"]
     part = "comparisons"
-    return Part(
+    return AuditSection(
         name=part,
         counts=(
             tally.count(
@@ -99,11 +98,11 @@ def comparisons_part(tally: Tally) -> Part:
     )
 
 
-def residue_part(tally: Tally) -> Part:
+def residue_part(tally: Tally) -> AuditSection:
     usable = tally.counts["studies", "usable"]
     frontal = tally.counts["studies", "with a frontal image and a report"]
     marks = tally.counts["residue of frontal studies", "mark of a de-identifier"]
-    return Part(
+    return AuditSection(
         name="de-identification",
         counts=(
             *(tally.count("residue", name, usable) for name in tally.names("residue")),

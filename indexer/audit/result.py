@@ -27,7 +27,7 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class AuditSection:
     """Counts that belong together."""
 
     name: str
@@ -60,7 +60,7 @@ class Audit:
     made_at: str
     against: str | None
     """What it was held against."""
-    parts: tuple[Part, ...]
+    parts: tuple[AuditSection, ...]
     outermost: tuple[OutlierImage, ...]
 
     def count(self, part: str, name: str) -> Count:

@@ -20,9 +20,8 @@ from indexer.audit.collect import Progress, collect, collect_index
 from indexer.audit.ledger import Ledger
 from indexer.audit.outliers import FAR, count_outliers, outermost
 from indexer.audit.page import page
-from indexer.audit.pairs import unequal
-from indexer.audit.result import Audit, Part
-from indexer.audit.similarity import compare_thumbnails, compare_vectors
+from indexer.audit.result import Audit, AuditSection
+from indexer.audit.similarity import compare_thumbnails, compare_vectors, unequal
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Limits
 from indexer.index import Index
@@ -67,7 +66,7 @@ def audit(
         overlaps.splits_part(ledger, near),
         parts.comparisons_part(tally),
         parts.residue_part(tally),
-        Part(
+        AuditSection(
             name="outliers",
             counts=tuple(count_outliers(ledger)),
             note=f"At least {FAR:g} times as far from the median as the outer 5 % of that side; "

@@ -1,5 +1,4 @@
-"""Images beside one another: near duplicates by their thumbnails, strangers by thumbnail and
-vector.
+"""Images compared with one another: near duplicates by thumbnail, outliers by thumbnail and vector.
 
 Two images whose 16 x 16 thumbnails correlate above .99 are near duplicates: an image encoded anew,
 resized or changed in brightness. No two images of different examinations in Open-I come that near
@@ -7,10 +6,13 @@ resized or changed in brightness. No two images of different examinations in Ope
 not found.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from indexer.audit.collect import name_of
 from indexer.audit.ledger import Ledger
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Limits
@@ -18,7 +20,7 @@ from indexer.images.reader import read_radiograph, restore_size
 
 NEAR = 0.99
 MOST_PAIRS = 100_000
-"""Near duplicates that are told one by one; more of them are one and the same image."""
+"""Near duplicates that are listed one by one; more of them are one and the same image."""
 MOST_EMBEDDED = 10_000
 """Images that are embedded, a fixed draw of them where there are more."""
 
@@ -107,3 +109,31 @@ def _unit(thumbnails: np.ndarray) -> np.ndarray:
         np.linalg.norm(centred, axis=1, keepdims=True), _SHORTEST
     )
     return unit
+
+
+def unequal(ledger: Ledger, pairs: Iterable[NearDuplicatePair]) -> list[NearDuplicatePair]:
+    """Without those whose pixels are the very same, which are counted as such."""
+    return [pair for pair in pairs if len(set(_of_pair(ledger, pair, "f.pixels"))) == 2]
+
+
+def splits_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[str | None, str | None]:
+    return _of_pair(ledger, pair, "s.split")
+
+
+def sides_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[str, str]:
+    return _of_pair(ledger, pair, "f.side")
+
+
+def studies_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[int, int]:
+    return _of_pair(ledger, pair, "s.id")
+
+
+def pair_name(ledger: Ledger, pair: NearDuplicatePair) -> str:
+    """Both file names, for people."""
+    return " ~ ".join(name_of(path) for path in _of_pair(ledger, pair, "f.path"))
+
+
+def _of_pair(ledger: Ledger, pair: NearDuplicatePair, column: str) -> tuple[Any, Any]:
+    query = f"SELECT {column} FROM images f JOIN studies s ON s.id = f.study WHERE f.id = ?"
+    one, other = (next(ledger.rows(query, image))[0] for image in (pair.one, pair.other))
+    return one, other

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from db.app.erasure import Withdrawn
-from indexer.build import Built
+from indexer.build import BuildResult
+from indexer.erasure import RemainingFile
 from indexer.ingest.batches import ALREADY
-from indexer.leftovers import Leftover
 from indexer.manifest import Manifest
-from indexer.merge import Merged
-from indexer.remove import Removed, Target
-from indexer.verify import Problem
+from indexer.merge import MergeResult
+from indexer.remove import RemovalResult, RemovalTarget
+from indexer.verify import IndexProblem
 
 
-def built_lines(built: Built, out: Path) -> Iterator[str]:
+def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
     manifest = built.manifest
     if manifest.made_by == "add" or built.added < manifest.studies:
         yield f"{_studies(built.added)} added"
@@ -34,7 +34,7 @@ def built_lines(built: Built, out: Path) -> Iterator[str]:
         yield from (f"    {study.study_id}: {study.detail}" for study in skipped if study.detail)
 
 
-def merged_lines(merged: Merged, out: Path) -> Iterator[str]:
+def merged_lines(merged: MergeResult, out: Path) -> Iterator[str]:
     manifest = merged.manifest
     yield f"{_studies(manifest.studies)} with {_images(manifest.images)} merged into {out}"
     yield f"  version {manifest.version}, {_vectors(manifest)}"
@@ -45,10 +45,10 @@ def merged_lines(merged: Merged, out: Path) -> Iterator[str]:
 
 
 def removed_lines(
-    removed: Removed,
-    target: Target,
+    removed: RemovalResult,
+    target: RemovalTarget,
     withdrawn: Withdrawn | None,
-    leftovers: Sequence[Leftover],
+    remaining: Sequence[RemainingFile],
     *,
     everywhere: bool,
 ) -> Iterator[str]:
@@ -69,13 +69,13 @@ def removed_lines(
         if withdrawn.own:
             yield f"  written about these images, and still there: {', '.join(withdrawn.own)}"
     yield "  a server that has the index open answers from the old version until it reloads"
-    if leftovers:
-        yield "Not changed, and may hold something of it:"
-        yield from (f"  {leftover.path}: {leftover.what}" for leftover in leftovers)
+    if remaining:
+        yield "Not changed, and may still include it:"
+        yield from (f"  {file.path}: {file.what}" for file in remaining)
     yield "The data set and backups kept elsewhere are not changed: remove it from them too."
 
 
-def problem_lines(problems: Sequence[Problem], index_dir: Path) -> Iterator[str]:
+def problem_lines(problems: Sequence[IndexProblem], index_dir: Path) -> Iterator[str]:
     yield from (f"version {one.version}: {one.what}" for one in problems)
     count = len(problems)
     yield f"{index_dir}: " + ("whole" if not count else _some(count, "problem", "problems"))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from db.errors import MismatchError, NotFoundError, UserError
-from indexer.cli.quiet import quiet_loading
+from indexer.cli.progress import quiet_loading
 from indexer.encoder.device import precision
 from indexer.encoder.weight_files import package_file
 

@@ -1,6 +1,6 @@
 """From cases and batches to the files of a version: where build, add, remove and merge end.
 
-    parts = [Part(index=base, without=frozenset({3}))]
+    parts = [IndexPart(index=base, without=frozenset({3}))]
     manifest = assemble(draft, parts, batches, about)      # draft/cases.sqlite is there already
 
 Rows go from file to file in blocks: memory does not grow with the number of cases.
@@ -20,7 +20,7 @@ from indexer.encoder.spec import EncoderSpec
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import CASES, IMAGE_VECTORS, Index
 from indexer.ingest import fingerprint as contents
-from indexer.manifest import Manifest, Past
+from indexer.manifest import Manifest, PastVersion
 from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, turned
 from indexer.typicality.sample import SAMPLE, ThumbnailSample
 from indexer.vectors.build import build_vectors
@@ -44,7 +44,7 @@ def joined_names(lists: Iterable[str], mark: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class IndexPart:
     """Cases of an index that go into the new version."""
 
     index: Index
@@ -76,7 +76,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class VersionInfo:
     """What the manifest says besides what follows from the files."""
 
     version: int
@@ -90,7 +90,7 @@ class About:
     vector_options: VectorOptions
     skipped: Mapping[str, int] = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
-    history: tuple[Past, ...] = ()
+    history: tuple[PastVersion, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -100,9 +100,9 @@ class About:
 
 def assemble(
     draft: Path,
-    parts: Sequence[Part],
+    parts: Sequence[IndexPart],
     batches: Iterable[Mapping[str, Any]],
-    about: About,
+    about: VersionInfo,
     *,
     image_profile: TypicalityProfile | None = None,
     vector_options: VectorOptions | None = None,
@@ -164,7 +164,7 @@ def describe_files(draft: Path) -> dict[str, Any]:
 
 def _copy_rows(
     draft: Path,
-    parts: Sequence[Part],
+    parts: Sequence[IndexPart],
     batches: Iterable[Mapping[str, Any]],
     counts: tuple[int, int],
     dim: int,
@@ -216,7 +216,7 @@ def _profile(
     )
 
 
-def _inherited(parts: Sequence[Part]) -> TypicalityProfile | None:
+def _inherited(parts: Sequence[IndexPart]) -> TypicalityProfile | None:
     """Of the part with the most images that has one."""
     for part in sorted(parts, key=lambda part: -part.index.manifest.images):
         profile = part.index.read_profile()

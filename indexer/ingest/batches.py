@@ -16,15 +16,15 @@ import numpy as np
 from db.errors import UserError
 from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec, TextEncoder
+from indexer.erasure import is_withdrawn
 from indexer.images.reader import Limits
 from indexer.index import Index
-from indexer.ingest.assembly import About
+from indexer.ingest.assembly import VersionInfo
 from indexer.ingest.fingerprint import contents_of
 from indexer.ingest.studies import ReadStudy, embed_studies, read_study, report_text, to_case
 from indexer.sources.records import Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
 from indexer.typicality.sample import ThumbnailSample
-from indexer.withdrawals import is_withdrawn
 
 STUDIES_PER_BATCH = 16
 
@@ -52,7 +52,7 @@ class BatchIndexer:
         self,
         source: str,
         encoder: Encoder | EncoderSpec,
-        about: About,
+        about: VersionInfo,
         base: Index | None,
         limits: Limits,
     ) -> None:

@@ -10,8 +10,8 @@ from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
 from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
 from indexer.reports.labeller import label_report, label_sentence
-from indexer.reports.sections import refers_to_prior, split_sentences
-from indexer.sources.records import Embedded, ImageRecord, Record, SkippedStudy, StudyRecord
+from indexer.reports.sentences import refers_to_prior, split_sentences
+from indexer.sources.records import EmbeddedStudy, ImageRecord, Record, SkippedStudy, StudyRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def embed_studies(
     image_vectors: np.ndarray,
     report_vectors: np.ndarray | None,
     report_weight: float,
-) -> list[Embedded]:
+) -> list[EmbeddedStudy]:
     """One vector a study, from its images and, with ``report_vectors``, its report.
 
     ``image_vectors`` (images, dim) has a row an image, in the order of the studies;
@@ -72,7 +72,7 @@ def embed_studies(
         start += len(study.images)
         images = zip(study.record.images, study.images, strict=True)
         embedded.append(
-            Embedded(
+            EmbeddedStudy(
                 vector=combine_views(views)
                 if report_vectors is None
                 else combine_case(views, report_vectors[place], report_weight),
@@ -139,7 +139,7 @@ def _describe(image: ImageRecord, radiograph: Radiograph) -> CaseImage:
     )
 
 
-def _with_paths(embedded: Embedded, images: tuple[ImageRecord, ...]) -> Embedded:
+def _with_paths(embedded: EmbeddedStudy, images: tuple[ImageRecord, ...]) -> EmbeddedStudy:
     """Link the user's own image files to a study that was embedded elsewhere, where they match."""
     if len(images) != len(embedded.images):
         return embedded

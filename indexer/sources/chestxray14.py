@@ -34,7 +34,7 @@ from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,
-    Box,
+    BoundingBox,
     ImageRecord,
     Record,
     SkippedStudy,
@@ -140,13 +140,13 @@ class ChestXray14:
             raise UserError(f"{self._table}: the original size of {name} is no number") from error
         return (width, height) if width > 0 and height > 0 else None
 
-    def _box(self, name: str, row: dict[str, str]) -> Box:
+    def _box(self, name: str, row: dict[str, str]) -> BoundingBox:
         try:
             left, top, width, height = (float(row[column]) for column in _BOX)
         except ValueError as error:
             raise UserError(f"{self._boxes}: a box of {name} is no four numbers") from error
         label = row["Finding Label"].replace("Infiltrate", "Infiltration")
-        return Box(name=label, left=left, top=top, width=width, height=height)
+        return BoundingBox(name=label, left=left, top=top, width=width, height=height)
 
 
 def _by_image(path: Path, *needs: str) -> Rows:

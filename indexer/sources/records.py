@@ -41,7 +41,7 @@ def check_identifier(value: str, what: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
+class BoundingBox:
     """Where in an image a person marked something."""
 
     name: str
@@ -71,11 +71,11 @@ class ImageRecord:
     original_size: tuple[int, int] | None = None
     """(width, height) of the radiograph where the file at hand was squashed to another aspect
     ratio; it is stretched back before it is embedded."""
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[BoundingBox, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedded:
+class EmbeddedStudy:
     """A study that was embedded earlier: no image needs to be read."""
 
     vector: np.ndarray
@@ -103,7 +103,7 @@ class StudyRecord:
     """The data set's own labels; None lets the labeller read the report."""
     split: str | None = None
     """``train``, ``val``, ``test`` or what else the data set calls it; None where it has none."""
-    embedded: Embedded | None = None
+    embedded: EmbeddedStudy | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

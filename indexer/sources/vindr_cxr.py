@@ -35,7 +35,7 @@ from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import said, stated
 from indexer.sources.records import (
     NO_LABEL,
-    Box,
+    BoundingBox,
     ImageRecord,
     LabelSentence,
     Record,
@@ -113,7 +113,7 @@ class VinDrCxr:
             )
         )
 
-    def _boxes(self, study_id: str, rows: list[dict[str, Any]]) -> Iterator[Box]:
+    def _boxes(self, study_id: str, rows: list[dict[str, Any]]) -> Iterator[BoundingBox]:
         for row in rows:
             if not row.get("x_min"):
                 continue
@@ -123,7 +123,7 @@ class VinDrCxr:
                 raise UserError(
                     f"{self._data_dir}: a box of image {study_id} is no four numbers"
                 ) from error
-            yield Box(
+            yield BoundingBox(
                 name=row["class_name"], left=left, top=top, width=right - left, height=bottom - top
             )
 

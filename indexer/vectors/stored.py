@@ -25,7 +25,7 @@ from db.files import write_bytes
 from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
-from indexer.sources.records import Embedded, check_identifier
+from indexer.sources.records import EmbeddedStudy, check_identifier
 from indexer.typicality.profile import OLDER_MEASURES, TypicalityProfile
 
 STUDIES = "studies.json"
@@ -40,7 +40,7 @@ class StoredVectors:
     source: str
     split: str
     encoder: EncoderSpec
-    studies: Mapping[str, Embedded]
+    studies: Mapping[str, EmbeddedStudy]
     """By study id, in the order of the index they came from."""
     image_profile: TypicalityProfile | None = None
     """Of the images that the vectors were computed from."""
@@ -62,7 +62,7 @@ class StoredVectors:
             if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
                 raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
             studies = {
-                check_identifier(study["study_id"], "study_id"): Embedded(
+                check_identifier(study["study_id"], "study_id"): EmbeddedStudy(
                     vector=vector,
                     image_vectors=images[end - len(study["images"]) : end],
                     images=tuple(

@@ -34,7 +34,7 @@ from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
 from indexer.index import Index
 from indexer.manifest import MANIFEST
 from indexer.merge import merge
-from indexer.remove import Target, remove
+from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.verify import verify
 from indexer.versions import Versions, current_folder
@@ -70,7 +70,7 @@ def verb_add(index: Path, data: Path) -> None:
 
 def verb_remove(index: Path, data: Path) -> None:
     try:
-        remove(index, Target(patient_id=PATIENT), everywhere=True)
+        remove(index, RemovalTarget(patient_id=PATIENT), everywhere=True)
     except NotFoundError:
         if lines_of(index, PATIENT):
             raise

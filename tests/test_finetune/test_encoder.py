@@ -40,7 +40,7 @@ from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.encoder.load import load_encoder
 from indexer.encoder.open_clip import MODEL, OpenClipEncoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
-from indexer.reports.sections import split_sentences
+from indexer.reports.sentences import split_sentences
 from tests.support.radiographs import draw_radiograph
 
 TEXT_DIM = 32

@@ -15,7 +15,7 @@ from generator.extractive import EXTRACTIVE_VERSION, ExtractiveConfig, write_rep
 from generator.grounding.report import GroundedReport
 from indexer.ingest.studies import to_case
 from indexer.reports.labeller import label_sentence
-from indexer.reports.sections import has_redaction, refers_to_prior
+from indexer.reports.sentences import has_redaction, refers_to_prior
 from indexer.sources.records import StudyRecord
 from retriever.ood import OodCheck
 from retriever.results import Hit, Retrieval

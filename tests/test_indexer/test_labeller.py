@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from db.labels import NO_FINDING, OBSERVATIONS, STATES, State
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
-from indexer.reports.sections import split_sentences
+from indexer.reports.sentences import split_sentences
 from tests.conftest import ROOT
 
 SENTENCES: list[tuple[str, dict[str, State]]] = [

@@ -20,7 +20,7 @@ from indexer.build import add
 from indexer.images.reader import encode_png
 from indexer.index import Index
 from indexer.manifest import FORMAT_VERSION
-from indexer.remove import Target, remove
+from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.upgrade import upgrade
 from indexer.verify import verify
@@ -94,7 +94,9 @@ def test_an_index_of_format_2_is_added_to_and_removed_from(tmp_path: Path) -> No
     more = write_studies(tmp_path / "more", 3)
     added = add(JsonLines(more, name="more"), ThumbnailEncoder(), tmp_path / "index")
     assert added.manifest.format_version == FORMAT_VERSION and added.manifest.studies == 9
-    removed = remove(tmp_path / "index", Target(patient_id="p1", source="local"), everywhere=True)
+    removed = remove(
+        tmp_path / "index", RemovalTarget(patient_id="p1", source="local"), everywhere=True
+    )
     assert removed.rewritten == (1, 2)
     formats = [one.format_version for one in Versions(tmp_path / "index").kept().values()]
     assert set(formats) == {FORMAT_VERSION}

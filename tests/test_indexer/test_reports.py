@@ -6,13 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.reports.labeller import label_report, label_sentence
-from indexer.reports.sections import (
-    Sections,
-    has_redaction,
-    refers_to_prior,
-    split_sections,
-    split_sentences,
-)
+from indexer.reports.sections import Sections, split_sections
+from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 
 SECTION_NAMES = ("indication", "comparison", "findings", "impression")
 

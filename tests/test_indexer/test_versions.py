@@ -14,13 +14,13 @@ import pytest
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.index.store import CaseStore
-from indexer.build import Built, add, build
+from indexer.build import BuildResult, add, build
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
 from indexer.ingest.batches import ALREADY, CHANGED, WITHDRAWN
 from indexer.manifest import Manifest
 from indexer.merge import merge
-from indexer.remove import Target, find, remove
+from indexer.remove import RemovalTarget, find, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.upgrade import upgrade
 from indexer.vectors.exact import ExactVectors, write_exact
@@ -38,11 +38,11 @@ def some(studies: Path, first: int, last: int) -> Path:
     return path
 
 
-def made(lines: Path, index_dir: Path, name: str = "local") -> Built:
+def made(lines: Path, index_dir: Path, name: str = "local") -> BuildResult:
     return build(JsonLines(lines, name=name), ThumbnailEncoder(), index_dir)
 
 
-def extended(lines: Path, index_dir: Path, name: str = "local") -> Built:
+def extended(lines: Path, index_dir: Path, name: str = "local") -> BuildResult:
     return add(JsonLines(lines, name=name), ThumbnailEncoder(), index_dir)
 
 
@@ -132,7 +132,7 @@ def test_a_profile_grows_and_shrinks_with_the_films(tmp_path: Path) -> None:
     assert grown is not None and at_once is not None
     assert np.array_equal(grown.prototypes, at_once.prototypes)
     gone = tuple(f"s{number}" for number in range(40))
-    remove(tmp_path / "ix", Target(study_ids=gone))
+    remove(tmp_path / "ix", RemovalTarget(study_ids=gone))
     assert Index.open(tmp_path / "ix").manifest.images == 90
     made(some(studies, 40, 130), tmp_path / "rest")
     rest = Index.open(tmp_path / "rest").manifest
@@ -191,7 +191,7 @@ def test_earlier_versions_stay_open_and_only_so_many_are_kept(
 
 def test_a_removed_study_is_in_the_version_before_alone(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
-    removed = remove(tmp_path / "ix", Target(study_ids=("s3", "s7")))
+    removed = remove(tmp_path / "ix", RemovalTarget(study_ids=("s3", "s7")))
     assert removed.cases == 2 and removed.rewritten == ()
     assert studies_of(tmp_path / "ix") == [f"s{n}" for n in range(12) if n not in (3, 7)]
     [old, _] = Versions(tmp_path / "ix").kept()
@@ -209,7 +209,7 @@ def test_a_removed_patient_is_found_by_no_search_and_no_grep(studies: Path, tmp_
     extended(some(studies, 0, 9), tmp_path / "ix")
     extended(studies, tmp_path / "ix")
     index = Index.open(tmp_path / "ix")
-    cases = find(tmp_path / "ix", Target(patient_id="zebrafinch")).cases
+    cases = find(tmp_path / "ix", RemovalTarget(patient_id="zebrafinch")).cases
     words = {"zebrafinch", "qsix", "qsev", "Quetzal"} | {
         str(i.path) for c in cases for i in c.images
     }
@@ -218,7 +218,7 @@ def test_a_removed_patient_is_found_by_no_search_and_no_grep(studies: Path, tmp_
     assert grep(tmp_path / "ix", words)
     (tmp_path / "ix" / ".building").mkdir()
     (tmp_path / "ix" / ".building" / "left").write_text("zebrafinch")
-    removed = remove(tmp_path / "ix", Target(patient_id="zebrafinch"), everywhere=True)
+    removed = remove(tmp_path / "ix", RemovalTarget(patient_id="zebrafinch"), everywhere=True)
     assert removed.cases == 2 and set(removed.rewritten) == {2, 3}
     assert grep(tmp_path / "ix", words) == []
     for folder in Versions(tmp_path / "ix").kept():
@@ -232,7 +232,7 @@ def test_a_removed_patient_is_found_by_no_search_and_no_grep(studies: Path, tmp_
 
 def test_a_removed_patient_does_not_come_back(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
-    remove(tmp_path / "ix", Target(patient_id="p2"), everywhere=True)
+    remove(tmp_path / "ix", RemovalTarget(patient_id="p2"), everywhere=True)
     built = extended(studies, tmp_path / "ix")
     assert [one.study_id for one in built.skipped if one.reason == WITHDRAWN] == ["s4", "s5"]
     assert built.added == 0
@@ -245,15 +245,15 @@ def test_a_removed_patient_does_not_come_back(studies: Path, tmp_path: Path) -> 
 
 def test_what_is_not_there_cannot_be_removed(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
-    for target in (Target(patient_id="nobody"), Target(study_ids=("none",))):
+    for target in (RemovalTarget(patient_id="nobody"), RemovalTarget(study_ids=("none",))):
         with pytest.raises(NotFoundError, match="holds"):
             remove(tmp_path / "ix", target)
         with pytest.raises(NotFoundError, match="no kept version"):
             find(tmp_path / "ix", target)
     with pytest.raises(UserError, match="--patient, or some studies"):
-        Target()
+        RemovalTarget()
     with pytest.raises(UserError, match="would hold no study"):
-        remove(tmp_path / "ix", Target(study_ids=tuple(f"s{n}" for n in range(12))))
+        remove(tmp_path / "ix", RemovalTarget(study_ids=tuple(f"s{n}" for n in range(12))))
     assert Index.open(tmp_path / "ix").manifest.version == 1
 
 
@@ -261,8 +261,8 @@ def test_an_id_that_two_sources_have_needs_its_source(studies: Path, tmp_path: P
     made(studies, tmp_path / "ix")
     extended(studies, tmp_path / "ix", name="ward")
     with pytest.raises(UserError, match=r"'p1' is an id in local and in ward: .*--source"):
-        remove(tmp_path / "ix", Target(patient_id="p1"), everywhere=True)
-    remove(tmp_path / "ix", Target(patient_id="p1", source="ward"), everywhere=True)
+        remove(tmp_path / "ix", RemovalTarget(patient_id="p1"), everywhere=True)
+    remove(tmp_path / "ix", RemovalTarget(patient_id="p1", source="ward"), everywhere=True)
     index = Index.open(tmp_path / "ix")
     assert index.manifest.source == "local+ward"
     assert set(index.cases.sources_of(patient_id="p1")) == {"local"}
@@ -291,7 +291,7 @@ def test_another_process_at_work_is_named_by_every_change(studies: Path, tmp_pat
         changes: list[Callable[[], object]] = [
             lambda: made(studies, index),
             lambda: extended(studies, index),
-            lambda: remove(index, Target(patient_id="p1"), everywhere=True),
+            lambda: remove(index, RemovalTarget(patient_id="p1"), everywhere=True),
             lambda: merge([index, tmp_path / "other"], index),
         ]
         for change in changes:
@@ -336,7 +336,7 @@ def test_the_type_asked_for_is_kept_by_later_versions(studies: Path, tmp_path: P
     build(JsonLines(some(studies, 0, 8)), ThumbnailEncoder(), tmp_path / "ix", options=options)
     assert Index.open(tmp_path / "ix").manifest.vectors.type == "ivf"
     extended(studies, tmp_path / "ix")
-    remove(tmp_path / "ix", Target(patient_id="p0"), everywhere=True)
+    remove(tmp_path / "ix", RemovalTarget(patient_id="p0"), everywhere=True)
     manifest = Index.open(tmp_path / "ix").manifest
     assert manifest.vectors.type == "ivf" and manifest.vector_options == options
     assert verify(tmp_path / "ix") == []
@@ -423,7 +423,7 @@ def test_the_first_format_is_changed_like_any_other(studies: Path, tmp_path: Pat
     made(studies, tmp_path / "whole")
     whole = Index.open(tmp_path / "whole").manifest
     assert Index.open(tmp_path / "old").manifest.fingerprint == whole.fingerprint
-    remove(tmp_path / "old", Target(patient_id="p2"), everywhere=True)
+    remove(tmp_path / "old", RemovalTarget(patient_id="p2"), everywhere=True)
     assert grep(tmp_path / "old", ['"p2"', "/4.png"]) == []
     for folder in Versions(tmp_path / "old").kept():
         assert "s4" not in studies_of(folder)

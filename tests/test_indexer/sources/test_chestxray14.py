@@ -8,7 +8,7 @@ from PIL import Image
 from db.errors import NotFoundError, UserError
 from indexer.encoder.weight_files import package_file
 from indexer.sources.chestxray14 import ChestXray14
-from indexer.sources.records import Box, SkippedStudy, StudyRecord
+from indexer.sources.records import BoundingBox, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table
 from tests.support.builds import build_and_search
@@ -62,7 +62,7 @@ def test_boxes_views_and_original_proportions_are_kept(nih: Path) -> None:
     assert isinstance(second, StudyRecord)
     [image] = second.images
     assert image.view_position == "AP" and image.original_size == (2500, 2048)
-    box = Box(name="Infiltration", left=10.5, top=20.0, width=30.5, height=40.0)
+    box = BoundingBox(name="Infiltration", left=10.5, top=20.0, width=30.5, height=40.0)
     assert image.boxes == (box,)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from db.errors import NotFoundError, UserError
 from indexer.encoder.weight_files import package_file
-from indexer.sources.records import Box, SkippedStudy, StudyRecord
+from indexer.sources.records import BoundingBox, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import read_table
 from indexer.sources.vindr_cxr import VinDrCxr
@@ -64,7 +64,9 @@ def test_two_readers_of_three_make_a_label_positive_and_one_makes_it_uncertain(v
     assert study.labels == {"Cardiomegaly": "positive", "Lung Opacity": "uncertain"}
     [image] = study.images
     assert image.view_position == "PA" and len(image.boxes) == 3
-    assert image.boxes[2] == Box(name="Lung Opacity", left=1.5, top=2.0, width=1.5, height=2.0)
+    assert image.boxes[2] == BoundingBox(
+        name="Lung Opacity", left=1.5, top=2.0, width=1.5, height=2.0
+    )
     normal = records["bb"]
     assert isinstance(normal, StudyRecord) and normal.labels == {"No Finding": "positive"}
     assert normal.patient_id is None

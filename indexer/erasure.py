@@ -1,18 +1,26 @@
-"""Where else a removed patient may be: files that a removal does not change, to be named.
+"""Erasing a patient: who must not be indexed again, and which other files may still hold them.
 
-for trace in find_traces([Path("runs"), Path("data")], cases, fingerprints):
-    trace.path, trace.what
+    digest = withdrawal_digest("patient", "openi", "p17")
+    for file in find_remaining_files([Path("runs"), Path("data")], cases, fingerprints):
+        file.path, file.what
 
-Looked for are adapters, examples, outputs and other records made from a version of the index that
-held him, stored vectors, other indexes, and application databases or backups of them that cite him.
-Archives cannot be looked into; they are named because they may hold anything.
+A digest stays in the manifest when a patient is removed, so that adding the same data set again
+does not bring them back. It hides an id from a reader and from a text search, not from somebody
+who tries every id there is.
+
+A removal changes the index and the application database. Adapters, examples, outputs and other
+records made from a version of the index that held the patient, stored vectors, other indexes, and
+application databases or their backups that cite the patient are only found and named. So are
+archives, which may hold anything.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from db.app.citing import cites
 from db.errors import UserError
@@ -27,31 +35,52 @@ _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip", ".7z", ".bak", ".dum
 _SQLITE = b"SQLite format 3\0"
 
 
+def withdrawal_digest(kind: Literal["patient", "study"], source: str, identifier: str) -> str:
+    """The digest of a patient or study of a source; 64 hex digits."""
+    return hashlib.sha256(f"withdrawn\0{kind}\0{source}\0{identifier}".encode()).hexdigest()
+
+
+def is_withdrawn(
+    withdrawals: Collection[str], source: str, study_id: str, patient_id: str | None
+) -> bool:
+    """Whether a study, or its patient, is among the digests."""
+    if not withdrawals:
+        return False
+    if withdrawal_digest("study", source, study_id) in withdrawals:
+        return True
+    return (
+        patient_id is not None and withdrawal_digest("patient", source, patient_id) in withdrawals
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
-class Leftover:
+class RemainingFile:
     """A file or folder that may still hold something of the patient."""
 
     path: Path
     what: str
 
 
-def find_leftovers(
+def find_remaining_files(
     folders: Sequence[Path],
     cases: Sequence[Case],
     fingerprints: Collection[str],
     *,
     but: Collection[Path] = (),
-) -> list[Leftover]:
-    """Traces of these cases in ``folders`` and below; what is in the folders and files ``but`` was
-    cleaned. ``fingerprints`` are those of the index versions that may have held them."""
+) -> list[RemainingFile]:
+    """Files in ``folders`` and below that may hold something of these cases.
+
+    ``but`` names files and folders that were cleaned. ``fingerprints`` are those of the index
+    versions that may have held the cases.
+    """
     studies = {(case.source, case.study_id) for case in cases}
     cleaned = {path.resolve() for path in but}
-    found: dict[Path, Leftover] = {}
+    found: dict[Path, RemainingFile] = {}
     for folder in folders:
         for path in _files(folder, cleaned):
             what = _what(path, studies, fingerprints)
             if what is not None:
-                found.setdefault(path.resolve(), Leftover(path=path, what=what))
+                found.setdefault(path.resolve(), RemainingFile(path=path, what=what))
     return list(found.values())
 
 
@@ -67,9 +96,9 @@ def _what(
 ) -> str | None:
     try:
         if path.name.lower().endswith(_ARCHIVES):
-            return "an archive, which may be a backup: look into it yourself"
+            return "an archive, perhaps a backup: check it yourself"
         if path.name == STUDIES and _stores(path, studies):
-            return "stored vectors with the vector of such a study: write them anew"
+            return "stored vectors that include such a study: export them again"
         if path.name == CASES:
             return (
                 "another index that holds such a study: remove it there too"
@@ -77,13 +106,13 @@ def _what(
                 else None
             )
         if path.suffix in _RECORDS and path.name != MANIFEST and _names(path, fingerprints):
-            return "made from a version of this index that may have held him: make it anew"
+            return "made from an index version that may include this patient: recreate it"
         with path.open("rb") as stream:
             is_database = stream.read(len(_SQLITE)) == _SQLITE
         if is_database and cites(path, studies):
-            return "a database with quotes from such a study: give it with --db, or delete it"
+            return "a database that quotes such a study: pass it with --db, or delete it"
     except (OSError, UserError, ValueError):
-        return "cannot be read: look into it yourself"
+        return "cannot be read: check it yourself"
     return None
 
 
