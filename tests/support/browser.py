@@ -1,7 +1,6 @@
 """Headless Chromium, with the few things a person does on the page."""
 
 import importlib.resources
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +14,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHROMIUM = Path("/usr/bin/chromium")
-DRIVER = Path("/usr/bin/chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1280,860",
-)
+from recipes.drawn_example.browser import has_chromium, headless_chromium
+
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
 LOCK_TIMEOUT = 20.0
 """Seconds."""
@@ -162,21 +149,10 @@ class Browser:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser with a profile of its own."""
-    if not (CHROMIUM.is_file() and DRIVER.is_file()):
+    if not has_chromium():
         pytest.skip("chromium and chromium-driver are missing: apt-get install them")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(CHROMIUM)
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(executable_path=str(DRIVER))
-        driver = webdriver.Chrome(options=options, service=service)
-        driver.set_script_timeout(60)
-        try:
-            yield Browser(driver)
-        finally:
-            driver.quit()
+    with headless_chromium(*SIZES["desktop"]) as driver:
+        yield Browser(driver)
 
 
 __all__ = ["SIZES", "Browser", "Keys", "chromium"]

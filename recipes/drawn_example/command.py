@@ -1,0 +1,145 @@
+"""Make the drawn example: draw studies, index them, serve them, report on one, take a screenshot.
+
+scripts/drawn_example --out docs/assets/page.png
+"""
+
+import argparse
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from db.errors import UserError
+from db.files import replacing
+from recipes.drawn_example.browser import has_chromium, headless_chromium
+from recipes.drawn_example.chest import Finding, draw_chest
+from recipes.drawn_example.studies import invent, write_studies
+
+ROOT = Path(__file__).resolve().parents[2]
+QUERY: tuple[int, tuple[Finding, ...]] = (1002, ("Cardiomegaly", "Left Effusion"))
+"""Seed and findings of the X-ray that the report is about; no indexed study has this seed."""
+INDICATION = "Shortness of breath."
+WINDOW = (1440, 900)
+LONGEST_WAIT = 300.0
+"""Seconds until the service or a report counts as hung."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="scripts/drawn_example", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, metavar="PNG", help="where the screenshot goes; needs chromium"
+    )
+    parser.add_argument("--studies", type=int, default=120, help="how many to draw (default: 120)")
+    parser.add_argument("--side", type=int, default=512, help="pixels of a side (default: 512)")
+    parser.add_argument(
+        "--model",
+        default=str(ROOT / "pretrained" / "generator"),
+        help="language model, or none (default: pretrained/generator)",
+    )
+    asked = parser.parse_args(arguments)
+    if asked.out is not None and not has_chromium():
+        sys.exit("--out needs a browser: install chromium and chromium-driver, or leave it out")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            report = make(Path(folder), asked.studies, asked.side, asked.model, asked.out)
+    except UserError as error:
+        sys.exit(str(error))
+    sys.stdout.write(f"{report}\n")
+
+
+def make(folder: Path, studies: int, side: int, model: str, out: Path | None) -> str:
+    """Make the example in ``folder``; return the report on the drawn X-ray, as text."""
+    table = write_studies(invent(studies), folder, side=side)
+    index = folder / "index"
+    build = ("indexer", "build", "--source", "csv", "--data-dir", table, "--name", "drawn")
+    _python(*build, "--out", index)
+    query = folder / "drawn-chest.png"
+    Image.fromarray(draw_chest(*QUERY, side=2 * side)).save(query)
+    with _serving(index, query, model) as address:
+        if out is not None:
+            with replacing(out) as path:
+                path.write_bytes(_screenshot(address))
+        return _report(address, query)
+
+
+def _python(*arguments: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise UserError(f"{' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
+
+
+@contextmanager
+def _serving(index: Path, sample: Path, model: str) -> Iterator[str]:
+    """The address of a service on a free port of this machine."""
+    command = [sys.executable, "-m", "api", "serve", str(index), "--port", "0"]
+    command += ["--sample", str(sample), "--database", str(index.with_name("app.sqlite3"))]
+    command += ["--model", model] if model != "none" else []
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as service:
+        try:
+            yield _address(service)
+        finally:
+            service.terminate()
+
+
+def _address(service: subprocess.Popen[str]) -> str:
+    said = []
+    assert service.stderr is not None
+    for line in service.stderr:
+        said.append(line)
+        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return found[0]
+    raise UserError(f"the service did not start: {''.join(said).strip()}")
+
+
+def _report(address: str, image: Path) -> str:
+    files = {"images": (image.name, image.read_bytes(), "image/png")}
+    data = {"indication": INDICATION}
+    answer = httpx.post(f"{address}/reports", files=files, data=data, timeout=LONGEST_WAIT)
+    answer.raise_for_status()
+    report: dict[str, Any] = json.loads(answer.content)
+    lines = []
+    for statement in report["statements"]:
+        numbers = sorted({citation["number"] for citation in statement["citations"]})
+        lines.append(f"{statement['text']} {''.join(f'[{n}]' for n in numbers) or '[image only]'}")
+    return "\n".join([*lines, report["notice"]])
+
+
+def _screenshot(address: str) -> bytes:
+    """The page with a report on the sample X-ray and its first cited case open, as PNG."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with headless_chromium(*WINDOW) as driver:
+        wait = WebDriverWait(driver, LONGEST_WAIT)
+
+        def first(selector: str) -> Any:
+            found = driver.find_elements(By.CSS_SELECTOR, selector)
+            return found[0] if found and found[0].is_displayed() else None
+
+        metrics = {"width": WINDOW[0], "height": WINDOW[1], "deviceScaleFactor": 1}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": False})
+        driver.get(address)
+        driver.find_element(By.ID, "indication").send_keys(INDICATION)
+        wait.until(lambda _: first("#sample")).click()
+        wait.until(lambda _: first(".statement .chip")).click()
+        wait.until(lambda _: first("#case mark"))
+        loaded = "return [...document.images].every((one) => one.complete && one.naturalWidth > 0)"
+        wait.until(lambda _: first("#case .stage img") and driver.execute_script(loaded))
+        driver.execute_script("scrollTo(0, 0); document.activeElement.blur()")
+        picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    out = io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return out.getvalue()
