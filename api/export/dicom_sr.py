@@ -1,8 +1,8 @@
-"""A generation as a DICOM Basic Text SR (PS3.3 A.35.1), after template TID 2000.
+"""Export a generation as a DICOM Basic Text SR (PS3.3 A.35.1, template TID 2000).
 
-Without an image the report belongs to a study and a patient of its own, without a name. With the
-DICOM image that was read, it joins the image's study; patient and study are copied from the file
-that was sent along for this, and go nowhere else.
+Without an image the report gets a study of its own and a patient without a name. With the DICOM
+image that it was made from, it joins that image's study; patient and study are copied from the
+file sent with the request and stored nowhere else.
 """
 
 import io
@@ -76,7 +76,7 @@ class BasicTextSR(SOPClass):
 
 
 def to_dicom_sr(generation: Generation, image: bytes | None = None) -> bytes:
-    """The file in DICOM format. Raises UserError for an image that is no DICOM file of a study."""
+    """The SR file. Raises UserError if the image is not a DICOM file with a study."""
     header = None if image is None else _header(image)
     out = io.BytesIO()
     BasicTextSR(generation, header).save_as(out, enforce_file_format=True)
@@ -110,7 +110,7 @@ def _content(generation: Generation) -> Dataset:
 
 
 def _sentence(statement: StoredStatement) -> str:
-    """No numbers: a structured report does not hold the cited cases."""
+    """Leave citation numbers out: a structured report does not hold the cited cases."""
     return " ".join((marked(statement, numbers=False), *doubts(statement)))
 
 
@@ -119,13 +119,13 @@ def _header(image: bytes) -> Dataset:
         header = pydicom.dcmread(io.BytesIO(image), stop_before_pixels=True)
     except Exception as error:
         raise UserError(
-            "the image is no DICOM file, so it names no study: send that image"
+            "the image is not a DICOM file, so it names no study: send the image's DICOM file"
         ) from error
     if not header.get("StudyInstanceUID"):
-        raise UserError("the DICOM file names no study (StudyInstanceUID): send another image")
+        raise UserError("the DICOM file has no StudyInstanceUID: send a file that has one")
     return header
 
 
 def _uid(generation: Generation, part: str) -> UID:
-    """The same for the same generation, so that sending it twice makes no second report."""
+    """The same UID for every export of a generation, so that a repeat is no second report."""
     return generate_uid(entropy_srcs=[str(generation.id), part])

@@ -1,8 +1,8 @@
-"""A generation as a FHIR DiagnosticReport, R5 or R4B (hl7.org/fhir/R5/diagnosticreport.html).
+"""Export a generation as a FHIR DiagnosticReport, R5 or R4B.
 
-Status is ``preliminary``: no radiologist has read it. There is no subject: nothing is known of the
-patient; whoever files the report adds it. What the two releases do differently: R5 has notes,
-in R4B the notice stands in the conclusion alone.
+The status is ``preliminary``: no radiologist has read it. There is no subject, because the service
+does not know the patient: the system that files the report adds it. R5 has notes; in R4B the
+notice stands in the conclusion only. Source: hl7.org/fhir/R5/diagnosticreport.html.
 """
 
 import base64
@@ -63,14 +63,14 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
 
 
 def _conclusion(generation: Generation) -> str:
-    """The impression, or all there is where there is none; a question goes before its answer."""
+    """The impression, or else the whole text; a question precedes its answer."""
     impression = " ".join(s.text for s in generation.statements if s.section == "impression")
     said = impression or generation.text or "Nothing is stated."
     return f"{generation.question} {said}" if generation.question else said
 
 
 def _narrative(generation: Generation) -> str:
-    """XHTML, which FHIR asks for: sentences with the numbers of their cases, then the cases."""
+    """The narrative as XHTML: statements with citation numbers, then the cited cases."""
     asked = "".join(f"<p>{escape(line)}</p>" for line in asked_for(generation))
     sections = "".join(
         f"<p><b>{section.capitalize()}</b></p><ul>"
@@ -85,10 +85,11 @@ def _narrative(generation: Generation) -> str:
             {(c.number, c.source, c.study_id) for s in generation.statements for c in s.citations}
         )
     )
-    classes = "".join(f"<li>{escape(line)}</li>" for line in opinions(generation))
-    classes = f"<p><b>Observations</b></p><ul>{classes}</ul>" if classes else ""
+    observations = "".join(f"<li>{escape(line)}</li>" for line in opinions(generation))
+    if observations:
+        observations = f"<p><b>Observations</b></p><ul>{observations}</ul>"
     cited = f"<p><b>Cited cases</b></p><ul>{cases}</ul>" if cases else ""
     return (
-        f'<div xmlns="http://www.w3.org/1999/xhtml">{asked}{sections}{classes}{cited}'
+        f'<div xmlns="http://www.w3.org/1999/xhtml">{asked}{sections}{observations}{cited}'
         f"<p>{escape(NOTICE)}</p></div>"
     )

@@ -1,4 +1,4 @@
-"""A generation as PDF: the images, if there are any, the sentences, and the cases they cite."""
+"""Export a generation as PDF: its images, if given, its statements and the cases they cite."""
 
 import io
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     for section in ("findings", "impression"):
         statements = [s for s in generation.statements if s.section == section]
         if statements:
-            _line(page, section.capitalize(), size=12, bold=True)
+            _heading(page, section.capitalize())
             for statement in statements:
                 _line(page, marked(statement))
                 for doubt in doubts(statement):
@@ -53,7 +53,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     if not generation.statements and generation.text:
         _line(page, generation.text)
     if generation.observations:
-        _line(page, "Observations", size=12, bold=True)
+        _heading(page, "Observations")
         for line in opinions(generation):
             _line(page, line, size=9)
     _cited_cases(page, generation)
@@ -62,6 +62,11 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     _line(page, f"Generation {generation.id}", size=8)
     _line(page, f"Index {generation.index_source} {generation.index_fingerprint}", size=8)
     return bytes(page.output())
+
+
+def _heading(page: FPDF, text: str) -> None:
+    page.ln(2)
+    _line(page, text, size=12, bold=True)
 
 
 def _line(page: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
@@ -74,6 +79,7 @@ def _images(page: FPDF, radiographs: Sequence[Radiograph]) -> None:
     if not radiographs:
         return
     width = (page.epw - 4 * (len(radiographs) - 1)) / len(radiographs)
+    page.ln(1)
     top = page.get_y()
     for place, radiograph in enumerate(radiographs):
         image = Image.fromarray(radiograph.pixels)
@@ -100,7 +106,7 @@ def _cited_cases(page: FPDF, generation: Generation) -> None:
             if citation.quote not in quotes:
                 quotes.append(citation.quote)
     if cases:
-        _line(page, "Cited cases", size=12, bold=True)
+        _heading(page, "Cited cases")
     for number, (name, quotes) in sorted(cases.items()):
         _line(page, f"[{number}] {name}", bold=True)
         for quote in quotes:

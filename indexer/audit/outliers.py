@@ -1,4 +1,4 @@
-"""The strangest images of a source, by a few plain measures.
+"""Find the outlying images of a source by a few plain measures.
 
 Of each measure the images count that are at least 3 times as far from the median as the outermost
 5 % of images on that side. The farthest of that outermost 5 % are shown, far out or not.

@@ -1,4 +1,4 @@
-"""An audit as one HTML file that needs nothing else: thumbnails are in it."""
+"""Write an audit as one self-contained HTML file, thumbnails included."""
 
 import base64
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def page(audit: Audit) -> str:
             f"<h1>{escape(title)}</h1>",
             f"<p>Split {escape(audit.split)}, {escape(audit.made_at)}. Licence: "
             f"{escape(audit.licence)}.</p>",
-            *([f"<p>Held against {escape(audit.against)}.</p>"] if audit.against else []),
+            *([f"<p>Compared with {escape(audit.against)}.</p>"] if audit.against else []),
             '<p class="note">This page shows images and study ids of the data set: it is as '
             "confidential as they are.</p>",
             *(line for part in audit.parts for line in _part(part)),
@@ -64,8 +64,8 @@ def _part(part: AuditSection) -> Iterator[str]:
 def _row(count: Count) -> str:
     share = "" if not count.of else f"{100 * count.count / count.of:.1f} % of {count.of:,}"
     note = f'<br><span class="note">{escape(count.note)}</span>' if count.note else ""
-    told = any(": " in example for example in count.examples)  # sentences, a line each
-    examples = ("<br>" if told else ", ").join(map(escape, count.examples))
+    sentences = any(": " in example for example in count.examples)  # one per line
+    examples = ("<br>" if sentences else ", ").join(map(escape, count.examples))
     return (
         f"<tr><td>{escape(count.name)}{note}</td>"
         f'<td class="number">{count.count:,}</td><td class="number">{share}</td>'
@@ -74,9 +74,9 @@ def _row(count: Count) -> str:
 
 
 def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
-    yield "<h2>The strangest images</h2>"
+    yield "<h2>Outlying images</h2>"
     if not images:
-        yield '<p class="note">None stands out.</p>'
+        yield '<p class="note">No image stands out.</p>'
     for reason, some in groupby(images, key=lambda image: image.reason):
         yield f"<h3>{escape(reason.capitalize())}</h3>"
         yield '<div class="images">'

@@ -1,4 +1,4 @@
-"""What an audit finds: counts with examples, in parts, and the strangest images.
+"""What an audit finds: counts with examples, in parts, and the outlying images.
 
 ``Audit.to_json`` is the machine's view, ``indexer.audit.page`` the person's. Examples are study ids
 and file names; a text that may identify somebody is counted and never quoted.

@@ -28,12 +28,20 @@ def has_chromium() -> bool:
 
 
 @contextmanager
-def headless_chromium(width: int, height: int) -> Iterator[webdriver.Chrome]:
-    """Start a browser with a profile of its own and a window of this size, in pixels."""
+def headless_chromium(width: int, height: int, *flags: str) -> Iterator[webdriver.Chrome]:
+    """Start a browser with a profile of its own and a window of this size, in pixels.
+
+    ``flags`` go to Chromium as they are.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = str(CHROMIUM)
-        for flag in (*_FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"):
+        for flag in (
+            *_FLAGS,
+            *flags,
+            f"--window-size={width},{height}",
+            f"--user-data-dir={profile}",
+        ):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = webdriver.ChromeService(executable_path=str(DRIVER))

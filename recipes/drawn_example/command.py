@@ -6,12 +6,13 @@ scripts/drawn_example --out docs/assets/page.png
 import argparse
 import io
 import json
-import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from recipes.drawn_example.chest import Finding, draw_chest
 from recipes.drawn_example.studies import invent, write_studies
 
 ROOT = Path(__file__).resolve().parents[2]
-QUERY: tuple[int, tuple[Finding, ...]] = (1002, ("Cardiomegaly", "Left Effusion"))
+QUERY: tuple[int, tuple[Finding, ...]] = (1002, ("Left Effusion", "Pacemaker"))
 """Seed and findings of the X-ray that the report is about; no indexed study has this seed."""
 INDICATION = "Shortness of breath."
+SHOWN = "effusion"
+"""The screenshot opens the case behind the first statement with this word."""
 WINDOW = (1440, 900)
 LONGEST_WAIT = 300.0
 """Seconds until the service or a report counts as hung."""
@@ -42,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--side", type=int, default=512, help="pixels of a side (default: 512)")
     parser.add_argument(
         "--model",
-        default=str(ROOT / "pretrained" / "generator"),
-        help="language model, or none (default: pretrained/generator)",
+        default="pretrained/generator",
+        help="as in `api serve` (default: pretrained/generator)",
     )
     asked = parser.parse_args(arguments)
     if asked.out is not None and not has_chromium():
@@ -82,26 +85,32 @@ def _python(*arguments: str | Path) -> None:
 @contextmanager
 def _serving(index: Path, sample: Path, model: str) -> Iterator[str]:
     """The address of a service on a free port of this machine."""
-    command = [sys.executable, "-m", "api", "serve", str(index), "--port", "0"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "api", "serve", str(index), "--port", str(port)]
     command += ["--sample", str(sample), "--database", str(index.with_name("app.sqlite3"))]
-    command += ["--model", model] if model != "none" else []
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as service:
-        try:
-            yield _address(service)
-        finally:
-            service.terminate()
+    command += ["--model", model]
+    log = index.with_name("service.log")
+    with log.open("wb") as out:
+        service = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_ready(service, address, log)
+        yield address
+    finally:
+        service.terminate()
+        service.wait()
 
 
-def _address(service: subprocess.Popen[str]) -> str:
-    said = []
-    assert service.stderr is not None
-    for line in service.stderr:
-        said.append(line)
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-            return found[0]
-    raise UserError(f"the service did not start: {''.join(said).strip()}")
+def _wait_until_ready(service: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    until = time.monotonic() + LONGEST_WAIT
+    while service.poll() is None and time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{address}/health/ready").status_code == httpx.codes.OK:
+                return
+        time.sleep(0.2)
+    raise UserError(f"the service did not start: {log.read_text(errors='replace').strip()}")
 
 
 def _report(address: str, image: Path) -> str:
@@ -122,7 +131,7 @@ def _screenshot(address: str) -> bytes:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
-    with headless_chromium(*WINDOW) as driver:
+    with headless_chromium(*WINDOW, "--hide-scrollbars") as driver:
         wait = WebDriverWait(driver, LONGEST_WAIT)
 
         def first(selector: str) -> Any:
@@ -134,7 +143,13 @@ def _screenshot(address: str) -> bytes:
         driver.get(address)
         driver.find_element(By.ID, "indication").send_keys(INDICATION)
         wait.until(lambda _: first("#sample")).click()
-        wait.until(lambda _: first(".statement .chip")).click()
+        wait.until(lambda _: first(".statement .chip"))
+        driver.execute_script(
+            "const all = [...document.querySelectorAll('.statement:has(.chip)')];"
+            "const chosen = all.find((one) => one.textContent.includes(arguments[0])) ?? all[0];"
+            "chosen.querySelector('.chip').click();",
+            SHOWN,
+        )
         wait.until(lambda _: first("#case mark"))
         loaded = "return [...document.images].every((one) => one.complete && one.naturalWidth > 0)"
         wait.until(lambda _: first("#case .stage img") and driver.execute_script(loaded))

@@ -14,14 +14,14 @@ INDICATIONS = ("Cough.", "Shortness of breath.", "Chest pain.", "Fever.", "Preop
 
 _KINDS: tuple[tuple[Finding, ...], ...] = (
     (),
-    ("Cardiomegaly",),
+    ("Left Effusion", "Pacemaker"),
     ("Right Effusion",),
-    ("Cardiomegaly", "Left Effusion"),
+    ("Left Effusion",),
     ("Right Opacity",),
     ("Left Opacity",),
     ("Cardiomegaly", "Edema"),
     ("Nodule",),
-    ("Cardiomegaly", "Pacemaker"),
+    ("Pacemaker",),
     ("Cardiomegaly", "Left Effusion"),
 )
 """What study 1, 2, ... shows, over and over."""

@@ -139,7 +139,7 @@ def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> Non
     assert "Quixotic" not in text and "1/2/2020" not in text
 
 
-def test_the_strangest_films_are_shown_with_their_reason(found: Audit) -> None:
+def test_outlying_images_are_shown_with_their_reason(found: Audit) -> None:
     reasons = {image.reason: Path(image.path).name for image in reversed(found.outermost)}
     assert reasons["very dark"] == "dark.png"
     assert reasons["very narrow"] == "narrow.png"

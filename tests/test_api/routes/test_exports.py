@@ -158,7 +158,7 @@ def test_a_structured_report_joins_the_study_of_its_image(client: Client, tmp_pa
     assert other.status_code == 409
     png = a_png(3, size=(64, 64))
     plain = client.post(f"{made_from(client, png)}/dicom-sr", files={"image": ("a.png", png)})
-    assert plain.status_code == 422 and "no DICOM file" in plain.json()["detail"]
+    assert plain.status_code == 422 and "not a DICOM file" in plain.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
