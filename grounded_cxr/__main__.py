@@ -7,7 +7,7 @@ grounded-cxr ask data/index pa.png --question "Is the heart enlarged?"
 grounded-cxr classify data/index pa.png
 grounded-cxr caption data/index pa.png
 grounded-cxr train --index data/mine --out runs/adapter
-grounded-cxr evaluate --help
+grounded-cxr evaluate retrieval data/index --data-dir DIR --split-file FILE --split val
 grounded-cxr serve data/index
 
 ``python -m grounded_cxr`` is the same. Each verb is a command of one package, with the arguments
