@@ -1,7 +1,7 @@
 """python -m api: serve an index over HTTP, and look after the service.
 
 python -m api serve INDEX --port 8000
-python -m api serve INDEX --model pretrained/generator
+python -m api serve INDEX --model none
 python -m api keys add NAME --scope read --scope generate
 python -m api keys list
 python -m api keys revoke NAME
@@ -11,6 +11,7 @@ python -m api restore FILE
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,20 +25,25 @@ from api.app import create_app
 from api.listening import listen, server_options
 from api.middleware.observability import log_to_stderr
 from api.middleware.tracing import export_traces
-from api.pipeline.backends import OneByOne, Writer
-from api.pipeline.current_index import Reopen
-from api.pipeline.reopening import reopening
+from api.pipeline.backends import (
+    DEFAULT_MODEL,
+    NO_MODEL,
+    Backend,
+    BackendOptions,
+    default_model,
+    open_backend,
+)
+from api.pipeline.current_index import reopening
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
 from db.app.api_keys import SCOPES
 from db.app.audit_log import Head
 from db.app.database import AppDatabase, back_up, held, restore
-from db.errors import NotFoundError, UserError
-from generator.extractive import write_report
+from db.errors import MismatchError, NotFoundError, UserError
 from generator.vision_language import DecodingOptions
 from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
 
-EXTRACTIVE = "extractive"
+logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m api") -> int:
@@ -61,25 +67,29 @@ def _serve(arguments: argparse.Namespace) -> int:
         requests_per_minute=arguments.rate,
         capacity=arguments.capacity,
     )
-    decoding = DecodingOptions(temperature=arguments.temperature, seed=arguments.seed)
-    if arguments.model == EXTRACTIVE and arguments.adapter is not None:
-        raise UserError("an adapter belongs to a language model: name that with --model")
+    options = BackendOptions(
+        model=arguments.model or default_model(),
+        adapter=arguments.adapter,
+        decoding=DecodingOptions(temperature=arguments.temperature, seed=arguments.seed),
+    )
+    may_fall_back = arguments.model is None and arguments.adapter is None
     log_to_stderr(settings, as_json=arguments.log_json)
     with listen(settings) as listener:
         retriever = Retriever.open(arguments.index)
-        writer, reopen = _open_writer(arguments, retriever, decoding)
+        backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
         settings = replace(
             settings,
             max_batch=arguments.max_batch or settings.max_batch,
-            max_written=arguments.max_batch or writer.at_once,
+            max_written=arguments.max_batch or backend.batch_size,
         )
         with held(settings.database_path), export_traces(arguments.otlp):
             app = create_app(
                 settings,
                 retriever=retriever,
-                writer=writer,
-                reopen=reopen,
+                backend=backend,
+                reopen=reopening(arguments.index, backend.use),
             )
+            logger.info("generator: %s", backend.description)
             manifest = retriever.index.manifest
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             keys = ", API keys required" if settings.require_keys else ""
@@ -94,15 +104,18 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _open_writer(
-    arguments: argparse.Namespace, retriever: Retriever, decoding: DecodingOptions
-) -> tuple[Writer, Reopen]:
-    if arguments.model == EXTRACTIVE:
-        return OneByOne(write_report), reopening(arguments.index)
-    from api.pipeline.opening import open_writer  # torch and transformers
-
-    writer = open_writer(retriever, arguments.model, arguments.adapter, decoding)
-    return writer, reopening(arguments.index, writer.use)
+def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_back: bool) -> Backend:
+    """Without a named model: the shipped one, or none where it is missing or does not fit."""
+    if not may_fall_back:
+        return open_backend(retriever, options)
+    reason = f"{DEFAULT_MODEL} holds no weights"
+    if options.model != NO_MODEL:
+        try:
+            return open_backend(retriever, options)
+        except MismatchError as error:
+            reason = str(error)
+    logger.warning("no language model (%s): extractive reports, no answers", reason)
+    return open_backend(retriever, BackendOptions())
 
 
 def _needs_keys(arguments: argparse.Namespace) -> bool:
@@ -135,14 +148,14 @@ def _list_keys(arguments: argparse.Namespace) -> int:
         for key in database.keys.list_all():
             state = "active" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
             scopes = " ".join(sorted(key.scopes))
-            print(f"{key.name}\t{scopes}\tmade {key.created_at:%Y-%m-%d}\t{state}")
+            print(f"{key.name}\t{scopes}\tcreated {key.created_at:%Y-%m-%d}\t{state}")
     return 0
 
 
 def _revoke_key(arguments: argparse.Namespace) -> int:
     with _existing(arguments.database) as database:
         database.keys.revoke(arguments.name, at=datetime.now(UTC))
-    print(f"key '{arguments.name}' opens nothing any more")
+    print(f"API key '{arguments.name}' revoked")
     return 0
 
 
@@ -152,26 +165,26 @@ def _verify_audit(arguments: argparse.Namespace) -> int:
         number, _, digest = arguments.head.partition(":")
         if not number.isdecimal() or not digest:
             raise UserError(
-                f"'{arguments.head}' is no head: give the NUMBER:HASH of an earlier run"
+                f"'{arguments.head}' is not a head: give the NUMBER:HASH of an earlier run"
             )
         known = Head(number=int(number), hash=digest)
     with _existing(arguments.database) as database:
         head = database.audit.verify(known)
-    print(f"the chain is whole, head {head.number}:{head.hash}")
+    print(f"audit log intact, head {head.number}:{head.hash}")
     return 0
 
 
 def _back_up(arguments: argparse.Namespace) -> int:
     back_up(arguments.database, arguments.file)
-    print(f"{arguments.database} is copied to {arguments.file}")
+    print(f"{arguments.database} copied to {arguments.file}")
     return 0
 
 
 def _restore(arguments: argparse.Namespace) -> int:
     kept = restore(arguments.file, arguments.database)
-    print(f"{arguments.database} is as in {arguments.file}")
+    print(f"{arguments.database} restored from {arguments.file}")
     if kept is not None:
-        print(f"what was there before is kept as {kept}")
+        print(f"the previous database is kept as {kept}")
     return 0
 
 
@@ -194,10 +207,10 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
     verb.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     verb.add_argument(
         "--model",
-        default=EXTRACTIVE,
         metavar="MODEL",
-        help="folder or hub id of Llama 3.2 Vision; without one reports are made of the sentences "
-        "of the hits alone, and no question is answered (default: %(default)s)",
+        help="folder or hub id of Llama 3.2 Vision, or 'none': reports are then made of the "
+        "sentences of the hits alone, and no question is answered (default: "
+        "pretrained/generator where its weights are, otherwise none)",
     )
     verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
     verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")

@@ -1,6 +1,6 @@
 """The application: controllers, problem documents, OpenAPI, and who owns what.
 
-app = create_app(Settings(), retriever=Retriever.open(index_dir), writer=OneByOne(write_report))
+app = create_app(Settings(), retriever=Retriever.open(index_dir), backend=ExtractiveBackend())
 """
 
 import importlib.metadata
@@ -32,10 +32,11 @@ from api.middleware.access import Access, check_scope, rate_limit, the_caller
 from api.middleware.guard import Guard, add_headers
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
-from api.pipeline.backends import Writer
+from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.jobs import JobRunner
-from api.pipeline.pipeline import Clock, Pipeline
+from api.pipeline.pipeline import Clock, Pipeline, Schedulers
+from api.pipeline.scheduler import Admission
 from api.routes.batches import BatchController
 from api.routes.cases import CaseController
 from api.routes.chat import ChatController
@@ -50,11 +51,11 @@ from api.routes.tasks import TaskController
 from api.routes.web_page import WebPageController
 from api.settings import Settings
 from db.app.database import AppDatabase
-from generator.grounding.report import NOTICE
+from db.app.generation import NOTICE
 
 
 class Service(Litestar):
-    """The application, which tells of every request, also of those that no route answers."""
+    """The application; it logs and counts every request, also those that no route answers."""
 
     async def __call__(
         self,
@@ -79,7 +80,7 @@ def create_app(
     settings: Settings,
     *,
     retriever: StudySearch,
-    writer: Writer,
+    backend: Backend,
     clock: Clock = _now,
     reopen: Reopen | None = None,
 ) -> Service:
@@ -91,13 +92,17 @@ def create_app(
     database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
     current = CurrentIndex(retriever, reopen)
     pipeline = Pipeline(
-        current=current, writer=writer, database=database, settings=settings, clock=clock
+        current=current,
+        backend=backend,
+        schedulers=Schedulers.in_process(current, backend, settings),
+        database=database,
+        admission=Admission(capacity=settings.capacity, shared=settings.require_keys),
+        clock=clock,
     )
-
     runner = JobRunner(
         pipeline,
         database,
-        at_once=settings.written_together,
+        together=settings.written_together,
         capacity=settings.max_waiting_studies,
     )
 

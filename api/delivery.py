@@ -18,12 +18,12 @@ from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
-from api.pipeline.request import Order
 from api.routes.generations import document
-from api.schemas.generations import GenerationDocument
 from api.schemas.jobs import PendingGeneration
 from api.settings import Settings
 from api.uploads import read_uploads
+from db.app.generation import Generation
+from generator.request import GenerationRequest
 
 EVENT_STREAM = "text/event-stream"
 
@@ -55,27 +55,27 @@ class Delivery:
     caller: Caller
 
     async def deliver(
-        self, images: Sequence[UploadFile], order: Order
-    ) -> Response[GenerationDocument]:
+        self, images: Sequence[UploadFile], wanted: GenerationRequest
+    ) -> Response[Generation]:
         """A stored generation; or with ``Accept: text/event-stream`` the steps to it; or with
         ``Prefer: respond-async`` the address where it will be."""
         request, pipeline, caller = self.request, self.pipeline, self.caller
-        pipeline.check_task(order.task)
-        later = _is_patient(request)
+        pipeline.check_task(wanted.task)
+        later = _responds_later(request)
         if later:
             await self.runner.check_place(1)
         uploads = await read_uploads(images, limit=self.settings.max_images)
         if later:
             with pipeline.enter(caller):
                 radiographs = await pipeline.read(uploads, caller)
-                (study,) = await self.runner.accept([radiographs], order, caller)
+                (study,) = await self.runner.accept([radiographs], wanted, caller)
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             pipeline.check_place(caller)
-            happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
+            happening = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
             stream = server_sent(happening, lambda made: document(pipeline.current, made))
             return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
-        made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
+        made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
         return Response(
             await document(pipeline.current, made),
             headers={"Location": f"/generations/{made.id}"},
@@ -95,8 +95,8 @@ def delivery(
     )
 
 
-def _is_patient(request: Request[Any, Any, Any]) -> bool:
-    """Whether the client would rather ask again later (RFC 7240)."""
+def _responds_later(request: Request[Any, Any, Any]) -> bool:
+    """Whether the client asked for an answer later (``Prefer: respond-async``, RFC 7240)."""
     preferences = re.split(r"[,;\s]+", request.headers.get("prefer", "").lower())
     return "respond-async" in preferences
 

@@ -10,14 +10,14 @@ from litestar.response import ServerSentEventMessage
 
 from api.middleware.problems import problem_of
 from api.pipeline.backends import Token
-from api.pipeline.pipeline import Stage, Tell
-from api.schemas.generations import GenerationDocument
+from api.pipeline.pipeline import Emit, Stage
 from db.app.generation import Generation
+from generator.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What ended the work before its end."""
+    """The error that ended the work."""
 
     error: Exception
 
@@ -31,37 +31,30 @@ class StreamEvent(msgspec.Struct, kw_only=True):
     """JSON: `{"stage": ...}`, `{"text": ...}` (not checked yet), a generation or a problem."""
 
 
-_MADE = {
-    "report": "report",
-    "ask": "answer",
-    "classify": "classification",
-    "caption": "caption",
-}
-
 Event = Stage | Token | Generation | Failure
 
 
-async def events(work: Callable[[Tell], Awaitable[Generation]]) -> AsyncIterator[Event]:
+async def events(work: Callable[[Emit], Awaitable[Generation]]) -> AsyncIterator[Event]:
     """Stages and tokens while the work runs, then its generation or its failure.
 
-    The work is cancelled when nobody reads on.
+    The work is cancelled when the reader stops.
     """
     loop = asyncio.get_running_loop()
-    told: asyncio.Queue[Event] = asyncio.Queue()
+    queue: asyncio.Queue[Event] = asyncio.Queue()
 
-    def tell(event: Event) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, event)
+    def emit(event: Event) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, event)
 
     async def run() -> None:
         try:
-            tell(await work(tell))
+            emit(await work(emit))
         except Exception as error:
-            tell(Failure(error=error))
+            emit(Failure(error=error))
 
     task = asyncio.create_task(run())
     try:
         while True:
-            event = await told.get()
+            event = await queue.get()
             yield event
             if isinstance(event, Generation | Failure):
                 return
@@ -71,7 +64,7 @@ async def events(work: Callable[[Tell], Awaitable[Generation]]) -> AsyncIterator
 
 async def server_sent(
     happening: AsyncIterator[Event],
-    document: Callable[[Generation], Awaitable[GenerationDocument]],
+    document: Callable[[Generation], Awaitable[Generation]],
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Events ``stage``, ``token``, and at the end one named for what was made or ``problem``, with
     JSON as data."""
@@ -83,7 +76,8 @@ async def server_sent(
         elif isinstance(event, Failure):
             yield _message("problem", problem_of(event.error))
         else:
-            yield _message(_MADE[event.task], await document(event))
+            noun = TASKS[event.task].noun  # type: ignore[index]  # written from a Task
+            yield _message(noun, await document(event))
 
 
 def _message(event: str, data: object) -> ServerSentEventMessage:

@@ -12,10 +12,10 @@ from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException, HTTPException
 
 from api.middleware.access import the_caller
-from api.pipeline.request import Order
 from api.pipeline.scheduler import BusyError
 from db.errors import TooLargeError
 from generator.prompts import MAX_QUESTION, Task
+from generator.request import GenerationRequest
 from retriever.options import Parameter, SearchOptions, parameters
 
 
@@ -73,9 +73,9 @@ class IndicationForm(StudyForm, kw_only=True):
         str, msgspec.Meta(max_length=1_000, description="Why the images were taken. It is stored.")
     ] = ""
 
-    def order(self, task: Task) -> Order:
+    def request(self, task: Task) -> GenerationRequest:
         """Raises UserError as `options` does."""
-        return Order(task=task, options=self.options(), indication=self.indication)
+        return GenerationRequest(task=task, options=self.options(), indication=self.indication)
 
 
 class QuestionForm(IndicationForm, kw_only=True):
@@ -91,9 +91,9 @@ class QuestionForm(IndicationForm, kw_only=True):
         ),
     ]
 
-    def order(self, task: Task) -> Order:
+    def request(self, task: Task) -> GenerationRequest:
         """Raises UserError also for a question without words."""
-        return replace(super().order("report"), task=task, question=self.question)
+        return replace(super().request("report"), task=task, question=self.question)
 
 
 class SearchForm(StudyForm, kw_only=True):

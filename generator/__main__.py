@@ -10,27 +10,25 @@ python -m generator caption INDEX IMAGE [IMAGE ...]
 model, from sentences of the hits alone, unless one is named; the other tasks take
 ``pretrained/generator``.
 
-``--json`` prints one object:
-  notice, generator, index {path, source, fingerprint}, notes
-  report, caption: findings, impression: lists of {text, labels, citations: [{number, source,
-    study_id, score, quote}], found_afterwards, added, removed, case_support, image_support,
-    contradiction}; cases: the cited ones, {number, source, study_id, score, findings, impression};
-    left_out: {source, study_id, score, reason}; label_scores (or null); as_written
-  ask: question, answer, citations, removed, image_support, cases, as_written
-  classify: calibrated_on, observations: {name: {probability, model, vote, vote_interval, image}}
+``--json`` prints the generation as ``POST /reports`` of the service answers it; see
+`db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from db.app.database import AppDatabase
+from db.app.generations import generation_entry
 from db.errors import UserError
 from generator import output
 from generator.calibration import Calibration
 from generator.extractive import write_report
+from generator.generation import origin_of, to_generation
+from generator.request import GenerationRequest
 from generator.tasks import Study, StudyReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.cli.parser import Parser, run
@@ -39,6 +37,7 @@ from retriever.search import Retriever
 
 EXTRACTIVE = "extractive"
 DEFAULT_MODEL = "pretrained/generator"
+CREATED_BY = "command line"
 
 OpenRetriever = Callable[[Path], Retriever]
 OpenModel = Callable[[str, str | None, str], VisionLanguageModel]
@@ -69,47 +68,41 @@ def _load_model(model: str, adapter: str | None, quantization: str) -> VisionLan
     return load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _do(arguments: argparse.Namespace) -> int:
+    request = GenerationRequest(
+        task=arguments.task,
+        question=getattr(arguments, "question", None),
+        indication=arguments.indication,
+        options=replace(search_options(arguments), k=getattr(arguments, "k", 10)),
+    )
     if arguments.model == EXTRACTIVE:
+        if request.task != "report":
+            raise UserError("without a language model there are only reports: use --model with one")
         retriever = arguments.open_retriever(arguments.index)
-        retrieval = retriever.search(arguments.images, search_options(arguments))
+        retrieval = retriever.search(arguments.images, request.options)
         report = write_report(retrieval)
+        origin = origin_of(retriever.encoder.spec)
     else:
         reader, study = _read(arguments)
-        retrieval = study.retrieval
-        report = reader.report(study, _decoding(arguments))
-    document = output.report_document(arguments.index, retrieval, report)
-    _show(arguments, document, output.report_page(retrieval, report))
-    return 0
-
-
-def _caption(arguments: argparse.Namespace) -> int:
-    reader, study = _read(arguments)
-    caption = reader.caption(study, _decoding(arguments))
-    document = output.report_document(arguments.index, study.retrieval, caption)
-    _show(arguments, document, output.report_page(study.retrieval, caption))
-    return 0
-
-
-def _ask(arguments: argparse.Namespace) -> int:
-    reader, study = _read(arguments)
-    answer = reader.ask(study, arguments.question, _decoding(arguments))
-    document = output.answer_document(arguments.index, study.retrieval, answer)
-    _show(arguments, document, output.answer_page(answer))
-    return 0
-
-
-def _classify(arguments: argparse.Namespace) -> int:
-    reader, study = _read(arguments)
-    result = reader.classify(study)
-    document = output.classification_document(arguments.index, study.retrieval, result)
-    _show(arguments, document, output.classification_page(result))
+        retrieval, decoding = study.retrieval, _decoding(arguments)
+        report = reader.do(request.task, study, request.question or "", decoding)
+        origin = reader.describe(origin_of(reader.retriever.encoder.spec), decoding)
+    generation = to_generation(
+        report,
+        retrieval,
+        request,
+        created_at=datetime.now(UTC),
+        created_by=CREATED_BY,
+        origin=origin,
+    )
+    if arguments.db is not None:
+        with AppDatabase.open(arguments.db) as database:
+            database.generations.add(generation, audit=generation_entry(generation))
+    print(output.as_json(generation) if arguments.json else output.page(generation))
     return 0
 
 
 def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study]:
-    if arguments.model == EXTRACTIVE:
-        raise UserError("without a language model there are only reports: use --model with one")
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(arguments.model, arguments.adapter, arguments.quantization)
     from generator.mllama.adapter import check_served
@@ -135,10 +128,6 @@ def _decoding(arguments: argparse.Namespace) -> DecodingOptions:
     )
 
 
-def _show(arguments: argparse.Namespace, document: dict[str, Any], page: str) -> None:
-    print(json.dumps(document, indent=2) if arguments.json else page)
-
-
 def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
     """Every verb with its options."""
     whole = Parser(
@@ -158,7 +147,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
     )
     _add_study(verb, model=EXTRACTIVE)
     add_search_arguments(verb, only=["k"], k=10)
-    verb.set_defaults(run=_report)
+    verb.set_defaults(run=_do, task="report")
 
     verb = verbs.add_parser(
         "ask",
@@ -167,7 +156,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
     )
     _add_study(verb)
     verb.add_argument("--question", required=True, help="about the image")
-    verb.set_defaults(run=_ask)
+    verb.set_defaults(run=_do, task="ask")
 
     verb = verbs.add_parser(
         "classify",
@@ -175,13 +164,13 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
         examples=["data/index pa.png lateral.png"],
     )
     _add_study(verb)
-    verb.set_defaults(run=_classify)
+    verb.set_defaults(run=_do, task="classify")
 
     verb = verbs.add_parser(
         "caption", help="one sentence on the image", examples=["data/index pa.png lateral.png"]
     )
     _add_study(verb)
-    verb.set_defaults(run=_caption)
+    verb.set_defaults(run=_do, task="caption")
     return whole
 
 
@@ -212,6 +201,9 @@ def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> Non
     )
     verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
+    verb.add_argument(
+        "--db", type=Path, metavar="FILE", help="also store it in this application database"
+    )
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ alone (sizes, dates, advice) is never used; nor one that names a side where the 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from db.app.generation import Statement
 from db.errors import UserError
 from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
 from generator.grounding.regions import REGIONS, TOPICS, Region
-from generator.grounding.report import GroundedReport, Statement
+from generator.grounding.report import GroundedReport
 from generator.grounding.sentences import near_duplicates
 from generator.grounding.support import Agreement, Candidate
 from retriever.results import Retrieval

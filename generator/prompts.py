@@ -9,7 +9,7 @@ The order is prior cases, image, indication, task: all questions on one image sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
@@ -20,7 +20,7 @@ PROMPT_VERSION = "prompts-4"
 """Changes with any change of what a model reads; an adapter is refused under another version."""
 
 Task = Literal["report", "ask", "classify", "caption"]
-TASKS: tuple[Task, ...] = get_args(Task)
+"""The rows of `generator.tasks.TASKS`."""
 
 MAX_QUESTION = 300
 """Characters of a question."""

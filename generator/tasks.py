@@ -1,31 +1,38 @@
-"""Report, ask, classify, caption: a vision-language model on the images of one study.
+"""The four tasks, and a vision-language model that does them on the images of one study.
 
-reader = FilmReader(Retriever.open(Path("data/index")), load_model("pretrained/generator"))
+reader = StudyReader(Retriever.open(Path("data/index")), load_model("pretrained/generator"))
 study = reader.read(["pa.dcm", "lateral.dcm"], indication="dyspnea")
 reader.report(study); reader.ask(study, "Is the heart enlarged?"); reader.classify(study)
 
-The images are read and searched with once, whatever is asked of them after.
+`TASKS` is the one table of tasks: what the model reads, and how its output becomes a report. The
+service, the command line and the evaluation go by it. The images are read and searched with once,
+whatever is asked about them.
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from PIL import Image
 
+from db.app.generation import Origin
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
 from generator.candidates import search_pool
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
+from generator.classification import Classification, observe, to_classification
 from generator.context import BRIEF, DEFAULT, Context, build_context
-from generator.grounding.answers import Answer, check_answer
+from generator.grounding.answers import check_answer
 from generator.grounding.citations import ground, parse_answer
 from generator.grounding.completion import complete, left_out_notes
-from generator.grounding.report import NOTICE, GroundedReport
+from generator.grounding.report import GroundedReport
 from generator.prompts import (
     NO,
     PROMPT_VERSION,
     YES,
+    Prompt,
+    Task,
     ask_prompt,
     caption_prompt,
     classify_prompts,
@@ -34,7 +41,7 @@ from generator.prompts import (
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
 from retriever.knn_votes import Vote
 from retriever.query import ImageSource, Query, image_query, read_images
-from retriever.results import Hit, Retrieval
+from retriever.results import Retrieval
 from retriever.search import Retriever
 
 
@@ -51,33 +58,6 @@ class Study:
     """For a report."""
     brief: Context
     """For a question, a class or a caption."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opinion:
-    """Whether an observation is there."""
-
-    probability: float
-    """Of the three below together, calibrated on the validation split, 0..1."""
-    model: float
-    """The model's own yes against its no."""
-    vote: Vote
-    """Of the retrieved cases."""
-    image: float | None
-    """Of the encoder's label head."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Classification:
-    """The 14 observations of one study."""
-
-    observations: dict[str, Opinion]
-    hits: tuple[Hit, ...]
-    generator: str
-    index_fingerprint: str
-    calibrated_on: str
-    notes: tuple[str, ...] = ()
-    notice: str = NOTICE
 
 
 Event = tuple[str, str] | GroundedReport
@@ -99,6 +79,20 @@ class StudyReader:
         self.calibration = calibration or Calibration()
         self.name = (
             f"{model.name}{f' + {model.adapter}' if model.adapter else ''}, {PROMPT_VERSION}"
+        )
+
+    def describe(self, origin: Origin, options: DecodingOptions = GREEDY) -> Origin:
+        """``origin`` with model, adapter, prompt version, seed and sampling filled in."""
+        sampling = asdict(options)
+        return replace(
+            origin,
+            model=self.model.name,
+            model_sha256=self.model.base_sha256,
+            adapter=self.model.adapter,
+            adapter_sha256=self.model.adapter_sha256,
+            prompt_version=PROMPT_VERSION,
+            seed=sampling.pop("seed"),
+            sampling=sampling,
         )
 
     def read(
@@ -147,7 +141,7 @@ class StudyReader:
         votes: dict[str, Vote],
         indication: str = "",
     ) -> Study:
-        """A study from its parts; what is left out of them the model is not shown."""
+        """A study from its parts; the model is shown nothing but these."""
         count = self.model.count_tokens
         return Study(
             image=image,
@@ -162,17 +156,45 @@ class StudyReader:
             ),
         )
 
+    def do(
+        self, task: Task, study: Study, question: str = "", options: DecodingOptions = GREEDY
+    ) -> GroundedReport:
+        """One task of the table; ``question`` is that of the task ``ask``.
+
+        Raises UserError for a question that is empty or too long.
+        """
+        definition = TASKS[task]
+        prompts = definition.prompts(study, question)
+        if definition.answers:
+            likelihoods = self.model.loglikelihood(prompts, definition.answers)
+            return definition.check(self, study, question, likelihoods)
+        (text,) = self.model.generate(prompts, options)
+        return definition.check(self, study, question, text)
+
     def report(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
         """Findings and impression, every citation checked."""
-        return self.reports([study], options)[0]
+        return self.do("report", study, options=options)
+
+    def ask(self, study: Study, question: str, options: DecodingOptions = GREEDY) -> GroundedReport:
+        """A short answer, as one statement. Raises UserError for no question or a long one."""
+        return self.do("ask", study, question, options)
+
+    def caption(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
+        """One statement on the image as a whole."""
+        return self.do("caption", study, options=options)
+
+    def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
+        """Each observation's probability, from the model, the retrieved cases and the encoder."""
+        prompts = classify_prompts(study.brief, observations, study.image)
+        return self.check_classes(study, self.model.loglikelihood(prompts, [YES, NO]), observations)
 
     def reports(
         self, studies: Sequence[Study], options: DecodingOptions = GREEDY
     ) -> list[GroundedReport]:
-        """Several at once, which is quicker."""
+        """Several in one batch, which is faster."""
         prompts = [report_prompt(study.context, study.image) for study in studies]
-        written = self.model.generate(prompts, options)
-        return [self.checked(study, text) for study, text in zip(studies, written, strict=True)]
+        texts = self.model.generate(prompts, options)
+        return [self.check_report(study, text) for study, text in zip(studies, texts, strict=True)]
 
     def stream_report(self, study: Study, options: DecodingOptions = GREEDY) -> Iterator[Event]:
         """What happens as it happens; closing the iterator stops the model."""
@@ -182,20 +204,57 @@ class StudyReader:
             pieces.append(piece)
             yield "text", piece
         yield "stage", "checking citations"
-        yield self.checked(study, "".join(pieces))
+        yield self.check_report(study, "".join(pieces))
 
-    def checked(self, study: Study, written: str) -> GroundedReport:
-        """What a model wrote as a report: its citations resolved and checked, and what it left out
-        added."""
+    def check_report(self, study: Study, written: str) -> GroundedReport:
+        """A report as a model wrote it, with its citations resolved and checked, and omitted
+        findings added."""
         report = self._grounded(study, written, study.context, written)
         statements = complete(report.statements, study.context, study.retrieval)
         notes = left_out_notes(statements, study.retrieval)
         return replace(report, statements=statements, notes=(*report.notes, *notes))
 
-    def checked_caption(self, study: Study, written: str) -> GroundedReport:
-        """The same of one sentence on the image as a whole."""
+    def check_caption(self, study: Study, written: str) -> GroundedReport:
+        """One sentence on the image as a whole, its citations resolved and checked."""
         caption = self._grounded(study, f"Impression: {written}", study.brief, written)
         return replace(caption, statements=caption.statements[:1])
+
+    def check_answer(self, study: Study, question: str, written: str) -> GroundedReport:
+        """An answer as one statement, or none where the model answered nothing."""
+        statement = check_answer(question, written, study.brief, study.retrieval)
+        silent = () if statement.text else ("the model wrote no answer",)
+        return GroundedReport(
+            statements=(statement,) if statement.text else (),
+            hits=study.brief.hits,
+            generator=self.name,
+            index_fingerprint=study.retrieval.index_fingerprint,
+            notes=(*self._notes(study), *silent),
+            label_scores=study.retrieval.label_scores,
+            as_written=written,
+        )
+
+    def check_classes(
+        self, study: Study, likelihoods: Any, observations: Sequence[str] = OBSERVATIONS
+    ) -> Classification:
+        """``likelihoods``: natural log-probabilities of yes and no, (observations, 2)."""
+        scores, fitted_on = study.retrieval.label_scores, self.calibration.fitted_on
+        return to_classification(
+            [
+                observe(
+                    name,
+                    study.votes[name],
+                    model=1 / (1 + math.exp(min(float(no - yes), 500.0))),
+                    image=None if scores is None else scores[name],
+                    calibration=self.calibration,
+                )
+                for name, (yes, no) in zip(observations, likelihoods, strict=True)
+            ],
+            study.retrieval,
+            hits=study.brief.hits,
+            generator=self.name,
+            calibrated_on=None if fitted_on == Calibration().fitted_on else fitted_on,
+            notes=self._notes(study),
+        )
 
     def _grounded(self, study: Study, text: str, context: Context, written: str) -> GroundedReport:
         grounding = ground(parse_answer(text), context, study.retrieval)
@@ -212,51 +271,6 @@ class StudyReader:
             as_written=written,
         )
 
-    def ask(self, study: Study, question: str, options: DecodingOptions = GREEDY) -> Answer:
-        """A short answer. Raises UserError for a question that is empty or too long."""
-        prompt = ask_prompt(study.brief, question, study.image)
-        (written,) = self.model.generate([prompt], options)
-        return check_answer(
-            question,
-            written,
-            study.brief,
-            study.retrieval,
-            generator=self.name,
-            notes=self._notes(study),
-        )
-
-    def caption(self, study: Study, options: DecodingOptions = GREEDY) -> GroundedReport:
-        """One statement on the image as a whole."""
-        (written,) = self.model.generate([caption_prompt(study.brief, study.image)], options)
-        return self.checked_caption(study, written)
-
-    def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
-        """Each observation's probability, from the model, the retrieved cases and the encoder."""
-        prompts = classify_prompts(study.brief, observations, study.image)
-        chosen = self.model.loglikelihood(prompts, [YES, NO])
-        scores = study.retrieval.label_scores
-        opinions = {}
-        for name, (yes, no) in zip(observations, chosen, strict=True):
-            model = 1 / (1 + math.exp(min(float(no - yes), 500.0)))
-            vote = study.votes[name]
-            image = None if scores is None else scores[name]
-            opinions[name] = Opinion(
-                probability=self.calibration.probability(
-                    name, model=model, vote=vote.probability, image=image
-                ),
-                model=model,
-                vote=vote,
-                image=image,
-            )
-        return Classification(
-            observations=opinions,
-            hits=study.brief.hits,
-            generator=self.name,
-            index_fingerprint=study.retrieval.index_fingerprint,
-            calibrated_on=self.calibration.fitted_on,
-            notes=self._notes(study),
-        )
-
     def _notes(self, study: Study) -> tuple[str, ...]:
         notes = list(study.retrieval.notes)
         ood = study.retrieval.ood
@@ -268,3 +282,44 @@ class StudyReader:
                 f"the model was shown {MAX_VIEWS} images; {left_out} more were searched with"
             )
         return tuple(notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDefinition:
+    """One row of the table of tasks."""
+
+    noun: str
+    """What the task makes."""
+    prompts: Callable[[Study, str], list[Prompt]]
+    """What the model reads, given the study and the question: one prompt for a text, one for each
+    observation for classes."""
+    check: Callable[[StudyReader, Study, str, Any], GroundedReport]
+    """The result, given reader, study, question and what the model gave: the text that it wrote,
+    or the log-probabilities of ``answers``, (prompts, answers)."""
+    answers: tuple[str, ...] = ()
+    """What the model chooses from; empty where it writes."""
+
+
+TASKS: Mapping[Task, TaskDefinition] = {
+    "report": TaskDefinition(
+        noun="report",
+        prompts=lambda study, _: [report_prompt(study.context, study.image)],
+        check=lambda reader, study, _, text: reader.check_report(study, text),
+    ),
+    "ask": TaskDefinition(
+        noun="answer",
+        prompts=lambda study, question: [ask_prompt(study.brief, question, study.image)],
+        check=lambda reader, study, question, text: reader.check_answer(study, question, text),
+    ),
+    "classify": TaskDefinition(
+        noun="classification",
+        prompts=lambda study, _: classify_prompts(study.brief, image=study.image),
+        check=lambda reader, study, _, likelihoods: reader.check_classes(study, likelihoods),
+        answers=(YES, NO),
+    ),
+    "caption": TaskDefinition(
+        noun="caption",
+        prompts=lambda study, _: [caption_prompt(study.brief, study.image)],
+        check=lambda reader, study, _, text: reader.check_caption(study, text),
+    ),
+}

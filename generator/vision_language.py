@@ -60,6 +60,16 @@ class VisionLanguageModel(Protocol):
         ...
 
     @property
+    def base_sha256(self) -> str:
+        """Of the base model's weights."""
+        ...
+
+    @property
+    def adapter_sha256(self) -> str | None:
+        """Of the adapter's weights; None without one."""
+        ...
+
+    @property
     def tile_size(self) -> int:
         """Side in pixels of the square tiles that an image is given in."""
         ...

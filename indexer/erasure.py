@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from db.app.citing import cites
+from db.app.erasure import cites
 from db.errors import UserError
 from db.index.store import Case, CaseStore
 from indexer.index import CASES

@@ -7,10 +7,9 @@ An image unlike anything indexed still has nearest cases; their reports say noth
 threshold is what `THRESHOLD_LEVEL` of the indexed images fall below, each left out with its study.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from db.app.generation import OodCheck
 from indexer.index import Index
 from indexer.typicality.profile import MEASURES, NEAREST, TypicalityProfile, outlines_of
 from retriever.query import Query
@@ -22,19 +21,6 @@ _REASONS = {
     "outline": "its outline is not that of an indexed image",
     "upright": "it would fit the indexed images better turned or inverted",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class OodCheck:
-    """Of the least usual image of a query."""
-
-    in_distribution: bool
-    score: float
-    """Typicality: 0 for the median indexed image, lower for a stranger."""
-    threshold: float
-    """Below it an image is flagged."""
-    reason: str
-    """One sentence for a person."""
 
 
 def judge(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:

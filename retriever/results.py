@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from db.app.generation import LeftOut, OodCheck
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
-from retriever.ood import OodCheck
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -19,16 +19,6 @@ class Hit:
 
     def __repr__(self) -> str:
         return f"Hit([{self.rank}] {self.case.source} {self.case.study_id}, score {self.score:.3f})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A case that would have been a hit, and why it is not one."""
-
-    source: str
-    study_id: str
-    score: float
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from db.app.generation import LeftOut
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
@@ -25,7 +26,7 @@ from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import judge
 from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, read_query
-from retriever.results import Hit, LeftOut, Retrieval
+from retriever.results import Hit, Retrieval
 
 K_VOTES = 500
 """Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean

@@ -15,9 +15,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage, generate_uid
 
 from api.export.text import asked_for, doubts, marked, opinions
-from db.app.generation import Generation, StoredStatement
+from db.app.generation import NOTICE, Generation, Statement
 from db.errors import UserError
-from generator.grounding.report import NOTICE
 
 _SECTIONS = {
     "findings": (
@@ -109,7 +108,7 @@ def _content(generation: Generation) -> Dataset:
     return root
 
 
-def _sentence(statement: StoredStatement) -> str:
+def _sentence(statement: Statement) -> str:
     """Leave citation numbers out: a structured report does not hold the cited cases."""
     return " ".join((marked(statement, numbers=False), *doubts(statement)))
 

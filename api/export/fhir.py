@@ -10,8 +10,7 @@ from html import escape
 from typing import Any, Literal
 
 from api.export.text import asked_for, doubts, marked, opinions, title
-from db.app.generation import Generation
-from generator.grounding.report import NOTICE
+from db.app.generation import NOTICE, Generation
 
 Release = Literal["R5", "R4B"]
 

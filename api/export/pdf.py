@@ -9,8 +9,7 @@ from fpdf.enums import XPos, YPos
 from PIL import Image
 
 from api.export.text import asked_for, doubts, marked, opinions, title
-from db.app.generation import Generation
-from generator.grounding.report import NOTICE
+from db.app.generation import NOTICE, Generation
 from indexer.images.radiograph import Radiograph
 
 _IMAGE_SIDE = 1200  # pixels of a printed image
@@ -60,7 +59,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     for note in generation.notes:
         _line(page, f"Note: {note}", size=8)
     _line(page, f"Generation {generation.id}", size=8)
-    _line(page, f"Index {generation.index_source} {generation.index_fingerprint}", size=8)
+    _line(page, f"Index {generation.index.source} {generation.index.fingerprint}", size=8)
     return bytes(page.output())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from db.app.generation import Generation, StoredStatement
+from db.app.generation import Generation, Statement
 
 _TITLES = {
     "report": "Chest X-ray report",
@@ -24,29 +24,29 @@ def asked_for(generation: Generation) -> Iterator[str]:
         yield f"Question: {generation.question}"
 
 
-def marked(statement: StoredStatement, *, numbers: bool = True) -> str:
+def marked(statement: Statement, *, numbers: bool = True) -> str:
     """A sentence with its citation numbers or ``[image only]``, and a mark if a rule added it."""
     parts = [statement.text]
     if not statement.citations:
         parts.append("[image only]")
     elif numbers:
         parts.append("".join(f"[{n}]" for n in sorted({c.number for c in statement.citations})))
-    if statement.check.added:
+    if statement.added:
         parts.append("(added by rule)")
     return " ".join(parts)
 
 
-def doubts(statement: StoredStatement) -> Iterator[str]:
+def doubts(statement: Statement) -> Iterator[str]:
     """The citations that the check removed, and what contradicts the sentence."""
-    for one in statement.check.removed:
+    for one in statement.removed:
         yield f"(citation {one.number} was removed: {one.reason})"
-    if statement.check.contradiction:
-        yield f"(contradicted by the image: {statement.check.contradiction})"
+    if statement.contradiction:
+        yield f"(contradicted by the image: {statement.contradiction})"
 
 
 def opinions(generation: Generation) -> Iterator[str]:
     """The observations of a classification, one line each."""
-    for one in generation.observations:
+    for one in generation.observations or ():
         parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
         if one.image is not None:
             parts.append(f"image {one.image:.2f}")

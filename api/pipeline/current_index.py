@@ -9,16 +9,19 @@ import numpy as np
 from anyio.to_thread import run_sync
 from PIL import Image
 
-from api.schemas.case_keys import split_case_key
 from db.errors import NotFoundError, UserError
+from db.index.case import split_case_key
 from db.index.store import Case
+from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import encode_png, read_radiograph, restore_size
+from indexer.index import Index
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query, has_text_tower
 from retriever.results import Retrieval
+from retriever.search import Retriever
 
 PREVIEW_SIDE = 1600
 """Longest side in pixels of an image that is shown; the search uses the image as it is."""
@@ -73,8 +76,26 @@ Reopen = Callable[[StudySearch], StudySearch]
 """Opens the index directory again, given the retriever on what was there before."""
 
 
+def reopening(index_dir: Path, use: Callable[[Retriever], None] = lambda _: None) -> Reopen:
+    """Open whatever is in an index directory by then; the encoder is kept if it still fits.
+
+    ``use`` gets the new retriever before any request does, and may refuse it.
+    """
+
+    def reopen(before: StudySearch) -> Retriever:
+        index = Index.open(index_dir)
+        same = index.manifest.encoder.same_space(before.encoder.spec)
+        retriever = Retriever(
+            index, before.encoder if same else load_encoder(index.manifest.encoder.name)
+        )
+        use(retriever)
+        return retriever
+
+    return reopen
+
+
 class CurrentIndex:
-    """The open retriever. Whoever needs it twice for one answer takes it once and keeps it."""
+    """The open retriever; a request that needs it twice takes it once and keeps it."""
 
     def __init__(self, retriever: StudySearch, reopen: Reopen | None = None) -> None:
         self.retriever = retriever

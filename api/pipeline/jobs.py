@@ -21,7 +21,6 @@ from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
 from api.pipeline.pipeline import Pipeline
-from api.pipeline.request import Order
 from api.pipeline.scheduler import BusyError
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
@@ -29,6 +28,7 @@ from db.app.generation import Generation
 from db.app.jobs import JobImage, JobStudy
 from db.engines.sqlite import DatabaseFailure
 from db.errors import UserError
+from generator.request import GenerationRequest
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import encode_png, read_radiograph
 
@@ -49,11 +49,11 @@ class JobRunner:
     attempt; twice as many before each further one."""
 
     def __init__(
-        self, pipeline: Pipeline, database: AppDatabase, *, at_once: int, capacity: int
+        self, pipeline: Pipeline, database: AppDatabase, *, together: int, capacity: int
     ) -> None:
         self._pipeline = pipeline
         self._jobs = database.jobs
-        self._at_once = at_once
+        self._together = together
         self._capacity = capacity
         self._running: dict[UUID, anyio.CancelScope] = {}
         self._suspect: UUID | None = None
@@ -66,7 +66,7 @@ class JobRunner:
             raise BusyError(60)
 
     async def accept(
-        self, studies: Sequence[tuple[Radiograph, ...]], order: Order, caller: Caller
+        self, studies: Sequence[tuple[Radiograph, ...]], request: GenerationRequest, caller: Caller
     ) -> list[JobStudy]:
         """One job for these studies; it is on disk when this returns.
 
@@ -82,7 +82,7 @@ class JobRunner:
                     created_at=now,
                     created_by=caller.name,
                     request_id=caller.request_id,
-                    order=order.to_json(),
+                    request=request.to_json(),
                     images=tuple(_to_job_image(image) for image in images),
                 )
                 for images in studies
@@ -147,7 +147,7 @@ class JobRunner:
                 self._suspect = suspect.generation_id
                 self._start(suspect, tasks)
             return None
-        free = self._at_once - len(self._running)
+        free = self._together - len(self._running)
         for study in await run_sync(self._jobs.claim, free) if free else ():
             self._start(study, tasks)
         return left
@@ -182,7 +182,7 @@ class JobRunner:
         )
         await self._pipeline.write(
             images,
-            Order.from_json(study.order),
+            GenerationRequest.from_json(study.request),
             caller,
             generation_id=study.generation_id,
             store=self._store,

@@ -35,21 +35,28 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class BusyError(UserError):
-    """The service has as much work as it takes."""
+    """The service has no place for another request."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            f"the server has as much work as it takes: try again in {retry_after} seconds"
-        )
+        super().__init__(f"the server is busy: try again in {retry_after} seconds")
         self.retry_after = retry_after
 
 
 class AbandonedError(Exception):
-    """Nobody waits for this work any more."""
+    """The work was cancelled."""
 
 
 class Scheduler(Protocol[W_contra, R_co]):
-    """Runs work in some order, together with other work."""
+    """Runs work in some order, together with other work; an async context manager."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> object: ...
 
     async def run(self, work: W_contra, *, owner: str) -> R_co:
         """The result; cancelling the call takes the work back, also while it runs."""
@@ -57,14 +64,14 @@ class Scheduler(Protocol[W_contra, R_co]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ticket(Generic[W]):
-    """A piece of work, and whether somebody still waits for it."""
+    """A piece of work, and whether it was cancelled."""
 
     work: W
-    left: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """For long work to call between its steps. Raises AbandonedError when nobody waits."""
-        if self.left.is_set():
+        """For long work to call between its steps. Raises AbandonedError once it is cancelled."""
+        if self.cancelled.is_set():
             raise AbandonedError
 
 
@@ -142,11 +149,11 @@ class BatchScheduler(Generic[W, R]):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        leftover: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(kind, error, leftover)
+        await self._tasks.__aexit__(kind, error, traceback)
 
     async def run(self, work: W, *, owner: str) -> R:
         waiting: _Waiting[W, R] = _Waiting(ticket=Ticket(work=work), done=anyio.Event())
@@ -156,7 +163,7 @@ class BatchScheduler(Generic[W, R]):
         try:
             await waiting.done.wait()
         except BaseException:
-            waiting.ticket.left.set()
+            waiting.ticket.cancelled.set()
             if self._queue.drop(waiting, owner):
                 WAITING.dec()
             raise
@@ -174,14 +181,14 @@ class BatchScheduler(Generic[W, R]):
                 continue
             WAITING.dec(len(batch))
             BATCH_SIZE.observe(len(batch))
-            left_over: Exception = AbandonedError()
+            failure: Exception = AbandonedError()
             with STAGE_SECONDS.labels(self._stage).time():
                 try:
                     await run_sync(self._work, batch, limiter=threads)
                 except Exception as error:
-                    left_over = error
+                    failure = error
             for waiting in batch:
-                waiting.settle(left_over)
+                waiting.settle(failure)
 
     def _work(self, batch: Sequence[_Waiting[W, R]]) -> None:
         for place, outcome in self._run_batch([waiting.ticket for waiting in batch]):
@@ -189,10 +196,17 @@ class BatchScheduler(Generic[W, R]):
 
 
 class Admission:
-    """How much work may be in the house, in all and of one owner."""
+    """How many requests may be worked on, in all and of one owner.
 
-    def __init__(self, *, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+    Where several owners can call (``shared``), one gets at most three quarters of the places, so
+    that others still find one.
+    """
+
+    def __init__(
+        self, *, capacity: int, shared: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._capacity = capacity
+        self._share = max(1, capacity * 3 // 4) if shared else capacity
         self._clock = clock
         self._inside: dict[str, int] = {}
         self._seconds = 1.0  # of one piece of work, a moving mean
@@ -201,21 +215,16 @@ class Admission:
     def inside(self) -> int:
         return sum(self._inside.values())
 
-    def check(self, owner: str | None = None, *, alone: bool = True) -> None:
+    def check(self, owner: str | None = None) -> None:
         """Raises BusyError where ``enter`` would; without an owner, where it would for anybody."""
-        share = self._capacity if alone else max(1, self._capacity * 3 // 4)
-        mine = 0 if owner is None else self._inside.get(owner, 0)
-        if self.inside >= self._capacity or mine >= share:
+        own = 0 if owner is None else self._inside.get(owner, 0)
+        if self.inside >= self._capacity or own >= self._share:
             raise BusyError(self._retry_after())
 
     @contextmanager
-    def enter(self, owner: str, *, alone: bool) -> Iterator[None]:
-        """Be inside while the block runs.
-
-        An owner who is not ``alone`` (the only one who can call) gets at most three quarters of
-        the places, so that another finds the door open. Raises BusyError where there is no place.
-        """
-        self.check(owner, alone=alone)
+    def enter(self, owner: str) -> Iterator[None]:
+        """Hold a place while the block runs. Raises BusyError where there is none."""
+        self.check(owner)
         self._inside[owner] = self._inside.get(owner, 0) + 1
         started = self._clock()
         try:

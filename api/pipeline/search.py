@@ -60,7 +60,7 @@ def _embed(
     alone = [
         ticket
         for ticket in tickets
-        if ticket.work.images and ticket.work.text is None and not ticket.left.is_set()
+        if ticket.work.images and ticket.work.text is None and not ticket.cancelled.is_set()
     ]
     if not alone:
         return {}
@@ -73,7 +73,7 @@ def _search(
 ) -> Found | Exception:
     work, options = ticket.work, ticket.work.options
     encoder = retriever.encoder.spec
-    if ticket.left.is_set():
+    if ticket.cancelled.is_set():
         return AbandonedError()
     try:
         if query is not None:

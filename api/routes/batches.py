@@ -17,13 +17,13 @@ from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
-from api.pipeline.request import Order
 from api.routes.generations import check_owner
 from api.schemas.jobs import BatchDocument
 from api.settings import Settings
 from api.uploads import StudyForm, Upload, read_form, read_uploads
 from db.app.database import AppDatabase
 from db.errors import TooLargeError
+from generator.request import GenerationRequest
 
 MAX_PARTS = 2_000
 
@@ -75,7 +75,7 @@ class BatchController(Controller):
         await runner.check_place(len(studies))
         with pipeline.enter(caller):
             images = [await pipeline.read(study, caller) for study in studies]
-            accepted = await runner.accept(images, Order(options=options), caller)
+            accepted = await runner.accept(images, GenerationRequest(options=options), caller)
         batch = BatchDocument.of(accepted)
         return Response(batch, headers={"Location": f"/batches/{batch.id}"})
 

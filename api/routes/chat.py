@@ -29,10 +29,9 @@ from api.schemas.chat import (
     Choice,
     ModelList,
 )
-from api.schemas.statements import CitationDocument
 from api.settings import Settings
 from api.uploads import read_body
-from db.app.generation import Generation
+from db.app.generation import Citation, Generation
 from db.errors import TooLargeError, UserError
 
 _COMPLETION = ResponseSpec(
@@ -105,8 +104,8 @@ class ChatController(Controller):
         A stream of a language model is its text before the check; the last piece carries `report`,
         the text that stands, and `citations`.
         """
-        uploads, order = data.uploads(), data.order()
-        pipeline.check_task(order.task)
+        uploads, wanted = data.uploads(), data.request()
+        pipeline.check_task(wanted.task)
         if len(uploads) > settings.max_images:
             raise TooLargeError(
                 f"{len(uploads)} images were sent, one study may have {settings.max_images}: "
@@ -114,10 +113,10 @@ class ChatController(Controller):
             )
         if data.stream:
             pipeline.check_place(caller)
-            happening = events(lambda tell: pipeline.generate(uploads, order, caller, tell=tell))
+            happening = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
             chunks = _chunks(happening, pipeline, data.model, caller)
             return Stream(chunks, media_type="text/event-stream")
-        made = await while_connected(request, lambda: pipeline.generate(uploads, order, caller))
+        made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
         return Response(await _completion(made, pipeline, data.model))
 
 
@@ -132,7 +131,7 @@ async def _completion(made: Generation, pipeline: Pipeline, model: str) -> ChatC
     )
 
 
-async def _citations(made: Generation, pipeline: Pipeline) -> list[CitationDocument]:
+async def _citations(made: Generation, pipeline: Pipeline) -> list[Citation]:
     report = await document(pipeline.current, made)
     return [citation for statement in report.statements for citation in statement.citations]
 

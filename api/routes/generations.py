@@ -17,13 +17,13 @@ from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
-from api.schemas.case_keys import split_case_key
-from api.schemas.generations import GenerationDocument, GenerationList
+from api.schemas.generations import GenerationList
 from api.schemas.jobs import PendingGeneration
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.app.generations import GenerationFilter
 from db.errors import ForbiddenError, NotFoundError
+from db.index.case import split_case_key
 
 _PENDING = ResponseSpec(PendingGeneration, description="Still to come.", generate_examples=False)
 _Moment = Annotated[datetime | None, QueryParameter(description="ISO 8601 with its zone.")]
@@ -89,7 +89,7 @@ class GenerationController(Controller):
         generation_id: FromPath[UUID],
         database: NamedDependency[AppDatabase],
         current: NamedDependency[CurrentIndex],
-    ) -> Response[GenerationDocument | PendingGeneration]:
+    ) -> Response[Generation | PendingGeneration]:
         """The report as it was written, with its citations and their quotes.
 
         `case_available` and `index.current` tell what the index that is open now still holds. One
@@ -146,8 +146,7 @@ def check_owner(created_by: str | None, caller: Caller) -> None:
         raise ForbiddenError("this was asked for with another API key: use that, or an admin's")
 
 
-async def document(current: CurrentIndex, generation: Generation) -> GenerationDocument:
+async def document(current: CurrentIndex, generation: Generation) -> Generation:
     """A generation for the wire, seen from the index that is open now."""
-    hits = {(hit.source, hit.study_id) for hit in generation.hits}
-    available = await current.available(generation.cited | hits)
-    return GenerationDocument.of(generation, available, current.manifest.fingerprint)
+    available = await current.available(generation.cases)
+    return generation.seen_from(current.manifest.fingerprint, available)

@@ -22,9 +22,9 @@ from api.pipeline.current_index import CurrentIndex
 from api.pipeline.pipeline import Pipeline
 from api.settings import Settings
 from db.app.database import AppDatabase
+from db.app.generation import NOTICE
 from db.engines.sqlite import DatabaseFailure
 from db.labels import FINDINGS
-from generator.grounding.report import NOTICE
 from generator.prompts import Task
 
 logger = logging.getLogger(__name__)

@@ -25,10 +25,10 @@ from api.middleware.access import GENERATE, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
-from api.pipeline.request import Order
 from api.settings import Settings
 from api.uploads import Upload, read_body
 from db.errors import UserError
+from generator.request import GenerationRequest
 from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
 
@@ -102,8 +102,8 @@ class StowController(Controller):
             studies = _studies(instances, limit=settings.max_images)
             if studies:
                 images = [tuple(_image(one) for one in study) for study in studies]
-                order = Order(options=SearchOptions(k=10))
-                accepted = await runner.accept(images, order, caller)
+                wanted = GenerationRequest(options=SearchOptions(k=10))
+                accepted = await runner.accept(images, wanted, caller)
                 for study, job in zip(studies, accepted, strict=True):
                     for one in study:
                         one.generation_id = job.generation_id

@@ -11,8 +11,8 @@ from litestar.response import Response
 
 from api.delivery import DELIVERED, Delivery
 from api.middleware.access import GENERATE
-from api.schemas.generations import GenerationDocument
 from api.uploads import IndicationForm, QuestionForm, read_form
+from db.app.generation import Generation
 
 MULTIPART = Body(media_type=RequestEncodingType.MULTI_PART)
 Study = Annotated[IndicationForm, MULTIPART]
@@ -39,42 +39,42 @@ class TaskController(Controller):
     @task("/reports", "createReport", "Write a report for one study")
     async def report(
         self, data: Study, delivery: NamedDependency[Delivery]
-    ) -> Response[GenerationDocument]:
+    ) -> Response[Generation]:
         """Search prior cases for the images and write a report in which every sentence cites them.
 
         The report is stored; the images are not. `Accept: text/event-stream` tells of each step as
         it is taken. `Prefer: respond-async` answers 202 at once and keeps the images, without their
         headers, until the report is stored.
         """
-        return await delivery.deliver(data.images, data.order("report"))
+        return await delivery.deliver(data.images, data.request("report"))
 
     @task("/answers", "createAnswer", "Answer a question about one study")
     async def answer(
         self, data: Question, delivery: NamedDependency[Delivery]
-    ) -> Response[GenerationDocument]:
+    ) -> Response[Generation]:
         """A language model answers in a few words, with the prior cases that bear the answer out.
 
         Stored and delivered as reports are. A server without a language model answers 409.
         """
-        return await delivery.deliver(data.images, data.order("ask"))
+        return await delivery.deliver(data.images, data.request("ask"))
 
     @task("/classifications", "createClassification", "Say how likely each observation is")
     async def classification(
         self, data: Study, delivery: NamedDependency[Delivery]
-    ) -> Response[GenerationDocument]:
+    ) -> Response[Generation]:
         """From the votes of the retrieved cases, the encoder's label head and, where one is served,
         the language model. Stored and delivered as reports are.
 
         Observations that are more likely than not are stated, with the hits that name them.
         """
-        return await delivery.deliver(data.images, data.order("classify"))
+        return await delivery.deliver(data.images, data.request("classify"))
 
     @task("/captions", "createCaption", "Describe one study in one sentence")
     async def caption(
         self, data: Study, delivery: NamedDependency[Delivery]
-    ) -> Response[GenerationDocument]:
+    ) -> Response[Generation]:
         """One statement with the prior cases that it rests on.
 
         Stored and delivered as reports are.
         """
-        return await delivery.deliver(data.images, data.order("caption"))
+        return await delivery.deliver(data.images, data.request("caption"))

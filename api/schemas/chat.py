@@ -8,12 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from api.pipeline.request import Order
-from api.schemas.statements import CitationDocument
 from api.uploads import Upload
+from db.app.generation import NOTICE, Citation
 from db.errors import UserError
-from generator.grounding.report import NOTICE
 from generator.prompts import Task
+from generator.request import GenerationRequest
 from retriever.options import SearchOptions
 
 MODEL = "grounded-cxr"
@@ -69,10 +68,10 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     stream: bool = False
     k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
 
-    def order(self) -> Order:
+    def request(self) -> GenerationRequest:
         """Raises UserError for a question that is missing or too long."""
         task = _TASKS.get(self.model, "report")
-        return Order(
+        return GenerationRequest(
             options=SearchOptions(k=self.k),
             task=task,
             question=self._last_words() if task == "ask" else None,
@@ -128,7 +127,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     choices: list[Choice]
     generation: UUID
     """The stored report: `GET /generations/{generation}`."""
-    citations: list[CitationDocument]
+    citations: list[Citation]
     """What the `[n]` of the text stand for."""
     notice: str = NOTICE
 

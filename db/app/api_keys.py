@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
 from db.app.models import ApiKeyRow
-from db.app.transactions import writing
+from db.engines.sqlite import writing
 from db.errors import NotFoundError, UserError
 
 Scope = Literal["read", "generate", "admin"]

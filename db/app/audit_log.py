@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.models import AuditRow
-from db.app.transactions import writing
+from db.engines.sqlite import writing
 from db.errors import UserError
 
 START = "0" * 64
@@ -56,7 +56,7 @@ class Head:
 
 
 def append(session: Session, entry: NewEntry) -> None:
-    """Add an entry to a transaction of ``db.app.transactions.writing``, which keeps others
+    """Add an entry to a transaction of ``db.engines.sqlite.writing``, which keeps others
     waiting."""
     last = session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(1)).first()
     row = AuditRow(

@@ -23,8 +23,7 @@ from db.app.feedback import FeedbackStore
 from db.app.generations import GenerationStore
 from db.app.jobs import JobStore
 from db.app.schema import migrate
-from db.app.transactions import writing
-from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite
+from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
 from db.errors import NotFoundError, UserError
 
 

@@ -24,8 +24,7 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.models import CitationRow, FeedbackRow, GenerationRow, HitRow, StatementRow
 from db.app.schema import migrate
-from db.app.transactions import writing
-from db.engines.sqlite import open_sqlite
+from db.engines.sqlite import open_sqlite, writing
 from db.errors import NotFoundError, UserError
 from db.index.store import Case
 
@@ -70,6 +69,26 @@ def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:
     finally:
         engine.dispose()
     return done
+
+
+def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
+    """Whether it holds a quote from one of the studies (source, study id) that is not withdrawn.
+
+    False for any other database. Raises OSError for a file that cannot be read.
+    """
+    query = "SELECT 1 FROM citations WHERE source = ? AND study_id = ? AND quote != ? LIMIT 1"
+    address = f"file:{path.resolve().as_posix()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            return any(
+                connection.execute(query, (*study, WITHDRAWN)).fetchone() for study in studies
+            )
+    except sqlite3.OperationalError as error:
+        if "no such" in str(error):
+            return False
+        raise OSError(str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise OSError(str(error)) from error
 
 
 def _require_application(path: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
 from db.app.models import FeedbackRow, GenerationRow
-from db.app.transactions import writing
+from db.engines.sqlite import writing
 from db.errors import NotFoundError
 
 Kind = Literal["accepted", "edited", "wrong_citation"]

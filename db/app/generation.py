@@ -1,93 +1,127 @@
 """A generation: one stored output, and everything it rests on.
 
-Cases are named by source and study, never by the number a case has inside one index, and the
-quoted sentences are kept, so a generation stays true when the index is rebuilt or gone.
+The generator fills these types, the application database stores them, and the service and the
+command line print them as JSON, field by field. Cases are named by source and study, never by the
+number that a case has inside one index, and quoted sentences are kept, so a generation stays true
+when the index is rebuilt or deleted.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from db.index.store import Section
+from db.index.case import Section, case_key
 from db.labels import Labels
+
+NOTICE = "Research use only, not for clinical use."
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredCitation:
-    """A ``[n]`` as it was resolved when the text was written."""
+class Citation:
+    """A ``[n]`` in a text, resolved when the text was written."""
 
     number: int
+    """The rank of the hit."""
+    case: str = field(init=False)
+    """``source:study_id``, see `db.index.case`."""
     source: str
     study_id: str
     index_fingerprint: str
     quote: str
+    """The sentence of the cited report that supports the statement, verbatim."""
     score: float
+    """Cosine between the study and the cited case."""
+    case_available: bool = True
+    """Whether the index that is open now holds the case; not stored."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "case", case_key(self.source, self.study_id))
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredRemoved:
-    """A ``[n]`` that a language model wrote and the check took out."""
+class RemovedCitation:
+    """A ``[n]`` that a language model wrote and the citation check removed."""
 
     number: int
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredCheck:
-    """What the check of a statement found; see ``generator.grounding.report.Statement``."""
-
-    found_afterwards: bool = False
-    added: bool = False
-    removed: tuple[StoredRemoved, ...] = ()
-    case_support: float | None = None
-    image_support: float | None = None
-    contradiction: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredStatement:
-    """One sentence; without citations it rests on the image alone."""
+class Statement:
+    """One sentence, and what the citation check found."""
 
     section: Section
     text: str
+    grounded: bool = field(init=False)
+    """Whether a prior case supports it; otherwise it rests on the image alone."""
     labels: Labels = field(default_factory=dict)
-    citations: tuple[StoredCitation, ...] = ()
-    check: StoredCheck = StoredCheck()
+    citations: tuple[Citation, ...] = ()
+    found_afterwards: bool = False
+    """True where the model cited no case that says it, and the citations were looked up."""
+    added: bool = False
+    """True where a rule added it: the image's scores support the finding, the model omitted it,
+    and the cited cases name it."""
+    removed: tuple[RemovedCitation, ...] = ()
+    case_support: float | None = None
+    """Similarity in wording, 0..1, of the best quote that makes the same claims; 0 without a
+    citation; None where it was not measured."""
+    image_support: float | None = None
+    """The lowest probability that the encoder's label head gives to what is stated, 0..1; None
+    without label scores or where no observation is stated."""
+    contradiction: str | None = None
+    """How the image's label scores contradict the statement; None where they do not."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grounded", bool(self.citations))
+
+    def __str__(self) -> str:
+        marks = "".join(f"[{number}]" for number in sorted({c.number for c in self.citations}))
+        return f"{self.text} {marks or '[image only]'}{' (added by rule)' if self.added else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredObservation:
-    """How likely one of the 14 observations is, and who says so; all in 0..1."""
+class Observation:
+    """The probability of one of the 14 observations, and its three sources; all in 0..1."""
 
     name: str
     probability: float
-    """Of the opinions below together."""
+    """From the sources below together."""
     model: float | None
-    """The language model's yes; None without one."""
+    """The language model's yes against its no; None without a language model."""
     vote: float
-    """Share of the retrieved cases that name it, weighted by similarity, with its 95 % interval."""
+    """Share of the retrieved cases that name it, weighted by similarity."""
     vote_low: float
+    """Lower end of the 95 % interval of ``vote``."""
     vote_high: float
     image: float | None
-    """Of the encoder's label head; None without one."""
+    """From the encoder's label head; None without one."""
     cases: tuple[int, ...] = ()
     """Numbers of the hits that name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredHit:
+class GenerationHit:
     """A retrieved case, by the number that citations use."""
 
     number: int
+    case: str = field(init=False)
     source: str
     study_id: str
     score: float
+    case_available: bool = True
+    """Whether the index that is open now holds the case; not stored."""
+    cited: bool = False
+    """Whether a statement of the generation cites it; `Generation` sets it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "case", case_key(self.source, self.study_id))
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredLeftOut:
-    """A case that a rule kept from the hits."""
+class LeftOut:
+    """A case that would have been a hit, and the rule that excluded it."""
 
     source: str
     study_id: str
@@ -96,73 +130,125 @@ class StoredLeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredOodCheck:
-    """Whether the images were of the kind that the index held, as judged then."""
+class OodCheck:
+    """Whether the images are of the kind that the index holds, judged by the least usual one."""
 
     in_distribution: bool
+    """False for an image unlike the indexed images: do not rely on what was found for it."""
     score: float
+    """Typicality: 0 for the median indexed image, lower for an unusual one."""
     threshold: float
+    """Below it an image is flagged."""
     reason: str
+    """One sentence for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredOrigin:
-    """What it takes, beside images, options, index and hits, to make the same text again."""
+class Origin:
+    """What it takes, besides images, options, index and hits, to write the same text again."""
 
     program: str
     """Version of this program."""
     encoder: str
     encoder_sha256: str
-    """Of its weights."""
+    """Of its weights, as the other digests here."""
     model: str | None = None
-    """The language model's name; None where no language model wrote."""
+    """Name of the language model; None where none was used."""
     model_sha256: str | None = None
     adapter: str | None = None
     adapter_sha256: str | None = None
     prompt_version: str | None = None
     seed: int | None = None
-    sampling: Mapping[str, object] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     """Temperature and the like, as JSON values."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class IndexReference:
+    """The index that a generation was made with."""
+
+    fingerprint: str
+    source: str
+    current: bool = True
+    """Whether it is the index that is open now; not stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
-    """One stored output, with what is needed to see where it came from."""
+    """One stored output, with everything needed to trace it."""
 
     id: UUID
+    status: Literal["done"] = "done"
     created_at: datetime
     """Aware; stored in UTC."""
+    created_by: str | None = None
+    """Name of the API key, or ``command line``; None for those made before there were keys."""
     task: str
     """``report``, ``ask``, ``classify`` or ``caption``."""
+    question: str | None = None
+    """None except for the task ``ask``."""
+    indication: str | None = None
+    """Why the images were taken, as the caller gave it."""
     text: str
     generator: str
-    index_fingerprint: str
-    index_source: str
+    """Name and version of what wrote it."""
+    origin: Origin | None = None
+    """None for those made before it was recorded."""
+    index: IndexReference
     images_sha256: tuple[str, ...]
     """Digests of the decoded images; the images themselves are not kept."""
-    options: Mapping[str, object]
+    options: Mapping[str, Any]
     """Of the search, as JSON values."""
-    question: str | None = None
-    """What was asked; None but for the task ``ask``."""
-    indication: str | None = None
-    """Why the images were taken, as the caller told it."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
-    ood: StoredOodCheck | None = None
-    """None where nothing could be said, or nobody asked yet."""
-    statements: tuple[StoredStatement, ...] = ()
-    observations: tuple[StoredObservation, ...] = ()
-    """Of the task ``classify``; empty for the others."""
+    """Observation to probability from the encoder's label head, uncalibrated."""
+    ood: OodCheck | None = None
+    """None where it could not be judged."""
+    statements: tuple[Statement, ...] = ()
+    """One for an answer or a caption; for classes, those more likely than not."""
+    observations: tuple[Observation, ...] | None = None
+    """None except for the task ``classify``."""
     calibrated_on: str | None = None
-    """What their probabilities were fitted on; None where they were not."""
-    hits: tuple[StoredHit, ...] = ()
-    left_out: tuple[StoredLeftOut, ...] = ()
-    created_by: str | None = None
-    """The API key that asked, by name; None for those from before there were keys."""
-    origin: StoredOrigin | None = None
-    """None for those from before it was kept."""
+    """The studies on which the probabilities were calibrated; None where they were not."""
+    hits: tuple[GenerationHit, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    notice: str = NOTICE
+
+    def __post_init__(self) -> None:
+        numbers = {c.number for statement in self.statements for c in statement.citations}
+        hits = tuple(replace(hit, cited=hit.number in numbers) for hit in self.hits)
+        object.__setattr__(self, "hits", hits)
 
     @property
     def cited(self) -> frozenset[tuple[str, str]]:
         """Source and study id of every cited case."""
         return frozenset((c.source, c.study_id) for s in self.statements for c in s.citations)
+
+    @property
+    def cases(self) -> frozenset[tuple[str, str]]:
+        """Source and study id of every hit and every cited case."""
+        return self.cited | {(hit.source, hit.study_id) for hit in self.hits}
+
+    def seen_from(self, fingerprint: str, available: Collection[tuple[str, str]]) -> Self:
+        """The generation as the index that is open now sees it.
+
+        ``available`` holds source and study id of the `cases` that this index still has.
+        """
+
+        def holds(case: Citation | GenerationHit) -> bool:
+            return (case.source, case.study_id) in available
+
+        return replace(
+            self,
+            index=replace(self.index, current=self.index.fingerprint == fingerprint),
+            statements=tuple(
+                replace(
+                    statement,
+                    citations=tuple(
+                        replace(c, case_available=holds(c)) for c in statement.citations
+                    ),
+                )
+                for statement in self.statements
+            ),
+            hits=tuple(replace(hit, case_available=holds(hit)) for hit in self.hits),
+        )

@@ -6,18 +6,29 @@ from typing import Any
 from uuid import UUID
 
 from db.app.generation import (
+    Citation,
     Generation,
-    StoredCheck,
-    StoredCitation,
-    StoredHit,
-    StoredLeftOut,
-    StoredObservation,
-    StoredOodCheck,
-    StoredOrigin,
-    StoredRemoved,
-    StoredStatement,
+    GenerationHit,
+    IndexReference,
+    LeftOut,
+    Observation,
+    OodCheck,
+    Origin,
+    RemovedCitation,
+    Statement,
 )
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
+
+_CHECK = (
+    "found_afterwards",
+    "added",
+    "removed",
+    "case_support",
+    "image_support",
+    "contradiction",
+)
+"""Fields of a statement that its row keeps as one JSON object."""
+_NO_CHECK = {name: getattr(Statement(section="findings", text=""), name) for name in _CHECK}
 
 
 def to_row(generation: Generation) -> GenerationRow:
@@ -27,8 +38,8 @@ def to_row(generation: Generation) -> GenerationRow:
         task=generation.task,
         text=generation.text,
         generator=generation.generator,
-        index_fingerprint=generation.index_fingerprint,
-        index_source=generation.index_source,
+        index_fingerprint=generation.index.fingerprint,
+        index_source=generation.index.source,
         images_sha256=list(generation.images_sha256),
         options=dict(generation.options),
         notes=list(generation.notes),
@@ -41,20 +52,31 @@ def to_row(generation: Generation) -> GenerationRow:
                 section=statement.section,
                 text=statement.text,
                 labels=dict(statement.labels),
-                check=None if statement.check == StoredCheck() else asdict(statement.check),
+                check=_check_of(statement),
                 citations=[
-                    CitationRow(position=place, **asdict(citation))
+                    CitationRow(
+                        position=place,
+                        number=citation.number,
+                        source=citation.source,
+                        study_id=citation.study_id,
+                        index_fingerprint=citation.index_fingerprint,
+                        quote=citation.quote,
+                        score=citation.score,
+                    )
                     for place, citation in enumerate(statement.citations)
                 ],
             )
             for position, statement in enumerate(generation.statements)
         ],
-        hits=[HitRow(**asdict(hit)) for hit in generation.hits],
+        hits=[
+            HitRow(number=hit.number, source=hit.source, study_id=hit.study_id, score=hit.score)
+            for hit in generation.hits
+        ],
         created_by=generation.created_by,
         origin=None if generation.origin is None else asdict(generation.origin),
         question=generation.question,
         indication=generation.indication,
-        observations=[asdict(one) for one in generation.observations] or None,
+        observations=[asdict(one) for one in generation.observations or ()] or None,
         calibrated_on=generation.calibrated_on,
     )
 
@@ -66,52 +88,59 @@ def to_generation(row: GenerationRow) -> Generation:
         task=row.task,
         text=row.text,
         generator=row.generator,
-        index_fingerprint=row.index_fingerprint,
-        index_source=row.index_source,
+        index=IndexReference(fingerprint=row.index_fingerprint, source=row.index_source),
         images_sha256=tuple(row.images_sha256),
         options=row.options,
         notes=tuple(row.notes),
         label_scores=row.label_scores,
-        ood=None if row.ood is None else StoredOodCheck(**row.ood),
-        statements=tuple(
-            StoredStatement(
-                section=statement.section,
-                text=statement.text,
-                labels=statement.labels,
-                check=_to_check(statement.check),
-                citations=tuple(
-                    StoredCitation(
-                        number=citation.number,
-                        source=citation.source,
-                        study_id=citation.study_id,
-                        index_fingerprint=citation.index_fingerprint,
-                        quote=citation.quote,
-                        score=citation.score,
-                    )
-                    for citation in statement.citations
-                ),
-            )
-            for statement in row.statements
-        ),
+        ood=None if row.ood is None else OodCheck(**row.ood),
+        statements=tuple(_to_statement(statement) for statement in row.statements),
         hits=tuple(
-            StoredHit(number=hit.number, source=hit.source, study_id=hit.study_id, score=hit.score)
+            GenerationHit(
+                number=hit.number, source=hit.source, study_id=hit.study_id, score=hit.score
+            )
             for hit in row.hits
         ),
-        left_out=tuple(StoredLeftOut(**left_out) for left_out in row.left_out),
+        left_out=tuple(LeftOut(**left_out) for left_out in row.left_out),
         created_by=row.created_by,
-        origin=None if row.origin is None else StoredOrigin(**row.origin),
+        origin=None if row.origin is None else Origin(**row.origin),
         question=row.question,
         indication=row.indication,
-        observations=tuple(
-            StoredObservation(**{**one, "cases": tuple(one["cases"])})
-            for one in row.observations or ()
+        observations=None
+        if row.observations is None
+        else tuple(
+            Observation(**{**one, "cases": tuple(one["cases"])}) for one in row.observations
         ),
         calibrated_on=row.calibrated_on,
     )
 
 
-def _to_check(stored: dict[str, Any] | None) -> StoredCheck:
-    if stored is None:
-        return StoredCheck()
-    removed = tuple(StoredRemoved(**one) for one in stored["removed"])
-    return StoredCheck(**{**stored, "removed": removed})
+def _check_of(statement: Statement) -> dict[str, Any] | None:
+    """None for a statement that was not checked."""
+    found = {name: getattr(statement, name) for name in _CHECK}
+    if found == _NO_CHECK:
+        return None
+    return {**found, "removed": [asdict(one) for one in statement.removed]}
+
+
+def _to_statement(row: StatementRow) -> Statement:
+    check = dict(row.check or {})
+    removed = tuple(RemovedCitation(**one) for one in check.pop("removed", ()))
+    return Statement(
+        section=row.section,
+        text=row.text,
+        labels=row.labels,
+        citations=tuple(
+            Citation(
+                number=citation.number,
+                source=citation.source,
+                study_id=citation.study_id,
+                index_fingerprint=citation.index_fingerprint,
+                quote=citation.quote,
+                score=citation.score,
+            )
+            for citation in row.citations
+        ),
+        removed=removed,
+        **check,
+    )

@@ -17,8 +17,9 @@ from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_generation, to_row
 from db.app.models import CitationRow, GenerationRow, StatementRow
-from db.app.transactions import writing
+from db.engines.sqlite import writing
 from db.errors import NotFoundError
+from db.index.case import case_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,23 @@ class Page:
     """Whether older ones follow."""
 
 
+def generation_entry(generation: Generation, *, request_id: str | None = None) -> NewEntry:
+    """What the audit log records of a new generation."""
+    return NewEntry(
+        at=generation.created_at,
+        caller=generation.created_by or "unknown",
+        action=generation.task,
+        details={
+            "generation": str(generation.id),
+            "images_sha256": list(generation.images_sha256),
+            "generator": generation.generator,
+            "index": generation.index.fingerprint,
+            "cited": sorted(case_key(*case) for case in generation.cited),
+        },
+        request_id=request_id,
+    )
+
+
 class GenerationStore:
     """The generations of one application database; safe to use from several threads."""
 
@@ -86,7 +104,7 @@ class GenerationStore:
         self._engine = engine
 
     def add(self, generation: Generation, *, audit: NewEntry | None = None) -> None:
-        """Store a generation, and the entry that tells of it, whole or not at all.
+        """Store a generation and its audit entry, whole or not at all.
 
         It is on disk when this returns.
         """
@@ -108,7 +126,7 @@ class GenerationStore:
             return to_generation(row)
 
     def delete(self, generation_id: UUID, *, audit: NewEntry | None = None) -> None:
-        """Forget a generation and the feedback on it; what the audit log says of it stays.
+        """Delete a generation and the feedback on it; its audit entries stay.
 
         Raises NotFoundError for an id that is not stored.
         """

@@ -24,7 +24,7 @@ from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_row
 from db.app.models import JobImageRow, JobStudyRow
-from db.app.transactions import writing
+from db.engines.sqlite import writing
 from db.errors import NotFoundError
 from db.index.store import ViewPosition
 
@@ -50,8 +50,8 @@ class JobStudy:
     generation_id: UUID
     created_at: datetime
     created_by: str
-    order: Mapping[str, object]
-    """What was asked for, as JSON values: the task, and the options of the search."""
+    request: Mapping[str, object]
+    """As JSON values: the task, and the options of the search."""
     request_id: str | None = None
     status: Status = "queued"
     detail: str | None = None
@@ -62,7 +62,7 @@ class JobStudy:
     @property
     def task(self) -> str:
         """As of a generation; those from before there were others are reports."""
-        return str(self.order.get("task", "report"))
+        return str(self.request.get("task", "report"))
 
 
 class JobStore:
@@ -238,7 +238,7 @@ def _to_row(study: JobStudy) -> JobStudyRow:
         created_at=study.created_at.astimezone(UTC).replace(tzinfo=None),
         created_by=study.created_by,
         request_id=study.request_id,
-        options=dict(study.order),
+        options=dict(study.request),
         status=study.status,
         detail=study.detail,
         attempts=0,
@@ -262,7 +262,7 @@ def _to_study(row: JobStudyRow, images: Sequence[JobImageRow] = ()) -> JobStudy:
         created_at=row.created_at.replace(tzinfo=UTC),
         created_by=row.created_by,
         request_id=row.request_id,
-        order=row.options,
+        request=row.options,
         status=row.status,  # type: ignore[arg-type]  # asserted above
         detail=row.detail,
         images=tuple(

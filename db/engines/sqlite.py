@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,8 +11,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
-
-from db.engines.fair_lock import FairLock
+from sqlalchemy.orm import Session
 
 DatabaseFailure = DatabaseError
 """What every store raises where the file cannot be read or written now: full, locked or broken."""
@@ -19,6 +19,40 @@ LOCK_TIMEOUT = 5.0
 """Seconds that a writer waits for others."""
 _READERS = 8
 """Connections that are kept; more threads at once wait for one."""
+
+
+class FairLock:
+    """A lock between threads, given in the order in which it was asked for. Not reentrant."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._line: deque[threading.Event] = deque()
+
+    @property
+    def in_line(self) -> int:
+        """How many hold it or wait for it."""
+        return len(self._line)
+
+    @contextmanager
+    def turn(self, lock_timeout: float) -> Iterator[None]:
+        """Hold the lock while the block runs.
+
+        Raises TimeoutError where the turn does not come within ``lock_timeout`` seconds.
+        """
+        mine = threading.Event()
+        with self._guard:
+            self._line.append(mine)
+            self._line[0].set()
+        try:
+            if not mine.wait(lock_timeout):
+                raise TimeoutError(f"no turn came in {lock_timeout:g} seconds")
+            yield
+        finally:
+            with self._guard:
+                self._line.remove(mine)
+                if self._line:
+                    self._line[0].set()
+
 
 _guard = threading.Lock()
 _lines: WeakValueDictionary[str, FairLock] = WeakValueDictionary()
@@ -94,6 +128,21 @@ def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> I
 
 
 _BEGIN = "BEGIN IMMEDIATE"
+
+
+@contextmanager
+def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Session]:
+    """A session in a write transaction, as `write_transaction` gives it.
+
+    What is read in it cannot be outdated by another writer, in this process or another, before it
+    is acted upon. All of it is stored, or nothing; it is on disk when the block ends.
+    """
+    with (
+        write_transaction(engine, lock_timeout=lock_timeout) as connection,
+        Session(bind=connection) as session,
+    ):
+        yield session
+        session.flush()
 
 
 def writers(path: Path) -> FairLock:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote, unquote
 
+from db.errors import UserError
 from db.labels import Labels
 
 ViewPosition = Literal["PA", "AP", "FRONTAL", "LATERAL"]
@@ -63,3 +65,20 @@ class Case:
         """Findings and impression as one text; without either, the data set's labels in words."""
         written = "\n\n".join(part for part in (self.findings, self.impression) if part)
         return written or " ".join(s.text for s in self.sentences if s.section == "labels")
+
+
+def case_key(source: str, study_id: str) -> str:
+    """``source:study_id`` as one segment of an address.
+
+    Everything but letters, digits and ``_.-~`` is percent-encoded in the key itself (and once more
+    in an address), so a key holds no slash. ``openi:1234`` stays as it is.
+    """
+    return f"{quote(source, safe='')}:{quote(study_id, safe='')}"
+
+
+def split_case_key(key: str) -> tuple[str, str]:
+    """Source and study id. Raises UserError for anything that is not a key."""
+    source, colon, study_id = key.partition(":")
+    if not (source and colon and study_id):
+        raise UserError(f"'{key}' is not a case: write source:study_id, such as openi:1234")
+    return unquote(source), unquote(study_id)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from db.app.generation import Statement
 from db.files import write_text
 from db.labels import named
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic
@@ -25,7 +26,6 @@ from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
 from evaluation.tables import Share, Table, minus, tabulate
 from generator.grounding.citations import CitationCheck, Written, ground
-from generator.grounding.report import Statement
 
 SEED = 0
 

@@ -4,6 +4,7 @@ model."""
 from collections.abc import Sequence
 from dataclasses import replace
 
+from db.app.generation import Statement
 from db.index.store import Case
 from db.labels import named
 from evaluation.outputs.names import (
@@ -25,7 +26,6 @@ from evaluation.retrieval.systems import (
     random_cases,
 )
 from generator.extractive import write_report
-from generator.grounding.report import Statement
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Hit, Retrieval

@@ -32,6 +32,7 @@ class _StandIn(ABC):
     def __init__(self, model: VisionLanguageModel) -> None:
         self.name, self.adapter = model.name, model.adapter
         self.weights_sha256 = model.weights_sha256
+        self.base_sha256, self.adapter_sha256 = model.base_sha256, model.adapter_sha256
         self.tile_size, self.context_tokens = model.tile_size, model.context_tokens
         self.count_tokens = model.count_tokens
 

@@ -20,7 +20,8 @@ from evaluation.outputs.conditions import (
 from evaluation.outputs.names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHHELD, WITHOUT
 from evaluation.outputs.rows import AnswerRow, ClassRow, Outputs, ReportRow, Row, StudyRow
 from evaluation.retrieval.studies import EvaluationStudy
-from generator.prompts import Prompt, ask_prompt, report_prompt
+from generator.prompts import Prompt
+from generator.tasks import TASKS as TASK_TABLE
 from generator.tasks import Study, StudyReader
 from generator.vision_language import GREEDY, DecodingOptions
 from retriever.query import Query, image_queries
@@ -115,7 +116,8 @@ class OutputWriter:
                     context=case_names(seen.brief.hits),
                 )
 
-            rows.append((ask_prompt(seen.brief, question.text, seen.image), row))
+            (prompt,) = TASK_TABLE["ask"].prompts(seen, question.text)
+            rows.append((prompt, row))
         self._generate(rows)
 
     def ask_about_images(self, questions: Sequence[Question], folder: Path) -> None:
@@ -216,7 +218,8 @@ class OutputWriter:
                     indication=seen.context.indication,
                 )
 
-            rows.append((report_prompt(seen.context, seen.image), row))
+            (prompt,) = TASK_TABLE["report"].prompts(seen, "")
+            rows.append((prompt, row))
         self._generate(rows)
 
     def _classes(self, images: Sequence[_Radiograph]) -> None:
@@ -225,7 +228,7 @@ class OutputWriter:
             if study_id in self._outputs.classes.get(WITH, {}):
                 continue
             found = self._reader.classify(image.read).observations
-            values = {name: round(opinion.model, 8) for name, opinion in found.items()}
+            values = {one.name: round(one.model, 8) for one in found if one.model is not None}
             self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
 
     def _is_due(self, condition: str, study_id: str) -> bool:

@@ -1,25 +1,25 @@
-"""Short answers and captions: what a model wrote, and which shown cases bear it out.
+"""Short answers: what a model wrote, and which of the shown cases support it.
 
 answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.brief, study.retrieval)
 answer.text, [citation.number for citation in answer.citations], answer.removed
 
-An answer of yes or no is borne out by a case whose report has the findings that the question names
+An answer of yes or no is supported by a case whose report has the findings that the question names
 in the state answered; any other answer by a case with a sentence on the same findings that holds
 the answer's particulars (side, place, degree) or, where it has none, its words.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from db.app.generation import RemovedCitation, Statement
 from db.index.store import Case, Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State, named
 from generator.context import Context
 from generator.grounding.citations import image_support, parse_answer
-from generator.grounding.report import NOTICE, Citation, RemovedCitation
+from generator.grounding.report import cite
 from generator.grounding.sentences import content_words, particulars
 from indexer.reports.labeller import label_sentence
-from retriever.results import Hit, Retrieval
+from retriever.results import Retrieval
 
 _IMAGE = r"(?:film|x-?ray|image|chest|study|radiograph)"
 _NORMAL = re.compile(
@@ -36,39 +36,11 @@ _LAY_WORDS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a model says to a question, with the cases that bear it out."""
+def check_answer(question: str, written: str, context: Context, retrieval: Retrieval) -> Statement:
+    """The answer as a statement; a citation that its case does not support is removed.
 
-    question: str
-    text: str
-    citations: tuple[Citation, ...]
-    removed: tuple[RemovedCitation, ...]
-    image_support: float | None
-    """Probability that the encoder's label head gives to it; None where that says nothing."""
-    hits: tuple[Hit, ...]
-    generator: str
-    index_fingerprint: str
-    as_written: str
-    """What the model wrote, before the check."""
-    notes: tuple[str, ...] = ()
-    notice: str = NOTICE
-
-    def __str__(self) -> str:
-        marks = "".join(f"[{citation.number}]" for citation in self.citations)
-        return f"{self.text} {marks or '[image only]'}"
-
-
-def check_answer(
-    question: str,
-    written: str,
-    context: Context,
-    retrieval: Retrieval,
-    *,
-    generator: str,
-    notes: tuple[str, ...] = (),
-) -> Answer:
-    """Resolve and check the citations of an answer; one that does not stand is removed."""
+    Its text is empty where the model answered nothing.
+    """
     sentences = parse_answer(written)
     text = " ".join(sentence.text for sentence in sentences)
     numbers = tuple(dict.fromkeys(n for sentence in sentences for n in sentence.numbers))
@@ -79,26 +51,22 @@ def check_answer(
         if not 1 <= number <= len(context.hits):
             removed.append(RemovedCitation(number=number, reason="no case has this number"))
             continue
-        quote = bearing_out(context.hits[number - 1].case, claimed, question, text)
+        quote = find_support(context.hits[number - 1].case, claimed, question, text)
         if quote is None:
             reason = "the cited report does not say this"
             removed.append(RemovedCitation(number=number, reason=reason))
         else:
             quotes[number] = quote
-    return Answer(
-        question=question,
+    return Statement(
+        section="impression",
         text=text,
+        labels=dict(claimed),
         citations=tuple(
-            Citation.of(context.hits[number - 1], quote, retrieval.index_fingerprint)
+            cite(context.hits[number - 1], quote, retrieval.index_fingerprint)
             for number, quote in sorted(quotes.items())
         ),
         removed=tuple(removed),
         image_support=image_support(claimed, retrieval.label_scores),
-        hits=context.hits,
-        generator=generator,
-        index_fingerprint=retrieval.index_fingerprint,
-        as_written=written,
-        notes=notes,
     )
 
 
@@ -118,8 +86,8 @@ def claimed_labels(question: str, answer: str) -> Labels:
     return asked if yes else {name: _opposite(state) for name, state in asked.items()}
 
 
-def bearing_out(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
-    """The sentence of a report that bears an answer out, or None where none does."""
+def find_support(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
+    """The sentence of a report that supports an answer, or None where none does."""
     if is_yes(answer) is not None:
         return _saying(case, claimed) if claimed else None
     asked = _asked(question).keys()
@@ -162,7 +130,7 @@ def _speaks_of(sentence: Sentence, claimed: Mapping[str, str]) -> bool:
 
 
 def _first(case: Case) -> str | None:
-    """Of a report that bears an answer out by what it does not name: its summary."""
+    """Of a report that supports an answer by what it does not name: its summary."""
     ordered = sorted(case.sentences, key=lambda sentence: sentence.section != "impression")
     return ordered[0].text if ordered else None
 

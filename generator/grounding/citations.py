@@ -15,11 +15,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from db.app.generation import Citation, RemovedCitation, Statement
 from db.index.store import Section, Sentence
 from db.labels import NO_FINDING, Labels
 from generator.context import Context
 from generator.grounding.claims import Claims, read_claims
-from generator.grounding.report import Citation, RemovedCitation, Statement
+from generator.grounding.report import cite
 from generator.grounding.sentences import overlap
 from generator.grounding.support import Agreement, Candidate
 from indexer.reports.labeller import label_sentence
@@ -108,7 +109,7 @@ class CitationCheck:
         return self._agreement.supporters(sentence.text, sentence.claims)
 
     def citation(self, quote: Candidate) -> Citation:
-        return Citation.of(quote.hit, quote.sentence.text, self._fingerprint)
+        return cite(quote.hit, quote.sentence.text, self._fingerprint)
 
 
 def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -> Grounding:

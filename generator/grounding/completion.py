@@ -11,9 +11,9 @@ states it, a note names it.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from db.app.generation import Statement
 from generator.context import Context
 from generator.grounding.citations import MOST_FOUND, CitationCheck, Written, to_statement
-from generator.grounding.report import Statement
 from retriever.results import Retrieval
 
 _BARE = {

@@ -7,11 +7,12 @@ agreement.share("Cardiomegaly"), agreement.support(candidate), agreement.citatio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from db.app.generation import Citation
 from db.index.store import Sentence
 from db.labels import FINDINGS, State
 from generator.grounding.claims import Claims, read_claims
 from generator.grounding.regions import TOPICS
-from generator.grounding.report import Citation
+from generator.grounding.report import cite
 from generator.grounding.sentences import SIDES, is_usable, overlap, tidy, without_side
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import has_redaction
@@ -108,7 +109,7 @@ class Agreement:
         """The hits that say it, by rank, each with the sentence that does."""
         fingerprint = self._retrieval.index_fingerprint
         return tuple(
-            Citation.of(quote.hit, quote.sentence.text, fingerprint)
+            cite(quote.hit, quote.sentence.text, fingerprint)
             for _, quote in sorted(self._supported_by(candidate).items())
         )
 

@@ -65,10 +65,18 @@ class MllamaModel:
 
     @cached_property
     def weights_sha256(self) -> str:
-        base = base_sha256(self._folder)
-        if self._adapter_folder is None:
-            return base
-        return sha256(f"{base}{file_sha256(self._adapter_folder / WEIGHTS)}".encode()).hexdigest()
+        if self.adapter_sha256 is None:
+            return self.base_sha256
+        return sha256(f"{self.base_sha256}{self.adapter_sha256}".encode()).hexdigest()
+
+    @cached_property
+    def base_sha256(self) -> str:
+        return base_sha256(self._folder) if self.record is None else self.record.base_sha256
+
+    @cached_property
+    def adapter_sha256(self) -> str | None:
+        folder = self._adapter_folder
+        return None if folder is None else file_sha256(folder / WEIGHTS)
 
     def count_tokens(self, text: str) -> int:
         return len(self._tokenizer.encode(self._plain(text), add_special_tokens=False))

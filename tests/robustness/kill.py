@@ -57,7 +57,7 @@ class IndexServer:
     options: Sequence[str]
 
     def __call__(self, database: Path, port: int) -> None:
-        command = ["serve", str(self.index.resolve()), "--port", str(port)]
+        command = ["serve", str(self.index.resolve()), "--port", str(port), "--model", "none"]
         sys.exit(api([*command, "--database", str(database), *self.options]))
 
 

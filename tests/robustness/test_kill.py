@@ -14,7 +14,7 @@ from typing import ClassVar
 import httpx
 import uvicorn
 
-from api.pipeline.backends import OneByOne, Writing, Written
+from api.pipeline.backends import ExtractiveBackend, Output, Writing
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase, held
 from db.app.jobs import ATTEMPTS, JobImage
@@ -30,17 +30,17 @@ class DrawnServer:
     """A service that needs no index."""
 
     imports: ClassVar[Sequence[str]] = (__name__,)
-    writer: ClassVar[OneByOne] = OneByOne(write_report)
+    writer: ClassVar[ExtractiveBackend] = ExtractiveBackend(write_report)
     max_batch: ClassVar[int] = 8
 
     def __call__(self, database: Path, port: int) -> None:
         with held(database):
-            app = an_app(database.parent, writer=self.writer, max_batch=self.max_batch)
+            app = an_app(database.parent, backend=self.writer, max_batch=self.max_batch)
             uvicorn.run(app, port=port, ws="none")
 
 
-class Slow(OneByOne):
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+class Slow(ExtractiveBackend):
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         time.sleep(0.05 * len(writings))
         return super().write(writings)
 
@@ -50,10 +50,10 @@ class SlowServer(DrawnServer):
     max_batch = 2
 
 
-class Poisoned(OneByOne):
+class Poisoned(ExtractiveBackend):
     """One image ends the process, as a defect of a native library does."""
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         if any(
             image.sha256 == a_digest(POISON) for writing in writings for image in writing.images
         ):

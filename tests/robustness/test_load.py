@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.pipeline.backends import OneByOne, Writing, Written
+from api.pipeline.backends import ExtractiveBackend, Output, Writing
 from generator.grounding.report import GroundedReport
 from tests.robustness.load import closed, open_loop
 from tests.support.services import a_png, an_app, free_port, serving, write_report
@@ -27,7 +27,7 @@ def asked(address: str, **parts: Any) -> argparse.Namespace:
     return argparse.Namespace(address=address, **(given | parts))
 
 
-class Numbering(OneByOne):
+class Numbering(ExtractiveBackend):
     """Says which image it writes about; ``shuffled`` gives each the text of another's."""
 
     def __init__(self, *, shuffled: bool = False, seconds: float = 0.05) -> None:
@@ -35,7 +35,7 @@ class Numbering(OneByOne):
         self.shuffled = shuffled
         self.seconds = seconds
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         time.sleep(self.seconds)  # others come meanwhile, and are written about together
         made = [self._numbered(writing) for writing in writings]
         if self.shuffled:
@@ -53,7 +53,7 @@ def test_no_text_is_lost_or_another_films(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shuffled: bool, wrong: int
 ) -> None:
     """And where they are, the measurement says so."""
-    with serving(an_app(tmp_path, writer=Numbering(shuffled=shuffled))) as address:
+    with serving(an_app(tmp_path, backend=Numbering(shuffled=shuffled))) as address:
         assert asyncio.run(closed(asked(address), IMAGES)) == wrong
     told = capsys.readouterr().out
     assert "'201'" not in told and "201:" in told and "lost 0" in told
@@ -64,21 +64,21 @@ def test_no_text_is_lost_or_another_films(
 def test_at_more_than_the_capacity_the_excess_is_refused_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = an_app(tmp_path, writer=Numbering(seconds=0.5), capacity=2)
+    app = an_app(tmp_path, backend=Numbering(seconds=0.5), capacity=2)
     with serving(app) as address:
         assert asyncio.run(open_loop(asked(address, rate=10.0), IMAGES)) == 0
     told = capsys.readouterr().out
     assert "503:" in told and "refused late or without Retry-After: 0" in told
 
 
-class Failing(OneByOne):
+class Failing(ExtractiveBackend):
     """Comes to nothing the first time."""
 
     def __init__(self) -> None:
         super().__init__(write_report)
         self.failed = False
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         if not self.failed:
             self.failed = True
             raise RuntimeError("no words come")
@@ -89,7 +89,7 @@ class Failing(OneByOne):
 def test_a_request_that_fails_fails_the_measurement(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], measure: Measure
 ) -> None:
-    with serving(an_app(tmp_path, writer=Failing())) as address:
+    with serving(an_app(tmp_path, backend=Failing())) as address:
         wanted = asked(address, clients=2, seconds=0.5, rate=10.0, sample=1)
         assert asyncio.run(measure(wanted, IMAGES)) == 1
     told = capsys.readouterr().out

@@ -12,14 +12,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from api.app import create_app
-from api.pipeline.backends import OneByOne, Token, Writing, Written
+from api.pipeline.backends import ExtractiveBackend, Output, Token, Writing
 from api.settings import Settings
-from db.app.generation import StoredOrigin
+from db.app.generation import Citation, OodCheck, Origin, RemovedCitation, Statement
 from db.index.store import Section
-from generator.grounding.report import Citation, GroundedReport, RemovedCitation, Statement
+from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from indexer.images.reader import encode_png
-from retriever.ood import OodCheck
 from retriever.results import Retrieval
 from tests.support.browser import Browser
 from tests.support.dicoms import write_dicom
@@ -79,7 +78,7 @@ def drawn_cases(images: Images) -> FakeRetriever:
     )
 
 
-class MarkingWriter(OneByOne):
+class MarkingWriter(ExtractiveBackend):
     """Streams a few words; ``go`` cleared holds it before its last one."""
 
     def __init__(self, tasks: tuple[Task, ...] = ("report", "ask", "classify", "caption")) -> None:
@@ -89,12 +88,12 @@ class MarkingWriter(OneByOne):
         self.go.set()
         self.cancelled = 0
 
-    def describe(self, origin: StoredOrigin) -> StoredOrigin:
+    def describe(self, origin: Origin) -> Origin:
         return replace(origin, model="drawn-model", adapter="drawn-adapter", prompt_version="p-1")
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         for place, writing in enumerate(writings):
-            if writing.order.task != "classify":
+            if writing.request.task != "classify":
                 for word in WORDS:
                     yield place, Token(text=word)
             while not self.go.wait(0.01):
@@ -103,13 +102,13 @@ class MarkingWriter(OneByOne):
                     break
             yield place, self._made(writing)
 
-    def _made(self, writing: Writing) -> Written:
-        if writing.order.task == "ask":
+    def _made(self, writing: Writing) -> Output:
+        if writing.request.task == "ask":
             report = marked_report(writing.retrieval)
             (first, *_) = report.statements
-            answer = replace(first, section="impression", text=f"No: {writing.order.question}")
+            answer = replace(first, section="impression", text=f"No: {writing.request.question}")
             return replace(report, statements=(answer,))
-        return self._do(writing)
+        return self._write(writing)
 
 
 def marked_report(retrieval: Retrieval) -> GroundedReport:
@@ -157,7 +156,7 @@ def a_page(
     return create_app(
         Settings(database_path=folder / "app.sqlite3", **settings),
         retriever=retriever,
-        writer=writer,
+        backend=writer,
     )
 
 

@@ -4,16 +4,16 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from db.app.generation import (
+    Citation,
     Generation,
-    StoredCheck,
-    StoredCitation,
-    StoredHit,
-    StoredLeftOut,
-    StoredObservation,
-    StoredOodCheck,
-    StoredOrigin,
-    StoredRemoved,
-    StoredStatement,
+    GenerationHit,
+    IndexReference,
+    LeftOut,
+    Observation,
+    OodCheck,
+    Origin,
+    RemovedCitation,
+    Statement,
 )
 from db.app.jobs import JobImage, JobStudy
 from tests.support.services import NOW, a_png
@@ -29,22 +29,19 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
         task="report",
         text="A calm film.",
         generator="drawn-1",
-        index_fingerprint=FINGERPRINT,
-        index_source="drawn",
+        index=IndexReference(fingerprint=FINGERPRINT, source="drawn"),
         images_sha256=("cd" * 32,),
         options={"k": 3, "labels": ["Edema"], "min_score": None},
         notes=("one note",),
         label_scores={"Edema": 0.25},
-        ood=StoredOodCheck(
-            in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"
-        ),
+        ood=OodCheck(in_distribution=False, score=-4.5, threshold=-2.25, reason="no whole film"),
         statements=(
-            StoredStatement(
+            Statement(
                 section="findings",
                 text="A calm film.",
                 labels={"Edema": "negative"},
                 citations=(
-                    StoredCitation(
+                    Citation(
                         number=2,
                         source="drawn",
                         study_id="s/2",
@@ -53,21 +50,19 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
                         score=0.75,
                     ),
                 ),
-                check=StoredCheck(
-                    found_afterwards=True,
-                    added=True,
-                    removed=(StoredRemoved(number=9, reason="no case has this number"),),
-                    case_support=0.5,
-                    image_support=0.25,
-                    contradiction="classifier score for Edema is 0.90",
-                ),
+                found_afterwards=True,
+                added=True,
+                removed=(RemovedCitation(number=9, reason="no case has this number"),),
+                case_support=0.5,
+                image_support=0.25,
+                contradiction="classifier score for Edema is 0.90",
             ),
-            StoredStatement(section="impression", text="Nothing cited."),
+            Statement(section="impression", text="Nothing cited."),
         ),
         question="Is it calm?",
         indication="a drawing",
         observations=(
-            StoredObservation(
+            Observation(
                 name="Edema",
                 probability=0.25,
                 model=None,
@@ -80,12 +75,12 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
         ),
         calibrated_on="drawn val",
         hits=(
-            StoredHit(number=1, source="drawn", study_id="s1", score=0.875),
-            StoredHit(number=2, source="drawn", study_id="s/2", score=0.75),
+            GenerationHit(number=1, source="drawn", study_id="s1", score=0.875),
+            GenerationHit(number=2, source="drawn", study_id="s/2", score=0.75),
         ),
-        left_out=(StoredLeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
+        left_out=(LeftOut(source="drawn", study_id="s9", score=1.0, reason="near-copy"),),
         created_by="reading-room",
-        origin=StoredOrigin(
+        origin=Origin(
             program="0.1.0",
             encoder="drawn-encoder",
             encoder_sha256="ef" * 32,
@@ -105,7 +100,7 @@ def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
         created_at=NOW,
         created_by=owner,
         request_id="abcdef01",
-        order={"k": 3, "labels": ["Edema"]},
+        request={"k": 3, "labels": ["Edema"]},
         images=(
             JobImage(png=a_png(1, size=(64, 64)), view_position="PA", notes=("lossy",)),
             JobImage(png=a_png(2, size=(64, 64)), view_position=None, notes=()),

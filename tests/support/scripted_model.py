@@ -19,6 +19,8 @@ class ScriptedModel:
     name: str = "scripted"
     adapter: str | None = None
     weights_sha256: str = "5c" * 32
+    base_sha256: str = "5c" * 32
+    adapter_sha256: str | None = None
     tile_size: int = 32
     context_tokens: int = 4096
     batch_size: int = 8

@@ -16,18 +16,18 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.listening import listen, server_options
-from api.pipeline.backends import OneByOne, Writer
+from api.pipeline.backends import Backend, ExtractiveBackend
 from api.settings import Settings
+from db.app.generation import Citation, LeftOut, OodCheck, Statement
 from db.index.store import Case, CaseImage, Sentence
 from db.labels import OBSERVATIONS
-from generator.grounding.report import Citation, GroundedReport, Statement
+from generator.grounding.report import GroundedReport
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import encode_png, read_radiograph
 from retriever.knn_votes import Vote
-from retriever.ood import OodCheck
 from retriever.options import SearchOptions
 from retriever.query import Query
-from retriever.results import Hit, LeftOut, Retrieval
+from retriever.results import Hit, Retrieval
 from tests.support.fakes import ReportEncoder
 from tests.support.radiographs import draw_radiograph
 
@@ -205,13 +205,13 @@ def a_digest(png: bytes) -> str:
 def an_app(
     tmp_path: Path,
     retriever: FakeRetriever | None = None,
-    writer: Writer | None = None,
+    backend: Backend | None = None,
     **settings: Any,
 ) -> Litestar:
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3", **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
-        writer=writer or OneByOne(write_report),
+        backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,
     )
 

@@ -4,16 +4,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from api.pipeline.backends import OneByOne, Token, Writing, Written
-from api.pipeline.observations import Classified
-from db.app.generation import StoredOrigin
-from generator.grounding.report import Citation, GroundedReport, RemovedCitation, Statement
-from generator.prompts import TASKS, Task
+from api.pipeline.backends import ExtractiveBackend, Output, Token, Writing
+from db.app.generation import Citation, Origin, RemovedCitation, Statement
+from generator.classification import Classification
+from generator.grounding.report import GroundedReport
+from generator.prompts import Task
+from generator.tasks import TASKS
 from retriever.results import Retrieval
 from tests.support.services import write_report
 
 
-class Gate(OneByOne):
+class Gate(ExtractiveBackend):
     """Waits with every report until it is let through."""
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class Gate(OneByOne):
         return write_report(retrieval)
 
 
-class Talker(OneByOne):
+class Talker(ExtractiveBackend):
     """Writes word by word, for all of a batch in turn; waits before the last."""
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class Talker(OneByOne):
         self.go = threading.Event()
         self.cancelled = 0
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         for word in ("Lungs ", "drawn ", "clear."):
             for place, _ in enumerate(writings):
                 yield place, Token(text=word)
@@ -46,14 +47,14 @@ class Talker(OneByOne):
         yield from super().write(writings)
 
 
-class TalkingWriter(OneByOne):
+class TalkingWriter(ExtractiveBackend):
     """Streams what it writes word by word, and holds its last word back until ``go`` is set.
 
     Every question is answered with yes, for which hit 1 is cited; a citation of hit 9 was taken
     out. The second statement of a report is contradicted by the image.
     """
 
-    tasks: tuple[Task, ...] = TASKS
+    tasks: tuple[Task, ...] = tuple(TASKS)
 
     def __init__(self, *, hold: bool = False) -> None:
         super().__init__(write_report)
@@ -63,7 +64,7 @@ class TalkingWriter(OneByOne):
         self.cancelled = 0
         self.batches: list[int] = []
 
-    def describe(self, origin: StoredOrigin) -> StoredOrigin:
+    def describe(self, origin: Origin) -> Origin:
         return replace(
             origin,
             model="drawn-model",
@@ -74,11 +75,11 @@ class TalkingWriter(OneByOne):
             sampling={"temperature": 0.0},
         )
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         self.batches.append(len(writings))
         for place, writing in enumerate(writings):
             outcome = self._outcome(writing)
-            if not isinstance(outcome, Classified):
+            if not isinstance(outcome, Classification):
                 *words, last = (outcome.as_written or "").split(" ")
                 for word in words:
                     yield place, Token(text=f"{word} ")
@@ -92,10 +93,10 @@ class TalkingWriter(OneByOne):
             yield place, outcome
 
     def _outcome(self, writing: Writing) -> GroundedReport:
-        if writing.order.task == "ask":
+        if writing.request.task == "ask":
             return _answer(writing)
-        made = self._do(writing)
-        if isinstance(made, Classified):
+        made = self._write(writing)
+        if isinstance(made, Classification):
             seen = tuple(replace(one, model=0.75) for one in made.observations)
             return replace(made, observations=seen, calibrated_on="drawn val")
         doubted = tuple(

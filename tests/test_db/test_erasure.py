@@ -10,11 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from db.app.citing import cites
 from db.app.database import AppDatabase
-from db.app.erasure import WITHDRAWN, Withdrawn, withdraw
+from db.app.erasure import WITHDRAWN, Withdrawn, cites, withdraw
 from db.app.feedback import Feedback
-from db.app.generation import Generation, StoredCitation, StoredHit, StoredStatement
+from db.app.generation import Citation, Generation, GenerationHit, Statement
 from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseImage, CaseStore, Sentence
 from tests.support.records import FINGERPRINT, a_generation
@@ -50,8 +49,8 @@ def a_case(sentences: tuple[str, ...] = SENTENCES) -> Case:
     )
 
 
-def cited(study: tuple[str, str], quote: str, number: int = 1) -> StoredCitation:
-    return StoredCitation(
+def cited(study: tuple[str, str], quote: str, number: int = 1) -> Citation:
+    return Citation(
         number=number,
         source=study[0],
         study_id=study[1],
@@ -61,15 +60,15 @@ def cited(study: tuple[str, str], quote: str, number: int = 1) -> StoredCitation
     )
 
 
-def said(text: str, *citations: StoredCitation) -> StoredStatement:
-    return StoredStatement(section="findings", text=text, citations=citations)
+def said(text: str, *citations: Citation) -> Statement:
+    return Statement(section="findings", text=text, citations=citations)
 
 
-def written(*statements: StoredStatement, **parts: object) -> Generation:
+def written(*statements: Statement, **parts: object) -> Generation:
     text = "FINDINGS\n" + "\n".join(statement.text for statement in statements)
     shown = (
-        StoredHit(number=1, source="drawn", study_id="s7", score=0.875),
-        StoredHit(number=2, source="drawn", study_id="s8", score=0.75),
+        GenerationHit(number=1, source="drawn", study_id="s7", score=0.875),
+        GenerationHit(number=2, source="drawn", study_id="s8", score=0.75),
     )
     given = {"hits": shown, "left_out": (), **parts}
     return replace(a_generation(uuid4()), statements=statements, text=text, **given)
@@ -141,7 +140,7 @@ def test_the_generation_stays_and_the_quote_reads_withdrawn(
     ],
 )
 def test_a_statement_goes_where_its_words_are_of_the_removed_alone(
-    database: AppDatabase, path: Path, text: str, citations: list[StoredCitation], left: str
+    database: AppDatabase, path: Path, text: str, citations: list[Citation], left: str
 ) -> None:
     generation = written(said(text, *citations))
     database.generations.add(generation)

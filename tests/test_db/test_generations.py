@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from db.app.database import AppDatabase
-from db.app.generation import Generation
+from db.app.generation import IndexReference
 from db.app.generations import GenerationFilter, GenerationStore
 from db.app.models import AppBase
 from db.app.schema import migrate
@@ -43,7 +44,7 @@ def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path:
 def test_times_are_kept_in_utc(tmp_path: Path) -> None:
     local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
     with opened(tmp_path / "app.sqlite3") as store:
-        given = Generation(**{**a_generation().__dict__, "created_at": local})
+        given = replace(a_generation(), created_at=local)
         store.add(given)
         kept = store.get(given.id).created_at
     assert kept == local
@@ -78,7 +79,7 @@ def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: P
 
 def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
-    broken = Generation(**{**a_generation().__dict__, "hits": (a_generation().hits[0],) * 2})
+    broken = replace(a_generation(), hits=(a_generation().hits[0],) * 2)
     with opened(path) as store:
         with pytest.raises(Exception, match="UNIQUE"):
             store.add(broken)
@@ -186,12 +187,12 @@ def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
         "task": "answer",
         "text": "100 % Cälm",
         "images_sha256": ("00" * 32, "11" * 32),
-        "index_fingerprint": "99" * 32,
+        "index": IndexReference(fingerprint="99" * 32, source="drawn"),
         "statements": (),
     }
     with opened(tmp_path / "app.sqlite3") as store:
         store.add(a_generation(first))
-        store.add(Generation(**{**a_generation(second).__dict__, **odd}))
+        store.add(replace(a_generation(second), **odd))
         store.add(a_generation(third))
         for wanted, expected in (
             ({}, [third, second, first]),

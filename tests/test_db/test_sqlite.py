@@ -14,8 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
-from db.engines.fair_lock import FairLock
-from db.engines.sqlite import writers
+from db.engines.sqlite import FairLock, writers
 from tests.support.services import NOW
 
 HOLD = """

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from db.app.generation import Statement
 from db.labels import OBSERVATIONS
 from evaluation.answers.report_questions import draw_question, presence_question
-from generator.grounding.answers import Answer, check_answer, claimed_labels, is_yes
+from generator.grounding.answers import check_answer, claimed_labels, is_yes
 from generator.prompts import observation_question
 from tests.support.cases import a_case, a_retrieval, shown
 
@@ -18,9 +19,9 @@ REPORTS = (
 )
 
 
-def answered(question: str, written: str, scores: dict[str, float] | None = None) -> Answer:
+def answered(question: str, written: str, scores: dict[str, float] | None = None) -> Statement:
     retrieval = a_retrieval(REPORTS, scores)
-    return check_answer(question, written, shown(retrieval), retrieval, generator="scripted")
+    return check_answer(question, written, shown(retrieval), retrieval)
 
 
 def kept(question: str, answer: str) -> list[int]:
@@ -94,7 +95,6 @@ def test_numbers_without_a_case_are_removed_and_the_text_has_no_marks() -> None:
     ]
     assert [citation.number for citation in found.citations] == [1]
     assert str(found) == "Yes [1]"
-    assert found.as_written == "Yes [0][7], [1]."
 
 
 def test_an_answer_without_citations_rests_on_the_image() -> None:
@@ -138,7 +138,7 @@ def test_what_is_trained_to_be_cited_is_not_removed() -> None:
         assert found is not None
         question, answer = found
         asked.add(question)
-        checked = check_answer(question, answer, context, retrieval, generator="scripted")
+        checked = check_answer(question, answer, context, retrieval)
         assert checked.removed == (), found
         assert ("[" in answer) == bool(checked.citations)
     assert len(asked) > 20

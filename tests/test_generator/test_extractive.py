@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.app.generation import OodCheck
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, NO_FINDING
@@ -17,7 +18,6 @@ from indexer.ingest.studies import to_case
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import has_redaction, refers_to_prior
 from indexer.sources.records import StudyRecord
-from retriever.ood import OodCheck
 from retriever.results import Hit, Retrieval
 
 

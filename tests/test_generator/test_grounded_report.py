@@ -1,7 +1,8 @@
 """The report that every generator fills: marks, sections, cited hits."""
 
+from db.app.generation import NOTICE, Citation, Statement
 from db.index.store import Case
-from generator.grounding.report import NOTICE, Citation, GroundedReport, Statement
+from generator.grounding.report import GroundedReport
 from retriever.results import Hit
 
 

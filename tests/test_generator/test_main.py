@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from db.app.database import AppDatabase
 from generator.__main__ import main
 from generator.calibration import CALIBRATION, Calibration
 from generator.mllama.adapter_record import AdapterRecord
+from generator.output import as_json
 from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -53,17 +56,22 @@ def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
 ) -> None:
     assert run("report", str(index_dir), image(index_dir, 2), "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    cases = {one["number"]: one for one in document["cases"]}
     assert document["notice"] == "Research use only, not for clinical use."
     assert document["index"]["source"] == "drawn"
     assert document["left_out"][0]["study_id"] == "s2"
-    assert document["findings"]
-    for statement in document["findings"] + document["impression"]:
-        assert statement["citations"]
+    assert document["statements"]
+    assert_resolved(document, Retriever.open(index_dir, ThumbnailEncoder()))
+
+
+def assert_resolved(document: dict[str, Any], retriever: Retriever) -> None:
+    """Every statement is grounded, and every quote stands in the report of the cited hit."""
+    hits = {hit["number"]: hit for hit in document["hits"] if hit["cited"]}
+    for statement in document["statements"]:
+        assert statement["grounded"]
         for citation in statement["citations"]:
-            case = cases[citation["number"]]
-            assert case["study_id"] == citation["study_id"]
-            assert citation["quote"] in case["findings"] + " " + case["impression"]
+            assert hits[citation["number"]]["case"] == citation["case"]
+            case = retriever.index.cases.find(citation["source"], citation["study_id"])
+            assert case is not None and citation["quote"] in case.report
 
 
 def test_an_excluded_patient_or_study_is_never_cited(
@@ -73,7 +81,8 @@ def test_an_excluded_patient_or_study_is_never_cited(
 
     def cited(*more: str) -> set[str]:
         assert run(*argv, *more) == 0
-        return {case["study_id"] for case in json.loads(capsys.readouterr().out)["cases"]}
+        hits = json.loads(capsys.readouterr().out)["hits"]
+        return {hit["study_id"] for hit in hits if hit["cited"]}
 
     assert {"s3", "s4"} <= cited()
     assert not {"s3", "s4"} & cited("--exclude-patient", "p3", "--exclude-study", "s4")
@@ -124,20 +133,34 @@ def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
     assert ask_model(*argv, "--adapter", "mine", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["generator"].startswith("tiny + mine, prompts-")
+    assert document["task"] == verb
     if verb == "classify":
         assert len(document["observations"]) == 14
-        assert "calibrated on nothing" in page
+        assert document["calibrated_on"] is None
+        assert "note: the probabilities are not calibrated" in page
         return
-    cases = {one["number"]: one for one in document["cases"]}
-    said = [document] if verb == "ask" else document["findings"] + document["impression"]
-    citations = [citation for one in said for citation in one["citations"]]
-    assert citations
-    for citation in citations:
-        case = cases[citation["number"]]
-        assert case["study_id"] == citation["study_id"]
-        assert citation["quote"] in f"{case['findings']} {case['impression']}"
+    assert document["observations"] is None
+    assert_resolved(document, Retriever.open(index_dir, ThumbnailEncoder()))
     if verb == "report":
-        assert document["findings"][1]["removed"][0]["reason"] == "no case has this number"
+        removed = document["statements"][1]["removed"]
+        assert removed[0]["reason"] == "no case has this number"
+
+
+def test_a_stored_generation_is_the_printed_one_and_its_audit_entry_stands(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database_path = tmp_path / "app.sqlite3"
+    argv = ["report", str(index_dir), image(index_dir, 2), "--json", "--db", str(database_path)]
+    assert run(*argv) == 0
+    printed = json.loads(capsys.readouterr().out)
+    with AppDatabase.open(database_path) as database:
+        (stored,) = database.generations.page(limit=5).generations
+        (entry,) = database.audit
+        assert database.audit.verify().number == 1
+    assert json.loads(as_json(stored)) == printed
+    assert printed["created_by"] == "command line"
+    assert (entry.action, entry.caller) == ("report", "command line")
+    assert entry.details["generation"] == printed["id"]
 
 
 def test_without_a_model_there_are_only_reports(

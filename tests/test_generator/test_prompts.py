@@ -12,7 +12,6 @@ from generator.context import write_context
 from generator.prompts import (
     MAX_QUESTION,
     PROMPT_VERSION,
-    TASKS,
     ask_prompt,
     caption_prompt,
     classify_prompts,
@@ -20,6 +19,7 @@ from generator.prompts import (
     observation_question,
     report_prompt,
 )
+from generator.tasks import TASKS
 
 CONTEXT = write_context([], ("Edema",), count_tokens=len, indication="cough")
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from db.app.generation import NOTICE, OodCheck
 from db.errors import UserError
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
 from generator.canvas import MAX_VIEWS
-from generator.grounding.report import NOTICE, GroundedReport
+from generator.grounding.report import GroundedReport
 from generator.prompts import Prompt
 from generator.tasks import Study, StudyReader
 from generator.vision_language import GREEDY, DecodingOptions
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
-from retriever.ood import OodCheck
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval
@@ -166,7 +166,7 @@ def test_a_streamed_report_ends_as_the_whole_one(
 ) -> None:
     reader = StudyReader(retriever, Pieces(script=lambda prompt: REPORT))
     *events, last = reader.stream_report(study)
-    assert last == reader.checked(study, REPORT)
+    assert last == reader.check_report(study, REPORT)
     assert events[0] == ("stage", "writing")
     assert events[-1] == ("stage", "checking citations")
     assert "".join(text for kind, text in events[1:-1]) == REPORT  # type: ignore[misc]
@@ -193,9 +193,10 @@ def test_an_answer_is_checked_against_the_brief_context(
         labels = study.brief.hits[citation.number - 1].case.labels
         assert labels["Cardiomegaly"] == "positive"
     assert answer.citations
-    numbers = {one.number for one in (*answer.citations, *answer.removed)}
+    (statement,) = answer.statements
+    numbers = {one.number for one in (*answer.citations, *statement.removed)}
     assert numbers == {1, 2, 3, 4, 8}
-    assert answer.image_support == pytest.approx(0.8)
+    assert statement.image_support == pytest.approx(0.8)
     assert answer.generator == "scripted, prompts-4"
 
 
@@ -229,15 +230,16 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
         model=0.7, vote=0.1, image=0.4, offsets={"Edema": 0.5}, fitted_on="val of drawn"
     )
     result = StudyReader(retriever, model, calibration=calibration).classify(study)
-    assert tuple(result.observations) == OBSERVATIONS
+    assert tuple(one.name for one in result.observations) == OBSERVATIONS
     assert {id(prompt.image) for prompt in model.prompts} == {id(study.image)}
     assert study.retrieval.label_scores is not None
-    for name, opinion in result.observations.items():
-        assert opinion.model == pytest.approx(0.9 if name == "Edema" else 0.3)
-        assert opinion.vote == study.votes[name]
-        assert opinion.image == study.retrieval.label_scores[name]
-        assert opinion.probability == calibration.probability(
-            name, model=opinion.model, vote=opinion.vote.probability, image=opinion.image
+    for one in result.observations:
+        vote = study.votes[one.name]
+        assert one.model == pytest.approx(0.9 if one.name == "Edema" else 0.3)
+        assert (one.vote, one.vote_low, one.vote_high) == (vote.probability, vote.low, vote.high)
+        assert one.image == study.retrieval.label_scores[one.name]
+        assert one.probability == calibration.probability(
+            one.name, model=one.model, vote=one.vote, image=one.image
         )
     assert result.calibrated_on == "val of drawn"
     assert result.hits == study.brief.hits
@@ -248,9 +250,9 @@ def test_some_observations_can_be_asked_for_alone(
 ) -> None:
     reader, model = reader_of(retriever)
     result = reader.classify(study, ["Edema"])
-    assert list(result.observations) == ["Edema"]
+    assert [one.name for one in result.observations] == ["Edema"]
     assert len(model.prompts) == 1
-    assert result.calibrated_on == "nothing"
+    assert result.calibrated_on is None
 
 
 def test_a_model_that_is_entirely_sure_gives_a_probability_still(
@@ -261,7 +263,8 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
             return np.array([[-2000.0, -1.0]] * len(prompts))
 
     result = StudyReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
-    assert 0 <= result.observations["Edema"].model < 1e-6
+    (edema,) = result.observations
+    assert edema.model is not None and 0 <= edema.model < 1e-6
 
 
 def test_every_task_warns_of_an_image_out_of_distribution(

@@ -10,6 +10,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+from db.app.generation import OodCheck
 from db.errors import NotFoundError, UserError
 from indexer.build import build
 from indexer.images.radiograph import Grey, Radiograph
@@ -19,7 +20,6 @@ from indexer.sources.jsonl import JsonLines
 from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, outlines_of
 from indexer.vectors.exact import ExactVectors
 from indexer.vectors.stored import StoredVectors
-from retriever.ood import OodCheck
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph

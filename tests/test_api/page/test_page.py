@@ -2,7 +2,7 @@
 
 from selenium.webdriver.common.by import By
 
-from retriever.ood import OodCheck
+from db.app.generation import OodCheck
 from tests.support.browser import Browser
 from tests.support.page_service import (
     NASTY,

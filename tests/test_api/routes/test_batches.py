@@ -12,7 +12,7 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from api.pipeline.backends import OneByOne
+from api.pipeline.backends import ExtractiveBackend
 from generator.grounding.report import GroundedReport
 from retriever.results import Retrieval
 from tests.support.clients import HTTP, LATER, images, settled
@@ -31,7 +31,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def client(tmp_path: Path, gate: Gate) -> Iterator[Client]:
-    with TestClient(an_app(tmp_path, writer=gate), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=gate), base_url=HTTP) as client:
         yield client
         gate.open.set()
 
@@ -150,7 +150,9 @@ def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) ->
             raise RuntimeError("inner secret")
         return write_report(retrieval)
 
-    with TestClient(an_app(tmp_path, writer=OneByOne(moody), max_batch=1), base_url=HTTP) as client:
+    with TestClient(
+        an_app(tmp_path, backend=ExtractiveBackend(moody), max_batch=1), base_url=HTTP
+    ) as client:
         address = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         batch = settled(client, address)
         assert [s["status"] for s in batch["studies"]] == ["done", "failed", "done"]
@@ -162,7 +164,7 @@ def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) ->
 def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
     tmp_path: Path, gate: Gate
 ) -> None:
-    app = an_app(tmp_path, writer=gate, max_waiting_studies=3)
+    app = an_app(tmp_path, backend=gate, max_waiting_studies=3)
     with TestClient(app, base_url=HTTP) as client:
         assert client.post("/batches", files=images(1, 2)).status_code == 202
         answer = client.post("/batches", files=images(3, 4))
@@ -175,7 +177,7 @@ def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
 def test_a_full_house_says_503_within_a_second_and_then_serves_again(
     tmp_path: Path, gate: Gate
 ) -> None:
-    with serving(an_app(tmp_path, writer=gate, capacity=2)) as address:
+    with serving(an_app(tmp_path, backend=gate, capacity=2)) as address:
         answers: list[int] = []
 
         def ask() -> None:
@@ -203,7 +205,7 @@ def test_a_full_house_says_503_within_a_second_and_then_serves_again(
 
 
 def test_a_client_that_leaves_takes_its_work_along(tmp_path: Path, gate: Gate) -> None:
-    with serving(an_app(tmp_path, writer=gate, capacity=1)) as address:
+    with serving(an_app(tmp_path, backend=gate, capacity=1)) as address:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{address}/reports", files=images(1), timeout=httpx.Timeout(10, read=0.5))
         deadline = time.monotonic() + 10

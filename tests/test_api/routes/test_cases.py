@@ -8,9 +8,9 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from api.public_pages import public_url
-from api.schemas.case_keys import case_key, split_case_key
+from api.schemas.cases import public_url
 from db.errors import UserError
+from db.index.case import case_key, split_case_key
 from db.index.store import Case
 from indexer.images.reader import read_radiograph
 from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving

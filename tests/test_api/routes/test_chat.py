@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from api.pipeline.backends import OneByOne
+from api.pipeline.backends import ExtractiveBackend
 from tests.support.clients import a_message
 from tests.support.services import a_png, an_app, serving
 from tests.support.writers import Talker
@@ -69,7 +69,7 @@ def test_a_stream_of_tokens_ends_with_the_report_that_stands(tmp_path: Path) -> 
     writer = Talker()
     writer.go.set()
     with (
-        serving(an_app(tmp_path, writer=writer)) as address,
+        serving(an_app(tmp_path, backend=writer)) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
         stream = client.chat.completions.create(
@@ -94,7 +94,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
         raise RuntimeError("inner secret")
 
     with (
-        serving(an_app(tmp_path, writer=OneByOne(break_down))) as address,
+        serving(an_app(tmp_path, backend=ExtractiveBackend(break_down))) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as other,
         pytest.raises(openai.InternalServerError, match="the server failed"),
     ):

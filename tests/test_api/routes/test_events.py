@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from litestar.testing import TestClient
 
-from api.pipeline.backends import OneByOne
+from api.pipeline.backends import ExtractiveBackend
 from db.errors import UserError
 from tests.support.clients import STREAM, images, parsed
 from tests.support.services import an_app, serving
@@ -17,7 +17,7 @@ from tests.support.writers import Talker
 def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> None:
     writer = Talker()
     writer.go.set()
-    with TestClient(an_app(tmp_path, writer=writer), base_url="http://127.0.0.1") as client:
+    with TestClient(an_app(tmp_path, backend=writer), base_url="http://127.0.0.1") as client:
         answer = client.post("/reports", files=images(1), headers=STREAM)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -40,7 +40,7 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
         ((refuse, 422, "nothing can be said"), (break_down, 500, "the server failed"))
     ):
         (tmp_path / str(number)).mkdir()
-        app = an_app(tmp_path / str(number), writer=OneByOne(write))
+        app = an_app(tmp_path / str(number), backend=ExtractiveBackend(write))
         with TestClient(app, base_url="http://127.0.0.1") as client:
             answer = client.post("/reports", files=images(1), headers=STREAM)
             event, problem = parsed(answer.text)[-1]
@@ -54,7 +54,7 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
 def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
     writer = Talker()
     with (
-        serving(an_app(tmp_path, writer=writer)) as address,
+        serving(an_app(tmp_path, backend=writer)) as address,
         httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as answer,
     ):
         seen = ""
@@ -68,7 +68,7 @@ def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
 
 def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
     writer = Talker()
-    with serving(an_app(tmp_path, writer=writer, capacity=1)) as address:
+    with serving(an_app(tmp_path, backend=writer, capacity=1)) as address:
         with httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as answer:
             for chunk in answer.iter_text():
                 if "clear." in chunk:
@@ -83,7 +83,7 @@ def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
 def test_a_full_house_is_a_503_and_no_stream(tmp_path: Path) -> None:
     writer = Talker()
     with (
-        serving(an_app(tmp_path, writer=writer, capacity=1)) as address,
+        serving(an_app(tmp_path, backend=writer, capacity=1)) as address,
         httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as first,
     ):
         chunks = first.iter_text()

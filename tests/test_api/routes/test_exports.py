@@ -164,7 +164,7 @@ def test_a_structured_report_joins_the_study_of_its_image(client: Client, tmp_pa
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
 def test_every_format_exports_a_generation_of_the_language_model(tmp_path: Path, path: str) -> None:
     image = a_png(1, size=(64, 64))
-    app = an_app(tmp_path, writer=TalkingWriter())
+    app = an_app(tmp_path, backend=TalkingWriter())
     with TestClient(app, base_url="http://127.0.0.1") as client:
         made = client.post(
             path,

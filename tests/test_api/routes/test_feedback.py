@@ -122,7 +122,7 @@ def test_a_filter_that_means_nothing_is_named(client: Client, query: dict[str, s
 
 def test_a_search_by_a_stored_case_finds_others(tmp_path: Path) -> None:
     from api.app import create_app
-    from api.pipeline.backends import OneByOne
+    from api.pipeline.backends import ExtractiveBackend
     from api.settings import Settings
     from indexer.build import build
     from indexer.sources.jsonl import JsonLines
@@ -134,7 +134,7 @@ def test_a_search_by_a_stored_case_finds_others(tmp_path: Path) -> None:
     app = create_app(
         Settings(database_path=tmp_path / "other.sqlite3"),
         retriever=Retriever.open(tmp_path / "i", ThumbnailEncoder()),
-        writer=OneByOne(write_report),
+        backend=ExtractiveBackend(write_report),
     )
     with TestClient(app, base_url="http://127.0.0.1") as client:
         found = client.post("/searches", data={"case": "local:s3", "k": "8"})

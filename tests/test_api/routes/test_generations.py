@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.pipeline.backends import OneByOne
+from api.pipeline.backends import ExtractiveBackend
 from api.settings import Settings
 from generator.extractive import write_report
 from indexer.build import build
@@ -47,7 +47,7 @@ def serve_index(tmp_path: Path, index_dir: Path) -> Litestar:
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=Retriever.open(index_dir, ThumbnailEncoder()),
-        writer=OneByOne(write_report),
+        backend=ExtractiveBackend(write_report),
     )
 
 

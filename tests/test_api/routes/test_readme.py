@@ -12,7 +12,7 @@ import pytest
 from litestar import Litestar
 
 from api.app import create_app
-from api.pipeline.reopening import reopening
+from api.pipeline.current_index import reopening
 from api.settings import Settings
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -48,7 +48,7 @@ def app(desk: Path) -> Litestar:
     return create_app(
         Settings(database_path=desk / "app.sqlite3", sample_path=desk / "pa.png"),
         retriever=Retriever.open(desk / "index", ReportEncoder({"Cardiomegaly": 0.8})),
-        writer=TalkingWriter(),
+        backend=TalkingWriter(),
         reopen=reopening(desk / "index"),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from litestar.testing import TestClient
 
 from db.app.database import AppDatabase
-from retriever.ood import OodCheck
+from db.app.generation import OodCheck
 from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 Answer = httpx.Response

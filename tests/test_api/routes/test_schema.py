@@ -26,7 +26,7 @@ EXAMPLES = 6
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    return an_app(tmp_path_factory.mktemp("app"), writer=TalkingWriter())
+    return an_app(tmp_path_factory.mktemp("app"), backend=TalkingWriter())
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.pipeline.backends import OneByOne
+from api.pipeline.backends import ExtractiveBackend
 from api.settings import Settings
 from generator.extractive import write_report
 from indexer.build import build
@@ -61,7 +61,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 create_app(
                     Settings(database_path=tmp_path / "app.sqlite3"),
                     retriever=Retriever.open(index_dir, encoder),
-                    writer=OneByOne(write_report),
+                    backend=ExtractiveBackend(write_report),
                 ),
                 base_url=HTTP,
             )

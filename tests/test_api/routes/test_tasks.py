@@ -209,16 +209,16 @@ def test_a_caption_without_a_model_is_one_statement_of_the_report(bare: Client) 
 
 def test_what_a_job_was_asked_for_survives_the_process(tmp_path: Path) -> None:
     held = TalkingWriter(hold=True)
-    with TestClient(an_app(tmp_path, writer=held), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=held), base_url=HTTP) as client:
         address = send(client, "/answers", LATER, indication="dyspnea").headers["location"]
-    with TestClient(an_app(tmp_path, writer=TalkingWriter()), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=TalkingWriter()), base_url=HTTP) as client:
         made = settled(client, address)
     assert made["question"] == "Is the heart enlarged?" and made["indication"] == "dyspnea"
     assert made["statements"][0]["text"] == "Yes."
 
 
 def test_a_job_of_a_server_without_the_model_says_why_it_failed(tmp_path: Path) -> None:
-    with TestClient(an_app(tmp_path, writer=TalkingWriter(hold=True)), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=TalkingWriter(hold=True)), base_url=HTTP) as client:
         address = send(client, "/answers", LATER).headers["location"]
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         failed = settled(client, address)
@@ -227,7 +227,7 @@ def test_a_job_of_a_server_without_the_model_says_why_it_failed(tmp_path: Path) 
 
 def test_a_study_that_an_earlier_version_accepted_becomes_a_report(tmp_path: Path) -> None:
     held = TalkingWriter(hold=True)
-    with TestClient(an_app(tmp_path, writer=held), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=held), base_url=HTTP) as client:
         address = send(client, "/reports", LATER).headers["location"]
     with sqlite3.connect(tmp_path / "app.sqlite3") as connection:
         connection.execute("UPDATE job_studies SET options = ?", [json.dumps({"k": 2})])

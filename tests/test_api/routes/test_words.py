@@ -60,7 +60,7 @@ def fields_of(app: Litestar) -> list[Field]:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    return an_app(tmp_path_factory.mktemp("app"), writer=TalkingWriter())
+    return an_app(tmp_path_factory.mktemp("app"), backend=TalkingWriter())
 
 
 @pytest.fixture(scope="module")

@@ -213,7 +213,7 @@ def test_a_citation_that_its_case_does_not_say_is_never_stored(tmp_path: Path) -
     from dataclasses import replace
 
     from api.app import create_app
-    from api.pipeline.backends import OneByOne
+    from api.pipeline.backends import ExtractiveBackend
     from api.settings import Settings
     from tests.support.services import write_report
 
@@ -227,9 +227,9 @@ def test_a_citation_that_its_case_does_not_say_is_never_stored(tmp_path: Path) -
     app = create_app(
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=FakeRetriever([a_case(n) for n in (1, 2, 3)]),
-        writer=OneByOne(boast),
+        backend=ExtractiveBackend(boast),
     )
     with TestClient(app, base_url=HTTP) as client:
         made = report(client, {}).json()
     assert [s["grounded"] for s in made["statements"]] == [False, False, True, False]
-    assert any(note.startswith("2 citations were taken out") for note in made["notes"])
+    assert any(note.startswith("2 citations were removed") for note in made["notes"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from api.pipeline.backends import OneByOne, Writing, Written
+from api.pipeline.backends import ExtractiveBackend, Output, Writing
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
 from tests.support.clients import HTTP, images, settled
@@ -27,7 +27,7 @@ def gate() -> Iterator[Gate]:
 def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
     tmp_path: Path, gate: Gate
 ) -> None:
-    with TestClient(an_app(tmp_path, writer=gate, max_batch=2), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=gate, max_batch=2), base_url=HTTP) as client:
         address = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         assert gate.reached.wait(10)
         threading.Timer(0.2, gate.open.set).start()
@@ -45,14 +45,14 @@ def left_by_a_crash(tmp_path: Path, count: int) -> list[str]:
         return [str(study.generation_id) for study in studies]
 
 
-class Sizes(OneByOne):
+class Sizes(ExtractiveBackend):
     """Remembers how many were written about at a time, and takes its time."""
 
     def __init__(self) -> None:
         super().__init__(write_report)
         self.sizes: list[int] = []
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Written]]:
+    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         self.sizes.append(len(writings))
         time.sleep(0.1)
         yield from super().write(writings)
@@ -63,7 +63,7 @@ def test_what_was_under_way_when_the_server_ended_is_done_alone(
 ) -> None:
     monkeypatch.setattr(JobRunner, "doubt", 0.0)
     left, sizes = left_by_a_crash(tmp_path, 3), Sizes()
-    with TestClient(an_app(tmp_path, writer=sizes), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=sizes), base_url=HTTP) as client:
         batch = client.post("/batches", files=images(1, 2, 3)).headers["location"]
         for key in left:
             settled(client, f"/generations/{key}")

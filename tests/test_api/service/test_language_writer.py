@@ -14,16 +14,15 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.pipeline.backends import Token, Writing
-from api.pipeline.language_model import Digests, LanguageWriter
-from api.pipeline.opening import open_writer
-from api.pipeline.reopening import reopening
-from api.pipeline.request import Order
+from api.pipeline.backends import BackendOptions, Token, Writing, open_backend
+from api.pipeline.current_index import reopening
+from api.pipeline.language_model import LanguageModelBackend
 from api.settings import Settings
 from db.errors import MismatchError
 from generator.calibration import Calibration
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import PROMPT_VERSION, Prompt
+from generator.request import GenerationRequest
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
 from indexer.build import build
 from indexer.images.reader import read_radiograph
@@ -115,19 +114,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def a_writer(retriever: Retriever, model: Talking | None = None, **parts: Any) -> LanguageWriter:
+def a_writer(
+    retriever: Retriever, model: Talking | None = None, **parts: Any
+) -> LanguageModelBackend:
     model = model or Talking(script=says, adapter="its-adapter")
-    return LanguageWriter(retriever, model, digests=Digests(model="5c" * 32), **parts)
+    return LanguageModelBackend(retriever, model, **parts)
 
 
-def a_writing(retriever: Retriever, writer: LanguageWriter, **parts: Any) -> Writing:
-    order = Order(**{"options": SearchOptions(k=10), **parts})
+def a_writing(retriever: Retriever, writer: LanguageModelBackend, **parts: Any) -> Writing:
+    request = GenerationRequest(**{"options": SearchOptions(k=10), **parts})
     image = read_radiograph(a_png(99, size=(96, 80)))
     query = image_query(retriever.encoder, [image])
     return Writing(
         images=(image,),
-        retrieval=writer.find(retriever, query, order.options),
-        order=order,
+        retrieval=writer.find(retriever, query, request.options),
+        request=request,
         votes=retriever.vote(query),
     )
 
@@ -136,7 +137,7 @@ def an_app(tmp_path: Path, retriever: Retriever, writer: Any, **settings: Any) -
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3", **settings),
         retriever=retriever,
-        writer=writer,
+        backend=writer,
     )
 
 
@@ -242,7 +243,7 @@ def test_who_leaves_is_not_written_for(retriever: Retriever) -> None:
         Writing(
             images=one.images,
             retrieval=one.retrieval,
-            order=one.order,
+            request=one.request,
             cancelled=lambda place=place: place in gone,
         )
         for place, one in enumerate([a_writing(retriever, writer)] * 3)
@@ -299,7 +300,7 @@ def test_more_may_be_written_about_together_than_is_searched_for(
     model = Talking(script=lambda _: "word " * 10, seconds=0.1)
     model.batch_size = 3
     writer = a_writer(retriever, model)
-    app = an_app(tmp_path, retriever, writer, max_batch=1, max_written=writer.at_once)
+    app = an_app(tmp_path, retriever, writer, max_batch=1, max_written=writer.batch_size)
     images = [a_png(seed, size=(96, 80)) for seed in range(7)]
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
 
@@ -362,7 +363,7 @@ def test_and_so_is_an_index_that_was_rebuilt_with_another(
     app = create_app(
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=retriever,
-        writer=writer,
+        backend=writer,
         reopen=reopening(index_dir, writer.use),
     )
     with TestClient(app, base_url=HTTP) as client:
@@ -380,7 +381,7 @@ def test_a_loaded_model_gives_each_of_many_its_own_text(
 ) -> None:
     """Batched and alone, all tasks, from several clients at once: nothing is mixed up."""
     options = DecodingOptions(max_new_tokens=12)
-    writer = open_writer(retriever, str(tiny), None, options)
+    writer = open_backend(retriever, BackendOptions(model=str(tiny), decoding=options))
     asked = [(path, seed) for seed in (1, 2, 3) for path in PATHS]
 
     def told(client: Any, path: str, seed: int) -> tuple[str, dict[str, Any]]:

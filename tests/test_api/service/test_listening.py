@@ -55,7 +55,7 @@ def answered(connection: socket.socket) -> bytes:
 def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
     """The address of a server whose one place is taken; ``config`` as of ``serving``."""
     gate = Gate()
-    with serving(an_app(tmp_path, writer=gate, capacity=1), **config) as address:
+    with serving(an_app(tmp_path, backend=gate, capacity=1), **config) as address:
         inside = threading.Thread(
             target=lambda: httpx.post(f"{address}/reports", files=images(1), timeout=60)
         )

@@ -69,7 +69,7 @@ def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = Gate()
-    with serving(tmp_path, 0.1, writer=gate) as client:
+    with serving(tmp_path, 0.1, backend=gate) as client:
         accepted = client.post("/reports", files=RADIOGRAPH, headers=LATER)
         assert accepted.status_code == 202 and gate.reached.wait(20)
         with another_program(tmp_path):

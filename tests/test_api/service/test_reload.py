@@ -11,8 +11,8 @@ import httpx
 from litestar import Litestar
 
 from api.app import create_app
-from api.pipeline.backends import OneByOne
-from api.pipeline.reopening import reopening
+from api.pipeline.backends import ExtractiveBackend
+from api.pipeline.current_index import reopening
 from api.settings import Settings
 from db.engines.sqlite import open_sqlite
 from generator.extractive import write_report
@@ -35,7 +35,7 @@ def an_app(tmp_path: Path) -> Litestar:
     return create_app(
         Settings(database_path=tmp_path / "app.sqlite3"),
         retriever=Retriever.open(tmp_path / "index", ThumbnailEncoder()),
-        writer=OneByOne(write_report),
+        backend=ExtractiveBackend(write_report),
         reopen=reopening(tmp_path / "index"),
     )
 

@@ -1,8 +1,8 @@
 """The queue: fair, bounded, in batches, and quick to forget what nobody waits for."""
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import anyio
 import pytest
@@ -39,7 +39,7 @@ class Slow:
     def __call__(self, tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
         self.batches.append([ticket.work for ticket in tickets])
         assert self.go.wait(10)
-        self.left += [ticket.left.is_set() for ticket in tickets]
+        self.left += [ticket.cancelled.is_set() for ticket in tickets]
         for place, ticket in enumerate(tickets):
             work = ticket.work
             yield place, ValueError(str(work)) if work < 0 else 2 * work
@@ -152,49 +152,53 @@ def test_runners_work_side_by_side() -> None:
 
 def test_admission_is_bounded_and_leaves_a_place_for_another_key() -> None:
     admission = Admission(capacity=4)
-    places = [admission.enter("a", alone=False) for _ in range(3)]
+    places = [admission.enter("a") for _ in range(3)]
     for place in places:
         place.__enter__()
-    with pytest.raises(BusyError) as refused, admission.enter("a", alone=False):
+    with pytest.raises(BusyError) as refused, admission.enter("a"):
         pass
     assert 1 <= refused.value.retry_after <= 60
     admission.check()
-    with admission.enter("b", alone=False):
+    with admission.enter("b"):
         with pytest.raises(BusyError):
             admission.check()
-        with pytest.raises(BusyError), admission.enter("c", alone=False):
+        with pytest.raises(BusyError), admission.enter("c"):
             pass
     for place in places:
         place.__exit__(None, None, None)
     assert admission.inside == 0
-    started = time.monotonic()
-    with admission.enter("a", alone=True):
-        pass
-    assert time.monotonic() - started < 1
+
+
+def test_the_only_owner_may_take_every_place() -> None:
+    admission = Admission(capacity=4, shared=False)
+    with ExitStack() as places:
+        for _ in range(4):
+            places.enter_context(admission.enter("a"))
+        with pytest.raises(BusyError):
+            admission.check("a")
 
 
 def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back() -> None:
     admission = Admission(capacity=4)
     for _ in range(50):
-        admission.check("a", alone=False)
-    with admission.enter("a", alone=False), admission.enter("a", alone=False):
-        admission.check("a", alone=False)
-        with admission.enter("a", alone=False):
+        admission.check("a")
+    with admission.enter("a"), admission.enter("a"):
+        admission.check("a")
+        with admission.enter("a"):
             with pytest.raises(BusyError) as refused:
-                admission.check("a", alone=False)
+                admission.check("a")
             assert refused.value.retry_after == 2  # at a second a piece, as at first
-            admission.check("b", alone=False)
-            admission.check("a", alone=True)
+            admission.check("b")
             admission.check()
 
 
 def test_the_time_to_come_back_is_learnt_from_how_long_the_work_takes() -> None:
     now = 0.0
-    admission = Admission(capacity=2, clock=lambda: now)
+    admission = Admission(capacity=2, shared=False, clock=lambda: now)
     told = []
     for seconds in (20.0, 1000.0, 0.0):
         for _ in range(100):
-            with admission.enter("a", alone=True), admission.enter("a", alone=True):
+            with admission.enter("a"), admission.enter("a"):
                 with pytest.raises(BusyError) as refused:
                     admission.check()
                 now += seconds

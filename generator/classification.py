@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from db.app.generation import StoredObservation
-from db.index.store import Case
+from db.app.generation import Observation, Statement
+from db.index.case import Case
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
-from generator.grounding.answers import bearing_out
-from generator.grounding.report import Citation, GroundedReport, Statement
+from generator.grounding.answers import find_support
+from generator.grounding.report import GroundedReport, cite
 from retriever.knn_votes import Vote
 from retriever.results import Hit, Retrieval
 
@@ -20,34 +20,23 @@ _NO_MODEL = Calibration(model=0.0, vote=0.5, image=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classified(GroundedReport):
-    """Classes as a report: a statement for each observation that is more likely than not."""
+class Classification(GroundedReport):
+    """The observations of one study, and a statement for each that is more likely than not."""
 
-    observations: tuple[StoredObservation, ...]
+    observations: tuple[Observation, ...]
     calibrated_on: str | None
-    """None where the probabilities were not fitted on any study."""
+    """The studies on which the probabilities were calibrated; None where they were not."""
 
 
-def observations_without_model(
-    votes: Mapping[str, Vote], label_scores: Mapping[str, float] | None
-) -> list[StoredObservation]:
-    """From the retrieved cases and the encoder's label head, where it has one."""
-    found = []
-    for name in OBSERVATIONS:
-        image = None if label_scores is None else label_scores.get(name)
-        probability = _NO_MODEL.probability(
-            name, model=0.5, vote=votes[name].probability, image=image
-        )
-        found.append(observation(name, probability, votes[name], model=None, image=image))
-    return found
-
-
-def observation(
-    name: str, probability: float, vote: Vote, *, model: float | None, image: float | None
-) -> StoredObservation:
-    return StoredObservation(
+def observe(
+    name: str, vote: Vote, *, model: float | None, image: float | None, calibration: Calibration
+) -> Observation:
+    """One observation from the language model's yes, the retrieved cases and the label head."""
+    return Observation(
         name=name,
-        probability=probability,
+        probability=calibration.probability(
+            name, model=0.5 if model is None else model, vote=vote.probability, image=image
+        ),
         model=model,
         vote=vote.probability,
         vote_low=vote.low,
@@ -56,19 +45,35 @@ def observation(
     )
 
 
-def classified(
-    observations: Sequence[StoredObservation],
+def observe_without_model(
+    votes: Mapping[str, Vote], label_scores: Mapping[str, float] | None
+) -> list[Observation]:
+    """From the retrieved cases and the encoder's label head, where it has one."""
+    return [
+        observe(
+            name,
+            votes[name],
+            model=None,
+            image=None if label_scores is None else label_scores.get(name),
+            calibration=_NO_MODEL,
+        )
+        for name in OBSERVATIONS
+    ]
+
+
+def to_classification(
+    observations: Sequence[Observation],
     retrieval: Retrieval,
     *,
     hits: Sequence[Hit],
     generator: str,
     calibrated_on: str | None = None,
     notes: Sequence[str] = (),
-) -> Classified:
+) -> Classification:
     """The observations with the hits that name them, and statements that cite these."""
     naming = {one.name: _naming(one.name, hits) for one in observations}
     note = () if calibrated_on else ("the probabilities are not calibrated",)
-    return Classified(
+    return Classification(
         observations=tuple(
             replace(one, cases=tuple(hit.rank for hit, _ in naming[one.name]))
             for one in observations
@@ -80,8 +85,7 @@ def classified(
                 text=f"{one.name}, probability {one.probability:.2f}.",
                 labels={one.name: "positive"},
                 citations=tuple(
-                    Citation.of(hit, quote, retrieval.index_fingerprint)
-                    for hit, quote in naming[one.name]
+                    cite(hit, quote, retrieval.index_fingerprint) for hit, quote in naming[one.name]
                 ),
                 image_support=one.image,
             )
@@ -103,4 +107,4 @@ def _naming(name: str, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
 
 def _quote(name: str, case: Case) -> str | None:
     """The sentence of a report that says yes to an observation."""
-    return bearing_out(case, {name: "positive"}, "", "yes")
+    return find_support(case, {name: "positive"}, "", "yes")

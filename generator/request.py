@@ -11,7 +11,7 @@ from retriever.options import SearchOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class GenerationRequest:
     """One text to write about the images of one study.
 
     Raises UserError for the task ``ask`` without a question, or with one that is too long.
@@ -21,7 +21,7 @@ class Order:
     task: Task = "report"
     question: str | None = None
     indication: str | None = None
-    """Why the images were taken; it is stored as it is given here."""
+    """Why the images were taken; stored as it is given here."""
 
     def __post_init__(self) -> None:
         for name in ("question", "indication"):
@@ -42,7 +42,7 @@ class Order:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """What `to_json` gave, also one of an earlier version, which knew reports alone."""
+        """The inverse of `to_json`; also reads what earlier versions stored, which had no task."""
         known = {field.name for field in fields(SearchOptions)}
         options: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
