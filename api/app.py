@@ -44,6 +44,7 @@ from api.routes.exports import ExportController
 from api.routes.feedback import FeedbackController
 from api.routes.generations import GenerationController
 from api.routes.images import ImageController
+from api.routes.openapi_page import OpenApiPageController
 from api.routes.searches import SearchController
 from api.routes.service import ServiceController
 from api.routes.stow import StowController
@@ -130,6 +131,7 @@ def create_app(
             CaseController,
             ImageController,
             ServiceController,
+            OpenApiPageController,
             WebPageController,
         ],
         dependencies={
