@@ -50,7 +50,7 @@ def test_another_address_opens_once_a_key_is_there_and_closes_with_it(
     assert key.startswith("cxr_") and key.count("\n") == 1
     assert "is not an index" in the_error(capsys, *outside)
     listed = command(capsys, tmp_path, "keys", "list")
-    assert listed.startswith("ward\tread\tmade ") and listed.endswith("active\n")
+    assert listed.startswith("ward\tread\tcreated ") and listed.endswith("active\n")
     assert key.strip() not in listed
     command(capsys, tmp_path, "keys", "revoke", "ward")
     assert "revoked" in command(capsys, tmp_path, "keys", "list")
