@@ -49,7 +49,7 @@ class ExactVectors(RowVectors):
     def __init__(self, index: Any) -> None:
         """``index``: an ``IndexIDMap2`` around an ``IndexFlatIP``, ids ascending."""
         self._index = index  # owns the memory that the rows are a view of
-        flat = faiss.downcast_index(index.index)
+        flat: Any = faiss.downcast_index(index.index)
         rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
         super().__init__(faiss.vector_to_array(index.id_map), rows.reshape(flat.ntotal, flat.d))
 
