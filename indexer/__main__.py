@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from db.app.erasure import withdraw
+from db.app.erasure import erase
 from db.errors import NotFoundError, UserError
 from db.index.store import Case
 from indexer.audit.result import audit_lines
@@ -170,7 +170,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     found = find(arguments.index, target)
     withdrawn = None
     if arguments.db is not None:  # first, while the index still knows what to look for
-        withdrawn = withdraw(arguments.db, found.cases, at=utc_now())
+        withdrawn = erase(arguments.db, found.cases, at=utc_now())
     removed = remove(arguments.index, target, everywhere=everywhere, keep=arguments.keep)
     remaining = []
     if everywhere:

@@ -1,4 +1,4 @@
-"""A client that opens a connection and dawdles must not hold it for ever."""
+"""Close connections whose client takes too long to send a request."""
 
 import asyncio
 from typing import Any
@@ -8,11 +8,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class HeadTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with an end to waiting for the head of a request."""
+    """HTTP/1.1 as uvicorn speaks it, with a timeout on the head of a request."""
 
     head_seconds = 20.0
     """From the connection, or the first byte, to the end of the head."""
-    _dawdling: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -23,7 +23,7 @@ class HeadTimeoutProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._relax()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
     @property
@@ -41,12 +41,12 @@ class HeadTimeoutProtocol(H11Protocol):
 
     def _watch(self) -> None:
         if self._answering:
-            self._relax()
+            self._cancel_timeout()
         elif self._idle:  # the rest of a request that was answered before its end
-            self._relax()
+            self._cancel_timeout()
             self._keep_alive()
-        elif self._dawdling is None:
-            self._dawdling = self.loop.call_later(self.head_seconds, self._give_up)
+        elif self._timeout is None:
+            self._timeout = self.loop.call_later(self.head_seconds, self._time_out)
 
     def _keep_alive(self) -> None:
         self._unset_keepalive_if_required()
@@ -54,12 +54,12 @@ class HeadTimeoutProtocol(H11Protocol):
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
-    def _relax(self) -> None:
-        if self._dawdling is not None:
-            self._dawdling.cancel()
-            self._dawdling = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
-    def _give_up(self) -> None:
-        self._dawdling = None
+    def _time_out(self) -> None:
+        self._timeout = None
         if not self._answering and not self.transport.is_closing():
             self.transport.close()

@@ -6,14 +6,13 @@ back_up(Path("data/app.sqlite3"), Path("backup.sqlite3"))       # also while it 
 restore(Path("backup.sqlite3"), Path("data/app.sqlite3"))
 """
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
+from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
@@ -25,6 +24,7 @@ from db.app.jobs import JobStore
 from db.app.schema import migrate
 from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
 from db.errors import NotFoundError, UserError
+from db.files import replacing
 
 
 class AppDatabase:
@@ -81,14 +81,17 @@ def held(path: Path) -> Iterator[None]:
     Raises UserError where another process is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{path} is in use by a running server: stop it, or name another with --database"
-            ) from error
+    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{path} is in use by a running server: stop it, or name another with --database"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def back_up(path: Path, to: Path) -> None:
@@ -138,29 +141,25 @@ def restore(backup: Path, path: Path) -> Path | None:
 
 def _copy(path: Path, to: Path) -> None:
     """By SQLite's own backup, checked, then renamed to its place."""
-    partial = to.with_name(f"{to.name}.part")
-    partial.unlink(missing_ok=True)
     try:
-        with (
-            closing(sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True)) as one,
-            closing(sqlite3.connect(partial)) as other,
-        ):
-            one.backup(other)
-            (found,) = other.execute("PRAGMA integrity_check").fetchone()
-            if found != "ok":
-                raise UserError(f"{path} is damaged ({found}): use an older backup")
-            if not other.execute(
-                "SELECT 1 FROM sqlite_master WHERE name = 'generations'"
-            ).fetchone():
-                raise UserError(f"{path} is no application database: name another file")
-            other.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read anywhere
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(to)
+        with replacing(to) as fresh:
+            _copy_pages(path, fresh)
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be copied ({error}): name another file") from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def _copy_pages(path: Path, to: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True)) as one,
+        closing(sqlite3.connect(to)) as other,
+    ):
+        one.backup(other)
+        (found,) = other.execute("PRAGMA integrity_check").fetchone()
+        if found != "ok":
+            raise UserError(f"{path} is damaged ({found}): use an older backup")
+        if not other.execute("SELECT 1 FROM sqlite_master WHERE name = 'generations'").fetchone():
+            raise UserError(f"{path} is not an application database: name another file")
+        other.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read anywhere
 
 
 def _remove(path: Path) -> None:

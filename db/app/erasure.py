@@ -1,12 +1,11 @@
-"""Taking a removed patient's words out of what was written with his cases.
+"""Erase the words of a removed patient from what was written with their cases.
 
-    withdraw(Path("data/app.sqlite3"), cases, at=now)
+    erase(Path("data/app.sqlite3"), cases, at=now)
 
-Every generation stays, and so does the number of the case it cites; the quote reads 'withdrawn'. A
-statement in the words of these cases, which no other case that it cites says too, reads so as well;
-so do these words in the text of the generation and in what people made of it. What the image alone
-tells stays. The audit log, a chain, is added to and not changed; it holds numbers of studies, no
-text.
+Every generation stays, and so does the number of the case it cites; the quote reads 'withdrawn'. So
+does a statement in the words of these cases that no other cited case says, and so do these words in
+the text of the generation and in the feedback on it. Statements that rest on the image alone stay.
+The audit log, a hash chain, gets a new entry and is not changed; it holds ids of studies, no text.
 """
 
 import re
@@ -29,11 +28,12 @@ from db.errors import NotFoundError, UserError
 from db.index.store import Case
 
 WITHDRAWN = "withdrawn"
+"""What stands in the place of erased words."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Withdrawn:
-    """What was changed, and what was not."""
+class Erasure:
+    """What an erasure changed, and what it did not."""
 
     quotes: int
     statements: int
@@ -42,10 +42,10 @@ class Withdrawn:
     """Ids of generations about images of these cases: they stay as they are."""
 
 
-def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:
-    """Withdraw these cases' sentences from an application database and from its free pages.
+def erase(path: Path, cases: Sequence[Case], *, at: datetime) -> Erasure:
+    """Erase these cases' sentences from an application database and from its free pages.
 
-    May be called again; it then finds nothing more. Raises NotFoundError for a missing file and
+    A second call finds nothing more. Raises NotFoundError for a missing file and
     UserError for one that is no such database, or that another process keeps open so that old
     pages stay in it.
     """
@@ -56,12 +56,12 @@ def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:
     try:
         migrate(engine, name=str(path))
         with writing(engine) as session:
-            done = _withdraw(session, cases)
+            done = _erase(session, cases)
             if done.generations:
                 details = {"quotes": done.quotes, "generations": done.generations}
                 append(
                     session,
-                    NewEntry(at=at, caller="indexer", action="withdraw", details=details),
+                    NewEntry(at=at, caller="indexer", action="erase", details=details),
                 )
         _overwrite_free_pages(engine, path)
     except DatabaseError as error:
@@ -72,7 +72,7 @@ def withdraw(path: Path, cases: Sequence[Case], *, at: datetime) -> Withdrawn:
 
 
 def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
-    """Whether it holds a quote from one of the studies (source, study id) that is not withdrawn.
+    """Whether a SQLite file quotes one of the studies (source, study id), of whatever schema.
 
     False for any other database. Raises OSError for a file that cannot be read.
     """
@@ -101,10 +101,10 @@ def _require_application(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path} cannot be read ({error}): name another file with --db") from error
     if found is None:
-        raise UserError(f"{path} is no application database: name another file with --db")
+        raise UserError(f"{path} is not an application database: name another file with --db")
 
 
-def _withdraw(session: Session, cases: Sequence[Case]) -> Withdrawn:
+def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
     studies = [(case.source, case.study_id) for case in cases]
     words = {sentence.text for case in cases for sentence in case.sentences}
     quotes = statements = changed = 0
@@ -132,13 +132,13 @@ def _withdraw(session: Session, cases: Sequence[Case]) -> Withdrawn:
         quotes += taken
         changed += _clean(session, generation, gone, kept) or taken > 0
     images = {image.pixels_sha256 for case in cases for image in case.images}
-    return Withdrawn(
+    return Erasure(
         quotes=quotes, statements=statements, generations=changed, own=_about(session, images)
     )
 
 
 def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequence[GenerationRow]:
-    """Those that cite one of the studies, or were written with it in sight."""
+    """Those that cite one of the studies, or had it among their hits."""
     cited = (
         select(StatementRow.generation)
         .join(CitationRow, CitationRow.statement == StatementRow.id)
@@ -164,8 +164,8 @@ def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
 def _clean(
     session: Session, generation: GenerationRow, gone: Iterable[str], kept: Iterable[str]
 ) -> bool:
-    """Take texts from a generation and from what people made of it, but not where they are in a
-    statement that stays; whether anything was there to take."""
+    """Erase texts from a generation and the feedback on it, except in statements that stay; whether
+    anything was erased."""
     take = _Taking(gone, kept)
     generation.text = take.from_text(generation.text)
     for row in session.scalars(

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from db.app.erasure import Withdrawn
+from db.app.erasure import Erasure
 from indexer.build import BuildResult
 from indexer.erasure import RemainingFile
 from indexer.ingest.batches import ALREADY
@@ -47,7 +47,7 @@ def merged_lines(merged: MergeResult, out: Path) -> Iterator[str]:
 def removed_lines(
     removed: RemovalResult,
     target: RemovalTarget,
-    withdrawn: Withdrawn | None,
+    withdrawn: Erasure | None,
     remaining: Sequence[RemainingFile],
     *,
     everywhere: bool,

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from db.app.database import AppDatabase
-from db.app.erasure import WITHDRAWN, Withdrawn, cites, withdraw
+from db.app.erasure import WITHDRAWN, Erasure, cites, erase
 from db.app.feedback import Feedback
 from db.app.generation import Citation, Generation, GenerationHit, Statement
 from db.errors import NotFoundError, UserError
@@ -104,8 +104,8 @@ def test_the_generation_stays_and_the_quote_reads_withdrawn(
     for one in (generation, untouched):
         database.generations.add(one)
     assert cites(path, {STUDY}) and holds(path, ("quetzal",))
-    done = withdraw(path, [a_case()], at=NOW)
-    assert done == Withdrawn(quotes=1, statements=1, generations=1, own=())
+    done = erase(path, [a_case()], at=NOW)
+    assert done == Erasure(quotes=1, statements=1, generations=1, own=())
     now = database.generations.get(generation.id)
     first, second = now.statements
     assert first == said(WITHDRAWN, cited(STUDY, WITHDRAWN)) and second == generation.statements[1]
@@ -114,7 +114,7 @@ def test_the_generation_stays_and_the_quote_reads_withdrawn(
     assert database.generations.get(untouched.id) == untouched
     assert not holds(path) and not cites(path, {STUDY})
     [entry] = database.audit
-    assert entry.action == "withdraw" and entry.details == {"quotes": 1, "generations": 1}
+    assert entry.action == "erase" and entry.details == {"quotes": 1, "generations": 1}
     assert database.audit.verify().number == 1
 
 
@@ -144,7 +144,7 @@ def test_a_statement_goes_where_its_words_are_of_the_removed_alone(
 ) -> None:
     generation = written(said(text, *citations))
     database.generations.add(generation)
-    withdraw(path, [a_case()], at=NOW)
+    erase(path, [a_case()], at=NOW)
     [now] = database.generations.get(generation.id).statements
     assert now.text == left
     for citation, before in zip(now.citations, citations, strict=True):
@@ -177,7 +177,7 @@ def test_edited_texts_and_comments_lose_these_words_alone(
             )
             database.feedback.add(remark)
             remarks.append(remark)
-    done = withdraw(path, [a_case()], at=NOW)
+    done = erase(path, [a_case()], at=NOW)
     assert (done.quotes, done.statements, done.generations) == (1, 1, 2)
     first, comment = database.feedback.of(generation.id)
     assert first.text == "Calm. withdrawn [1], no pleural effusion. Done."
@@ -190,10 +190,10 @@ def test_edited_texts_and_comments_lose_these_words_alone(
 
 def test_a_second_call_finds_nothing_more(database: AppDatabase, path: Path) -> None:
     database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
-    withdraw(path, [a_case()], at=NOW)
+    erase(path, [a_case()], at=NOW)
     before = raw(path)
-    again = withdraw(path, [a_case()], at=NOW)
-    assert again == Withdrawn(quotes=0, statements=0, generations=0, own=())
+    again = erase(path, [a_case()], at=NOW)
+    assert again == Erasure(quotes=0, statements=0, generations=0, own=())
     assert len(list(database.audit)) == 1 and len(raw(path)) == len(before)
 
 
@@ -208,7 +208,7 @@ def test_pages_that_are_free_are_overwritten(database: AppDatabase, path: Path) 
     with closing(sqlite3.connect(path)) as connection:
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     assert free > 5 and holds(path, ("quetzal",))
-    assert withdraw(path, [a_case()], at=NOW).quotes == 0
+    assert erase(path, [a_case()], at=NOW).quotes == 0
     assert not holds(path)
 
 
@@ -221,9 +221,9 @@ def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM generations").fetchone()
         with pytest.raises(UserError, match=r"another process keeps old pages .* stop the server"):
-            withdraw(path, [a_case()], at=NOW)
+            erase(path, [a_case()], at=NOW)
     assert database.generations.get(generation.id).statements[0].text == WITHDRAWN
-    assert withdraw(path, [a_case()], at=NOW).quotes == 0
+    assert erase(path, [a_case()], at=NOW).quotes == 0
     assert not holds(path)
 
 
@@ -232,29 +232,31 @@ def test_generations_about_the_films_themselves_are_named(
 ) -> None:
     generation = written(said("Clear."), hits=(), images_sha256=("ab" * 32, RADIOGRAPH))
     database.generations.add(generation)
-    done = withdraw(path, [a_case()], at=NOW)
-    assert done == Withdrawn(quotes=0, statements=0, generations=0, own=(str(generation.id),))
+    done = erase(path, [a_case()], at=NOW)
+    assert done == Erasure(quotes=0, statements=0, generations=0, own=(str(generation.id),))
     assert database.generations.get(generation.id) == generation
 
 
 def test_a_case_without_sentences_loses_its_quotes(database: AppDatabase, path: Path) -> None:
     generation = written(said("Cardiomegaly.", cited(STUDY, "Cardiomegaly.")))
     database.generations.add(generation)
-    withdraw(path, [a_case(())], at=NOW)
+    erase(path, [a_case(())], at=NOW)
     assert database.generations.get(generation.id).text == "FINDINGS\nwithdrawn."
 
 
 def test_only_an_application_database_is_changed(path: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="does not exist: name the application database"):
-        withdraw(path, [a_case()], at=NOW)
+        erase(path, [a_case()], at=NOW)
     path.write_bytes(b"no database at all, but long enough to be read as if it were one")
     with pytest.raises(UserError, match=r"cannot be read .*: name another file"):
-        withdraw(path, [a_case()], at=NOW)
+        erase(path, [a_case()], at=NOW)
     cases = tmp_path / "cases.sqlite"
     CaseStore.create(cases).close()
     before = cases.read_bytes()
-    with pytest.raises(UserError, match="is no application database: name another file with --db"):
-        withdraw(cases, [a_case()], at=NOW)
+    with pytest.raises(
+        UserError, match="is not an application database: name another"
+    ):
+        erase(cases, [a_case()], at=NOW)
     assert cases.read_bytes() == before
 
 
@@ -263,5 +265,5 @@ def test_a_writer_at_work_is_waited_for_and_then_named(database: AppDatabase, pa
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(UserError, match=r"cannot be changed .*locked.*: stop what uses it"):
-            withdraw(path, [a_case()], at=NOW)
+            erase(path, [a_case()], at=NOW)
     assert holds(path, ("quetzal",))
