@@ -253,9 +253,7 @@ def test_only_an_application_database_is_changed(path: Path, tmp_path: Path) -> 
     cases = tmp_path / "cases.sqlite"
     CaseStore.create(cases).close()
     before = cases.read_bytes()
-    with pytest.raises(
-        UserError, match="is not an application database: name another"
-    ):
+    with pytest.raises(UserError, match="is not an application database: name another"):
         erase(cases, [a_case()], at=NOW)
     assert cases.read_bytes() == before
 
