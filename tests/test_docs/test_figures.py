@@ -11,7 +11,7 @@ RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 INTERVAL = re.compile(r"[+-]?\d?\.\d{3} \[[+-]?\d?\.\d{3}, [+-]?\d?\.\d{3}\]")
 
 
-@pytest.mark.parametrize("page", ["docs/goals.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/goals.md"])
 def test_every_figure_with_an_interval_is_one_of_the_results(page: str) -> None:
     figures = INTERVAL.findall((ROOT / page).read_text(encoding="utf-8"))
     assert len(figures) > 4

@@ -1,0 +1,251 @@
+"""What writes about a study, for use from Python.
+
+generator = load_generator()                     # the language model where its weights are
+generator.report(retriever, "pa.png")
+generator.ask(retriever, ["pa.png", "lateral.png"], "Is the heart enlarged?")
+load_generator("none").report(retriever, "pa.png")      # extractive
+"""
+
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from db.app.generation import Origin
+from db.errors import UserError
+from generator.calibration import Calibration
+from generator.classification import observe_without_model, to_classification
+from generator.extractive import write_report
+from generator.generation import origin_of, to_generation
+from generator.grounding.report import GroundedReport
+from generator.prompts import Task
+from generator.request import GenerationRequest
+from generator.tasks import StudyReader
+from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from grounded_cxr.report import Report
+from indexer.images.radiograph import Radiograph
+from retriever.options import SearchOptions
+from retriever.query import ImageSource, image_query, read_images
+from retriever.results import Retrieval
+from retriever.search import Retriever
+
+SHIPPED = "pretrained/generator"
+EXTRACTIVE = "none"
+CREATED_BY = "python"
+
+Images = ImageSource | Sequence[ImageSource]
+"""One image or the views of one study: paths, bytes of files, PIL images, or arrays of grey
+(height, width) or colour (height, width, 3)."""
+
+
+def load_generator(
+    model: str | Path | None = "auto",
+    adapter: str | Path | None = None,
+    *,
+    device: str = "auto",
+    quantization: str = "auto",
+) -> "Generator":
+    """Load what writes.
+
+    Args:
+        model: Folder or hub id with the architecture of Llama 3.2 Vision; ``"auto"`` takes
+            ``pretrained/generator`` where its weights are and otherwise none; ``"none"`` or None is
+            the extractive generator, which needs no weights.
+        adapter: Folder or hub id of LoRA weights; the model's own one unless another is named.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        quantization: On a GPU ``auto``, ``none``, ``nf4`` or ``int8``.
+
+    Raises:
+        UserError: The model or the adapter cannot be loaded, with what to do.
+    """
+    if model == "auto":
+        from indexer.encoder.weight_files import local_folder
+
+        folder = local_folder(SHIPPED)
+        found = folder is not None and any(folder.glob("*.safetensors"))
+        model = SHIPPED if found else None
+    if model is None or model == EXTRACTIVE:
+        if adapter is not None:
+            raise UserError("an adapter belongs to a language model: name the model as well")
+        return Generator()
+    from generator.mllama.load import load_model
+
+    loaded = load_model(model, adapter, device=device, quantization=quantization)  # type: ignore[arg-type]
+    return Generator(loaded, calibration=Calibration.of(loaded.adapter or model))
+
+
+class Generator:
+    """Reports, answers, classes and captions, each checked against the cases it cites."""
+
+    def __init__(
+        self, model: VisionLanguageModel | None = None, *, calibration: Calibration | None = None
+    ) -> None:
+        """``model`` None composes texts from sentences of the retrieved cases."""
+        self.model = model
+        self._calibration = calibration
+
+    def __repr__(self) -> str:
+        if self.model is None:
+            return "Generator(extractive)"
+        adapter = f" + {self.model.adapter}" if self.model.adapter else ""
+        return f"Generator({self.model.name}{adapter})"
+
+    def report(
+        self,
+        retriever: Retriever,
+        images: Images,
+        *,
+        indication: str = "",
+        k: int = 10,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+        decoding: DecodingOptions = GREEDY,
+    ) -> Report:
+        """Findings and impression of one study.
+
+        Args:
+            retriever: Where prior cases are searched.
+            images: One image, or the views of one study.
+            indication: Why the images were taken; a language model reads it.
+            k: The most hits that the extractive generator writes from; a language model chooses
+                from more and is shown at most nine.
+            exclude_patient_ids: Patients none of whose cases may appear.
+            exclude_study_ids: Studies that may not appear.
+            decoding: Length, temperature and seed of what a language model writes.
+
+        Raises:
+            UserError: An image cannot be read, or no case passes the rules of the search.
+            MismatchError: The adapter was trained with another encoder than that of the index.
+        """
+        options = _options(k, exclude_patient_ids, exclude_study_ids)
+        request = GenerationRequest(task="report", indication=indication, options=options)
+        return self._do(retriever, images, request, decoding)
+
+    def ask(
+        self,
+        retriever: Retriever,
+        images: Images,
+        question: str,
+        *,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+        decoding: DecodingOptions = GREEDY,
+    ) -> Report:
+        """A short answer to a question about the images, with its citations.
+
+        Raises UserError without a language model, and for a question that is empty or too long;
+        otherwise as `report`.
+        """
+        if self.model is None:
+            raise UserError("a question needs a language model: load_generator('MODEL')")
+        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        request = GenerationRequest(task="ask", question=question, options=options)
+        return self._do(retriever, images, request, decoding)
+
+    def classify(
+        self,
+        retriever: Retriever,
+        images: Images,
+        *,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+    ) -> Report:
+        """The 14 CheXpert observations, each with a probability, in ``observations``.
+
+        Without a language model they come from the votes of the cases and the encoder's label
+        head, and are not calibrated. Raises as `report`.
+        """
+        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        return self._do(retriever, images, GenerationRequest(task="classify", options=options))
+
+    def caption(
+        self,
+        retriever: Retriever,
+        images: Images,
+        *,
+        exclude_patient_ids: Collection[str] = (),
+        exclude_study_ids: Collection[str] = (),
+        decoding: DecodingOptions = GREEDY,
+    ) -> Report:
+        """One sentence about the images as a whole. Raises as `report`."""
+        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        request = GenerationRequest(task="caption", options=options)
+        return self._do(retriever, images, request, decoding)
+
+    def _do(
+        self,
+        retriever: Retriever,
+        images: Images,
+        request: GenerationRequest,
+        decoding: DecodingOptions = GREEDY,
+    ) -> Report:
+        radiographs = tuple(read_images(images))
+        origin = origin_of(retriever.encoder.spec)
+        if self.model is None:
+            retrieval, written = _compose(retriever, radiographs, request)
+        else:
+            retrieval, written, origin = self._write(
+                self.model, retriever, radiographs, request, decoding, origin
+            )
+        generation = to_generation(
+            written,
+            retrieval,
+            request,
+            created_at=datetime.now(UTC),
+            created_by=CREATED_BY,
+            origin=origin,
+        )
+        cases = {hit.rank: hit.case for hit in written.hits}
+        return Report(generation=generation, images=radiographs, cases=cases)
+
+    def _write(
+        self,
+        model: VisionLanguageModel,
+        retriever: Retriever,
+        radiographs: Sequence[Radiograph],
+        request: GenerationRequest,
+        decoding: DecodingOptions,
+        origin: Origin,
+    ) -> tuple[Retrieval, GroundedReport, Origin]:
+        from generator.mllama.adapter import check_served
+
+        for note in check_served(model, retriever.index.manifest):
+            warnings.warn(note, stacklevel=4)
+        reader = StudyReader(retriever, model, calibration=self._calibration)
+        study = reader.read(
+            radiographs,
+            indication=request.indication or "",
+            exclude_patient_ids=request.options.exclude_patient_ids,
+            exclude_study_ids=request.options.exclude_study_ids,
+        )
+        written = reader.do(request.task, study, request.question or "", decoding)
+        return study.retrieval, written, reader.describe(origin, decoding)
+
+
+def _options(k: int, patients: Collection[str], studies: Collection[str]) -> SearchOptions:
+    return SearchOptions(k=k, exclude_patient_ids=tuple(patients), exclude_study_ids=tuple(studies))
+
+
+def _compose(
+    retriever: Retriever, radiographs: Sequence[Radiograph], request: GenerationRequest
+) -> tuple[Retrieval, GroundedReport]:
+    """Without a language model."""
+    query = image_query(retriever.encoder, radiographs)
+    retrieval = retriever.find(query, request.options)
+    task: Task = request.task
+    if task == "classify":
+        votes = retriever.vote(
+            query,
+            exclude_patient_ids=request.options.exclude_patient_ids,
+            exclude_study_ids=request.options.exclude_study_ids,
+        )
+        observations = observe_without_model(votes, retrieval.label_scores)
+        return retrieval, to_classification(
+            observations, retrieval, hits=retrieval.hits, generator="votes-1"
+        )
+    report = write_report(retrieval)
+    if task == "caption":
+        first = (*report.section("impression"), *report.section("findings"))[:1]
+        report = replace(report, statements=first)
+    return retrieval, report
