@@ -1,19 +1,20 @@
 """What a training run writes down: one JSON object a line, and a line for a person to watch.
 
-{"step": 12, "loss": 1.31, "lr": 0.0002, ...} for each step, {"step": 20, "val_loss": 1.2, ...} for
-each validation. A run that goes on from a checkpoint takes back the lines after it, so that the
-log reads as if it had never stopped.
+{"step": 12, "loss": 1.31, "lr": 0.0002, ...}, with "val_loss" and other scores after a validation.
+A run that continues from a checkpoint takes back the lines after it, so that the log reads as if
+the run had never stopped.
 """
 
 import json
-import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from db.files import write_text
 
 _PAUSE = 2.0
 """Seconds between lines for a person."""
@@ -32,25 +33,38 @@ class TrainingLog:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
-    def step(self, line: dict[str, Any], *, total: int, seconds_left: float) -> None:
-        """Write a step; show it unless another was shown a moment ago."""
-        self.write(line)
+    def show_step(
+        self, line: dict[str, Any], *, losses: Iterable[str], total: int, seconds_left: float
+    ) -> None:
+        """Show a step unless another was shown a moment ago."""
         now = time.monotonic()
-        if now - self.shown < _PAUSE and line["step"] < total:
+        if now - self.shown < _PAUSE and seconds_left:
             return
         self.shown = now
-        self.show(
-            f"step {line['step']}/{total}  loss {line['loss']:.4f}  lr {line['lr']:.1e}  "
-            f"{line['tokens_per_second']:,.0f} tokens/s  {line['memory_gb']:.1f} GB  "
-            f"{clock(seconds_left)} left"
-        )
+        parts = [f"step {line['step']}/{total}"]
+        parts += [f"{name} {line[name]:.4f}" for name in losses]
+        parts.append(f"lr {line['lr']:.1e}")
+        if "tokens_per_second" in line:
+            parts.append(f"{line['tokens_per_second']:,.0f} tokens/s")
+        parts += [f"{line['memory_gb']:.1f} GB", f"{clock(seconds_left)} left"]
+        self.show("  ".join(parts))
+
+    def show_scores(self, scores: dict[str, Any]) -> None:
+        """Show numbers in one line, and each text in its own."""
+        numbers = [
+            f"{name.replace('val_', 'validation ')} {value:.4f}"
+            for name, value in scores.items()
+            if isinstance(value, float)
+        ]
+        self.show("  " + ", ".join(numbers))
+        for name, value in scores.items():
+            if isinstance(value, str):
+                self.show(f"  {name}: {value}")
 
     def take_back(self, step: int) -> None:
         """Remove what was logged after a step, and a last line that was cut off."""
-        kept = [line for line in read_log(self.path) if line["step"] <= step]
-        waiting = self.path.with_name(self.path.name + ".tmp")
-        waiting.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        waiting.replace(self.path)
+        kept = [line for line in read_log(self.path) if line.get("step", 0) <= step]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -66,9 +80,16 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def memory_gb(device: torch.device) -> float:
-    """The most that was taken so far: of the GPU's memory, or of the machine's on a CPU."""
+    """The most that was taken so far: of the GPU's memory, or of the machine's on a CPU.
+
+    0 where the system does not say.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 2**30
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

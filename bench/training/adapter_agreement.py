@@ -105,7 +105,7 @@ def load(arguments: argparse.Namespace, backend: str, precision: str, bits: str 
     """The adapter on its base, ready to be trained on, in the settings it was trained with."""
     from finetune.adapter.backends import load_trainable, start_backend
     from finetune.adapter.config import TrainConfig
-    from finetune.adapter.devices import Devices
+    from finetune.devices import Devices
 
     gpu = arguments.device == "cuda"
     stored = json.loads((arguments.adapter / "adapter_record.json").read_text())["config"]

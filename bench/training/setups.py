@@ -73,8 +73,8 @@ def our_steps(
     from finetune.adapter.backends import load_trainable
     from finetune.adapter.collator import Collator, ImageCache, Rendering
     from finetune.adapter.data import TrainingSet
-    from finetune.adapter.devices import Devices
-    from finetune.adapter.trainer import Trainer
+    from finetune.adapter.trainer import AdapterTrainer
+    from finetune.devices import Devices
     from finetune.log import read_log
     from generator.mllama.adapter_record import AdapterRecord
 
@@ -94,7 +94,7 @@ def our_steps(
         base_model=str(base), base_sha256="", prompt_version="", index_fingerprint=None,
         encoder_sha256=None, data_sha256="", config=asdict(config), packages={},
     )  # fmt: skip
-    Trainer(
+    AdapterTrainer(
         trainable, data, out, record, devices=Devices(device=device()), show=lambda line: None
     ).train()
     taken = [

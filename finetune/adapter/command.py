@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     _check_out(arguments)
     from finetune.adapter import backends as qlora
-    from finetune.adapter.devices import Devices
+    from finetune.devices import Devices
 
     gpu = Devices.has_gpu() and arguments.device != "cpu"
     if arguments.device == "cuda" and not gpu:
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             for line in training.describe():
                 sys.stdout.write(line + "\n")
             return 0
-        outcome = training.train(
+        end = training.train(
             arguments.out,
             resume=arguments.resume,
             max_seconds=arguments.max_seconds,
@@ -120,11 +120,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     _log.info(
         "%s of %s steps; the adapter of step %s is in %s%s",
-        outcome.step,
-        outcome.total,
-        outcome.best_step,
+        end.step,
+        end.total,
+        end.best_step,
         arguments.out,
-        "" if outcome.finished else ": go on with --resume",
+        "" if end.finished else ": go on with --resume",
     )
     if arguments.merge is not None and devices.first:
         from finetune.export.merge import merge_adapter

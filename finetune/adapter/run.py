@@ -11,15 +11,17 @@ import torch
 from safetensors.torch import load_file
 
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import write_json
 from finetune.adapter.backends import Trainable, load_trainable
 from finetune.adapter.collator import Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingData, TrainingSet
-from finetune.adapter.devices import Devices
 from finetune.adapter.dry_run import describe, largest_pass
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
-from finetune.adapter.trainer import RUN, Outcome, Trainer
+from finetune.adapter.trainer import RUN, AdapterTrainer
+from finetune.devices import Devices
 from finetune.export.adapter_files import WEIGHTS
+from finetune.loop import RunEnd
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
@@ -92,7 +94,7 @@ class TrainingRun:
         resume: bool,
         max_seconds: float | None,
         show: Callable[[str], None],
-    ) -> Outcome:
+    ) -> RunEnd:
         """Raises MismatchError where ``out_dir`` holds a run of something else."""
         if self.devices.first:
             self._state(out_dir, resume)
@@ -103,7 +105,7 @@ class TrainingRun:
             f"{sum(w.numel() for w in trainable.weights.values()):,} weights to train on "
             f"{len(self.data.train)} examples; {self.memory}"
         )
-        trainer = Trainer(
+        trainer = AdapterTrainer(
             trainable, self.data, out_dir, self.record, devices=self.devices, show=show
         )
         return trainer.train(max_seconds=max_seconds)
@@ -129,10 +131,7 @@ class TrainingRun:
             if not resume:
                 raise UserError(f"{out_dir} holds a run: add --resume to go on with it")
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            waiting = path.with_name(path.name + ".tmp")
-            waiting.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-            waiting.replace(path)
+            write_json(path, stated)
 
 
 def _check_prompts(about: Mapping[str, Any]) -> None:

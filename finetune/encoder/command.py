@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.out,
                 device=arguments.device,
                 initial=arguments.initial,
-                progress=lambda name, line: _log.info("%s %s", name, json.dumps(line)),
+                show=_log.info,
             )
     if arguments.only is not None:
         return 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from db.errors import UserError
-from finetune.adapter.settings import read_settings
+from finetune.settings import read_settings
 
 TOWER = "tf_efficientnet_lite2"
 

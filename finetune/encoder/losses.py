@@ -13,7 +13,7 @@ from indexer.encoder.network import ImageNetwork, ImageOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class StudyBatch:
     """Targets of b studies, two images each."""
 
     labels: Tensor  # (b, 14), 0 to 1
@@ -30,13 +30,13 @@ class Batch:
     """With mixup: the study that is mixed in."""
     share: float = 1.0
 
-    def mixed(self, other: Tensor, share: float) -> "Batch":
+    def mixed(self, other: Tensor, share: float) -> "StudyBatch":
         both = torch.cat([other, other + len(other)])
 
         def mix(values: Tensor, index: Tensor = other) -> Tensor:
             return share * values + (1 - share) * values[index]
 
-        return Batch(
+        return StudyBatch(
             labels=mix(self.labels),
             known=torch.minimum(self.known, self.known[other]),
             terms=mix(self.terms),
@@ -103,11 +103,11 @@ class Targets:
         """How common each observation and each term is in training: (14,), (t,)."""
         return self._labels[self._rows].mean(dim=0), self._terms[self._rows].mean(dim=0)
 
-    def batch(self, rows: np.ndarray, images: Tensor, rng: np.random.Generator) -> Batch:
+    def batch(self, rows: np.ndarray, images: Tensor, rng: np.random.Generator) -> StudyBatch:
         index = torch.from_numpy(rows).to(self._device)
         draws = torch.from_numpy(rng.choice(3, size=len(rows), p=(0.6, 0.2, 0.2))).to(self._device)
         draws = torch.where(self.has_text[index, draws], draws, 0)
-        return Batch(
+        return StudyBatch(
             labels=self._labels[index],
             known=self._known[index],
             terms=self._terms[index],
@@ -120,7 +120,9 @@ class Targets:
             frontal=self._frontal[images.flatten()],
         )
 
-    def losses(self, network: ImageNetwork, seen: ImageOutputs, batch: Batch) -> dict[str, Tensor]:
+    def losses(
+        self, network: ImageNetwork, seen: ImageOutputs, batch: StudyBatch
+    ) -> dict[str, Tensor]:
         """Each weighted loss by name; ``seen`` holds the first images, then the second ones."""
         config = self._config
         priors = self._labels[self._rows].mean(dim=0).clamp(0.002, 0.5)
@@ -157,7 +159,9 @@ class Targets:
             **self._image_losses(studies, batch),
         }
 
-    def _text_loss(self, studies: Tensor, texts: Tensor, scale: Tensor, batch: Batch) -> Tensor:
+    def _text_loss(
+        self, studies: Tensor, texts: Tensor, scale: Tensor, batch: StudyBatch
+    ) -> Tensor:
         config = self._config
         eye = torch.eye(len(studies), device=studies.device)
         absent = batch.present[None] == 0
@@ -174,7 +178,7 @@ class Targets:
         count = batch.reported.sum().clamp(min=1)
         return ((there + back) * batch.reported).sum() / (2 * count)
 
-    def _image_losses(self, studies: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _image_losses(self, studies: Tensor, batch: StudyBatch) -> dict[str, Tensor]:
         """Studies that resemble each other are to lie close, and the closest one is to have the
         report most worth copying. The candidates are all studies as they were last seen; a study
         is not its own answer."""

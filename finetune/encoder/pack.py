@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
+from db.files import replacing
 
 IMAGE_SIZE = 256
 TRAIN, VAL, UNLISTED, LABELS_ONLY = range(4)
@@ -52,11 +53,8 @@ class Pack:
     labeller_version: str
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        waiting = path.with_name(path.name + ".tmp")
-        with waiting.open("wb") as stream:
+        with replacing(path) as fresh, fresh.open("wb") as stream:
             np.savez_compressed(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
-        waiting.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

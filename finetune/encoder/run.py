@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from db.errors import MismatchError, NotFoundError
+from db.files import replacing, write_json
+from finetune.curves import draw_curves
 from finetune.encoder.augment import normalise
 from finetune.encoder.config import TOWER, EncoderConfig
-from finetune.encoder.curves import draw_curves
 from finetune.encoder.pack import Pack
 from finetune.encoder.projection import fit_projections
 from finetune.encoder.scores import embed_images, score, thresholds
-from finetune.encoder.trainer import CHECKPOINT, LOG, Trainer, training_rows
+from finetune.encoder.trainer import CHECKPOINT, LOG, EncoderTrainer, training_rows
 from indexer.encoder.network import ImageNetwork, imagenet_weights
 
 WEIGHTS = "weights.safetensors"
@@ -32,7 +33,12 @@ CONFIG = "config.json"
 SCORES = "scores.json"
 CURVES = "curves.png"
 
-Progress = Callable[[str, dict[str, Any]], None]
+PANELS = {
+    "training loss": EncoderTrainer.losses,
+    "val": ("head", "knn50", "knnx", "terms", "f1", "cider"),
+}
+
+Show = Callable[[str], None]
 
 
 def new_network(config: EncoderConfig, pack: Pack, initial: Path | None = None) -> ImageNetwork:
@@ -52,7 +58,7 @@ def train_part(
     *,
     device: str,
     initial: Path | None = None,
-    progress: Progress | None = None,
+    show: Show | None = None,
 ) -> Path:
     """Train one run in ``run_dir/name`` unless it is finished there; its weights file."""
     part_dir = run_dir / name
@@ -63,12 +69,12 @@ def train_part(
     if weights.is_file():
         return weights
     part_dir.mkdir(parents=True, exist_ok=True)
-    stated.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    trainer = Trainer(
+    write_json(stated, asdict(config))
+    trainer = EncoderTrainer(
         config, pack, part_dir, network=new_network(config, pack, initial), device=device
     )
-    trainer.train(progress=None if progress is None else lambda line: progress(name, line))
-    draw_curves(part_dir / LOG, part_dir / CURVES)
+    trainer.train(show=None if show is None else lambda line: show(f"{name}: {line}"))
+    draw_curves(part_dir / LOG, part_dir / CURVES, PANELS, over="epoch")
     write_weights(trainer.average.module.state_dict(), weights)
     (part_dir / CHECKPOINT).unlink(missing_ok=True)
     return weights
@@ -117,8 +123,8 @@ def finish(
     scores["label_thresholds"] = thresholds(pack, embedded)
     out_dir.mkdir(parents=True, exist_ok=True)
     write_weights(network.state_dict(), out_dir / WEIGHTS)
-    (out_dir / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    (out_dir / SCORES).write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    write_json(out_dir / CONFIG, asdict(config))
+    write_json(out_dir / SCORES, scores)
     return scores
 
 
@@ -156,7 +162,5 @@ def measure_statistics(
 
 
 def write_weights(state: dict[str, Tensor], path: Path) -> None:
-    """As float32, through a temporary name."""
-    waiting = path.with_name(path.name + ".tmp")
-    save_file({name: value.cpu().contiguous() for name, value in state.items()}, waiting)
-    waiting.replace(path)
+    with replacing(path) as fresh:
+        save_file({name: value.cpu().contiguous() for name, value in state.items()}, fresh)

@@ -5,11 +5,8 @@ say the same), which studies resemble each other, what the reports name (observa
 terms), and the view. The text tower stays as it is; its embeddings come with the pack.
 """
 
-import json
-import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +14,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from db.errors import MismatchError
+from finetune.devices import Devices
 from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import LABELS_ONLY, UNLISTED, VAL, Pack
 from finetune.encoder.scores import Embedded, embed_images, score
+from finetune.loop import Learner, Pace, TrainingLoop
+from finetune.schedules import Position, cosine
 from indexer.encoder.network import ImageNetwork
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 
 
-class Trainer:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Drawn:
+    """The studies of a step, two images of each, and what else is drawn for it."""
+
+    rows: np.ndarray  # (b,)
+    images: Tensor  # (2, b)
+    rng: np.random.Generator
+
+
+class EncoderTrainer(Learner):
     """One run. ``train()`` can be called on what an interrupted run left behind."""
+
+    losses = tuple(
+        f"loss_{name}"
+        for name in ("labels", "image_labels", "terms", "view", "texts", "images", "choice")
+    )
 
     def __init__(
         self,
@@ -63,16 +76,7 @@ class Trainer:
             {"params": [p for p in heads if p.ndim <= 1], "lr": config.head_lr, "weight_decay": 0},
         ]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay)
-        self.steps_an_epoch = max(1, len(self.studies) // config.batch)
-        total = config.epochs * self.steps_an_epoch
-        warm = max(1, round(config.warmup * total))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer,
-            lambda step: min(
-                (step + 1) / warm,
-                0.5 * (1 + math.cos(math.pi * max(0, step - warm) / max(1, total - warm))) + 1e-3,
-            ),
-        )
+        self.epoch_steps = max(1, len(self.studies) // config.batch)
         frontal, lateral = pack.image_frontal == 1, pack.image_frontal == 0
         self.views = [
             (
@@ -82,44 +86,50 @@ class Trainer:
             for row in range(len(pack.study_ids))
         ]
 
-    def train(
-        self, *, every: int = 5, progress: Callable[[dict[str, Any]], None] | None = None
-    ) -> None:
+    def train(self, *, every: int = 5, show: Callable[[str], None] | None = None) -> None:
         """Train to the last epoch, from the last checkpoint if there is one.
 
-        Writes the checkpoint after each scored epoch and a line a scored epoch to ``log.jsonl``.
+        Scores val and writes the checkpoint after each ``every`` epochs, and after the last.
+        Raises MismatchError for a checkpoint of other settings, and UserError where the loss is NaN
+        or infinite.
         """
+        config, epoch = self.config, self.epoch_steps
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        start = self._resume()
-        began = time.monotonic()
-        for epoch in range(start, self.config.epochs):
-            losses = self._epoch(epoch)
-            last = epoch + 1 == self.config.epochs
-            if not last and (epoch + 1) % every:
-                continue
-            line: dict[str, Any] = {"epoch": epoch + 1, "seconds": time.monotonic() - began}
-            line |= losses | score(self.pack, self.embed(), self.config)
-            line = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
-            with (self.out_dir / LOG).open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line) + "\n")
-            self._save(epoch + 1)
-            if progress:
-                progress(line)
+        TrainingLoop(
+            self,
+            self.optimizer,
+            Pace(
+                steps=config.epochs * epoch,
+                log_every=every * epoch,
+                mean_over=epoch,
+                evaluate_every=every * epoch,
+                save_every=every * epoch,
+                max_grad_norm=5.0,
+            ),
+            schedule=cosine(config.warmup, floor=1e-3),
+            log=self.out_dir / LOG,
+            checkpoint=self.out_dir / CHECKPOINT,
+            devices=Devices(device=self.device),
+            show=show or (lambda line: None),
+            about=asdict(config),
+        ).run()
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.network.parameters())
+
+    def steps(self, start: int) -> Iterator[list[_Drawn]]:
+        """A checkpoint is written at the end of an epoch alone, so a run resumes with a new one."""
         config = self.config
-        rng = np.random.default_rng((config.seed, config.member, epoch))
-        torch.manual_seed(config.seed * 1_000_003 + config.member * 10_007 + epoch)
-        self.network.train()
-        order = rng.permutation(self.studies)
-        sums: dict[str, Tensor] = {}
-        for step in range(self.steps_an_epoch):
-            rows = order[step * config.batch : (step + 1) * config.batch]
-            images = torch.from_numpy(self._choose(rows, rng)).to(self.device)  # (2, b)
-            losses = self._step(rows, images, rng)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
-        return {name: float(value) / self.steps_an_epoch for name, value in sums.items()}
+        for epoch in range(start // self.epoch_steps, config.epochs):
+            rng = np.random.default_rng((config.seed, config.member, epoch))
+            torch.manual_seed(config.seed * 1_000_003 + config.member * 10_007 + epoch)
+            self.network.train()
+            order = rng.permutation(self.studies)
+            for step in range(self.epoch_steps):
+                rows = order[step * config.batch : (step + 1) * config.batch]
+                images = torch.from_numpy(self._choose(rows, rng)).to(self.device)
+                yield [_Drawn(rows=rows, images=images, rng=rng)]
 
     def _choose(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Two images of each study: a frontal and a lateral one where there are both."""
@@ -131,29 +141,31 @@ class Trainer:
             chosen[:, column] = rng.choice(views[0]), rng.choice(views[-1])
         return chosen
 
-    def _step(
-        self, rows: np.ndarray, images: Tensor, rng: np.random.Generator
-    ) -> dict[str, Tensor]:
-        config = self.config
+    def loss(self, batch: _Drawn, at: Position) -> tuple[Tensor, Mapping[str, Tensor]]:
+        config, rows, images, rng = self.config, batch.rows, batch.images, batch.rng
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             pixels = augment(self.images[images.flatten()], config)
-            batch = self.targets.batch(rows, images, rng)
+            targets = self.targets.batch(rows, images, rng)
             if rng.random() < config.mixup:
                 share = float(rng.beta(0.4, 0.4))
                 other = torch.from_numpy(rng.permutation(len(rows))).to(self.device)
                 both = torch.cat([other, other + len(rows)])
                 pixels = share * pixels + (1 - share) * pixels[both]
-                batch = batch.mixed(other, share)
+                targets = targets.mixed(other, share)
             seen = self.network(pixels)
-        losses = self.targets.losses(self.network, seen.float(), batch)
+        losses = self.targets.losses(self.network, seen.float(), targets)
         loss = sum(losses.values(), torch.zeros((), device=self.device))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimizer.step()
-        self.schedule.step()
+        return loss, {f"loss_{name}": value for name, value in losses.items()}
+
+    def stepped(self) -> None:
         self.average.update_parameters(self.network)
-        return {f"loss_{name}": value.detach() for name, value in losses.items()}
+
+    def measures(self, at: Position, seconds: float) -> dict[str, float]:
+        return {"epoch": (at.step + 1) // self.epoch_steps}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Scores of val by the averaged weights."""
+        return dict(score(self.pack, self.embed(), self.config))
 
     @torch.inference_mode()
     def embed(self) -> Embedded:
@@ -162,39 +174,19 @@ class Trainer:
         assert isinstance(network, ImageNetwork)
         return embed_images(network, self.images)
 
-    def _save(self, epoch: int) -> None:
-        state = {
-            "config": asdict(self.config),
-            "epoch": epoch,
+    def state(self) -> dict[str, Any]:
+        return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
             "bank": self.targets.bank,
             "filled": self.targets.filled,
-            "schedule": {"last_epoch": self.schedule.last_epoch},
         }
-        waiting = self.out_dir / (CHECKPOINT + ".tmp")
-        torch.save(state, waiting)
-        waiting.replace(self.out_dir / CHECKPOINT)
 
-    def _resume(self) -> int:
-        path = self.out_dir / CHECKPOINT
-        if not path.is_file():
-            return 0
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != asdict(self.config):
-            raise MismatchError(
-                f"{self.out_dir} holds a run with other settings: name another directory"
-            )
+    def load_state(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
         self.targets.bank.copy_(state["bank"])
         self.targets.filled.copy_(state["filled"])
-        self.schedule.last_epoch = state["schedule"]["last_epoch"]
-        for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
-            group["lr"] = base * self.schedule.lr_lambdas[0](self.schedule.last_epoch)
-        return int(state["epoch"])
 
 
 def training_rows(pack: Pack, config: EncoderConfig) -> np.ndarray:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
-from finetune.adapter.settings import read_settings
 from finetune.examples.pack import ExamplePack
+from finetune.settings import read_settings
 from indexer.cli.parser import Parser, run
-from recipes.small_mllama.config import BaseConfig, CutConfig
+from recipes.small_mllama.config import CutConfig, SmallMllamaConfig
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="directory of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--epochs", type=int, help=f"default: {BaseConfig.epochs}")
+    parser.add_argument("--epochs", type=int, help=f"default: {SmallMllamaConfig.epochs}")
     parser.add_argument(
         "--max-seconds", type=float, help="end training after so many seconds (default: no limit)"
     )
@@ -72,7 +72,7 @@ def _parser() -> Parser:
         metavar="SECONDS",
         help="write a checkpoint after so many seconds and stop; --resume continues",
     )
-    parser.add_argument("--seed", type=int, help=f"default: {BaseConfig.seed}")
+    parser.add_argument("--seed", type=int, help=f"default: {SmallMllamaConfig.seed}")
     parser.add_argument(
         "--set",
         nargs="*",
@@ -100,9 +100,9 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.cut is not None:
         _cut(arguments, read_settings(CutConfig, settings))
     elif arguments.initial is not None:
-        _train(arguments, read_settings(BaseConfig, settings))
+        _train(arguments, read_settings(SmallMllamaConfig, settings))
     else:
-        _quantise(arguments, read_settings(BaseConfig, settings))
+        _quantise(arguments, read_settings(SmallMllamaConfig, settings))
 
 
 def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
@@ -130,7 +130,7 @@ def _texts(pack: ExamplePack) -> Iterator[str]:
         yield example.answer
 
 
-def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
+def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     out: Path | None = arguments.out
     if out is None or arguments.pack is None:
         raise UserError("name examples with --pack and a directory for the run with --out")
@@ -140,7 +140,7 @@ def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
 
     from recipes.small_mllama.batches import Tiles
     from recipes.small_mllama.cut import load_cut
-    from recipes.small_mllama.trainer import Trainer
+    from recipes.small_mllama.trainer import SmallMllamaTrainer
     from recipes.small_mllama.vision import learn_to_see
 
     pack = ExamplePack.load(arguments.pack)
@@ -152,17 +152,17 @@ def _train(arguments: argparse.Namespace, config: BaseConfig) -> None:
     (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     model.to(device)  # type: ignore[arg-type]
     if arguments.teacher is not None:
-        learn_to_see(model, arguments.teacher, tiles, pack, config, out, progress=_line)
-    trainer = Trainer(config, model, processor, pack, out, tiles=tiles)
+        learn_to_see(model, arguments.teacher, tiles, pack, config, out, show=_log.info)
+    trainer = SmallMllamaTrainer(config, model, processor, pack, out, tiles=tiles)
     _log.info("%d examples are too long", trainer.left_out)
-    if not trainer.train(progress=_line, pause_after=arguments.pause_after):
+    if not trainer.train(_log.info, pause_after=arguments.pause_after or None):
         _log.info("paused: go on with --resume")
     elif arguments.quantise is not None:
         arguments.trained = out
         _quantise(arguments, config)
 
 
-def _quantise(arguments: argparse.Namespace, config: BaseConfig) -> None:
+def _quantise(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     if arguments.quantise is None:
         raise UserError("name a directory for the model in 4 bits with --quantise")
     from recipes.small_mllama.quantise import load_quantised, quantise
@@ -175,11 +175,11 @@ def _quantise(arguments: argparse.Namespace, config: BaseConfig) -> None:
     from transformers import MllamaProcessor
 
     from recipes.small_mllama.batches import Tiles
-    from recipes.small_mllama.trainer import Trainer
+    from recipes.small_mllama.trainer import SmallMllamaTrainer
 
     pack = ExamplePack.load(arguments.pack)
     processor = MllamaProcessor.from_pretrained(arguments.quantise)
-    trainer = Trainer(
+    trainer = SmallMllamaTrainer(
         config,
         load_quantised(arguments.quantise, device=arguments.device),
         processor,

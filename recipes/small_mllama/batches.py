@@ -117,7 +117,7 @@ class Tiles:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Batch:
+class PromptBatch:
     """Examples that all have an image, or all have none."""
 
     inputs: dict[str, Tensor]
@@ -170,11 +170,11 @@ class Batches:
         draw.shuffle(groups)
         return groups
 
-    def epoch(self, seed: int) -> Iterator[Batch]:
+    def epoch(self, seed: int) -> Iterator[PromptBatch]:
         for group in self.groups(seed):
             yield self.batch(group)
 
-    def batch(self, numbers: Sequence[int]) -> Batch:
+    def batch(self, numbers: Sequence[int]) -> PromptBatch:
         """Padded on the right; a causal model then needs no mask over its text."""
         chosen = [self.examples[number] for number in numbers]
         device = self._tiles.values.device
@@ -199,7 +199,7 @@ class Batches:
                 "aspect_ratio_mask": mask[:, None],
                 "cross_attention_mask": (seen[:, :, None] & (mask[:, None] > 0))[:, :, None].long(),
             }
-        return Batch(
+        return PromptBatch(
             inputs=inputs,
             rows=rows,
             answers=(place >= starts) & (place < ends),

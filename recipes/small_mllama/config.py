@@ -48,7 +48,7 @@ class CutConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseConfig:
+class SmallMllamaConfig:
     """Both stages of training. A stage ends with its epochs or its seconds, whichever is first;
     0 seconds are no limit."""
 

@@ -5,7 +5,8 @@ encoder's features at every patch, and from the class token its vector, observat
 heads are thrown away.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MllamaForConditionalGeneration
 
+from finetune.devices import Devices
 from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
+from finetune.loop import Learner, Pace, TrainingLoop
+from finetune.schedules import Position, timed_cosine
 from recipes.small_mllama.batches import Tiles
-from recipes.small_mllama.clock import Clock, schedule
-from recipes.small_mllama.config import BaseConfig
+from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.teacher import Lesson, Teacher
 
 
@@ -54,62 +57,93 @@ def distil(
     tiles: Tiles,
     rows: Sequence[int],
     val_rows: Sequence[int],
-    config: BaseConfig,
+    config: SmallMllamaConfig,
     *,
-    progress: Callable[[dict[str, Any]], None] | None = None,
+    log: Path,
+    show: Callable[[str], None] | None = None,
 ) -> None:
-    """Train ``model``'s vision tower on images ``rows``; lines of losses go to ``progress``."""
+    """Train ``model``'s vision tower on images ``rows``; the file ``log`` gets lines of losses.
+
+    Raises UserError where the loss is NaN or infinite.
+    """
     device = tiles.values.device
     torch.manual_seed(config.seed)
     teacher = teacher.to(device)
     tower = model.model.vision_model.train()
     student = Student(tower, teacher, model.model.multi_modal_projector.in_features).to(device)
-    lessons = _Lessons(student, teacher, tiles, config)
-    lessons.measure(torch.tensor(rows, device=device)[: 4 * config.distil_batch])
+    distiller = VisionDistiller(student, teacher, tiles, config, rows=rows, val_rows=val_rows)
+    distiller.measure(torch.tensor(rows, device=device)[: 4 * config.distil_batch])
     flat = [p for p in student.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in student.parameters() if p.ndim > 1]},
+        {"params": flat, "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW(
-        [
-            {"params": [p for p in student.parameters() if p.ndim > 1], "peak": config.distil_lr},
-            {"params": flat, "peak": config.distil_lr, "weight_decay": 0.0},
-        ],
+        groups,
+        lr=config.distil_lr,
         weight_decay=config.distil_weight_decay,
         fused=device.type == "cuda",
     )
-    order = torch.tensor(rows, device=device)
-    batch = min(config.distil_batch, len(rows))
-    an_epoch = len(rows) // batch
-    clock = Clock(steps=config.distil_epochs * an_epoch, seconds=config.distil_seconds)
-    step, reached = 0, 0.0
-    while reached < 1:
-        if step % an_epoch == 0:
-            order = order[torch.randperm(len(order), device=device)]
-        start = step % an_epoch * batch
-        schedule(optimizer, reached, config.warmup)
-        losses = lessons.losses(order[start : start + batch], distorted=True)
-        loss = lessons.total(losses)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), config.clip)
-        optimizer.step()
-        step += 1
-        reached = clock.progress(step)
-        if progress and (step % config.log_every == 0 or reached >= 1):
-            line = {"step": step, "seconds": clock.elapsed(), "progress": reached}
-            line |= {name: float(value.detach()) for name, value in losses.items()}
-            if len(val_rows) and (step % config.val_every == 0 or reached >= 1):
-                line |= lessons.validate(val_rows)
-            progress(line)
+    TrainingLoop(
+        distiller,
+        optimizer,
+        Pace(
+            steps=config.distil_epochs * distiller.epoch_steps,
+            seconds=config.distil_seconds,
+            log_every=config.log_every,
+            evaluate_every=config.val_every,
+            max_grad_norm=config.clip,
+        ),
+        schedule=timed_cosine(config.warmup),
+        log=log,
+        checkpoint=None,
+        devices=Devices(device=device),
+        show=show or (lambda line: None),
+    ).run()
 
 
-class _Lessons:
-    """Losses of a student against its teacher, on the same distorted images."""
+class VisionDistiller(Learner):
+    """A student that is to see in distorted images what its teacher sees in them."""
+
+    losses = ("dense", "pooled", "labels", "view")
 
     def __init__(
-        self, student: Student, teacher: Teacher, tiles: Tiles, config: BaseConfig
+        self,
+        student: Student,
+        teacher: Teacher,
+        tiles: Tiles,
+        config: SmallMllamaConfig,
+        *,
+        rows: Sequence[int],
+        val_rows: Sequence[int],
     ) -> None:
         self._student, self._teacher, self._tiles, self._config = student, teacher, tiles, config
+        self._rows, self._val_rows = rows, val_rows
+        self._batch = min(config.distil_batch, len(rows))
+        self.epoch_steps = len(rows) // self._batch
         self._mean = self._std = torch.zeros(())
         self._draw = torch.Generator(device=tiles.values.device).manual_seed(config.seed)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self._student.parameters())
+
+    def steps(self, start: int) -> Iterator[list[Tensor]]:
+        order = torch.tensor(self._rows, device=self._tiles.values.device)
+        while True:
+            order = order[torch.randperm(len(order), device=order.device)]
+            for place in range(self.epoch_steps):
+                yield [order[place * self._batch : (place + 1) * self._batch]]
+
+    def loss(self, batch: Tensor, at: Position) -> tuple[Tensor, Mapping[str, Tensor]]:
+        config, losses = self._config, self._compare(batch, distorted=True)
+        total = (
+            config.dense_weight * losses["dense"]
+            + config.pooled_weight * losses["pooled"]
+            + config.label_weight * losses["labels"]
+            + config.view_weight * losses["view"]
+        )
+        return total, losses
 
     @torch.no_grad()
     def measure(self, rows: Tensor) -> None:
@@ -119,7 +153,7 @@ class _Lessons:
         self._mean = places.mean(dim=(0, 2, 3), keepdim=True)
         self._std = places.std(dim=(0, 2, 3), keepdim=True).clamp_min(1e-3)
 
-    def losses(self, rows: Tensor, *, distorted: bool) -> dict[str, Tensor]:
+    def _compare(self, rows: Tensor, *, distorted: bool) -> dict[str, Tensor]:
         config, tiles = self._config, self._tiles
         counts, ratios, grey = tiles.counts[rows], tiles.ratios[rows], tiles.grey(rows)
         if distorted:
@@ -147,28 +181,22 @@ class _Lessons:
             "view": _agreement(seen.view, taught.view),
         }
 
-    def total(self, losses: dict[str, Tensor]) -> Tensor:
-        config = self._config
-        return (
-            config.dense_weight * losses["dense"]
-            + config.pooled_weight * losses["pooled"]
-            + config.label_weight * losses["labels"]
-            + config.view_weight * losses["view"]
-        )
-
     @torch.no_grad()
-    def validate(self, rows: Sequence[int]) -> dict[str, float]:
+    def evaluate(self) -> dict[str, Any]:
+        rows = self._val_rows
+        if not rows:
+            return {}
         self._student.eval()
         sums: dict[str, float] = {}
         chosen = torch.tensor(rows, device=self._tiles.values.device)
         for part in chosen.split(self._config.distil_batch):  # type: ignore[no-untyped-call]
-            for name, value in self.losses(part, distorted=False).items():
+            for name, value in self._compare(part, distorted=False).items():
                 sums[f"val_{name}"] = sums.get(f"val_{name}", 0.0) + float(value) * len(part)
         self._student.train()
         return {name: value / len(rows) for name, value in sums.items()}
 
 
-def distort(grey: Tensor, config: BaseConfig) -> Tensor:
+def distort(grey: Tensor, config: SmallMllamaConfig) -> Tensor:
     """(b, tiles, side, side) from 0 to 1, each tile turned, shifted, scaled and brightened."""
     style = EncoderConfig(
         size=grey.shape[-1],

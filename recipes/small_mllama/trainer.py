@@ -1,12 +1,12 @@
 """Trains every parameter of the small base model on an example pack.
 
-Trainer(config, model, processor, pack, out_dir, device="cuda").train()
+SmallMllamaTrainer(config, model, processor, pack, out_dir, tiles=tiles).train()
 
-A checkpoint in ``out_dir`` is gone on with; what is trained is written to ``out_dir/model``.
+A run resumes from the checkpoint in ``out_dir``; the trained model is written to ``out_dir/model``.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,29 @@ import torch
 from torch import Tensor, nn
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from db.errors import MismatchError, UserError
+from db.errors import UserError
+from db.files import write_json
+from finetune.devices import Devices
 from finetune.examples.pack import ExamplePack
-from recipes.small_mllama.batches import Batch, Batches, Tiles, token_losses, tokenise
-from recipes.small_mllama.clock import Clock, schedule
-from recipes.small_mllama.config import BaseConfig
+from finetune.loop import Learner, Pace, TrainingLoop
+from finetune.schedules import Position, timed_cosine
+from recipes.small_mllama.batches import Batches, PromptBatch, Tiles, token_losses, tokenise
+from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.distil import distort
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 MODEL = "model"
 
-Progress = Callable[[dict[str, Any]], None]
 
-
-class Trainer:
+class SmallMllamaTrainer(Learner):
     """One run over a pack."""
+
+    losses = ("loss",)
 
     def __init__(
         self,
-        config: BaseConfig,
+        config: SmallMllamaConfig,
         model: MllamaForConditionalGeneration,
         processor: MllamaProcessor,
         pack: ExamplePack,
@@ -48,53 +51,46 @@ class Trainer:
         self.data = pack.about.get("data_sha256")
         self.train_set, self.left_out = self._batches(pack, "train")
         self.val_set, _ = self._batches(pack, "val")
-        self.steps_an_epoch = len(self.train_set.groups(config.seed))
+        self.epoch_steps = len(self.train_set.groups(config.seed))
         self.optimizer = torch.optim.AdamW(
             self._parameter_groups(),
             betas=(0.9, 0.98),
             weight_decay=config.weight_decay,
             fused=self.device.type == "cuda",
         )
-        self._saved = 0.0
 
-    def train(self, progress: Progress | None = None, *, pause_after: float = 0.0) -> bool:
-        """To the end of the epochs or of the time, from the last checkpoint if there is one.
+    def train(
+        self, show: Callable[[str], None] | None = None, *, pause_after: float | None = None
+    ) -> bool:
+        """Train to the end of the epochs or of the time, and write the model.
 
-        After ``pause_after`` seconds, if any, the run is left with a checkpoint and False returned.
-        Raises MismatchError for a checkpoint of other settings or another pack.
+        After ``pause_after`` seconds, if any, writes a checkpoint and returns False. Raises
+        MismatchError for a checkpoint of other settings or another pack, and UserError where the
+        loss is NaN or infinite.
         """
         config = self.config
-        step, spent, start = self._resume()
-        clock = Clock(
-            steps=config.epochs * self.steps_an_epoch, seconds=config.max_seconds, spent=spent
-        )
-        self._saved = spent
-        reached = clock.progress(step)
-        sums: list[Tensor] = []
-        for place, batch in self._from(*start):
-            if reached >= 1:
-                break
-            self.model.train()
-            schedule(self.optimizer, reached, config.warmup)
-            sums.append(self._step(batch, step, config.prompt_weight * (1 - reached)))
-            step += 1
-            reached = clock.progress(step)
-            last = reached >= 1
-            if last or step % config.log_every == 0:
-                line = {"step": step, "seconds": clock.elapsed(), "progress": reached}
-                line["loss"] = float(torch.stack(sums).mean())
-                if last or step % config.val_every == 0:
-                    line |= self.validate()
-                self._log(line, progress)
-                sums.clear()
-            if not last and clock.elapsed() - self._saved > config.save_seconds:
-                self._save(step, clock.elapsed(), place)
-                self._saved = clock.elapsed()
-            if not last and pause_after and clock.elapsed() - spent > pause_after:
-                self._save(step, clock.elapsed(), place)
-                return False
-        self.write()
-        return True
+        end = TrainingLoop(
+            self,
+            self.optimizer,
+            Pace(
+                steps=config.epochs * self.epoch_steps,
+                seconds=config.max_seconds,
+                log_every=config.log_every,
+                mean_over=config.log_every,
+                evaluate_every=config.val_every,
+                save_seconds=config.save_seconds,
+                max_grad_norm=config.clip,
+            ),
+            schedule=timed_cosine(config.warmup),
+            log=self.out_dir / LOG,
+            checkpoint=self.out_dir / CHECKPOINT,
+            devices=Devices(device=self.device),
+            show=show or (lambda line: None),
+            about={"config": _lasting(config), "data": self.data},
+        ).run(pause_after=pause_after)
+        if end.finished:
+            self.write()
+        return end.finished
 
     def write(self) -> Path:
         """The model as it is now, in float16, where `from_pretrained` reads it."""
@@ -106,18 +102,17 @@ class Trainer:
         self.model.save_pretrained(folder, state_dict=half)
         self.processor.save_pretrained(folder)
         stated = folder / "config.json"
-        config = json.loads(stated.read_text(encoding="utf-8"))
-        stated.write_text(json.dumps(config | {"dtype": "float16"}, indent=2), encoding="utf-8")
+        write_json(stated, json.loads(stated.read_text("utf-8")) | {"dtype": "float16"})
         (self.out_dir / CHECKPOINT).unlink(missing_ok=True)
         return folder
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Loss of a token of the answers, for each task apart."""
+        """Return the mean loss of the answers' tokens for each task."""
         self.model.eval()
         sums: dict[str, list[Tensor]] = {}
         for batch in self.val_set.epoch(self.config.seed):
-            losses, rows = self._losses(batch, batch.answers, distorted=False)
+            losses, rows = self._token_losses(batch, batch.answers, distorted=False)
             for task in set(batch.tasks):
                 of_task = torch.tensor([t == task for t in batch.tasks])[rows].to(self.device)
                 total = torch.stack([losses[of_task].sum(), of_task.sum()])
@@ -125,21 +120,44 @@ class Trainer:
         totals = {task: torch.stack(parts).sum(dim=0).tolist() for task, parts in sums.items()}
         return {f"val_{task}": total / count for task, (total, count) in sorted(totals.items())}
 
-    def _step(self, batch: Batch, step: int, prompt_weight: float) -> Tensor:
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.model.parameters())
+
+    def steps(self, start: int) -> Iterator[list[PromptBatch]]:
+        epoch = 0
+        while True:
+            groups = self.train_set.groups(self.config.seed + epoch)
+            for group in groups[start:]:
+                self.model.train()
+                yield [self.train_set.batch(group)]
+            start, epoch = max(0, start - len(groups)), epoch + 1
+
+    def loss(self, batch: PromptBatch, at: Position) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Tokens of prompts weigh in at the start, where the config says so; the log has the loss
+        of the answers alone."""
         config = self.config
-        torch.manual_seed(config.seed * 1_000_003 + step)
+        prompt_weight = config.prompt_weight * (1 - at.progress)
+        torch.manual_seed(config.seed * 1_000_003 + at.step)
         chosen = batch.answers | batch.prompts if prompt_weight else batch.answers
-        losses, _ = self._losses(batch, chosen, distorted=True)
+        losses, _ = self._token_losses(batch, chosen, distorted=True)
         answers = batch.answers[chosen].float().to(self.device, non_blocking=True)
         weights = answers + (1 - answers) * prompt_weight
         loss = (losses * weights).sum() / weights.sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
-        self.optimizer.step()
-        return (losses.detach() * answers).sum() / answers.sum()
+        return loss, {"loss": (losses.detach() * answers).sum() / answers.sum()}
 
-    def _losses(self, batch: Batch, chosen: Tensor, *, distorted: bool) -> tuple[Tensor, Tensor]:
+    def evaluate(self) -> dict[str, float]:
+        return self.validate()
+
+    def state(self) -> dict[str, Any]:
+        return dict(self.model.state_dict())
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state)
+
+    def _token_losses(
+        self, batch: PromptBatch, chosen: Tensor, *, distorted: bool
+    ) -> tuple[Tensor, Tensor]:
         """Losses of the chosen tokens, and the row in the batch of each."""
         inputs = dict(batch.inputs)
         if batch.rows is not None:
@@ -151,17 +169,9 @@ class Trainer:
         places = (rows * chosen.shape[1] + columns).to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
-            # Only where a token is to be told: the vocabulary is the widest layer.
+            # Only where a token is to be predicted: the vocabulary is the widest layer.
             logits = self.model.lm_head(hidden.flatten(0, 1)[places - 1])
         return token_losses(logits, inputs["input_ids"].flatten()[places]), rows
-
-    def _from(self, epoch: int, done: int) -> Iterator[tuple[tuple[int, int], Batch]]:
-        """Batches after ``done`` of an epoch, each with the place after it."""
-        while True:
-            groups = self.train_set.groups(self.config.seed + epoch)
-            for number in range(done, len(groups)):
-                yield (epoch, number + 1), self.train_set.batch(groups[number])
-            epoch, done = epoch + 1, 0
 
     def _batches(self, pack: ExamplePack, split: str) -> tuple[Batches, int]:
         config, tokenizer = self.config, self.processor.tokenizer
@@ -209,49 +219,13 @@ class Trainer:
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((peak, decay), []).append(parameter)
         return [
-            {"params": parameters, "peak": peak, "lr": peak, "weight_decay": decay}
+            {"params": parameters, "lr": peak, "weight_decay": decay}
             for (peak, decay), parameters in groups.items()
         ]
 
-    def _log(self, line: dict[str, Any], progress: Progress | None) -> None:
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
-        with (self.out_dir / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(rounded) + "\n")
-        if progress:
-            progress(rounded)
 
-    def _save(self, step: int, seconds: float, place: tuple[int, int]) -> None:
-        state = {
-            "config": _lasting(self.config),
-            "data": self.data,
-            "step": step,
-            "seconds": seconds,
-            "place": list(place),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        waiting = self.out_dir / (CHECKPOINT + ".tmp")
-        torch.save(state, waiting)
-        waiting.replace(self.out_dir / CHECKPOINT)
-
-    def _resume(self) -> tuple[int, float, tuple[int, int]]:
-        path = self.out_dir / CHECKPOINT
-        if not path.is_file():
-            return 0, 0.0, (0, 0)
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["config"] != _lasting(self.config) or state["data"] != self.data:
-            raise MismatchError(
-                f"{self.out_dir} holds a run with other settings or another pack: "
-                "name another directory"
-            )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        epoch, done = state["place"]
-        return int(state["step"]), float(state["seconds"]), (int(epoch), int(done))
-
-
-def _lasting(config: BaseConfig) -> dict[str, Any]:
-    """Settings that must be equal for a run to go on; how long it may take is not one."""
+def _lasting(config: SmallMllamaConfig) -> dict[str, Any]:
+    """Settings that must be equal for a run to be resumed; how long it may take is none of them."""
     stated = asdict(config)
     for name in ("epochs", "max_seconds", "save_seconds", "log_every", "val_every"):
         del stated[name]

@@ -1,16 +1,15 @@
 """The first stage of a run: the vision tower learns from the encoder, once."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file, save_file
 from transformers import MllamaForConditionalGeneration
 
+from db.files import replacing
 from finetune.examples.pack import ExamplePack
 from recipes.small_mllama.batches import Tiles
-from recipes.small_mllama.config import BaseConfig
+from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.distil import distil
 from recipes.small_mllama.teacher import Teacher
 
@@ -23,14 +22,14 @@ def learn_to_see(
     encoder: Path,
     tiles: Tiles,
     pack: ExamplePack,
-    config: BaseConfig,
+    config: SmallMllamaConfig,
     out_dir: Path,
     *,
-    progress: Callable[[dict[str, Any]], None] | None = None,
+    show: Callable[[str], None] | None = None,
 ) -> None:
-    """Train the tower, or read it where the run already has.
+    """Train the vision tower, or load it where the run has trained it already.
 
-    Images of val examples are for the losses in the log alone.
+    The images of val examples give losses for the log and are not trained on.
     Raises NotFoundError or UserError for a folder that holds no encoder.
     """
     path = out_dir / VISION
@@ -41,14 +40,15 @@ def learn_to_see(
     val_rows = {e.canvas for e in pack.val if e.canvas is not None}
     rows = {e.canvas for e in pack.train if e.canvas is not None} - val_rows
 
-    def log(line: dict[str, Any]) -> None:
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
-        with (out_dir / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(rounded) + "\n")
-        if progress:
-            progress(rounded)
-
-    distil(model, Teacher(encoder), tiles, sorted(rows), sorted(val_rows), config, progress=log)
-    waiting = path.with_name(path.name + ".tmp")
-    save_file({k: v.cpu().contiguous() for k, v in tower.state_dict().items()}, waiting)
-    waiting.replace(path)
+    distil(
+        model,
+        Teacher(encoder),
+        tiles,
+        sorted(rows),
+        sorted(val_rows),
+        config,
+        log=out_dir / LOG,
+        show=show,
+    )
+    with replacing(path) as fresh:
+        save_file({k: v.cpu().contiguous() for k, v in tower.state_dict().items()}, fresh)

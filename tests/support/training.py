@@ -1,5 +1,6 @@
 """What tests of training share: a tiny base model, written once, and a small example pack."""
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from finetune.adapter.config import TrainConfig
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
+from finetune.log import read_log
 from generator.prompts import PROMPT_VERSION
+from tests.conftest import ROOT
 from tests.support.mllama_models import study_canvas, write_mllama
 
 CASES = "Prior cases:\n[1] (Cardiomegaly) Findings: The heart is enlarged.\n\nFilm: no finding\n\n"
@@ -70,3 +73,14 @@ def write_pack(folder: Path, *, examples: int = 12, prompt_version: str = PROMPT
         canvas_ends=np.cumsum([len(file) for file in files]),
     ).save(folder)
     return folder
+
+
+def check_recorded(name: str, log: Path, *, by: str = "step") -> None:
+    """A run logs what the same one did in tests/data/recorded_runs.json: every loss and score to
+    three digits, since another processor may round otherwise."""
+    recorded = json.loads((ROOT / "tests/data/recorded_runs.json").read_text())[name]
+    lines = {line[by]: line for line in read_log(log)}
+    assert recorded
+    for wanted in recorded:
+        found = {key: lines[wanted[by]][key] for key in wanted}
+        assert found == pytest.approx(wanted, rel=2e-3, abs=2e-3)

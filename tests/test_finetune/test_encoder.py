@@ -35,13 +35,14 @@ from finetune.encoder.pack import (
     Pack,
 )
 from finetune.encoder.scores import Embedded, of_studies, thresholds
-from finetune.encoder.trainer import Trainer, training_rows
+from finetune.encoder.trainer import EncoderTrainer, training_rows
 from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.encoder.load import load_encoder
 from indexer.encoder.open_clip import MODEL, OpenClipEncoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
 from indexer.reports.sentences import split_sentences
 from tests.support.radiographs import draw_radiograph
+from tests.support.training import check_recorded
 
 TEXT_DIM = 32
 CONFIG = EncoderConfig(
@@ -235,17 +236,22 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack: Pack, tmp_pa
     class StoppedError(Exception):
         pass
 
-    def stop(line: dict[str, Any]) -> None:
-        raise StoppedError
+    stopped: list[str] = []
 
-    def trainer(folder: str) -> Trainer:
+    def stop(line: str) -> None:
+        if "f1" in line:  # an epoch is over
+            stopped.append(line)
+        elif stopped:
+            raise StoppedError
+
+    def trainer(folder: str) -> EncoderTrainer:
         network = encoder_run.new_network(CONFIG, pack)
-        return Trainer(CONFIG, pack, tmp_path / folder, network=network, device="cpu")
+        return EncoderTrainer(CONFIG, pack, tmp_path / folder, network=network, device="cpu")
 
     whole = trainer("whole")
     whole.train(every=1)
     with pytest.raises(StoppedError):
-        trainer("parts").train(every=1, progress=stop)
+        trainer("parts").train(every=1, show=stop)
     resumed = trainer("parts")
     resumed.train(every=1)
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
@@ -253,6 +259,13 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack: Pack, tmp_pa
         whole.average.state_dict().values(), resumed.average.state_dict().values(), strict=True
     ):
         assert torch.equal(mine, theirs)
+
+
+def test_an_encoder_trains_as_recorded(pack: Pack, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=4, mixup=0.5, warmup=0.3)
+    network = encoder_run.new_network(config, pack)
+    EncoderTrainer(config, pack, tmp_path, network=network, device="cpu").train(every=2)
+    check_recorded("encoder", tmp_path / "log.jsonl", by="epoch")
 
 
 def test_a_finished_run_has_weights_curves_and_scores(run_dir: Path) -> None:

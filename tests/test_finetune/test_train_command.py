@@ -9,8 +9,8 @@ from transformers import AutoProcessor, MllamaForConditionalGeneration
 from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor, load_trainable
-from finetune.adapter.devices import Devices
 from finetune.adapter.run import TrainingRun, load_adapter_weights, package_versions
+from finetune.devices import Devices
 from finetune.examples.pack import ExamplePack
 from finetune.export.licence import find_licence
 from finetune.export.merge import merge_adapter

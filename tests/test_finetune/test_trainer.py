@@ -19,17 +19,17 @@ from transformers import AutoProcessor, MllamaForConditionalGeneration
 from db.errors import UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_trainable
-from finetune.adapter.checkpoints import Checkpoint
 from finetune.adapter.collator import Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
-from finetune.adapter.devices import Devices
-from finetune.adapter.trainer import Trainer
+from finetune.adapter.trainer import AdapterTrainer
+from finetune.checkpoint import Checkpoint
+from finetune.devices import Devices
 from finetune.log import TrainingLog, clock, read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from tests.conftest import ROOT
-from tests.support.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
+from tests.support.training import CONFIG, SETTINGS, check_recorded, quiet, tiny_base, write_pack
 
 pytestmark = quiet
 
@@ -86,6 +86,12 @@ def test_the_loss_falls_and_is_logged_with_speed_memory_and_waiting(finished: Pa
     assert [line["step"] for line in scored] == [3, 6]
     assert all("sample" in line for line in scored)
     assert (finished / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_adapter_trains_as_recorded(base: Path, pack: Path, tmp_path: Path) -> None:
+    more = ("warmup=0.4", "max_grad_norm=0.3")
+    assert main([*command(base, pack, tmp_path / "out"), *more]) == 0
+    check_recorded("adapter", tmp_path / "out/run/log.jsonl")
 
 
 def test_an_adapter_says_what_it_was_trained_on(finished: Path, base: Path, pack: Path) -> None:
@@ -194,7 +200,7 @@ def trainer(
     out: Path,
     config: TrainConfig = CONFIG,
     spoil: Callable[[int, dict[str, Tensor]], None] | None = None,
-) -> Trainer:
+) -> AdapterTrainer:
     from finetune.examples.pack import ExamplePack
 
     data = TrainingSet.make(
@@ -221,7 +227,7 @@ def trainer(
         packages={},
     )
     device = torch.device("cpu")
-    return Trainer(
+    return AdapterTrainer(
         load_trainable(str(base), config, device),
         replace(data, collate=collate, sample=None),  # type: ignore[arg-type]
         out,
@@ -231,14 +237,16 @@ def trainer(
     )
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_adapter(
+def test_a_loss_that_is_nan_stops_the_run_and_keeps_the_last_good_adapter(
     base: Path, pack: Path, tmp_path: Path
 ) -> None:
     def spoil(number: int, batch: dict[str, Tensor]) -> None:
         if number >= 12 and "pixel_values" in batch:  # past the first validation
             batch["pixel_values"] = batch["pixel_values"] * float("nan")
 
-    with pytest.raises(UserError, match=r"no number at step .*step 3 is kept.*lower --lr"):
+    with pytest.raises(
+        UserError, match=r"NaN or infinite at step .*step 3 is kept.*lower learning rate"
+    ):
         trainer(base, pack, tmp_path, spoil=spoil).train()
     kept = Checkpoint.load(tmp_path / "run/checkpoint.pt")
     assert kept is not None and 3 <= kept.step < 6
@@ -252,7 +260,7 @@ def test_a_step_is_the_mean_over_the_tokens_of_all_its_examples(
     once = replace(CONFIG, max_steps=1, batch=4, accumulation=1, eval_examples=0)
     apart = replace(once, batch=1, accumulation=4)
     found = [trainer(base, pack, tmp_path / str(c.batch), c) for c in (once, apart)]
-    found[1].steps = [tuple((number,) for number in found[0].steps[0][0])]
+    found[1].plan = [tuple((number,) for number in found[0].plan[0][0])]
     for run in found:
         run.train()
     a, b = (losses(tmp_path / name)[0][1] for name in ("4", "1"))
@@ -262,18 +270,38 @@ def test_a_step_is_the_mean_over_the_tokens_of_all_its_examples(
     assert norms[0] == pytest.approx(norms[1], rel=1e-3)
 
 
+def shares(passes: list[tuple[int, ...]], count: int) -> list[list[tuple[int, ...]]]:
+    cpu = torch.device("cpu")
+    return [list(Devices(device=cpu, rank=r, count=count).share(passes)) for r in range(count)]
+
+
 def test_two_devices_share_a_step_between_them(base: Path, pack: Path, tmp_path: Path) -> None:
-    passes = trainer(base, pack, tmp_path).steps[0]
-    shares = [
-        Devices(device=torch.device("cpu"), rank=rank, count=2).share(passes) for rank in (0, 1)
-    ]
-    assert sorted([*shares[0], *shares[1]]) == sorted(passes) and all(shares)
+    passes = trainer(base, pack, tmp_path).plan[0]
+    parts = shares(list(passes), 2)
+    assert sorted([*parts[0], *parts[1]]) == sorted(passes) and all(parts)
+
+
+def test_every_device_has_work_where_a_step_has_fewer_passes_than_devices() -> None:
+    for passes in ([(1, 2, 3, 4)], [(1, 2), (3, 4, 5)], [(1,), (2, 3, 4)]):
+        parts = shares(passes, 4)
+        assert all(parts), passes
+        trained = sorted(number for part in parts for numbers in part for number in numbers)
+        assert trained == sorted(number for numbers in passes for number in numbers)
+    assert shares([(1, 2), (3, 4)], 1) == [[(1, 2), (3, 4)]]
+    assert [len(part) for part in shares([(1, 2)], 3)] == [1, 1, 0]  # no example is left
+
+
+def test_more_devices_than_examples_in_a_step_are_refused_with_the_cure() -> None:
+    devices = Devices(device=torch.device("cpu"), count=8)
+    devices.check_work([((1, 2), (3, 4, 5, 6, 7, 8)), ((9,),)])  # the last step is a small one
+    with pytest.raises(UserError, match=r"8 processes share steps of 4 .* accumulation to 8"):
+        devices.check_work([((1, 2), (3, 4)), ((5, 6), (7, 8))])
 
 
 def test_gradients_of_two_processes_are_added(tmp_path: Path) -> None:
     script = """
 import sys, torch
-from finetune.adapter.devices import Devices
+from finetune.devices import Devices
 rank = int(sys.argv[1])
 torch.distributed.init_process_group(
     "gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2
@@ -299,7 +327,7 @@ torch.distributed.destroy_process_group()  # or its threads may outlive the inte
 
 
 def in_two_processes(tmp_path: Path, arguments: list[str], *, code: int) -> None:
-    """The command as ``accelerate launch`` starts it; each process ends as told, in no group."""
+    """As ``accelerate launch`` starts the command; each process ends with ``code``, in no group."""
     script = tmp_path / "two.py"
     script.write_text(
         "import sys, torch\n"
@@ -318,14 +346,14 @@ def in_two_processes(tmp_path: Path, arguments: list[str], *, code: int) -> None
     )
 
 
-def test_two_processes_train_like_one_and_end_their_group(
+def test_two_processes_train_like_one_by_halving_its_passes_and_end_their_group(
     base: Path, pack: Path, tmp_path: Path
 ) -> None:
-    settings = ["dropout=0", "max_steps=3"]
+    settings = ["dropout=0", "max_steps=2", "accumulation=1"]
     in_two_processes(tmp_path, [*command(base, pack, tmp_path / "two"), *settings], code=0)
     assert main([*command(base, pack, tmp_path / "one"), *settings]) == 0
     found = [dict(losses(tmp_path / name)) for name in ("two", "one")]
-    assert len(found[0]) == 3 and found[0] == pytest.approx(found[1], rel=1e-3)
+    assert len(found[0]) == 2 and found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_two_processes_that_are_refused_end_their_group_too(

@@ -15,16 +15,17 @@ from finetune.examples.pack import ExamplePack
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
 from recipes.small_mllama.__main__ import main
 from recipes.small_mllama.batches import Tiles
-from recipes.small_mllama.config import BaseConfig
+from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.quantise import load_quantised, quantise
 from recipes.small_mllama.source import Source
-from recipes.small_mllama.trainer import CHECKPOINT, LOG, Trainer
+from recipes.small_mllama.trainer import CHECKPOINT, LOG, SmallMllamaTrainer
 from recipes.small_mllama.vision import learn_to_see
 from tests.support.mllama_models import write_mllama
 from tests.support.tiny_base import CUT, SENTENCES, draw_pack, write_encoder, write_llama
+from tests.support.training import check_recorded
 
-CONFIG = BaseConfig(
+CONFIG = SmallMllamaConfig(
     epochs=6,
     tokens=1600,
     longest=400,
@@ -61,11 +62,13 @@ def pack() -> ExamplePack:
     return draw_pack()
 
 
-def make_trainer(config: BaseConfig, initial: Path, pack: ExamplePack, out_dir: Path) -> Trainer:
+def make_trainer(
+    config: SmallMllamaConfig, initial: Path, pack: ExamplePack, out_dir: Path
+) -> SmallMllamaTrainer:
     model, processor = load_cut(initial)
     out_dir.mkdir(exist_ok=True)
     tiles = Tiles(pack, processor, torch.device("cpu"))
-    return Trainer(config, model, processor, pack, out_dir, tiles=tiles)
+    return SmallMllamaTrainer(config, model, processor, pack, out_dir, tiles=tiles)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,16 @@ def test_the_loss_is_that_of_the_answers_alone(
         assert ours[f"val_{example.task}"] == pytest.approx(loss, abs=1e-4)
 
 
+def test_both_stages_train_as_recorded(initial: Path, pack: ExamplePack, tmp_path: Path) -> None:
+    config = replace(CONFIG, prompt_weight=0.2)
+    model, processor = load_cut(initial)
+    tiles = Tiles(pack, processor, torch.device("cpu"))
+    learn_to_see(model, write_encoder(tmp_path / "encoder"), tiles, pack, config, tmp_path)
+    SmallMllamaTrainer(config, model, processor, pack, tmp_path, tiles=tiles).train()
+    check_recorded("vision", tmp_path / "distil.jsonl")
+    check_recorded("small_mllama", tmp_path / LOG)
+
+
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     initial: Path, pack: ExamplePack, tmp_path: Path
 ) -> None:
@@ -139,11 +152,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     make_trainer(config, initial, pack, tmp_path / "whole").train()
     broken = tmp_path / "broken"
 
-    def stop(line: dict[str, Any]) -> None:
+    def stop(line: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_trainer(config, initial, pack, broken).train(progress=stop)
+        make_trainer(config, initial, pack, broken).train(stop)
     assert not make_trainer(config, initial, pack, broken).train(pause_after=1e-9)
     assert (broken / CHECKPOINT).is_file()
     with pytest.raises(MismatchError, match="other settings"):

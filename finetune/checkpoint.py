@@ -1,6 +1,7 @@
-"""What a run needs to go on as if it had never stopped, in one file."""
+"""What a run needs to continue as if it had never stopped, in one file."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -9,14 +10,16 @@ import torch
 from torch import Tensor
 
 from db.errors import UserError
+from db.files import replacing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """The state after an optimizer step; it is never written after a loss that was no number."""
+    """The state after an optimizer step; never written after a loss that is NaN or infinite."""
 
     step: int
-    weights: dict[str, Tensor]
+    weights: Mapping[str, Any]
+    """What the learner keeps: weights, and whatever else changes in training."""
     optimizer: dict[str, Any]
     scaler: dict[str, Any]
     random_state: Tensor
@@ -25,11 +28,12 @@ class Checkpoint:
     best_step: int
     seconds: float
     """Of training so far."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Settings and data that must be equal for the run to continue."""
 
     def save(self, path: Path) -> None:
-        waiting = path.with_name(path.name + ".tmp")
-        torch.save({name: getattr(self, name) for name in self.__dataclass_fields__}, waiting)
-        waiting.replace(path)
+        with replacing(path) as fresh:
+            torch.save({name: getattr(self, name) for name in self.__dataclass_fields__}, fresh)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint | None":

@@ -7,12 +7,15 @@ gradients to those of the others; so a step is the same, whatever the number of 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-Item = TypeVar("Item")
+from db.errors import UserError
+
+Group = tuple[int, ...]
+"""Numbers of examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,32 @@ class Devices:
         """Whether this process writes and speaks for all."""
         return self.rank == 0
 
-    def share(self, passes: Sequence[Item]) -> Sequence[Item]:
-        return passes[self.rank :: self.count]
+    def share(self, passes: Sequence[Group]) -> Sequence[Group]:
+        """This process's part of some forward passes, each the numbers of its examples.
+
+        Where there are fewer passes than processes, the longest are cut in halves, so that every
+        process has work as long as there are examples.
+        """
+        whole = list(passes)
+        while len(whole) < self.count and any(len(numbers) > 1 for numbers in whole):
+            place = max(range(len(whole)), key=lambda n: len(whole[n]))
+            numbers = whole[place]
+            half = len(numbers) // 2
+            whole[place : place + 1] = [numbers[:half], numbers[half:]]
+        return whole[self.rank :: self.count]
+
+    def check_work(self, steps: Sequence[Sequence[Group]]) -> None:
+        """Raises UserError where processes would wait because steps have too few examples.
+
+        The last step of an epoch may be a small one.
+        """
+        small = [sum(map(len, passes)) for passes in steps if sum(map(len, passes)) < self.count]
+        if small and len(small) > len(steps) / 2:
+            raise UserError(
+                f"{self.count} processes share steps of {max(small)} examples, so that some would "
+                f"have nothing to do: set accumulation to {self.count} or more, or start fewer "
+                "processes"
+            )
 
     def sum(self, value: Tensor) -> Tensor:
         """Of a number, over all processes."""

@@ -1,0 +1,159 @@
+"""The loop that all trainers share, with a line fitted to points."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from db.errors import MismatchError, UserError
+from finetune.checkpoint import Checkpoint
+from finetune.devices import Devices
+from finetune.log import read_log
+from finetune.loop import Learner, Pace, RunEnd, TrainingLoop
+from finetune.schedules import Position, cosine, linear, timed_cosine
+
+PACE = Pace(steps=12, evaluate_every=4, save_every=2, max_grad_norm=1.0)
+
+
+class Line(Learner):
+    """y = 3 x, with dropout that is drawn anew at each step."""
+
+    losses = ("loss",)
+
+    def __init__(self, spoilt: int | None = None, scores: list[float] | None = None) -> None:
+        torch.manual_seed(1)
+        self.layer = nn.Linear(4, 1)
+        self.spoilt, self.scores = spoilt, scores or []
+        self.best: list[tuple[int, float | None]] = []
+        self.counted = 0
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.layer.parameters())
+
+    def steps(self, start: int) -> Iterator[list[Tensor]]:
+        for step in range(start, 1000):
+            x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+            yield [x[:4], x[4:] * (float("nan") if step == self.spoilt else 1.0)]
+
+    def loss(self, batch: Tensor, at: Position) -> tuple[Tensor, Mapping[str, Tensor]]:
+        seen = nn.functional.dropout(batch, 0.2)
+        loss = ((self.layer(seen)[:, 0] - 3 * batch.sum(dim=1)) ** 2).mean() / 2
+        return loss, {"loss": loss}
+
+    def evaluate(self) -> dict[str, Any]:
+        return {"val_loss": self.scores.pop(0)} if self.scores else {}
+
+    def state(self) -> dict[str, Any]:
+        return {**self.layer.state_dict(), "counted": self.counted}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.counted = state["counted"]
+        self.layer.load_state_dict({k: v for k, v in state.items() if k != "counted"})
+
+    def stepped(self) -> None:
+        self.counted += 1
+
+    def keep(self, step: int, val_loss: float | None) -> None:
+        self.best.append((step, val_loss))
+
+
+def run(
+    learner: Line, folder: Path, pace: Pace = PACE, *, about: str = "", pause: float | None = None
+) -> RunEnd:
+    folder.mkdir(exist_ok=True)
+    return TrainingLoop(
+        learner,
+        torch.optim.AdamW(learner.parameters, lr=0.05),
+        pace,
+        schedule=linear(0.25),
+        log=folder / "log.jsonl",
+        checkpoint=folder / "checkpoint.pt",
+        devices=Devices(device=torch.device("cpu")),
+        show=lambda line: None,
+        about={"settings": about},
+    ).run(pause_after=pause)
+
+
+def test_a_run_paused_after_every_step_ends_with_the_bytes_of_one_left_alone(
+    tmp_path: Path,
+) -> None:
+    whole = Line()
+    assert run(whole, tmp_path / "whole").finished
+    for step in range(1, 13):
+        part = Line()
+        end = run(part, tmp_path / "parts", pause=-1.0)
+        assert (end.step, end.finished) == (step, step == 12)
+    assert part.counted == whole.counted == 12
+    for mine, theirs in zip(part.parameters, whole.parameters, strict=True):
+        assert torch.equal(mine, theirs)
+    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("whole", "parts")]
+    assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
+
+
+def test_a_log_takes_back_the_steps_after_the_checkpoint(tmp_path: Path) -> None:
+    def fail(line: Mapping[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    broken = Line()
+    broken.stepped = lambda: fail({}) if broken.counted == 7 else Line.stepped(broken)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, tmp_path)
+    assert len(read_log(tmp_path / "log.jsonl")) == 7
+    run(Line(), tmp_path)
+    assert [line["step"] for line in read_log(tmp_path / "log.jsonl")] == [*range(1, 13)]
+
+
+def test_a_nan_stops_the_run_and_the_checkpoint_before_it_stays(tmp_path: Path) -> None:
+    for log_every in (1, 3):
+        folder = tmp_path / str(log_every)
+        with pytest.raises(UserError, match=r"loss is NaN or infinite at step .* lower learning"):
+            run(Line(spoilt=8), folder, replace(PACE, log_every=log_every, mean_over=log_every))
+        found = Checkpoint.load(folder / "checkpoint.pt")
+        assert found is not None and found.step == 8
+        assert all(torch.isfinite(found.weights[name]).all() for name in ("weight", "bias"))
+
+
+def test_the_weights_with_the_lowest_validation_loss_are_kept(tmp_path: Path) -> None:
+    learner = Line(scores=[2.0, 1.0, 3.0])
+    end = run(learner, tmp_path)
+    assert learner.best == [(4, 2.0), (8, 1.0)] and (end.best_step, end.best_loss) == (8, 1.0)
+    with pytest.raises(UserError, match="validation loss is NaN or infinite at step 4"):
+        run(Line(scores=[float("nan")]), tmp_path / "other")
+
+
+def test_a_run_of_other_settings_is_not_resumed(tmp_path: Path) -> None:
+    run(Line(), tmp_path, about="one", pause=-1.0)
+    with pytest.raises(MismatchError, match="other settings or other data"):
+        run(Line(), tmp_path, about="two")
+
+
+def test_a_run_ends_with_its_seconds_also_when_it_was_paused(tmp_path: Path) -> None:
+    class Slow(Line):
+        def stepped(self) -> None:
+            time.sleep(0.02)
+
+    pace = replace(PACE, steps=100_000, seconds=0.1)
+    assert not run(Slow(), tmp_path, pace, pause=0.01).finished
+    end = run(Slow(), tmp_path, pace)
+    assert end.finished and 2 <= end.step < 100_000
+
+
+def test_learning_rates_rise_and_fall() -> None:
+    def rates(schedule: Any) -> list[float]:
+        return [
+            schedule(2.0, Position(step=step, total=10, progress=step / 10)) for step in range(10)
+        ]
+
+    for schedule in (linear(0.2), cosine(0.2, floor=1e-3), timed_cosine(0.2)):
+        found = rates(schedule)
+        top = found.index(max(found))
+        assert found[: top + 1] == sorted(found[: top + 1]), schedule
+        assert found[top:] == sorted(found[top:], reverse=True), schedule
+        assert max(found) == pytest.approx(2.0, rel=2e-3) and 0 < min(found) < 1.1
+    assert rates(linear(0.2))[:3] == [1.0, 2.0, 2.0]
