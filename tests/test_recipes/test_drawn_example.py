@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from indexer.reports.labeller import label_report
-from indexer.reports.sections import split_sentences
+from indexer.reports.sentences import split_sentences
 from recipes.drawn_example.browser import has_chromium
 from recipes.drawn_example.chest import Finding, draw_chest
 from recipes.drawn_example.studies import invent
@@ -27,6 +27,11 @@ LABELS: dict[Finding, str] = {
 }
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_the_script_reports_on_a_drawn_image_and_takes_a_screenshot(tmp_path: Path) -> None:
     shot = tmp_path / "page.png"
     command = [sys.executable, "scripts/drawn_example", "--studies", "12", "--side", "96"]
@@ -39,12 +44,12 @@ def test_the_script_reports_on_a_drawn_image_and_takes_a_screenshot(tmp_path: Pa
     assert statements and all(line.endswith("]") for line in statements)
     assert "not for clinical use" in notice
     if has_chromium():
-        assert Image.open(shot).size == (1440, 900)
+        assert size_of(shot) == (1440, 900)
 
 
 def test_the_picture_of_the_page_is_small_enough_for_a_readme() -> None:
     picture = ROOT / "docs" / "assets" / "page.png"
-    width, height = Image.open(picture).size
+    width, height = size_of(picture)
     assert width >= 1280 and height >= 800
     assert picture.stat().st_size < 400_000
 
