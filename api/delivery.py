@@ -1,4 +1,4 @@
-"""Three ways to get what was asked for: at once, in steps, or later."""
+"""Deliver a generation at once, as a stream of steps, or later."""
 
 import re
 from collections.abc import Sequence

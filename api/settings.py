@@ -1,4 +1,4 @@
-"""What a server is told once, at its start."""
+"""Settings of a server, fixed at its start."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Settings:
     max_written: int | None = None
     """Studies that are written about together; None: as many."""
     capacity: int = 64
-    """Requests that are worked on or wait; beyond it they are told to come again."""
+    """Requests that are worked on or wait; further ones get a 503."""
     require_keys: bool = False
     """Whether a request must bring an API key. Always so where other machines can call."""
     requests_per_minute: int = 600

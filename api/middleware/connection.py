@@ -1,4 +1,4 @@
-"""Clients that leave, and clients that take for ever."""
+"""Cancel the work of a client that disconnects."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar

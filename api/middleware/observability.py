@@ -1,7 +1,7 @@
-"""What is told of every request: an id, a line of the log, metrics and a span.
+"""Record every request: an id, a line of the log, metrics and a span.
 
 Never a path as it was sent, a query, a header value, a file name or a body: these may name a
-patient. A route is told by its template, a caller by the name of the key.
+patient. A route is recorded by its template, a caller by the name of the key.
 """
 
 import logging
@@ -41,7 +41,7 @@ def request_id() -> str | None:
 
 
 async def observed(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request and tell of it."""
+    """Answer one request and record it."""
     headers = Headers.from_scope(scope)
     given = headers.get("x-request-id", "")
     identifier = given if _GIVEN_ID.fullmatch(given) else str(uuid.uuid4())

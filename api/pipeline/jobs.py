@@ -1,12 +1,12 @@
-"""Work that is done after the answer: accepted studies, one by one, until all are done.
+"""Write accepted studies after the answer, one by one, until all are done.
 
-What is accepted is in the database before the client hears of it. Whatever ends the process, the
-next one goes on: a study is done when its generation is stored, and not before.
+An accepted study is in the database before the client gets the answer. However the process ends,
+the next one goes on: a study is done when its generation is stored, and not before.
 
-A study may be what ended the process. So those that were under way then are done alone, each after
-the server has lived for a while without it: 1 s, and twice as long at each further attempt. One
-with which the server ends all the same, ``db.app.jobs.ATTEMPTS`` times, is given up. A server that
-is killed every few seconds does not live long enough to blame anyone.
+A study may have ended the process. The next process therefore retries the studies that were being
+written alone, after it has lived for a while without them: 1 s, and twice as long before each
+further attempt. A study fails when the server has ended with it ``db.app.jobs.ATTEMPTS`` times. A
+server that is killed every few seconds does not live long enough to suspect any study.
 """
 
 import logging
@@ -116,7 +116,7 @@ class JobRunner:
             try:
                 await self._run()
             except* DatabaseFailure as errors:
-                logger.error("jobs wait: the database cannot be written to", exc_info=errors)
+                logger.error("jobs are waiting: the database cannot be written to", exc_info=errors)
             await anyio.sleep(self.pause)
 
     async def _run(self) -> None:
