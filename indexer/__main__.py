@@ -165,7 +165,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     if everywhere and arguments.db is None and not arguments.no_db:
         raise UserError(
             "name the application database with --db, or say --no-db where none quotes this index: "
-            "once the studies are gone, nothing tells which quotes are theirs"
+            "once the studies are removed, their quotes can no longer be found"
         )
     found = find(arguments.index, target)
     withdrawn = None

@@ -113,7 +113,7 @@ def _about(
     options: VectorOptions | None,
     clock: Clock,
 ) -> VersionInfo:
-    """What the version after ``before`` is, which adds to ``base`` or starts anew."""
+    """What the version after ``before`` is, which adds to ``base`` or starts from nothing."""
     bases = () if base is None else (base,)
     return VersionInfo(
         version=1 if before is None else before.version + 1,

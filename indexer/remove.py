@@ -4,9 +4,9 @@
     find(index_dir, target).cases                        # of every kept version
     remove(index_dir, target, everywhere=True)           # consent withdrawn: nothing keeps them
 
-Files are written anew without the cases that go: nothing of them is ever in the new files, and
+Files are written again without the removed cases: nothing of them is ever in the new files, and
 the old files are deleted. What several cases went into together, such as the averages of an image
-profile, is computed anew from those that stay; only a profile that came with stored vectors, and
+profile, is computed again from those that stay; only a profile that came with stored vectors, and
 whose images were never here, stays as it is.
 """
 
@@ -170,7 +170,7 @@ class _Removal:
             return self._target.ids(cases)
 
     def draft(self, folder: Path, *, made_at: str | None) -> Manifest:
-        """Write the version in ``folder`` anew without the target: as the next version, or, with
+        """Rewrite the version in ``folder`` without the target: as the next version, or, with
         no ``made_at``, as the same."""
         shutil.rmtree(self.drafted, ignore_errors=True)
         self.drafted.mkdir(parents=True)
@@ -194,8 +194,10 @@ class _Removal:
         return assemble(self.drafted, [part], (), about, vector_options=lenient)
 
     def purge_earlier(self, current: Manifest) -> tuple[int, ...]:
-        """Write the earlier versions that hold the target anew; one that then is no other than
-        the current one, or empty, is dropped."""
+        """Rewrite the earlier versions that hold the target.
+
+        One that then is empty, or equal to the current one, is dropped.
+        """
         rewritten = []
         for folder, manifest in self._versions.kept().items():
             held = self.held(folder)

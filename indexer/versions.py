@@ -8,7 +8,7 @@
       .lock
 
 A version never changes. A new one is made beside, moved in whole, and becomes the current one by
-the rename of one file, so whoever opens the index at any moment finds the old version or the new.
+the rename of one file, so that opening the index at any moment finds the old version or the new.
 Format 1 had its files in the directory itself; it is read so, and moved into ``versions`` by the
 first change.
 """

@@ -11,7 +11,6 @@ at most. It grows up to the 10,000 images that say what is usual, which are comp
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -63,6 +62,8 @@ def measure(count: int) -> tuple[float, float]:
     reader, writer = os.pipe()
     process = os.fork()
     if process == 0:
+        import resource  # not on Windows
+
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             path = write_studies(folder, count)

@@ -8,7 +8,6 @@ not part of it: see ``bench/index/vector_index.py``.
 
 import argparse
 import os
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -61,6 +60,8 @@ def write_cases(path: Path, count: int) -> None:
 
 
 def timed(what: str, work: Callable[[], Any]) -> Any:
+    import resource  # not on Windows
+
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     clock, cpu = time.perf_counter(), time.process_time()
     result = work()

@@ -1,4 +1,4 @@
-"""Images that are no upright whole chest image: the strangers that a verdict has to tell apart.
+"""Images that are not upright whole chest images, which the out-of-distribution check must flag.
 
 Made from installed packages (scikit-image, pydicom, pydicom-data), from numbers, and from images
 given. Nothing is downloaded and none of it has set a threshold. DICOM pixels are decoded here

@@ -1,6 +1,6 @@
 """What an audit has seen, on disk: memory does not grow with the number of studies.
 
-Two sides are kept apart, ``here`` and ``there``: what is audited, and what it is held against.
+Two sides are kept apart, ``here`` and ``there``: what is audited, and what it is compared with.
 """
 
 import sqlite3

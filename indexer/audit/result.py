@@ -59,7 +59,7 @@ class Audit:
     licence: str
     made_at: str
     against: str | None
-    """What it was held against."""
+    """What it was compared with."""
     parts: tuple[AuditSection, ...]
     outermost: tuple[OutlierImage, ...]
 
@@ -72,7 +72,7 @@ class Audit:
         raise KeyError(f"{part}: {name}")
 
     def to_json(self) -> dict[str, Any]:
-        """Parts and counts by name; of strange images everything but the picture."""
+        """Parts and counts by name; of unusual images everything but the picture."""
         outermost = [
             {key: value for key, value in asdict(image).items() if key != "thumbnail"}
             for image in self.outermost

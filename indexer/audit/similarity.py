@@ -1,6 +1,6 @@
 """Images compared with one another: near duplicates by thumbnail, outliers by thumbnail and vector.
 
-Two images whose 16 x 16 thumbnails correlate above .99 are near duplicates: an image encoded anew,
+Two images whose 16 x 16 thumbnails correlate above .99 are near duplicates: an image encoded again,
 resized or changed in brightness. No two images of different examinations in Open-I come that near
 (7,426 images: one pair besides the three identical ones, two captures of one exposure); a crop is
 not found.
@@ -112,7 +112,7 @@ def _unit(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def unequal(ledger: Ledger, pairs: Iterable[NearDuplicatePair]) -> list[NearDuplicatePair]:
-    """Without those whose pixels are the very same, which are counted as such."""
+    """Without those whose pixels are identical, which are counted as such."""
     return [pair for pair in pairs if len(set(_of_pair(ledger, pair, "f.pixels"))) == 2]
 
 

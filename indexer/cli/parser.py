@@ -60,7 +60,7 @@ def moved(argv: Sequence[str], package: str, to: Mapping[str, str]) -> int | Non
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with what ``main`` returns; a package of an extra that is not there is told as an error.
+    """Exit with what ``main`` returns; a missing package of an extra is reported as an error.
 
     Ctrl-C ends the process by SIGINT itself, so that a loop of the shell around it ends as well.
     """

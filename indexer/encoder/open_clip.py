@@ -246,13 +246,13 @@ def from_open_clip(
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
-        raise NotFoundError(f"{folder} is no encoder: it has no {CONFIG}")
+        raise NotFoundError(f"{folder} is not an encoder: it has no {CONFIG}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}): export the encoder again") from error
+        raise UserError(f"{path} is not valid JSON ({error}): export the encoder again") from error
     if not isinstance(config, dict):
-        raise UserError(f"{path} is no JSON object: export the encoder again")
+        raise UserError(f"{path} is not a JSON object: export the encoder again")
     return config
 
 

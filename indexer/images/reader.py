@@ -3,7 +3,7 @@
     image = read_radiograph("chest.dcm")
     image.pixels                      # (height, width) uint8
 
-The type of a file is told from its content, never from its name. Nothing a file declares is
+The type of a file is read from its content, never from its name. Nothing a file declares is
 believed before it is checked against ``Limits``. Eight-bit images pass through unchanged; deeper
 ones are spread linearly between the 0.1st and 99.9th percentile of the values that occur.
 """

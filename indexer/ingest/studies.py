@@ -59,7 +59,7 @@ def embed_studies(
 ) -> list[EmbeddedStudy]:
     """One vector a study, from its images and, with ``report_vectors``, its report.
 
-    ``image_vectors`` (images, dim) has a row an image, in the order of the studies;
+    ``image_vectors`` (images, dim) has a row per image, in the order of the studies;
     ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
     was.
     """

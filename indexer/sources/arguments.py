@@ -36,7 +36,7 @@ def _add_places(verb: argparse.ArgumentParser) -> None:
         "--columns", metavar="OURS=THEIRS,...", help="names of columns, e.g. image=File,text=Report"
     )
     verb.add_argument(
-        "--images-dir", type=Path, metavar="DIR", help="where films in a table are put, as files"
+        "--images-dir", type=Path, metavar="DIR", help="where images in a table are put, as files"
     )
 
 

@@ -60,7 +60,7 @@ class ChestXray14:
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
         """Raises NotFoundError for a folder that is not there or splits without their lists."""
         if not data_dir.is_dir():
-            raise NotFoundError(f"{data_dir} is no folder: expected ChestX-ray14 with its images")
+            raise NotFoundError(f"{data_dir} is not a folder with ChestX-ray14 and its images")
         self._choice = choice or SplitChoice()
         self.split = self._choice.name
         table = find_optional(data_dir, "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")

@@ -4,7 +4,7 @@ Source: Chambon et al., CheXpert Plus, 2024, arXiv 2405.19538; https://stanforda
 /datasets/5158c524-d3ab-4e02-96e9-6ee9efc110a1. 223,462 images, 187,711 studies, 64,725 patients.
 Licence: Stanford University Dataset Research Use Agreement: no redistribution, non-commercial.
 
-Layout: ``df_chexpert_plus_240401.csv`` with a row an image (path_to_image, frontal_lateral, ap_pa,
+Layout: ``df_chexpert_plus_240401.csv`` with a row per image (path_to_image, frontal_lateral, ap_pa,
 deid_patient_id, split, report and the report's sections as section_...), images under ``PNG/``
 (twice so where the archive was unpacked in a folder of its name), ``PNGs/``, ``DICOM/`` or the
 folder itself, and optionally ``chexbert_labels/report_fixed.json`` (a JSON object a line:

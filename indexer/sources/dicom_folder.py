@@ -86,7 +86,7 @@ class DicomFolder:
     ) -> None:
         """Raises NotFoundError for a folder or a table that is not there."""
         if not data_dir.is_dir():
-            raise NotFoundError(f"{data_dir} is no folder: --data-dir names one of DICOM files")
+            raise NotFoundError(f"{data_dir} is not a folder: --data-dir names one of DICOM files")
         if reports_path is not None and not reports_path.is_file():
             raise NotFoundError(f"{reports_path} does not exist: --reports names a table")
         self.name = check_identifier(name, "source name")

@@ -54,7 +54,9 @@ class HubDataset:
         self._columns = columns or {}
         self._is_folder = Path(dataset).is_dir()
         if not self._is_folder and (dataset.count("/") != 1 or dataset.startswith((".", "/"))):
-            raise NotFoundError(f"{dataset} is no folder and no name on the Hub such as owner/name")
+            raise NotFoundError(
+                f"{dataset} is neither a folder nor a name on the Hub such as owner/name"
+            )
         self._package = _datasets()
         self._studies = TableStudies(
             self._read,

@@ -73,7 +73,7 @@ class OpenI:
         if data_dir is None and vectors is None:
             raise UserError("source openi needs --data-dir with the images, or --vectors")
         if data_dir is not None and not (data_dir / "images").is_dir():
-            raise NotFoundError(f"{data_dir} has no folder 'images' with the Open-I films")
+            raise NotFoundError(f"{data_dir} has no folder 'images' with the Open-I images")
         self._data_dir = data_dir
         self._reports_path = reports_path
         self._vectors = vectors

@@ -70,7 +70,7 @@ class PadChest:
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
         """Raises NotFoundError for a folder that is not there, UserError for splits unnamed."""
         if not data_dir.is_dir():
-            raise NotFoundError(f"{data_dir} is no folder: expected PadChest with its images")
+            raise NotFoundError(f"{data_dir} is not a folder: expected PadChest with its images")
         self._choice = choice or SplitChoice()
         self._choice.require_file(self.name)
         self.split = self._choice.name

@@ -81,7 +81,7 @@ class EmbeddedStudy:
     vector: np.ndarray
     """(dim,) float32, unit length."""
     image_vectors: np.ndarray
-    """(images, dim), unit length; a row an image."""
+    """(images, dim), unit length; a row per image."""
     images: tuple[CaseImage, ...]
 
 

@@ -1,8 +1,8 @@
 """The images that a profile is fitted to, kept so that it can be fitted again.
 
-An index that grows or shrinks needs to know anew what is usual in it, without reading any image
-again. Up to 10,000 thumbnails are kept: those of the images whose digests are the lowest, which is
-a random draw that an index built at once and one built piece by piece make alike.
+The profile of an index that grows or shrinks is fitted again, without reading any image again. Up
+to 10,000 thumbnails are kept: those of the images whose digests are the lowest, which is a random
+draw that an index built at once and one built piece by piece make alike.
 """
 
 from collections.abc import Collection, Mapping, Sequence

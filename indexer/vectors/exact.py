@@ -93,7 +93,7 @@ class ExactVectors(RowVectors):
         """Rows, ascending, that are certain to hold the k best and all that equal the k-th.
 
         FAISS adds up a product in an order of its own, so that equal vectors are told apart and
-        close ones change places; whoever asked scores the rows once more.
+        close ones change places; the caller scores the rows once more.
         """
         wanted = k + _MORE
         if _LARGE_SHARE * wanted > self.count:  # sorting out so many costs more than scoring all

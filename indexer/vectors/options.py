@@ -26,7 +26,7 @@ class VectorOptions:
         if self.type not in ("auto", "exact", "ivf"):
             raise UserError(f"no index type '{self.type}': use auto, exact or ivf")
         if not 0 <= self.min_recall <= 1:
-            raise UserError(f"a recall of {self.min_recall} cannot be: give 0 to 1")
+            raise UserError(f"min_recall must be between 0 and 1, not {self.min_recall}")
 
     def choose(self, count: int, dim: int) -> VectorType:
         """Exact where that is fast and fits, else ``ivf``.

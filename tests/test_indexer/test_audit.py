@@ -104,7 +104,7 @@ def test_studies_and_what_is_left_out_are_counted(found: Audit) -> None:
     assert counted(found, "labels", "Edema: negative") == 0
 
 
-def test_films_that_are_the_same_are_told_from_those_that_are_nearly(found: Audit) -> None:
+def test_images_that_are_the_same_are_told_from_those_that_are_nearly(found: Audit) -> None:
     same = found.count("images", "byte-identical pairs")
     assert (same.count, same.examples) == (1, ("a.png = b.png",))
     assert counted(found, "images", "pairs of equal pixels") == 3
@@ -148,7 +148,7 @@ def test_outlying_images_are_shown_with_their_reason(found: Audit) -> None:
         found.count("outliers", "unlike the others to the encoder")  # there was no encoder
 
 
-def test_an_encoder_finds_films_unlike_the_others(odd: Path) -> None:
+def test_an_encoder_finds_images_unlike_the_others(odd: Path) -> None:
     found = audit(JsonLines(odd), encoder=ThumbnailEncoder())
     assert found.count("outliers", "unlike the others to the encoder").count >= 1
     assert all(image.thumbnail.startswith(b"\xff\xd8") for image in found.outermost)

@@ -38,7 +38,7 @@ def test_a_command_exits_with_what_its_main_returns() -> None:
     assert process.returncode == 3
 
 
-def test_a_package_of_an_extra_that_is_missing_is_told_with_the_cure() -> None:
+def test_a_package_of_an_extra_that_is_missing_is_named_with_the_cure() -> None:
     gone = "import sys\nsys.modules['gguf'] = None\ndef main():\n    import gguf"
     with start(gone) as process:
         _, said = process.communicate()

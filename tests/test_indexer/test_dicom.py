@@ -58,7 +58,7 @@ def as_chest_image(name: str) -> bytes:
     return out.getvalue()
 
 
-def test_a_twelve_bit_film_comes_out_with_dark_lungs(read: Any) -> None:
+def test_a_twelve_bit_image_comes_out_with_dark_lungs(read: Any) -> None:
     image = read(DEEP, BitsStored=12, HighBit=11)
     assert similarity(image.pixels, RADIOGRAPH) > 0.99
     assert image.pixels.dtype == np.uint8
@@ -145,7 +145,7 @@ def test_the_window_is_in_rescaled_values(read: Any) -> None:
     ("centre", "width", "why"),
     [(15000, 30000, "washed out"), (40, 20, "hide"), (900, 100, "hide"), (100, -3, "not valid")],
 )
-def test_a_window_that_does_not_show_the_film_is_left_out_with_a_note(
+def test_a_window_that_does_not_show_the_image_is_left_out_with_a_note(
     read: Any, centre: float, width: float, why: str
 ) -> None:
     image = read(RADIOGRAPH, WindowCenter=centre, WindowWidth=width)
@@ -161,7 +161,7 @@ def test_black_that_is_black_in_the_file_is_not_taken_for_hidden(read: Any) -> N
     assert read(bordered, **window()).notes == ()
 
 
-def test_a_window_that_is_no_number_does_not_lose_the_film(tmp_path: Path) -> None:
+def test_a_window_that_is_no_number_does_not_lose_the_image(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, WindowCenter="128", WindowWidth="256")
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x00128 ", b"DS\x04\x00l2B ", 1))
     image = read_radiograph(path)
@@ -212,7 +212,7 @@ def test_a_range_of_padding_is_black_at_either_end(read: Any) -> None:
     assert similarity(image.pixels[60:], RADIOGRAPH[60:]) > 0.99
 
 
-def test_values_linear_in_exposure_get_the_mid_tones_of_a_film(read: Any) -> None:
+def test_values_linear_in_exposure_get_the_mid_greys_of_an_image(read: Any) -> None:
     exposure = 60 + 20000 * (1 - RADIOGRAPH / 256.0) ** 2.5
     image = read(exposure.astype(np.uint16), PhotometricInterpretation="MONOCHROME1")
     assert "mid-tones balanced" in image.notes
@@ -314,13 +314,13 @@ def test_jpeg_ls_equals_the_uncompressed_original() -> None:
     assert np.array_equal(compressed.pixels, read_radiograph(as_chest_image("MR_small.dcm")).pixels)
 
 
-def test_a_colour_capture_of_a_film_becomes_grey(read: Any) -> None:
+def test_a_colour_capture_of_an_image_becomes_grey(read: Any) -> None:
     image = read(np.ascontiguousarray(np.repeat(RADIOGRAPH[..., None], 3, axis=2)), Modality="OT")
     assert np.array_equal(image.pixels, RADIOGRAPH)
     assert "colour turned to grey" in image.notes
 
 
-def test_the_four_encodings_of_the_real_film_agree() -> None:
+def test_the_four_encodings_of_the_real_image_agree() -> None:
     images = {
         name: read_radiograph(real(f"RG1_{name}.dcm")) for name in ("UNCR", "UNCI", "J2KR", "J2KI")
     }
@@ -350,7 +350,7 @@ def test_the_four_encodings_of_the_real_film_agree() -> None:
         ("RG3_UNCR.dcm", "extremity"),
     ],
 )
-def test_real_files_that_are_no_chest_film_are_refused(name: str, words: str) -> None:
+def test_real_files_that_are_no_chest_image_are_refused(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         read_radiograph(real(name))
 
@@ -373,7 +373,7 @@ def test_real_files_that_are_no_chest_film_are_refused(name: str, words: str) ->
         ({"Rows": 257}, "damaged"),
     ],
 )
-def test_what_a_header_says_against_a_chest_film_is_refused(
+def test_what_a_header_says_against_a_chest_image_is_refused(
     read: Any, attributes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UserError, match=words) as caught:
@@ -393,12 +393,12 @@ def test_a_missing_modality_is_assumed_and_noted(read: Any) -> None:
     assert "modality not stated, taken as a radiograph" in read(RADIOGRAPH, Modality=None).notes
 
 
-def test_a_film_for_processing_is_noted(read: Any) -> None:
+def test_an_image_for_processing_is_noted(read: Any) -> None:
     notes = read(RADIOGRAPH, PresentationIntentType="FOR PROCESSING").notes
     assert any("for processing" in note for note in notes)
 
 
-def test_a_blank_film_is_refused(read: Any) -> None:
+def test_a_blank_image_is_refused(read: Any) -> None:
     with pytest.raises(UserError, match="blank"):
         read(np.full((64, 64), 500, np.uint16))
 
@@ -457,7 +457,7 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
     return write_dicom(tmp_path / "small.dcm", image, syntax=SYNTAXES[request.param]).read_bytes()
 
 
-def test_a_truncated_file_is_an_error_never_half_a_film(small: bytes) -> None:
+def test_a_truncated_file_is_an_error_never_half_an_image(small: bytes) -> None:
     whole = read_radiograph(small).pixels
     for length in {*range(1, len(small), 53), *range(len(small) - 12, len(small))}:
         try:
@@ -467,7 +467,7 @@ def test_a_truncated_file_is_an_error_never_half_a_film(small: bytes) -> None:
         assert np.array_equal(image.pixels, whole), f"{length} of {len(small)} bytes"
 
 
-def test_damaged_bytes_give_a_film_or_one_clear_error(small: bytes) -> None:
+def test_damaged_bytes_give_an_image_or_one_clear_error(small: bytes) -> None:
     generator = random.Random(5)
     for _ in range(150):
         data = bytearray(small)

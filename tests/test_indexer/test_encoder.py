@@ -288,7 +288,7 @@ def test_a_missing_folder_is_named() -> None:
 
 
 def test_a_damaged_folder_is_refused_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no encoder: it has no open_clip_config"):
+    with pytest.raises(NotFoundError, match="not an encoder: it has no open_clip_config"):
         load_encoder(str(tmp_path))
     config = json.loads((SHIPPED / "open_clip_config.json").read_text())
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
@@ -298,7 +298,7 @@ def test_a_damaged_folder_is_refused_with_the_cure(tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match="do not belong together"):
         load_encoder(str(tmp_path))
     (tmp_path / "open_clip_config.json").write_text("{")
-    with pytest.raises(UserError, match="no JSON"):
+    with pytest.raises(UserError, match="not valid JSON"):
         load_encoder(str(tmp_path))
 
 

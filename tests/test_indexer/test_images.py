@@ -160,7 +160,7 @@ def test_broken_exif_does_not_lose_the_image() -> None:
     assert read_radiograph(data).pixels.shape == RADIOGRAPH.shape
 
 
-def test_the_type_is_told_from_the_content_not_the_name(tmp_path: Path) -> None:
+def test_the_type_is_read_from_the_content_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "image.dcm"
     path.write_bytes(encoded(RADIOGRAPH, "PNG"))
     assert np.array_equal(read_radiograph(path).pixels, RADIOGRAPH)
@@ -197,7 +197,7 @@ def test_several_frames_are_refused(kind: str) -> None:
         read_radiograph(data)
 
 
-def test_missing_files_and_directories_are_told_apart(tmp_path: Path) -> None:
+def test_missing_files_and_directories_have_errors_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"gone\.png does not exist"):
         read_radiograph(tmp_path / "gone.png")
     with pytest.raises(UserError, match="is a directory"):
@@ -275,7 +275,7 @@ def test_a_truncated_file_is_an_error_never_half_an_image(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_damaged_bytes_give_a_film_or_one_clear_error(kind: str) -> None:
+def test_damaged_bytes_give_an_image_or_one_clear_error(kind: str) -> None:
     generator = random.Random(kind)
     for _ in range(150):
         data = bytearray(SAMPLES[kind])
@@ -325,7 +325,7 @@ def test_the_difference_hash_marks_what_gets_darker_to_the_right() -> None:
     assert difference_hash(corner) == 1 << 63
 
 
-def test_near_copies_hash_alike_and_other_films_do_not() -> None:
+def test_near_duplicates_hash_alike_and_other_images_do_not() -> None:
     own = difference_hash(RADIOGRAPH)
     smaller = np.asarray(Image.fromarray(RADIOGRAPH).resize((210, 256)))
     recoded = read_radiograph(encoded(RADIOGRAPH, "JPEG", quality=60)).pixels
@@ -335,7 +335,7 @@ def test_near_copies_hash_alike_and_other_films_do_not() -> None:
     assert hamming(own, difference_hash(draw_radiograph(1, view="LATERAL"))) > 8
 
 
-def test_a_squashed_film_gets_its_aspect_ratio_back() -> None:
+def test_a_squashed_image_gets_its_aspect_ratio_back() -> None:
     squashed = np.asarray(Image.fromarray(RADIOGRAPH).resize((256, 256)))
     restored = restore_size(squashed, 420, 512)
     assert restored.shape == (256, 210)
@@ -349,5 +349,5 @@ def test_an_impossible_original_size_is_refused() -> None:
         restore_size(RADIOGRAPH, 0, 512)
 
 
-def test_a_film_survives_the_way_through_png() -> None:
+def test_an_image_survives_the_way_through_png() -> None:
     assert np.array_equal(read_radiograph(encode_png(RADIOGRAPH)).pixels, RADIOGRAPH)

@@ -188,7 +188,7 @@ def test_no_text_breaks_the_readers(text: str) -> None:
         "Prior granulomatous disease, unchanged since XXXX.",
     ],
 )
-def test_comparison_with_an_earlier_film_is_marked(sentence: str) -> None:
+def test_comparison_with_an_earlier_image_is_marked(sentence: str) -> None:
     assert refers_to_prior(sentence)
 
 
@@ -208,7 +208,7 @@ def test_comparison_with_an_earlier_film_is_marked(sentence: str) -> None:
         "Increased interstitial markings.",
     ],
 )
-def test_history_and_description_are_no_reference_to_a_prior_film(sentence: str) -> None:
+def test_history_and_description_are_no_reference_to_a_prior_image(sentence: str) -> None:
     assert not refers_to_prior(sentence)
 
 

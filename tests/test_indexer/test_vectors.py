@@ -215,7 +215,7 @@ def test_exact_is_chosen_where_it_is_fast_and_fits() -> None:
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(UserError, match="no index type 'hnsw'"):
         VectorOptions(type="hnsw")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="recall of 2"):
+    with pytest.raises(UserError, match="min_recall must be between 0 and 1, not 2"):
         VectorOptions(min_recall=2)
 
 
@@ -224,7 +224,9 @@ def test_lists_grow_with_the_root_of_the_rows_and_never_outnumber_them() -> None
     assert counts == [1, 1, 2, 16, 128, 1024, 4096]
 
 
-def test_an_index_that_finds_too_little_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
+def test_an_index_that_finds_too_little_is_refused_unless_allowed(
+    tmp_path: Path,
+) -> None:
     rows = np.random.default_rng(0).standard_normal((1000, DIM)).astype(np.float32)
     rows[:, 1:] *= 0.001  # codes of one bit a number cannot tell these apart
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

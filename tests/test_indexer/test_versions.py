@@ -118,7 +118,7 @@ def test_adding_in_two_steps_gives_what_building_at_once_does(
     assert [past.version for past in one.manifest.history] == [1]
 
 
-def test_a_profile_grows_and_shrinks_with_the_films(tmp_path: Path) -> None:
+def test_a_profile_grows_and_shrinks_with_the_images(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 130)
     made(some(studies, 0, 60), tmp_path / "ix")
     assert Index.open(tmp_path / "ix").manifest.image_quantiles is None

@@ -139,7 +139,7 @@ def test_an_image_does_not_find_itself(retriever: Retriever, image: Callable[[in
     assert ids(kept) == ["s4"] and kept.hits[0].score == pytest.approx(1, abs=1e-5)
 
 
-def test_a_near_copy_is_left_out_also_in_another_format(
+def test_a_near_duplicate_is_left_out_also_in_another_format(
     retriever: Retriever, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.jpg"
@@ -437,7 +437,7 @@ def _png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def test_a_copy_is_known_also_where_reports_are_in_the_vectors(
+def test_a_near_duplicate_is_known_also_where_reports_are_in_the_vectors(
     studies: Path, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     class WithReports(ThumbnailEncoder):

@@ -87,7 +87,7 @@ def test_the_tables_of_torchxrayvision_have_the_columns(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_named(nih: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="nowhere is no folder"):
+    with pytest.raises(NotFoundError, match="nowhere is not a folder"):
         ChestXray14(tmp_path / "nowhere")
     (nih / "BBox_List_2017.csv").write_text(
         "Image Index,Finding Label,Bbox [x,y,w,h]\n00000001_000.png,Mass,a,2,3,4\n"

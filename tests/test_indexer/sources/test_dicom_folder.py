@@ -139,7 +139,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
     table.write_text("study_id,text\n,b\n")
     with pytest.raises(UserError, match="line 2: study_id is empty"):
         list(DicomFolder(folder, reports_path=table).records())
-    with pytest.raises(NotFoundError, match="nowhere is no folder"):
+    with pytest.raises(NotFoundError, match="nowhere is not a folder"):
         DicomFolder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFoundError, match="holds no DICOM file"):

@@ -79,7 +79,7 @@ def test_openi_builds_and_is_found(openi: Path, tmp_path: Path) -> None:
     assert build_and_search(OpenI(data_dir=openi), tmp_path) == ["1", "2", "10"]
 
 
-def test_openi_films_are_embedded_in_their_original_aspect_ratio(
+def test_openi_images_are_embedded_in_their_original_aspect_ratio(
     openi: Path, tmp_path: Path
 ) -> None:
     build(OpenI(data_dir=openi), ThumbnailEncoder(), tmp_path / "index")

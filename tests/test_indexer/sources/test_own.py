@@ -252,7 +252,7 @@ def test_a_hub_data_set_builds_and_is_found(hub: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_data_set_is_named(hub: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="is no folder and no name on the Hub"):
+    with pytest.raises(NotFoundError, match="is neither a folder nor a name on the Hub"):
         HubDataset(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="cannot be read as a Hugging Face data set"):

@@ -93,7 +93,7 @@ def test_a_flat_folder_and_images_serve_as_well(padchest: Path) -> None:
 
 
 def test_what_is_wrong_is_named(padchest: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="nowhere is no folder"):
+    with pytest.raises(NotFoundError, match="nowhere is not a folder"):
         PadChest(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"padchest has no splits .* needs --split-file"):
         PadChest(padchest, choice=SplitChoice(keep=frozenset({"train"})))
