@@ -52,7 +52,7 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
     parser.add_argument("--epochs", type=int, help=f"default: {TrainConfig.epochs}")
     parser.add_argument(
-        "--batch", type=int, help=f"examples a forward pass (default: {TrainConfig.batch})"
+        "--batch", type=int, help=f"examples per forward pass (default: {TrainConfig.batch})"
     )
     parser.add_argument("--lr", type=float, help=f"learning rate (default: {TrainConfig.lr})")
     parser.add_argument(
@@ -63,7 +63,7 @@ def add_to(verbs: Any) -> None:
         help="any setting of finetune/adapter/config.py, e.g. max_steps=100",
     )
     parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="go on from its weights")
-    parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after them")
     parser.add_argument("--dry-run", action="store_true", help="show examples, lengths and memory")
     parser.add_argument("--merge", type=Path, metavar="DIR", help="also write merged weights")

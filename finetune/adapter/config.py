@@ -47,12 +47,12 @@ class TrainConfig:
     max_steps: int = 0
     """End after that many optimizer steps, above 0 in place of ``epochs``."""
     batch: int = 2
-    """Examples a forward pass."""
+    """Examples per forward pass."""
     batch_tokens: int = 0
     """Above 0 in place of ``batch``: as many examples of like length as fit into that many tokens,
     padding included."""
     accumulation: int = 4
-    """Forward passes an optimizer step, over all devices."""
+    """Forward passes per optimizer step, over all devices."""
     lr: float = 2e-4
     warmup: float = 0.03
     """Share of all steps in which the learning rate rises; then it falls linearly to 0."""

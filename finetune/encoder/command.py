@@ -35,9 +35,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--epochs", type=int, help=f"default: {EncoderConfig.epochs}")
     parser.add_argument("--seed", type=int, help=f"default: {EncoderConfig.seed}")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
-    parser.add_argument("--folds", type=int, default=0, help="also one encoder blind to each fold")
+    parser.add_argument("--folds", type=int, default=0, help="also one encoder per held-out fold")
     parser.add_argument("--only", metavar="PART", help="train this part alone, e.g. member-0")
-    parser.add_argument("--resume", action="store_true", help="go on with what RUN holds")
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for open_clip")
     parser.add_argument(
         "--no-text-tower", action="store_true", help="export without it: its package has it"

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from db.errors import NotFoundError
+from db.files import replacing
 from finetune.encoder.run import CONFIG as RUN_CONFIG
 from finetune.encoder.run import SCORES, WEIGHTS
 from indexer.encoder.network import MEAN, STD
@@ -122,8 +123,7 @@ def _add_text_tower(
 
 
 def _write(state: Mapping[str, Tensor], path: Path) -> None:
-    waiting = path.with_name(path.name + ".tmp")
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    save_file({k: v.contiguous() for k, v in half.items()}, waiting)
-    waiting.chmod(0o644)  # safetensors leaves it to the owner alone
-    waiting.replace(path)
+    with replacing(path) as fresh:
+        save_file({k: v.contiguous() for k, v in half.items()}, fresh)
+        fresh.chmod(0o644)  # safetensors leaves it to the owner alone

@@ -94,8 +94,8 @@ def val_examples(
         distracted=0.0,
         thinned=0.0,
         shuffled=0.0,
-        told=0.0,
-        told_short=0.0,
+        report_findings=0.0,
+        report_findings_short=0.0,
         no_indication=0.0,
         ask=1.0,
         classify=1.0,
@@ -134,36 +134,42 @@ class _Drawer:
                     canvas=canvas,
                 )
 
-        context = self._context(study, DEFAULT, draw, options.told)
+        context = self._context(study, DEFAULT, draw, options.report_findings)
         if case.findings:  # without them a report would be taught to have none
             answer = report_answer(case, context, study.retrieval)
             yield from example("report", report_prompt(context).text, answer)
         if draw.random() < options.ask:
-            brief = self._context(study, BRIEF, draw, options.told_short)
+            brief = self._context(study, BRIEF, draw, options.report_findings_short)
             found = draw_question(case, brief, draw)
             if found is not None:
                 yield from example("ask", ask_prompt(brief, found[0]).text, found[1])
         if draw.random() < options.classify:
-            brief = self._context(study, BRIEF, draw, options.told_short)
+            brief = self._context(study, BRIEF, draw, options.report_findings_short)
             name = _observation(study, draw)
             (prompt,) = classify_prompts(brief, [name])
             yield from example("classify", prompt.text, YES if _shows(study, name) else NO)
         if draw.random() < options.caption:
-            brief = self._context(study, BRIEF, draw, options.told)
+            brief = self._context(study, BRIEF, draw, options.report_findings)
             answer = caption_answer(case, brief, study.retrieval)
             yield from example("caption", caption_prompt(brief).text, answer)
 
     def _context(
-        self, study: TrainingStudy, shown: ContextOptions, draw: random.Random, told: float
+        self,
+        study: TrainingStudy,
+        shown: ContextOptions,
+        draw: random.Random,
+        report_findings: float,
     ) -> Context:
         options = self._options
         seen = study.retrieval.seen_findings
-        if seen is not None and draw.random() < told:
+        if seen is not None and draw.random() < report_findings:
             seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
-        pool = list(study.retrieval.hits)
-        if pool and draw.random() < options.thinned:
-            pool = [hit for hit in pool if draw.random() < KEPT_WHEN_THINNED] or pool[:1]
-        hits = choose_hits(pool, seen or (), shown)
+        candidates = list(study.retrieval.hits)
+        if candidates and draw.random() < options.thinned:
+            candidates = [
+                hit for hit in candidates if draw.random() < KEPT_WHEN_THINNED
+            ] or candidates[:1]
+        hits = choose_hits(candidates, seen or (), shown)
         if draw.random() < options.empty:
             hits = []
         elif hits and draw.random() < options.distracted:

@@ -16,14 +16,14 @@ class ExampleOptions:
     distracted: float = 0.2
     """Of one to three cases exchanged for any others of the index."""
     thinned: float = 0.3
-    """Of a context from a random part of the hits: the nearest are not always at hand, and the same
-    report is to be told from many contexts."""
+    """Of a context from a random part of the hits: the nearest are not always at hand, and
+    one report is to be written from many contexts."""
     shuffled: float = 0.2
     """Of an order that is not that of the scores."""
-    told: float = 1.0
+    report_findings: float = 1.0
     """Of findings on the image as its report has them, not as the encoder sees them: what the image
     is said to show is to be reported, and what only other cases show is not."""
-    told_short: float = 0.5
+    report_findings_short: float = 0.5
     """The same for questions and classes, which are to be read from the image as well."""
     no_indication: float = 0.5
     """Of an indication left out, where the study has one."""

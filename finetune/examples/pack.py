@@ -12,7 +12,6 @@ studies is for selection only. It is made of patients' data: treat it as such.
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
+from db.files import replacing_directory, write_json
 
 JPEG_QUALITY = 80
 
@@ -65,19 +65,14 @@ class ExamplePack:
         """Write beside, then rename. Raises UserError where something else stands there."""
         if directory.exists() and not (directory / "pack.json").is_file():
             raise UserError(f"{directory} exists and is no example pack: name another place")
-        waiting = directory.with_name(directory.name + ".tmp")
-        shutil.rmtree(waiting, ignore_errors=True)
-        waiting.mkdir(parents=True)
-        for name, examples in (("train", self.train), ("val", self.val)):
-            with (waiting / f"{name}.jsonl").open("w", encoding="utf-8") as stream:
-                for example in examples:
-                    stream.write(json.dumps(asdict(example)) + "\n")
-        with (waiting / "canvases.npz").open("wb") as file:
-            np.savez(file, data=self.canvas_data, ends=self.canvas_ends)
-        about = {**self.about, "data_sha256": _digest(waiting)}
-        (waiting / "pack.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        shutil.rmtree(directory, ignore_errors=True)
-        waiting.rename(directory)
+        with replacing_directory(directory) as fresh:
+            for name, examples in (("train", self.train), ("val", self.val)):
+                with (fresh / f"{name}.jsonl").open("w", encoding="utf-8") as stream:
+                    for example in examples:
+                        stream.write(json.dumps(asdict(example)) + "\n")
+            with (fresh / "canvases.npz").open("wb") as file:
+                np.savez(file, data=self.canvas_data, ends=self.canvas_ends)
+            write_json(fresh / "pack.json", {**self.about, "data_sha256": _digest(fresh)})
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -87,7 +87,7 @@ def gather_split(
 
 
 def _images(case: Case) -> list[Radiograph]:
-    """The images as the build saw them, told by their digest."""
+    """Read the images of a case and check by their digests that the index was built with them."""
     radiographs = []
     for image in case.images:
         if image.path is None or not Path(image.path).is_file():

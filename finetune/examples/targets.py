@@ -81,14 +81,14 @@ def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[T
     """The sentences of the answer in the order in which it gives them."""
     agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
     shown = [one for one in agreement.candidates if one.usable and _is_shown(one, context)]
-    told = [_read(sentence) for sentence in case.sentences]
-    facts = _Facts([target.claims for target in told if target.claims.consistent])
+    readings = [_read(sentence) for sentence in case.sentences]
+    facts = _Facts([target.claims for target in readings if target.claims.consistent])
     kept = _taken_over(_first(context, shown), shown, facts)
     if context.seen_findings is None:
-        _add(_from_the_report(case, told, kept, facts, agreement, shown), kept)
+        _add(_from_the_report(case, readings, kept, facts, agreement, shown), kept)
     elif not context.hits:
         seen = frozenset(context.seen_findings)
-        _add((one for one in _own_words(case, told) if one.claims.named <= seen), kept)
+        _add((one for one in _own_words(case, readings) if one.claims.named <= seen), kept)
     section: Section = "findings" if case.findings else "impression"
     for name in context.seen_findings or ():
         if name in facts.named - _named(kept):
@@ -129,25 +129,25 @@ def _add(targets: Iterable[Target], kept: list[Target]) -> None:
             kept.insert(_place(one, kept), one)
 
 
-def _own_words(case: Case, told: Sequence[Target]) -> Iterator[Target]:
+def _own_words(case: Case, readings: Sequence[Target]) -> Iterator[Target]:
     """What the report says in words that may stand in an answer."""
-    for sentence, target in zip(case.sentences, told, strict=True):
+    for sentence, target in zip(case.sentences, readings, strict=True):
         if target.claims.consistent and not sentence.refers_to_prior and is_usable(sentence.text):
             yield target
 
 
 def _from_the_report(
     case: Case,
-    told: Sequence[Target],
+    readings: Sequence[Target],
     kept: Sequence[Target],
     facts: "_Facts",
     agreement: Agreement,
     shown: Sequence[Candidate],
 ) -> Iterator[Target]:
     """What the report names and nothing kept does yet, in words of the shown cases."""
-    fit = list(_own_words(case, told))
+    fit = list(_own_words(case, readings))
     bare = [section for section in SECTIONS if all(one.section != section for one in kept)]
-    for target in told:
+    for target in readings:
         said = [one for one in kept if one.section == target.section]
         if not target.claims.named - _named(said) and target.section not in bare:
             continue

@@ -1,6 +1,5 @@
 """An adapter and its base model as one set of weights, the base model's licence beside them."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from db.errors import MismatchError, UserError
+from db.files import replacing_directory
 from finetune.adapter.backends import load_base, load_processor
 from finetune.adapter.config import TrainConfig
 from finetune.export.licence import find_licence
@@ -44,13 +44,9 @@ def merge_adapter(adapter_dir: Path, directory: Path, device: torch.device) -> N
     )
     merged: Any = wrapped.merge_and_unload().to(torch.bfloat16)
     merged.config.use_cache = True
-    waiting = directory.with_name(directory.name + ".tmp")
-    shutil.rmtree(waiting, ignore_errors=True)
-    merged.save_pretrained(waiting)
-    load_processor(record.base_model).save_pretrained(waiting)
     licence = find_licence(record.base_model)
-    licence.copy_to(waiting)
-    (waiting / CARD).write_text(adapter_card(record, licence), encoding="utf-8")
-    if directory.exists():
-        directory.rmdir()
-    waiting.rename(directory)
+    with replacing_directory(directory) as fresh:
+        merged.save_pretrained(fresh)
+        load_processor(record.base_model).save_pretrained(fresh)
+        licence.copy_to(fresh)
+        (fresh / CARD).write_text(adapter_card(record, licence), encoding="utf-8")

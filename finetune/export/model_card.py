@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from db.files import write_text
 from finetune.export.licence import BaseLicence, find_licence
 from generator.mllama.adapter_record import AdapterRecord
 
@@ -9,10 +10,7 @@ CARD = "README.md"
 
 
 def write_card(directory: Path, record: AdapterRecord) -> None:
-    path = directory / CARD
-    waiting = path.with_name(path.name + ".tmp")
-    waiting.write_text(adapter_card(record, find_licence(record.base_model)), encoding="utf-8")
-    waiting.replace(path)
+    write_text(directory / CARD, adapter_card(record, find_licence(record.base_model)))
 
 
 def adapter_card(record: AdapterRecord, licence: BaseLicence) -> str:

