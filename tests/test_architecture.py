@@ -1,6 +1,7 @@
 """The shape of the project, read from its source."""
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -13,59 +14,104 @@ from packaging.utils import canonicalize_name
 
 from indexer.cli.parser import EXTRA_OF
 from tests.conftest import ROOT, tracked_files
-
-MAY_IMPORT = {
-    "db": {"db"},
-    "indexer": {"db", "indexer"},
-    "retriever": {"db", "indexer", "retriever"},
-    "generator": {"db", "indexer", "retriever", "generator"},
-    "finetune": {"db", "indexer", "retriever", "generator", "finetune"},
-    "api": {"db", "indexer", "retriever", "generator", "api"},
-    "grounded_cxr": {"db", "indexer", "retriever", "generator", "finetune", "api", "grounded_cxr"},
-}
-
-
-def imported_names(source: str) -> set[str]:
-    """Full names of what a module imports, at any depth of its code."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide the package"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+from tests.support.source_rules import (
+    MAY_IMPORT,
+    crowded_folders,
+    doubled_classes,
+    foreign_names,
+    imported_names,
+    imported_packages,
+    more_than_a_docstring,
+    upward_imports,
+)
 
 
-def imported_packages(source: str) -> set[str]:
-    return {name.split(".")[0] for name in imported_names(source)}
+def sources(*packages: str) -> dict[str, str]:
+    """The modules of these packages, by path from the root."""
+    found = {
+        module.relative_to(ROOT).as_posix(): module.read_text(encoding="utf-8")
+        for package in packages
+        for module in sorted((ROOT / package).rglob("*.py"))
+    }
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_no_package_imports_upward(package: str) -> None:
-    modules = sorted((ROOT / package).rglob("*.py"))
-    assert modules
-    for module in modules:
-        ours = imported_packages(module.read_text()) & MAY_IMPORT.keys()
-        upward = ours - MAY_IMPORT[package]
-        assert not upward, f"{module.relative_to(ROOT)} imports {sorted(upward)}"
+    upward = {path: upward_imports(package, source) for path, source in sources(package).items()}
+    assert not {path: found for path, found in upward.items() if found}
 
 
-def test_an_upward_import_is_seen_where_it_hides_in_a_function() -> None:
-    assert "api" in imported_packages("def f():\n    from api.app import create_app\n")
+def test_an_upward_import_is_found_inside_a_function() -> None:
+    hidden = "def f():\n    from api.app import create_app\n"
+    assert upward_imports("db", hidden) == {"api"} and not upward_imports("api", hidden)
 
 
-def test_what_tests_share_is_in_no_test_module() -> None:
-    for module in (ROOT / "tests").glob("*.py"):
-        names = imported_names(module.read_text())
-        assert not [name for name in names if name.startswith("tests.test_")], module.name
+def test_only_bench_scripts_and_tests_stand_outside_the_direction() -> None:
+    for package in ("bench", "results"):
+        for path, source in sources(package).items():
+            shared = {name for name in imported_names(source) if name.startswith("tests.")}
+            assert all(name.startswith("tests.robustness.") for name in shared), path
 
 
-@pytest.mark.parametrize("package", [name for name in MAY_IMPORT if name != "grounded_cxr"])
-def test_package_init_holds_only_a_docstring(package: str) -> None:
-    for init in (ROOT / package).rglob("__init__.py"):
-        body = ast.parse(init.read_text()).body
-        assert len(body) == 1 and ast.get_docstring(ast.parse(init.read_text())), init
+def test_test_modules_import_no_test_module() -> None:
+    for path, source in sources("tests").items():
+        names = imported_names(source)
+        assert not [name for name in names if re.search(r"\.test_\w+\.test_", name)], path
+
+
+def test_no_folder_is_crowded() -> None:
+    assert not crowded_folders(sources(*MAY_IMPORT, "bench", "tests"))
+
+
+def test_a_crowded_folder_is_found() -> None:
+    folders = ("a", "a/b", "a/sources")
+    modules = [f"{folder}/m{number}.py" for folder in folders for number in range(15)]
+    assert crowded_folders([*modules[1:], "a/__init__.py"]) == {"a/b": 15}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    assert not doubled_classes(sources(*MAY_IMPORT))
+
+
+def test_two_classes_of_one_name_are_found() -> None:
+    one, other = "class Hit: ...\nclass _Row: ...\n", "class Hit: ...\nclass _Row: ...\n"
+    assert doubled_classes({"a.py": one, "b.py": other}) == {"Hit": ["a.py", "b.py"]}
+
+
+def test_public_names_have_no_foreign_word() -> None:
+    found = {path: foreign_names(path, source) for path, source in sources(*MAY_IMPORT).items()}
+    assert not {path: names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("def read_film(): ...", "class FilmReader: ...", "def f(film): ...", "FILM = 1"),
+        *("def f(*, blind=False): ...", "class A:\n    def towers(self): ..."),
+        *("class A:\n    film: int", "class A:\n    def f(self, verdict): ..."),
+    ],
+)
+def test_a_foreign_word_is_found_wherever_a_public_name_has_it(source: str) -> None:
+    assert len(foreign_names("a/b.py", source)) == 1
+    assert foreign_names("api/film_page.py", "") == {"film_page"}
+
+
+def test_private_names_and_parts_of_words_are_not_foreign() -> None:
+    source = "def _film(): ...\ndef f(filmed, borders, tower): ...\nclass Stone: ...\n"
+    assert not foreign_names("a/milestone.py", source)
+
+
+def test_init_files_hold_only_a_docstring() -> None:
+    packages = [package for package in MAY_IMPORT if package != "grounded_cxr"]
+    inits = {p: s for p, s in sources(*packages).items() if p.endswith("/__init__.py")}
+    assert not [path for path, source in inits.items() if more_than_a_docstring(source)]
+
+
+def test_code_in_an_init_file_is_found() -> None:
+    assert more_than_a_docstring("") and more_than_a_docstring('"""A."""\nX = 1')
+    assert not more_than_a_docstring('"""A."""\n')
 
 
 @pytest.mark.parametrize(
