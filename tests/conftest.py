@@ -1,10 +1,12 @@
 """What all tests share: where the files and the real data are, and that CI skips nothing."""
 
+import inspect
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -13,6 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("no deadline", deadline=None)  # other work on the machine is no failure
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def client_timeout() -> None:
+    """Requests without a timeout of their own wait for a busy machine: httpx gives them 5 s."""
+    timeout: httpx.Timeout = inspect.signature(httpx.get).parameters["timeout"].default
+    timeout.connect = timeout.read = timeout.write = timeout.pool = 60.0
 
 
 @pytest.fixture(scope="session", autouse=True)

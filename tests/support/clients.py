@@ -51,7 +51,7 @@ def parsed(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def settled(
-    client: TestClient[Any] | httpx.Client, address: str, *, seconds: float = 30
+    client: TestClient[Any] | httpx.Client, address: str, *, seconds: float = 60
 ) -> dict[str, Any]:
     """The document at an address once it is no longer 202, or a batch once it is finished."""
     deadline = time.monotonic() + seconds

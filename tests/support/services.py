@@ -232,7 +232,7 @@ def serving(app: Litestar, **config: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, args=([listen(settings)],))
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not server.started:
             assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
             time.sleep(0.02)

@@ -24,7 +24,7 @@ class Gate(ExtractiveBackend):
 
     def _let_through(self, retrieval: Retrieval) -> GroundedReport:
         self.reached.set()
-        assert self.open.wait(30)
+        assert self.open.wait(60)
         return write_report(retrieval)
 
 

@@ -1,5 +1,4 @@
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.sections import Sections, split_sections
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
+from tests.support.growth import ended_after
 
 SECTION_NAMES = ("indication", "comparison", "findings", "impression")
 
@@ -227,13 +227,12 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_a_hostile_text_of_100_kb_is_read_in_a_moment(unit: str) -> None:
+def test_work_on_a_hostile_text_grows_with_its_length_alone(unit: str) -> None:
     for prefix in ("", "normal ", "prior ", "no "):
-        text = prefix + unit * (100_000 // len(unit))
-        start = time.process_time()
-        split_sections(text)
-        split_sentences(text)
-        refers_to_prior(text)
-        has_redaction(text)
-        label_sentence(text)
-        assert time.process_time() - start < 3
+        text = prefix + unit * (200_000 // len(unit))
+        with ended_after():
+            split_sections(text)
+            split_sentences(text)
+            refers_to_prior(text)
+            has_redaction(text)
+            label_sentence(text)

@@ -175,7 +175,7 @@ def test_time_ends_a_run_too(initial: Path, pack: ExamplePack, tmp_path: Path) -
     make_trainer(config, initial, pack, tmp_path).train()
     last = read_lines(tmp_path / LOG)[-1]
     assert last["progress"] == 1.0
-    assert last["seconds"] < 30
+    assert last["step"] < config.epochs, "fewer steps than one per epoch"
 
 
 def test_prompts_can_weigh_in(initial: Path, pack: ExamplePack, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def check_operations(app: Litestar, address: str, *, examples: int) -> int:
                 suppress_health_check=list(HealthCheck),
             )
             def ask(case: Any) -> None:
-                answer = case.call(timeout=30)
+                answer = case.call(timeout=60)
                 case.validate_response(
                     answer,
                     checks=[
@@ -91,12 +91,12 @@ def test_what_is_made_of_a_real_film_is_as_documented(
         files={"images": ("a.png", a_png(1, size=(64, 64)))},
         data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
         headers=headers,
-        timeout=30,
+        timeout=60,
     )
     assert answer.status_code == status, answer.text
     schema[path]["POST"].validate_response(answer)
     if status == 201:
-        stored = requests.get(f"{address}{answer.headers['location']}", timeout=30)
+        stored = requests.get(f"{address}{answer.headers['location']}", timeout=60)
         schema["/generations/{generation_id}"]["GET"].validate_response(stored)
 
 
@@ -106,7 +106,7 @@ def test_a_server_without_a_model_refuses_questions_as_documented(tmp_path: Path
     with serving(bare) as address:
         image = {"images": ("a.png", a_png(1, size=(64, 64)))}
         answer = requests.post(
-            f"{address}/answers", files=image, data={"question": "Is it?"}, timeout=30
+            f"{address}/answers", files=image, data={"question": "Is it?"}, timeout=60
         )
     assert answer.status_code == 409
     schema["/answers"]["POST"].validate_response(answer)

@@ -29,7 +29,7 @@ def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
 ) -> None:
     with TestClient(an_app(tmp_path, backend=gate, max_batch=2), base_url=HTTP) as client:
         address = client.post("/batches", files=images(1, 2, 3)).headers["location"]
-        assert gate.reached.wait(10)
+        assert gate.reached.wait(60)
         threading.Timer(0.2, gate.open.set).start()
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         assert settled(client, address)["done"] == 3

@@ -29,7 +29,7 @@ HEAD = (
 
 def connect(address: str) -> socket.socket:
     host, port = address.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def head(address: str, *, length: int, more: str = "", path: str = "/reports") -> bytes:
@@ -61,7 +61,7 @@ def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
         )
         inside.start()
         try:
-            assert gate.reached.wait(20)
+            assert gate.reached.wait(60)
             yield address
         finally:
             gate.open.set()
@@ -69,42 +69,43 @@ def a_full_house(tmp_path: Path, **config: Any) -> Iterator[str]:
 
 
 def test_an_answer_on_a_kept_connection_does_not_wait_for_an_acknowledgement(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Head and body go out apart; held back until the client acknowledges the head, that is 40 ms
-    for the most part (RFC 896 and RFC 1122, 4.2.3.2)."""
-    with serving(an_app(tmp_path)) as address, httpx.Client(base_url=address) as client:
-        took = []
-        for _ in range(40):
-            started = time.monotonic()
-            assert client.get("/cases/drawn:s1").status_code == 200
-            took.append(time.monotonic() - started)
-    assert min(took[20:]) < 0.03
+    """Head and body go out apart; the second waits for the client to acknowledge the first, mostly
+    40 ms (RFC 896 and RFC 1122, 4.2.3.2), unless the socket has TCP_NODELAY."""
+    at_once = []
+    connected = HeadTimeoutProtocol.connection_made
+
+    def connection_made(self: HeadTimeoutProtocol, transport: Any) -> None:
+        connected(self, transport)
+        accepted = transport.get_extra_info("socket")
+        at_once.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(HeadTimeoutProtocol, "connection_made", connection_made)
+    with serving(an_app(tmp_path)) as address:
+        assert httpx.get(f"{address}/cases/drawn:s1").status_code == 200
+    assert at_once and all(at_once)
 
 
 def test_the_server_keeps_a_connection_longer_than_clients_do(tmp_path: Path) -> None:
     kept = httpx.Limits().keepalive_expiry
     assert kept is not None and Settings().keep_alive_seconds > 2 * kept
     with (
-        serving(an_app(tmp_path), keep_alive_seconds=1) as address,
+        serving(an_app(tmp_path), keep_alive_seconds=5) as address,
         connect(address) as connection,
     ):
         for _ in range(2):
             connection.sendall(f"GET /health/live HTTP/1.1\r\nHost: {address[7:]}\r\n\r\n".encode())
             assert answered(connection).startswith(b"HTTP/1.1 200")
             time.sleep(0.3)
-        started = time.monotonic()
         assert connection.recv(10) == b""
-        assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("path", ["/reports", "/searches", "/batches", "/images", "/studies"])
-def test_a_full_house_refuses_before_a_film_is_sent(tmp_path: Path, path: str) -> None:
+def test_a_full_house_refuses_before_an_image_is_sent(tmp_path: Path, path: str) -> None:
     with a_full_house(tmp_path) as address, connect(address) as connection:
-        started = time.monotonic()
         connection.sendall(head(address, length=5_000_000, path=path))
         answer = answered(connection)
-        assert time.monotonic() - started < 1
         assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: " in answer
 
 
@@ -116,9 +117,7 @@ def is_refused(connection: socket.socket, address: str, *, sends: int) -> None:
 
 
 def is_given_up(connection: socket.socket) -> None:
-    started = time.monotonic()
     assert connection.recv(10) == b""
-    assert time.monotonic() - started < 5
 
 
 def test_a_refused_client_may_send_on_and_ask_again(
@@ -168,17 +167,16 @@ def test_a_key_is_looked_up_while_all_other_threads_wait(tmp_path: Path) -> None
         async def occupy() -> None:
             async with anyio.create_task_group() as tasks:
                 for _ in range(int(threads.total_tokens)):
-                    tasks.start_soon(anyio.to_thread.run_sync, go.wait, 20)
+                    tasks.start_soon(anyio.to_thread.run_sync, go.wait, 60)
 
         busy = client.blocking_portal.start_task_soon(occupy)
         try:
             while threads.available_tokens:
                 time.sleep(0.01)
-            started = time.monotonic()
             wanted = {"authorization": f"Bearer {key}"}
             assert client.get("/health/live", headers=wanted).status_code == 200
             assert client.get("/v1/models", headers=wanted).status_code == 200
-            assert time.monotonic() - started < 10
+            assert not threads.available_tokens, "the answers waited for a thread"
         finally:
             go.set()
             busy.result()

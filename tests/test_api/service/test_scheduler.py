@@ -38,7 +38,7 @@ class Slow:
 
     def __call__(self, tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
         self.batches.append([ticket.work for ticket in tickets])
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         self.left += [ticket.cancelled.is_set() for ticket in tickets]
         for place, ticket in enumerate(tickets):
             work = ticket.work
@@ -113,7 +113,7 @@ def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
         for place in reversed(range(len(tickets))):
             yield place, tickets[place].work
             if place == 1:
-                assert go.wait(10)
+                assert go.wait(60)
 
     async def main() -> None:
         async def ask(work: int) -> None:
@@ -133,7 +133,7 @@ def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
 
 
 def test_runners_work_side_by_side() -> None:
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=60)
 
     def meet(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
         barrier.wait()
