@@ -24,7 +24,7 @@ import uvicorn
 from api.app import create_app
 from api.listening import listen, server_options
 from api.middleware.observability import log_to_stderr
-from api.middleware.tracing import export_traces
+from api.middleware.tracing import export_spans
 from api.pipeline.backends import (
     DEFAULT_MODEL,
     NO_MODEL,
@@ -82,7 +82,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             max_batch=arguments.max_batch or settings.max_batch,
             max_written=arguments.max_batch or backend.batch_size,
         )
-        with held(settings.database_path), export_traces(arguments.otlp):
+        with held(settings.database_path), export_spans(arguments.otlp):
             app = create_app(
                 settings,
                 retriever=retriever,

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
 @contextmanager
-def export_traces(endpoint: str | None) -> Iterator[None]:
+def export_spans(endpoint: str | None) -> Iterator[None]:
     """Send spans to an OTLP/HTTP collector while the block runs; to nobody without an endpoint."""
     if endpoint is None:
         yield

@@ -18,7 +18,7 @@ from api.middleware.slow_clients import HeadTimeoutProtocol
 from tests.robustness.mutations import mutated
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import a_png, an_app, serving
+from tests.support.service.services import a_png, an_app, serving
 
 COUNT = 120
 """tests/robustness/fuzz.py sends thousands."""

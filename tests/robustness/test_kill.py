@@ -19,9 +19,9 @@ from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase, held
 from db.app.jobs import ATTEMPTS, JobImage
 from tests.robustness.kill import Server, run, start
-from tests.support.clients import images, settled
-from tests.support.records import a_study
-from tests.support.services import a_digest, a_png, an_app, write_report
+from tests.support.service.clients import images, settled
+from tests.support.service.records import a_study
+from tests.support.service.services import a_digest, a_png, an_app, write_report
 
 POISON = a_png(99, size=(64, 64))
 

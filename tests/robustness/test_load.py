@@ -15,7 +15,7 @@ import pytest
 from api.pipeline.backends import ExtractiveBackend, Output, Writing
 from generator.grounding.report import GroundedReport
 from tests.robustness.load import closed, open_loop
-from tests.support.services import a_png, an_app, free_port, serving, write_report
+from tests.support.service.services import a_png, an_app, free_port, serving, write_report
 
 Measure = Callable[[argparse.Namespace, Sequence[bytes]], Coroutine[None, None, int]]
 IMAGES = [a_png(seed, size=(64, 64)) for seed in range(12)]

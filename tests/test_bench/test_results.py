@@ -16,7 +16,7 @@ from generator.prompts import Prompt
 from results.make_tables import BEGIN, END, FIGURES, PAGE, main, read_json, with_table
 from results.tables import figure, machine_line, plain_command
 from tests.support.evaluations import Bench
-from tests.support.scripted_model import ScriptedModel
+from tests.support.models.scripted_model import ScriptedModel
 
 EMPTY = f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n"
 RUN = {

@@ -18,8 +18,8 @@ from finetune.adapter.backends import load_processor
 from finetune.adapter.collator import Rendering
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from generator.prompts import PROMPT_VERSION
-from tests.support.mllama_models import study_canvas
-from tests.support.training import REPORT, SETTINGS, quiet, tiny_base
+from tests.support.models.mllama_models import study_canvas
+from tests.support.models.training import REPORT, SETTINGS, quiet, tiny_base
 
 pytestmark = quiet
 IMAGES = 3

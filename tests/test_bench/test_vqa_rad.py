@@ -25,8 +25,8 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.models.training import SETTINGS, quiet, tiny_base, write_pack
 from tests.support.radiographs import draw_radiograph
-from tests.support.training import SETTINGS, quiet, tiny_base, write_pack
 
 pytestmark = quiet
 IMAGES = 10

@@ -13,7 +13,7 @@ from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase, back_up, held, restore
 from db.app.feedback import Feedback
 from db.errors import MismatchError, NotFoundError, UserError
-from tests.support.records import a_generation
+from tests.support.service.records import a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

@@ -20,8 +20,8 @@ from db.app.generation import Generation
 from db.app.generations import GenerationFilter
 from generator.request import GenerationRequest
 from tests.conftest import ROOT
-from tests.support.clients import settled
-from tests.support.services import FakeRetriever, a_case, an_app
+from tests.support.service.clients import settled
+from tests.support.service.services import FakeRetriever, a_case, an_app
 
 FIXTURE = ROOT / "tests" / "data" / "database_schema5"
 READ = json.loads((FIXTURE / "stores.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from db.app.feedback import Feedback
 from db.app.generation import Citation, Generation, GenerationHit, Statement
 from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseImage, CaseStore, Sentence
-from tests.support.records import FINGERPRINT, a_generation
+from tests.support.service.records import FINGERPRINT, a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SENTENCES = (

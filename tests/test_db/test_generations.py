@@ -23,7 +23,7 @@ from db.app.schema import migrate
 from db.engines.sqlite import open_sqlite
 from db.errors import MismatchError, NotFoundError, UserError
 from tests.conftest import ROOT
-from tests.support.records import a_generation
+from tests.support.service.records import a_generation
 
 
 @contextmanager

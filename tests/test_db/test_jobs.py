@@ -10,8 +10,8 @@ from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.jobs import ATTEMPTS
 from db.errors import NotFoundError
-from tests.support.records import a_generation, a_study
-from tests.support.services import NOW
+from tests.support.service.records import a_generation, a_study
+from tests.support.service.services import NOW
 
 
 def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.engines.sqlite import FairLock, writers
-from tests.support.services import NOW
+from tests.support.service.services import NOW
 
 HOLD = """
 import sqlite3, sys

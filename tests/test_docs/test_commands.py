@@ -17,7 +17,7 @@ from retriever.search import Retriever
 from tests.conftest import ROOT
 from tests.support.fakes import ThumbnailEncoder
 from tests.support.layouts import write_layouts
-from tests.support.services import an_app
+from tests.support.service.services import an_app
 
 PAGES = {
     str(path.relative_to(ROOT / "docs")): path.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.evaluations import HELD_OUT, write_split
 from tests.support.fakes import ReportEncoder
-from tests.support.mllama_models import write_adapter, write_mllama
+from tests.support.models.mllama_models import write_adapter, write_mllama
 from tests.support.radiographs import draw_radiograph
 
 MODEL = ("--device", "cpu", "--max-new-tokens", 8, "--model")

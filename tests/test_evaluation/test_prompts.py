@@ -12,8 +12,8 @@ from evaluation.outputs.prompts import answer_prompts, prompt_sha256, read_promp
 from evaluation.outputs.stand_ins import AnswerPlayer, PromptRecorder
 from generator.prompts import Prompt
 from tests.support.evaluations import Bench
+from tests.support.models.scripted_model import ScriptedModel
 from tests.support.radiographs import draw_radiograph
-from tests.support.scripted_model import ScriptedModel
 
 
 def seen(prompt: Prompt) -> float:

@@ -50,7 +50,7 @@ from evaluation.tables import to_text
 from generator.calibration import Calibration
 from generator.prompts import Prompt
 from tests.support.evaluations import HELD_OUT, Bench
-from tests.support.scripted_model import ScriptedModel
+from tests.support.models.scripted_model import ScriptedModel
 
 
 def answer(prompt: Prompt) -> str:

@@ -22,7 +22,7 @@ from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.outputs.writer import BATCH
 from generator.prompts import Prompt
 from tests.support.evaluations import ABOUT, HELD_OUT, Bench
-from tests.support.scripted_model import ScriptedModel
+from tests.support.models.scripted_model import ScriptedModel
 
 
 def answer(prompt: Prompt) -> str:

@@ -20,8 +20,8 @@ from finetune.adapter.collator import Collator, ImageCache, Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from generator.mllama.checkpoint import read_config
-from tests.support.mllama_models import study_canvas, write_mllama
-from tests.support.training import CONFIG, QUESTION, REPORT, quiet, tiny_base
+from tests.support.models.mllama_models import study_canvas, write_mllama
+from tests.support.models.training import CONFIG, QUESTION, REPORT, quiet, tiny_base
 
 pytestmark = quiet
 CPU = torch.device("cpu")

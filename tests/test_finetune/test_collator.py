@@ -9,8 +9,8 @@ from db.errors import UserError
 from finetune.adapter.backends import IGNORED
 from finetune.adapter.collator import Collator, ImageCache, Rendering
 from generator.prompts import messages
-from tests.support.mllama_models import CHAT_TEMPLATE, study_canvas, write_mllama
-from tests.support.training import QUESTION, REPORT, tiny_base
+from tests.support.models.mllama_models import CHAT_TEMPLATE, study_canvas, write_mllama
+from tests.support.models.training import QUESTION, REPORT, tiny_base
 
 CHATML = (
     "{%- for message in messages %}{{- '<|start_header_id|>' + message['role'] + '\n' }}"

@@ -41,8 +41,8 @@ from indexer.encoder.load import load_encoder
 from indexer.encoder.open_clip import MODEL, OpenClipEncoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
 from indexer.reports.sentences import split_sentences
+from tests.support.models.training import check_recorded
 from tests.support.radiographs import draw_radiograph
-from tests.support.training import check_recorded
 
 TEXT_DIM = 32
 CONFIG = EncoderConfig(

@@ -6,7 +6,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import ROOT
-from tests.support.training import SETTINGS, tiny_base, write_pack
+from tests.support.models.training import SETTINGS, tiny_base, write_pack
 
 NOTEBOOK = ROOT / "notebooks/finetune.ipynb"
 

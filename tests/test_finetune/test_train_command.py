@@ -17,8 +17,8 @@ from finetune.export.merge import merge_adapter
 from finetune.export.model_card import adapter_card
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import read_config
-from tests.support.mllama_models import write_adapter
-from tests.support.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
+from tests.support.models.mllama_models import write_adapter
+from tests.support.models.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
 
 pytestmark = quiet
 CPU = torch.device("cpu")

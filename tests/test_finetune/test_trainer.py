@@ -29,7 +29,14 @@ from finetune.log import TrainingLog, clock, read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from tests.conftest import ROOT
-from tests.support.training import CONFIG, SETTINGS, check_recorded, quiet, tiny_base, write_pack
+from tests.support.models.training import (
+    CONFIG,
+    SETTINGS,
+    check_recorded,
+    quiet,
+    tiny_base,
+    write_pack,
+)
 
 pytestmark = quiet
 

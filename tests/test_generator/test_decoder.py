@@ -15,7 +15,7 @@ from generator.mllama.image_encoder import EncodedImage, Pixels
 from generator.mllama.layer import HalfLinear
 from generator.mllama.token_tree import build_tree
 from generator.prompts import Prompt, messages
-from tests.support.mllama_models import image_prompt, write_mllama
+from tests.support.models.mllama_models import image_prompt, write_mllama
 
 TEXTS = (
     "Describe this film.",

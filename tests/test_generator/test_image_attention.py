@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from generator.mllama.image_attention import _Attention, attend_without_mask
-from tests.support.mllama_models import study_canvas, write_mllama
+from tests.support.models.mllama_models import study_canvas, write_mllama
 
 TEXT = "<|begin_of_text|>{}<|image|>Write the findings.{}"
 

@@ -16,7 +16,7 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
-from tests.support.scripted_model import ScriptedModel
+from tests.support.models.scripted_model import ScriptedModel
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,12 @@ from generator.mllama.model import MllamaModel
 from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
 from tests.conftest import ROOT
-from tests.support.mllama_models import image_prompt, study_canvas, write_adapter, write_mllama
+from tests.support.models.mllama_models import (
+    image_prompt,
+    study_canvas,
+    write_adapter,
+    write_mllama,
+)
 
 SHORT = DecodingOptions(max_new_tokens=20)
 

@@ -18,7 +18,7 @@ from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.vision_language import DecodingOptions
 from tests.conftest import ROOT
-from tests.support.mllama_models import image_prompt, write_mllama
+from tests.support.models.mllama_models import image_prompt, write_mllama
 
 ADAPTER = ROOT / "tests" / "data" / "adapter"
 EXPECTED: dict[str, Any] = json.loads((ADAPTER / "expected.json").read_text())

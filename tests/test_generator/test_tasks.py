@@ -24,8 +24,8 @@ from retriever.query import Query
 from retriever.results import Retrieval
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.models.scripted_model import ScriptedModel
 from tests.support.radiographs import draw_radiograph
-from tests.support.scripted_model import ScriptedModel
 
 REPORT = (
     "Findings: The heart is enlarged. [1][2] The lungs are clear. [9] Impression: New effusion."

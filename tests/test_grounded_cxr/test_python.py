@@ -18,8 +18,8 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from tests.conftest import ROOT
 from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.models.scripted_model import ScriptedModel
 from tests.support.radiographs import draw_radiograph
-from tests.support.scripted_model import ScriptedModel
 
 
 @pytest.fixture(scope="module")

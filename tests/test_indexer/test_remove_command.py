@@ -23,7 +23,7 @@ from indexer.verify import verify
 from indexer.versions import Versions
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
-from tests.support.services import an_app
+from tests.support.service.services import an_app
 
 PATIENT = "zebrafinch"
 WORDS = ("quetzal", "Quetzal")

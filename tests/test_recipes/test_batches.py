@@ -13,7 +13,7 @@ from recipes.small_mllama.batches import Batches, Sequenced, Tiles, tokenise
 from recipes.small_mllama.model import make_processor
 from recipes.small_mllama.source import Source
 from recipes.small_mllama.vocabulary import prune
-from tests.support.tiny_base import CUT, SENTENCES, draw_pack, write_llama
+from tests.support.models.tiny_base import CUT, SENTENCES, draw_pack, write_llama
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from generator.canvas import canvas
 from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.source import Source
 from recipes.small_mllama.vocabulary import CITATIONS, byte_pair, prune
+from tests.support.models.tiny_base import CUT, SENTENCES, TinyLlama, write_llama
 from tests.support.radiographs import draw_radiograph
-from tests.support.tiny_base import CUT, SENTENCES, TinyLlama, write_llama
 
 WHOLE = CUT.__class__(**{**vars(CUT), "layers": 4, "dropped_from": 0, "ranks": 10_000})
 

@@ -21,9 +21,9 @@ from recipes.small_mllama.quantise import load_quantised, quantise
 from recipes.small_mllama.source import Source
 from recipes.small_mllama.trainer import CHECKPOINT, LOG, SmallMllamaTrainer
 from recipes.small_mllama.vision import learn_to_see
-from tests.support.mllama_models import write_mllama
-from tests.support.tiny_base import CUT, SENTENCES, draw_pack, write_encoder, write_llama
-from tests.support.training import check_recorded
+from tests.support.models.mllama_models import write_mllama
+from tests.support.models.tiny_base import CUT, SENTENCES, draw_pack, write_encoder, write_llama
+from tests.support.models.training import check_recorded
 
 CONFIG = SmallMllamaConfig(
     epochs=6,

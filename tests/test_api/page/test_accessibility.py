@@ -2,8 +2,8 @@
 
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     NASTY,
     OUT_OF_DISTRIBUTION,
     QUESTION,
@@ -12,9 +12,9 @@ from tests.support.page_service import (
     found_by_words,
     press_chip,
 )
-from tests.support.services import FakeRetriever
+from tests.support.service.services import FakeRetriever
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def check(browser: Browser, state: str) -> None:

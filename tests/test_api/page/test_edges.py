@@ -3,14 +3,14 @@
 from selenium.webdriver.common.keys import Keys
 
 from tests.conftest import ROOT
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     Images,
     chip,
     press_chip,
 )
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def test_the_keyboard_opens_and_closes_a_case_and_gives_the_focus_back(

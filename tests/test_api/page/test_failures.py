@@ -10,11 +10,11 @@ import pytest
 
 from db.app.database import AppDatabase
 from db.errors import UserError
-from tests.support.browser import Browser, Keys
-from tests.support.page_service import Images, MarkingWriter, a_page
-from tests.support.services import FakeRetriever, serving
+from tests.support.page.browser import Browser, Keys
+from tests.support.page.service import Images, MarkingWriter, a_page
+from tests.support.service.services import FakeRetriever, serving
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 @pytest.fixture(scope="module")

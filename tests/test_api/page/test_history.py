@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     QUESTION,
     Images,
     press_chip,
 )
-from tests.support.services import FakeRetriever
+from tests.support.service.services import FakeRetriever
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) -> None:

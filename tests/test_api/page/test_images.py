@@ -9,14 +9,14 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     Images,
     MarkingWriter,
 )
 from tests.support.radiographs import draw_radiograph
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def test_an_image_of_few_pixels_fills_the_stage_in_its_own_shape(

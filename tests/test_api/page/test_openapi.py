@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.support.browser import Browser
+from tests.support.page.browser import Browser
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def test_the_operations_are_listed_and_nothing_is_fetched_elsewhere(

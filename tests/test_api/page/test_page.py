@@ -3,8 +3,8 @@
 from selenium.webdriver.common.by import By
 
 from db.app.generation import OodCheck
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     NASTY,
     OUT_OF_DISTRIBUTION,
     QUESTION,
@@ -12,9 +12,9 @@ from tests.support.page_service import (
     press_chip,
     written,
 )
-from tests.support.services import FakeRetriever
+from tests.support.service.services import FakeRetriever
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 LIKE = OodCheck(in_distribution=True, score=-0.4, threshold=-3.2, reason="like the index")
 

@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.browser import Browser
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     NASTY,
     Images,
     chip,
     press_chip,
 )
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def feedback(browser: Browser) -> list[dict[str, Any]]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from selenium.webdriver.common.by import By
 
-from tests.support.browser import Browser
 from tests.support.fakes import ThumbnailEncoder
-from tests.support.page_service import (
+from tests.support.page.browser import Browser
+from tests.support.page.service import (
     NASTY,
     OUT_OF_DISTRIBUTION,
     QUESTION,
@@ -15,9 +15,9 @@ from tests.support.page_service import (
     a_page,
     found_by_words,
 )
-from tests.support.services import FakeRetriever, a_case, serving
+from tests.support.service.services import FakeRetriever, a_case, serving
 
-pytest_plugins = ["tests.support.page_fixtures"]
+pytest_plugins = ["tests.support.page.fixtures"]
 
 
 def test_a_question_is_answered_with_chips_beneath_the_report(report: Browser) -> None:

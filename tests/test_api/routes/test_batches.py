@@ -15,9 +15,9 @@ from litestar.testing import TestClient
 from api.pipeline.backends import ExtractiveBackend
 from generator.grounding.report import GroundedReport
 from retriever.results import Retrieval
-from tests.support.clients import HTTP, LATER, images, settled
-from tests.support.services import a_digest, a_png, an_app, serving, write_report
-from tests.support.writers import Gate
+from tests.support.service.clients import HTTP, LATER, images, settled
+from tests.support.service.services import a_digest, a_png, an_app, serving, write_report
+from tests.support.service.writers import Gate
 
 Client = TestClient[Any]
 

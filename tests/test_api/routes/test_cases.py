@@ -13,7 +13,7 @@ from db.errors import UserError
 from db.index.case import case_key, split_case_key
 from db.index.store import Case
 from indexer.images.reader import read_radiograph
-from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
+from tests.support.service.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 
 def a_client(tmp_path: Path, *cases: Case) -> TestClient[Any]:

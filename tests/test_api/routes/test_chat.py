@@ -8,9 +8,9 @@ import openai
 import pytest
 
 from api.pipeline.backends import ExtractiveBackend
-from tests.support.clients import a_message
-from tests.support.services import a_png, an_app, serving
-from tests.support.writers import Talker
+from tests.support.service.clients import a_message
+from tests.support.service.services import a_png, an_app, serving
+from tests.support.service.writers import Talker
 
 
 @pytest.fixture(scope="module")

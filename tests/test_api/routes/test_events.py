@@ -9,9 +9,9 @@ from litestar.testing import TestClient
 
 from api.pipeline.backends import ExtractiveBackend
 from db.errors import UserError
-from tests.support.clients import STREAM, images, parsed
-from tests.support.services import an_app, serving
-from tests.support.writers import Talker
+from tests.support.service.clients import STREAM, images, parsed
+from tests.support.service.services import an_app, serving
+from tests.support.service.writers import Talker
 
 
 def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> None:

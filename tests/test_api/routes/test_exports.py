@@ -21,11 +21,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from api.middleware.observability import JsonLines
-from tests.support.clients import settled
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import FakeRetriever, a_case, a_png, an_app, serving
-from tests.support.writers import TalkingWriter
+from tests.support.service.clients import settled
+from tests.support.service.services import FakeRetriever, a_case, a_png, an_app, serving
+from tests.support.service.writers import TalkingWriter
 
 Client = TestClient[Any]
 STUDY = "1.2.826.0.1.3680043.8.498.1"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from tests.support.services import FakeRetriever, a_case, a_png, an_app
+from tests.support.service.services import FakeRetriever, a_case, a_png, an_app
 
 Client = TestClient[Any]
 
@@ -128,7 +128,7 @@ def test_a_search_by_a_stored_case_finds_others(tmp_path: Path) -> None:
     from indexer.sources.jsonl import JsonLines
     from retriever.search import Retriever
     from tests.support.fakes import ThumbnailEncoder, write_studies
-    from tests.support.services import write_report
+    from tests.support.service.services import write_report
 
     build(JsonLines(write_studies(tmp_path / "studies", 8)), ThumbnailEncoder(), tmp_path / "i")
     app = create_app(

@@ -18,12 +18,12 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.conftest import ROOT
-from tests.support.clients import settled
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import a_png, serving
-from tests.support.writers import TalkingWriter
+from tests.support.service.clients import settled
+from tests.support.service.services import a_png, serving
+from tests.support.service.writers import TalkingWriter
 
 README = (ROOT / "api" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.DOTALL | re.MULTILINE)

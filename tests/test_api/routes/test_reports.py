@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 
 from db.app.database import AppDatabase
 from db.app.generation import OodCheck
-from tests.support.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
+from tests.support.service.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 Answer = httpx.Response
 

@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.services import a_png, an_app, serving
-from tests.support.writers import TalkingWriter
+from tests.support.service.services import a_png, an_app, serving
+from tests.support.service.writers import TalkingWriter
 
 EXAMPLES = 6
 """Of each operation; tests/robustness/fuzz.py takes more."""

@@ -20,7 +20,7 @@ from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import FakeRetriever, a_case, an_app
+from tests.support.service.services import FakeRetriever, a_case, an_app
 
 HTTP = "http://127.0.0.1"
 Client = TestClient[Any]

@@ -12,9 +12,9 @@ from litestar.testing import TestClient
 
 from db.app.database import AppDatabase
 from db.labels import OBSERVATIONS
-from tests.support.clients import HTTP, LATER, STREAM, parsed, settled
-from tests.support.services import FakeRetriever, a_case, a_png, an_app
-from tests.support.writers import TalkingWriter
+from tests.support.service.clients import HTTP, LATER, STREAM, parsed, settled
+from tests.support.service.services import FakeRetriever, a_case, a_png, an_app
+from tests.support.service.writers import TalkingWriter
 
 TASKS = {
     "/reports": ("report", "report"),

@@ -11,8 +11,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from tests.support.services import a_png, an_app
-from tests.support.writers import TalkingWriter
+from tests.support.service.services import a_png, an_app
+from tests.support.service.writers import TalkingWriter
 
 Client = TestClient[Any]
 HTTP = "http://127.0.0.1"

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from api.middleware.observability import JsonLines
 from db.app.database import AppDatabase
-from tests.support.services import NOW, FakeRetriever, a_case, a_png, an_app
+from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app
 
 HTTP = "http://127.0.0.1"
 Client = TestClient[Any]
@@ -215,7 +215,7 @@ def test_a_citation_that_its_case_does_not_say_is_never_stored(tmp_path: Path) -
     from api.app import create_app
     from api.pipeline.backends import ExtractiveBackend
     from api.settings import Settings
-    from tests.support.services import write_report
+    from tests.support.service.services import write_report
 
     def boast(retrieval: Any) -> Any:
         honest = write_report(retrieval)

@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 from openapi_spec_validator import validate
 
 from tests.conftest import ROOT
-from tests.support.services import a_png, an_app
+from tests.support.service.services import a_png, an_app
 
 HTTP = "http://127.0.0.1"
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import a_png, an_app, serving
+from tests.support.service.services import a_png, an_app, serving
 
 SIDE = 60_000
 """Pixels of a bomb's side: 3.6 billion in all."""

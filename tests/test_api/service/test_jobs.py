@@ -11,10 +11,10 @@ from litestar.testing import TestClient
 from api.pipeline.backends import ExtractiveBackend, Output, Writing
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
-from tests.support.clients import HTTP, images, settled
-from tests.support.records import a_study
-from tests.support.services import an_app, write_report
-from tests.support.writers import Gate
+from tests.support.service.clients import HTTP, images, settled
+from tests.support.service.records import a_study
+from tests.support.service.services import an_app, write_report
+from tests.support.service.writers import Gate
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
 from retriever.query import image_query
 from retriever.search import Retriever
-from tests.support.clients import HTTP, a_message, parsed
 from tests.support.fakes import ReportEncoder, write_studies
-from tests.support.mllama_models import write_adapter, write_mllama
-from tests.support.scripted_model import ScriptedModel
-from tests.support.services import a_png, serving
+from tests.support.models.mllama_models import write_adapter, write_mllama
+from tests.support.models.scripted_model import ScriptedModel
+from tests.support.service.clients import HTTP, a_message, parsed
+from tests.support.service.services import a_png, serving
 
 SEEN = {"Cardiomegaly": 0.8, "Pleural Effusion": 0.7}
 PATHS = ("/reports", "/answers", "/captions", "/classifications")

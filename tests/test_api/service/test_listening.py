@@ -17,9 +17,9 @@ from litestar.testing import TestClient
 from api.middleware.slow_clients import HeadTimeoutProtocol
 from api.settings import Settings
 from db.app.database import AppDatabase
-from tests.support.clients import images
-from tests.support.services import NOW, an_app, serving
-from tests.support.writers import Gate
+from tests.support.service.clients import images
+from tests.support.service.services import NOW, an_app, serving
+from tests.support.service.writers import Gate
 
 HEAD = (
     "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"

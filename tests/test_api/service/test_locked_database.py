@@ -12,9 +12,9 @@ import pytest
 from litestar.testing import TestClient
 
 from api.pipeline.jobs import JobRunner
-from tests.support.clients import LATER, settled
-from tests.support.services import a_png, an_app
-from tests.support.writers import Gate
+from tests.support.service.clients import LATER, settled
+from tests.support.service.services import a_png, an_app
+from tests.support.service.writers import Gate
 
 RADIOGRAPH = {"images": ("a.png", a_png(1, size=(64, 64)))}
 

@@ -17,7 +17,7 @@ from indexer.encoder.load import load_encoder
 from indexer.sources.jsonl import JsonLines
 from tests.conftest import ROOT
 from tests.support.fakes import write_studies
-from tests.support.services import a_png, free_port
+from tests.support.service.services import a_png, free_port
 
 
 def the_error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from tests.support.clients import HTTP
-from tests.support.services import an_app
+from tests.support.service.clients import HTTP
+from tests.support.service.services import an_app
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import serving
+from tests.support.service.services import serving
 
 
 def an_index(tmp_path: Path, studies: int) -> str:

@@ -18,8 +18,8 @@ from generator.canvas import canvas
 from generator.prompts import PROMPT_VERSION
 from indexer.images.reader import read_radiograph
 from tests.support.dicoms import write_dicom
+from tests.support.models.training import SETTINGS, quiet, tiny_base
 from tests.support.radiographs import draw_radiograph
-from tests.support.training import SETTINGS, quiet, tiny_base
 
 SIDE = 28
 

@@ -20,9 +20,9 @@ from indexer.encoder.spec import Encoder
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
-from tests.support.mllama_models import TILE
+from tests.support.models.mllama_models import TILE
+from tests.support.models.training import SETTINGS, quiet, tiny_base
 from tests.support.radiographs import draw_radiograph
-from tests.support.training import SETTINGS, quiet, tiny_base
 
 pytestmark = quiet
 SHAPES = (

@@ -8,7 +8,7 @@ import pytest
 
 from db.errors import NotFoundError, UserError
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
-from tests.support.mllama_models import study_canvas
+from tests.support.models.mllama_models import study_canvas
 
 
 def a_pack() -> ExamplePack:

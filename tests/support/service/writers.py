@@ -11,7 +11,7 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.tasks import TASKS
 from retriever.results import Retrieval
-from tests.support.services import write_report
+from tests.support.service.services import write_report
 
 
 class Gate(ExtractiveBackend):

@@ -1,15 +1,15 @@
 """What the tests of the page share, as a plugin: a browser, images and the service they are sent
 to.
 
-``pytest_plugins = ["tests.support.page_fixtures"]`` in a test module gives it all of these.
+``pytest_plugins = ["tests.support.page.fixtures"]`` in a test module gives it all of these.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.browser import SIZES, Browser, chromium
-from tests.support.page_service import (
+from tests.support.page.browser import SIZES, Browser, chromium
+from tests.support.page.service import (
     Images,
     MarkingWriter,
     a_page,
@@ -17,7 +17,7 @@ from tests.support.page_service import (
     drawn_cases,
     written,
 )
-from tests.support.services import FakeRetriever, serving
+from tests.support.service.services import FakeRetriever, serving
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from indexer.images.reader import encode_png
 from retriever.results import Retrieval
-from tests.support.browser import Browser
 from tests.support.dicoms import write_dicom
+from tests.support.page.browser import Browser
 from tests.support.radiographs import draw_radiograph
-from tests.support.services import FakeRetriever, a_case, a_png
+from tests.support.service.services import FakeRetriever, a_case, a_png
 
 NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
 QUESTION = "Is the heart drawn wide?"

@@ -16,7 +16,7 @@ from db.app.generation import (
     Statement,
 )
 from db.app.jobs import JobImage, JobStudy
-from tests.support.services import NOW, a_png
+from tests.support.service.services import NOW, a_png
 
 FINGERPRINT = "ab" * 32
 

@@ -12,7 +12,7 @@ from finetune.examples.pack import Example, ExamplePack, encode_canvas
 from finetune.log import read_log
 from generator.prompts import PROMPT_VERSION
 from tests.conftest import ROOT
-from tests.support.mllama_models import study_canvas, write_mllama
+from tests.support.models.mllama_models import study_canvas, write_mllama
 
 CASES = "Prior cases:\n[1] (Cardiomegaly) Findings: The heart is enlarged.\n\nFilm: no finding\n\n"
 REPORT = CASES + "Write the findings and impression of this film."

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from tests.support.services import a_png
+from tests.support.service.services import a_png
 
 HTTP = "http://127.0.0.1"
 LATER = {"prefer": "respond-async"}
