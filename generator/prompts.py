@@ -37,7 +37,7 @@ _CLASSIFY = "Answer yes or no."
 YES, NO = "yes", "no"
 
 
-class Context(Protocol):
+class PromptContext(Protocol):
     """What a prompt begins with; `generator.context` builds it, and this module needs no index."""
 
     @property
@@ -54,15 +54,15 @@ class Prompt:
     """RGB, of `generator.canvas`; None where the model is to answer without an image."""
 
 
-def report_prompt(context: Context, image: Image.Image | None = None) -> Prompt:
+def report_prompt(context: PromptContext, image: Image.Image | None = None) -> Prompt:
     return Prompt(task="report", text=_joined(context, _REPORT), image=image)
 
 
-def caption_prompt(context: Context, image: Image.Image | None = None) -> Prompt:
+def caption_prompt(context: PromptContext, image: Image.Image | None = None) -> Prompt:
     return Prompt(task="caption", text=_joined(context, _CAPTION), image=image)
 
 
-def ask_prompt(context: Context, question: str, image: Image.Image | None = None) -> Prompt:
+def ask_prompt(context: PromptContext, question: str, image: Image.Image | None = None) -> Prompt:
     """Raises UserError for a question that is empty or too long."""
     asked = " ".join(question.split())
     if not asked:
@@ -73,7 +73,7 @@ def ask_prompt(context: Context, question: str, image: Image.Image | None = None
 
 
 def classify_prompts(
-    context: Context,
+    context: PromptContext,
     observations: Sequence[str] = OBSERVATIONS,
     image: Image.Image | None = None,
 ) -> list[Prompt]:
@@ -104,5 +104,5 @@ def messages(text: str, answer: str | None = None, *, image: bool = True) -> lis
     return turns
 
 
-def _joined(context: Context, task: str) -> str:
+def _joined(context: PromptContext, task: str) -> str:
     return f"{context.text}\n\n{task}"

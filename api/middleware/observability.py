@@ -94,7 +94,7 @@ def _tell(scope: Scope, status: int, seconds: float, span: trace.Span) -> None:
     logger.info("request", extra={"facts": facts})
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request id, and the facts of a call."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -115,7 +115,7 @@ def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
     """One line for each event; JSON where asked for, and where keys say who calls."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonLines()
+        JsonFormatter()
         if as_json or settings.require_keys
         else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )

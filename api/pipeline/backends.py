@@ -15,6 +15,7 @@ from typing import Protocol
 
 from db.app.generation import Origin
 from db.errors import UserError
+from generator.candidates import Finder
 from generator.classification import observe_without_model, to_classification
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
@@ -56,12 +57,6 @@ class Writing:
 
 
 Output = Token | GroundedReport | UserError
-
-
-class Finder(Protocol):
-    """What a backend needs of ``retriever.search.Retriever``."""
-
-    def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
 
 
 class Backend(Protocol):

@@ -7,7 +7,6 @@ from typing import Self
 from api.pipeline.backends import (
     DEFAULT_MODEL,
     BackendOptions,
-    Finder,
     Output,
     Token,
     Writing,
@@ -15,7 +14,7 @@ from api.pipeline.backends import (
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.candidates import search_pool_by
+from generator.candidates import Finder, search_pool_by
 from generator.canvas import canvas, frontal_first
 from generator.context import DEFAULT, ContextOptions, choose_hits
 from generator.grounding.report import GroundedReport

@@ -111,7 +111,7 @@ def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
         raise UserError("name a pack of examples with --corpus: its tokens are kept")
     from indexer.encoder.weight_files import file_sha256
     from recipes.small_mllama.cut import cut
-    from recipes.small_mllama.source import PACKAGE, VERSION, Source, find_source
+    from recipes.small_mllama.source import PACKAGE, VERSION, SourceWeights, find_source
 
     pack = ExamplePack.load(arguments.corpus)
     path = arguments.gguf or find_source()
@@ -120,7 +120,7 @@ def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
         "sha256": file_sha256(path) if path.is_file() else None,
         "corpus_sha256": pack.about.get("data_sha256"),
     }
-    vocabulary = cut(Source.read(path), _texts(pack), config, arguments.cut, origin=origin)
+    vocabulary = cut(SourceWeights.read(path), _texts(pack), config, arguments.cut, origin=origin)
     _log.info("%d tokens kept, %d in all", len(vocabulary.tokens), vocabulary.written + 1)
 
 

@@ -23,7 +23,13 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 from db.errors import NotFoundError, UserError
 from recipes.small_mllama.config import CutConfig
 from recipes.small_mllama.model import build_model, make_processor, model_config
-from recipes.small_mllama.source import LlamaShape, Source, Stored, layer_state, layer_tensors
+from recipes.small_mllama.source import (
+    LlamaShape,
+    SourceWeights,
+    Stored,
+    layer_state,
+    layer_tensors,
+)
 from recipes.small_mllama.vocabulary import Vocabulary, prune
 
 CUT = "cut.json"
@@ -31,7 +37,12 @@ WEIGHTS = "cut.safetensors"
 
 
 def cut(
-    source: Source, corpus: Iterable[str], config: CutConfig, out_dir: Path, *, origin: Any = None
+    source: SourceWeights,
+    corpus: Iterable[str],
+    config: CutConfig,
+    out_dir: Path,
+    *,
+    origin: Any = None,
 ) -> Vocabulary:
     """Write the folder. ``origin`` is kept with it: what the source and the corpus were.
 

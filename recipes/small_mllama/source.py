@@ -1,6 +1,6 @@
 """SmolLM2 as its package publishes it: a Llama in one GGUF file, 4 bits a weight.
 
-source = Source.read(find_source())
+source = SourceWeights.read(find_source())
 source.shape.layers              # 30
 source.stored("blk.0.attn_q.weight")
 
@@ -81,7 +81,7 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
+class SourceWeights:
     """A Llama with its byte-pair vocabulary."""
 
     shape: LlamaShape
@@ -135,7 +135,7 @@ class Source:
             ) from error
 
 
-def layer_tensors(source: Source, layer: int) -> dict[str, Stored]:
+def layer_tensors(source: SourceWeights, layer: int) -> dict[str, Stored]:
     """The tensors of one layer by their short names, ``attn_q`` and so on."""
     return {name: source.tensors[f"blk.{layer}.{name}.weight"] for name in _NAMES}
 

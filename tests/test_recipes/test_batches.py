@@ -11,14 +11,14 @@ from finetune.examples.pack import ExamplePack
 from generator.prompts import messages
 from recipes.small_mllama.batches import Batches, Sequenced, Tiles, tokenise
 from recipes.small_mllama.model import make_processor
-from recipes.small_mllama.source import Source
+from recipes.small_mllama.source import SourceWeights
 from recipes.small_mllama.vocabulary import prune
 from tests.support.models.tiny_base import CUT, SENTENCES, draw_pack, write_llama
 
 
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory: pytest.TempPathFactory) -> MllamaProcessor:
-    source = Source.read(write_llama(tmp_path_factory.mktemp("llama") / "tiny.gguf").path)
+    source = SourceWeights.read(write_llama(tmp_path_factory.mktemp("llama") / "tiny.gguf").path)
     vocabulary = prune(source.tokens, source.merges, source.control, SENTENCES, ranks=9999, uses=1)
     return make_processor(vocabulary.tokenizer(), CUT)
 

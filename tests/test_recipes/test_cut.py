@@ -9,7 +9,7 @@ from transformers import AutoProcessor
 from db.errors import NotFoundError, UserError
 from generator.canvas import canvas
 from recipes.small_mllama.cut import cut, load_cut
-from recipes.small_mllama.source import Source
+from recipes.small_mllama.source import SourceWeights
 from recipes.small_mllama.vocabulary import CITATIONS, byte_pair, prune
 from tests.support.models.tiny_base import CUT, SENTENCES, TinyLlama, write_llama
 from tests.support.radiographs import draw_radiograph
@@ -25,13 +25,13 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> TinyLlama:
 @pytest.fixture(scope="module")
 def whole(llama: TinyLlama, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    cut(Source.read(llama.path), SENTENCES, WHOLE, folder)
+    cut(SourceWeights.read(llama.path), SENTENCES, WHOLE, folder)
     return folder
 
 
 def test_an_uncut_model_writes_what_the_llama_writes(llama: TinyLlama, whole: Path) -> None:
     model, processor = load_cut(whole)
-    old = byte_pair(llama.tokens, Source.read(llama.path).merges)
+    old = byte_pair(llama.tokens, SourceWeights.read(llama.path).merges)
     for text in SENTENCES:
         ids = processor.tokenizer(text, return_tensors="pt")["input_ids"]
         with torch.no_grad():
@@ -82,7 +82,7 @@ def test_the_same_seed_draws_the_same_model(whole: Path) -> None:
 
 
 def test_the_dropped_block_is_the_one_asked_for(llama: TinyLlama, tmp_path: Path) -> None:
-    cut(Source.read(llama.path), SENTENCES, CUT, tmp_path)
+    cut(SourceWeights.read(llama.path), SENTENCES, CUT, tmp_path)
     model, _ = load_cut(tmp_path)
     layers = model.model.language_model.layers
     own = [layer for layer in layers if hasattr(layer, "self_attn")]
@@ -94,7 +94,7 @@ def test_the_dropped_block_is_the_one_asked_for(llama: TinyLlama, tmp_path: Path
 
 
 def test_a_pruned_vocabulary_reads_its_corpus_as_before(llama: TinyLlama) -> None:
-    source = Source.read(llama.path)
+    source = SourceWeights.read(llama.path)
     corpus = SENTENCES[:2]
     vocabulary = prune(source.tokens, source.merges, source.control, corpus, ranks=0, uses=1)
     old, new = byte_pair(source.tokens, source.merges), vocabulary.tokenizer()
@@ -130,14 +130,14 @@ def test_the_chat_template_is_llamas_without_a_preamble(whole: Path) -> None:
 
 def test_what_is_missing_is_named(llama: TinyLlama, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"nowhere\.gguf does not exist"):
-        Source.read(tmp_path / "nowhere.gguf")
+        SourceWeights.read(tmp_path / "nowhere.gguf")
     (tmp_path / "other.gguf").write_bytes(b"GGUF and nothing else" * 9)
     with pytest.raises(UserError, match="holds no Llama"):
-        Source.read(tmp_path / "other.gguf")
+        SourceWeights.read(tmp_path / "other.gguf")
     with pytest.raises(NotFoundError, match="small_mllama --cut"):
         load_cut(tmp_path)
     with pytest.raises(UserError, match="has no text"):
-        cut(Source.read(llama.path), [], CUT, tmp_path)
+        cut(SourceWeights.read(llama.path), [], CUT, tmp_path)
     deeper = CUT.__class__(**{**vars(CUT), "layers": 5})
     with pytest.raises(UserError, match="has 4 layers, not 5"):
-        cut(Source.read(llama.path), SENTENCES, deeper, tmp_path)
+        cut(SourceWeights.read(llama.path), SENTENCES, deeper, tmp_path)

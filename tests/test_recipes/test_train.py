@@ -18,7 +18,7 @@ from recipes.small_mllama.batches import Tiles
 from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.quantise import load_quantised, quantise
-from recipes.small_mllama.source import Source
+from recipes.small_mllama.source import SourceWeights
 from recipes.small_mllama.trainer import CHECKPOINT, LOG, SmallMllamaTrainer
 from recipes.small_mllama.vision import learn_to_see
 from tests.support.models.mllama_models import write_mllama
@@ -53,7 +53,7 @@ def _one_thread() -> Iterator[None]:
 def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     llama = write_llama(folder / "tiny.gguf")
-    cut(Source.read(llama.path), SENTENCES, CUT, folder / "cut")
+    cut(SourceWeights.read(llama.path), SENTENCES, CUT, folder / "cut")
     return folder / "cut"
 
 

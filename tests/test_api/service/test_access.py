@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from api.middleware.observability import JsonLines
+from api.middleware.observability import JsonFormatter
 from db.app.database import AppDatabase
 from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app
 
@@ -145,7 +145,7 @@ def test_a_request_is_logged_by_its_route_and_not_by_what_was_sent(
     client.get("/cases/Quixotic:1", headers=headers)
     client.get("/Quixotic/1", headers=headers)
     client.request("QUIXOTIC", "/health")
-    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
     requests = [line for line in lines if line["logger"] == "api.middleware.access"]
     assert [(line["route"], line["status"]) for line in requests[:3]] == [
         ("/generations", 200),
