@@ -26,11 +26,8 @@ from api.listening import listen, server_options
 from api.middleware.observability import log_to_stderr
 from api.middleware.tracing import export_spans
 from api.pipeline.backends import (
-    DEFAULT_MODEL,
-    NO_MODEL,
     Backend,
     BackendOptions,
-    default_model,
     open_backend,
 )
 from api.pipeline.current_index import reopening
@@ -39,7 +36,12 @@ from db.app.api_keys import SCOPES
 from db.app.audit_log import Head
 from db.app.database import AppDatabase, back_up, held, restore
 from db.errors import MismatchError, NotFoundError, UserError
-from generator.vision_language import DecodingOptions
+from generator.vision_language import (
+    DEFAULT_MODEL,
+    NO_MODEL,
+    DecodingOptions,
+    default_model,
+)
 from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
 

@@ -1,14 +1,13 @@
 """python -m generator: from the images of one study to a report, an answer, classes or a caption.
 
 python -m generator report INDEX IMAGE [IMAGE ...] --json
-python -m generator report INDEX IMAGE [IMAGE ...] --model pretrained/generator
+python -m generator report INDEX IMAGE [IMAGE ...] --model none
 python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarged?"
 python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
 
-``--model`` names a folder or hub id of Llama 3.2 Vision. A report is written without a language
-model, from sentences of the hits alone, unless one is named; the other tasks take
-``pretrained/generator``.
+``--model`` names a folder or hub id of Llama 3.2 Vision; without it ``pretrained/generator`` writes
+where its weights are. ``--model none`` composes a report from sentences of the hits alone.
 
 ``--json`` prints the generation as ``POST /reports`` of the service answers it; see
 `db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.
@@ -23,20 +22,24 @@ from pathlib import Path
 
 from db.app.database import AppDatabase
 from db.app.generations import generation_entry
-from db.errors import UserError
+from db.errors import MismatchError, UserError
 from generator import output
 from generator.calibration import Calibration
 from generator.extractive import write_report
 from generator.generation import origin_of, to_generation
 from generator.request import GenerationRequest
 from generator.tasks import Study, StudyReader
-from generator.vision_language import DecodingOptions, VisionLanguageModel
+from generator.vision_language import (
+    DEFAULT_MODEL,
+    NO_MODEL,
+    DecodingOptions,
+    VisionLanguageModel,
+    default_model,
+)
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.search import Retriever
 
-EXTRACTIVE = "extractive"
-DEFAULT_MODEL = "pretrained/generator"
 CREATED_BY = "command line"
 
 OpenRetriever = Callable[[Path], Retriever]
@@ -75,7 +78,8 @@ def _do(arguments: argparse.Namespace) -> int:
         indication=arguments.indication,
         options=replace(search_options(arguments), k=getattr(arguments, "k", 10)),
     )
-    if arguments.model == EXTRACTIVE:
+    found = _read(arguments)
+    if found is None:
         if request.task != "report":
             raise UserError("without a language model there are only reports: use --model with one")
         retriever = arguments.open_retriever(arguments.index)
@@ -83,7 +87,7 @@ def _do(arguments: argparse.Namespace) -> int:
         report = write_report(retrieval)
         origin = origin_of(retriever.encoder.spec)
     else:
-        reader, study = _read(arguments)
+        reader, study = found
         retrieval, decoding = study.retrieval, _decoding(arguments)
         report = reader.do(request.task, study, request.question or "", decoding)
         origin = reader.describe(origin_of(reader.retriever.encoder.spec), decoding)
@@ -102,14 +106,31 @@ def _do(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study]:
+def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study] | None:
+    """The study as a language model reads it; None where none is to write.
+
+    A model that nobody named gives way, with a note, where its weights are missing or its adapter
+    does not fit the index.
+    """
+    name = arguments.model or default_model()
+    if name == NO_MODEL:
+        if arguments.model is None:
+            _say_extractive(f"{DEFAULT_MODEL} holds no weights")
+        return None
     retriever = arguments.open_retriever(arguments.index)
-    model = arguments.open_model(arguments.model, arguments.adapter, arguments.quantization)
+    model = arguments.open_model(name, arguments.adapter, arguments.quantization)
     from generator.mllama.adapter import check_served
 
-    for note in check_served(model, retriever.index.manifest):
+    try:
+        notes = check_served(model, retriever.index.manifest)
+    except MismatchError as error:
+        if arguments.model is not None or arguments.task != "report":
+            raise
+        _say_extractive(str(error))
+        return None
+    for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    calibration = Calibration.of(model.adapter or arguments.model)
+    calibration = Calibration.of(model.adapter or name)
     reader = StudyReader(retriever, model, calibration=calibration)
     study = reader.read(
         arguments.images,
@@ -118,6 +139,10 @@ def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study]:
         exclude_study_ids=arguments.exclude_study,
     )
     return reader, study
+
+
+def _say_extractive(reason: str) -> None:
+    print(f"note: {reason}; the report is composed from sentences of the cases", file=sys.stderr)
 
 
 def _decoding(arguments: argparse.Namespace) -> DecodingOptions:
@@ -142,10 +167,11 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
         help="findings and impression, every sentence cited",
         examples=[
             "data/index pa.png lateral.png",
+            "data/index pa.png --model none",
             "data/index pa.png --exclude-patient p17 --json",
         ],
     )
-    _add_study(verb, model=EXTRACTIVE)
+    _add_study(verb)
     add_search_arguments(verb, only=["k"], k=10)
     verb.set_defaults(run=_do, task="report")
 
@@ -174,12 +200,15 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
     return whole
 
 
-def _add_study(verb: argparse.ArgumentParser, model: str = DEFAULT_MODEL) -> None:
+def _add_study(verb: argparse.ArgumentParser) -> None:
     """What every task takes: the index, the views of one study, whom to leave out, the model."""
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
     verb.add_argument(
-        "--model", default=model, metavar="MODEL", help="folder or hub id (default: %(default)s)"
+        "--model",
+        metavar="MODEL",
+        help=f"folder or hub id of a language model, or {NO_MODEL} to compose reports from "
+        f"sentences of the cases (default: {DEFAULT_MODEL} where its weights are)",
     )
     verb.add_argument(
         "--adapter", metavar="DIR", help="of finetune train (default: that of the model, if any)"

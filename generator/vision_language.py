@@ -13,6 +13,17 @@ import numpy.typing as npt
 
 from db.errors import UserError
 from generator.prompts import Prompt
+from indexer.encoder.weight_files import local_folder
+
+DEFAULT_MODEL = "pretrained/generator"
+NO_MODEL = "none"
+
+
+def default_model() -> str:
+    """The shipped language model where its weights are, or ``none``."""
+    folder = local_folder(DEFAULT_MODEL)
+    found = folder is not None and any(folder.glob("*.safetensors"))
+    return DEFAULT_MODEL if found else NO_MODEL
 
 
 class PromptTooLongError(UserError, ValueError):

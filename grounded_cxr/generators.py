@@ -22,7 +22,13 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from generator.tasks import StudyReader
-from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from generator.vision_language import (
+    GREEDY,
+    NO_MODEL,
+    DecodingOptions,
+    VisionLanguageModel,
+    default_model,
+)
 from grounded_cxr.report import Report
 from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
@@ -30,8 +36,6 @@ from retriever.query import ImageSource, image_query, read_images
 from retriever.results import Retrieval
 from retriever.search import Retriever
 
-SHIPPED = "pretrained/generator"
-EXTRACTIVE = "none"
 CREATED_BY = "python"
 
 Images = ImageSource | Sequence[ImageSource]
@@ -60,12 +64,8 @@ def load_generator(
         UserError: The model or the adapter cannot be loaded, with what to do.
     """
     if model == "auto":
-        from indexer.encoder.weight_files import local_folder
-
-        folder = local_folder(SHIPPED)
-        found = folder is not None and any(folder.glob("*.safetensors"))
-        model = SHIPPED if found else None
-    if model is None or model == EXTRACTIVE:
+        model = default_model()
+    if model is None or model == NO_MODEL:
         if adapter is not None:
             raise UserError("an adapter belongs to a language model: name the model as well")
         return Generator()

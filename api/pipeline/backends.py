@@ -10,7 +10,6 @@ caption are reports of one statement; classes are a report with probabilities.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 from db.app.generation import Origin
@@ -21,16 +20,13 @@ from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
-from generator.vision_language import GREEDY, DecodingOptions
+from generator.vision_language import GREEDY, NO_MODEL, DecodingOptions
 from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval
 from retriever.search import Retriever
-
-DEFAULT_MODEL = "pretrained/generator"
-NO_MODEL = "none"
 
 EXTRACTIVE_RATE = 840.0
 """Extractive reports a minute on two CPU cores, as measured by ``tests/robustness/load.py``."""
@@ -174,8 +170,3 @@ def open_backend(retriever: Retriever, options: BackendOptions) -> Backend:
     """Raises UserError for a model that cannot be loaded, MismatchError for one that does not fit
     the index."""
     return BACKENDS[options.name](retriever, options)
-
-
-def default_model() -> str:
-    """The shipped language model where its weights are, or ``none``."""
-    return DEFAULT_MODEL if any(Path(DEFAULT_MODEL).glob("*.safetensors")) else NO_MODEL

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from api.pipeline.backends import (
-    DEFAULT_MODEL,
     BackendOptions,
     Output,
     Token,
@@ -22,6 +21,7 @@ from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt, Task
 from generator.tasks import TASKS, Study, StudyReader
 from generator.vision_language import (
+    DEFAULT_MODEL,
     GREEDY,
     DecodingOptions,
     PromptTooLongError,

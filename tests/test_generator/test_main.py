@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db.app.database import AppDatabase
+from db.errors import MismatchError
 from generator.__main__ import main
 from generator.calibration import CALIBRATION, Calibration
 from generator.mllama.adapter_record import AdapterRecord
@@ -32,7 +33,7 @@ def image(index_dir: Path, number: int) -> str:
 
 
 def run(*argv: str) -> int:
-    model = ["--model", "extractive"] if argv[0] == "report" else []
+    model = ["--model", "none"] if argv[0] == "report" else []
     return main(
         [*argv, *model], open_retriever=lambda path: Retriever.open(path, ThumbnailEncoder())
     )
@@ -166,9 +167,51 @@ def test_a_stored_generation_is_the_printed_one_and_its_audit_entry_stands(
 def test_without_a_model_there_are_only_reports(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["classify", str(index_dir), image(index_dir, 2), "--model", "extractive"]
+    argv = ["classify", str(index_dir), image(index_dir, 2), "--model", "none"]
     assert ask_model(*argv) == 1
     assert "there are only reports" in capsys.readouterr().err
+
+
+def test_a_report_is_written_by_the_language_model_unless_another_is_named(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = []
+
+    def open_model(name: str, adapter: str | None, quantization: str) -> ScriptedModel:
+        opened.append(name)
+        return ScriptedModel(script=lambda prompt: "Findings: The heart is enlarged.")
+
+    argv = ["report", str(index_dir), image(index_dir, 2)]
+    assert main(argv, open_retriever=open_drawn, open_model=open_model) == 0
+    assert opened == ["pretrained/generator"]
+    assert "The heart is enlarged." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("missing", ["weights", "encoder"])
+def test_a_default_model_that_cannot_write_gives_way_to_the_extractive_report_and_says_so(
+    missing: str,
+    index_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(model: object, manifest: object) -> list[str]:
+        raise MismatchError("the adapter was trained with another encoder")
+
+    if missing == "weights":
+        monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
+    else:
+        monkeypatch.setattr("generator.mllama.adapter.check_served", refuse)
+    argv = ["report", str(index_dir), image(index_dir, 2)]
+    model = ScriptedModel(script=lambda prompt: "")
+    assert main(argv, open_retriever=open_drawn, open_model=lambda *_: model) == 0
+    shown = capsys.readouterr()
+    assert "CITED CASES" in shown.out
+    assert missing in shown.err and "composed from sentences of the cases" in shown.err
+
+
+def open_drawn(path: Path) -> Retriever:
+    return Retriever.open(path, ThumbnailEncoder())
 
 
 def test_classes_are_calibrated_by_what_lies_with_the_adapter_that_was_loaded(

@@ -185,7 +185,7 @@ def test_the_default_is_the_shipped_language_model_where_its_weights_are(
 
     monkeypatch.setattr("generator.mllama.load.load_model", load_model)
     assert load_generator().model is not None and loaded == ["pretrained/generator"]
-    monkeypatch.setattr("indexer.encoder.weight_files.local_folder", lambda name: tmp_path)
+    monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
     assert load_generator().model is None, "without weights"
 
 

@@ -12,19 +12,19 @@ from api.pipeline.backends import (
     BACKENDS,
     BackendOptions,
     ExtractiveBackend,
-    default_model,
     open_backend,
 )
 from db.errors import MismatchError, UserError
-from tests.conftest import ROOT
+from generator.vision_language import (
+    default_model,
+)
 
 
 def test_the_shipped_model_is_the_default_where_its_weights_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
     assert default_model() == "pretrained/generator"
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
     assert default_model() == "none"
 
 
