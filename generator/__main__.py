@@ -134,9 +134,8 @@ def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study] | None:
     reader = StudyReader(retriever, model, calibration=calibration)
     study = reader.read(
         arguments.images,
+        search_options(arguments),
         indication=arguments.indication,
-        exclude_patient_ids=arguments.exclude_patient,
-        exclude_study_ids=arguments.exclude_study,
     )
     return reader, study
 

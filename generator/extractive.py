@@ -22,7 +22,7 @@ from db.labels import FINDINGS, NO_FINDING, State
 from generator.grounding.regions import REGIONS, TOPICS, Region
 from generator.grounding.report import GroundedReport
 from generator.grounding.sentences import near_duplicates
-from generator.grounding.support import Agreement, Candidate
+from generator.grounding.support import Agreement, HitSentence
 from retriever.results import Retrieval
 
 EXTRACTIVE_VERSION = "extractive-1"
@@ -110,7 +110,7 @@ class _Draft:
             if share >= (config.agreement_share if name in TOPICS else config.positive_share)
         }
         self._states: dict[str, State] = {}
-        self._chosen: dict[Section, list[Candidate]] = {"findings": [], "impression": []}
+        self._chosen: dict[Section, list[HitSentence]] = {"findings": [], "impression": []}
 
     def write(self) -> None:
         for also in (frozenset[str](), frozenset(TOPICS), frozenset(self._shares)):
@@ -131,7 +131,7 @@ class _Draft:
         ``also`` may be named along with it: then it counts as present from there on.
         """
 
-        def gain(one: Candidate) -> float:
+        def gain(one: HitSentence) -> float:
             fresh = (one.claims.named & self._present) - self._said(section)
             support = self._agreement.support(one)
             if section == "impression" and one.sentence.section != section:
@@ -149,7 +149,7 @@ class _Draft:
         """Sentences about what is normal, each said by at least this share of the hits."""
         up_to = self._config.most_findings if up_to is None else up_to
 
-        def gain(one: Candidate) -> float:
+        def gain(one: HitSentence) -> float:
             support = self._agreement.support(one)
             region = one.claims.region
             if one.claims.named or region not in ((only,) if only else REGIONS[:-1]):
@@ -164,7 +164,7 @@ class _Draft:
     def _sum_up(self) -> None:
         """One sentence on the chest as a whole, where nothing that is present forbids it."""
 
-        def gain(one: Candidate) -> float:
+        def gain(one: HitSentence) -> float:
             whole = one.claims.normal >= {"lungs"} or NO_FINDING in one.claims.labels
             if one.claims.named or one.sentence.section != "impression" or not whole:
                 return 0.0
@@ -175,7 +175,7 @@ class _Draft:
     def _say_anything(self) -> None:
         """Too little to say: what else the nearest hits have, but no further finding."""
 
-        def gain(one: Candidate) -> float:
+        def gain(one: HitSentence) -> float:
             return 1 / one.hit.rank
 
         while sum(map(len, self._chosen.values())) < LEAST_STATEMENTS and self._choose(
@@ -186,7 +186,7 @@ class _Draft:
     def _choose(
         self,
         section: Section,
-        gain: Callable[[Candidate], float],
+        gain: Callable[[HitSentence], float],
         also: frozenset[str] = frozenset(),
     ) -> bool:
         """Add the admissible sentence of the greatest gain; False where none has any."""
@@ -212,7 +212,7 @@ class _Draft:
         self._present |= best.claims.named
         return True
 
-    def _admits(self, one: Candidate, section: Section, also: frozenset[str]) -> bool:
+    def _admits(self, one: HitSentence, section: Section, also: frozenset[str]) -> bool:
         claims = one.claims
         return (
             claims.named <= self._present | also

@@ -10,7 +10,7 @@ whatever is asked about them.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,10 +19,10 @@ from PIL import Image
 from db.app.generation import Origin
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
-from generator.candidates import search_pool
+from generator.candidates import find_candidates
 from generator.canvas import MAX_VIEWS, canvas, frontal_first
 from generator.classification import Classification, observe, to_classification
-from generator.context import BRIEF, DEFAULT, Context, build_context
+from generator.context import REPORT_CONTEXT, SHORT_CONTEXT, Context, build_context
 from generator.grounding.answers import check_answer
 from generator.grounding.citations import ground, parse_answer
 from generator.grounding.completion import complete, left_out_notes
@@ -40,6 +40,7 @@ from generator.prompts import (
 )
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
 from retriever.knn_votes import Vote
+from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, image_query, read_images
 from retriever.results import Retrieval
 from retriever.search import Retriever
@@ -56,7 +57,7 @@ class Study:
     indication: str
     context: Context
     """For a report."""
-    brief: Context
+    short_context: Context
     """For a question, a class or a caption."""
 
 
@@ -98,37 +99,32 @@ class StudyReader:
     def read(
         self,
         images: Sequence[ImageSource],
+        options: SearchOptions | None = None,
         *,
         indication: str = "",
-        exclude_patient_ids: Collection[str] = (),
-        exclude_study_ids: Collection[str] = (),
     ) -> Study:
         """Decode, embed and search. Raises UserError for an image that cannot be read."""
         query = image_query(self.retriever.encoder, read_images(images))
         return self.study(
             query,
+            options,
             indication=indication,
-            exclude_patient_ids=exclude_patient_ids,
-            exclude_study_ids=exclude_study_ids,
         )
 
     def study(
         self,
         query: Query,
+        options: SearchOptions | None = None,
         *,
         indication: str = "",
-        exclude_patient_ids: Collection[str] = (),
-        exclude_study_ids: Collection[str] = (),
     ) -> Study:
         """A study whose images are embedded already."""
-        retrieval = search_pool(
-            self.retriever,
-            query,
-            exclude_patient_ids=exclude_patient_ids,
-            exclude_study_ids=exclude_study_ids,
-        )
+        options = options or SearchOptions()
+        retrieval = find_candidates(self.retriever, query, options)
         votes = self.retriever.vote(
-            query, exclude_patient_ids=exclude_patient_ids, exclude_study_ids=exclude_study_ids
+            query,
+            exclude_patient_ids=options.exclude_patient_ids,
+            exclude_study_ids=options.exclude_study_ids,
         )
         radiographs = frontal_first(query.images)
         image = canvas([radiograph.pixels for radiograph in radiographs], self.model.tile_size)
@@ -149,10 +145,10 @@ class StudyReader:
             votes=votes,
             indication=indication,
             context=build_context(
-                retrieval, indication=indication, count_tokens=count, options=DEFAULT
+                retrieval, indication=indication, count_tokens=count, options=REPORT_CONTEXT
             ),
-            brief=build_context(
-                retrieval, indication=indication, count_tokens=count, options=BRIEF
+            short_context=build_context(
+                retrieval, indication=indication, count_tokens=count, options=SHORT_CONTEXT
             ),
         )
 
@@ -185,7 +181,7 @@ class StudyReader:
 
     def classify(self, study: Study, observations: Sequence[str] = OBSERVATIONS) -> Classification:
         """Each observation's probability, from the model, the retrieved cases and the encoder."""
-        prompts = classify_prompts(study.brief, observations, study.image)
+        prompts = classify_prompts(study.short_context, observations, study.image)
         return self.check_classes(study, self.model.loglikelihood(prompts, [YES, NO]), observations)
 
     def reports(
@@ -216,16 +212,16 @@ class StudyReader:
 
     def check_caption(self, study: Study, written: str) -> GroundedReport:
         """One sentence on the image as a whole, its citations resolved and checked."""
-        caption = self._grounded(study, f"Impression: {written}", study.brief, written)
+        caption = self._grounded(study, f"Impression: {written}", study.short_context, written)
         return replace(caption, statements=caption.statements[:1])
 
     def check_answer(self, study: Study, question: str, written: str) -> GroundedReport:
         """An answer as one statement, or none where the model answered nothing."""
-        statement = check_answer(question, written, study.brief, study.retrieval)
+        statement = check_answer(question, written, study.short_context, study.retrieval)
         silent = () if statement.text else ("the model wrote no answer",)
         return GroundedReport(
             statements=(statement,) if statement.text else (),
-            hits=study.brief.hits,
+            hits=study.short_context.hits,
             generator=self.name,
             index_fingerprint=study.retrieval.index_fingerprint,
             notes=(*self._notes(study), *silent),
@@ -250,7 +246,7 @@ class StudyReader:
                 for name, (yes, no) in zip(observations, likelihoods, strict=True)
             ],
             study.retrieval,
-            hits=study.brief.hits,
+            hits=study.short_context.hits,
             generator=self.name,
             calibrated_on=None if fitted_on == Calibration().fitted_on else fitted_on,
             notes=self._notes(study),
@@ -308,18 +304,18 @@ TASKS: Mapping[Task, TaskDefinition] = {
     ),
     "ask": TaskDefinition(
         noun="answer",
-        prompts=lambda study, question: [ask_prompt(study.brief, question, study.image)],
+        prompts=lambda study, question: [ask_prompt(study.short_context, question, study.image)],
         check=lambda reader, study, question, text: reader.check_answer(study, question, text),
     ),
     "classify": TaskDefinition(
         noun="classification",
-        prompts=lambda study, _: classify_prompts(study.brief, image=study.image),
+        prompts=lambda study, _: classify_prompts(study.short_context, image=study.image),
         check=lambda reader, study, _, likelihoods: reader.check_classes(study, likelihoods),
         answers=(YES, NO),
     ),
     "caption": TaskDefinition(
         noun="caption",
-        prompts=lambda study, _: [caption_prompt(study.brief, study.image)],
+        prompts=lambda study, _: [caption_prompt(study.short_context, study.image)],
         check=lambda reader, study, _, text: reader.check_caption(study, text),
     ),
 }

@@ -213,12 +213,7 @@ class Generator:
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
         reader = StudyReader(retriever, model, calibration=self._calibration)
-        study = reader.read(
-            radiographs,
-            indication=request.indication or "",
-            exclude_patient_ids=request.options.exclude_patient_ids,
-            exclude_study_ids=request.options.exclude_study_ids,
-        )
+        study = reader.read(radiographs, request.options, indication=request.indication or "")
         written = reader.do(request.task, study, request.question or "", decoding)
         return study.retrieval, written, reader.describe(origin, decoding)
 

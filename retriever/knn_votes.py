@@ -44,10 +44,10 @@ def vote(hits: Sequence[Hit], *, temperature: float = TEMPERATURE) -> dict[str, 
     """
     scores = np.array([hit.score for hit in hits])
     named = positives([hit.case.labels for hit in hits])
-    return tally(scores, named, [hit.rank for hit in hits], temperature=temperature)
+    return weighted_votes(scores, named, [hit.rank for hit in hits], temperature=temperature)
 
 
-def tally(
+def weighted_votes(
     scores: np.ndarray,
     named: np.ndarray,
     ranks: Sequence[int],

@@ -1,6 +1,6 @@
 """Whether a query is of the kind that the index holds: upright whole images, seen by its encoder.
 
-verdict = judge(query, index, profile)
+verdict = check_ood(query, index, profile)
 verdict.in_distribution, verdict.reason
 
 An image unlike anything indexed still has nearest cases; their reports say nothing of it. The
@@ -23,7 +23,7 @@ _REASONS = {
 }
 
 
-def judge(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:
+def check_ood(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:
     """None where it cannot be said: no image, or an index too small to know what is usual."""
     if profile is None or not query.images:
         return None

@@ -20,7 +20,7 @@ ImageSource = Path | str | bytes | Radiograph | Image.Image | np.ndarray
 """A path, the bytes of a file, an image read already, or pixels (height, width[, 3])."""
 
 DEFAULT_THRESHOLD = 0.5
-MAX_WORDS = 4_000
+MAX_TEXT = 4_000
 """Characters of a text to search by; text towers read a few hundred words at most."""
 
 
@@ -47,7 +47,7 @@ class Query:
         return dict(zip(OBSERVATIONS, (float(score) for score in scores), strict=True))
 
     @property
-    def seen_findings(self) -> frozenset[str] | None:
+    def image_findings(self) -> frozenset[str] | None:
         """The findings whose score reaches their threshold, or None without scores."""
         scores = self.label_scores
         if scores is None:
@@ -74,7 +74,7 @@ def read_query(
         raise UserError("the text to search by is empty: write what a report would say")
     if words is None:
         return image_query(encoder, read_images(images))
-    word_vector = embed_words(encoder, [words])[0]
+    word_vector = embed_texts(encoder, [words])[0]
     if not images:
         none = np.zeros((0, len(word_vector)), np.float32)
         return Query(vector=word_vector, image_vectors=none, thresholds=_thresholds(encoder))
@@ -108,7 +108,7 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
     return queries
 
 
-def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+def embed_texts(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """Texts in the space of the images, (n, dim). Raises UserError without a text tower."""
     if not isinstance(encoder, TextEncoder):
         raise UserError(
@@ -116,15 +116,15 @@ def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
             "search with an image, or use an index of an encoder trained on reports"
         )
     for text in texts:
-        if len(text) > MAX_WORDS:
+        if len(text) > MAX_TEXT:
             raise UserError(
-                f"a text to search by may have {MAX_WORDS:,} characters, not {len(text):,}"
+                f"a text to search by may have {MAX_TEXT:,} characters, not {len(text):,}"
             )
     return encoder.embed_text(texts)
 
 
 def has_text_tower(encoder: Encoder) -> bool:
-    """Whether `embed_words` works; an encoder may have the method and no tower behind it."""
+    """Whether `embed_texts` works; an encoder may have the method and no tower behind it."""
     if not isinstance(encoder, TextEncoder):
         return False
     try:

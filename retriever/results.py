@@ -53,7 +53,7 @@ class Retrieval:
         return tuple(hit.case.labels for hit in self.hits)
 
     @property
-    def seen_findings(self) -> tuple[str, ...] | None:
+    def image_findings(self) -> tuple[str, ...] | None:
         """The findings whose label score reaches its threshold; None without label scores."""
         if self.label_scores is None:
             return None

@@ -21,9 +21,9 @@ from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.index import Index
-from retriever.knn_votes import TEMPERATURE, Vote, tally
+from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
 from retriever.near_duplicates import NearDuplicateFinder
-from retriever.ood import judge
+from retriever.ood import check_ood
 from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, read_query
 from retriever.results import Hit, Retrieval
@@ -147,7 +147,7 @@ class Retriever:
             notes=tuple(notes),
             label_scores=None if query.label_scores is None else dict(query.label_scores),
             label_thresholds=None if query.label_scores is None else dict(query.thresholds),
-            ood=judge(query, self.index, self._profile),
+            ood=check_ood(query, self.index, self._profile),
         )
 
     def vote(
@@ -169,7 +169,7 @@ class Retriever:
         ids, scores = self.index.vectors.search(query.vector, k, exclude=excluded)
         rows = np.searchsorted(self._case_ids, ids)
         ranks = range(1, len(rows) + 1)
-        return tally(scores, self._positives[rows], ranks, temperature=temperature)
+        return weighted_votes(scores, self._positives[rows], ranks, temperature=temperature)
 
     def _candidates(
         self, query: np.ndarray, k: int, excluded: Collection[int], only: np.ndarray | None
@@ -249,8 +249,8 @@ def _columns(findings: Collection[str]) -> np.ndarray:
 
 
 def _seen(query: Query, encoder: Encoder) -> frozenset[str]:
-    if query.seen_findings is not None:
-        return query.seen_findings
+    if query.image_findings is not None:
+        return query.image_findings
     if not query.images:
         raise UserError("a label filter needs an image, from which the labels are read")
     raise UserError(

@@ -13,9 +13,9 @@ from api.pipeline.backends import (
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.candidates import Finder, search_pool_by
+from generator.candidates import CandidateSearch, find_candidates
 from generator.canvas import canvas, frontal_first
-from generator.context import DEFAULT, ContextOptions, choose_hits
+from generator.context import REPORT_CONTEXT, ContextOptions, select_hits
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt, Task
@@ -112,9 +112,9 @@ class LanguageModelBackend:
     def describe(self, origin: Origin) -> Origin:
         return self._reader.describe(origin, self._decoding)
 
-    def find(self, retriever: Finder, query: Query, options: SearchOptions) -> Retrieval:
+    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         """Many more hits than a model is shown, so that one for every finding is among them."""
-        return search_pool_by(retriever, query, options)
+        return find_candidates(retriever, query, options)
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
         reader = self._reader  # one for the whole batch, also when another takes its place
@@ -180,11 +180,11 @@ class _Text:
 def _study(reader: StudyReader, writing: Writing) -> Study:
     """The study as the model is shown it, with no more cases than were requested."""
     retrieval, k = writing.retrieval, writing.request.options.k
-    nearest = min(DEFAULT.nearest, k)
-    shown = choose_hits(
+    nearest = min(REPORT_CONTEXT.nearest, k)
+    shown = select_hits(
         retrieval.hits,
-        retrieval.seen_findings or (),
-        ContextOptions(nearest=nearest, for_findings=min(DEFAULT.for_findings, k - nearest)),
+        retrieval.image_findings or (),
+        ContextOptions(nearest=nearest, for_findings=min(REPORT_CONTEXT.for_findings, k - nearest)),
     )
     images = [image.pixels for image in frontal_first(writing.images)]
     return reader.assemble(

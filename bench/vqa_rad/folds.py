@@ -67,6 +67,8 @@ class PromptMaker:
     count_tokens: Callable[[str], int]
     adapter: str | None = None
     weights_sha256: str = ""
+    base_sha256: str = ""
+    adapter_sha256: str | None = None
 
     @classmethod
     def of(cls, model: str) -> Self:
@@ -226,7 +228,7 @@ def _record(
                 answer=question.answer,
                 closed=question.closed,
                 keys={condition: prompt_sha256(prompt) for condition, prompt in prompts.items()},
-                cases=case_names(studies[WITH].brief.hits),
+                cases=case_names(studies[WITH].short_context.hits),
             )
         )
     recorder.save()
@@ -234,4 +236,4 @@ def _record(
 
 
 def _prompt(question: Question, study: Study) -> Prompt:
-    return ask_prompt(study.brief, question.text, study.image)
+    return ask_prompt(study.short_context, question.text, study.image)

@@ -22,7 +22,7 @@ SEED = 0
 A_STUDY = 2
 """Questions made of each study; fewer where its report answers fewer."""
 
-_NOTHING = Context(hits=(), seen_findings=None, indication="", text="")
+_NOTHING = Context(hits=(), image_findings=None, indication="", text="")
 
 
 @dataclass(frozen=True, kw_only=True)

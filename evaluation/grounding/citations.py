@@ -25,7 +25,7 @@ from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
 from evaluation.tables import Share, Table, minus, tabulate
-from generator.grounding.citations import CitationCheck, Written, ground
+from generator.grounding.citations import CitationCheck, WrittenSentence, ground
 
 SEED = 0
 
@@ -36,7 +36,7 @@ How = Literal["written", "exchanged", "elsewhere"]
 class CheckedSentence:
     """A sentence, and which of its numbers stand."""
 
-    written: Written
+    written: WrittenSentence
     supported: tuple[int, ...]
     """Of all shown cases, those that say it."""
     shown: int
@@ -211,7 +211,7 @@ def derangement(count: int, draw: random.Random) -> list[int]:
 def _standing(statements: Sequence[Statement], check: CitationCheck) -> int:
     count = 0
     for one in statements:
-        supporters = check.supporters(Written(section=one.section, text=one.text))
+        supporters = check.supporters(WrittenSentence(section=one.section, text=one.text))
         count += sum(citation.number in supporters for citation in one.citations)
     return count
 

@@ -81,7 +81,7 @@ def over_reliance_table(
     """
     there = positives(references, FINDINGS)  # (n, 13), as all below
     seen = np.array(
-        [[name in (one.seen_findings or ()) for name in FINDINGS] for one in retrievals]
+        [[name in (one.image_findings or ()) for name in FINDINGS] for one in retrievals]
     ).reshape(there.shape)
     shown = np.array([positives(some, FINDINGS).any(axis=0) for some in contexts])
     asked = {

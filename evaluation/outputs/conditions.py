@@ -40,7 +40,7 @@ def shown(condition: str, retrieval: Retrieval) -> Retrieval:
     if condition == WITHOUT:
         return replace(retrieval, hits=())
     if condition == WITHHELD:
-        seen = frozenset(retrieval.seen_findings or ())
+        seen = frozenset(retrieval.image_findings or ())
         kept = tuple(hit for hit in retrieval.hits if not seen & named(hit.case.labels))
         return replace(retrieval, hits=kept)
     if condition == IMAGE_ALONE:

@@ -113,7 +113,7 @@ class OutputWriter:
                     reference=question.answer,
                     closed=question.closed,
                     text=text,
-                    context=case_names(seen.brief.hits),
+                    context=case_names(seen.short_context.hits),
                 )
 
             (prompt,) = TASK_TABLE["ask"].prompts(seen, question.text)

@@ -87,7 +87,7 @@ class References:
 
     def context(self, names: Sequence[str]) -> Context:
         """Of these cases; without their text and label scores."""
-        return Context(hits=self.hits(names), seen_findings=None, indication="", text="")
+        return Context(hits=self.hits(names), image_findings=None, indication="", text="")
 
     def retrieval(self, outputs: Outputs, study_id: str) -> Retrieval:
         """The search of a study, without what it left out."""

@@ -24,7 +24,7 @@ from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
-from generator.grounding.citations import Written, ground, parse_answer
+from generator.grounding.citations import WrittenSentence, ground, parse_answer
 from generator.grounding.completion import complete
 from indexer.reports.labeller import label_report
 
@@ -42,7 +42,7 @@ NOT_COMPUTED = {
 
 
 @lru_cache(maxsize=1 << 15)
-def sentences(text: str) -> tuple[Written, ...]:
+def sentences(text: str) -> tuple[WrittenSentence, ...]:
     """A report as it was written, read once however often it is scored."""
     return tuple(parse_answer(text))
 
@@ -121,7 +121,7 @@ def calling_systems(outputs: Outputs, references: References) -> list[System]:
     votes = np.array([[image.votes[name] for name in FINDINGS] for image in images])
     shares = positives([case.labels for case in references.indexed.values()], FINDINGS).mean(axis=0)
     systems = [System(name=VOTE, views=None, labels=called(votes, shares))]
-    seen = [references.retrieval(outputs, image.study_id).seen_findings for image in images]
+    seen = [references.retrieval(outputs, image.study_id).image_findings for image in images]
     if all(one is not None for one in seen):
         labels = [_as_labels(one or ()) for one in seen]
         systems.append(System(name=HEAD, views=None, labels=labels))

@@ -17,9 +17,9 @@ from evaluation.metrics.ranking import first_ranks
 from evaluation.retrieval.studies import EvaluationStudy, Views, embed
 from indexer.reports.labeller import label_report
 from indexer.reports.sentences import split_sentences
-from retriever.knn_votes import Vote, tally
+from retriever.knn_votes import Vote, weighted_votes
 from retriever.options import SearchOptions
-from retriever.query import Query, embed_words, has_text_tower
+from retriever.query import Query, embed_texts, has_text_tower
 from retriever.search import K_VOTES, Retriever, plain
 
 K_RANKED = 10
@@ -164,7 +164,7 @@ def random_cases(
     votes = []
     for some in drawn:
         named = positives([case.labels for case in some])
-        votes.append(tally(np.zeros(len(some)), named, range(len(some))))
+        votes.append(weighted_votes(np.zeros(len(some)), named, range(len(some))))
     relevance = Relevance(studies, retriever.index.cases.label_sets())
     return System(
         name=name,
@@ -189,7 +189,7 @@ def _own_report_ranks(
         return None
     reports = [" ".join(study.report.split())[:4_000] for study in studies]
     scores = (
-        np.stack([query.vector for query in queries]) @ embed_words(retriever.encoder, reports).T
+        np.stack([query.vector for query in queries]) @ embed_texts(retriever.encoder, reports).T
     )
     texts = np.array([plain(report) for report in reports])
     return first_ranks(scores, texts[:, None] == texts[None])

@@ -26,12 +26,11 @@ from finetune.examples.pack import Example, ExamplePack
 from finetune.examples.studies import TrainingStudy
 from finetune.examples.targets import caption_answer, report_answer
 from generator.context import (
-    BRIEF,
-    DEFAULT,
+    REPORT_CONTEXT,
+    SHORT_CONTEXT,
     Context,
     ContextOptions,
-    CountTokens,
-    choose_hits,
+    select_hits,
     write_context,
 )
 from generator.prompts import (
@@ -43,6 +42,7 @@ from generator.prompts import (
     classify_prompts,
     report_prompt,
 )
+from generator.shown_case import CountTokens
 from retriever.results import Hit
 from retriever.search import plain
 
@@ -134,24 +134,24 @@ class _Drawer:
                     canvas=canvas,
                 )
 
-        context = self._context(study, DEFAULT, draw, options.report_findings)
+        context = self._context(study, REPORT_CONTEXT, draw, options.report_findings)
         if case.findings:  # without them a report would be taught to have none
             answer = report_answer(case, context, study.retrieval)
             yield from example("report", report_prompt(context).text, answer)
         if draw.random() < options.ask:
-            brief = self._context(study, BRIEF, draw, options.report_findings_short)
-            found = draw_question(case, brief, draw)
+            context = self._context(study, SHORT_CONTEXT, draw, options.report_findings_short)
+            found = draw_question(case, context, draw)
             if found is not None:
-                yield from example("ask", ask_prompt(brief, found[0]).text, found[1])
+                yield from example("ask", ask_prompt(context, found[0]).text, found[1])
         if draw.random() < options.classify:
-            brief = self._context(study, BRIEF, draw, options.report_findings_short)
+            context = self._context(study, SHORT_CONTEXT, draw, options.report_findings_short)
             name = _observation(study, draw)
-            (prompt,) = classify_prompts(brief, [name])
+            (prompt,) = classify_prompts(context, [name])
             yield from example("classify", prompt.text, YES if _shows(study, name) else NO)
         if draw.random() < options.caption:
-            brief = self._context(study, BRIEF, draw, options.report_findings)
-            answer = caption_answer(case, brief, study.retrieval)
-            yield from example("caption", caption_prompt(brief).text, answer)
+            context = self._context(study, SHORT_CONTEXT, draw, options.report_findings)
+            answer = caption_answer(case, context, study.retrieval)
+            yield from example("caption", caption_prompt(context).text, answer)
 
     def _context(
         self,
@@ -161,7 +161,7 @@ class _Drawer:
         report_findings: float,
     ) -> Context:
         options = self._options
-        seen = study.retrieval.seen_findings
+        seen = study.retrieval.image_findings
         if seen is not None and draw.random() < report_findings:
             seen = tuple(name for name in FINDINGS if name in named(study.case.labels))
         candidates = list(study.retrieval.hits)
@@ -169,7 +169,7 @@ class _Drawer:
             candidates = [
                 hit for hit in candidates if draw.random() < KEPT_WHEN_THINNED
             ] or candidates[:1]
-        hits = choose_hits(candidates, seen or (), shown)
+        hits = select_hits(candidates, seen or (), shown)
         if draw.random() < options.empty:
             hits = []
         elif hits and draw.random() < options.distracted:

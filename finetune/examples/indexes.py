@@ -12,7 +12,7 @@ from finetune.examples.draw import build_pack
 from finetune.examples.options import ExampleOptions
 from finetune.examples.pack import ExamplePack
 from finetune.examples.studies import TrainingStudy, gather, gather_split
-from generator.context import CountTokens
+from generator.shown_case import CountTokens
 from indexer.cli.progress import progress_bar
 from indexer.sources.records import Source
 from retriever.search import Retriever

@@ -17,12 +17,13 @@ from db.errors import UserError
 from db.index.store import Case
 from db.labels import named
 from finetune.examples.pack import encode_canvas
-from generator.candidates import search_pool
+from generator.candidates import find_candidates
 from generator.canvas import canvas, frontal_first
 from indexer.images.radiograph import Limits, Radiograph, restore_size
 from indexer.images.reader import read_radiograph
 from indexer.ingest.studies import read_study, to_case
 from indexer.sources.records import Source, StudyRecord
+from retriever.options import SearchOptions
 from retriever.query import Query, image_queries
 from retriever.results import Retrieval
 from retriever.search import Retriever, plain
@@ -139,12 +140,14 @@ def _search(
 
 
 def _others(retriever: Retriever, query: Query, case: Case, hidden: Collection[str]) -> Retrieval:
-    retrieval = search_pool(
+    retrieval = find_candidates(
         retriever,
         query,
+        SearchOptions(
+            exclude_patient_ids=[case.patient_id] if case.patient_id else [],
+            exclude_study_ids=[case.study_id, *hidden],
+        ),
         findings=named(case.labels),
-        exclude_patient_ids=[case.patient_id] if case.patient_id else [],
-        exclude_study_ids=[case.study_id, *hidden],
     )
     own = plain(case.report)
     hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]

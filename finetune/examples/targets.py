@@ -20,10 +20,10 @@ from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
 from generator.context import Context
 from generator.grounding.claims import Claims, read_claims
-from generator.grounding.completion import in_fewest_words
+from generator.grounding.completion import bare_sentence
 from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region
 from generator.grounding.sentences import SIDES, is_usable, near_duplicates, overlap, tidy
-from generator.grounding.support import Agreement, Candidate
+from generator.grounding.support import Agreement, HitSentence
 from indexer.reports.labeller import label_sentence
 from retriever.results import Retrieval
 
@@ -84,30 +84,30 @@ def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[T
     readings = [_read(sentence) for sentence in case.sentences]
     facts = _Facts([target.claims for target in readings if target.claims.consistent])
     kept = _taken_over(_first(context, shown), shown, facts)
-    if context.seen_findings is None:
+    if context.image_findings is None:
         _add(_from_the_report(case, readings, kept, facts, agreement, shown), kept)
     elif not context.hits:
-        seen = frozenset(context.seen_findings)
+        seen = frozenset(context.image_findings)
         _add((one for one in _own_words(case, readings) if one.claims.named <= seen), kept)
     section: Section = "findings" if case.findings else "impression"
-    for name in context.seen_findings or ():
+    for name in context.image_findings or ():
         if name in facts.named - _named(kept):
             _add([_lent(name, section, context, facts, shown)], kept)
     return kept
 
 
-def _is_shown(one: Candidate, context: Context) -> bool:
+def _is_shown(one: HitSentence, context: Context) -> bool:
     return f"{one.text} [{one.hit.rank}]" in context.text
 
 
-def _first(context: Context, shown: Sequence[Candidate]) -> int | None:
+def _first(context: Context, shown: Sequence[HitSentence]) -> int | None:
     """The number of the case to take over."""
-    if context.seen_findings is not None:
-        return context.closest
+    if context.image_findings is not None:
+        return context.closest_case
     return min((o.hit.rank for o in shown if o.sentence.section == "findings"), default=None)
 
 
-def _taken_over(number: int | None, shown: Sequence[Candidate], facts: "_Facts") -> list[Target]:
+def _taken_over(number: int | None, shown: Sequence[HitSentence], facts: "_Facts") -> list[Target]:
     """What the report lets stand of a case."""
     kept: list[Target] = []
     if number is None:
@@ -142,7 +142,7 @@ def _from_the_report(
     kept: Sequence[Target],
     facts: "_Facts",
     agreement: Agreement,
-    shown: Sequence[Candidate],
+    shown: Sequence[HitSentence],
 ) -> Iterator[Target]:
     """What the report names and nothing kept does yet, in words of the shown cases."""
     fit = list(_own_words(case, readings))
@@ -214,7 +214,7 @@ def _read(sentence: Sentence) -> Target:
 
 
 def _cited(
-    target: Target, facts: _Facts, agreement: Agreement, shown: Sequence[Candidate]
+    target: Target, facts: _Facts, agreement: Agreement, shown: Sequence[HitSentence]
 ) -> Target | None:
     """The shown sentence that says the target, the nearest in wording; the target's own words where
     each of those claims more than the report."""
@@ -235,13 +235,13 @@ def _cited(
 
 
 def _reworded(
-    target: Target, facts: _Facts, kept: Sequence[Target], shown: Sequence[Candidate]
+    target: Target, facts: _Facts, kept: Sequence[Target], shown: Sequence[HitSentence]
 ) -> Iterator[Target]:
     """Sentences of shown cases for what the target claims and nothing kept says yet."""
     said = [one for one in kept if one.section == target.section]
     open_keys = target.claims.keys.difference(*(one.claims.keys for one in said))
     for _ in range(MOST_REWORDED):
-        best: tuple[tuple[float, ...], Candidate] | None = None
+        best: tuple[tuple[float, ...], HitSentence] | None = None
         for one in shown:
             shared = one.claims.keys & open_keys
             if not shared or not facts.hold(one.claims):
@@ -265,7 +265,7 @@ def _reworded(
 
 
 def _lent(
-    name: str, section: Section, context: Context, facts: _Facts, shown: Sequence[Candidate]
+    name: str, section: Section, context: Context, facts: _Facts, shown: Sequence[HitSentence]
 ) -> Target:
     """A finding in words of the case that the prompt names for it: the sentence with the fewest
     other findings and particulars, where the report allows it, or else the fewest words."""
@@ -279,7 +279,7 @@ def _lent(
         one = min(naming, key=lambda one: (len(one.claims.named), len(one.claims.particulars)))
         text, claims = one.text, one.claims
     else:
-        text = in_fewest_words(name)
+        text = bare_sentence(name)
         claims = _read(Sentence(section=section, text=text, labels=label_sentence(text))).claims
     numbers = () if number is None else (number,)
     return Target(section=section, text=text, claims=claims, numbers=numbers)

@@ -1,6 +1,6 @@
 """Short answers: what a model wrote, and which of the shown cases support it.
 
-answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.brief, study.retrieval)
+answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.short_context, study.retrieval)
 answer.text, [citation.number for citation in answer.citations], answer.removed
 
 An answer of yes or no is supported by a case whose report has the findings that the question names

@@ -22,7 +22,7 @@ from generator.context import Context
 from generator.grounding.claims import Claims, read_claims
 from generator.grounding.report import cite
 from generator.grounding.sentences import overlap
-from generator.grounding.support import Agreement, Candidate
+from generator.grounding.support import Agreement, HitSentence
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import refers_to_prior, split_sentences
 from retriever.results import Retrieval
@@ -40,7 +40,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WrittenSentence:
     """One sentence as a model wrote it, with the numbers behind it."""
 
     section: Section
@@ -65,9 +65,9 @@ class Grounding:
     notes: tuple[str, ...] = ()
 
 
-def parse_answer(text: str) -> list[Written]:
+def parse_answer(text: str) -> list[WrittenSentence]:
     """Sentences and their numbers; what stands before a section's title counts as findings."""
-    written: list[Written] = []
+    written: list[WrittenSentence] = []
     titles = list(_SECTION.finditer(text))
     starts = [0, *(title.end() for title in titles)]
     ends = [*(title.start() for title in titles), len(text)]
@@ -78,8 +78,8 @@ def parse_answer(text: str) -> list[Written]:
     return written
 
 
-def _parse_section(section: Section, text: str) -> list[Written]:
-    written: list[Written] = []
+def _parse_section(section: Section, text: str) -> list[WrittenSentence]:
+    written: list[WrittenSentence] = []
     ended = True
     for match in _MARKED.finditer(text):
         numbers = tuple(dict.fromkeys(int(n) for n in _NUMBER.findall(match[2])))
@@ -87,7 +87,7 @@ def _parse_section(section: Section, text: str) -> list[Written]:
         if sentences and written and not ended and sentences[0][:1].islower():
             # A number within a sentence does not end it.
             written[-1] = replace(written[-1], text=f"{written[-1].text} {sentences.pop(0)}")
-        written += [Written(section=section, text=sentence) for sentence in sentences]
+        written += [WrittenSentence(section=section, text=sentence) for sentence in sentences]
         ended = match[1].rstrip().endswith((".", "!", "?"))
         if numbers and written:
             last = written[-1]
@@ -104,15 +104,15 @@ class CitationCheck:
         self._fingerprint = retrieval.index_fingerprint
         self._agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
 
-    def supporters(self, sentence: Written) -> Mapping[int, Candidate]:
+    def supporters(self, sentence: WrittenSentence) -> Mapping[int, HitSentence]:
         """Number to the sentence of that case which says the same."""
         return self._agreement.supporters(sentence.text, sentence.claims)
 
-    def citation(self, quote: Candidate) -> Citation:
+    def citation(self, quote: HitSentence) -> Citation:
         return cite(quote.hit, quote.sentence.text, self._fingerprint)
 
 
-def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -> Grounding:
+def ground(written: Sequence[WrittenSentence], context: Context, retrieval: Retrieval) -> Grounding:
     """Check every sentence; one said before in its section is left out."""
     check = CitationCheck(context, retrieval)
     statements: list[Statement] = []
@@ -130,7 +130,9 @@ def ground(written: Sequence[Written], context: Context, retrieval: Retrieval) -
     return Grounding(statements=tuple(statements), notes=tuple(notes))
 
 
-def to_statement(sentence: Written, check: CitationCheck, retrieval: Retrieval) -> Statement:
+def to_statement(
+    sentence: WrittenSentence, check: CitationCheck, retrieval: Retrieval
+) -> Statement:
     """A sentence with the citations that stand, those that do not taken out."""
     supporters = check.supporters(sentence)
     kept = [number for number in sentence.numbers if number in supporters]
@@ -173,7 +175,7 @@ def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float |
 
 def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
     """How the image's label scores contradict a statement, or None if they do not."""
-    scores, seen = retrieval.label_scores, retrieval.seen_findings
+    scores, seen = retrieval.label_scores, retrieval.image_findings
     if scores is None or seen is None:
         return None
     least = retrieval.label_thresholds or {}

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from db.app.generation import Statement
 from generator.context import Context
-from generator.grounding.citations import MOST_FOUND, CitationCheck, Written, to_statement
+from generator.grounding.citations import MOST_FOUND, CitationCheck, WrittenSentence, to_statement
 from retriever.results import Retrieval
 
 _BARE = {
@@ -29,7 +29,7 @@ _BARE = {
 """The other findings read ``There is pneumonia.``"""
 
 
-def in_fewest_words(name: str) -> str:
+def bare_sentence(name: str) -> str:
     """State a finding without side, place or degree."""
     return _BARE.get(name, f"There is {name.lower()}.")
 
@@ -54,7 +54,7 @@ def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> 
     """Statements for the findings that a shown case states."""
     added = []
     for name in names:
-        written = Written(section="findings", text=in_fewest_words(name))
+        written = WrittenSentence(section="findings", text=bare_sentence(name))
         if numbers := sorted(check.supporters(written))[:MOST_FOUND]:
             said = to_statement(replace(written, numbers=tuple(numbers)), check, retrieval)
             added.append(replace(said, added=True))
@@ -78,7 +78,7 @@ def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tup
 
 def _unsaid(statements: Sequence[Statement], retrieval: Retrieval) -> list[str]:
     mentioned = {name for one in statements for name in one.labels}
-    return [name for name in retrieval.seen_findings or () if name not in mentioned]
+    return [name for name in retrieval.image_findings or () if name not in mentioned]
 
 
 def _listed(names: Sequence[str], retrieval: Retrieval) -> str:

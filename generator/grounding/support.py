@@ -20,7 +20,7 @@ from retriever.results import Hit, Retrieval
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class HitSentence:
     """A sentence of a hit, read."""
 
     hit: Hit
@@ -40,8 +40,8 @@ class Agreement:
         raw: dict[int, float] = {hit.rank: float(hit.rank) ** -rank_decay for hit in retrieval.hits}
         total = sum(raw.values())
         self._weights = {rank: weight / total for rank, weight in raw.items()}
-        self.candidates: tuple[Candidate, ...] = tuple(
-            Candidate(
+        self.candidates: tuple[HitSentence, ...] = tuple(
+            HitSentence(
                 hit=hit,
                 sentence=sentence,
                 claims=read_claims(sentence),
@@ -53,7 +53,9 @@ class Agreement:
             for hit in retrieval.hits
             for sentence in hit.case.sentences
         )
-        self._supporters: dict[tuple[str, tuple[tuple[str, State], ...]], dict[int, Candidate]] = {}
+        self._supporters: dict[
+            tuple[str, tuple[tuple[str, State], ...]], dict[int, HitSentence]
+        ] = {}
 
     def share(self, name: str) -> float:
         """The weight of the hits whose report names a finding or topic, in 0..1."""
@@ -64,11 +66,11 @@ class Agreement:
         found = {name: self.share(name) for name in (*FINDINGS, *TOPICS)}
         return dict(sorted(((n, s) for n, s in found.items() if s), key=lambda pair: -pair[1]))
 
-    def support(self, candidate: Candidate) -> float:
+    def support(self, candidate: HitSentence) -> float:
         """The weight of the hits that say the sentence, in 0..1."""
         return sum(self._weights[rank] for rank in self._supported_by(candidate))
 
-    def centrality(self, candidate: Candidate) -> float:
+    def centrality(self, candidate: HitSentence) -> float:
         """How near its wording is to that of the hits that say it, in 0..1."""
         quotes = self._supported_by(candidate)
         total = sum(self._weights[rank] for rank in quotes)
@@ -80,14 +82,14 @@ class Agreement:
             / total
         )
 
-    def printable(self) -> tuple[Candidate, ...]:
+    def printable(self) -> tuple[HitSentence, ...]:
         """What may stand in the report. Where hits name opposite sides of one finding the side is
         taken out of the sentence, or the sentence is not used."""
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
         return tuple(one for one in printed if one is not None)
 
-    def _is_contested(self, candidate: Candidate) -> bool:
+    def _is_contested(self, candidate: HitSentence) -> bool:
         """Whether it names one side for what another sentence reports on the other side alone."""
         sides = candidate.claims.particulars & SIDES
         if len(sides) != 1:
@@ -98,14 +100,14 @@ class Agreement:
             for one in self.candidates
         )
 
-    def _without_side(self, candidate: Candidate) -> Candidate | None:
+    def _without_side(self, candidate: HitSentence) -> HitSentence | None:
         bare = without_side(candidate.sentence.text)
         if bare is None or label_sentence(bare) != dict(candidate.sentence.labels):
             return None
         claims = read_claims(replace(candidate.sentence, text=bare))
         return replace(candidate, claims=claims, text=tidy(bare))
 
-    def citations(self, candidate: Candidate) -> tuple[Citation, ...]:
+    def citations(self, candidate: HitSentence) -> tuple[Citation, ...]:
         """The hits that say it, by rank, each with the sentence that does."""
         fingerprint = self._retrieval.index_fingerprint
         return tuple(
@@ -113,11 +115,11 @@ class Agreement:
             for _, quote in sorted(self._supported_by(candidate).items())
         )
 
-    def supporters(self, text: str, claims: Claims) -> Mapping[int, Candidate]:
+    def supporters(self, text: str, claims: Claims) -> Mapping[int, HitSentence]:
         """Rank to the sentence there that says what a text claims, the nearest in wording."""
         key = (text, tuple(sorted(claims.labels.items())))
         if key not in self._supporters:
-            best: dict[int, tuple[tuple[bool, float], Candidate]] = {}
+            best: dict[int, tuple[tuple[bool, float], HitSentence]] = {}
             for one in self.candidates:
                 if has_redaction(one.sentence.text) or not _says(one, text, claims):
                     continue
@@ -137,11 +139,11 @@ class Agreement:
             }
         return {one.hit.rank for one in self.candidates if name in one.claims.named}
 
-    def _supported_by(self, candidate: Candidate) -> Mapping[int, Candidate]:
+    def _supported_by(self, candidate: HitSentence) -> Mapping[int, HitSentence]:
         return self.supporters(candidate.text, candidate.claims)
 
 
-def _says(quote: Candidate, text: str, claims: Claims) -> bool:
+def _says(quote: HitSentence, text: str, claims: Claims) -> bool:
     if quote.text.lower() == text.lower() and dict(quote.claims.labels) == dict(claims.labels):
         return True
     return claims.supported_by(quote.claims)

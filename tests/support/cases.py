@@ -62,5 +62,5 @@ def a_retrieval(
 def shown(retrieval: Retrieval) -> Context:
     """All of its hits, whole."""
     return write_context(
-        retrieval.hits, retrieval.seen_findings, count_tokens=words, max_tokens=10_000
+        retrieval.hits, retrieval.image_findings, count_tokens=words, max_tokens=10_000
     )

@@ -123,7 +123,7 @@ def test_prompts_are_those_of_the_service(root: Path, base: Path) -> None:
     _, asked = read_asked(root / "work")
     for one in random.Random(0).sample(asked, 3):
         study = reader.read([root / "data" / "images" / one.group])
-        prompt = ask_prompt(study.brief, one.text, study.image)
+        prompt = ask_prompt(study.short_context, one.text, study.image)
         assert prompt_sha256(prompt) == one.keys[WITH] != one.keys[WITHOUT]
 
 

@@ -8,7 +8,7 @@ from generator.grounding.citations import (
     MOST_FOUND,
     CitationCheck,
     Grounding,
-    Written,
+    WrittenSentence,
     contradiction,
     ground,
     image_support,
@@ -186,7 +186,7 @@ def test_every_kept_citation_is_one_that_the_check_itself_gives() -> None:
     check = CitationCheck(shown(retrieval), retrieval)
     for sentence in " ".join(REPORTS).split(". "):
         (statement,) = grounded(f"{sentence}. [1][2][3][4]").statements
-        written = Written(section="findings", text=statement.text)
+        written = WrittenSentence(section="findings", text=statement.text)
         supporters = check.supporters(written)
         assert {citation.number for citation in statement.citations} == supporters.keys()
         assert {one.number for one in statement.removed} == {1, 2, 3, 4} - supporters.keys()

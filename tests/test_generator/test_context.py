@@ -8,18 +8,17 @@ import pytest
 
 from db.errors import UserError
 from db.labels import named
-from generator.candidates import search_pool
+from generator.candidates import MAX_CANDIDATES, find_candidates
 from generator.context import (
-    BRIEF,
-    DEFAULT,
     MAX_INDICATION,
-    POOL,
+    REPORT_CONTEXT,
+    SHORT_CONTEXT,
     ContextOptions,
     build_context,
-    case_line,
-    choose_hits,
+    select_hits,
     write_context,
 )
+from generator.shown_case import case_line
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval
@@ -52,7 +51,7 @@ def test_the_prompt_text_is_cases_image_and_indication_in_this_order() -> None:
 def test_no_hits_no_label_head_and_no_finding_are_each_said_or_left_out() -> None:
     nothing = build_context(a_retrieval([]), count_tokens=words)
     assert nothing.text == "Prior cases: none"
-    assert nothing.seen_findings is None
+    assert nothing.image_findings is None
     assert build_context(a_retrieval([], {}), count_tokens=words).text.endswith("Film: no finding")
 
 
@@ -66,17 +65,17 @@ def test_the_closest_case_names_most_nearly_what_the_image_shows() -> None:
 
     def closest(*seen: str) -> int | None:
         retrieval = a_retrieval(cases, dict.fromkeys(seen, 0.9))
-        return write_context(retrieval.hits, seen, count_tokens=words).closest
+        return write_context(retrieval.hits, seen, count_tokens=words).closest_case
 
     assert closest("Pneumothorax") == 1
     assert closest("Cardiomegaly") == 3  # with an impression before without
     assert closest("Cardiomegaly", "Pneumothorax") == 3
     assert closest() == 3
     unread = write_context(a_retrieval(cases).hits, None, count_tokens=words)
-    assert unread.closest is None
+    assert unread.closest_case is None
     assert "Closest" not in unread.text
     impressions = a_retrieval([a_case(1, "", "No acute disease.")]).hits
-    assert write_context(impressions, (), count_tokens=words).closest is None
+    assert write_context(impressions, (), count_tokens=words).closest_case is None
 
 
 def test_of_two_that_name_the_same_the_closest_is_the_one_of_which_more_can_be_taken_over() -> None:
@@ -89,12 +88,12 @@ def test_of_two_that_name_the_same_the_closest_is_the_one_of_which_more_can_be_t
         a_case(2, "The heart is enlarged. The lungs are clear.", ""),
     ]
     context = write_context(a_retrieval(cases).hits, ("Cardiomegaly",), count_tokens=words)
-    assert context.closest == 2
+    assert context.closest_case == 2
     unseen = [
         a_case(1, "The lungs are clear. Possible large right pleural effusion.", "Normal chest."),
         a_case(2, "The heart is normal. Possible effusion. The lungs are clear.", "Normal chest."),
     ]
-    assert write_context(a_retrieval(unseen).hits, (), count_tokens=words).closest == 2
+    assert write_context(a_retrieval(unseen).hits, (), count_tokens=words).closest_case == 2
 
 
 def test_an_image_finding_carries_the_number_of_the_case_that_names_it() -> None:
@@ -107,11 +106,11 @@ def test_an_image_finding_carries_the_number_of_the_case_that_names_it() -> None
     ]
     seen = ("Cardiomegaly", "Pneumothorax", "Edema")
     context = write_context(a_retrieval(cases).hits, seen, count_tokens=words)
-    assert context.closest == 5
+    assert context.closest_case == 5
     assert context.named_by == {"Cardiomegaly": 5, "Pneumothorax": 5}
     assert "Film: Cardiomegaly [5], Pneumothorax [5], Edema\n" in context.text
     shown = write_context(a_retrieval(cases[:4]).hits, ("Pneumothorax",), count_tokens=words)
-    assert shown.closest == 2
+    assert shown.closest_case == 2
     assert shown.named_by == {"Pneumothorax": 4}
 
 
@@ -133,51 +132,55 @@ def test_numbers_are_the_ranks_of_the_hits_shown_whatever_was_skipped() -> None:
 
 def test_a_report_is_shown_once_by_its_nearest_hit() -> None:
     retrieval = a_retrieval(["Lungs are clear.", "LUNGS ARE CLEAR", "The heart is enlarged."])
-    assert [hit.case.study_id for hit in choose_hits(retrieval.hits, ())] == ["s1", "s3"]
+    assert [hit.case.study_id for hit in select_hits(retrieval.hits, ())] == ["s1", "s3"]
 
 
-def test_a_seen_finding_that_no_near_case_names_brings_in_the_nearest_case_that_does() -> None:
+def test_an_image_finding_that_no_near_case_names_brings_in_the_nearest_case_that_does() -> None:
     options = ContextOptions(nearest=2, for_findings=1)
     hits = a_retrieval(
         [*PLAIN, "There is a small pneumothorax.", "There is a large pneumothorax."]
     ).hits
-    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 2, 4]
-    assert [h.rank for h in choose_hits(hits, [], options)] == [1, 2]
+    assert [h.rank for h in select_hits(hits, ["Pneumothorax"], options)] == [1, 2, 4]
+    assert [h.rank for h in select_hits(hits, [], options)] == [1, 2]
 
 
-def test_a_seen_finding_that_a_near_case_names_brings_in_nothing() -> None:
+def test_an_image_finding_that_a_near_case_names_brings_in_nothing() -> None:
     options = ContextOptions(nearest=2, for_findings=1)
     hits = a_retrieval(["Tiny pneumothorax.", *PLAIN, "There is a large pneumothorax."]).hits
-    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 2]
+    assert [h.rank for h in select_hits(hits, ["Pneumothorax"], options)] == [1, 2]
 
 
-def test_a_case_whose_words_on_a_seen_finding_cannot_be_shown_does_not_count_as_naming_it() -> None:
+def test_a_case_whose_words_on_an_image_finding_cannot_be_shown_does_not_count_as_naming_it() -> (
+    None
+):
     options = ContextOptions(nearest=1, for_findings=1)
     hits = a_retrieval(
         ["The lungs are clear. The pneumothorax has grown.", *PLAIN[:1], "Tiny pneumothorax."]
     ).hits
-    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 3]
+    assert [h.rank for h in select_hits(hits, ["Pneumothorax"], options)] == [1, 3]
 
 
-def test_a_case_that_names_a_seen_finding_alone_is_taken_before_one_that_names_others_too() -> None:
+def test_a_case_that_names_an_image_finding_alone_is_taken_before_one_that_names_others_too() -> (
+    None
+):
     options = ContextOptions(nearest=1, for_findings=1)
     both = "There is a small pneumothorax with a rib fracture."
     hits = a_retrieval([PLAIN[0], both, "Tiny pneumothorax."]).hits
-    assert [h.rank for h in choose_hits(hits, ["Pneumothorax"], options)] == [1, 3]
-    assert [h.rank for h in choose_hits(hits[:2], ["Pneumothorax"], options)] == [1, 2]
+    assert [h.rank for h in select_hits(hits, ["Pneumothorax"], options)] == [1, 3]
+    assert [h.rank for h in select_hits(hits[:2], ["Pneumothorax"], options)] == [1, 2]
 
 
 def test_near_cases_without_findings_give_way_to_those_that_have_them() -> None:
     options = ContextOptions(nearest=1, for_findings=0)
     hits = a_retrieval([a_case(1, "", "No acute disease."), PLAIN[0]]).hits
-    assert [h.rank for h in choose_hits(hits, [], options)] == [2]
-    assert [h.rank for h in choose_hits(hits[:1], [], options)] == [1]
+    assert [h.rank for h in select_hits(hits, [], options)] == [2]
+    assert [h.rank for h in select_hits(hits[:1], [], options)] == [1]
 
 
 def test_cases_for_findings_have_their_limit() -> None:
     options = ContextOptions(nearest=1, for_findings=1)
     hits = a_retrieval([*PLAIN, "Mild cardiomegaly.", "Small pneumothorax."]).hits
-    chosen = choose_hits(hits, ["Cardiomegaly", "Pneumothorax", "Fracture"], options)
+    chosen = select_hits(hits, ["Cardiomegaly", "Pneumothorax", "Fracture"], options)
     assert [hit.rank for hit in chosen] == [1, 4]
 
 
@@ -246,8 +249,8 @@ def test_options_that_cannot_be_meant_are_refused(options: dict[str, int]) -> No
 
 def test_a_brief_context_is_smaller() -> None:
     retrieval = a_retrieval([f"The lungs are clear. The {w} is intact." for w in "abcdefghijkl"])
-    whole = build_context(retrieval, count_tokens=words, options=DEFAULT)
-    brief = build_context(retrieval, count_tokens=words, options=BRIEF)
+    whole = build_context(retrieval, count_tokens=words, options=REPORT_CONTEXT)
+    brief = build_context(retrieval, count_tokens=words, options=SHORT_CONTEXT)
     assert (len(whole.hits), len(brief.hits)) == (4, 3)
     assert brief.hits == whole.hits[:3]
 
@@ -271,38 +274,45 @@ class Shelf(Retriever):
 
 
 QUERY = Query(vector=np.ones(1), image_vectors=np.ones((0, 1)), thresholds={})
-MANY = [f"The lungs are clear. Sign {'x' * n}." for n in range(POOL + 5)]
+MANY = [f"The lungs are clear. Sign {'x' * n}." for n in range(MAX_CANDIDATES + 5)]
 
 
 def test_candidates_reach_beyond_the_nearest_for_image_and_requested_findings() -> None:
-    lends_nothing = "A rib fracture is again seen."
-    fractures = ["There is a rib fracture.", lends_nothing, *["There is a rib fracture."] * 2]
+    not_reusable = "A rib fracture is again seen."
+    fractures = ["There is a rib fracture.", not_reusable, *["There is a rib fracture."] * 2]
     reports = [*MANY, *fractures, "Mild cardiomegaly.", "Small effusion."]
     shelf = Shelf(a_retrieval(reports, {"Fracture": 0.9}))
-    pool = search_pool(shelf, QUERY, findings=["Cardiomegaly"])
-    assert [hit.case.study_id for hit in pool.hits[POOL:]] == ["s56", "s58", "s59", "s60"]
-    assert [hit.rank for hit in pool.hits] == list(range(1, POOL + 5))
-    scores = [hit.score for hit in pool.hits]
+    found = find_candidates(shelf, QUERY, findings=["Cardiomegaly"])
+    assert [hit.case.study_id for hit in found.hits[MAX_CANDIDATES:]] == [
+        "s56",
+        "s58",
+        "s59",
+        "s60",
+    ]
+    assert [hit.rank for hit in found.hits] == list(range(1, MAX_CANDIDATES + 5))
+    scores = [hit.score for hit in found.hits]
     assert scores == sorted(scores, reverse=True)
     assert all(options.distinct_reports for options in shelf.asked)
 
 
-def test_a_pool_with_enough_cases_of_a_finding_does_not_search_again() -> None:
+def test_a_finding_with_enough_cases_is_not_searched_for() -> None:
     shelf = Shelf(a_retrieval(["There is a rib fracture."] * 3, {"Fracture": 0.9}))
-    assert len(search_pool(shelf, QUERY).hits) == 3
+    assert len(find_candidates(shelf, QUERY).hits) == 3
     assert len(shelf.asked) == 1
     few = Shelf(a_retrieval(["There is a rib fracture."] * 2, {"Fracture": 0.9}))
-    assert [hit.rank for hit in search_pool(few, QUERY).hits] == [1, 2]  # none twice
+    assert [hit.rank for hit in find_candidates(few, QUERY).hits] == [1, 2]  # none twice
 
 
-def test_a_near_case_that_names_a_finding_without_words_to_lend_does_not_count_for_it() -> None:
+def test_a_case_without_a_reusable_sentence_does_not_count_for_its_finding() -> None:
     shelf = Shelf(a_retrieval(["A rib fracture is again seen."] * 3, {"Fracture": 0.9}))
-    search_pool(shelf, QUERY)
+    find_candidates(shelf, QUERY)
     assert [options.labels for options in shelf.asked] == [(), ("Fracture",)]
 
 
-def test_whom_a_pool_excludes_is_excluded_for_findings_as_well() -> None:
+def test_exclusions_apply_to_the_search_for_a_finding_too() -> None:
     shelf = Shelf(a_retrieval([*MANY, "There is a rib fracture."], {"Fracture": 0.9}))
-    pool = search_pool(shelf, QUERY, exclude_patient_ids=["p56"], exclude_study_ids=["s1"])
-    assert "s56" not in {hit.case.study_id for hit in pool.hits}
+    found = find_candidates(
+        shelf, QUERY, SearchOptions(exclude_patient_ids=["p56"], exclude_study_ids=["s1"])
+    )
+    assert "s56" not in {hit.case.study_id for hit in found.hits}
     assert all(options.exclude_study_ids == ["s1"] for options in shelf.asked)

@@ -95,24 +95,26 @@ def test_an_image_is_searched_with_once_for_all_tasks(
 def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: Study) -> None:
     assert study.image is not None
     assert (study.image.size, study.image.mode) == ((32, 32), "RGB")
-    assert study.context.seen_findings == study.brief.seen_findings == ("Cardiomegaly",)
+    assert study.context.image_findings == study.short_context.image_findings == ("Cardiomegaly",)
     assert study.context.text.endswith(
         "Film: Cardiomegaly [4]\nClosest case: [4]\nIndication: dyspnea"
     )
-    assert len(study.brief.hits) <= len(study.context.hits)
+    assert len(study.short_context.hits) <= len(study.context.hits)
 
 
 def test_excluded_patients_and_studies_are_neither_shown_nor_counted(
     retriever: CountingRetriever, image: bytes
 ) -> None:
     reader, _ = reader_of(retriever)
-    study = reader.read([image], exclude_patient_ids=["p0", "p1"], exclude_study_ids=["s2"])
+    study = reader.read(
+        [image], SearchOptions(exclude_patient_ids=["p0", "p1"], exclude_study_ids=["s2"])
+    )
     ids = {hit.case.study_id for hit in study.retrieval.hits}
     assert ids
     assert not {"s0", "s1", "s2"} & ids
     everybody = [f"p{number}" for number in range(8)]
     with pytest.raises(UserError, match="no hits to vote"):
-        reader.read([image], exclude_patient_ids=everybody)
+        reader.read([image], SearchOptions(exclude_patient_ids=everybody))
 
 
 def test_a_report_is_checked_against_the_cases_that_were_shown(
@@ -187,10 +189,10 @@ def test_an_answer_is_checked_against_the_brief_context(
 ) -> None:
     reader, model = reader_of(retriever, "Yes. [1][2][3][4][8]")
     answer = reader.ask(study, "Is the heart enlarged?")
-    assert model.prompts[0].text.startswith(study.brief.text)
-    assert answer.hits == study.brief.hits
+    assert model.prompts[0].text.startswith(study.short_context.text)
+    assert answer.hits == study.short_context.hits
     for citation in answer.citations:
-        labels = study.brief.hits[citation.number - 1].case.labels
+        labels = study.short_context.hits[citation.number - 1].case.labels
         assert labels["Cardiomegaly"] == "positive"
     assert answer.citations
     (statement,) = answer.statements
@@ -219,7 +221,7 @@ def test_a_caption_is_one_statement(retriever: CountingRetriever, study: Study, 
     (statement,) = caption.statements
     assert statement.text.rstrip(".") == "Cardiomegaly"
     assert caption.as_written == text
-    assert caption.hits == study.brief.hits
+    assert caption.hits == study.short_context.hits
 
 
 def test_classes_combine_model_votes_and_image_by_the_calibration(
@@ -242,7 +244,7 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
             one.name, model=one.model, vote=one.vote, image=one.image
         )
     assert result.calibrated_on == "val of drawn"
-    assert result.hits == study.brief.hits
+    assert result.hits == study.short_context.hits
 
 
 def test_some_observations_can_be_asked_for_alone(

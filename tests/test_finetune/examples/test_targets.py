@@ -6,8 +6,8 @@ from db.index.store import Case
 from db.labels import FINDINGS
 from finetune.examples.targets import caption_answer, report_answer, report_targets
 from generator.context import write_context
-from generator.grounding.citations import CitationCheck, Written, parse_answer
-from generator.grounding.completion import in_fewest_words
+from generator.grounding.citations import CitationCheck, WrittenSentence, parse_answer
+from generator.grounding.completion import bare_sentence
 from indexer.reports.labeller import label_sentence
 from tests.support.cases import a_case, a_retrieval, shown, words
 
@@ -101,7 +101,7 @@ def test_every_cited_number_is_one_that_the_citation_check_keeps(seen: tuple[str
     cited = 0
     for case in own:
         for target in report_targets(case, context, retrieval):
-            sentence = Written(section=target.section, text=target.text)
+            sentence = WrittenSentence(section=target.section, text=target.text)
             assert set(target.numbers) <= check.supporters(sentence).keys(), str(target)
             cited += len(target.numbers)
         for sentence in parse_answer(report_answer(case, context, retrieval)):
@@ -128,7 +128,7 @@ def test_a_finding_that_the_film_shows_and_no_case_has_is_told_plainly() -> None
 
 @pytest.mark.parametrize("name", FINDINGS)
 def test_a_finding_told_plainly_is_read_as_that_finding_and_no_other(name: str) -> None:
-    assert label_sentence(in_fewest_words(name)) == {name: "positive"}
+    assert label_sentence(bare_sentence(name)) == {name: "positive"}
 
 
 def test_without_cases_the_report_speaks_as_far_as_the_film_shows_it() -> None:
