@@ -54,8 +54,6 @@ class _Chest:
         self.dome = 0.735 + self._spread(0.025)
         enlarged = 0.095 if "Cardiomegaly" in findings else 0.0
         self.heart = 0.150 + enlarged + self._spread(0.008)
-        self.contrast = 1.25 + self._spread(0.08)
-        self.brightness = self._spread(5)
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         lungs = self._lungs()
@@ -66,10 +64,10 @@ class _Chest:
         density += self._vessels(lungs) + self._disease(lungs)
         density = np.clip(density, 0, None)
         light = 1 - np.exp(-1.05 * density)
-        light = (light / 0.93) ** self.contrast
+        light = (light / 0.93) ** (1.25 + self._spread(0.08))
         noise = np.clip(self.random.normal(128, 40, light.shape), 0, 255).astype(np.uint8)
         grain = _blur(Image.fromarray(noise), 0.9) - 0.5
-        grey = 255 * light + 45 * grain + self.brightness
+        grey = 255 * light + 45 * grain + self._spread(5)
         image = Image.fromarray(np.clip(grey, 4, 250).astype(np.uint8))
         self._mark(image)
         return np.asarray(image)
