@@ -14,7 +14,7 @@ from typing import Protocol
 
 from db.app.generation import Origin
 from db.errors import UserError
-from generator.candidates import Finder
+from generator.candidates import CandidateSearch
 from generator.classification import observe_without_model, to_classification
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
@@ -76,7 +76,7 @@ class Backend(Protocol):
     def describe(self, origin: Origin) -> Origin:
         """``origin`` with model, adapter, prompt version, seed and sampling filled in."""
 
-    def find(self, retriever: Finder, query: Query, options: SearchOptions) -> Retrieval:
+    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         """The hits that it chooses from."""
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
@@ -109,7 +109,7 @@ class ExtractiveBackend:
     def describe(self, origin: Origin) -> Origin:
         return origin
 
-    def find(self, retriever: Finder, query: Query, options: SearchOptions) -> Retrieval:
+    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         return retriever.find(query, options)
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
