@@ -20,7 +20,7 @@ from litestar.testing import TestClient
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from api.middleware.observability import JsonLines
+from api.middleware.observability import JsonFormatter
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import settled
@@ -339,7 +339,7 @@ def test_nothing_that_names_a_patient_is_stored_or_logged(
                 assert not [word for word in TELLING if word.encode() in exported]
         metrics = client.get("/metrics").text
     records = [r for r in caplog.records if r.name != "httpx"]  # the client's own
-    log = "".join(JsonLines().format(record) for record in records)
+    log = "".join(JsonFormatter().format(record) for record in records)
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
     assert len(kept) > 50_000 and "request" in log
     for word in TELLING:

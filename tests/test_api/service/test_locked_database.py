@@ -73,7 +73,7 @@ def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
         with another_program(tmp_path):
             gate.open.set()
             until = time.monotonic() + 60
-            while "jobs wait" not in caplog.text:
+            while "jobs are waiting" not in caplog.text:
                 assert time.monotonic() < until
                 time.sleep(0.02)
         report = settled(client, accepted.headers["location"])
