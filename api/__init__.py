@@ -1,1 +1,1 @@
-"""The HTTP face and the page."""
+"""The HTTP service and the web page."""

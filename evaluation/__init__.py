@@ -1,1 +1,1 @@
-"""What search, reports and answers are worth, with intervals."""
+"""Scores search, reports and answers, with confidence intervals."""

@@ -1,1 +1,1 @@
-"""From an index to an adapter or an encoder, and its score."""
+"""Training: from an index to an adapter or an encoder."""

@@ -1,1 +1,1 @@
-"""How the weights in `pretrained` were made."""
+"""Recipes: how the small base model and the drawn example were made."""

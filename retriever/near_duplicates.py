@@ -1,7 +1,7 @@
 """Near duplicates: indexed images that are the query image itself, or next to it.
 
-register = CopyRegister(index)
-register.find(query)                # {case_id: "the same image"}
+finder = NearDuplicateFinder(index)
+finder.find(query)                # {case_id: "the same image"}
 """
 
 import numpy as np
@@ -11,9 +11,10 @@ from indexer.index import Index
 from retriever.query import Query
 
 NEAR_DUPLICATE_SCORE = 0.995
+"""Two images whose embeddings have a cosine above this ..."""
 NEAR_DUPLICATE_BITS = 3
-"""An image is a near duplicate of another where the pixels are equal, or where the cosine of their
-vectors is above the first and their 64-bit difference hashes are at most the second apart."""
+"""... and whose 64-bit difference hashes differ in at most so many bits are near duplicates, as are
+images of equal pixels."""
 
 
 class NearDuplicateFinder:

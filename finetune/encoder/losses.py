@@ -1,4 +1,4 @@
-"""What the network is asked for, and how far off it is."""
+"""Training targets and losses of the encoder."""
 
 from dataclasses import dataclass
 

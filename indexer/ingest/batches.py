@@ -1,4 +1,4 @@
-"""Records to cases and vectors, some at a time: the part of a build that can be taken up again.
+"""Records to cases and vectors, some at a time: the part of a build that can be resumed.
 
 indexer = BatchIndexer("openi", encoder, about, base=None, limits=Limits())
 for number, records in enumerate(in_batches(source.records())):
