@@ -4,7 +4,7 @@ python -m results.make_tables --val DIR/evaluation.json \
     [--test DIR/evaluation.json] [--vqa-rad FIGURES]
 python -m results.make_tables                  # again, from the figures that are committed
 
-The first form takes the figures from what ``evaluation model --out DIR`` and ``bench.vqa_rad.score
+The first form takes the figures from what ``evaluation model --out DIR`` and ``bench.vqa_rad score
 --out FIGURES`` wrote and keeps them in ``results/results.json``: numbers, what they depend on and
 the machine, no text of any study. Figures that are not given stay as they were. Both forms then
 write the tables between the two marks in docs/results.md.
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     for split in SPLITS:
         parser.add_argument(f"--{split}", type=Path, metavar="FILE", help="evaluation.json")
-    parser.add_argument("--vqa-rad", type=Path, metavar="FILE", help="of bench.vqa_rad.score")
+    parser.add_argument("--vqa-rad", type=Path, metavar="FILE", help="of bench.vqa_rad score")
     parser.add_argument("--figures", type=Path, default=FIGURES, metavar="FILE")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
     arguments = parser.parse_args(argv)
@@ -116,7 +116,7 @@ def vqa_rad(document: Mapping[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise UserError(
             f"the file holds no figures of VQA-RAD ({error} is missing): make it with "
-            "'python -m bench.vqa_rad.score --out FIGURES'"
+            "'python -m bench.vqa_rad score --out FIGURES'"
         ) from error
 
 

@@ -17,12 +17,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.vqa_rad.command import FOLDS
+from bench.vqa_rad.questions import CONDITIONS, FOLDS, QUESTIONS, Asked
 from db.errors import UserError
 from evaluation.answers.questions import Question, vqa_rad_questions
 from evaluation.answers.scores import SEED, by_group
 from evaluation.outputs.conditions import case_names, shown
-from evaluation.outputs.names import WITH, WITHOUT
+from evaluation.outputs.names import WITH
 from evaluation.outputs.prompts import prompt_sha256
 from evaluation.outputs.stand_ins import PromptRecorder
 from finetune.examples.pack import Example, ExamplePack, encode_canvas
@@ -32,29 +32,10 @@ from generator.tasks import Study, StudyReader
 from generator.vision_language import DecodingOptions
 from retriever.search import Retriever
 
-CONDITIONS = (WITH, WITHOUT)
-QUESTIONS = "questions.jsonl"
 OPTIONS = DecodingOptions(max_new_tokens=48)
 VALIDATING = 8
 """Of so many training images one is validated with."""
 CHEST = "CHEST"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One question, as it is scored."""
-
-    question_id: str
-    group: str
-    """File name of its image."""
-    fold: int
-    text: str
-    answer: str
-    closed: bool
-    keys: Mapping[str, str]
-    """Arm to the digest of its prompt."""
-    cases: tuple[str, ...]
-    """Those shown with retrieval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,16 +175,6 @@ def taught(question: Question) -> str:
     """The answer as it stands in the data, yes and no in lower case."""
     answer = " ".join(question.answer.split())
     return answer.lower() if question.closed and is_yes(answer) is not None else answer
-
-
-def read_asked(work: Path) -> tuple[dict[str, Any], list[Asked]]:
-    """What `prepare` wrote. Raises UserError for anything else."""
-    try:
-        first, *lines = (work / QUESTIONS).read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        return json.loads(first), [Asked(**{**row, "cases": tuple(row["cases"])}) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{work} holds no questions: make them with prepare") from error
 
 
 def _record(

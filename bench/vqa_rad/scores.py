@@ -16,9 +16,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bench.vqa_rad.command import FOLDS
-from bench.vqa_rad.folds import CONDITIONS, Asked, read_asked
+from bench.vqa_rad.questions import CONDITIONS, FOLDS, Asked, read_asked
 from db.errors import MismatchError, UserError
+from db.files import write_text
 from evaluation.answers.scores import answer_table, is_right, majority, words
 from evaluation.outputs.names import VQA_RAD, WITH
 from evaluation.outputs.prompts import read_answers
@@ -53,13 +53,14 @@ def score(arguments: argparse.Namespace) -> None:
         "table": _figures(table),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    waiting = arguments.out.with_name(arguments.out.name + ".tmp")
-    waiting.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    waiting.replace(arguments.out)
+    write_text(arguments.out, json.dumps(document, indent=2) + "\n")
 
 
 def systems_of(asked: Sequence[Asked], answers: Mapping[str, Any]) -> dict[str, list[AnswerRow]]:
-    """Arms and majorities, each with a row a question. Raises MismatchError for no answer."""
+    """Conditions and majorities, each with a row for each question.
+
+    Raises MismatchError where an answer is missing.
+    """
     systems: dict[str, list[AnswerRow]] = {}
     for condition in CONDITIONS:
         for one in asked:

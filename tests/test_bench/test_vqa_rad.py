@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench.vqa_rad.command import FOLDS, main
-from bench.vqa_rad.folds import Asked, prepare, read_asked
+from bench.vqa_rad.__main__ import main
+from bench.vqa_rad.folds import prepare
+from bench.vqa_rad.questions import FOLDS, Asked, read_asked
 from bench.vqa_rad.scores import OTHERS, OWN, fold_counts, systems_of
 from db.errors import MismatchError, UserError
 from evaluation.answers.scores import answer_table, is_right
@@ -87,7 +88,7 @@ def opened(path: Path) -> Retriever:
     return Retriever.open(path, ReportEncoder())
 
 
-def test_each_image_is_asked_about_in_one_fold_and_never_taught_there(root: Path) -> None:
+def test_each_image_is_asked_about_in_one_fold_and_never_trained_on_there(root: Path) -> None:
     about, asked = read_asked(root / "work")
     assert about["prompt_version"] == PROMPT_VERSION and about["other_organs"] == {"HEAD": 1}
     assert sorted(int(one.question_id) for one in asked) == list(range(3 * IMAGES))
@@ -107,7 +108,7 @@ def test_each_image_is_asked_about_in_one_fold_and_never_taught_there(root: Path
         assert {prompt["key"] for prompt in prompts} == mine
 
 
-def test_every_question_is_taught_with_cases_and_without(root: Path) -> None:
+def test_every_question_is_trained_on_with_cases_and_without(root: Path) -> None:
     pack = ExamplePack.load(root / "work" / "fold-0" / "pack")
     assert len(pack.train) == 2 * 3 * (IMAGES - IMAGES // FOLDS - 1)
     with_cases, without = (

@@ -1,16 +1,16 @@
-"""Questions of VQA-RAD on chest images, with and without retrieval, in five folds by image.
+"""What retrieval does for the answers to VQA-RAD on chest images, in five folds by image.
 
-python -m bench.vqa_rad.command prepare --data VQA_RAD --index INDEX --work WORK     # here
-python -m bench.vqa_rad.command run --work WORK --answers ANSWERS                    # on a GPU
-python -m bench.vqa_rad.command score --work WORK --answers ANSWERS --out FIGURES    # here again
+python -m bench.vqa_rad prepare --data VQA_RAD --index INDEX --work WORK     # here
+python -m bench.vqa_rad run --work WORK --answers ANSWERS                    # on a GPU
+python -m bench.vqa_rad score --work WORK --answers ANSWERS --out FIGURES    # here again
 
 ``prepare`` searches the index with every image and writes, for each fold, the prompts of its
 questions as the service would send them, with and without the retrieved cases, and an example pack
 of the other four folds. ``run`` needs neither index nor images: it goes on from the adapter of the
 model, one fold after the other, and answers the held-out questions. There is one adapter a fold.
-It is taught every question twice, once with the cases and once without, so that both arms are asked
-of the same weights and no arm is asked something that it was never taught; what the difference
-shows is then the cases, and not the luck of two training runs. The epoch is chosen on an eighth of
+It is trained on every question twice, once with the cases and once without, so that both conditions
+use the same weights and neither asks for something never trained on; the difference then shows the
+cases, and not the luck of two training runs. The epoch is chosen on an eighth of
 the training images, never on the held-out fold.
 """
 
@@ -22,14 +22,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.vqa_rad.questions import FOLDS
 from db.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
-
-FOLDS = 5
 MODEL = "pretrained/generator"
 SHAPE = ("rank", "alpha", "dropout", "vision", "language", "attention", "mlp")
-"""Settings of an adapter that whoever goes on from it must share."""
+"""Settings that an adapter shares with the one that it continues from."""
 EPOCHS, BATCH, LR = 5, 16, 2e-4
 
 
@@ -58,13 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.verb == "prepare":
-            from bench.vqa_rad.folds import prepare as prepared
+            from bench.vqa_rad import folds
 
-            prepared(arguments)
+            folds.prepare(arguments)
         elif arguments.verb == "score":
-            from bench.vqa_rad.scores import score as scored
+            from bench.vqa_rad import scores
 
-            scored(arguments)
+            scores.score(arguments)
         else:
             return run_folds(arguments)
     except UserError as error:
@@ -74,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_folds(arguments: argparse.Namespace) -> int:
-    """Adapters and answers of the folds; `finetune` says what went wrong with one."""
+    """Train an adapter for each fold and answer its questions; return the exit code."""
     from evaluation.__main__ import main as evaluation
     from finetune.__main__ import main as finetune
     from generator.mllama.adapter_record import AdapterRecord
