@@ -22,6 +22,7 @@ from tests.support.source_rules import (
     imported_names,
     imported_packages,
     more_than_a_docstring,
+    posix_imports,
     upward_imports,
 )
 
@@ -46,6 +47,26 @@ def test_no_package_imports_upward(package: str) -> None:
 def test_an_upward_import_is_found_inside_a_function() -> None:
     hidden = "def f():\n    from api.app import create_app\n"
     assert upward_imports("db", hidden) == {"api"} and not upward_imports("api", hidden)
+
+
+def test_every_module_can_be_imported_without_posix() -> None:
+    found = {path: posix_imports(source) for path, source in sources(*MAY_IMPORT).items()}
+    assert not {path: names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import fcntl", {"fcntl"}),
+        ("from resource import getrusage", {"resource"}),
+        ("try:\n    import fcntl, os\nexcept ImportError:\n    fcntl = None", {"fcntl"}),
+        ("class A:\n    import resource", {"resource"}),
+        ("def f():\n    import resource", set()),
+        ("import resources", set()),
+    ],
+)
+def test_an_import_of_posix_is_found_outside_functions(source: str, found: set[str]) -> None:
+    assert posix_imports(source) == found
 
 
 def test_only_bench_scripts_and_tests_stand_outside_the_direction() -> None:

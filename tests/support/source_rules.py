@@ -28,6 +28,9 @@ MODULES = 14
 LONG_FOLDERS = ("sources", "routes")
 """Folders that hold one module for each dataset or resource."""
 
+POSIX_ONLY = frozenset({"fcntl", "resource"})
+"""Modules that Windows lacks, so that only functions may import them."""
+
 FOREIGN_WORDS = frozenset(
     "film verdict copies tone traces towers heard blind patience orders".split()
 )
@@ -48,6 +51,21 @@ def imported_names(source: str) -> set[str]:
 
 def imported_packages(source: str) -> set[str]:
     return {name.split(".")[0] for name in imported_names(source)}
+
+
+def posix_imports(source: str) -> set[str]:
+    """Modules of `POSIX_ONLY` that are imported as soon as this one is, not inside a function."""
+    nodes: list[ast.AST] = [ast.parse(source)]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).split(".")[0])
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return found & POSIX_ONLY
 
 
 def upward_imports(package: str, source: str) -> set[str]:
