@@ -1,5 +1,4 @@
-"""The verdict: images like the indexed ones pass, everything else is flagged, by the index
-alone."""
+"""Images like the indexed ones are in distribution, all others are flagged, by the index alone."""
 
 import json
 from dataclasses import replace

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from indexer.sources.openi import OpenI, packaged_reports, read_reports
 from indexer.sources.records import SkippedStudy, StudyRecord, read_split
 from indexer.vectors.stored import StoredVectors
 from tests.support.builds import build_and_search
-from tests.support.fakes import ThumbnailEncoder
+from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
@@ -145,6 +146,23 @@ def test_stored_vectors_hold_no_text_and_no_pixels_and_build_the_same_index(
     case = Index.open(tmp_path / "linked").cases.find("openi", "1")
     assert case is not None
     assert case.images[0].path == str(openi / "images" / "1_IM-0001-1001.dcm.jpg")
+
+
+def test_an_index_of_stored_vectors_keeps_their_typicality_profile(
+    openi: Path, tmp_path: Path
+) -> None:
+    drawn = write_studies(tmp_path / "studies", 130)
+    build(JsonLines(drawn), ThumbnailEncoder(), tmp_path / "drawn")
+    build(OpenI(data_dir=openi), ThumbnailEncoder(), tmp_path / "index")
+    StoredVectors.write(tmp_path / "stored", Index.open(tmp_path / "index"))
+    profile = Index.open(tmp_path / "drawn").read_profile()
+    assert profile is not None
+    stored = replace(StoredVectors.read(tmp_path / "stored"), image_profile=profile)
+    source = OpenI(reports_path=openi / "NLMCXR_reports.tgz", vectors=stored)
+    build(source, stored.encoder, tmp_path / "again")
+    kept = Index.open(tmp_path / "again").read_profile()
+    assert kept is not None and kept.quantiles == profile.quantiles
+    assert np.array_equal(kept.prototypes, profile.prototypes)
 
 
 def test_damaged_stored_vectors_are_refused(openi: Path, tmp_path: Path) -> None:
