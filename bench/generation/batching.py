@@ -1,9 +1,9 @@
-"""Reports a second of the language model, one by one and together.
+"""Reports per second of the language model, one by one and together.
 
-python -m evaluation model --model pretrained/generator ... --write-prompts PROMPTS
 python -m bench.generation.batching --prompts PROMPTS --model pretrained/generator --reports 128
 
-The prompts are those of real studies. One by one: each report is begun when the one before has
+PROMPTS are those of real studies, as ``python -m evaluation model ... --write-prompts PROMPTS``
+writes them. One by one: each report is begun when the one before has
 ended, as for a single client. Together: up to so many of them at once, by the call that the service
 makes for what waits. Both stream token by token. Also printed: how many texts are the same both
 ways (numbers of half precision round differently in batches). Exit code 1 where no number of them
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--prompts", type=Path, required=True, metavar="DIR")
     parser.add_argument("--model", required=True)
     parser.add_argument("--adapter")

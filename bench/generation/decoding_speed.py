@@ -1,4 +1,4 @@
-"""A language model: loading, prompt, tokens a second and memory, beside transformers.
+"""Loading, prefill, tokens per second and memory of a language model, beside transformers.
 
     python -m bench.generation.decoding_speed pretrained/generator [--adapter DIR] [--device cpu]
 
@@ -50,7 +50,7 @@ class Timing:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Tokens decoded a second.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", nargs="?", default="pretrained/generator")
     parser.add_argument("--adapter")
     parser.add_argument("--device", default="auto")

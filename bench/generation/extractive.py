@@ -1,4 +1,4 @@
-"""The extractive generator over a whole split: its promises counted, its label F1 beside baselines.
+"""Promises that the extractive generator breaks over a whole split, and its label F1.
 
     python -m bench.generation.extractive --index data/train_index --data-dir DIR --split-file \
         FILE --split val
@@ -61,7 +61,7 @@ class Study:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="The extractive generator over a whole split.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
     parser.add_argument("--split-file", type=Path, required=True)

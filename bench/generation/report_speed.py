@@ -1,4 +1,4 @@
-"""The report command on a model of the shape of Llama 3.2 Vision 11B with a LoRA adapter.
+"""Speed and memory of the report command at the shape of Llama 3.2 Vision 11B with an adapter.
 
 python -m bench.generation.report_speed INDEX IMAGE --quantizations nf4 none
 python -m bench.generation.report_speed INDEX IMAGE --shape tiny --quantizations none
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("index")
     parser.add_argument("image")
     parser.add_argument("--shape", choices=("full", "tiny"), default="full")

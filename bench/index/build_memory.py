@@ -1,4 +1,4 @@
-"""How much memory a build takes by the number of studies: it streams, so hardly more for more.
+"""Peak memory of an index build by the number of studies, which should hardly raise it.
 
     python -m bench.index.build_memory --counts 16000 48000
 
@@ -83,7 +83,7 @@ def measure(count: int) -> tuple[float, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Memory of a build by size.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[16_000, 48_000])
     print("| studies | seconds | peak MB grown |\n|---|---|---|")
     for count in parser.parse_args(argv).counts:

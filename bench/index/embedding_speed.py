@@ -1,4 +1,4 @@
-"""From JPEG files to vectors, beside the forward pass alone and beside torch, in one run.
+"""Images embedded per second, beside the forward pass alone and beside torch.
 
     python -m bench.index.embedding_speed --images OPENI/images
 
@@ -29,7 +29,7 @@ MOST_DIFFERENCE = 1e-4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Images embedded a second.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG images")
     parser.add_argument("--encoder", type=Path, default=Path(DEFAULT_ENCODER))
     parser.add_argument("--count", type=int, default=320, help="how many of them to embed")

@@ -1,4 +1,4 @@
-"""The rule labeller against a public automatic labelling of the Open-I train and val reports.
+"""Agreement of the rule labeller with a public automatic labelling of Open-I reports.
 
     python -m bench.index.labeller --data ../shared/data --split train
     python -m bench.index.labeller --data ../shared/data --disagreements 60 --seed 0
@@ -121,7 +121,7 @@ def print_disagreements(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="holds openi/")
     parser.add_argument("--split", choices=("train", "val"), default="train")
     parser.add_argument("--text", choices=tuple(SECTIONS), default="findings")

@@ -1,4 +1,4 @@
-"""What opening an index of many cases takes, and looking cases up in it.
+"""Time and memory to open an index of many cases and to look cases up in it.
 
     python -m bench.index.many_cases --count 1000000
 
@@ -72,7 +72,7 @@ def timed(what: str, work: Callable[[], Any]) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Case lookups by size.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=1_000_000)
     count = parser.parse_args(argv).count
     print(f"{count:,} cases, load average {os.getloadavg()[0]:.1f}")

@@ -1,10 +1,10 @@
-"""How often the near duplicate rule would take two studies of the index for one.
+"""How often the near-duplicate rule takes two studies of an index for one.
 
     python -m bench.index.near_duplicates --index data/train_index
 
 Every pair of distinct indexed studies is tried with their stored vectors and difference hashes. A
-pair that the rule catches is listed: with equal pixels it is a true copy under two numbers,
-otherwise a false positive.
+pair that the rule catches is listed: with equal pixels it is one image under two numbers, otherwise
+a false positive.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROWS = 512
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="False positives of the near duplicate rule.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--index", type=Path, required=True)
     arguments = parser.parse_args(argv)
     try:

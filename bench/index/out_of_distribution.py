@@ -1,4 +1,4 @@
-"""How well the verdict tells chest images from everything else.
+"""How well the out-of-distribution check tells chest images from everything else.
 
     python -m bench.index.out_of_distribution --index data/train_index --data-dir DIR \
         --split-file FILE
@@ -44,7 +44,7 @@ TEST_LOG = Path(__file__).resolve().parents[2] / "results" / "test_log.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Chest images against everything else.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
     parser.add_argument("--split-file", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""How vectors are searched by their number: time, recall, size, memory, against exact search.
+"""Time, recall, size and memory of a vector search by the number of vectors.
 
     python -m bench.index.vector_index --counts 10000 100000 1000000
 
@@ -149,7 +149,7 @@ def measure(count: int, directory: Path, options: VectorOptions, exact_queries: 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Vector indexes by size.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     counts = [10_000, 30_000, 100_000, 300_000, 1_000_000]
     parser.add_argument("--counts", type=int, nargs="+", default=counts)
     parser.add_argument("--type", choices=("auto", "exact", "ivf"), default="auto")

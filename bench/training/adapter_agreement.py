@@ -1,20 +1,17 @@
 """Whether an adapter trained with one backend is the same adapter for the other.
 
-On a GPU, with the environment of unsloth:
-    python -m bench.training.adapter_agreement tokens --backend unsloth --base M --adapter A \
-        --examples P \
-        --out unsloth.json
-Anywhere:
-    python -m bench.training.adapter_agreement compare --base M --adapter A --examples P \
-        unsloth.json
+python -m bench.training.adapter_agreement tokens --backend unsloth --base M --adapter A \
+    --examples P --out unsloth.json
+python -m bench.training.adapter_agreement compare --base M --adapter A --examples P unsloth.json
 
-``tokens`` loads the adapter as ``finetune train --initial`` does, checks every LoRA tensor against
-the file bit for bit, and writes the most likely token at each place of the answers of 20 images,
-the answers of the data given (teacher-forced). ``compare`` loads it through the peft backend, saves
-it again, checks that every tensor is equal bit for bit, counts how often the most likely tokens of
-the files agree with those of transformers and peft in float32, and lets the adapter as it was
-trained and as it was saved again write greedily, each loaded by transformers and peft alone. Exit
-code 1 where a tensor or a text differs, or less than 99 % of tokens agree.
+The first needs a GPU and the environment of unsloth. ``tokens`` loads the adapter as ``finetune
+train --initial`` does, checks every LoRA tensor against the file bit for bit, and writes the most
+likely token at each place of the answers of 20 images, the answers of the data given
+(teacher-forced). ``compare`` loads it through the peft backend, saves it again, checks that every
+tensor is equal bit for bit, counts how often the most likely tokens of the files agree with those
+of transformers and peft in float32, and lets the adapter as it was trained and as it was saved
+again write greedily, each loaded by transformers and peft alone. Exit code 1 where a tensor or a
+text differs, or less than 99 % of tokens agree.
 """
 
 import argparse
@@ -34,7 +31,7 @@ MOST_APART = 0.01
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     verbs = parser.add_subparsers(required=True, dest="verb")
     tokens = verbs.add_parser("tokens", help="write the most likely tokens")
     tokens.add_argument("--backend", choices=("unsloth", "peft"), default="peft")

@@ -1,8 +1,8 @@
 """Random weights in the shape of Llama 3.2 Vision 11B, or a toy's, with a processor and an adapter.
 
-write_model(folder, "full", texts, ["nf4"])             # folder/nf4 (7 GB); bfloat16 takes 21
+python -m bench.training.random_model --formats bfloat16
+write_model(folder, "full", texts, ["nf4"])             # the same: folder/nf4 (7 GB; bfloat16: 21)
 write_adapter(folder / "adapter", folder / "nf4")
-python -m bench.training.random_model --formats bfloat16         # the same from the command line
 
 The tokenizer is trained on ``texts``; what such a model says means nothing, what it costs does.
 """
@@ -173,7 +173,7 @@ def _config(shape: Shape, tokenizer: Any) -> Any:
 def main() -> int:
     from bench.training.examples import BenchExamples
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--shape", choices=get_args(Shape), default="full")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     parser.add_argument("--examples", type=Path, metavar="PACK", help="whose words are the tokens")

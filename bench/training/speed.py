@@ -36,7 +36,7 @@ Row = dict[str, float]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--shape", choices=("full", "tiny"), default="full")
     parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
     parser.add_argument("--setups", nargs="+", help="default: those that the machine can run")
