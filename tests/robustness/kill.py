@@ -63,19 +63,19 @@ class IndexServer:
 
 @dataclass(kw_only=True)
 class Acknowledged:
-    """What clients were told."""
+    """The server's answers to the clients."""
 
-    told: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     """Id of a generation to the document that came with a 201, or None where a 202 promised it."""
     answers: Counter[str] = field(default_factory=Counter)
 
     @property
     def made(self) -> list[str]:
-        return [key for key, document in self.told.items() if document is not None]
+        return [key for key, document in self.documents.items() if document is not None]
 
     @property
     def accepted(self) -> list[str]:
-        return [key for key, document in self.told.items() if document is None]
+        return [key for key, document in self.documents.items() if document is None]
 
 
 @dataclass(kw_only=True)
@@ -187,36 +187,39 @@ async def _ready(client: httpx.AsyncClient, process: BaseProcess) -> None:
 
 
 async def _something(
-    load: Sequence[asyncio.Task[None]], told: Acknowledged, made: int, accepted: int
+    load: Sequence[asyncio.Task[None]], acknowledged: Acknowledged, made: int, accepted: int
 ) -> None:
     """Until this server, too, has something to lose: a report that it gave, and one that it
     promised."""
     while not all(task.done() for task in load):
-        if len(told.made) > made and len(told.accepted) > accepted:
+        if len(acknowledged.made) > made and len(acknowledged.accepted) > accepted:
             return
         await asyncio.sleep(0.02)
 
 
 async def _ask(
-    client: httpx.AsyncClient, images: Sequence[bytes], draw: random.Random, told: Acknowledged
+    client: httpx.AsyncClient,
+    images: Sequence[bytes],
+    draw: random.Random,
+    acknowledged: Acknowledged,
 ) -> None:
     """Until the server is gone."""
     with suppress(httpx.TransportError):
         while True:
-            image = ("images", ("film", draw.choice(images)))
+            image = ("images", ("image", draw.choice(images)))
             how = draw.choice(("report", "report", "later", "batch"))
             if how == "batch":
                 answer = await client.post("/batches", files=[image] * 3)
             else:
                 headers = {"prefer": "respond-async"} if how == "later" else {}
                 answer = await client.post("/reports", files=[image], headers=headers)
-            told.answers[f"{how} {answer.status_code}"] += 1
+            acknowledged.answers[f"{how} {answer.status_code}"] += 1
             document = answer.json()
             if answer.status_code == 201:
-                told.told[document["id"]] = document
+                acknowledged.documents[document["id"]] = document
             elif answer.status_code == 202:
                 studies = document.get("studies", [{"generation": document["id"]}])
-                told.told |= {study["generation"]: None for study in studies}
+                acknowledged.documents |= {study["generation"]: None for study in studies}
             elif answer.status_code == 503:
                 await asyncio.sleep(0.2)
 
@@ -226,13 +229,13 @@ async def _compare(client: httpx.AsyncClient, outcome: Outcome) -> None:
 
     Whatever a server after an earlier kill was seen to have is asked for again at the end alone.
     """
-    told = list(outcome.acknowledged.told.items())
-    for key, document in told[outcome.compared :]:
+    documents = list(outcome.acknowledged.documents.items())
+    for key, document in documents[outcome.compared :]:
         answer = await client.get(f"/generations/{key}")
         whole = answer.status_code == 200 and document in (None, answer.json())
         if not whole and (document is not None or answer.status_code != 202):
             outcome.lost.append(key)
-    outcome.compared = len(told)
+    outcome.compared = len(documents)
 
 
 async def _finish(client: httpx.AsyncClient, outcome: Outcome) -> None:
@@ -273,7 +276,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        usage="%(prog)s INDEX --images FILM ... [--kills N] [-- OPTIONS OF THE SERVER]",
+        usage="%(prog)s INDEX --images IMAGE ... [--kills N] [-- OPTIONS OF THE SERVER]",
     )
     parser.add_argument("index", type=Path)
     parser.add_argument("--images", type=Path, nargs="+", required=True)
@@ -294,8 +297,9 @@ def main() -> int:
             clients=arguments.clients,
             longest=arguments.longest,
         )
-    told = outcome.acknowledged
-    print(f"{outcome.kills} kills; {len(told.made)} reports given, {len(told.accepted)} promised")
+    acknowledged = outcome.acknowledged
+    made, accepted = len(acknowledged.made), len(acknowledged.accepted)
+    print(f"{outcome.kills} kills; {made} reports given, {accepted} promised")
     for what in ("lost", "damaged", "unfinished"):
         found = getattr(outcome, what)
         print(f"{what}: {len(found)}", *found[:5])

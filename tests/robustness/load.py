@@ -12,8 +12,8 @@ images is sent again one by one, and hits and sentences must be identical. ``ope
 at a given rate whatever happens; what is refused must be refused within a second and with
 Retry-After. Any other status than these, or a broken connection, fails the measurement too.
 Every request brings another file; give as many images as there may be requests, so that no two show
-the same pixels. With ``--pid`` the processor time that the server took for an answer is told too:
-it is much the same whatever else the machine does.
+the same pixels. ``--pid`` also prints the processor time that the server took for an answer, which
+is much the same whatever else the machine does.
 """
 
 import argparse
@@ -44,7 +44,7 @@ async def ask(client: aiohttp.ClientSession, arguments: argparse.Namespace, imag
     if arguments.case:
         form.add_field("case", arguments.case)
     else:
-        form.add_field("images", image, filename="film")
+        form.add_field("images", image, filename="image")
     if arguments.path == "/answers":
         form.add_field("question", arguments.question)
     began = time.monotonic()
@@ -83,7 +83,7 @@ async def closed(arguments: argparse.Namespace, images: Sequence[bytes]) -> int:
         mixed = 0
         for number, document in good[:: max(1, len(good) // arguments.sample)]:
             again = (await ask(client, arguments, distinct(images, number)))[2]
-            mixed += told(again) != told(document)
+            mixed += content_of(again) != content_of(document)
         lost = 0
         if arguments.path != "/searches":
             for _, document in good:
@@ -117,8 +117,8 @@ def hits(document: dict[str, Any]) -> list[tuple[Any, float]]:
     return [(c["case"] if isinstance(c, dict) else c, round(score, 4)) for c, score in cases]
 
 
-def told(document: dict[str, Any]) -> tuple[Any, list[str]]:
-    """Hits and sentences."""
+def content_of(document: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Hits and sentences of a generation."""
     return hits(document), [one["text"] for one in document.get("statements", [])]
 
 

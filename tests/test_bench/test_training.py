@@ -1,4 +1,4 @@
-"""The benches of training: examples of one length, the verdict, and an adapter beside itself."""
+"""The training benches: examples of one length, the exit code, an adapter beside itself."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_prompts_are_joined_and_cut_to_one_length_and_keep_image_and_answer(
     assert given.canvas(1, 28).size == (56, 28)
 
 
-def test_the_verdict_needs_speed_memory_size_and_no_waiting() -> None:
+def test_passing_needs_speed_memory_size_and_no_waiting() -> None:
     ours = {"step": 1.0, "peak_gb": 9.0, "waiting": 0.05}
     plain = [{"step": 3.0, "peak_gb": 40.0}, {"step": 2.1, "peak_gb": 19.0}]
     assert judge(plain, ours) == 0
@@ -120,8 +120,8 @@ def test_an_adapter_agrees_with_itself_and_not_with_another_answer(
     assert agreement(["tokens", *asked, "--out", str(tokens)]) == 0
     compare = ["compare", *asked, "--new-tokens", "6", str(tokens)]
     assert agreement(compare) == 0
-    told = capsys.readouterr().out
-    assert "100.00% of" in told and "3 of 3 identical" in told
+    printed = capsys.readouterr().out
+    assert "100.00% of" in printed and "3 of 3 identical" in printed
     text = tokens.read_text()
     altered = text.index("[[") + 2
     tokens.write_text(text[:altered] + "9" + text[altered:])

@@ -72,7 +72,7 @@ def test_the_same_report_comes_at_once_and_later(client: Client, gate: Gate) -> 
         assert later[part] == now[part]
 
 
-def test_a_pending_report_can_be_cancelled_and_its_film_is_gone(
+def test_cancelling_a_pending_report_deletes_its_image(
     client: Client, gate: Gate, tmp_path: Path
 ) -> None:
     addresses = [
@@ -114,13 +114,13 @@ def test_a_batch_groups_views_and_answers_in_the_order_sent(client: Client, gate
     assert digests == [[one[1], one[3]], [one[2]], [one[4]]]
 
 
-def test_every_image_is_a_study_unless_told_otherwise(client: Client, gate: Gate) -> None:
+def test_every_image_is_a_study_by_default(client: Client, gate: Gate) -> None:
     gate.open.set()
     answer = client.post("/batches", files=images(1, 2, 3))
     assert settled(client, answer.headers["location"])["done"] == 3
 
 
-def test_a_batch_with_a_bad_film_is_refused_whole(client: Client, tmp_path: Path) -> None:
+def test_a_batch_with_a_bad_image_is_refused_whole(client: Client, tmp_path: Path) -> None:
     bad = [*images(1), ("images", ("two.png", b"text"))]
     answer = client.post("/batches", files=bad)
     assert answer.status_code == 422 and "two.png" in answer.json()["detail"]

@@ -24,8 +24,16 @@ def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> 
         happened = parsed(answer.text)
         report = happened[-1][1]
         assert client.get(f"/generations/{report['id']}").json() == report
-    told = [data.get("stage") or data.get("text") for _, data in happened[:-1]]
-    assert told == ["reading", "retrieving", "writing", "Lungs ", "drawn ", "clear.", "checking"]
+    streamed = [data.get("stage") or data.get("text") for _, data in happened[:-1]]
+    assert streamed == [
+        "reading",
+        "retrieving",
+        "writing",
+        "Lungs ",
+        "drawn ",
+        "clear.",
+        "checking",
+    ]
     assert [event for event, _ in happened] == ["stage"] * 3 + ["token"] * 3 + ["stage", "report"]
 
 

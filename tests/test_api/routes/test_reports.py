@@ -147,7 +147,7 @@ def test_a_report_has_no_words(client: TestClient[Any], retriever: FakeRetriever
 
 
 @pytest.mark.parametrize("usual", [True, False])
-def test_the_verdict_on_the_films_is_given_kept_and_listed(
+def test_the_ood_check_is_returned_stored_and_listed(
     client: TestClient[Any], retriever: FakeRetriever, usual: bool
 ) -> None:
     retriever.ood = OodCheck(in_distribution=usual, score=-4.5, threshold=-2.25, reason="drawn so")
@@ -166,7 +166,7 @@ def test_the_verdict_on_the_films_is_given_kept_and_listed(
     assert line["in_distribution"] is usual
 
 
-def test_where_nothing_can_be_said_of_the_films_the_verdict_is_null(
+def test_without_a_profile_the_ood_check_is_null(
     client: TestClient[Any],
 ) -> None:
     assert send(client, a_png(1), path="/searches").json()["ood"] is None
@@ -200,7 +200,7 @@ def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) 
     ],
     ids=["zero bytes", "text", "cut short", "broken dicom", "too large"],
 )
-def test_a_bad_film_gets_a_sentence_and_leaves_nothing(
+def test_a_bad_image_gets_a_clear_error_and_leaves_nothing(
     client: TestClient[Any], path: str, image: bytes, status: int, says: str
 ) -> None:
     assert says in the_problem(send(client, image, path=path), status)
@@ -212,7 +212,7 @@ def test_one_bad_view_among_good_ones_stops_the_report(client: TestClient[Any]) 
     assert stored(client) == 0
 
 
-def test_too_many_films_are_refused_before_they_are_decoded(client: TestClient[Any]) -> None:
+def test_too_many_images_are_refused_before_they_are_decoded(client: TestClient[Any]) -> None:
     detail = the_problem(send(client, *[b"not decoded"] * 4), 413)
     assert detail == "4 images were sent, one study may have 3: send its views only"
     assert stored(client) == 0
@@ -232,7 +232,7 @@ def test_too_many_films_are_refused_before_they_are_decoded(client: TestClient[A
     ],
     ids=["urlencoded", "json", "nothing", "no file chosen"],
 )
-def test_a_request_without_a_film_is_told_so(
+def test_a_request_without_an_image_is_refused(
     client: TestClient[Any], request_parts: dict[str, Any]
 ) -> None:
     detail = the_problem(client.post("/reports", **request_parts), 400)
@@ -327,7 +327,7 @@ def test_a_defect_is_logged_and_tells_nothing(
     assert stored(client) == 0
 
 
-def test_a_film_is_shown_as_the_search_sees_it(client: TestClient[Any]) -> None:
+def test_an_image_is_shown_as_the_search_sees_it(client: TestClient[Any]) -> None:
     answer = client.post("/images", files={"image": ("a.png", a_png(5))})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"

@@ -81,7 +81,7 @@ def test_every_operation_answers_as_documented(app: Litestar, address: str) -> N
     [({}, 201), ({"accept": "text/event-stream"}, 200), ({"prefer": "respond-async"}, 202)],
     ids=["at once", "in steps", "later"],
 )
-def test_what_is_made_of_a_real_film_is_as_documented(
+def test_results_of_a_real_image_are_as_documented(
     app: Litestar, address: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     """The generated uploads are no images; this one is."""

@@ -70,7 +70,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         yield start
 
 
-def test_words_alone_find_cases_and_say_nothing_of_films(serve: Serve) -> None:
+def test_text_alone_finds_cases_without_an_ood_check(serve: Serve) -> None:
     client = serve(ReportEncoder())
     for form in ({"data": {"text": "7"}}, {"files": {"text": (None, "7")}}):
         answer = client.post("/searches", **form)
@@ -81,7 +81,7 @@ def test_words_alone_find_cases_and_say_nothing_of_films(serve: Serve) -> None:
     assert client.get("/generations").json()["total"] == 0
 
 
-def test_words_and_films_weigh_as_told(serve: Serve) -> None:
+def test_text_and_images_are_weighted_as_requested(serve: Serve) -> None:
     client = serve(ReportEncoder())
     options = {"text": "7", "k": "1", "keep_near_duplicates": "true"}
     assert studies(send(client, a_radiograph(3), text_weight="0", **options)) == ["s3"]
@@ -124,7 +124,7 @@ def test_words_that_cannot_be_searched_by_get_a_sentence(
     [{"data": {"k": "3"}}, {"json": {"text": "7"}}, {"content": b""}],
     ids=["options alone", "json", "nothing"],
 )
-def test_a_search_with_nothing_is_told_what_may_be_sent(
+def test_an_empty_search_is_refused_with_what_may_be_sent(
     tmp_path: Path, request_parts: dict[str, Any]
 ) -> None:
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:

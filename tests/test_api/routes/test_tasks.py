@@ -69,7 +69,7 @@ def test_each_task_gives_a_stored_generation(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", TASKS)
-def test_each_task_is_told_step_by_step(client: Client, path: str) -> None:
+def test_each_task_streams_its_progress(client: Client, path: str) -> None:
     happened = parsed(send(client, path, STREAM).text)
     task, last = TASKS[path]
     assert [event for event, _ in happened if event != "token"] == ["stage"] * 4 + [last]
@@ -143,7 +143,7 @@ def test_whatever_is_asked_stays_words(client: Client, words: str) -> None:
     assert "<script>" not in narrative and escape(kept) in narrative
 
 
-def test_without_a_model_questions_are_refused_before_a_film_is_read(bare: Client) -> None:
+def test_without_a_model_questions_are_refused_before_an_image_is_read(bare: Client) -> None:
     for headers in ({}, STREAM, LATER):
         answer = bare.post(
             "/answers",
@@ -190,7 +190,7 @@ def test_classes_without_a_model_are_votes_and_label_head_uncalibrated(
     assert retriever.voters == [{"s1", "s2", "s3"}]
 
 
-def test_a_copy_of_the_film_does_not_vote(bare: Client, retriever: FakeRetriever) -> None:
+def test_a_near_duplicate_does_not_vote(bare: Client, retriever: FakeRetriever) -> None:
     retriever.cases.append(a_case(9, study_id="s-copy"))
     send(bare, "/classifications")
     assert "s-copy" not in retriever.voters[0]

@@ -102,7 +102,9 @@ def test_a_key_does_what_its_scopes_say(client: Client, tmp_path: Path) -> None:
     )
 
 
-def test_each_key_has_its_own_limit_and_is_told_of_it(client: Client, tmp_path: Path) -> None:
+def test_each_key_has_its_own_limit_and_the_answers_state_it(
+    client: Client, tmp_path: Path
+) -> None:
     one, other = key(tmp_path, "read"), key(tmp_path, "admin")
     left = []
     for _ in range(30):

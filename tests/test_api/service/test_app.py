@@ -33,7 +33,7 @@ def test_health_tells_index_versions_and_limits(client: TestClient[Any]) -> None
     assert set(health["versions"]) == {"grounded-cxr", "litestar", "python"}
 
 
-def test_the_sample_film_is_handed_out(client: TestClient[Any], tmp_path: Path) -> None:
+def test_the_sample_image_is_served(client: TestClient[Any], tmp_path: Path) -> None:
     assert client.get("/sample").content == a_png(3)
     (tmp_path / "other").mkdir()
     with TestClient(an_app(tmp_path / "other"), base_url=HTTP) as bare:

@@ -158,11 +158,11 @@ def test_studies_of_all_tasks_are_written_about_in_one_pass(retriever: Retriever
     made = {place: one for place, one in written if not isinstance(one, Token)}
     assert model.together == [3]
     assert sorted(made) == [0, 1, 2, 3]
-    told = {
+    streamed = {
         place: "".join(one.text for at, one in written if at == place and isinstance(one, Token))
         for place in (0, 2, 3)
     }
-    assert told == {n: says(Prompt(task=tasks[n], text="")) + " " for n in told}
+    assert streamed == {n: says(Prompt(task=tasks[n], text="")) + " " for n in streamed}
     # The short answer is there before the long report has ended.
     ends = [place for place, one in written if not isinstance(one, Token)]
     assert ends == [1, 2, 3, 0]
@@ -393,7 +393,7 @@ def test_a_loaded_model_gives_each_of_many_its_own_text(
     writer = open_backend(retriever, BackendOptions(model=str(tiny), decoding=options))
     asked = [(path, seed) for seed in (1, 2, 3) for path in PATHS]
 
-    def told(client: Any, path: str, seed: int) -> tuple[str, dict[str, Any]]:
+    def streamed(client: Any, path: str, seed: int) -> tuple[str, dict[str, Any]]:
         answer = send(client, path, seed, headers={"accept": "text/event-stream"})
         happened = parsed(answer.text)
         pieces = [data["text"] for event, data in happened if event == "token"]
@@ -407,11 +407,11 @@ def test_a_loaded_model_gives_each_of_many_its_own_text(
 
     with serving(an_app(tmp_path, retriever, writer)) as address:
         with httpx.Client(base_url=address) as client:
-            alone = [told(client, *one) for one in asked]
+            alone = [streamed(client, *one) for one in asked]
             again = client.get("/generations", params={"limit": 1}).json()["generations"][0]
             origin = client.get(f"/generations/{again['id']}").json()["origin"]
         with ThreadPoolExecutor(12) as pool, httpx.Client(base_url=address) as client:
-            together = list(pool.map(lambda one: told(client, *one), asked))
+            together = list(pool.map(lambda one: streamed(client, *one), asked))
     for (text, made), (text_alone, made_alone) in zip(together, alone, strict=True):
         assert (text, made["observations"]) == (text_alone, made_alone["observations"])
         assert made == made_alone

@@ -105,7 +105,9 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert f"port {port} of 127.0.0.1 cannot be used" in error and "--port" in error
 
 
-def test_a_missing_sample_film_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_missing_sample_image_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert "no.dcm does not exist" in the_error(capsys, str(tmp_path), "--sample", "no.dcm")
 
 

@@ -72,7 +72,7 @@ def test_what_waits_is_done_together_and_each_gets_its_own_result() -> None:
     assert results == {1: 2, 3: 6, 5: 10, 7: 14, -2: "-2"}
 
 
-def test_work_that_nobody_waits_for_is_not_begun_or_is_told_so() -> None:
+def test_work_that_nobody_waits_for_is_not_begun_or_is_cancelled() -> None:
     slow = Slow()
 
     async def main() -> None:
@@ -107,7 +107,7 @@ def test_a_batch_that_breaks_breaks_nothing_else() -> None:
 
 
 def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
-    told, go = [], threading.Event()
+    given, go = [], threading.Event()
 
     def one_by_one(tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
         for place in reversed(range(len(tickets))):
@@ -117,17 +117,17 @@ def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
 
     async def main() -> None:
         async def ask(work: int) -> None:
-            told.append(await scheduler.run(work, owner="a"))
+            given.append(await scheduler.run(work, owner="a"))
 
         async with BatchScheduler(one_by_one, stage="test", max_batch=3) as scheduler:
             async with anyio.create_task_group() as tasks:
                 for work in (1, 2, 3):
                     tasks.start_soon(ask, work)
-                while len(told) < 2:
+                while len(given) < 2:
                     await anyio.sleep(0.001)
-                assert told == [3, 2]
+                assert given == [3, 2]
                 go.set()
-            assert told == [3, 2, 1]
+            assert given == [3, 2, 1]
 
     anyio.run(main)
 
@@ -195,14 +195,14 @@ def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back
 def test_the_time_to_come_back_is_learnt_from_how_long_the_work_takes() -> None:
     now = 0.0
     admission = Admission(capacity=2, shared=False, clock=lambda: now)
-    told = []
+    given = []
     for seconds in (20.0, 1000.0, 0.0):
         for _ in range(100):
             with admission.enter("a"), admission.enter("a"):
                 with pytest.raises(BusyError) as refused:
                     admission.check()
                 now += seconds
-        told.append(refused.value.retry_after)
-    two_at_once, most, least = told
+        given.append(refused.value.retry_after)
+    two_at_once, most, least = given
     assert 10 < two_at_once < 20
     assert (most, least) == (60, 1)
