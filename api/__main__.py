@@ -42,6 +42,7 @@ from generator.vision_language import (
     DecodingOptions,
     default_model,
 )
+from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.parser import Parser, run
 from retriever.search import Retriever
 
@@ -72,12 +73,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     options = BackendOptions(
         model=arguments.model or default_model(),
         adapter=arguments.adapter,
+        device=arguments.device,
         decoding=DecodingOptions(temperature=arguments.temperature, seed=arguments.seed),
     )
     may_fall_back = arguments.model is None and arguments.adapter is None
     log_to_stderr(settings, as_json=arguments.log_json)
     with listen(settings) as listener:
-        retriever = Retriever.open(arguments.index)
+        retriever = Retriever.open(arguments.index, device=encoder_device(arguments.device))
         backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
         settings = replace(
             settings,
@@ -89,7 +91,9 @@ def _serve(arguments: argparse.Namespace) -> int:
                 settings,
                 retriever=retriever,
                 backend=backend,
-                reopen=reopening(arguments.index, backend.use),
+                reopen=reopening(
+                    arguments.index, backend.use, device=encoder_device(arguments.device)
+                ),
             )
             logger.info("generator: %s", backend.description)
             manifest = retriever.index.manifest
@@ -215,6 +219,7 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
         "pretrained/generator where its weights are, otherwise none)",
     )
     verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    add_model_device(verb)
     verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
     verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     _add_database(verb)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.bootstrap import RESAMPLES
 from evaluation.outputs.names import CONDITIONS, IMAGE_ALONE, TASKS, WITH, WITHHELD, WITHOUT
-from indexer.cli.arguments import add_device
+from indexer.cli.arguments import add_device, add_model_device
 from indexer.sources.arguments import add_split_arguments
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[st
     parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
     parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base model")
     parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_model_device(parser)
     parser.add_argument(
         "--max-new-tokens", type=int, default=160, help="of one output (default: %(default)s)"
     )

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from db.app.database import AppDatabase
@@ -36,13 +37,14 @@ from generator.vision_language import (
     VisionLanguageModel,
     default_model,
 )
+from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.search import Retriever
 
 CREATED_BY = "command line"
 
-OpenRetriever = Callable[[Path], Retriever]
+OpenRetriever = Callable[..., Retriever]
 OpenModel = Callable[[str, str | None, str], VisionLanguageModel]
 """Base model, adapter, quantization."""
 
@@ -56,7 +58,9 @@ def main(
 ) -> int:
     arguments = parser(prog).parse_args(argv)
     arguments.open_retriever = open_retriever
-    arguments.open_model = open_model or _load_model
+    if encoder_device(arguments.device) != "cpu":
+        arguments.open_retriever = partial(open_retriever, device=encoder_device(arguments.device))
+    arguments.open_model = open_model or partial(_load_model, device=arguments.device)
     try:
         exit_code: int = arguments.run(arguments)
         return exit_code
@@ -65,10 +69,12 @@ def main(
         return 1
 
 
-def _load_model(model: str, adapter: str | None, quantization: str) -> VisionLanguageModel:
+def _load_model(
+    model: str, adapter: str | None, quantization: str, *, device: str
+) -> VisionLanguageModel:
     from generator.mllama.load import load_model
 
-    return load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
+    return load_model(model, adapter, device=device, quantization=quantization)  # type: ignore[arg-type]
 
 
 def _do(arguments: argparse.Namespace) -> int:
@@ -212,6 +218,7 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--adapter", metavar="DIR", help="of finetune train (default: that of the model, if any)"
     )
+    add_model_device(verb)
     verb.add_argument(
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )

@@ -142,6 +142,8 @@ class BackendOptions:
     model: str = NO_MODEL
     """Folder or hub id of a language model, or ``none``."""
     adapter: str | None = None
+    device: str = "auto"
+    """Where the language model runs: ``auto`` (a GPU if any), ``cpu`` or ``cuda``."""
     decoding: DecodingOptions = GREEDY
 
     def __post_init__(self) -> None:

@@ -76,17 +76,24 @@ Reopen = Callable[[StudySearch], StudySearch]
 """Opens the index directory again, given the retriever on what was there before."""
 
 
-def reopening(index_dir: Path, use: Callable[[Retriever], None] = lambda _: None) -> Reopen:
+def reopening(
+    index_dir: Path,
+    use: Callable[[Retriever], None] = lambda _: None,
+    *,
+    device: str = "cpu",
+) -> Reopen:
     """Open whatever is in an index directory by then; the encoder is kept if it still fits.
 
-    ``use`` gets the new retriever before any request does, and may refuse it.
+    ``use`` gets the new retriever before any request does, and may refuse it. ``device`` is where
+    a new encoder runs: ``cpu`` or ``cuda``.
     """
 
     def reopen(before: StudySearch) -> Retriever:
         index = Index.open(index_dir)
         same = index.manifest.encoder.same_space(before.encoder.spec)
         retriever = Retriever(
-            index, before.encoder if same else load_encoder(index.manifest.encoder.name)
+            index,
+            before.encoder if same else load_encoder(index.manifest.encoder.name, device=device),
         )
         use(retriever)
         return retriever

@@ -72,7 +72,7 @@ class LanguageModelBackend:
         """
         from generator.mllama.load import load_model
 
-        model = load_model(options.model, options.adapter)
+        model = load_model(options.model, options.adapter, device=options.device)
         shipped = options.model == DEFAULT_MODEL and options.adapter is None
         return cls(
             retriever,

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import StudyReader
 from generator.vision_language import DecodingOptions, VisionLanguageModel
+from indexer.cli.arguments import encoder_device
 from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
@@ -76,7 +78,10 @@ def collect_outputs(arguments: argparse.Namespace) -> Outputs:
 
 
 def _retriever(arguments: argparse.Namespace) -> Retriever:
-    retriever: Retriever = (arguments.open_retriever or Retriever.open)(arguments.index)
+    open_retriever = arguments.open_retriever or Retriever.open
+    if (device := encoder_device(arguments.device)) != "cpu":
+        open_retriever = partial(open_retriever, device=device)
+    retriever: Retriever = open_retriever(arguments.index)
     return retriever
 
 

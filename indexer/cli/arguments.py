@@ -137,6 +137,21 @@ def add_device(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model_device(verb: argparse.ArgumentParser) -> None:
+    """``--device``, for a command that runs a language model on what an encoder retrieves."""
+    verb.add_argument(
+        "--device",
+        choices=("auto", *DEVICES),
+        default="auto",
+        help="where model and encoder run; auto: the model on a GPU if any, the encoder on the CPU",
+    )
+
+
+def encoder_device(device: str) -> str:
+    """Where the encoder runs by `add_model_device`: on a GPU only where that was named."""
+    return "cuda" if device == "cuda" else "cpu"
+
+
 def _add_version(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--index-type", choices=("auto", "exact", "ivf"), help="default: by size")
     verb.add_argument("--memory", type=int, metavar="MB", help="what a search may take")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from db.errors import UserError
 from evaluation.__main__ import main
 from evaluation.outputs.prompts import read_prompts
 from evaluation.provenance import machine
@@ -195,3 +196,20 @@ def test_a_former_command_prints_the_one_that_replaces_it(
     package, *given = command
     assert importlib.import_module(f"{package}.__main__").main(given) == 2
     assert capsys.readouterr().err.endswith(f" has moved: run\n  python -m {replacement}\n")
+
+
+@pytest.mark.parametrize(("device", "expected"), [("auto", {}), ("cuda", {"device": "cuda"})])
+def test_the_encoder_of_an_evaluation_runs_on_a_gpu_only_where_that_is_named(
+    root: Path, tmp_path: Path, device: str, expected: dict[str, str]
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def open_retriever(path: Path, **options: str) -> Retriever:
+        asked.append(options)
+        raise UserError("the index is opened no further")
+
+    data = ["--source", "jsonl", "--data-dir", str(root / "data" / "studies.jsonl")]
+    model = ["--model", str(root / "model"), "--out", str(tmp_path), "--device", device]
+    argv = ["model", "--index", str(root / "index"), "--split", "val", *data, *model]
+    assert main(argv, open_retriever=open_retriever) == 1
+    assert asked == [expected]

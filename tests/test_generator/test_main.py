@@ -259,3 +259,20 @@ def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_told(
     assert "another encoder: build the index with that encoder, or train" in err
     assert served(encoder.weights_sha256) == 0
     assert "note: the adapter was trained on another index" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [([], {}), (["--device", "cuda"], {"device": "cuda"})]
+)
+def test_the_encoder_runs_on_a_gpu_only_where_that_is_named(
+    index_dir: Path, given: list[str], expected: dict[str, str]
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def open_retriever(path: Path, **options: str) -> Retriever:
+        asked.append(options)
+        return Retriever.open(path, ThumbnailEncoder())
+
+    argv = ["report", str(index_dir), image(index_dir, 3), "--model", "none", *given]
+    assert main(argv, open_retriever=open_retriever) == 0
+    assert asked == [expected]
