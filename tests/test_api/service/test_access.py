@@ -47,7 +47,7 @@ def report(client: Client, headers: dict[str, str], **data: str) -> httpx.Respon
     return client.post("/reports", files=files, headers=headers, data=data)
 
 
-def test_every_route_but_the_page_and_the_health_checks_asks_for_a_key(
+def test_every_route_but_the_pages_and_the_health_checks_asks_for_a_key(
     app: Litestar, client: Client
 ) -> None:
     is_open = set()
@@ -62,7 +62,8 @@ def test_every_route_but_the_page_and_the_health_checks_asks_for_a_key(
                 assert "API key" in answer.json()["detail"]
             else:
                 is_open.add(route.path)
-    assert is_open == {"/", "/page/{path:path}", "/health", "/health/live", "/health/ready"}
+    pages = {"/", "/page/{path:path}", "/schema/swagger", "/schema/swagger/{name:str}"}
+    assert is_open == {*pages, "/health", "/health/live", "/health/ready"}
 
 
 def test_a_wrong_a_revoked_and_a_missing_key_open_nothing(client: Client, tmp_path: Path) -> None:
