@@ -141,15 +141,15 @@ def add_model_device(verb: argparse.ArgumentParser) -> None:
     """``--device``, for a command that runs a language model on what an encoder retrieves."""
     verb.add_argument(
         "--device",
-        choices=("auto", *DEVICES),
         default="auto",
-        help="where model and encoder run; auto: the model on a GPU if any, the encoder on the CPU",
+        help="cpu, cuda or cuda:1, for model and encoder; auto: the model on a GPU if there is "
+        "one, the encoder on the CPU",
     )
 
 
 def encoder_device(device: str) -> str:
     """Where the encoder runs by `add_model_device`: on a GPU only where that was named."""
-    return "cuda" if device == "cuda" else "cpu"
+    return device if device.startswith("cuda") else "cpu"
 
 
 def _add_version(verb: argparse.ArgumentParser) -> None:

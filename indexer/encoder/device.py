@@ -1,5 +1,6 @@
 """Where an encoder runs: torch modules as functions of arrays, on the CPU or a GPU."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,12 @@ Forward = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 def check_device(device: str) -> None:
-    """Raises UserError for a device that is not ``cpu`` or ``cuda``, or is not there."""
-    if device not in ("cpu", "cuda"):
+    """Raises UserError for a device not like ``cpu``, ``cuda`` or ``cuda:1``, or not there."""
+    named = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", device)
+    if named is None:
         raise UserError(f"unknown device '{device}': use cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device was found: use --device cpu")
+    if device != "cpu" and int(named[1] or 0) >= torch.cuda.device_count():
+        raise UserError(f"no device {device} was found: use --device cpu")
 
 
 def in_torch(module: nn.Module, device: str) -> Forward:
@@ -36,4 +38,5 @@ def in_torch(module: nn.Module, device: str) -> Forward:
 
 def precision(device: str) -> Any:
     """The context of a forward pass: bfloat16 on a GPU, on the CPU what the weights are in."""
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=device != "cpu")
+    kind = torch.device(device).type
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu")

@@ -15,6 +15,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +46,11 @@ def compiled(
     does where ONNX Runtime was installed with CUDA, else in torch. ``network`` is only called
     where nothing is cached under ``key``.
     """
-    providers = ["CPUExecutionProvider"]
-    if device == "cuda":
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device != "cpu":
         if CUDA_PROVIDER not in onnxruntime.get_available_providers():
             return in_torch(network(), device)
-        providers.insert(0, CUDA_PROVIDER)
+        providers.insert(0, (CUDA_PROVIDER, {"device_id": torch.device(device).index or 0}))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(

@@ -165,8 +165,11 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 def test_an_unknown_or_missing_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="unknown device 'tpu': use cpu or cuda"):
         load_encoder(DEFAULT_ENCODER, device="tpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="no CUDA device was found: use --device cpu"):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match="no device cuda:1 was found: use --device cpu"):
+        load_encoder(DEFAULT_ENCODER, device="cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UserError, match="no device cuda was found: use --device cpu"):
         load_encoder(DEFAULT_ENCODER, device="cuda")
 
 
