@@ -11,7 +11,6 @@ one kernel after the other, as they are where no CUDA graph is recorded.
 
 import argparse
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +48,13 @@ class Timing:
         return self.seeing + self.reading + self.stepping
 
 
+def peak_memory() -> int:
+    """Bytes that this process has held at most."""
+    import resource  # not on every system
+
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", nargs="?", default="pretrained/generator")
@@ -77,11 +83,7 @@ def measure(arguments: argparse.Namespace) -> int:
     row = prompt_tokens(model, Prompt(task="report", text="", image=image))
     ours = [our_round(model, row, image) for _ in range(2)]  # the first warms up
     on_gpu = model.decoder.device.type == "cuda"
-    memory = (
-        torch.cuda.max_memory_reserved()
-        if on_gpu
-        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    )
+    memory = torch.cuda.max_memory_reserved() if on_gpu else peak_memory()
     theirs: list[float] = []
     for _ in range(arguments.rounds):
         ours.append(our_round(model, row, image))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from db.errors import NotFoundError
-from db.files import replacing
+from db.files import replacing, write_json
 from finetune.encoder.run import CONFIG as RUN_CONFIG
 from finetune.encoder.run import SCORES, WEIGHTS
 from indexer.encoder.network import MEAN, STD
@@ -81,7 +81,7 @@ def export(
     _write(model, out_dir / MODEL)
     heads = {k: v for k, v in state.items() if k.startswith(("labels.", "frontal."))}
     _write(heads, out_dir / HEADS)
-    (out_dir / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(out_dir / CONFIG, config)
 
 
 def model_config(tower: str, dim: int, size: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.files import write_text
 from indexer.encoder.weight_files import local_folder
 
 _FILES = (
@@ -56,7 +57,7 @@ class BaseLicence:
         for path in self.files:
             shutil.copyfile(path, directory / path.name)
         if self.llama:
-            (directory / "NOTICE").write_text(_LLAMA_NOTICE, encoding="utf-8")
+            write_text(directory / "NOTICE", _LLAMA_NOTICE)
 
 
 def find_licence(base: str) -> BaseLicence:

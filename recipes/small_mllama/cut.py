@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import NotFoundError, UserError
+from db.files import replacing, write_text
 from recipes.small_mllama.config import CutConfig
 from recipes.small_mllama.model import build_model, make_processor, model_config
 from recipes.small_mllama.source import (
@@ -87,7 +88,7 @@ def cut(
         "kinds": kinds,
         "origin": origin,
     }
-    (out_dir / CUT).write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+    write_text(out_dir / CUT, json.dumps(stated, indent=1) + "\n")
     return vocabulary
 
 
@@ -136,7 +137,6 @@ def _layer(stored: Any, kinds: dict[str, str], place: int, shape: LlamaShape) ->
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    waiting = path.with_name(path.name + ".tmp")
-    save_file(tensors, waiting)
-    waiting.chmod(0o644)  # safetensors leaves it to the owner alone
-    waiting.replace(path)
+    with replacing(path) as fresh:
+        save_file(tensors, fresh)
+        fresh.chmod(0o644)  # safetensors leaves it to the owner alone
