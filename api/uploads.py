@@ -1,4 +1,4 @@
-"""Uploaded images, from a multipart form to named bytes. Nothing of them is written to a path."""
+"""Read uploaded images from a multipart form into memory. No upload is written to disk."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Upload:
     """One uploaded file."""
 
     name: str
-    """What messages call it: the last part of the name it was sent under."""
+    """Its name in messages: the last part of the file name that the client sent."""
     data: bytes
 
 
@@ -32,7 +32,7 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 def _search_field(one: Parameter) -> tuple[str, Any, Any]:
-    """A form field, as ``msgspec.defstruct`` takes one."""
+    """Describe one search option as a form field for ``msgspec.defstruct``."""
     default = _SEARCH_DEFAULTS.get(one.option, one.default)
     most = _MOST_HITS if one.option == "k" else one.most
     description = f"{one.help[:1].upper()}{one.help[1:]}."
@@ -59,7 +59,7 @@ class StudyForm(_SearchFields, kw_only=True):
     """The images of one study, and how to search with them."""
 
     images: list[UploadFile]
-    """One file a view: PNG, JPEG, TIFF, BMP, WebP or DICOM."""
+    """One file per view: PNG, JPEG, TIFF, BMP, WebP or DICOM."""
 
     def options(self) -> SearchOptions:
         """Raises UserError for a value out of range."""
@@ -92,15 +92,15 @@ class QuestionForm(IndicationForm, kw_only=True):
     ]
 
     def request(self, task: Task) -> GenerationRequest:
-        """Raises UserError also for a question without words."""
+        """Raises UserError also for an empty question."""
         return replace(super().request("report"), task=task, question=self.question)
 
 
 class SearchForm(StudyForm, kw_only=True):
-    """Images, words or both, or an indexed case, and how to search with them."""
+    """Images, text or both, or an indexed case, and how to search with them."""
 
     images: list[UploadFile] = msgspec.field(default_factory=list)
-    """One file a view of one study; none to search by words alone."""
+    """One file per view of one study; none to search by text alone."""
     text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
     case: (
         Annotated[str, msgspec.Meta(description="An indexed case, as `source:study_id`.")] | None
@@ -108,13 +108,13 @@ class SearchForm(StudyForm, kw_only=True):
     text_weight: _TEXT_WEIGHT[1] = _TEXT_WEIGHT[2]  # type: ignore[valid-type]
 
     def options(self) -> SearchOptions:
-        """Raises ClientException for nothing to search with, or too much."""
+        """Raises ClientException for an empty search, or for a case with images or text."""
         if self.case is not None and (self.images or self.text is not None):
-            raise ClientException("a case is searched with alone: leave out images and words")
+            raise ClientException("a search by case takes neither images nor text: leave them out")
         if not self.images and self.text is None and self.case is None:
             raise ClientException(
                 "there is nothing to search with: choose an image file (multipart form field "
-                "'images') or write words (field 'text')"
+                "'images') or enter text (field 'text')"
             )
         return super().options()
 
@@ -128,17 +128,16 @@ class ImageForm(msgspec.Struct, kw_only=True):
 FIELDS = {"study"}.union(
     *(form.__struct_fields__ for form in (QuestionForm, SearchForm, ImageForm))
 )
-"""Fields that any form has, ``study`` that of a batch. Others are refused: a misspelt
-``exclude_patient`` excludes nobody."""
+"""All form fields of the service; batches add ``study``. Other fields are refused, because a
+misspelt ``exclude_patient`` would exclude no patient."""
 
 
 async def read_form(request: Request[Any, Any, Any]) -> None:
-    """``before_request`` hook: the parsed form is kept with the request.
+    """Parse the form and keep it with the request; a ``before_request`` hook.
 
-    Raises BusyError before anything is read where there is no place for the request,
-    ClientException for a field that no form has and for text fields that cannot be decoded, which
-    Litestar takes for a defect of the server, and a 408 where the body does not come to its end in
-    time.
+    Raises BusyError before reading anything if the server is busy, ClientException for an unknown
+    field or a text field that is not UTF-8 (which Litestar reports as a server error), and a 408 if
+    the body does not arrive in time.
     """
     await _check_place(request)
     try:
@@ -147,20 +146,21 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
         raise ClientException("a text field of the form is not UTF-8 text") from error
     unknown = sorted(set(await request.form()) - FIELDS)
     if unknown:
-        raise ClientException(
-            f"there is no field '{unknown[0][:80]}': see /schema for those there are"
-        )
+        raise ClientException(f"there is no field '{unknown[0][:80]}': see /schema for the fields")
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:
-    """``before_request`` hook: the body in memory; a 503 or a 408 as of ``read_form``."""
+    """Read the body into memory; a ``before_request`` hook. Raises as ``read_form`` does."""
     await _check_place(request)
     await _in_time(request, request.body)
 
 
 async def _check_place(request: Request[Any, Any, Any]) -> None:
-    """Raises BusyError. Of a connection that stays open the server passes over what still comes;
-    one that it closes at the answer is read to the end first, or the client might never see it."""
+    """Raise BusyError if the server is busy.
+
+    If the connection closes after the answer, the body is read to its end first: otherwise the
+    client might never see the answer. On a connection that stays open the server skips the rest.
+    """
     try:
         request.app.state.check_place(the_caller(request))
     except BusyError:
@@ -187,12 +187,12 @@ async def _in_time(
             await read()
     except TimeoutError as error:
         raise HTTPException(
-            status_code=408, detail="the request came too slowly: send it again, or fewer images"
+            status_code=408, detail="the request arrived too slowly: send it again, or fewer images"
         ) from error
 
 
 async def read_uploads(files: Sequence[UploadFile], *, limit: int) -> tuple[Upload, ...]:
-    """The files in memory. Raises TooLargeError for more than ``limit``."""
+    """Read the files into memory. Raises TooLargeError for more than ``limit`` files."""
     if len(files) > limit:
         raise TooLargeError(
             f"{len(files)} images were sent, one study may have {limit}: send its views only"
@@ -201,5 +201,5 @@ async def read_uploads(files: Sequence[UploadFile], *, limit: int) -> tuple[Uplo
 
 
 def _last_part(name: str) -> str:
-    """File names of either kind of system; the folders of a stranger's disk are not ours."""
+    """Drop the folders from a POSIX or Windows file name: they may identify someone."""
     return PureWindowsPath(name).name or "the image"

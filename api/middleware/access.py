@@ -1,8 +1,8 @@
-"""Who calls, and what they may do.
+"""Identify the caller of a request and check what the caller may do.
 
-Where keys are required, a request brings ``Authorization: Bearer KEY``. Every route names the
-scope it needs as ``opt={"scope": ...}``; one that names none needs ``read``, so that a forgotten
-word closes a door and never opens one. ``"open"`` needs no key: the page and the health checks.
+If keys are required, a request carries ``Authorization: Bearer KEY``. Every route names the scope
+it needs as ``opt={"scope": ...}``; a route that names none needs ``read``, so a forgotten option
+never opens a route. ``"open"`` needs no key: web pages and health checks.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ ADMIN = {"scope": "admin"}
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Whoever sent a request."""
+    """The sender of a request."""
 
     name: str
-    """Of the API key; ``local`` on a server of this machine alone, which needs none."""
+    """The name of the API key, or ``local`` if the server requires no key."""
     scopes: frozenset[KeyScope]
     request_id: str | None = None
 
@@ -44,14 +44,14 @@ class Caller:
 
 
 class Access(ASGIMiddleware):
-    """Finds the caller; whether that is enough is for ``check_scope`` to say."""
+    """Identify the caller; ``check_scope`` then decides whether the request is allowed."""
 
     scopes = (ScopeType.HTTP,)
 
     def __init__(self, keys: ApiKeyStore, *, required: bool) -> None:
         self._keys = keys
         self._required = required
-        # threads of its own: those of the others may all wait for the database
+        # separate threads: all others may be waiting for the database
         self._threads = CapacityLimiter(2)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -72,7 +72,7 @@ class Access(ASGIMiddleware):
 
 
 def check_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of every route."""
+    """Refuse a caller without the scope that the route needs; the guard of every route."""
     needed = handler.opt.get("scope", "read")
     if needed == "open":
         return
@@ -87,13 +87,13 @@ def check_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
 
 
 def the_caller(request: Request[Any, Any, Any]) -> Caller:
-    """Dependency ``caller`` of the handlers behind ``check_scope``."""
+    """Provide the dependency ``caller`` to the handlers behind ``check_scope``."""
     caller: Caller = request.scope["user"]
     return caller
 
 
 def rate_limit(requests_per_minute: int) -> RateLimitConfig:
-    """So many requests a minute for each key, and for each address that brings none."""
+    """Limit the requests per minute of each key, and of each address that sends no key."""
     return RateLimitConfig(
         rate_limit=("minute", requests_per_minute),
         identifier_for_request=_identity,

@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 async def while_connected(request: Request[Any, Any, Any], work: Callable[[], Awaitable[T]]) -> T:
-    """The result of the work, which is cancelled when the client leaves before.
+    """Return the result of the work; cancel it if the client disconnects first.
 
-    To be called when the body has been read.
+    Call this only after the body has been read.
     """
     outcome: T | Exception | None = None
     finished = False
@@ -27,12 +27,12 @@ async def while_connected(request: Request[Any, Any, Any], work: Callable[[], Aw
         tasks.start_soon(watch)
         try:
             outcome = await work()
-        except Exception as error:  # not out of the task group, which would wrap it
+        except Exception as error:  # raised below: the task group would wrap it
             outcome = error
         finished = True
         tasks.cancel_scope.cancel()
     if not finished:
-        raise HTTPException(status_code=408, detail="the client left before the answer")
+        raise HTTPException(status_code=408, detail="the client disconnected before the answer")
     if isinstance(outcome, Exception):
         raise outcome
     return outcome  # type: ignore[return-value]  # set where finished

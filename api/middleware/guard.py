@@ -1,4 +1,4 @@
-"""Who may call, and what every answer says to browsers.
+"""Refuse cross-site requests, and add security headers to every answer.
 
 A server on the loopback address is still reached by every web page the user opens, so a request
 must name this server as its host, and one that changes something must come from our own page or
@@ -29,7 +29,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard(ASGIMiddleware):
-    """Refuses foreign hosts and requests that another site's page has sent."""
+    """Refuse requests for other host names and requests from other sites' pages."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -51,7 +51,7 @@ class Guard(ASGIMiddleware):
 
 
 async def add_headers(message: Message, _: Scope) -> None:
-    """``before_send`` hook: the headers that every answer carries, errors too."""
+    """Add the security headers to an answer, errors included; a ``before_send`` hook."""
     if message["type"] == "http.response.start":
         headers = MutableScopeHeaders.from_message(message)
         for name, value in _HEADERS.items():
@@ -60,7 +60,7 @@ async def add_headers(message: Message, _: Scope) -> None:
 
 
 def _name(host: str) -> str:
-    """The host without its port."""
+    """Return the host without its port."""
     end = host.find("]") + 1 if host.startswith("[") else host.find(":")
     return (host[:end] if end > 0 else host).lower()
 

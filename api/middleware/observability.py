@@ -1,6 +1,6 @@
-"""Record every request: an id, a line of the log, metrics and a span.
+"""Record every request: an id, a log line, metrics and a span.
 
-Never a path as it was sent, a query, a header value, a file name or a body: these may name a
+Raw paths, queries, header values, file names and bodies are never recorded: these may name a
 patient. A route is recorded by its template, a caller by the name of the key.
 """
 
@@ -36,7 +36,7 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def request_id() -> str | None:
-    """Of the request that is being answered here, or None."""
+    """Return the id of the current request, or None outside of one."""
     return _request_id.get()
 
 
@@ -95,7 +95,7 @@ def _tell(scope: Scope, status: int, seconds: float, span: trace.Span) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, request id, and the facts of a call."""
+    """Write one JSON object per line: time, level, logger, message, request id, request data."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -112,7 +112,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
-    """One line for each event; JSON where asked for, and where keys say who calls."""
+    """Log one line per event; as JSON if so configured, or if API keys are required."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter()

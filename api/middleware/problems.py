@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 DEFECT = "the server failed on this request; the cause is in its log"
 GUARDED = (401, 403, 421, 429, 500)
-"""What every route that takes an API key may answer with."""
+"""The problems that every route behind an API key may answer with."""
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -41,7 +41,7 @@ class Problem(msgspec.Struct, kw_only=True):
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problem documents that a route may answer with, for its OpenAPI entry."""
+    """Describe the problem documents of a route for its OpenAPI entry."""
     return {
         status: ResponseSpec(
             data_container=Problem,
@@ -66,7 +66,7 @@ def problem_details() -> ProblemDetailsPlugin:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem document of any error, for answers that are not one themselves."""
+    """Return the problem document of an error, to embed it in another answer."""
     if isinstance(error, UserError):
         details = _of_user_error(error)
     elif isinstance(error, ValidationException):
@@ -80,7 +80,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Handler for everything that nobody expected."""
+    """Answer an unexpected error with a 500 and log its traceback."""
     logger.error("%s failed", request.method, exc_info=error)
     return _problem(500, DEFECT).to_response(request)
 

@@ -8,10 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class HeadTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with a timeout on the head of a request."""
+    """Uvicorn's HTTP/1.1 protocol with a timeout on the head of a request."""
 
     head_seconds = 20.0
-    """From the connection, or the first byte, to the end of the head."""
+    """Seconds from the connection, or the first byte, to the end of the head."""
     _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -32,7 +32,7 @@ class HeadTimeoutProtocol(H11Protocol):
 
     @property
     def _idle(self) -> bool:
-        """Whether an answer was given and nothing of a further request has come."""
+        """Whether the last request was answered and no byte of the next one has arrived."""
         return (
             self.cycle is not None
             and self.conn.their_state is h11.IDLE

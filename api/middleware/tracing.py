@@ -1,4 +1,4 @@
-"""OpenTelemetry: where the spans go."""
+"""Export OpenTelemetry spans."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 @contextmanager
 def export_spans(endpoint: str | None) -> Iterator[None]:
-    """Send spans to an OTLP/HTTP collector while the block runs; to nobody without an endpoint."""
+    """Send spans to an OTLP/HTTP collector while the block runs, if an endpoint is set."""
     if endpoint is None:
         yield
         return

@@ -1,11 +1,11 @@
-"""The one seam between the service and whatever writes, and the registry of what can.
+"""The interface between the service and the generators, and the registry of backends.
 
 backend = open_backend(retriever, BackendOptions(model="pretrained/generator"))
 for place, output in backend.write(writings): ...         # tokens, then each result as it ends
 
-A `Backend` gets the studies of a batch and yields, in any order, what comes of each: pieces of text
-while it writes, and at the end one report, or the error that a person should see. An answer and a
-caption are reports of one statement; classes are a report with probabilities.
+A `Backend` gets the studies of a batch and yields their outputs in any order: pieces of text while
+it writes, and at the end of each study one report, or the error to show to the user. An answer or a
+caption is a report of one statement; a classification is a report with probabilities.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ EXTRACTIVE_RATE = 840.0
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A piece of text as it is written, not yet checked."""
+    """A piece of text as it is generated, not yet checked."""
 
     text: str
 
@@ -47,40 +47,40 @@ class Writing:
     retrieval: Retrieval
     request: GenerationRequest
     votes: Mapping[str, Vote] = field(default_factory=dict)
-    """Of many more cases than were found; filled for the task ``classify`` alone."""
+    """Votes of many more cases than the hits; set only for the task ``classify``."""
     cancelled: Callable[[], bool] = field(default=lambda: False)
-    """True once nobody waits for it; a slow backend asks between its tokens."""
+    """Whether the request was cancelled; slow backends call this between tokens."""
 
 
 Output = Token | GroundedReport | UserError
 
 
 class Backend(Protocol):
-    """What turns hits into text."""
+    """Turns hits into text."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What it can do; it is asked for nothing else."""
+        """The tasks it supports; it gets no others."""
 
     @property
     def batch_size(self) -> int:
-        """How many texts it writes together."""
+        """How many texts it writes in one batch."""
 
     @property
     def description(self) -> str:
         """Its name and the expected rate, for the log at start."""
 
     def use(self, retriever: Retriever) -> None:
-        """Write with another index from now on. Raises MismatchError where that does not fit."""
+        """Switch to another index. Raises MismatchError if it does not fit."""
 
     def describe(self, origin: Origin) -> Origin:
-        """``origin`` with model, adapter, prompt version, seed and sampling filled in."""
+        """Fill model, adapter, prompt version, seed and sampling into ``origin``."""
 
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
-        """The hits that it chooses from."""
+        """Retrieve the hits that the backend selects from."""
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
-        """Pairs of the place in the batch and what came of it."""
+        """Yield pairs of a position in the batch and an output."""
 
 
 WriteReport = Callable[[Retrieval], GroundedReport]
@@ -104,7 +104,7 @@ class ExtractiveBackend:
         self._write_report = write_report
 
     def use(self, retriever: Retriever) -> None:
-        """Nothing is kept of an index."""
+        """Do nothing: this backend keeps no index."""
 
     def describe(self, origin: Origin) -> Origin:
         return origin
@@ -169,6 +169,8 @@ BACKENDS: Mapping[str, Callable[[Retriever, BackendOptions], Backend]] = {
 
 
 def open_backend(retriever: Retriever, options: BackendOptions) -> Backend:
-    """Raises UserError for a model that cannot be loaded, MismatchError for one that does not fit
-    the index."""
+    """Open the backend that serves the model.
+
+    Raises UserError if the model cannot be loaded, MismatchError if it does not fit the index.
+    """
     return BACKENDS[options.name](retriever, options)

@@ -1,4 +1,4 @@
-"""The index that is open now, and how another takes its place while requests run."""
+"""Hold the open index, and replace it while requests run."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from retriever.results import Retrieval
 from retriever.search import Retriever
 
 PREVIEW_SIDE = 1600
-"""Longest side in pixels of an image that is shown; the search uses the image as it is."""
+"""Longest side of a preview in pixels; the search uses the full image."""
 
 
 class Cases(Protocol):
@@ -34,7 +34,7 @@ class Cases(Protocol):
 
 
 class OpenIndex(Protocol):
-    """What is read of an index: see ``indexer.index.Index``."""
+    """The part of ``indexer.index.Index`` that the service uses."""
 
     @property
     def manifest(self) -> Any:
@@ -49,7 +49,7 @@ class OpenIndex(Protocol):
 
 
 class StudySearch(Protocol):
-    """What is needed of ``retriever.search.Retriever``."""
+    """The part of ``retriever.search.Retriever`` that the service uses."""
 
     @property
     def index(self) -> OpenIndex: ...
@@ -73,7 +73,7 @@ class StudySearch(Protocol):
 
 
 Reopen = Callable[[StudySearch], StudySearch]
-"""Opens the index directory again, given the retriever on what was there before."""
+"""Opens the index directory again, given the current retriever."""
 
 
 def reopening(
@@ -82,10 +82,10 @@ def reopening(
     *,
     device: str = "cpu",
 ) -> Reopen:
-    """Open whatever is in an index directory by then; the encoder is kept if it still fits.
+    """Return a function that opens an index directory again, with the same encoder if it fits.
 
-    ``use`` gets the new retriever before any request does, and may refuse it. ``device`` is where
-    a new encoder runs: ``cpu`` or ``cuda``.
+    ``use`` gets the new retriever before any request does, and may raise to refuse it. ``device``
+    is where a new encoder runs: ``cpu`` or ``cuda``.
     """
 
     def reopen(before: StudySearch) -> Retriever:
@@ -102,7 +102,7 @@ def reopening(
 
 
 class CurrentIndex:
-    """The open retriever; a request that needs it twice takes it once and keeps it."""
+    """The open retriever; a request reads it once and keeps that one to its end."""
 
     def __init__(self, retriever: StudySearch, reopen: Reopen | None = None) -> None:
         self.retriever = retriever
@@ -116,13 +116,15 @@ class CurrentIndex:
         return self.retriever.index.manifest
 
     async def reload(self) -> None:
-        """Take what is at the place of the index now; work under way ends on what it began with.
+        """Open the index at the same path; requests in progress finish on the old one.
 
-        Raises UserError where that cannot be opened; the old index then stays.
+        Raises UserError if it cannot be opened; the old index then stays in use.
         """
         reopen = self._reopen
         if reopen is None:
-            raise UserError("this server was given an open index, and cannot open it again")
+            raise UserError(
+                "this server was started with an open index and cannot reopen it: restart it"
+            )
         async with self._reloading:
             retriever = await run_sync(reopen, self.retriever)
             self.searches_text = await run_sync(has_text_tower, retriever.encoder)
@@ -133,14 +135,14 @@ class CurrentIndex:
         return await run_sync(find_case, self.retriever, key)
 
     async def case_image(self, key: str, number: int) -> bytes:
-        """An image of a case as PNG, numbered from 1.
+        """Return an image of a case as PNG; images are numbered from 1.
 
-        Raises NotFoundError where the case, the image or its file is missing.
+        Raises NotFoundError if the case, the image or its file is missing.
         """
         return await run_sync(_case_image, self.retriever, key, number)
 
     async def available(self, studies: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-        """Those of the studies (source, study id) that the open index holds."""
+        """Return those of the studies (source, study id) that the open index holds."""
         find = self.retriever.index.cases.find
         return await run_sync(
             lambda: frozenset(study for study in set(studies) if find(*study) is not None)
@@ -157,7 +159,7 @@ def find_case(retriever: StudySearch, key: str) -> Case:
 
 
 def shown(pixels: np.ndarray) -> bytes:
-    """An image as PNG, small enough for a page."""
+    """Encode an image as PNG, reduced to ``PREVIEW_SIDE``."""
     if max(pixels.shape) > PREVIEW_SIDE:
         image = Image.fromarray(pixels)
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)

@@ -1,7 +1,7 @@
-"""Write accepted studies after the answer, one by one, until all are done.
+"""Process accepted studies in the background until all are done.
 
 An accepted study is in the database before the client gets the answer. However the process ends,
-the next one goes on: a study is done when its generation is stored, and not before.
+the next one continues: a study is done only when its generation is stored.
 
 A study may have ended the process. The next process therefore retries the studies that were being
 written alone, after it has lived for a while without them: 1 s, and twice as long before each
@@ -43,10 +43,10 @@ class JobRunner:
     """Accepts studies and works through them, a few at a time beside the other requests."""
 
     pause = 2.0
-    """Seconds before a database that failed is tried again."""
+    """Seconds before a failed database is tried again."""
     doubt = 1.0
-    """Seconds without a study that was under way when the process ended, before its second
-    attempt; twice as many before each further one."""
+    """Seconds to run before a study that was in progress when the process ended is retried; doubled
+    before each further attempt."""
 
     def __init__(
         self, pipeline: Pipeline, database: AppDatabase, *, together: int, capacity: int
@@ -57,20 +57,20 @@ class JobRunner:
         self._capacity = capacity
         self._running: dict[UUID, anyio.CancelScope] = {}
         self._suspect: UUID | None = None
-        """Under way, alone."""
+        """The suspect in progress; it runs alone."""
         self._more = anyio.Event()
 
     async def check_place(self, studies: int) -> None:
-        """Raises BusyError where ``accept`` would."""
+        """Raises BusyError if ``accept`` would."""
         if await run_sync(self._jobs.unfinished) + studies > self._capacity:
             raise BusyError(60)
 
     async def accept(
         self, studies: Sequence[tuple[Radiograph, ...]], request: GenerationRequest, caller: Caller
     ) -> list[JobStudy]:
-        """One job for these studies; it is on disk when this returns.
+        """Store one job for these studies; it is on disk when this returns.
 
-        Raises BusyError where there are too many already.
+        Raises BusyError if too many studies are unfinished.
         """
         await self.check_place(len(studies))
         job_id, now = uuid4(), self._pipeline.clock()
@@ -99,7 +99,7 @@ class JobRunner:
         return accepted
 
     async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
-        """Take a study back, also while it is worked on. False where it had ended before."""
+        """Cancel a study, even while it runs. Returns False if it had already ended."""
         entry = self._pipeline.entry("cancelled", caller, generation=str(generation_id))
         taken_back = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
         if taken_back and generation_id in self._running:
@@ -107,10 +107,10 @@ class JobRunner:
         return taken_back
 
     async def run(self) -> None:
-        """Work until cancelled; what is under way then waits for the next start.
+        """Work until cancelled; unfinished studies then wait for the next start.
 
-        Where the database fails, on a full disk or locked by another program, all waits until it
-        can be written to again.
+        If the database fails (full disk, locked by another program), all studies wait until it can
+        be written to again.
         """
         while True:
             try:
@@ -131,13 +131,13 @@ class JobRunner:
                         await self._more.wait()
         finally:
             with anyio.CancelScope(shield=True):
-                with suppress(DatabaseFailure):  # what is not parked is released by the next start
+                with suppress(DatabaseFailure):  # the next start releases the rest
                     for generation_id in self._running:
                         await run_sync(self._jobs.park, generation_id)
                 self._running.clear()
 
     async def _start_some(self, tasks: TaskGroup, lived: float) -> float | None:
-        """Begin what may be begun. Returns when to look again if nothing happens, in seconds."""
+        """Start the studies that may start. Returns the seconds until the next check, or None."""
         if self._suspect in self._running:
             return None
         suspicion = await run_sync(self._jobs.suspicion)

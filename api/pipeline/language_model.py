@@ -1,4 +1,4 @@
-"""A language model behind the service: texts of several requests are written together."""
+"""Serve a language model: write the texts of several requests in one batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ measured."""
 
 
 class LanguageModelBackend:
-    """Reports, answers, classes and captions by one model."""
+    """Writes reports, answers, classifications and captions with one model."""
 
     tasks: tuple[Task, ...] = tuple(TASKS)
 
@@ -52,7 +52,7 @@ class LanguageModelBackend:
         decoding: DecodingOptions = GREEDY,
         rate: float | None = None,
     ) -> None:
-        """``rate``: reports a minute to expect, None where it was not measured.
+        """``rate``: expected reports per minute, None if it was not measured.
 
         Raises MismatchError for an adapter that was trained with another encoder.
         """
@@ -65,10 +65,10 @@ class LanguageModelBackend:
 
     @classmethod
     def open(cls, retriever: Retriever, options: BackendOptions) -> Self:
-        """A folder or hub id of Llama 3.2 Vision, with or without an adapter, ready to write.
+        """Load a Llama 3.2 Vision model from a folder or hub id, with or without an adapter.
 
-        Raises UserError for what cannot be loaded, MismatchError where adapter, model and index do
-        not belong together.
+        Raises UserError if it cannot be loaded, MismatchError if adapter, model and index do not
+        belong together.
         """
         from generator.mllama.load import load_model
 
@@ -113,11 +113,11 @@ class LanguageModelBackend:
         return self._reader.describe(origin, self._decoding)
 
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
-        """Many more hits than a model is shown, so that one for every finding is among them."""
+        """Retrieve more hits than the model is shown, so that each finding has one."""
         return find_candidates(retriever, query, options)
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
-        reader = self._reader  # one for the whole batch, also when another takes its place
+        reader = self._reader  # one for the whole batch, even if `use` replaces it
         texts: dict[int, _Text] = {}
         for place, writing in enumerate(writings):
             if writing.cancelled():
@@ -162,7 +162,7 @@ class LanguageModelBackend:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Text:
-    """One text that the model writes freely."""
+    """One text to generate token by token."""
 
     writing: Writing
     study: Study
@@ -178,7 +178,7 @@ class _Text:
 
 
 def _study(reader: StudyReader, writing: Writing) -> Study:
-    """The study as the model is shown it, with no more cases than were requested."""
+    """Assemble the study for the model, with at most the requested number of cases."""
     retrieval, k = writing.retrieval, writing.request.options.k
     nearest = min(REPORT_CONTEXT.nearest, k)
     shown = select_hits(

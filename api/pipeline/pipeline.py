@@ -1,8 +1,8 @@
 """From uploaded images to a stored generation.
 
-Three stages, each a scheduler of its own, so that the decoding of one study, the search for
-another and the writing of a third go on at the same time: decode (a few files at a time), search
-(a batch through the encoder), write (a batch through the backend).
+Three stages, each with its own scheduler, so that one study is decoded while another is searched
+for and a third is written: decode (a few files at a time), search (a batch through the encoder),
+write (a batch through the backend).
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -45,20 +45,20 @@ from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
 Clock = Callable[[], datetime]
-"""Gives the time with its zone."""
+"""Returns the current time, with a time zone."""
 
 Stage = Literal["reading", "retrieving", "writing", "checking"]
 Emit = Callable[[Stage | Token], None]
-"""Called with every stage as it begins and every token; from any thread."""
+"""Called at the start of every stage and for every token, from any thread."""
 
 
 def discard(_: Stage | Token) -> None:
-    """For a caller that waits for the result alone."""
+    """Ignore progress; for callers that need only the result."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WritingWork:
-    """What the last stage does for one study."""
+    """The input of the writing stage for one study."""
 
     images: tuple[Radiograph, ...]
     found: Found
@@ -68,7 +68,7 @@ class WritingWork:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedulers:
-    """What runs the three stages; entered by `Pipeline.running`."""
+    """The schedulers of the three stages; `Pipeline.running` enters them."""
 
     decoding: Scheduler[tuple[Upload, ...], tuple[Radiograph, ...]]
     searching: Scheduler[Searching, Found]
@@ -76,7 +76,7 @@ class Schedulers:
 
     @classmethod
     def in_process(cls, current: CurrentIndex, backend: Backend, settings: Settings) -> Self:
-        """Threads of this process, on the index and the backend that it holds."""
+        """Run the stages in threads of this process, on its index and backend."""
         return cls(
             decoding=BatchScheduler(_decode, stage="read", max_batch=1, runners=settings.workers),
             searching=BatchScheduler(
@@ -89,7 +89,7 @@ class Schedulers:
 
 
 class Pipeline:
-    """One index, one backend and the database of what was written."""
+    """Writes and stores generations with one index, one backend and one database."""
 
     def __init__(
         self,
@@ -110,30 +110,30 @@ class Pipeline:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work is done while the block runs; what has begun when it ends is finished."""
+        """Process work while the block runs; batches in progress at its end are finished."""
         stages = self._schedulers
         async with stages.writing, stages.searching, stages.decoding:
             yield
 
     def enter(self, caller: Caller) -> AbstractContextManager[None]:
-        """A place among the requests that are worked on. Raises BusyError where there is none."""
+        """Hold a place among the active requests. Raises BusyError if there is none."""
         return self.admission.enter(caller.name)
 
     def check_place(self, caller: Caller) -> None:
-        """Raises BusyError where ``enter`` would."""
+        """Raises BusyError if ``enter`` would."""
         self.admission.check(caller.name)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What the backend can do."""
+        """The tasks that the backend supports."""
         return self._backend.tasks
 
     def origin(self, encoder: EncoderSpec) -> Origin:
-        """The origin of what is written now."""
+        """Describe what would write a generation now."""
         return self._backend.describe(origin_of(encoder))
 
     def check_task(self, task: Task) -> None:
-        """Raises MismatchError for a task that needs a language model where there is none."""
+        """Raises MismatchError for a task that the backend does not support."""
         if task not in self.tasks:
             raise MismatchError(
                 "this server answers no questions: it runs without a language model (start it "
@@ -150,8 +150,8 @@ class Pipeline:
     ) -> Generation:
         """Read, search, write, check, store.
 
-        Raises UserError, and BusyError at once where the server is busy; nothing is stored then,
-        nor where the call is cancelled.
+        Raises UserError, and BusyError at once if the server is busy. Nothing is stored after an
+        error or a cancelled call.
         """
         self.check_task(request.task)
         with self.enter(caller):
@@ -160,7 +160,7 @@ class Pipeline:
             return await self.write(images, request, caller, emit=emit)
 
     async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
-        """The decoded images of one study. Raises UserError for the first bad one."""
+        """Decode the images of one study. Raises UserError for the first unreadable one."""
         return await self._schedulers.decoding.run(tuple(uploads), owner=caller.name)
 
     async def write(
@@ -173,7 +173,7 @@ class Pipeline:
         generation_id: UUID | None = None,
         store: Callable[[Generation, NewEntry], None] | None = None,
     ) -> Generation:
-        """``generate`` for images that are decoded, whether or not the server is busy."""
+        """Do as ``generate`` for decoded images, even if the server is busy."""
         self.check_task(request.task)
         emit("retrieving")
         searching = Searching(
@@ -209,7 +209,7 @@ class Pipeline:
         text: str | None,
         case: str | None,
     ) -> Retrieval:
-        """Hits alone; only the audit log records what was searched for."""
+        """Return hits only; nothing is stored but an audit entry."""
         with self.enter(caller):
             images = await self.read(uploads, caller) if uploads else ()
             searching = Searching(images=images, options=options, text=text, case=case)
@@ -226,13 +226,13 @@ class Pipeline:
         return retrieval
 
     async def preview(self, upload: Upload, caller: Caller) -> bytes:
-        """An uploaded image as the search sees it, as PNG."""
+        """Return an uploaded image as the search uses it, as PNG."""
         with self.enter(caller):
             (image,) = await self.read([upload], caller)
             return await run_sync(shown, image.pixels)
 
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
-        """An entry for the audit log, with the time of now."""
+        """Make an audit entry with the current time."""
         return NewEntry(
             at=self.clock(),
             caller=caller.name,

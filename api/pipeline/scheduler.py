@@ -1,13 +1,13 @@
-"""One model, many clients: work waits in fair order and is done in batches.
+"""Share one model among many clients: queue work fairly and run it in batches.
 
     decoding = BatchScheduler(decode_all, max_batch=1, runners=2)
     async with decoding:
         image = await decoding.run(upload, owner="ward")
 
-A batch is whatever waits when a runner is free, so a lone request waits for nobody and a crowd is
-served together. Owners (API keys) take turns, so one that sends a hundred studies delays another's
-one by a batch, not by a hundred. ``Scheduler`` is all that the pipeline knows of it: a scheduler
-inside a language-model engine can take its place.
+A free runner takes all waiting work, up to the batch size, so a single request starts at once and
+many requests share a batch. Owners (API keys) take turns: an owner who sends a hundred studies
+delays another owner's study by one batch, not by a hundred. The pipeline depends only on the
+protocol ``Scheduler``, so the scheduler of a language-model engine can replace this one.
 """
 
 import math
@@ -47,7 +47,7 @@ class AbandonedError(Exception):
 
 
 class Scheduler(Protocol[W_contra, R_co]):
-    """Runs work in some order, together with other work; an async context manager."""
+    """Runs work of many callers in some order; an async context manager."""
 
     async def __aenter__(self) -> object: ...
 
@@ -59,7 +59,7 @@ class Scheduler(Protocol[W_contra, R_co]):
     ) -> object: ...
 
     async def run(self, work: W_contra, *, owner: str) -> R_co:
-        """The result; cancelling the call takes the work back, also while it runs."""
+        """Return the result. Cancelling the call cancels the work, even while it runs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,14 +70,14 @@ class Ticket(Generic[W]):
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """For long work to call between its steps. Raises AbandonedError once it is cancelled."""
+        """Raise AbandonedError if the work was cancelled; long work calls this between steps."""
         if self.cancelled.is_set():
             raise AbandonedError
 
 
 RunBatch = Callable[[Sequence[Ticket[W]]], Iterable[tuple[int, R | Exception]]]
-"""Does a batch in a worker thread: pairs of a place in it and the result, or what went wrong, each
-as soon as it is there; who waits for it gets it then. A place that is left out was abandoned."""
+"""Runs a batch in a worker thread. Yields pairs of a position in the batch and a result or error,
+each as soon as it is ready; its caller gets it then. A missing position means abandoned work."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,7 +93,7 @@ class _Waiting(Generic[W, R]):
 
 
 class FairQueue(Generic[W]):
-    """First come, first served within an owner; owners take turns."""
+    """A queue that is first in, first out for each owner; owners take turns."""
 
     def __init__(self) -> None:
         self._lines: dict[str, deque[W]] = {}
@@ -102,7 +102,7 @@ class FairQueue(Generic[W]):
         self._lines.setdefault(owner, deque()).append(item)
 
     def take(self, count: int) -> list[W]:
-        """Up to ``count`` items, one of each owner in turn."""
+        """Remove and return up to ``count`` items, one of each owner in turn."""
         taken: list[W] = []
         while self._lines and len(taken) < count:
             owner, line = next(iter(self._lines.items()))
@@ -113,7 +113,7 @@ class FairQueue(Generic[W]):
         return taken
 
     def drop(self, item: W, owner: str) -> bool:
-        """Take an item out again. False where it was taken already."""
+        """Remove an item from the queue. Returns False if it was already taken."""
         line = self._lines.get(owner, deque())
         if item not in line:
             return False
@@ -124,7 +124,7 @@ class FairQueue(Generic[W]):
 
 
 class BatchScheduler(Generic[W, R]):
-    """A scheduler with runners of its own; an async context manager while it works."""
+    """A scheduler that runs batches in threads of this process."""
 
     def __init__(
         self, run_batch: RunBatch[W, R], *, stage: str, max_batch: int, runners: int = 1
@@ -175,7 +175,7 @@ class BatchScheduler(Generic[W, R]):
         while True:
             batch = self._queue.take(self._max_batch)
             if not batch:
-                if self._more.is_set():  # the event is one for all runners
+                if self._more.is_set():  # all runners share the event
                     self._more = anyio.Event()
                 await self._more.wait()
                 continue
@@ -196,9 +196,9 @@ class BatchScheduler(Generic[W, R]):
 
 
 class Admission:
-    """How many requests may be worked on, in all and of one owner.
+    """Limits the active requests, in total and per owner.
 
-    Where several owners can call (``shared``), one gets at most three quarters of the places, so
+    If several owners can call (``shared``), one owner gets at most three quarters of the places, so
     that others still find one.
     """
 
@@ -216,14 +216,14 @@ class Admission:
         return sum(self._inside.values())
 
     def check(self, owner: str | None = None) -> None:
-        """Raises BusyError where ``enter`` would; without an owner, where it would for anybody."""
+        """Raises BusyError if ``enter`` would; without an owner, if it would for every owner."""
         own = 0 if owner is None else self._inside.get(owner, 0)
         if self.inside >= self._capacity or own >= self._share:
             raise BusyError(self._retry_after())
 
     @contextmanager
     def enter(self, owner: str) -> Iterator[None]:
-        """Hold a place while the block runs. Raises BusyError where there is none."""
+        """Hold a place while the block runs. Raises BusyError if there is none."""
         self.check(owner)
         self._inside[owner] = self._inside.get(owner, 0) + 1
         started = self._clock()
@@ -237,5 +237,5 @@ class Admission:
             self._seconds += 0.1 * (took - self._seconds)
 
     def _retry_after(self) -> int:
-        """When half of those inside will have left, in seconds from 1 to 60."""
+        """Estimate when half of the active requests will be done, in seconds from 1 to 60."""
         return min(60, max(1, math.ceil(self.inside / 2 * self._seconds)))

@@ -1,4 +1,4 @@
-"""The search stage: all images of a batch through the encoder at once, then hits for each study."""
+"""The search stage: embed all images of a batch at once, then search for each study."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,28 +18,28 @@ Find = Callable[[StudySearch, Query, SearchOptions], Retrieval]
 
 
 def find_hits(retriever: StudySearch, query: Query, options: SearchOptions) -> Retrieval:
-    """As many as were asked for."""
+    """Return as many hits as ``options`` asks for."""
     return retriever.find(query, options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Searching:
-    """One study, some words, both, or a stored case to search with."""
+    """A search by one study, a text, both, or an indexed case."""
 
     options: SearchOptions
     images: tuple[Radiograph, ...] = ()
     text: str | None = None
     case: str | None = None
-    """Key of an indexed case, whose stored vector is searched with; alone."""
+    """Key of an indexed case, to search with its stored vector; excludes images and text."""
     find: Find = find_hits
-    """How images are searched with."""
+    """The search function for images."""
     votes: bool = False
-    """Whether the votes of many more cases are wanted, for images."""
+    """Whether to count the votes of many more cases than the hits; for images only."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """The hits, and the encoder that found them: another may serve when they are used."""
+    """The hits and the encoder that found them; the open index may change before they are used."""
 
     retrieval: Retrieval
     encoder: EncoderSpec
@@ -49,7 +49,7 @@ class Found:
 def search_all(
     retriever: StudySearch, tickets: Sequence[Ticket[Searching]]
 ) -> list[Found | Exception]:
-    """The hits for each, or what kept it from having any; one bad study spoils no other."""
+    """Return hits or an error for each ticket; a bad study does not affect the others."""
     queries = _embed(retriever, tickets)
     return [_search(retriever, ticket, queries.get(ticket)) for ticket in tickets]
 
@@ -91,8 +91,11 @@ def _search(
 def _vote(
     retriever: StudySearch, query: Query, options: SearchOptions, retrieval: Retrieval
 ) -> Mapping[str, Vote]:
-    """Of the cases that may be hits: a copy of the image that was left out does not vote, a case
-    whose report was said before does."""
+    """Count the votes of all cases that may be hits.
+
+    A case left out as a near duplicate of the image does not vote; one left out because another hit
+    has the same report does.
+    """
     duplicates = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
     return retriever.vote(
         query,
@@ -102,7 +105,7 @@ def _vote(
 
 
 def _search_by_case(retriever: StudySearch, key: str, options: SearchOptions) -> Retrieval:
-    """The cases most like an indexed one, without itself."""
+    """Find the cases most similar to an indexed one, excluding itself."""
     case = find_case(retriever, key)
     vector = retriever.index.vectors.vector(case.case_id)
     query = Query(

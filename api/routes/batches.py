@@ -67,8 +67,10 @@ class BatchController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[BatchDocument]:
-        """All images are read before the answer, and kept without their headers until each report
-        is stored; one that cannot be read refuses the batch."""
+        """Read all images, then answer; one unreadable image refuses the whole batch.
+
+        The images are kept, without their headers, until each report is stored.
+        """
         options = data.options()
         uploads = await read_uploads(data.images, limit=settings.max_batch_images)
         studies = _studies(uploads, data.study, limit=settings.max_images)
@@ -89,7 +91,7 @@ class BatchController(Controller):
     async def read(
         self, batch_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> BatchDocument:
-        """Its studies in the order in which they were sent."""
+        """List the studies of the batch in the order in which they were sent."""
         return BatchDocument.of(await run_sync(database.jobs.job, batch_id))
 
     @delete(
@@ -106,7 +108,7 @@ class BatchController(Controller):
         runner: NamedDependency[JobRunner],
         caller: NamedDependency[Caller],
     ) -> None:
-        """Reports that are stored already stay."""
+        """Cancel the unfinished studies; reports that are already stored stay."""
         studies = await run_sync(database.jobs.job, batch_id)
         check_owner(studies[0].created_by, caller)
         for study in studies:
@@ -116,7 +118,7 @@ class BatchController(Controller):
 def _studies(
     uploads: Sequence[Upload], names: Sequence[str], *, limit: int
 ) -> list[tuple[Upload, ...]]:
-    """The uploads by study, in the order in which the studies are first named."""
+    """Group the uploads by study, in the order in which the studies are first named."""
     if not names:
         return [(upload,) for upload in uploads]
     if len(names) != len(uploads):

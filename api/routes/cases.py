@@ -1,4 +1,4 @@
-"""GET /cases: the prior cases that citations point to."""
+"""GET /cases: show the prior cases that citations point to."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ class CaseController(Controller):
         responses=problems(400, 404, 422, *GUARDED),
     )
     async def read(self, key: _Key, current: NamedDependency[CurrentIndex]) -> CaseDocument:
-        """Report, labels and images of an indexed study."""
+        """Show the report, labels and images of an indexed study."""
         return CaseDocument.of(await current.case(key))
 
     @get(
@@ -45,5 +45,5 @@ class CaseController(Controller):
         number: Annotated[int, PathParameter(description="From 1.")],
         current: NamedDependency[CurrentIndex],
     ) -> Response[bytes]:
-        """The image as PNG where the data set is on this machine, else 404."""
+        """Return the image as PNG; 404 if the data set is not on this machine."""
         return Response(await current.case_image(key, number), media_type="image/png")

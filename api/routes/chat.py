@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: the service to programs that speak OpenAI's protocol."""
+"""POST /v1/chat/completions: serve clients of OpenAI's chat protocol."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -42,7 +42,7 @@ _COMPLETION = ResponseSpec(
 
 
 def _answer_error(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """A problem document that carries the member ``error`` which OpenAI's clients look for."""
+    """A problem document with the member ``error`` that OpenAI's clients read."""
     problem = problem_of(error)
     headers = dict(getattr(error, "headers", None) or {})
     if isinstance(error, BusyError):

@@ -1,4 +1,4 @@
-"""A generation in the formats of the field: FHIR, PDF, DICOM SR."""
+"""Export a generation as FHIR, PDF or DICOM SR."""
 
 from collections.abc import Callable
 from functools import partial
@@ -83,7 +83,7 @@ class ExportController(Controller):
     async def pdf(
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> Response[bytes]:
-        """Sentences and cited cases; the images are not stored, so they are not shown."""
+        """Print the sentences and cited cases; the images are not stored and not shown."""
         return await _export(database, generation_id, to_pdf, PDF)
 
     @post(
@@ -107,7 +107,7 @@ class ExportController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """The very images that the report was made from, sent again; any other is refused."""
+        """Show the images too: send those that the report was made from; others are refused."""
         uploads = await read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             images = await pipeline.read(uploads, caller)

@@ -1,4 +1,4 @@
-"""POST and GET /generations/ID/feedback: what a person says of a report."""
+"""POST and GET /generations/ID/feedback: record what people say about a report."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -35,7 +35,7 @@ class NewFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     comment: _Words | None = None
 
     def check(self, generation: Generation) -> None:
-        """Raises UserError for what does not fit its kind or the report."""
+        """Raises UserError if a field does not fit the kind or the report."""
         if (self.kind == "edited") != (self.text is not None):
             raise UserError("'text' belongs to feedback of kind 'edited', and to that alone")
         if self.kind == "wrong_citation" and (self.statement is None or self.citation is None):
@@ -87,7 +87,7 @@ class FeedbackController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> FeedbackDocument:
-        """Kept with the report, for people and for later training."""
+        """Store the feedback with the report, for readers and for later training."""
         data.check(await run_sync(database.generations.get, generation_id))
         feedback = Feedback(
             id=uuid4(),
@@ -106,13 +106,13 @@ class FeedbackController(Controller):
 
     @get(
         operation_id="listFeedback",
-        summary="Read what people said of a report",
+        summary="Read the feedback on a report",
         opt=READ,
         responses=problems(400, 404, *GUARDED),
     )
     async def list_all(
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> list[FeedbackDocument]:
-        """In the order it was given."""
+        """List the feedback in the order in which it was given."""
         found = await run_sync(database.feedback.of, generation_id)
         return [FeedbackDocument.of(feedback) for feedback in found]

@@ -1,4 +1,4 @@
-"""GET /generations: what was written before; and what people said of it."""
+"""GET and DELETE /generations: list, read and delete stored reports."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -61,7 +61,7 @@ class GenerationController(Controller):
         ] = None,
         image_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
     ) -> GenerationList:
-        """All filters given must hold."""
+        """List the reports that match all of the filters."""
         wanted = GenerationFilter(
             task=task,
             created_by=created_by,
@@ -90,17 +90,17 @@ class GenerationController(Controller):
         database: NamedDependency[AppDatabase],
         current: NamedDependency[CurrentIndex],
     ) -> Response[Generation | PendingGeneration]:
-        """The report as it was written, with its citations and their quotes.
+        """Return the report as it was written, with its citations and their quotes.
 
-        `case_available` and `index.current` tell what the index that is open now still holds. One
-        that was asked for with `Prefer: respond-async` or in a batch is a 202 until it is stored,
-        and keeps its `status` where it failed or was cancelled.
+        `case_available` and `index.current` say what the open index still holds. A report that was
+        requested with `Prefer: respond-async` or in a batch answers 202 until it is stored, and
+        keeps its `status` if it failed or was cancelled.
         """
         with suppress(NotFoundError):
             made = await run_sync(database.generations.get, generation_id)
             return Response(await document(current, made))
         pending = await run_sync(database.jobs.study, generation_id)
-        if pending.status == "done":  # a moment ago, or it was deleted since
+        if pending.status == "done":  # finished just now, or deleted since
             made = await run_sync(database.generations.get, generation_id)
             return Response(await document(current, made))
         waits = pending.status in ("queued", "running")
@@ -113,7 +113,7 @@ class GenerationController(Controller):
     @delete(
         "/{generation_id:uuid}",
         operation_id="deleteGeneration",
-        summary="Delete a report, or cancel one that is still to come",
+        summary="Delete a report, or cancel a pending one",
         opt=GENERATE,
         responses=problems(400, 404, *GUARDED),
     )
@@ -125,9 +125,9 @@ class GenerationController(Controller):
         runner: NamedDependency[JobRunner],
         caller: NamedDependency[Caller],
     ) -> None:
-        """The report, its citations and its feedback go; the audit log keeps that it was there.
+        """Delete the report with its citations and feedback; the audit log keeps its entries.
 
-        One that is still to come is cancelled. Another key's takes the scope `admin`.
+        A pending report is cancelled. A report of another API key needs the scope `admin`.
         """
         with suppress(NotFoundError):
             study = await run_sync(database.jobs.study, generation_id)
@@ -141,12 +141,12 @@ class GenerationController(Controller):
 
 
 def check_owner(created_by: str | None, caller: Caller) -> None:
-    """Raises ForbiddenError where the caller may not change what is another's."""
+    """Raises ForbiddenError if another key made it and the caller is no admin."""
     if created_by != caller.name and not caller.may("admin"):
-        raise ForbiddenError("this was asked for with another API key: use that, or an admin's")
+        raise ForbiddenError("another API key requested this: use that key, or an admin's")
 
 
 async def document(current: CurrentIndex, generation: Generation) -> Generation:
-    """A generation for the wire, seen from the index that is open now."""
+    """Mark which cited cases the open index still holds, for the answer."""
     available = await current.available(generation.cases)
     return generation.seen_from(current.manifest.fingerprint, available)

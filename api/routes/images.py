@@ -1,4 +1,4 @@
-"""Images before any search: POST /images shows one, GET /sample hands out one to try."""
+"""POST /images: preview an image. GET /sample: fetch the sample image."""
 
 from typing import Annotated
 
@@ -45,7 +45,10 @@ class ImageController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """The decoded image as PNG, lungs dark; browsers cannot show DICOM. Nothing is stored."""
+        """Return the decoded image as PNG, lungs dark: browsers cannot show DICOM.
+
+        Nothing is stored.
+        """
         (upload,) = await read_uploads([data.image], limit=1)
         return Response(await pipeline.preview(upload, caller), media_type="image/png")
 
@@ -58,7 +61,7 @@ class ImageController(Controller):
         responses={200: _FILE, **problems(400, 404, *GUARDED)},
     )
     async def sample(self, settings: NamedDependency[Settings]) -> Response[bytes]:
-        """The file named by `--sample` when the server was started."""
+        """Return the file that the server was started with as `--sample`."""
         if settings.sample_path is None:
             raise NotFoundError("this server has no sample image: start it with --sample FILE")
         return Response(

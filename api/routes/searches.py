@@ -1,4 +1,4 @@
-"""POST /searches: the prior cases most like one study, some words, or a case."""
+"""POST /searches: find the prior cases most similar to a study, a text or a case."""
 
 from typing import Annotated, Any
 
@@ -37,9 +37,10 @@ class SearchController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> SearchDocument:
-        """The cases most like the study, the words or the case, best first. Nothing is stored.
+        """Return the cases most similar to the study, text or case, best first.
 
-        Words need an index whose encoder has a text tower; see `search_by_text` in `GET /health`.
+        Nothing is stored but an audit entry. A search by text needs an index whose encoder has a
+        text tower; see `search_by_text` in `GET /health`.
         """
         options = data.options()
         uploads = await read_uploads(data.images, limit=settings.max_images)

@@ -1,4 +1,4 @@
-"""GET /health and its like, GET /metrics, POST /index/reload: for whoever runs the service."""
+"""GET /health, GET /metrics and POST /index/reload: watch and operate the service."""
 
 import importlib.metadata
 import logging
@@ -30,12 +30,12 @@ from generator.prompts import Task
 logger = logging.getLogger(__name__)
 
 _READY_SECONDS = 2.0
-"""What the question whether something can be stored waits for others; its askers wait less long
-than those who have something to store."""
+"""Lock timeout of the readiness check; shorter than that of a write, because probes time out
+sooner than clients."""
 
 
 class IndexSummary(msgspec.Struct, kw_only=True):
-    """The index that is open now."""
+    """The open index."""
 
     fingerprint: str
     created_at: str
@@ -70,36 +70,36 @@ class ServedModel(msgspec.Struct, kw_only=True):
 
 
 class UploadLimits(msgspec.Struct, kw_only=True):
-    """What one request may bring."""
+    """The limits of one request."""
 
     max_images: int
     max_body_bytes: int
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """That the service answers, and with what."""
+    """What the service runs on and can do."""
 
     status: str
     index: IndexSummary
     versions: Mapping[str, str]
     limits: UploadLimits
     sample: bool
-    """Whether `GET /sample` has an image to try."""
+    """Whether `GET /sample` has an image."""
     search_by_text: bool
-    """Whether the encoder of the index can read words."""
+    """Whether the encoder of the index can embed text."""
     findings: list[str]
-    """Names that `label` takes."""
+    """Values of the search option `label`."""
     keys_required: bool
-    """Whether requests must bring an API key."""
+    """Whether requests need an API key."""
     tasks: list[Task]
-    """What can be asked for: `ask`, that is `POST /answers`, takes a language model."""
+    """Tasks that the service can do; `ask` (`POST /answers`) needs a language model."""
     model: ServedModel | None
-    """Null where no language model writes."""
+    """Null if the service runs without a language model."""
     notice: str = NOTICE
 
 
 class Condition(msgspec.Struct, kw_only=True):
-    """Whether the service lives, or can take requests."""
+    """Whether the service is alive, or ready."""
 
     status: Literal["ok"] = "ok"
 
@@ -120,7 +120,7 @@ class ServiceController(Controller):
         pipeline: NamedDependency[Pipeline],
         settings: NamedDependency[Settings],
     ) -> Health:
-        """Index, model, versions and limits of the running service."""
+        """Describe the index, model, versions and limits of the running service."""
         origin = pipeline.origin(current.retriever.encoder.spec)
         return Health(
             status="ok",
@@ -153,7 +153,7 @@ class ServiceController(Controller):
         responses=problems(421, 500),
     )
     async def live(self) -> Condition:
-        """Fails only where the process should be started again."""
+        """Fails only if the process should be restarted."""
         return Condition()
 
     @get(
@@ -168,14 +168,14 @@ class ServiceController(Controller):
         database: NamedDependency[AppDatabase],
         pipeline: NamedDependency[Pipeline],
     ) -> Condition:
-        """503 while there is no place for another request, or the database takes nothing."""
+        """Answer 503 while the server is busy or the database cannot be written to."""
         pipeline.admission.check()
         try:
             await run_sync(partial(database.check, lock_timeout=_READY_SECONDS))
         except DatabaseFailure as error:
-            logger.warning("nothing can be stored now", exc_info=error)
+            logger.warning("the database cannot be written to", exc_info=error)
             raise ServiceUnavailableException(
-                "nothing can be stored now: the cause is in the log of the server",
+                "the database cannot be written to: see the log of the server",
                 headers={"Retry-After": "5"},
             ) from error
         return Condition()
@@ -197,7 +197,7 @@ class ServiceController(Controller):
         },
     )
     async def metrics(self) -> Response[bytes]:
-        """Requests, stages, batches and the queue; nothing of any patient."""
+        """Count requests, stages, batches and waiting work; no patient data."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @post(
@@ -215,8 +215,11 @@ class ServiceController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> IndexSummary:
-        """After a rebuild at the same place. No request is dropped; those under way end on the
-        index that they began with. Where the new one cannot be opened the old one stays."""
+        """Use a rebuilt index at the same path, without dropping a request.
+
+        Requests in progress finish on the index they started with. If the new index cannot be
+        opened, the old one stays in use.
+        """
         await current.reload()
         entry = pipeline.entry("index reloaded", caller, index=current.manifest.fingerprint)
         await run_sync(database.audit.append, entry)

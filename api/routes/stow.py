@@ -1,9 +1,8 @@
-"""POST /studies: images from an imaging system, per DICOM PS3.18 section 10.5 (STOW-RS).
+"""POST /studies: receive images from an imaging system (STOW-RS, DICOM PS3.18 section 10.5).
 
-Each study that is sent becomes a report to come; the images are kept, without their headers, until
-it is stored. The answer is the standard's: instance by instance, where it went (the retrieve URL is
-that of the report) or why it was refused. The identifiers in it come from the request and are kept
-nowhere.
+Each study becomes a pending report; its images are kept, without their headers, until the report is
+stored. The answer follows the standard: for each instance, a retrieve URL (that of the report) or
+the reason for its refusal. The identifiers in the answer come from the request and are not stored.
 """
 
 from collections.abc import Sequence
@@ -92,7 +91,7 @@ class StowController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """The body is `multipart/related; type="application/dicom"`, an instance a part."""
+        """Accept a `multipart/related; type="application/dicom"` body, one instance per part."""
         content_type = request.headers.get("content-type", "")
         parts = split_related(await request.body(), content_type)
         instances = await run_sync(lambda: [_identify(part) for part in parts])
@@ -114,9 +113,9 @@ class StowController(Controller):
 
 
 def split_related(body: bytes, content_type: str) -> list[bytes]:
-    """The parts of a ``multipart/related`` body (RFC 2387) of DICOM instances.
+    """Split a ``multipart/related`` body (RFC 2387) of DICOM instances into its parts.
 
-    Raises a 415 for another type and a 400 for a body without any part.
+    Raises a 415 for another content type and a 400 for a body without parts.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -138,17 +137,17 @@ def split_related(body: bytes, content_type: str) -> list[bytes]:
             parts.append(data)
     if not parts:
         raise HTTPException(
-            status_code=400, detail="the body holds no part, or is cut short: send it again"
+            status_code=400, detail="the body has no parts, or is cut short: send it again"
         )
     return parts
 
 
 def _identify(data: bytes) -> Instance:
-    """What the answer must name an instance by; empty where the part is no DICOM file."""
+    """Read the UIDs that identify an instance; empty if the part is not a DICOM file."""
     instance = Instance(data=data)
     try:
         header = pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True)
-    except Exception:  # whatever pydicom makes of a damaged part; its words quote the header
+    except Exception:  # pydicom raises many types, with messages that quote the header
         instance.failure = CANNOT_UNDERSTAND
         return instance
     instance.study_uid = str(header.get("StudyInstanceUID") or "")
@@ -168,7 +167,7 @@ async def _read(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
 
 
 def _studies(instances: Sequence[Instance], *, limit: int) -> list[list[Instance]]:
-    """The readable instances by study; one without a study is a study of its own."""
+    """Group the readable instances by study; one without a study UID is its own study."""
     found: dict[str, list[Instance]] = {}
     for place, instance in enumerate(instances):
         if instance.failure is not None:
@@ -187,7 +186,7 @@ def _image(instance: Instance) -> Radiograph:
 
 
 def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
-    """The store instances response module, PS3.18 table I.2-1; PS3.5 allows relative URLs."""
+    """Build the store instances response (PS3.18 table I.2-1); PS3.5 allows relative URLs."""
     stored, failed = [], []
     for one in instances:
         item: dict[str, Any] = {

@@ -1,5 +1,4 @@
-"""POST /reports, /answers, /classifications, /captions: what is written of the images of a
-study."""
+"""POST /reports, /answers, /classifications, /captions: write about the images of a study."""
 
 from typing import Annotated
 
@@ -20,7 +19,7 @@ Question = Annotated[QuestionForm, MULTIPART]
 
 
 def task(path: str, operation_id: str, summary: str) -> post:
-    """A route that takes the form of a study and delivers what is written of it."""
+    """Declare a route that takes the form of a study and answers with a generation."""
     return post(
         path,
         operation_id=operation_id,
@@ -32,7 +31,7 @@ def task(path: str, operation_id: str, summary: str) -> post:
 
 
 class TaskController(Controller):
-    """One route a task; all are stored and delivered alike."""
+    """One route per task; all results are stored and delivered in the same way."""
 
     opt = GENERATE
 
@@ -42,9 +41,9 @@ class TaskController(Controller):
     ) -> Response[Generation]:
         """Search prior cases for the images and write a report in which every sentence cites them.
 
-        The report is stored; the images are not. `Accept: text/event-stream` tells of each step as
-        it is taken. `Prefer: respond-async` answers 202 at once and keeps the images, without their
-        headers, until the report is stored.
+        The report is stored; the images are not. `Accept: text/event-stream` streams each step.
+        `Prefer: respond-async` answers 202 at once and keeps the images, without their headers,
+        until the report is stored.
         """
         return await delivery.deliver(data.images, data.request("report"))
 
@@ -52,9 +51,9 @@ class TaskController(Controller):
     async def answer(
         self, data: Question, delivery: NamedDependency[Delivery]
     ) -> Response[Generation]:
-        """A language model answers in a few words, with the prior cases that bear the answer out.
+        """Answer in a few words, with the prior cases that support the answer.
 
-        Stored and delivered as reports are. A server without a language model answers 409.
+        Stored and delivered like reports. A server without a language model answers 409.
         """
         return await delivery.deliver(data.images, data.request("ask"))
 
@@ -62,10 +61,11 @@ class TaskController(Controller):
     async def classification(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[Generation]:
-        """From the votes of the retrieved cases, the encoder's label head and, where one is served,
-        the language model. Stored and delivered as reports are.
+        """Estimate the probability of each observation.
 
-        Observations that are more likely than not are stated, with the hits that name them.
+        The estimate combines the votes of the retrieved cases, the encoder's label head and the
+        language model, if one is served. Observations that are more likely than not are stated,
+        with the hits that name them. Stored and delivered like reports.
         """
         return await delivery.deliver(data.images, data.request("classify"))
 
@@ -73,8 +73,8 @@ class TaskController(Controller):
     async def caption(
         self, data: Study, delivery: NamedDependency[Delivery]
     ) -> Response[Generation]:
-        """One statement with the prior cases that it rests on.
+        """Write one statement with the prior cases that support it.
 
-        Stored and delivered as reports are.
+        Stored and delivered like reports.
         """
         return await delivery.deliver(data.images, data.request("caption"))

@@ -1,7 +1,7 @@
-"""API keys: who may call the service, and what for.
+"""API keys: who may call the service, and with which scopes.
 
-``cxr_ID_SECRET`` is shown once, when it is made. The secret has 256 random bits, so its plain
-SHA-256 is what is stored: there is nothing to guess that a slow hash would protect.
+A key ``cxr_ID_SECRET`` is shown once, when it is created. Only the SHA-256 of the secret is stored;
+a slow hash is not needed, because 256 random bits cannot be guessed.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 _KEY = re.compile(r"cxr_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LOCAL = "local"
-"""What the audit log calls whoever works on this machine without a key."""
+"""The name in the audit log of a caller on this machine without a key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ class ApiKeyStore:
         self._engine = engine
 
     def add(self, name: str, scopes: Collection[str], *, at: datetime) -> str:
-        """Make a key and return it; this is the only time it can be seen.
+        """Create a key and return it; it cannot be shown again.
 
-        Raises UserError for a name that was given before, or is no name, or an unknown scope.
+        Raises UserError for an invalid or used name, or an unknown scope.
         """
         if not _NAME.fullmatch(name) or name == LOCAL:
             raise UserError(
@@ -65,7 +65,7 @@ class ApiKeyStore:
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         with writing(self._engine) as session:
             if session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.name == name)) is not None:
-                raise UserError(f"there was a key '{name}' before: take another name")
+                raise UserError(f"there was a key '{name}' before: choose another name")
             session.add(
                 ApiKeyRow(
                     id=key_id,
@@ -88,7 +88,7 @@ class ApiKeyStore:
         return any(key.revoked_at is None for key in self.list_all())
 
     def revoke(self, name: str, *, at: datetime) -> None:
-        """From now on the key opens nothing. Raises NotFoundError where no key has the name."""
+        """Revoke a key. Raises NotFoundError if no key has this name."""
         with writing(self._engine) as session:
             row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.name == name)).first()
             if row is None:
@@ -99,7 +99,7 @@ class ApiKeyStore:
                 append(session, entry)
 
     def find(self, key: str) -> ApiKey | None:
-        """The key that this text is, or None for a wrong or revoked one."""
+        """Look up a key by its text; None for an unknown or revoked key."""
         match = _KEY.fullmatch(key)
         if match is None:
             return None

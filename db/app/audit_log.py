@@ -1,10 +1,10 @@
-"""The audit log: who asked for what, and which cases were shown or cited.
+"""The audit log: who requested what, and which cases were shown or cited.
 
-Every entry carries the hash of the one before it, so that an entry that was changed, taken out or
-put in shows. What was cut off at the end shows only to who noted count and head elsewhere:
-`AuditLog.verify` takes them. Triggers of the database refuse changes in the first place.
+Every entry carries the hash of the previous one, which reveals changed, removed and inserted
+entries. Entries cut off at the end are revealed only by a count and head noted elsewhere, which
+`AuditLog.verify` takes. Database triggers also refuse changes.
 
-Entries hold digests, ids and options; never an image, a header or a name of a patient.
+Entries hold digests, ids and options; never an image, a header or a patient's name.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from db.engines.sqlite import writing
 from db.errors import UserError
 
 START = "0" * 64
-"""What the first entry names as the hash before it."""
+"""The previous hash of the first entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
-    """What happened."""
+    """An entry to append."""
 
     at: datetime
-    """Aware."""
+    """With a time zone."""
     caller: str
     action: str
     details: Mapping[str, object] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class NewEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry(NewEntry):
-    """What happened, in its place in the chain."""
+    """An entry with its position in the chain."""
 
     number: int
     """From 1, without gaps."""
@@ -48,16 +48,16 @@ class AuditEntry(NewEntry):
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """The end of a chain that was found whole."""
+    """The last entry of an intact chain."""
 
     number: int
-    """How many entries there are."""
+    """The number of entries."""
     hash: str
 
 
 def append(session: Session, entry: NewEntry) -> None:
-    """Add an entry to a transaction of ``db.engines.sqlite.writing``, which keeps others
-    waiting."""
+    """Append an entry within a transaction of ``db.engines.sqlite.writing``, which excludes other
+    writers."""
     last = session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(1)).first()
     row = AuditRow(
         number=1 if last is None else last.number + 1,
@@ -80,12 +80,12 @@ class AuditLog:
         self._engine = engine
 
     def append(self, entry: NewEntry) -> None:
-        """On disk when this returns."""
+        """Append an entry; it is on disk when this returns."""
         with writing(self._engine) as session:
             append(session, entry)
 
     def __iter__(self) -> Iterator[AuditEntry]:
-        """From the first entry on."""
+        """Yield all entries, oldest first."""
         for row in self._rows():
             yield AuditEntry(
                 number=row.number,
@@ -98,10 +98,10 @@ class AuditLog:
             )
 
     def verify(self, known: Head | None = None) -> Head:
-        """Recompute the whole chain.
+        """Recompute the whole chain and return its head.
 
-        Raises UserError naming the first entry that does not fit, or where the chain does not lead
-        through the ``known`` head that somebody noted earlier.
+        Raises UserError naming the first entry that does not match, or if the chain does not
+        contain the ``known`` head that was noted earlier.
         """
         head = Head(number=0, hash=START)
         passed = known is None or known.number == 0

@@ -1,4 +1,4 @@
-"""What people said of a generation; material for later training."""
+"""Feedback of people on generations; material for later training."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ class FeedbackStore:
         self._engine = engine
 
     def add(self, feedback: Feedback, *, audit: NewEntry | None = None) -> None:
-        """Raises NotFoundError where the generation is not stored."""
+        """Store feedback. Raises NotFoundError if the generation is not stored."""
         with writing(self._engine) as session:
             session.add(
                 FeedbackRow(
@@ -60,7 +60,7 @@ class FeedbackStore:
                 append(session, audit)
 
     def of(self, generation_id: UUID) -> list[Feedback]:
-        """In the order it was given. Raises NotFoundError where the generation is not stored."""
+        """List feedback, oldest first. Raises NotFoundError if the generation is not stored."""
         with Session(self._engine) as session:
             rows = session.scalars(
                 select(FeedbackRow)

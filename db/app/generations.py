@@ -1,4 +1,4 @@
-"""The stored generations. The only module that reads or writes their tables.
+"""Store and query generations. Only this module reads or writes their tables.
 
 store = database.generations          # see db.app.database
 store.add(generation)
@@ -24,17 +24,17 @@ from db.index.case import case_key
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationFilter:
-    """Which generations a page is cut from; what is None lets everything through."""
+    """Which generations to list; None matches everything."""
 
     task: str | None = None
     created_by: str | None = None
     since: datetime | None = None
-    """Aware, as ``until``; inclusive."""
+    """Inclusive; with a time zone, like ``until``."""
     until: datetime | None = None
     """Exclusive."""
     index_fingerprint: str | None = None
     text: str | None = None
-    """Words that the text contains, in any case."""
+    """Words in the text; case is ignored."""
     cites: tuple[str, str] | None = None
     """Source and study id of a case that is cited."""
     image_sha256: str | None = None
@@ -71,17 +71,17 @@ class GenerationFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A piece of the history, newest first."""
+    """One page of the history, newest first."""
 
     generations: tuple[Generation, ...]
     total: int
-    """Of all that pass the filter."""
+    """Number of generations that match the filter."""
     more: bool
-    """Whether older ones follow."""
+    """Whether older pages follow."""
 
 
 def generation_entry(generation: Generation, *, request_id: str | None = None) -> NewEntry:
-    """What the audit log records of a new generation."""
+    """Make the audit entry of a new generation."""
     return NewEntry(
         at=generation.created_at,
         caller=generation.created_by or "unknown",
@@ -104,9 +104,9 @@ class GenerationStore:
         self._engine = engine
 
     def add(self, generation: Generation, *, audit: NewEntry | None = None) -> None:
-        """Store a generation and its audit entry, whole or not at all.
+        """Store a generation and its audit entry in one transaction.
 
-        It is on disk when this returns.
+        Both are on disk when this returns.
         """
         with writing(self._engine) as session:
             session.add(to_row(generation))
@@ -114,7 +114,7 @@ class GenerationStore:
                 append(session, audit)
 
     def get(self, generation_id: UUID) -> Generation:
-        """Raises NotFoundError for an id that is not stored."""
+        """Return a generation. Raises NotFoundError for an id that is not stored."""
         with Session(self._engine) as session:
             row = session.scalars(
                 select(GenerationRow)
@@ -147,10 +147,9 @@ class GenerationStore:
         before: UUID | None = None,
         wanted: GenerationFilter | None = None,
     ) -> Page:
-        """The newest ``limit`` generations that are wanted, or those stored before a given one.
+        """Return the newest ``limit`` matching generations, or those stored before a given one.
 
-        New generations do not shift the pages after it. Raises NotFoundError for an unknown
-        ``before``.
+        New generations do not shift later pages. Raises NotFoundError for an unknown ``before``.
         """
         conditions = (wanted or GenerationFilter()).conditions()
         chosen: Select[Any] = (

@@ -1,14 +1,13 @@
-"""Work that was accepted and is not done: it survives the process, however that ends.
+"""Accepted work that is not done yet; it survives the end of the process.
 
-A job is one or more studies of one request. Each has the id of the generation that it will be, and
-keeps its decoded images until it is done, failed or cancelled. A study is taken (`claim`), and ends
+A job is one or more studies of one request. Each study has the id of its future generation, and
+keeps its decoded images until it is done, failed or cancelled. A study is taken by `claim` and ends
 in the transaction that stores its generation (`finish`), so it is never lost and never done twice.
 
 A study that was running when the process ended may have been the cause. It is a suspect: `claim`
-passes over it, and it is taken alone (`claim_suspect`). One that was alone again and again is given
-up (`release`); whoever works on suspects waits longer before each attempt (see
-`api.pipeline.jobs`), so that a process that is killed every few seconds for another reason gives up
-nobody.
+skips it, and `claim_suspect` takes it alone. A study that fails alone too often is given up
+(`release`). The runner waits longer before each attempt (see `api.pipeline.jobs`), so that no study
+is given up when the process is killed every few seconds for another reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,12 +29,12 @@ from db.index.store import ViewPosition
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 ATTEMPTS = 6
-"""A study is given up with which the process ended so often, each time but the first alone."""
+"""A study is given up after this many attempts that ended the process, all but the first alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobImage:
-    """A decoded image; no header and no file name comes this far."""
+    """A decoded image, without header and file name."""
 
     png: bytes
     view_position: ViewPosition | None
@@ -57,11 +56,11 @@ class JobStudy:
     detail: str | None = None
     """Why it failed, in one sentence."""
     images: tuple[JobImage, ...] = ()
-    """Only where they were asked for."""
+    """Set only by `claim` and `claim_suspect`, and for `add`."""
 
     @property
     def task(self) -> str:
-        """As of a generation; those from before there were others are reports."""
+        """The task of the generation; jobs stored before tasks existed are reports."""
         return str(self.request.get("task", "report"))
 
 
@@ -81,7 +80,7 @@ class JobStore:
                 append(session, audit)
 
     def study(self, generation_id: UUID) -> JobStudy:
-        """Raises NotFoundError where no job will make, or made, that generation."""
+        """Return the study of a generation. Raises NotFoundError if no job has it."""
         with Session(self._engine) as session:
             row = session.scalars(_of(generation_id)).first()
             if row is None:
@@ -89,7 +88,7 @@ class JobStore:
             return _to_study(row)
 
     def job(self, job_id: UUID) -> list[JobStudy]:
-        """Its studies in the order given. Raises NotFoundError for an unknown job."""
+        """Return the studies in the order given. Raises NotFoundError for an unknown job."""
         with Session(self._engine) as session:
             rows = session.scalars(
                 select(JobStudyRow)
@@ -112,9 +111,9 @@ class JobStore:
             )
 
     def claim(self, count: int) -> list[JobStudy]:
-        """Up to ``count`` queued studies with their images, now running; owners take turns.
+        """Mark up to ``count`` queued studies as running and return them with their images.
 
-        Suspects are left to ``claim_suspect``.
+        Owners take turns. Suspects are left to ``claim_suspect``.
         """
         with writing(self._engine) as session:
             turn = func.row_number().over(
@@ -134,24 +133,25 @@ class JobStore:
             return [_begin(row) for row in rows]
 
     def suspicion(self) -> int | None:
-        """Attempts so far of the suspect whose turn it is; None where there is none."""
+        """Return the attempts so far of the next suspect; None if there is none."""
         with Session(self._engine) as session:
             row = session.scalars(_suspects()).first()
             return None if row is None else row.attempts
 
     def claim_suspect(self) -> JobStudy | None:
-        """The queued study with the fewest attempts that was running when a process ended.
+        """Take the suspect with the fewest attempts, a study that ran when a process ended.
 
-        To be worked on alone: if the process ends again, only this study counts it.
+        Run it alone: if the process ends again, only this study is counted.
         """
         with writing(self._engine) as session:
             row = session.scalars(_suspects().options(selectinload(JobStudyRow.images))).first()
             return None if row is None else _begin(row)
 
     def release(self) -> int:
-        """Queue again what an earlier process left running; give up what was tried too often.
+        """Requeue studies that an earlier process left running; give up those tried too often.
 
-        Returns how many studies wait. To be called when no other process works on the database.
+        Returns the number of unfinished studies. Call this only while no other process works on the
+        database.
         """
         with writing(self._engine) as session:
             left = session.scalars(select(JobStudyRow).where(JobStudyRow.status == "running")).all()
@@ -167,7 +167,7 @@ class JobStore:
         return self.unfinished()
 
     def park(self, generation_id: UUID) -> None:
-        """Queue a running study again, which was not its own fault: the server is stopping."""
+        """Requeue a running study without counting the attempt: the server is stopping."""
         with writing(self._engine) as session:
             session.execute(
                 update(JobStudyRow)
@@ -177,7 +177,7 @@ class JobStore:
             )
 
     def finish(self, generation: Generation, *, audit: NewEntry | None = None) -> bool:
-        """Store what a running study came to. False, and nothing stored, where it was cancelled."""
+        """Store the generation of a running study. Returns False if it was cancelled."""
         with writing(self._engine) as session:
             row = session.scalars(_of(generation.id)).first()
             if row is None or row.status != "running":
@@ -189,14 +189,14 @@ class JobStore:
             return True
 
     def fail(self, generation_id: UUID, detail: str) -> None:
-        """Say why a running study came to nothing."""
+        """Mark a running study as failed, with the reason."""
         with writing(self._engine) as session:
             row = session.scalars(_of(generation_id)).first()
             if row is not None and row.status == "running":
                 _end(row, "failed", detail)
 
     def cancel(self, generation_id: UUID, *, audit: NewEntry | None = None) -> bool:
-        """Take a queued or running study back. False where it had ended before."""
+        """Cancel a queued or running study. Returns False if it had already ended."""
         with writing(self._engine) as session:
             row = session.scalars(_of(generation_id)).first()
             if row is None or row.status not in ("queued", "running"):

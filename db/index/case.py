@@ -1,4 +1,4 @@
-"""A case and its parts: what an index remembers of one study."""
+"""A case and its parts: what an index stores about one study."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,13 +11,13 @@ ViewPosition = Literal["PA", "AP", "FRONTAL", "LATERAL"]
 """FRONTAL is a frontal view whose direction, PA or AP, the data set does not state."""
 
 Section = Literal["findings", "impression", "labels"]
-"""Where a sentence stands. ``labels``: no radiologist wrote it; a data set that publishes labels
-and no report says so much, and what it does not say is unmentioned, never negative."""
+"""The section of a sentence. ``labels``: not written by a radiologist, but derived from the labels
+of a data set without reports; labels that it does not give are unmentioned, never negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One sentence of a report, with what it says."""
+    """One sentence of a report, with its labels."""
 
     section: Section
     text: str
@@ -25,7 +25,7 @@ class Sentence:
     ``labels``: a label of the data set, worded by its source."""
     labels: Labels = field(default_factory=dict)
     refers_to_prior: bool = False
-    """True where the sentence compares with an earlier image."""
+    """Whether the sentence compares with an earlier image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class CaseImage:
     """One radiograph of a case. The pixels stay where the data set has them."""
 
     path: str | None
-    """Where the file was at build time; its bare name, or None, when only its vector is known."""
+    """Path at build time; only the file name, or None, if the index has just the vector."""
     view_position: ViewPosition | None
     width: int
     height: int
@@ -49,7 +49,7 @@ class Case:
     """One indexed study: one report, one or more images, one vector (kept elsewhere)."""
 
     case_id: int
-    """The key of the vector; means nothing outside this very index."""
+    """The key of the vector; valid only within this index."""
     source: str
     study_id: str
     patient_id: str | None
@@ -62,13 +62,13 @@ class Case:
 
     @property
     def report(self) -> str:
-        """Findings and impression as one text; without either, the data set's labels in words."""
+        """Findings and impression as one text; if both are empty, the label sentences."""
         written = "\n\n".join(part for part in (self.findings, self.impression) if part)
         return written or " ".join(s.text for s in self.sentences if s.section == "labels")
 
 
 def case_key(source: str, study_id: str) -> str:
-    """``source:study_id`` as one segment of an address.
+    """Format ``source:study_id`` as one URL path segment.
 
     Everything but letters, digits and ``_.-~`` is percent-encoded in the key itself (and once more
     in an address), so a key holds no slash. ``openi:1234`` stays as it is.
@@ -77,7 +77,7 @@ def case_key(source: str, study_id: str) -> str:
 
 
 def split_case_key(key: str) -> tuple[str, str]:
-    """Source and study id. Raises UserError for anything that is not a key."""
+    """Split a key into source and study id. Raises UserError for an invalid key."""
     source, colon, study_id = key.partition(":")
     if not (source and colon and study_id):
         raise UserError(f"'{key}' is not a case: write source:study_id, such as openi:1234")

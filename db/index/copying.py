@@ -1,7 +1,7 @@
-"""Cases of one index copied into another, row by row inside SQLite.
+"""Copy cases from one index to another inside SQLite.
 
-A case that is left out is never written to the new file, so none of its text lingers in a free
-page, a journal or the slack of a row: this is how an index forgets.
+A case that is left out is never written to the new file, so none of its text remains in a free
+page, a journal or the slack of a row: this is how a patient is erased from an index.
 """
 
 from collections.abc import Collection
@@ -15,9 +15,9 @@ _OF_CASE = (ImageRow, LabelRow)
 
 
 def copy_cases(target: Connection, source: Path, *, without: Collection[int], shift: int) -> None:
-    """Copy every case of the file ``source`` but ``without``, their ids raised by ``shift``.
+    """Copy every case of the file ``source`` except ``without``, with ids raised by ``shift``.
 
-    ``target`` is in autocommit mode and gets all of it in one transaction or nothing.
+    ``target`` must be in autocommit mode; all cases are copied in one transaction.
     """
     run = target.exec_driver_sql
     run("PRAGMA temp_store = MEMORY")

@@ -1,6 +1,6 @@
 """Tables inside an index directory: cases, their images, sentences and labels.
 
-They live and die with the index; what must outlive it is in ``db.app.models``.
+They are deleted with the index; tables that outlive it are in ``db.app.models``.
 """
 
 from typing import Any, Self
@@ -70,7 +70,7 @@ class SentenceRow(IndexBase):
 
     @classmethod
     def of(cls, *, labels: Labels, **columns: Any) -> Self:
-        """A sentence with one label row an entry of ``labels``."""
+        """Make a sentence with one label row per entry of ``labels``."""
         rows = [
             SentenceLabelRow(observation=observation, state=state)
             for observation, state in labels.items()

@@ -1,4 +1,4 @@
-"""Cases: what an index remembers of each study. The only module that reads or writes their tables.
+"""Store and query the cases of an index.
 
 with CaseStore.create(path) as store:
     store.add([case, ...])
@@ -37,7 +37,7 @@ class CaseStore:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make the tables where they are missing and open the store for writing."""
+        """Create missing tables and open the store for writing."""
         store = cls(path, read_only=False)
         with store._full_disk_named():
             IndexBase.metadata.create_all(store._engine)
@@ -47,7 +47,7 @@ class CaseStore:
     def open(cls, path: Path) -> Self:
         """Open an existing store for reading.
 
-        Raises NotFoundError where there is no such file.
+        Raises NotFoundError if there is no such file.
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
@@ -64,7 +64,7 @@ class CaseStore:
             raise OSError(f"{self._path.name}: {error.orig}") from error
 
     def damage(self) -> str | None:
-        """What SQLite itself finds wrong with the file, or None."""
+        """Return the first fault that SQLite finds in the file, or None."""
         try:
             with self._engine.connect() as connection:
                 [first, *_] = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars()
@@ -84,22 +84,22 @@ class CaseStore:
     def add(self, cases: Iterable[Case]) -> None:
         """Add cases in one transaction.
 
-        Raises OSError where the disk takes no more; nothing is added then.
+        Raises OSError if the disk is full; nothing is added then.
         """
         with self._full_disk_named(), Session(self._engine) as session, session.begin():
             session.add_all(to_row(case) for case in cases)
 
     def copy_from(self, path: Path, *, without: Collection[int] = (), shift: int = 0) -> None:
-        """Copy the cases of another store's file, all but ``without``, ids raised by ``shift``.
+        """Copy the cases of another store except ``without``, with ids raised by ``shift``.
 
-        Raises OSError where the disk takes no more; nothing is copied then.
+        Raises OSError if the disk is full; nothing is copied then.
         """
         autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         with self._full_disk_named(), autocommit.connect() as connection:
             copy_cases(connection, path, without=without, shift=shift)
 
     def remove_from(self, case_id: int) -> None:
-        """Forget every case with this id or a higher one (a build that is taken up again)."""
+        """Delete every case with this id or a higher one, to resume a build."""
         with self._full_disk_named(), Session(self._engine) as session, session.begin():
             session.execute(delete(CaseRow).where(CaseRow.id >= case_id))
 
@@ -112,9 +112,9 @@ class CaseStore:
             return session.scalar(select(func.count()).select_from(CaseRow)) or 0
 
     def get(self, case_ids: Sequence[int]) -> list[Case]:
-        """The cases with these ids, in this order.
+        """Return the cases with these ids, in this order.
 
-        Raises NotFoundError naming the first id that is not there.
+        Raises NotFoundError naming the first unknown id.
         """
         with Session(self._engine) as session:
             found = {case.case_id: case for case in read_cases(session, case_ids)}
@@ -124,12 +124,12 @@ class CaseStore:
         return [found[case_id] for case_id in case_ids]
 
     def find(self, source: str, study_id: str) -> Case | None:
-        """The case of a study, or None."""
+        """Return the case of a study, or None."""
         ids = self.find_all(source, [study_id])
         return self.get([ids[study_id]])[0] if ids else None
 
     def find_all(self, source: str, study_ids: Iterable[str]) -> dict[str, int]:
-        """Study id to case id, for those of the studies that are here."""
+        """Map study ids to case ids, for the studies in this store."""
         wanted = select(CaseRow.study_id, CaseRow.id).where(
             CaseRow.source == source, CaseRow.study_id.in_(list(study_ids))
         )
@@ -137,7 +137,7 @@ class CaseStore:
             return {row.study_id: row.id for row in session.execute(wanted)}
 
     def study_pages(self) -> Iterator[tuple[str, dict[str, int]]]:
-        """A source and, for up to 500 of its studies, study id to case id; all of them in turn."""
+        """Yield pages of up to 500 studies: a source and a map of study ids to case ids."""
         last = -1
         while True:
             wanted = (
@@ -157,8 +157,8 @@ class CaseStore:
     def sources_of(
         self, *, patient_id: str | None = None, study_id: str | None = None
     ) -> dict[str, list[int]]:
-        """Source to the ids of its cases of a patient, or of a study; both name people only
-        within one source."""
+        """Map each source to the case ids of a patient or study; both ids are unique only within a
+        source."""
         wanted = select(CaseRow.source, CaseRow.id).order_by(CaseRow.id)
         if patient_id is not None:
             wanted = wanted.where(CaseRow.patient_id == patient_id)
@@ -171,7 +171,7 @@ class CaseStore:
         return found
 
     def next_id(self) -> int:
-        """One above the highest case id."""
+        """Return the highest case id plus one."""
         with Session(self._engine) as session:
             highest = session.scalar(select(func.max(CaseRow.id)))
         return 0 if highest is None else highest + 1
@@ -179,7 +179,7 @@ class CaseStore:
     def ids_of(
         self, *, patient_ids: Iterable[str] = (), study_ids: Iterable[str] = ()
     ) -> frozenset[int]:
-        """The ids of all cases of these patients or with these study ids."""
+        """Return the ids of all cases of these patients or studies."""
         with Session(self._engine) as session:
             return frozenset(
                 session.scalars(
@@ -191,7 +191,7 @@ class CaseStore:
             )
 
     def ids_with_pixels(self, digests: Iterable[str]) -> frozenset[int]:
-        """The ids of all cases with an image of these digests (``CaseImage.pixels_sha256``)."""
+        """Return the ids of all cases with one of these images (``CaseImage.pixels_sha256``)."""
         with Session(self._engine) as session:
             return frozenset(
                 session.scalars(
@@ -200,8 +200,8 @@ class CaseStore:
             )
 
     def image_hashes(self) -> Iterator[tuple[int, int]]:
-        """Case id and difference hash of every image, by case id and position: the order of the
-        image vectors."""
+        """Yield case id and difference hash of every image, in the order of the image vectors: by
+        case id and position."""
         with Session(self._engine) as session:
             for case_id, dhash in session.execute(
                 select(ImageRow.case_id, ImageRow.dhash)
@@ -211,7 +211,7 @@ class CaseStore:
                 yield case_id, int(dhash, 16)
 
     def label_sets(self) -> dict[int, dict[str, State]]:
-        """Every case's labels, by case id (for filters and votes without reading the reports)."""
+        """Return all labels by case id, for filters and votes, without reading the reports."""
         with Session(self._engine) as session:
             sets: dict[int, dict[str, State]] = {
                 case_id: {} for case_id in session.scalars(select(CaseRow.id))
@@ -223,8 +223,8 @@ class CaseStore:
         return sets
 
     def positive_table(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of all cases, ascending (n,), and whether each has an observation, positive or
-        uncertain: (n, 14) bool. A few bytes a case, where `label_sets` takes hundreds."""
+        """Return all case ids, ascending (n,), and which observations each case has, positive or
+        uncertain: (n, 14) bool. Takes a few bytes per case, `label_sets` hundreds."""
         bits = {name: 1 << place for place, name in enumerate(OBSERVATIONS)}
         had = func.sum(sql_case(bits, value=LabelRow.observation, else_=0))
         wanted = (
@@ -244,7 +244,7 @@ class CaseStore:
         return table["id"].copy(), had_any.astype(bool)
 
     def __iter__(self) -> Iterator[Case]:
-        """All cases by ascending id, a page at a time."""
+        """Yield all cases by ascending id, reading a page at a time."""
         last = -1
         while True:
             with Session(self._engine) as session:

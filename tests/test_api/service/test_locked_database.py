@@ -58,7 +58,7 @@ def test_a_service_that_can_store_nothing_lives_and_is_not_ready(tmp_path: Path)
         with another_program(tmp_path):
             unready = client.get("/health/ready")
             assert unready.status_code == 503 and unready.headers["retry-after"]
-            assert "nothing can be stored" in unready.json()["detail"]
+            assert "cannot be written to" in unready.json()["detail"]
             assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 200
 
