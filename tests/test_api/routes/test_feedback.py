@@ -143,4 +143,4 @@ def test_a_search_by_a_stored_case_finds_others(tmp_path: Path) -> None:
         assert len(studies) == 7 and "s3" not in studies
         assert client.post("/searches", data={"case": "local:none"}).status_code == 404
         both = client.post("/searches", data={"case": "local:s3", "text": "x"})
-        assert both.status_code == 400 and "alone" in both.json()["detail"]
+        assert both.status_code == 400 and "neither images nor text" in both.json()["detail"]
