@@ -8,18 +8,15 @@ load_generator("none").report(retriever, "pa.png")      # extractive
 
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.classification import observe_without_model, to_classification
-from generator.extractive import write_report
+from generator.extractive import write_without_model
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
-from generator.prompts import Task
 from generator.request import GenerationRequest
 from generator.tasks import StudyReader
 from generator.vision_language import (
@@ -109,7 +106,7 @@ class Generator:
             images: One image, or the views of one study.
             indication: Why the images were taken; a language model reads it.
             k: The most hits that the extractive generator writes from; a language model chooses
-                from more and is shown at most nine.
+                from more and is shown at most seven.
             exclude_patient_ids: Patients none of whose cases may appear.
             exclude_study_ids: Studies that may not appear.
             decoding: Length, temperature and seed of what a language model writes.
@@ -227,20 +224,13 @@ def _compose(
 ) -> tuple[Retrieval, GroundedReport]:
     """Without a language model."""
     query = image_query(retriever.encoder, radiographs)
-    retrieval = retriever.find(query, request.options)
-    task: Task = request.task
-    if task == "classify":
+    options = request.options
+    votes = {}
+    if request.task == "classify":
         votes = retriever.vote(
             query,
-            exclude_patient_ids=request.options.exclude_patient_ids,
-            exclude_study_ids=request.options.exclude_study_ids,
+            exclude_patient_ids=options.exclude_patient_ids,
+            exclude_study_ids=options.exclude_study_ids,
         )
-        observations = observe_without_model(votes, retrieval.label_scores)
-        return retrieval, to_classification(
-            observations, retrieval, hits=retrieval.hits, generator="votes-1"
-        )
-    report = write_report(retrieval)
-    if task == "caption":
-        first = (*report.section("impression"), *report.section("findings"))[:1]
-        report = replace(report, statements=first)
-    return retrieval, report
+    retrieval = retriever.find(query, options)
+    return retrieval, write_without_model(request.task, retrieval, votes)

@@ -9,14 +9,13 @@ caption is a report of one statement; a classification is a report with probabil
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.candidates import CandidateSearch
-from generator.classification import observe_without_model, to_classification
-from generator.extractive import write_report
+from generator.extractive import write_report, write_without_model
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
@@ -87,11 +86,7 @@ WriteReport = Callable[[Retrieval], GroundedReport]
 
 
 class ExtractiveBackend:
-    """A backend without a language model: see ``generator.extractive``.
-
-    A caption is the first statement of the report's impression; classes are the votes of the
-    retrieved cases and the encoder's label head, with equal weights.
-    """
+    """A backend without a language model: see `generator.extractive.write_without_model`."""
 
     tasks: tuple[Task, ...] = ("report", "classify", "caption")
     batch_size: int = 8
@@ -120,19 +115,9 @@ class ExtractiveBackend:
                 yield place, error
 
     def _write(self, writing: Writing) -> GroundedReport:
-        retrieval = writing.retrieval
-        if writing.request.task == "classify":
-            return to_classification(
-                observe_without_model(writing.votes, retrieval.label_scores),
-                retrieval,
-                hits=retrieval.hits,
-                generator="votes-1",
-            )
-        report = self._write_report(retrieval)
-        if writing.request.task == "caption":
-            first = (*report.section("impression"), *report.section("findings"))[:1]
-            return replace(report, statements=first)
-        return report
+        return write_without_model(
+            writing.request.task, writing.retrieval, writing.votes, write=self._write_report
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
