@@ -97,9 +97,9 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
         raise UserError(f"{outputs.path} has no answers of yes and no: write them with --model")
     about = outputs.about
     calibration = fit(
-        model=sources[ANSWERED],
-        vote=sources[VOTE],
-        image=sources.get(HEAD),
+        language_model=sources[ANSWERED],
+        knn=sources[VOTE],
+        label_head=sources.get(HEAD),
         truth=positives([study.labels for study in references.studies]),
         name=f"{len(references.studies)} studies, {about.split} of {about.source}, "
         f"index {about.index_fingerprint[:12]}",
@@ -111,8 +111,8 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{kept}: the former file\n")
     calibration.write(path)
     sys.stdout.write(
-        f"{path}: model {calibration.model:.2f}, vote {calibration.vote:.2f}, "
-        f"image {calibration.image:.2f}, fitted on {calibration.fitted_on}\n"
+        f"{path}: language model {calibration.language_model:.2f}, kNN {calibration.knn:.2f}, "
+        f"label head {calibration.label_head:.2f}, fitted on {calibration.fitted_on}\n"
     )
     return 0
 

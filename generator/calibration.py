@@ -1,7 +1,7 @@
 """One probability of an observation from three opinions on it.
 
 calibration = Calibration.read(adapter_dir / "calibration.json")
-calibration.probability("Edema", model=0.3, vote=0.1, image=0.4)
+calibration.probability("Edema", language_model=0.3, knn=0.1, label_head=0.4)
 
 The opinions are the model's own yes against no, the votes of the retrieved cases and the encoder's
 label head. Logistic regression combines them, with one weight per opinion for all observations and
@@ -21,6 +21,13 @@ from db.files import write_json
 from indexer.encoder.weight_files import local_folder
 
 CALIBRATION = "calibration.json"
+_FORMER_NAMES = {
+    "model": "language_model",
+    "vote": "knn",
+    "image": "label_head",
+    "film": "label_head",
+}
+"""Keys in the files of adapters made before version 0.2."""
 _LEAST = 1e-4
 _MOST = 100.0
 """Largest weight or offset; a fit stays far below it."""
@@ -30,9 +37,9 @@ _MOST = 100.0
 class Calibration:
     """Weights of the log-odds of each opinion; the default is their mean."""
 
-    model: float = 1 / 3
-    vote: float = 1 / 3
-    image: float = 1 / 3
+    language_model: float = 1 / 3
+    knn: float = 1 / 3
+    label_head: float = 1 / 3
     offsets: Mapping[str, float] = field(default_factory=dict)
     """Observation to its offset; 0 for one that is not listed."""
     fitted_on: str = "nothing"
@@ -44,10 +51,8 @@ class Calibration:
             return cls()
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if "film" in stored:  # the key in adapters made before version 0.2
-                stored["image"] = stored.pop("film")
-            read = cls(**stored)
-            numbers = (read.model, read.vote, read.image, *read.offsets.values())
+            read = cls(**{_FORMER_NAMES.get(key, key): value for key, value in stored.items()})
+            numbers = (read.language_model, read.knn, read.label_head, *read.offsets.values())
             if not all(abs(number) <= _MOST for number in numbers):
                 raise ValueError("a weight is out of range")
             return read
@@ -62,15 +67,17 @@ class Calibration:
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
 
-    def probability(self, name: str, *, model: float, vote: float, image: float | None) -> float:
+    def probability(
+        self, name: str, *, language_model: float, knn: float, label_head: float | None
+    ) -> float:
         """The probability of an observation, 0..1.
 
-        Without label scores (``image`` is None) the other two opinions share their weight.
+        Without label scores (``label_head`` is None) the other two opinions share their weight.
         """
-        opinions = [(self.model, model), (self.vote, vote)]
-        if image is not None:
-            opinions.append((self.image, image))
-        total = self.model + self.vote + self.image
+        opinions = [(self.language_model, language_model), (self.knn, knn)]
+        if label_head is not None:
+            opinions.append((self.label_head, label_head))
+        total = self.language_model + self.knn + self.label_head
         given = sum(weight for weight, _ in opinions)
         scale = total / given if given else 0.0
         odds = sum(weight * log_odds(p) for weight, p in opinions) * scale

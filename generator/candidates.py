@@ -60,5 +60,7 @@ def find_candidates(
         known |= {hit.case.case_id for hit in new}
     hits.sort(key=lambda hit: -hit.score)
     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
-    left_out = [one for one in retrieval.left_out if not one.reason.startswith("same report")]
-    return replace(retrieval, hits=ranked, left_out=tuple(left_out))
+    excluded_cases = [
+        one for one in retrieval.excluded_cases if not one.reason.startswith("same report")
+    ]
+    return replace(retrieval, hits=ranked, excluded_cases=tuple(excluded_cases))

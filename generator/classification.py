@@ -15,7 +15,7 @@ from retriever.results import Hit, Retrieval
 PRESENT = 0.5
 """The least probability of an observation that is stated."""
 
-_NO_MODEL = Calibration(model=0.0, vote=0.5, image=0.5)
+_NO_MODEL = Calibration(language_model=0.0, knn=0.5, label_head=0.5)
 """The mean of two log-odds; nothing was fitted."""
 
 
@@ -29,19 +29,27 @@ class Classification(GroundedReport):
 
 
 def observe(
-    name: str, vote: Vote, *, model: float | None, image: float | None, calibration: Calibration
+    name: str,
+    vote: Vote,
+    *,
+    language_model: float | None,
+    label_head: float | None,
+    calibration: Calibration,
 ) -> Observation:
     """One observation from the language model's yes, the retrieved cases and the label head."""
     return Observation(
         name=name,
         probability=calibration.probability(
-            name, model=0.5 if model is None else model, vote=vote.probability, image=image
+            name,
+            language_model=0.5 if language_model is None else language_model,
+            knn=vote.probability,
+            label_head=label_head,
         ),
-        model=model,
-        vote=vote.probability,
-        vote_low=vote.low,
-        vote_high=vote.high,
-        image=image,
+        language_model=language_model,
+        knn=vote.probability,
+        knn_low=vote.low,
+        knn_high=vote.high,
+        label_head=label_head,
     )
 
 
@@ -53,8 +61,8 @@ def observe_without_model(
         observe(
             name,
             votes[name],
-            model=None,
-            image=None if label_scores is None else label_scores.get(name),
+            language_model=None,
+            label_head=None if label_scores is None else label_scores.get(name),
             calibration=_NO_MODEL,
         )
         for name in OBSERVATIONS
@@ -87,7 +95,7 @@ def to_classification(
                 citations=tuple(
                     cite(hit, quote, retrieval.index_fingerprint) for hit, quote in naming[one.name]
                 ),
-                image_support=one.image,
+                image_support=one.label_head,
             )
             for one in observations
             if one.probability >= PRESENT

@@ -78,7 +78,7 @@ def to_generation(
             )
             for hit in report.hits
         ),
-        left_out=retrieval.left_out,
+        excluded_cases=retrieval.excluded_cases,
     )
 
 

@@ -23,8 +23,8 @@ def page(generation: Generation) -> str:
     ]
     lines += [f"note: {note}" for note in generation.notes]
     lines += [
-        f"left out: {left.source} {left.study_id} (score {left.score:.3f}), {left.reason}"
-        for left in generation.left_out
+        f"excluded: {one.source} {one.study_id} (score {one.score:.3f}), {one.reason}"
+        for one in generation.excluded_cases
     ]
     return "\n".join([*lines, "", generation.notice])
 
@@ -44,10 +44,16 @@ def _text(generation: Generation) -> Iterator[str]:
 
 def _observations(generation: Generation) -> Iterator[str]:
     """A table, most probable first."""
-    yield f"{'':28}probability  model   vote   image"
+    yield f"{'':28}probability language model   kNN label head"
     for one in sorted(generation.observations or (), key=lambda one: -one.probability):
-        model, image = (f"{p:6.2f}" if p is not None else "     -" for p in (one.model, one.image))
-        yield f"{one.name:28}{one.probability:11.2f} {model} {one.vote:6.2f} {image}"
+        language_model, label_head = (
+            "-" if value is None else f"{value:.2f}"
+            for value in (one.language_model, one.label_head)
+        )
+        yield (
+            f"{one.name:28}{one.probability:11.2f} {language_model:>14} {one.knn:5.2f} "
+            f"{label_head:>10}"
+        )
     if generation.calibrated_on:
         yield f"calibrated on {generation.calibrated_on}"
 

@@ -239,8 +239,8 @@ class StudyReader:
                 observe(
                     name,
                     study.votes[name],
-                    model=1 / (1 + math.exp(min(float(no - yes), 500.0))),
-                    image=None if scores is None else scores[name],
+                    language_model=1 / (1 + math.exp(min(float(no - yes), 500.0))),
+                    label_head=None if scores is None else scores[name],
                     calibration=self.calibration,
                 )
                 for name, (yes, no) in zip(observations, likelihoods, strict=True)

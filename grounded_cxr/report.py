@@ -128,7 +128,7 @@ class Report:
 def _sentence(statement: Statement) -> str:
     numbers = sorted({one.number for one in statement.citations})
     marks = "".join(f"[{number}]" for number in numbers) or "[image only]"
-    added = " <i>(added by rule)</i>" if statement.added else ""
+    added = " <i>(added by rule)</i>" if statement.added_by_rule else ""
     against = statement.contradiction
     doubt = f' title="contradicted by the image: {escape(against)}"' if against else ""
     style = ' style="text-decoration:underline wavy"' if against else ""

@@ -65,8 +65,8 @@ def _lines(retrieval: Retrieval) -> str:
         text = " ".join(hit.case.report.split())
         lines.append(f"[{hit.rank}] {hit.score:.3f} {hit.case.source} {hit.case.study_id}: {text}")
     lines += [
-        f"left out: {left.source} {left.study_id} ({left.score:.3f}), {left.reason}"
-        for left in retrieval.left_out
+        f"excluded: {one.source} {one.study_id} ({one.score:.3f}), {one.reason}"
+        for one in retrieval.excluded_cases
     ]
     return "\n".join(lines if retrieval.hits else [*lines, "no case passes these rules"])
 

@@ -1,8 +1,8 @@
-"""The result of a search: hits, and which cases were left out and why."""
+"""The result of a search: hits, and the cases that a rule excluded."""
 
 from dataclasses import dataclass
 
-from db.app.generation import LeftOut, OodCheck
+from db.app.generation import ExcludedCase, OodCheck
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
 
@@ -26,7 +26,7 @@ class Retrieval:
     """The hits for one study, best first."""
 
     hits: tuple[Hit, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    excluded_cases: tuple[ExcludedCase, ...] = ()
     index_fingerprint: str
     source: str
     """Of the index."""
@@ -44,9 +44,8 @@ class Retrieval:
 
     def __repr__(self) -> str:
         best = f", best {self.hits[0].score:.3f}" if self.hits else ""
-        return (
-            f"Retrieval({self.source}, {len(self.hits)} hits{best}, {len(self.left_out)} left out)"
-        )
+        excluded = f"{len(self.excluded_cases)} excluded"
+        return f"Retrieval({self.source}, {len(self.hits)} hits{best}, {excluded})"
 
     @property
     def labels(self) -> tuple[Labels, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from db.app.generation import LeftOut
+from db.app.generation import ExcludedCase
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
@@ -98,12 +98,12 @@ class Retriever:
         """The hits for a query that is embedded already, best first.
 
         Fewer than ``k`` where fewer pass the rules. Cases of an excluded patient or study never
-        appear; what a rule on the query itself keeps out is listed in ``left_out``.
+        appear; what a rule on the query itself keeps out is listed in ``excluded_cases``.
         """
         excluded = self.index.cases.ids_of(
             patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
         )
-        left_out: list[LeftOut] = []
+        excluded_cases: list[ExcludedCase] = []
         kept: list[_Candidate] = []
         seen_reports: dict[str, str] = {}
         duplicates = self._duplicates.find(query) if options.exclude_near_duplicates else {}
@@ -122,8 +122,8 @@ class Retriever:
             if reason is None:
                 kept.append(candidate)
             else:
-                left_out.append(
-                    LeftOut(
+                excluded_cases.append(
+                    ExcludedCase(
                         source=case.source,
                         study_id=case.study_id,
                         score=candidate.score,
@@ -140,7 +140,7 @@ class Retriever:
                 Hit(rank=rank, score=candidate.score, case=candidate.case)
                 for rank, candidate in enumerate(kept, start=1)
             ),
-            left_out=tuple(left_out),
+            excluded_cases=tuple(excluded_cases),
             index_fingerprint=self.index.manifest.fingerprint,
             source=self.index.manifest.source,
             images_sha256=tuple(image.sha256 for image in query.images),

@@ -31,14 +31,14 @@ def marked(statement: Statement, *, numbers: bool = True) -> str:
         parts.append("[image only]")
     elif numbers:
         parts.append("".join(f"[{n}]" for n in sorted({c.number for c in statement.citations})))
-    if statement.added:
+    if statement.added_by_rule:
         parts.append("(added by rule)")
     return " ".join(parts)
 
 
 def doubts(statement: Statement) -> Iterator[str]:
     """The citations that the check removed, and what contradicts the sentence."""
-    for one in statement.removed:
+    for one in statement.removed_citations:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.contradiction:
         yield f"(contradicted by the image: {statement.contradiction})"
@@ -47,9 +47,9 @@ def doubts(statement: Statement) -> Iterator[str]:
 def opinions(generation: Generation) -> Iterator[str]:
     """The observations of a classification, one line each."""
     for one in generation.observations or ():
-        parts = [f"retrieved cases {one.vote:.2f} ({one.vote_low:.2f} to {one.vote_high:.2f})"]
-        if one.image is not None:
-            parts.append(f"image {one.image:.2f}")
-        if one.model is not None:
-            parts.append(f"model {one.model:.2f}")
+        parts = [f"retrieved cases {one.knn:.2f} ({one.knn_low:.2f} to {one.knn_high:.2f})"]
+        if one.label_head is not None:
+            parts.append(f"label head {one.label_head:.2f}")
+        if one.language_model is not None:
+            parts.append(f"language model {one.language_model:.2f}")
         yield f"{one.name}: {one.probability:.2f} ({', '.join(parts)})"

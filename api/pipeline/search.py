@@ -96,7 +96,9 @@ def _vote(
     A case left out as a near duplicate of the image does not vote; one left out because another hit
     has the same report does.
     """
-    duplicates = [o.study_id for o in retrieval.left_out if not o.reason.startswith("same report")]
+    duplicates = [
+        o.study_id for o in retrieval.excluded_cases if not o.reason.startswith("same report")
+    ]
     return retriever.vote(
         query,
         exclude_patient_ids=options.exclude_patient_ids,

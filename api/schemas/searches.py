@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import msgspec
 
 from api.schemas.cases import CaseDocument
-from db.app.generation import NOTICE, LeftOut, OodCheck
+from db.app.generation import NOTICE, ExcludedCase, OodCheck
 from retriever.results import Hit, Retrieval
 
 Score = Annotated[float, msgspec.Meta(description="Cosine between the study and the case.")]
@@ -28,7 +28,7 @@ class SearchDocument(msgspec.Struct, kw_only=True):
     """The hits for one study or some words, best first."""
 
     hits: list[SearchHit]
-    left_out: list[LeftOut]
+    excluded_cases: list[ExcludedCase]
     notes: list[str]
     images_sha256: list[str]
     index_fingerprint: str
@@ -42,7 +42,7 @@ class SearchDocument(msgspec.Struct, kw_only=True):
     def of(cls, retrieval: Retrieval) -> Self:
         return cls(
             hits=[SearchHit.of(hit) for hit in retrieval.hits],
-            left_out=list(retrieval.left_out),
+            excluded_cases=list(retrieval.excluded_cases),
             notes=list(retrieval.notes),
             images_sha256=list(retrieval.images_sha256),
             index_fingerprint=retrieval.index_fingerprint,

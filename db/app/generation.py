@@ -58,12 +58,12 @@ class Statement:
     """Whether a prior case supports it; otherwise it rests on the image alone."""
     labels: Labels = field(default_factory=dict)
     citations: tuple[Citation, ...] = ()
-    found_afterwards: bool = False
-    """True where the model cited no case that says it, and the citations were looked up."""
-    added: bool = False
-    """True where a rule added it: the image's scores support the finding, the model omitted it,
-    and the cited cases name it."""
-    removed: tuple[RemovedCitation, ...] = ()
+    citations_added: bool = False
+    """Whether the check added the citations, because the model cited no supporting case."""
+    added_by_rule: bool = False
+    """Whether a rule added the sentence: the image's scores support the finding, the model omitted
+    it, and the cited cases name it."""
+    removed_citations: tuple[RemovedCitation, ...] = ()
     case_support: float | None = None
     """Similarity in wording, 0..1, of the best quote that makes the same claims; 0 without a
     citation; None where it was not measured."""
@@ -78,7 +78,8 @@ class Statement:
 
     def __str__(self) -> str:
         marks = "".join(f"[{number}]" for number in sorted({c.number for c in self.citations}))
-        return f"{self.text} {marks or '[image only]'}{' (added by rule)' if self.added else ''}"
+        rule = " (added by rule)" if self.added_by_rule else ""
+        return f"{self.text} {marks or '[image only]'}{rule}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +89,14 @@ class Observation:
     name: str
     probability: float
     """From the sources below together."""
-    model: float | None
-    """The language model's yes against its no; None without a language model."""
-    vote: float
+    language_model: float | None
+    """Probability of yes against no from the language model; None without one."""
+    knn: float
     """Share of the retrieved cases that name it, weighted by similarity."""
-    vote_low: float
-    """Lower end of the 95 % interval of ``vote``."""
-    vote_high: float
-    image: float | None
+    knn_low: float
+    """Lower end of the 95 % interval of ``knn``."""
+    knn_high: float
+    label_head: float | None
     """From the encoder's label head; None without one."""
     cases: tuple[int, ...] = ()
     """Numbers of the hits that name it."""
@@ -120,8 +121,8 @@ class GenerationHit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A case that would have been a hit, and the rule that excluded it."""
+class ExcludedCase:
+    """A case that a rule kept out of the hits."""
 
     source: str
     study_id: str
@@ -211,7 +212,7 @@ class Generation:
     calibrated_on: str | None = None
     """The studies on which the probabilities were calibrated; None where they were not."""
     hits: tuple[GenerationHit, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    excluded_cases: tuple[ExcludedCase, ...] = ()
     notice: str = NOTICE
 
     def __post_init__(self) -> None:

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from db.app.generation import (
     Citation,
+    ExcludedCase,
     Generation,
     GenerationHit,
     IndexReference,
-    LeftOut,
     Observation,
     OodCheck,
     Origin,
@@ -20,9 +20,9 @@ from db.app.generation import (
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
 
 _CHECK = (
-    "found_afterwards",
-    "added",
-    "removed",
+    "citations_added",
+    "added_by_rule",
+    "removed_citations",
     "case_support",
     "image_support",
     "contradiction",
@@ -45,7 +45,7 @@ def to_row(generation: Generation) -> GenerationRow:
         notes=list(generation.notes),
         label_scores=None if generation.label_scores is None else dict(generation.label_scores),
         ood=None if generation.ood is None else asdict(generation.ood),
-        left_out=[asdict(left_out) for left_out in generation.left_out],
+        excluded_cases=[asdict(one) for one in generation.excluded_cases],
         statements=[
             StatementRow(
                 position=position,
@@ -101,7 +101,7 @@ def to_generation(row: GenerationRow) -> Generation:
             )
             for hit in row.hits
         ),
-        left_out=tuple(LeftOut(**left_out) for left_out in row.left_out),
+        excluded_cases=tuple(ExcludedCase(**one) for one in row.excluded_cases),
         created_by=row.created_by,
         origin=None if row.origin is None else Origin(**row.origin),
         question=row.question,
@@ -120,12 +120,12 @@ def _check_of(statement: Statement) -> dict[str, Any] | None:
     found = {name: getattr(statement, name) for name in _CHECK}
     if found == _NO_CHECK:
         return None
-    return {**found, "removed": [asdict(one) for one in statement.removed]}
+    return {**found, "removed_citations": [asdict(one) for one in statement.removed_citations]}
 
 
 def _to_statement(row: StatementRow) -> Statement:
     check = dict(row.check or {})
-    removed = tuple(RemovedCitation(**one) for one in check.pop("removed", ()))
+    removed = tuple(RemovedCitation(**one) for one in check.pop("removed_citations", ()))
     return Statement(
         section=row.section,
         text=row.text,
@@ -141,6 +141,6 @@ def _to_statement(row: StatementRow) -> Statement:
             )
             for citation in row.citations
         ),
-        removed=removed,
+        removed_citations=removed,
         **check,
     )

@@ -44,7 +44,7 @@ class GenerationRow(AppBase):
     notes: Mapped[Any] = mapped_column(JSON)
     label_scores: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     ood: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
-    left_out: Mapped[Any] = mapped_column(JSON)
+    excluded_cases: Mapped[Any] = mapped_column(JSON)
     origin: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     question: Mapped[str | None]
     indication: Mapped[str | None]

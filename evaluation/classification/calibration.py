@@ -20,7 +20,12 @@ _STEPS = 100
 
 
 def fit(
-    *, model: np.ndarray, vote: np.ndarray, image: np.ndarray | None, truth: np.ndarray, name: str
+    *,
+    language_model: np.ndarray,
+    knn: np.ndarray,
+    label_head: np.ndarray | None,
+    truth: np.ndarray,
+    name: str,
 ) -> Calibration:
     """Probabilities (n, 14) against what the reports say, (n, 14) of 0 and 1.
 
@@ -28,7 +33,7 @@ def fit(
     """
     if truth.all() or not truth.any():
         raise UserError("nothing can be calibrated on reports that name nothing, or everything")
-    sources = [model, vote] if image is None else [model, vote, image]
+    sources = [language_model, knn] if label_head is None else [language_model, knn, label_head]
     odds = np.stack([np.vectorize(log_odds)(one) for one in sources], axis=-1)  # (n, 14, s)
     used = list(range(len(sources)))
     while True:
@@ -41,9 +46,9 @@ def fit(
     whole[used] = np.maximum(weights, 0)
     offsets = values[len(used)] + values[len(used) + 1 :]
     return Calibration(
-        model=round(float(whole[0]), 6),
-        vote=round(float(whole[1]), 6),
-        image=round(float(whole[2]), 6),
+        language_model=round(float(whole[0]), 6),
+        knn=round(float(whole[1]), 6),
+        label_head=round(float(whole[2]), 6),
         offsets={n: round(float(o), 6) for n, o in zip(OBSERVATIONS, offsets, strict=True)},
         fitted_on=name,
     )

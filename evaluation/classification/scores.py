@@ -58,9 +58,9 @@ def opinions(
             [
                 calibration.probability(
                     name,
-                    model=model[row, column],
-                    vote=votes[row, column],
-                    image=None if head is None else head[row, column],
+                    language_model=model[row, column],
+                    knn=votes[row, column],
+                    label_head=None if head is None else head[row, column],
                 )
                 for column, name in enumerate(OBSERVATIONS)
             ]

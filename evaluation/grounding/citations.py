@@ -188,7 +188,7 @@ def measures(reports: Sequence[CheckedReport]) -> dict[str, Statistic | Share]:
         of=[sum(len(one.citations) for one in report.repaired) for report in reports],
     )
     found["sentences whose support was found afterwards"] = Share(
-        hits=[sum(one.found_afterwards for one in report.repaired) for report in reports],
+        hits=[sum(one.citations_added for one in report.repaired) for report in reports],
         of=[len(report.repaired) for report in reports],
     )
     found["sentences left out, on change"] = Share(

@@ -228,7 +228,11 @@ class OutputWriter:
             if study_id in self._outputs.classes.get(WITH, {}):
                 continue
             found = self._reader.classify(image.read).observations
-            values = {one.name: round(one.model, 8) for one in found if one.model is not None}
+            values = {
+                one.name: round(one.language_model, 8)
+                for one in found
+                if one.language_model is not None
+            }
             self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
 
     def _is_due(self, condition: str, study_id: str) -> bool:

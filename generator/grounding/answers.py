@@ -1,7 +1,7 @@
 """Short answers: what a model wrote, and which of the shown cases support it.
 
 answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.short_context, study.retrieval)
-answer.text, [citation.number for citation in answer.citations], answer.removed
+answer.text, [citation.number for citation in answer.citations], answer.removed_citations
 
 An answer of yes or no is supported by a case whose report has the findings that the question names
 in the state answered; any other answer by a case with a sentence on the same findings that holds
@@ -65,7 +65,7 @@ def check_answer(question: str, written: str, context: Context, retrieval: Retri
             cite(context.hits[number - 1], quote, retrieval.index_fingerprint)
             for number, quote in sorted(quotes.items())
         ),
-        removed=tuple(removed),
+        removed_citations=tuple(removed),
         image_support=image_support(claimed, retrieval.label_scores),
     )
 

@@ -2,12 +2,12 @@
 
 written = parse_answer("Findings: The heart is enlarged. [1][4] Impression: Cardiomegaly. [2]")
 grounding = ground(written, context, retrieval)
-grounding.statements[0].citations, grounding.statements[0].removed, grounding.notes
+grounding.statements[0].citations, grounding.statements[0].removed_citations, grounding.notes
 
 A citation stands where a sentence of the cited report claims the same: every label and topic in
 the same state, every particular (side, place, degree); see `Claims.supported_by`. One that does
 not is removed and recorded. A statement left without any is given those that would stand, marked
-as found afterwards, and otherwise rests on the image alone. Statements about change are refused:
+as added, and otherwise rests on the image alone. Statements about change are refused:
 the model is shown no earlier image.
 """
 
@@ -156,8 +156,8 @@ def to_statement(
         text=sentence.text,
         citations=tuple(check.citation(supporters[n]) for n in cited),
         labels=dict(labels),
-        found_afterwards=bool(found),
-        removed=removed,
+        citations_added=bool(found),
+        removed_citations=removed,
         case_support=max((near[n] for n in cited), default=0.0),
         image_support=image_support(labels, retrieval.label_scores),
         contradiction=contradiction(labels, retrieval),

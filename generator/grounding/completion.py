@@ -57,14 +57,14 @@ def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> 
         written = WrittenSentence(section="findings", text=bare_sentence(name))
         if numbers := sorted(check.supporters(written))[:MOST_FOUND]:
             said = to_statement(replace(written, numbers=tuple(numbers)), check, retrieval)
-            added.append(replace(said, added=True))
+            added.append(replace(said, added_by_rule=True))
     return added
 
 
 def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
     """Notes on the findings that were added, and on those that no statement mentions."""
     notes = []
-    if added := [name for one in statements if one.added for name in one.labels]:
+    if added := [name for one in statements if one.added_by_rule for name in one.labels]:
         notes.append(
             f"classifier positive, omitted by the model, added by rule: {_listed(added, retrieval)}"
         )

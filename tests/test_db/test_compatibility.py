@@ -26,6 +26,20 @@ from tests.support.service.services import FakeRetriever, a_case, an_app
 FIXTURE = ROOT / "tests" / "data" / "database_schema5"
 READ = json.loads((FIXTURE / "stores.json").read_text(encoding="utf-8"))
 
+OBSERVATION_THEN = {
+    "language_model": "model",
+    "knn": "vote",
+    "knn_low": "vote_low",
+    "knn_high": "vote_high",
+    "label_head": "film",
+}
+CHECK_THEN = {
+    "image_support": "film_support",
+    "citations_added": "found_afterwards",
+    "added_by_rule": "added",
+    "removed_citations": "removed",
+}
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -41,8 +55,9 @@ def as_read_then(generation: Generation) -> dict[str, Any]:
     old["index_fingerprint"] = now["index"]["fingerprint"]
     old["index_source"] = now["index"]["source"]
     old["verdict"] = now["ood"]
+    old["left_out"] = now["excluded_cases"]
     old["observations"] = [
-        {("film" if name == "image" else name): value for name, value in one.items()}
+        {OBSERVATION_THEN.get(name, name): value for name, value in one.items()}
         for one in now["observations"] or ()
     ]
     old["hits"] = [
@@ -50,14 +65,14 @@ def as_read_then(generation: Generation) -> dict[str, Any]:
         for hit in now["hits"]
     ]
     cited = ("number", "source", "study_id", "index_fingerprint", "quote", "score")
-    checked = ("added", "case_support", "contradiction", "found_afterwards", "removed")
+    checked = ("case_support", "contradiction")
     old["statements"] = [
         {
             **{name: one[name] for name in ("section", "text", "labels")},
             "citations": [{name: c[name] for name in cited} for c in one["citations"]],
             "check": {
                 **{name: one[name] for name in checked},
-                "film_support": one["image_support"],
+                **{then: one[name] for name, then in CHECK_THEN.items()},
             },
         }
         for one in now["statements"]

@@ -70,7 +70,7 @@ def written(*statements: Statement, **parts: object) -> Generation:
         GenerationHit(number=1, source="drawn", study_id="s7", score=0.875),
         GenerationHit(number=2, source="drawn", study_id="s8", score=0.75),
     )
-    given = {"hits": shown, "left_out": (), **parts}
+    given = {"hits": shown, "excluded_cases": (), **parts}
     return replace(a_generation(uuid4()), statements=statements, text=text, **given)
 
 

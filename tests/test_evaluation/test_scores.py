@@ -278,13 +278,21 @@ def test_calibration_trusts_the_opinion_that_is_right() -> None:
     truth = random.random((200, 14)) < 0.1
     right = np.where(truth, 0.8, 0.2)
     noise = random.random((200, 14))
-    calibration = fit(model=noise, vote=right, image=1 - right * 0.5, truth=truth, name="drawn")
-    assert calibration.vote > 0.5 and 0 <= calibration.model < 0.2 and calibration.image == 0
+    calibration = fit(
+        language_model=noise, knn=right, label_head=1 - right * 0.5, truth=truth, name="drawn"
+    )
+    assert (
+        calibration.knn > 0.5
+        and 0 <= calibration.language_model < 0.2
+        and calibration.label_head == 0
+    )
     assert calibration.fitted_on == "drawn" and set(calibration.offsets) == set(OBSERVATIONS)
     combined = np.array(
         [
             [
-                calibration.probability(name, model=noise[n, c], vote=right[n, c], image=None)
+                calibration.probability(
+                    name, language_model=noise[n, c], knn=right[n, c], label_head=None
+                )
                 for c, name in enumerate(OBSERVATIONS)
             ]
             for n in range(200)
@@ -298,24 +306,29 @@ def test_an_opinion_with_a_negative_weight_is_left_out() -> None:
     truth = random.random((200, 14)) < 0.2
     first, second = (np.clip(truth * 0.4 + random.random((200, 14)) * 0.5, 0, 1) for _ in range(2))
     against = np.clip(1 - truth * 0.6 - random.random((200, 14)) * 0.3, 0, 1)
-    three = fit(model=first, vote=second, image=against, truth=truth, name="drawn")
-    two = fit(model=first, vote=second, image=None, truth=truth, name="drawn")
-    assert three.image == 0 and three.offsets["Edema"] == pytest.approx(two.offsets["Edema"], 0.02)
-    assert (three.model, three.vote) == pytest.approx((two.model, two.vote), rel=0.02)
+    three = fit(language_model=first, knn=second, label_head=against, truth=truth, name="drawn")
+    two = fit(language_model=first, knn=second, label_head=None, truth=truth, name="drawn")
+    assert three.label_head == 0 and three.offsets["Edema"] == pytest.approx(
+        two.offsets["Edema"], 0.02
+    )
+    assert (three.language_model, three.knn) == pytest.approx(
+        (two.language_model, two.knn), rel=0.02
+    )
 
 
 def test_offsets_follow_how_often_an_observation_is_there() -> None:
     truth = np.zeros((100, 14), dtype=bool)
     truth[:50, 0] = truth[:5, 1] = True
     flat = np.full((100, 14), 0.5)
-    calibration = fit(model=flat, vote=flat, image=None, truth=truth, name="drawn")
+    calibration = fit(language_model=flat, knn=flat, label_head=None, truth=truth, name="drawn")
     often, seldom, never = (
-        calibration.probability(name, model=0.5, vote=0.5, image=None) for name in OBSERVATIONS[:3]
+        calibration.probability(name, language_model=0.5, knn=0.5, label_head=None)
+        for name in OBSERVATIONS[:3]
     )
     assert often == pytest.approx(0.5, abs=0.05) and seldom == pytest.approx(0.05, abs=0.03)
     assert never < 0.02
     with pytest.raises(UserError, match="nothing can be calibrated"):
-        fit(model=flat, vote=flat, image=None, truth=truth & False, name="drawn")
+        fit(language_model=flat, knn=flat, label_head=None, truth=truth & False, name="drawn")
 
 
 def test_the_roc_curve_holds_the_area(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def answered(question: str, written: str, scores: dict[str, float] | None = None
 def kept(question: str, answer: str) -> list[int]:
     found = answered(question, f"{answer} [1][2][3][4]")
     numbers = [citation.number for citation in found.citations]
-    assert sorted([*numbers, *(one.number for one in found.removed)]) == [1, 2, 3, 4]
-    assert {one.reason for one in found.removed} <= {"the cited report does not say this"}
+    assert sorted([*numbers, *(one.number for one in found.removed_citations)]) == [1, 2, 3, 4]
+    assert {one.reason for one in found.removed_citations} <= {"the cited report does not say this"}
     return numbers
 
 
@@ -89,7 +89,7 @@ def test_a_citation_quotes_the_sentence_on_the_finding() -> None:
 def test_numbers_without_a_case_are_removed_and_the_text_has_no_marks() -> None:
     found = answered("Is the heart enlarged?", "Yes [0][7], [1].")
     assert found.text == "Yes"
-    assert [(one.number, one.reason) for one in found.removed] == [
+    assert [(one.number, one.reason) for one in found.removed_citations] == [
         (0, "no case has this number"),
         (7, "no case has this number"),
     ]
@@ -139,6 +139,6 @@ def test_what_is_trained_to_be_cited_is_not_removed() -> None:
         question, answer = found
         asked.add(question)
         checked = check_answer(question, answer, context, retrieval)
-        assert checked.removed == (), found
+        assert checked.removed_citations == (), found
         assert ("[" in answer) == bool(checked.citations)
     assert len(asked) > 20

@@ -12,38 +12,48 @@ from generator.calibration import Calibration, log_odds
 
 def test_by_default_the_mean_of_the_log_odds() -> None:
     calibration = Calibration()
-    assert calibration.probability("Edema", model=0.2, vote=0.2, image=0.2) == pytest.approx(0.2)
-    assert calibration.probability("Edema", model=0.1, vote=0.5, image=0.9) == pytest.approx(0.5)
+    assert calibration.probability(
+        "Edema", language_model=0.2, knn=0.2, label_head=0.2
+    ) == pytest.approx(0.2)
+    assert calibration.probability(
+        "Edema", language_model=0.1, knn=0.5, label_head=0.9
+    ) == pytest.approx(0.5)
 
 
 def test_an_image_without_scores_leaves_its_weight_to_the_others() -> None:
-    calibration = Calibration(model=0.2, vote=0.2, image=0.6)
-    assert calibration.probability("Edema", model=0.3, vote=0.3, image=None) == pytest.approx(0.3)
-    only = Calibration(model=0.0, vote=0.0, image=1.0, offsets={"Edema": -1.0})
-    alone = only.probability("Edema", model=0.9, vote=0.9, image=None)
+    calibration = Calibration(language_model=0.2, knn=0.2, label_head=0.6)
+    assert calibration.probability(
+        "Edema", language_model=0.3, knn=0.3, label_head=None
+    ) == pytest.approx(0.3)
+    only = Calibration(language_model=0.0, knn=0.0, label_head=1.0, offsets={"Edema": -1.0})
+    alone = only.probability("Edema", language_model=0.9, knn=0.9, label_head=None)
     assert alone == pytest.approx(1 / (1 + math.e))
 
 
 def test_weights_and_the_offset_of_an_observation_count() -> None:
-    calibration = Calibration(model=1.0, vote=0.0, image=0.5, offsets={"Edema": 2.0})
+    calibration = Calibration(language_model=1.0, knn=0.0, label_head=0.5, offsets={"Edema": 2.0})
     odds = log_odds(0.3) + 0.5 * log_odds(0.8)
-    others = calibration.probability("Fracture", model=0.3, vote=0.99, image=0.8)
+    others = calibration.probability("Fracture", language_model=0.3, knn=0.99, label_head=0.8)
     assert log_odds(others) == pytest.approx(odds)
-    edema = calibration.probability("Edema", model=0.3, vote=0.99, image=0.8)
+    edema = calibration.probability("Edema", language_model=0.3, knn=0.99, label_head=0.8)
     assert log_odds(edema) == pytest.approx(odds + 2)
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])
 def test_certain_opinions_give_a_probability_still(certain: float) -> None:
-    strong = Calibration(model=100.0, vote=100.0, image=100.0, offsets={"Edema": 100.0})
-    found = strong.probability("Edema", model=certain, vote=certain, image=certain)
+    strong = Calibration(
+        language_model=100.0, knn=100.0, label_head=100.0, offsets={"Edema": 100.0}
+    )
+    found = strong.probability("Edema", language_model=certain, knn=certain, label_head=certain)
     assert found == pytest.approx(certain)
     assert 0 <= found <= 1
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    written = Calibration(model=0.5, vote=0.1, image=0.9, offsets={"Edema": -0.3}, fitted_on="val")
+    written = Calibration(
+        language_model=0.5, knn=0.1, label_head=0.9, offsets={"Edema": -0.3}, fitted_on="val"
+    )
     written.write(path)
     assert Calibration.read(path) == written
     assert [one.name for one in tmp_path.iterdir()] == ["calibration.json"]
@@ -67,7 +77,7 @@ def test_without_a_file_the_mean_is_taken(tmp_path: Path) -> None:
         json.dumps({"offsets": [1]}),
         json.dumps({"offsets": {"Edema": "x"}}),
         '{"model": NaN}',
-        '{"vote": Infinity}',
+        '{"knn": Infinity}',
         '{"film": 1e9}',
     ],
 )
@@ -76,3 +86,10 @@ def test_a_file_that_is_no_calibration_is_refused_with_the_cure(tmp_path: Path, 
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match="calibrate the adapter again"):
         Calibration.read(path)
+
+
+@pytest.mark.parametrize("label_head", ["film", "image"])
+def test_the_former_names_of_the_sources_are_read(tmp_path: Path, label_head: str) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({"model": 0.5, "vote": 0.1, label_head: 0.9}))
+    assert Calibration.read(path) == Calibration(language_model=0.5, knn=0.1, label_head=0.9)

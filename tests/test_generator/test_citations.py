@@ -92,7 +92,7 @@ def test_a_citation_whose_report_says_it_is_kept_with_its_quote() -> None:
         (1, "s1", "The heart is enlarged."),
         (4, "s4", "The cardiac silhouette is enlarged."),
     ]
-    assert (statement.removed, statement.found_afterwards) == ((), False)
+    assert (statement.removed_citations, statement.citations_added) == ((), False)
     assert statement.case_support == 1.0
     assert statement.citations[0].index_fingerprint == "f" * 64
     assert statement.citations[0].score == pytest.approx(0.99)
@@ -111,8 +111,8 @@ def test_a_citation_whose_report_says_it_is_kept_with_its_quote() -> None:
 def test_a_citation_that_does_not_stand_is_removed_and_recorded(number: int, reason: str) -> None:
     (statement,) = grounded(f"The heart is enlarged. [1][{number}]").statements
     assert [citation.number for citation in statement.citations] == [1]
-    assert [(one.number, one.reason) for one in statement.removed] == [(number, reason)]
-    assert not statement.found_afterwards
+    assert [(one.number, one.reason) for one in statement.removed_citations] == [(number, reason)]
+    assert not statement.citations_added
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_citation_that_does_not_stand_is_removed_and_recorded(number: int, rea
 )
 def test_a_report_with_another_side_degree_or_state_does_not_say_it(sentence: str) -> None:
     (statement,) = grounded(f"{sentence} [2]").statements
-    assert [one.number for one in statement.removed] == [2]
+    assert [one.number for one in statement.removed_citations] == [2]
     assert statement.citations == ()
     assert not statement.grounded
     assert statement.case_support == 0.0
@@ -136,8 +136,8 @@ def test_a_report_with_another_side_degree_or_state_does_not_say_it(sentence: st
 def test_a_sentence_whose_citations_all_fail_gets_those_that_would_stand() -> None:
     (statement,) = grounded("The heart is enlarged. [2][9]").statements
     assert [citation.number for citation in statement.citations] == [1, 4]
-    assert statement.found_afterwards
-    assert [one.number for one in statement.removed] == [2, 9]
+    assert statement.citations_added
+    assert [one.number for one in statement.removed_citations] == [2, 9]
 
 
 def test_a_sentence_without_citations_gets_at_most_the_nearest_in_wording() -> None:
@@ -145,12 +145,16 @@ def test_a_sentence_without_citations_gets_at_most_the_nearest_in_wording() -> N
     (statement,) = grounded("The heart is enlarged.", reports).statements
     assert [citation.number for citation in statement.citations] == [2, 3]
     assert len(statement.citations) == MOST_FOUND
-    assert statement.found_afterwards
+    assert statement.citations_added
 
 
 def test_what_no_case_says_is_left_to_the_image() -> None:
     (statement,) = grounded("There is a displaced rib fracture.").statements
-    assert (statement.citations, statement.found_afterwards, statement.removed) == ((), False, ())
+    assert (statement.citations, statement.citations_added, statement.removed_citations) == (
+        (),
+        False,
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_a_sentence_is_said_once_a_section() -> None:
 
 def test_without_hits_every_citation_is_removed() -> None:
     (statement,) = grounded("The heart is enlarged. [1]", ()).statements
-    assert [one.reason for one in statement.removed] == ["no case has this number"]
+    assert [one.reason for one in statement.removed_citations] == ["no case has this number"]
     assert statement.citations == ()
 
 
@@ -189,7 +193,12 @@ def test_every_kept_citation_is_one_that_the_check_itself_gives() -> None:
         written = WrittenSentence(section="findings", text=statement.text)
         supporters = check.supporters(written)
         assert {citation.number for citation in statement.citations} == supporters.keys()
-        assert {one.number for one in statement.removed} == {1, 2, 3, 4} - supporters.keys()
+        assert {one.number for one in statement.removed_citations} == {
+            1,
+            2,
+            3,
+            4,
+        } - supporters.keys()
 
 
 def test_image_support_is_the_least_probability_of_what_is_stated() -> None:

@@ -48,7 +48,7 @@ def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
     assert "FINDINGS" in findings
     assert all("[" in line for line in findings.splitlines() if line.startswith("  "))
     assert "[1] drawn s3, score" in cases
-    assert "left out: drawn s2 (score 1.000), the same image" in cases
+    assert "excluded: drawn s2 (score 1.000), the same image" in cases
     assert out.rstrip().splitlines()[-1] == "Research use only, not for clinical use."
 
 
@@ -59,7 +59,7 @@ def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
     document = json.loads(capsys.readouterr().out)
     assert document["notice"] == "Research use only, not for clinical use."
     assert document["index"]["source"] == "drawn"
-    assert document["left_out"][0]["study_id"] == "s2"
+    assert document["excluded_cases"][0]["study_id"] == "s2"
     assert document["statements"]
     assert_resolved(document, Retriever.open(index_dir, ThumbnailEncoder()))
 
@@ -143,7 +143,7 @@ def test_every_verb_of_a_model_prints_a_page_and_json_with_the_notice(
     assert document["observations"] is None
     assert_resolved(document, Retriever.open(index_dir, ThumbnailEncoder()))
     if verb == "report":
-        removed = document["statements"][1]["removed"]
+        removed = document["statements"][1]["removed_citations"]
         assert removed[0]["reason"] == "no case has this number"
 
 

@@ -57,11 +57,11 @@ def test_its_record_fits_the_base_and_an_index_of_its_encoder(base: Path) -> Non
 def test_its_calibration_is_read_under_the_old_name_of_the_image_weight() -> None:
     calibration = Calibration.of(ADAPTER)
     assert calibration == Calibration(
-        model=0.5,
-        vote=0.1,
-        image=0.9,
+        language_model=0.5,
+        knn=0.1,
+        label_head=0.9,
         offsets={"Edema": -0.3, "Cardiomegaly": 0.2},
         fitted_on="6 drawn studies",
     )
-    probability = calibration.probability("Edema", model=0.3, vote=0.1, image=0.4)
+    probability = calibration.probability("Edema", language_model=0.3, knn=0.1, label_head=0.4)
     assert probability == EXPECTED["probability of Edema, model .3 vote .1 image .4"]

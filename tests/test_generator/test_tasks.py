@@ -141,7 +141,7 @@ def test_a_report_is_checked_against_the_cases_that_were_shown(
             case = report.hits[citation.number - 1].case
             assert (citation.study_id, citation.source) == (case.study_id, case.source)
             assert citation.quote in case.report
-    assert [one.number for one in report.statements[1].removed] == [9]
+    assert [one.number for one in report.statements[1].removed_citations] == [9]
     assert any("New effusion." in note for note in report.notes)
 
 
@@ -196,7 +196,7 @@ def test_an_answer_is_checked_against_the_brief_context(
         assert labels["Cardiomegaly"] == "positive"
     assert answer.citations
     (statement,) = answer.statements
-    numbers = {one.number for one in (*answer.citations, *statement.removed)}
+    numbers = {one.number for one in (*answer.citations, *statement.removed_citations)}
     assert numbers == {1, 2, 3, 4, 8}
     assert statement.image_support == pytest.approx(0.8)
     assert answer.generator == "scripted, prompts-4"
@@ -229,7 +229,11 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
 ) -> None:
     model = ScriptedModel(script=lambda prompt: "", yes=lambda p: 0.9 if "edema" in p.text else 0.3)
     calibration = Calibration(
-        model=0.7, vote=0.1, image=0.4, offsets={"Edema": 0.5}, fitted_on="val of drawn"
+        language_model=0.7,
+        knn=0.1,
+        label_head=0.4,
+        offsets={"Edema": 0.5},
+        fitted_on="val of drawn",
     )
     result = StudyReader(retriever, model, calibration=calibration).classify(study)
     assert tuple(one.name for one in result.observations) == OBSERVATIONS
@@ -237,11 +241,11 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
     assert study.retrieval.label_scores is not None
     for one in result.observations:
         vote = study.votes[one.name]
-        assert one.model == pytest.approx(0.9 if one.name == "Edema" else 0.3)
-        assert (one.vote, one.vote_low, one.vote_high) == (vote.probability, vote.low, vote.high)
-        assert one.image == study.retrieval.label_scores[one.name]
+        assert one.language_model == pytest.approx(0.9 if one.name == "Edema" else 0.3)
+        assert (one.knn, one.knn_low, one.knn_high) == (vote.probability, vote.low, vote.high)
+        assert one.label_head == study.retrieval.label_scores[one.name]
         assert one.probability == calibration.probability(
-            one.name, model=one.model, vote=one.vote, image=one.image
+            one.name, language_model=one.language_model, knn=one.knn, label_head=one.label_head
         )
     assert result.calibrated_on == "val of drawn"
     assert result.hits == study.short_context.hits
@@ -266,7 +270,7 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
 
     result = StudyReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
     (edema,) = result.observations
-    assert edema.model is not None and 0 <= edema.model < 1e-6
+    assert edema.language_model is not None and 0 <= edema.language_model < 1e-6
 
 
 def test_every_task_warns_of_an_image_out_of_distribution(
@@ -320,16 +324,16 @@ def test_an_image_finding_that_the_model_omits_is_added_and_noted(
     report = reader.report(study)
     note = "classifier positive, omitted by the model, added by rule: Cardiomegaly (0.80)"
     assert (note in report.notes) == left_out
-    added = [one for one in report.statements if one.added]
+    added = [one for one in report.statements if one.added_by_rule]
     assert [one.text for one in added] == ["There is cardiomegaly."] * left_out
-    assert all(one.grounded and not one.found_afterwards for one in added)
+    assert all(one.grounded and not one.citations_added for one in added)
     if left_out:
         assert [one.section for one in report.statements] == ["findings", "findings", "impression"]
         assert "There is cardiomegaly. [4] (added by rule)" in report.marked_text
     assert "cardiomegaly" not in (report.as_written or "")
     denied = [one.contradiction for one in report.statements]
     assert any(denied) == ("not enlarged" in written)
-    assert not any(one.added for one in reader.caption(study).statements)
+    assert not any(one.added_by_rule for one in reader.caption(study).statements)
 
 
 def test_a_finding_that_no_shown_case_states_is_noted_and_not_added(

@@ -56,7 +56,7 @@ def assert_same_content(index_dir: Path, expected: Any) -> None:
         strict = retriever.search([image], k=4)
         hits = [[hit.case.study_id, round(hit.score, 5)] for hit in strict.hits]
         assert hits == found["hits_without_near_duplicates"]
-        assert [one.study_id for one in strict.left_out] == found["left_out"]
+        assert [one.study_id for one in strict.excluded_cases] == found["left_out"]
     index.close()
 
 

@@ -66,7 +66,7 @@ def test_one_image_of_any_kind_gives_the_hits_of_its_file(
     for found in others:
         assert ids(found) == ids(expected)
         assert found.images_sha256 == expected.images_sha256
-        assert found.left_out == expected.left_out
+        assert found.excluded_cases == expected.excluded_cases
 
 
 @pytest.mark.parametrize("scale", [257, 257.0])
@@ -132,7 +132,7 @@ def test_hits_come_best_first_with_rank_from_one(
 def test_an_image_does_not_find_itself(retriever: Retriever, image: Callable[[int], Path]) -> None:
     retrieval = retriever.search([image(4)], k=COUNT)
     assert "s4" not in ids(retrieval)
-    assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
+    assert [(left.study_id, left.reason) for left in retrieval.excluded_cases] == [
         ("s4", "the same image")
     ]
     kept = retriever.search([image(4)], k=1, exclude_near_duplicates=False)
@@ -145,7 +145,7 @@ def test_a_near_duplicate_is_left_out_also_in_another_format(
     copy = tmp_path / "copy.jpg"
     Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=3)
-    assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
+    assert [(left.study_id, left.reason) for left in retrieval.excluded_cases] == [
         ("s4", "a near duplicate of the image")
     ]
 
@@ -153,7 +153,7 @@ def test_a_near_duplicate_is_left_out_also_in_another_format(
 def test_another_patient_with_a_like_image_is_no_near_duplicate(retriever: Retriever) -> None:
     image = draw_radiograph(999, size=(96, 80))
     retrieval = retriever.search([read_radiograph(_png(image))], k=COUNT)
-    assert not retrieval.left_out and len(retrieval.hits) == COUNT
+    assert not retrieval.excluded_cases and len(retrieval.hits) == COUNT
 
 
 def test_no_study_of_an_excluded_patient_appears(
@@ -173,7 +173,7 @@ def test_distinct_reports_list_each_text_once(
     texts = [hit.case.report for hit in retrieval.hits]
     assert len(texts) == len(set(texts)) == 4
     assert all(
-        left.reason.startswith(("the same", "same report as")) for left in retrieval.left_out
+        left.reason.startswith(("the same", "same report as")) for left in retrieval.excluded_cases
     )
 
 
@@ -199,7 +199,7 @@ def test_a_minimum_score_cuts_the_list(retriever: Retriever, image: Callable[[in
 def test_two_views_are_one_query(retriever: Retriever, image: Callable[[int], Path]) -> None:
     both = retriever.search([image(4), image(9)], k=COUNT)
     assert len(both.images_sha256) == 2
-    assert {left.study_id for left in both.left_out} == {"s4", "s9"}
+    assert {left.study_id for left in both.excluded_cases} == {"s4", "s9"}
     assert ids(both) != ids(retriever.search([image(4)], k=COUNT))
 
 
@@ -390,7 +390,7 @@ def test_a_left_out_patient_never_appears_whatever_the_options(
         retrieval = retriever.search(
             [image(number)], k=COUNT, exclude_patient_ids=["p1"], **options
         )
-        mentioned = set(ids(retrieval)) | {left.study_id for left in retrieval.left_out}
+        mentioned = set(ids(retrieval)) | {left.study_id for left in retrieval.excluded_cases}
         assert retrieval.hits and not {"s3", "s4", "s5"} & mentioned
 
 
@@ -454,7 +454,7 @@ def test_a_near_duplicate_is_known_also_where_reports_are_in_the_vectors(
     copy = tmp_path / "copy.jpg"
     Image.open(image(4)).resize((160, 192)).save(copy, quality=60)
     retrieval = retriever.search([copy], k=COUNT)
-    assert [(left.study_id, left.reason) for left in retrieval.left_out] == [
+    assert [(left.study_id, left.reason) for left in retrieval.excluded_cases] == [
         ("s4", "a near duplicate of the image")
     ]
-    assert retrieval.left_out[0].score < 0.9
+    assert retrieval.excluded_cases[0].score < 0.9

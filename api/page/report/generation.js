@@ -1,4 +1,4 @@
-// A generation of any task: its statements with citation chips, the hits, the cases left out.
+// A generation of any task: its statements with citation chips, the hits, the excluded cases.
 
 import { counted, decimals, make } from "../elements.js";
 import { drawHits } from "../cases/hits.js";
@@ -38,7 +38,7 @@ export function drawGeneration(made, open) {
   body.append(...drawNotes(made));
   if (made.hits.length > 0) body.append(block("Prior cases", least(made.options), drawHits(made, open)));
   if (made.label_scores) body.append(drawScores(made.label_scores));
-  if (made.left_out.length > 0) body.append(leftOut(made.left_out));
+  if (made.excluded_cases.length > 0) body.append(excludedCases(made.excluded_cases));
   body.append(make("p", { class: "muted meta" }, origin(made)));
 }
 
@@ -76,11 +76,11 @@ function least(options) {
   return make("p", { class: "muted rules" }, `Only cases with ${rules.join(" and ")} were used.`);
 }
 
-function leftOut(cases) {
+function excludedCases(cases) {
   return make(
     "details",
     { class: "block inner", id: "left-out" },
-    make("summary", {}, `${counted(cases.length, "case", "cases")} left out`),
+    make("summary", {}, `${counted(cases.length, "case", "cases")} excluded`),
     lines(cases.map((c) => `${c.source} ${c.study_id} (${decimals(c.score)}): ${c.reason}`)),
   );
 }

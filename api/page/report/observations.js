@@ -23,17 +23,17 @@ export function drawObservations(made, open) {
 }
 
 function row(one, made, open) {
-  const { name, probability, vote, vote_low: low, vote_high: high } = one;
+  const { name, probability, knn, knn_low: low, knn_high: high } = one;
   const opinions = [
-    one.model === null ? null : `model ${decimals(one.model)}`,
-    `cases ${decimals(vote)} (${decimals(low)}\u2013${decimals(high)})`,
-    one.image === null ? null : `X-ray ${decimals(one.image)}`,
+    one.language_model === null ? null : `model ${decimals(one.language_model)}`,
+    `cases ${decimals(knn)} (${decimals(low)}\u2013${decimals(high)})`,
+    one.label_head === null ? null : `X-ray ${decimals(one.label_head)}`,
   ];
   return make(
     "li",
     { class: probability >= 0.5 ? "score likely" : "score" },
     make("span", { class: "name" }, name),
-    make("span", { class: "bars" }, bar(probability), interval(vote, low, high)),
+    make("span", { class: "bars" }, bar(probability), interval(knn, low, high)),
     make("span", { class: "number" }, decimals(probability)),
     make(
       "span",
@@ -44,12 +44,12 @@ function row(one, made, open) {
   );
 }
 
-function interval(vote, low, high) {
+function interval(knn, low, high) {
   const svg = draw(
     "svg",
     { viewBox: "0 0 100 6", preserveAspectRatio: "none" },
     draw("rect", { class: "interval", x: percent(low), y: 2, width: percent(high) - percent(low), height: 2 }),
-    draw("rect", { class: "tick", x: Math.max(0, percent(vote) - 0.5), y: 0, width: 1, height: 6 }),
+    draw("rect", { class: "tick", x: Math.max(0, percent(knn) - 0.5), y: 0, width: 1, height: 6 }),
   );
   return make("span", { class: "vote", "aria-hidden": "true" }, svg);
 }

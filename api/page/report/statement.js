@@ -13,8 +13,8 @@ export function drawStatement(given, place, open) {
     given.contradiction
       ? make("p", { class: "objection" }, make("strong", {}, "The X-ray disagrees: "), given.contradiction)
       : null,
-    given.removed?.length > 0
-      ? make("p", { class: "removed" }, given.removed.map((one) => `[${one.number}] removed: ${one.reason}`).join("; "))
+    given.removed_citations?.length > 0
+      ? make("p", { class: "removed" }, given.removed_citations.map((one) => `[${one.number}] removed: ${one.reason}`).join("; "))
       : null,
     figures(given),
   );
@@ -47,8 +47,8 @@ function chips(given, place, open) {
 function tags(given, grounded) {
   const found = [];
   if (!grounded) found.push(make("span", { class: "tag" }, "no prior case supports this"));
-  if (given.found_afterwards) found.push(make("span", { class: "tag mild" }, "citation found afterwards"));
-  if (given.added) found.push(make("span", { class: "tag mild" }, "added by rule"));
+  if (given.citations_added) found.push(make("span", { class: "tag mild" }, "citation added"));
+  if (given.added_by_rule) found.push(make("span", { class: "tag mild" }, "added by rule"));
   return found.flatMap((one) => [" ", one]);
 }
 
@@ -85,7 +85,7 @@ export function drawLegend() {
       ...[
         "A number opens the prior case whose report says the same, with the supporting sentence marked.",
         "No prior case supports this: the sentence rests on the X-ray alone.",
-        "Citation found afterwards: the model cited no supporting case, so one was looked up once the text was written.",
+        "Citation added: the model cited no supporting case, so the citation check added one.",
         "Added by rule: classifier positive, omitted by the model; the cited cases state the finding.",
         "Cited case: how closely the wording of the best cited sentence matches, from 0 to 1.",
         "X-ray: the lowest probability that the encoder, from the X-ray alone, gives to what the sentence states.",

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.listening import listen, server_options
 from api.pipeline.backends import Backend, ExtractiveBackend
 from api.settings import Settings
-from db.app.generation import Citation, LeftOut, OodCheck, Statement
+from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
 from db.index.store import Case, CaseImage, Sentence
 from db.labels import OBSERVATIONS
 from generator.grounding.report import GroundedReport
@@ -152,8 +152,10 @@ class FakeRetriever:
                 Hit(rank=rank, score=0.96 - 0.04 * rank, case=case)
                 for rank, case in enumerate(cases[: options.k], start=1)
             ),
-            left_out=(
-                LeftOut(source="drawn", study_id="s-copy", score=0.999, reason="the same image"),
+            excluded_cases=(
+                ExcludedCase(
+                    source="drawn", study_id="s-copy", score=0.999, reason="the same image"
+                ),
             ),
             index_fingerprint=self.fingerprint,
             source="drawn",

@@ -97,10 +97,12 @@ class TalkingWriter(ExtractiveBackend):
             return _answer(writing)
         made = self._write(writing)
         if isinstance(made, Classification):
-            seen = tuple(replace(one, model=0.75) for one in made.observations)
+            seen = tuple(replace(one, language_model=0.75) for one in made.observations)
             return replace(made, observations=seen, calibrated_on="drawn val")
         doubted = tuple(
-            replace(one, contradiction="classifier score for Lung Opacity is 0.75", added=True)
+            replace(
+                one, contradiction="classifier score for Lung Opacity is 0.75", added_by_rule=True
+            )
             if place == 1
             else one
             for place, one in enumerate(made.statements)
@@ -126,7 +128,7 @@ def _answer(writing: Writing) -> GroundedReport:
                         score=hit.score,
                     ),
                 ),
-                removed=(RemovedCitation(number=9, reason="no case has this number"),),
+                removed_citations=(RemovedCitation(number=9, reason="no case has this number"),),
                 image_support=0.75,
             ),
         ),

@@ -65,7 +65,7 @@ def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> No
     assert alone.text == "No case says this. no prior case supports this"
     assert "Cited case\n1.00" in supported.text and "X-ray\n0.83" in supported.text
     assert "added by rule" in supported.text and "added by rule" not in afterwards.text
-    assert "citation found afterwards" in afterwards.text and "Cited case\n0.62" in afterwards.text
+    assert "citation added" in afterwards.text and "Cited case\n0.62" in afterwards.text
     assert "[4] removed: the cited report does not say this" in afterwards.text
     assert "against" in str(against.get_attribute("class"))
     assert "The X-ray disagrees: classifier score for Edema is 0.81" in against.text
@@ -76,9 +76,9 @@ def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> No
     )
 
 
-def test_hits_left_out_cases_notes_and_label_scores_are_shown(report: Browser) -> None:
+def test_hits_excluded_cases_notes_and_label_scores_are_shown(report: Browser) -> None:
     body = report.one("#report-body")
-    for shown in ("A note of the generator.", "openi 77", "1 case left out"):
+    for shown in ("A note of the generator.", "openi 77", "1 case excluded"):
         assert shown in body.text
     assert "Uncalibrated" not in body.text
     report.press(".scores-block summary")

@@ -74,7 +74,7 @@ def test_a_report_comes_back_stored_with_citations_hits_and_origin(
     assert report["statements"][-1]["grounded"] is False
     assert [hit["study_id"] for hit in report["hits"]] == ["s1", "s2", "s3", "s4"]
     assert [hit["cited"] for hit in report["hits"]] == [True, True, True, False]
-    assert report["left_out"][0]["reason"] == "the same image"
+    assert report["excluded_cases"][0]["reason"] == "the same image"
     assert report["images_sha256"] == [a_digest(a_png(1))]
     assert report["created_at"] == "2026-05-04T03:02:01Z"
     assert report["notice"] == "Research use only, not for clinical use."

@@ -98,8 +98,8 @@ def test_an_answer_is_one_statement_with_what_the_check_found(client: Client) ->
     (statement,) = made["statements"]
     assert (statement["section"], statement["text"]) == ("impression", "Yes.")
     assert [citation["case"] for citation in statement["citations"]] == ["drawn:s1"]
-    assert statement["removed"] == [{"number": 9, "reason": "no case has this number"}]
-    assert statement["image_support"] == 0.75 and statement["found_afterwards"] is False
+    assert statement["removed_citations"] == [{"number": 9, "reason": "no case has this number"}]
+    assert statement["image_support"] == 0.75 and statement["citations_added"] is False
     assert made["text"] == "Yes."
 
 
@@ -177,9 +177,13 @@ def test_classes_without_a_model_are_votes_and_label_head_uncalibrated(
     by_name = {one["name"]: one for one in made["observations"]}
     opacity = by_name["Lung Opacity"]
     assert opacity["probability"] == pytest.approx(0.7071, abs=1e-3)  # mean log-odds of .66, .75
-    assert (opacity["vote"], opacity["vote_low"], opacity["vote_high"]) == (0.66, 0.5, 0.75)
-    assert (opacity["image"], opacity["model"], opacity["cases"]) == (0.75, None, [1, 2])
-    assert by_name["Edema"]["image"] is None and by_name["Edema"]["probability"] < 0.01
+    assert (opacity["knn"], opacity["knn_low"], opacity["knn_high"]) == (0.66, 0.5, 0.75)
+    assert (opacity["label_head"], opacity["language_model"], opacity["cases"]) == (
+        0.75,
+        None,
+        [1, 2],
+    )
+    assert by_name["Edema"]["label_head"] is None and by_name["Edema"]["probability"] < 0.01
     (statement,) = made["statements"]
     assert statement["text"] == "Lung Opacity, probability 0.71."
     assert [c["study_id"] for c in statement["citations"]] == ["s1", "s2"]
@@ -199,7 +203,7 @@ def test_a_near_duplicate_does_not_vote(bare: Client, retriever: FakeRetriever) 
 def test_classes_with_a_model_say_on_what_they_were_fitted(client: Client) -> None:
     made = send(client, "/classifications").json()
     assert made["calibrated_on"] == "drawn val"
-    assert {one["model"] for one in made["observations"]} == {0.75}
+    assert {one["language_model"] for one in made["observations"]} == {0.75}
 
 
 def test_a_caption_without_a_model_is_one_statement_of_the_report(bare: Client) -> None:

@@ -109,7 +109,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with an adapter in it, as `finetune train` and the shipped one lie in a folder."""
     folder = write_mllama(tmp_path_factory.mktemp("model") / "tiny")
     write_adapter(folder / "adapter", folder)
-    Calibration(model=0.2, vote=0.5, image=0.3, fitted_on="drawn val").write(
+    Calibration(language_model=0.2, knn=0.5, label_head=0.3, fitted_on="drawn val").write(
         folder / "adapter" / "calibration.json"
     )
     return folder
@@ -181,11 +181,15 @@ def test_what_is_stored_is_what_the_model_was_shown_and_cites(
     cited = [c for one in made["statements"] for c in one["citations"]]
     assert cited and all(cases[c["number"]] == c["case"] for c in cited)
     first, mass, added, last = made["statements"]
-    assert added["added"] and added["text"] == "There is a pleural effusion." and added["citations"]
-    assert not any(one["added"] for one in (first, mass, last))
+    assert (
+        added["added_by_rule"]
+        and added["text"] == "There is a pleural effusion."
+        and added["citations"]
+    )
+    assert not any(one["added_by_rule"] for one in (first, mass, last))
     assert first["grounded"] and first["text"] == "The heart is enlarged."
-    assert not mass["grounded"] and mass["removed"][0]["number"] == 2
-    assert {one["number"] for one in last["removed"]} and last["citations"]
+    assert not mass["grounded"] and mass["removed_citations"][0]["number"] == 2
+    assert {one["number"] for one in last["removed_citations"]} and last["citations"]
     assert made["generator"] == f"scripted + its-adapter, {PROMPT_VERSION}"
     origin = made["origin"]
     assert (origin["model"], origin["adapter"]) == ("scripted", "its-adapter")
