@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.bootstrap import RESAMPLES
-from evaluation.outputs.names import CONDITIONS, IMAGE_ALONE, TASKS, WITH, WITHHELD, WITHOUT
+from evaluation.outputs.names import (
+    CONDITIONS,
+    IMAGE_FINDINGS_WITHHELD,
+    IMAGE_ONLY,
+    TASKS,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
+)
 from indexer.cli.arguments import add_device, add_model_device
 from indexer.sources.arguments import add_split_arguments
 
@@ -59,10 +66,11 @@ def add_model_to(verbs: Any) -> None:
     parser.add_argument(
         "--conditions",
         nargs="+",
-        choices=(*CONDITIONS, WITHHELD),
+        choices=(*CONDITIONS, IMAGE_FINDINGS_WITHHELD),
         metavar="CONDITION",
-        default=[WITH, WITHOUT, IMAGE_ALONE, WITHHELD],
-        help=f"of {', '.join(CONDITIONS)}, {WITHHELD} (default: all but with the indication)",
+        default=[WITH_RETRIEVAL, WITHOUT_RETRIEVAL, IMAGE_ONLY, IMAGE_FINDINGS_WITHHELD],
+        help=f"any of: {', '.join((*CONDITIONS, IMAGE_FINDINGS_WITHHELD))} "
+        "(default: all except with the indication)",
     )
     parser.add_argument(
         "--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all of them"

@@ -18,8 +18,8 @@ from evaluation.grounding.judge import agreement_table, read_pairs, write_pairs
 from evaluation.log import append_run
 from evaluation.metrics.bootstrap import check_resamples
 from evaluation.outputs.collect import collect_outputs, write_prompts
-from evaluation.outputs.names import HEAD, VOTE, WITH
-from evaluation.outputs.rows import About, Outputs
+from evaluation.outputs.names import HEAD, VOTE, WITH_RETRIEVAL
+from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.provenance import run_record
 from evaluation.reports.references import References
 from evaluation.reports.systems import rows_of
@@ -117,7 +117,7 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def calibration_of(about: About) -> Calibration:
+def calibration_of(about: OutputsHeader) -> Calibration:
     """The calibration in the folder of the adapter, or of the model."""
     return Calibration.of(about.adapter or about.model)
 
@@ -126,11 +126,13 @@ def judged(
     path: Path, scores: Scores, outputs: Outputs, references: References, resamples: int
 ) -> Scores:
     """Add the table of a judged file; a file that does not exist is written, to be judged."""
-    checked = scores.checked.get(WITH)
+    checked = scores.checked.get(WITH_RETRIEVAL)
     if checked is None:
-        raise UserError(f"pairs to judge come from the condition '{WITH}': write its reports first")
+        raise UserError(
+            f"pairs to judge come from the condition '{WITH_RETRIEVAL}': write its reports first"
+        )
     if not path.exists():
-        rows = rows_of(outputs, WITH, references.studies)
+        rows = rows_of(outputs, WITH_RETRIEVAL, references.studies)
         count = write_pairs(checked, rows, references, path)
         note = f"{count} pairs to judge are in {path}: fill in its last column, and run again"
         return replace(scores, notes=(*scores.notes, note))

@@ -21,10 +21,10 @@ from evaluation.metrics.clinical_bert import similarity
 from evaluation.outputs.names import (
     CONDITIONS,
     EXTRACTIVE,
-    WITH,
     WITH_INDICATION,
+    WITH_RETRIEVAL,
 )
-from evaluation.outputs.rows import About, Outputs
+from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.provenance import Provenance, provenance
 from evaluation.reports.references import References
 from evaluation.reports.systems import (
@@ -46,7 +46,7 @@ from indexer.manifest import Manifest
 class Scores:
     """All figures of one evaluation."""
 
-    about: About
+    about: OutputsHeader
     origin: Provenance
     evaluation: Evaluation | None
     """Scores of the reports as texts and labels; None without reports."""
@@ -136,7 +136,7 @@ def score(
         if clinical_bert is not None:
             tables.append(_similarity_table(clinical_bert, references, systems, resamples))
         tables += label_tables(references, systems, resamples)
-        for name in (WITH, WITH_INDICATION, EXTRACTIVE):
+        for name in (WITH_RETRIEVAL, WITH_INDICATION, EXTRACTIVE):
             if rows := rows_of(outputs, name, references.studies):
                 checked[name] = check_reports(rows, outputs, references)
         tables.append(grounding_table(checked, resamples=resamples))

@@ -29,7 +29,8 @@ from generator.calibration import Calibration
 from generator.extractive import write_report
 from generator.generation import origin_of, to_generation
 from generator.request import GenerationRequest
-from generator.tasks import Study, StudyReader
+from generator.retrieved_study import RetrievedStudy
+from generator.tasks import TaskRunner
 from generator.vision_language import (
     DEFAULT_MODEL,
     NO_MODEL,
@@ -93,10 +94,10 @@ def _do(arguments: argparse.Namespace) -> int:
         report = write_report(retrieval)
         origin = origin_of(retriever.encoder.spec)
     else:
-        reader, study = found
+        runner, study = found
         retrieval, decoding = study.retrieval, _decoding(arguments)
-        report = reader.do(request.task, study, request.question or "", decoding)
-        origin = reader.describe(origin_of(reader.retriever.encoder.spec), decoding)
+        report = runner.run(request.task, study, request.question or "", decoding)
+        origin = runner.describe(origin_of(runner.retriever.encoder.spec), decoding)
     generation = to_generation(
         report,
         retrieval,
@@ -112,7 +113,7 @@ def _do(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study] | None:
+def _read(arguments: argparse.Namespace) -> tuple[TaskRunner, RetrievedStudy] | None:
     """The study as a language model reads it; None where none is to write.
 
     A model that nobody named gives way, with a note, where its weights are missing or its adapter
@@ -137,13 +138,13 @@ def _read(arguments: argparse.Namespace) -> tuple[StudyReader, Study] | None:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     calibration = Calibration.of(model.adapter or name)
-    reader = StudyReader(retriever, model, calibration=calibration)
-    study = reader.read(
+    runner = TaskRunner(retriever, model, calibration=calibration)
+    study = runner.retrieve(
         arguments.images,
         search_options(arguments),
         indication=arguments.indication,
     )
-    return reader, study
+    return runner, study
 
 
 def _say_extractive(reason: str) -> None:

@@ -38,7 +38,7 @@ YES, NO = "yes", "no"
 
 
 class PromptContext(Protocol):
-    """What a prompt begins with; `generator.context` builds it, and this module needs no index."""
+    """What a prompt begins with, as `generator.context.build` makes it."""
 
     @property
     def text(self) -> str: ...
@@ -51,7 +51,7 @@ class Prompt:
     task: Task
     text: str
     image: Image.Image | None = None
-    """RGB, of `generator.canvas`; None where the model is to answer without an image."""
+    """RGB, of `generator.study_canvas`; None where the model is to answer without an image."""
 
 
 def report_prompt(context: PromptContext, image: Image.Image | None = None) -> Prompt:

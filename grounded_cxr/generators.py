@@ -18,7 +18,7 @@ from generator.extractive import write_without_model
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
 from generator.request import GenerationRequest
-from generator.tasks import StudyReader
+from generator.tasks import TaskRunner
 from generator.vision_language import (
     GREEDY,
     NO_MODEL,
@@ -209,10 +209,10 @@ class Generator:
 
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
-        reader = StudyReader(retriever, model, calibration=self._calibration)
-        study = reader.read(radiographs, request.options, indication=request.indication or "")
-        written = reader.do(request.task, study, request.question or "", decoding)
-        return study.retrieval, written, reader.describe(origin, decoding)
+        runner = TaskRunner(retriever, model, calibration=self._calibration)
+        study = runner.retrieve(radiographs, request.options, indication=request.indication or "")
+        written = runner.run(request.task, study, request.question or "", decoding)
+        return study.retrieval, written, runner.describe(origin, decoding)
 
 
 def _options(k: int, patients: Collection[str], studies: Collection[str]) -> SearchOptions:

@@ -19,7 +19,7 @@ from typing import Any
 
 from db.errors import UserError
 from db.files import write_text
-from evaluation.outputs.names import MADE
+from evaluation.outputs.names import REPORT_QUESTIONS
 from results.tables import JUDGED, plain_command, written
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,13 @@ PAGE = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- results -->", "<!-- results end -->"
 SPLITS = ("val", "test")
 METRICS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
-TABLES = ("Grounding", JUDGED, "Over-reliance", f"Questions: {MADE}", "Classification: AUC")
+TABLES = (
+    "Grounding",
+    JUDGED,
+    "Over-reliance",
+    f"Questions: {REPORT_QUESTIONS}",
+    "Classification: AUC",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

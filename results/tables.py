@@ -7,7 +7,15 @@ from pathlib import PurePath
 from typing import Any
 
 from evaluation.classification.scores import MEAN
-from evaluation.outputs.names import EXTRACTIVE, MADE, NEAREST, SERVED, WITH, WITHHELD, WITHOUT
+from evaluation.outputs.names import (
+    EXTRACTIVE,
+    IMAGE_FINDINGS_WITHHELD,
+    NEAREST,
+    REPORT_QUESTIONS,
+    SERVED,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
+)
 
 Cell = Sequence[float | None] | None
 Rows = Mapping[str, Mapping[str, Cell]]
@@ -16,7 +24,7 @@ FRESH = "whose findings do not stand word for word in the index"
 _REPORTS = ("CIDEr", "BLEU-4", "ROUGE-L", "label micro-F1")
 _ALSO_FRESH = ("CIDEr", "label micro-F1")
 _PAIRED = ("CIDEr", "ROUGE-L", "label micro-F1")
-_RELYING = (SERVED, WITH, WITHOUT, WITHHELD, EXTRACTIVE, NEAREST)
+_RELYING = (SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL, IMAGE_FINDINGS_WITHHELD, EXTRACTIVE, NEAREST)
 _HOW = ("as written", "numbers exchanged", "another image's hits")
 JUDGED = "Citations judged by reading"
 _CITATIONS = {
@@ -96,7 +104,7 @@ def _evaluation(run: Mapping[str, Any]) -> str:
         if title.startswith("Over-reliance"):
             turned = _turned(rows, _bold, _RELYING)
             parts.append(markdown(_small(title), turned, list(rows)))
-        elif title == f"Questions: {MADE}":
+        elif title == f"Questions: {REPORT_QUESTIONS}":
             parts.append(_answers("questions made from reports", rows))
     areas = {
         title.removeprefix("Classification: "): rows[MEAN]
@@ -128,7 +136,9 @@ def _paired(whole: Mapping[str, Any]) -> str:
 def _citations(grounding: Rows) -> str:
     rows: dict[str, dict[str, Cell]] = {}
     for measure, title in _CITATIONS.items():
-        rows[title] = {how: grounding.get(f"{measure}, {how}", {}).get(WITH) for how in _HOW}
+        rows[title] = {
+            how: grounding.get(f"{measure}, {how}", {}).get(WITH_RETRIEVAL) for how in _HOW
+        }
     return markdown("citations, before any repair", rows, _HOW)
 
 
@@ -149,7 +159,10 @@ def _answers(corner: str, rows: Rows) -> str:
         [
             markdown(corner, _turned(plain, _bold, _columns(plain)), list(plain)),
             markdown(
-                f"{WITH} minus", _turned(paired, str, _columns(paired)), list(paired), signed=True
+                f"{WITH_RETRIEVAL} minus",
+                _turned(paired, str, _columns(paired)),
+                list(paired),
+                signed=True,
             ),
         ]
     )
@@ -169,7 +182,7 @@ def _columns(rows: Rows) -> list[str]:
 
 
 def _bold(system: str) -> str:
-    return f"**{system}**" if system in (SERVED, WITH) else system
+    return f"**{system}**" if system in (SERVED, WITH_RETRIEVAL) else system
 
 
 def _computed(where: str) -> str:

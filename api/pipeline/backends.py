@@ -14,7 +14,7 @@ from typing import Protocol
 
 from db.app.generation import Origin
 from db.errors import UserError
-from generator.candidates import CandidateSearch
+from generator.context.candidates import CandidateSearch
 from generator.extractive import write_report, write_without_model
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task

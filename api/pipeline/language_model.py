@@ -13,13 +13,14 @@ from api.pipeline.backends import (
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.candidates import CandidateSearch, find_candidates
-from generator.canvas import canvas, frontal_first
-from generator.context import REPORT_CONTEXT, ContextOptions, select_hits
+from generator.context.build import REPORT_CONTEXT, ContextOptions, select_hits
+from generator.context.candidates import CandidateSearch, find_candidates
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt, Task
-from generator.tasks import TASKS, Study, StudyReader
+from generator.retrieved_study import RetrievedStudy
+from generator.study_canvas import frontal_first, study_canvas
+from generator.tasks import TASKS, TaskRunner
 from generator.vision_language import (
     DEFAULT_MODEL,
     GREEDY,
@@ -61,7 +62,7 @@ class LanguageModelBackend:
         self._calibration = calibration
         self._decoding = decoding
         self._rate = rate
-        self._reader = self._reader_on(retriever)
+        self._runner = self._runner_on(retriever)
 
     @classmethod
     def open(cls, retriever: Retriever, options: BackendOptions) -> Self:
@@ -94,47 +95,47 @@ class LanguageModelBackend:
         return f"language model {self._model.name}{adapter}; {rate}"
 
     def use(self, retriever: Retriever) -> None:
-        self._reader = self._reader_on(retriever)
+        self._runner = self._runner_on(retriever)
 
-    def _reader_on(self, retriever: Retriever) -> StudyReader:
+    def _runner_on(self, retriever: Retriever) -> TaskRunner:
         manifest = retriever.index.manifest
         if self._record is not None:
             self._record.check_index(
                 index_fingerprint=manifest.fingerprint,
                 encoder_sha256=manifest.encoder.weights_sha256,
             )
-        return StudyReader(retriever, self._model, calibration=self._calibration)
+        return TaskRunner(retriever, self._model, calibration=self._calibration)
 
     @property
     def batch_size(self) -> int:
         return self._model.batch_size
 
     def describe(self, origin: Origin) -> Origin:
-        return self._reader.describe(origin, self._decoding)
+        return self._runner.describe(origin, self._decoding)
 
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         """Retrieve more hits than the model is shown, so that each finding has one."""
         return find_candidates(retriever, query, options)
 
     def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
-        reader = self._reader  # one for the whole batch, even if `use` replaces it
+        runner = self._runner  # one for the whole batch, even if `use` replaces it
         texts: dict[int, _Text] = {}
         for place, writing in enumerate(writings):
             if writing.cancelled():
                 continue
             request = writing.request
             try:
-                study = _study(reader, writing)
+                study = _study(runner, writing)
                 if TASKS[request.task].answers:
-                    yield place, reader.do(request.task, study, request.question or "")
+                    yield place, runner.run(request.task, study, request.question or "")
                 else:
                     texts[place] = _Text(writing=writing, study=study)
             except UserError as error:
                 yield place, error
-        yield from self._stream(reader, texts)
+        yield from self._stream(runner, texts)
 
     def _stream(
-        self, reader: StudyReader, texts: dict[int, "_Text"]
+        self, runner: TaskRunner, texts: dict[int, "_Text"]
     ) -> Iterator[tuple[int, Output]]:
         places = list(texts)
         written = dict.fromkeys(places, "")
@@ -149,7 +150,7 @@ class LanguageModelBackend:
                 yield places[0], error
             else:  # the other prompts of the batch are still answered
                 for place, text in texts.items():
-                    yield from self._stream(reader, {place: text})
+                    yield from self._stream(runner, {place: text})
             return
         for number, piece in pieces:
             place = places[number]
@@ -157,7 +158,7 @@ class LanguageModelBackend:
                 written[place] += piece
                 yield place, Token(text=piece)
             elif not texts[place].writing.cancelled():
-                yield place, texts[place].check(reader, written[place])
+                yield place, texts[place].check(runner, written[place])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,19 +166,19 @@ class _Text:
     """One text to generate token by token."""
 
     writing: Writing
-    study: Study
+    study: RetrievedStudy
 
     def prompt(self) -> Prompt:
         request = self.writing.request
         (prompt,) = TASKS[request.task].prompts(self.study, request.question or "")
         return prompt
 
-    def check(self, reader: StudyReader, text: str) -> GroundedReport:
+    def check(self, runner: TaskRunner, text: str) -> GroundedReport:
         request = self.writing.request
-        return TASKS[request.task].check(reader, self.study, request.question or "", text)
+        return TASKS[request.task].check(runner, self.study, request.question or "", text)
 
 
-def _study(reader: StudyReader, writing: Writing) -> Study:
+def _study(runner: TaskRunner, writing: Writing) -> RetrievedStudy:
     """Assemble the study for the model, with at most the requested number of cases."""
     retrieval, k = writing.retrieval, writing.request.options.k
     nearest = min(REPORT_CONTEXT.nearest, k)
@@ -187,8 +188,8 @@ def _study(reader: StudyReader, writing: Writing) -> Study:
         ContextOptions(nearest=nearest, for_findings=min(REPORT_CONTEXT.for_findings, k - nearest)),
     )
     images = [image.pixels for image in frontal_first(writing.images)]
-    return reader.assemble(
-        canvas(images, reader.model.tile_size),
+    return runner.assemble(
+        study_canvas(images, runner.model.tile_size),
         replace(retrieval, hits=tuple(shown)),
         dict(writing.votes),
         writing.request.indication or "",

@@ -23,10 +23,10 @@ import torch
 from PIL import Image
 
 from db.errors import UserError
-from generator.canvas import canvas
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.prompts import Prompt
+from generator.study_canvas import study_canvas
 
 PROMPT_TOKENS = 600
 NEW_TOKENS = 80
@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace) -> int:
     )
     loading = process_age()
     images = np.random.default_rng(0).integers(0, 256, (2, 512, 420), dtype=np.uint8)
-    image = canvas(list(images), model.tile_size)
+    image = study_canvas(list(images), model.tile_size)
     row = prompt_tokens(model, Prompt(task="report", text="", image=image))
     ours = [our_round(model, row, image) for _ in range(2)]  # the first warms up
     on_gpu = model.decoder.device.type == "cuda"

@@ -102,7 +102,7 @@ def load(arguments: argparse.Namespace, backend: str, precision: str, bits: str 
     """The adapter on its base, ready to be trained on, in the settings it was trained with."""
     from finetune.adapter.backends import load_trainable, start_backend
     from finetune.adapter.config import TrainConfig
-    from finetune.devices import Devices
+    from finetune.training.devices import Devices
 
     gpu = arguments.device == "cuda"
     stored = json.loads((arguments.adapter / "adapter_record.json").read_text())["config"]
@@ -155,11 +155,11 @@ def images(arguments: argparse.Namespace) -> tuple[Any, Any, list[Any]]:
     """The collate function, the rendering, and the reports of as many images of the val part."""
     from finetune.adapter.backends import load_processor
     from finetune.adapter.collator import Collator, ImageCache, Rendering
-    from finetune.examples.pack import ExamplePack
+    from finetune.examples.folder import ExampleFolder
 
     processor = load_processor(arguments.base)
     rendering = Rendering(processor)
-    pack = ExamplePack.load(arguments.examples)
+    pack = ExampleFolder.load(arguments.examples)
     chosen: dict[int, Any] = {}
     for example in pack.val:
         if example.task == "report" and example.canvas is not None:

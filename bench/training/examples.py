@@ -27,9 +27,9 @@ class BenchExamples:
             pairs = [(f"Prior cases: {case * 8} Image {n}. Describe it.", case) for n in range(40)]
             grey = np.random.default_rng(0).integers(0, 255, (CANVASES, 224, 448), dtype=np.uint8)
             return cls(pairs=pairs, canvases=[Image.fromarray(x).convert("RGB") for x in grey])
-        from finetune.examples.pack import ExamplePack
+        from finetune.examples.folder import ExampleFolder
 
-        pack = ExamplePack.load(pack_dir)
+        pack = ExampleFolder.load(pack_dir)
         reports = [e for e in pack.train if e.task == "report" and e.canvas is not None][:400]
         return cls(
             pairs=[(e.prompt, e.answer) for e in reports],

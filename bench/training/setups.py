@@ -74,8 +74,8 @@ def our_steps(
     from finetune.adapter.collator import Collator, ImageCache, Rendering
     from finetune.adapter.data import TrainingSet
     from finetune.adapter.trainer import AdapterTrainer
-    from finetune.devices import Devices
-    from finetune.log import read_log
+    from finetune.training.devices import Devices
+    from finetune.training.log import read_log
     from generator.mllama.adapter_record import AdapterRecord
 
     shutil.rmtree(out, ignore_errors=True)
@@ -221,6 +221,6 @@ def settle() -> float:
 
 def reserved_gb() -> float:
     """The most that was reserved on the GPU; on a CPU the most that the process took."""
-    from finetune.log import memory_gb
+    from finetune.training.log import memory_gb
 
     return memory_gb(device())

@@ -22,13 +22,14 @@ from db.errors import UserError
 from evaluation.answers.questions import Question, vqa_rad_questions
 from evaluation.answers.scores import SEED, by_group
 from evaluation.outputs.conditions import case_names, shown
-from evaluation.outputs.names import WITH
+from evaluation.outputs.names import WITH_RETRIEVAL
 from evaluation.outputs.prompts import prompt_sha256
-from evaluation.outputs.stand_ins import PromptRecorder
-from finetune.examples.pack import Example, ExamplePack, encode_canvas
+from evaluation.outputs.replay import PromptRecorder
+from finetune.examples.folder import Example, ExampleFolder, encode_canvas
 from generator.grounding.answers import is_yes
 from generator.prompts import PROMPT_VERSION, Prompt, ask_prompt
-from generator.tasks import Study, StudyReader
+from generator.retrieved_study import RetrievedStudy
+from generator.tasks import TaskRunner
 from generator.vision_language import DecodingOptions
 from retriever.search import Retriever
 
@@ -80,15 +81,15 @@ def prepare(
     folds = by_group(questions, FOLDS)
     retriever = open_retriever(arguments.index)
     maker: Any = PromptMaker.of(arguments.model)
-    reader = StudyReader(retriever, maker)
-    seen: dict[str, dict[str, Study]] = {}
+    runner = TaskRunner(retriever, maker)
+    seen: dict[str, dict[str, RetrievedStudy]] = {}
     unlike = 0
     for image in folds:
-        study = reader.read([arguments.data / "images" / image])
+        study = runner.retrieve([arguments.data / "images" / image])
         ood = study.retrieval.ood
         unlike += ood is not None and not ood.in_distribution
         seen[image] = {
-            condition: reader.assemble(study.image, shown(condition, study.retrieval), study.votes)
+            condition: runner.assemble(study.image, shown(condition, study.retrieval), study.votes)
             for condition in CONDITIONS
         }
     waiting = work.with_name(work.name + ".tmp")
@@ -108,7 +109,7 @@ def prepare(
     asked: list[Asked] = []
     for fold in range(FOLDS):
         held = [question for question in questions if folds[question.group] == fold]
-        asked += _record(held, fold, seen, reader, waiting / f"fold-{fold}" / "prompts")
+        asked += _record(held, fold, seen, runner, waiting / f"fold-{fold}" / "prompts")
         rest = [question for question in questions if folds[question.group] != fold]
         pack_of(rest, fold, seen, about).save(waiting / f"fold-{fold}" / "pack")
     lines = [json.dumps(one) for one in (about, *map(asdict, asked))]
@@ -137,9 +138,9 @@ def chest_questions(folder: Path) -> tuple[list[Question], Counter[str]]:
 def pack_of(
     questions: Sequence[Question],
     fold: int,
-    seen: Mapping[str, Mapping[str, Study]],
+    seen: Mapping[str, Mapping[str, RetrievedStudy]],
     about: Mapping[str, Any],
-) -> ExamplePack:
+) -> ExampleFolder:
     """Every question with and without cases; one image in `VALIDATING` is for validation."""
     images = sorted({question.group for question in questions})
     count = max(1, len(images) // VALIDATING)
@@ -160,9 +161,9 @@ def pack_of(
     files = [
         np.frombuffer(encode_canvas(image), np.uint8)
         for name in images
-        if (image := seen[name][WITH].image) is not None
+        if (image := seen[name][WITH_RETRIEVAL].image) is not None
     ]
-    return ExamplePack(
+    return ExampleFolder(
         train=parts[False],
         val=parts[True],
         about={**about, "fold": fold},
@@ -180,11 +181,11 @@ def taught(question: Question) -> str:
 def _record(
     questions: Sequence[Question],
     fold: int,
-    seen: Mapping[str, Mapping[str, Study]],
-    reader: StudyReader,
+    seen: Mapping[str, Mapping[str, RetrievedStudy]],
+    runner: TaskRunner,
     folder: Path,
 ) -> list[Asked]:
-    recorder = PromptRecorder(reader.model, folder)
+    recorder = PromptRecorder(runner.model, folder)
     asked = []
     for question in questions:
         studies = seen[question.group]
@@ -199,12 +200,12 @@ def _record(
                 answer=question.answer,
                 closed=question.closed,
                 keys={condition: prompt_sha256(prompt) for condition, prompt in prompts.items()},
-                cases=case_names(studies[WITH].short_context.hits),
+                cases=case_names(studies[WITH_RETRIEVAL].short_context.hits),
             )
         )
     recorder.save()
     return asked
 
 
-def _prompt(question: Question, study: Study) -> Prompt:
+def _prompt(question: Question, study: RetrievedStudy) -> Prompt:
     return ask_prompt(study.short_context, question.text, study.image)

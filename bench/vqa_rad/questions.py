@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
-from evaluation.outputs.names import WITH, WITHOUT
+from evaluation.outputs.names import WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 
 FOLDS = 5
-CONDITIONS = (WITH, WITHOUT)
+CONDITIONS = (WITH_RETRIEVAL, WITHOUT_RETRIEVAL)
 QUESTIONS = "questions.jsonl"
 
 

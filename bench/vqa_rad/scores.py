@@ -20,7 +20,7 @@ from bench.vqa_rad.questions import CONDITIONS, FOLDS, Asked, read_asked
 from db.errors import MismatchError, UserError
 from db.files import write_text
 from evaluation.answers.scores import answer_table, is_right, majority, words
-from evaluation.outputs.names import VQA_RAD, WITH
+from evaluation.outputs.names import VQA_RAD, WITH_RETRIEVAL
 from evaluation.outputs.prompts import read_answers
 from evaluation.outputs.rows import AnswerRow
 from evaluation.provenance import machine
@@ -73,7 +73,7 @@ def systems_of(asked: Sequence[Asked], answers: Mapping[str, Any]) -> dict[str, 
                 _row(one, condition, str(answers[one.keys[condition]]))
             )
     folds = {one.group: one.fold for one in asked}
-    own = majority(systems[WITH], folds)
+    own = majority(systems[WITH_RETRIEVAL], folds)
     return systems | {
         OTHERS: majority_of_others(asked),
         OWN: [replace(row, system=OWN) for row in own],
@@ -144,7 +144,7 @@ def _row(one: Asked, system: str, text: str) -> AnswerRow:
         reference=one.answer,
         closed=one.closed,
         text=text,
-        context=one.cases if system == WITH else (),
+        context=one.cases if system == WITH_RETRIEVAL else (),
     )
 
 

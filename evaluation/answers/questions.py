@@ -1,6 +1,6 @@
 """Questions to put to a model, each with the answer that is right.
 
-questions = made_questions(cases)                   # from reports and labels, seeded
+questions = report_questions(cases)                   # from reports and labels, seeded
 questions = vqa_rad_questions(Path("vqa_rad"))      # of the VQA-RAD data set (Lau et al., 2018)
 """
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from db.errors import UserError
 from db.index.store import Case
 from evaluation.answers.report_questions import draw_question
-from evaluation.outputs.names import MADE, VQA_RAD
-from generator.context import Context
+from evaluation.outputs.names import REPORT_QUESTIONS, VQA_RAD
+from generator.context.build import Context
 from generator.grounding.answers import is_yes
 from generator.prompts import MAX_QUESTION
 
@@ -45,7 +45,7 @@ class Question:
         return f"{self.questions}/{self.question_id}"
 
 
-def made_questions(cases: Iterable[Case]) -> list[Question]:
+def report_questions(cases: Iterable[Case]) -> list[Question]:
     """Questions whose answer a study's report gives; the same for a study on every call."""
     questions = []
     for case in cases:
@@ -58,7 +58,7 @@ def made_questions(cases: Iterable[Case]) -> list[Question]:
             asked.add(found[0])
             questions.append(
                 Question(
-                    questions=MADE,
+                    questions=REPORT_QUESTIONS,
                     question_id=f"{case.study_id}-{number}",
                     group=case.study_id,
                     text=found[0],

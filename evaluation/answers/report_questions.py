@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from db.index.store import Case, Sentence
 from db.labels import FINDINGS, NO_FINDING, named
-from generator.context import Context
+from generator.context.build import Context
 from generator.grounding.sentences import is_usable, particulars, tidy
 
 _PRESENCE = (

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from db.errors import UserError
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic
-from evaluation.outputs.names import MADE, VQA_RAD, WITH, WITHOUT
+from evaluation.outputs.names import REPORT_QUESTIONS, VQA_RAD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.rows import AnswerRow, Outputs
 from evaluation.tables import Share, Table, minus, tabulate
 from generator.grounding.answers import is_yes
@@ -124,14 +124,18 @@ def answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
     Raises UserError where a condition has not answered a set.
     """
     tables = []
-    for name in (MADE, VQA_RAD):
+    for name in (REPORT_QUESTIONS, VQA_RAD):
         systems = {
             system: [row for row in rows.values() if row.questions == name]
             for system, rows in outputs.answers.items()
         }
         if not any(systems.values()):
             continue
-        if missing := [condition for condition in (WITH, WITHOUT) if not systems.get(condition)]:
+        if missing := [
+            condition
+            for condition in (WITH_RETRIEVAL, WITHOUT_RETRIEVAL)
+            if not systems.get(condition)
+        ]:
             raise UserError(
                 f"'{missing[0]}' has not answered the questions {name} in {outputs.path}: go on "
                 "with --model"

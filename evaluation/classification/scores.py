@@ -16,7 +16,7 @@ from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
 from evaluation.metrics.bootstrap import RESAMPLES, FloatArray, Statistic, average, mean_of, of_sums
 from evaluation.metrics.labels import f1_statistic
 from evaluation.metrics.ranking import auc_statistic, average_precision_statistic
-from evaluation.outputs.names import HEAD, VOTE, WITH
+from evaluation.outputs.names import HEAD, VOTE, WITH_RETRIEVAL
 from evaluation.outputs.rows import Outputs
 from evaluation.reports.references import References
 from evaluation.reports.systems import highest
@@ -38,7 +38,7 @@ def opinions(
 
     Raises UserError where it was asked of some studies only.
     """
-    answered = outputs.classes.get(WITH, {})
+    answered = outputs.classes.get(WITH_RETRIEVAL, {})
     studies = references.studies
     missing = sum(study.study_id not in answered for study in studies)
     if missing == len(studies):

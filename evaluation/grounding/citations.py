@@ -25,7 +25,7 @@ from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
 from evaluation.tables import Share, Table, minus, tabulate
-from generator.grounding.citations import CitationCheck, WrittenSentence, ground
+from generator.grounding.citations import CitationCheck, WrittenSentence, check_citations
 
 SEED = 0
 
@@ -108,7 +108,9 @@ def check_reports(
             )
             for one in written
         )
-        repair = ground(written, contexts[place], references.retrieval(outputs, row.study_id))
+        repair = check_citations(
+            written, contexts[place], references.retrieval(outputs, row.study_id)
+        )
         reports.append(
             CheckedReport(
                 study_id=row.study_id,

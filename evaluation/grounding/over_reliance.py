@@ -14,7 +14,7 @@ import numpy as np
 
 from db.labels import FINDINGS, Labels, positives
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic
-from evaluation.outputs.names import WITH, WITHHELD, WITHOUT
+from evaluation.outputs.names import IMAGE_FINDINGS_WITHHELD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import report_labels, rows_of
@@ -33,14 +33,17 @@ def over_reliance_tables(
 ) -> list[Table]:
     """On the contexts of the first condition, and on those without what the image shows."""
     tables = []
-    if shown := rows_of(outputs, WITH, references.studies):
+    if shown := rows_of(outputs, WITH_RETRIEVAL, references.studies):
         written = {one.name: one.labels for one in systems if one.labels is not None}
         tables.append(
             _of_condition(outputs, references, shown, written, "Over-reliance", resamples)
         )
     seeing = [one for one in references.studies if outputs.images[one.study_id].sees]
-    if seeing and (shown := rows_of(outputs, WITHHELD, seeing)):
-        compared = {name: rows_of(outputs, name, seeing) for name in (WITHHELD, WITH, WITHOUT)}
+    if seeing and (shown := rows_of(outputs, IMAGE_FINDINGS_WITHHELD, seeing)):
+        compared = {
+            name: rows_of(outputs, name, seeing)
+            for name in (IMAGE_FINDINGS_WITHHELD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL)
+        }
         written = {name: [report_labels(row) for row in rows] for name, rows in compared.items()}
         title = "Over-reliance, cases that name what the image shows withheld"
         some = {name: labels for name, labels in written.items() if labels}

@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory
 from db.errors import UserError
 from evaluation.answers.questions import vqa_rad_questions
 from evaluation.log import require_first_run
-from evaluation.outputs.rows import About, Outputs
-from evaluation.outputs.stand_ins import AnswerPlayer, PromptRecorder
+from evaluation.outputs.replay import AnswerReplayer, PromptRecorder
+from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import own_cases
 from evaluation.retrieval.studies import read_studies
 from generator.mllama.adapter import check_served
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
-from generator.tasks import StudyReader
+from generator.tasks import TaskRunner
 from generator.vision_language import DecodingOptions, VisionLanguageModel
 from indexer.cli.arguments import encoder_device
 from indexer.cli.progress import progress_bar
@@ -70,7 +70,7 @@ def collect_outputs(arguments: argparse.Namespace) -> Outputs:
         require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
     about = _about(arguments, source, retriever, model)
     if arguments.answers is not None:
-        model = player = AnswerPlayer(model, arguments.answers)
+        model = player = AnswerReplayer(model, arguments.answers)
         about = replace(about, computed=player.computed)
     outputs = Outputs.open(arguments.out / OUTPUTS, about)
     _ask(arguments, source, retriever, model, outputs)
@@ -90,9 +90,9 @@ def _about(
     source: Source,
     retriever: Retriever,
     model: VisionLanguageModel,
-) -> About:
+) -> OutputsHeader:
     manifest = retriever.index.manifest
-    return About(
+    return OutputsHeader(
         source=source.name,
         split=source.split,
         index_fingerprint=manifest.fingerprint,
@@ -120,7 +120,7 @@ def _ask(
         source, retriever.index, progress=lambda records: islice(records, arguments.limit)
     )
     writer = OutputWriter(
-        StudyReader(retriever, model),
+        TaskRunner(retriever, model),
         outputs,
         options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
     )

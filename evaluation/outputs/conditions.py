@@ -9,13 +9,13 @@ from db.index.store import Case
 from db.labels import named
 from evaluation.outputs.names import (
     EXTRACTIVE,
-    IMAGE_ALONE,
+    IMAGE_FINDINGS_WITHHELD,
+    IMAGE_ONLY,
     MOST_FREQUENT,
     NEAREST,
     NORMAL,
     RANDOM,
-    WITHHELD,
-    WITHOUT,
+    WITHOUT_RETRIEVAL,
 )
 from evaluation.outputs.rows import ReportRow
 from evaluation.retrieval.studies import EvaluationStudy
@@ -37,13 +37,13 @@ K_EXTRACTIVE = 10
 
 def shown(condition: str, retrieval: Retrieval) -> Retrieval:
     """What of a retrieval the model may use under this condition."""
-    if condition == WITHOUT:
+    if condition == WITHOUT_RETRIEVAL:
         return replace(retrieval, hits=())
-    if condition == WITHHELD:
+    if condition == IMAGE_FINDINGS_WITHHELD:
         seen = frozenset(retrieval.image_findings or ())
         kept = tuple(hit for hit in retrieval.hits if not seen & named(hit.case.labels))
         return replace(retrieval, hits=kept)
-    if condition == IMAGE_ALONE:
+    if condition == IMAGE_ONLY:
         return replace(retrieval, hits=(), label_scores=None, label_thresholds=None)
     return retrieval
 

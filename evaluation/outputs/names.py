@@ -4,12 +4,12 @@ The language model is evaluated under several conditions, each of which gives it
 retrieved cases, without them, and with the image alone, even without the encoder's label scores.
 """
 
-WITH, WITHOUT, IMAGE_ALONE = "with retrieval", "without retrieval", "image alone"
+WITH_RETRIEVAL, WITHOUT_RETRIEVAL, IMAGE_ONLY = "with retrieval", "without retrieval", "image alone"
 WITH_INDICATION = "with retrieval and indication"
-CONDITIONS = (WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION)
+CONDITIONS = (WITH_RETRIEVAL, WITHOUT_RETRIEVAL, IMAGE_ONLY, WITH_INDICATION)
 """Of the language model; the others are compared with the first."""
 
-WITHHELD = "what the image shows withheld"
+IMAGE_FINDINGS_WITHHELD = "what the image shows withheld"
 """Only studies in which the encoder sees a finding, with the retrieved cases that name none of
 these findings: shows whether the model writes what only the image has. Reported in one table."""
 
@@ -23,7 +23,7 @@ BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)
 
 HEAD, VOTE = "label head of the encoder", "vote of the nearest cases"
 
-MADE, VQA_RAD = "made from reports", "VQA-RAD"
+REPORT_QUESTIONS, VQA_RAD = "made from reports", "VQA-RAD"
 """Question sets."""
 
 TASKS = ("report", "classify", "ask")

@@ -18,13 +18,13 @@ from typing import Any, Self
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import write_text
 from db.labels import FINDINGS, State
-from evaluation.outputs.names import IMAGE_ALONE, WITHHELD
+from evaluation.outputs.names import IMAGE_FINDINGS_WITHHELD, IMAGE_ONLY
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class OutputsHeader:
     """What the outputs depend on; rows are appended only to a file with the same values."""
 
     source: str
@@ -123,8 +123,8 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 _FORMER_NAMES = {
     "film": "study",
-    "film alone": IMAGE_ALONE,
-    "what the film shows withheld": WITHHELD,
+    "film alone": IMAGE_ONLY,
+    "what the film shows withheld": IMAGE_FINDINGS_WITHHELD,
 }
 """Kinds and systems in files written before they were renamed."""
 
@@ -134,7 +134,7 @@ class Outputs:
     """The rows of one file, those read and those appended since."""
 
     path: Path
-    about: About
+    about: OutputsHeader
     images: dict[str, StudyRow] = field(default_factory=dict)
     reports: dict[str, dict[str, ReportRow]] = field(default_factory=dict)
     """By system and study, as the next."""
@@ -145,7 +145,7 @@ class Outputs:
     """Bytes of the lines that are whole."""
 
     @classmethod
-    def open(cls, path: Path, about: About) -> Self:
+    def open(cls, path: Path, about: OutputsHeader) -> Self:
         """Create a file, or continue one of the same model, index and split.
 
         Raises MismatchError for a file made with others.
@@ -153,7 +153,7 @@ class Outputs:
         if not path.is_file() or not path.stat().st_size:
             write_text(path, json.dumps(asdict(about)) + "\n")
         outputs = cls.read(path)
-        for one in fields(About):
+        for one in fields(OutputsHeader):
             ours, there = getattr(about, one.name), getattr(outputs.about, one.name)
             if ours != there and one.name not in ("model", "adapter", "encoder"):
                 raise MismatchError(
@@ -173,7 +173,7 @@ class Outputs:
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         first, *lines = whole.split(b"\n")
         try:
-            about = About(**json.loads(first))
+            about = OutputsHeader(**json.loads(first))
             if about.format_version != FORMAT_VERSION:
                 raise ValueError(about.format_version)
         except (ValueError, TypeError) as error:

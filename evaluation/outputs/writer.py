@@ -1,6 +1,6 @@
 """Asks a model everything that an evaluation needs, and writes down what it says.
 
-writer = OutputWriter(StudyReader(retriever, model), outputs)
+writer = OutputWriter(TaskRunner(retriever, model), outputs)
 writer.write(studies, cases, conditions=CONDITIONS, tasks=TASKS)        # what the file lacks
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.index.store import Case
-from evaluation.answers.questions import Question, made_questions
+from evaluation.answers.questions import Question, report_questions
 from evaluation.outputs.conditions import (
     baseline_rows,
     case_names,
@@ -17,16 +17,24 @@ from evaluation.outputs.conditions import (
     nearest_row,
     shown,
 )
-from evaluation.outputs.names import MOST_FREQUENT, TASKS, WITH, WITH_INDICATION, WITHHELD, WITHOUT
+from evaluation.outputs.names import (
+    IMAGE_FINDINGS_WITHHELD,
+    MOST_FREQUENT,
+    TASKS,
+    WITH_INDICATION,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
+)
 from evaluation.outputs.rows import AnswerRow, ClassRow, Outputs, ReportRow, Row, StudyRow
 from evaluation.retrieval.studies import EvaluationStudy
 from generator.prompts import Prompt
+from generator.retrieved_study import RetrievedStudy
 from generator.tasks import TASKS as TASK_TABLE
-from generator.tasks import Study, StudyReader
+from generator.tasks import TaskRunner
 from generator.vision_language import GREEDY, DecodingOptions
 from retriever.query import Query, image_queries
 
-ASKED = (WITH, WITHOUT)
+ASKED = (WITH_RETRIEVAL, WITHOUT_RETRIEVAL)
 """The conditions under which questions are asked."""
 
 BATCH = 8
@@ -40,7 +48,7 @@ _ToRow = Callable[[str], Row]
 class _Radiograph:
     study: EvaluationStudy
     query: Query
-    read: Study
+    read: RetrievedStudy
     """As the first condition sees it."""
 
 
@@ -48,9 +56,9 @@ class OutputWriter:
     """One model over one split, into one file."""
 
     def __init__(
-        self, reader: StudyReader, outputs: Outputs, *, options: DecodingOptions = GREEDY
+        self, runner: TaskRunner, outputs: Outputs, *, options: DecodingOptions = GREEDY
     ) -> None:
-        self._reader = reader
+        self._runner = runner
         self._outputs = outputs
         self._options = options
 
@@ -69,9 +77,9 @@ class OutputWriter:
         """
         known = self._outputs.reports.get(MOST_FREQUENT, {})
         if any(study.study_id not in known for study in studies):
-            self._outputs.append(baseline_rows(self._reader.retriever, studies))
+            self._outputs.append(baseline_rows(self._runner.retriever, studies))
         questions: dict[str, list[Question]] = {}
-        for question in made_questions(cases[study.study_id] for study in studies):
+        for question in report_questions(cases[study.study_id] for study in studies):
             questions.setdefault(question.group, []).append(question)
         for start in range(0, len(studies), _STUDIES_AT_ONCE):
             some = studies[start : start + _STUDIES_AT_ONCE]
@@ -95,7 +103,7 @@ class OutputWriter:
                     )
             progress(len(some))
 
-    def ask(self, condition: str, asked: Sequence[tuple[Study, Question]]) -> None:
+    def ask(self, condition: str, asked: Sequence[tuple[RetrievedStudy, Question]]) -> None:
         """Put each question to its study under this condition; those answered are skipped."""
         rows: list[tuple[Prompt, _ToRow]] = []
         for study, question in asked:
@@ -103,7 +111,7 @@ class OutputWriter:
                 continue
             seen = self._as_seen(condition, study)
 
-            def row(text: str, question: Question = question, seen: Study = seen) -> Row:
+            def row(text: str, question: Question = question, seen: RetrievedStudy = seen) -> Row:
                 return AnswerRow(
                     system=condition,
                     questions=question.questions,
@@ -131,7 +139,7 @@ class OutputWriter:
         asked = [
             (study, question)
             for image, some in by_image.items()
-            for study in [self._reader.read([folder / image])]
+            for study in [self._runner.retrieve([folder / image])]
             for question in some
         ]
         for condition in ASKED:
@@ -154,7 +162,7 @@ class OutputWriter:
             if self._is_due(condition, study_id)
         ):
             return True
-        if "classify" in tasks and study_id not in held.classes.get(WITH, {}):
+        if "classify" in tasks and study_id not in held.classes.get(WITH_RETRIEVAL, {}):
             return True
         return "ask" in tasks and any(
             question.key not in held.answers.get(condition, {})
@@ -166,10 +174,10 @@ class OutputWriter:
         """Embed, search and, for those that are new, write down what takes no model."""
         if not studies:
             return []
-        retriever = self._reader.retriever
+        retriever = self._runner.retriever
         queries = image_queries(retriever.encoder, [study.images for study in studies])
         images = [
-            _Radiograph(study=study, query=query, read=self._reader.study(query))
+            _Radiograph(study=study, query=query, read=self._runner.retrieve_query(query))
             for study, query in zip(studies, queries, strict=True)
         ]
         rows: list[Row] = []
@@ -209,7 +217,7 @@ class OutputWriter:
             indication = cases[study_id].indication if condition == WITH_INDICATION else ""
             seen = self._as_seen(condition, image.read, indication)
 
-            def row(text: str, study_id: str = study_id, seen: Study = seen) -> Row:
+            def row(text: str, study_id: str = study_id, seen: RetrievedStudy = seen) -> Row:
                 return ReportRow(
                     system=condition,
                     study_id=study_id,
@@ -225,21 +233,25 @@ class OutputWriter:
     def _classes(self, images: Sequence[_Radiograph]) -> None:
         for image in images:
             study_id = image.study.study_id
-            if study_id in self._outputs.classes.get(WITH, {}):
+            if study_id in self._outputs.classes.get(WITH_RETRIEVAL, {}):
                 continue
-            found = self._reader.classify(image.read).observations
+            found = self._runner.classify(image.read).observations
             values = {
                 one.name: round(one.language_model, 8)
                 for one in found
                 if one.language_model is not None
             }
-            self._outputs.append([ClassRow(system=WITH, study_id=study_id, probabilities=values)])
+            self._outputs.append(
+                [ClassRow(system=WITH_RETRIEVAL, study_id=study_id, probabilities=values)]
+            )
 
     def _is_due(self, condition: str, study_id: str) -> bool:
-        return condition != WITHHELD or self._outputs.images[study_id].sees
+        return condition != IMAGE_FINDINGS_WITHHELD or self._outputs.images[study_id].sees
 
-    def _as_seen(self, condition: str, study: Study, indication: str = "") -> Study:
-        return self._reader.assemble(
+    def _as_seen(
+        self, condition: str, study: RetrievedStudy, indication: str = ""
+    ) -> RetrievedStudy:
+        return self._runner.assemble(
             study.image, shown(condition, study.retrieval), study.votes, indication
         )
 
@@ -248,7 +260,7 @@ class OutputWriter:
         ordered = sorted(rows, key=lambda one: len(one[0].text))
         for start in range(0, len(ordered), BATCH):
             some = ordered[start : start + BATCH]
-            texts = self._reader.model.generate([prompt for prompt, _ in some], self._options)
+            texts = self._runner.model.generate([prompt for prompt, _ in some], self._options)
             written = zip(some, texts, strict=True)
             self._outputs.append([to_row(text) for (_, to_row), text in written])
 

@@ -14,7 +14,7 @@ from db.index.store import Case
 from evaluation.outputs.conditions import case_name
 from evaluation.outputs.rows import Outputs
 from evaluation.retrieval.studies import EvaluationStudy
-from generator.context import Context
+from generator.context.build import Context
 from indexer.index import Index
 from indexer.ingest.studies import to_case
 from indexer.sources.records import Source, StudyRecord

@@ -24,8 +24,8 @@ from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
-from generator.grounding.citations import WrittenSentence, ground, parse_answer
-from generator.grounding.completion import complete
+from generator.grounding.citations import WrittenSentence, check_citations, parse_cited_sentences
+from generator.grounding.omitted_findings import add_omitted_findings
 from indexer.reports.labeller import label_report
 
 COMMON = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
@@ -44,7 +44,7 @@ NOT_COMPUTED = {
 @lru_cache(maxsize=1 << 15)
 def sentences(text: str) -> tuple[WrittenSentence, ...]:
     """A report as it was written, read once however often it is scored."""
-    return tuple(parse_answer(text))
+    return tuple(parse_cited_sentences(text))
 
 
 def findings_text(row: ReportRow) -> str:
@@ -106,8 +106,8 @@ def served(rows: Sequence[ReportRow], outputs: Outputs, references: References) 
 def _served(row: ReportRow, outputs: Outputs, references: References) -> ReportRow:
     retrieval = references.retrieval(outputs, row.study_id)
     context = references.context(row.context)
-    grounding = ground(parse_answer(row.text), context, retrieval)
-    statements = complete(grounding.statements, context, retrieval)
+    grounding = check_citations(parse_cited_sentences(row.text), context, retrieval)
+    statements = add_omitted_findings(grounding.statements, context, retrieval)
     return replace(row, system=SERVED, text=marked(statements))
 
 

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     _check_out(arguments)
     from finetune.adapter import backends as qlora
-    from finetune.devices import Devices
+    from finetune.training.devices import Devices
 
     gpu = Devices.has_gpu() and arguments.device != "cpu"
     if arguments.device == "cuda" and not gpu:
@@ -182,10 +182,10 @@ def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
             limit=arguments.limit,
             skip_bad=arguments.skip_bad,
         )
-    from finetune.examples.pack import ExamplePack
+    from finetune.examples.folder import ExampleFolder
 
     if arguments.examples is not None:
-        return ExamplePack.load(arguments.examples)
+        return ExampleFolder.load(arguments.examples)
     from finetune.adapter.run import STATED
     from finetune.adapter.trainer import RUN
 
@@ -197,7 +197,7 @@ def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
         pack_of(
             arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)
         ).save(kept)
-    pack = ExamplePack.load(kept)
+    pack = ExampleFolder.load(kept)
     if begun and pack.about["indexes"] != [Manifest.read(i).fingerprint for i in arguments.index]:
         raise MismatchError(
             f"{arguments.out} holds a run on another index: give what it was begun with, or name "

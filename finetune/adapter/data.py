@@ -12,7 +12,7 @@ from db.errors import UserError
 from finetune.adapter.backends import Trainable, answering
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.adapter.config import TrainConfig
-from finetune.examples.pack import Example
+from finetune.examples.folder import Example
 
 
 class TrainingData(Protocol):

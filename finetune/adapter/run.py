@@ -19,9 +19,9 @@ from finetune.adapter.data import TrainingData, TrainingSet
 from finetune.adapter.dry_run import describe, largest_pass
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from finetune.adapter.trainer import RUN, AdapterTrainer
-from finetune.devices import Devices
 from finetune.export.adapter_files import WEIGHTS
-from finetune.loop import RunEnd
+from finetune.training.devices import Devices
+from finetune.training.loop import RunEnd
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION

@@ -19,11 +19,11 @@ from finetune.adapter.batches import plan_run, plan_validation
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
 from finetune.adapter.loading import BatchesAhead
-from finetune.curves import draw_curves
-from finetune.devices import Devices
 from finetune.export.adapter_files import save_adapter
-from finetune.loop import Learner, Pace, RunEnd, TrainingLoop
-from finetune.schedules import Position, linear
+from finetune.training.curves import draw_curves
+from finetune.training.devices import Devices
+from finetune.training.loop import Learner, Pace, RunEnd, TrainingLoop
+from finetune.training.schedules import Position, linear
 from generator.mllama.adapter_record import AdapterRecord
 
 RUN = "run"

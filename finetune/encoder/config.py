@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from db.errors import UserError
-from finetune.settings import read_settings
+from finetune.training.settings import read_settings
 
 TOWER = "tf_efficientnet_lite2"
 

@@ -19,13 +19,13 @@ from torch.nn import functional
 
 from db.errors import MismatchError, NotFoundError
 from db.files import replacing, write_json
-from finetune.curves import draw_curves
 from finetune.encoder.augment import normalise
 from finetune.encoder.config import TOWER, EncoderConfig
 from finetune.encoder.pack import Pack
 from finetune.encoder.projection import fit_projections
 from finetune.encoder.scores import embed_images, score, thresholds
 from finetune.encoder.trainer import CHECKPOINT, LOG, EncoderTrainer, training_rows
+from finetune.training.curves import draw_curves
 from indexer.encoder.network import ImageNetwork, imagenet_weights
 
 WEIGHTS = "weights.safetensors"

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finetune.devices import Devices
 from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import LABELS_ONLY, UNLISTED, VAL, Pack
 from finetune.encoder.scores import Embedded, embed_images, score
-from finetune.loop import Learner, Pace, TrainingLoop
-from finetune.schedules import Position, cosine
+from finetune.training.devices import Devices
+from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.schedules import Position, cosine
 from indexer.encoder.network import ImageNetwork
 
 CHECKPOINT = "checkpoint.pt"

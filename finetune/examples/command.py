@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from finetune.examples.folder import ExampleFolder
 from finetune.examples.options import ExampleOptions
-from finetune.examples.pack import ExamplePack
 from indexer.sources.arguments import add_split_arguments, options_of
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -> ExamplePack:
+def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -> ExampleFolder:
     """Examples of the index or indexes that the arguments name."""
     if not arguments.index:
         raise UserError("name an index with --index")

@@ -19,11 +19,11 @@ from typing import Any, Self
 from PIL import Image
 
 from db.errors import UserError
-from finetune.examples.pack import Example
+from finetune.examples.folder import Example
 from finetune.examples.rows import Columns, Row, RowError, read_splits, rows_of
-from generator.canvas import canvas
-from generator.context import write_context
+from generator.context.build import write_context
 from generator.prompts import PROMPT_VERSION, ask_prompt, report_prompt
+from generator.study_canvas import study_canvas
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import read_radiograph
 
@@ -93,7 +93,7 @@ class DatasetExamples:
 
     def canvas(self, number: int) -> Image.Image:
         """The image as the service shows it to the model: grey, on a black square."""
-        return canvas([_read(self.images[number]).pixels], self.side)
+        return study_canvas([_read(self.images[number]).pixels], self.side)
 
 
 def _read(image: Path | bytes) -> Radiograph:

@@ -21,11 +21,11 @@ from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, named
 from evaluation.answers.report_questions import draw_question
+from finetune.examples.folder import Example, ExampleFolder
 from finetune.examples.options import ExampleOptions
-from finetune.examples.pack import Example, ExamplePack
 from finetune.examples.studies import TrainingStudy
 from finetune.examples.targets import caption_answer, report_answer
-from generator.context import (
+from generator.context.build import (
     REPORT_CONTEXT,
     SHORT_CONTEXT,
     Context,
@@ -33,6 +33,7 @@ from generator.context import (
     select_hits,
     write_context,
 )
+from generator.context.shown_case import CountTokens
 from generator.prompts import (
     NO,
     PROMPT_VERSION,
@@ -42,7 +43,6 @@ from generator.prompts import (
     classify_prompts,
     report_prompt,
 )
-from generator.shown_case import CountTokens
 from retriever.results import Hit
 from retriever.search import plain
 
@@ -54,14 +54,14 @@ def build_pack(
     *,
     count_tokens: CountTokens,
     about: Mapping[str, Any],
-) -> ExamplePack:
+) -> ExampleFolder:
     """Raises UserError where no study gives an example."""
     examples = list(train_examples(train, options, count_tokens))
     if not examples:
         raise UserError("no study gives an example: none has a report that can be shown and cited")
     chosen = list(val_examples(val, len(train), options, count_tokens))
     files = [np.frombuffer(study.canvas, np.uint8) for study in (*train, *val)]
-    return ExamplePack(
+    return ExampleFolder(
         train=examples,
         val=chosen,
         about={**about, "prompt_version": PROMPT_VERSION, "options": asdict(options)},

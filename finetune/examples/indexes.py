@@ -9,10 +9,10 @@ from pathlib import Path
 
 from db.errors import MismatchError, NotFoundError, UserError
 from finetune.examples.draw import build_pack
+from finetune.examples.folder import ExampleFolder
 from finetune.examples.options import ExampleOptions
-from finetune.examples.pack import ExamplePack
 from finetune.examples.studies import TrainingStudy, gather, gather_split
-from generator.shown_case import CountTokens
+from generator.context.shown_case import CountTokens
 from indexer.cli.progress import progress_bar
 from indexer.sources.records import Source
 from retriever.search import Retriever
@@ -30,7 +30,7 @@ def pack_indexes(
     folds: Path | None = None,
     val_index: Path | None = None,
     val_source: Source | None = None,
-) -> ExamplePack:
+) -> ExampleFolder:
     """Each study looked up in the index of its fold; ``side`` is pixels of an image on the canvas.
 
     ``val_index`` is what the adapter will be served with: the pack names it and its encoder.

@@ -16,9 +16,9 @@ from pathlib import Path
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import named
-from finetune.examples.pack import encode_canvas
-from generator.candidates import find_candidates
-from generator.canvas import canvas, frontal_first
+from finetune.examples.folder import encode_canvas
+from generator.context.candidates import find_candidates
+from generator.study_canvas import frontal_first, study_canvas
 from indexer.images.radiograph import Limits, Radiograph, restore_size
 from indexer.images.reader import read_radiograph
 from indexer.ingest.studies import read_study, to_case
@@ -38,7 +38,7 @@ class TrainingStudy:
 
     case: Case
     retrieval: Retrieval
-    """Of `generator.candidates`, without any case that has the study's own report."""
+    """Of `generator.context.candidates`, without any case that has the study's own report."""
     canvas: bytes
     """All views on one image, a JPEG file."""
 
@@ -123,7 +123,7 @@ def _search(
     def together() -> Iterator[TrainingStudy]:
         queries = image_queries(retriever.encoder, [images for _, images in waiting])
         for (case, images), query in zip(waiting, queries, strict=True):
-            shown = canvas([image.pixels for image in frontal_first(images)], side)
+            shown = study_canvas([image.pixels for image in frontal_first(images)], side)
             yield TrainingStudy(
                 case=case,
                 retrieval=_others(retriever, query, case, hidden),

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
-from generator.context import Context
+from generator.context.build import Context
 from generator.grounding.claims import Claims, read_claims
-from generator.grounding.completion import bare_sentence
+from generator.grounding.omitted_findings import bare_sentence
 from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region
 from generator.grounding.sentences import SIDES, is_usable, near_duplicates, overlap, tidy
 from generator.grounding.support import Agreement, HitSentence

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from db.app.generation import RemovedCitation, Statement
 from db.index.store import Case, Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State, named
-from generator.context import Context
-from generator.grounding.citations import image_support, parse_answer
+from generator.context.build import Context
+from generator.grounding.citations import image_support, parse_cited_sentences
 from generator.grounding.report import cite
 from generator.grounding.sentences import content_words, particulars
 from indexer.reports.labeller import label_sentence
@@ -41,7 +41,7 @@ def check_answer(question: str, written: str, context: Context, retrieval: Retri
 
     Its text is empty where the model answered nothing.
     """
-    sentences = parse_answer(written)
+    sentences = parse_cited_sentences(written)
     text = " ".join(sentence.text for sentence in sentences)
     numbers = tuple(dict.fromkeys(n for sentence in sentences for n in sentence.numbers))
     claimed = claimed_labels(question, text)

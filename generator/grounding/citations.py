@@ -1,8 +1,8 @@
 """Citations as a model wrote them, resolved and checked against the cited reports.
 
-written = parse_answer("Findings: The heart is enlarged. [1][4] Impression: Cardiomegaly. [2]")
-grounding = ground(written, context, retrieval)
-grounding.statements[0].citations, grounding.statements[0].removed_citations, grounding.notes
+written = parse_cited_sentences("Findings: The heart is enlarged. [1] Impression: Normal. [2]")
+checked = check_citations(written, context, retrieval)
+checked.statements[0].citations, checked.statements[0].removed_citations, checked.notes
 
 A citation stands where a sentence of the cited report claims the same: every label and topic in
 the same state, every particular (side, place, degree); see `Claims.supported_by`. One that does
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from db.app.generation import Citation, RemovedCitation, Statement
 from db.index.store import Section, Sentence
 from db.labels import NO_FINDING, Labels
-from generator.context import Context
+from generator.context.build import Context
 from generator.grounding.claims import Claims, read_claims
 from generator.grounding.report import cite
 from generator.grounding.sentences import overlap
@@ -58,14 +58,14 @@ class WrittenSentence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grounding:
+class CheckedStatements:
     """The statements that remain, and notes on those that were refused."""
 
     statements: tuple[Statement, ...]
     notes: tuple[str, ...] = ()
 
 
-def parse_answer(text: str) -> list[WrittenSentence]:
+def parse_cited_sentences(text: str) -> list[WrittenSentence]:
     """Sentences and their numbers; what stands before a section's title counts as findings."""
     written: list[WrittenSentence] = []
     titles = list(_SECTION.finditer(text))
@@ -112,7 +112,9 @@ class CitationCheck:
         return cite(quote.hit, quote.sentence.text, self._fingerprint)
 
 
-def ground(written: Sequence[WrittenSentence], context: Context, retrieval: Retrieval) -> Grounding:
+def check_citations(
+    written: Sequence[WrittenSentence], context: Context, retrieval: Retrieval
+) -> CheckedStatements:
     """Check every sentence; one said before in its section is left out."""
     check = CitationCheck(context, retrieval)
     statements: list[Statement] = []
@@ -127,7 +129,7 @@ def ground(written: Sequence[WrittenSentence], context: Context, retrieval: Retr
             continue
         statements.append(to_statement(sentence, check, retrieval))
     notes = [f"left out because there is no earlier image to compare with: “{s}”" for s in refused]
-    return Grounding(statements=tuple(statements), notes=tuple(notes))
+    return CheckedStatements(statements=tuple(statements), notes=tuple(notes))
 
 
 def to_statement(

@@ -16,8 +16,8 @@ from typing import Any
 
 from db.errors import UserError
 from db.files import write_json
-from finetune.examples.pack import ExamplePack
-from finetune.settings import read_settings
+from finetune.examples.folder import ExampleFolder
+from finetune.training.settings import read_settings
 from indexer.cli.parser import Parser, run
 from recipes.small_mllama.config import CutConfig, SmallMllamaConfig
 
@@ -113,7 +113,7 @@ def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
     from recipes.small_mllama.cut import cut
     from recipes.small_mllama.source import PACKAGE, VERSION, SourceWeights, find_source
 
-    pack = ExamplePack.load(arguments.corpus)
+    pack = ExampleFolder.load(arguments.corpus)
     path = arguments.gguf or find_source()
     origin = {
         "package": f"{PACKAGE}=={VERSION}" if arguments.gguf is None else path.name,
@@ -124,7 +124,7 @@ def _cut(arguments: argparse.Namespace, config: CutConfig) -> None:
     _log.info("%d tokens kept, %d in all", len(vocabulary.tokens), vocabulary.written + 1)
 
 
-def _texts(pack: ExamplePack) -> Iterator[str]:
+def _texts(pack: ExampleFolder) -> Iterator[str]:
     """What is trained on: nothing of val is looked at."""
     for example in pack.train:
         yield example.prompt
@@ -144,7 +144,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     from recipes.small_mllama.trainer import SmallMllamaTrainer
     from recipes.small_mllama.vision import learn_to_see
 
-    pack = ExamplePack.load(arguments.pack)
+    pack = ExampleFolder.load(arguments.pack)
     model, processor = load_cut(arguments.initial)
     device = torch.device(arguments.device)
     tiles = Tiles(pack, processor, device)
@@ -178,7 +178,7 @@ def _quantise(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     from recipes.small_mllama.batches import Tiles
     from recipes.small_mllama.trainer import SmallMllamaTrainer
 
-    pack = ExamplePack.load(arguments.pack)
+    pack = ExampleFolder.load(arguments.pack)
     processor = MllamaProcessor.from_pretrained(arguments.quantise)
     trainer = SmallMllamaTrainer(
         config,

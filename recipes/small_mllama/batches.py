@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import MllamaProcessor
 
 from db.errors import UserError
-from finetune.examples.pack import Example, ExamplePack
+from finetune.examples.folder import Example, ExampleFolder
 from generator.prompts import messages
 
 PADDING = 32
@@ -72,7 +72,9 @@ def tokenise(examples: Sequence[Example], processor: MllamaProcessor) -> list[Se
 class Tiles:
     """Every image of a pack as grey tiles, (n, tiles, side, side) uint8 on ``device``."""
 
-    def __init__(self, pack: ExamplePack, processor: MllamaProcessor, device: torch.device) -> None:
+    def __init__(
+        self, pack: ExampleFolder, processor: MllamaProcessor, device: torch.device
+    ) -> None:
         images = processor.image_processor
         self.side, self.most = images.size["height"], images.max_image_tiles
         self.mean, self.std = (

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MllamaForConditionalGeneration
 
-from finetune.devices import Devices
 from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
-from finetune.loop import Learner, Pace, TrainingLoop
-from finetune.schedules import Position, timed_cosine
+from finetune.training.devices import Devices
+from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.schedules import Position, timed_cosine
 from recipes.small_mllama.batches import Tiles
 from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.teacher import Lesson, Teacher

@@ -17,10 +17,10 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import UserError
 from db.files import write_json
-from finetune.devices import Devices
-from finetune.examples.pack import ExamplePack
-from finetune.loop import Learner, Pace, TrainingLoop
-from finetune.schedules import Position, timed_cosine
+from finetune.examples.folder import ExampleFolder
+from finetune.training.devices import Devices
+from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.schedules import Position, timed_cosine
 from recipes.small_mllama.batches import Batches, PromptBatch, Tiles, token_losses, tokenise
 from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.distil import distort
@@ -40,7 +40,7 @@ class SmallMllamaTrainer(Learner):
         config: SmallMllamaConfig,
         model: MllamaForConditionalGeneration,
         processor: MllamaProcessor,
-        pack: ExamplePack,
+        pack: ExampleFolder,
         out_dir: Path,
         *,
         tiles: Tiles,
@@ -173,7 +173,7 @@ class SmallMllamaTrainer(Learner):
             logits = self.model.lm_head(hidden.flatten(0, 1)[places - 1])
         return token_losses(logits, inputs["input_ids"].flatten()[places]), rows
 
-    def _batches(self, pack: ExamplePack, split: str) -> tuple[Batches, int]:
+    def _batches(self, pack: ExampleFolder, split: str) -> tuple[Batches, int]:
         config, tokenizer = self.config, self.processor.tokenizer
         examples = pack.train if split == "train" else pack.val
         if split == "val":

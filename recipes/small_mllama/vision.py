@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from transformers import MllamaForConditionalGeneration
 
 from db.files import replacing
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from recipes.small_mllama.batches import Tiles
 from recipes.small_mllama.config import SmallMllamaConfig
 from recipes.small_mllama.distil import distil
@@ -21,7 +21,7 @@ def learn_to_see(
     model: MllamaForConditionalGeneration,
     encoder: Path,
     tiles: Tiles,
-    pack: ExamplePack,
+    pack: ExampleFolder,
     config: SmallMllamaConfig,
     out_dir: Path,
     *,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
-from generator.context import Context, write_context
+from generator.context.build import Context, write_context
 from indexer.ingest.studies import to_case
 from indexer.sources.records import StudyRecord
 from retriever.results import Hit, Retrieval

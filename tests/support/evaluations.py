@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from db.index.store import Case
-from evaluation.outputs.names import CONDITIONS, TASKS, WITHHELD
-from evaluation.outputs.rows import About, Outputs
+from evaluation.outputs.names import CONDITIONS, IMAGE_FINDINGS_WITHHELD, TASKS
+from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import References, own_cases
 from evaluation.retrieval.studies import EvaluationStudy, read_studies
-from generator.tasks import StudyReader
+from generator.tasks import TaskRunner
 from generator.vision_language import VisionLanguageModel
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -19,7 +19,7 @@ from tests.support.fakes import ReportEncoder, write_studies
 
 INDEXED, HELD_OUT = 24, 12
 
-ABOUT = About(
+ABOUT = OutputsHeader(
     source="local",
     split="val",
     index_fingerprint="",
@@ -77,8 +77,10 @@ class Bench:
         self, model: VisionLanguageModel, path: Path, *, tasks: tuple[str, ...] = TASKS
     ) -> Outputs:
         outputs = self.open(path)
-        writer = OutputWriter(StudyReader(self.retriever, model), outputs)
-        writer.write(self.studies, self.cases, conditions=(*CONDITIONS, WITHHELD), tasks=tasks)
+        writer = OutputWriter(TaskRunner(self.retriever, model), outputs)
+        writer.write(
+            self.studies, self.cases, conditions=(*CONDITIONS, IMAGE_FINDINGS_WITHHELD), tasks=tasks
+        )
         return outputs
 
     def references(self, outputs: Outputs) -> References:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.outputs.names import EXTRACTIVE, SERVED, WITH, WITHOUT
+from evaluation.outputs.names import EXTRACTIVE, SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.provenance import machine
 from evaluation.scores import score
 from generator.calibration import Calibration
@@ -48,7 +48,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(json.dumps({"run": RUN, **scores.document()}))
     [grounding] = [one for one in found["tables"] if one["title"] == "Grounding"]
-    grounding["rows"]["precision, numbers exchanged"][WITH]["interval"]["value"] = 0.123
+    grounding["rows"]["precision, numbers exchanged"][WITH_RETRIEVAL]["interval"]["value"] = 0.123
     judged = {"interval": {"value": 0.91, "low": 0.8, "high": 1.0}, "count": [91, 100]}
     table = {"title": "Citations judged by reading", "rows": {"agreement": {"pairs": judged}}}
     found["tables"].append({**table, "notes": []})
@@ -89,21 +89,27 @@ def test_the_table_holds_the_figures_of_the_evaluation(
     assert run(place, "--val", str(place / "val.json")) == 0
     whole = document["subsets"][0]
     shown = table(place, "reports")
-    assert {SERVED, WITH, WITHOUT, EXTRACTIVE} <= shown.keys() == whole["figures"].keys()
+    assert (
+        {SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL, EXTRACTIVE}
+        <= shown.keys()
+        == whole["figures"].keys()
+    )
     for system, cells in shown.items():
         for metric in ("CIDEr", "ROUGE-L", "label micro-F1"):
             wanted = whole["figures"][system].get(metric)
             numbers = [] if wanted is None else [wanted[k] for k in ("value", "low", "high")]
             assert cells[metric] == pytest.approx(numbers, abs=6e-4), (system, metric)
-    paired = table(place, f"{SERVED} minus")[WITHOUT]["CIDEr"]
-    assert paired[0] == pytest.approx(whole["differences"][WITHOUT]["CIDEr"]["value"], abs=6e-4)
+    paired = table(place, f"{SERVED} minus")[WITHOUT_RETRIEVAL]["CIDEr"]
+    assert paired[0] == pytest.approx(
+        whole["differences"][WITHOUT_RETRIEVAL]["CIDEr"]["value"], abs=6e-4
+    )
     cited = table(place, "citations, before any repair")["numbers whose case says the sentence"]
     assert cited["numbers exchanged"][0] == 0.123 != cited["as written"][0]
     judged = table(place, "citations judged by reading")
     assert judged == {"agreement": {"pairs": [0.91, 0.8, 1.0]}}
     [asked] = [one for one in document["tables"] if one["title"] == "Questions: made from reports"]
-    right = table(place, "questions made from reports")[WITH]["closed accuracy"]
-    wanted = asked["rows"]["closed accuracy"][WITH]["interval"]
+    right = table(place, "questions made from reports")[WITH_RETRIEVAL]["closed accuracy"]
+    wanted = asked["rows"]["closed accuracy"][WITH_RETRIEVAL]["interval"]
     assert right == pytest.approx([wanted[k] for k in ("value", "low", "high")], abs=6e-4)
 
 
@@ -135,18 +141,26 @@ def test_vqa_rad_follows_the_splits(place: Path) -> None:
         "folds": [{"computed": "Drawn GPU, none", "weights_sha256": "a" * 64}],
         "table": {
             "rows": {
-                "closed accuracy": {WITH: cell, WITHOUT: cell},
-                f"closed accuracy: {WITH} minus": {WITHOUT: less},
+                "closed accuracy": {WITH_RETRIEVAL: cell, WITHOUT_RETRIEVAL: cell},
+                f"closed accuracy: {WITH_RETRIEVAL} minus": {WITHOUT_RETRIEVAL: less},
             }
         },
     }
     (place / "vqa.json").write_text(json.dumps(figures))
     assert run(place, "--vqa-rad", str(place / "vqa.json")) == 0
-    assert table(place, "questions of VQA-RAD")[WITH]["closed accuracy"] == [0.61, 0.5, 0.7]
-    minus = table(place, f"{WITH} minus")[WITHOUT]["closed accuracy"]
+    assert table(place, "questions of VQA-RAD")[WITH_RETRIEVAL]["closed accuracy"] == [
+        0.61,
+        0.5,
+        0.7,
+    ]
+    minus = table(place, f"{WITH_RETRIEVAL} minus")[WITHOUT_RETRIEVAL]["closed accuracy"]
     assert minus == [-0.02, -0.1, 0.05]
     assert run(place, "--val", str(place / "val.json")) == 0
-    assert table(place, "questions of VQA-RAD")[WITH]["closed accuracy"] == [0.61, 0.5, 0.7]
+    assert table(place, "questions of VQA-RAD")[WITH_RETRIEVAL]["closed accuracy"] == [
+        0.61,
+        0.5,
+        0.7,
+    ]
 
 
 def test_what_does_not_fit_is_refused_and_nothing_written(

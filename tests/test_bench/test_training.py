@@ -16,9 +16,9 @@ from bench.training.speed import judge, read_rows
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor
 from finetune.adapter.collator import Rendering
-from finetune.examples.pack import Example, ExamplePack, encode_canvas
+from finetune.examples.folder import Example, ExampleFolder, encode_canvas
 from generator.prompts import PROMPT_VERSION
-from tests.support.models.mllama_models import study_canvas
+from tests.support.models.mllama_models import drawn_canvas
 from tests.support.models.training import REPORT, SETTINGS, quiet, tiny_base
 
 pytestmark = quiet
@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every image with a report of its own, in both parts."""
     folder = tmp_path_factory.mktemp("bench") / "pack"
-    files = [np.frombuffer(encode_canvas(study_canvas(2, n)), np.uint8) for n in range(IMAGES)]
+    files = [np.frombuffer(encode_canvas(drawn_canvas(2, n)), np.uint8) for n in range(IMAGES)]
     made = [
         Example(
             task="report",
@@ -45,7 +45,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for number in range(IMAGES)
     ]
-    ExamplePack(
+    ExampleFolder(
         train=made,
         val=made,
         about={"prompt_version": PROMPT_VERSION},

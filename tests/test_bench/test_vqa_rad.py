@@ -15,13 +15,13 @@ from bench.vqa_rad.questions import FOLDS, Asked, read_asked
 from bench.vqa_rad.scores import OTHERS, OWN, fold_counts, systems_of
 from db.errors import MismatchError, UserError
 from evaluation.answers.scores import answer_table, is_right
-from evaluation.outputs.names import WITH, WITHOUT
+from evaluation.outputs.names import WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.prompts import prompt_sha256, read_answers, read_prompts
 from finetune.__main__ import main as finetune
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION, ask_prompt
-from generator.tasks import StudyReader
+from generator.tasks import TaskRunner
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
@@ -99,7 +99,7 @@ def test_each_image_is_asked_about_in_one_fold_and_never_trained_on_there(root: 
     for fold in range(FOLDS):
         held = {image for image, folds in fold_of.items() if folds == {fold}}
         assert len(held) == IMAGES // FOLDS
-        pack = ExamplePack.load(root / "work" / f"fold-{fold}" / "pack")
+        pack = ExampleFolder.load(root / "work" / f"fold-{fold}" / "pack")
         train, val = ({one.study_id for one in part} for part in (pack.train, pack.val))
         assert len(train) == IMAGES - len(held) - 1 and len(val) == 1
         assert not train & held and not val & held and not train & val
@@ -109,7 +109,7 @@ def test_each_image_is_asked_about_in_one_fold_and_never_trained_on_there(root: 
 
 
 def test_every_question_is_trained_on_with_cases_and_without(root: Path) -> None:
-    pack = ExamplePack.load(root / "work" / "fold-0" / "pack")
+    pack = ExampleFolder.load(root / "work" / "fold-0" / "pack")
     assert len(pack.train) == 2 * 3 * (IMAGES - IMAGES // FOLDS - 1)
     with_cases, without = (
         [one for one in pack.train if ("[1] (" in one.prompt) == shown] for shown in (True, False)
@@ -120,12 +120,12 @@ def test_every_question_is_trained_on_with_cases_and_without(root: Path) -> None
 
 
 def test_prompts_are_those_of_the_service(root: Path, base: Path) -> None:
-    reader = StudyReader(opened(root / "index"), load_model(base, device="cpu"))
+    runner = TaskRunner(opened(root / "index"), load_model(base, device="cpu"))
     _, asked = read_asked(root / "work")
     for one in random.Random(0).sample(asked, 3):
-        study = reader.read([root / "data" / "images" / one.group])
+        study = runner.retrieve([root / "data" / "images" / one.group])
         prompt = ask_prompt(study.short_context, one.text, study.image)
-        assert prompt_sha256(prompt) == one.keys[WITH] != one.keys[WITHOUT]
+        assert prompt_sha256(prompt) == one.keys[WITH_RETRIEVAL] != one.keys[WITHOUT_RETRIEVAL]
 
 
 def test_a_place_that_holds_something_else_is_left_alone(root: Path, base: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_fold_is_trained_and_answered_and_all_are_scored(
     assert "  4: 2 images, 6 questions, of 4 closed" in capsys.readouterr().out
     document = json.loads(out.read_text())
     assert document["folds"][0]["weights_sha256"] == about["weights_sha256"]
-    assert document["table"]["rows"]["closed accuracy"][WITH]["count"][1] == 2 * IMAGES
+    assert document["table"]["rows"]["closed accuracy"][WITH_RETRIEVAL]["count"][1] == 2 * IMAGES
     assert "drawn" not in out.read_text()
 
 
@@ -183,7 +183,7 @@ def asked_of(number: int, answer: str, *, closed: bool = True) -> Asked:
         text="Is it?",
         answer=answer,
         closed=closed,
-        keys={WITH: f"w{number}", WITHOUT: f"o{number}"},
+        keys={WITH_RETRIEVAL: f"w{number}", WITHOUT_RETRIEVAL: f"o{number}"},
         cases=("local/s1",),
     )
 
@@ -192,15 +192,25 @@ def test_figures_of_known_answers() -> None:
     """All right with retrieval, "no" without; yes is the commonest answer but in fold 0."""
     asked = [asked_of(n, "no" if n % 5 == 0 or n == 11 else "Yes") for n in range(20)]
     asked += [asked_of(20 + n, "left lung", closed=False) for n in range(10)]
-    answers = {one.keys[WITH]: f"{one.answer}. [1]" for one in asked}
-    answers |= {one.keys[WITHOUT]: "no" for one in asked}
+    answers = {one.keys[WITH_RETRIEVAL]: f"{one.answer}. [1]" for one in asked}
+    answers |= {one.keys[WITHOUT_RETRIEVAL]: "no" for one in asked}
     systems = systems_of(asked, answers)
     table = answer_table("drawn", systems, resamples=200)
     closed = {name: figure.count for name, figure in table.rows["closed accuracy"].items()}
-    assert closed == {WITH: (20, 20), WITHOUT: (5, 20), OTHERS: (15, 20), OWN: (19, 20)}
+    assert closed == {
+        WITH_RETRIEVAL: (20, 20),
+        WITHOUT_RETRIEVAL: (5, 20),
+        OTHERS: (15, 20),
+        OWN: (19, 20),
+    }
     exact = {name: figure.count for name, figure in table.rows["exact match"].items()}
-    assert exact == {WITH: (30, 30), WITHOUT: (5, 30), OTHERS: (25, 30), OWN: (29, 30)}
-    gain = table.rows[f"closed accuracy: {WITH} minus"][WITHOUT].interval
+    assert exact == {
+        WITH_RETRIEVAL: (30, 30),
+        WITHOUT_RETRIEVAL: (5, 30),
+        OTHERS: (25, 30),
+        OWN: (29, 30),
+    }
+    gain = table.rows[f"closed accuracy: {WITH_RETRIEVAL} minus"][WITHOUT_RETRIEVAL].interval
     assert gain.value == pytest.approx(0.75) and 0 < gain.low < 0.75 < gain.high <= 1
     assert gain.low < 0.65 and "on 10 studies or images" in table.notes[0]  # images, not questions
     assert fold_counts(asked, systems)[0] == {
@@ -208,7 +218,7 @@ def test_figures_of_known_answers() -> None:
         "images": 2,
         "questions": 6,
         "closed": 4,
-        "closed_right": {WITH: 4, WITHOUT: 4, OTHERS: 0, OWN: 4},
+        "closed_right": {WITH_RETRIEVAL: 4, WITHOUT_RETRIEVAL: 4, OTHERS: 0, OWN: 4},
     }
 
 
@@ -223,7 +233,9 @@ def test_the_majority_is_that_of_the_other_folds() -> None:
 
 def test_answers_to_other_prompts_are_refused() -> None:
     asked = [asked_of(0, "no")]
-    answers = {asked[0].keys[WITH]: "no", "another": "no"}
+    answers = {asked[0].keys[WITH_RETRIEVAL]: "no", "another": "no"}
     with pytest.raises(MismatchError, match="question 0 has no answer without retrieval"):
         systems_of(asked, answers)
-    assert systems_of([replace(asked[0], keys={WITH: "another", WITHOUT: "another"})], answers)
+    assert systems_of(
+        [replace(asked[0], keys={WITH_RETRIEVAL: "another", WITHOUT_RETRIEVAL: "another"})], answers
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import UserError
-from evaluation.answers.questions import made_questions, vqa_rad_questions
+from evaluation.answers.questions import report_questions, vqa_rad_questions
 from evaluation.answers.scores import (
     MAJORITY,
     answer_table,
@@ -99,13 +99,13 @@ def test_folds_keep_the_questions_of_an_image_together() -> None:
 
 def test_made_questions_are_the_same_on_every_call(tmp_path: Path) -> None:
     bench = Bench.make(tmp_path)
-    questions = made_questions(bench.cases.values())
-    assert questions == made_questions(bench.cases.values())
+    questions = report_questions(bench.cases.values())
+    assert questions == report_questions(bench.cases.values())
     assert len(questions) > len(bench.cases)
     assert all(one.closed == (is_yes(one.answer) is not None) for one in questions)
     assert not any("[" in one.answer for one in questions)
     one = next(iter(bench.cases.values()))
-    assert made_questions([one]) == [q for q in questions if q.group == one.study_id]
+    assert report_questions([one]) == [q for q in questions if q.group == one.study_id]
 
 
 def test_questions_on_images_are_read_as_published(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from evaluation.grounding.citations import (
     write_sentences,
 )
 from evaluation.grounding.over_reliance import COPIED, SHARED, SURVIVED, UNSEEN, over_reliance_table
-from evaluation.outputs.names import WITH
+from evaluation.outputs.names import WITH_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow, StudyRow
 from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
@@ -57,7 +57,7 @@ def checked(
     outputs = Outputs.open(tmp_path / "outputs.jsonl", ABOUT)
     rows = [
         ReportRow(
-            system=WITH,
+            system=WITH_RETRIEVAL,
             study_id=study_id,
             text=text,
             context=tuple(f"local/{name}" for name in names),
@@ -89,7 +89,7 @@ def a_study(study_id: str) -> EvaluationStudy:
 
 
 def counts(table: Table, row: str) -> tuple[int, int] | None:
-    return table.rows[row][WITH].count
+    return table.rows[row][WITH_RETRIEVAL].count
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def table(tmp_path: Path) -> Table:
             ),
         },
     )
-    return grounding_table({WITH: reports}, resamples=50)
+    return grounding_table({WITH_RETRIEVAL: reports}, resamples=50)
 
 
 def test_coverage_counts_sentences_that_state_an_observation(table: Table) -> None:
@@ -128,7 +128,7 @@ def test_exchanged_numbers_and_the_hits_of_another_film_stand_less_often(table: 
     # of two hits each number becomes the other one: only the second of enlarged is right then
     assert counts(table, "precision of findings, numbers exchanged") == (1, 4)
     assert counts(table, "precision of findings, another image's hits") == (0, 4)
-    fall = table.rows["precision of findings, fall with another image's"][WITH].interval
+    fall = table.rows["precision of findings, fall with another image's"][WITH_RETRIEVAL].interval
     assert fall.value == 0.5
 
 
@@ -143,7 +143,7 @@ def test_after_the_repair_every_citation_stands(table: Table) -> None:
 
 def test_sentences_are_written_for_anyone_to_look_at(tmp_path: Path) -> None:
     reports = checked(tmp_path, {"1": ("The heart is enlarged. [1][2]", ["big", "clear"])})
-    write_sentences({WITH: reports}, tmp_path / "sentences.jsonl")
+    write_sentences({WITH_RETRIEVAL: reports}, tmp_path / "sentences.jsonl")
     [line] = (tmp_path / "sentences.jsonl").read_text().splitlines()
     row = json.loads(line)
     assert (row["study_id"], row["numbers"], row["standing"]) == ("1", [1, 2], [1])

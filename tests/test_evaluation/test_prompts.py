@@ -9,7 +9,7 @@ from PIL import Image
 
 from db.errors import MismatchError, NotFoundError, UserError
 from evaluation.outputs.prompts import answer_prompts, prompt_sha256, read_prompts
-from evaluation.outputs.stand_ins import AnswerPlayer, PromptRecorder
+from evaluation.outputs.replay import AnswerReplayer, PromptRecorder
 from generator.prompts import Prompt
 from tests.support.evaluations import Bench
 from tests.support.models.scripted_model import ScriptedModel
@@ -40,7 +40,7 @@ def test_answers_from_elsewhere_make_the_same_outputs(tmp_path: Path) -> None:
         model, tmp_path / "prompts", tmp_path / "answers", computed="cuda", progress=done.append
     )
     assert sum(done) == len(read_prompts(tmp_path / "prompts"))
-    player = AnswerPlayer(ScriptedModel(script), tmp_path / "answers")
+    player = AnswerReplayer(ScriptedModel(script), tmp_path / "answers")
     played = bench.write(player, tmp_path / "played.jsonl")
     direct = bench.write(ScriptedModel(script, yes=seen), tmp_path / "direct.jsonl")
     assert played.reports == direct.reports and played.answers == direct.answers
@@ -70,12 +70,12 @@ def test_answers_of_other_weights_or_prompts_are_refused(
     recorder.generate([Prompt(task="report", text="Write.", image=image)])
     recorder.save()
     answer_prompts(model, tmp_path, tmp_path / "answers", computed="cpu")
-    player = AnswerPlayer(model, tmp_path / "answers")
+    player = AnswerReplayer(model, tmp_path / "answers")
     with pytest.raises(MismatchError, match="has no answer to a prompt of this evaluation"):
         player.generate([Prompt(task="report", text="Write it.", image=image)])
     other = ScriptedModel(script, weights_sha256="0" * 64)
     with pytest.raises(MismatchError, match="was answered with weights 5c5c5c5c5c5c, not with 000"):
-        AnswerPlayer(other, tmp_path / "answers")
+        AnswerReplayer(other, tmp_path / "answers")
 
 
 def test_a_run_that_was_cut_goes_on_where_it_was(
@@ -97,7 +97,7 @@ def test_a_run_that_was_cut_goes_on_where_it_was(
     answer_prompts(model, tmp_path, answers, computed="cpu", progress=done.append)
     assert [p.text for p in model.prompts] == [p.text for p in prompts[4:]] and done == [4, 2]
     wanted = [script(prompt) for prompt in prompts]
-    assert AnswerPlayer(model, answers).generate(prompts) == wanted
+    assert AnswerReplayer(model, answers).generate(prompts) == wanted
     answers.rename(tmp_path / "answers.tmp")
     other = ScriptedModel(script, weights_sha256="0" * 64)
     answer_prompts(other, tmp_path, answers, computed="cpu")
@@ -121,7 +121,7 @@ def test_what_is_no_prompt_is_refused(tmp_path: Path, line: dict[str, object]) -
     for text in ("", "{}", '{"weights_sha256": "a", "computed": "b"}\n{}'):
         (tmp_path / "answers").write_text(text)
         with pytest.raises(UserError, match="holds no answers"):
-            AnswerPlayer(ScriptedModel(script), tmp_path / "answers")
+            AnswerReplayer(ScriptedModel(script), tmp_path / "answers")
 
 
 def test_an_image_that_did_not_travel_is_named(tmp_path: Path, image: Image.Image) -> None:

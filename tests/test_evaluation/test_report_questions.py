@@ -5,7 +5,7 @@ import random
 from db.index.store import Case
 from db.labels import FINDINGS, named
 from evaluation.answers.report_questions import cited, draw_question, presence_question
-from generator.context import Context
+from generator.context.build import Context
 from generator.grounding.answers import claimed_labels, is_yes
 from tests.support.cases import a_case, a_retrieval, shown
 

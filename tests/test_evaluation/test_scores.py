@@ -27,14 +27,14 @@ from evaluation.outputs.names import (
     BASELINES,
     EXTRACTIVE,
     HEAD,
-    IMAGE_ALONE,
-    MADE,
+    IMAGE_FINDINGS_WITHHELD,
+    IMAGE_ONLY,
+    REPORT_QUESTIONS,
     SERVED,
     VOTE,
-    WITH,
     WITH_INDICATION,
-    WITHHELD,
-    WITHOUT,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
 )
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.systems import (
@@ -93,7 +93,7 @@ def test_every_system_is_scored_on_both_subsets(scores: Scores) -> None:
     assert scores.evaluation is not None
     everything, fresh = scores.evaluation.subsets
     assert everything.studies == HELD_OUT and 0 < fresh.studies < HELD_OUT
-    written = {SERVED, WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION, *BASELINES}
+    written = {SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL, IMAGE_ONLY, WITH_INDICATION, *BASELINES}
     assert set(everything.figures) == written | {HEAD, VOTE}
     assert all(
         {"CIDEr", "ROUGE-L", "BLEU-4"} <= everything.figures[name].keys() for name in written
@@ -111,7 +111,7 @@ def test_a_report_as_served_is_checked_and_names_what_the_model_left_out(
     wrote = "Findings: The lungs are clear. [1] The effusion has grown. [1] Impression: Clear. [9]"
     outputs = bench.write(ScriptedModel(lambda _: wrote), tmp_path / "o.jsonl", tasks=("report",))
     references = bench.references(outputs)
-    rows = served(rows_of(outputs, WITH, references.studies), outputs, references)
+    rows = served(rows_of(outputs, WITH_RETRIEVAL, references.studies), outputs, references)
     assert {row.system for row in rows} == {SERVED}
     for row in rows:
         findings, _, impression = row.text.partition("Impression:")
@@ -132,7 +132,7 @@ def test_tables_come_as_text_and_as_json_without_nan(scores: Scores) -> None:
         "Over-reliance",
         "Over-reliance, cases that name what the image shows withheld",
     ]
-    assert titles[-1] == f"Questions: {MADE}"
+    assert titles[-1] == f"Questions: {REPORT_QUESTIONS}"
     text = scores.text()
     assert all(f"== {title} ==" in text for title in titles)
     for name in ("METEOR", "ClinicalBERT similarity", "RadGraph F1", "CheXbert F1"):
@@ -141,10 +141,10 @@ def test_tables_come_as_text_and_as_json_without_nan(scores: Scores) -> None:
     assert document["about"]["weights_sha256"] == "5c" * 32
     assert len(document["tables"]) == len(titles) and document["subsets"]
     entry = json.loads(json.dumps(scores.log_entry(), allow_nan=False))
-    assert entry["figures"][WITH]["CIDEr"][0] == pytest.approx(
-        document["subsets"][0]["figures"][WITH]["CIDEr"]["value"], abs=1e-4
+    assert entry["figures"][WITH_RETRIEVAL]["CIDEr"][0] == pytest.approx(
+        document["subsets"][0]["figures"][WITH_RETRIEVAL]["CIDEr"]["value"], abs=1e-4
     )
-    assert entry["figures"]["Grounding"]["precision, as written"][WITH][0] >= 0
+    assert entry["figures"]["Grounding"]["precision, as written"][WITH_RETRIEVAL][0] >= 0
 
 
 def test_the_label_table_has_the_five_common_ones_apart(scores: Scores) -> None:
@@ -153,12 +153,12 @@ def test_the_label_table_has_the_five_common_ones_apart(scores: Scores) -> None:
         *("micro, 13 findings", "macro, 13 findings", "micro, 5 common", "macro, 5 common")
     ]
     assert "Cardiomegaly (3)" in table.rows and "Edema (0)" not in table.rows
-    assert WITHHELD not in table.columns
+    assert IMAGE_FINDINGS_WITHHELD not in table.columns
 
 
 def test_grounding_is_that_of_the_systems_that_cite(scores: Scores) -> None:
     grounding = next(table for table in scores.tables if table.title == "Grounding")
-    assert grounding.columns == [WITH, WITH_INDICATION, EXTRACTIVE]
+    assert grounding.columns == [WITH_RETRIEVAL, WITH_INDICATION, EXTRACTIVE]
     extractive = grounding.rows["precision, as written"][EXTRACTIVE]
     assert extractive.interval.value == 1.0
 
@@ -172,9 +172,9 @@ def test_a_system_that_did_not_finish_is_not_scored(
 ) -> None:
     path = tmp_path / "outputs.jsonl"
     lines = outputs.path.read_text().splitlines()
-    last = max(n for n, line in enumerate(lines) if f'"system": "{IMAGE_ALONE}"' in line)
+    last = max(n for n, line in enumerate(lines) if f'"system": "{IMAGE_ONLY}"' in line)
     path.write_text("\n".join([*lines[:last], *lines[last + 1 :]]) + "\n")
-    with pytest.raises(UserError, match=f"'{IMAGE_ALONE}' lacks 1 of {HELD_OUT} reports"):
+    with pytest.raises(UserError, match=f"'{IMAGE_ONLY}' lacks 1 of {HELD_OUT} reports"):
         scored(bench, Outputs.read(path))
 
 
@@ -203,10 +203,10 @@ def test_an_arm_that_answered_nothing_is_not_left_out_silently(
     kept = [
         line
         for line in outputs.path.read_text().splitlines()
-        if not ('"kind": "answer"' in line and f'"system": "{WITHOUT}"' in line)
+        if not ('"kind": "answer"' in line and f'"system": "{WITHOUT_RETRIEVAL}"' in line)
     ]
     path.write_text("\n".join(kept) + "\n")
-    with pytest.raises(UserError, match=f"'{WITHOUT}' has not answered the questions"):
+    with pytest.raises(UserError, match=f"'{WITHOUT_RETRIEVAL}' has not answered the questions"):
         scored(bench, Outputs.read(path))
 
 
@@ -222,7 +222,7 @@ def test_outputs_of_a_part_of_the_split_say_so(
 
 def test_findings_are_scored_as_text_and_the_whole_report_for_labels() -> None:
     row = ReportRow(
-        system=WITH,
+        system=WITH_RETRIEVAL,
         study_id="1",
         text="Findings: The lungs are clear. [1] Impression: Cardiomegaly. [2]",
     )
@@ -354,15 +354,15 @@ def test_pairs_are_judged_blind_and_read_back(
 ) -> None:
     references = bench.references(outputs)
     path = tmp_path / "judge.tsv"
-    rows = [outputs.reports[WITH][one.study_id] for one in references.studies]
-    count = write_pairs(scores.checked[WITH], rows, references, path)
+    rows = [outputs.reports[WITH_RETRIEVAL][one.study_id] for one in references.studies]
+    count = write_pairs(scores.checked[WITH_RETRIEVAL], rows, references, path)
     head, *lines = path.read_text().splitlines()
     assert len(lines) == count > HELD_OUT and "stands" not in head
     with pytest.raises(UserError, match="has no judgement yet"):
         read_pairs(path)
     ood_checks = {
         (report.study_id, one.written.section, one.written.text, number): number in one.supported
-        for report in scores.checked[WITH]
+        for report in scores.checked[WITH_RETRIEVAL]
         for one in report.sentences
         for number in range(1, one.shown + 1)
     }
@@ -375,7 +375,7 @@ def test_pairs_are_judged_blind_and_read_back(
         wrong += not agree
         filled.append(line + ("yes" if ood_checks[key] == agree else "No"))
     path.write_text("\n".join(filled) + "\n")
-    table = agreement_table(read_pairs(path), scores.checked[WITH], resamples=20)
+    table = agreement_table(read_pairs(path), scores.checked[WITH_RETRIEVAL], resamples=20)
     assert table.rows["the check agrees with the reading"]["all"].count == (count - wrong, count)
     check = [ood_checks[key] for key in judged_keys]
     reader = [said == (place % 4 > 0) for place, said in enumerate(check)]
@@ -392,7 +392,7 @@ def test_judgements_of_other_outputs_are_refused(scores: Scores, tmp_path: Path)
     head = "pair\tstudy\tsection\tsentence\tnumber\tcase\treport\tjudgement\n"
     path.write_text(head + "1\tnone\tfindings\tDrawn.\t1\tx\ty\tyes\n")
     with pytest.raises(UserError, match="study none has no such pair"):
-        agreement_table(read_pairs(path), scores.checked[WITH])
+        agreement_table(read_pairs(path), scores.checked[WITH_RETRIEVAL])
     path.write_text(head + "1\tnone\tfindings\tDrawn.\t1\tx\ty\tperhaps\n")
     with pytest.raises(UserError, match="line 2: judge with yes or no, not 'perhaps'"):
         read_pairs(path)

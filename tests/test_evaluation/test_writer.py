@@ -11,12 +11,12 @@ from db.labels import OBSERVATIONS
 from evaluation.outputs.names import (
     BASELINES,
     EXTRACTIVE,
-    IMAGE_ALONE,
+    IMAGE_FINDINGS_WITHHELD,
+    IMAGE_ONLY,
     NEAREST,
-    WITH,
     WITH_INDICATION,
-    WITHHELD,
-    WITHOUT,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
 )
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.outputs.writer import BATCH
@@ -72,7 +72,7 @@ def test_withheld_contexts_name_nothing_that_the_film_shows(bench: Bench, output
             for name, state in hit.case.labels.items()
             if state == "positive"
         }
-        for row in outputs.reports[WITHHELD].values()
+        for row in outputs.reports[IMAGE_FINDINGS_WITHHELD].values()
     ]
     assert len(named) == HELD_OUT and not any("Cardiomegaly" in names for names in named)
     assert any(names - {"No Finding"} for names in named)
@@ -81,14 +81,23 @@ def test_withheld_contexts_name_nothing_that_the_film_shows(bench: Bench, output
 def test_outputs_say_what_was_shown_and_written(bench: Bench, outputs: Outputs) -> None:
     again = Outputs.read(outputs.path)
     assert again.reports == outputs.reports and again.answers == outputs.answers
-    assert set(again.reports) == {WITH, WITHOUT, IMAGE_ALONE, WITH_INDICATION, WITHHELD, *BASELINES}
+    assert set(again.reports) == {
+        WITH_RETRIEVAL,
+        WITHOUT_RETRIEVAL,
+        IMAGE_ONLY,
+        WITH_INDICATION,
+        IMAGE_FINDINGS_WITHHELD,
+        *BASELINES,
+    }
     assert all(len(rows) == HELD_OUT for rows in again.reports.values())
-    row = again.reports[WITH][bench.studies[0].study_id]
+    row = again.reports[WITH_RETRIEVAL][bench.studies[0].study_id]
     assert row.text == "Findings: The heart is enlarged. [1][2] Impression: Cardiomegaly. [1]"
     shown = bench.references(again).hits(row.context)
     assert [hit.rank for hit in shown] == list(range(1, len(shown) + 1)) and len(shown) > 1
-    assert not again.reports[WITHOUT][bench.studies[0].study_id].context
-    assert set(again.classes[WITH][bench.studies[0].study_id].probabilities) == set(OBSERVATIONS)
+    assert not again.reports[WITHOUT_RETRIEVAL][bench.studies[0].study_id].context
+    assert set(again.classes[WITH_RETRIEVAL][bench.studies[0].study_id].probabilities) == set(
+        OBSERVATIONS
+    )
     assert again.images[bench.studies[0].study_id].sees
     extractive = again.reports[EXTRACTIVE][bench.studies[0].study_id].text
     assert extractive.startswith("Findings: ") and "] Impression: " in extractive
@@ -126,10 +135,10 @@ def test_nothing_remains_of_an_unfinished_line(bench: Bench, tmp_path: Path) -> 
     with path.open("a") as stream:
         stream.write('{"kind": "report", "text": "' + "drawn " * 1000)
     outputs = bench.open(path)
-    row = ReportRow(system=WITH, study_id="7", text="Drawn.", context=("local/s1",))
+    row = ReportRow(system=WITH_RETRIEVAL, study_id="7", text="Drawn.", context=("local/s1",))
     outputs.append([row])
     outputs.append([replace(row, study_id="8")])
-    assert list(Outputs.read(path).reports[WITH]) == ["7", "8"]
+    assert list(Outputs.read(path).reports[WITH_RETRIEVAL]) == ["7", "8"]
     assert path.read_text().endswith("}\n")
 
 
@@ -176,7 +185,7 @@ def test_rows_written_under_former_names_are_read(bench: Bench, tmp_path: Path) 
         stream.write("".join(json.dumps(line) + "\n" for line in lines))
     outputs = Outputs.read(path)
     assert outputs.images["1"].hits == (("local/2", 0.5),)
-    assert outputs.reports.keys() == {IMAGE_ALONE, WITHHELD, WITH}
+    assert outputs.reports.keys() == {IMAGE_ONLY, IMAGE_FINDINGS_WITHHELD, WITH_RETRIEVAL}
 
 
 def test_files_that_hold_no_outputs_are_refused(tmp_path: Path) -> None:

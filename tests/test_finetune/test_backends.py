@@ -20,7 +20,7 @@ from finetune.adapter.collator import Collator, ImageCache, Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from generator.mllama.checkpoint import read_config
-from tests.support.models.mllama_models import study_canvas, write_mllama
+from tests.support.models.mllama_models import drawn_canvas, write_mllama
 from tests.support.models.training import CONFIG, QUESTION, REPORT, quiet, tiny_base
 
 pytestmark = quiet
@@ -40,7 +40,7 @@ def nf4(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def batch_for(base: Path) -> dict[str, torch.Tensor]:
     processor = AutoProcessor.from_pretrained(base)
     rendering = Rendering(processor)
-    images = ImageCache(processor, lambda number: study_canvas(number + 1))
+    images = ImageCache(processor, lambda number: drawn_canvas(number + 1))
     return Collator(processor, images, pad_id=rendering.pad_id)(
         [
             rendering.tokenise(REPORT, "The heart is enlarged. [1]", image=0),

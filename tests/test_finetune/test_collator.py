@@ -9,7 +9,7 @@ from db.errors import UserError
 from finetune.adapter.backends import IGNORED
 from finetune.adapter.collator import Collator, ImageCache, Rendering
 from generator.prompts import messages
-from tests.support.models.mllama_models import CHAT_TEMPLATE, study_canvas, write_mllama
+from tests.support.models.mllama_models import CHAT_TEMPLATE, drawn_canvas, write_mllama
 from tests.support.models.training import QUESTION, REPORT, tiny_base
 
 CHATML = (
@@ -31,7 +31,7 @@ def collator(processor: Any, opened: list[int] | None = None, limit: int = 1 << 
     def image(number: int) -> Any:
         if opened is not None:
             opened.append(number)
-        return study_canvas(number + 1, seed=number)
+        return drawn_canvas(number + 1, seed=number)
 
     return Collator(
         processor, ImageCache(processor, image, limit=limit), pad_id=Rendering(processor).pad_id
@@ -50,7 +50,7 @@ def test_a_batch_is_what_the_processor_makes_of_the_same_conversations(processor
         processor.apply_chat_template(messages(QUESTION, "no")),
     ]
     expected = processor(
-        images=[[study_canvas(1, seed=0)], [study_canvas(2, seed=1)]],
+        images=[[drawn_canvas(1, seed=0)], [drawn_canvas(2, seed=1)]],
         text=texts,
         add_special_tokens=False,
         padding=True,
@@ -72,7 +72,7 @@ def test_the_loss_counts_the_answer_and_its_end_of_turn_alone(processor: Any) ->
 def test_a_prompt_is_cut_into_the_ids_that_serving_gives(processor: Any) -> None:
     tokens = Rendering(processor).tokenise(REPORT, ANSWER, image=0)
     text = processor.apply_chat_template(messages(REPORT), add_generation_prompt=True)
-    asked = processor(images=[[study_canvas()]], text=text, add_special_tokens=False)
+    asked = processor(images=[[drawn_canvas()]], text=text, add_special_tokens=False)
     assert list(tokens.ids[: tokens.prompt_length]) == list(asked["input_ids"][0])
 
 

@@ -10,11 +10,11 @@ from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor, load_trainable
 from finetune.adapter.run import TrainingRun, load_adapter_weights, package_versions
-from finetune.devices import Devices
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from finetune.export.licence import find_licence
 from finetune.export.merge import merge_adapter
 from finetune.export.model_card import adapter_card
+from finetune.training.devices import Devices
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import read_config
 from tests.support.models.mllama_models import write_adapter
@@ -155,7 +155,7 @@ def test_too_little_memory_on_the_gpu_is_refused_before_any_weight_is_loaded(
             base=str(bare),
             base_config=read_config(bare),
             processor=load_processor(str(bare)),
-            data=ExamplePack.load(pack),
+            data=ExampleFolder.load(pack),
             config=CONFIG,
             devices=SmallCard(device=CPU),
         )

@@ -23,9 +23,9 @@ from finetune.adapter.collator import Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
 from finetune.adapter.trainer import AdapterTrainer
-from finetune.checkpoint import Checkpoint
-from finetune.devices import Devices
-from finetune.log import TrainingLog, clock, read_log
+from finetune.training.checkpoint import Checkpoint
+from finetune.training.devices import Devices
+from finetune.training.log import TrainingLog, clock, read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from tests.conftest import ROOT
@@ -208,10 +208,10 @@ def trainer(
     config: TrainConfig = CONFIG,
     spoil: Callable[[int, dict[str, Tensor]], None] | None = None,
 ) -> AdapterTrainer:
-    from finetune.examples.pack import ExamplePack
+    from finetune.examples.folder import ExampleFolder
 
     data = TrainingSet.make(
-        ExamplePack.load(pack), AutoProcessor.from_pretrained(base), config, torch.float32
+        ExampleFolder.load(pack), AutoProcessor.from_pretrained(base), config, torch.float32
     )
     made = 0
 
@@ -308,7 +308,7 @@ def test_more_devices_than_examples_in_a_step_are_refused_with_the_cure() -> Non
 def test_gradients_of_two_processes_are_added(tmp_path: Path) -> None:
     script = """
 import sys, torch
-from finetune.devices import Devices
+from finetune.training.devices import Devices
 rank = int(sys.argv[1])
 torch.distributed.init_process_group(
     "gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2

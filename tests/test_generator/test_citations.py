@@ -6,13 +6,13 @@ import pytest
 
 from generator.grounding.citations import (
     MOST_FOUND,
+    CheckedStatements,
     CitationCheck,
-    Grounding,
     WrittenSentence,
+    check_citations,
     contradiction,
-    ground,
     image_support,
-    parse_answer,
+    parse_cited_sentences,
 )
 from tests.support.cases import a_retrieval, shown
 from tests.support.growth import ended_after, steps
@@ -27,13 +27,13 @@ REPORTS = (
 
 def grounded(
     text: str, reports: tuple[str, ...] = REPORTS, scores: dict[str, float] | None = None
-) -> Grounding:
+) -> CheckedStatements:
     retrieval = a_retrieval(reports, scores)
-    return ground(parse_answer(text), shown(retrieval), retrieval)
+    return check_citations(parse_cited_sentences(text), shown(retrieval), retrieval)
 
 
 def parsed(text: str) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [(one.section, one.text, one.numbers) for one in parse_answer(text)]
+    return [(one.section, one.text, one.numbers) for one in parse_cited_sentences(text)]
 
 
 def test_a_report_is_read_into_sections_sentences_and_numbers() -> None:
@@ -78,12 +78,12 @@ def test_any_text_is_read(text: str, expected: list[tuple[str, str, tuple[int, .
 )
 def test_work_grows_with_the_length_alone(unit: str) -> None:
     short, long = (
-        steps(partial(parse_answer, unit * 400)),
-        steps(partial(parse_answer, unit * 3200)),
+        steps(partial(parse_cited_sentences, unit * 400)),
+        steps(partial(parse_cited_sentences, unit * 3200)),
     )
     assert long < 10 * short + 1_000
     with ended_after():
-        parse_answer(unit * 50_000)
+        parse_cited_sentences(unit * 50_000)
 
 
 def test_a_citation_whose_report_says_it_is_kept_with_its_quote() -> None:

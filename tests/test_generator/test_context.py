@@ -8,8 +8,7 @@ import pytest
 
 from db.errors import UserError
 from db.labels import named
-from generator.candidates import MAX_CANDIDATES, find_candidates
-from generator.context import (
+from generator.context.build import (
     MAX_INDICATION,
     REPORT_CONTEXT,
     SHORT_CONTEXT,
@@ -18,7 +17,8 @@ from generator.context import (
     select_hits,
     write_context,
 )
-from generator.shown_case import case_line
+from generator.context.candidates import MAX_CANDIDATES, find_candidates
+from generator.context.shown_case import case_line
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from generator.mllama.image_attention import _Attention, attend_without_mask
-from tests.support.models.mllama_models import study_canvas, write_mllama
+from tests.support.models.mllama_models import drawn_canvas, write_mllama
 
 TEXT = "<|begin_of_text|>{}<|image|>Write the findings.{}"
 
@@ -32,7 +32,7 @@ def a_batch(folder: Path, tiles: list[int]) -> dict[str, Tensor]:
     processor.tokenizer.padding_side = "right"
     return dict(
         processor(
-            images=[[study_canvas(count, seed=9 * row)] for row, count in enumerate(tiles)],
+            images=[[drawn_canvas(count, seed=9 * row)] for row, count in enumerate(tiles)],
             text=[TEXT.format("x " * row, " large heart" * row) for row in range(len(tiles))],
             padding=True,
             add_special_tokens=False,
@@ -95,7 +95,7 @@ def test_several_images_in_a_prompt_go_on_under_the_mask(folder: Path) -> None:
     processor = MllamaProcessor.from_pretrained(folder)
     batch = dict(
         processor(
-            images=[[study_canvas(1), study_canvas(2, seed=5)]],
+            images=[[drawn_canvas(1), drawn_canvas(2, seed=5)]],
             text=["<|begin_of_text|><|image|><|image|>Compare."],
             add_special_tokens=False,
             return_tensors="pt",

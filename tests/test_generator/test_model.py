@@ -31,8 +31,8 @@ from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
 from tests.conftest import ROOT
 from tests.support.models.mllama_models import (
+    drawn_canvas,
     image_prompt,
-    study_canvas,
     write_adapter,
     write_mllama,
 )
@@ -233,7 +233,7 @@ def test_text_cannot_end_its_turn_or_show_an_image(model: MllamaModel) -> None:
 def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root: Path) -> None:
     reference: Any = MllamaForConditionalGeneration.from_pretrained(root / "base").eval()
     processor: Any = MllamaProcessor.from_pretrained(root / "base")
-    image = study_canvas(2)
+    image = drawn_canvas(2)
     prompts = [
         Prompt(task="classify", text=f"Prior cases: none.\n\nIs there {name}?", image=image)
         for name in ("edema", "effusion", "pneumonia")
@@ -260,7 +260,7 @@ def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root
 
 
 def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> None:
-    image = study_canvas(1)
+    image = drawn_canvas(1)
     prompts = [
         Prompt(task="classify", text=f"{word} " + "The heart is enlarged. " * 60, image=image)
         for word in ("Radiograph", "Answer", "Small", "Write", "Prior")

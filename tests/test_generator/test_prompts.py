@@ -8,7 +8,7 @@ from PIL import Image
 
 from db.errors import UserError
 from db.labels import OBSERVATIONS
-from generator.context import write_context
+from generator.context.build import write_context
 from generator.prompts import (
     MAX_QUESTION,
     PROMPT_VERSION,
@@ -85,7 +85,7 @@ def test_messages_are_one_turn_with_the_image_first() -> None:
 LIGHT = (
     "generator.prompts",
     "generator.vision_language",
-    "finetune.examples.pack",
+    "finetune.examples.folder",
     "finetune.examples.options",
     "finetune.adapter.command",
     "recipes.small_mllama.__main__",

@@ -12,10 +12,11 @@ from db.app.generation import NOTICE, OodCheck
 from db.errors import UserError
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
-from generator.canvas import MAX_VIEWS
 from generator.grounding.report import GroundedReport
 from generator.prompts import Prompt
-from generator.tasks import Study, StudyReader
+from generator.retrieved_study import RetrievedStudy
+from generator.study_canvas import MAX_VIEWS
+from generator.tasks import TaskRunner
 from generator.vision_language import GREEDY, DecodingOptions
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -67,32 +68,32 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return buffer.getvalue()
 
 
-def reader_of(retriever: Retriever, text: str = REPORT) -> tuple[StudyReader, ScriptedModel]:
+def runner_of(retriever: Retriever, text: str = REPORT) -> tuple[TaskRunner, ScriptedModel]:
     model = ScriptedModel(script=lambda prompt: text)
-    return StudyReader(retriever, model), model
+    return TaskRunner(retriever, model), model
 
 
 @pytest.fixture
-def study(retriever: CountingRetriever, image: bytes) -> Study:
-    return reader_of(retriever)[0].read([image], indication="dyspnea")
+def study(retriever: CountingRetriever, image: bytes) -> RetrievedStudy:
+    return runner_of(retriever)[0].retrieve([image], indication="dyspnea")
 
 
 def test_an_image_is_searched_with_once_for_all_tasks(
     retriever: CountingRetriever, image: bytes
 ) -> None:
-    reader, _ = reader_of(retriever)
+    runner, _ = runner_of(retriever)
     before = retriever.searches
-    study = reader.read([image])
+    study = runner.retrieve([image])
     # the nearest cases, and those that name the one seen finding
     assert retriever.searches == before + 2
-    reader.report(study)
-    reader.ask(study, "Is the heart enlarged?")
-    reader.classify(study)
-    reader.caption(study)
+    runner.report(study)
+    runner.ask(study, "Is the heart enlarged?")
+    runner.classify(study)
+    runner.caption(study)
     assert retriever.searches == before + 2
 
 
-def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: Study) -> None:
+def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: RetrievedStudy) -> None:
     assert study.image is not None
     assert (study.image.size, study.image.mode) == ((32, 32), "RGB")
     assert study.context.image_findings == study.short_context.image_findings == ("Cardiomegaly",)
@@ -105,8 +106,8 @@ def test_a_study_has_one_canvas_and_contexts_of_two_sizes(study: Study) -> None:
 def test_excluded_patients_and_studies_are_neither_shown_nor_counted(
     retriever: CountingRetriever, image: bytes
 ) -> None:
-    reader, _ = reader_of(retriever)
-    study = reader.read(
+    runner, _ = runner_of(retriever)
+    study = runner.retrieve(
         [image], SearchOptions(exclude_patient_ids=["p0", "p1"], exclude_study_ids=["s2"])
     )
     ids = {hit.case.study_id for hit in study.retrieval.hits}
@@ -114,14 +115,14 @@ def test_excluded_patients_and_studies_are_neither_shown_nor_counted(
     assert not {"s0", "s1", "s2"} & ids
     everybody = [f"p{number}" for number in range(8)]
     with pytest.raises(UserError, match="no hits to vote"):
-        reader.read([image], SearchOptions(exclude_patient_ids=everybody))
+        runner.retrieve([image], SearchOptions(exclude_patient_ids=everybody))
 
 
 def test_a_report_is_checked_against_the_cases_that_were_shown(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, model = reader_of(retriever)
-    report = reader.report(study)
+    runner, model = runner_of(retriever)
+    report = runner.report(study)
     (prompt,) = model.prompts
     assert prompt.task == "report"
     assert prompt.text.startswith(study.context.text)
@@ -146,37 +147,39 @@ def test_a_report_is_checked_against_the_cases_that_were_shown(
 
 
 def test_several_studies_are_written_in_one_batch(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, model = reader_of(retriever)
-    reports = reader.reports([study, study])
+    runner, model = runner_of(retriever)
+    reports = runner.reports([study, study])
     assert len(model.prompts) == 2
-    assert reports[0] == reports[1] == reader.report(study)
+    assert reports[0] == reports[1] == runner.report(study)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "]]][[[", "Findings: The effusion is unchanged. [1]"])
 def test_a_model_that_writes_nothing_that_stands_gives_an_empty_report_that_says_so(
-    retriever: CountingRetriever, study: Study, text: str
+    retriever: CountingRetriever, study: RetrievedStudy, text: str
 ) -> None:
-    report = reader_of(retriever, text)[0].report(study)
+    report = runner_of(retriever, text)[0].report(study)
     assert report.statements == ()
-    assert "the model wrote no sentence that can stand" in report.notes
+    assert "no sentence of the model passed the checks" in report.notes
 
 
 def test_a_streamed_report_ends_as_the_whole_one(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader = StudyReader(retriever, Pieces(script=lambda prompt: REPORT))
-    *events, last = reader.stream_report(study)
-    assert last == reader.check_report(study, REPORT)
+    runner = TaskRunner(retriever, Pieces(script=lambda prompt: REPORT))
+    *events, last = runner.stream_report(study)
+    assert last == runner.report(study)
     assert events[0] == ("stage", "writing")
     assert events[-1] == ("stage", "checking citations")
     assert "".join(text for kind, text in events[1:-1]) == REPORT  # type: ignore[misc]
 
 
-def test_closing_a_stream_stops_the_model(retriever: CountingRetriever, study: Study) -> None:
+def test_closing_a_stream_stops_the_model(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
     model = Pieces(script=lambda prompt: REPORT)
-    events = StudyReader(retriever, model).stream_report(study)
+    events = TaskRunner(retriever, model).stream_report(study)
     next(events)
     assert next(events) == ("text", "F")
     assert not model.closed
@@ -185,10 +188,10 @@ def test_closing_a_stream_stops_the_model(retriever: CountingRetriever, study: S
 
 
 def test_an_answer_is_checked_against_the_brief_context(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, model = reader_of(retriever, "Yes. [1][2][3][4][8]")
-    answer = reader.ask(study, "Is the heart enlarged?")
+    runner, model = runner_of(retriever, "Yes. [1][2][3][4][8]")
+    answer = runner.ask(study, "Is the heart enlarged?")
     assert model.prompts[0].text.startswith(study.short_context.text)
     assert answer.hits == study.short_context.hits
     for citation in answer.citations:
@@ -203,11 +206,11 @@ def test_an_answer_is_checked_against_the_brief_context(
 
 
 def test_a_question_that_is_none_is_refused_before_the_model_is_asked(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, model = reader_of(retriever)
+    runner, model = runner_of(retriever)
     with pytest.raises(UserError, match="question"):
-        reader.ask(study, "  ")
+        runner.ask(study, "  ")
     assert model.prompts == []
 
 
@@ -215,8 +218,10 @@ def test_a_question_that_is_none_is_refused_before_the_model_is_asked(
     "text",
     ["Cardiomegaly. [1] The lungs are clear.", "Findings: Cardiomegaly. [1]", "Cardiomegaly"],
 )
-def test_a_caption_is_one_statement(retriever: CountingRetriever, study: Study, text: str) -> None:
-    caption = reader_of(retriever, text)[0].caption(study)
+def test_a_caption_is_one_statement(
+    retriever: CountingRetriever, study: RetrievedStudy, text: str
+) -> None:
+    caption = runner_of(retriever, text)[0].caption(study)
     assert isinstance(caption, GroundedReport)
     (statement,) = caption.statements
     assert statement.text.rstrip(".") == "Cardiomegaly"
@@ -225,7 +230,7 @@ def test_a_caption_is_one_statement(retriever: CountingRetriever, study: Study, 
 
 
 def test_classes_combine_model_votes_and_image_by_the_calibration(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
     model = ScriptedModel(script=lambda prompt: "", yes=lambda p: 0.9 if "edema" in p.text else 0.3)
     calibration = Calibration(
@@ -235,7 +240,7 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
         offsets={"Edema": 0.5},
         fitted_on="val of drawn",
     )
-    result = StudyReader(retriever, model, calibration=calibration).classify(study)
+    result = TaskRunner(retriever, model, calibration=calibration).classify(study)
     assert tuple(one.name for one in result.observations) == OBSERVATIONS
     assert {id(prompt.image) for prompt in model.prompts} == {id(study.image)}
     assert study.retrieval.label_scores is not None
@@ -252,60 +257,60 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
 
 
 def test_some_observations_can_be_asked_for_alone(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, model = reader_of(retriever)
-    result = reader.classify(study, ["Edema"])
+    runner, model = runner_of(retriever)
+    result = runner.classify(study, ["Edema"])
     assert [one.name for one in result.observations] == ["Edema"]
     assert len(model.prompts) == 1
     assert result.calibrated_on is None
 
 
 def test_a_model_that_is_entirely_sure_gives_a_probability_still(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
     class Sure(ScriptedModel):
         def loglikelihood(self, prompts, answers):  # type: ignore[no-untyped-def]
             return np.array([[-2000.0, -1.0]] * len(prompts))
 
-    result = StudyReader(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
+    result = TaskRunner(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
     (edema,) = result.observations
     assert edema.language_model is not None and 0 <= edema.language_model < 1e-6
 
 
 def test_every_task_warns_of_an_image_out_of_distribution(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
     ood = OodCheck(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
     strange = replace(study, retrieval=replace(study.retrieval, ood=ood))
-    reader, _ = reader_of(retriever)
+    runner, _ = runner_of(retriever)
     note = "do not rely on this: it is a cat"
     for result in (
-        reader.report(strange),
-        reader.ask(strange, "Is the heart enlarged?"),
-        reader.classify(strange),
-        reader.caption(strange),
+        runner.report(strange),
+        runner.ask(strange, "Is the heart enlarged?"),
+        runner.classify(strange),
+        runner.caption(strange),
     ):
         assert note in result.notes
         assert result.notice == NOTICE
     usual = replace(ood, in_distribution=True)
     known = replace(study, retrieval=replace(study.retrieval, ood=usual))
-    assert note not in reader.report(known).notes
+    assert note not in runner.report(known).notes
 
 
 def test_a_note_names_images_that_the_model_cannot_be_shown(
     retriever: CountingRetriever, image: bytes
 ) -> None:
-    reader, _ = reader_of(retriever)
-    study = reader.read([image] * (MAX_VIEWS + 2))
+    runner, _ = runner_of(retriever)
+    study = runner.retrieve([image] * (MAX_VIEWS + 2))
     assert study.image is not None
     assert study.image.size == (MAX_VIEWS * 32, 32)
-    assert "the model was shown 4 images; 2 more were searched with" in reader.report(study).notes
+    assert "the model was shown 4 images; 2 more were searched with" in runner.report(study).notes
 
 
 def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriever) -> None:
     model = ScriptedModel(script=lambda prompt: "", adapter="my-adapter")
-    assert StudyReader(retriever, model).name == "scripted + my-adapter, prompts-4"
+    assert TaskRunner(retriever, model).name == "scripted + my-adapter, prompts-4"
 
 
 @pytest.mark.parametrize(
@@ -318,10 +323,10 @@ def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriev
     ],
 )
 def test_an_image_finding_that_the_model_omits_is_added_and_noted(
-    retriever: CountingRetriever, study: Study, written: str, left_out: bool
+    retriever: CountingRetriever, study: RetrievedStudy, written: str, left_out: bool
 ) -> None:
-    reader, _ = reader_of(retriever, written)
-    report = reader.report(study)
+    runner, _ = runner_of(retriever, written)
+    report = runner.report(study)
     note = "classifier positive, omitted by the model, added by rule: Cardiomegaly (0.80)"
     assert (note in report.notes) == left_out
     added = [one for one in report.statements if one.added_by_rule]
@@ -333,15 +338,15 @@ def test_an_image_finding_that_the_model_omits_is_added_and_noted(
     assert "cardiomegaly" not in (report.as_written or "")
     denied = [one.contradiction for one in report.statements]
     assert any(denied) == ("not enlarged" in written)
-    assert not any(one.added_by_rule for one in reader.caption(study).statements)
+    assert not any(one.added_by_rule for one in runner.caption(study).statements)
 
 
 def test_a_finding_that_no_shown_case_states_is_noted_and_not_added(
-    retriever: CountingRetriever, study: Study
+    retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    reader, _ = reader_of(retriever, "Findings: The lungs are clear.")
+    runner, _ = runner_of(retriever, "Findings: The lungs are clear.")
     alone = replace(study, context=replace(study.context, hits=()))
-    report = reader.report(alone)
+    report = runner.report(alone)
     assert [one.text for one in report.statements] == ["The lungs are clear."]
     assert report.notes[-1] == (
         "classifier positive, omitted by the model, not stated by any shown case: "

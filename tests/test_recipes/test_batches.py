@@ -7,7 +7,7 @@ import torch
 from transformers import MllamaProcessor
 
 from db.errors import UserError
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from generator.prompts import messages
 from recipes.small_mllama.batches import Batches, Sequenced, Tiles, tokenise
 from recipes.small_mllama.model import make_processor
@@ -24,12 +24,12 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> MllamaProcessor:
 
 
 @pytest.fixture(scope="module")
-def pack() -> ExamplePack:
+def pack() -> ExampleFolder:
     return draw_pack()
 
 
 def make_batches(
-    pack: ExamplePack, processor: MllamaProcessor, tokens: int = 100_000
+    pack: ExampleFolder, processor: MllamaProcessor, tokens: int = 100_000
 ) -> tuple[Batches, Tiles]:
     tiles = Tiles(pack, processor, torch.device("cpu"))
     image, pad = processor.image_token_id, processor.tokenizer.pad_token_id
@@ -42,7 +42,7 @@ def make_batches(
 
 
 def test_a_batch_with_one_and_two_tiles_equals_the_processors(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     batches, tiles = make_batches(pack, processor)
     seeing = [n for n, e in enumerate(pack.train) if e.canvas is not None]
@@ -75,7 +75,7 @@ def test_a_batch_with_one_and_two_tiles_equals_the_processors(
 
 
 def test_examples_without_an_image_have_batches_of_their_own(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     batches, _ = make_batches(pack, processor)
     kinds = {batch.rows is None for batch in batches.epoch(0)}
@@ -87,7 +87,7 @@ def test_examples_without_an_image_have_batches_of_their_own(
 
 
 def test_an_epoch_has_every_example_once_within_the_budget(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     batches, _ = make_batches(pack, processor, tokens=700)
     groups = batches.groups(3)
@@ -100,7 +100,7 @@ def test_an_epoch_has_every_example_once_within_the_budget(
 
 
 def test_the_prompt_is_all_that_can_be_told_before_the_answer(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     batches, _ = make_batches(pack, processor)
     batch = batches.batch([0])
@@ -112,7 +112,7 @@ def test_the_prompt_is_all_that_can_be_told_before_the_answer(
 
 
 def test_conversations_are_those_of_the_service(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     assert {example.canvas is None for example in pack.train} == {True, False}
     for example, sequenced in zip(pack.train, tokenise(pack.train, processor), strict=True):
@@ -122,7 +122,7 @@ def test_conversations_are_those_of_the_service(
 
 
 def test_an_image_that_the_pack_lacks_is_refused(
-    pack: ExamplePack, processor: MllamaProcessor
+    pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     tiles = Tiles(pack, processor, torch.device("cpu"))
     lost = dataclasses.replace(tokenise(pack.train[:1], processor)[0], canvas=99)

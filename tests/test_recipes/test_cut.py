@@ -7,7 +7,7 @@ import torch
 from transformers import AutoProcessor
 
 from db.errors import NotFoundError, UserError
-from generator.canvas import canvas
+from generator.study_canvas import study_canvas
 from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.source import SourceWeights
 from recipes.small_mllama.vocabulary import CITATIONS, byte_pair, prune
@@ -45,7 +45,8 @@ def test_an_uncut_model_writes_what_the_llama_writes(llama: TinyLlama, whole: Pa
 def test_an_untrained_model_does_not_see(whole: Path) -> None:
     model, processor = load_cut(whole)
     images = [
-        canvas([draw_radiograph(n), draw_radiograph(n, view="LATERAL")], CUT.tile) for n in range(2)
+        study_canvas([draw_radiograph(n), draw_radiograph(n, view="LATERAL")], CUT.tile)
+        for n in range(2)
     ]
     with torch.no_grad():
         first, second = (
@@ -66,7 +67,7 @@ def test_open_gates_let_the_film_through(whole: Path) -> None:
         first, second = (
             model(
                 **processor(
-                    images=[[canvas([draw_radiograph(n)], CUT.tile)]],
+                    images=[[study_canvas([draw_radiograph(n)], CUT.tile)]],
                     text="<|image|>clear",
                     return_tensors="pt",
                 )

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoProcessor, MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
 from recipes.small_mllama.__main__ import main
 from recipes.small_mllama.batches import Tiles
@@ -58,12 +58,12 @@ def initial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pack() -> ExamplePack:
+def pack() -> ExampleFolder:
     return draw_pack()
 
 
 def make_trainer(
-    config: SmallMllamaConfig, initial: Path, pack: ExamplePack, out_dir: Path
+    config: SmallMllamaConfig, initial: Path, pack: ExampleFolder, out_dir: Path
 ) -> SmallMllamaTrainer:
     model, processor = load_cut(initial)
     out_dir.mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ def make_trainer(
 
 
 @pytest.fixture(scope="module")
-def trained(initial: Path, pack: ExamplePack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(initial: Path, pack: ExampleFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out_dir = tmp_path_factory.mktemp("run")
     make_trainer(CONFIG, initial, pack, out_dir).train()
     return out_dir
@@ -94,7 +94,7 @@ def test_training_teaches_answers_and_opens_gates(trained: Path) -> None:
 
 
 def test_the_loss_is_that_of_the_answers_alone(
-    initial: Path, pack: ExamplePack, tmp_path: Path
+    initial: Path, pack: ExampleFolder, tmp_path: Path
 ) -> None:
     trainer = make_trainer(CONFIG, initial, pack, tmp_path)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def test_the_loss_is_that_of_the_answers_alone(
         assert ours[f"val_{example.task}"] == pytest.approx(loss, abs=1e-4)
 
 
-def test_both_stages_train_as_recorded(initial: Path, pack: ExamplePack, tmp_path: Path) -> None:
+def test_both_stages_train_as_recorded(initial: Path, pack: ExampleFolder, tmp_path: Path) -> None:
     config = replace(CONFIG, prompt_weight=0.2)
     model, processor = load_cut(initial)
     tiles = Tiles(pack, processor, torch.device("cpu"))
@@ -146,7 +146,7 @@ def test_both_stages_train_as_recorded(initial: Path, pack: ExamplePack, tmp_pat
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
-    initial: Path, pack: ExamplePack, tmp_path: Path
+    initial: Path, pack: ExampleFolder, tmp_path: Path
 ) -> None:
     config = replace(CONFIG, epochs=2, log_every=3, save_seconds=0.0)
     make_trainer(config, initial, pack, tmp_path / "whole").train()
@@ -170,7 +170,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_time_ends_a_run_too(initial: Path, pack: ExamplePack, tmp_path: Path) -> None:
+def test_time_ends_a_run_too(initial: Path, pack: ExampleFolder, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=10_000, max_seconds=1.0)
     make_trainer(config, initial, pack, tmp_path).train()
     last = read_lines(tmp_path / LOG)[-1]
@@ -178,7 +178,7 @@ def test_time_ends_a_run_too(initial: Path, pack: ExamplePack, tmp_path: Path) -
     assert last["step"] < config.epochs, "fewer steps than one per epoch"
 
 
-def test_prompts_can_weigh_in(initial: Path, pack: ExamplePack, tmp_path: Path) -> None:
+def test_prompts_can_weigh_in(initial: Path, pack: ExampleFolder, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1, prompt_weight=0.2)
     make_trainer(config, initial, pack, tmp_path / "a").train()
     make_trainer(replace(config, prompt_weight=0.0), initial, pack, tmp_path / "b").train()
@@ -190,7 +190,7 @@ def test_prompts_can_weigh_in(initial: Path, pack: ExamplePack, tmp_path: Path) 
 
 
 def test_too_long_examples_are_left_out_and_counted(
-    initial: Path, pack: ExamplePack, tmp_path: Path
+    initial: Path, pack: ExampleFolder, tmp_path: Path
 ) -> None:
     lengths = sorted(
         len(e.ids) for e in make_trainer(CONFIG, initial, pack, tmp_path).train_set.examples
@@ -203,7 +203,7 @@ def test_too_long_examples_are_left_out_and_counted(
 
 
 def test_the_tower_learns_what_the_encoder_sees(
-    initial: Path, pack: ExamplePack, tmp_path: Path
+    initial: Path, pack: ExampleFolder, tmp_path: Path
 ) -> None:
     encoder = write_encoder(tmp_path / "encoder")
     model, processor = load_cut(initial)
@@ -267,7 +267,7 @@ def test_widths_that_processors_read_differently_are_not_stored_in_four_bits(
 
 
 def test_the_command_goes_all_the_way(
-    pack: ExamplePack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pack: ExampleFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     llama, encoder = write_llama(tmp_path / "tiny.gguf"), write_encoder(tmp_path / "encoder")
     pack.save(tmp_path / "pack")

@@ -109,7 +109,7 @@ def write_adapter(
     return folder
 
 
-def study_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
+def drawn_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
     """RGB canvas of square images side by side."""
     canvas = Image.new("RGB", (TILE * tiles, TILE))
     for tile in range(tiles):
@@ -120,7 +120,7 @@ def study_canvas(tiles: int = 1, seed: int = 0) -> Image.Image:
 
 def image_prompt(text: str, *, tiles: int = 1, seed: int = 0, task: Task = "report") -> Prompt:
     """A prompt with a drawn image, or with none where ``tiles`` is 0."""
-    return Prompt(task=task, text=text, image=study_canvas(tiles, seed) if tiles else None)
+    return Prompt(task=task, text=text, image=drawn_canvas(tiles, seed) if tiles else None)
 
 
 def _processor(chat_template: str) -> MllamaProcessor:

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from finetune.examples.pack import Example, ExamplePack, encode_canvas
-from generator.canvas import canvas
+from finetune.examples.folder import Example, ExampleFolder, encode_canvas
+from generator.study_canvas import study_canvas
 from recipes.small_mllama.config import CutConfig
 from tests.support.radiographs import draw_radiograph
 
@@ -140,13 +140,13 @@ def _byte_pairs() -> tuple[list[str], list[str]]:
     return tokens, [" ".join(merge) for merge in stored["merges"]]
 
 
-def draw_pack(studies: int = 6) -> ExamplePack:
+def draw_pack(studies: int = 6) -> ExampleFolder:
     """Two examples a study: every second one has two images, and one has none."""
     examples: list[Example] = []
     files: list[bytes] = []
     for number in range(studies):
         views = [draw_radiograph(number)] + [draw_radiograph(number, view="LATERAL")] * (number % 2)
-        files.append(encode_canvas(canvas(views, CUT.tile)))
+        files.append(encode_canvas(study_canvas(views, CUT.tile)))
         context = f"Prior cases:\n[1] {SENTENCES[number % 4]}\n[2] {SENTENCES[(number + 1) % 4]}"
         for task, asked, answer in (
             ("report", "Findings:", f"{SENTENCES[number % 4]} [1]"),
@@ -161,7 +161,7 @@ def draw_pack(studies: int = 6) -> ExamplePack:
                     canvas=None if number == 2 else number,
                 )
             )
-    return ExamplePack(
+    return ExampleFolder(
         train=examples[:-2],
         val=examples[-2:],
         about={"prompt_version": "prompts-4"},

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from finetune.adapter.config import TrainConfig
-from finetune.examples.pack import Example, ExamplePack, encode_canvas
-from finetune.log import read_log
+from finetune.examples.folder import Example, ExampleFolder, encode_canvas
+from finetune.training.log import read_log
 from generator.prompts import PROMPT_VERSION
 from tests.conftest import ROOT
-from tests.support.models.mllama_models import study_canvas, write_mllama
+from tests.support.models.mllama_models import drawn_canvas, write_mllama
 
 CASES = "Prior cases:\n[1] (Cardiomegaly) Findings: The heart is enlarged.\n\nFilm: no finding\n\n"
 REPORT = CASES + "Write the findings and impression of this film."
@@ -46,7 +46,7 @@ def _written(folder: Path, nf4: bool) -> Path:
 
 def write_pack(folder: Path, *, examples: int = 12, prompt_version: str = PROMPT_VERSION) -> Path:
     """Reports and yes-or-no questions; one in seven has no image."""
-    files = [np.frombuffer(encode_canvas(study_canvas(1 + n % 2, n)), np.uint8) for n in range(4)]
+    files = [np.frombuffer(encode_canvas(drawn_canvas(1 + n % 2, n)), np.uint8) for n in range(4)]
     made = [
         Example(
             task="report" if number % 2 else "classify",
@@ -61,7 +61,7 @@ def write_pack(folder: Path, *, examples: int = 12, prompt_version: str = PROMPT
         )
         for number in range(examples)
     ]
-    ExamplePack(
+    ExampleFolder(
         train=made,
         val=made[:3],
         about={

@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.__main__ import main as evaluation
 from finetune.__main__ import main as finetune
-from finetune.examples.pack import ExamplePack
+from finetune.examples.folder import ExampleFolder
 from indexer.__main__ import main as indexer
 from indexer.build import build
 from indexer.sources.chexpert_plus import CheXpertPlus
@@ -64,7 +64,7 @@ def test_examples_are_validated_on_the_val_split_of_any_source(
 ) -> None:
     where = ("--source", "chexpert-plus", "--data-dir", str(plus), "--val-index", str(index))
     assert examples(index, tmp_path / "pack", *where) == 0
-    pack = ExamplePack.load(tmp_path / "pack")
+    pack = ExampleFolder.load(tmp_path / "pack")
     assert {one.study_id for one in pack.train} == {f"patient{n}-study1" for n in range(TRAIN)}
     held_out = {f"patient{n}-study1" for n in range(TRAIN, TRAIN + VALID)}
     assert {one.study_id for one in pack.val} == held_out
@@ -73,7 +73,7 @@ def test_examples_are_validated_on_the_val_split_of_any_source(
     split_file = tmp_path / "split.json"
     split_file.write_text(json.dumps({"train": [], "val": ["patient7-study1"], "test": []}))
     assert examples(index, tmp_path / "one", *where, "--split-file", str(split_file)) == 0
-    assert {one.study_id for one in ExamplePack.load(tmp_path / "one").val} == {"patient7-study1"}
+    assert {one.study_id for one in ExampleFolder.load(tmp_path / "one").val} == {"patient7-study1"}
 
 
 def test_a_val_study_that_is_trained_on_is_refused(
@@ -91,7 +91,7 @@ def test_studies_with_labels_alone_validate_what_labels_can(index: Path, tmp_pat
     (tmp_path / "own.csv").write_text("study_id,image,split,Cardiomegaly,Edema\na,a.png,val,1,0\n")
     where = ("--source", "csv", "--data-dir", str(tmp_path / "own.csv"))
     assert examples(index, tmp_path / "pack", *where) == 0
-    val = ExamplePack.load(tmp_path / "pack").val
+    val = ExampleFolder.load(tmp_path / "pack").val
     assert {one.study_id for one in val} == {"a"} and "classify" in {one.task for one in val}
     assert "report" not in {one.task for one in val}
 

@@ -14,8 +14,8 @@ from db.errors import NotFoundError, UserError
 from finetune.__main__ import main
 from finetune.examples.datasets import DatasetExamples
 from finetune.examples.rows import Columns, encode_image, read_splits
-from generator.canvas import canvas
 from generator.prompts import PROMPT_VERSION
+from generator.study_canvas import study_canvas
 from indexer.images.reader import read_radiograph
 from tests.support.dicoms import write_dicom
 from tests.support.models.training import SETTINGS, quiet, tiny_base
@@ -103,7 +103,7 @@ def write_kinds(folder: Path) -> dict[str, Path]:
 
 def served(image: Path | bytes) -> np.ndarray:
     """The pixels that the service shows to the model."""
-    return np.asarray(canvas([read_radiograph(image).pixels], SIDE))
+    return np.asarray(study_canvas([read_radiograph(image).pixels], SIDE))
 
 
 def test_training_sees_the_pixels_that_are_served(tmp_path: Path) -> None:

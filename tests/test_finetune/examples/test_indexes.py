@@ -9,9 +9,9 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from finetune.__main__ import main
+from finetune.examples.folder import ExampleFolder
 from finetune.examples.indexes import VAL_SHARE, pack_indexes
 from finetune.examples.options import ExampleOptions
-from finetune.examples.pack import ExamplePack
 from generator.__main__ import main as generate
 from generator.mllama.adapter_record import AdapterRecord
 from indexer.build import build
@@ -91,7 +91,7 @@ def test_an_adapter_trained_from_an_index_names_it_and_writes_a_report_with_it(
 
 
 def test_held_out_patients_are_shown_in_no_context(adapter: Path) -> None:
-    pack = ExamplePack.load(adapter / "run" / "examples")
+    pack = ExampleFolder.load(adapter / "run" / "examples")
     held = {example.study_id for example in pack.val}
     assert held == {f"s{VAL_SHARE - 1:02}", f"s{STUDIES - 1:02}"}
     assert not held & {example.study_id for example in pack.train}
@@ -101,14 +101,14 @@ def test_held_out_patients_are_shown_in_no_context(adapter: Path) -> None:
 
 
 def test_films_lie_on_the_canvas_as_large_as_the_tile_of_the_base_model(adapter: Path) -> None:
-    pack = ExamplePack.load(adapter / "run" / "examples")
+    pack = ExampleFolder.load(adapter / "run" / "examples")
     assert pack.about["side"] == TILE and pack.canvas(0).size == (TILE, TILE)
 
 
 def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     root: Path, adapter: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = ExamplePack.load(adapter / "run" / "examples").about["data_sha256"]
+    before = ExampleFolder.load(adapter / "run" / "examples").about["data_sha256"]
     base = AdapterRecord.load(adapter).base_model
     given = ["train", "--index", str(root / "index"), "--base", base, "--out", str(adapter)]
     settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
@@ -116,7 +116,7 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     assert main([*given, "--set", *settings]) == 1
     assert "add --resume to go on with it" in capsys.readouterr().err
     assert main([*given, "--resume", "--set", *settings]) == 0
-    assert ExamplePack.load(adapter / "run" / "examples").about["data_sha256"] == before
+    assert ExampleFolder.load(adapter / "run" / "examples").about["data_sha256"] == before
 
 
 def test_examples_are_those_of_the_index_that_is_named(
@@ -145,7 +145,7 @@ def test_each_study_is_looked_up_in_the_index_of_its_fold(
     folds.write_text(json.dumps({f"s{n:02}": n % 2 for n in range(4)}))
     options = ExampleOptions(passes=1)
 
-    def packed(folds: Path | None) -> ExamplePack:
+    def packed(folds: Path | None) -> ExampleFolder:
         return pack_indexes(
             [root / "index"] * 2, options=options, side=16, count_tokens=len, folds=folds
         )
@@ -171,7 +171,7 @@ def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
     build(JsonLines(tmp_path / "studies.jsonl"), encoder, tmp_path / "index")
     image.unlink()
 
-    def packed() -> ExamplePack:
+    def packed() -> ExampleFolder:
         return pack_indexes(
             [tmp_path / "index"], options=ExampleOptions(passes=1), side=16, count_tokens=len
         )

@@ -5,9 +5,9 @@ import pytest
 from db.index.store import Case
 from db.labels import FINDINGS
 from finetune.examples.targets import caption_answer, report_answer, report_targets
-from generator.context import write_context
-from generator.grounding.citations import CitationCheck, WrittenSentence, parse_answer
-from generator.grounding.completion import bare_sentence
+from generator.context.build import write_context
+from generator.grounding.citations import CitationCheck, WrittenSentence, parse_cited_sentences
+from generator.grounding.omitted_findings import bare_sentence
 from indexer.reports.labeller import label_sentence
 from tests.support.cases import a_case, a_retrieval, shown, words
 
@@ -104,7 +104,7 @@ def test_every_cited_number_is_one_that_the_citation_check_keeps(seen: tuple[str
             sentence = WrittenSentence(section=target.section, text=target.text)
             assert set(target.numbers) <= check.supporters(sentence).keys(), str(target)
             cited += len(target.numbers)
-        for sentence in parse_answer(report_answer(case, context, retrieval)):
+        for sentence in parse_cited_sentences(report_answer(case, context, retrieval)):
             assert set(sentence.numbers) <= check.supporters(sentence).keys()
     assert cited >= 6
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from db.files import replacing
-from finetune.log import read_log
+from finetune.training.log import read_log
 
 
 def draw_curves(

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from db.errors import UserError
 from db.labels import FINDINGS, named
+from generator.context.shown_case import CountTokens, ShownCase, readable_cases
 from generator.grounding.sentences import particulars
-from generator.shown_case import CountTokens, ShownCase, readable_cases
 from retriever.results import Hit, Retrieval
 from retriever.search import plain
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from db.errors import NotFoundError, UserError
-from finetune.examples.pack import Example, ExamplePack, encode_canvas
-from tests.support.models.mllama_models import study_canvas
+from finetune.examples.folder import Example, ExampleFolder, encode_canvas
+from tests.support.models.mllama_models import drawn_canvas
 
 
-def a_pack() -> ExamplePack:
-    files = [np.frombuffer(encode_canvas(study_canvas(n, n)), np.uint8) for n in (1, 2)]
-    return ExamplePack(
+def a_pack() -> ExampleFolder:
+    files = [np.frombuffer(encode_canvas(drawn_canvas(n, n)), np.uint8) for n in (1, 2)]
+    return ExampleFolder(
         train=[
             Example(task="report", study_id="s1", prompt="Tell\n“so”", answer="Yes. [1]", canvas=1),
             Example(task="ask", study_id="s2", prompt="Why?", answer="No."),
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
-    pack, written = ExamplePack.load(folder), a_pack()
+    pack, written = ExampleFolder.load(folder), a_pack()
     assert (pack.train, pack.val) == (written.train, written.val)
     assert pack.canvases == 2
     for number in range(2):
@@ -43,24 +43,24 @@ def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
 
 
 def test_a_canvas_is_grey_and_like_what_was_packed() -> None:
-    image = study_canvas(2, 1)
+    image = drawn_canvas(2, 1)
     found = np.asarray(a_pack().canvas(1), np.float32)
     assert (found[..., 0] == found[..., 2]).all()
-    packed = np.asarray(study_canvas(2, 2).convert("L"), np.float32)
+    packed = np.asarray(drawn_canvas(2, 2).convert("L"), np.float32)
     assert np.abs(found[..., 0] - packed).mean() < 6
     assert np.abs(found[..., 0] - np.asarray(image.convert("L"), np.float32)).mean() > 6
 
 
 def test_the_same_examples_have_the_same_digest(folder: Path, tmp_path: Path) -> None:
     a_pack().save(tmp_path / "again")
-    digests = [ExamplePack.load(tmp_path / n).about["data_sha256"] for n in ("pack", "again")]
+    digests = [ExampleFolder.load(tmp_path / n).about["data_sha256"] for n in ("pack", "again")]
     assert digests[0] == digests[1]
 
 
 def test_a_pack_without_images_can_be_kept(tmp_path: Path) -> None:
     example = Example(task="ask", study_id="s", prompt="Why?", answer="So.")
-    ExamplePack(train=[example], val=[], about={}).save(tmp_path / "pack")
-    pack = ExamplePack.load(tmp_path / "pack")
+    ExampleFolder(train=[example], val=[], about={}).save(tmp_path / "pack")
+    pack = ExampleFolder.load(tmp_path / "pack")
     assert (pack.train, pack.val, pack.canvases) == ([example], [], 0)
 
 
@@ -69,7 +69,7 @@ def test_a_changed_answer_is_found(folder: Path, name: str) -> None:
     path = folder / name
     path.write_text(path.read_text().replace('"answer": "', '"answer": "No. '))
     with pytest.raises(UserError, match="is not what was written: make the examples again"):
-        ExamplePack.load(folder)
+        ExampleFolder.load(folder)
 
 
 def test_a_changed_image_is_found(folder: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_changed_image_is_found(folder: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match="make the examples again"):
-        ExamplePack.load(folder)
+        ExampleFolder.load(folder)
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "canvases.npz", "pack.json"])
@@ -86,19 +86,19 @@ def test_a_changed_image_is_found(folder: Path) -> None:
 def test_a_damaged_file_is_refused_with_the_cure(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(UserError, match="make the examples again"):
-        ExamplePack.load(folder)
+        ExampleFolder.load(folder)
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "canvases.npz"])
 def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(UserError, match="make the examples again"):
-        ExamplePack.load(folder)
+        ExampleFolder.load(folder)
 
 
 def test_a_folder_that_is_no_pack_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="finetune examples"):
-        ExamplePack.load(tmp_path)
+        ExampleFolder.load(tmp_path)
 
 
 def test_what_is_no_pack_is_not_overwritten(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_is_no_pack_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_pack_is_replaced_whole_and_nothing_is_left_beside_it(folder: Path) -> None:
-    ExamplePack(train=[], val=[], about={"side": 1}).save(folder)
-    assert ExamplePack.load(folder).train == []
+    ExampleFolder(train=[], val=[], about={"side": 1}).save(folder)
+    assert ExampleFolder.load(folder).train == []
     assert [one.name for one in folder.parent.iterdir()] == ["pack"]
     assert json.loads((folder / "pack.json").read_text())["side"] == 1

@@ -1,7 +1,7 @@
 """Complete a report with the findings that the classifier sees and the model omitted.
 
-statements = complete(grounding.statements, context, retrieval)
-notes = left_out_notes(statements, retrieval)
+statements = add_omitted_findings(grounding.statements, context, retrieval)
+notes = omission_notes(statements, retrieval)
 
 A small model omits about one in ten of the findings in its prompt. Such a finding is added in the
 fewest words, cites the shown cases that state it, and is marked as added. Where no shown case
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.app.generation import Statement
-from generator.context import Context
+from generator.context.build import Context
 from generator.grounding.citations import MOST_FOUND, CitationCheck, WrittenSentence, to_statement
 from retriever.results import Retrieval
 
@@ -34,7 +34,7 @@ def bare_sentence(name: str) -> str:
     return _BARE.get(name, f"There is {name.lower()}.")
 
 
-def complete(
+def add_omitted_findings(
     statements: Sequence[Statement], context: Context, retrieval: Retrieval
 ) -> tuple[Statement, ...]:
     """Add the classifier's findings that no statement mentions, after the other findings.
@@ -61,7 +61,7 @@ def _added(names: Sequence[str], check: CitationCheck, retrieval: Retrieval) -> 
     return added
 
 
-def left_out_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
+def omission_notes(statements: Sequence[Statement], retrieval: Retrieval) -> tuple[str, ...]:
     """Notes on the findings that were added, and on those that no statement mentions."""
     notes = []
     if added := [name for one in statements if one.added_by_rule for name in one.labels]:

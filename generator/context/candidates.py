@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
-from generator.shown_case import has_reusable_sentence
+from generator.context.shown_case import has_reusable_sentence
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from db.errors import MismatchError, UserError
-from finetune.checkpoint import Checkpoint
-from finetune.devices import Devices
-from finetune.log import TrainingLog, memory_gb
-from finetune.schedules import Position, Schedule
+from finetune.training.checkpoint import Checkpoint
+from finetune.training.devices import Devices
+from finetune.training.log import TrainingLog, memory_gb
+from finetune.training.schedules import Position, Schedule
 
 _SKIPPED = 20
 """Steps in a row that float16 may skip for gradients out of its range."""

@@ -1,6 +1,6 @@
 """All views of one study on one image, side by side: a prompt has one image.
 
-image = canvas([frontal.pixels, lateral.pixels], side=224)      # 448 x 224, RGB
+image = study_canvas([frontal.pixels, lateral.pixels], side=224)      # 448 x 224, RGB
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAX_VIEWS = 4
 """Tiles that a Llama 3.2 Vision image has."""
 
 
-def canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
+def study_canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
     """One square tile an image, in the order given, ``side`` pixels wide; further images are left
     out.
 

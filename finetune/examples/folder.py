@@ -1,6 +1,6 @@
 """Training examples in one directory, ready for a machine with a GPU and little else installed.
 
-pack = ExamplePack.load(path)
+pack = ExampleFolder.load(path)
 example = pack.train[0]
 example.prompt, example.answer, pack.canvas(example.canvas)
 
@@ -41,7 +41,7 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExamplePack:
+class ExampleFolder:
     """Examples and the images that they share."""
 
     train: Sequence[Example]

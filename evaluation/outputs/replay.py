@@ -1,6 +1,6 @@
 """Stand-ins for the language model where its weights run on another machine.
 
-`PromptRecorder` writes the prompts that the model would get, `AnswerPlayer` returns the answers
+`PromptRecorder` writes the prompts that the model would get, `AnswerReplayer` returns the answers
 that it gave to them (`evaluation.outputs.prompts`).
 """
 
@@ -83,7 +83,7 @@ class PromptRecorder(_StandIn):
         self._lines[key] = {**line, **how}
 
 
-class AnswerPlayer(_StandIn):
+class AnswerReplayer(_StandIn):
     """Returns the answers that the same weights gave on another machine."""
 
     def __init__(self, model: VisionLanguageModel, path: Path) -> None:

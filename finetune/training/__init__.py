@@ -1,0 +1,1 @@
+"""The training loop that adapters, encoders and the small base model share."""
