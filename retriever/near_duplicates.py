@@ -1,7 +1,12 @@
-"""Near duplicates: indexed images that are the query image itself, or next to it.
+"""Find near duplicates: indexed images that are the query image itself, or a version of it.
 
-finder = NearDuplicateFinder(index)
-finder.find(query)                # {case_id: "the same image"}
+    finder = NearDuplicateFinder(index)
+    finder.find(query)                # {case_id: "the same image"}
+
+Two images are near duplicates if their pixels are equal, or if both their embeddings and their
+difference hashes are nearly equal. This is the one rule for searching; it is measured in
+``bench/index/near_duplicates.py``. The audit of a data set works without an encoder, and calls
+images near-identical by a rule on thumbnails: see `indexer.audit.similarity`.
 """
 
 import numpy as np
@@ -11,10 +16,9 @@ from indexer.index import Index
 from retriever.query import Query
 
 NEAR_DUPLICATE_SCORE = 0.995
-"""Two images whose embeddings have a cosine above this ..."""
+"""The embeddings of near duplicates have a cosine above this,"""
 NEAR_DUPLICATE_BITS = 3
-"""... and whose 64-bit difference hashes differ in at most so many bits are near duplicates, as are
-images of equal pixels."""
+"""and their 64-bit difference hashes differ in at most this many bits."""
 
 
 class NearDuplicateFinder:
@@ -28,7 +32,7 @@ class NearDuplicateFinder:
         self._vectors = index.image_vectors
 
     def find(self, query: Query) -> dict[int, str]:
-        """Case id to what it is of the query; cases without a copy are not keys."""
+        """Map the ids of cases with a near duplicate of the query to the reason for leaving them out."""
         duplicates: dict[int, str] = {}
         for image, vector in zip(query.images, query.image_vectors, strict=True):
             dhash = np.uint64(difference_hash(image.pixels))

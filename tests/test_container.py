@@ -1,17 +1,24 @@
 """The Dockerfile and the compose file, as their linters see them; they are built elsewhere."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from grounded_cxr import __version__
+from indexer.encoder import onnx
+from indexer.encoder.load import load_encoder
+from indexer.encoder.onnx import CACHE_VARIABLE
+from indexer.encoder.spec import DEFAULT_ENCODER
 from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
 
 
 def lint(*command: str) -> str:
-    """What a linter has to say; nothing where all is well."""
+    """Return what a linter reports; empty if it finds nothing."""
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True
     )
@@ -31,9 +38,28 @@ def test_the_image_is_of_this_version() -> None:
     assert f"image: grounded-cxr:{__version__}\n" in compose
 
 
-def test_what_the_dockerfile_runs_is_there() -> None:
+def test_the_dockerfile_builds_the_index_that_it_serves() -> None:
     """The index is built into a folder that the command serves, as the user who made it."""
     text = (ROOT / "Dockerfile").read_text()
     assert text.index("USER 10001") < text.index("scripts/install demo")
     assert "--vectors pretrained/openi --out data/index" in text and '"serve", "data/index"' in text
     assert (ROOT / "scripts" / "install").is_file() and (ROOT / "pretrained" / "openi").is_dir()
+
+
+def test_the_dockerfile_caches_the_encoder_that_a_read_only_container_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build runs one command that fills the cache; a start from a read-only cache exports
+    nothing."""
+    text = (ROOT / "Dockerfile").read_text()
+    [folder] = re.findall(rf"^ENV {CACHE_VARIABLE}=/app/(\w+)$", text, re.MULTILINE)
+    [code] = re.findall(r'python -c "(.+)" \\$', text, re.MULTILINE)
+    assert f"ls {folder}/*.onnx" in text and "data/index" in code
+    assert text.index("--out data/index") < text.index(code)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / folder))
+    load_encoder(DEFAULT_ENCODER)
+    [exported] = (tmp_path / folder).glob("*.onnx")
+    (tmp_path / folder).chmod(0o555)
+    monkeypatch.setattr(onnx, "_export", pytest.fail)
+    load_encoder(DEFAULT_ENCODER)
+    assert exported.is_file()

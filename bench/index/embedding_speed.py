@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from db.errors import UserError
+from indexer.encoder.folder import from_folder, read_network
 from indexer.encoder.network import TOWER
-from indexer.encoder.open_clip import BATCH, OpenClipEncoder, from_folder, read_network
+from indexer.encoder.open_clip import BATCH, OpenClipEncoder
 from indexer.encoder.spec import DEFAULT_ENCODER
 from indexer.images.reader import read_radiograph
 

@@ -17,8 +17,8 @@ from db.errors import NotFoundError
 from db.files import replacing, write_json
 from finetune.encoder.run import CONFIG as RUN_CONFIG
 from finetune.encoder.run import SCORES, WEIGHTS
+from indexer.encoder.folder import CONFIG, HEADS, MODEL
 from indexer.encoder.network import MEAN, STD
-from indexer.encoder.open_clip import CONFIG, HEADS, MODEL
 from indexer.encoder.text import (
     CONTEXT_LENGTH,
     TEXT_PACKAGE,

@@ -1,6 +1,6 @@
-"""Records of a source -> a ledger of studies and images, and counts of what they hold.
+"""Read a source once and collect the facts and counts that an audit needs.
 
-Images are decoded by two threads, a few studies at a time; nothing is kept of them but their facts.
+Two threads decode the images, a few studies at a time; only the measurements are kept.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from pathlib import Path
 from db.errors import UserError
 from db.index.store import Case
 from indexer.audit.images import ImageFacts, read_facts
-from indexer.audit.ledger import Ledger, Side
 from indexer.audit.result import MOST_EXAMPLES, Count
-from indexer.audit.text import exact_digest, names_comparison, residue, words_digest
+from indexer.audit.scratch import ScratchDatabase, Side
+from indexer.audit.text import exact_digest, has_comparison, identifier_kinds, words_digest
 from indexer.images.radiograph import Limits
 from indexer.index import Index
 from indexer.ingest.studies import to_case
@@ -30,12 +30,12 @@ Progress = Callable[[Iterable[Record]], Iterable[Record]]
 
 @dataclass(kw_only=True)
 class Tally:
-    """Counts by part and name, with a few examples of each."""
+    """Counts by part and name, each with a few examples."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     words: Counter[int] = field(default_factory=Counter)
-    """Length of FINDINGS in words to number of studies."""
+    """Number of studies by length of FINDINGS in words."""
 
     def add(self, part: str, name: str, example: str | None = None, times: int = 1) -> None:
         self.counts[part, name] += times
@@ -44,7 +44,7 @@ class Tally:
             kept.append(example)
 
     def count(self, part: str, name: str, of: int | None = None, note: str = "") -> Count:
-        """0 for what never came up."""
+        """Return a count; 0 for a name that never occurred."""
         return Count(
             name=name,
             count=self.counts[part, name],
@@ -54,57 +54,57 @@ class Tally:
         )
 
     def names(self, part: str) -> list[str]:
-        """By falling count."""
+        """List the names in a part, most frequent first."""
         found = [(count, name) for (own, name), count in self.counts.items() if own == part]
         return [name for _, name in sorted(found, key=lambda pair: (-pair[0], pair[1]))]
 
 
 def collect(
     source: Source,
-    ledger: Ledger,
+    scratch: ScratchDatabase,
     side: Side,
     limits: Limits,
     *,
     progress: Progress = lambda records: records,
 ) -> Tally:
-    """Read the whole source once.
+    """Read the whole source once and fill ``scratch``.
 
-    Raises UserError where the source does; an image that cannot be read is counted.
+    Images that cannot be read are counted. Raises UserError if the source itself cannot be read.
     """
     tally = Tally()
     records = iter(progress(source.records()))
     with ThreadPoolExecutor(_THREADS) as threads:
-        while some := list(islice(records, _STUDIES_AT_ONCE)):
+        while batch := list(islice(records, _STUDIES_AT_ONCE)):
             images = [
-                image for record in some if isinstance(record, StudyRecord)
+                image for record in batch if isinstance(record, StudyRecord)
                 for image in record.images
             ]  # fmt: skip
             facts = iter(list(threads.map(lambda image: _facts(image, limits), images)))
-            for record in some:
+            for record in batch:
                 if isinstance(record, SkippedStudy):
-                    tally.add("left out", record.reason, record.study_id)
+                    tally.add("skipped", record.reason, record.study_id)
                 else:
                     radiographs = list(islice(facts, len(record.images)))
-                    _add(record, radiographs, source.name, ledger, side, tally)
+                    _add(record, radiographs, source.name, scratch, side, tally)
     return tally
 
 
-def collect_index(index: Index, ledger: Ledger) -> None:
-    """What an index remembers of its cases: patients, texts, and images by their digest."""
+def collect_index(index: Index, scratch: ScratchDatabase) -> None:
+    """Add the cases of an index to the ``compared`` side: patients, texts and digests of images."""
     for case in index.cases:
-        study = ledger.add_study(
-            "there",
+        study = scratch.add_study(
+            "compared",
             study=case.study_id,
             patient=case.patient_id,
             split=index.manifest.split,
             **_digests(case.findings, case.impression),
         )
         for image in case.images:
-            ledger.add_pixels("there", study, image.path or case.study_id, image.pixels_sha256)
+            scratch.add_pixels("compared", study, image.path or case.study_id, image.pixels_sha256)
 
 
 def _facts(image: ImageRecord, limits: Limits) -> ImageFacts | str:
-    """The facts, or the sentence that says why there are none."""
+    """Measure an image, or return the sentence that says why it cannot be read."""
     try:
         return read_facts(image, limits)
     except UserError as error:
@@ -115,7 +115,7 @@ def _add(
     record: StudyRecord,
     radiographs: list[ImageFacts | str],
     source: str,
-    ledger: Ledger,
+    scratch: ScratchDatabase,
     side: Side,
     tally: Tally,
 ) -> None:
@@ -123,7 +123,7 @@ def _add(
     views = [image.view_position for image in record.images]
     views += [radiograph.view_position for radiograph in read]
     frontal = any(view in _FRONTAL for view in views)
-    study = ledger.add_study(
+    study = scratch.add_study(
         side,
         study=record.study_id,
         patient=record.patient_id,
@@ -135,7 +135,7 @@ def _add(
         if isinstance(radiograph, str):
             tally.add("images", "that cannot be read", f"{record.study_id}: {radiograph}")
             continue
-        ledger.add_image(side, study, radiograph)
+        scratch.add_image(side, study, radiograph)
         for attribute in radiograph.identifying:
             tally.add("headers", attribute, record.study_id)
         tally.add("views", radiograph.view_position or "without a stated view", image.path.name)
@@ -180,13 +180,13 @@ def _count_texts(record: StudyRecord, case: Case, frontal: bool, tally: Tally) -
             tally.add("sections", name)
     if record.findings:
         tally.words[len(record.findings.split())] += 1
-    for kind in set(residue(f"{record.findings}\n{record.impression}")):
-        tally.add("residue", f"{kind} in findings or impression", record.study_id)
+    for kind in set(identifier_kinds(f"{record.findings}\n{record.impression}")):
+        tally.add("identifiers", f"{kind} in findings or impression", record.study_id)
         if frontal:
-            tally.add("residue of frontal studies", kind)
-    for kind in set(residue(f"{record.indication}\n{record.comparison}")):
-        tally.add("residue", f"{kind} in indication or comparison", record.study_id)
-    if names_comparison(record.comparison):
+            tally.add("identifiers of frontal studies", kind)
+    for kind in set(identifier_kinds(f"{record.indication}\n{record.comparison}")):
+        tally.add("identifiers", f"{kind} in indication or comparison", record.study_id)
+    if has_comparison(record.comparison):
         tally.add("comparisons", "studies with a comparison to an earlier image", record.study_id)
         if frontal and (record.findings or record.impression):
             tally.add("comparisons", "of these with a frontal image and a report")
@@ -207,11 +207,11 @@ def _digests(findings: str, impression: str) -> dict[str, bytes | None]:
     }
 
 
-def name_of(path: str) -> str:
-    """An image for people: its file name."""
+def file_name(path: str) -> str:
+    """Return the file name of an image, as shown to people."""
     return Path(path).name
 
 
-def first(names: Iterable[str]) -> Iterator[str]:
-    """As many as are shown."""
+def first_examples(names: Iterable[str]) -> Iterator[str]:
+    """Limit examples to the number that is shown."""
     return islice(names, MOST_EXAMPLES)

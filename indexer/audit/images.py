@@ -1,4 +1,4 @@
-"""What an audit measures of one image, and of the header around it."""
+"""Measure one image, and find identifying attributes in its DICOM header."""
 
 import io
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from indexer.ingest.studies import read_image
 from indexer.sources.records import ImageRecord
 
 THUMBNAIL = 16
-"""Side of the thumbnail by which images are compared."""
+"""Side length of the thumbnails that are compared, in pixels."""
 _SHOWN = 160
 
 IDENTIFYING = (
@@ -34,12 +34,12 @@ IDENTIFYING = (
     "InstitutionName",
     "InstitutionAddress",
 )
-"""DICOM attributes that de-identification empties (PS3.15, Table E.1-1)."""
+"""DICOM attributes that de-identification must empty (PS3.15, Table E.1-1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """One image that could be read."""
+    """The measurements of one readable image."""
 
     path: Path
     view_position: ViewPosition | None
@@ -49,9 +49,9 @@ class ImageFacts:
     width: int
     height: int
     mean: float
-    """Grey level, 0 to 255, as are the next ones."""
+    """Mean grey level, 0 to 255."""
     contrast: float
-    """Standard deviation."""
+    """Standard deviation of the grey levels."""
     black: float
     """Share of pixels at 0."""
     white: float
@@ -59,13 +59,13 @@ class ImageFacts:
     thumbnail: bytes
     """16 x 16 grey levels."""
     identifying: tuple[str, ...]
-    """Attributes of `IDENTIFYING` that the DICOM header fills, and burnt-in annotation."""
+    """Non-empty attributes of `IDENTIFYING`, and ``BurnedInAnnotation`` if the header says YES."""
 
 
 def read_facts(image: ImageRecord, limits: Limits) -> ImageFacts:
-    """Measure one image as an index would read it.
+    """Read one image as an index build would, and measure it.
 
-    Raises UserError for an image that cannot be read.
+    Raises UserError if the image cannot be read.
     """
     radiograph = read_image(image, limits)
     pixels = radiograph.pixels
@@ -88,8 +88,8 @@ def read_facts(image: ImageRecord, limits: Limits) -> ImageFacts:
     )
 
 
-def shown(pixels: Grey) -> bytes:
-    """A JPEG for the page, its longer side 160 pixels."""
+def thumbnail_jpeg(pixels: Grey) -> bytes:
+    """Encode a JPEG whose longer side is 160 pixels, for the HTML page."""
     image = Image.fromarray(pixels)
     image.thumbnail((_SHOWN, _SHOWN), Image.Resampling.BOX)
     out = io.BytesIO()
@@ -121,5 +121,5 @@ def _identifying(path: Path) -> Iterator[str]:
                     yield keyword
             if str(header.get("BurnedInAnnotation") or "") == "YES":
                 yield "BurnedInAnnotation"
-    except Exception:  # pydicom answers damage with almost any exception; the image itself was read
+    except Exception:  # pydicom raises almost anything on damage; the image itself was read
         return

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from indexer.audit.result import Audit, AuditSection, Count, OutlierImage
+from indexer.audit.result import Audit, AuditPart, Count, OutlierImage
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -27,7 +27,7 @@ figcaption { font-size: .8em; overflow-wrap: anywhere; }
 
 
 def page(audit: Audit) -> str:
-    """The whole document; every text in it is escaped."""
+    """Return the HTML document; all text from the data set is escaped."""
     title = f"Audit of {audit.source}"
     return "\n".join(
         [
@@ -43,19 +43,19 @@ def page(audit: Audit) -> str:
             '<p class="note">This page shows images and study ids of the data set: it is as '
             "confidential as they are.</p>",
             *(line for part in audit.parts for line in _part(part)),
-            *_gallery(audit.outermost),
+            *_gallery(audit.extreme_images),
             "</body></html>",
             "",
         ]
     )
 
 
-def _part(part: AuditSection) -> Iterator[str]:
+def _part(part: AuditPart) -> Iterator[str]:
     yield f"<h2>{escape(part.name.capitalize())}</h2>"
     if part.note:
         yield f'<p class="note">{escape(part.note)}</p>'
     if part.counts:
-        yield "<table><thead><tr><th>What</th><th>Number</th><th>Share</th><th>Examples</th></tr>"
+        yield "<table><thead><tr><th>What</th><th>Count</th><th>Share</th><th>Examples</th></tr>"
         yield "</thead><tbody>"
         yield from map(_row, part.counts)
         yield "</tbody></table>"
@@ -76,11 +76,11 @@ def _row(count: Count) -> str:
 def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
     yield "<h2>Outlying images</h2>"
     if not images:
-        yield '<p class="note">No image stands out.</p>'
-    for reason, some in groupby(images, key=lambda image: image.reason):
+        yield '<p class="note">No outlying images.</p>'
+    for reason, group in groupby(images, key=lambda image: image.reason):
         yield f"<h3>{escape(reason.capitalize())}</h3>"
         yield '<div class="images">'
-        yield from map(_figure, some)
+        yield from map(_figure, group)
         yield "</div>"
 
 
@@ -90,5 +90,5 @@ def _figure(image: OutlierImage) -> str:
     return (
         f'<figure><img alt="{name}" src="data:image/jpeg;base64,{picture}">'
         f"<figcaption>{escape(image.study_id)}<br>{name}<br>"
-        f"{image.value:.3g} (usual {image.usual:.3g})</figcaption></figure>"
+        f"{image.value:.3g} (median {image.median:.3g})</figcaption></figure>"
     )

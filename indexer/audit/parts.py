@@ -1,26 +1,32 @@
-"""From a ledger and its tally to the parts of an audit on the source itself."""
+"""Turn the collected facts and counts into the parts of an audit that concern the source alone."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from db.labels import OBSERVATIONS, STATES
-from indexer.audit.collect import Tally, first, name_of
-from indexer.audit.ledger import Ledger
-from indexer.audit.result import AuditSection, Count
-from indexer.audit.similarity import NEAR, NearDuplicatePair, pair_name, sides_of, studies_of
+from indexer.audit.collect import Tally, file_name, first_examples
+from indexer.audit.result import AuditPart, Count
+from indexer.audit.scratch import ScratchDatabase
+from indexer.audit.similarity import (
+    NEAR_IDENTICAL,
+    NearIdenticalPair,
+    pair_name,
+    sides_of,
+    studies_of,
+)
 
 
-def studies_part(tally: Tally, ledger: Ledger) -> AuditSection:
+def studies_part(tally: Tally, scratch: ScratchDatabase) -> AuditPart:
     usable = tally.counts["studies", "usable"]
-    left_out = sum(tally.counts["left out", reason] for reason in tally.names("left out"))
-    patients = ledger.number("SELECT count(DISTINCT patient) FROM studies WHERE side = 'here'")
-    return AuditSection(
+    left_out = sum(tally.counts["skipped", reason] for reason in tally.names("skipped"))
+    patients = scratch.number("SELECT count(DISTINCT patient) FROM studies WHERE side = 'audited'")
+    return AuditPart(
         name="studies",
         counts=(
             Count(name="usable", count=usable, of=usable + left_out),
             *(
-                tally.count("left out", reason, usable + left_out)
-                for reason in tally.names("left out")
+                tally.count("skipped", reason, usable + left_out)
+                for reason in tally.names("skipped")
             ),
             Count(name="patients", count=patients),
             *(
@@ -40,15 +46,15 @@ def studies_part(tally: Tally, ledger: Ledger) -> AuditSection:
     )
 
 
-def sections_part(tally: Tally) -> AuditSection:
+def sections_part(tally: Tally) -> AuditPart:
     usable = tally.counts["studies", "usable"]
     counts = [tally.count("sections", name, usable) for name in tally.names("sections")]
     if tally.words:
         counts.append(Count(name="median words of findings", count=_median(tally.words)))
-    return AuditSection(name="sections", counts=tuple(counts))
+    return AuditPart(name="sections", counts=tuple(counts))
 
 
-def labels_part(tally: Tally) -> AuditSection:
+def labels_part(tally: Tally) -> AuditPart:
     usable = tally.counts["studies", "usable"]
     by = [name for name in tally.names("labels") if name.startswith("labelled by")]
     counts = [tally.count("labels", name, usable) for name in by]
@@ -56,56 +62,56 @@ def labels_part(tally: Tally) -> AuditSection:
         found = [tally.count("labels", f"{name}: {state}", usable) for state in STATES]
         unmentioned = usable - sum(count.count for count in found)
         counts += [*found, Count(name=f"{name}: unmentioned", count=unmentioned, of=usable)]
-    return AuditSection(name="labels", counts=tuple(counts))
+    return AuditPart(name="labels", counts=tuple(counts))
 
 
-def images_part(tally: Tally, ledger: Ledger, near: list[NearDuplicatePair]) -> AuditSection:
-    images = ledger.number("SELECT count(*) FROM images WHERE side = 'here'")
+def images_part(tally: Tally, scratch: ScratchDatabase, near: list[NearIdenticalPair]) -> AuditPart:
+    images = scratch.number("SELECT count(*) FROM images WHERE side = 'audited'")
     views = [tally.count("views", name, images) for name in tally.names("views")]
-    return AuditSection(
+    return AuditPart(
         name="images",
         counts=(
             Count(name="read", count=images),
-            tally.count("images", "that cannot be read", note="its study would be left out"),
+            tally.count("images", "that cannot be read", note="an index would skip the study"),
             *views,
             tally.count("images", "with boxes", images),
-            _equal(ledger, "byte-identical pairs", "file", "the same file"),
-            _equal(ledger, "pairs of equal pixels", "pixels", "whatever file they are in"),
-            *_near_duplicates(ledger, near),
+            _equal(scratch, "byte-identical pairs", "file", "files with the same bytes"),
+            _equal(scratch, "pairs of equal pixels", "pixels", "in files of any format"),
+            *_near_identical(scratch, near),
         ),
     )
 
 
-def comparisons_part(tally: Tally) -> AuditSection:
+def comparisons_part(tally: Tally) -> AuditPart:
     usable = tally.counts["studies", "usable"]
     frontal = tally.counts["studies", "with a frontal image and a report"]
     sentences = tally.counts["comparisons", "sentences"]
     part = "comparisons"
-    return AuditSection(
+    return AuditPart(
         name=part,
         counts=(
             tally.count(
                 part,
                 "studies with a comparison to an earlier image",
                 usable,
-                'a comparison section that says other than "none" or "no prior"',
+                'a comparison section other than "none" or "no prior"',
             ),
             tally.count(part, "of these with a frontal image and a report", frontal),
-            tally.count(part, "studies with such a sentence", usable, "see the next"),
+            tally.count(part, "studies with such a sentence", usable, "see the next line"),
             tally.count(part, "sentences that refer to an earlier image", sentences),
         ),
-        note="The earlier image is not in the data set, or not known to be.",
+        note="The earlier image is not in the data set, or not linked to the study.",
     )
 
 
-def residue_part(tally: Tally) -> AuditSection:
+def identifiers_part(tally: Tally) -> AuditPart:
     usable = tally.counts["studies", "usable"]
     frontal = tally.counts["studies", "with a frontal image and a report"]
-    marks = tally.counts["residue of frontal studies", "mark of a de-identifier"]
-    return AuditSection(
+    marks = tally.counts["identifiers of frontal studies", "mark of a de-identifier"]
+    return AuditPart(
         name="de-identification",
         counts=(
-            *(tally.count("residue", name, usable) for name in tally.names("residue")),
+            *(tally.count("identifiers", name, usable) for name in tally.names("identifiers")),
             Count(
                 name="mark of a de-identifier in findings or impression, frontal studies",
                 count=marks,
@@ -120,8 +126,8 @@ def residue_part(tally: Tally) -> AuditSection:
                 for name in tally.names("headers")
             ),
         ),
-        note="Study ids only: what was found is not quoted. Patterns find what is plain; that "
-        "nothing was found proves nothing.",
+        note="Only study ids are listed; matches are not quoted. The patterns find obvious cases, "
+        "so no match does not prove that a text is de-identified.",
     )
 
 
@@ -135,11 +141,11 @@ def _median(words: Counter[int]) -> int:
     return 0
 
 
-def _equal(ledger: Ledger, name: str, column: str, note: str) -> Count:
-    """Pairs within groups of equal values: of three alike there are three."""
+def _equal(scratch: ScratchDatabase, name: str, column: str, note: str) -> Count:
+    """Count the pairs within groups of equal values; a group of three has three pairs."""
     groups = list(
-        ledger.rows(
-            f"SELECT count(*), group_concat(path, '|') FROM images WHERE side = 'here'"
+        scratch.rows(
+            f"SELECT count(*), group_concat(path, '|') FROM images WHERE side = 'audited'"
             f" GROUP BY {column} HAVING count(*) > 1 ORDER BY min(id)"
         )
     )
@@ -148,22 +154,24 @@ def _equal(ledger: Ledger, name: str, column: str, note: str) -> Count:
         count=sum(size * (size - 1) // 2 for size, _ in groups),
         note=note,
         examples=tuple(
-            first(" = ".join(name_of(path) for path in paths.split("|")) for _, paths in groups)
+            first_examples(
+                " = ".join(file_name(path) for path in paths.split("|")) for _, paths in groups
+            )
         ),
     )
 
 
-def _near_duplicates(ledger: Ledger, near: list[NearDuplicatePair]) -> Iterator[Count]:
-    within = [pair for pair in near if sides_of(ledger, pair) == ("here", "here")]
-    across = [pair for pair in within if len(set(studies_of(ledger, pair))) > 1]
+def _near_identical(scratch: ScratchDatabase, near: list[NearIdenticalPair]) -> Iterator[Count]:
+    within = [pair for pair in near if sides_of(scratch, pair) == ("audited", "audited")]
+    across = [pair for pair in within if len(set(studies_of(scratch, pair))) > 1]
     yield Count(
         name="near-identical pairs",
         count=len(within),
-        note=f"16 x 16 thumbnails correlate above {NEAR}, pixels differ",
-        examples=tuple(first(pair_name(ledger, pair) for pair in within)),
+        note=f"16 x 16 thumbnails correlate above {NEAR_IDENTICAL}, pixels differ",
+        examples=tuple(first_examples(pair_name(scratch, pair) for pair in within)),
     )
     yield Count(
         name="near-identical pairs of two studies",
         count=len(across),
-        examples=tuple(first(pair_name(ledger, pair) for pair in across)),
+        examples=tuple(first_examples(pair_name(scratch, pair) for pair in across)),
     )

@@ -1,10 +1,10 @@
-"""What an audit finds: counts with examples, in parts, and the outlying images.
+"""The result of an audit: counts with examples, grouped in parts, and the most extreme images.
 
-``Audit.to_json`` is the machine's view, ``indexer.audit.page`` the person's. Examples are study ids
-and file names; a text that may identify somebody is counted and never quoted.
+``Audit.to_json`` is for programs, ``indexer.audit.page`` for people. Examples are study ids and
+file names; text that may identify a person is counted but never quoted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,21 @@ MOST_EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """How many there are of something that has a name."""
+    """A named count with a few examples."""
 
     name: str
     count: int
     of: int | None = None
-    """Out of how many; None where that is no question."""
+    """The total it is a share of; None if there is none."""
     note: str = ""
-    """By what rule it was counted."""
+    """The rule by which it was counted."""
     examples: tuple[str, ...] = ()
-    """At most 20 of them."""
+    """At most 20."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditSection:
-    """Counts that belong together."""
+class AuditPart:
+    """Related counts."""
 
     name: str
     counts: tuple[Count, ...]
@@ -37,15 +37,15 @@ class AuditSection:
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierImage:
-    """An image that stands out among the others."""
+    """An image that differs from the others."""
 
     study_id: str
     path: str
     reason: str
-    """In which respect, one of few."""
+    """The measure by which it differs."""
     value: float
-    usual: float
-    """The median of all images."""
+    median: float
+    """Of all images."""
     thumbnail: bytes
     """JPEG."""
 
@@ -59,12 +59,12 @@ class Audit:
     licence: str
     made_at: str
     against: str | None
-    """What it was compared with."""
-    parts: tuple[AuditSection, ...]
-    outermost: tuple[OutlierImage, ...]
+    """The source or index it was compared with, if any."""
+    parts: tuple[AuditPart, ...]
+    extreme_images: tuple[OutlierImage, ...]
 
     def count(self, part: str, name: str) -> Count:
-        """Raises KeyError for one that is not there."""
+        """Return a count by name. Raises KeyError if there is none."""
         for one in self.parts:
             for count in one.counts:
                 if (one.name, count.name) == (part, name):
@@ -72,10 +72,10 @@ class Audit:
         raise KeyError(f"{part}: {name}")
 
     def to_json(self) -> dict[str, Any]:
-        """Parts and counts by name; of unusual images everything but the picture."""
-        outermost = [
+        """Return parts and counts by name, and the extreme images without their thumbnails."""
+        extreme_images = [
             {key: value for key, value in asdict(image).items() if key != "thumbnail"}
-            for image in self.outermost
+            for image in self.extreme_images
         ]
         return {
             "source": self.source,
@@ -90,23 +90,13 @@ class Audit:
                 }
                 for part in self.parts
             },
-            "outermost": outermost,
+            "extreme_images": extreme_images,
         }
 
 
-def some(names: Iterable[str]) -> tuple[str, ...]:
-    """The first 20 of them, each once."""
-    kept: dict[str, None] = {}
-    for name in names:
-        kept[name] = None
-        if len(kept) == MOST_EXAMPLES:
-            break
-    return tuple(kept)
-
-
 def audit_lines(found: Audit, directory: Path) -> Iterator[str]:
-    """The audit for a terminal: what there is of each; labels and examples are left to the page."""
-    yield f"{found.source}, split {found.split}: {directory / 'audit.html'}"
+    """Yield the audit as lines for a terminal; labels and examples are only on the page."""
+    yield f"{found.source}, split {found.split}"
     for part in found.parts:
         counts = [count for count in part.counts if count.count]
         if part.name == "labels" or not counts:
@@ -115,4 +105,4 @@ def audit_lines(found: Audit, directory: Path) -> Iterator[str]:
         for count in counts:
             share = f" of {count.of:,}" if count.of else ""
             yield f"  {count.count:>9,}{share}  {count.name}"
-    yield "labels, examples and every number: see the page"
+    yield f"labels, examples and all counts: {directory / 'audit.html'}"

@@ -1,11 +1,11 @@
-"""What a careful person asks of a data set before it is used, answered in one reading.
+"""Audit a data set before it is used: duplicates, leaks between splits, identifiers, outliers.
 
     found = audit(source, encoder=load_encoder("pretrained/encoder"))
     found.count("images", "byte-identical pairs").count
     write_audit(found, Path("audit"))                  # audit/audit.html and audit/audit.json
 
-The source is read once; studies and images are remembered in a temporary file, some 600 bytes each,
-and compared there, so that memory hardly grows with their number.
+The source is read once. Studies and images are kept in a temporary file, about 600 bytes each, and
+compared there, so memory use hardly grows with their number.
 """
 
 import datetime
@@ -17,11 +17,11 @@ from db.errors import UserError
 from db.files import write_text
 from indexer.audit import overlaps, parts
 from indexer.audit.collect import Progress, collect, collect_index
-from indexer.audit.ledger import Ledger
-from indexer.audit.outliers import FAR, count_outliers, outermost
+from indexer.audit.outliers import FAR, count_outliers, extreme_images
 from indexer.audit.page import page
-from indexer.audit.result import Audit, AuditSection
-from indexer.audit.similarity import compare_thumbnails, compare_vectors, unequal
+from indexer.audit.result import Audit, AuditPart
+from indexer.audit.scratch import ScratchDatabase
+from indexer.audit.similarity import compare_thumbnails, compare_vectors, with_different_pixels
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Limits
 from indexer.index import Index
@@ -39,43 +39,43 @@ def audit(
     progress: Progress = lambda records: records,
     clock: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Audit:
-    """Audit ``source``; with ``against``, also what it has in common with another, or an index.
+    """Audit ``source``; with ``against``, also what it shares with another source or an index.
 
-    With an encoder, up to 10,000 images are embedded to find those unlike the others. Raises
-    UserError where a source cannot be read, or has nothing to audit.
+    With an encoder, up to 10,000 images are embedded to find outliers. Raises UserError if a source
+    cannot be read or has no usable study.
     """
     limits = limits or Limits()
-    ledger = Ledger()
-    tally = collect(source, ledger, "here", limits, progress=progress)
+    scratch = ScratchDatabase()
+    tally = collect(source, scratch, "audited", limits, progress=progress)
     if not tally.counts["studies", "usable"]:
-        first = next(iter(tally.names("left out")), "it has no study")
-        raise UserError(f"source '{source.name}' has nothing to audit: {first}")
+        reason = next(iter(tally.names("skipped")), "it has no study")
+        raise UserError(f"source '{source.name}' has no usable study: {reason}")
     if isinstance(against, Index):
-        collect_index(against, ledger)
+        collect_index(against, scratch)
     elif against is not None:
-        collect(against, ledger, "there", limits, progress=progress)
-    ledger.index()
-    near = unequal(ledger, compare_thumbnails(ledger))
-    embedded = 0 if encoder is None else compare_vectors(ledger, encoder, limits)
+        collect(against, scratch, "compared", limits, progress=progress)
+    scratch.index()
+    near = with_different_pixels(scratch, compare_thumbnails(scratch))
+    embedded = 0 if encoder is None else compare_vectors(scratch, encoder, limits)
     found = [
-        parts.studies_part(tally, ledger),
-        parts.images_part(tally, ledger, near),
+        parts.studies_part(tally, scratch),
+        parts.images_part(tally, scratch, near),
         parts.sections_part(tally),
         parts.labels_part(tally),
-        overlaps.texts_part(ledger),
-        overlaps.splits_part(ledger, near),
+        overlaps.texts_part(scratch),
+        overlaps.splits_part(scratch, near),
         parts.comparisons_part(tally),
-        parts.residue_part(tally),
-        AuditSection(
+        parts.identifiers_part(tally),
+        AuditPart(
             name="outliers",
-            counts=tuple(count_outliers(ledger)),
-            note=f"At least {FAR:g} times as far from the median as the outer 5 % of that side; "
-            f"{embedded} images embedded.",
+            counts=tuple(count_outliers(scratch)),
+            note=f"At least {FAR:g} times as far from the median as the most extreme 5 % of images "
+            f"on that side; {embedded} images embedded.",
         ),
     ]
     if against is not None:
         name = against.manifest.source if isinstance(against, Index) else against.name
-        found.append(overlaps.against_part(ledger, near, same_source=name == source.name))
+        found.append(overlaps.against_part(scratch, near, same_source=name == source.name))
     return Audit(
         source=source.name,
         split=source.split,
@@ -83,12 +83,12 @@ def audit(
         made_at=clock().isoformat(timespec="seconds"),
         against=None if against is None else _name(against),
         parts=tuple(found),
-        outermost=tuple(outermost(ledger, limits)),
+        extreme_images=tuple(extreme_images(scratch, limits)),
     )
 
 
 def write_audit(found: Audit, directory: Path) -> None:
-    """Write the page and its JSON; raises UserError where the folder cannot be written."""
+    """Write the HTML page and the JSON file. Raises UserError if ``directory`` is not writable."""
     text = json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n"
     try:
         for name, content in ((JSON, text), (HTML, page(found))):

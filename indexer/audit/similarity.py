@@ -1,9 +1,12 @@
-"""Images compared with one another: near duplicates by thumbnail, outliers by thumbnail and vector.
+"""Compare images with one another: near-identical pairs by thumbnail, and measures of similarity.
 
-Two images whose 16 x 16 thumbnails correlate above .99 are near duplicates: an image encoded again,
-resized or changed in brightness. No two images of different examinations in Open-I come that near
-(7,426 images: one pair besides the three identical ones, two captures of one exposure); a crop is
-not found.
+Two images are near-identical if their 16 x 16 thumbnails correlate above .99, which finds an image
+that was re-encoded, resized or changed in brightness, but not a crop. In Open-I (7,426 images) this
+finds, besides the three identical pairs, one pair: two captures of one exposure.
+
+The rule looks at pixels alone, so that a data set can be audited without an encoder. The near
+duplicates that a search leaves out are found by another rule, from embeddings and difference
+hashes: see `retriever.near_duplicates`.
 """
 
 from collections.abc import Iterable
@@ -12,60 +15,60 @@ from typing import Any
 
 import numpy as np
 
-from indexer.audit.collect import name_of
-from indexer.audit.ledger import Ledger
+from indexer.audit.collect import file_name
+from indexer.audit.scratch import ScratchDatabase
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Limits
 from indexer.images.reader import read_radiograph, restore_size
 
-NEAR = 0.99
+NEAR_IDENTICAL = 0.99
 MOST_PAIRS = 100_000
-"""Near duplicates that are listed one by one; more of them are one and the same image."""
+"""Pairs to list at most; more only occur where one image is repeated many times."""
 MOST_EMBEDDED = 10_000
-"""Images that are embedded, a fixed draw of them where there are more."""
+"""Images to embed at most; a fixed sample if there are more."""
 
 _ROWS = 2048
 _BATCH = 32
 _NEAREST = 10
-_SHORTEST = 128.0  # length of a thumbnail of 8 grey levels of deviation; below it is noise
+_SHORTEST = 128.0  # norm of a thumbnail with a deviation of 8 grey levels; less is noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearDuplicatePair:
-    """Two images by their ids in the ledger, the lower first."""
+class NearIdenticalPair:
+    """The ids of two images, the lower one first."""
 
     one: int
     other: int
 
 
-def compare_thumbnails(ledger: Ledger) -> list[NearDuplicatePair]:
-    """The near duplicates; writes ``outline`` of every image. Blocks of 2,048 images at a time."""
-    ids, studies, thumbnails = ledger.thumbnails()
+def compare_thumbnails(scratch: ScratchDatabase) -> list[NearIdenticalPair]:
+    """Find near-identical pairs and set ``outline`` of every image, 2,048 images at a time."""
+    ids, studies, thumbnails = scratch.thumbnails()
     best = np.full(len(ids), -1.0, dtype=np.float32)
-    pairs: list[NearDuplicatePair] = []
+    pairs: list[NearIdenticalPair] = []
     for start in range(0, len(ids), _ROWS):
         rows = slice(start, start + _ROWS)
         left = _unit(thumbnails[rows])
         for other in range(start, len(ids), _ROWS):
             columns = slice(other, other + _ROWS)
             similarity = left @ _unit(thumbnails[columns]).T
-            for i, j in np.argwhere(similarity > NEAR) + np.array([start, other]):
+            for i, j in np.argwhere(similarity > NEAR_IDENTICAL) + np.array([start, other]):
                 if i < j and len(pairs) < MOST_PAIRS:
-                    pairs.append(NearDuplicatePair(one=int(ids[i]), other=int(ids[j])))
+                    pairs.append(NearIdenticalPair(one=int(ids[i]), other=int(ids[j])))
             similarity[studies[rows, None] == studies[None, columns]] = -1.0
             best[rows] = np.maximum(best[rows], similarity.max(axis=1))
             best[columns] = np.maximum(best[columns], similarity.max(axis=0))
-    ledger.set_images("outline", ids, best)
+    scratch.set_images("outline", ids, best)
     return pairs
 
 
-def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
-    """Write ``similarity`` and, with a view head, ``frontality``; returns how many images it
-    read."""
+def compare_vectors(scratch: ScratchDatabase, encoder: Encoder, limits: Limits) -> int:
+    """Set ``similarity`` and, with a view head, ``frontality``. Return the number of images
+    embedded."""
     rows = list(
-        ledger.rows(
+        scratch.rows(
             "SELECT id, study, path, width, height FROM images "
-            "WHERE side = 'here' AND file NOT NULL ORDER BY pixels, id LIMIT ?",
+            "WHERE side = 'audited' AND file NOT NULL ORDER BY pixels, id LIMIT ?",
             MOST_EMBEDDED,
         )
     )
@@ -83,14 +86,14 @@ def compare_vectors(ledger: Ledger, encoder: Encoder, limits: Limits) -> int:
             frontal.append(embeddings.frontal)
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     studies = np.array([row[1] for row in rows], dtype=np.int64)
-    ledger.set_images("similarity", ids, _similarity(np.concatenate(vectors), studies))
+    scratch.set_images("similarity", ids, _similarity(np.concatenate(vectors), studies))
     if frontal:
-        ledger.set_images("frontality", ids, np.concatenate(frontal))
+        scratch.set_images("frontality", ids, np.concatenate(frontal))
     return len(rows)
 
 
 def _similarity(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
-    """Mean cosine to the nearest images of other studies, (n,)."""
+    """Return the mean cosine to the nearest images of other studies, (n,)."""
     nearest = max(1, min(_NEAREST, len(np.unique(studies)) - 1))
     means = np.zeros(len(vectors))
     for start in range(0, len(vectors), _ROWS):
@@ -102,7 +105,7 @@ def _similarity(vectors: np.ndarray, studies: np.ndarray) -> np.ndarray:
 
 
 def _unit(thumbnails: np.ndarray) -> np.ndarray:
-    """Mean 0 and unit length, or shorter where there is next to no contrast: (n, 256) float32."""
+    """Scale to mean 0 and unit length, or shorter for very low contrast: (n, 256) float32."""
     centred = thumbnails.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     unit: np.ndarray = centred / np.maximum(
@@ -111,29 +114,31 @@ def _unit(thumbnails: np.ndarray) -> np.ndarray:
     return unit
 
 
-def unequal(ledger: Ledger, pairs: Iterable[NearDuplicatePair]) -> list[NearDuplicatePair]:
-    """Without those whose pixels are identical, which are counted as such."""
-    return [pair for pair in pairs if len(set(_of_pair(ledger, pair, "f.pixels"))) == 2]
+def with_different_pixels(
+    scratch: ScratchDatabase, pairs: Iterable[NearIdenticalPair]
+) -> list[NearIdenticalPair]:
+    """Drop pairs with identical pixels, which are counted separately."""
+    return [pair for pair in pairs if len(set(_of_pair(scratch, pair, "f.pixels"))) == 2]
 
 
-def splits_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[str | None, str | None]:
-    return _of_pair(ledger, pair, "s.split")
+def splits_of(scratch: ScratchDatabase, pair: NearIdenticalPair) -> tuple[str | None, str | None]:
+    return _of_pair(scratch, pair, "s.split")
 
 
-def sides_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[str, str]:
-    return _of_pair(ledger, pair, "f.side")
+def sides_of(scratch: ScratchDatabase, pair: NearIdenticalPair) -> tuple[str, str]:
+    return _of_pair(scratch, pair, "f.side")
 
 
-def studies_of(ledger: Ledger, pair: NearDuplicatePair) -> tuple[int, int]:
-    return _of_pair(ledger, pair, "s.id")
+def studies_of(scratch: ScratchDatabase, pair: NearIdenticalPair) -> tuple[int, int]:
+    return _of_pair(scratch, pair, "s.id")
 
 
-def pair_name(ledger: Ledger, pair: NearDuplicatePair) -> str:
-    """Both file names, for people."""
-    return " ~ ".join(name_of(path) for path in _of_pair(ledger, pair, "f.path"))
+def pair_name(scratch: ScratchDatabase, pair: NearIdenticalPair) -> str:
+    """Return both file names, as shown to people."""
+    return " ~ ".join(file_name(path) for path in _of_pair(scratch, pair, "f.path"))
 
 
-def _of_pair(ledger: Ledger, pair: NearDuplicatePair, column: str) -> tuple[Any, Any]:
+def _of_pair(scratch: ScratchDatabase, pair: NearIdenticalPair, column: str) -> tuple[Any, Any]:
     query = f"SELECT {column} FROM images f JOIN studies s ON s.id = f.study WHERE f.id = ?"
-    one, other = (next(ledger.rows(query, image))[0] for image in (pair.one, pair.other))
+    one, other = (next(scratch.rows(query, image))[0] for image in (pair.one, pair.other))
     return one, other

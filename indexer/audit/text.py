@@ -1,6 +1,7 @@
-"""What an audit asks of a text: is it another's, does it name an earlier image, whom might it name.
+"""Checks on report text: repeated wording, comparison with earlier images, identifiers.
 
-The patterns for people find what is plainly there; that they find nothing proves nothing.
+The identifier patterns find obvious cases only, so no match does not prove that a text is
+de-identified.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ _WORD = re.compile(r"[^\W_]+")
 _NO_COMPARISON = re.compile(r"none|no prior", re.IGNORECASE)
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
-RESIDUE: dict[str, re.Pattern[str]] = {
+IDENTIFIER_PATTERNS: dict[str, re.Pattern[str]] = {
     "mark of a de-identifier": re.compile(r"\bx{3,}\b|_{2,}|\[\*\*", re.IGNORECASE),
     "date": re.compile(
         r"\b\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)?\d\d\b|\b(?:19|20)\d\d-\d\d-\d\d\b"
@@ -34,28 +35,28 @@ RESIDUE: dict[str, re.Pattern[str]] = {
         r"\b(?:9\d|1[01]\d)[ -]?(?:years?|yrs?|y\.?/?o\b|yo\b)", re.IGNORECASE
     ),
 }
-"""Kind of residue to what is searched for."""
+"""Kind of identifier, or trace of its removal, to the pattern that finds it."""
 
 _LONGEST = 100_000
 
 
 def exact_digest(text: str) -> bytes:
-    """Equal for texts that are equal but for white space."""
+    """Digest a text, ignoring differences in white space."""
     return hashlib.sha256(" ".join(text.split()).encode()).digest()[:16]
 
 
 def words_digest(text: str) -> bytes:
-    """Equal for texts of the same words: case and punctuation do not count."""
+    """Digest the words of a text, ignoring case and punctuation."""
     return hashlib.sha256(" ".join(_WORD.findall(text.lower())).encode()).digest()[:16]
 
 
-def names_comparison(comparison: str) -> bool:
-    """Whether a comparison section has content other than "none" or "no prior"."""
+def has_comparison(comparison: str) -> bool:
+    """Return whether a comparison section says anything other than "none" or "no prior"."""
     return bool(comparison.strip()) and _NO_COMPARISON.search(comparison) is None
 
 
-def residue(text: str) -> Iterator[str]:
-    """The kinds of `RESIDUE` that a text holds."""
-    for kind, pattern in RESIDUE.items():
+def identifier_kinds(text: str) -> Iterator[str]:
+    """Yield the kinds of `IDENTIFIER_PATTERNS` found in a text."""
+    for kind, pattern in IDENTIFIER_PATTERNS.items():
         if pattern.search(text, 0, _LONGEST):
             yield kind

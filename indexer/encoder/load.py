@@ -29,15 +29,17 @@ def load_encoder(name: str, *, device: str = "cpu") -> Encoder:
     MismatchError for files that do not belong together.
     """
     # open_clip and torch take seconds to import; the callers that only read a manifest need neither
-    from indexer.encoder import imagenet, open_clip
+    from indexer.encoder import imagenet
     from indexer.encoder.device import check_device
+    from indexer.encoder.folder import from_folder
+    from indexer.encoder.open_clip import from_open_clip
 
     check_device(device)
     if name == "imagenet":
         return imagenet.load(device=device)
     folder = local_folder(name)
     if folder is not None:
-        return open_clip.from_folder(folder, name=name, device=device)
+        return from_folder(folder, name=name, device=device)
     if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
         raise NotFoundError(f"there is no folder {name}: name an encoder that exists")
-    return open_clip.from_open_clip(name, device=device)
+    return from_open_clip(name, device=device)

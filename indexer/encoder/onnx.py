@@ -1,11 +1,12 @@
-"""A network in ONNX Runtime, which runs these several times faster on a CPU than torch does.
+"""Run a network in ONNX Runtime, which is several times faster than torch on a CPU.
 
     forward = compiled(build_network, size=256, key=cache_key(model, heads))
     forward(pixels)
 
-The export takes seconds, so its file is kept in a cache under a key of the weights: in
+The export takes seconds, so its result is cached by the hash of the weights, in
 ``$GROUNDED_CXR_CACHE``, else ``$XDG_CACHE_HOME/grounded-cxr``, else ``~/.cache/grounded-cxr``. A
-cached file that is damaged is made again; without a folder to write to, nothing is kept.
+damaged cache file is replaced; if the folder is not writable, nothing is cached. The Dockerfile
+fills the cache while the image is built, because the container's root is read-only.
 """
 
 import hashlib
@@ -40,11 +41,11 @@ log = logging.getLogger(__name__)
 def compiled(
     network: Callable[[], nn.Module], *, size: int, key: str | None = None, device: str = "cpu"
 ) -> Forward:
-    """A network of images (n, 3, size, size) as a function.
+    """Return a network of images (n, 3, size, size) as a function.
 
-    On the CPU it runs in ONNX Runtime, and its vectors agree with torch's to 1e-4; on a GPU it
-    does where ONNX Runtime was installed with CUDA, else in torch. ``network`` is only called
-    where nothing is cached under ``key``.
+    On the CPU it runs in ONNX Runtime, and its vectors agree with torch's to 1e-4; on a GPU it runs
+    in ONNX Runtime if that has CUDA, else in torch. ``network`` is called only if nothing is cached
+    under ``key``.
     """
     providers: list[Any] = ["CPUExecutionProvider"]
     if device != "cpu":
@@ -65,15 +66,15 @@ def compiled(
 
 
 def cache_key(*files: Path, network: str = "") -> str:
-    """Hex SHA-256 over weights and configs, the name of a network, and the libraries that export
-    it."""
+    """Hash weights and configs, the name of a network, and the versions of the exporting
+    libraries; hex SHA-256."""
     versions = f"{torch.__version__} {open_clip.__version__} {timm.__version__} {_OPSET}"
     parts = [*(file_sha256(path) for path in files), network, versions]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def cache_directory() -> Path | None:
-    """Where exported networks are kept; None for a user without a home."""
+    """Return the folder of exported networks; None for a user without a home."""
     if os.environ.get(CACHE_VARIABLE):
         return Path(os.environ[CACHE_VARIABLE])
     if os.environ.get("XDG_CACHE_HOME"):
@@ -93,7 +94,7 @@ def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> byt
         content = path.read_bytes()
         if digest.read_text(encoding="ascii") == hashlib.sha256(content).hexdigest():
             return content
-        log.warning("%s is damaged and is made again", path)
+        log.warning("%s is damaged; exporting again", path)
     except (OSError, ValueError):
         pass  # not cached yet
     content = _export(network(), size)
@@ -101,18 +102,18 @@ def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> byt
         write_bytes(path, content)
         write_text(digest, hashlib.sha256(content).hexdigest())
     except OSError as error:
-        log.info("the exported encoder is not kept (%s)", error)
+        log.info("the exported encoder is not cached (%s)", error)
     return content
 
 
 def _export(module: nn.Module, size: int) -> bytes:
     data = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations and traces
+        warnings.simplefilter("ignore")  # deprecations and tracing of the exporter itself
         torch.onnx.export(
             module.eval(),
             (torch.zeros(1, 3, size, size),),
-            data,  # type: ignore[arg-type]  # a stream is taken where the exporter is not dynamo's
+            data,  # type: ignore[arg-type]  # the exporter without dynamo takes a stream
             input_names=["pixels"],
             output_names=["rows"],
             dynamic_axes={"pixels": {0: "images"}, "rows": {0: "images"}},

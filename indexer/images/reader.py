@@ -112,9 +112,9 @@ def _from_array(values: np.ndarray, name: str) -> Image.Image:
 def difference_hash(pixels: Grey) -> int:
     """64 bits that stay the same when an image is resized, recompressed or changed in brightness.
 
-    Averaged to 9 x 8, a bit is set where a cell is brighter than its right neighbour; the top left
-    bit is the highest. Near duplicates differ in few bits (``hamming``); so do alike images of
-    different people, so the hash alone proves nothing.
+    The image is averaged to 9 x 8 cells; a bit is set if a cell is brighter than its right
+    neighbour, and the top left bit is the highest. Near duplicates differ in few bits (``hamming``),
+    but so may similar images of different people, so the hash alone proves nothing.
     """
     small = Image.fromarray(pixels).resize((9, 8), Image.Resampling.BOX)
     cells = np.asarray(small)  # (8, 9)

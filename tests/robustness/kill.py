@@ -52,7 +52,7 @@ class Server(Protocol):
 class IndexServer:
     """The service as ``python -m api serve`` runs it."""
 
-    imports: ClassVar[Sequence[str]] = (api.__module__, "indexer.encoder.open_clip")
+    imports: ClassVar[Sequence[str]] = (api.__module__, "indexer.encoder.folder")
     index: Path
     options: Sequence[str]
 

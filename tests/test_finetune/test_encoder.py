@@ -37,8 +37,9 @@ from finetune.encoder.pack import (
 from finetune.encoder.scores import Embedded, of_studies, thresholds
 from finetune.encoder.trainer import EncoderTrainer, training_rows
 from finetune.examples.text_similarity import cider_matrix, text_similarity
+from indexer.encoder.folder import MODEL
 from indexer.encoder.load import load_encoder
-from indexer.encoder.open_clip import MODEL, OpenClipEncoder
+from indexer.encoder.open_clip import OpenClipEncoder
 from indexer.reports.labeller import LABELLER_VERSION, label_report
 from indexer.reports.sentences import split_sentences
 from tests.support.models.training import check_recorded

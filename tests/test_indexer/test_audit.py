@@ -1,4 +1,4 @@
-"""The audit: what it finds in a set made for it, and in the real Open-I."""
+"""The audit of a data set: what it finds in a small set made for these tests, and in Open-I."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from db.errors import UserError
 from indexer.__main__ import main
 from indexer.audit.result import Audit
 from indexer.audit.run import audit, write_audit
-from indexer.audit.text import RESIDUE, names_comparison, residue, words_digest
+from indexer.audit.text import IDENTIFIER_PATTERNS, has_comparison, identifier_kinds, words_digest
 from indexer.build import build
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
@@ -91,7 +91,7 @@ def counted(found: Audit, part: str, name: str) -> int:
     return found.count(part, name).count
 
 
-def test_studies_and_what_is_left_out_are_counted(found: Audit) -> None:
+def test_usable_and_skipped_studies_are_counted(found: Audit) -> None:
     assert counted(found, "studies", "usable") == 37
     assert counted(found, "studies", "no image") == 1
     assert found.count("studies", "report without findings or impression").examples == ("mute",)
@@ -104,7 +104,7 @@ def test_studies_and_what_is_left_out_are_counted(found: Audit) -> None:
     assert counted(found, "labels", "Edema: negative") == 0
 
 
-def test_images_that_are_the_same_are_told_from_those_that_are_nearly(found: Audit) -> None:
+def test_identical_and_near_identical_images_are_counted_separately(found: Audit) -> None:
     same = found.count("images", "byte-identical pairs")
     assert (same.count, same.examples) == (1, ("a.png = b.png",))
     assert counted(found, "images", "pairs of equal pixels") == 3
@@ -117,16 +117,19 @@ def test_images_that_are_the_same_are_told_from_those_that_are_nearly(found: Aud
     assert found.count("images", "with boxes").examples == ()
 
 
-def test_texts_are_found_again_within_and_across_splits(found: Audit) -> None:
-    assert counted(found, "repeated texts", "studies whose findings another study has as well") == 2
+def test_repeated_texts_are_counted_within_and_across_splits(found: Audit) -> None:
+    assert (
+        counted(found, "repeated texts", "studies that share their findings with another study")
+        == 2
+    )
     across = found.count("splits", "findings of test word for word in train")
     assert (across.count, across.of) == (2, 2)
-    assert counted(found, "splits", "patients on both sides of a split") == 1
-    assert counted(found, "splits", "equal images in two splits") == 1
-    assert counted(found, "splits", "near duplicates across splits") == 1
+    assert counted(found, "splits", "patients in more than one split") == 1
+    assert counted(found, "splits", "images of equal pixels in more than one split") == 1
+    assert counted(found, "splits", "near-identical pairs across splits") == 1
 
 
-def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> None:
+def test_comparisons_and_identifiers_are_counted_but_not_quoted(found: Audit) -> None:
     comparison = "studies with a comparison to an earlier image"
     assert found.count("comparisons", comparison).examples == ("said",)
     assert counted(found, "comparisons", "sentences that refer to an earlier image") == 1
@@ -139,40 +142,40 @@ def test_comparisons_and_residue_are_counted_and_not_quoted(found: Audit) -> Non
     assert "Quixotic" not in text and "1/2/2020" not in text
 
 
-def test_outlying_images_are_shown_with_their_reason(found: Audit) -> None:
-    reasons = {image.reason: Path(image.path).name for image in reversed(found.outermost)}
+def test_extreme_images_are_listed_by_measure(found: Audit) -> None:
+    reasons = {image.reason: Path(image.path).name for image in reversed(found.extreme_images)}
     assert reasons["very dark"] == "dark.png"
     assert reasons["very narrow"] == "narrow.png"
     assert counted(found, "outliers", "very narrow") == 1
     with pytest.raises(KeyError):
-        found.count("outliers", "unlike the others to the encoder")  # there was no encoder
+        found.count("outliers", "unusual to the encoder")  # there was no encoder
 
 
-def test_an_encoder_finds_images_unlike_the_others(odd: Path) -> None:
+def test_an_encoder_finds_unusual_images(odd: Path) -> None:
     found = audit(JsonLines(odd), encoder=ThumbnailEncoder())
-    assert found.count("outliers", "unlike the others to the encoder").count >= 1
-    assert all(image.thumbnail.startswith(b"\xff\xd8") for image in found.outermost)
+    assert found.count("outliers", "unusual to the encoder").count >= 1
+    assert all(image.thumbnail.startswith(b"\xff\xd8") for image in found.extreme_images)
 
 
-def test_page_and_json_hold_everything_and_escape_it(tmp_path: Path) -> None:
+def test_page_and_json_are_complete_and_escaped(tmp_path: Path) -> None:
     Image.fromarray(draw_radiograph(1, size=(600, 40))).save(tmp_path / "narrow.png")
     odd = {"study_id": "a", "image": "narrow.png", "text": "Ok.", "split": "<script>"}
     path = write_set(tmp_path, [odd])
     found = audit(JsonLines(path), encoder=ReportEncoder())
     write_audit(found, tmp_path / "out")
     page = (tmp_path / "out/audit.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == len(found.outermost) > 0
+    assert page.count("data:image/jpeg;base64,") == len(found.extreme_images) > 0
     assert "&lt;script&gt;" in page and "<script" not in page and "http" not in page
     values = json.loads((tmp_path / "out/audit.json").read_text())
     assert values["parts"]["images"]["read"]["count"] == 31
-    assert "thumbnail" not in values["outermost"][0]
+    assert "thumbnail" not in values["extreme_images"][0]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "audit.html",
         "audit.json",
     ]
 
 
-def test_it_is_held_against_an_index_or_another_folder(odd: Path, tmp_path: Path) -> None:
+def test_a_source_is_compared_with_an_index_or_another_folder(odd: Path, tmp_path: Path) -> None:
     image = draw_radiograph(100, size=(128, 104))
     other = tmp_path / "other"
     other.mkdir()
@@ -187,10 +190,10 @@ def test_it_is_held_against_an_index_or_another_folder(odd: Path, tmp_path: Path
         assert counted(found, "against", "images of equal pixels in both") == 3
         assert counted(found, "against", "findings word for word in both") == 3
     found = audit(JsonLines(odd), against=JsonLines(path))
-    assert counted(found, "against", "near duplicates in both") == 1
+    assert counted(found, "against", "near-identical pairs between both") == 1
 
 
-def test_the_command_writes_the_page_and_says_what_it_found(
+def test_the_command_writes_the_page_and_prints_the_counts(
     odd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--source", "jsonl", "--data-dir", str(odd), "--encoder", "none"]
@@ -206,7 +209,7 @@ def test_the_command_writes_the_page_and_says_what_it_found(
     assert f"{tmp_path} is a folder" in capsys.readouterr().err
 
 
-def test_the_command_shows_no_title_without_a_count_beneath(
+def test_the_command_prints_no_empty_part(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--source", "jsonl", "--data-dir", str(write_set(tmp_path, []))]
@@ -215,9 +218,9 @@ def test_the_command_shows_no_title_without_a_count_beneath(
     assert titles == ["studies", "images", "sections", "repeated texts"]
 
 
-def test_a_source_with_nothing_to_audit_is_named(tmp_path: Path) -> None:
+def test_a_source_without_a_usable_study_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_text('{"text": "Clear."}')
-    with pytest.raises(UserError, match="nothing to audit: no image"):
+    with pytest.raises(UserError, match="no usable study: no image"):
         audit(JsonLines(tmp_path / "s.jsonl"))
 
 
@@ -234,13 +237,13 @@ def test_a_source_with_nothing_to_audit_is_named(tmp_path: Path) -> None:
         ("Dr Pepper can be seen in the stomach", ["name after a title"]),
     ],
 )
-def test_residue_is_found_by_its_kind(text: str, kinds: list[str]) -> None:
-    assert list(residue(text)) == kinds
-    assert set(kinds) <= RESIDUE.keys()
+def test_identifiers_are_found_by_kind(text: str, kinds: list[str]) -> None:
+    assert list(identifier_kinds(text)) == kinds
+    assert set(kinds) <= IDENTIFIER_PATTERNS.keys()
 
 
-def test_a_comparison_of_none_is_none() -> None:
-    assert [names_comparison(text) for text in ("", "None.", "No prior", "XXXX", "CT of 2019")] == [
+def test_a_comparison_with_none_is_no_comparison() -> None:
+    assert [has_comparison(text) for text in ("", "None.", "No prior", "XXXX", "CT of 2019")] == [
         False,
         False,
         False,
@@ -251,23 +254,23 @@ def test_a_comparison_of_none_is_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def openi(data_dir: Path) -> Audit:
+def openi_audit(data_dir: Path) -> Audit:
     splits = read_split(data_dir / "openi" / "r2gen_split.json")
     return audit(OpenI(data_dir=data_dir / "openi", splits=splits))
 
 
-def test_the_audit_of_open_i_finds_what_is_known_of_it(openi: Audit) -> None:
-    assert counted(openi, "images", "read") == 7426
-    assert counted(openi, "images", "FRONTAL") == 3794
-    assert counted(openi, "studies", "with a frontal image and a report") == 3666
-    assert counted(openi, "images", "byte-identical pairs") == 3
-    assert counted(openi, "images", "near-identical pairs") == 1
-    assert counted(openi, "comparisons", "of these with a frontal image and a report") == 1519
+def test_the_audit_of_open_i_gives_the_known_counts(openi_audit: Audit) -> None:
+    assert counted(openi_audit, "images", "read") == 7426
+    assert counted(openi_audit, "images", "FRONTAL") == 3794
+    assert counted(openi_audit, "studies", "with a frontal image and a report") == 3666
+    assert counted(openi_audit, "images", "byte-identical pairs") == 3
+    assert counted(openi_audit, "images", "near-identical pairs") == 1
+    assert counted(openi_audit, "comparisons", "of these with a frontal image and a report") == 1519
     marks = "mark of a de-identifier in findings or impression, frontal studies"
-    assert counted(openi, "de-identification", marks) == 1682
-    distinct = openi.count("repeated texts", "distinct findings of frontal studies")
+    assert counted(openi_audit, "de-identification", marks) == 1682
+    distinct = openi_audit.count("repeated texts", "distinct findings of frontal studies")
     assert (distinct.count, distinct.of) == (2440, 3199)
-    across = openi.count("splits", "findings of test word for word in train")
+    across = openi_audit.count("splits", "findings of test word for word in train")
     assert (across.count, across.of) == (277, 590)
-    assert counted(openi, "splits", "patients on both sides of a split") == 0
-    assert counted(openi, "sections", "median words of findings") == 29
+    assert counted(openi_audit, "splits", "patients in more than one split") == 0
+    assert counted(openi_audit, "sections", "median words of findings") == 29

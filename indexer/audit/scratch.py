@@ -1,6 +1,7 @@
-"""What an audit has seen, on disk: memory does not grow with the number of studies.
+"""A temporary SQLite database of the studies and images that an audit has read.
 
-Two sides are kept apart, ``here`` and ``there``: what is audited, and what it is compared with.
+It keeps memory use independent of the number of studies. Each row belongs to one of two sides:
+``audited``, the source under audit, or ``compared``, the source or index it is compared with.
 """
 
 import sqlite3
@@ -11,11 +12,14 @@ import numpy as np
 
 from indexer.audit.images import THUMBNAIL, ImageFacts
 
-Side = Literal["here", "there"]
+Side = Literal["audited", "compared"]
 Measured = Literal["outline", "similarity", "frontality"]
-"""What is known of an image only beside the others: the greatest correlation of its thumbnail with
-that of another study's, the mean cosine of its vector to the nearest of other studies', and the
-probability that it is frontal."""
+"""Columns filled in after all images are read.
+
+- ``outline``: the highest correlation of its thumbnail with that of an image of another study
+- ``similarity``: the mean cosine of its vector to the nearest images of other studies
+- ``frontality``: the probability that it is a frontal view
+"""
 
 _TABLES = """
 CREATE TABLE studies (id INTEGER PRIMARY KEY, side TEXT, study TEXT, patient TEXT, split TEXT,
@@ -27,7 +31,7 @@ CREATE TABLE images (id INTEGER PRIMARY KEY, study INTEGER, side TEXT, path TEXT
 """
 
 
-class Ledger:
+class ScratchDatabase:
     """Rows of studies and images in a temporary SQLite file."""
 
     def __init__(self) -> None:
@@ -36,11 +40,11 @@ class Ledger:
         self._file.execute("PRAGMA journal_mode = OFF")
 
     def add_study(self, side: Side, **columns: Any) -> int:
-        """Columns are those of the table but ``id``; returns the id."""
+        """Add a study with these columns and return its id."""
         return self._insert("studies", {"side": side, **columns})
 
     def add_image(self, side: Side, study: int, facts: ImageFacts) -> int:
-        """Returns the id; ids of one side ascend in the order of adding."""
+        """Add an image and return its id. Ids ascend in the order of insertion."""
         return self._insert(
             "images",
             {
@@ -62,33 +66,33 @@ class Ledger:
         )
 
     def add_pixels(self, side: Side, study: int, path: str, pixels_sha256: str) -> None:
-        """An image of which only the digest is known."""
+        """Add an image of which only the digest of the pixels is known."""
         self._insert(
             "images", {"study": study, "side": side, "path": path, "pixels": pixels_sha256}
         )
 
     def set_images(self, column: Measured, images: np.ndarray, values: np.ndarray) -> None:
-        """One value an image, by id."""
+        """Set one column for the images with these ids."""
         pairs = zip(values.tolist(), images.tolist(), strict=True)
         self._file.executemany(f"UPDATE images SET {column} = ? WHERE id = ?", pairs)
 
     def index(self) -> None:
-        """To be called once when everything is added: questions get quick answers from then on."""
+        """Create the SQL indexes. Call this once, after all rows have been added."""
         for column in ("findings", "findings_words", "report_words", "patient", "study"):
             self._file.execute(f"CREATE INDEX studies_{column} ON studies ({column}, side, split)")
         for column in ("file", "pixels", "study"):
-            self._file.execute(f"CREATE INDEX films_{column} ON images ({column}, side)")
+            self._file.execute(f"CREATE INDEX images_{column} ON images ({column}, side)")
 
     def rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         yield from self._file.execute(query, values)
 
     def number(self, query: str, *values: Any) -> int:
-        """The one number that a query gives."""
+        """Return the single number that a query yields."""
         row = self._file.execute(query, values).fetchone()
         return int(row[0] or 0)
 
     def thumbnails(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids (n,), study ids (n,) and thumbnails (n, 256) uint8 of all images that were read."""
+        """Return ids (n,), study ids (n,) and thumbnails (n, 256) uint8 of all readable images."""
         query = "FROM images WHERE thumbnail IS NOT NULL ORDER BY id"
         ids = np.fromiter((row[0] for row in self.rows(f"SELECT id {query}")), dtype=np.int64)
         studies = np.fromiter((row[0] for row in self.rows(f"SELECT study {query}")), np.int64)
