@@ -176,7 +176,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     if everywhere:
         folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
         cleaned = [arguments.index, *([] if arguments.db is None else [arguments.db])]
-        remaining = find_remaining_files(folders, found.cases, found.fingerprints, but=cleaned)
+        remaining = find_remaining_files(folders, found.cases, found.fingerprints, exclude=cleaned)
     if arguments.json:
         parts = {
             "removed": asdict(removed),

@@ -1,12 +1,12 @@
-"""From a source to an index: embedded once, resumed after a kill, current when whole.
+"""Build an index from a source, or add a source to an index; both can be resumed after a kill.
 
     built = build(source, encoder, Path("data/index"))
-    built = add(more, encoder, Path("data/index"))       # the studies that are not there yet
+    built = add(more, encoder, Path("data/index"))       # only studies that are not indexed yet
     built.manifest.studies, built.skipped
 
-Work goes into the folder ``.building`` of the index, batch by batch; batches are fixed by the
-order of the records, so work that was killed and taken up again gives the same vectors to the
-last bit. The index that is there is not touched before the new version is whole.
+Each finished batch is kept in the folder ``.building`` of the index. Batches follow the order of
+the records, so a resumed build gives the same vectors to the last bit. An existing index is not
+touched until the new version is complete.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.images.reader import Limits
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, joined_names, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, merge_names, utc_now
 from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
 from indexer.ingest.staging import Staging
-from indexer.ingest.studies import identity
+from indexer.ingest.studies import record_inputs
 from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.records import SkippedStudy, Source
@@ -31,22 +31,22 @@ from indexer.typicality.profile import TypicalityProfile
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, Versions, changing
 
-_CURE = "make room or choose another place, then run the same command again: it goes on"
+_CURE = "make room or choose another place, then run the same command again to resume"
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
-"""Wraps the batch numbers, given how many there are; ``tqdm`` fits."""
+"""Wraps the batch numbers, given their count, as ``tqdm`` does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build or an addition made."""
+    """The result of `build` or `add`."""
 
     manifest: Manifest
     skipped: tuple[SkippedStudy, ...]
     resumed_batches: int
-    """Batches that interrupted work had left."""
+    """Batches taken over from an interrupted build."""
     added: int
-    """Studies that were not there before."""
+    """Number of studies that are new in this version."""
 
 
 def build(
@@ -60,16 +60,16 @@ def build(
     limits: Limits | None = None,
     clock: Clock = utc_now,
 ) -> BuildResult:
-    """Index every study of ``source``; an index that is at ``out`` becomes its version before.
+    """Index every study of ``source``; an existing index at ``out`` becomes the previous version.
 
-    A bare EncoderSpec is enough for a source whose studies are all embedded already.
-    Raises UserError where there is nothing to index, other work is going on, or the disk fills
-    (what was done is kept and taken up by the next call).
+    An EncoderSpec is enough for a source whose studies are all embedded already. Raises UserError
+    if there is nothing to index, another process is changing the index, or the disk is full
+    (finished batches are kept and the next call resumes).
     """
     with changing(out, "building", cure=_CURE) as versions:
         before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
-        about = _about(source, encoder, before, None, options, clock)
-        work = _Build(source, encoder, versions, about, None, limits or Limits())
+        info = _version_info(source, encoder, before, None, options, clock)
+        work = _Build(source, encoder, versions, info, None, limits or Limits())
         return work.run(progress, keep)
 
 
@@ -84,11 +84,11 @@ def add(
     limits: Limits | None = None,
     clock: Clock = utc_now,
 ) -> BuildResult:
-    """A new version of an index, with those studies of ``source`` that it does not hold yet.
+    """Write a new version of an index that adds the studies of ``source`` it does not hold yet.
 
-    A study that is there stays as it is, also where the source now has another report for it;
-    it is then named among the skipped. Without a new study there is no new version. Raises
-    UserError as `build` does, and MismatchError for another encoder or labeller.
+    Studies that are already indexed stay as they are; those whose report has changed are listed as
+    skipped. Without new studies no version is written. Raises UserError as `build` does, and
+    MismatchError for another encoder or labeller.
     """
     Manifest.read(index_dir)
     with changing(index_dir, "adding to", cure=_CURE) as versions:
@@ -100,12 +100,12 @@ def add(
                 f"{index_dir} was labelled by '{before.labeller_version}', new studies would be "
                 f"by '{LABELLER_VERSION}': build the index again"
             )
-        about = _about(source, before.encoder, before, before, options, clock)
-        work = _Build(source, encoder, versions, about, base, limits or Limits())
+        info = _version_info(source, before.encoder, before, before, options, clock)
+        work = _Build(source, encoder, versions, info, base, limits or Limits())
         return work.run(progress, keep)
 
 
-def _about(
+def _version_info(
     source: Source,
     encoder: Encoder | EncoderSpec,
     before: Manifest | None,
@@ -113,15 +113,15 @@ def _about(
     options: VectorOptions | None,
     clock: Clock,
 ) -> VersionInfo:
-    """What the version after ``before`` is, which adds to ``base`` or starts from nothing."""
+    """Describe the version after ``before``, which adds to ``base`` or starts empty."""
     bases = () if base is None else (base,)
     return VersionInfo(
         version=1 if before is None else before.version + 1,
         made_by="build" if base is None else "add",
         created_at=clock().isoformat(timespec="seconds"),
-        source=joined_names([*(one.source for one in bases), source.name], "+"),
-        split=joined_names([*(one.split for one in bases), source.split], ","),
-        licence=joined_names([*(one.licence for one in bases), source.licence], "; "),
+        source=merge_names([*(one.source for one in bases), source.name], "+"),
+        split=merge_names([*(one.split for one in bases), source.split], ","),
+        licence=merge_names([*(one.licence for one in bases), source.licence], "; "),
         encoder=encoder if isinstance(encoder, EncoderSpec) else encoder.spec,
         labeller_version=LABELLER_VERSION,
         vector_options=options or (VectorOptions() if base is None else base.vector_options),
@@ -138,16 +138,16 @@ class _Build:
         source: Source,
         encoder: Encoder | EncoderSpec,
         versions: Versions,
-        about: VersionInfo,
+        info: VersionInfo,
         base: Index | None,
         limits: Limits,
     ) -> None:
         self._source = source
         self._versions = versions
         self._staging = Staging(versions.building)
-        self._about = about
+        self._info = info
         self._base = base
-        self._batches = BatchIndexer(source.name, encoder, about, base, limits)
+        self._batches = BatchIndexer(source.name, encoder, info, base, limits)
 
     def run(self, progress: Progress, keep: int) -> BuildResult:
         digest, total = self._plan()
@@ -155,7 +155,7 @@ class _Build:
             raise UserError(
                 f"source '{self._source.name}' has no study in split '{self._source.split}'"
             )
-        done = self._staging.take_up(digest)
+        done = self._staging.resume_or_start(digest)
         with CaseStore.create(self._staging.draft / CASES) as cases:
             if self._base is not None and cases.count() == 0:
                 cases.copy_from(self._base.path / CASES)
@@ -170,22 +170,22 @@ class _Build:
         return self._finish(done, keep)
 
     def _plan(self) -> tuple[str, int]:
-        """A digest of everything that the vectors and cases follow from, and the record count."""
+        """Hash all that the vectors and cases depend on; return the digest and the record count."""
         head = [
             FORMAT_VERSION,
-            asdict(self._about.encoder),
+            asdict(self._info.encoder),
             LABELLER_VERSION,
             STUDIES_PER_BATCH,
             self._source.name,
-            self._about.made_by,
-            self._about.version,
-            self._about.withdrawn,
+            self._info.made_by,
+            self._info.version,
+            self._info.withdrawn,
             None if self._base is None else self._base.manifest.fingerprint,
         ]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         total = 0
         for record in self._source.records():
-            digest.update(repr(identity(record)).encode())
+            digest.update(repr(record_inputs(record)).encode())
             total += 1
         return digest.hexdigest(), total
 
@@ -219,7 +219,7 @@ class _Build:
             self._staging.draft,
             [] if self._base is None else [IndexPart(index=self._base)],
             self._staging.batches(),
-            replace(self._about, skipped=counts),
+            replace(self._info, skipped=counts),
             image_profile=profile if self._base is None else None,
         )
         self._versions.publish(self._staging.draft, manifest, keep=keep)

@@ -1,17 +1,17 @@
-"""Erasing a patient: who must not be indexed again, and which other files may still hold them.
+"""Erase a patient: digests that prevent re-indexing, and a search for other files with their data.
 
     digest = withdrawal_digest("patient", "openi", "p17")
     for file in find_remaining_files([Path("runs"), Path("data")], cases, fingerprints):
         file.path, file.what
 
-A digest stays in the manifest when a patient is removed, so that adding the same data set again
-does not bring them back. It hides an id from a reader and from a text search, not from somebody
-who tries every id there is.
+When a patient is removed, a digest stays in the manifest, so that adding the same data set again
+does not bring the patient back. It hides the id from readers and text searches, but not from an
+attacker who tries every possible id.
 
-A removal changes the index and the application database. Adapters, examples, outputs and other
-records made from a version of the index that held the patient, stored vectors, other indexes, and
-application databases or their backups that cite the patient are only found and named. So are
-archives, which may hold anything.
+A removal changes the index and the application database. Other files are only found and listed:
+adapters, examples, outputs and other records made from a version that held the patient, stored
+vectors, other indexes, other application databases that cite the patient, and archives, which may
+contain anything.
 """
 
 import hashlib
@@ -36,14 +36,14 @@ _SQLITE = b"SQLite format 3\0"
 
 
 def withdrawal_digest(kind: Literal["patient", "study"], source: str, identifier: str) -> str:
-    """The digest of a patient or study of a source; 64 hex digits."""
+    """Hash the id of a patient or study of a source; 64 hex digits."""
     return hashlib.sha256(f"withdrawn\0{kind}\0{source}\0{identifier}".encode()).hexdigest()
 
 
 def is_withdrawn(
     withdrawals: Collection[str], source: str, study_id: str, patient_id: str | None
 ) -> bool:
-    """Whether a study, or its patient, is among the digests."""
+    """Return whether a study, or its patient, is among the withdrawn digests."""
     if not withdrawals:
         return False
     if withdrawal_digest("study", source, study_id) in withdrawals:
@@ -55,7 +55,7 @@ def is_withdrawn(
 
 @dataclass(frozen=True, kw_only=True)
 class RemainingFile:
-    """A file or folder that may still hold something of the patient."""
+    """A file or folder that may still hold data of the patient."""
 
     path: Path
     what: str
@@ -66,15 +66,15 @@ def find_remaining_files(
     cases: Sequence[Case],
     fingerprints: Collection[str],
     *,
-    but: Collection[Path] = (),
+    exclude: Collection[Path] = (),
 ) -> list[RemainingFile]:
-    """Files in ``folders`` and below that may hold something of these cases.
+    """List files below ``folders`` that may hold data of these cases.
 
-    ``but`` names files and folders that were cleaned. ``fingerprints`` are those of the index
-    versions that may have held the cases.
+    ``exclude`` names files and folders that were cleaned already. ``fingerprints`` are those of
+    index versions that may have held the cases.
     """
     studies = {(case.source, case.study_id) for case in cases}
-    cleaned = {path.resolve() for path in but}
+    cleaned = {path.resolve() for path in exclude}
     found: dict[Path, RemainingFile] = {}
     for folder in folders:
         for path in _files(folder, cleaned):
@@ -84,11 +84,13 @@ def find_remaining_files(
     return list(found.values())
 
 
-def _files(folder: Path, but: Collection[Path]) -> Iterator[Path]:
+def _files(folder: Path, exclude: Collection[Path]) -> Iterator[Path]:
     for directory, below, names in os.walk(folder):
         place = Path(directory)
-        below[:] = sorted(name for name in below if (place / name).resolve() not in but)
-        yield from (place / name for name in sorted(names) if (place / name).resolve() not in but)
+        below[:] = sorted(name for name in below if (place / name).resolve() not in exclude)
+        yield from (
+            place / name for name in sorted(names) if (place / name).resolve() not in exclude
+        )
 
 
 def _what(

@@ -1,12 +1,12 @@
-"""An index directory, opened: manifest, vectors and cases of its current version.
+"""Open an index: manifest, vectors and cases of its current version.
 
     index = Index.open(Path("data/index"))
     index.manifest.source, index.vectors.search(query, k=5), index.cases.get([7])
 
-Files of a version: ``manifest.json``, ``cases.sqlite``, ``vectors.faiss``, for many cases
-``case_ids.npy`` and ``case_vectors.npy``, ``image_vectors.npy``, and for images that were read
-``thumbnail_sample.safetensors`` and, if they are enough, ``typicality_profile.safetensors``. Where
-versions are kept: ``indexer.versions``.
+A version has the files ``manifest.json``, ``cases.sqlite``, ``vectors.faiss``,
+``image_vectors.npy``, in large indexes ``case_ids.npy`` and ``case_vectors.npy``, and, if images
+were read, ``thumbnail_sample.safetensors`` and ``typicality_profile.safetensors``. The folders of
+versions are described in ``indexer.versions``.
 """
 
 from dataclasses import dataclass
@@ -35,28 +35,28 @@ _OLDER_FILES = {
     SAMPLE: "film_sample.safetensors",
     PROFILE: "film_profile.safetensors",
 }
-"""What formats 1 and 2 called them."""
+"""Names of these files in formats 1 and 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """One version, read-only. It stays as it is while newer ones are made."""
+    """One version of an index, read-only; newer versions do not affect it."""
 
     path: Path
-    """The folder of its files."""
+    """The folder of the version."""
     manifest: Manifest
     vectors: VectorStore
     cases: CaseStore
     image_vectors: np.ndarray
-    """(images, dim) float16, unit length, by case id and position, mapped from disk. A case's own
-    vector may hold its report as well, so images are compared with images here."""
+    """(images, dim) float16, unit length, ordered by case id and position, mapped from disk. Near
+    duplicates are found with these, because a case's own vector may include its report."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the current version of an index, or the version whose folder this is.
+        """Open the current version of an index, or the version in this folder.
 
-        Raises NotFoundError where there is none or a part is missing, and UserError where a part
-        cannot be read or the parts do not belong together.
+        Raises NotFoundError if there is none or a file is missing, and UserError if a file cannot
+        be read or the files do not belong together.
         """
         folder = current_folder(path)
         try:
@@ -64,7 +64,7 @@ class Index:
         except UserError:
             if current_folder(path) == folder:
                 raise
-            return cls.open(path)  # it was replaced and dropped in between
+            return cls.open(path)  # a newer version has replaced it meanwhile
 
     @classmethod
     def _open(cls, path: Path) -> Self:
@@ -93,9 +93,9 @@ class Index:
         )
 
     def require(self, encoder: Encoder | EncoderSpec) -> None:
-        """Refuse an encoder whose vectors cannot be compared with this index.
+        """Check that an encoder's vectors can be compared with this index.
 
-        Raises MismatchError that names both and the cure.
+        Raises MismatchError if not.
         """
         built = self.manifest.encoder
         given = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
@@ -108,17 +108,17 @@ class Index:
             )
 
     def read_profile(self) -> TypicalityProfile | None:
-        """What its images look like; None where that is not known.
+        """Read the typicality profile of the indexed images; None if there is none.
 
-        Raises NotFoundError for a missing file and UserError for one that is damaged.
+        Raises NotFoundError if its file is missing and UserError if it is damaged.
         """
         path = self.path / _file_name(PROFILE, self.manifest)
         return TypicalityProfile.read(path, self.manifest.image_quantiles)
 
     def read_sample(self) -> ThumbnailSample:
-        """The thumbnails that the profile is fitted to; none where no image was ever read.
+        """Read the thumbnails to which the profile is fitted; empty if no image was read.
 
-        Raises UserError for a file that is damaged.
+        Raises UserError if the file is damaged.
         """
         return ThumbnailSample.read(self.path / _file_name(SAMPLE, self.manifest))
 
@@ -131,7 +131,7 @@ def _file_name(name: str, manifest: Manifest) -> str:
 
 
 def _open_vectors(path: Path, manifest: Manifest) -> VectorStore:
-    """Exact vectors of formats 1 and 2 are read into memory; all others stay on disk."""
+    """Read exact vectors of formats 1 and 2 into memory; map all others from disk."""
     if manifest.format_version == 1:
         return ExactVectors.of(*read_flat(path / LISTS))
     if manifest.format_version == 2 and manifest.vectors.type == "exact":

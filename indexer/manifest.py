@@ -1,8 +1,8 @@
-"""``manifest.json``: what an index says of itself.
+"""``manifest.json``, which describes one version of an index.
 
-It is written last, so a folder that has one is complete. Formats 1 and 2 are read as they stand
-and upgraded by ``python -m indexer upgrade``: format 1 is one folder without versions, format 2
-names some files and keys otherwise and keeps exact vectors outside FAISS.
+It is written last, so a folder with a manifest is complete. Formats 1 and 2 can be read, and
+``python -m indexer upgrade`` upgrades them: format 1 is one folder without versions; format 2 has
+other names for some files and keys, and keeps exact vectors outside FAISS.
 """
 
 import json
@@ -18,15 +18,15 @@ from indexer.vectors.options import VectorOptions, VectorSpec
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
 OLDER_NAMES = {"film_quantiles": "image_quantiles"}
-"""Keys of formats 1 and 2, and what they are called since."""
+"""Keys of formats 1 and 2, and their current names."""
 
 FOLDER = "folder"
-"""Key of the manifest at the top of an index: where the files of this version are."""
+"""Key in the manifest at the top of an index: the folder of the current version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PastVersion:
-    """A version that was."""
+    """An earlier version, as later manifests record it."""
 
     version: int
     fingerprint: str
@@ -49,15 +49,15 @@ class Manifest:
     studies: int
     images: int
     skipped: Mapping[str, int]
-    """Reason to number of studies that the last build or addition left out."""
+    """Reason to number of studies that the last build or addition skipped."""
     encoder: EncoderSpec
     metric: str
     """``cosine``: inner product of unit vectors."""
     labeller_version: str
     licence: str
-    """What the sources say of the use of their reports."""
+    """The terms of use that the sources state."""
     file_bytes: Mapping[str, int]
-    """Size of each other file of the version, so that a truncated one is seen at once."""
+    """Size of each other file, so that truncation is noticed when the index is opened."""
     file_sha256: Mapping[str, str] = field(default_factory=dict)
     """Hex digest of each of these files, for ``verify``."""
     version: int = 1
@@ -65,31 +65,30 @@ class Manifest:
     contents: str | None = None
     """Sum of the digests of all cases (``indexer.ingest.fingerprint``); None in format 1."""
     vector_options: VectorOptions = field(default_factory=VectorOptions)
-    """What was asked of the vectors; later versions ask the same."""
+    """The options requested; later versions use the same."""
     vectors: VectorSpec = field(default_factory=lambda: VectorSpec(type="exact"))
     image_quantiles: Mapping[str, Mapping[str, float]] | None = None
-    """How usual the indexed images are, each left out with its study
-    (``indexer.typicality.profile``); None where that is not known: too few images, or vectors that
-    came without it."""
+    """Quantiles of the typicality of indexed images (``indexer.typicality.profile``); None for too
+    few images, or for stored vectors without a profile."""
     withdrawn: tuple[str, ...] = ()
-    """Digests of patients who are not to be indexed again (``indexer.remove``)."""
+    """Digests of patients and studies that must not be indexed again (``indexer.remove``)."""
     history: tuple[PastVersion, ...] = ()
     """Earlier versions, the oldest first."""
     format_version: int = FORMAT_VERSION
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """The manifest of an index, or of the folder of one of its versions.
+        """Read the manifest of an index, or of the folder of one of its versions.
 
-        Raises NotFoundError without a manifest and UserError for one that cannot be read.
+        Raises NotFoundError if there is none and UserError if it cannot be read.
         """
         values = read_values(directory)
         try:
             version = values["format_version"]
             if version not in range(1, FORMAT_VERSION + 1):
                 raise MismatchError(
-                    f"{directory} has index format {version}, this program reads 1 to "
-                    f"{FORMAT_VERSION}: update it, or build the index again"
+                    f"{directory} has index format {version}, but this program reads 1 to "
+                    f"{FORMAT_VERSION}: update the program, or build the index again"
                 )
             if version < FORMAT_VERSION:
                 values = {OLDER_NAMES.get(name, name): value for name, value in values.items()}
@@ -116,7 +115,7 @@ class Manifest:
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def past(self) -> PastVersion:
-        """This version as a later one remembers it."""
+        """Return the entry for the history of a later version."""
         return PastVersion(
             version=self.version,
             fingerprint=self.fingerprint,
@@ -127,22 +126,22 @@ class Manifest:
 
 
 def read_values(directory: Path) -> dict[str, Any]:
-    """The manifest as JSON.
+    """Read a manifest as JSON.
 
-    Raises NotFoundError without a manifest and UserError for one that is no JSON object.
+    Raises NotFoundError if there is none and UserError if it is not a JSON object.
     """
     path = directory / MANIFEST
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(
-            f"{directory} is not an index (no {MANIFEST}): name one, or build it with "
+            f"{directory} is not an index (it has no {MANIFEST}): name an index, or build one with "
             "'python -m indexer build'"
         ) from error
     except (ValueError, OSError) as error:
         raise _unreadable(directory, error) from error
     if not isinstance(values, dict):
-        raise _unreadable(directory, "no JSON object")
+        raise _unreadable(directory, "not a JSON object")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Several indexes made into one, which has their cases under new numbers.
+"""Merge several indexes into one, in which their cases get new ids.
 
 merged = merge([Path("data/openi"), Path("data/ours")], Path("data/both"))
 """
@@ -11,24 +11,24 @@ from db.errors import MismatchError, UserError
 from db.index.store import Case, CaseStore
 from indexer.erasure import is_withdrawn
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, joined_names, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, merge_names, utc_now
 from indexer.ingest.staging import Staging
 from indexer.manifest import Manifest
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, changing
 
-_CURE = "make room or choose another place, then run the same command again"
+_CURE = "free some space or choose another place, then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergeResult:
-    """What a merge made."""
+    """The result of a merge."""
 
     manifest: Manifest
     repeated: int
-    """Studies that a later index holds as an earlier one does; they are there once."""
+    """Studies that several indexes hold; each is kept once."""
     withdrawn: int
-    """Studies of patients that one of the indexes knows as withdrawn; they are left out."""
+    """Studies left out because one of the indexes lists them or their patients as withdrawn."""
 
 
 def merge(
@@ -41,12 +41,12 @@ def merge(
 ) -> MergeResult:
     """Write the cases of all ``index_dirs`` as the next version of the index at ``out``.
 
-    Raises MismatchError for different encoders or labellers and UserError for fewer than two
-    indexes, for a study that two of them hold with different content, where other work is going
-    on, or where ``out`` cannot be written. The indexes merged stay as they are.
+    The merged indexes are not changed. Raises MismatchError for different encoders or labellers,
+    and UserError for fewer than two indexes, for a study whose content differs between two of them,
+    if another process is changing ``out``, or if ``out`` cannot be written.
     """
     if len(index_dirs) < 2:
-        raise UserError("a merge needs two indexes or more")
+        raise UserError("a merge needs at least two indexes")
     indexes = [Index.open(path) for path in index_dirs]
     first = indexes[0]
     for index in indexes[1:]:
@@ -74,28 +74,28 @@ def merge(
                 part.copy_cases(cases)
                 parts.append(part)
                 repeated, left_out = repeated + len(again), left_out + len(gone)
-        about = replace(
+        info = replace(
             VersionInfo.of(first.manifest),
             version=versions.number() + 1,
             made_by="merge",
             created_at=clock().isoformat(timespec="seconds"),
-            source=joined_names((one.source for one in manifests), "+"),
-            split=joined_names((one.split for one in manifests), ","),
-            licence=joined_names((one.licence for one in manifests), "; "),
+            source=merge_names((one.source for one in manifests), "+"),
+            split=merge_names((one.split for one in manifests), ","),
+            licence=merge_names((one.licence for one in manifests), "; "),
             skipped={},
             vector_options=options or VectorOptions(),
             withdrawn=withdrawn,
             history=() if before is None else (*before.history, before.past()),
         )
-        manifest = assemble(staging.draft, parts, (), about)
+        manifest = assemble(staging.draft, parts, (), info)
         versions.publish(staging.draft, manifest, keep=keep)
     return MergeResult(manifest=manifest, repeated=repeated, withdrawn=left_out)
 
 
 def _repeated(index: Index, earlier: Sequence[Index]) -> frozenset[int]:
-    """Cases that an earlier index holds as well.
+    """Return the cases that an earlier index holds too.
 
-    Raises UserError for a study that is not the same in both.
+    Raises UserError for a study that differs between the two.
     """
     found: set[int] = set()
     for other in earlier:
@@ -103,7 +103,7 @@ def _repeated(index: Index, earlier: Sequence[Index]) -> frozenset[int]:
             [case], [twin] = index.cases.get([case_id]), other.cases.get([twin_id])
             if _content(case) != _content(twin):
                 raise UserError(
-                    f"study {case.study_id} of source '{case.source}' is not the same in "
+                    f"study {case.study_id} of source '{case.source}' differs between "
                     f"{other.path} and {index.path}: remove it from one of them"
                 )
             found.add(case_id)

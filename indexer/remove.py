@@ -1,13 +1,13 @@
-"""Taking studies out of an index: as a new version, or out of every kept version for good.
+"""Remove studies from an index: in a new version only, or from every kept version for good.
 
     target = RemovalTarget(patient_id="p3")
-    find(index_dir, target).cases                        # of every kept version
-    remove(index_dir, target, everywhere=True)           # consent withdrawn: nothing keeps them
+    find(index_dir, target).cases                        # in any kept version
+    remove(index_dir, target, everywhere=True)           # consent withdrawn: no version keeps them
 
-Files are written again without the removed cases: nothing of them is ever in the new files, and
-the old files are deleted. What several cases went into together, such as the averages of an image
-profile, is computed again from those that stay; only a profile that came with stored vectors, and
-whose images were never here, stays as it is.
+All files are rewritten without the removed cases, and the old files are deleted. Whatever was
+computed from several cases, such as the average thumbnails of a typicality profile, is computed
+again from the remaining ones. The exception is a profile that came with stored vectors, whose
+images were never read here: it stays as it is.
 """
 
 import shutil
@@ -23,26 +23,26 @@ from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, utc
 from indexer.manifest import Manifest
 from indexer.versions import KEPT, Versions, changing
 
-_CURE = "make room or have it mounted for writing, then run the same command again"
+_CURE = "free some space or mount it writable, then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalTarget:
-    """What is to go: one patient, or some studies. Raises UserError for neither or both."""
+    """What to remove: one patient, or some studies. Raises UserError for neither or both."""
 
     patient_id: str | None = None
     study_ids: tuple[str, ...] = ()
     source: str | None = None
-    """Ids name somebody within one source; needed where several sources have the id."""
+    """Ids are unique only within a source; needed if several sources have the id."""
 
     def __post_init__(self) -> None:
         if (self.patient_id is None) == (not self.study_ids):
             raise UserError("name one patient with --patient, or some studies with --study")
 
     def ids(self, cases: CaseStore) -> dict[int, str]:
-        """Case id to source, of what is in this store.
+        """Map the matching case ids in a store to their sources.
 
-        Raises UserError where the same id means different people.
+        Raises UserError if several sources have the id.
         """
         found: dict[int, str] = {}
         wanted: Iterable[tuple[str | None, str | None]] = [(self.patient_id, None)]
@@ -55,13 +55,13 @@ class RemovalTarget:
             if len(sources) > 1:
                 raise UserError(
                     f"'{patient_id or study_id}' is an id in {' and in '.join(sorted(sources))}: "
-                    "say whose with --source"
+                    "choose one with --source"
                 )
             found |= {case_id: source for source, ids in sources.items() for case_id in ids}
         return found
 
     def withdrawals(self, sources: Iterable[str]) -> tuple[str, ...]:
-        """The digests that keep it from coming back."""
+        """Return the digests that keep it from being added again."""
         return tuple(
             digest
             for source in sorted(set(sources))
@@ -83,28 +83,28 @@ class RemovalTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetCases:
-    """What there is of a target, each study once."""
+    """The cases of a target, each study once."""
 
     cases: tuple[Case, ...]
     fingerprints: frozenset[str]
-    """Of versions that hold it, and of those no longer kept, which may have held it."""
+    """Fingerprints of versions that hold it, or that are no longer kept and may have held it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalResult:
-    """What a removal did."""
+    """The result of a removal."""
 
     manifest: Manifest
     cases: int
-    """That are gone from the current version."""
+    """Number of cases removed from the current version."""
     rewritten: tuple[int, ...]
-    """Numbers of earlier versions that held any of it, and no longer do."""
+    """Numbers of earlier versions that held the target and no longer do."""
 
 
 def find(index_dir: Path, target: RemovalTarget) -> TargetCases:
-    """What the kept versions hold of it; a removal that was cut off is no longer in all of them.
+    """Find a target in all kept versions; after an interrupted removal some lack it already.
 
-    Raises NotFoundError where none holds it.
+    Raises NotFoundError if no version holds it.
     """
     found: dict[tuple[str, str], Case] = {}
     fingerprints: set[str] = set()
@@ -131,10 +131,11 @@ def remove(
     keep: int = KEPT,
     clock: Clock = utc_now,
 ) -> RemovalResult:
-    """A new version of an index without the target; with ``everywhere`` no kept version has it.
+    """Write a new version without the target; ``everywhere`` removes it from all kept versions.
 
-    Raises NotFoundError where nothing holds it, and UserError where nothing would be left, other
-    work is going on, or the directory cannot be written. Unfinished additions are discarded.
+    Unfinished additions are discarded. Raises NotFoundError if the target is not found, and
+    UserError if no study would be left, another process is changing the index, or it cannot be
+    written.
     """
     Manifest.read(index_dir)
     with changing(index_dir, "removing from", cure=_CURE) as versions:
@@ -170,8 +171,8 @@ class _Removal:
             return self._target.ids(cases)
 
     def draft(self, folder: Path, *, made_at: str | None) -> Manifest:
-        """Rewrite the version in ``folder`` without the target: as the next version, or, with
-        no ``made_at``, as the same."""
+        """Rewrite the version in ``folder`` without the target: as the next version, or under the
+        same number if ``made_at`` is None."""
         shutil.rmtree(self.drafted, ignore_errors=True)
         self.drafted.mkdir(parents=True)
         index = Index.open(folder)
@@ -179,24 +180,24 @@ class _Removal:
         part = IndexPart(index=index, without=frozenset(self.held(folder)))
         with CaseStore.create(self.drafted / CASES) as cases:
             part.copy_cases(cases)
-        about = VersionInfo.of(before)
-        about = replace(about, withdrawn=tuple(dict.fromkeys((*before.withdrawn, *self.digests))))
+        info = VersionInfo.of(before)
+        info = replace(info, withdrawn=tuple(dict.fromkeys((*before.withdrawn, *self.digests))))
         if made_at is not None:
-            about = replace(
-                about,
+            info = replace(
+                info,
                 version=before.version + 1,
                 made_by="remove",
                 created_at=made_at,
                 history=(*before.history, before.past()),
             )
-        # A removal is never refused for the sake of recall.
+        # Low recall or a memory limit must not prevent a removal.
         lenient = replace(before.vector_options, min_recall=0.0, memory_bytes=None)
-        return assemble(self.drafted, [part], (), about, vector_options=lenient)
+        return assemble(self.drafted, [part], (), info, vector_options=lenient)
 
     def purge_earlier(self, current: Manifest) -> tuple[int, ...]:
         """Rewrite the earlier versions that hold the target.
 
-        One that then is empty, or equal to the current one, is dropped.
+        Those that would be empty, or equal to the current one, are dropped.
         """
         rewritten = []
         for folder, manifest in self._versions.kept().items():

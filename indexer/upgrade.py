@@ -1,4 +1,4 @@
-"""An index of an older format as a version of the present one, with the same cases and vectors."""
+"""Upgrade an index of an older format; cases and vectors stay the same."""
 
 import shutil
 from dataclasses import replace
@@ -18,14 +18,14 @@ from indexer.vectors.exact import write_exact
 from indexer.vectors.ivf import IDS, LISTS, VECTORS
 from indexer.versions import KEPT, changing
 
-_CURE = "make room or have it mounted for writing, then run the same command again"
+_CURE = "free some space or mount it writable, then run the same command again"
 
 
 def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Manifest | None:
-    """Write the next version in the present format; None where the index has it already.
+    """Write the next version in the current format; None if the index already has it.
 
-    No image is read, and searches find the same. The old version is kept like any other. Raises
-    UserError where other work is going on or the directory cannot be written.
+    No image is read, and searches give the same results. The old version is kept like any other.
+    Raises UserError if another process is changing the index or it cannot be written.
     """
     if Manifest.read(index_dir).format_version == FORMAT_VERSION:
         return None

@@ -1,9 +1,9 @@
-"""Whether an index is what its manifest says: every file, row, vector and, if asked, pixel.
+"""Verify that an index matches its manifest: files, rows, vectors and, on request, pixels.
 
     for problem in verify(Path("data/index"), pixels=True): ...
 
-Nothing is changed. An index that is merely old, or half of an unfinished change beside a whole
-index, is no problem.
+Nothing is changed. An older format, or an unfinished change beside a complete index, is not
+reported as a problem.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,25 +18,25 @@ from indexer.encoder.weight_files import file_sha256
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import read_radiograph, restore_size
 from indexer.index import Index
-from indexer.ingest.fingerprint import NOTHING, contents_of, fingerprint, joined
+from indexer.ingest.fingerprint import NO_CONTENTS, add_contents, fingerprint, sum_contents
 from indexer.manifest import Manifest
 from indexer.vectors.row_files import BLOCK_ROWS
 from indexer.versions import Versions, current_folder
 
-_LENGTH_ERROR = 3e-3  # of float16 vectors of a few hundred numbers
+_LENGTH_ERROR = 3e-3  # tolerance for float16 vectors of a few hundred numbers
 _NAMED = 5
 
 Progress = Callable[[Iterable[Case], int], Iterable[Case]]
-"""Wraps the cases, given how many there are; ``tqdm`` fits."""
+"""Wraps the cases, given their count, as ``tqdm`` does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexProblem:
-    """One thing that is not as the manifest says."""
+    """One mismatch between an index and its manifest."""
 
     version: int
     what: str
-    """Which file, row or image, and what is wrong with it."""
+    """A sentence that names the file, row or image."""
 
 
 def verify(
@@ -45,11 +45,10 @@ def verify(
     pixels: bool = False,
     progress: Progress = lambda cases, _total: cases,
 ) -> list[IndexProblem]:
-    """The problems of every kept version, the current one first.
+    """List the problems of every kept version, the current one first.
 
-    Images are looked for where the index says they are; with ``pixels`` they are decoded and
-    compared. Raises NotFoundError where there is no index and UserError where its manifest cannot
-    be read.
+    Image files are looked up at their indexed paths; with ``pixels`` they are decoded and compared.
+    Raises NotFoundError if there is no index and UserError if its manifest cannot be read.
     """
     Manifest.read(current_folder(index_dir))
     problems = []
@@ -85,7 +84,7 @@ def _check_files(folder: Path, manifest: Manifest) -> Iterator[str]:
         elif path.stat().st_size != size:
             yield f"{path} has {path.stat().st_size} bytes instead of {size}"
         elif name in manifest.file_sha256 and file_sha256(path) != manifest.file_sha256[name]:
-            yield f"{path} was changed: its SHA-256 is not that of the manifest"
+            yield f"{path} was changed: its SHA-256 does not match the manifest"
 
 
 def _check_vectors(index: Index) -> Iterator[str]:
@@ -100,20 +99,20 @@ def _check_vectors(index: Index) -> Iterator[str]:
 
 def _off_length(rows: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(rows, axis=1)
-    off: np.ndarray = ~(np.abs(lengths - 1) <= _LENGTH_ERROR)  # not a number is off as well
+    off: np.ndarray = ~(np.abs(lengths - 1) <= _LENGTH_ERROR)  # NaN counts as off
     return off
 
 
 def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[str]:
     ids = index.vectors.ids
-    held, place = NOTHING, 0
+    held, place = NO_CONTENTS, 0
     lost, changed = [], []
     for case in progress(index.cases, index.manifest.studies):
         if case.case_id != ids[place]:
             yield f"case {case.case_id} (study {case.study_id}) has no vector"
             return
         vector = index.vectors.vector(case.case_id)
-        held, place = joined(held, contents_of([(case, vector)])), place + 1
+        held, place = add_contents(held, sum_contents([(case, vector)])), place + 1
         for number, image in enumerate(case.images, start=1):
             name = f"image {number} of study {case.study_id}"
             if image.path is None or not Path(image.path).is_absolute():
@@ -125,10 +124,13 @@ def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[
     manifest = index.manifest
     if manifest.contents is not None:
         if held != manifest.contents:
-            yield "cases and vectors are not those that the manifest was written for"
+            yield "cases and vectors are not those described by the manifest"
         if fingerprint(held, manifest.encoder) != manifest.fingerprint:
-            yield "the fingerprint in the manifest is not that of cases, vectors and encoder"
-    for names, what in ((lost, "not where it was"), (changed, "no longer the image indexed")):
+            yield "the fingerprint in the manifest does not match cases, vectors and encoder"
+    for names, what in (
+        (lost, "not at its indexed path"),
+        (changed, "no longer the image indexed"),
+    ):
         yield from (f"{name} is {what}" for name in names[:_NAMED])
         if len(names) > _NAMED:
             yield f"and {len(names) - _NAMED} more: {what}"

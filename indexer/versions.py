@@ -1,16 +1,15 @@
 """The versions of an index, in one directory.
 
     data/index/
-      manifest.json                    of the current version, and where its files are
+      manifest.json                    of the current version, with the folder of its files
       versions/2-4f21c09ab3de/         manifest.json, case_ids.npy, case_vectors.npy, ...
-      versions/1-99ab01c6527f/         the one before; opens like an index of its own
-      .building/                       work that is going on, or was interrupted
+      versions/1-99ab01c6527f/         the previous version; opens like an index
+      .building/                       unfinished work
       .lock
 
-A version never changes. A new one is made beside, moved in whole, and becomes the current one by
-the rename of one file, so that opening the index at any moment finds the old version or the new.
-Format 1 had its files in the directory itself; it is read so, and moved into ``versions`` by the
-first change.
+A version never changes. A new one is prepared beside the others, moved into place as a whole, and
+becomes current when one file is renamed, so a reader opens either the old or the new version.
+Format 1 kept its files in the directory itself; the first change moves them into ``versions``.
 """
 
 import shutil
@@ -23,7 +22,7 @@ from db.files import locked, remove_scraps, sync_directory, write_text
 from indexer.manifest import FOLDER, MANIFEST, Manifest, read_values
 
 KEPT = 2
-"""Versions that are kept unless told otherwise, the current one among them."""
+"""Number of versions to keep by default, including the current one."""
 
 BUILDING = ".building"
 _LOCK = ".lock"
@@ -32,10 +31,10 @@ _FORMAT_1 = ("vectors.faiss", "cases.sqlite", "film_vectors.npy", "film_profile.
 
 
 def current_folder(index_dir: Path) -> Path:
-    """Where the files of the current version are.
+    """Return the folder of the current version.
 
-    For an index of format 1, and for the folder of a version, that is the directory itself.
-    Raises NotFoundError where there is no index and UserError where its manifest is damaged.
+    For an index of format 1, or the folder of a version, that is the directory itself. Raises
+    NotFoundError if there is no index and UserError if its manifest is damaged.
     """
     folder = read_values(index_dir).get(FOLDER)
     return index_dir if folder is None else index_dir / str(folder)
@@ -43,10 +42,10 @@ def current_folder(index_dir: Path) -> Path:
 
 @contextmanager
 def changing(index_dir: Path, work: str, *, cure: str) -> Iterator["Versions"]:
-    """The versions, with the right to change them; what an earlier kill left half done is ended.
+    """Lock an index for changes, and first complete or discard what a kill left unfinished.
 
-    Raises UserError where another process holds that right, or where the disk takes no more; it
-    ends with ``cure``.
+    Raises UserError if another process holds the lock, or if the directory cannot be written; the
+    latter message ends with ``cure``.
     """
     try:
         index_dir.mkdir(parents=True, exist_ok=True)
@@ -69,16 +68,16 @@ class Versions:
         self._folders = index_dir / _VERSIONS
 
     def current(self) -> Path | None:
-        """The folder of the current version; None where there is no index yet.
+        """Return the folder of the current version; None if there is no index yet.
 
-        Raises UserError for a manifest that is damaged.
+        Raises UserError if the manifest is damaged.
         """
         if not (self.index_dir / MANIFEST).is_file():
             return None
         return current_folder(self.index_dir)
 
     def kept(self) -> dict[Path, Manifest]:
-        """Folder to manifest of every complete version, the oldest first."""
+        """Map the folders of all complete versions to their manifests, oldest first."""
         found = {path: Manifest.read(path) for path in self._complete()}
         current = self.current()
         if current is not None and current not in found:
@@ -86,7 +85,7 @@ class Versions:
         return dict(sorted(found.items(), key=lambda item: item[1].version))
 
     def recover(self) -> None:
-        """End what was cut off: a version that is complete becomes current, scraps are removed."""
+        """Recover from a kill: make a complete new version current and remove leftovers."""
         remove_scraps(self.index_dir / MANIFEST)
         whole = self._complete()
         for folder in self._all():
@@ -101,7 +100,7 @@ class Versions:
         self._remove_format_1()
 
     def number(self) -> int:
-        """Of the current version; 0 where there is none, or none that can be read."""
+        """Return the number of the current version; 0 if there is none or it is unreadable."""
         try:
             current = self.current()
             return 0 if current is None else Manifest.read(current).version
@@ -109,9 +108,9 @@ class Versions:
             return 0
 
     def publish(self, draft: Path, manifest: Manifest, *, keep: int = KEPT) -> Path:
-        """Make ``draft``, with this manifest, the current version; returns its new place.
+        """Make ``draft``, with this manifest, the current version and return its new folder.
 
-        Of the versions before, ``keep`` less one stay.
+        At most ``keep`` versions are kept, including this one.
         """
         folder = self.place(draft, manifest)
         if keep > 1:
@@ -123,12 +122,12 @@ class Versions:
         return folder
 
     def prune(self, keep: int) -> None:
-        """Drop all but the newest ``keep`` versions; the current one always stays."""
+        """Delete all but the newest ``keep`` versions; the current one always stays."""
         for old in list(self.kept())[: -max(keep, 1)]:
             self.drop(old)
 
     def place(self, draft: Path, manifest: Manifest) -> Path:
-        """Move a draft, with its manifest, among the versions; that makes it no current one."""
+        """Move a draft, with its manifest, among the versions without making it current."""
         manifest.write(draft)
         sync_directory(draft)
         self._folders.mkdir(exist_ok=True)
@@ -139,7 +138,7 @@ class Versions:
         return folder
 
     def drop(self, folder: Path) -> None:
-        """Remove a version; its manifest goes first, so that a rest of it is known as scrap."""
+        """Delete a version, its manifest first, so that leftovers are recognised as incomplete."""
         (folder / MANIFEST).unlink()
         shutil.rmtree(folder)
 
@@ -154,7 +153,7 @@ class Versions:
         return [folder for folder in self._all() if (folder / MANIFEST).is_file()]
 
     def _adopt_format_1(self) -> None:
-        """Give the files in the directory itself a second name, as a version among the others."""
+        """Link the files of a format 1 index into the folder of a version."""
         if self.number() == 0 or self.current() != self.index_dir:
             return
         manifest = Manifest.read(self.index_dir)

@@ -32,7 +32,7 @@ class NearDuplicateFinder:
         self._vectors = index.image_vectors
 
     def find(self, query: Query) -> dict[int, str]:
-        """Map the ids of cases with a near duplicate of the query to the reason for leaving them out."""
+        """Map ids of cases with a near duplicate of the query to the reason they are left out."""
         duplicates: dict[int, str] = {}
         for image, vector in zip(query.images, query.image_vectors, strict=True):
             dhash = np.uint64(difference_hash(image.pixels))

@@ -31,7 +31,7 @@ from generator.extractive import DEFAULT, ExtractiveConfig, write_report
 from generator.grounding.report import GroundedReport
 from indexer.encoder.spec import combine_views
 from indexer.images.reader import Limits
-from indexer.ingest.studies import read_study, to_case
+from indexer.ingest.studies import decode_study, to_case
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
@@ -100,7 +100,7 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
     for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
         if not isinstance(record, StudyRecord):
             continue
-        images = read_study(record, 0, Limits()).images
+        images = decode_study(record, 0, Limits()).images
         case = to_case(record, source.name, 0, images=())
         retrieval = retriever.search(images, k=k, exclude_study_ids=[record.study_id])
         yield Study(labels=case.labels, retrieval=retrieval)

@@ -15,7 +15,7 @@ import pydicom
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from pydicom.pixels import pixel_array
 
-from indexer.images.radiograph import Grey, quiet
+from indexer.images.radiograph import Grey, quiet_decoders
 
 SEED = 0
 
@@ -87,7 +87,7 @@ def _dicom(name: str) -> Grey:
     ]
     folders.append(Path(str(pydicom.__file__)).parent / "data" / "test_files")
     path = next(folder / name for folder in folders if (folder / name).is_file())
-    with quiet():
+    with quiet_decoders():
         dataset = pydicom.dcmread(path, force=True)
         values = pixel_array(dataset)
     if int(dataset.get("NumberOfFrames") or 1) > 1:

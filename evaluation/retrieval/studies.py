@@ -13,7 +13,7 @@ from db.labels import Labels
 from indexer.encoder.spec import Encoder
 from indexer.images.reader import Limits, Radiograph
 from indexer.index import Index
-from indexer.ingest.studies import read_study, to_case
+from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
 from retriever.query import Query, image_queries
 from retriever.search import plain
@@ -91,7 +91,7 @@ def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
     radiographs = [
         replace(radiograph, view_position=image.view_position or radiograph.view_position)
         for image, radiograph in zip(
-            record.images, read_study(record, 0, Limits()).images, strict=True
+            record.images, decode_study(record, 0, Limits()).images, strict=True
         )
     ]
     frontal = tuple(

@@ -21,7 +21,7 @@ from generator.context.candidates import find_candidates
 from generator.study_canvas import frontal_first, study_canvas
 from indexer.images.radiograph import Limits, Radiograph, restore_size
 from indexer.images.reader import read_radiograph
-from indexer.ingest.studies import read_study, to_case
+from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
 from retriever.options import SearchOptions
 from retriever.query import Query, image_queries
@@ -80,7 +80,7 @@ def gather_split(
 ) -> Iterator[TrainingStudy]:
     """Studies of a split that the index does not hold; those without images are passed over."""
     read = (
-        (to_case(record, source.name, 0, images=()), read_study(record, 0, Limits()).images)
+        (to_case(record, source.name, 0, images=()), decode_study(record, 0, Limits()).images)
         for record in source.records()
         if isinstance(record, StudyRecord) and record.images
     )

@@ -7,7 +7,6 @@ model = dequantize(model, torch.float32)                           # in place
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,6 +14,7 @@ from torch import nn
 from transformers import BitsAndBytesConfig, MllamaConfig, MllamaForConditionalGeneration
 
 from db.errors import TooLargeError, UserError
+from db.memory import free_memory
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
 
 Quantization = Literal["auto", "none", "nf4", "int8"]
@@ -35,7 +35,7 @@ def choose_quantization(
     if device.type == "cpu":
         if asked in ("nf4", "int8"):
             raise UserError(f"{asked} needs a GPU: use the quantization auto or none on a CPU")
-        _check_memory(weights * _BYTES["float32"], _free_memory(), "use a GPU or a smaller model")
+        _check_memory(weights * _BYTES["float32"], free_memory(), "use a GPU or a smaller model")
         return "none"
     free, _ = torch.cuda.mem_get_info(device)
     chosen: str = asked
@@ -54,15 +54,6 @@ def _check_memory(needed: float, free: int, cure: str) -> None:
             f"the weights take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free: "
             f"{cure}"
         )
-
-
-def _free_memory() -> int:
-    """Bytes of memory that are available, caches included; all memory where that is not known."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024 * int(next(x for x in lines if x.startswith("MemAvailable")).split()[1])
-    except (OSError, StopIteration, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def bitsandbytes_config(quantization: str, dtype: torch.dtype) -> BitsAndBytesConfig:

@@ -13,7 +13,7 @@ from db.errors import UserError
 from db.index.store import ViewPosition
 from indexer.encoder.weight_files import file_sha256
 from indexer.images.dicom import is_dicom
-from indexer.images.radiograph import Grey, Limits, quiet
+from indexer.images.radiograph import Grey, Limits, quiet_decoders
 from indexer.images.reader import difference_hash
 from indexer.ingest.studies import read_image
 from indexer.sources.records import ImageRecord
@@ -109,7 +109,7 @@ def _identifying(path: Path) -> Iterator[str]:
         if not is_dicom(stream.read(132)):
             return
     try:
-        with quiet():
+        with quiet_decoders():
             header = pydicom.dcmread(
                 path,
                 stop_before_pixels=True,

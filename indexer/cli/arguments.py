@@ -153,7 +153,11 @@ def encoder_device(device: str) -> str:
 
 
 def _add_version(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--index-type", choices=("auto", "exact", "ivf"), help="default: by size")
+    verb.add_argument(
+        "--index-type",
+        choices=("auto", "exact", "ivf"),
+        help="default: by size; exact is built in memory",
+    )
     verb.add_argument("--memory", type=int, metavar="MB", help="what a search may take")
     verb.add_argument("--min-recall", type=float, metavar="R", help="default: 0.98")
     _add_keep(verb)

@@ -7,7 +7,7 @@ from pathlib import Path
 from db.app.erasure import Erasure
 from indexer.build import BuildResult
 from indexer.erasure import RemainingFile
-from indexer.ingest.batches import ALREADY
+from indexer.ingest.batches import ALREADY_INDEXED
 from indexer.manifest import Manifest
 from indexer.merge import MergeResult
 from indexer.remove import RemovalResult, RemovalTarget
@@ -27,7 +27,7 @@ def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
         skipped = [study for study in built.skipped if study.reason == reason]
         yield f"  {len(skipped)} skipped: {reason}"
         plain = [study.study_id for study in skipped if not study.detail]
-        if plain and reason != ALREADY:
+        if plain and reason != ALREADY_INDEXED:
             yield textwrap.fill(
                 ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
             )

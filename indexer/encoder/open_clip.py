@@ -71,8 +71,8 @@ class OpenClipEncoder:
         width = dim + (len(OBSERVATIONS) + 1 if self._heads else 0)
         rows = np.zeros((len(images), width), np.float32)
         for start in range(0, len(images), self._batch):
-            some = images[start : start + self._batch]
-            rows[start : start + self._batch] = self.forward(self.prepare(some))
+            batch = images[start : start + self._batch]
+            rows[start : start + self._batch] = self.forward(self.prepare(batch))
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return ImageEmbeddings(

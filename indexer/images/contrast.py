@@ -17,7 +17,7 @@ _DARK_MEDIAN, _USUAL_MEDIAN, _BRIGHT_MEDIAN = 0.42, 0.65, 0.79
 _LARGEST_EXPONENT = 5.0
 
 
-def spread(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
+def stretch(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
     """Where values lie between the robust percentiles of an image: 0 at the low one, 1 at the high.
 
     ``values`` (n,) are the values that pixels may have, ``counts`` (n,) how many have them. Values
@@ -33,7 +33,7 @@ def spread(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
     return np.clip((np.where(finite, values, low) - low) / (high - low), 0.0, 1.0)
 
 
-def balance(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions | None:
+def balance_midtones(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions | None:
     """The power of ``fractions`` that gives an image mid-tones as images made for viewing have
     them.
 

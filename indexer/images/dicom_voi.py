@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 from pydicom.uid import UID
 
-from indexer.images.contrast import Fractions, balance, quantile_span, spread, to_grey
+from indexer.images.contrast import Fractions, balance_midtones, quantile_span, stretch, to_grey
 from indexer.images.radiograph import Grey
 
 _MIN_SPREAD = 0.7
@@ -48,10 +48,10 @@ def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
     modality = apply_modality_lut(values, dataset)
     inverted = _is_inverted(dataset, notes)
     shown = _shown(modality, counts, dataset, notes)
-    fractions = spread(modality.astype(np.float64), counts) if shown is None else shown
+    fractions = stretch(modality.astype(np.float64), counts) if shown is None else shown
     if inverted:
         fractions = 1 - fractions
-    balanced = balance(fractions, counts) if shown is None else None
+    balanced = balance_midtones(fractions, counts) if shown is None else None
     if balanced is not None:
         notes.append("mid-tones balanced")
         fractions = balanced

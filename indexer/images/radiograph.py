@@ -99,7 +99,7 @@ _silence = ExitStack()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Keep the decoders' warnings and log lines, which quote header values, from getting out.
 
     Safe for threads that decode at the same time (``warnings.catch_warnings`` alone is not): the

@@ -16,8 +16,15 @@ from PIL import Image, UnidentifiedImageError
 
 from db.errors import NotFoundError, TooLargeError, UserError
 from indexer.images import dicom
-from indexer.images.contrast import spread, to_grey
-from indexer.images.radiograph import Grey, Limits, Radiograph, check_contrast, quiet, restore_size
+from indexer.images.contrast import stretch, to_grey
+from indexer.images.radiograph import (
+    Grey,
+    Limits,
+    Radiograph,
+    check_contrast,
+    quiet_decoders,
+    restore_size,
+)
 
 __all__ = [
     "Limits",
@@ -61,7 +68,7 @@ def read_radiograph(
     name = _printable(name or ("the image" if isinstance(source, bytes) else str(source)))
     data = source if isinstance(source, bytes) else _read_bytes(Path(source), name, limits)
     limits.check_bytes(len(data), name)
-    with quiet():
+    with quiet_decoders():
         if dicom.is_dicom(data):
             image = dicom.decode(data, name, limits)
         else:
@@ -81,7 +88,7 @@ def read_pixels(
     limits = limits or Limits()
     image = source if isinstance(source, Image.Image) else _from_array(source, name)
     limits.check_size(*image.size, name)
-    with quiet():
+    with quiet_decoders():
         try:
             radiograph = _upright(image)
         except Exception as error:  # a lazily opened file may be damaged
@@ -113,8 +120,8 @@ def difference_hash(pixels: Grey) -> int:
     """64 bits that stay the same when an image is resized, recompressed or changed in brightness.
 
     The image is averaged to 9 x 8 cells; a bit is set if a cell is brighter than its right
-    neighbour, and the top left bit is the highest. Near duplicates differ in few bits (``hamming``),
-    but so may similar images of different people, so the hash alone proves nothing.
+    neighbour; the top left bit is the highest. Near duplicates differ in few bits (``hamming``),
+    but similar images of different people may too, so the hash alone proves nothing.
     """
     small = Image.fromarray(pixels).resize((9, 8), Image.Resampling.BOX)
     cells = np.asarray(small)  # (8, 9)
@@ -239,7 +246,7 @@ def _deep_grey(image: Image.Image) -> tuple[Grey, list[str]]:
     if isinstance(transparent, int):
         counts = np.where(levels == transparent, 0, counts)
         notes.append("transparent parts made black")
-    table = to_grey(spread(levels, counts))
+    table = to_grey(stretch(levels, counts))
     tags = getattr(image, "tag_v2", {})
     if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
         table = 255 - table

@@ -1,9 +1,9 @@
-"""From cases and batches to the files of a version: where build, add, remove and merge end.
+"""Write the files of a new index version; build, add, remove and merge all end here.
 
     parts = [IndexPart(index=base, without=frozenset({3}))]
-    manifest = assemble(draft, parts, batches, about)      # draft/cases.sqlite is there already
+    manifest = assemble(draft, parts, batches, info)       # draft/cases.sqlite exists already
 
-Rows go from file to file in blocks: memory does not grow with the number of cases.
+Rows are copied from file to file in blocks, so memory does not grow with the number of cases.
 """
 
 import datetime
@@ -19,9 +19,15 @@ from db.index.store import CaseStore
 from indexer.encoder.spec import EncoderSpec
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import CASES, IMAGE_VECTORS, Index
-from indexer.ingest import fingerprint as contents
+from indexer.ingest.fingerprint import (
+    NO_CONTENTS,
+    add_contents,
+    fingerprint,
+    subtract_contents,
+    sum_contents,
+)
 from indexer.manifest import Manifest, PastVersion
-from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, turned
+from indexer.typicality.profile import PROFILE, TypicalityProfile, add_turns, fit_profile
 from indexer.typicality.sample import SAMPLE, ThumbnailSample
 from indexer.vectors.build import build_vectors
 from indexer.vectors.ivf import IDS, LISTS, VECTORS
@@ -38,46 +44,45 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def joined_names(lists: Iterable[str], mark: str) -> str:
-    """Several lists of names as one, each name once."""
+def merge_names(lists: Iterable[str], mark: str) -> str:
+    """Merge lists of names that are joined by ``mark``; each name occurs once in the result."""
     return mark.join(dict.fromkeys(name for names in lists for name in names.split(mark)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexPart:
-    """Cases of an index that go into the new version."""
+    """The cases that one index contributes to the new version."""
 
     index: Index
     without: frozenset[int] = frozenset()
-    """Case ids that do not."""
+    """Ids of cases to leave out."""
     shift: int = 0
-    """What their case ids are raised by."""
+    """Number added to the case ids."""
 
     def copy_cases(self, cases: CaseStore) -> None:
         cases.copy_from(self.index.path / CASES, without=self.without, shift=self.shift)
 
     def image_cases(self) -> np.ndarray:
-        """(images,) case id of every image, in the order of the image vectors."""
+        """Return the case id of every image, (images,), in the order of the image vectors."""
         return np.fromiter((case_id for case_id, _ in self.index.cases.image_hashes()), np.int64)
 
     def contents(self) -> str:
+        """Sum the digests of the cases that stay; see `indexer.ingest.fingerprint`."""
         index = self.index
         if index.manifest.contents is None:
             vectors = (row for _, rows in index.vectors.blocks() for row in rows)
             pairs = zip(index.cases, vectors, strict=True)
-            return contents.contents_of(
-                pair for pair in pairs if pair[0].case_id not in self.without
-            )
-        left_out = index.cases.get(sorted(self.without))
-        return contents.less(
+            return sum_contents(pair for pair in pairs if pair[0].case_id not in self.without)
+        excluded = index.cases.get(sorted(self.without))
+        return subtract_contents(
             index.manifest.contents,
-            contents.contents_of((case, index.vectors.vector(case.case_id)) for case in left_out),
+            sum_contents((case, index.vectors.vector(case.case_id)) for case in excluded),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionInfo:
-    """What the manifest says besides what follows from the files."""
+    """The entries of a manifest that do not follow from the files."""
 
     version: int
     made_by: str
@@ -94,7 +99,7 @@ class VersionInfo:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
-        """The same as a manifest says."""
+        """Copy the entries from a manifest."""
         return cls(**{part.name: getattr(manifest, part.name) for part in fields(cls)})
 
 
@@ -102,25 +107,26 @@ def assemble(
     draft: Path,
     parts: Sequence[IndexPart],
     batches: Iterable[Mapping[str, Any]],
-    about: VersionInfo,
+    info: VersionInfo,
     *,
     image_profile: TypicalityProfile | None = None,
     vector_options: VectorOptions | None = None,
 ) -> Manifest:
-    """Write everything that belongs beside ``cases.sqlite``, and tell what the manifest is.
+    """Write all files of a version beside ``cases.sqlite`` and return its manifest.
 
-    Batches have arrays ``ids``, ``vectors`` and ``image_vectors``, a number ``contents`` and those
-    of a `ThumbnailSample`; their ids follow those of the parts. ``image_profile`` came with stored
-    vectors; ``vector_options`` may differ from those remembered for later versions. Raises
-    UserError where nothing is left or the vectors fail their options.
+    Each batch has the arrays ``ids``, ``vectors`` and ``image_vectors``, the text ``contents`` and
+    the arrays of a `ThumbnailSample`; its ids follow those of the parts. ``image_profile`` is one
+    that came with stored vectors. ``vector_options`` apply to this version alone; those in ``info``
+    go into the manifest. Raises UserError if no study is left or the vectors cannot meet the
+    options.
     """
     with CaseStore.open(draft / CASES) as cases:
         studies, images = cases.count(), cases.image_count()
     if studies == 0:
-        raise UserError("the index would hold no study: delete its directory instead")
-    held, sample = _copy_rows(draft, parts, batches, (studies, images), about.encoder.dim)
-    spec = build_vectors(draft, vector_options or about.vector_options)
-    profile = _profile(draft, spec, sample, images) or image_profile or _inherited(parts)
+        raise UserError("no study would be left in the index: delete its directory instead")
+    contents, sample = _copy_rows(draft, parts, batches, (studies, images), info.encoder.dim)
+    spec = build_vectors(draft, vector_options or info.vector_options)
+    profile = _profile(draft, spec, sample, images) or image_profile or _inherited_profile(parts)
     (draft / SAMPLE).unlink(missing_ok=True)
     if sample.images:
         sample.write(draft / SAMPLE)
@@ -129,30 +135,33 @@ def assemble(
         profile.write(draft / PROFILE)
     return Manifest(
         **describe_files(draft),
-        fingerprint=contents.fingerprint(held, about.encoder),
-        created_at=about.created_at,
-        source=about.source,
-        split=about.split,
+        fingerprint=fingerprint(contents, info.encoder),
+        created_at=info.created_at,
+        source=info.source,
+        split=info.split,
         studies=studies,
         images=images,
-        skipped=dict(about.skipped),
-        encoder=about.encoder,
+        skipped=dict(info.skipped),
+        encoder=info.encoder,
         metric="cosine",
-        labeller_version=about.labeller_version,
-        licence=about.licence,
-        version=about.version,
-        made_by=about.made_by,
-        contents=held,
-        vector_options=about.vector_options,
+        labeller_version=info.labeller_version,
+        licence=info.licence,
+        version=info.version,
+        made_by=info.made_by,
+        contents=contents,
+        vector_options=info.vector_options,
         vectors=spec,
         image_quantiles=None if profile is None else profile.quantiles,
-        withdrawn=about.withdrawn,
-        history=about.history,
+        withdrawn=info.withdrawn,
+        history=info.history,
     )
 
 
 def describe_files(draft: Path) -> dict[str, Any]:
-    """What a manifest says of the files; others, which SQLite may leave on a full disk, go."""
+    """Return what the manifest says about the files.
+
+    Other files, which SQLite may leave behind on a full disk, are deleted.
+    """
     files = sorted(path for path in draft.iterdir() if path.name in _FILES)
     for path in set(draft.iterdir()) - set(files):
         path.unlink()
@@ -169,9 +178,9 @@ def _copy_rows(
     counts: tuple[int, int],
     dim: int,
 ) -> tuple[str, ThumbnailSample]:
-    """The sum of the contents, and the sample of the images."""
+    """Copy vectors to the draft; return the sum of the contents and the thumbnail sample."""
     studies, images = counts
-    held, sample = contents.NOTHING, ThumbnailSample.none()
+    contents, sample = NO_CONTENTS, ThumbnailSample.empty()
     with (
         RowFile(draft / IDS, studies, dtype=np.int64) as ids,
         RowFile(draft / VECTORS, studies, dim, dtype=np.float32) as vectors,
@@ -186,23 +195,25 @@ def _copy_rows(
             for start in range(0, len(image_kept), BLOCK_ROWS):
                 rows = np.array(part.index.image_vectors[start : start + BLOCK_ROWS])
                 image_vectors.append(rows[image_kept[start : start + BLOCK_ROWS]])
-            held = contents.joined(held, part.contents())
+            contents = add_contents(contents, part.contents())
             known = part.index.read_sample()
             gone = min(known.images, int((~image_kept).sum()))
-            sample = sample.joined(known.without(part.without, images=gone).shifted(part.shift))
+            sample = sample.merged_with(
+                known.without(part.without, images=gone).shifted(part.shift)
+            )
         for batch in batches:
             ids.append(batch["ids"])
             vectors.append(batch["vectors"])
             image_vectors.append(batch["image_vectors"])
-            held = contents.joined(held, str(batch["contents"]))
-            sample = sample.joined(ThumbnailSample.from_arrays(batch))
-    return held, sample
+            contents = add_contents(contents, str(batch["contents"]))
+            sample = sample.merged_with(ThumbnailSample.from_arrays(batch))
+    return contents, sample
 
 
 def _profile(
     draft: Path, spec: VectorSpec, sample: ThumbnailSample, images: int
 ) -> TypicalityProfile | None:
-    """Fitted where at least half of the images were read, by this index or those it is made of."""
+    """Fit a profile if thumbnails of at least half of the images are known."""
     if 2 * sample.images < images:
         return None
     with CaseStore.open(draft / CASES) as cases:
@@ -210,14 +221,14 @@ def _profile(
     rows = np.searchsorted(image_cases, sample.case_ids) + sample.positions
     return fit_profile(
         map_rows(draft / IMAGE_VECTORS)[rows].astype(np.float32),
-        turned(sample.outlines.astype(np.float32)),
+        add_turns(sample.outlines.astype(np.float32)),
         sample.case_ids,
         open_vectors(draft, spec),
     )
 
 
-def _inherited(parts: Sequence[IndexPart]) -> TypicalityProfile | None:
-    """Of the part with the most images that has one."""
+def _inherited_profile(parts: Sequence[IndexPart]) -> TypicalityProfile | None:
+    """Return the profile of the largest part that has one."""
     for part in sorted(parts, key=lambda part: -part.index.manifest.images):
         profile = part.index.read_profile()
         if profile is not None:

@@ -1,10 +1,10 @@
-"""Records to cases and vectors, some at a time: the part of a build that can be resumed.
+"""Turn records into cases and vectors, batch by batch: the part of a build that can be resumed.
 
-indexer = BatchIndexer("openi", encoder, about, base=None, limits=Limits())
+indexer = BatchIndexer("openi", encoder, info, base=None, limits=Limits())
 for number, records in enumerate(in_batches(source.records())):
     arrays = indexer.index(number, records, cases)
 
-Every batch is indexed on its own, so that a batch gives the same whatever came before it.
+Each batch is indexed independently, so its result does not depend on earlier batches.
 """
 
 import json
@@ -20,21 +20,21 @@ from indexer.erasure import is_withdrawn
 from indexer.images.reader import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import VersionInfo
-from indexer.ingest.fingerprint import contents_of
-from indexer.ingest.studies import ReadStudy, embed_studies, read_study, report_text, to_case
+from indexer.ingest.fingerprint import sum_contents
+from indexer.ingest.studies import DecodedStudy, decode_study, embed_studies, report_text, to_case
 from indexer.sources.records import Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
 from indexer.typicality.sample import ThumbnailSample
 
 STUDIES_PER_BATCH = 16
 
-ALREADY = "in the index already"
-CHANGED = "in the index with another report: remove it first to take this one"
-WITHDRAWN = "consent withdrawn"
+ALREADY_INDEXED = "already in the index"
+REPORT_CHANGED = "already in the index with a different report: remove it first to replace it"
+CONSENT_WITHDRAWN = "consent withdrawn"
 
 
 def in_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Records in the order they come; the last batch may be smaller."""
+    """Yield records in batches, in their order; the last batch may be smaller."""
     batch = []
     for record in records:
         batch.append(record)
@@ -46,46 +46,51 @@ def in_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 class BatchIndexer:
-    """Indexes the studies of one source that ``base``, the index added to, does not hold."""
+    """Indexes the studies of one source, except those already in ``base``, the index added to."""
 
     def __init__(
         self,
         source: str,
         encoder: Encoder | EncoderSpec,
-        about: VersionInfo,
+        info: VersionInfo,
         base: Index | None,
         limits: Limits,
     ) -> None:
         self._source = source
         self._encoder = None if isinstance(encoder, EncoderSpec) else encoder
-        self._spec = about.encoder
-        self._withdrawn = about.withdrawn
+        self._spec = info.encoder
+        self._withdrawn = info.withdrawn
         self._base = base
         self._first_id = 0 if base is None else base.cases.next_id()
         self._limits = limits
 
     def first_id(self, number: int) -> int:
-        """The case id of the first record of a batch."""
+        """Return the case id of the first record of a batch."""
         return self._first_id + number * STUDIES_PER_BATCH
 
     def index(
         self, number: int, records: Sequence[Record], cases: CaseStore
     ) -> dict[str, np.ndarray]:
-        """Adds the cases, and returns what the draft needs of the batch with this number."""
+        """Add the cases of a batch to ``cases`` and return its arrays for `assemble`."""
         skipped: list[SkippedStudy] = []
-        studies: list[ReadStudy] = []
-        there = self._reports_there(records)
+        studies: list[DecodedStudy] = []
+        indexed = self._indexed_reports(records)
         for case_id, record in enumerate(records, start=self.first_id(number)):
-            left_out = record if isinstance(record, SkippedStudy) else self._left_out(record, there)
-            if left_out is None and isinstance(record, StudyRecord):
-                try:
-                    studies.append(read_study(record, case_id, self._limits))
-                except UserError as error:
-                    left_out = SkippedStudy(
+            if isinstance(record, SkippedStudy):
+                skipped.append(record)
+                continue
+            reason = self._reason_to_skip(record, indexed)
+            if reason is not None:
+                skipped.append(SkippedStudy(study_id=record.study_id, reason=reason))
+                continue
+            try:
+                studies.append(decode_study(record, case_id, self._limits))
+            except UserError as error:
+                skipped.append(
+                    SkippedStudy(
                         study_id=record.study_id, reason="unreadable image", detail=str(error)
                     )
-            if left_out is not None:
-                skipped.append(left_out)
+                )
         images = [image.pixels for study in studies for image in study.images]
         embedded = embed_studies(
             studies, self._embed(images), self._embed_reports(studies), self._spec.report_weight
@@ -101,13 +106,13 @@ class BatchIndexer:
             "ids": np.array([case.case_id for case in new], dtype=np.int64),
             "vectors": vectors.reshape(-1, self._spec.dim),
             "image_vectors": np.concatenate([none, *(one.image_vectors for one in embedded)]),
-            "contents": np.array(contents_of(zip(new, vectors, strict=True))),
+            "contents": np.array(sum_contents(zip(new, vectors, strict=True))),
             "skipped": np.array(json.dumps([asdict(study) for study in skipped])),
             **_sample(studies).arrays(),
         }
 
-    def _reports_there(self, records: Sequence[Record]) -> dict[str, tuple[str, str, str]]:
-        """Study id to sections, of those of the records that are in the index already."""
+    def _indexed_reports(self, records: Sequence[Record]) -> dict[str, tuple[str, str, str]]:
+        """Map the study ids of records that are already in the index to their indexed sections."""
         if self._base is None:
             return {}
         cases = self._base.cases
@@ -117,26 +122,26 @@ class BatchIndexer:
             for case in cases.get(sorted(ids.values()))
         }
 
-    def _left_out(
-        self, record: StudyRecord, there: dict[str, tuple[str, str, str]]
-    ) -> SkippedStudy | None:
+    def _reason_to_skip(
+        self, record: StudyRecord, indexed: dict[str, tuple[str, str, str]]
+    ) -> str | None:
         if is_withdrawn(self._withdrawn, self._source, record.study_id, record.patient_id):
-            return SkippedStudy(study_id=record.study_id, reason=WITHDRAWN)
-        if record.study_id not in there:
+            return CONSENT_WITHDRAWN
+        if record.study_id not in indexed:
             return None
-        same = there[record.study_id] == (record.indication, record.findings, record.impression)
-        return SkippedStudy(study_id=record.study_id, reason=ALREADY if same else CHANGED)
+        same = indexed[record.study_id] == (record.indication, record.findings, record.impression)
+        return ALREADY_INDEXED if same else REPORT_CHANGED
 
     def _embed(self, images: list[np.ndarray]) -> np.ndarray:
-        """One row an image: (images, dim)."""
+        """Embed images, one row each: (images, dim)."""
         if not images:
             return np.zeros((0, self._spec.dim), np.float32)
         if self._encoder is None:
-            raise UserError("this source has images to embed: give an encoder")
+            raise UserError("this source has images to embed: an encoder is needed")
         return self._encoder.embed_images(images).vectors
 
-    def _embed_reports(self, studies: Sequence[ReadStudy]) -> np.ndarray | None:
-        """One row a study, or None where the encoder's case vectors are of images alone."""
+    def _embed_reports(self, studies: Sequence[DecodedStudy]) -> np.ndarray | None:
+        """Embed reports, one row per study; None if case vectors use images alone."""
         read = [study for study in studies if study.record.embedded is None]
         if self._spec.report_weight == 0 or self._encoder is None or not read:
             return None
@@ -145,16 +150,16 @@ class BatchIndexer:
         return self._encoder.embed_text([report_text(study.record) for study in studies])
 
 
-def _sample(studies: Sequence[ReadStudy]) -> ThumbnailSample:
+def _sample(studies: Sequence[DecodedStudy]) -> ThumbnailSample:
     images = [
         (image, study.case_id, position)
         for study in studies
         for position, image in enumerate(study.images)
     ]
     if not images:
-        return ThumbnailSample.none()
+        return ThumbnailSample.empty()
     read, case_ids, positions = zip(*images, strict=True)
-    return ThumbnailSample.of(
+    return ThumbnailSample.from_images(
         [image.sha256 for image in read],
         case_ids,
         positions,

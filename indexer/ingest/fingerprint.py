@@ -1,7 +1,8 @@
-"""What an index holds, as one number: a sum of digests that cases are added to and taken from.
+"""The fingerprint of an index: a sum of the digests of its cases, hashed with its encoder.
 
-Equal content gives an equal fingerprint whatever way it came there: built at once or piece by
-piece, on whatever machine, in whatever order. File paths and case ids are left out.
+Because digests can be added and subtracted, equal contents have equal fingerprints, whether they
+were built at once or in steps, on any machine and in any order. File paths and case ids do not
+count.
 """
 
 import hashlib
@@ -14,28 +15,30 @@ import numpy as np
 from db.index.store import Case
 from indexer.encoder.spec import EncoderSpec
 
-NOTHING = "0" * 64
+NO_CONTENTS = "0" * 64
 _MODULUS = 1 << 256
 
 
-def contents_of(cases: Iterable[tuple[Case, np.ndarray]]) -> str:
-    """The sum, modulo 2^256, of the digests of cases with their vectors; 64 hex digits."""
+def sum_contents(cases: Iterable[tuple[Case, np.ndarray]]) -> str:
+    """Sum the digests of cases and their vectors modulo 2^256; 64 hex digits."""
     total = 0
     for case, vector in cases:
         total += int(case_digest(case, vector), 16)
     return f"{total % _MODULUS:064x}"
 
 
-def joined(first: str, second: str) -> str:
+def add_contents(first: str, second: str) -> str:
+    """Return the contents of two disjoint sets of cases together."""
     return f"{(int(first, 16) + int(second, 16)) % _MODULUS:064x}"
 
 
-def less(whole: str, part: str) -> str:
+def subtract_contents(whole: str, part: str) -> str:
+    """Return the contents of ``whole`` without the cases of ``part``."""
     return f"{(int(whole, 16) - int(part, 16)) % _MODULUS:064x}"
 
 
 def case_digest(case: Case, vector: np.ndarray) -> str:
-    """Hex SHA-256; the vector counts as float16, which every kind of store keeps."""
+    """Hash one case; hex SHA-256. The vector is rounded to float16, which every store can keep."""
     values = asdict(case)
     del values["case_id"]
     for image in values["images"]:
@@ -46,6 +49,6 @@ def case_digest(case: Case, vector: np.ndarray) -> str:
 
 
 def fingerprint(contents: str, encoder: EncoderSpec) -> str:
-    """Hex SHA-256 over what is held and the encoder that embedded it."""
+    """Hash the contents and the encoder that embedded them; hex SHA-256."""
     spec = json.dumps(asdict(encoder), sort_keys=True)
     return hashlib.sha256(f"{contents}{spec}".encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""Where an index is worked on until it is whole: batches that outlive a kill, and the draft.
+"""The folder in which a version is prepared: finished batches, which survive a kill, and the draft.
 
 staging = Staging(versions.building)
-done = staging.take_up(digest)      # batches of an equal piece of work that was interrupted
+done = staging.resume_or_start(digest)      # batches left by interrupted work on the same input
 staging.write_batch(done, ids=ids, vectors=vectors)
-staging.draft                       # becomes the version
+staging.draft                               # becomes the version
 """
 
 import logging
@@ -28,11 +28,11 @@ class Staging:
         self._batches = path / "batches"
         self._plan = path / "plan"
 
-    def take_up(self, digest: str) -> int:
-        """Ready the folder for the work with this digest; how many of its batches are there."""
+    def resume_or_start(self, digest: str) -> int:
+        """Prepare the folder for work with this digest; return how many batches are finished."""
         if not (self._plan.is_file() and self._plan.read_text() == digest and self.draft.is_dir()):
             if self.path.exists():
-                log.warning("unfinished work on other data was found and is discarded")
+                log.warning("discarding unfinished work on other data")
             self.discard()
             self._batches.mkdir(parents=True)
             self.draft.mkdir()
@@ -51,7 +51,7 @@ class Staging:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 
     def batches(self) -> Iterator[Any]:
-        """The batches in order; each gives its arrays by name."""
+        """Yield the batches in order; each maps names to arrays."""
         for path in sorted(self._batches.glob("batch-*.npz")):
             with np.load(path, allow_pickle=False) as batch:
                 yield batch

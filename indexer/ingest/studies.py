@@ -1,4 +1,4 @@
-"""A record of a source on its way to a case: its images read, its report cut and labelled."""
+"""Turn a record of a source into a case: decode images, embed them, split and label the report."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from indexer.sources.records import EmbeddedStudy, ImageRecord, Record, SkippedS
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadStudy:
-    """A record whose images are decoded; one that was embedded earlier has none."""
+class DecodedStudy:
+    """A record with its decoded images; none if it was embedded earlier."""
 
     case_id: int
     record: StudyRecord
     images: tuple[Radiograph, ...]
 
 
-def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
-    """Decode the images of a record, squashed ones stretched back.
+def decode_study(record: StudyRecord, case_id: int, limits: Limits) -> DecodedStudy:
+    """Decode the images of a record in their original aspect ratios.
 
     Raises UserError for the first image that cannot be read.
     """
     images = () if record.embedded is not None else record.images
-    return ReadStudy(
+    return DecodedStudy(
         case_id=case_id,
         record=record,
         images=tuple(read_image(image, limits) for image in images),
@@ -37,9 +37,9 @@ def read_study(record: StudyRecord, case_id: int, limits: Limits) -> ReadStudy:
 
 
 def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
-    """One image as it is embedded: stretched back where it was squashed.
+    """Decode one image in its original aspect ratio.
 
-    Raises UserError for one that cannot be read.
+    Raises UserError if it cannot be read.
     """
     radiograph = read_radiograph(image.path, limits=limits)
     if image.original_size is None:
@@ -52,16 +52,16 @@ def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
 
 
 def embed_studies(
-    studies: Sequence[ReadStudy],
+    studies: Sequence[DecodedStudy],
     image_vectors: np.ndarray,
     report_vectors: np.ndarray | None,
     report_weight: float,
 ) -> list[EmbeddedStudy]:
-    """One vector a study, from its images and, with ``report_vectors``, its report.
+    """Combine vectors into one per study, from its images and, with ``report_vectors``, its report.
 
-    ``image_vectors`` (images, dim) has a row per image, in the order of the studies;
-    ``report_vectors`` (studies, dim) a row a study. A study that was embedded earlier stays as it
-    was.
+    ``image_vectors`` (images, dim) has one row per image, in the order of the studies;
+    ``report_vectors`` (studies, dim) has one row per study. Studies that were embedded earlier are
+    left unchanged.
     """
     embedded, start = [], 0
     for place, study in enumerate(studies):
@@ -84,7 +84,7 @@ def embed_studies(
 
 
 def report_text(record: StudyRecord) -> str:
-    """What of a report, or of the labels in its place, goes into the vector of its case."""
+    """Return the text to embed for a case: findings and impression, else the label sentences."""
     written = f"{record.findings} {record.impression}".strip()
     return written or " ".join(sentence.text for sentence in record.label_sentences)
 
@@ -92,7 +92,7 @@ def report_text(record: StudyRecord) -> str:
 def to_case(
     record: StudyRecord, source: str, case_id: int, *, images: tuple[CaseImage, ...]
 ) -> Case:
-    """A record as a case: its report cut into sentences, each labelled."""
+    """Make a case of a record: split its report into sentences and label each."""
     sections: tuple[tuple[Section, str], ...] = (
         ("findings", record.findings),
         ("impression", record.impression),
@@ -140,7 +140,7 @@ def _describe(image: ImageRecord, radiograph: Radiograph) -> CaseImage:
 
 
 def _with_paths(embedded: EmbeddedStudy, images: tuple[ImageRecord, ...]) -> EmbeddedStudy:
-    """Link the user's own image files to a study that was embedded elsewhere, where they match."""
+    """Link the user's image files to a study embedded elsewhere, if their number matches."""
     if len(images) != len(embedded.images):
         return embedded
     linked = tuple(
@@ -150,8 +150,8 @@ def _with_paths(embedded: EmbeddedStudy, images: tuple[ImageRecord, ...]) -> Emb
     return replace(embedded, images=linked)
 
 
-def identity(record: Record) -> tuple[object, ...]:
-    """What a record's case and vector depend on; files by size and time of change."""
+def record_inputs(record: Record) -> tuple[object, ...]:
+    """Return all that a record's case and vector depend on; files by size and modification time."""
     if isinstance(record, SkippedStudy):
         return (record.study_id, record.reason)
     files = []

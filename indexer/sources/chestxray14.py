@@ -31,7 +31,7 @@ from db.index.store import ViewPosition
 from indexer.encoder.weight_files import package_file
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
-from indexer.sources.label_words import said, stated
+from indexer.sources.label_words import labels_of_sentences, sentence_of_label
 from indexer.sources.records import (
     NO_LABEL,
     BoundingBox,
@@ -39,7 +39,7 @@ from indexer.sources.records import (
     Record,
     SkippedStudy,
     StudyRecord,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import find_optional, read_table
@@ -94,7 +94,7 @@ class ChestXray14:
             study_id = Path(name).stem
             own = next((split for split in _LISTS if split in tables_of), None)
             split = self._choice.split_of(study_id, own)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(name, tables_of, split, images)
         images.check(self._table)
 
@@ -110,7 +110,7 @@ class ChestXray14:
         if not labels:
             return SkippedStudy(study_id=Path(name).stem, reason=NO_LABEL)
         path = radiographs.find([name, f"{Path(name).stem}.jpg"])
-        sentences = tuple(stated(label) for label in labels)
+        sentences = tuple(sentence_of_label(label) for label in labels)
         images = (
             ImageRecord(
                 path=path,
@@ -120,13 +120,13 @@ class ChestXray14:
             )
             for path in ([path] if path is not None else [])
         )
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=Path(name).stem,
                 patient_id=row["Patient ID"],
                 images=tuple(images),
                 label_sentences=sentences,
-                labels=said(sentences),
+                labels=labels_of_sentences(sentences),
                 split=split,
             )
         )

@@ -28,14 +28,14 @@ from indexer.encoder.weight_files import package_file
 from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
-from indexer.sources.label_words import chexpert_labels, state_labels
+from indexer.sources.label_words import chexpert_labels, sentences_of_labels
 from indexer.sources.records import (
     NO_LABEL,
     ImageRecord,
     Record,
     SkippedStudy,
     StudyRecord,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import find_optional, read_table
@@ -76,7 +76,7 @@ class CheXpert:
         for study_id, tables in self._groups:
             own, rows = next(iter(tables.items()))
             split = self._choice.split_of(study_id, own)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(study_id, rows, split, images)
         images.check(next(iter(self._tables.values())))
 
@@ -93,12 +93,14 @@ class CheXpert:
                 (relative, f"test/{relative}", relative.replace("valid/", "val/"))
             )
             if path is not None:
-                images[path] = ImageRecord(path=path, view_position=view_of(row, relative))
+                images[path] = ImageRecord(
+                    path=path, view_position=read_view_columns(row, relative)
+                )
         labels = chexpert_labels(rows[0], f"{self._data_dir}, {rows[0]['Path']}") or {}
-        sentences = state_labels(labels)
+        sentences = sentences_of_labels(labels)
         if not sentences:
             return SkippedStudy(study_id=study_id, reason=NO_LABEL)
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 patient_id=study_id.partition("-")[0],
@@ -112,10 +114,10 @@ class CheXpert:
 
 def _rows(path: Path) -> Rows:
     for place, row in read_table(path, needs=("Path",)):
-        yield study_of(row["Path"], place), row
+        yield study_id_from_path(row["Path"], place), row
 
 
-def study_of(path: str, place: str) -> str:
+def study_id_from_path(path: str, place: str) -> str:
     """``.../patient00001/study1/view1_frontal.jpg`` -> ``patient00001-study1``.
 
     Raises NotFoundError that names ``place`` for another path.
@@ -128,7 +130,7 @@ def study_of(path: str, place: str) -> str:
     return f"{folders[-3]}-{folders[-2]}"
 
 
-def view_of(row: dict[str, Any], path: str) -> ViewPosition | None:
+def read_view_columns(row: dict[str, Any], path: str) -> ViewPosition | None:
     """From the columns where they are there (CheXpert or CheXpert Plus), else the file name."""
     side = (row.get("Frontal/Lateral") or row.get("frontal_lateral") or path).lower()
     if "lateral" in side:

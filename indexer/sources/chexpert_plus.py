@@ -26,11 +26,11 @@ from typing import Any
 
 from db.errors import UserError
 from indexer.reports.sections import Sections, split_sections
-from indexer.sources.chexpert import study_of, view_of
+from indexer.sources.chexpert import read_view_columns, study_id_from_path
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import chexpert_labels
-from indexer.sources.records import ImageRecord, Record, StudyRecord, or_skipped
+from indexer.sources.records import ImageRecord, Record, StudyRecord, usable_or_skipped
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import find_optional, find_table, read_table
 
@@ -69,7 +69,7 @@ class CheXpertPlus:
                 continue
             own = rows["image"][0].get("split") or None
             split = self._choice.split_of(study_id, _SPLITS.get(own, own) if own else None)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(study_id, rows, split, images)
         images.check(self._table)
 
@@ -87,12 +87,12 @@ class CheXpertPlus:
             names = [f"{stem}.png", f"{stem}.jpg"]
             path = radiographs.find([*names, row.get("path_to_dcm") or f"{stem}.dcm"])
             if path is not None:
-                images[path] = ImageRecord(path=path, view_position=view_of(row, stem))
+                images[path] = ImageRecord(path=path, view_position=read_view_columns(row, stem))
         sections = _sections(rows[0])
         labels = None
         for row in tables.get("labels", [])[:1]:
             labels = chexpert_labels(row, f"{self._labels}, {row['path_to_image']}")
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 patient_id=rows[0].get("deid_patient_id") or study_id.partition("-")[0],
@@ -127,7 +127,7 @@ def _sections(row: dict[str, str]) -> Sections:
 
 def _rows(path: Path) -> Rows:
     for place, row in read_table(path, needs=("path_to_image", "section_impression")):
-        yield study_of(row["path_to_image"], place), row
+        yield study_id_from_path(row["path_to_image"], place), row
 
 
 def _label_rows(path: Path) -> Rows:
@@ -142,4 +142,4 @@ def _label_rows(path: Path) -> Rows:
                 image = row["path_to_image"]
             except (ValueError, AttributeError, KeyError) as error:
                 raise UserError(f"{place}: no JSON object with 'path_to_image'") from error
-            yield study_of(image, place), row
+            yield study_id_from_path(image, place), row

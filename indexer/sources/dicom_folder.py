@@ -31,7 +31,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from db.errors import NotFoundError, UserError
 from indexer.images.dicom import is_dicom, open_dataset
 from indexer.images.dicom_header import is_chest_radiograph, view_position
-from indexer.images.radiograph import Limits, quiet
+from indexer.images.radiograph import Limits, quiet_decoders
 from indexer.reports.sections import split_sections
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.records import (
@@ -40,7 +40,7 @@ from indexer.sources.records import (
     SkippedStudy,
     StudyRecord,
     check_identifier,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.structured_report import SR_STORAGE, read_structured_report
@@ -110,7 +110,7 @@ class DicomFolder:
             studies += 1
             matched |= "report" in tables
             split = self._choice.split_of(study_id)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(study_id, tables, split)
         if self._reports_path is not None and not matched:
             raise NotFoundError(
@@ -152,7 +152,7 @@ class DicomFolder:
             key=lambda row: (row["order"], row["path"]),
         )
         patients = {row["patient"] for some in tables.values() for row in some if "patient" in row}
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 patient_id=(patients.pop() or None) if len(patients) == 1 else None,
@@ -267,7 +267,7 @@ def _read_header(path: Path) -> Dataset | None:
             head = stream.read(132)
         if not is_dicom(head):
             return None
-        with quiet():
+        with quiet_decoders():
             if head.endswith(b"DICM"):
                 meta = read_file_meta_info(path)
                 if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:

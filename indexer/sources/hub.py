@@ -24,7 +24,7 @@ from db.errors import NotFoundError, UserError
 from indexer.sources.image_bytes import ImageStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.table_studies import RowReading, TableStudies
+from indexer.sources.table_studies import RowOptions, TableStudies
 
 _SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
 
@@ -60,7 +60,7 @@ class HubDataset:
         self._package = _datasets()
         self._studies = TableStudies(
             self._read,
-            RowReading(
+            RowOptions(
                 columns=self._columns,
                 images=ImageStore(images_dir),
                 folder=Path(dataset) if self._is_folder else Path(),

@@ -21,7 +21,7 @@ from typing import Any
 from db.errors import UserError
 from indexer.sources.records import Record, check_file, check_identifier
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.study_values import KEYS, study_of_values
+from indexer.sources.study_values import KEYS, parse_study
 
 
 class JsonLines:
@@ -57,9 +57,9 @@ class JsonLines:
                 raise UserError(f"{place}: unknown key '{unknown[0]}', known are {sorted(KEYS)}")
             study_id = str(values.get("study_id") or f"line-{number}")
             split = self._choice.split_of(study_id, values.get("split"))
-            if not self._choice.wants(split):
+            if not self._choice.includes(split):
                 continue
-            record = study_of_values(
+            record = parse_study(
                 {**values, "split": split}, place, folder=self._path.parent, default_id=study_id
             )
             if record.study_id in seen:

@@ -1,7 +1,7 @@
 """Labels of a data set -> label sentences, for studies that have labels and no report.
 
-    stated("Effusion")                              # "Pleural effusion."
-    state_labels({"Edema": "uncertain"})            # "Possible pulmonary edema."
+    sentence_of_label("Effusion")                              # "Pleural effusion."
+    sentences_of_labels({"Edema": "uncertain"})            # "Possible pulmonary edema."
 
 What such a sentence says of the 14 observations is read by the project's own labeller wherever the
 words allow it, so a label means in an index what the same words in a report mean. A label that is
@@ -69,7 +69,9 @@ _MEANING: dict[str, Labels] = {
 _DEGREES: dict[State, str] = {"positive": "", "negative": "no ", "uncertain": "possible "}
 
 
-def stated(name: str, state: State = "positive", where: Iterable[str] = ()) -> LabelSentence:
+def sentence_of_label(
+    name: str, state: State = "positive", where: Iterable[str] = ()
+) -> LabelSentence:
     """One label in words; ``where`` are places in the chest, set in brackets."""
     words = _WORDS.get(name, name.replace("_", " ").lower())
     places = ", ".join(where)
@@ -83,7 +85,7 @@ def stated(name: str, state: State = "positive", where: Iterable[str] = ()) -> L
     return LabelSentence(text=text, labels=meaning)
 
 
-def state_labels(labels: Labels) -> tuple[LabelSentence, ...]:
+def sentences_of_labels(labels: Labels) -> tuple[LabelSentence, ...]:
     """A sentence for each of the 14 observations that ``labels`` has, in their order.
 
     No Finding is said where it is positive; that it is not says nothing by itself.
@@ -101,7 +103,7 @@ def state_labels(labels: Labels) -> tuple[LabelSentence, ...]:
     return tuple(sentences)
 
 
-def said(sentences: Iterable[LabelSentence]) -> Labels:
+def labels_of_sentences(sentences: Iterable[LabelSentence]) -> Labels:
     """The labels of a study from its label sentences, in the order of ``OBSERVATIONS``.
 
     Positive goes before uncertain and that before negative; No Finding gives way to a finding.

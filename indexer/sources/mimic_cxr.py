@@ -40,7 +40,7 @@ from indexer.sources.records import (
     Record,
     SkippedStudy,
     StudyRecord,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import decode_text, find_optional, find_table, read_table
@@ -92,7 +92,7 @@ class MimicCxr:
                 continue
             own = next((row["split"] for row in tables.get("split", [])), None)
             split = self._choice.split_of(study_id, _SPLITS.get(own, own) if own else None)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(study_id, tables, split, images)
         images.check(self._images)
 
@@ -126,7 +126,7 @@ class MimicCxr:
         labels = None
         for row in tables.get("labels", [])[:1]:
             labels = chexpert_labels(row, f"{self._labels}, study {study_id}")
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 patient_id=patient_id,

@@ -92,7 +92,7 @@ class OpenI:
         studies = stored.keys() if stored is not None else images.keys() | reports.keys()
         for study_id in sorted(studies, key=int):
             split = self._choice.split_of(study_id)
-            if not self._choice.wants(split):
+            if not self._choice.includes(split):
                 continue
             sections = reports.get(study_id)
             if sections is None:

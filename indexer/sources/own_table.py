@@ -23,7 +23,7 @@ from db.errors import NotFoundError
 from indexer.sources.image_bytes import ImageStore
 from indexer.sources.records import Record, check_identifier
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.table_studies import RowReading, TableStudies
+from indexer.sources.table_studies import RowOptions, TableStudies
 from indexer.sources.tables import Row, read_table
 
 
@@ -56,7 +56,7 @@ class OwnTable:
             )
         self._studies = TableStudies(
             self._read,
-            RowReading(
+            RowOptions(
                 columns=columns or {},
                 images=ImageStore(images_dir),
                 folder=path if path.is_dir() else path.parent,

@@ -33,7 +33,7 @@ from db.index.store import ViewPosition
 from indexer.encoder.weight_files import package_file
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
-from indexer.sources.label_words import said, stated
+from indexer.sources.label_words import labels_of_sentences, sentence_of_label
 from indexer.sources.records import (
     NO_LABEL,
     ImageRecord,
@@ -41,7 +41,7 @@ from indexer.sources.records import (
     Record,
     SkippedStudy,
     StudyRecord,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import find_optional, read_table
@@ -85,7 +85,7 @@ class PadChest:
         images = ImageFiles(self._folders)
         for study_id, tables in self._groups:
             split = self._choice.split_of(study_id)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 yield self._record(study_id, tables["image"], split, images)
         images.check(self._table)
 
@@ -106,13 +106,13 @@ class PadChest:
         if not sentences:
             return SkippedStudy(study_id=study_id, reason=NO_LABEL)
         patients = {row["PatientID"] for row in rows}
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 patient_id=patients.pop() if len(patients) == 1 else None,
                 images=tuple(images.values()),
                 label_sentences=sentences,
-                labels=said(sentences),
+                labels=labels_of_sentences(sentences),
                 split=split,
             )
         )
@@ -132,10 +132,10 @@ class PadChest:
                 if name in labels and name not in told and name != "normal":
                     told.add(name)
                     if name not in _SILENT:
-                        yield stated(name, where=dict.fromkeys(places))
+                        yield sentence_of_label(name, where=dict.fromkeys(places))
         for name in dict.fromkeys(labels):
             if name not in told and name not in _SILENT and (name != "normal" or len(labels) == 1):
-                yield stated(name)
+                yield sentence_of_label(name)
 
     def _parse(self, row: dict[str, Any], column: str) -> list[Any]:
         text = row[column]

@@ -124,7 +124,7 @@ NO_IMAGE = "no image"
 NO_LABEL = "no label"
 
 
-def or_skipped(study: StudyRecord) -> Record:
+def usable_or_skipped(study: StudyRecord) -> Record:
     """The study, or why it is left out: it has no image, or nothing is said of it."""
     if not (study.findings or study.impression or study.label_sentences):
         return SkippedStudy(study_id=study.study_id, reason=NO_TEXT)

@@ -37,5 +37,5 @@ class SplitChoice:
             return own
         return self.listed.get(study_id, UNLISTED)
 
-    def wants(self, split: str | None) -> bool:
+    def includes(self, split: str | None) -> bool:
         return not self.keep or split in self.keep

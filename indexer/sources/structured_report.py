@@ -13,7 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from db.errors import UserError
-from indexer.images.radiograph import quiet
+from indexer.images.radiograph import quiet_decoders
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
 """What the SOP classes of structured reports begin with."""
@@ -40,7 +40,7 @@ def read_structured_report(path: Path) -> str:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UserError(f"{path} is no structured report: it has over {_MOST_BYTES:,} bytes")
-        with quiet():
+        with quiet_decoders():
             document = pydicom.dcmread(path, force=True)
             _check_whole(document)
             return report_text_of(document)

@@ -15,14 +15,18 @@ from db.errors import UserError
 from db.index.store import ViewPosition
 from db.labels import OBSERVATIONS, STATES, Labels
 from indexer.reports.sections import split_sections
-from indexer.sources.label_words import said, state_labels, stated
+from indexer.sources.label_words import (
+    labels_of_sentences,
+    sentence_of_label,
+    sentences_of_labels,
+)
 from indexer.sources.records import (
     ImageRecord,
     LabelSentence,
     Record,
     StudyRecord,
     check_identifier,
-    or_skipped,
+    usable_or_skipped,
 )
 
 SECTIONS = ("indication", "comparison", "findings", "impression")
@@ -32,9 +36,7 @@ KEYS = frozenset(
 )
 
 
-def study_of_values(
-    values: Mapping[str, Any], place: str, *, folder: Path, default_id: str
-) -> Record:
+def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_id: str) -> Record:
     """The record; ``folder`` is what relative paths are taken from, ``default_id`` its id where
     it has none.
 
@@ -52,7 +54,7 @@ def study_of_values(
     labels, sentences = reader.labels()
     if sections["findings"] or sections["impression"]:
         sentences = ()
-    return or_skipped(
+    return usable_or_skipped(
         StudyRecord(
             study_id=study_id,
             patient_id=reader.text("patient_id") or None,
@@ -106,8 +108,10 @@ class _Reader:
         if labels is None:
             return None, ()
         if isinstance(labels, list) and all(isinstance(name, str) for name in labels):
-            sentences = tuple(stated(name) for name in dict.fromkeys(labels) if name.strip())
-            return said(sentences), sentences
+            sentences = tuple(
+                sentence_of_label(name) for name in dict.fromkeys(labels) if name.strip()
+            )
+            return labels_of_sentences(sentences), sentences
         if not isinstance(labels, dict):
             raise self._error("'labels' must map an observation to a state")
         for observation, state in labels.items():
@@ -115,7 +119,7 @@ class _Reader:
                 raise self._error(f"'{observation}' is not one of {OBSERVATIONS}")
             if state not in STATES:
                 raise self._error(f"state '{state}' is not one of {STATES}")
-        return labels, state_labels(labels)
+        return labels, sentences_of_labels(labels)
 
     def _error(self, message: str) -> UserError:
         return UserError(f"{self._place}: {message}")

@@ -18,7 +18,7 @@ from indexer.sources.image_bytes import ImageStore
 from indexer.sources.label_words import CHEXPERT_STATES
 from indexer.sources.records import Record
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.study_values import KEYS, SECTIONS, study_of_values
+from indexer.sources.study_values import KEYS, SECTIONS, parse_study
 
 _TEXTS = ("text", *SECTIONS)
 _SAYING = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
@@ -26,7 +26,7 @@ _RANK: tuple[State, ...] = ("negative", "uncertain", "positive")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowReading:
+class RowOptions:
     """How rows are read."""
 
     columns: Mapping[str, str]
@@ -42,7 +42,7 @@ class TableStudies:
     """Studies from rows; the rows are read once, then kept by study on disk."""
 
     def __init__(
-        self, read: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], reading: RowReading
+        self, read: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], reading: RowOptions
     ) -> None:
         """``read`` gives each row with the words for where it stands."""
         self._read = read
@@ -56,8 +56,8 @@ class TableStudies:
         for study_id, tables in self._groups:
             values = merge_rows(tables["row"])
             split = self._reading.choice.split_of(study_id, values.get("split"))
-            if self._reading.choice.wants(split):
-                yield study_of_values(
+            if self._reading.choice.includes(split):
+                yield parse_study(
                     {**values, "split": split},
                     f"study {study_id}",
                     folder=self._reading.folder,
@@ -73,7 +73,7 @@ class TableStudies:
 def row_values(
     row: Mapping[str, Any], columns: Mapping[str, str], place: str, images: ImageStore
 ) -> dict[str, Any]:
-    """What one row says, by the keys of `study_of_values`; empty cells are left out.
+    """What one row says, by the keys of `parse_study`; empty cells are left out.
 
     Raises UserError that names ``place`` for a column that is not there or a cell that cannot be.
     """

@@ -32,7 +32,7 @@ from db.errors import NotFoundError, UserError
 from indexer.encoder.weight_files import package_file
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
-from indexer.sources.label_words import said, stated
+from indexer.sources.label_words import labels_of_sentences, sentence_of_label
 from indexer.sources.records import (
     NO_LABEL,
     BoundingBox,
@@ -41,7 +41,7 @@ from indexer.sources.records import (
     Record,
     SkippedStudy,
     StudyRecord,
-    or_skipped,
+    usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.tables import find_optional, read_table
@@ -83,7 +83,7 @@ class VinDrCxr:
         for study_id, tables in self._groups:
             own = next(iter(tables)).partition("/")[0]
             split = self._choice.split_of(study_id, own)
-            if self._choice.wants(split):
+            if self._choice.includes(split):
                 rows = [row for some in tables.values() for row in some]
                 yield self._record(study_id, own, rows, split, images)
         images.check(next(iter(self._tables.values()))[0])
@@ -101,14 +101,14 @@ class VinDrCxr:
             return SkippedStudy(study_id=study_id, reason=NO_LABEL)
         path = images.find([f"{own}/{study_id}{suffix}" for suffix in _SUFFIXES])
         boxes = tuple(self._boxes(study_id, rows))
-        return or_skipped(
+        return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
                 images=()
                 if path is None
                 else (ImageRecord(path=path, view_position="PA", boxes=boxes),),
                 label_sentences=sentences,
-                labels=said(sentences),
+                labels=labels_of_sentences(sentences),
                 split=split,
             )
         )
@@ -175,6 +175,6 @@ def _sentences(ticks: Mapping[str, set[str]]) -> Iterator[LabelSentence]:
     for name in sorted(ticks):
         sure = len(ticks[name]) >= _ENOUGH or _CONSENSUS in ticks[name]
         if name != _NOTHING:
-            yield stated(name, "positive" if sure else "uncertain")
+            yield sentence_of_label(name, "positive" if sure else "uncertain")
         elif sure and len(ticks) == 1:
-            yield stated(name)
+            yield sentence_of_label(name)

@@ -101,11 +101,11 @@ def outline(pixels: Grey) -> np.ndarray:
     plain = np.asarray(small, dtype=np.float32)
     plain = plain - plain.mean()
     plain /= max(float(np.linalg.norm(plain)), _LEAST_CONTRAST * _SIDE)
-    versions: np.ndarray = turned(plain.reshape(1, -1))[0]
+    versions: np.ndarray = add_turns(plain.reshape(1, -1))[0]
     return versions
 
 
-def turned(upright: np.ndarray) -> np.ndarray:
+def add_turns(upright: np.ndarray) -> np.ndarray:
     """Upright outlines (n, 256) as `outline` gives them: (n, 5, 256)."""
     plain = upright.reshape(-1, _SIDE, _SIDE)
     versions = [*(np.rot90(plain, turns, axes=(1, 2)) for turns in range(4)), -plain]

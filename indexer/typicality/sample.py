@@ -39,11 +39,11 @@ class ThumbnailSample:
     """How many images it was drawn from."""
 
     @classmethod
-    def none(cls) -> Self:
-        return cls.of([], [], [], np.zeros((0, _OUTLINE)))
+    def empty(cls) -> Self:
+        return cls.from_images([], [], [], np.zeros((0, _OUTLINE)))
 
     @classmethod
-    def of(
+    def from_images(
         cls,
         digests: Sequence[str],
         case_ids: Sequence[int],
@@ -67,7 +67,7 @@ class ThumbnailSample:
         Raises UserError for a file that is damaged.
         """
         if not path.is_file():
-            return cls.none()
+            return cls.empty()
         try:
             return cls.from_arrays(safetensors.numpy.load_file(path))
         except (OSError, KeyError, safetensors.SafetensorError) as error:
@@ -92,7 +92,7 @@ class ThumbnailSample:
     def _rows(self) -> dict[str, np.ndarray]:
         return {name: getattr(self, name) for name in _ROWS}
 
-    def joined(self, other: "ThumbnailSample") -> "ThumbnailSample":
+    def merged_with(self, other: "ThumbnailSample") -> "ThumbnailSample":
         """The sample of both sets of images."""
         mine, theirs = self._rows(), other._rows()
         return ThumbnailSample(

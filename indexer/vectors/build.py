@@ -1,6 +1,6 @@
-"""From ids and vectors on disk to a store that searches them, its recall measured.
+"""Build a vector store from ids and vectors on disk, and measure its recall.
 
-spec = build_vectors(directory, VectorOptions())    # case_ids.npy, case_vectors.npy are there
+spec = build_vectors(directory, VectorOptions())    # reads case_ids.npy and case_vectors.npy
 open_vectors(directory, spec)
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import UserError
+from db.memory import free_memory
 from indexer.vectors.exact import write_exact
 from indexer.vectors.ivf import (
     IDS,
@@ -24,25 +25,25 @@ from indexer.vectors.options import VectorOptions, VectorSpec
 from indexer.vectors.row_files import RowFile, map_rows, read_blocks
 
 TARGET_RECALL = 0.995
-"""A search is given more to read and rank until this is reached. A little above what is asked of
-an index: queries from elsewhere find a little less than indexed cases do."""
+"""Searches are made to read and rank more until they reach this recall. It is a little above the
+required one, because recall is a little lower for new queries than for indexed cases."""
 
 _RECALL_AT = 10
 _QUERIES = 400
 _LEAST_PROBES = 8
 _LEAST_CANDIDATES = 10
 _MOST_CANDIDATES = 80
-_WORTH_IT = 0.002  # of recall, for twice the candidates
+_WORTH_IT = 0.002  # gain in recall that justifies twice the candidates
 
 
 def build_vectors(directory: Path, options: VectorOptions) -> VectorSpec:
-    """Make a store of the ids and float32 vectors that lie in ``directory``.
+    """Make a vector store of the ids and float32 vectors in ``directory``.
 
-    Memory is needed for the vectors where they are searched exactly, else for their codes alone.
-    Raises UserError where the memory given or the recall measured is too low.
+    An exact store is built in memory; an IVF store needs memory for its codes alone. Raises
+    UserError if the memory or the measured recall is too low; then the input stays as it is.
     """
     count, dim = map_rows(directory / VECTORS).shape
-    if options.choose(count, dim) == "exact":
+    if options.choose(count, dim, free_bytes=free_memory()) == "exact":
         ids = np.array(map_rows(directory / IDS))
         write_exact(directory / LISTS, ids, read_blocks(directory / VECTORS))
         (directory / IDS).unlink()
@@ -55,27 +56,26 @@ def build_vectors(directory: Path, options: VectorOptions) -> VectorSpec:
         _sample(directory / VECTORS, TRAINING_ROWS * lists),
         lists,
     )
-    narrow = directory / f"narrow-{VECTORS}"
-    _narrow(directory / VECTORS, narrow)
-    spec = _measured(directory, narrow)
+    half = directory / f"half-{VECTORS}"
+    _write_float16(directory / VECTORS, half)
+    spec = _tune(directory, half)
     if spec.recall < options.min_recall:
         raise UserError(
             f"the fast index finds {spec.recall:.3f} of the {_RECALL_AT} nearest cases, less than "
-            f"{options.min_recall}: build with --index-type exact, or allow less with "
-            "--min-recall"
+            f"{options.min_recall}: build with --index-type exact, or lower --min-recall"
         )
-    narrow.replace(directory / VECTORS)
+    half.replace(directory / VECTORS)
     return spec
 
 
-def _measured(directory: Path, narrow: Path) -> VectorSpec:
-    """Ranks more candidates where that helps, else reads more lists, until enough is found."""
-    lists, vectors = InvertedLists.open(directory / LISTS), map_rows(narrow)
+def _tune(directory: Path, half: Path) -> VectorSpec:
+    """Tune the search: rank more candidates while that helps, else read more lists."""
+    lists, vectors = InvertedLists.open(directory / LISTS), map_rows(half)
     rows = np.arange(len(vectors))
     queries = np.sort(np.random.default_rng(1).permutation(rows)[:_QUERIES])
     truth = _nearest_others(directory / VECTORS, queries)
 
-    def tried(probes: int, candidates: int) -> VectorSpec:
+    def measure(probes: int, candidates: int) -> VectorSpec:
         spec = VectorSpec(
             type="ivf",
             lists=lists.lists,
@@ -86,13 +86,13 @@ def _measured(directory: Path, narrow: Path) -> VectorSpec:
         store = IvfVectors(rows, vectors, lists, spec)
         return replace(spec, recall=_recall(store, queries, truth))
 
-    spec = tried(_LEAST_PROBES, _LEAST_CANDIDATES)
+    spec = measure(_LEAST_PROBES, _LEAST_CANDIDATES)
     while spec.recall < TARGET_RECALL:
         deeper = spec.candidates < _MOST_CANDIDATES
         wider = spec.probes < lists.lists
-        more = tried(spec.probes, 2 * spec.candidates) if deeper else None
+        more = measure(spec.probes, 2 * spec.candidates) if deeper else None
         if more is None or (wider and more.recall < spec.recall + _WORTH_IT):
-            more = tried(2 * spec.probes, spec.candidates) if wider else None
+            more = measure(2 * spec.probes, spec.candidates) if wider else None
         if more is None:
             break
         spec = more
@@ -110,7 +110,7 @@ def _recall(store: IvfVectors, queries: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _sample(path: Path, rows: int) -> np.ndarray:
-    """Some rows, drawn at random. Read in blocks: mapped, they would draw in the whole file."""
+    """Draw some rows at random. Reads in blocks, because mapping would load the whole file."""
     count = len(map_rows(path))
     drawn = np.zeros(count, bool)
     drawn[np.random.default_rng(0).permutation(count)[:rows]] = True
@@ -121,14 +121,14 @@ def _sample(path: Path, rows: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _narrow(wide: Path, narrow: Path) -> None:
-    with RowFile(narrow, *map_rows(wide).shape, dtype=np.float16) as rows:
+def _write_float16(wide: Path, half: Path) -> None:
+    with RowFile(half, *map_rows(wide).shape, dtype=np.float16) as rows:
         for block in read_blocks(wide):
             rows.append(block)
 
 
 def _nearest_others(path: Path, queries: np.ndarray) -> np.ndarray:
-    """The rows nearest to each of the rows ``queries`` but itself, exactly: (m, 10 or fewer)."""
+    """Find the exact nearest other rows of each row in ``queries``: (m, 10 or fewer)."""
     vectors = map_rows(path)
     wanted = np.array(vectors[queries])
     k = min(_RECALL_AT, len(vectors) - 1)

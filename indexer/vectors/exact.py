@@ -1,10 +1,11 @@
-"""Exact search: every vector is compared with the query, in one FAISS file.
+"""Search exactly: compare the query with every vector, kept in one FAISS file.
 
     write_exact(path, ids, blocks)
     ExactVectors.open(path).search(query, k=5, exclude={7})
 
-The file is an ``IndexIDMap2`` around an ``IndexFlatIP``: plain ``faiss.read_index`` opens it, and
-finds case ids by inner product. It is mapped, so that opening it reads no vectors.
+The file is an ``IndexIDMap2`` around an ``IndexFlatIP``, which plain ``faiss.read_index`` opens to
+find case ids by inner product. It is mapped, so opening it reads no vectors; writing it takes
+memory for all of them.
 """
 
 from collections.abc import Collection, Iterable
@@ -25,12 +26,12 @@ from indexer.vectors.faiss_files import (
 from indexer.vectors.row_vectors import RowVectors
 
 _MORE = 16
-"""Vectors beyond k that FAISS is asked for, to see whether the k-th is clear of the next ones."""
+"""How many more than k hits FAISS returns, to tell whether any come close to the k-th."""
 
 _LARGE_SHARE = 4
 
 _ROUNDING = 2.0**-22
-"""By how much two ways to add up an inner product of unit vectors may differ, per dimension."""
+"""The rounding error of an inner product of unit vectors, per dimension."""
 
 _SCORES_AT_ONCE = 16_000_000
 
@@ -38,7 +39,7 @@ _SCORES_AT_ONCE = 16_000_000
 def write_exact(path: Path, ids: np.ndarray, blocks: Iterable[np.ndarray]) -> None:
     """Write ``blocks`` of unit vectors, (rows, dim) float32, and their ids, (n,) int64 ascending.
 
-    Raises OSError where the disk is full.
+    Raises OSError if the disk is full.
     """
     write_faiss(_index(ids, blocks), path)
 
@@ -67,7 +68,7 @@ class ExactVectors(RowVectors):
 
     @classmethod
     def of(cls, ids: np.ndarray, vectors: np.ndarray) -> Self:
-        """In memory, of ids (n,), ascending, and unit vectors (n, dim)."""
+        """Make a store in memory from ids (n,), ascending, and unit vectors (n, dim)."""
         return cls(_index(ids, [vectors]))
 
     def search(
@@ -90,13 +91,13 @@ class ExactVectors(RowVectors):
         return ids[finite], scores[finite]
 
     def _nearest(self, query: np.ndarray, k: int, excluded: np.ndarray) -> np.ndarray:
-        """Rows, ascending, that are certain to hold the k best and all that equal the k-th.
+        """Return rows, ascending, that surely include the k best and all ties with the k-th.
 
-        FAISS adds up a product in an order of its own, so that equal vectors are told apart and
-        close ones change places; the caller scores the rows once more.
+        FAISS sums products in its own order, so the scores of equal vectors may differ and close
+        ones may change places; the caller scores the rows again.
         """
         wanted = k + _MORE
-        if _LARGE_SHARE * wanted > self.count:  # sorting out so many costs more than scoring all
+        if _LARGE_SHARE * wanted > self.count:  # filtering so many is slower than scoring all
             return np.setdiff1d(np.arange(self.count), excluded, assume_unique=True)
         parameters: Any = faiss.SearchParameters()
         kept = selecting(parameters, exclude=self._ids[excluded])
@@ -106,7 +107,7 @@ class ExactVectors(RowVectors):
             scores, found = scores[0][found[0] >= 0], found[0][found[0] >= 0]
             if len(scores) == wanted:
                 least = scores[k - 1] - _ROUNDING * self.dim
-                if scores[-1] >= least:  # more may be as near as the k-th
+                if scores[-1] >= least:  # there may be more ties with the k-th
                     _, _, found = self._index.range_search(one, float(least), params=parameters)
         del kept
         return np.searchsorted(self._ids, np.sort(found))
@@ -129,7 +130,7 @@ class ExactVectors(RowVectors):
 
 
 def read_flat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Ids, ascending, and vectors of an index of format 1: (n,) int64 and (n, dim) float32.
+    """Read ids, ascending, (n,) int64, and vectors, (n, dim) float32, of an index of format 1.
 
     Raises NotFoundError for a missing file and UserError for one that is damaged.
     """
@@ -148,7 +149,10 @@ def _index(ids: np.ndarray, blocks: Iterable[np.ndarray]) -> Any:
     first = 0
     for block in blocks:
         if index is None:
-            index = faiss.IndexIDMap2(faiss.IndexFlatIP(block.shape[1]))
+            flat = faiss.IndexFlatIP(block.shape[1])
+            flat.codes.resize(len(ids) * flat.code_size)  # reserves memory for all rows at once,
+            flat.codes.resize(0)  # where growing would take up to three times as much
+            index = faiss.IndexIDMap2(flat)
         rows = np.ascontiguousarray(block, dtype=np.float32)
         index.add_with_ids(rows, np.ascontiguousarray(ids[first : first + len(rows)], np.int64))
         first += len(rows)

@@ -1,4 +1,4 @@
-"""How the vectors of an index are to be searched, and what became of it."""
+"""Options for the vectors of an index, and what was built from them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,19 +8,19 @@ from db.errors import UserError
 VectorType = Literal["exact", "ivf"]
 
 EXACT_BYTES = 32_000_000
-"""Up to so many bytes of float32 an exact search takes a few milliseconds: see
+"""Up to this many bytes of float32, an exact search takes a few milliseconds; measured in
 ``bench/index/vector_index.py``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorOptions:
-    """What to build. Raises UserError for a value out of range."""
+    """What to build. Raises UserError for a value that is out of range."""
 
     type: Literal["auto", "exact", "ivf"] = "auto"
     memory_bytes: int | None = None
-    """What a search may take; None: what it needs."""
+    """Memory limit for the vectors; None: no limit for a search, free memory for a build."""
     min_recall: float = 0.98
-    """Of the 10 nearest cases, what share the index must find; a build that finds less fails."""
+    """The share of the 10 nearest cases that the index must find; a build that finds less fails."""
 
     def __post_init__(self) -> None:
         if self.type not in ("auto", "exact", "ivf"):
@@ -28,10 +28,11 @@ class VectorOptions:
         if not 0 <= self.min_recall <= 1:
             raise UserError(f"min_recall must be between 0 and 1, not {self.min_recall}")
 
-    def choose(self, count: int, dim: int) -> VectorType:
-        """Exact where that is fast and fits, else ``ivf``.
+    def choose(self, count: int, dim: int, *, free_bytes: int | None = None) -> VectorType:
+        """Choose ``exact`` if it is fast and fits, else ``ivf``.
 
-        Raises UserError where not even that fits the memory given.
+        ``free_bytes`` is the memory available to the build, which holds exact vectors in memory.
+        Raises UserError if the vectors do not fit the memory.
         """
         room = float("inf") if self.memory_bytes is None else self.memory_bytes
         exact = 4 * count * dim
@@ -42,27 +43,33 @@ class VectorOptions:
         if needed > room:
             raise UserError(
                 f"{count} vectors of {dim} numbers take {needed / 1e6:.0f} MB as '{chosen}', more "
-                f"than the {room / 1e6:.0f} MB given: give more with --memory"
+                f"than the {room / 1e6:.0f} MB allowed: raise --memory"
+            )
+        if chosen == "exact" and free_bytes is not None and needed > free_bytes:
+            raise UserError(
+                f"{count} vectors of {dim} numbers take {needed / 1e6:.0f} MB as 'exact', which is "
+                f"built in memory, and {free_bytes / 1e6:.0f} MB are free: build with "
+                "--index-type ivf, or free memory and run the same command again"
             )
         return "exact" if chosen == "exact" else "ivf"
 
 
 def ivf_bytes(count: int, dim: int) -> int:
-    """Vectors as float16, codes of one bit a dimension with factors, ids, and the centres."""
+    """Bytes for float16 vectors, one-bit codes with their factors, ids, and the centres."""
     return count * (2 * dim + dim // 8 + 8 + 8 + 8) + int(4 * count**0.5) * dim * 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorSpec:
-    """What was built; it goes into the manifest."""
+    """What was built, as the manifest records it."""
 
     type: VectorType
     lists: int = 0
     probes: int = 0
-    """Lists that a search reads."""
+    """Number of lists that a search reads."""
     candidates: int = 0
-    """Vectors that it ranks for every hit asked for."""
+    """Number of vectors that a search ranks per requested hit."""
     recall: float = 1.0
-    """Share of the 10 nearest other cases that was found for a sample of indexed cases."""
+    """The share of the 10 nearest other cases found, measured on a sample of indexed cases."""
     queries: int = 0
-    """Cases in that sample; 0 where every vector is compared."""
+    """Number of cases in that sample; 0 for an exact search."""

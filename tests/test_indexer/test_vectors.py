@@ -205,11 +205,26 @@ def test_exact_is_chosen_where_it_is_fast_and_fits() -> None:
     assert replace(options, memory_bytes=8_000_000).choose(10_000, 256) == "ivf"
     assert replace(options, type="exact").choose(10**6, 256) == "exact"
     assert replace(options, type="ivf").choose(10, 256) == "ivf"
-    with pytest.raises(UserError, match=r"take 1024 MB as 'exact', more than the 600 MB given"):
+    with pytest.raises(UserError, match=r"take 1024 MB as 'exact', more than the 600 MB allowed"):
         replace(options, type="exact", memory_bytes=600_000_000).choose(10**6, 256)
     with pytest.raises(UserError, match="--memory"):
         replace(options, memory_bytes=1_000_000).choose(10_000, 256)
     assert replace(options, memory_bytes=600_000_000).choose(10**6, 256) == "ivf"
+
+
+def test_exact_vectors_that_do_not_fit_into_free_memory_are_refused_with_the_cure(
+    tmp_path: Path, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = VectorOptions(type="exact")
+    assert options.choose(1000, 256, free_bytes=1_024_000) == "exact"
+    with pytest.raises(UserError, match=r"take 1 MB as 'exact', which is built in memory, and 1"):
+        options.choose(1000, 256, free_bytes=1_023_999)
+    assert VectorOptions().choose(10**6, 256, free_bytes=1_000_000) == "ivf"
+    monkeypatch.setattr("indexer.vectors.build.free_memory", lambda: 1)
+    with pytest.raises(UserError, match="--index-type ivf"):
+        write(tmp_path, rows, options)
+    monkeypatch.undo()
+    write(tmp_path, rows, options)  # the vectors are still there
 
 
 def test_options_out_of_range_are_refused() -> None:

@@ -17,7 +17,7 @@ from db.index.store import CaseStore
 from indexer.build import BuildResult, add, build
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
-from indexer.ingest.batches import ALREADY, CHANGED, WITHDRAWN
+from indexer.ingest.batches import ALREADY_INDEXED, CONSENT_WITHDRAWN, REPORT_CHANGED
 from indexer.manifest import Manifest
 from indexer.merge import merge
 from indexer.remove import RemovalTarget, find, remove
@@ -107,7 +107,7 @@ def test_adding_in_two_steps_gives_what_building_at_once_does(
     made(studies, tmp_path / "whole")
     made(some(studies, 0, 5), tmp_path / "ix")
     built = extended(studies, tmp_path / "ix")
-    assert built.added == 7 and {one.reason for one in built.skipped} == {ALREADY}
+    assert built.added == 7 and {one.reason for one in built.skipped} == {ALREADY_INDEXED}
     one, other = Index.open(tmp_path / "ix"), Index.open(tmp_path / "whole")
     assert one.manifest.version == 2 and one.manifest.made_by == "add"
     assert one.manifest.fingerprint == other.manifest.fingerprint
@@ -152,7 +152,7 @@ def test_a_study_with_another_report_is_named_and_stays_as_it_was(
     made(studies, tmp_path / "ix")
     studies.write_text(studies.read_text().replace("enlarged", "large", 1))
     built = extended(studies, tmp_path / "ix")
-    assert [one.study_id for one in built.skipped if one.reason == CHANGED] == ["s0"]
+    assert [one.study_id for one in built.skipped if one.reason == REPORT_CHANGED] == ["s0"]
     case = Index.open(tmp_path / "ix").cases.find("local", "s0")
     assert case is not None and "enlarged" in case.findings
 
@@ -234,10 +234,13 @@ def test_a_removed_patient_does_not_come_back(studies: Path, tmp_path: Path) -> 
     made(studies, tmp_path / "ix")
     remove(tmp_path / "ix", RemovalTarget(patient_id="p2"), everywhere=True)
     built = extended(studies, tmp_path / "ix")
-    assert [one.study_id for one in built.skipped if one.reason == WITHDRAWN] == ["s4", "s5"]
+    assert [one.study_id for one in built.skipped if one.reason == CONSENT_WITHDRAWN] == [
+        "s4",
+        "s5",
+    ]
     assert built.added == 0
     again = made(studies, tmp_path / "ix")
-    assert again.manifest.skipped == {WITHDRAWN: 2} and again.manifest.studies == 10
+    assert again.manifest.skipped == {CONSENT_WITHDRAWN: 2} and again.manifest.studies == 10
     made(studies, tmp_path / "full", name="local")
     merged = merge([tmp_path / "ix", tmp_path / "full"], tmp_path / "both")
     assert merged.withdrawn == 2 and merged.manifest.studies == 10
@@ -252,7 +255,7 @@ def test_what_is_not_there_cannot_be_removed(studies: Path, tmp_path: Path) -> N
             find(tmp_path / "ix", target)
     with pytest.raises(UserError, match="--patient, or some studies"):
         RemovalTarget()
-    with pytest.raises(UserError, match="would hold no study"):
+    with pytest.raises(UserError, match="no study would be left"):
         remove(tmp_path / "ix", RemovalTarget(study_ids=tuple(f"s{n}" for n in range(12))))
     assert Index.open(tmp_path / "ix").manifest.version == 1
 
@@ -325,7 +328,7 @@ def test_indexes_that_do_not_fit_are_not_merged(studies: Path, tmp_path: Path) -
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
     studies.write_text(studies.read_text().replace("enlarged", "large", 1))
     made(studies, tmp_path / "c")
-    with pytest.raises(UserError, match="study s0 of source 'local' is not the same"):
+    with pytest.raises(UserError, match="study s0 of source 'local' differs between"):
         merge([tmp_path / "a", tmp_path / "c"], tmp_path / "both")
     with pytest.raises(UserError, match="two indexes"):
         merge([tmp_path / "a"], tmp_path / "both")
@@ -356,14 +359,14 @@ def test_verify_names_what_is_wrong(studies: Path, tmp_path: Path) -> None:
     assert problems() == ""
     assert "image 1 of study s3" in problems(pixels=True) and "no longer" in problems(pixels=True)
     image.unlink()
-    assert "image 1 of study s3" in problems() and "not where it was" in problems()
+    assert "image 1 of study s3" in problems() and "not at its indexed path" in problems()
     image.write_bytes(whole)
     path = folder / "vectors.faiss"
     kept = path.read_bytes()
     ids, vectors = ExactVectors.open(path).all()
     write_exact(path, ids, [np.roll(vectors, 1, axis=0)])
     assert "vectors.faiss was changed" in problems()
-    assert "not those that the manifest was written for" in problems()
+    assert "not those described by the manifest" in problems()
     write_exact(path, ids, [2 * vectors])
     assert "the vector of case 0 is not of length 1" in problems()
     path.write_bytes(kept)
@@ -436,7 +439,7 @@ def test_a_newer_format_is_refused(studies: Path, tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(
         text.replace('"format_version": 3', '"format_version": 9')
     )
-    with pytest.raises(MismatchError, match="has index format 9, this program reads 1 to 3"):
+    with pytest.raises(MismatchError, match="has index format 9, but this program reads 1 to 3"):
         Index.open(tmp_path / "ix")
 
 

@@ -12,7 +12,12 @@ from db.index.store import Case, CaseStore
 from db.labels import NO_FINDING, OBSERVATIONS, STATES, Labels
 from indexer.ingest.studies import report_text, to_case
 from indexer.reports.labeller import label_report, label_sentence
-from indexer.sources.label_words import chexpert_labels, said, state_labels, stated
+from indexer.sources.label_words import (
+    chexpert_labels,
+    labels_of_sentences,
+    sentence_of_label,
+    sentences_of_labels,
+)
 from indexer.sources.records import ImageRecord, StudyRecord
 from tests.support.radiographs import draw_radiograph
 
@@ -25,12 +30,12 @@ def without_negative_no_finding(labels: Labels) -> dict[str, str]:
 
 @given(ANY_LABELS)
 def test_labels_become_one_sentence_each_and_come_back(labels: Labels) -> None:
-    sentences = state_labels(labels)
+    sentences = sentences_of_labels(labels)
     kept = without_negative_no_finding(labels)
     assert [list(sentence.labels.items()) for sentence in sentences] == [
         [(name, kept[name])] for name in OBSERVATIONS if name in kept
     ]
-    again = said(sentences)
+    again = labels_of_sentences(sentences)
     if NO_FINDING in kept and NO_FINDING not in again:  # it gave way to a finding
         assert set(kept.values()) - {"negative"}
         del kept[NO_FINDING]
@@ -39,7 +44,7 @@ def test_labels_become_one_sentence_each_and_come_back(labels: Labels) -> None:
 
 @given(ANY_LABELS)
 def test_the_labeller_reads_nothing_else_in_a_label_sentence(labels: Labels) -> None:
-    for sentence in state_labels(labels):
+    for sentence in sentences_of_labels(labels):
         assert label_sentence(sentence.text).items() <= sentence.labels.items()
 
 
@@ -48,8 +53,8 @@ def test_an_empty_cell_is_unmentioned_and_never_negative(row: dict[str, str]) ->
     labels = chexpert_labels(row, "row") or {}
     words = {"1.0": "positive", "0": "negative", "-1.0": "uncertain"}
     assert labels == without_negative_no_finding({n: words[c] for n, c in row.items() if c})
-    text = " ".join(sentence.text for sentence in state_labels(labels))
-    mentioned = label_report(s.text for s in state_labels(labels)).keys() - {NO_FINDING}
+    text = " ".join(sentence.text for sentence in sentences_of_labels(labels))
+    mentioned = label_report(s.text for s in sentences_of_labels(labels)).keys() - {NO_FINDING}
     assert mentioned <= {name for name, cell in row.items() if cell}, text
 
 
@@ -74,15 +79,15 @@ def test_a_cell_that_is_no_state_is_named() -> None:
 def test_the_names_of_other_sets_are_read_as_the_14_observations(
     name: str, text: str, labels: Labels
 ) -> None:
-    sentence = stated(name)
+    sentence = sentence_of_label(name)
     assert (sentence.text, sentence.labels) == (text, labels)
 
 
 def test_a_label_can_be_doubted_and_placed() -> None:
-    sentence = stated("Mass", "uncertain", where=("left", "apical"))
+    sentence = sentence_of_label("Mass", "uncertain", where=("left", "apical"))
     assert sentence.text == "Possible lung mass (left, apical)."
     assert sentence.labels == {"Lung Lesion": "uncertain"}
-    assert stated("No Finding", "uncertain").labels == {}
+    assert sentence_of_label("No Finding", "uncertain").labels == {}
 
 
 def labelled_study(tmp_path: Path) -> StudyRecord:
@@ -92,7 +97,7 @@ def labelled_study(tmp_path: Path) -> StudyRecord:
     return StudyRecord(
         study_id="s1",
         images=(ImageRecord(path=image),),
-        label_sentences=state_labels(labels),
+        label_sentences=sentences_of_labels(labels),
         labels=labels,
     )
 
