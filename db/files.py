@@ -121,7 +121,7 @@ def locked(path: Path, work: str) -> Iterator[None]:
     """Hold the lock file ``path``; it falls with the process, however that ends.
 
     ``work`` is what another process is told: "process 4711 is at work: adding to data/index,
-    since 12:03 UTC". Raises UserError where another process, or another thread, holds the lock.
+    since 12:03 UTC". Raises UserError if another process, or another thread, holds the lock.
     """
     about = path.with_name(path.name + ".holder")
     lock = FileLock(path, timeout=0, is_singleton=False)

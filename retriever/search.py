@@ -49,7 +49,7 @@ class Retriever:
     """One opened index with the encoder that it was built with."""
 
     def __init__(self, index: Index, encoder: Encoder) -> None:
-        """Raises MismatchError where index and encoder do not belong together."""
+        """Raises MismatchError if index and encoder do not belong together."""
         index.require(encoder)
         self.index = index
         self.encoder = encoder

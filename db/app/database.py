@@ -60,7 +60,7 @@ class AppDatabase:
         return cls(engine)
 
     def check(self, *, lock_timeout: float | None = None) -> None:
-        """Raises sqlalchemy.exc.DatabaseError where nothing could be stored now."""
+        """Raises sqlalchemy.exc.DatabaseError if nothing could be stored now."""
         with writing(self._engine, lock_timeout=lock_timeout):
             pass
 
@@ -78,7 +78,7 @@ class AppDatabase:
 def held(path: Path) -> Iterator[None]:
     """Be the only server of an application database, for as long as the block runs.
 
-    Raises UserError where another process is.
+    Raises UserError if another process is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
@@ -97,7 +97,7 @@ def held(path: Path) -> Iterator[None]:
 def back_up(path: Path, to: Path) -> None:
     """A copy that is whole at one moment, also while a server writes.
 
-    Raises NotFoundError for a missing database, and UserError where ``to`` exists or a file is
+    Raises NotFoundError for a missing database, and UserError if ``to`` exists or a file is
     damaged.
     """
     if not path.is_file():
@@ -111,7 +111,7 @@ def restore(backup: Path, path: Path) -> Path | None:
     """Put a backup in the place of the application database; no server may be running on it.
 
     The database that was there is kept beside it; its new path is returned. The backup is checked
-    first: pages, schema and audit chain. Raises UserError where it is damaged, was written by a
+    first: pages, schema and audit chain. Raises UserError if it is damaged, was written by a
     newer version, or the database is in use; then nothing has changed.
     """
     if not backup.is_file():

@@ -210,7 +210,7 @@ def _plain(text: str) -> str:
 
 
 def _overwrite_free_pages(engine: Engine, path: Path) -> None:
-    """Raises UserError where another process has the old pages in use."""
+    """Raises UserError if another process has the old pages in use."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM")
         (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()

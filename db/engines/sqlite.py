@@ -37,7 +37,7 @@ class FairLock:
     def turn(self, lock_timeout: float) -> Iterator[None]:
         """Hold the lock while the block runs.
 
-        Raises TimeoutError where the turn does not come within ``lock_timeout`` seconds.
+        Raises TimeoutError if the turn does not come within ``lock_timeout`` seconds.
         """
         mine = threading.Event()
         with self._guard:

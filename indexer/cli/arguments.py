@@ -12,7 +12,9 @@ from indexer.versions import KEPT
 
 def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     """Every verb with its options."""
-    whole = Parser(prog=prog, description="Case indexes.", examples=["info data/index"])
+    whole = Parser(
+        prog=prog, description="Build and maintain case indexes.", examples=["info data/index"]
+    )
     verbs = whole.add_subparsers(required=True, metavar="VERB", dest="verb")
 
     verb = verbs.add_parser(
@@ -52,24 +54,24 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--patient", metavar="ID", help="from every kept version, for good")
     verb.add_argument("--study", metavar="ID", action="append", help="may be given several times")
-    verb.add_argument("--source", metavar="NAME", help="whose id it is, where several have it")
-    verb.add_argument("--everywhere", action="store_true", help="studies: from every version too")
+    verb.add_argument("--source", metavar="NAME", help="the source, if several have this id")
+    verb.add_argument("--everywhere", action="store_true", help="remove from every version too")
     database = verb.add_mutually_exclusive_group()
     database.add_argument("--db", type=Path, metavar="FILE", help="application database to clean")
-    database.add_argument("--no-db", action="store_true", help="there is none with quotes")
+    database.add_argument("--no-db", action="store_true", help="no database quotes this index")
     verb.add_argument(
         "--look-in",
         metavar="DIR",
         action="append",
         default=["runs"],
-        help="where adapters and backups may lie (runs and the folder of the index always)",
+        help="search this folder for adapters and backups (besides runs and the index folder)",
     )
     _add_keep(verb)
-    verb.add_argument("--json", action="store_true", help="print what was done as JSON")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
 
     verb = verbs.add_parser(
         "merge",
-        help="make one index of several with one encoder",
+        help="merge indexes of the same encoder into one",
         examples=["data/mine data/index --out data/both"],
     )
     verb.add_argument(
@@ -90,22 +92,22 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print the problems as JSON")
 
     verb = verbs.add_parser(
-        "upgrade", help="bring an index of an older format to this one", examples=["data/mine"]
+        "upgrade", help="upgrade an index of an older format", examples=["data/mine"]
     )
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     _add_keep(verb)
 
     verb = verbs.add_parser(
         "audit",
-        help="what to know of a data set before it is used",
+        help="check a data set before it is used (not the audit log of the service)",
         examples=["--source jsonl --data-dir studies.jsonl --encoder none --out data/audit"],
     )
     add_source_arguments(verb)
     verb.add_argument(
-        "--against", type=Path, metavar="OTHER", help="an index, or another folder of the source"
+        "--against", type=Path, metavar="OTHER", help="an index or another folder to compare with"
     )
     verb.add_argument(
-        "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no image"
+        "--encoder", default=DEFAULT_ENCODER, help="default: %(default)s; none: embed no images"
     )
     add_device(verb)
     verb.add_argument(
@@ -113,13 +115,13 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     )
     verb.add_argument("--json", action="store_true", help="print the audit as JSON")
 
-    verb = verbs.add_parser("info", help="say what an index is", examples=["data/index --json"])
+    verb = verbs.add_parser("info", help="describe an index", examples=["data/index --json"])
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
     verb = verbs.add_parser(
         "export-vectors",
-        help="write vectors and study ids, nothing else",
+        help="write vectors and study ids without reports",
         examples=["data/mine --out data/vectors"],
     )
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
@@ -128,7 +130,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
 
 
 def add_device(verb: argparse.ArgumentParser) -> None:
-    """``--device``, for a command that embeds images or text."""
+    """Add ``--device`` to a command that embeds images or text."""
     verb.add_argument(
         "--device",
         choices=DEVICES,
@@ -138,7 +140,7 @@ def add_device(verb: argparse.ArgumentParser) -> None:
 
 
 def add_model_device(verb: argparse.ArgumentParser) -> None:
-    """``--device``, for a command that runs a language model on what an encoder retrieves."""
+    """Add ``--device`` to a command that runs both a language model and an encoder."""
     verb.add_argument(
         "--device",
         default="auto",
@@ -148,7 +150,7 @@ def add_model_device(verb: argparse.ArgumentParser) -> None:
 
 
 def encoder_device(device: str) -> str:
-    """Where the encoder runs by `add_model_device`: on a GPU only where that was named."""
+    """Return the encoder's device for ``--device``: a GPU only if one was named."""
     return device if device.startswith("cuda") else "cpu"
 
 
@@ -158,7 +160,7 @@ def _add_version(verb: argparse.ArgumentParser) -> None:
         choices=("auto", "exact", "ivf"),
         help="default: by size; exact is built in memory",
     )
-    verb.add_argument("--memory", type=int, metavar="MB", help="what a search may take")
+    verb.add_argument("--memory", type=int, metavar="MB", help="memory limit for the vectors")
     verb.add_argument("--min-recall", type=float, metavar="R", help="default: 0.98")
     _add_keep(verb)
     verb.add_argument("--json", action="store_true", help="print the manifest as JSON")

@@ -1,4 +1,4 @@
-"""What a command did or found, in lines for a person."""
+"""Format the results of commands as lines of text."""
 
 import textwrap
 from collections.abc import Iterator, Sequence

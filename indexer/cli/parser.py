@@ -1,5 +1,4 @@
-"""How a command is read and how it ends: with its exit code, and without a traceback where a person
-ends it.
+"""Parse a command and run it: exit codes, and no traceback when a user interrupts it.
 
 parser = Parser(prog="python -m indexer", examples=["info data/index"])
 if __name__ == "__main__":
@@ -14,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
-"""Packages that few commands need, and the extra that brings each."""
+"""Packages that few commands need, and the extras that install them."""
 
 PIPE_CLOSED = 141
-"""What a shell gives a command that SIGPIPE ended."""
+"""The exit code of a shell for a command that SIGPIPE ended."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes options by their whole names (``--split`` is not read as ``--split-file``) and ends
-    every ``--help`` with examples.
+    """A parser without abbreviated options (``--split`` never means ``--split-file``), and with
+    examples at the end of every ``--help``.
 
     ``examples`` are the arguments that follow the command's name; the name itself is filled in, so
-    that they are right for ``python -m PACKAGE`` and for ``grounded-cxr`` alike.
+    that they fit both ``python -m PACKAGE`` and ``grounded-cxr``.
     """
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **settings: Any) -> None:
@@ -38,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
-    """Verbs whose own ``--help`` begins with what the list of verbs says of them."""
+    """Verbs whose ``--help`` starts with their description in the list of verbs."""
 
     def add_parser(self, name: str, **settings: Any) -> Any:
         if settings.get("help"):
@@ -60,9 +59,9 @@ def moved(argv: Sequence[str], package: str, to: Mapping[str, str]) -> int | Non
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with what ``main`` returns; a missing package of an extra is reported as an error.
+    """Exit with the return value of ``main``; report a missing package of an extra as an error.
 
-    Ctrl-C ends the process by SIGINT itself, so that a loop of the shell around it ends as well.
+    Ctrl-C ends the process by SIGINT itself, so that a shell loop around it ends too.
     """
     try:
         code = main()
@@ -70,7 +69,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         sys.excepthook = lambda *_: sys.stderr.write("\nstopped\n")
         raise
-    except BrokenPipeError:  # the reader has what it wanted, as head has
+    except BrokenPipeError:  # the reader closed the pipe, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
     except ModuleNotFoundError as error:

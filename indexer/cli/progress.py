@@ -1,6 +1,6 @@
 """Progress on stderr: a bar on a terminal, a line per minute in a log.
 
-Messages of libraries that tell a user nothing to do are kept from it.
+Library messages that ask nothing of the user are suppressed.
 """
 
 import logging
@@ -12,20 +12,20 @@ from typing import Any
 from tqdm import tqdm
 
 SELDOM = 60
-"""Seconds."""
+"""Seconds between lines in a log."""
 
 
 def progress_bar(
     items: Iterable[Any] | None = None, *, total: int | None = None, initial: int = 0, unit: str
 ) -> "tqdm[Any]":
-    """``items`` with a bar around them; without any, a bar that ``update`` moves."""
+    """Wrap ``items`` in a progress bar; without items, return a bar to be moved by ``update``."""
     pace: dict[str, Any] = {} if sys.stderr.isatty() else {"mininterval": SELDOM, "delay": SELDOM}
     return tqdm(items, total=total, initial=initial, unit=unit, file=sys.stderr, **pace)
 
 
 @contextmanager
 def quiet_loading(*, bars: bool = False) -> Iterator[None]:
-    """Errors alone are shown; ``bars`` leaves the progress bars on, for weights that take long."""
+    """Show only errors while weights are loaded; ``bars`` keeps progress bars for slow loads."""
     from transformers.utils import logging as transformers_logging
 
     bitsandbytes = logging.getLogger("bitsandbytes")

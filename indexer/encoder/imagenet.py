@@ -14,7 +14,7 @@ _WIDTH = 1280
 def load(*, device: str = "cpu") -> OpenClipEncoder:
     """The tower with ImageNet weights.
 
-    Raises NotFoundError where its package is missing, MismatchError where it holds other weights.
+    Raises NotFoundError if its package is missing, MismatchError if it holds other weights.
     """
     preprocess = PreprocessCfg(
         size=_SIZE,

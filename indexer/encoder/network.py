@@ -104,7 +104,7 @@ def imagenet_weights(path: Path | None = None) -> list[Tensor]:
     """The ImageNet tower in its own order, from the package or from a copy of it in float16.
 
     The package's keys have other names than timm's, in the same order and shapes.
-    Raises NotFoundError where neither is there, MismatchError where the package's file is another.
+    Raises NotFoundError if neither is there, MismatchError if the package's file is another.
     """
     if path is not None:
         if not path.is_file():

@@ -37,7 +37,7 @@ class TextSource:
     def find(self) -> Path:
         """The folder with the tower's ``config.json``, weights and tokenizer.
 
-        Raises NotFoundError where the package is missing, MismatchError for another version.
+        Raises NotFoundError if the package is missing, MismatchError for another version.
         """
         if self.folder is not None:
             return self.folder

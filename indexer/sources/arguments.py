@@ -1,4 +1,4 @@
-"""What the command line says of a source, for every verb that reads one."""
+"""Command line arguments that choose a source, for every verb that reads one."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,15 +9,17 @@ from indexer.sources.source_options import SOURCES, SourceOptions
 
 
 def add_source_arguments(verb: argparse.ArgumentParser) -> None:
-    """``--source`` and all that a source may need; `options_of` takes them up."""
+    """Add ``--source`` and the options of sources; `options_of` reads them."""
     verb.add_argument("--source", required=True, choices=SOURCES, metavar="NAME", help=_names())
-    verb.add_argument("--vectors", type=Path, metavar="DIR", help="stored vectors, not images")
-    verb.add_argument("--split", help="train, val, test, unlisted; several with commas")
+    verb.add_argument(
+        "--vectors", type=Path, metavar="DIR", help="use stored vectors instead of images"
+    )
+    verb.add_argument("--split", help="train, val, test, unlisted; separate several by commas")
     _add_places(verb)
 
 
 def add_split_arguments(verb: argparse.ArgumentParser) -> None:
-    """The same for a verb that needs the images of one split; it says itself which is ``split``."""
+    """Add the same for a verb that needs the images of one split and sets ``split`` itself."""
     verb.add_argument(
         "--source", default="openi", choices=SOURCES, metavar="NAME", help=f"{_names()} (openi)"
     )
@@ -27,21 +29,25 @@ def add_split_arguments(verb: argparse.ArgumentParser) -> None:
 
 def _add_places(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--data-dir", type=Path, metavar="PATH", help="folder of the data set, or one's own file"
+        "--data-dir", type=Path, metavar="PATH", help="folder of the data set, or your own file"
     )
-    verb.add_argument("--reports", type=Path, metavar="PATH", help="reports apart from the images")
+    verb.add_argument(
+        "--reports", type=Path, metavar="PATH", help="reports, if not with the images"
+    )
     verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
-    verb.add_argument("--name", help="what one's own cases are cited by (default: local)")
+    verb.add_argument("--name", help="source name for your own cases (default: local)")
     verb.add_argument(
-        "--columns", metavar="OURS=THEIRS,...", help="names of columns, e.g. image=File,text=Report"
+        "--columns",
+        metavar="OURS=THEIRS,...",
+        help="your column names, such as image=File,text=Report",
     )
     verb.add_argument(
-        "--images-dir", type=Path, metavar="DIR", help="where images in a table are put, as files"
+        "--images-dir", type=Path, metavar="DIR", help="where to write images that a table holds"
     )
 
 
 def options_of(arguments: argparse.Namespace) -> SourceOptions:
-    """Raises UserError for columns that are not named as they should be."""
+    """Read the options of a source. Raises UserError for malformed ``--columns``."""
     return SourceOptions(
         data_dir=arguments.data_dir,
         vectors=arguments.vectors,
@@ -59,7 +65,7 @@ def _columns(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
         if not (ours.strip() and equals and theirs.strip()):
-            raise UserError(f"--columns: '{pair}' is not like image=File")
+            raise UserError(f"--columns: '{pair}' is not of the form image=File")
         columns[ours.strip()] = theirs.strip()
     return columns
 

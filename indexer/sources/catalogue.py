@@ -1,4 +1,4 @@
-"""Every source by its name on the command line.
+"""Open a source by its name on the command line.
 
 source = open_source("mimic-cxr", SourceOptions(data_dir=Path("mimic-cxr-jpg"), split="train"))
 """
@@ -34,14 +34,14 @@ def open_source(name: str, options: SourceOptions) -> Source:
     was expected where, for a data set that is not laid out as its source says.
     """
     if name not in _SOURCES:
-        raise UserError(f"there is no source '{name}': take one of {', '.join(SOURCES)}")
+        raise UserError(f"unknown source '{name}': use one of {', '.join(SOURCES)}")
     open_it, takes = _SOURCES[name]
     for option in fields(SourceOptions):
         if getattr(options, option.name) and option.name not in _ALWAYS | takes:
             flag = option.name.replace("_", "-")
             fitting = [other for other, (_, taken) in _SOURCES.items() if option.name in taken]
             raise UserError(
-                f"source {name} takes no --{flag}: it is for {', '.join(fitting) or 'none'}"
+                f"source {name} has no option --{flag}: it is for {', '.join(fitting) or 'none'}"
             )
     if options.data_dir is None and not (name == "openi" and options.vectors):
         raise UserError(f"source {name} needs --data-dir: {_DATA_DIR.get(name, 'its folder')}")
@@ -49,7 +49,7 @@ def open_source(name: str, options: SourceOptions) -> Source:
 
 
 def _choice(options: SourceOptions, own: bool = False) -> SplitChoice:
-    """``own``: the user's own data may call its splits what it likes."""
+    """Read the split options; with ``own``, the user's own data may use any names of splits."""
     keep = frozenset(options.split.split(",")) if options.split else frozenset[str]()
     unknown = sorted(keep - _SPLITS)
     if unknown and not own:
@@ -59,7 +59,7 @@ def _choice(options: SourceOptions, own: bool = False) -> SplitChoice:
 
 
 def _data_dir(options: SourceOptions) -> Path:
-    assert options.data_dir is not None  # open_source has seen to it
+    assert options.data_dir is not None  # checked by open_source
     return options.data_dir
 
 

@@ -1,25 +1,24 @@
-"""ChestX-ray14: NIH Clinical Center, labels without reports.
+"""ChestX-ray14: NIH Clinical Center; labels without reports.
 
 Source: Wang et al., CVPR 2017, arXiv 1705.02315; https://nihcc.app.box.com/v/ChestXray-NIHCC.
 112,120 frontal images of 30,805 patients.
-Licence: no restriction on use; the NIH Clinical Center is to be named and the paper cited.
+Licence: no restriction on use; acknowledge the NIH Clinical Center and cite the paper.
 
-Layout: PNG files ``00000001_000.png`` (or JPEG duplicates by the same names) in ``images/``, in
+Layout: PNG files ``00000001_000.png`` (or JPEG conversions with the same stems) in ``images/``, in
 ``images_001/images/`` to ``images_012/images/``, or in the folder itself;
-``Data_Entry_2017_v2020.csv`` or ``Data_Entry_2017.csv`` (from the package ``torchxrayvision`` where
-it is not there), and as far as they are there ``BBox_List_2017.csv`` (from the package as well),
-``train_val_list.txt`` and ``test_list.txt``, the official split by patient, whose parts are read as
-train and test.
+``Data_Entry_2017_v2020.csv`` or ``Data_Entry_2017.csv`` and ``BBox_List_2017.csv`` (if missing, the
+copies in the package ``torchxrayvision``); optionally ``train_val_list.txt`` and ``test_list.txt``,
+the official split by patient, which are read as train and test.
 
 Labels: Atelectasis, Cardiomegaly, Consolidation, Edema, Effusion, Emphysema, Fibrosis, Hernia,
 Infiltration, Mass, Nodule, Pleural_Thickening, Pneumonia, Pneumothorax, or No Finding: mined from
 reports that are not published. A label that is not listed is unmentioned, and No Finding means none
-of these 14: an image with a fracture or a tube has it too.
+of these 14: images with a fracture or a tube have it too.
 
-Known noise: the authors put the labels at above 90 % precision, readers of images have found far
-less for some (Oakden-Rayner 2020); ages above 120 occur; every image was resized to 1024 x 1024, so
-that most are out of proportion (undone here); a few are inverted or turned. Boxes: 984 of 880
-images, with Infiltrate for Infiltration.
+Known noise: the authors claim above 90 % precision, but radiologists found far less for some labels
+(Oakden-Rayner 2020); ages above 120 occur; every image was resized to 1024 x 1024, which distorts
+most of them (undone here); a few are inverted or rotated. Boxes: 984 on 880 images, with Infiltrate
+for Infiltration.
 """
 
 from collections.abc import Iterator
@@ -52,13 +51,13 @@ _BOX = ("Bbox [x", "y", "w", "h]")
 
 
 class ChestXray14:
-    """ChestX-ray14, an image a study; its cases hold label sentences in place of a report."""
+    """ChestX-ray14, one image per study; its cases hold label sentences instead of reports."""
 
     name = "chestxray14"
     licence = "NIH Clinical Center: free to use, with acknowledgement and citation"
 
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
-        """Raises NotFoundError for a folder that is not there or splits without their lists."""
+        """Raises NotFoundError if the folder is missing, or the lists of requested splits."""
         if not data_dir.is_dir():
             raise NotFoundError(f"{data_dir} is not a folder with ChestX-ray14 and its images")
         self._choice = choice or SplitChoice()
@@ -137,14 +136,16 @@ class ChestXray14:
         except KeyError:
             return None
         except ValueError as error:
-            raise UserError(f"{self._table}: the original size of {name} is no number") from error
+            raise UserError(
+                f"{self._table}: the original size of {name} is not a number"
+            ) from error
         return (width, height) if width > 0 and height > 0 else None
 
     def _box(self, name: str, row: dict[str, str]) -> BoundingBox:
         try:
             left, top, width, height = (float(row[column]) for column in _BOX)
         except ValueError as error:
-            raise UserError(f"{self._boxes}: a box of {name} is no four numbers") from error
+            raise UserError(f"{self._boxes}: a box of {name} is not four numbers") from error
         label = row["Finding Label"].replace("Infiltrate", "Infiltration")
         return BoundingBox(name=label, left=left, top=top, width=width, height=height)
 

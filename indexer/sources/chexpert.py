@@ -1,21 +1,21 @@
-"""CheXpert: Stanford Hospital, 2002 to 2017, labels without reports.
+"""CheXpert: Stanford Hospital, 2002 to 2017; labels without reports.
 
 Source: Irvin et al., AAAI 2019, arXiv 1901.07031; https://aimi.stanford.edu/datasets/chexpert-chest
 -x-rays. 224,316 images of 65,240 patients.
 Licence: Stanford University Dataset Research Use Agreement: no redistribution, non-commercial.
 
 Layout: the folder ``CheXpert-v1.0`` or ``CheXpert-v1.0-small`` with ``train.csv``, ``valid.csv``
-and, where they were had, ``test_labels.csv`` (or ``test.csv``), whose Path column names
+and, if you have it, ``test_labels.csv`` (or ``test.csv``), whose Path column holds paths such as
 ``CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg``. The tables of one or two splits
-are enough; where none is there but images are, ``train.csv`` comes with the package
+are enough; if there are images but no table, ``train.csv`` is taken from the package
 ``torchxrayvision``.
 
 Labels: the 14 CheXpert observations: 1, 0, -1 (uncertain) or empty (unmentioned) by the CheXpert
 labeler for train; 0 or 1 by three (valid) and five (test) radiologists.
 
-Known noise: the labels are read from reports by rules; studies of a patient do not stand in order;
-a study may be a lateral alone; AP/PA is empty for laterals, and a few are LL or RL; one age is 0;
-some train images are photographs of screens or wrongly rotated.
+Known noise: rules read the train labels from reports; studies of a patient are not in order; a
+study may consist of a lateral view alone; AP/PA is empty for laterals, and a few are LL or RL; one
+age is 0; some train images are photographs of screens or rotated wrongly.
 """
 
 from collections.abc import Iterator
@@ -45,13 +45,13 @@ _ROOTS = ("CheXpert-v1.0-small/", "CheXpert-v1.0/")
 
 
 class CheXpert:
-    """CheXpert; its cases hold label sentences in place of a report."""
+    """CheXpert; its cases hold label sentences instead of reports."""
 
     name = "chexpert"
     licence = "Stanford University Dataset Research Use Agreement: no redistribution"
 
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
-        """Raises NotFoundError for a folder that has neither a table nor images of CheXpert."""
+        """Raises NotFoundError for a folder with neither a table nor images of CheXpert."""
         self._choice = choice or SplitChoice()
         self.split = self._choice.name
         self._data_dir = data_dir
@@ -88,7 +88,7 @@ class CheXpert:
             relative = row["Path"]
             for root in _ROOTS:
                 relative = relative.removeprefix(root)
-            # The test images are in test/, their table may say so or not; val/ occurs for valid/.
+            # Tables name test images with or without test/, and valid/ may be called val/.
             path = radiographs.find(
                 (relative, f"test/{relative}", relative.replace("valid/", "val/"))
             )
@@ -118,20 +118,21 @@ def _rows(path: Path) -> Rows:
 
 
 def study_id_from_path(path: str, place: str) -> str:
-    """``.../patient00001/study1/view1_frontal.jpg`` -> ``patient00001-study1``.
+    """Convert ``.../patient00001/study1/view1_frontal.jpg`` to ``patient00001-study1``.
 
-    Raises NotFoundError that names ``place`` for another path.
+    Raises NotFoundError, naming ``place``, for any other path.
     """
     folders = path.split("/")
     if len(folders) < 3 or not folders[-3].startswith("patient"):
         raise NotFoundError(
-            f"{place}: '{path[:80]}' is no image path like patient00001/study1/view1_frontal.jpg"
+            f"{place}: '{path[:80]}' is not an image path "
+            "like patient00001/study1/view1_frontal.jpg"
         )
     return f"{folders[-3]}-{folders[-2]}"
 
 
 def read_view_columns(row: dict[str, Any], path: str) -> ViewPosition | None:
-    """From the columns where they are there (CheXpert or CheXpert Plus), else the file name."""
+    """Read the view from the columns of CheXpert or CheXpert Plus, else from the file name."""
     side = (row.get("Frontal/Lateral") or row.get("frontal_lateral") or path).lower()
     if "lateral" in side:
         return "LATERAL"

@@ -5,18 +5,18 @@ Source: Chambon et al., CheXpert Plus, 2024, arXiv 2405.19538; https://stanforda
 Licence: Stanford University Dataset Research Use Agreement: no redistribution, non-commercial.
 
 Layout: ``df_chexpert_plus_240401.csv`` with a row per image (path_to_image, frontal_lateral, ap_pa,
-deid_patient_id, split, report and the report's sections as section_...), images under ``PNG/``
-(twice so where the archive was unpacked in a folder of its name), ``PNGs/``, ``DICOM/`` or the
-folder itself, and optionally ``chexbert_labels/report_fixed.json`` (a JSON object a line:
-path_to_image and the 14 observations) or the like of findings or impression alone.
+deid_patient_id, split, report and the report's sections as section_...), images under ``PNG/`` (or
+``PNG/PNG/``, if the archive was unpacked into a folder of its own name), ``PNGs/``, ``DICOM/`` or
+the folder itself, and optionally ``chexbert_labels/report_fixed.json`` (one JSON object per line:
+path_to_image and the 14 observations) or the same for findings or impression alone.
 
 Labels: the 14 CheXpert observations by CheXbert: 1, 0, -1 (uncertain) or null (unmentioned).
 Without that file the labeller reads the report. ``valid`` is read as val.
 
-Known noise: path_to_image says .jpg where the files are .png; each row of a study repeats the
-report; many reports are an impression alone; section_impression may run on into
-section_end_of_impression; names are replaced by invented ones ("Dr. Roe"), dates by shifted ones;
-the section parser leaves numbers and addenda in the impression.
+Known noise: path_to_image ends in .jpg although the files are .png; each row of a study repeats the
+report; many reports consist of an impression alone; section_impression may continue in
+section_end_of_impression; names are replaced by invented ones ("Dr. Roe") and dates are shifted;
+the publishers' section parser leaves numbers and addenda in the impression.
 """
 
 import json
@@ -49,7 +49,7 @@ class CheXpertPlus:
     licence = "Stanford University Dataset Research Use Agreement: no redistribution"
 
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
-        """Raises NotFoundError where the table is not in ``data_dir``."""
+        """Raises NotFoundError if the table is not in ``data_dir``."""
         self._choice = choice or SplitChoice()
         self.split = self._choice.name
         self._table = find_table(data_dir, _TABLE, what="the table of CheXpert Plus")
@@ -108,7 +108,7 @@ class CheXpertPlus:
 
 
 def _sections(row: dict[str, str]) -> Sections:
-    """The published sections; of a row without findings or impression, those of its report."""
+    """Return the published sections; without findings and impression, those of the report."""
 
     def joined(*names: str) -> str:
         parts = (row.get(f"section_{name}", "").strip() for name in names)
@@ -141,5 +141,5 @@ def _label_rows(path: Path) -> Rows:
                 row = {name: "" if value is None else str(value) for name, value in values.items()}
                 image = row["path_to_image"]
             except (ValueError, AttributeError, KeyError) as error:
-                raise UserError(f"{place}: no JSON object with 'path_to_image'") from error
+                raise UserError(f"{place}: not a JSON object with 'path_to_image'") from error
             yield study_id_from_path(image, place), row

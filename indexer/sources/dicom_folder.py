@@ -1,20 +1,20 @@
 """A folder of DICOM files, as a scanner, an archive or a PACS exports it.
 
-Source and licence: the user's own. Layout: any; files are known by their content, whatever they are
-called, and what is no chest radiograph and no structured report is passed over (a DICOMDIR, a CT,
-a hand). Study, series and order come from the headers (StudyInstanceUID, SeriesNumber,
-InstanceNumber), the patient is PatientID as it stands there: pseudonymise before an index leaves
-the house.
+Source and licence: the user's own. Layout: any; files are recognised by their content, whatever
+their names, and anything other than chest radiographs and structured reports (a DICOMDIR, a CT, a
+hand) is ignored. Study, series and order come from the headers (StudyInstanceUID, SeriesNumber,
+InstanceNumber). The patient id is the unchanged PatientID: pseudonymise it before an index leaves
+your institution.
 
-Reports: structured reports (SR) of the same study, the latest one where there are several,
-verified before unverified; or a table named by ``--reports``, CSV or Parquet, with a column
-``study_id`` (StudyInstanceUID) or ``accession_number``, and ``text``, ``findings`` or
-``impression``, others named by ``--columns``. A row of the table goes before a structured report;
-several rows of a study are put one after the other.
+Reports: structured reports (SR) of the same study, the latest one if there are several, verified
+ones first; or a CSV or Parquet table named by ``--reports``, with a column ``study_id``
+(StudyInstanceUID) or ``accession_number``, and ``text``, ``findings`` or ``impression``; map other
+names with ``--columns``. A row of the table takes precedence over a structured report; several rows
+of a study are joined.
 
-Labels: none; the labeller reads the report. Known noise: a file may be there twice (known by its
+Labels: none; the labeller reads the report. Known noise: files may be repeated (recognised by
 SOPInstanceUID); one study number may stand for two examinations; ViewPosition is empty or free
-text; reports are in the language and with the names that the hospital wrote.
+text; reports contain the language and the names that the hospital used.
 """
 
 import os
@@ -84,7 +84,7 @@ class DicomFolder:
         columns: Mapping[str, str] | None = None,
         choice: SplitChoice | None = None,
     ) -> None:
-        """Raises NotFoundError for a folder or a table that is not there."""
+        """Raises NotFoundError if the folder or the table is missing."""
         if not data_dir.is_dir():
             raise NotFoundError(f"{data_dir} is not a folder: --data-dir names one of DICOM files")
         if reports_path is not None and not reports_path.is_file():
@@ -114,13 +114,13 @@ class DicomFolder:
                 yield self._record(study_id, tables, split)
         if self._reports_path is not None and not matched:
             raise NotFoundError(
-                f"no row of {self._reports_path} is of any of the {studies} studies in "
+                f"no row of {self._reports_path} belongs to any of the {studies} studies in "
                 f"{self._data_dir}: expected their StudyInstanceUID under 'study_id' or their "
                 "AccessionNumber under 'accession_number'"
             )
 
     def _read(self) -> Groups:
-        """Files and reports by study; reports may first have to be matched by accession number."""
+        """Group files and reports by study, matching reports by accession number if necessary."""
         key, reports = self._reports()
         given: dict[str, Rows] = {"file": self._files()}
         if key == "accession_number":
@@ -178,7 +178,7 @@ class DicomFolder:
         return None if latest is None else {"text": read_structured_report(Path(latest["path"]))}
 
     def _files(self) -> Rows:
-        """A row a file that can be of use, by accession number."""
+        """Yield a row per relevant file, by accession number."""
         for folder, folders, names in os.walk(self._data_dir):
             folders.sort()
             for name in sorted(names):
@@ -187,7 +187,7 @@ class DicomFolder:
                     yield row["accession"], row
 
     def _reports(self) -> tuple[str, Rows]:
-        """What the rows of the table are known by, and the rows by that."""
+        """Return the key column of the report table, and its rows by that key."""
         if self._reports_path is None:
             return "study_id", ()
         _, row = next(read_table(self._reports_path), ("", {}))
@@ -205,7 +205,9 @@ class DicomFolder:
         for place, row in read_table(path):
             value = _cell(row, self._columns.get(key, key))
             if not value:
-                raise UserError(f"{place}: {key} is empty, so its report belongs to no study")
+                raise UserError(
+                    f"{place}: {key} is empty, so the report cannot be matched to a study"
+                )
             yield value, {name: _cell(row, self._columns.get(name, name)) for name in texts}
 
 
@@ -229,7 +231,7 @@ def _by_study(by_accession: Groups) -> Rows:
 
 
 def _describe(path: Path) -> dict[str, Any] | None:
-    """What of a file's header is needed; None for one of no use here."""
+    """Extract what is needed from a file's header; None for an irrelevant file."""
     header = _read_header(path)
     if header is None:
         return None
@@ -261,7 +263,7 @@ def _describe(path: Path) -> dict[str, Any] | None:
 
 
 def _read_header(path: Path) -> Dataset | None:
-    """The header, its pixels left in the file; None for what is no DICOM file or cannot be read."""
+    """Read the header without pixels; None if it is not a DICOM file or cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
@@ -274,7 +276,7 @@ def _read_header(path: Path) -> Dataset | None:
                     return open_dataset(path.read_bytes(), str(path), Limits())
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
         return header if header.get("SOPClassUID") else None
-    except Exception:  # pydicom answers damage with almost any exception
+    except Exception:  # pydicom raises almost anything on damage
         return None
 
 

@@ -1,4 +1,4 @@
-"""Rows of several tables brought together by a key, in a temporary file and not in memory.
+"""Group rows of several tables by a key, in a temporary file instead of memory.
 
 groups = Groups({"image": rows_of_images(), "label": rows_of_labels()})
 for study, tables in groups:           # by ascending key, always in the same order
@@ -14,14 +14,14 @@ from typing import Any
 from db.errors import UserError
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
-"""Key and row; a row is anything that JSON can hold."""
+"""Key and row; a row is any JSON object."""
 
 
 class Groups:
-    """Rows by key. Within a key each table keeps its order; SQLite removes the file at the end."""
+    """Rows by key, each table in its own order. SQLite deletes the temporary file."""
 
     def __init__(self, tables: Mapping[str, Rows]) -> None:
-        """Reads all the rows. Raises UserError where the temporary folder is full."""
+        """Read all rows. Raises UserError if the temporary folder is full."""
         self._file = sqlite3.connect("", check_same_thread=False)
         self._file.execute("PRAGMA journal_mode = OFF")
         self._file.execute("CREATE TABLE given (key TEXT, name TEXT, row TEXT)")
@@ -37,7 +37,7 @@ class Groups:
             self._file.execute("DROP TABLE given")
         except sqlite3.OperationalError as error:
             raise UserError(
-                f"the temporary folder takes no more ({error}): set TMPDIR to a roomier one"
+                f"cannot write to the temporary folder ({error}): set TMPDIR to one with more space"
             ) from error
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:

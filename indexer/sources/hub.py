@@ -1,16 +1,15 @@
-"""Any Hugging Face data set: a name on the Hub, or a folder that ``datasets`` reads.
+"""Any Hugging Face data set: a name on the Hub, or a folder that ``datasets`` can read.
 
-Source and licence: whatever the card of the data set says, which is to be read for labels and
-noise; nothing of it is known here.
+Source, licence, labels and noise: see the card of the data set; this reader knows nothing of them.
 
-Layout: ``--data-dir owner/name`` (fetched), a folder with Parquet, JSON or image files in the
-layout of ``datasets.load_dataset``, or one written by ``save_to_disk``. Columns are named as those
-of a table of one's own (``indexer.sources.own_table``), others by
+Layout: ``--data-dir owner/name`` (downloaded), a folder with Parquet, JSON or image files in the
+layout of ``datasets.load_dataset``, or one written by ``save_to_disk``. Column names are those of
+your own tables (``indexer.sources.own_table``); map others with
 ``--columns image=photo,text=report,labels=label``. Images are written to ``--images-dir``.
 
-Labels: ``labels`` may be a class label or a list of them, by name; each is stated as it is called,
-and read as the 14 observations where its words say so. Columns of the 14 observations hold 1, 0, -1
-or nothing. What is not listed is unmentioned.
+Labels: ``labels`` may be a class label or a list of them; each is worded as a sentence by its name,
+from which the 14 observations are read. Columns for the 14 observations hold 1, 0, -1 or nothing.
+Labels that are not listed are unmentioned.
 
 Splits are those of the data set; ``validation`` is read as val.
 """
@@ -32,7 +31,7 @@ _SPLITS = {"validation": "val", "valid": "val", "dev": "val"}
 class HubDataset:
     """A data set that the package ``datasets`` reads, row by row."""
 
-    licence = "as the card of the data set says"
+    licence = "see the card of the data set"
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class HubDataset:
     ) -> None:
         """``dataset`` is a folder or ``owner/name``.
 
-        Raises UserError without the package ``datasets``, NotFoundError for what is neither.
+        Raises UserError without the package ``datasets``, NotFoundError for any other name.
         """
         self.name = check_identifier(name, "source name")
         choice = choice or SplitChoice()
@@ -86,7 +85,7 @@ class HubDataset:
                 yield f"{self._dataset} ({split}), row {number}", row
 
     def _load(self) -> Mapping[str, Any]:
-        """Split to rows; nothing is fetched or copied before the rows are read."""
+        """Map splits to rows; nothing is downloaded or copied until the rows are read."""
         folder = Path(self._dataset)
         try:
             if self._is_folder and (folder / "dataset_dict.json").is_file():
@@ -103,7 +102,7 @@ class HubDataset:
             ) from error
 
     def _undecoded(self, rows: Any) -> Any:
-        """With images as the bytes of their files: a decoded one has lost its depth."""
+        """Keep images as the bytes of their files, because decoding loses bit depth."""
         image = self._package.Image(decode=False)
         for column, feature in (rows.features or {}).items():
             if isinstance(feature, self._package.Image):
@@ -114,7 +113,7 @@ class HubDataset:
 
 
 def _datasets() -> Any:
-    try:  # takes seconds to import, and only this source needs it
+    try:  # takes seconds to import; only this source needs it
         return import_module("datasets")
     except ImportError as error:
         raise UserError(
@@ -131,7 +130,7 @@ def _class_names(feature: Any) -> list[str] | None:
 
 
 def _label_names(cell: Any, names: list[str] | None) -> Any:
-    """Class numbers by their names, one label as a list of one; anything else as it is."""
+    """Replace class numbers by names and wrap a single label in a list; keep anything else."""
     listed = cell if isinstance(cell, list) else [] if cell is None else [cell]
     if names is not None and all(isinstance(number, int) for number in listed):
         return [names[number] for number in listed if 0 <= number < len(names)]

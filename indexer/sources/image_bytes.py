@@ -1,4 +1,4 @@
-"""Images that come as bytes in a table: put into files, for an index names files."""
+"""Write images that a table holds as bytes to files, because an index refers to files."""
 
 import hashlib
 import io
@@ -13,20 +13,20 @@ _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "BM
 
 
 class ImageStore:
-    """A folder of images named by their content: equal ones are kept once."""
+    """A folder of images named by the hash of their content, so equal images are stored once."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def keep(self, content: bytes, place: str) -> Path:
-        """The absolute path of the image in the folder.
+    def save(self, content: bytes, place: str) -> Path:
+        """Store an image and return its absolute path.
 
-        Raises UserError that names ``place`` without a folder, or where it cannot be written.
+        Raises UserError if there is no folder (naming ``place``) or it cannot be written.
         """
         if self._folder is None:
             raise UserError(
-                f"{place} holds an image and not a path: --images-dir names a folder to put the "
-                "images in, which stays with the index"
+                f"{place} holds an image instead of a path: name a folder for the images with "
+                "--images-dir, and keep it with the index"
             )
         name = hashlib.sha256(content).hexdigest()[:32] + _suffix(content)
         path = self._folder.absolute() / name
@@ -40,7 +40,7 @@ class ImageStore:
 
 
 def _suffix(content: bytes) -> str:
-    """For people and viewers only: readers go by the content."""
+    """Return a file suffix for people and viewers; this project goes by the content."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             return _SUFFIXES.get(image.format or "", "")

@@ -1,4 +1,4 @@
-"""Image files that a table names: which of them are there, and what is said where none is."""
+"""Find the image files that a table names, and report an error if there are none."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from db.errors import NotFoundError
 class ImageFiles:
     """Finds image files in the folders where a data set may have been unpacked.
 
-    A part of a data set is enough; only where not one named file is there is that an error.
+    Part of a data set is enough; it is an error only if none of the named files exists.
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
@@ -18,7 +18,7 @@ class ImageFiles:
         self._first_missing: Path | None = None
 
     def find(self, names: Sequence[str]) -> Path | None:
-        """The first file of these relative names; the folder that had the last one goes first."""
+        """Return the first of these relative names that exists; the last folder is tried first."""
         for place, folder in enumerate(self._folders):
             for name in names:
                 path = folder / name
@@ -31,9 +31,9 @@ class ImageFiles:
         return None
 
     def check(self, table: Path) -> None:
-        """Raises NotFoundError where files were looked for and none was there."""
+        """Raise NotFoundError if files were looked for and none was found."""
         if not self._found and self._first_missing is not None:
             raise NotFoundError(
-                f"no image that {table.name} names is there: expected, for one, "
+                f"none of the images that {table.name} names was found: expected, for example, "
                 f"{self._first_missing}"
             )

@@ -1,16 +1,16 @@
-"""Studies of one's own: a JSON Lines file, or a ``.json`` file with a list of the same objects.
+"""Your own studies: a JSON Lines file, or a ``.json`` file with a list of the same objects.
 
-One study a line. The least is ``{"image": "a.png", "text": "FINDINGS: ..."}``; a full one is
+One study per line. The minimum is ``{"image": "a.png", "text": "FINDINGS: ..."}``; in full:
 
     {"study_id": "s1", "patient_id": "p1", "split": "train",
      "images": [{"path": "s1/pa.png", "view_position": "PA"}, "s1/lateral.dcm"],
      "indication": "...", "comparison": "...", "findings": "...", "impression": "...",
      "labels": {"Cardiomegaly": "positive", "Edema": "uncertain"}}
 
-Paths are taken from the folder of the file. ``text`` is split into sections at its headings.
-Without ``study_id`` a study is called after its line, ``line-1``. Labels without any text are
-stated in label sentences; an observation that is not a key is unmentioned. The licence is the
-user's own. Known noise: what the user's report system writes.
+Paths are relative to the folder of the file. ``text`` is split into sections at its headings.
+Without ``study_id`` a study is named after its line, ``line-1``. If there are labels and no text,
+the labels are worded as label sentences; an observation that is not a key is unmentioned. The
+licence is the user's own. Known noise: whatever the user's report system writes.
 """
 
 import json
@@ -25,7 +25,7 @@ from indexer.sources.study_values import KEYS, parse_study
 
 
 class JsonLines:
-    """A file of studies; a ``.json`` file is read whole, JSON Lines a line at a time."""
+    """A file of studies; a ``.json`` file is read whole, JSON Lines line by line."""
 
     licence = "the owner's"
 
@@ -37,10 +37,10 @@ class JsonLines:
         split: str | None = None,
         listed: Mapping[str, str] | None = None,
     ) -> None:
-        """``split`` keeps the lines with this ``split``, or one of several with commas between;
-        lines without one are then left out. ``listed`` (study id to split) goes before the lines.
+        """``split`` keeps only lines with this ``split``, or one of several separated by commas.
+        ``listed`` (study id to split) takes precedence over the lines.
         """
-        check_file(path, "--data-dir names the JSON Lines file")
+        check_file(path, "--data-dir must name a JSON Lines file")
         self.name = check_identifier(name, "source name")
         self._choice = SplitChoice(keep=frozenset(split.split(",") if split else ()), listed=listed)
         self.split = self._choice.name
@@ -51,7 +51,7 @@ class JsonLines:
         for number, values in self._objects():
             place = f"{self._path}, line {number}"
             if not isinstance(values, dict):
-                raise UserError(f"{place}: a JSON object is expected")
+                raise UserError(f"{place}: expected a JSON object")
             unknown = sorted(values.keys() - KEYS)
             if unknown:
                 raise UserError(f"{place}: unknown key '{unknown[0]}', known are {sorted(KEYS)}")
@@ -80,7 +80,7 @@ class JsonLines:
                         values = json.loads(line)
                     except ValueError as error:
                         raise UserError(
-                            f"{self._path}, line {number}: no JSON ({error})"
+                            f"{self._path}, line {number}: invalid JSON ({error})"
                         ) from error
                     yield number, values
         except UnicodeDecodeError as error:
@@ -91,7 +91,7 @@ class JsonLines:
         try:
             listed = json.loads(text)
         except ValueError as error:
-            raise UserError(f"{self._path}: no JSON ({error})") from error
+            raise UserError(f"{self._path}: invalid JSON ({error})") from error
         if not isinstance(listed, list):
-            raise UserError(f"{self._path}: a list of studies is expected")
+            raise UserError(f"{self._path}: expected a list of studies")
         yield from enumerate(listed, start=1)

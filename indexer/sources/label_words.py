@@ -1,12 +1,12 @@
-"""Labels of a data set -> label sentences, for studies that have labels and no report.
+"""Word labels of a data set as sentences, for studies that have labels and no report.
 
     sentence_of_label("Effusion")                              # "Pleural effusion."
     sentences_of_labels({"Edema": "uncertain"})            # "Possible pulmonary edema."
 
-What such a sentence says of the 14 observations is read by the project's own labeller wherever the
-words allow it, so a label means in an index what the same words in a report mean. A label that is
-none of the 14 (hernia, scoliosis) keeps its words and says nothing of them. What a data set does
-not list is not turned into a sentence: unmentioned is never negative.
+Wherever the words allow it, the project's own labeller reads the 14 observations from the sentence,
+so a label means the same as those words in a report. A label that is not one of the 14 (hernia,
+scoliosis) keeps its words and sets none of them. Labels that a data set does not list give no
+sentence: unmentioned is never negative.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ CHEXPERT_STATES: dict[str, State | None] = {
     "-1": "uncertain",
     "": None,
 }
-"""What a cell of a CheXpert table means, its ``.0`` taken off; None: the report does not say."""
+"""The meaning of a cell in a CheXpert table, without ``.0``; None is unmentioned."""
 
 _OBSERVATION_WORDS = {
     "Enlarged Cardiomediastinum": "enlarged cardiomediastinal silhouette",
@@ -30,7 +30,7 @@ _OBSERVATION_WORDS = {
     "Pleural Other": "other pleural abnormality",
 }
 _WORDS = {
-    "No Finding": "no finding",  # of those that the data set lists: not a normal image
+    "No Finding": "no finding",  # none of the listed findings, which is not the same as normal
     "No finding": "no finding",
     # ChestX-ray14
     "Effusion": "pleural effusion",
@@ -64,7 +64,7 @@ _MEANING: dict[str, Labels] = {
     "endoprosthesis": {"Support Devices": "positive"},
     "implanted defibrillator": {"Support Devices": "positive"},
 }
-"""Where the labeller does not know the words, or reads more into them than they say."""
+"""Labels of words that the labeller does not know, or would read too much into."""
 
 _DEGREES: dict[State, str] = {"positive": "", "negative": "no ", "uncertain": "possible "}
 
@@ -72,7 +72,7 @@ _DEGREES: dict[State, str] = {"positive": "", "negative": "no ", "uncertain": "p
 def sentence_of_label(
     name: str, state: State = "positive", where: Iterable[str] = ()
 ) -> LabelSentence:
-    """One label in words; ``where`` are places in the chest, set in brackets."""
+    """Word one label as a sentence; ``where`` lists places in the chest, set in brackets."""
     words = _WORDS.get(name, name.replace("_", " ").lower())
     places = ", ".join(where)
     text = f"{_DEGREES[state]}{words}{f' ({places})' if places else ''}."
@@ -86,9 +86,9 @@ def sentence_of_label(
 
 
 def sentences_of_labels(labels: Labels) -> tuple[LabelSentence, ...]:
-    """A sentence for each of the 14 observations that ``labels`` has, in their order.
+    """Word each of the 14 observations in ``labels`` as a sentence, in their usual order.
 
-    No Finding is said where it is positive; that it is not says nothing by itself.
+    No Finding gives a sentence only if it is positive.
     """
     sentences = []
     for observation in OBSERVATIONS:
@@ -104,9 +104,9 @@ def sentences_of_labels(labels: Labels) -> tuple[LabelSentence, ...]:
 
 
 def labels_of_sentences(sentences: Iterable[LabelSentence]) -> Labels:
-    """The labels of a study from its label sentences, in the order of ``OBSERVATIONS``.
+    """Merge the labels of label sentences, in the order of ``OBSERVATIONS``.
 
-    Positive goes before uncertain and that before negative; No Finding gives way to a finding.
+    Positive overrides uncertain, which overrides negative; any finding overrides No Finding.
     """
     merged: dict[str, State] = {}
     rank: tuple[State, ...] = ("negative", "uncertain", "positive")
@@ -120,9 +120,9 @@ def labels_of_sentences(sentences: Iterable[LabelSentence]) -> Labels:
 
 
 def chexpert_labels(row: dict[str, str], where: str) -> Labels | None:
-    """The labels in a row of a CheXpert table (1, 0, -1 or empty a cell); None without columns.
+    """Read the labels in a row of a CheXpert table (cells 1, 0, -1 or empty); None without columns.
 
-    Raises UserError that names ``where`` and the cell for another value.
+    Raises UserError, naming ``where`` and the cell, for any other value.
     """
     present = [name for name in OBSERVATIONS if name in row]
     if not present:

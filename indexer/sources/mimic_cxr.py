@@ -12,14 +12,14 @@ val) and ``mimic-cxr-2.0.0-chexpert.csv.gz`` or, without it, ``...-negbio.csv.gz
 ``files/p10/p10000032/s50414267.txt`` under the same folder, or in ``mimic-cxr-reports.zip`` or a
 folder of it named by ``--reports``; they are part of MIMIC-CXR alone.
 
-Labels: the 14 CheXpert observations, 1, 0, -1 (uncertain) or empty (unmentioned), by the labeler
-that names the file, of the impression or else the findings. A study that the file leaves out is
-labelled from its report.
+Labels: the 14 CheXpert observations, 1, 0, -1 (uncertain) or empty (unmentioned), read from the
+impression or else the findings by the labeler that names the file. The project's labeller reads the
+report of a study that the file omits.
 
-Known noise: words that identify are ``___``, often the measure with them; many reports compare with
-earlier images; a third have no FINDINGS heading and say everything under IMPRESSION, in one
-unheaded paragraph or behind WET READ; a study may hold several frontal images (repeated, or
-portable), or a lateral alone; ViewPosition is empty for some 4 % of the images.
+Known noise: identifying words are replaced by ``___``, often along with measurements; many reports
+compare with earlier images; a third have no FINDINGS heading and put everything under IMPRESSION,
+in one paragraph without a heading or after WET READ; a study may have several frontal images
+(repeated or portable), or a lateral view alone; ViewPosition is empty for about 4 % of the images.
 """
 
 import zipfile
@@ -52,7 +52,7 @@ _LONGEST_REPORT = 200_000
 
 
 class MimicCxr:
-    """MIMIC-CXR with its reports; views, split and labels as far as their tables are there."""
+    """MIMIC-CXR with its reports; views, split and labels if their tables exist."""
 
     name = "mimic-cxr"
     licence = "PhysioNet Credentialed Health Data License 1.5.0: no redistribution"
@@ -64,7 +64,7 @@ class MimicCxr:
         reports_path: Path | None = None,
         choice: SplitChoice | None = None,
     ) -> None:
-        """Raises NotFoundError for a table or for reports that are not where they should be."""
+        """Raises NotFoundError if a table or the reports are missing."""
         self._choice = choice or SplitChoice()
         self.split = self._choice.name
         self._images = find_table(
@@ -174,7 +174,7 @@ class _ReportArchive:
         try:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is no ZIP archive of reports ({error})") from error
+            raise UserError(f"{path} is not a ZIP archive of reports ({error})") from error
 
     def read(self, name: str) -> str | None:
         try:
@@ -194,7 +194,7 @@ def _find_reports(data_dir: Path, given: Path | None) -> _Reports:
         if place.is_file():
             return _ReportArchive(place)
         for folder in (place / "files", place):
-            # One level is listed, not the tree: a patient folder such as p10/p10000032.
+            # Look one level down, not through the whole tree: at p10/p10000032, say.
             for patient in sorted(folder.glob("p1[0-9]/p*"))[:50]:
                 if next(patient.glob("s*.txt"), None) is not None:
                     return _ReportFolder(folder)

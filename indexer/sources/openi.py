@@ -1,21 +1,21 @@
 """Open-I: the Indiana University chest X-ray collection.
 
 Source: Demner-Fushman et al., JAMIA 2016;23(2):304-310; https://openi.nlm.nih.gov/faq#collection.
-Licence: every report says CC BY-NC-ND 4.0; research use, with attribution. Reports and images
-are read where the user has them and never stored in this repository.
+Licence: every report states CC BY-NC-ND 4.0; research use, with attribution. Reports and images are
+read from the user's files and never stored in this repository.
 
 Layout: ``images/`` with ``<study>_IM-dddd-dddd.dcm.jpg`` (or the collection's own
-``CXR<study>_...`` names), ``NLMCXR_reports.tgz`` with one XML a study, ``projections.json``
+``CXR<study>_...`` names), ``NLMCXR_reports.tgz`` with one XML file per study, ``projections.json``
 (file name to Frontal or Lateral) and ``nlmcxr_dicom_metadata.csv.gz`` (original Rows and
 Columns). The last three are optional; reports and metadata also come with the package
 ``torchxrayvision``.
 
-Labels: none are taken; the labeller reads the reports (their MeSH codes are left alone).
+Labels: none are used; the labeller reads the reports (their MeSH codes are ignored).
 
-Known noise: half of the reports hold the de-identifier ``XXXX``; many compare with an image that
-is not in the collection; the same template text occurs in many studies. The collection gives one
-study a patient, so the study number is the patient id. The metadata's View Position is wrong too
-often to be used.
+Known noise: half of the reports contain the mark of de-identification ``XXXX``; many compare with
+an image that is not in the collection; the same template text occurs in many studies. The
+collection has one study per patient, so the study number serves as patient id. View Position in the
+metadata is wrong too often to be useful.
 """
 
 import csv
@@ -51,7 +51,7 @@ _MAX_XML = 1_000_000
 
 
 class OpenI:
-    """Open-I from its image files, or from vectors that were computed from them."""
+    """Open-I, from its image files or from stored vectors of them."""
 
     name = SOURCE
     licence = LICENCE
@@ -67,8 +67,8 @@ class OpenI:
     ) -> None:
         """Reports come from ``reports_path``, the data directory or the package, in this order.
 
-        ``splits`` (study id to split) with ``keep`` restricts to some splits; without images or
-        vectors there is nothing to index: UserError.
+        ``splits`` (study id to split) and ``keep`` select some splits. Raises UserError with
+        neither images nor vectors.
         """
         if data_dir is None and vectors is None:
             raise UserError("source openi needs --data-dir with the images, or --vectors")
@@ -79,7 +79,7 @@ class OpenI:
         self._vectors = vectors
         self._choice = SplitChoice(keep=frozenset(keep), listed=splits)
         self.image_profile = None if vectors is None else vectors.image_profile
-        """Of stored vectors; None where images are read."""
+        """The profile of stored vectors; None if images are read."""
         if vectors is not None and vectors.source != SOURCE:
             raise MismatchError(f"these vectors are of source '{vectors.source}', not openi")
         self.embedded_by = None if vectors is None else vectors.encoder
@@ -149,7 +149,7 @@ class OpenI:
 
 
 def packaged_reports() -> Path:
-    """The report archive inside the installed package, checked against its known digest."""
+    """Return the report archive in the installed package, after checking its digest."""
     path = package_file(_PACKAGE, "data/NLMCXR_reports.tgz")
     if file_sha256(path) != _PACKAGE_REPORTS_SHA256:
         raise MismatchError(f"{path} is not the report archive that torchxrayvision publishes")
@@ -157,9 +157,9 @@ def packaged_reports() -> Path:
 
 
 def read_reports(path: Path) -> dict[str, dict[str, str]]:
-    """All reports of the archive: study id to indication, comparison, findings and impression.
+    """Read all reports: study id to indication, comparison, findings and impression.
 
-    Raises UserError for an archive that cannot be read.
+    Raises UserError if the archive cannot be read.
     """
     reports: dict[str, dict[str, str]] = {}
     try:
@@ -191,7 +191,7 @@ def _sections(xml: bytes) -> dict[str, str]:
 
 
 def _read_views(path: Path) -> dict[str, ViewPosition]:
-    """File name to view; a file that is missing gives none."""
+    """Map file names to views; empty if the file is missing."""
     if not path.is_file():
         return {}
     try:
@@ -205,7 +205,7 @@ _VIEWS: dict[str, ViewPosition] = {"Frontal": "FRONTAL", "Lateral": "LATERAL"}
 
 
 def _read_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Image id to (width, height); from the package where the data directory has none."""
+    """Map image ids to (width, height); falls back to the file in the package."""
     if not path.is_file():
         try:
             path = package_file(_PACKAGE, f"data/{path.name}")

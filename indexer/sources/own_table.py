@@ -1,19 +1,19 @@
-"""Studies of one's own: a CSV or Parquet file, or a folder of Parquet files. One row an image.
+"""Your own studies from a CSV or Parquet file, or a folder of Parquet files; one row per image.
 
     study_id,patient_id,image,view_position,findings,impression,split,Cardiomegaly,Edema
     s1,p1,s1/pa.png,PA,"The heart is large.",Cardiomegaly.,train,1,-1
 
-``image`` and one of ``text``, ``findings``, ``impression`` or an observation are enough. Columns of
-other names are named by ``--columns image=File,text=Report``; columns that mean nothing here are
-left alone. Rows with one study_id are one study: its images are those of all rows, texts that
-differ are put one after the other (a report and its addendum), labels are merged, positive before
-uncertain before negative. Without study_id each row is a study, ``row-1``. Paths are taken from the
-folder of the file.
+``image`` and one of ``text``, ``findings``, ``impression`` or an observation are required. Other
+column names are mapped with ``--columns image=File,text=Report``; unknown columns are ignored. Rows
+with the same study_id form one study: images of all rows are used, different texts are joined (a
+report and its addendum), and labels are merged, positive over uncertain over negative. Without
+study_id each row is a study, named ``row-1`` and so on. Paths are relative to the folder of the
+file.
 
-Labels: a column for each of the 14 observations that has one, with 1 or positive, 0 or negative,
--1 or uncertain; an empty cell is unmentioned. A Parquet file may hold images as bytes (the form of
-Hugging Face): they are written to ``--images-dir``. The licence is the user's own. Known noise: see
-``indexer.sources.tables`` for what is read as CSV.
+Labels: optional columns for the 14 observations, with 1 or positive, 0 or negative, -1 or
+uncertain; an empty cell is unmentioned. A Parquet file may hold images as bytes (as on Hugging
+Face); they are written to ``--images-dir``. The licence is the user's own. Known noise: see
+``indexer.sources.tables`` for what is accepted as CSV.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ from indexer.sources.tables import Row, read_table
 
 
 class OwnTable:
-    """Rows of one or more tables of the same columns."""
+    """Studies from one or more tables with the same columns."""
 
     licence = "the owner's"
 
@@ -41,9 +41,9 @@ class OwnTable:
         images_dir: Path | None = None,
         choice: SplitChoice | None = None,
     ) -> None:
-        """``columns`` maps names known here to those of the file.
+        """``columns`` maps our column names to those of the file.
 
-        Raises NotFoundError where there is no table.
+        Raises NotFoundError if there is no table.
         """
         self.name = check_identifier(name, "source name")
         choice = choice or SplitChoice()
@@ -51,7 +51,7 @@ class OwnTable:
         self._paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not self._paths or not self._paths[0].is_file():
             raise NotFoundError(
-                f"{path} is no table: --data-dir names a CSV or Parquet file, or a folder of "
+                f"{path} is not a table: --data-dir names a CSV or Parquet file, or a folder of "
                 "Parquet files"
             )
         self._studies = TableStudies(

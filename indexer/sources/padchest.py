@@ -4,22 +4,22 @@ Source: Bustos et al., Medical Image Analysis 2020;66:101797, arXiv 1901.07441;
 https://bimcv.cipf.es/bimcv-projects/padchest. 160,868 images, 109,931 studies, 67,625 patients.
 Licence: PADCHEST Dataset Research Use Agreement (of CC BY-SA 4.0): research, no redistribution.
 
-Layout: 16-bit PNG files in the folder itself, in ``images/``, or in a folder an archive (``0/`` to
-``54/``, the column ImageDir) under either, and the table
-``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv``, which comes with the package
-``torchxrayvision`` where it is not there.
+Layout: 16-bit PNG files in the folder itself, in ``images/``, or under either in one folder per
+archive (``0/`` to ``54/``, the column ImageDir), and the table
+``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv``; if it is missing, the copy in the package
+``torchxrayvision`` is used.
 
-Labels: 174 findings, 19 diagnoses and 104 places (UMLS), a quarter of the reports read by
-physicians, the rest by a network. They are stated in English a sentence of the report each, with
-the places, and read as the 14 observations by the labeller where they are among them. What the
-table calls a Report is Spanish cut down to stems without accents ("sin hallazg patolog"), no text
-that can be shown or read: the cases hold label sentences in its place.
+Labels: 174 findings, 19 diagnoses and 104 anatomical locations (UMLS); physicians labelled a
+quarter of the reports, a network the rest. Each label is worded as an English sentence with its
+locations, and the labeller reads the 14 observations from it. The column Report holds Spanish
+reduced to stems without accents ("sin hallazg patolog"), which is not readable, so the cases hold
+label sentences instead.
 
-Known noise: ``exclude`` and ``suboptimal study`` are labels (the first leaves a study out, as the
-projections COSTAL and EXCLUDE leave out an image); 103 rows have the labels ``nan``; labels occur
-twice in a row or with a blank in front; 21 files are missing or cut short; rows of a study do not
-stand together and a study may be a lateral alone; one study number has two patients; ``unchanged``
-is a label and is not stated; the lists by sentence hold a bare nan.
+Known noise: ``exclude`` and ``suboptimal study`` are labels (``exclude`` skips the study; the
+projections COSTAL and EXCLUDE skip an image); 103 rows have the labels ``nan``; labels are repeated
+within a row or start with a blank; 21 files are missing or truncated; rows of a study are not
+adjacent, and a study may consist of a lateral view alone; one study number has two patients;
+``unchanged`` is a label and gives no sentence; the lists by sentence contain a bare nan.
 """
 
 import ast
@@ -57,18 +57,18 @@ _VIEWS: dict[str, ViewPosition | None] = {
     "UNK": None,
 }
 _SILENT = frozenset({"", "unchanged", "suboptimal study"})
-_PLACE = "loc "
+_LOCATION = "loc "
 _BARE_NAN = re.compile(r"(?<=[\[ ])nan(?=[,\]])")
 
 
 class PadChest:
-    """PadChest; its cases hold label sentences in place of a report."""
+    """PadChest; its cases hold label sentences instead of reports."""
 
     name = "padchest"
     licence = "PADCHEST Dataset Research Use Agreement: research, no redistribution"
 
     def __init__(self, data_dir: Path, *, choice: SplitChoice | None = None) -> None:
-        """Raises NotFoundError for a folder that is not there, UserError for splits unnamed."""
+        """Raises NotFoundError if there is no such folder, UserError for splits without a file."""
         if not data_dir.is_dir():
             raise NotFoundError(f"{data_dir} is not a folder: expected PadChest with its images")
         self._choice = choice or SplitChoice()
@@ -121,20 +121,26 @@ class PadChest:
         return [name.strip() for name in self._parse(row, "Labels")]
 
     def _sentences(self, row: dict[str, Any]) -> Iterator[LabelSentence]:
-        """A label sentence a finding, with its places; a finding is said once."""
+        """Yield one label sentence per finding, with its locations."""
         labels = self._names(row)
-        told: set[str] = set()
+        worded: set[str] = set()
         for part in self._parse(row, _BY_SENTENCE) if row.get(_BY_SENTENCE) else []:
             names = [name.strip() for name in part]
-            places = [name.removeprefix(_PLACE) for name in names if name.startswith(_PLACE)]
+            locations = [
+                name.removeprefix(_LOCATION) for name in names if name.startswith(_LOCATION)
+            ]
             for name in names:
-                # The sentences are finer than the labels ("pleural effusion both sides").
-                if name in labels and name not in told and name != "normal":
-                    told.add(name)
+                # Labels by sentence are more specific ("pleural effusion both sides").
+                if name in labels and name not in worded and name != "normal":
+                    worded.add(name)
                     if name not in _SILENT:
-                        yield sentence_of_label(name, where=dict.fromkeys(places))
+                        yield sentence_of_label(name, where=dict.fromkeys(locations))
         for name in dict.fromkeys(labels):
-            if name not in told and name not in _SILENT and (name != "normal" or len(labels) == 1):
+            if (
+                name not in worded
+                and name not in _SILENT
+                and (name != "normal" or len(labels) == 1)
+            ):
                 yield sentence_of_label(name)
 
     def _parse(self, row: dict[str, Any], column: str) -> list[Any]:
@@ -145,7 +151,7 @@ class PadChest:
             values = ast.literal_eval(_BARE_NAN.sub("[]", text))
         except (ValueError, SyntaxError) as error:
             raise UserError(
-                f"{self._table}: {column} of {row['ImageID']} is no list ({text[:60]})"
+                f"{self._table}: {column} of {row['ImageID']} is not a list ({text[:60]})"
             ) from error
         return values if isinstance(values, list) else []
 

@@ -1,4 +1,4 @@
-"""What a source yields: one record a study, or the reason why a study is left out.
+"""The records that a source yields: one per study, or the reason why a study is skipped.
 
 for record in source.records():          # same order on every call
     ...
@@ -21,33 +21,33 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def check_file(path: Path, expected: str) -> None:
-    """Raises NotFoundError for a folder or nothing; ``expected`` ends the sentence."""
+    """Raise NotFoundError unless ``path`` is a file; the message ends with ``expected``."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise NotFoundError(f"{path} {what}: {expected}")
 
 
 def check_identifier(value: str, what: str) -> str:
-    """``value`` where it can stand in a URL and a file name.
+    """Return ``value`` if it can be used in URLs and file names.
 
-    Raises UserError that names the value otherwise.
+    Raises UserError otherwise.
     """
     if not _IDENTIFIER.fullmatch(value):
         raise UserError(
-            f"{what} '{value[:80]}' cannot be used: take letters, digits, '.', '_' and '-', "
-            "at most 128, a letter or digit first"
+            f"{what} '{value[:80]}' cannot be used: use at most 128 letters, digits, '.', '_' "
+            "and '-', starting with a letter or digit"
         )
     return value
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundingBox:
-    """Where in an image a person marked something."""
+    """A region of an image that a reader marked."""
 
     name: str
-    """As the data set calls it."""
+    """The label in the words of the data set."""
     left: float
-    """Pixels of the image file, as are the next three."""
+    """In pixels of the image file, as the next three."""
     top: float
     width: float
     height: float
@@ -55,11 +55,11 @@ class BoundingBox:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSentence:
-    """A label of a data set in words, for a study that has no report."""
+    """A label of a data set worded as a sentence, for a study without a report."""
 
     text: str
     labels: Labels
-    """What it says of the 14 observations; empty for a label that is none of them."""
+    """States of the 14 observations; empty for a label that is not one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +69,14 @@ class ImageRecord:
     path: Path
     view_position: ViewPosition | None = None
     original_size: tuple[int, int] | None = None
-    """(width, height) of the radiograph where the file at hand was squashed to another aspect
-    ratio; it is stretched back before it is embedded."""
+    """(width, height) of the radiograph if the file has another aspect ratio; the original ratio is
+    restored before embedding."""
     boxes: tuple[BoundingBox, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedStudy:
-    """A study that was embedded earlier: no image needs to be read."""
+    """A study that was embedded earlier, so that no image needs to be read."""
 
     vector: np.ndarray
     """(dim,) float32, unit length."""
@@ -87,22 +87,22 @@ class EmbeddedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRecord:
-    """One study as its data set gives it."""
+    """One study as the data set describes it."""
 
     study_id: str
     patient_id: str | None = None
     images: tuple[ImageRecord, ...] = ()
     indication: str = ""
     comparison: str = ""
-    """Earlier images that the report names; for the audit, never indexed."""
+    """Earlier images that the report names; used by the audit, never indexed."""
     findings: str = ""
     impression: str = ""
     label_sentences: tuple[LabelSentence, ...] = ()
-    """Of a study that has labels and no report; they are indexed in the section ``labels``."""
+    """For a study with labels and no report; indexed in the section ``labels``."""
     labels: Labels | None = None
-    """The data set's own labels; None lets the labeller read the report."""
+    """The data set's own labels; if None, the labeller reads the report."""
     split: str | None = None
-    """``train``, ``val``, ``test`` or what else the data set calls it; None where it has none."""
+    """``train``, ``val``, ``test`` or another name used by the data set; None if it has none."""
     embedded: EmbeddedStudy | None = None
 
 
@@ -112,7 +112,7 @@ class SkippedStudy:
 
     study_id: str
     reason: str
-    """Few distinct texts, because they are counted; what differs goes into ``detail``."""
+    """One of a few texts, which are counted; specifics go into ``detail``."""
     detail: str = ""
 
 
@@ -125,7 +125,7 @@ NO_LABEL = "no label"
 
 
 def usable_or_skipped(study: StudyRecord) -> Record:
-    """The study, or why it is left out: it has no image, or nothing is said of it."""
+    """Return the study, or the reason to skip it: no image, or neither report nor label."""
     if not (study.findings or study.impression or study.label_sentences):
         return SkippedStudy(study_id=study.study_id, reason=NO_TEXT)
     if not (study.images or study.embedded):
@@ -137,22 +137,23 @@ class Source(Protocol):
     """A data set, or a part of it."""
 
     name: str
-    """By which cases are cited, e.g. ``openi``."""
+    """The name by which cases are cited, such as ``openi``."""
     split: str
     licence: str
 
     def records(self) -> Iterator[Record]:
-        """All studies in an order that never changes.
+        """Yield all studies, always in the same order.
 
-        Raises UserError where the data set is not laid out as expected.
+        Raises UserError if the data set is not laid out as expected.
         """
         ...
 
 
 def read_split(path: Path) -> Mapping[str, str]:
-    """A split file: JSON with lists of study ids under ``train``, ``val`` and ``test``.
+    """Read a split file: JSON with lists of study ids under ``train``, ``val`` and ``test``.
 
-    Returns study id to split. Raises UserError for another form, and for a study in two lists.
+    Returns a map of study ids to splits. Raises UserError for another format, and for a study in
+    two lists.
     """
     try:
         lists = json.loads(path.read_text(encoding="utf-8"))
@@ -165,7 +166,7 @@ def read_split(path: Path) -> Mapping[str, str]:
         raise UserError(f"split file {path} cannot be read ({error.strerror})") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(
-            f"{path} is no split file: expected JSON like "
+            f"{path} is not a split file: expected JSON like "
             '{"train": ["1", "2"], "val": ["3"], "test": ["4"]}'
         ) from error
     return splits

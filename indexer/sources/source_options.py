@@ -1,4 +1,4 @@
-"""The names of the sources, and what may be said of one; without what it takes to read them."""
+"""Names and options of the sources, without importing what reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,25 +19,25 @@ SOURCES = (
     "jsonl",
     "hub",
 )
-"""As `indexer.sources.catalogue` knows them."""
+"""The keys of `indexer.sources.catalogue`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """What is said of a source on the command line; each source takes some of it."""
+    """Options of a source from the command line; each source uses some of them."""
 
     data_dir: Path | None = None
-    """The folder of a data set, or the file of one's own; ``owner/name`` for the Hub."""
+    """The folder of a data set, or a file of your own; ``owner/name`` for the Hub."""
     vectors: Path | None = None
-    """Stored vectors in place of images."""
+    """Stored vectors to use instead of images."""
     reports: Path | None = None
-    """An archive, a folder or a table of reports that are not with the images."""
+    """An archive, folder or table of reports kept apart from the images."""
     split_file: Path | None = None
     split: str | None = None
-    """Splits to keep, with commas between."""
+    """Splits to keep, separated by commas."""
     name: str | None = None
-    """What the cases of one's own studies are cited by."""
+    """The source name under which your own studies are cited."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Names known here to those of a table of one's own."""
+    """Our column names to those of your own table."""
     images_dir: Path | None = None
-    """Where images are put that come as bytes in a table."""
+    """Where to write images that a table holds as bytes."""

@@ -1,4 +1,4 @@
-"""Which studies of a data set are wanted: those of some splits, or all."""
+"""Choose the studies of some splits of a data set, or all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ UNLISTED = "unlisted"
 
 @dataclass(frozen=True, kw_only=True)
 class SplitChoice:
-    """Splits to keep. A split file goes before what the data set itself says."""
+    """The splits to keep. A split file takes precedence over the data set's own splits."""
 
     keep: frozenset[str] = frozenset()
     """Empty: every study."""
@@ -20,11 +20,11 @@ class SplitChoice:
 
     @property
     def name(self) -> str:
-        """As the manifest records it."""
+        """The name of the choice, as the manifest records it."""
         return ",".join(sorted(self.keep)) or "all"
 
     def require_file(self, source: str) -> None:
-        """Raises UserError where splits are asked of a data set that has none of its own."""
+        """Raise UserError if splits are chosen, but neither file nor data set defines them."""
         if self.keep and self.listed is None:
             raise UserError(
                 f"source {source} has no splits of its own: --split needs --split-file, which says "
@@ -32,7 +32,7 @@ class SplitChoice:
             )
 
     def split_of(self, study_id: str, own: str | None = None) -> str | None:
-        """Of one study; ``own`` is what its data set says."""
+        """Return the split of a study; ``own`` is the one given by its data set."""
         if self.listed is None:
             return own
         return self.listed.get(study_id, UNLISTED)

@@ -1,8 +1,8 @@
-"""DICOM structured reports -> report text with headings.
+"""Convert DICOM structured reports into report text with headings.
 
-Reads the text items of Basic Text, Enhanced and Comprehensive SR in the order of the document
-(PS3.3 C.17.3), under the headings of TID 2000 (CID 7001 and 7002, DCM or LOINC). Coded findings are
-taken by the meaning of their code. Names of people, measurements and images are left out.
+Reads the text items of Basic Text, Enhanced and Comprehensive SR in document order (PS3.3 C.17.3),
+under the headings of TID 2000 (CID 7001 and 7002, DCM or LOINC). Coded findings give the meaning of
+their code. Names of people, measurements and images are left out.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from db.errors import UserError
 from indexer.images.radiograph import quiet_decoders
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88."
-"""What the SOP classes of structured reports begin with."""
+"""Prefix of the SOP class UIDs of structured reports."""
 
 _HEADINGS = {
     "FINDINGS": ("121070", "121071", "59776-5", "18782-3"),
@@ -33,25 +33,25 @@ _MOST_BYTES = 16_000_000
 
 
 def read_structured_report(path: Path) -> str:
-    """The text of one document, empty where it says nothing in words.
+    """Read the text of one document; empty if it has no text items.
 
-    Raises UserError that names the file for one that cannot be read.
+    Raises UserError if the file cannot be read.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path} is no structured report: it has over {_MOST_BYTES:,} bytes")
+            raise UserError(f"{path} is not a structured report: it has over {_MOST_BYTES:,} bytes")
         with quiet_decoders():
             document = pydicom.dcmread(path, force=True)
             _check_whole(document)
             return report_text_of(document)
     except UserError:
         raise
-    except Exception as error:  # pydicom answers damage with almost any exception
-        raise UserError(f"{path} is a structured report that is damaged or cut short") from error
+    except Exception as error:  # pydicom raises almost anything on damage
+        raise UserError(f"{path} is a damaged or truncated structured report") from error
 
 
 def _check_whole(document: Dataset) -> None:
-    """Half a sentence says something else than the whole; pydicom takes what there is."""
+    """Raise EOFError for a truncated document: pydicom accepts it, but half a sentence misleads."""
     content: Any = document.get_item("ContentSequence")
     value = getattr(content, "value", None)
     if isinstance(value, bytes) and len(value) < content.length < _UNDEFINED:
@@ -59,7 +59,7 @@ def _check_whole(document: Dataset) -> None:
 
 
 def report_text_of(document: Dataset) -> str:
-    """As `read_structured_report`, of a data set."""
+    """Like `read_structured_report`, for a pydicom data set."""
     parts: list[str] = []
     last = ""
     for heading, text in _items(document, "", 0):
@@ -71,7 +71,7 @@ def report_text_of(document: Dataset) -> str:
 
 
 def _items(item: Dataset, heading: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Heading and text of every item that has text, in order."""
+    """Yield heading and text of every text item, in order."""
     if depth > _DEEPEST:
         return
     for child in item.get("ContentSequence") or []:

@@ -1,9 +1,9 @@
-"""What a person wrote of one study (a JSON object, rows of a table) -> a record.
+"""Convert a user's description of a study (a JSON object, or rows of a table) into a record.
 
 Known keys: ``study_id``, ``patient_id``, ``image`` or ``images`` (paths, or objects with ``path``
-and ``view_position``), ``view_position``, ``text`` (cut at its headings) or ``indication``,
+and ``view_position``), ``view_position``, ``text`` (split at its headings) or ``indication``,
 ``comparison``, ``findings`` and ``impression``, ``labels`` (observation to state, or names of any
-labels) and ``split``. A study with labels and no text is stated in label sentences.
+labels) and ``split``. For a study with labels and no text, the labels are worded as sentences.
 """
 
 import json
@@ -37,10 +37,10 @@ KEYS = frozenset(
 
 
 def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_id: str) -> Record:
-    """The record; ``folder`` is what relative paths are taken from, ``default_id`` its id where
-    it has none.
+    """Make a record; ``folder`` is the base of relative paths, ``default_id`` the id if none is
+    given.
 
-    Raises UserError that names ``place`` and the value that cannot be.
+    Raises UserError that names ``place`` and the invalid value.
     """
     reader = _Reader(values, place)
     study_id = reader.text("study_id") or default_id
@@ -71,7 +71,7 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
 
 
 class _Reader:
-    """The values of one study, checked as they are taken."""
+    """The values of one study, checked as they are read."""
 
     def __init__(self, values: Mapping[str, Any], place: str) -> None:
         self._values = values
@@ -97,7 +97,7 @@ class _Reader:
         for entry in listed:
             given = {"path": entry} if isinstance(entry, str) else entry
             if not isinstance(given, dict) or not isinstance(given.get("path"), str):
-                raise self._error(f"{json.dumps(entry, default=str)[:80]} is no image path")
+                raise self._error(f"{json.dumps(entry, default=str)[:80]} is not an image path")
             view = given.get("view_position")
             if view is not None and view not in get_args(ViewPosition):
                 raise self._error(f"view_position '{view}' is not one of {get_args(ViewPosition)}")

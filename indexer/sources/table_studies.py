@@ -1,8 +1,8 @@
-"""Rows of a table of one's own -> studies, whatever the rows come from.
+"""Group rows of your own table into studies, whatever the rows come from.
 
-Rows with one study_id are one study: its images are those of all rows, texts that differ are put
-one after the other (a report and its addendum), labels are merged, positive before uncertain before
-negative; of anything else the first row's value stands. Without study_id each row is a study.
+Rows with the same study_id form one study: images of all rows are used, different texts are joined
+(a report and its addendum), labels are merged, positive over uncertain over negative; for anything
+else the first row counts. Without study_id each row is a study.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,36 +21,36 @@ from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, SECTIONS, parse_study
 
 _TEXTS = ("text", *SECTIONS)
-_SAYING = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
+_CONTENT_COLUMNS = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
 _RANK: tuple[State, ...] = ("negative", "uncertain", "positive")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowOptions:
-    """How rows are read."""
+    """How to read rows."""
 
     columns: Mapping[str, str]
-    """Names known here to those of the table; names that are the same need not be there."""
+    """Our column names to those of the table; equal names may be omitted."""
     images: ImageStore
-    """Where images go that come as bytes."""
+    """Where to write images given as bytes."""
     folder: Path
-    """What relative paths are taken from."""
+    """The base of relative paths."""
     choice: SplitChoice
 
 
 class TableStudies:
-    """Studies from rows; the rows are read once, then kept by study on disk."""
+    """Studies from rows, which are read once and then kept on disk, grouped by study."""
 
     def __init__(
         self, read: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], reading: RowOptions
     ) -> None:
-        """``read`` gives each row with the words for where it stands."""
+        """``read`` yields each row with a description of its place for messages."""
         self._read = read
         self._reading = reading
         self._groups: Groups | None = None
 
     def records(self) -> Iterator[Record]:
-        """By ascending study id. Raises UserError for a column or cell that cannot be."""
+        """Yield studies by ascending id. Raises UserError for an invalid column or cell."""
         if self._groups is None:
             self._groups = Groups({"row": self._rows()})
         for study_id, tables in self._groups:
@@ -73,9 +73,9 @@ class TableStudies:
 def row_values(
     row: Mapping[str, Any], columns: Mapping[str, str], place: str, images: ImageStore
 ) -> dict[str, Any]:
-    """What one row says, by the keys of `parse_study`; empty cells are left out.
+    """Convert one row to the keys of `parse_study`, without empty cells.
 
-    Raises UserError that names ``place`` for a column that is not there or a cell that cannot be.
+    Raises UserError, naming ``place``, for a missing column or an invalid cell.
     """
     check_columns(row, columns, place)
     values: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def row_values(
 
 
 def check_columns(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> None:
-    """Raises UserError where the columns cannot give an image and something said of it."""
+    """Raise UserError unless the columns give an image and a text or label."""
     table = place.rpartition(",")[0] or place
     has = f"it has {', '.join(map(str, row))[:300]}"
     known = KEYS | set(OBSERVATIONS)
@@ -114,18 +114,18 @@ def check_columns(row: Mapping[str, Any], columns: Mapping[str, str], place: str
         if column not in row:
             raise UserError(f"{table} has no column '{column}', which --columns names: {has}")
     named = {key for key in known if columns.get(key, key) in row}
-    how = "name another by --columns"
+    how = "name another with --columns"
     if not named & {"image", "images"}:
         raise UserError(f"{table} has no column 'image': {has}; {how} image=NAME")
-    if not named & _SAYING:
+    if not named & _CONTENT_COLUMNS:
         raise UserError(
-            f"{table} has no column 'text', 'findings', 'impression' or of an observation: {has}; "
+            f"{table} has no column 'text', 'findings', 'impression' or for an observation: {has}; "
             f"{how} text=NAME"
         )
 
 
 def merge_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The rows of one study as one."""
+    """Merge the rows of one study into one."""
     merged: dict[str, Any] = {}
     images: dict[str, Any] = {}
     texts: dict[str, dict[str, None]] = {}  # a dict for an ordered set
@@ -156,13 +156,13 @@ def _merge_labels(one: dict[str, State], other: dict[str, State]) -> dict[str, S
 
 
 def _with_files(cell: Any, place: str, images: ImageStore) -> Any:
-    """Image bytes put into a file; paths as they are."""
+    """Write image bytes to a file and return its path; leave paths unchanged."""
     if isinstance(cell, list):
         return [_with_files(entry, place, images) for entry in cell]
     if isinstance(cell, bytes):
-        return str(images.keep(cell, place))
+        return str(images.save(cell, place))
     if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):
-        return str(images.keep(cell["bytes"], place))
+        return str(images.save(cell["bytes"], place))
     if isinstance(cell, dict) and set(cell) == {"bytes", "path"}:
         return cell["path"]
     return cell

@@ -1,10 +1,10 @@
-"""Tables of a data set: CSV, plain or gzipped, and Parquet, a row at a time.
+"""Read tables row by row: CSV, plain or gzipped, and Parquet.
 
     for place, row in read_table(Path("train.csv.gz"), needs=("Path", "Sex")):
         ...                        # place: "train.csv.gz, line 2", for messages
 
-CSV files are read as they occur: UTF-8 with or without a mark, UTF-16 with one, single lines of
-Latin-1 (code page 1252) among them; separated by comma, semicolon or tab; quoted line breaks.
+CSV files are read as they occur in practice: UTF-8 with or without a byte order mark, UTF-16 with
+one, single lines in Latin-1 (code page 1252); comma, semicolon or tab; quoted line breaks.
 """
 
 import csv
@@ -19,16 +19,16 @@ from db.errors import NotFoundError, UserError
 from indexer.sources.records import check_file
 
 Row = dict[str, Any]
-"""Column to value. Of a CSV file every value is text, missing ones are empty."""
+"""Column to value. In a CSV file every value is text, and missing ones are empty."""
 
 _LONGEST_CELL = 4_000_000
 _ROWS_A_BATCH = 256
 
 
 def find_table(directory: Path, *names: str, what: str) -> Path:
-    """The first of ``names`` in ``directory``, also with ``.gz`` at its end.
+    """Find the first of ``names`` in ``directory``, also with ``.gz`` appended.
 
-    Raises NotFoundError that says what was expected where.
+    Raises NotFoundError that says what was expected.
     """
     found = find_optional(directory, *names)
     if found is None:
@@ -38,7 +38,7 @@ def find_table(directory: Path, *names: str, what: str) -> Path:
 
 
 def find_optional(directory: Path, *names: str) -> Path | None:
-    """As `find_table`, or None."""
+    """Like `find_table`, but return None if there is none."""
     for name in names:
         for candidate in (directory / name, directory / f"{name}.gz"):
             if candidate.is_file():
@@ -47,12 +47,12 @@ def find_optional(directory: Path, *names: str) -> Path | None:
 
 
 def read_table(path: Path, *, needs: Iterable[str] = ()) -> Iterator[tuple[str, Row]]:
-    """Every row with the words for where it stands.
+    """Yield every row with a description of its place for messages.
 
-    Raises NotFoundError for no file, and UserError for what is no table, lacks a column of
+    Raises NotFoundError if there is no file, and UserError if it is not a table, lacks a column of
     ``needs`` or is damaged.
     """
-    check_file(path, "a table is expected there")
+    check_file(path, "expected a table")
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     columns = next(rows)[1]
     missing = [name for name in needs if name not in columns]
@@ -64,7 +64,7 @@ def read_table(path: Path, *, needs: Iterable[str] = ()) -> Iterator[tuple[str, 
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
-    """First the columns, then the rows."""
+    """Yield the columns first, then the rows."""
     number = 0
     previous = csv.field_size_limit(_LONGEST_CELL)
     try:
@@ -75,7 +75,7 @@ def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
             header = next(csv.reader([head], delimiter=separator), [])
             columns = [name.strip() for name in header]
             if not any(columns):
-                raise UserError(f"{path} is empty: a first line with column names is expected")
+                raise UserError(f"{path} is empty: expected a first line with column names")
             yield "", dict.fromkeys(columns, "")
             reader = csv.reader(lines, delimiter=separator)
             for cells in reader:
@@ -89,7 +89,7 @@ def _read_csv(path: Path) -> Iterator[tuple[str, Row]]:
                 cells += [""] * (len(columns) - len(cells))
                 yield f"{path}, line {number}", dict(zip(columns, cells, strict=False))
     except csv.Error as error:
-        raise UserError(f"{path}, after line {number}: no CSV ({error})") from error
+        raise UserError(f"{path}, after line {number}: invalid CSV ({error})") from error
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error}): fetch it again") from error
     finally:
@@ -103,7 +103,7 @@ def _open_binary(path: Path) -> IO[bytes]:
 
 
 def _decode(stream: IO[bytes]) -> Iterator[str]:
-    """Lines with their ends; each as UTF-8 or, where it is none, as code page 1252."""
+    """Yield lines with their ends, decoded as UTF-8 or, if that fails, as code page 1252."""
     start = stream.read(2)
     if start in (b"\xff\xfe", b"\xfe\xff"):
         text = (start + stream.read()).decode("utf-16", errors="replace")
@@ -116,7 +116,7 @@ def _decode(stream: IO[bytes]) -> Iterator[str]:
 
 
 def decode_text(data: bytes) -> str:
-    """A text file; each line as UTF-8 or, where it is none, as code page 1252."""
+    """Decode a text file, each line as UTF-8 or, if that fails, as code page 1252."""
     return "".join(map(_line, data.splitlines(keepends=True)))
 
 
@@ -128,11 +128,11 @@ def _line(line: bytes) -> str:
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
-    try:  # only whoever reads Parquet needs pyarrow
+    try:  # pyarrow is needed only for Parquet
         pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise UserError(
-            f"{path}: Parquet is read by the package pyarrow, which is not installed: run "
+            f"{path}: reading Parquet needs the package pyarrow, which is not installed: run "
             "scripts/install data"
         ) from error
     number = 0

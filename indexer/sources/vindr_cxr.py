@@ -1,4 +1,4 @@
-"""VinDr-CXR: two hospitals in Hanoi, labels and boxes by radiologists, no reports.
+"""VinDr-CXR: two hospitals in Hanoi; labels and boxes by radiologists, no reports.
 
 Source: Nguyen et al., Scientific Data 2022;9:429, arXiv 2012.15029;
 https://physionet.org/content/vindr-cxr/1.0.0. 15,000 train and 3,000 test images, all PA.
@@ -6,22 +6,22 @@ Licence: PhysioNet Credentialed Health Data License 1.5.0: no redistribution.
 
 Layout: ``train/<image_id>.dicom`` and ``test/<image_id>.dicom`` (or .png, .jpg of them) and, in
 ``annotations/``, ``image_labels_train.csv`` and ``image_labels_test.csv`` (image_id, rad_id but for
-test, a column of 0 and 1 a label) with ``annotations_train.csv`` and ``annotations_test.csv`` (a
-row a box: class_name, x_min, y_min, x_max, y_max). The form of the Kaggle challenge is read too:
-``train.csv`` with a row a box and reader; it comes with the package ``torchxrayvision`` where
-neither is there.
+test, and a column of 0 and 1 per label) with ``annotations_train.csv`` and ``annotations_test.csv``
+(one row per box: class_name, x_min, y_min, x_max, y_max). The format of the Kaggle challenge is
+read too: ``train.csv`` with one row per box and reader. If there is neither, that file is taken
+from the package ``torchxrayvision``.
 
 Labels: 22 local ones with boxes (aortic enlargement, atelectasis, calcification, cardiomegaly,
 clavicle fracture, consolidation, edema, emphysema, enlarged PA, ILD, infiltration, lung opacity,
 lung cavity, lung cyst, mediastinal shift, nodule/mass, pleural effusion, pleural thickening,
 pneumothorax, pulmonary fibrosis, rib fracture, other lesion) and 6 of the whole image (COPD, lung
 tumor, pneumonia, tuberculosis, other diseases, no finding). Three radiologists read each train
-image independently: a label of two or more is positive, of one uncertain; test labels are the
-consensus of five and positive. What nobody ticked is unmentioned.
+image independently: a label given by two or more is positive, by one uncertain; test labels are
+the consensus of five and positive. A label that nobody gave is unmentioned.
 
-Known noise: readers agree poorly on opacities; the same box is drawn by several of them; patients
-are not given, so that a patient may be on both sides of a split; test calls a column ``Other
-disease`` that train calls ``Other diseases``.
+Known noise: readers agree poorly on opacities; several readers draw the same box; patient ids are
+not published, so a patient may be in both splits; ``Other disease`` in the test tables is ``Other
+diseases`` in the train tables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,12 +52,12 @@ _NOT_LABELS = frozenset({"image_id", "rad_id", ""})
 _NOTHING = "No finding"
 _CONSENSUS = "consensus"
 _ENOUGH = 2
-"""Readers of three who make a label positive."""
+"""Number of readers, out of three, who make a label positive."""
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 
 
 class VinDrCxr:
-    """VinDr-CXR, an image a study; its cases hold label sentences in place of a report."""
+    """VinDr-CXR, one image per study; its cases hold label sentences instead of reports."""
 
     name = "vindr-cxr"
     licence = "PhysioNet Credentialed Health Data License 1.5.0: no redistribution"
@@ -121,7 +121,7 @@ class VinDrCxr:
                 left, top, right, bottom = (float(row[column]) for column in _BOX)
             except (KeyError, ValueError) as error:
                 raise UserError(
-                    f"{self._data_dir}: a box of image {study_id} is no four numbers"
+                    f"{self._data_dir}: a box of image {study_id} is not four numbers"
                 ) from error
             yield BoundingBox(
                 name=row["class_name"], left=left, top=top, width=right - left, height=bottom - top
@@ -154,7 +154,7 @@ def _rows(path: Path) -> Rows:
 
 
 def _ticks(rows: list[dict[str, Any]]) -> Mapping[str, set[str]]:
-    """Label to who gave it; a label by consensus is of ``consensus``."""
+    """Map labels to the readers who gave them; ``consensus`` for a consensus label."""
     ticks: dict[str, set[str]] = {}
     for row in rows:
         reader = row.get("rad_id") or _CONSENSUS

@@ -1,1 +1,1 @@
-"""What the images of an index usually look like."""
+"""How typical an image is of those in an index: the basis of out-of-distribution detection."""

@@ -1,14 +1,14 @@
-"""What the images of an index look like, so that an image unlike all of them is recognised.
+"""The typicality profile of an index, by which unusual images are recognised.
 
     profile = fit_profile(image_vectors, outlines, case_ids, index.vectors)
-    profile.write(folder / PROFILE)              # and profile.quantiles into the manifest
+    profile.write(folder / PROFILE)              # profile.quantiles go into the manifest
 
-Three things are measured of an image. ``similarity``: the mean cosine of its vector to the nearest
-cases. ``outline``: the correlation of its 16 x 16 thumbnail with the nearest of some average
-thumbnails, whatever the encoder makes of it. ``upright``: how much better that fits than the same
-thumbnail turned or inverted. Their quantiles are those of indexed images, each left out with its
-study, so nothing but the index sets a threshold. The averages are of several images each: no
-single image can be recovered from them.
+Three measures describe an image. ``similarity`` is the mean cosine of its vector to the nearest
+cases. ``outline`` is the correlation of its 16 x 16 thumbnail with the nearest of several average
+thumbnails, independent of the encoder. ``upright`` is the margin by which that correlation exceeds
+the one of the same thumbnail rotated or inverted. Quantiles of the measures are computed over the
+indexed images, leaving out each image's own study, so thresholds depend on the index alone. Each
+average is taken over several images, so no single image can be recovered from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ from indexer.images.radiograph import Grey
 PROFILE = "typicality_profile.safetensors"
 
 NEAREST = 10
-"""Cases that ``similarity`` is the mean of."""
+"""Number of cases over which ``similarity`` is averaged."""
 MEASURES = ("similarity", "outline", "upright")
 OLDER_MEASURES = {"likeness": "similarity"}
-"""Measures of index formats 1 and 2 and of stored vectors, and what they are called here."""
+"""Names of measures in index formats 1 and 2 and in stored vectors, and their current names."""
 
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25, 0.5, 0.75)
 
@@ -39,22 +39,22 @@ _PROTOTYPES = 128
 _IMAGES_A_PROTOTYPE = 12
 _LEAST_CLUSTER = 4
 _LEAST_IMAGES = 100
-_LEAST_CONTRAST = 8.0  # grey levels of standard deviation; less is noise on a blank image
+_LEAST_CONTRAST = 8.0  # standard deviation in grey levels; less is noise on a blank image
 _TURNS = 5  # upright, three quarter turns, inverted
 
 Quantiles = Mapping[str, Mapping[str, float]]
-"""Measure, or ``typicality`` for all together, to level (as text) to value."""
+"""Measure, or ``typicality`` for their combination, to level (as text) to value."""
 
 
 class CaseVectors(Protocol):
-    """All case vectors: see `indexer.vectors.store.VectorStore`."""
+    """The part of `indexer.vectors.store.VectorStore` that is needed to fit a profile."""
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TypicalityProfile:
-    """Average outlines of the indexed images, and how alike these images are to one another."""
+    """Average thumbnails of the indexed images, and quantiles of their measures."""
 
     prototypes: np.ndarray
     """(p, 256) float32, mean 0 and unit length."""
@@ -62,7 +62,7 @@ class TypicalityProfile:
 
     @classmethod
     def read(cls, path: Path, quantiles: Quantiles | None) -> Self | None:
-        """The profile in a file, with the quantiles that a manifest holds; None without any."""
+        """Read a profile; its quantiles come from the manifest. None if there are none."""
         if quantiles is None:
             return None
         quantiles = {OLDER_MEASURES.get(name, name): levels for name, levels in quantiles.items()}
@@ -81,21 +81,22 @@ class TypicalityProfile:
         path.write_bytes(content)
 
     def measure(self, outlines: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-        """Images by `outline` (n, 5, 256) and similarity (n,) to their three measures (n, 3)."""
+        """Compute the three measures (n, 3) from `outline` (n, 5, 256) and similarity (n,)."""
         return _measure(self.prototypes, outlines, similarity)
 
     def typicality(self, measures: np.ndarray) -> np.ndarray:
-        """One number per image, (n,): 0 for the median indexed image, lower for an unusual one.
+        """Combine measures into one number per image, (n,): 0 is typical, lower is unusual.
 
-        The mean of the measures, each in units of the distance from its median to its 5 % level.
+        It is the mean of the measures, each relative to its median, in units of the distance from
+        the median to the 5 % quantile.
         """
         return _typicality(measures, self.quantiles)
 
 
 def outline(pixels: Grey) -> np.ndarray:
-    """An image's thumbnail upright, in three quarter turns and inverted: (5, 256) float32.
+    """Compute the thumbnail upright, in three quarter turns and inverted: (5, 256) float32.
 
-    Mean 0 and of unit length, or shorter where there is next to no contrast.
+    Each has mean 0 and unit length, or less for very low contrast.
     """
     small = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     plain = np.asarray(small, dtype=np.float32)
@@ -106,7 +107,7 @@ def outline(pixels: Grey) -> np.ndarray:
 
 
 def add_turns(upright: np.ndarray) -> np.ndarray:
-    """Upright outlines (n, 256) as `outline` gives them: (n, 5, 256)."""
+    """Add the turned and inverted versions to upright outlines: (n, 256) to (n, 5, 256)."""
     plain = upright.reshape(-1, _SIDE, _SIDE)
     versions = [*(np.rot90(plain, turns, axes=(1, 2)) for turns in range(4)), -plain]
     return np.stack([version.reshape(len(plain), -1) for version in versions], axis=1)
@@ -115,15 +116,15 @@ def add_turns(upright: np.ndarray) -> np.ndarray:
 def fit_profile(
     vectors: np.ndarray, outlines: np.ndarray, case_ids: np.ndarray, cases: CaseVectors
 ) -> TypicalityProfile | None:
-    """The profile of indexed images; None for too few of them to know what is typical.
+    """Fit the profile of indexed images; None if there are too few of them.
 
     ``vectors`` (images, dim), ``outlines`` (images, 5, 256) and ``case_ids`` (images,) belong
-    together; ``cases`` are all indexed cases.
+    together; ``cases`` holds all indexed cases.
     """
     if len(vectors) < _LEAST_IMAGES:
         return None
     similarity = _leave_one_out(vectors, case_ids, cases)
-    # Outlines are compared with averages of the other half of the studies.
+    # Compare outlines with the averages of the other half of the studies.
     half = np.unique(case_ids, return_inverse=True)[1] % 2
     measures = np.zeros((len(vectors), len(MEASURES)))
     for side in (0, 1):
@@ -147,7 +148,7 @@ def _leave_one_out(vectors: np.ndarray, case_ids: np.ndarray, cases: CaseVectors
 
 
 def _average_outlines(outlines: np.ndarray) -> np.ndarray:
-    """Spherical k-means (Dhillon and Modha, 2001), seeded; clusters of few images are dropped."""
+    """Cluster by spherical k-means (Dhillon and Modha, 2001), seeded; drop small clusters."""
     count = max(1, min(_PROTOTYPES, len(outlines) // _IMAGES_A_PROTOTYPE))
     chosen = np.random.default_rng(0).choice(len(outlines), count, replace=False)
     means = outlines[chosen].astype(np.float32)
@@ -180,7 +181,7 @@ def _levels(values: np.ndarray) -> dict[str, float]:
 
 
 def outlines_of(images: Sequence[Grey]) -> np.ndarray:
-    """`outline` of each image: (n, 5, 256)."""
+    """Compute `outline` of each image: (n, 5, 256)."""
     if not images:
         return np.zeros((0, _TURNS, _SIDE * _SIDE), np.float32)
     return np.stack([outline(image) for image in images])

@@ -1,8 +1,8 @@
-"""The images that a profile is fitted to, kept so that it can be fitted again.
+"""The thumbnails to which a typicality profile is fitted.
 
-The profile of an index that grows or shrinks is fitted again, without reading any image again. Up
-to 10,000 thumbnails are kept: those of the images whose digests are the lowest, which is a random
-draw that an index built at once and one built piece by piece make alike.
+They are stored so that the profile can be fitted again when the index grows or shrinks, without
+reading images again. Up to 10,000 are kept: those of the images with the lowest digests, a random
+sample that is the same whether an index is built at once or in steps.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,11 +32,11 @@ class ThumbnailSample:
     case_ids: np.ndarray
     """(n,) int64."""
     positions: np.ndarray
-    """(n,) int64: which image of its case."""
+    """(n,) int64: position of the image in its case."""
     outlines: np.ndarray
     """(n, 256) float16, upright; see ``indexer.typicality.profile.outline``."""
     images: int
-    """How many images it was drawn from."""
+    """Number of images from which the sample was drawn."""
 
     @classmethod
     def empty(cls) -> Self:
@@ -50,7 +50,7 @@ class ThumbnailSample:
         positions: Sequence[int],
         outlines: np.ndarray,
     ) -> Self:
-        """Of images with these hex digests; ``outlines`` (n, 256)."""
+        """Make a sample from images with these hex digests; ``outlines`` is (n, 256)."""
         sample = cls(
             keys=np.array([int(digest[:16], 16) for digest in digests], dtype=np.uint64),
             case_ids=np.array(case_ids, dtype=np.int64),
@@ -62,9 +62,9 @@ class ThumbnailSample:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The sample in a file; an empty one where no image was ever read.
+        """Read a sample; empty if there is no file.
 
-        Raises UserError for a file that is damaged.
+        Raises UserError if the file is damaged.
         """
         if not path.is_file():
             return cls.empty()
@@ -75,7 +75,7 @@ class ThumbnailSample:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
-        """What `arrays` gave. Raises KeyError where one is missing."""
+        """Make a sample from the result of `arrays`. Raises KeyError if one is missing."""
         older = "film_keys" in arrays  # index formats 1 and 2
         prefix = "film" if older else "image"
         rows = {name: np.asarray(arrays[f"{prefix}_{name}"]) for name in _ROWS}
@@ -85,7 +85,7 @@ class ThumbnailSample:
         path.write_bytes(safetensors.numpy.save(self.arrays()))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """By names that may stand beside others in one file."""
+        """Return the arrays, with names that can share a file with others."""
         rows = {f"image_{name}": rows for name, rows in self._rows().items()}
         return {**rows, "image_count": np.array(self.images)}
 
@@ -93,7 +93,7 @@ class ThumbnailSample:
         return {name: getattr(self, name) for name in _ROWS}
 
     def merged_with(self, other: "ThumbnailSample") -> "ThumbnailSample":
-        """The sample of both sets of images."""
+        """Return the sample of both sets of images together."""
         mine, theirs = self._rows(), other._rows()
         return ThumbnailSample(
             **{name: np.concatenate([mine[name], theirs[name]]) for name in mine},
@@ -101,7 +101,7 @@ class ThumbnailSample:
         )._drawn()
 
     def without(self, case_ids: Collection[int], *, images: int) -> "ThumbnailSample":
-        """Less these cases, which had so many images."""
+        """Return the sample without these cases, which had ``images`` images."""
         kept = ~np.isin(self.case_ids, list(case_ids))
         return ThumbnailSample(
             **{name: rows[kept] for name, rows in self._rows().items()},
@@ -109,7 +109,7 @@ class ThumbnailSample:
         )
 
     def shifted(self, shift: int) -> "ThumbnailSample":
-        """With case ids raised by ``shift``."""
+        """Return the sample with ``shift`` added to the case ids."""
         arrays = {**self._rows(), "case_ids": self.case_ids + shift}
         return ThumbnailSample(**arrays, images=self.images)
 

@@ -20,7 +20,7 @@ from indexer.vectors.faiss_files import (
     MAPPED_VECTORS,
     one_thread,
     read_faiss,
-    selecting,
+    set_selector,
     write_faiss,
 )
 from indexer.vectors.row_vectors import RowVectors
@@ -56,7 +56,7 @@ class ExactVectors(RowVectors):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Raises NotFoundError for a missing file and UserError for one that is damaged."""
+        """Raises NotFoundError if a file is missing and UserError if one is damaged."""
         index = read_faiss(path, MAPPED_VECTORS)
         try:
             store = cls(index)
@@ -100,7 +100,7 @@ class ExactVectors(RowVectors):
         if _LARGE_SHARE * wanted > self.count:  # filtering so many is slower than scoring all
             return np.setdiff1d(np.arange(self.count), excluded, assume_unique=True)
         parameters: Any = faiss.SearchParameters()
-        kept = selecting(parameters, exclude=self._ids[excluded])
+        kept = set_selector(parameters, exclude=self._ids[excluded])
         one = np.ascontiguousarray(query[None], dtype=np.float32)
         with one_thread():
             scores, found = self._index.search(one, wanted, params=parameters)
@@ -132,7 +132,7 @@ class ExactVectors(RowVectors):
 def read_flat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read ids, ascending, (n,) int64, and vectors, (n, dim) float32, of an index of format 1.
 
-    Raises NotFoundError for a missing file and UserError for one that is damaged.
+    Raises NotFoundError if a file is missing and UserError if one is damaged.
     """
     index = read_faiss(path)
     try:

@@ -1,4 +1,4 @@
-"""FAISS indexes as files: read where they can be mapped from disk, written, and searched."""
+"""Read, map and write FAISS index files, and set up searches in them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ import numpy as np
 from db.errors import NotFoundError, UserError
 
 MAPPED_LISTS = faiss.IO_FLAG_MMAP
-"""Inverted lists stay on disk."""
+"""Keep inverted lists on disk."""
 MAPPED_VECTORS = faiss.IO_FLAG_MMAP_IFC
-"""Vectors that are kept as they are stay on disk."""
+"""Keep flat vectors on disk."""
 
 
 def read_faiss(path: Path, flags: int = 0) -> Any:
-    """The index in a file.
+    """Read an index file.
 
-    Raises NotFoundError for a missing file and UserError for one that is damaged.
+    Raises NotFoundError if a file is missing and UserError if one is damaged.
     """
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
@@ -30,7 +30,7 @@ def read_faiss(path: Path, flags: int = 0) -> Any:
 
 
 def write_faiss(index: Any, path: Path) -> None:
-    """Raises OSError where the disk is full."""
+    """Write an index file. Raises OSError if the disk is full."""
     try:
         faiss.write_index(index, str(path))
     except RuntimeError as error:
@@ -40,7 +40,7 @@ def write_faiss(index: Any, path: Path) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """For one query: threads that wait for each other cost more than they bring."""
+    """Run FAISS on one thread; for a single query, synchronising threads costs too much."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -49,13 +49,13 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-def selecting(
+def set_selector(
     parameters: Any, *, only: np.ndarray | None = None, exclude: np.ndarray | None = None
 ) -> list[Any]:
-    """Have a search return only some ids, or none of some.
+    """Restrict a search to some ids, or exclude some.
 
-    ``only`` is one bit per id, packed little-endian; ``exclude`` are ids. Keep what is returned
-    until the search is over: FAISS holds no reference to the parts of a selector.
+    ``only`` has one bit per id, packed little-endian; ``exclude`` holds ids. Keep the returned
+    objects until the search is over, because FAISS holds no reference to the parts of a selector.
     """
     parts: list[Any] = []
     if only is not None:

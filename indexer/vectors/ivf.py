@@ -1,14 +1,13 @@
-"""Search among many vectors: candidates by FAISS, ranked by the vectors themselves.
+"""Search large numbers of vectors: FAISS finds candidates, the vectors themselves rank them.
 
     InvertedLists.build(directory / LISTS, blocks, sample, lists)
     IvfVectors.open(directory, spec).search(query, k=5)
 
-Every vector is in the list of its nearest centre (IVF) as a code of one bit per dimension with two
-correction factors (RaBitQ: Gao and Long, SIGMOD 2024), in ``vectors.faiss``. A search reads the
-codes of some lists, and ranks the rows that are probably near by ``case_vectors.npy``, float16,
-whose ids are in ``case_ids.npy``. How much it reads and ranks is set by the recall that was
-measured when the index was built (``indexer.vectors.build``). All three stay on disk and are
-mapped.
+``vectors.faiss`` holds every vector in the list of its nearest centre (IVF), as a code of one bit
+per dimension with two correction factors (RaBitQ: Gao and Long, SIGMOD 2024). A search reads the
+codes of some lists and ranks the best rows by their float16 vectors in ``case_vectors.npy``, whose
+ids are in ``case_ids.npy``. How much is read and ranked depends on the recall measured when the
+index was built (``indexer.vectors.build``). All three files are mapped from disk.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +18,13 @@ import faiss
 import numpy as np
 
 from db.errors import UserError
-from indexer.vectors.faiss_files import MAPPED_LISTS, one_thread, read_faiss, selecting, write_faiss
+from indexer.vectors.faiss_files import (
+    MAPPED_LISTS,
+    one_thread,
+    read_faiss,
+    set_selector,
+    write_faiss,
+)
 from indexer.vectors.options import VectorSpec
 from indexer.vectors.row_files import map_rows
 from indexer.vectors.row_vectors import RowVectors
@@ -29,16 +34,16 @@ IDS = "case_ids.npy"
 VECTORS = "case_vectors.npy"
 
 TRAINING_ROWS = 40
-"""Rows per centre that the centres are trained on."""
+"""Training rows per centre."""
 
-_ROUNDS = 6  # of k-means; more change recall by less than its noise
+_ROUNDS = 6  # of k-means; more rounds change recall by less than its noise
 _QUERY_BITS = 4
-_LEAST_HITS = 10  # to have candidates for
-_SCANNED_ROWS = 20_000  # as fast exactly as through the lists
+_LEAST_HITS = 10  # fewer requested hits still get candidates for this many
+_SCANNED_ROWS = 20_000  # up to this many, scanning is as fast as the lists
 
 
 def list_count(rows: int) -> int:
-    """About four times the square root, a power of two; every list has rows to be trained on."""
+    """Return a power of two near four times the square root, limited by the training rows."""
     lists = 1
     while 2 * lists <= 4.8 * rows**0.5 and 2 * lists * TRAINING_ROWS <= rows:
         lists *= 2
@@ -46,7 +51,7 @@ def list_count(rows: int) -> int:
 
 
 class InvertedLists:
-    """Codes of all rows, mapped from disk."""
+    """The codes of all rows, mapped from disk."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
@@ -57,8 +62,8 @@ class InvertedLists:
     ) -> None:
         """Write the codes of ``blocks`` of rows, numbered from 0 in their order.
 
-        Every block is (rows, dim) float32 of unit length; ``sample`` are some of the rows, which
-        the centres of the ``lists`` are trained on. Raises OSError where the disk is full.
+        Every block is (rows, dim) float32 of unit length; the centres of the ``lists`` are trained
+        on ``sample``, some of the rows. Raises OSError if the disk is full.
         """
         index: Any = faiss.index_factory(
             sample.shape[1], f"IVF{lists},RaBitQ", faiss.METRIC_INNER_PRODUCT
@@ -72,12 +77,12 @@ class InvertedLists:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Raises NotFoundError for a missing file and UserError for one that is damaged."""
+        """Raises NotFoundError if a file is missing and UserError if one is damaged."""
         return cls(read_faiss(path, MAPPED_LISTS))
 
     @property
     def count(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return int(self._index.ntotal)
 
     @property
@@ -93,15 +98,15 @@ class InvertedLists:
         only: np.ndarray | None = None,
         exclude: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Up to ``count`` rows, ascending, that are probably the nearest to (dim,) ``query``.
+        """Return up to ``count`` rows, ascending, that are probably nearest to (dim,) ``query``.
 
-        ``probes`` lists are read. With ``only``, no other rows are named; those of ``exclude``
-        never are.
+        ``probes`` lists are read. ``only`` restricts the result to these rows; rows in ``exclude``
+        are never returned.
         """
         parameters: Any = faiss.IVFRaBitQSearchParameters()
         parameters.nprobe, parameters.qb = probes, _QUERY_BITS
         bits = None if only is None else _bits(only, self.count)
-        kept = selecting(parameters, only=bits, exclude=exclude)
+        kept = set_selector(parameters, only=bits, exclude=exclude)
         with one_thread():
             _, found = self._index.search(
                 np.ascontiguousarray(query[None], dtype=np.float32), count, params=parameters
@@ -111,7 +116,7 @@ class InvertedLists:
 
 
 class IvfVectors(RowVectors):
-    """A `VectorStore` that ranks the candidates of inverted lists."""
+    """A `VectorStore` that ranks candidates from inverted lists."""
 
     def __init__(
         self, ids: np.ndarray, vectors: np.ndarray, lists: InvertedLists, spec: VectorSpec
@@ -123,7 +128,7 @@ class IvfVectors(RowVectors):
 
     @classmethod
     def open(cls, directory: Path, spec: VectorSpec) -> Self:
-        """Raises NotFoundError for a missing file and UserError for one that is damaged."""
+        """Raises NotFoundError if a file is missing and UserError if one is damaged."""
         ids, vectors = map_rows(directory / IDS), map_rows(directory / VECTORS)
         lists = InvertedLists.open(directory / LISTS)
         if not len(ids) == len(vectors) == lists.count or ids.ndim != 1 or vectors.ndim != 2:
@@ -150,7 +155,7 @@ class IvfVectors(RowVectors):
             rows = np.setdiff1d(self._rows(only), excluded, assume_unique=True)
             if len(rows) > _SCANNED_ROWS:
                 rows = self._candidates(query, k, only=rows)
-        scores = self._cosines(rows, query).clip(-1, 1)  # float16 may be a little longer than 1
+        scores = self._cosines(rows, query).clip(-1, 1)  # in float16, lengths may slightly exceed 1
         return self._best(rows, scores, k)
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +176,7 @@ class IvfVectors(RowVectors):
         only: np.ndarray | None = None,
         exclude: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Rows to rank: more lists are read for more hits, or where few rows may be named."""
+        """Return the rows to rank, reading more lists for more hits or if few rows are allowed."""
         reachable = (
             len(only) if only is not None else self.count - (0 if exclude is None else len(exclude))
         )

@@ -1,7 +1,7 @@
-"""Arrays of many rows in ``.npy`` files: mapped to be searched, read in blocks to be worked on.
+"""Large arrays in ``.npy`` files: mapped for searches, read in blocks for builds.
 
-Reading a block copies it and lets go of the file, so the memory of a build does not grow with
-the number of rows.
+Reading a block copies it and releases the file, so the memory of a build does not grow with the
+number of rows.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ BLOCK_ROWS = 8192
 
 
 def map_rows(path: Path) -> np.ndarray:
-    """The array, mapped from disk.
+    """Map the array from disk.
 
-    Raises NotFoundError for a missing file and UserError for one that is damaged.
+    Raises NotFoundError if a file is missing and UserError if one is damaged.
     """
     try:
         rows = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -32,13 +32,13 @@ def map_rows(path: Path) -> np.ndarray:
 
 
 def read_blocks(path: Path) -> Iterator[np.ndarray]:
-    """All rows in their order, a block at a time."""
+    """Yield all rows in order, block by block."""
     for start in range(0, len(map_rows(path)), BLOCK_ROWS):
         yield np.array(map_rows(path)[start : start + BLOCK_ROWS])
 
 
 class RowFile:
-    """A ``.npy`` file filled from front to end; its number of rows is known beforehand."""
+    """A ``.npy`` file written from start to end; the number of rows is known in advance."""
 
     def __init__(self, path: Path, rows: int, *row_shape: int, dtype: type[np.generic]) -> None:
         self._stream = path.open("wb")
@@ -52,7 +52,7 @@ class RowFile:
         np.lib.format.write_array_header_1_0(self._stream, head)
 
     def append(self, rows: np.ndarray) -> None:
-        """Raises OSError where the disk is full."""
+        """Raises OSError if the disk is full."""
         self._stream.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
         self._missing -= len(rows)
 

@@ -1,4 +1,4 @@
-"""What every kind of vector store does alike: vectors by case id, and the order of scores."""
+"""The common base of vector stores: vectors by case id, and the order of equal scores."""
 
 from collections.abc import Collection, Iterator
 
@@ -9,7 +9,7 @@ from indexer.vectors.row_files import BLOCK_ROWS
 
 
 class RowVectors:
-    """Rows of unit vectors, and the case id of each."""
+    """Rows of unit vectors with their case ids."""
 
     def __init__(self, ids: np.ndarray, vectors: np.ndarray) -> None:
         """ids: (n,) int64, ascending; vectors: (n, dim) float32 or float16."""
@@ -30,9 +30,9 @@ class RowVectors:
         return self._ids
 
     def vector(self, case_id: int) -> np.ndarray:
-        """The vector of one case: (dim,) float32.
+        """Return the vector of one case: (dim,) float32.
 
-        Raises NotFoundError for a case that is not there.
+        Raises NotFoundError if there is no such case.
         """
         rows = self._rows([case_id])
         if not len(rows):
@@ -40,17 +40,17 @@ class RowVectors:
         return np.array(self._vectors[rows[0]], dtype=np.float32)
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every id, ascending (n,), and its vector (n, dim), in memory."""
+        """Load all ids, ascending (n,), and their vectors (n, dim) into memory."""
         return np.array(self._ids), np.array(self._vectors, dtype=np.float32)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`all` in pieces."""
+        """Yield the content of `all` in blocks."""
         for start in range(0, self.count, BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             yield np.array(self._ids[rows]), np.array(self._vectors[rows], dtype=np.float32)
 
     def _rows(self, ids: Collection[int] | np.ndarray) -> np.ndarray:
-        """The rows, ascending, of those of the ids that are there."""
+        """Return the rows, ascending, of the ids that exist."""
         if len(ids) == 0:
             return np.zeros(0, np.int64)
         wanted = np.unique(np.fromiter(ids, dtype=np.int64, count=len(ids)))
@@ -61,16 +61,16 @@ class RowVectors:
         return found
 
     def _cosines(self, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
-        """On one thread: waiting for a second costs more than it brings, and on a busy machine a
-        hundred times more than the whole search."""
-        # As bytes: in a mapped file, numbers may begin where numpy copies them one by one.
+        """Score rows on one thread. Waiting for a second thread costs more than it saves, on a busy
+        machine a hundred times as much as the search itself."""
+        # As bytes, because numpy copies unaligned numbers of a mapped file one by one.
         part = np.take(self._vectors.view(np.uint8), rows, axis=0).view(self._vectors.dtype)
         vectors = part.astype(np.float32, copy=False)
         cosines: np.ndarray = np.einsum("ij,j->i", vectors, query.astype(np.float32))
         return cosines
 
     def _best(self, rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ids and scores of the k highest; equal scores in ascending order of id."""
+        """Return ids and scores of the k highest; equal scores in ascending order of id."""
         places = np.arange(len(scores))
         if k < len(scores):
             places = np.flatnonzero(scores >= np.partition(scores, -k)[-k])

@@ -1,4 +1,4 @@
-"""Vectors of an index by case id: searched exactly, or among candidates where they are many.
+"""The interface of vector stores, and the choice of one for an index.
 
 store = open_vectors(directory, manifest.vectors)
 store.search(query, k=5, exclude={7})
@@ -37,37 +37,37 @@ class VectorStore(Protocol):
         exclude: Collection[int] | np.ndarray = (),
         only: Collection[int] | np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest ids and their cosines, best first; fewer where fewer are left.
+        """Return the k nearest ids and their cosines, best first; fewer if fewer are left.
 
-        query: (dim,) float32, unit length. ``exclude`` ids never appear; with ``only``, no
-        others do. Equal scores come in ascending order of id.
+        query: (dim,) float32, unit length. Ids in ``exclude`` never appear; with ``only``, no other
+        ids do. Equal scores come in ascending order of id.
         """
         ...
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """`search` of (m, dim) queries: ids and cosines, (m, k), best first."""
+        """Search for (m, dim) queries: ids and cosines, (m, k), best first."""
         ...
 
     def vector(self, case_id: int) -> np.ndarray:
-        """The vector of one case: (dim,) float32.
+        """Return the vector of one case: (dim,) float32.
 
-        Raises NotFoundError for a case that is not there.
+        Raises NotFoundError if there is no such case.
         """
         ...
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every id, ascending (n,), and its vector (n, dim), in memory."""
+        """Load all ids, ascending (n,), and their vectors (n, dim) into memory."""
         ...
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """`all` in pieces."""
+        """Yield the content of `all` in blocks."""
         ...
 
 
 def open_vectors(directory: Path, spec: VectorSpec) -> VectorStore:
-    """The store of a version; no vector is read before it is needed.
+    """Open the vector store of a version; vectors are read when needed.
 
-    Raises NotFoundError for a missing file and UserError for one that is damaged.
+    Raises NotFoundError if a file is missing and UserError if one is damaged.
     """
     if spec.type == "ivf":
         return IvfVectors.open(directory, spec)

@@ -1,13 +1,12 @@
-"""Vectors without reports or images: what may be passed on of an index whose reports may not.
+"""Stored vectors: an index without reports and images, which may be published if those may not.
 
     StoredVectors.write(Path("pretrained/openi"), index)
     StoredVectors.read(Path("pretrained/openi")).studies["12"].vector
 
-``studies.json`` holds source, split, encoder and, per study, what is known of its images short of
-the pixels (file name, view, size, hashes that recognise an equal image); ``vectors.safetensors``
-holds the vectors of studies and of images in the same order as float16;
-``film_profile.safetensors`` average outlines of the images. Files and keys have the names that they
-had when the first vectors were published.
+``studies.json`` holds source, split, encoder and, per study, facts on its images (file name, view,
+size, hashes); ``vectors.safetensors`` holds the float16 vectors of studies and images in the same
+order; ``film_profile.safetensors`` holds average thumbnails. Files and keys keep the names under
+which the first vectors were published.
 """
 
 import json
@@ -41,13 +40,16 @@ class StoredVectors:
     split: str
     encoder: EncoderSpec
     studies: Mapping[str, EmbeddedStudy]
-    """By study id, in the order of the index they came from."""
+    """By study id, in the order of the original index."""
     image_profile: TypicalityProfile | None = None
-    """Of the images that the vectors were computed from."""
+    """The profile of the images from which the vectors were computed."""
 
     @classmethod
     def read(cls, directory: Path) -> Self:
-        """Raises NotFoundError where the two files are not, UserError where they do not fit."""
+        """Read stored vectors.
+
+        Raises NotFoundError if a file is missing, UserError if the files do not belong together.
+        """
         for name in (STUDIES, VECTORS):
             if not (directory / name).is_file():
                 raise NotFoundError(f"{directory} holds no stored vectors ({name} is missing)")
@@ -86,7 +88,7 @@ class StoredVectors:
 
     @staticmethod
     def write(directory: Path, index: Index) -> None:
-        """Write the vectors of ``index`` to ``directory``, which is made where it is missing."""
+        """Write the vectors of ``index`` to ``directory``, which is created if missing."""
         profile = index.read_profile()
         _, vectors = index.vectors.all()
         studies = [

@@ -103,7 +103,7 @@ def test_studies_with_labels_alone_validate_what_labels_can(index: Path, tmp_pat
         (("--data-dir", "DIR"), "source openi has no splits of its own: .* --split-file"),
         (("--source", "chexpert", "--data-dir", "DIR/none"), "expected the folder CheXpert"),
         (("--source", "jsonl", "--split-file", "DIR/own.csv"), "source jsonl needs --data-dir"),
-        (("--source", "chexpert", "--data-dir", "DIR", "--name", "x"), "takes no --name"),
+        (("--source", "chexpert", "--data-dir", "DIR", "--name", "x"), "has no option --name"),
     ],
 )
 def test_a_val_split_that_is_not_there_is_named(

@@ -54,7 +54,7 @@ def test_each_source_says_what_it_expected_where(name: str, tmp_path: Path) -> N
     ):
         if name not in takes:
             flag = next(iter(option)).replace("_", "-")
-            with pytest.raises(UserError, match=f"source {name} takes no --{flag}: it is for"):
+            with pytest.raises(UserError, match=f"source {name} has no option --{flag}: it is for"):
                 open_source(name, SourceOptions(data_dir=nowhere, **option))
 
 
@@ -69,11 +69,11 @@ def test_each_published_set_has_its_provenance_licence_labels_and_noise(name: st
 
 
 def test_a_wrong_name_split_or_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no source 'mimic': take one of openi, mimic-cxr"):
+    with pytest.raises(UserError, match="unknown source 'mimic': use one of openi, mimic-cxr"):
         open_source("mimic", SourceOptions(data_dir=tmp_path))
     with pytest.raises(UserError, match="unknown split 'dev': use train, val, test or unlisted"):
         open_source("chexpert", SourceOptions(data_dir=tmp_path, split="dev"))
-    with pytest.raises(UserError, match="'image' is not like image=File"):
+    with pytest.raises(UserError, match="'image' is not of the form image=File"):
         options("--source", "csv", "--columns", "image")
 
 

@@ -114,12 +114,14 @@ def test_chexpert_names_what_is_missing(chexpert: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no column 'Path': it has Image, Edema"):
         list(CheXpert(chexpert).records())
     (chexpert / "train.csv").write_text("Path,Edema\na.jpg,1\n")
-    with pytest.raises(UserError, match=r"line 2: 'a\.jpg' is no image path"):
+    with pytest.raises(UserError, match=r"line 2: 'a\.jpg' is not an image path"):
         list(CheXpert(chexpert).records())
     for name in ("train", "valid"):
         (chexpert / f"{name}.csv").unlink()
     (chexpert / "test" / "patient64741/study1/view1_frontal.jpg").unlink()
-    with pytest.raises(NotFoundError, match=r"expected, for one, .*test/patient64741/study1/view1"):
+    with pytest.raises(
+        NotFoundError, match=r"expected, for example, .*test/patient64741/study1/view1"
+    ):
         list(CheXpert(chexpert).records())
 
 
@@ -210,7 +212,7 @@ def test_chexpert_plus_names_what_is_missing(plus: Path, tmp_path: Path) -> None
     with pytest.raises(NotFoundError, match=r"no 'df_chexpert_plus_240401\.csv'"):
         CheXpertPlus(tmp_path)
     (plus / "chexbert_labels/report_fixed.json").write_text("{}\n")
-    with pytest.raises(UserError, match=r"line 1: no JSON object with 'path_to_image'"):
+    with pytest.raises(UserError, match=r"line 1: not a JSON object with 'path_to_image'"):
         list(CheXpertPlus(plus).records())
 
 

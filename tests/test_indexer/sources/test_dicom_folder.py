@@ -98,7 +98,7 @@ def test_a_structured_report_may_be_one_text_with_headings(tmp_path: Path) -> No
     path = write_sr(tmp_path / "sr", "1", [item("TEXT", code("1", "99X", "Report"), text)])
     assert read_structured_report(path).endswith(text)
     (tmp_path / "bad").write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match="bad is a structured report that is damaged"):
+    with pytest.raises(UserError, match="bad is a damaged or truncated structured report"):
         read_structured_report(tmp_path / "bad")
 
 
@@ -134,7 +134,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs a column 'study_id' or 'accession_number'"):
         list(DicomFolder(folder, reports_path=table).records())
     columns = {"study_id": "id"}
-    with pytest.raises(NotFoundError, match="is of any of the 3 studies"):
+    with pytest.raises(NotFoundError, match="belongs to any of the 3 studies"):
         list(DicomFolder(folder, reports_path=table, columns=columns).records())
     table.write_text("study_id,text\n,b\n")
     with pytest.raises(UserError, match="line 2: study_id is empty"):

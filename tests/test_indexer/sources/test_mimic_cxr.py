@@ -178,7 +178,7 @@ def test_reports_come_from_the_archive_or_its_folder(mimic: Path, tmp_path: Path
     with pytest.raises(NotFoundError, match=r"s50414267\.txt there, or mimic-cxr-reports\.zip"):
         MimicCxr(mimic)
     archive.write_bytes(b"no archive")
-    with pytest.raises(UserError, match="no ZIP archive"):
+    with pytest.raises(UserError, match="not a ZIP archive"):
         MimicCxr(mimic, reports_path=archive)
 
 
@@ -223,7 +223,7 @@ def test_what_is_missing_is_named_with_what_was_expected_where(mimic: Path) -> N
 def test_a_tree_without_one_image_is_an_error(mimic: Path) -> None:
     for path in (mimic / "files").rglob("*.jpg"):
         path.unlink()
-    with pytest.raises(NotFoundError, match=r"expected, for one, .*s50000001/a1-a1\.jpg"):
+    with pytest.raises(NotFoundError, match=r"expected, for example, .*s50000001/a1-a1\.jpg"):
         list(MimicCxr(mimic).records())
 
 

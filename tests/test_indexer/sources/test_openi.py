@@ -210,10 +210,10 @@ def test_a_full_line_keeps_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("[1]", "JSON object is expected"),
-        ("{", "no JSON"),
+        ("[1]", "expected a JSON object"),
+        ("{", "invalid JSON"),
         ('{"image": "a.png", "txt": "b"}', "unknown key 'txt'"),
-        ('{"image": 5, "text": "b"}', "is no image path"),
+        ('{"image": 5, "text": "b"}', "is not an image path"),
         ('{"image": "a.png", "text": 5}', "'text' must be text"),
         ('{"study_id": "../a", "image": "a.png", "text": "b"}', "cannot be used"),
         ('{"image": "a.png", "text": "b", "labels": {"Oedema": "positive"}}', "'Oedema'"),

@@ -77,7 +77,7 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         list(OwnTable(path, columns={"image": "File", "text": "Bericht"}).records())
     with pytest.raises(UserError, match="'txt' is not one of"):
         list(OwnTable(path, columns={"txt": "Report"}).records())
-    with pytest.raises(UserError, match="no column 'text', 'findings', 'impression' or of an obs"):
+    with pytest.raises(UserError, match="no column 'text', 'findings', 'impression' or for an obs"):
         list(OwnTable(path, columns={"image": "File"}).records())
 
 
@@ -115,7 +115,7 @@ def test_parquet_holds_paths_or_the_images_themselves(tmp_path: Path) -> None:
         pyarrow.parquet.write_table(
             pyarrow.Table.from_pylist([row, row]), folder / f"{seed}.parquet"
         )
-    with pytest.raises(UserError, match="--images-dir names a folder"):
+    with pytest.raises(UserError, match="name a folder for the images with --images-dir"):
         list(OwnTable(folder).records())
     images = tmp_path / "films"
     first, second = studies(list(OwnTable(folder, images_dir=images).records()))
@@ -149,7 +149,7 @@ def test_a_json_file_is_a_list_of_the_objects_of_json_lines(tmp_path: Path) -> N
     assert second.labels == {"Lung Lesion": "positive"}
     assert len(list(JsonLines(tmp_path / "s.json", split="train,val").records())) == 1
     (tmp_path / "s.json").write_text("{}")
-    with pytest.raises(UserError, match="a list of studies is expected"):
+    with pytest.raises(UserError, match="expected a list of studies"):
         list(JsonLines(tmp_path / "s.json").records())
 
 

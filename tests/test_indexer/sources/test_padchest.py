@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named(padchest: Path, tmp_path: Path) -> None:
         PadChest(padchest, choice=SplitChoice(keep=frozenset({"train"})))
     table = padchest / TABLE
     table.write_text(table.read_text().replace("['normal']", "open('x')"))
-    with pytest.raises(UserError, match=r"Labels of b\.png is no list"):
+    with pytest.raises(UserError, match=r"Labels of b\.png is not a list"):
         list(PadChest(padchest).records())
     table.write_text("ImageID,ImageDir\na,b\n")
     with pytest.raises(UserError, match="no column 'StudyID'"):

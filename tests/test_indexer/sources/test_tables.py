@@ -55,7 +55,7 @@ def test_a_wrong_table_is_named_with_what_was_expected(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with pytest.raises(NotFoundError, match=r"t\.csv does not exist"):
         rows(path)
-    with pytest.raises(NotFoundError, match="is a folder: a table is expected there"):
+    with pytest.raises(NotFoundError, match="is a folder: expected a table"):
         rows(tmp_path)
     path.write_text("a,b\n1,2\n1,2,3\n")
     with pytest.raises(UserError, match="no column 'c': it has a, b"):
@@ -66,7 +66,7 @@ def test_a_wrong_table_is_named_with_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is empty"):
         rows(path)
     path.write_text("a\n" + "x" * 5_000_000)
-    with pytest.raises(UserError, match=r"after line .*no CSV"):
+    with pytest.raises(UserError, match=r"after line .*invalid CSV"):
         rows(path)
     packed = tmp_path / "t.csv.gz"
     packed.write_bytes(gzip.compress(b"a,b\n1,2\n" * 1000)[:-20])
