@@ -48,9 +48,21 @@ def data_dir() -> Path:
     return path
 
 
+LONGEST = (
+    "test_trainer.py",
+    "test_readme.py",
+    "test_drawn_example.py",
+    "test_notebook.py",
+    "test_model.py",
+    "test_index_durability.py",
+)
+"""Files of tests that take longest, the longest first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that processes side by side end together."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

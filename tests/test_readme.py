@@ -103,21 +103,21 @@ def free_port() -> int:
         return port
 
 
-def test_every_command_of_the_readme_works(desk: Path) -> None:
+def test_every_command_of_the_readme_works(desk: Path, python: "Python") -> None:
     ran = 0
-    with Server(desk) as server, Python(desk) as python:
-        for command in commands():
-            if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
-                continue
-            if command.startswith(f"{PROG} serve"):
-                server.start(command)
-                continue
-            if command.startswith(f"{PROG} "):
-                code, said = python.run(["grounded_cxr", *shlex.split(command, comments=True)[1:]])
-            else:
-                code, said = shell(server.addressed(command), desk)
-            assert code == 0, f"{command}\n{said}"
-            ran += 1
+    server = Server(python)
+    for command in commands():
+        if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
+            continue
+        if command.startswith(f"{PROG} serve"):
+            server.start(command)
+            continue
+        if command.startswith(f"{PROG} "):
+            code, said = python.run(["grounded_cxr", *shlex.split(command, comments=True)[1:]])
+        else:
+            code, said = shell(server.addressed(command), desk)
+        assert code == 0, f"{command}\n{said}"
+        ran += 1
     assert ran >= 6
     manifest = json.loads((desk / "data" / "mine" / "manifest.json").read_text())
     assert manifest["encoder"]["name"] == "pretrained/encoder"
@@ -131,19 +131,13 @@ def shell(command: str, folder: Path) -> tuple[int, str]:
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_the_python_of_the_readme_works(desk: Path) -> None:
+def test_the_python_of_the_readme_works(desk: Path, python: "Python") -> None:
     [code] = blocks("python")
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=desk,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert re.search(r"^  .+ (\[\d+\])+$", result.stdout, re.MULTILINE)
-    assert "Research use only, not for clinical use." in result.stdout
+    (desk / "readme.py").write_text(code, encoding="utf-8")
+    exit_code, said = python.run(["readme.py"])
+    assert exit_code == 0, said
+    assert re.search(r"^  .+ (\[\d+\])+$", said, re.MULTILINE)
+    assert "Research use only, not for clinical use." in said
 
 
 def test_every_sentence_that_the_demo_prints_cites_a_listed_open_i_study(demo: Demo) -> None:
@@ -202,35 +196,64 @@ def test_the_readme_fits_on_one_page_and_its_links_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).is_file(), target
 
 
+class Python:
+    """Python commands in a folder, forked from one process that has imported the libraries."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.warm_python"],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def run(self, words: Sequence[str]) -> tuple[int, str]:
+        """Exit code and output of a module or file and its arguments."""
+        code = self._send(words, "output.txt", wait=True)
+        return code, (self.folder / "output.txt").read_text()
+
+    def start(self, words: Sequence[str], output: str) -> int:
+        """Process id of a command that runs until the end."""
+        return self._send(words, output, wait=False)
+
+    def _send(self, words: Sequence[str], output: str, *, wait: bool) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        command = {"words": list(words), "output": str(self.folder / output), "wait": wait}
+        self._process.stdin.write(f"{json.dumps(command)}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:  # closes the pipes and waits
+            os.killpg(self._process.pid, signal.SIGTERM)  # the commands that still run
+
+
 class Server:
     """The server of the README on a free port."""
 
-    def __init__(self, desk: Path) -> None:
-        self._desk = desk
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, python: Python) -> None:
+        self._python = python
         self.port = free_port()
 
     def start(self, command: str) -> None:
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                *("-m", "grounded_cxr", *shlex.split(command)[1:]),
-                *("--port", str(self.port)),
-            ],
-            cwd=self._desk,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        words = ["grounded_cxr", *shlex.split(command)[1:], "--port", str(self.port)]
+        process = self._python.start(words, "server.txt")
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 self._get("/health")
                 return
             except OSError:
-                assert self._process.poll() is None, "the server ended"
-                time.sleep(0.2)
-        pytest.fail("the server did not start")
+                time.sleep(0.1)
+        said = (self._python.folder / "server.txt").read_text()
+        pytest.fail(f"the server, process {process}, did not start: {said}")
 
     def addressed(self, command: str) -> str:
         """A line of curl that asks this server, and for a text that it has stored."""
@@ -250,43 +273,11 @@ class Server:
             body: bytes = answer.read()
             return body
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=60)
-
-
-class Python:
-    """``python -m`` commands in a folder, forked from one process that has the libraries."""
-
-    def __init__(self, folder: Path) -> None:
-        self._output = folder / "output.txt"
-        self._process = subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "support" / "warm_python.py"],
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-
-    def run(self, words: Sequence[str]) -> tuple[int, str]:
-        """Exit code and output of a module and its arguments."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{json.dumps([str(self._output), *words])}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline()), self._output.read_text()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._process:  # closes the pipes and waits
-            os.killpg(self._process.pid, signal.SIGTERM)  # and a command that still runs
+@pytest.fixture(scope="module")
+def python(desk: Path) -> Iterator[Python]:
+    with Python(desk) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """A language model behind the service: a scripted one, and a tiny one with random weights."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from indexer.images.reader import read_radiograph
 from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
 from retriever.query import image_query
+from retriever.results import Retrieval
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
 from tests.support.models.mllama_models import write_adapter, write_mllama
@@ -307,12 +309,26 @@ def test_a_slow_model_refuses_the_excess_at_once(tmp_path: Path, retriever: Retr
     assert max(model.together) <= 2
 
 
-def test_more_may_be_written_about_together_than_is_searched_for(
-    tmp_path: Path, retriever: Retriever
+def test_more_studies_are_written_about_together_than_are_searched_for_together(
+    tmp_path: Path, retriever: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = Talking(script=lambda _: "word " * 10, seconds=0.1)
+    all_searched = threading.Event()
+
+    def script(prompt: Prompt) -> str:
+        assert all_searched.wait(60), "the searches wait for the model"
+        return "word"
+
+    model = Talking(script=script)
     model.batch_size = 3
     writer = a_writer(retriever, model)
+    find, searches = writer.find, itertools.count(1)
+
+    def counted(*arguments: Any) -> Retrieval:
+        if next(searches) == 7:
+            all_searched.set()
+        return find(*arguments)
+
+    monkeypatch.setattr(writer, "find", counted)
     app = an_app(tmp_path, retriever, writer, max_batch=1, max_written=writer.batch_size)
     images = [a_png(seed, size=(96, 80)) for seed in range(7)]
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
@@ -322,7 +338,7 @@ def test_more_may_be_written_about_together_than_is_searched_for(
 
         with ThreadPoolExecutor(7) as pool:
             assert set(pool.map(ask, images)) == {201}
-    assert max(model.together) == 3
+    assert sum(model.together) == 7 and max(model.together) == 3
 
 
 def test_stopping_the_server_finishes_what_runs_and_parks_the_rest(
