@@ -6,8 +6,8 @@ python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarge
 python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
 
-``--model`` names a folder or hub id of Llama 3.2 Vision; without it ``pretrained/generator`` writes
-where its weights are. ``--model none`` composes a report from sentences of the hits alone.
+``--model`` names a folder or hub id of Llama 3.2 Vision (default: ``pretrained/generator``, if its
+weights are there). ``--model none`` writes a report, classes or a caption from the hits alone.
 
 ``--json`` prints the generation as ``POST /reports`` of the service answers it; see
 `db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.
@@ -26,10 +26,8 @@ from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from generator import output
 from generator.calibration import Calibration
-from generator.extractive import write_report
 from generator.generation import origin_of, to_generation
 from generator.request import GenerationRequest
-from generator.retrieved_study import RetrievedStudy
 from generator.tasks import TaskRunner
 from generator.vision_language import (
     DEFAULT_MODEL,
@@ -38,9 +36,11 @@ from generator.vision_language import (
     VisionLanguageModel,
     default_model,
 )
+from generator.without_model import run_without_model
 from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
+from retriever.query import image_query, read_images
 from retriever.search import Retriever
 
 CREATED_BY = "command line"
@@ -85,19 +85,23 @@ def _do(arguments: argparse.Namespace) -> int:
         indication=arguments.indication,
         options=replace(search_options(arguments), k=getattr(arguments, "k", 10)),
     )
-    found = _read(arguments)
-    if found is None:
-        if request.task != "report":
-            raise UserError("without a language model there are only reports: use --model with one")
+    opened = _open_runner(arguments)
+    if opened is None:
         retriever = arguments.open_retriever(arguments.index)
-        retrieval = retriever.search(arguments.images, request.options)
-        report = write_report(retrieval)
+        query = image_query(retriever.encoder, read_images(arguments.images))
+        retrieval, report = run_without_model(retriever, query, request)
         origin = origin_of(retriever.encoder.spec)
     else:
-        runner, study = found
-        retrieval, decoding = study.retrieval, _decoding(arguments)
-        report = runner.run(request.task, study, request.question or "", decoding)
-        origin = runner.describe(origin_of(runner.retriever.encoder.spec), decoding)
+        decoding = _decoding(arguments)
+        study = opened.retrieve(
+            arguments.images,
+            request.options,
+            indication=arguments.indication,
+            max_cases=request.options.k if request.task == "report" else None,
+        )
+        retrieval = study.retrieval
+        report = opened.run(request.task, study, request.question or "", decoding)
+        origin = opened.describe(origin_of(opened.retriever.encoder.spec), decoding)
     generation = to_generation(
         report,
         retrieval,
@@ -113,16 +117,16 @@ def _do(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[TaskRunner, RetrievedStudy] | None:
-    """The study as a language model reads it; None where none is to write.
+def _open_runner(arguments: argparse.Namespace) -> TaskRunner | None:
+    """Open the language model on the index; None to write without one.
 
-    A model that nobody named gives way, with a note, where its weights are missing or its adapter
-    does not fit the index.
+    The default model gives way, with a note, if its weights are missing or its adapter does not fit
+    the index.
     """
     name = arguments.model or default_model()
     if name == NO_MODEL:
-        if arguments.model is None:
-            _say_extractive(f"{DEFAULT_MODEL} holds no weights")
+        if arguments.model is None and arguments.task != "ask":
+            _note_no_model(f"{DEFAULT_MODEL} holds no weights")
         return None
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(name, arguments.adapter, arguments.quantization)
@@ -131,24 +135,17 @@ def _read(arguments: argparse.Namespace) -> tuple[TaskRunner, RetrievedStudy] | 
     try:
         notes = check_served(model, retriever.index.manifest)
     except MismatchError as error:
-        if arguments.model is not None or arguments.task != "report":
+        if arguments.model is not None or arguments.task == "ask":
             raise
-        _say_extractive(str(error))
+        _note_no_model(str(error))
         return None
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    calibration = Calibration.of(model.adapter or name)
-    runner = TaskRunner(retriever, model, calibration=calibration)
-    study = runner.retrieve(
-        arguments.images,
-        search_options(arguments),
-        indication=arguments.indication,
-    )
-    return runner, study
+    return TaskRunner(retriever, model, calibration=Calibration.of(model.adapter or name))
 
 
-def _say_extractive(reason: str) -> None:
-    print(f"note: {reason}; the report is composed from sentences of the cases", file=sys.stderr)
+def _note_no_model(reason: str) -> None:
+    print(f"note: {reason}; written without a language model, from the cases", file=sys.stderr)
 
 
 def _decoding(arguments: argparse.Namespace) -> DecodingOptions:

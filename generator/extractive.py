@@ -12,20 +12,17 @@ compares with an earlier image, has words taken out by a de-identifier, or holds
 alone (sizes, dates, advice) is never used; nor one that names a side where the hits disagree.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from db.app.generation import Statement
 from db.errors import UserError
 from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
-from generator.classification import observe_without_model, to_classification
 from generator.grounding.regions import REGIONS, TOPICS, Region
 from generator.grounding.report import GroundedReport
 from generator.grounding.sentences import near_duplicates
 from generator.grounding.support import Agreement, HitSentence
-from generator.prompts import Task
-from retriever.knn_votes import Vote
 from retriever.results import Retrieval
 
 EXTRACTIVE_VERSION = "extractive-1"
@@ -83,29 +80,6 @@ def write_report(retrieval: Retrieval, config: ExtractiveConfig = DEFAULT) -> Gr
         notes=(*retrieval.notes, *_doubts(retrieval), *draft.notes()),
         label_scores=retrieval.label_scores,
     )
-
-
-def write_without_model(
-    task: Task,
-    retrieval: Retrieval,
-    votes: Mapping[str, Vote],
-    *,
-    write: Callable[[Retrieval], GroundedReport] = write_report,
-) -> GroundedReport:
-    """A report, a caption or classes without a language model.
-
-    A caption is the first statement of the report's impression, or of its findings; classes are
-    the ``votes`` of the retrieved cases and the encoder's label head, with equal weights. Raises
-    UserError as `write_report`.
-    """
-    if task == "classify":
-        observations = observe_without_model(votes, retrieval.label_scores)
-        return to_classification(observations, retrieval, hits=retrieval.hits, generator="votes-1")
-    report = write(retrieval)
-    if task == "caption":
-        first = (*report.section("impression"), *report.section("findings"))[:1]
-        return replace(report, statements=first)
-    return report
 
 
 def _doubts(retrieval: Retrieval) -> tuple[str, ...]:

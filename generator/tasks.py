@@ -20,6 +20,7 @@ from db.labels import OBSERVATIONS
 from generator import checks
 from generator.calibration import Calibration
 from generator.classification import Classification
+from generator.context.build import limit_hits
 from generator.context.candidates import find_candidates
 from generator.grounding.report import GroundedReport
 from generator.prompts import (
@@ -83,10 +84,14 @@ class TaskRunner:
         options: SearchOptions | None = None,
         *,
         indication: str = "",
+        max_cases: int | None = None,
     ) -> RetrievedStudy:
-        """Decode, embed and search. Raises UserError for an image that cannot be read."""
+        """Decode, embed and search; the model is shown at most ``max_cases``.
+
+        Raises UserError for an image that cannot be read.
+        """
         query = image_query(self.retriever.encoder, read_images(images))
-        return self.retrieve_query(query, options, indication=indication)
+        return self.retrieve_query(query, options, indication=indication, max_cases=max_cases)
 
     def retrieve_query(
         self,
@@ -94,10 +99,13 @@ class TaskRunner:
         options: SearchOptions | None = None,
         *,
         indication: str = "",
+        max_cases: int | None = None,
     ) -> RetrievedStudy:
-        """Search with images that are already embedded."""
+        """Search with images that are already embedded; otherwise as `retrieve`."""
         options = options or SearchOptions()
         retrieval = find_candidates(self.retriever, query, options)
+        if max_cases is not None:
+            retrieval = limit_hits(retrieval, max_cases)
         votes = self.retriever.vote(
             query,
             exclude_patient_ids=options.exclude_patient_ids,

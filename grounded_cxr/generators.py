@@ -14,7 +14,6 @@ from pathlib import Path
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.extractive import write_without_model
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
 from generator.request import GenerationRequest
@@ -26,6 +25,7 @@ from generator.vision_language import (
     VisionLanguageModel,
     default_model,
 )
+from generator.without_model import run_without_model
 from grounded_cxr.report import Report
 from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
@@ -105,8 +105,7 @@ class Generator:
             retriever: Where prior cases are searched.
             images: One image, or the views of one study.
             indication: Why the images were taken; a language model reads it.
-            k: The most hits that the extractive generator writes from; a language model chooses
-                from more and is shown at most seven.
+            k: The most cases to write from; a language model is shown at most seven.
             exclude_patient_ids: Patients none of whose cases may appear.
             exclude_study_ids: Studies that may not appear.
             decoding: Length, temperature and seed of what a language model writes.
@@ -180,7 +179,8 @@ class Generator:
         radiographs = tuple(read_images(images))
         origin = origin_of(retriever.encoder.spec)
         if self.model is None:
-            retrieval, written = _compose(retriever, radiographs, request)
+            query = image_query(retriever.encoder, radiographs)
+            retrieval, written = run_without_model(retriever, query, request)
         else:
             retrieval, written, origin = self._write(
                 self.model, retriever, radiographs, request, decoding, origin
@@ -210,27 +210,15 @@ class Generator:
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
         runner = TaskRunner(retriever, model, calibration=self._calibration)
-        study = runner.retrieve(radiographs, request.options, indication=request.indication or "")
+        study = runner.retrieve(
+            radiographs,
+            request.options,
+            indication=request.indication or "",
+            max_cases=request.options.k if request.task == "report" else None,
+        )
         written = runner.run(request.task, study, request.question or "", decoding)
         return study.retrieval, written, runner.describe(origin, decoding)
 
 
 def _options(k: int, patients: Collection[str], studies: Collection[str]) -> SearchOptions:
     return SearchOptions(k=k, exclude_patient_ids=tuple(patients), exclude_study_ids=tuple(studies))
-
-
-def _compose(
-    retriever: Retriever, radiographs: Sequence[Radiograph], request: GenerationRequest
-) -> tuple[Retrieval, GroundedReport]:
-    """Without a language model."""
-    query = image_query(retriever.encoder, radiographs)
-    options = request.options
-    votes = {}
-    if request.task == "classify":
-        votes = retriever.vote(
-            query,
-            exclude_patient_ids=options.exclude_patient_ids,
-            exclude_study_ids=options.exclude_study_ids,
-        )
-    retrieval = retriever.find(query, options)
-    return retrieval, write_without_model(request.task, retrieval, votes)

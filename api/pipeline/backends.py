@@ -15,11 +15,12 @@ from typing import Protocol
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.context.candidates import CandidateSearch
-from generator.extractive import write_report, write_without_model
+from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from generator.vision_language import GREEDY, NO_MODEL, DecodingOptions
+from generator.without_model import write_without_model
 from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
@@ -86,7 +87,7 @@ WriteReport = Callable[[Retrieval], GroundedReport]
 
 
 class ExtractiveBackend:
-    """A backend without a language model: see `generator.extractive.write_without_model`."""
+    """A backend without a language model: see `generator.without_model.write_without_model`."""
 
     tasks: tuple[Task, ...] = ("report", "classify", "caption")
     batch_size: int = 8

@@ -1,7 +1,7 @@
 """Serve a language model: write the texts of several requests in one batch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from api.pipeline.backends import (
@@ -13,7 +13,7 @@ from api.pipeline.backends import (
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.calibration import Calibration
-from generator.context.build import REPORT_CONTEXT, ContextOptions, select_hits
+from generator.context.build import limit_hits
 from generator.context.candidates import CandidateSearch, find_candidates
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
@@ -180,17 +180,10 @@ class _Text:
 
 def _study(runner: TaskRunner, writing: Writing) -> RetrievedStudy:
     """Assemble the study for the model, with at most the requested number of cases."""
-    retrieval, k = writing.retrieval, writing.request.options.k
-    nearest = min(REPORT_CONTEXT.nearest, k)
-    shown = select_hits(
-        retrieval.hits,
-        retrieval.image_findings or (),
-        ContextOptions(nearest=nearest, for_findings=min(REPORT_CONTEXT.for_findings, k - nearest)),
-    )
     images = [image.pixels for image in frontal_first(writing.images)]
     return runner.assemble(
         study_canvas(images, runner.model.tile_size),
-        replace(retrieval, hits=tuple(shown)),
+        limit_hits(writing.retrieval, writing.request.options.k),
         dict(writing.votes),
         writing.request.indication or "",
     )

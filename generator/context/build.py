@@ -101,6 +101,18 @@ def select_hits(
     return [one.hit for one in _choose(readable_cases(hits), image_findings, options)]
 
 
+def limit_hits(retrieval: Retrieval, most: int) -> Retrieval:
+    """Keep the hits that the context of a report shows, and at most so many."""
+    nearest = min(REPORT_CONTEXT.nearest, most)
+    options = replace(
+        REPORT_CONTEXT,
+        nearest=nearest,
+        for_findings=min(REPORT_CONTEXT.for_findings, most - nearest),
+    )
+    hits = select_hits(retrieval.hits, retrieval.image_findings or (), options)
+    return replace(retrieval, hits=tuple(hits))
+
+
 def _choose(
     readable: Sequence[ShownCase], image_findings: Sequence[str], options: ContextOptions
 ) -> list[ShownCase]:

@@ -164,12 +164,37 @@ def test_a_stored_generation_is_the_printed_one_and_its_audit_entry_stands(
     assert entry.details["generation"] == printed["id"]
 
 
-def test_without_a_model_there_are_only_reports(
+def test_classes_and_a_caption_need_no_language_model(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = ["classify", str(index_dir), image(index_dir, 2), "--model", "none"]
-    assert ask_model(*argv) == 1
-    assert "there are only reports" in capsys.readouterr().err
+    given = [str(index_dir), image(index_dir, 2), "--model", "none", "--json"]
+    assert ask_model("classify", *given) == 0
+    classes = json.loads(capsys.readouterr().out)
+    assert classes["generator"] == "votes-1" and len(classes["observations"]) == 14
+    assert ask_model("caption", *given) == 0
+    caption = json.loads(capsys.readouterr().out)
+    assert len(caption["statements"]) == 1 and caption["statements"][0]["citations"]
+
+
+def test_a_question_without_a_language_model_is_refused(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["ask", str(index_dir), image(index_dir, 2), "--model", "none"]
+    assert ask_model(*argv, "--question", "Is there edema?") == 1
+    assert "a question needs a language model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_language_model_is_shown_at_most_k_cases(
+    index_dir: Path, most: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ScriptedModel(script=lambda prompt: "Findings: The heart is enlarged. [1]")
+    argv = ["report", str(index_dir), image(index_dir, 2), "-k", str(most), "--json"]
+    assert main(argv, open_retriever=open_drawn, open_model=lambda *_: model) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["options"]["k"] == most and len(document["hits"]) == most
+    (prompt,) = model.prompts
+    assert f"[{most}] (" in prompt.text and f"[{most + 1}] (" not in prompt.text
 
 
 def test_a_report_is_written_by_the_language_model_unless_another_is_named(
@@ -207,7 +232,7 @@ def test_a_default_model_that_cannot_write_gives_way_to_the_extractive_report_an
     assert main(argv, open_retriever=open_drawn, open_model=lambda *_: model) == 0
     shown = capsys.readouterr()
     assert "CITED CASES" in shown.out
-    assert missing in shown.err and "composed from sentences of the cases" in shown.err
+    assert missing in shown.err and "written without a language model" in shown.err
 
 
 def open_drawn(path: Path) -> Retriever:
