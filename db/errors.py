@@ -1,24 +1,24 @@
-"""Errors meant for a person.
+"""Exceptions whose messages are shown to users.
 
-    UserError            something the caller can mend; its text is one plain sentence
-      NotFoundError      the thing named does not exist
-      TooLargeError      an input above a stated limit
-      ForbiddenError     what belongs to somebody else
-      MismatchError      two things that do not belong together (index and encoder, say)
+    UserError            something the caller can fix; the message is one plain sentence
+      NotFoundError      a path, id or name that does not exist
+      TooLargeError      an input above a limit
+      ForbiddenError     an action the caller has no right to
+      MismatchError      two artefacts that do not belong together, such as index and encoder
 
 The command line prints ``error: <text>`` and exits with 1; HTTP answers a 4xx problem document
-with the same text. Anything else that is raised is a defect and keeps its traceback.
+with the same text. Any other exception is a bug and keeps its traceback.
 
-The text says what is wrong, with which value, and what to do about it.
+A message says what is wrong, with which value, and what to do about it.
 """
 
 
 class UserError(Exception):
-    """What a person did, or was given, that cannot work; ``str(error)`` is shown as it stands."""
+    """Invalid input, or a situation that the user can fix; ``str(error)`` is shown unchanged."""
 
 
 class NotFoundError(UserError):
-    """A path, id or name that points to nothing."""
+    """A path, id or name that does not exist."""
 
 
 class TooLargeError(UserError):
@@ -30,4 +30,4 @@ class MismatchError(UserError):
 
 
 class ForbiddenError(UserError):
-    """What the caller may not do to what belongs to somebody else."""
+    """An action on something that belongs to another caller."""

@@ -1,14 +1,14 @@
-"""Files and directories that appear whole or not at all, and one writer at a time.
+"""Write files and directories atomically, and lock them against other writers.
 
-    with replacing(path) as fresh:                  # fresh is beside path
-        fresh.write_text("whole")                   # path is replaced when the block ends
+    with replacing(path) as fresh:                  # a temporary file beside path
+        fresh.write_text("whole")                   # replaces path when the block ends
     with replacing_directory(out_dir) as fresh: ...
     write_text(path, text); write_json(path, values)
     with locked(index_dir / ".lock", "adding to data/index"): ...
 
-A block that ends with an exception leaves what was there before, and nothing beside it. What
-takes the place of a path is on the disk before it does, and the renaming itself is on the disk
-when the block ends: a power cut leaves the old or the new.
+A block that ends with an exception leaves the old content and no temporary file. New content is
+synced to disk before the rename, and the rename before the block ends, so a power cut leaves either
+the old or the new content.
 """
 
 import datetime
@@ -27,7 +27,7 @@ from db.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write a file to; it takes its place when the block ends."""
+    """Yield a temporary path beside ``path``; the file written to it then replaces ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
-    """An empty directory beside ``path``, which it replaces when the block ends."""
+    """Yield an empty directory beside ``path``, which then replaces ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -65,7 +65,7 @@ def replacing_directory(path: Path) -> Iterator[Path]:
 
 
 def sync_directory(path: Path) -> None:
-    """Have a directory and all files in and below it on the disk."""
+    """Sync a directory and everything below it to disk."""
     for child in path.iterdir():
         if child.is_dir():
             sync_directory(child)
@@ -75,14 +75,14 @@ def sync_directory(path: Path) -> None:
 
 
 def remove_scraps(path: Path) -> None:
-    """Remove what a killed `replacing` of ``path`` left beside it; call it under a lock."""
+    """Remove temporary files left by a killed `replacing` of ``path``; call this under a lock."""
     for scrap in path.parent.glob(f".{path.name}.*.tmp"):
         scrap.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
     if os.name == "nt" and path.is_dir():
-        return  # Windows opens no directory, and keeps names by itself
+        return  # Windows cannot open directories, and syncs renames itself
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -96,32 +96,32 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """In UTF-8, with line ends as they are."""
+    """Write UTF-8 text atomically, with line ends unchanged."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Indented by two, with a line end; the keys keep their order."""
+    """Write JSON atomically, indented by two, with keys in their order and a final line end."""
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises UserError for a file that cannot be read or is not a JSON object."""
+    """Read a JSON object. Raises UserError if the file is unreadable or holds anything else."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: fetch or make the folder again") from error
+        raise UserError(f"{path} cannot be read: download or create the folder again") from error
     if not isinstance(stored, dict):
-        raise UserError(f"{path} is not a JSON object: fetch or make the folder again")
+        raise UserError(f"{path} is not a JSON object: download or create the folder again")
     return stored
 
 
 @contextmanager
 def locked(path: Path, work: str) -> Iterator[None]:
-    """Hold the lock file ``path``; it falls with the process, however that ends.
+    """Hold the lock file ``path``; the lock is released when the process ends, in whatever way.
 
-    ``work`` is what another process is told: "process 4711 is at work: adding to data/index,
-    since 12:03 UTC". Raises UserError if another process, or another thread, holds the lock.
+    ``work`` is shown to other processes: "process 4711 is at work: adding to data/index, since
+    12:03 UTC". Raises UserError if another process or thread holds the lock.
     """
     about = path.with_name(path.name + ".holder")
     lock = FileLock(path, timeout=0, is_singleton=False)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from db.errors import UserError
 
 State = Literal["positive", "negative", "uncertain"]
-"""What a text says of an observation. Silence is no state: the observation is then absent."""
+"""The state of an observation in a text. Unmentioned observations have none and are omitted."""
 
 Labels = Mapping[str, State]
-"""Observation to state; an observation that the text does not mention is not a key."""
+"""Observation to state; unmentioned observations are not keys."""
 
 STATES: tuple[State, ...] = ("positive", "negative", "uncertain")
 
@@ -39,11 +39,11 @@ OBSERVATIONS: tuple[str, ...] = (
 )
 
 FINDINGS: tuple[str, ...] = OBSERVATIONS[1:]
-"""The 13 observations that are something seen; label F1 is taken over these."""
+"""All observations but No Finding; label F1 is computed over these 13."""
 
 
 def named(labels: Labels) -> frozenset[str]:
-    """The findings that a text names: positive or uncertain, No Finding left out."""
+    """Return the findings that are positive or uncertain, without No Finding."""
     return frozenset(
         name
         for name, state in labels.items()
@@ -54,7 +54,7 @@ def named(labels: Labels) -> frozenset[str]:
 def positives(
     labels: Sequence[Labels], observations: Sequence[str] = OBSERVATIONS
 ) -> npt.NDArray[np.bool_]:
-    """Which observations each study has, positive or uncertain: (n, len(observations))."""
+    """Tabulate which observations are positive or uncertain: (n, len(observations))."""
     for number, one in enumerate(labels):
         for name, state in one.items():
             if name not in OBSERVATIONS or state not in STATES:

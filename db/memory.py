@@ -1,4 +1,4 @@
-"""How much memory a process may still take, for clear refusals in place of a kill."""
+"""Free memory, so that too large a task is refused instead of killed."""
 
 import os
 from pathlib import Path

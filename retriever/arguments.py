@@ -1,4 +1,4 @@
-"""The options of a search as arguments of a command.
+"""Search options as command line arguments.
 
 add_search_arguments(parser, k=10)
 options = search_options(parser.parse_args())
@@ -14,9 +14,9 @@ from retriever.options import Parameter, SearchOptions, parameters
 def add_search_arguments(
     parser: argparse.ArgumentParser, *, only: Collection[str] | None = None, **defaults: Any
 ) -> None:
-    """Add one argument per option, or for those named in ``only``.
+    """Add an argument for each option, or only for those in ``only``.
 
-    ``defaults`` replace those of `SearchOptions`, by the names of its fields.
+    ``defaults`` override those of `SearchOptions`, by the names of its fields.
     """
     for one in parameters():
         if only is None or one.option in only:
@@ -24,7 +24,7 @@ def add_search_arguments(
 
 
 def search_options(arguments: argparse.Namespace) -> SearchOptions:
-    """The options as parsed. Raises UserError for a value out of range."""
+    """Return the parsed options. Raises UserError for a value that is out of range."""
     return SearchOptions.of(vars(arguments))
 
 

@@ -1,9 +1,9 @@
-"""What the hits say of each observation, weighted by similarity, and how sure one may be of it.
+"""Label probabilities by a weighted vote of the retrieved cases (k-nearest neighbours).
 
 votes = vote(retrieval.hits)
 votes["Cardiomegaly"].probability, votes["Cardiomegaly"].low, votes["Cardiomegaly"].high
-votes["Cardiomegaly"].supporting_ranks          # the citations behind it
-retriever.vote(query)                           # of hundreds of cases: better ranked, not shown
+votes["Cardiomegaly"].supporting_ranks          # the supporting hits
+retriever.vote(query)                           # hundreds of cases vote: a better ranking
 """
 
 import math
@@ -17,30 +17,30 @@ from db.labels import OBSERVATIONS, positives
 from retriever.results import Hit
 
 TEMPERATURE = 0.05
-"""A hit this much below another in cosine weighs 1/e of it."""
+"""A hit whose cosine is lower by this amount has 1/e of the weight."""
 
 _Z = 1.959964  # 95 %
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """The hits' say on one observation."""
+    """The vote on one observation."""
 
     probability: float
-    """Weighted share of the hits that name it, positive or uncertain; 0..1."""
+    """Weighted share, 0..1, of the hits in which it is positive or uncertain."""
     low: float
     high: float
     """95 % interval of that share: Wilson (JASA 1927) with the effective number of hits,
-    1 / sum of squared weights (Kish 1965), so a few like hits are less sure than many."""
+    1 / sum of squared weights (Kish 1965), so few hits give a wider interval than many."""
     supporting_ranks: tuple[int, ...]
-    """The hits that name it, by rank."""
+    """Ranks of the hits in which it is positive or uncertain."""
 
 
 def vote(hits: Sequence[Hit], *, temperature: float = TEMPERATURE) -> dict[str, Vote]:
-    """Every observation's vote, No Finding included.
+    """Vote on every observation, including No Finding.
 
-    A hit weighs exp(score / temperature), the weights summing to 1; a temperature of infinity
-    counts all alike. Raises UserError for no hits or a temperature not above 0.
+    The weights are exp(score / temperature), normalised to 1; with an infinite temperature all hits
+    count equally. Raises UserError without hits, or if the temperature is not above 0.
     """
     scores = np.array([hit.score for hit in hits])
     named = positives([hit.case.labels for hit in hits])
@@ -54,11 +54,11 @@ def weighted_votes(
     *,
     temperature: float = TEMPERATURE,
 ) -> dict[str, Vote]:
-    """`vote` from cosines (n,) and what each case names (n, 14), in the order of OBSERVATIONS."""
+    """Like `vote`, from cosines (n,) and the cases' labels (n, 14) in the order of OBSERVATIONS."""
     if len(scores) == 0:
-        raise UserError("there are no hits to vote: exclude less or use a larger index")
+        raise UserError("there are no hits to vote: exclude fewer cases or use a larger index")
     if not temperature > 0:
-        raise UserError(f"a temperature must be above 0, not {temperature}")
+        raise UserError(f"temperature must be above 0, not {temperature}")
     weights = np.exp((scores - scores.max()) / temperature)
     weights /= weights.sum()
     size = 1 / float((weights**2).sum())

@@ -1,10 +1,11 @@
-"""Whether a query is of the kind that the index holds: upright whole images, seen by its encoder.
+"""Detect queries that are out of distribution: unlike the upright, whole images of the index.
 
-verdict = check_ood(query, index, profile)
-verdict.in_distribution, verdict.reason
+ood = check_ood(query, index, profile)
+ood.in_distribution, ood.reason
 
-An image unlike anything indexed still has nearest cases; their reports say nothing of it. The
-threshold is what `THRESHOLD_LEVEL` of the indexed images fall below, each left out with its study.
+An image unlike anything in the index still has nearest cases, but their reports do not apply to it.
+The threshold is the `THRESHOLD_LEVEL` quantile of the indexed images, leaving out each image's own
+study.
 """
 
 import numpy as np
@@ -17,14 +18,14 @@ from retriever.query import Query
 THRESHOLD_LEVEL = "0.01"
 
 _REASONS = {
-    "similarity": "its features are unlike those of the indexed images",
-    "outline": "its outline is not that of an indexed image",
-    "upright": "it would fit the indexed images better turned or inverted",
+    "similarity": "its embedding is unlike those of the indexed images",
+    "outline": "its outline is unlike those of the indexed images",
+    "upright": "it would match the indexed images better if rotated or inverted",
 }
 
 
 def check_ood(query: Query, index: Index, profile: TypicalityProfile | None) -> OodCheck | None:
-    """None where it cannot be said: no image, or an index too small to know what is usual."""
+    """Check the images of a query; None without images, or if the index has no profile."""
     if profile is None or not query.images:
         return None
     measures = measure_images(query, index, profile)
@@ -33,18 +34,18 @@ def check_ood(query: Query, index: Index, profile: TypicalityProfile | None) -> 
     score = float(scores[worst])
     threshold = profile.quantiles["typicality"][THRESHOLD_LEVEL]
     if score >= threshold:
-        reason = "every image looks like those of the index"
+        reason = "every image is similar to those in the index"
     else:
         which = f"image {worst + 1}" if len(query.images) > 1 else "the image"
         unusual = _most_unusual(measures[worst], profile)
-        reason = f"{which} may be no upright whole chest image: {unusual}"
+        reason = f"{which} may not be an upright, whole chest image: {unusual}"
     return OodCheck(
         in_distribution=score >= threshold, score=score, threshold=threshold, reason=reason
     )
 
 
 def measure_images(query: Query, index: Index, profile: TypicalityProfile) -> np.ndarray:
-    """The measures of each image: (images, 3), see ``indexer.typicality.profile``."""
+    """Measure each image: (images, 3), see ``indexer.typicality.profile``."""
     similarity = [index.vectors.search(vector, NEAREST)[1].mean() for vector in query.image_vectors]
     outlines = outlines_of([image.pixels for image in query.images])
     return profile.measure(outlines, np.array(similarity))

@@ -1,14 +1,13 @@
-"""How to search: one value that the library, the command line and the service share.
+"""Search options, shared by the library, the command line and the service.
 
 options = SearchOptions(k=5, exclude_patient_ids=["p17"])
 retriever.search("pa.dcm", options).hits
 
-Three options come from work on retrieval for radiology reports. ``min_ratio`` makes k adaptive, as
-in MMed-RAG (Xia et al., ICLR 2025, arXiv 2410.13085), which cuts the list where the score falls;
-here the fall is measured against the best hit. ``label_filter`` is LaB-RAG's (Song et al., 2024,
-arXiv 2411.16523): only cases whose labels equal, or share something with, those that the label head
-finds in the query. ``diversity`` is maximal marginal relevance (Carbonell and Goldstein, SIGIR
-1998).
+Three options come from the literature. ``min_ratio`` makes k adaptive, as in MMed-RAG (Xia et al.,
+ICLR 2025, arXiv 2410.13085), which cuts the list where the score drops; here the drop is relative
+to the best hit. ``label_filter`` comes from LaB-RAG (Song et al., 2024, arXiv 2411.16523): it keeps
+only cases whose labels equal or overlap those that the label head finds in the query. ``diversity``
+is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 """
 
 from collections.abc import Collection, Mapping
@@ -24,19 +23,19 @@ LabelFilter = Literal["none", "exact", "partial"]
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """An option as the command line and the forms of the service have it."""
+    """An option as a command line argument or a form field of the service."""
 
     name: str
-    """With underscores; a list is given by repeating the singular."""
+    """With underscores; singular for a list, whose parameter is repeated."""
     type: Any
-    """``bool``, ``int``, ``float``, ``LabelFilter``, or ``str`` where ``many`` are given."""
+    """``bool``, ``int``, ``float``, ``LabelFilter``, or ``str`` if ``many``."""
     help: str
     option: str = ""
     """The field of `SearchOptions`."""
     default: Any = None
     many: bool = False
     inverted: bool = False
-    """Whether the field is True where the parameter is not."""
+    """Whether the field is the negation of the parameter."""
     least: float | None = None
     most: float | None = None
     metavar: str | None = None
@@ -48,63 +47,63 @@ def _parameter(name: str, type: Any, help: str, **more: Any) -> dict[str, Parame
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """Rules for the hits of one search. Raises UserError for a value out of range."""
+    """Options for one search. Raises UserError for a value that is out of range."""
 
-    k: int = field(default=5, metadata=_parameter("k", int, "the most hits", least=1))
-    """The most hits."""
+    k: int = field(default=5, metadata=_parameter("k", int, "maximum number of hits", least=1))
+    """Maximum number of hits."""
     exclude_patient_ids: Collection[str] = field(
         default=(),
         metadata=_parameter(
-            "exclude_patient", str, "no case of this patient", many=True, metavar="ID"
+            "exclude_patient", str, "exclude cases of this patient", many=True, metavar="ID"
         ),
     )
     exclude_study_ids: Collection[str] = field(
         default=(),
-        metadata=_parameter("exclude_study", str, "not this study", many=True, metavar="ID"),
+        metadata=_parameter("exclude_study", str, "exclude this study", many=True, metavar="ID"),
     )
     exclude_near_duplicates: bool = field(
         default=True,
         metadata=_parameter(
-            "keep_near_duplicates", bool, "let the query image itself be a hit", inverted=True
+            "keep_near_duplicates", bool, "allow the query image itself as a hit", inverted=True
         ),
     )
     distinct_reports: bool = field(
         default=False,
         metadata=_parameter(
-            "distinct_reports", bool, "leave out a case that repeats the report of a better hit"
+            "distinct_reports", bool, "leave out cases that repeat the report of a better hit"
         ),
     )
-    """Leave out a case whose report repeats that of a better hit word for word."""
+    """Leave out cases whose report repeats that of a better hit word for word."""
     labels: Collection[str] = field(
         default=(),
         metadata=_parameter(
-            "label", str, "only cases that name this finding", many=True, metavar="FINDING"
+            "label", str, "only cases that mention this finding", many=True, metavar="FINDING"
         ),
     )
-    """Only cases that name all these findings."""
+    """Only cases in which all these findings are positive or uncertain."""
     label_filter: LabelFilter = field(
         default="none",
         metadata=_parameter(
             "label_filter",
             LabelFilter,
-            "only cases that name exactly, or partially, the findings of the label head",
+            "only cases whose findings equal, or overlap, those of the label head",
         ),
     )
-    """``exact``: only cases that name the very findings of the label head; ``partial``: at least
-    one of them, or no finding either where it finds none."""
+    """``exact``: only cases with exactly the findings of the label head; ``partial``: with at least
+    one of them, or without findings if it finds none."""
     min_score: float | None = field(
         default=None,
         metadata=_parameter(
-            "min_score", float, "the least score of a hit", least=-1, most=1, metavar="COSINE"
+            "min_score", float, "minimum score of a hit", least=-1, most=1, metavar="COSINE"
         ),
     )
-    """The least cosine of a hit, -1..1."""
+    """Minimum cosine of a hit, -1..1."""
     min_ratio: float | None = field(
         default=None,
         metadata=_parameter(
             "min_ratio",
             float,
-            "the least share of the best hit's score",
+            "minimum share of the best hit's score",
             least=0,
             most=1,
             metavar="SHARE",
@@ -122,19 +121,19 @@ class SearchOptions:
             metavar="SHARE",
         ),
     )
-    """0 takes the hits by score alone; up to 1, similarity to hits already taken counts against."""
+    """0..1: how much similarity to hits already chosen counts against a case; 0 ranks by score."""
     text_weight: float = field(
         default=0.5,
         metadata=_parameter(
             "text_weight",
             float,
-            "the weight of the text beside the images",
+            "weight of the text in a search by images and text",
             least=0,
             most=1,
             metavar="SHARE",
         ),
     )
-    """The weight of the text in a search by images and text, 0..1."""
+    """Weight of the text in a search by images and text, 0..1."""
 
     def __post_init__(self) -> None:
         for one in parameters():
@@ -157,7 +156,7 @@ class SearchOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """From the values of parameters by their names; those not named keep their default."""
+        """Make options from parameter values by name; missing ones keep their defaults."""
         options: dict[str, Any] = {}
         for one in parameters():
             if one.name in values:
@@ -169,7 +168,7 @@ class SearchOptions:
 
 @cache
 def parameters() -> tuple[Parameter, ...]:
-    """Every option of a search as a parameter, in the order of `SearchOptions`."""
+    """List every option as a parameter, in the order of `SearchOptions`."""
     return tuple(
         replace(
             one.metadata["parameter"],

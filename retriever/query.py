@@ -1,4 +1,4 @@
-"""What is searched with: the images of one study, words, or both, as one vector.
+"""A search query: the images of one study, a text, or both, as one vector.
 
 query = read_query(encoder, ["pa.dcm", "lateral.dcm"])
 query.vector                        # (dim,), unit length
@@ -17,30 +17,30 @@ from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_v
 from indexer.images.reader import Radiograph, read_pixels, read_radiograph
 
 ImageSource = Path | str | bytes | Radiograph | Image.Image | np.ndarray
-"""A path, the bytes of a file, an image read already, or pixels (height, width[, 3])."""
+"""A path, the bytes of a file, a decoded image, or pixels (height, width[, 3])."""
 
 DEFAULT_THRESHOLD = 0.5
 MAX_TEXT = 4_000
-"""Characters of a text to search by; text towers read a few hundred words at most."""
+"""Maximum characters of a text query; text towers read a few hundred words at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Query:
-    """One study to search with, read and embedded; a search takes no further look at an image."""
+    """One study to search with, decoded and embedded; a search does not read images again."""
 
     vector: np.ndarray
-    """(dim,) float32, unit length: images and words together."""
+    """(dim,) float32, unit length: images and text combined."""
     images: tuple[Radiograph, ...] = ()
     image_vectors: np.ndarray
     """(images, dim) float32, unit length."""
     image_label_scores: np.ndarray | None = None
     """(images, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
     thresholds: Mapping[str, float]
-    """Finding to the least probability that counts as seen."""
+    """Finding to the lowest probability that counts as positive."""
 
     @property
     def label_scores(self) -> dict[str, float] | None:
-        """Observation to probability, from all images together; None without images or head."""
+        """Observation to probability over all images; None without images or label head."""
         if self.image_label_scores is None or not self.images:
             return None
         scores = combine_scores(self.image_label_scores)
@@ -48,7 +48,7 @@ class Query:
 
     @property
     def image_findings(self) -> frozenset[str] | None:
-        """The findings whose score reaches their threshold, or None without scores."""
+        """The findings whose score reaches the threshold; None without scores."""
         scores = self.label_scores
         if scores is None:
             return None
@@ -62,7 +62,7 @@ def read_query(
     text: str | None = None,
     text_weight: float = 0.5,
 ) -> Query:
-    """Read and embed what is searched with.
+    """Read and embed a query.
 
     Images and text are fused as ``(1 - text_weight) * images + text_weight * text``, both of unit
     length, and normalised. Raises UserError for neither image nor text, an image that cannot be
@@ -71,7 +71,7 @@ def read_query(
     images = views(images)
     words = None if text is None else " ".join(text.split())
     if text is not None and not words:
-        raise UserError("the text to search by is empty: write what a report would say")
+        raise UserError("the text query is empty: write what a report would say")
     if words is None:
         return image_query(encoder, read_images(images))
     word_vector = embed_texts(encoder, [words])[0]
@@ -84,12 +84,12 @@ def read_query(
 
 
 def image_query(encoder: Encoder, images: Sequence[Radiograph]) -> Query:
-    """The views of one study, decoded already, as a query."""
+    """Make a query from the decoded views of one study."""
     return image_queries(encoder, [images])[0]
 
 
 def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> list[Query]:
-    """Several studies at once, which is quicker; every study has at least one image."""
+    """Make queries for several studies at once, which is faster; each needs at least one image."""
     embeddings = encoder.embed_images([image.pixels for images in studies for image in images])
     queries, start = [], 0
     for images in studies:
@@ -109,22 +109,22 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
 
 
 def embed_texts(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    """Texts in the space of the images, (n, dim). Raises UserError without a text tower."""
+    """Embed texts in the space of the images, (n, dim). Raises UserError without a text tower."""
     if not isinstance(encoder, TextEncoder):
         raise UserError(
-            f"encoder '{encoder.spec.name}' has no text tower, so it cannot search by words: "
-            "search with an image, or use an index of an encoder trained on reports"
+            f"encoder '{encoder.spec.name}' has no text tower, so it cannot search by text: "
+            "search with an image, or use an index whose encoder was trained on reports"
         )
     for text in texts:
         if len(text) > MAX_TEXT:
             raise UserError(
-                f"a text to search by may have {MAX_TEXT:,} characters, not {len(text):,}"
+                f"a text query may have at most {MAX_TEXT:,} characters, not {len(text):,}"
             )
     return encoder.embed_text(texts)
 
 
 def has_text_tower(encoder: Encoder) -> bool:
-    """Whether `embed_texts` works; an encoder may have the method and no tower behind it."""
+    """Return whether `embed_texts` works; an encoder may have the method without a text tower."""
     if not isinstance(encoder, TextEncoder):
         return False
     try:
@@ -135,7 +135,7 @@ def has_text_tower(encoder: Encoder) -> bool:
 
 
 def views(images: ImageSource | Sequence[ImageSource]) -> Sequence[ImageSource]:
-    """The views of one study as a sequence; a single one may be given as it is."""
+    """Return the views of one study as a sequence, also if a single one is given."""
     return [images] if isinstance(images, ImageSource) else images
 
 
@@ -143,7 +143,7 @@ def read_images(images: ImageSource | Sequence[ImageSource]) -> list[Radiograph]
     """Decode the views of one study. Raises UserError for none, and for the first bad one."""
     sources = views(images)
     if not sources:
-        raise UserError("no image given: name one or more views of one study, or give a text")
+        raise UserError("no image given: name one or more views of one study, or a text")
     return [_read_image(source) for source in sources]
 
 
@@ -156,6 +156,6 @@ def _read_image(source: ImageSource) -> Radiograph:
 
 
 def _thresholds(encoder: Encoder) -> dict[str, float]:
-    """The encoder's own where it comes with some."""
+    """Return the encoder's own thresholds, or the default ones."""
     given: Mapping[str, float] = getattr(encoder, "label_thresholds", None) or {}
     return {name: given.get(name, DEFAULT_THRESHOLD) for name in FINDINGS}

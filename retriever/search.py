@@ -29,14 +29,15 @@ from retriever.query import ImageSource, Query, read_query
 from retriever.results import Hit, Retrieval
 
 K_VOTES = 500
-"""Cases that vote in `Retriever.vote`. On the val studies of Open-I, with ImageNet features, mean
-label AUC was .63 for 20 cases, .66 for 50, .69 for 100 or 200 and .73 for 500 or more."""
+"""Number of cases that vote in `Retriever.vote`. On the val studies of Open-I with ImageNet
+features, mean label AUC was .63 with 20 cases, .66 with 50, .69 with 100 or 200 and .73 with 500 or
+more."""
 
-_MOST_REMEMBERED = 4_096
-"""Cases kept in memory; a report with its sentences takes some kilobytes."""
+_CACHE_SIZE = 4_096
+"""Number of cases cached in memory; each takes a few kilobytes."""
 
-_POOL = 5
-"""Diversity picks k hits from this many times k."""
+_CANDIDATES_PER_HIT = 5
+"""With diversity, k hits are chosen from this many times k candidates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +47,14 @@ class _Candidate:
 
 
 class Retriever:
-    """One opened index with the encoder that it was built with."""
+    """An open index, with the encoder that it was built with."""
 
     def __init__(self, index: Index, encoder: Encoder) -> None:
         """Raises MismatchError if index and encoder do not belong together."""
         index.require(encoder)
         self.index = index
         self.encoder = encoder
-        self._remembered: dict[int, Case] = {}
+        self._cache: dict[int, Case] = {}
         self._duplicates = NearDuplicateFinder(index)
         self._profile = index.read_profile()
         self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
@@ -66,7 +67,7 @@ class Retriever:
     def open(
         cls, index_dir: Path | str, encoder: Encoder | None = None, *, device: str = "cpu"
     ) -> Self:
-        """Open an index directory; the encoder is the one its manifest names unless given.
+        """Open an index directory, by default with the encoder named in its manifest.
 
         ``device`` is where that encoder runs: ``cpu`` or ``cuda``.
         """
@@ -81,7 +82,7 @@ class Retriever:
         text: str | None = None,
         **overrides: Any,
     ) -> Retrieval:
-        """The best cases for the views of one study, for a text, or for both together.
+        """Find the most similar cases for the views of one study, a text, or both.
 
         An image is a path, the bytes of a file, a PIL image or an array (height, width) of grey or
         (height, width, 3) of colour; several are views of one study. ``overrides`` change single
@@ -95,10 +96,10 @@ class Retriever:
         return self.find(query, options)
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
-        """The hits for a query that is embedded already, best first.
+        """Find the hits for an embedded query, best first.
 
-        Fewer than ``k`` where fewer pass the rules. Cases of an excluded patient or study never
-        appear; what a rule on the query itself keeps out is listed in ``excluded_cases``.
+        There are fewer than ``k`` if fewer pass the options. Cases of excluded patients or studies
+        never appear; near duplicates and repeated reports are listed in ``excluded_cases``.
         """
         excluded = self.index.cases.ids_of(
             patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
@@ -107,7 +108,7 @@ class Retriever:
         kept: list[_Candidate] = []
         seen_reports: dict[str, str] = {}
         duplicates = self._duplicates.find(query) if options.exclude_near_duplicates else {}
-        wanted = options.k if options.diversity == 0 else _POOL * options.k
+        wanted = options.k if options.diversity == 0 else _CANDIDATES_PER_HIT * options.k
         for candidate in self._candidates(
             query.vector, wanted, excluded, self._allowed(query, options)
         ):
@@ -116,7 +117,7 @@ class Retriever:
             case = candidate.case
             reason = duplicates.get(case.case_id)
             if reason is None and options.distinct_reports:
-                first = seen_reports.setdefault(plain(case.report), case.study_id)
+                first = seen_reports.setdefault(normalise_report(case.report), case.study_id)
                 if first != case.study_id:
                     reason = f"same report as study {first}"
             if reason is None:
@@ -159,9 +160,9 @@ class Retriever:
         exclude_study_ids: Collection[str] = (),
         temperature: float = TEMPERATURE,
     ) -> dict[str, Vote]:
-        """The votes of many more cases than anybody reads: a k-NN classifier of labels.
+        """Classify labels by the votes of the ``k`` nearest cases.
 
-        No report is read and near duplicates vote like any other case.
+        No report is read, and near duplicates vote like any other case.
         """
         excluded = self.index.cases.ids_of(
             patient_ids=exclude_patient_ids, study_ids=exclude_study_ids
@@ -174,7 +175,7 @@ class Retriever:
     def _candidates(
         self, query: np.ndarray, k: int, excluded: Collection[int], only: np.ndarray | None
     ) -> Iterator[_Candidate]:
-        """Best first, read from the index in growing portions until there are no more."""
+        """Yield candidates, best first, reading more of them from the index as needed."""
         wanted, given = k + 8, 0
         while True:
             ids, scores = self.index.vectors.search(query, wanted, exclude=excluded, only=only)
@@ -186,25 +187,25 @@ class Retriever:
             given, wanted = len(ids), 4 * wanted
 
     def _cases(self, case_ids: Sequence[int]) -> list[Case]:
-        """Cases by id; the latest ones are remembered, for reading one costs milliseconds."""
-        kept = self._remembered
+        """Get cases by id, with a cache, because reading a case takes milliseconds."""
+        kept = self._cache
         known = {one: case for one in case_ids if (case := kept.get(one)) is not None}
         missing = [one for one in case_ids if one not in known]
         known |= {case.case_id: case for case in self.index.cases.get(missing)} if missing else {}
         kept.update(known)
-        while len(kept) > _MOST_REMEMBERED:
+        while len(kept) > _CACHE_SIZE:
             kept.pop(next(iter(kept)), None)
         return [known[one] for one in case_ids]
 
     def _allowed(self, query: Query, options: SearchOptions) -> np.ndarray | None:
-        """Ids of the cases that both label rules let through, or None where all may appear."""
+        """Return the ids of cases that pass both label options; None if all do."""
         wanted = frozenset(options.labels)
         if options.label_filter == "none" and not wanted:
             return None
         have = self._positives[:, [OBSERVATIONS.index(name) for name in FINDINGS]]
         allowed = (have | ~_columns(wanted)).all(axis=1)
         if options.label_filter != "none":
-            seen = _columns(_seen(query, self.encoder))
+            seen = _columns(_query_findings(query, self.encoder))
             if options.label_filter == "exact":
                 allowed &= (have == seen).all(axis=1)
             else:
@@ -213,24 +214,24 @@ class Retriever:
         found: np.ndarray = self._case_ids[allowed]
         return found
 
-    def _diverse(self, pool: list[_Candidate], options: SearchOptions) -> list[_Candidate]:
-        """Maximal marginal relevance: ``k`` of the pool, again in the order of their scores."""
-        if not pool:
-            return pool
-        vectors = np.stack([self.index.vectors.vector(one.case.case_id) for one in pool])
-        scores = np.array([one.score for one in pool])
+    def _diverse(self, candidates: list[_Candidate], options: SearchOptions) -> list[_Candidate]:
+        """Choose ``k`` candidates by maximal marginal relevance, in the order of their scores."""
+        if not candidates:
+            return candidates
+        vectors = np.stack([self.index.vectors.vector(one.case.case_id) for one in candidates])
+        scores = np.array([one.score for one in candidates])
         similarity = vectors @ vectors.T
         chosen = [0]
-        while len(chosen) < min(options.k, len(pool)):
+        while len(chosen) < min(options.k, len(candidates)):
             gain = (1 - options.diversity) * scores
             gain -= options.diversity * similarity[:, chosen].max(axis=1)
             gain[chosen] = -np.inf
             chosen.append(int(gain.argmax()))
-        return [pool[place] for place in sorted(chosen)]
+        return [candidates[place] for place in sorted(chosen)]
 
 
-def plain(report: str) -> str:
-    """A report without marks and case: what "word for word the same" compares."""
+def normalise_report(report: str) -> str:
+    """Reduce a report to its lower-case words, to find reports with the same wording."""
     return " ".join(re.findall(r"[a-z0-9]+", report.lower()))
 
 
@@ -248,12 +249,12 @@ def _columns(findings: Collection[str]) -> np.ndarray:
     return np.array([name in findings for name in FINDINGS])
 
 
-def _seen(query: Query, encoder: Encoder) -> frozenset[str]:
+def _query_findings(query: Query, encoder: Encoder) -> frozenset[str]:
     if query.image_findings is not None:
         return query.image_findings
     if not query.images:
-        raise UserError("a label filter needs an image, from which the labels are read")
+        raise UserError("a label filter needs an image to read the labels from")
     raise UserError(
-        f"encoder '{encoder.spec.name}' has no label head, so hits cannot be filtered by what it "
-        "sees: search without a label filter, or with an index of a trained encoder"
+        f"encoder '{encoder.spec.name}' has no label head, so hits cannot be filtered by its "
+        "labels: search without a label filter, or use an index of a trained encoder"
     )

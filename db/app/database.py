@@ -1,8 +1,8 @@
-"""The application database: one SQLite file with all that must outlive every index.
+"""The application database: one SQLite file with everything that must outlive an index.
 
-with AppDatabase.open(Path("data/app.sqlite3")) as database:    # made and migrated
+with AppDatabase.open(Path("data/app.sqlite3")) as database:    # created and migrated
     database.generations.add(generation)
-back_up(Path("data/app.sqlite3"), Path("backup.sqlite3"))       # also while it is in use
+back_up(Path("data/app.sqlite3"), Path("backup.sqlite3"))       # works while in use
 restore(Path("backup.sqlite3"), Path("data/app.sqlite3"))
 """
 
@@ -40,10 +40,10 @@ class AppDatabase:
 
     @classmethod
     def open(cls, path: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> Self:
-        """Open the application database; make it, or bring it up to date, where needed.
+        """Open the application database; create or migrate it if necessary.
 
-        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for a
-        file that is no such database, one of a newer version, or a place that cannot be written to.
+        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for any
+        other file, a database of a newer version, or a path that cannot be written.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,13 +54,13 @@ class AppDatabase:
         except (DatabaseError, OSError) as error:
             reason = getattr(error, "orig", None) or error
             raise UserError(
-                f"{path} cannot be used as application database ({reason}): "
+                f"{path} cannot be used as the application database ({reason}): "
                 "name another file with --database"
             ) from error
         return cls(engine)
 
     def check(self, *, lock_timeout: float | None = None) -> None:
-        """Raises sqlalchemy.exc.DatabaseError if nothing could be stored now."""
+        """Raise sqlalchemy.exc.DatabaseError if nothing can be written at present."""
         with writing(self._engine, lock_timeout=lock_timeout):
             pass
 
@@ -76,9 +76,9 @@ class AppDatabase:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Be the only server of an application database, for as long as the block runs.
+    """Lock an application database for one server while the block runs.
 
-    Raises UserError if another process is.
+    Raises UserError if another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
@@ -95,27 +95,27 @@ def held(path: Path) -> Iterator[None]:
 
 
 def back_up(path: Path, to: Path) -> None:
-    """A copy that is whole at one moment, also while a server writes.
+    """Copy a consistent snapshot, even while a server writes.
 
-    Raises NotFoundError for a missing database, and UserError if ``to`` exists or a file is
+    Raises NotFoundError if the database is missing, and UserError if ``to`` exists or a file is
     damaged.
     """
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist: name the application database")
     if to.exists():
-        raise UserError(f"{to} exists already: name a new file for the backup")
+        raise UserError(f"{to} already exists: name a new file for the backup")
     _copy(path, to)
 
 
 def restore(backup: Path, path: Path) -> Path | None:
-    """Put a backup in the place of the application database; no server may be running on it.
+    """Replace the application database with a backup; no server may be using it.
 
-    The database that was there is kept beside it; its new path is returned. The backup is checked
-    first: pages, schema and audit chain. Raises UserError if it is damaged, was written by a
-    newer version, or the database is in use; then nothing has changed.
+    The old database is kept beside it; its new path is returned. The backup is checked first:
+    pages, schema and audit log. Raises UserError, and changes nothing, if the backup is damaged or
+    of a newer version, or if the database is in use.
     """
     if not backup.is_file():
-        raise NotFoundError(f"{backup} does not exist: name the file that a backup made")
+        raise NotFoundError(f"{backup} does not exist: name a file that a backup wrote")
     with held(path):
         fresh = path.with_name(f"{path.name}.restoring")
         fresh.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def restore(backup: Path, path: Path) -> Path | None:
         try:
             with AppDatabase.open(fresh) as database:
                 database.audit.verify()
-            with closing(sqlite3.connect(fresh)) as connection:  # one file, without its log
+            with closing(sqlite3.connect(fresh)) as connection:  # a single file, without a log
                 connection.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
             _remove(fresh)
@@ -140,7 +140,7 @@ def restore(backup: Path, path: Path) -> Path | None:
 
 
 def _copy(path: Path, to: Path) -> None:
-    """By SQLite's own backup, checked, then renamed to its place."""
+    """Copy with SQLite's backup function, check the copy, then rename it into place."""
     try:
         with replacing(to) as fresh:
             _copy_pages(path, fresh)
@@ -159,7 +159,7 @@ def _copy_pages(path: Path, to: Path) -> None:
             raise UserError(f"{path} is damaged ({found}): use an older backup")
         if not other.execute("SELECT 1 FROM sqlite_master WHERE name = 'generations'").fetchone():
             raise UserError(f"{path} is not an application database: name another file")
-        other.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read anywhere
+        other.execute("PRAGMA journal_mode = DELETE")  # a single file, readable on any medium
 
 
 def _remove(path: Path) -> None:

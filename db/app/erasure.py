@@ -1,11 +1,11 @@
-"""Erase the words of a removed patient from what was written with their cases.
+"""Erase a removed patient's words from generations that used their cases.
 
     erase(Path("data/app.sqlite3"), cases, at=now)
 
-Every generation stays, and so does the number of the case it cites; the quote reads 'withdrawn'. So
-does a statement in the words of these cases that no other cited case says, and so do these words in
-the text of the generation and in the feedback on it. Statements that rest on the image alone stay.
-The audit log, a hash chain, gets a new entry and is not changed; it holds ids of studies, no text.
+Generations and the numbers of cited cases stay; quotes are replaced by 'withdrawn'. So are
+statements in the words of these cases that no other cited case supports, and these words in the
+text of a generation and in feedback. Statements that rest on the image alone stay. The audit log is
+a hash chain and is not changed, except for a new entry; it holds ids of studies and no text.
 """
 
 import re
@@ -28,26 +28,25 @@ from db.errors import NotFoundError, UserError
 from db.index.store import Case
 
 WITHDRAWN = "withdrawn"
-"""What stands in the place of erased words."""
+"""The replacement for erased words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
-    """What an erasure changed, and what it did not."""
+    """The result of an erasure."""
 
     quotes: int
     statements: int
     generations: int
     own: tuple[str, ...]
-    """Ids of generations about images of these cases: they stay as they are."""
+    """Ids of generations about images of these cases; they are not changed."""
 
 
 def erase(path: Path, cases: Sequence[Case], *, at: datetime) -> Erasure:
     """Erase these cases' sentences from an application database and from its free pages.
 
-    A second call finds nothing more. Raises NotFoundError for a missing file and
-    UserError for one that is no such database, or that another process keeps open so that old
-    pages stay in it.
+    A second call changes nothing. Raises NotFoundError if the file is missing, and UserError if it
+    is another kind of file, or if another process keeps old pages in use.
     """
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist: name the application database")
@@ -65,16 +64,18 @@ def erase(path: Path, cases: Sequence[Case], *, at: datetime) -> Erasure:
                 )
         _overwrite_free_pages(engine, path)
     except DatabaseError as error:
-        raise UserError(f"{path} cannot be changed ({error.orig}): stop what uses it") from error
+        raise UserError(
+            f"{path} cannot be changed ({error.orig}): stop the program that uses it"
+        ) from error
     finally:
         engine.dispose()
     return done
 
 
 def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
-    """Whether a SQLite file quotes one of the studies (source, study id), of whatever schema.
+    """Return whether a SQLite file of any schema version quotes one of the studies (source, id).
 
-    False for any other database. Raises OSError for a file that cannot be read.
+    False for other databases. Raises OSError for a file that cannot be read.
     """
     query = "SELECT 1 FROM citations WHERE source = ? AND study_id = ? AND quote != ? LIMIT 1"
     address = f"file:{path.resolve().as_posix()}?mode=ro"
@@ -92,7 +93,7 @@ def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
 
 
 def _require_application(path: Path) -> None:
-    """Looks without writing anything: even to open another database as ours would change it."""
+    """Check without writing, because opening a foreign database as ours would change it."""
     query = f"SELECT 1 FROM sqlite_master WHERE name = '{GenerationRow.__tablename__}'"
     address = f"file:{path.resolve().as_posix()}?mode=ro"
     try:
@@ -138,7 +139,7 @@ def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
 
 
 def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequence[GenerationRow]:
-    """Those that cite one of the studies, or had it among their hits."""
+    """Return the generations that cite one of the studies or had it among their hits."""
     cited = (
         select(StatementRow.generation)
         .join(CitationRow, CitationRow.statement == StatementRow.id)
@@ -164,8 +165,10 @@ def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
 def _clean(
     session: Session, generation: GenerationRow, gone: Iterable[str], kept: Iterable[str]
 ) -> bool:
-    """Erase texts from a generation and the feedback on it, except in statements that stay; whether
-    anything was erased."""
+    """Erase texts from a generation and its feedback, except in statements that stay.
+
+    Return whether anything was erased.
+    """
     take = _Taking(gone, kept)
     generation.text = take.from_text(generation.text)
     for row in session.scalars(
@@ -196,8 +199,10 @@ class _Taking:
 
 
 def _is_said(text: str, sentences: Iterable[str]) -> bool:
-    """Whether the words of a text are all, and in this order, in one of the sentences: statements
-    leave words out, never change them."""
+    """Return whether a sentence has all words of a text in this order.
+
+    Statements may omit words of a sentence, but never change them.
+    """
     for sentence in sentences:
         words = iter(_plain(sentence).split())
         if all(word in words for word in _plain(text).split()):
@@ -210,7 +215,7 @@ def _plain(text: str) -> str:
 
 
 def _overwrite_free_pages(engine: Engine, path: Path) -> None:
-    """Raises UserError if another process has the old pages in use."""
+    """Overwrite free pages. Raises UserError if another process has old pages in use."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM")
         (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()

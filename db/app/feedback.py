@@ -1,4 +1,4 @@
-"""Feedback of people on generations; material for later training."""
+"""User feedback on generations, which can be used for training."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ Kind = Literal["accepted", "edited", "wrong_citation"]
 
 @dataclass(frozen=True, kw_only=True)
 class Feedback:
-    """One remark on one generation."""
+    """One item of feedback on one generation."""
 
     id: UUID
     generation_id: UUID
@@ -26,11 +26,11 @@ class Feedback:
     created_by: str
     kind: Kind
     text: str | None = None
-    """What the report should have said, where it was edited."""
+    """The corrected text, if it was edited."""
     statement: int | None = None
-    """Position of the sentence meant, from 0."""
+    """Position of the statement concerned, from 0."""
     citation: int | None = None
-    """The number ``[n]`` that does not support it."""
+    """The number ``[n]`` of the citation that does not support the statement."""
     comment: str | None = None
 
 
@@ -73,7 +73,7 @@ class FeedbackStore:
                     generation_id=generation_id,
                     created_at=row.created_at.replace(tzinfo=UTC),
                     created_by=row.created_by,
-                    kind=row.kind,  # type: ignore[arg-type]  # written by add alone
+                    kind=row.kind,  # type: ignore[arg-type]  # written only by add
                     text=row.text,
                     statement=row.statement,
                     citation=row.citation,

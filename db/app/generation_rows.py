@@ -1,4 +1,4 @@
-"""Generations to rows of the application database, and back."""
+"""Convert generations to rows of the application database and back."""
 
 from dataclasses import asdict
 from datetime import UTC
@@ -27,7 +27,7 @@ _CHECK = (
     "image_support",
     "contradiction",
 )
-"""Fields of a statement that its row keeps as one JSON object."""
+"""Fields of a statement that are stored as one JSON object."""
 _NO_CHECK = {name: getattr(Statement(section="findings", text=""), name) for name in _CHECK}
 
 
@@ -116,7 +116,7 @@ def to_generation(row: GenerationRow) -> Generation:
 
 
 def _check_of(statement: Statement) -> dict[str, Any] | None:
-    """None for a statement that was not checked."""
+    """Return the fields of the check; None for a statement that was not checked."""
     found = {name: getattr(statement, name) for name in _CHECK}
     if found == _NO_CHECK:
         return None

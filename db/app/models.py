@@ -1,7 +1,7 @@
-"""Tables of the application database: what must outlive every index.
+"""Tables of the application database, which outlive every index.
 
-Alembic sees these only (``db/migrations``). Nothing about a patient is a column here, and no image
-but the images of a study that waits to be written about, without their headers (`JobImageRow`).
+Alembic manages only these (``db/migrations``). No column describes a patient, and no image is kept
+except those of queued studies, without their headers (`JobImageRow`).
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class AppBase(DeclarativeBase):
-    """Base of the tables that the service writes; constraints are named so they can be altered."""
+    """Base of the tables that the service writes; named constraints can be altered."""
 
     metadata = MetaData(
         naming_convention={
@@ -26,10 +26,10 @@ class AppBase(DeclarativeBase):
 
 class GenerationRow(AppBase):
     __tablename__ = "generations"
-    __table_args__ = ({"sqlite_autoincrement": True},)  # a number is never given twice
+    __table_args__ = ({"sqlite_autoincrement": True},)  # numbers are never reused
 
     number: Mapped[int] = mapped_column(primary_key=True)
-    """In the order of storing; pages are cut by it, as two may share a time."""
+    """Ascends in the order of insertion; pages use it, because times may coincide."""
     id: Mapped[str] = mapped_column(String(36), unique=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     """UTC."""
@@ -113,7 +113,7 @@ class ApiKeyRow(AppBase):
     number: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(16), unique=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
-    """Never given twice, so that what a key did stays its own after it was revoked."""
+    """Never reused, so that actions can be traced to a key after it is revoked."""
     secret_sha256: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[Any] = mapped_column(JSON)
     created_at: Mapped[datetime]
@@ -121,7 +121,7 @@ class ApiKeyRow(AppBase):
 
 
 class AuditRow(AppBase):
-    """Triggers of the database refuse to change or delete a row."""
+    """An entry of the audit log; triggers refuse to change or delete it."""
 
     __tablename__ = "audit_entries"
 
@@ -131,7 +131,7 @@ class AuditRow(AppBase):
     request_id: Mapped[str | None] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(32))
     details: Mapped[str]
-    """JSON text, hashed as it stands."""
+    """JSON text, hashed unchanged."""
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64), unique=True)
 
@@ -173,7 +173,7 @@ class JobStudyRow(AppBase):
 
 
 class JobImageRow(AppBase):
-    """Gone as soon as the study is done, failed or cancelled; the pages are overwritten."""
+    """An image of a queued study; deleted and overwritten when the study ends."""
 
     __tablename__ = "job_images"
     __table_args__ = (UniqueConstraint("study", "position"),)

@@ -1,4 +1,4 @@
-"""SQLite engines as this project wants them, and the one way to write to one."""
+"""Create SQLite engines, and write through them one transaction at a time."""
 
 import sqlite3
 import threading
@@ -14,15 +14,15 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 DatabaseFailure = DatabaseError
-"""What every store raises where the file cannot be read or written now: full, locked or broken."""
+"""What stores raise if the disk is full, or the file is locked or damaged."""
 LOCK_TIMEOUT = 5.0
 """Seconds that a writer waits for others."""
 _READERS = 8
-"""Connections that are kept; more threads at once wait for one."""
+"""Number of pooled connections; further threads wait for one."""
 
 
 class FairLock:
-    """A lock between threads, given in the order in which it was asked for. Not reentrant."""
+    """A lock for threads, granted in the order of requests. Not reentrant."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -30,14 +30,14 @@ class FairLock:
 
     @property
     def in_line(self) -> int:
-        """How many hold it or wait for it."""
+        """Number of threads that hold the lock or wait for it."""
         return len(self._line)
 
     @contextmanager
     def turn(self, lock_timeout: float) -> Iterator[None]:
         """Hold the lock while the block runs.
 
-        Raises TimeoutError if the turn does not come within ``lock_timeout`` seconds.
+        Raises TimeoutError if it is not granted within ``lock_timeout`` seconds.
         """
         mine = threading.Event()
         with self._guard:
@@ -45,7 +45,7 @@ class FairLock:
             self._line[0].set()
         try:
             if not mine.wait(lock_timeout):
-                raise TimeoutError(f"no turn came in {lock_timeout:g} seconds")
+                raise TimeoutError(f"lock not granted within {lock_timeout:g} seconds")
             yield
         finally:
             with self._guard:
@@ -56,7 +56,7 @@ class FairLock:
 
 _guard = threading.Lock()
 _lines: WeakValueDictionary[str, FairLock] = WeakValueDictionary()
-"""The writers of this process, by the path of their database; one that nobody uses goes."""
+"""The locks of this process by database path; unused ones are dropped."""
 
 
 def open_sqlite(
@@ -66,13 +66,12 @@ def open_sqlite(
     write_ahead_log: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Engine:
-    """An engine on one SQLite file, with foreign keys enforced.
+    """Create an engine for one SQLite file, with foreign keys enforced.
 
-    A read-only engine never creates the file and takes no lock that a copy on a read-only disk
-    could not give. All its connections are made at once: when a rebuild puts another file at the
-    path, they stay on the one that was opened. With a write-ahead log readers never wait for a
-    writer; without one the database stays a single file that can be renamed and opened on
-    read-only media. ``lock_timeout`` (seconds) is how long a lock is waited for.
+    A read-only engine never creates the file, and works on read-only media. It opens all its
+    connections at once, so they stay on the same file when a rebuild puts another one at the path.
+    With a write-ahead log, readers never wait for a writer; without one, the database stays a
+    single file that can be renamed. ``lock_timeout`` is in seconds.
     """
     if read_only:
         url = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
@@ -91,7 +90,7 @@ def open_sqlite(
         connection.execute(_busy_timeout(lock_timeout))
         if write_ahead_log:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+            connection.execute("PRAGMA secure_delete = ON")  # overwrite deleted content
 
     if read_only:
         with ExitStack() as stack:
@@ -102,21 +101,21 @@ def open_sqlite(
 
 @contextmanager
 def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Connection]:
-    """A connection that holds SQLite's one write lock until the block ends and all is committed.
+    """Open a write transaction, which is committed when the block ends.
 
-    SQLite lets its writers try again by chance, so under load some never come to write. Those of
-    this process take turns instead, and each waits for another process alone. Either wait ends
-    after ``lock_timeout`` seconds, or those of the engine, in sqlalchemy.exc.OperationalError.
+    SQLite lets waiting writers retry at random, so under load some would never get the lock. Here
+    the writers of this process take turns, and only one of them waits for other processes. Raises
+    sqlalchemy.exc.OperationalError after ``lock_timeout`` seconds, by default those of the engine.
     """
     seconds: float = (
         engine.get_execution_options()["lock_timeout"] if lock_timeout is None else lock_timeout
     )
     with (
-        _turn(engine, seconds),  # before the connection: who stands in line keeps none from others
+        _turn(engine, seconds),  # before connecting, so that waiting threads hold no connection
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
     ):
         connection.exec_driver_sql(_busy_timeout(seconds))
-        # The driver opens no transaction of its own in this mode, so this one is ours alone.
+        # In autocommit mode the driver opens no transaction, so this is the only one.
         connection.exec_driver_sql(_BEGIN)
         try:
             yield connection
@@ -132,10 +131,10 @@ _BEGIN = "BEGIN IMMEDIATE"
 
 @contextmanager
 def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Session]:
-    """A session in a write transaction, as `write_transaction` gives it.
+    """Open a session in a `write_transaction`.
 
-    What is read in it cannot be outdated by another writer, in this process or another, before it
-    is acted upon. All of it is stored, or nothing; it is on disk when the block ends.
+    No other writer can change what the session has read until the block ends. Changes are stored
+    completely or not at all, and are on disk when the block ends.
     """
     with (
         write_transaction(engine, lock_timeout=lock_timeout) as connection,
@@ -146,14 +145,14 @@ def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Se
 
 
 def writers(path: Path) -> FairLock:
-    """The line in which the writers of this process wait for one database."""
+    """Return the lock that the writers of this process share for one database."""
     with _guard:
         return _lines.setdefault(path.resolve().as_posix(), FairLock())
 
 
 @contextmanager
 def _turn(engine: Engine, seconds: float) -> Iterator[None]:
-    """Raises what SQLite says where a writer of another process is in the way too long."""
+    """Take the write lock of this process; a timeout raises the same error as SQLite's own."""
     line = writers(Path(engine.url.database or ""))
     with ExitStack() as stack:
         try:

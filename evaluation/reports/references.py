@@ -19,7 +19,7 @@ from indexer.index import Index
 from indexer.ingest.studies import to_case
 from indexer.sources.records import Source, StudyRecord
 from retriever.results import Hit, Retrieval
-from retriever.search import plain
+from retriever.search import normalise_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class References:
                     f"{outputs.path} was made with {name} {there}, not {ours}: name that one"
                 )
         indexed = {case_name(case): case for case in index.cases}
-        known = {plain(case.findings) for case in indexed.values()}
+        known = {normalise_report(case.findings) for case in indexed.values()}
         records = list(source.records())
         cases = own_cases(source)
         studies = [
@@ -62,7 +62,7 @@ class References:
                 findings=case.findings,
                 report=case.report,
                 labels=case.labels,
-                in_index=plain(case.findings) in known,
+                in_index=normalise_report(case.findings) in known,
             )
             for case in cases.values()
             if case.study_id in outputs.images

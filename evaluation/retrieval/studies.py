@@ -16,7 +16,7 @@ from indexer.index import Index
 from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
 from retriever.query import Query, image_queries
-from retriever.search import plain
+from retriever.search import normalise_report
 
 Views = Literal["both", "frontal"]
 
@@ -54,7 +54,7 @@ def read_studies(
     Raises UserError where a study of the split, or another one of its patient, is indexed, and
     where nothing is left to evaluate on.
     """
-    known = {plain(case.findings) for case in index.cases}
+    known = {normalise_report(case.findings) for case in index.cases}
     records = list(source.records())
     usable = [
         one for one in records if isinstance(one, StudyRecord) and one.images and one.findings
@@ -107,5 +107,5 @@ def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
         findings=record.findings,
         report=case.report,
         labels=case.labels,
-        in_index=plain(record.findings) in known,
+        in_index=normalise_report(record.findings) in known,
     )

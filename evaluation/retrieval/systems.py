@@ -20,7 +20,7 @@ from indexer.reports.sentences import split_sentences
 from retriever.knn_votes import Vote, weighted_votes
 from retriever.options import SearchOptions
 from retriever.query import Query, embed_texts, has_text_tower
-from retriever.search import K_VOTES, Retriever, plain
+from retriever.search import K_VOTES, Retriever, normalise_report
 
 K_RANKED = 10
 """Hits whose ranking is scored."""
@@ -149,9 +149,9 @@ def constant(name: str, text: str, studies: Sequence[EvaluationStudy]) -> System
 
 def most_frequent_findings(cases: Sequence[Case]) -> str:
     """The findings that most cases share word for word, as the first of these cases has them."""
-    counts = Counter(plain(case.findings) for case in cases if case.findings)
+    counts = Counter(normalise_report(case.findings) for case in cases if case.findings)
     ((most, _),) = counts.most_common(1)
-    return next(case.findings for case in cases if plain(case.findings) == most)
+    return next(case.findings for case in cases if normalise_report(case.findings) == most)
 
 
 def random_cases(
@@ -191,5 +191,5 @@ def _own_report_ranks(
     scores = (
         np.stack([query.vector for query in queries]) @ embed_texts(retriever.encoder, reports).T
     )
-    texts = np.array([plain(report) for report in reports])
+    texts = np.array([normalise_report(report) for report in reports])
     return first_ranks(scores, texts[:, None] == texts[None])

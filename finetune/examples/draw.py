@@ -44,7 +44,7 @@ from generator.prompts import (
     report_prompt,
 )
 from retriever.results import Hit
-from retriever.search import plain
+from retriever.search import normalise_report
 
 
 def build_pack(
@@ -199,7 +199,7 @@ class _Drawer:
 def _of_one(case: Case, own: Case) -> bool:
     """Whether a case is of the same patient, or says word for word the same."""
     same_patient = own.patient_id is not None and case.patient_id == own.patient_id
-    return same_patient or plain(case.report) == plain(own.report)
+    return same_patient or normalise_report(case.report) == normalise_report(own.report)
 
 
 def _observation(study: TrainingStudy, draw: random.Random) -> str:

@@ -26,7 +26,7 @@ from indexer.sources.records import Source, StudyRecord
 from retriever.options import SearchOptions
 from retriever.query import Query, image_queries
 from retriever.results import Retrieval
-from retriever.search import Retriever, plain
+from retriever.search import Retriever, normalise_report
 
 _STUDIES_AT_ONCE = 16
 _LOOKED_UP_AT_ONCE = 500
@@ -149,8 +149,8 @@ def _others(retriever: Retriever, query: Query, case: Case, hidden: Collection[s
         ),
         findings=named(case.labels),
     )
-    own = plain(case.report)
-    hits = [hit for hit in retrieval.hits if plain(hit.case.report) != own]
+    own = normalise_report(case.report)
+    hits = [hit for hit in retrieval.hits if normalise_report(hit.case.report) != own]
     return replace(
         retrieval, hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
     )

@@ -20,7 +20,7 @@ from db.labels import FINDINGS, named
 from generator.context.shown_case import CountTokens, ShownCase, readable_cases
 from generator.grounding.sentences import particulars
 from retriever.results import Hit, Retrieval
-from retriever.search import plain
+from retriever.search import normalise_report
 
 MAX_CASES = 9
 """So that a citation is one digit."""
@@ -119,7 +119,7 @@ def _choose(
     distinct: dict[str, ShownCase] = {}
     for one in readable:
         if one.sentences:
-            distinct.setdefault(plain(one.hit.case.report), one)
+            distinct.setdefault(normalise_report(one.hit.case.report), one)
     pool = list(distinct.values())
     whole = [one for one in pool if "findings" in {said.section for said in one.sentences}]
     chosen = (whole or pool)[: options.nearest]

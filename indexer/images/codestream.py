@@ -1,7 +1,7 @@
-"""What a compressed DICOM frame says of itself, read without decoding it.
+"""Check a compressed DICOM frame against the header without decoding it.
 
-The decoders are native code that allocates what the frame asks for, and one of them (RLE) aborts on
-runs that do not fit. So a header within the limits proves nothing until the frame agrees with it.
+The decoders are native code that allocates what the frame demands, and one of them (RLE) aborts on
+runs that do not fit. A header within the limits is therefore safe only if the frame agrees with it.
 """
 
 import struct
@@ -32,7 +32,7 @@ def check_codestream(
     bits_allocated: int,
     name: str,
 ) -> None:
-    """Raises UserError unless the one frame in there has the size of the DICOM header."""
+    """Raise UserError unless the single frame has the size stated in the DICOM header."""
     frame = next(generate_frames(encapsulated, number_of_frames=1))
     if syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
         declared = _jpeg_size(frame)
@@ -54,7 +54,7 @@ def check_codestream(
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
-    """Width, height and components of the first SOF segment; None where there is none."""
+    """Read width, height and components from the first SOF segment; None without one."""
     position = 2
     while position + 10 <= len(frame) and frame[position] == 0xFF:
         marker = frame[position + 1]
@@ -69,7 +69,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
 
 
 def _jpeg2000_size(frame: bytes) -> tuple[int, int, int] | None:
-    """Width, height and components of the SIZ segment; a JP2 box header before it is skipped."""
+    """Read width, height and components from the SIZ segment, skipping a JP2 box header."""
     start = frame.find(_SIZ, 0, 4096)
     if start < 0 or len(frame) < start + 42:
         return None
@@ -79,7 +79,7 @@ def _jpeg2000_size(frame: bytes) -> tuple[int, int, int] | None:
 
 
 def _rle_lengths(frame: bytes) -> list[int]:
-    """The decoded length of each segment of an RLE frame (PS3.5 G), -1 for one that breaks off."""
+    """Compute the decoded length of each segment of an RLE frame (PS3.5 G); -1 if truncated."""
     count, *offsets = struct.unpack_from("<16L", frame)
     ends = [*offsets[1:count], len(frame)]
     return [
@@ -89,7 +89,7 @@ def _rle_lengths(frame: bytes) -> list[int]:
 
 def _rle_length(segment: bytes) -> int:
     length = position = 0
-    while position < len(segment) - 1:  # a last single byte is padding to even length
+    while position < len(segment) - 1:  # a single last byte is padding to even length
         header = segment[position]
         if header < 128:
             length += header + 1

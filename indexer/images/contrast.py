@@ -1,4 +1,4 @@
-"""How grey of more than 8 bits becomes 8 bits: worked out for each value that pixels may have."""
+"""Convert grey of more than 8 bits to 8 bits, by a table over all possible pixel values."""
 
 import math
 
@@ -10,19 +10,19 @@ from indexer.images.radiograph import Grey
 Fractions = npt.NDArray[np.float64]
 
 DARKEST, BRIGHTEST = 0.001, 0.999
-"""Between these quantiles deep grey is spread over 0..255: a burnt-in marker, a dead pixel or a
-strip outside the collimator must not set the contrast of the lungs."""
+"""Quantiles mapped to 0 and 255, so that a burnt-in marker, a dead pixel or a strip outside the
+collimator does not determine the contrast of the lungs."""
 
 _DARK_MEDIAN, _USUAL_MEDIAN, _BRIGHT_MEDIAN = 0.42, 0.65, 0.79
 _LARGEST_EXPONENT = 5.0
 
 
 def stretch(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
-    """Where values lie between the robust percentiles of an image: 0 at the low one, 1 at the high.
+    """Scale values between robust percentiles of an image to 0..1.
 
-    ``values`` (n,) are the values that pixels may have, ``counts`` (n,) how many have them. Values
-    that are not finite lie at 0. An image whose percentiles coincide (a small bright object on an
-    even ground) is spread over everything that occurs; one of a single value is 0 throughout.
+    ``values`` (n,) are the possible pixel values, ``counts`` (n,) their frequencies. Non-finite
+    values become 0. If the percentiles coincide (a small bright object on an even background), the
+    full range of values is used; an image with a single value becomes 0.
     """
     finite = np.isfinite(values)
     low, high = _quantiles(values, np.where(finite, counts, 0), (DARKEST, BRIGHTEST))
@@ -34,12 +34,11 @@ def stretch(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
 
 
 def balance_midtones(fractions: Fractions, counts: npt.NDArray[np.integer]) -> Fractions | None:
-    """The power of ``fractions`` that gives an image mid-tones as images made for viewing have
-    them.
+    """Raise ``fractions`` to the power that gives the mid-tones of images made for viewing.
 
-    None where they are so already. Detector values that are linear in exposure put nearly all of
-    a chest into the brightest fifth of the range. The bounds hold nine in ten of the Open-I images,
-    the target is their median.
+    None if the mid-tones are usual already. Detector values that are linear in exposure put nearly
+    all of a chest into the brightest fifth of the range. The bounds include nine in ten Open-I
+    images; the target is their median.
     """
     (median,) = _quantiles(fractions, counts, (0.5,))
     if _DARK_MEDIAN <= median <= _BRIGHT_MEDIAN:
@@ -49,13 +48,13 @@ def balance_midtones(fractions: Fractions, counts: npt.NDArray[np.integer]) -> F
 
 
 def quantile_span(fractions: Fractions, counts: npt.NDArray[np.integer]) -> float:
-    """How much of 0..1 lies between the 1st and the 99th percentile of an image."""
+    """Return the distance between the 1st and 99th percentiles of an image, within 0..1."""
     low, high = _quantiles(np.clip(fractions, 0.0, 1.0), counts, (0.01, 0.99))
     return high - low
 
 
 def to_grey(fractions: npt.NDArray[np.floating]) -> Grey:
-    """0..1 to 0..255, rounded to the nearest; what lies outside is clipped."""
+    """Convert 0..1 to 0..255, rounded and clipped."""
     grey: Grey = np.rint(np.clip(fractions, 0.0, 1.0) * 255).astype(np.uint8)
     return grey
 
@@ -63,7 +62,7 @@ def to_grey(fractions: npt.NDArray[np.floating]) -> Grey:
 def _quantiles(
     values: Fractions, counts: npt.NDArray[np.integer], shares: tuple[float, ...]
 ) -> list[float]:
-    """The smallest values that at least these shares of all pixels do not exceed."""
+    """Return the smallest values that at least these shares of all pixels do not exceed."""
     occurring = counts > 0
     values, counts = values[occurring], counts[occurring]
     if not len(values):

@@ -1,4 +1,4 @@
-"""DICOM: the one frame of a chest radiograph -> 8-bit grey with dark lungs."""
+"""Decode the single frame of a DICOM chest radiograph to 8-bit grey with dark lungs."""
 
 import io
 import zlib
@@ -26,24 +26,24 @@ from indexer.images.radiograph import Grey, Limits, Radiograph, restore_size
 
 _PREAMBLE = 128
 _GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
-_LARGEST_STRETCH = 4.0  # pixels more oblong than this are a mistake in the header
+_LARGEST_STRETCH = 4.0  # a larger ratio is an error in the header
 
 
 def is_dicom(data: bytes) -> bool:
-    """With the marker of PS3.10, or a bare data set that starts with group 0002 or 0008."""
+    """Return whether data has the PS3.10 marker or starts with group 0002 or 0008."""
     return data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" or data[:2] in _GROUP_STARTS
 
 
 def decode(data: bytes, name: str, limits: Limits) -> Radiograph:
-    """The one frame of a radiograph.
+    """Decode the single frame of a radiograph.
 
-    Raises UserError (TooLargeError above a limit) naming ``name`` and never a patient.
+    Raises UserError (TooLargeError above a limit) with ``name`` and no patient data.
     """
     try:
         return _decode(data, name, limits)
     except UserError:
         raise
-    except Exception as error:  # pydicom and its decoders answer damage with almost any exception
+    except Exception as error:  # pydicom and its decoders raise almost anything on damage
         raise UserError(
             f"{name} is a DICOM file that is damaged, cut short or encoded in a way that cannot be "
             "read: export it again, uncompressed if that is possible"
@@ -74,7 +74,7 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
 
 
 def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
-    """The data set with a transfer syntax; a deflated one is inflated within the limit on bytes."""
+    """Read the data set, inflating a deflated one within the limit on bytes."""
     if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
         stream = io.BytesIO(data)
         stream.seek(_PREAMBLE + 4)
@@ -106,7 +106,7 @@ def _syntax(dataset: Dataset) -> UID:
 
 
 def _check_encapsulated(dataset: Dataset, name: str) -> None:
-    """A compressed frame has a size of its own; the decoders allocate by that one."""
+    """Check the size stated in a compressed frame, by which the decoders allocate memory."""
     syntax = _syntax(dataset)
     if syntax.is_compressed:
         check_codestream(
@@ -121,13 +121,13 @@ def _check_encapsulated(dataset: Dataset, name: str) -> None:
 
 
 def _colour(samples: Stored, bits: int) -> Grey:
-    """Luminance (ITU-R 601) of (height, width, 3)."""
+    """Convert (height, width, 3) to luminance (ITU-R 601)."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     return to_grey(samples[..., :3] @ (weights / np.float32(2**bits - 1)))
 
 
 def _square_pixels(pixels: Grey, dataset: Dataset, notes: list[str]) -> Grey:
-    """Resample where the header says that pixels are not square (height to width of one pixel)."""
+    """Resample if the header states pixels that are not square (height to width of one pixel)."""
     for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
         pair = dataset.get(keyword)
         if pair is not None and len(pair) == 2:

@@ -1,4 +1,4 @@
-"""What a DICOM header may say for a file to be read as one chest radiograph."""
+"""Check that a DICOM header describes one chest radiograph, and read its view."""
 
 import re
 
@@ -39,10 +39,10 @@ _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 
 def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) -> None:
-    """Refuse what is not one frame of a chest radiograph in a depth that can be shown.
+    """Refuse anything but a single frame of a chest radiograph in a supported bit depth.
 
-    Runs before any pixel is decoded, so the sizes it lets through are within the limits. Raises
-    UserError or TooLargeError; appends to ``notes`` what a person should know.
+    Runs before pixels are decoded, so accepted sizes are within the limits. Raises UserError or
+    TooLargeError; appends to ``notes`` what a user should know.
     """
     _check_modality(dataset, name, notes)
     _check_body_part(dataset, name)
@@ -50,7 +50,7 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
         raise UserError(f"{name} is a DICOM file without an image: send the radiograph itself")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
-        raise UserError(f"{name} holds {frames} frames: send one radiograph a file")
+        raise UserError(f"{name} holds {frames} frames: send one radiograph per file")
     limits.check_size(int(dataset.Columns), int(dataset.Rows), name)
     _check_samples(dataset, name)
     lossy = str(dataset.get("LossyImageCompression") or "") == "01"
@@ -61,7 +61,7 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
 
 
 def is_chest_radiograph(dataset: Dataset) -> bool:
-    """Whether modality and body part, as far as they are stated, allow for one."""
+    """Return whether modality and body part, if stated, are those of a chest radiograph."""
     try:
         _check_modality(dataset, "", [])
         _check_body_part(dataset, "")
@@ -71,14 +71,14 @@ def is_chest_radiograph(dataset: Dataset) -> bool:
 
 
 def view_position(dataset: Dataset) -> ViewPosition | None:
-    """The projection as the header states it, by `read_view`."""
+    """Read the view position of a header with `read_view`."""
     return read_view(dataset.get("ViewPosition"))
 
 
 def read_view(stated: object) -> ViewPosition | None:
-    """A view position in words; a decubitus image is frontal, an oblique one is None.
+    """Parse a view position; a decubitus image is frontal, an oblique one is None.
 
-    Besides the terms of the standard this reads the combinations that machines write, such as
+    Besides the standard terms, this reads combinations that devices write, such as
     "AP LLD" and "XTABLE LATERAL".
     """
     words = _words(stated)
@@ -97,9 +97,7 @@ def _check_modality(dataset: Dataset, name: str, notes: list[str]) -> None:
     modality = str(dataset.get("Modality") or "").strip().upper()
     storage = str(dataset.get("SOPClassUID") or "")
     if not modality and storage and storage not in _STORAGE:
-        raise UserError(
-            f"{name} is a DICOM file of another kind than a radiograph: send a chest X-ray"
-        )
+        raise UserError(f"{name} is a DICOM file, but not a radiograph: send a chest X-ray")
     if not modality:
         notes.append("modality not stated, taken as a radiograph")
     elif modality not in MODALITIES:
@@ -111,7 +109,7 @@ def _check_modality(dataset: Dataset, name: str, notes: list[str]) -> None:
 
 
 def _check_body_part(dataset: Dataset, name: str) -> None:
-    """Unknown and empty entries pass: the field is free text in many languages."""
+    """Accept unknown and empty entries, because the field is free text in many languages."""
     stated = str(dataset.get("BodyPartExamined") or "").upper()
     other = sorted(_words(stated) & _NOT_CHEST)
     if other and not _CHEST.search(stated):
@@ -126,7 +124,7 @@ def _check_samples(dataset: Dataset, name: str) -> None:
     colour = samples == 3 and photometric in _COLOUR
     if not (grey or colour):
         raise UserError(
-            f"{name} stores its pixels in a way that is not read here ({samples} samples each): "
+            f"{name} stores its pixels in an unsupported way ({samples} samples each): "
             "export it as MONOCHROME2"
         )
     high = int(dataset.get("HighBit", stored - 1))
@@ -136,7 +134,7 @@ def _check_samples(dataset: Dataset, name: str) -> None:
         or not stored - 1 <= high < allocated
     ):
         raise UserError(
-            f"{name} stores {stored} of {allocated} bits a pixel, which is not read here: "
+            f"{name} stores {stored} of {allocated} bits per pixel, which is not supported: "
             "export it with 8 to 16 bits"
         )
 

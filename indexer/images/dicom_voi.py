@@ -1,12 +1,12 @@
-"""The grey of a DICOM radiograph, as PS3.3 C.11 has it shown where that is sane.
+"""Convert the stored values of a DICOM radiograph to grey, by PS3.3 C.11 where that is sensible.
 
 Stored values pass through the Modality LUT or rescale, then the VOI LUT or window, then inversion
-(MONOCHROME1 or PresentationLUTShape INVERSE). All of it is worked out once for each value that can
-be stored (at most 65,536) and then looked up for every pixel.
+(MONOCHROME1 or PresentationLUTShape INVERSE). This is computed once
+for each possible stored value (at most 65,536) and then looked up for every pixel.
 
-The file's own LUT or window is used only where it shows the image. Where it leaves less than
-``_MIN_SPREAD`` of the greys in use (washed out: so do 4 in 100 Open-I images) or drives more than
-``_MAX_CLIPPED`` of the pixels to plain black or white, and where there is none, the image is spread
+The file's own LUT or window is used only if it shows the image. If it uses less than
+``_MIN_SPREAD`` of the greys (washed out, as in 4 of 100 Open-I images) or makes more than
+``_MAX_CLIPPED`` of the pixels plain black or white, or if there is none, the image is stretched
 between robust percentiles and its mid-tones are balanced; a note says so.
 """
 
@@ -29,7 +29,7 @@ Stored = npt.NDArray[np.integer]
 
 
 def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
-    """Stored values (height, width) as grey with dark lungs; appends to ``notes``."""
+    """Convert stored values (height, width) to grey with dark lungs; appends to ``notes``."""
     bits = int(dataset.BitsStored)
     signed = int(dataset.get("PixelRepresentation") or 0) == 1
     codes = _codes(stored, dataset, bits)
@@ -62,7 +62,7 @@ def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
 
 
 def _codes(stored: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.unsignedinteger]:
-    """The stored bits as unsigned codes below 2 ** bits, whatever lies in the other bits."""
+    """Return the stored bits as unsigned codes below 2 ** bits, ignoring other bits."""
     codes = stored.view(stored.dtype.str.replace("i", "u"))
     if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
         shift = int(dataset.get("HighBit", bits - 1)) + 1 - bits
@@ -73,7 +73,7 @@ def _codes(stored: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.unsign
 
 
 def _padding(values: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.bool_]:
-    """Which values are padding (C.7.5.1.1.2): one value, or a range to the limit, ends included."""
+    """Mark the values that are padding (C.7.5.1.1.2): one value, or an inclusive range."""
     first = dataset.get("PixelPaddingValue")
     if first is None:
         return np.zeros(len(values), bool)
@@ -83,14 +83,14 @@ def _padding(values: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.bool
 
 
 def _as_stored(value: int, values: Stored, bits: int) -> int:
-    """Files write negative padding as unsigned and the other way round."""
+    """Convert a padding value: some files write negative values as unsigned, or vice versa."""
     return int(values[int(value) & (2**bits - 1)])
 
 
 def _shown(
     modality: npt.NDArray[np.generic], counts: Stored, dataset: Dataset, notes: list[str]
 ) -> Fractions | None:
-    """The greys (0..1) that the file itself asks for, by value; None where it hides it."""
+    """Return the greys (0..1) by the file's own LUT or window; None if it hides the image."""
     what = "VOI LUT" if "VOILUTSequence" in dataset else "window"
     try:
         if what == "VOI LUT":
@@ -101,7 +101,7 @@ def _shown(
                 return None
             what = f"window ({centre:g}/{width:g})"
             fractions = _by_window(modality, dataset, centre, width)
-    except Exception:  # pydicom meets a value or a table that is none with almost any exception
+    except Exception:  # pydicom raises almost anything on an invalid value or table
         notes.append(f"{what} of the file not used: it is not valid")
         return None
     occurring = modality[counts > 0]
@@ -117,7 +117,7 @@ def _shown(
 
 
 def _by_lut(modality: npt.NDArray[np.generic], dataset: Dataset) -> Fractions:
-    """By the first VOI LUT (C.11.2.1.1), which may have 8 to 16 bits."""
+    """Apply the first VOI LUT (C.11.2.1.1), which may have 8 to 16 bits."""
     depth = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
     whole = np.rint(modality.astype(np.float64)).astype(np.int64)
     looked_up: Fractions = apply_voi(whole, dataset) / (2.0**depth - 1)
@@ -127,7 +127,7 @@ def _by_lut(modality: npt.NDArray[np.generic], dataset: Dataset) -> Fractions:
 def _by_window(
     modality: npt.NDArray[np.generic], dataset: Dataset, centre: float, width: float
 ) -> Fractions:
-    """By the first window and its function (C.11.2.1.2 and C.11.2.1.3); not clipped.
+    """Apply the first window and its function (C.11.2.1.2 and C.11.2.1.3), without clipping.
 
     Raises ValueError for a window without width.
     """
@@ -151,7 +151,7 @@ def _first(value: object) -> float | None:
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:
-    """Whether the lowest value is to be white."""
+    """Return whether the lowest value is shown as white."""
     lowest_is_white = dataset.PhotometricInterpretation == "MONOCHROME1"
     shape = dataset.get("PresentationLUTShape") or ("INVERSE" if lowest_is_white else "IDENTITY")
     if (shape == "INVERSE") != lowest_is_white:

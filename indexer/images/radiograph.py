@@ -1,4 +1,4 @@
-"""A decoded radiograph, and the limits a file must keep to."""
+"""A decoded radiograph, and limits on the files to decode."""
 
 import hashlib
 import logging
@@ -20,12 +20,12 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a file may ask for. The sizes are read from the header and checked before decoding."""
+    """Limits on a file. Sizes in its header are checked before decoding."""
 
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
     min_side: int = 32
-    """Shorter sides carry no image: thumbnails, icons, tracking pixels."""
+    """Anything smaller is a thumbnail, icon or tracking pixel."""
 
     def check_bytes(self, count: int, name: str) -> None:
         """Raises TooLargeError above ``max_bytes`` and UserError for an empty file."""
@@ -52,18 +52,18 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Radiograph:
-    """One radiograph as everything after this module sees it."""
+    """One decoded radiograph."""
 
     pixels: Grey  # (height, width)
-    """Air dark and bone bright, the aspect ratio of the image kept."""
+    """Air dark and bone bright, in the original aspect ratio."""
     view_position: ViewPosition | None
-    """As a DICOM header states it; None where nothing is stated."""
+    """As stated in a DICOM header, if any."""
     notes: tuple[str, ...]
-    """What was done or assumed that a person should know; holds nothing about the patient."""
+    """What a user should know about the conversion; contains no patient data."""
 
     @property
     def sha256(self) -> str:
-        """Of shape and pixels, so that equal images in different files are found equal."""
+        """Hash shape and pixels, so that equal images in different files have equal hashes."""
         height, width = self.pixels.shape
         digest = hashlib.sha256(f"{height}x{width}:".encode())
         digest.update(self.pixels.tobytes())
@@ -71,13 +71,15 @@ class Radiograph:
 
 
 def restore_size(pixels: Grey, width: int, height: int) -> Grey:
-    """Undo a squash: the image with the aspect ratio of the original ``width`` x ``height``.
+    """Restore the aspect ratio of an original of ``width`` x ``height``.
 
-    The longer side of the result is as long as the longer side given, so nothing is enlarged
-    beyond it; the shorter one follows from the ratio (antialiased bicubic).
+    The longer side keeps its length, and the shorter one follows from the ratio (antialiased
+    bicubic).
     """
     if width < 1 or height < 1:
-        raise UserError(f"an original size of {width} x {height} is impossible: give positive ones")
+        raise UserError(
+            f"an original size of {width} x {height} is impossible: both must be positive"
+        )
     longest = max(pixels.shape)
     new_width = max(1, round(longest * min(1.0, width / height)))
     new_height = max(1, round(longest * min(1.0, height / width)))
@@ -88,7 +90,7 @@ def restore_size(pixels: Grey, width: int, height: int) -> Grey:
 
 
 def check_contrast(pixels: Grey, name: str) -> None:
-    """Raises UserError for an image of one single grey level, which shows nothing."""
+    """Raise UserError for an image with a single grey level."""
     if pixels.min() == pixels.max():
         raise UserError(f"{name} is blank (every pixel is the same): send the image itself")
 
@@ -100,10 +102,10 @@ _silence = ExitStack()
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Keep the decoders' warnings and log lines, which quote header values, from getting out.
+    """Suppress warnings and log lines of the decoders, which quote header values.
 
-    Safe for threads that decode at the same time (``warnings.catch_warnings`` alone is not): the
-    first to enter silences, the last to leave restores.
+    Unlike ``warnings.catch_warnings`` alone, this is safe for threads that decode at the same time:
+    the first to enter suppresses, the last to leave restores.
     """
     global _quiet_depth
     with _quiet_lock:
@@ -121,7 +123,7 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def _quiet_logger() -> None:
-    """For good, not for the moment: whatever pydicom has to say, it says about a patient's file."""
+    """Silence pydicom's logger permanently, because its messages quote patients' files."""
     logger = logging.getLogger("pydicom")
     if logger.level != logging.CRITICAL:  # setting a level empties the caches of all loggers
         logger.setLevel(logging.CRITICAL)

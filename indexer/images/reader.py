@@ -1,11 +1,11 @@
-"""Images: any file that holds one radiograph -> one 8-bit grey image with dark lungs.
+"""Read any file with one radiograph as an 8-bit grey image with dark lungs.
 
     image = read_radiograph("chest.dcm")
     image.pixels                      # (height, width) uint8
 
-The type of a file is read from its content, never from its name. Nothing a file declares is
-believed before it is checked against ``Limits``. Eight-bit images pass through unchanged; deeper
-ones are spread linearly between the 0.1st and 99.9th percentile of the values that occur.
+The type of a file is determined from its content, never from its name. Whatever a file declares is
+checked against ``Limits`` before it is used. Eight-bit images pass unchanged; deeper ones are
+scaled linearly between the 0.1st and 99.9th percentiles of their values.
 """
 
 import io
@@ -50,7 +50,7 @@ _EXIF_TURNS = {
 }
 _TIFF_PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
-_NOTICEABLE_COLOUR = 24  # largest difference of two channels, in grey levels, that is no JPEG noise
+_NOTICEABLE_COLOUR = 24  # difference of two channels, in grey levels, that exceeds JPEG noise
 
 
 def read_radiograph(
@@ -58,10 +58,10 @@ def read_radiograph(
 ) -> Radiograph:
     """Decode one radiograph from a path or from the bytes of a file.
 
-    ``name`` is what messages call the file; a path stands for itself, bytes are "the image".
+    ``name`` is used in messages instead of the path, or "the image" for bytes.
 
-    Raises NotFoundError for a path that is no file, TooLargeError above a limit, and UserError for
-    everything that is not one readable radiograph: empty, truncated or damaged files, other
+    Raises NotFoundError if there is no such file, TooLargeError above a limit, and UserError for
+    anything but one readable radiograph: empty, truncated or damaged files, other
     formats, several frames, a CT slice, another part of the body, a blank image.
     """
     limits = limits or Limits()
@@ -80,7 +80,7 @@ def read_radiograph(
 def read_pixels(
     source: Image.Image | np.ndarray, *, name: str = "the image", limits: Limits | None = None
 ) -> Radiograph:
-    """The radiograph in a PIL image, or in an array (height, width) of grey or (height, width, 3).
+    """Convert a PIL image, or an array (height, width) of grey or (height, width, 3).
 
     Arrays may hold 8-bit or 16-bit integers, other integers or floats; they are read as a file
     with the same values would be. Raises TooLargeError and UserError as `read_radiograph` does.
@@ -117,7 +117,7 @@ def _from_array(values: np.ndarray, name: str) -> Image.Image:
 
 
 def difference_hash(pixels: Grey) -> int:
-    """64 bits that stay the same when an image is resized, recompressed or changed in brightness.
+    """Compute 64 bits that hardly change if an image is resized, recompressed or brightened.
 
     The image is averaged to 9 x 8 cells; a bit is set if a cell is brighter than its right
     neighbour; the top left bit is the highest. Near duplicates differ in few bits (``hamming``),
@@ -130,19 +130,19 @@ def difference_hash(pixels: Grey) -> int:
 
 
 def hamming(a: int, b: int) -> int:
-    """How many bits two difference hashes differ in, 0 to 64."""
+    """Count the bits in which two difference hashes differ, 0 to 64."""
     return (a ^ b).bit_count()
 
 
 def encode_png(pixels: Grey) -> bytes:
-    """The image as a PNG file, for a browser: quick to make rather than small."""
+    """Encode a PNG for a browser, fast rather than small."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
 def _printable(name: str) -> str:
-    """A file name comes from a stranger and ends up in terminals, logs and pages."""
+    """Clean a file name, which is untrusted and appears in terminals, logs and pages."""
     cleaned = "".join(letter if letter.isprintable() else "?" for letter in name)
     return cleaned if len(cleaned) <= 200 else f"...{cleaned[-197:]}"
 
@@ -166,8 +166,8 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             limits.check_size(*image.size, name)
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-                raise UserError(f"{name} holds several images: send one radiograph a file")
-            if any(tile[0] == "libtiff" for tile in image.tile):  # writes to stderr as it likes
+                raise UserError(f"{name} holds several images: send one radiograph per file")
+            if any(tile[0] == "libtiff" for tile in image.tile):  # libtiff writes to stderr
                 raise UserError(f"{name} is a compressed TIFF: save it as PNG or uncompressed")
             return _upright(image)
     except UserError:
@@ -182,27 +182,27 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
             f"{name} declares more than the limit of {limits.max_pixels:,} pixels: send a smaller "
             "image"
         ) from error
-    except Exception as error:  # Pillow's readers answer damage with almost any exception
+    except Exception as error:  # Pillow's readers raise almost anything on damage
         raise UserError(
             f"{name} is damaged or cut short and cannot be decoded: export or upload it again"
         ) from error
 
 
 def _upright(image: Image.Image) -> Radiograph:
-    """Grey pixels, turned as the EXIF header says."""
+    """Convert to grey pixels, rotated as the EXIF header states."""
     image.load()
     pixels, notes = _grey(image)
     turn = _EXIF_TURNS.get(_orientation(image))
     if turn is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn)).copy()
-        notes.append("turned as its EXIF orientation says")
+        notes.append("rotated by its EXIF orientation")
     return Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # unreadable EXIF says nothing about a readable image
+    except Exception:  # a readable image may have unreadable EXIF
         return 1
 
 
@@ -231,9 +231,9 @@ def _is_coloured(image: Image.Image) -> bool:
 
 
 def _deep_grey(image: Image.Image) -> tuple[Grey, list[str]]:
-    """Grey of more than 8 bits a pixel, whole numbers or floating point."""
+    """Convert grey of more than 8 bits per pixel, integers or floating point."""
     values = np.asarray(image)
-    notes = [f"{8 * values.dtype.itemsize}-bit values spread over 8 bits"]
+    notes = [f"{8 * values.dtype.itemsize}-bit values scaled to 8 bits"]
     if values.dtype == np.uint16:
         levels = np.arange(65536, dtype=np.float64)
         counts = np.bincount(values.ravel(), minlength=65536)

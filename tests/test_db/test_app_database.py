@@ -175,7 +175,7 @@ def test_what_cannot_be_restored_changes_nothing(
     database.generations.add(generation, audit=NewEntry(at=NOW, caller="w", action="report"))
     backup = tmp_path / "backup.sqlite3"
     back_up(path, backup)
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         back_up(path, backup)
     with held(path), pytest.raises(UserError, match="in use by a running server"):
         restore(backup, path)

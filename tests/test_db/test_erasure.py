@@ -262,6 +262,8 @@ def test_a_writer_at_work_is_waited_for_and_then_named(database: AppDatabase, pa
     database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        with pytest.raises(UserError, match=r"cannot be changed .*locked.*: stop what uses it"):
+        with pytest.raises(
+            UserError, match=r"cannot be changed .*locked.*: stop the program that uses it"
+        ):
             erase(path, [a_case()], at=NOW)
     assert holds(path, ("quetzal",))

@@ -271,5 +271,5 @@ def test_a_path_that_cannot_hold_a_database_is_refused(tmp_path: Path, kind: str
     else:
         path.write_text("x")
         path = path / "app.sqlite3"
-    with pytest.raises(UserError, match="cannot be used as application database"):
+    with pytest.raises(UserError, match="cannot be used as the application database"):
         AppDatabase.open(path)

@@ -82,7 +82,7 @@ def test_a_writer_whose_turn_does_not_come_leaves_the_line(tmp_path: Path) -> No
         line = writers(path)
         with (
             line.turn(1),
-            pytest.raises(OperationalError, match=r"locked: no turn came in 0\.05 seconds"),
+            pytest.raises(OperationalError, match=r"locked: lock not granted within 0\.05 seconds"),
         ):
             database.audit.append(an_entry("late"))
         assert line.in_line == 0

@@ -359,7 +359,7 @@ def test_real_files_that_are_no_chest_image_are_refused(name: str, words: str) -
     ("attributes", "words"),
     [
         ({"Modality": "MG"}, "modality MG"),
-        ({"Modality": None, "SOPClassUID": CTImageStorage}, "another kind"),
+        ({"Modality": None, "SOPClassUID": CTImageStorage}, "but not a radiograph"),
         ({"BodyPartExamined": "HAND"}, "shows hand"),
         ({"BodyPartExamined": "Left Knee"}, "shows knee"),
         ({"PixelData": None}, "without an image"),

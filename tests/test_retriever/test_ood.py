@@ -67,12 +67,12 @@ def test_what_is_no_upright_whole_image_is_flagged(retriever: Retriever, name: s
     }[name]
     found = ood(retriever, strange)
     assert not found.in_distribution
-    assert found.reason.startswith("the image may be no upright whole chest image: ")
+    assert found.reason.startswith("the image may not be an upright, whole chest image: ")
 
 
 def test_a_turned_image_is_called_so(retriever: Retriever) -> None:
     found = ood(retriever, draw_radiograph(1003, size=(96, 80))[::-1, ::-1])
-    assert "turned or inverted" in found.reason
+    assert "rotated or inverted" in found.reason
     noise = np.random.default_rng(0).integers(0, 256, (90, 80)).astype(np.uint8)
     assert "turned" not in ood(retriever, noise).reason
 
@@ -80,7 +80,7 @@ def test_a_turned_image_is_called_so(retriever: Retriever) -> None:
 def test_one_strange_image_of_a_study_is_enough(retriever: Retriever) -> None:
     image = draw_radiograph(1000, size=(96, 80))
     found = ood(retriever, image, 255 - image)
-    assert not found.in_distribution and found.reason.startswith("image 2 may be")
+    assert not found.in_distribution and found.reason.startswith("image 2 may not be")
     assert ood(retriever, image).in_distribution
 
 

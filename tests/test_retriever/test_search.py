@@ -266,7 +266,7 @@ def test_words_and_images_are_weighed_against_each_other(
 def test_words_need_a_text_tower(retriever: Retriever, image: Callable[[int], Path]) -> None:
     with pytest.raises(UserError, match="'thumbnail' has no text tower"):
         retriever.search([image(1)], text="effusion")
-    with pytest.raises(UserError, match="text to search by is empty"):
+    with pytest.raises(UserError, match="text query is empty"):
         retriever.search(text="  ")
     assert ids(retriever.search([image(1)]))
 

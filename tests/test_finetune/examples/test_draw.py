@@ -9,7 +9,7 @@ from db.index.store import Case
 from finetune.examples.draw import build_pack, train_examples, val_examples
 from finetune.examples.options import ExampleOptions
 from finetune.examples.studies import TrainingStudy
-from retriever.search import plain
+from retriever.search import normalise_report
 from tests.support.cases import a_case, a_retrieval, words
 
 NEVER = {
@@ -90,7 +90,7 @@ def test_distractors_are_of_no_own_patient_study_or_report() -> None:
     ]
     assert any("lungs are blue" in one for one in drawn)
     assert not any("lungs are grey" in one for one in drawn)
-    assert not any(plain(own.case.findings) in plain(one) for one in drawn)
+    assert not any(normalise_report(own.case.findings) in normalise_report(one) for one in drawn)
 
 
 def test_val_examples_are_as_a_service_would_ask_once_a_task() -> None:

@@ -8,7 +8,7 @@ from db.errors import UserError
 from finetune.examples.studies import gather, gather_split
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
-from retriever.search import Retriever, plain
+from retriever.search import Retriever, normalise_report
 from tests.support.fakes import ReportEncoder, write_studies
 
 
@@ -33,7 +33,7 @@ def test_own_study_patient_and_report_are_never_hits(folder: Path) -> None:
         for hit in hits:
             assert hit.case.study_id != study.case.study_id
             assert hit.case.patient_id != study.case.patient_id
-            assert plain(hit.case.report) != plain(study.case.report)
+            assert normalise_report(hit.case.report) != normalise_report(study.case.report)
 
 
 def test_hidden_studies_are_in_no_context(folder: Path) -> None:
