@@ -2,11 +2,11 @@
 
     python -m bench.generation.decoding_speed pretrained/generator [--adapter DIR] [--device cpu]
 
-A prompt of 600 tokens with an image of two images is read and 80 tokens are decoded, by our decoder
-and by ``generate`` of transformers in turn, in one process; the best of the rounds counts. Loading
-is timed from the start of the process. On a CPU the exit code is 1 where loading takes 8 s or more,
-prompt and 80 tokens 4 s or more, or the process 2.5 GB or more. On a GPU the steps are also timed
-one kernel after the other, as they are where no CUDA graph is recorded.
+A prompt of 600 tokens with two images on one canvas is prefilled and 80 tokens are decoded, by our
+decoder and by ``generate`` of transformers in turn, in one process; the best of the rounds counts.
+Loading is timed from the start of the process. On a CPU the exit code is 1 where loading takes 8 s
+or more, prompt and 80 tokens 4 s or more, or the process 2.5 GB or more. On a GPU steps are also
+timed one kernel after the other, as they are where no CUDA graph is recorded.
 """
 
 import argparse
@@ -39,13 +39,13 @@ MOST_MEMORY = 2.5e9
 class Timing:
     """Seconds."""
 
-    seeing: float
-    reading: float
-    stepping: float
+    encoding: float
+    prefill: float
+    decoding: float
 
     @property
     def whole(self) -> float:
-        return self.seeing + self.reading + self.stepping
+        return self.encoding + self.prefill + self.decoding
 
 
 def peak_memory() -> int:
@@ -91,14 +91,14 @@ def measure(arguments: argparse.Namespace) -> int:
     best = min(ours, key=lambda timing: timing.whole)
     print(f"{model.name}, adapter {model.adapter}, on {model.decoder.device}")
     print(f"process start to loaded     {loading:6.2f} s")
-    print(f"image of two images          {best.seeing:6.2f} s")
-    print(f"prompt of {len(row)} tokens        {best.reading:6.2f} s")
-    print(f"{NEW_TOKENS} tokens                   {best.stepping:6.2f} s")
-    print(f"tokens a second             {NEW_TOKENS / best.stepping:6.1f}")
+    print(f"canvas of two images        {best.encoding:6.2f} s")
+    print(f"prompt of {len(row)} tokens        {best.prefill:6.2f} s")
+    print(f"{NEW_TOKENS} tokens                   {best.decoding:6.2f} s")
+    print(f"tokens per second           {NEW_TOKENS / best.decoding:6.1f}")
     if model.decoder.records:
         model.decoder.records = False
-        alone = min(our_round(model, row, image).stepping for _ in range(arguments.rounds))
-        print(f"without a CUDA graph        {alone:6.2f} s, {alone / best.stepping:.2f} x")
+        alone = min(our_round(model, row, image).decoding for _ in range(arguments.rounds))
+        print(f"without a CUDA graph        {alone:6.2f} s, {alone / best.decoding:.2f} x")
     print(f"image, prompt and tokens    {best.whole:6.2f} s")
     print(f"the same by transformers    {min(theirs):6.2f} s, {min(theirs) / best.whole:.2f} x")
     print(f"peak memory                 {memory / 1e9:6.2f} GB")
@@ -118,8 +118,8 @@ def prompt_tokens(model: MllamaModel, prompt: Prompt) -> list[int]:
 
 
 def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
-    seeing, radiograph = timed(lambda: model.encode_image([image]))
-    reading, (state, logits) = timed(
+    encoding, radiograph = timed(lambda: model.encode_image([image]))
+    prefill, (state, logits) = timed(
         lambda: model.decoder.prefill([row], radiograph, room=NEW_TOKENS)
     )
 
@@ -129,7 +129,7 @@ def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
             tokens = model.decoder.decode_step(state, tokens).argmax(dim=-1)
         tokens.tolist()
 
-    return Timing(seeing=seeing, reading=reading, stepping=timed(steps)[0])
+    return Timing(encoding=encoding, prefill=prefill, decoding=timed(steps)[0])
 
 
 def their_round(model: MllamaModel, row: list[int], image: Image.Image) -> float:

@@ -4,8 +4,8 @@ python -m bench.generation.report_speed INDEX IMAGE --quantizations nf4 none
 python -m bench.generation.report_speed INDEX IMAGE --shape tiny --quantizations none
 
 The weights are those of bench/training/random_model.py, bfloat16 on disk; the adapter is drawn.
-Each quantization runs in a process of its own, which prints its report
-(random weights write nothing that stands), the time to load, tokens a second and peak memory.
+Each quantization runs in a process of its own, which prints its report (random weights write no
+sentence that passes the checks), the time to load, tokens per second and peak memory.
 """
 
 import argparse
@@ -58,29 +58,29 @@ def report(arguments: argparse.Namespace, base: Path, adapter: Path) -> int:
     from generator.__main__ import main as command
     from generator.mllama.load import load_model
 
-    told: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
 
     def load(model: str, adapter: str | None, quantization: str) -> Any:
         started = time.monotonic()
         loaded: Any = load_model(model, adapter, quantization=quantization)  # type: ignore[arg-type]
-        told.update(loading=time.monotonic() - started, model=loaded, tokens=1)
-        step, read = loaded.decoder.step, loaded.decoder.read
+        measured.update(loading=time.monotonic() - started, model=loaded, tokens=1)
+        decode_step, prefill = loaded.decoder.decode_step, loaded.decoder.prefill
 
         def counted(*args: Any, **kwargs: Any) -> Any:
-            told.setdefault("began", time.monotonic())
-            told["tokens"] += 1
-            logits = step(*args, **kwargs)
-            told["ended"] = time.monotonic()
+            measured.setdefault("began", time.monotonic())
+            measured["tokens"] += 1
+            logits = decode_step(*args, **kwargs)
+            measured["ended"] = time.monotonic()
             return logits
 
         def noted(*args: Any, **kwargs: Any) -> Any:
             started = time.monotonic()
-            state, logits = read(*args, **kwargs)
+            state, logits = prefill(*args, **kwargs)
             float(logits.sum())
-            told.update(reading=time.monotonic() - started, prompt=len(args[0][0]))
+            measured.update(reading=time.monotonic() - started, prompt=len(args[0][0]))
             return state, logits
 
-        loaded.decoder.step, loaded.decoder.read = counted, noted
+        loaded.decoder.decode_step, loaded.decoder.prefill = counted, noted
         return loaded
 
     argv = ["report", arguments.index, arguments.image, "--model", str(base)]
@@ -88,17 +88,17 @@ def report(arguments: argparse.Namespace, base: Path, adapter: Path) -> int:
     started = time.monotonic()
     code = command(argv, open_model=load)
     whole = time.monotonic() - started
-    if code or "ended" not in told:
+    if code or "ended" not in measured:
         print(f"{arguments.one}: exit code {code}, nothing was decoded")
         return 1
     gpu = torch.cuda.is_available()
     peak = torch.cuda.max_memory_reserved() / 2**30 if gpu else 0.0
-    speed = (told["tokens"] - 1) / (told["ended"] - told["began"])
+    speed = (measured["tokens"] - 1) / (measured["ended"] - measured["began"])
     print(
         f"{arguments.one} on {torch.cuda.get_device_name() if gpu else os.uname().machine}: "
-        f"loaded in {told['loading']:.1f} s, prompt of {told['prompt']} tokens read in "
-        f"{told['reading']:.2f} s, {told['tokens']} tokens at {speed:.1f} tokens/s, whole command "
-        f"{whole:.1f} s, peak reserved {peak:.2f} GB",
+        f"loaded in {measured['loading']:.1f} s, prompt of {measured['prompt']} tokens read in "
+        f"{measured['reading']:.2f} s, {measured['tokens']} tokens at {speed:.1f} tokens/s, "
+        f"whole command {whole:.1f} s, peak reserved {peak:.2f} GB",
         flush=True,
     )
     return code

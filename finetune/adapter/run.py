@@ -21,7 +21,7 @@ from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memor
 from finetune.adapter.trainer import RUN, AdapterTrainer
 from finetune.export.adapter_files import WEIGHTS
 from finetune.training.devices import Devices
-from finetune.training.loop import RunEnd
+from finetune.training.learner import RunEnd
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION

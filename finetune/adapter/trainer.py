@@ -22,7 +22,8 @@ from finetune.adapter.loading import BatchesAhead
 from finetune.export.adapter_files import save_adapter
 from finetune.training.curves import draw_curves
 from finetune.training.devices import Devices
-from finetune.training.loop import Learner, Pace, RunEnd, TrainingLoop
+from finetune.training.learner import Learner, Pace, RunEnd
+from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, linear
 from generator.mllama.adapter_record import AdapterRecord
 

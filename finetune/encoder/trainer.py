@@ -20,7 +20,8 @@ from finetune.encoder.losses import Targets
 from finetune.encoder.pack import LABELS_ONLY, UNLISTED, VAL, Pack
 from finetune.encoder.scores import Embedded, embed_images, score
 from finetune.training.devices import Devices
-from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.learner import Learner, Pace
+from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, cosine
 from indexer.encoder.network import ImageNetwork
 

@@ -17,33 +17,17 @@ included, and only their feed-forward part is silenced.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from generator.mllama.cuda_graph import RecordedStep
 from generator.mllama.image_encoder import EncodedImage, ImageEncoder, Pixels
+from generator.mllama.key_value_cache import DecoderState, attend, put
 from generator.mllama.layer import Layer, MakeLinear, rotate
 from generator.mllama.token_tree import TokenTree
-
-
-@dataclass(kw_only=True)
-class DecoderState:
-    """The key-value cache of the rows being decoded."""
-
-    keys: list[Tensor]  # a self-attention layer: (rows, key heads, slots, head size)
-    values: list[Tensor]
-    lengths: Tensor  # (rows,) tokens of each prompt
-    longest: int
-    used: int
-    """Slots that hold a token or padding; the next token goes into this one."""
-    filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
-    image: EncodedImage | None
-    recorded: RecordedStep | None = None
 
 
 class Decoder:
@@ -135,17 +119,6 @@ class Decoder:
         )
         return self._logits(hidden[:, 0])
 
-    def keep_rows(self, state: DecoderState, rows: Tensor) -> None:
-        """Drop all other rows from the cache."""
-        state.recorded = None
-        state.keys = [keys[rows] for keys in state.keys]
-        state.values = [values[rows] for values in state.values]
-        state.lengths = state.lengths[rows]
-        if state.filled is not None:
-            state.filled = state.filled[rows]
-        if state.image is not None:
-            state.image = state.image.rows(rows)
-
     @torch.inference_mode()
     def tree_logits(self, tree: TokenTree, image: EncodedImage | None, nodes: Tensor) -> Tensor:
         """Next-token logits after each of ``nodes``, (nodes, vocabulary) float32."""
@@ -210,16 +183,16 @@ class Decoder:
                 keys, values = next(own)
                 parts = layer.project(layer.norm(hidden))
                 query, key, value = (self._split(part) for part in parts)
-                keys = _put(keys, rotate(key, cos, sin), start, slot)
-                values = _put(values, value, start, slot)
-                mixed = self._attend(rotate(query, cos, sin), keys, values, mask, causal=True)
+                keys = put(keys, rotate(key, cos, sin), start, slot)
+                values = put(values, value, start, slot)
+                mixed = attend(rotate(query, cos, sin), keys, values, mask, causal=True)
                 hidden = hidden + layer.output(mixed)
                 hidden = hidden + layer.feed_forward(hidden)
             elif image is not None and layer.gates is not None:
                 keys, values = next(crossed)
                 (query,) = layer.project(layer.norm(hidden))
                 query = layer.cross.q_norm(self._split(query))
-                mixed = self._attend(query, keys, values, image_mask, causal=False)
+                mixed = attend(query, keys, values, image_mask, causal=False)
                 hidden = hidden + layer.gates[0] * layer.output(mixed)
                 forward = layer.feed_forward(hidden)
                 if included is not None:
@@ -238,31 +211,3 @@ class Decoder:
         """(rows, tokens, heads * head size) -> (rows, heads, tokens, head size)"""
         rows, tokens, _ = projected.shape
         return projected.view(rows, tokens, -1, self.head_size).transpose(1, 2)
-
-    def _attend(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, causal: bool
-    ) -> Tensor:
-        """Attention over the keys: (rows, tokens, heads * head size)."""
-        rows, heads, tokens, size = query.shape
-        if tokens == 1:  # heads that share a key head become its queries, so no key is copied
-            query = query.view(rows, self.key_heads, -1, size)
-            mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-            return mixed.reshape(rows, 1, heads * size)
-        shared = mask is None
-        if not shared:  # no fused kernel takes a mask and shared key heads together
-            keys, values = (
-                part.repeat_interleave(heads // self.key_heads, dim=1) for part in (keys, values)
-            )
-        mixed = functional.scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, is_causal=causal and shared, enable_gqa=shared
-        )
-        return mixed.transpose(1, 2).reshape(rows, tokens, heads * size)
-
-
-def _put(held: Tensor, new: Tensor, start: int, slot: Tensor | None) -> Tensor:
-    """Write into (rows, heads, slots, size); return the part that can be attended to."""
-    if slot is not None:
-        return held.index_copy_(2, slot, new)
-    stop = start + new.shape[2]
-    held[:, :, start:stop] = new
-    return held[:, :, :stop]

@@ -180,7 +180,7 @@ class MllamaModel:
             if 2 * len(going) <= len(numbers):
                 numbers = [numbers[place] for place in going]
                 kept = torch.tensor(going, device=tokens.device)
-                self.decoder.keep_rows(state, kept)
+                state.keep_rows(kept)
                 tokens = tokens[kept]
             logits = self.decoder.decode_step(state, tokens)
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from db.errors import UserError
 from db.files import replacing
+from indexer import __main__ as indexer
 from recipes.drawn_example.browser import has_chromium, headless_chromium
 from recipes.drawn_example.chest import Finding, draw_chest
 from recipes.drawn_example.studies import invent, write_studies
@@ -63,8 +64,9 @@ def make(folder: Path, studies: int, side: int, model: str, out: Path | None) ->
     """Make the example in ``folder``; return the report on the drawn X-ray, as text."""
     table = write_studies(invent(studies), folder, side=side)
     index = folder / "index"
-    build = ("indexer", "build", "--source", "csv", "--data-dir", table, "--name", "drawn")
-    _python(*build, "--out", index)
+    build = ("build", "--source", "csv", "--data-dir", str(table), "--name", "drawn")
+    if indexer.main([*build, "--out", str(index)]) != 0:
+        raise UserError(f"no index was built from {table}")
     query = folder / "drawn-chest.png"
     Image.fromarray(draw_chest(*QUERY, side=2 * side)).save(query)
     with _serving(index, query, model) as address:
@@ -72,14 +74,6 @@ def make(folder: Path, studies: int, side: int, model: str, out: Path | None) ->
             with replacing(out) as path:
                 path.write_bytes(_screenshot(address))
         return _report(address, query)
-
-
-def _python(*arguments: str | Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise UserError(f"{' '.join(map(str, arguments))} failed: {done.stderr.strip()}")
 
 
 @contextmanager

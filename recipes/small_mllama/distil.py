@@ -17,7 +17,8 @@ from transformers import MllamaForConditionalGeneration
 from finetune.encoder.augment import augment
 from finetune.encoder.config import EncoderConfig
 from finetune.training.devices import Devices
-from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.learner import Learner, Pace
+from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, timed_cosine
 from recipes.small_mllama.batches import Tiles
 from recipes.small_mllama.config import SmallMllamaConfig

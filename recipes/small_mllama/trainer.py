@@ -19,7 +19,8 @@ from db.errors import UserError
 from db.files import write_json
 from finetune.examples.folder import ExampleFolder
 from finetune.training.devices import Devices
-from finetune.training.loop import Learner, Pace, TrainingLoop
+from finetune.training.learner import Learner, Pace
+from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, timed_cosine
 from recipes.small_mllama.batches import Batches, PromptBatch, Tiles, token_losses, tokenise
 from recipes.small_mllama.config import SmallMllamaConfig

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from db.errors import MismatchError, UserError
 from finetune.training.checkpoint import Checkpoint
 from finetune.training.devices import Devices
+from finetune.training.learner import Learner, Pace, RunEnd
 from finetune.training.log import read_log
-from finetune.training.loop import Learner, Pace, RunEnd, TrainingLoop
+from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, cosine, linear, timed_cosine
 
 PACE = Pace(steps=12, evaluate_every=4, save_every=2, max_grad_norm=1.0)

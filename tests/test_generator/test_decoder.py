@@ -169,7 +169,7 @@ def after_some_left(decoder: Decoder, processor: Any) -> torch.Tensor:
     for _ in range(3):
         logits = decoder.decode_step(state, logits.argmax(dim=-1))
     kept = torch.tensor([2, 0], device=decoder.device)
-    decoder.keep_rows(state, kept)
+    state.keep_rows(kept)
     logits = logits[kept]
     for _ in range(3):
         logits = decoder.decode_step(state, logits.argmax(dim=-1))
@@ -228,7 +228,7 @@ def test_rows_that_are_kept_go_on_as_before(decoder: Decoder, processor: Any) ->
     whole = decoder.decode_step(state, tokens)
     state, _ = decoder.prefill(rows, image, room=8)
     kept = torch.tensor([2, 0])
-    decoder.keep_rows(state, kept)
+    state.keep_rows(kept)
     part = decoder.decode_step(state, tokens[kept])
     torch.testing.assert_close(part, whole[kept], rtol=1e-4, atol=1e-4)
 

@@ -1,7 +1,5 @@
 """The drawn example: invented studies that are built, served and reported on."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from indexer.reports.labeller import label_report
 from indexer.reports.sentences import split_sentences
 from recipes.drawn_example.browser import has_chromium
 from recipes.drawn_example.chest import Finding, draw_chest
+from recipes.drawn_example.command import main
 from recipes.drawn_example.studies import invent
 from tests.conftest import ROOT
 
@@ -32,15 +31,16 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def test_the_script_reports_on_a_drawn_image_and_takes_a_screenshot(tmp_path: Path) -> None:
+def test_the_recipe_reports_on_a_drawn_image_and_takes_a_screenshot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shot = tmp_path / "page.png"
-    command = [sys.executable, "scripts/drawn_example", "--studies", "12", "--side", "96"]
-    command += ["--model", "none"]
+    command = ["--studies", "12", "--side", "96", "--model", "none"]
     if has_chromium():
         command += ["--out", str(shot)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    *statements, notice = done.stdout.splitlines()
+    main(command)
+    report = capsys.readouterr().out
+    *statements, notice = report[report.index("The ") :].splitlines()
     assert statements and all(line.endswith("]") for line in statements)
     assert "not for clinical use" in notice
     if has_chromium():
