@@ -1,4 +1,4 @@
-"""python -m api: serve an index over HTTP, and look after the service.
+"""python -m api: serve an index over HTTP, and maintain the service.
 
 python -m api serve INDEX --port 8000
 python -m api serve INDEX --model none
@@ -125,7 +125,7 @@ def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_bac
 
 
 def _needs_keys(arguments: argparse.Namespace) -> bool:
-    """Where others can reach the address: whether there is a key that they could have."""
+    """Whether other machines can reach the address and an active API key exists."""
     if is_loopback(arguments.host) or not arguments.database.is_file():
         return False
     with AppDatabase.open(arguments.database) as database:
@@ -143,7 +143,7 @@ def _add_key(arguments: argparse.Namespace) -> int:
 
 
 def _existing(path: Path) -> AppDatabase:
-    """Raises NotFoundError, for opening would make an empty one."""
+    """Raises NotFoundError if the file is missing: opening it would create it."""
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist: name the application database")
     return AppDatabase.open(path)
@@ -208,20 +208,27 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
     verb.add_argument(
         "--host",
         default="127.0.0.1",
-        help="another than a loopback address needs an API key (default: %(default)s)",
+        help="any address but loopback needs an API key (default: %(default)s)",
     )
     verb.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help="folder or hub id of Llama 3.2 Vision, or 'none': reports are then made of the "
-        "sentences of the hits alone, and no question is answered (default: "
-        "pretrained/generator where its weights are, otherwise none)",
+        help="folder or hub id of Llama 3.2 Vision, or 'none' to compose reports from sentences of "
+        "the hits and answer no questions (default: pretrained/generator where its weights "
+        "are, otherwise none)",
     )
-    verb.add_argument("--adapter", metavar="DIR", help="of finetune train")
+    verb.add_argument(
+        "--adapter", metavar="DIR", help="an adapter directory made by finetune train"
+    )
     add_model_device(verb)
-    verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest words")
-    verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
+    verb.add_argument(
+        "--temperature",
+        type=float,
+        default=0.0,
+        help="of sampling; 0 (the default) is greedy decoding",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     _add_database(verb)
     verb.add_argument("--sample", type=Path, metavar="FILE", help="an image that the page offers")
     verb.add_argument("--require-keys", action="store_true", help="also on a loopback address")
@@ -233,46 +240,48 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
         help="a name by which the server may be called, besides localhost",
     )
     verb.add_argument(
-        "--rate", type=int, default=600, help="requests a minute of a key (default: %(default)s)"
+        "--rate", type=int, default=600, help="requests per minute and key (default: %(default)s)"
     )
     verb.add_argument(
         "--max-batch",
         type=int,
-        help="studies done together (default: 8, or as many as the model decodes at once on a GPU)",
+        help="studies in one batch (default: 8, or as many as the model decodes at once on a GPU)",
     )
     verb.add_argument(
         "--capacity",
         type=int,
         default=64,
-        help="requests that may be inside; others get a 503 (default: %(default)s)",
+        help="active and waiting requests; further ones get a 503 (default: %(default)s)",
     )
-    verb.add_argument("--log-json", action="store_true", help="a JSON object a line, also requests")
-    verb.add_argument("--otlp", metavar="URL", help="where OpenTelemetry traces are sent")
+    verb.add_argument("--log-json", action="store_true", help="log JSON lines, requests included")
+    verb.add_argument(
+        "--otlp", metavar="URL", help="send OpenTelemetry traces to this OTLP/HTTP collector"
+    )
     verb.set_defaults(run=_serve)
 
-    keys = verbs.add_parser(
-        "keys", help="API keys: who may call", examples=["list"]
-    ).add_subparsers(required=True, metavar="VERB")
-    verb = keys.add_parser(
-        "add", help="make a key and print it, this once", examples=["ward --scope read"]
+    keys = verbs.add_parser("keys", help="manage API keys", examples=["list"]).add_subparsers(
+        required=True, metavar="VERB"
     )
-    verb.add_argument("name", metavar="NAME", help="of the key")
+    verb = keys.add_parser(
+        "add", help="create a key and print it once", examples=["ward --scope read"]
+    )
+    verb.add_argument("name", metavar="NAME", help="name of the key")
     verb.add_argument("--scope", action="append", choices=SCOPES, help="default: read, generate")
     _add_database(verb)
     verb.set_defaults(run=_add_key)
     verb = keys.add_parser("list", help="names, scopes and state of all keys", examples=[""])
     _add_database(verb)
     verb.set_defaults(run=_list_keys)
-    verb = keys.add_parser("revoke", help="revoke a key for good", examples=["ward"])
-    verb.add_argument("name", metavar="NAME", help="of the key")
+    verb = keys.add_parser("revoke", help="revoke a key", examples=["ward"])
+    verb.add_argument("name", metavar="NAME", help="name of the key")
     _add_database(verb)
     verb.set_defaults(run=_revoke_key)
 
     audit = verbs.add_parser(
-        "audit", help="the log of who asked for what", examples=["verify"]
+        "audit", help="check the audit log", examples=["verify"]
     ).add_subparsers(required=True, metavar="VERB")
     verb = audit.add_parser(
-        "verify", help="prove that nobody changed the audit log", examples=["", "--head 12:0a1b2c"]
+        "verify", help="prove that the audit log was not changed", examples=["", "--head 12:0a1b2c"]
     )
     verb.add_argument("--head", metavar="NUMBER:HASH", help="as an earlier run printed it")
     _add_database(verb)
@@ -280,18 +289,18 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
 
     verb = verbs.add_parser(
         "backup",
-        help="copy the application database, also while serving",
+        help="back up the application database, even while serving",
         examples=["backup.sqlite3"],
     )
-    verb.add_argument("file", type=Path, metavar="FILE", help="the copy to write")
+    verb.add_argument("file", type=Path, metavar="FILE", help="the backup to write")
     _add_database(verb)
     verb.set_defaults(run=_back_up)
     verb = verbs.add_parser(
         "restore",
-        help="put a backup in its place; no server may run",
+        help="restore a backup; no server may be running",
         examples=["backup.sqlite3"],
     )
-    verb.add_argument("file", type=Path, metavar="FILE", help="the copy to put back")
+    verb.add_argument("file", type=Path, metavar="FILE", help="the backup to restore")
     _add_database(verb)
     verb.set_defaults(run=_restore)
     return whole

@@ -1,4 +1,4 @@
-"""The application: controllers, problem documents, OpenAPI, and who owns what.
+"""The application: controllers, problem documents, OpenAPI, and shared objects.
 
 app = create_app(Settings(), retriever=Retriever.open(index_dir), backend=ExtractiveBackend())
 """
@@ -56,7 +56,7 @@ from db.app.generation import NOTICE
 
 
 class Service(Litestar):
-    """The application; it logs and counts every request, also those that no route answers."""
+    """The application; it logs and counts every request, even those without a route."""
 
     async def __call__(
         self,
@@ -87,8 +87,8 @@ def create_app(
 ) -> Service:
     """The service around an opened index.
 
-    The application database is opened here, made and migrated where needed, and closed with the
-    application. Raises UserError where that cannot be done.
+    The application database is opened here, created and migrated if needed, and closed with the
+    application. Raises UserError if it cannot be opened.
     """
     database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
     current = CurrentIndex(retriever, reopen)
@@ -144,7 +144,7 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         state=State(
-            {"body_seconds": settings.body_seconds, "check_place": pipeline.check_place},
+            {"body_seconds": settings.body_seconds, "check_capacity": pipeline.check_capacity},
             deep_copy=False,
         ),
         plugins=[problem_details()],
@@ -170,6 +170,6 @@ def create_app(
             components=Components(
                 security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}
             ),
-            security=[{"key": []}, {}],  # a server of this machine alone needs none
+            security=[{"key": []}, {}],  # a loopback server may need none
         ),
     )

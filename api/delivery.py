@@ -31,7 +31,7 @@ DELIVERED: dict[int, ResponseSpec] = {
     200: ResponseSpec(
         StreamEvent,
         media_type=EVENT_STREAM,
-        description="The steps as they are taken, and what was made.",
+        description="Progress events, then the result.",
         generate_examples=False,
     ),
     202: ResponseSpec(
@@ -41,12 +41,12 @@ DELIVERED: dict[int, ResponseSpec] = {
     ),
     **problems(400, 408, 409, 413, 422, 503, *GUARDED),
 }
-"""What a delivery answers with, beside a 201, for the OpenAPI entry of a route."""
+"""Responses of a delivery besides a 201, for the OpenAPI entry of a route."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """The request that is answered, and what answers it."""
+    """Runs one request for a generation and delivers the result."""
 
     request: Request[Any, Any, Any]
     pipeline: Pipeline
@@ -57,13 +57,16 @@ class Delivery:
     async def deliver(
         self, images: Sequence[UploadFile], wanted: GenerationRequest
     ) -> Response[Generation]:
-        """A stored generation; or with ``Accept: text/event-stream`` the steps to it; or with
-        ``Prefer: respond-async`` the address where it will be."""
+        """Return the stored generation.
+
+        With ``Accept: text/event-stream`` return its progress as a stream; with
+        ``Prefer: respond-async`` return at once the address where it will be.
+        """
         request, pipeline, caller = self.request, self.pipeline, self.caller
         pipeline.check_task(wanted.task)
         later = _responds_later(request)
         if later:
-            await self.runner.check_place(1)
+            await self.runner.check_capacity(1)
         uploads = await read_uploads(images, limit=self.settings.max_images)
         if later:
             with pipeline.enter(caller):
@@ -71,9 +74,9 @@ class Delivery:
                 (study,) = await self.runner.accept([radiographs], wanted, caller)
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
-            pipeline.check_place(caller)
-            happening = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
-            stream = server_sent(happening, lambda made: document(pipeline.current, made))
+            pipeline.check_capacity(caller)
+            progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
+            stream = server_sent(progress, lambda made: document(pipeline.current, made))
             return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
         made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
         return Response(
@@ -89,7 +92,7 @@ def delivery(
     settings: NamedDependency[Settings],
     caller: NamedDependency[Caller],
 ) -> Delivery:
-    """The dependency of the routes that deliver."""
+    """Provide the delivery of a request, as a dependency."""
     return Delivery(
         request=request, pipeline=pipeline, runner=runner, settings=settings, caller=caller
     )

@@ -1,4 +1,4 @@
-"""The steps to a text as they happen, for answers that are streams."""
+"""Progress events of a generation, for streamed answers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +26,7 @@ class StreamEvent(msgspec.Struct, kw_only=True):
     """One server-sent event."""
 
     event: Literal["stage", "token", "report", "answer", "classification", "caption", "problem"]
-    """`stage` and `token` come on the way; the last one is named for what was made."""
+    """`stage` and `token` report progress; the last event is named after the result."""
     data: str
     """JSON: `{"stage": ...}`, `{"text": ...}` (not checked yet), a generation or a problem."""
 
@@ -35,7 +35,7 @@ Event = Stage | Token | Generation | Failure
 
 
 async def events(work: Callable[[Emit], Awaitable[Generation]]) -> AsyncIterator[Event]:
-    """Stages and tokens while the work runs, then its generation or its failure.
+    """Yield stages and tokens while the work runs, then its generation or its failure.
 
     The work is cancelled when the reader stops.
     """
@@ -63,12 +63,14 @@ async def events(work: Callable[[Emit], Awaitable[Generation]]) -> AsyncIterator
 
 
 async def server_sent(
-    happening: AsyncIterator[Event],
+    progress: AsyncIterator[Event],
     document: Callable[[Generation], Awaitable[Generation]],
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Events ``stage``, ``token``, and at the end one named for what was made or ``problem``, with
-    JSON as data."""
-    async for event in happening:
+    """Yield ``stage`` and ``token`` events, then one named after the result, or ``problem``.
+
+    Data are JSON objects.
+    """
+    async for event in progress:
         if isinstance(event, str):
             yield _message("stage", {"stage": event})
         elif isinstance(event, Token):

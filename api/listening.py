@@ -1,4 +1,4 @@
-"""The port, taken before anything slow is done, and how it is served."""
+"""Bind the port before the index is loaded, and configure uvicorn."""
 
 import socket
 from typing import Any
@@ -9,9 +9,9 @@ from db.errors import UserError
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The bound port; a taken one is refused before the index is read."""
+    """Bind the port. Raises UserError if it cannot be used."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # with its protocol named: asyncio sends small answers at once (TCP_NODELAY) on no other
+    # asyncio sets TCP_NODELAY only on sockets that name their protocol
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -27,7 +27,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """Of ``uvicorn.Config``."""
+    """Options of ``uvicorn.Config``."""
     return {
         "http": HeadTimeoutProtocol,
         "timeout_keep_alive": settings.keep_alive_seconds,

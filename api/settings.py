@@ -1,4 +1,4 @@
-"""Settings of a server, fixed at its start."""
+"""Settings of a server, fixed when it starts."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -35,26 +35,26 @@ class Settings:
     max_batch_images: int = 1000
     """Of all studies of one batch."""
     max_waiting_studies: int = 5000
-    """Of all batches, and reports that are asked for with ``Prefer: respond-async``."""
+    """Of all batches, and of requests with ``Prefer: respond-async``."""
     max_batch: int = 8
-    """Studies that are searched for together."""
+    """Studies in one search batch."""
     max_written: int | None = None
-    """Studies that are written about together; None: as many."""
+    """Studies in one writing batch; None for as many as ``max_batch``."""
     capacity: int = 64
-    """Requests that are worked on or wait; further ones get a 503."""
+    """Active and waiting requests; further ones get a 503."""
     require_keys: bool = False
-    """Whether a request must bring an API key. Always so where other machines can call."""
+    """Whether requests need an API key; always true where other machines can reach the server."""
     requests_per_minute: int = 600
-    """Of one key, where keys are required."""
+    """Per key, where keys are required."""
     database_seconds: float = 60.0
-    """How long a request that stores something waits for others that do."""
+    """Lock timeout of a write to the application database."""
     body_seconds: float = 120.0
-    """A request whose body takes longer to come is given up."""
+    """Timeout for the body of a request."""
     keep_alive_seconds: int = 75
     """How long an idle connection stays open. Clients keep one for less (httpx 5 s, pools of
     proxies 60 s): a server that closes first may do so just as the next request is on its way."""
     shutdown_seconds: int = 30
-    """What running requests get to finish in when the server is stopped."""
+    """How long running requests may take to finish when the server stops."""
 
     @property
     def written_together(self) -> int:
@@ -64,7 +64,7 @@ class Settings:
         if not is_loopback(self.host) and not self.require_keys:
             raise UserError(
                 f"{self.host or 'an empty host'} can be reached by other machines, and no API key "
-                "is active: make one with 'python -m api keys add NAME', or use --host 127.0.0.1"
+                "is active: create one with 'python -m api keys add NAME', or use --host 127.0.0.1"
             )
         if not 1 <= self.port <= 65535:
             raise UserError(f"port {self.port} does not exist: use one from 1 to 65535")
@@ -83,7 +83,7 @@ class Settings:
             self.shutdown_seconds,
         )
         if min(limits) < 1 or self.database_seconds <= 0:
-            raise UserError("limits of a server must be at least 1, and waits more than 0 seconds")
+            raise UserError("limits must be at least 1, and timeouts more than 0 seconds")
         if self.sample_path is not None and not self.sample_path.is_file():
             raise NotFoundError(f"sample image {self.sample_path} does not exist")
 

@@ -162,19 +162,19 @@ async def _check_place(request: Request[Any, Any, Any]) -> None:
     client might never see the answer. On a connection that stays open the server skips the rest.
     """
     try:
-        request.app.state.check_place(the_caller(request))
+        request.app.state.check_capacity(the_caller(request))
     except BusyError:
         if _ends_with_answer(request):
-            await _in_time(request, lambda: _pass_over(request))
+            await _in_time(request, lambda: _discard_body(request))
         raise
 
 
 def _ends_with_answer(request: Request[Any, Any, Any]) -> bool:
-    wishes = request.headers.get("connection", "").lower().split(",")
-    return "close" in map(str.strip, wishes) or request.scope["http_version"] == "1.0"
+    connection_options = request.headers.get("connection", "").lower().split(",")
+    return "close" in map(str.strip, connection_options) or request.scope["http_version"] == "1.0"
 
 
-async def _pass_over(request: Request[Any, Any, Any]) -> None:
+async def _discard_body(request: Request[Any, Any, Any]) -> None:
     async for _ in request.stream():
         pass
 

@@ -1,1 +1,1 @@
-"""A generation in the formats of the field."""
+"""Export a generation as FHIR, PDF or DICOM SR."""

@@ -14,7 +14,7 @@ from highdicom.sr.value_types import ContainerContentItem, ContentSequence, Text
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage, generate_uid
 
-from api.export.text import asked_for, doubts, marked, opinions
+from api.export.text import check_remarks, observation_lines, request_lines, with_marks
 from db.app.generation import NOTICE, Generation, Statement
 from db.errors import UserError
 
@@ -102,7 +102,7 @@ def _content(generation: Generation) -> Dataset:
             is_sr=True,
         )
         items.append(container)
-    for comment in (*asked_for(generation), *opinions(generation), NOTICE):
+    for comment in (*request_lines(generation), *observation_lines(generation), NOTICE):
         items.append(TextContentItem(name=_COMMENT, value=comment, relationship_type="CONTAINS"))
     root.ContentSequence = items
     return root
@@ -110,7 +110,7 @@ def _content(generation: Generation) -> Dataset:
 
 def _sentence(statement: Statement) -> str:
     """Leave citation numbers out: a structured report does not hold the cited cases."""
-    return " ".join((marked(statement, numbers=False), *doubts(statement)))
+    return " ".join((with_marks(statement, numbers=False), *check_remarks(statement)))
 
 
 def _header(image: bytes) -> Dataset:

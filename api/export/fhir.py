@@ -9,7 +9,7 @@ import base64
 from html import escape
 from typing import Any, Literal
 
-from api.export.text import asked_for, doubts, marked, opinions, title
+from api.export.text import check_remarks, observation_lines, request_lines, title, with_marks
 from db.app.generation import NOTICE, Generation
 
 Release = Literal["R5", "R4B"]
@@ -70,10 +70,12 @@ def _conclusion(generation: Generation) -> str:
 
 def _narrative(generation: Generation) -> str:
     """The narrative as XHTML: statements with citation numbers, then the cited cases."""
-    asked = "".join(f"<p>{escape(line)}</p>" for line in asked_for(generation))
+    asked = "".join(f"<p>{escape(line)}</p>" for line in request_lines(generation))
     sections = "".join(
         f"<p><b>{section.capitalize()}</b></p><ul>"
-        + "".join(f"<li>{escape(' '.join((marked(s), *doubts(s))))}</li>" for s in statements)
+        + "".join(
+            f"<li>{escape(' '.join((with_marks(s), *check_remarks(s))))}</li>" for s in statements
+        )
         + "</ul>"
         for section in ("findings", "impression")
         if (statements := [s for s in generation.statements if s.section == section])
@@ -84,7 +86,7 @@ def _narrative(generation: Generation) -> str:
             {(c.number, c.source, c.study_id) for s in generation.statements for c in s.citations}
         )
     )
-    observations = "".join(f"<li>{escape(line)}</li>" for line in opinions(generation))
+    observations = "".join(f"<li>{escape(line)}</li>" for line in observation_lines(generation))
     if observations:
         observations = f"<p><b>Observations</b></p><ul>{observations}</ul>"
     cited = f"<p><b>Cited cases</b></p><ul>{cases}</ul>" if cases else ""

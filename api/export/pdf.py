@@ -8,7 +8,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from PIL import Image
 
-from api.export.text import asked_for, doubts, marked, opinions, title
+from api.export.text import check_remarks, observation_lines, request_lines, title, with_marks
 from db.app.generation import NOTICE, Generation
 from indexer.images.radiograph import Radiograph
 
@@ -38,7 +38,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
     _line(page, title(generation), size=16, bold=True)
     _line(page, f"{generation.created_at:%Y-%m-%d %H:%M} UTC, {generation.generator}", size=9)
     _line(page, NOTICE, size=9, bold=True)
-    for line in asked_for(generation):
+    for line in request_lines(generation):
         _line(page, line)
     _images(page, images)
     for section in ("findings", "impression"):
@@ -46,14 +46,14 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
         if statements:
             _heading(page, section.capitalize())
             for statement in statements:
-                _line(page, marked(statement))
-                for doubt in doubts(statement):
+                _line(page, with_marks(statement))
+                for doubt in check_remarks(statement):
                     _line(page, doubt, size=8)
     if not generation.statements and generation.text:
         _line(page, generation.text)
     if generation.observations:
         _heading(page, "Observations")
-        for line in opinions(generation):
+        for line in observation_lines(generation):
             _line(page, line, size=9)
     _cited_cases(page, generation)
     for note in generation.notes:

@@ -1,4 +1,4 @@
-"""The texts that every export of a generation shares."""
+"""Text that all export formats share."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def title(generation: Generation) -> str:
     return _TITLES.get(generation.task, _TITLES["report"])
 
 
-def asked_for(generation: Generation) -> Iterator[str]:
+def request_lines(generation: Generation) -> Iterator[str]:
     """The indication and the question that came with the images."""
     if generation.indication:
         yield f"Indication: {generation.indication}"
@@ -24,7 +24,7 @@ def asked_for(generation: Generation) -> Iterator[str]:
         yield f"Question: {generation.question}"
 
 
-def marked(statement: Statement, *, numbers: bool = True) -> str:
+def with_marks(statement: Statement, *, numbers: bool = True) -> str:
     """A sentence with its citation numbers or ``[image only]``, and a mark if a rule added it."""
     parts = [statement.text]
     if not statement.citations:
@@ -36,15 +36,15 @@ def marked(statement: Statement, *, numbers: bool = True) -> str:
     return " ".join(parts)
 
 
-def doubts(statement: Statement) -> Iterator[str]:
-    """The citations that the check removed, and what contradicts the sentence."""
+def check_remarks(statement: Statement) -> Iterator[str]:
+    """The results of the check: removed citations, and a contradiction by the image."""
     for one in statement.removed_citations:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.contradiction:
         yield f"(contradicted by the image: {statement.contradiction})"
 
 
-def opinions(generation: Generation) -> Iterator[str]:
+def observation_lines(generation: Generation) -> Iterator[str]:
     """The observations of a classification, one line each."""
     for one in generation.observations or ():
         parts = [f"retrieved cases {one.knn:.2f} ({one.knn_low:.2f} to {one.knn_high:.2f})"]

@@ -1,1 +1,1 @@
-"""What surrounds every request: access, limits, problems, observability."""
+"""Middleware of every request: access, limits, problem documents, observability."""

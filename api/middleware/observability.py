@@ -30,7 +30,7 @@ BATCH_SIZE = Histogram("cxr_batch_size", "Studies in a batch.", buckets=(1, 2, 4
 WAITING = Gauge("cxr_waiting", "Studies admitted and not yet begun.")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_GIVEN_ID = re.compile(r"[0-9a-fA-F-]{8,64}")  # no letters to write a name with
+_GIVEN_ID = re.compile(r"[0-9a-fA-F-]{8,64}")  # hexadecimal, so that it cannot hold a name
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -47,7 +47,7 @@ async def observed(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     identifier = given if _GIVEN_ID.fullmatch(given) else str(uuid.uuid4())
     started, status = time.perf_counter(), 0
 
-    async def numbered(message: Message) -> None:
+    async def send_with_id(message: Message) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
@@ -61,14 +61,14 @@ async def observed(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
             "request", context=context, kind=trace.SpanKind.SERVER, record_exception=False
         ) as span:
             try:
-                await app(scope, receive, numbered)
+                await app(scope, receive, send_with_id)
             finally:
-                _tell(scope, status, time.perf_counter() - started, span)
+                _record(scope, status, time.perf_counter() - started, span)
     finally:
         _request_id.reset(token)
 
 
-def _tell(scope: Scope, status: int, seconds: float, span: trace.Span) -> None:
+def _record(scope: Scope, status: int, seconds: float, span: trace.Span) -> None:
     method = scope.get("method", "")
     method = method if method in _METHODS else "other"
     route = str(scope.get("path_template") or "unknown")
@@ -120,7 +120,7 @@ def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
         else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # say much, and quote texts
+    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # verbose, and they quote texts
         logging.getLogger(library).setLevel(logging.ERROR)
     if not (as_json or settings.require_keys):
         logging.getLogger("api.middleware.access").setLevel(logging.WARNING)

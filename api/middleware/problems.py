@@ -1,7 +1,7 @@
-"""Every error as a problem document (RFC 9457), its ``detail`` one sentence for a person.
+"""Answer every error with a problem document (RFC 9457) whose ``detail`` is one clear sentence.
 
-``UserError`` keeps its own text; a request that does not fit the schema is told which field; what
-is a defect of ours is logged with its traceback and tells the client nothing of the inside.
+``UserError`` keeps its own text; a request that does not fit the schema learns which field. An
+unexpected error is logged with its traceback, and the client learns nothing about internals.
 """
 
 import logging
@@ -129,13 +129,13 @@ def _sentence(entry: dict[str, Any]) -> str:
 def _of_http(error: HTTPException) -> ProblemDetailsException:
     detail = error.detail
     if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
-        detail = "there is nothing at this address: see /schema for those that exist"
+        detail = "there is nothing at this address: see /schema for all addresses"
     elif error.status_code == 429:
         wait = (error.headers or {}).get("RateLimit-Reset", "60")
         detail = f"this key has sent too many requests: try again in {wait} seconds"
         return _problem(429, detail, {**(error.headers or {}), "Retry-After": wait})
     elif error.status_code == 405:
-        detail = "this address does not take that method: see /schema"
+        detail = "this address does not support that method: see /schema"
     elif detail == "Invalid multipart/form-data":
         detail = "the multipart form is damaged or cut short: send the request again"
     elif detail == "Request Entity Too Large" and error.status_code == 400:
@@ -143,5 +143,5 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
             "the form has too many fields or too long a file name: send the images of one study"
         )
     elif error.status_code == 413:
-        detail = "the request is larger than this server takes: send fewer or smaller images"
+        detail = "the request is too large for this server: send fewer or smaller images"
     return _problem(error.status_code, detail, error.headers)

@@ -1,1 +1,1 @@
-"""From a request to a stored generation."""
+"""The stages from a request to a stored generation."""

@@ -40,7 +40,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Writing:
+class BackendRequest:
     """One text to write: the request, the study, and the cases found for it."""
 
     images: tuple[Radiograph, ...]
@@ -79,7 +79,7 @@ class Backend(Protocol):
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         """Retrieve the hits that the backend selects from."""
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         """Yield pairs of a position in the batch and an output."""
 
 
@@ -108,14 +108,14 @@ class ExtractiveBackend:
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         return retriever.find(query, options)
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         for place, writing in enumerate(writings):
             try:
                 yield place, self._write(writing)
             except UserError as error:
                 yield place, error
 
-    def _write(self, writing: Writing) -> GroundedReport:
+    def _write(self, writing: BackendRequest) -> GroundedReport:
         return write_without_model(
             writing.request.task, writing.retrieval, writing.votes, write=self._write_report
         )

@@ -4,9 +4,9 @@ An accepted study is in the database before the client gets the answer. However 
 the next one continues: a study is done only when its generation is stored.
 
 A study may have ended the process. The next process therefore retries the studies that were being
-written alone, after it has lived for a while without them: 1 s, and twice as long before each
+written alone, after it has run for a while without them: 1 s, and twice as long before each
 further attempt. A study fails when the server has ended with it ``db.app.jobs.ATTEMPTS`` times. A
-server that is killed every few seconds does not live long enough to suspect any study.
+server that is killed every few seconds does not run long enough to suspect any study.
 """
 
 import logging
@@ -44,7 +44,7 @@ class JobRunner:
 
     pause = 2.0
     """Seconds before a failed database is tried again."""
-    doubt = 1.0
+    suspect_delay = 1.0
     """Seconds to run before a study that was in progress when the process ended is retried; doubled
     before each further attempt."""
 
@@ -60,7 +60,7 @@ class JobRunner:
         """The suspect in progress; it runs alone."""
         self._more = anyio.Event()
 
-    async def check_place(self, studies: int) -> None:
+    async def check_capacity(self, studies: int) -> None:
         """Raises BusyError if ``accept`` would."""
         if await run_sync(self._jobs.unfinished) + studies > self._capacity:
             raise BusyError(60)
@@ -72,7 +72,7 @@ class JobRunner:
 
         Raises BusyError if too many studies are unfinished.
         """
-        await self.check_place(len(studies))
+        await self.check_capacity(len(studies))
         job_id, now = uuid4(), self._pipeline.clock()
         accepted = await run_sync(
             lambda: [
@@ -101,10 +101,10 @@ class JobRunner:
     async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
         """Cancel a study, even while it runs. Returns False if it had already ended."""
         entry = self._pipeline.entry("cancelled", caller, generation=str(generation_id))
-        taken_back = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
-        if taken_back and generation_id in self._running:
+        cancelled = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
+        if cancelled and generation_id in self._running:
             self._running[generation_id].cancel()
-        return taken_back
+        return cancelled
 
     async def run(self) -> None:
         """Work until cancelled; unfinished studies then wait for the next start.
@@ -136,12 +136,12 @@ class JobRunner:
                         await run_sync(self._jobs.park, generation_id)
                 self._running.clear()
 
-    async def _start_some(self, tasks: TaskGroup, lived: float) -> float | None:
+    async def _start_some(self, tasks: TaskGroup, uptime: float) -> float | None:
         """Start the studies that may start. Returns the seconds until the next check, or None."""
         if self._suspect in self._running:
             return None
         suspicion = await run_sync(self._jobs.suspicion)
-        left = None if suspicion is None else self.doubt * 2 ** (suspicion - 1) - lived
+        left = None if suspicion is None else self.suspect_delay * 2 ** (suspicion - 1) - uptime
         if left is not None and left <= 0:
             if not self._running and (suspect := await run_sync(self._jobs.claim_suspect)):
                 self._suspect = suspect.generation_id

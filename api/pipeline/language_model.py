@@ -6,9 +6,9 @@ from typing import Self
 
 from api.pipeline.backends import (
     BackendOptions,
+    BackendRequest,
     Output,
     Token,
-    Writing,
 )
 from db.app.generation import Origin
 from db.errors import UserError
@@ -117,7 +117,7 @@ class LanguageModelBackend:
         """Retrieve more hits than the model is shown, so that each finding has one."""
         return find_candidates(retriever, query, options)
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         runner = self._runner  # one for the whole batch, even if `use` replaces it
         texts: dict[int, _Text] = {}
         for place, writing in enumerate(writings):
@@ -165,7 +165,7 @@ class LanguageModelBackend:
 class _Text:
     """One text to generate token by token."""
 
-    writing: Writing
+    writing: BackendRequest
     study: RetrievedStudy
 
     def prompt(self) -> Prompt:
@@ -178,7 +178,7 @@ class _Text:
         return TASKS[request.task].check(runner, self.study, request.question or "", text)
 
 
-def _study(runner: TaskRunner, writing: Writing) -> RetrievedStudy:
+def _study(runner: TaskRunner, writing: BackendRequest) -> RetrievedStudy:
     """Assemble the study for the model, with at most the requested number of cases."""
     images = [image.pixels for image in frontal_first(writing.images)]
     return runner.assemble(

@@ -15,17 +15,17 @@ from uuid import UUID
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
-from api.pipeline.backends import Backend, Token, Writing
+from api.pipeline.backends import Backend, BackendRequest, Token
 from api.pipeline.current_index import CurrentIndex, shown
 from api.pipeline.scheduler import (
-    AbandonedError,
     Admission,
     BatchScheduler,
     RunBatch,
     Scheduler,
     Ticket,
+    WorkCancelledError,
 )
-from api.pipeline.search import Found, Searching, search_all
+from api.pipeline.search import SearchInput, SearchOutput, search_all
 from api.settings import Settings
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
@@ -57,11 +57,11 @@ def discard(_: Stage | Token) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WritingWork:
+class WriteInput:
     """The input of the writing stage for one study."""
 
     images: tuple[Radiograph, ...]
-    found: Found
+    found: SearchOutput
     request: GenerationRequest
     emit: Emit
 
@@ -71,8 +71,8 @@ class Schedulers:
     """The schedulers of the three stages; `Pipeline.running` enters them."""
 
     decoding: Scheduler[tuple[Upload, ...], tuple[Radiograph, ...]]
-    searching: Scheduler[Searching, Found]
-    writing: Scheduler[WritingWork, GroundedReport]
+    searching: Scheduler[SearchInput, SearchOutput]
+    writing: Scheduler[WriteInput, GroundedReport]
 
     @classmethod
     def in_process(cls, current: CurrentIndex, backend: Backend, settings: Settings) -> Self:
@@ -119,7 +119,7 @@ class Pipeline:
         """Hold a place among the active requests. Raises BusyError if there is none."""
         return self.admission.enter(caller.name)
 
-    def check_place(self, caller: Caller) -> None:
+    def check_capacity(self, caller: Caller) -> None:
         """Raises BusyError if ``enter`` would."""
         self.admission.check(caller.name)
 
@@ -176,7 +176,7 @@ class Pipeline:
         """Do as ``generate`` for decoded images, even if the server is busy."""
         self.check_task(request.task)
         emit("retrieving")
-        searching = Searching(
+        searching = SearchInput(
             images=images,
             options=request.options,
             find=self._backend.find,
@@ -184,7 +184,7 @@ class Pipeline:
         )
         found = await self._schedulers.searching.run(searching, owner=caller.name)
         emit("writing")
-        work = WritingWork(images=images, found=found, request=request, emit=emit)
+        work = WriteInput(images=images, found=found, request=request, emit=emit)
         report = await self._schedulers.writing.run(work, owner=caller.name)
         emit("checking")
         generation = to_generation(
@@ -212,7 +212,7 @@ class Pipeline:
         """Return hits only; nothing is stored but an audit entry."""
         with self.enter(caller):
             images = await self.read(uploads, caller) if uploads else ()
-            searching = Searching(images=images, options=options, text=text, case=case)
+            searching = SearchInput(images=images, options=options, text=text, case=case)
             found = await self._schedulers.searching.run(searching, owner=caller.name)
         retrieval = found.retrieval
         details = {
@@ -255,23 +255,25 @@ def _decode(
                 ticket.check()
                 images.append(read_radiograph(upload.data, name=upload.name))
             yield place, tuple(images)
-        except (UserError, AbandonedError) as error:
+        except (UserError, WorkCancelledError) as error:
             yield place, error
 
 
-def _search_with(current: CurrentIndex) -> RunBatch[Searching, Found]:
-    def search(tickets: Sequence[Ticket[Searching]]) -> Iterator[tuple[int, Found | Exception]]:
+def _search_with(current: CurrentIndex) -> RunBatch[SearchInput, SearchOutput]:
+    def search(
+        tickets: Sequence[Ticket[SearchInput]],
+    ) -> Iterator[tuple[int, SearchOutput | Exception]]:
         yield from enumerate(search_all(current.retriever, tickets))
 
     return search
 
 
-def _write_with(backend: Backend) -> RunBatch[WritingWork, GroundedReport]:
+def _write_with(backend: Backend) -> RunBatch[WriteInput, GroundedReport]:
     def write(
-        tickets: Sequence[Ticket[WritingWork]],
+        tickets: Sequence[Ticket[WriteInput]],
     ) -> Iterator[tuple[int, GroundedReport | Exception]]:
         writings = [
-            Writing(
+            BackendRequest(
                 images=ticket.work.images,
                 retrieval=ticket.work.found.retrieval,
                 votes=ticket.work.found.votes,

@@ -42,7 +42,7 @@ class BusyError(UserError):
         self.retry_after = retry_after
 
 
-class AbandonedError(Exception):
+class WorkCancelledError(Exception):
     """The work was cancelled."""
 
 
@@ -70,9 +70,9 @@ class Ticket(Generic[W]):
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise AbandonedError if the work was cancelled; long work calls this between steps."""
+        """Raise WorkCancelledError if the work was cancelled; call this between steps."""
         if self.cancelled.is_set():
-            raise AbandonedError
+            raise WorkCancelledError
 
 
 RunBatch = Callable[[Sequence[Ticket[W]]], Iterable[tuple[int, R | Exception]]]
@@ -181,7 +181,7 @@ class BatchScheduler(Generic[W, R]):
                 continue
             WAITING.dec(len(batch))
             BATCH_SIZE.observe(len(batch))
-            failure: Exception = AbandonedError()
+            failure: Exception = WorkCancelledError()
             with STAGE_SECONDS.labels(self._stage).time():
                 try:
                     await run_sync(self._work, batch, limiter=threads)

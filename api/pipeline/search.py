@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from api.pipeline.current_index import StudySearch, find_case
-from api.pipeline.scheduler import AbandonedError, Ticket
+from api.pipeline.scheduler import Ticket, WorkCancelledError
 from indexer.encoder.spec import EncoderSpec
 from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
@@ -23,7 +23,7 @@ def find_hits(retriever: StudySearch, query: Query, options: SearchOptions) -> R
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Searching:
+class SearchInput:
     """A search by one study, a text, both, or an indexed case."""
 
     options: SearchOptions
@@ -38,7 +38,7 @@ class Searching:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Found:
+class SearchOutput:
     """The hits and the encoder that found them; the open index may change before they are used."""
 
     retrieval: Retrieval
@@ -47,16 +47,16 @@ class Found:
 
 
 def search_all(
-    retriever: StudySearch, tickets: Sequence[Ticket[Searching]]
-) -> list[Found | Exception]:
+    retriever: StudySearch, tickets: Sequence[Ticket[SearchInput]]
+) -> list[SearchOutput | Exception]:
     """Return hits or an error for each ticket; a bad study does not affect the others."""
     queries = _embed(retriever, tickets)
     return [_search(retriever, ticket, queries.get(ticket)) for ticket in tickets]
 
 
 def _embed(
-    retriever: StudySearch, tickets: Sequence[Ticket[Searching]]
-) -> dict[Ticket[Searching], Query]:
+    retriever: StudySearch, tickets: Sequence[Ticket[SearchInput]]
+) -> dict[Ticket[SearchInput], Query]:
     alone = [
         ticket
         for ticket in tickets
@@ -69,21 +69,23 @@ def _embed(
 
 
 def _search(
-    retriever: StudySearch, ticket: Ticket[Searching], query: Query | None
-) -> Found | Exception:
+    retriever: StudySearch, ticket: Ticket[SearchInput], query: Query | None
+) -> SearchOutput | Exception:
     work, options = ticket.work, ticket.work.options
     encoder = retriever.encoder.spec
     if ticket.cancelled.is_set():
-        return AbandonedError()
+        return WorkCancelledError()
     try:
         if query is not None:
             retrieval = work.find(retriever, query, options)
             votes = _vote(retriever, query, options, retrieval) if work.votes else {}
-            return Found(retrieval=retrieval, encoder=encoder, votes=votes)
+            return SearchOutput(retrieval=retrieval, encoder=encoder, votes=votes)
         if work.case is not None:
-            return Found(retrieval=_search_by_case(retriever, work.case, options), encoder=encoder)
+            return SearchOutput(
+                retrieval=_search_by_case(retriever, work.case, options), encoder=encoder
+            )
         retrieval = retriever.search(work.images, options, text=work.text)
-        return Found(retrieval=retrieval, encoder=encoder)
+        return SearchOutput(retrieval=retrieval, encoder=encoder)
     except Exception as error:
         return error
 

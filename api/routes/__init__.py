@@ -1,1 +1,1 @@
-"""The HTTP routes, one controller a resource."""
+"""The HTTP routes, one controller per resource."""

@@ -37,9 +37,9 @@ class BatchForm(StudyForm, kw_only=True):
     study: Annotated[
         list[_Name],
         msgspec.Meta(
-            description="Which study an image belongs to: as many as there are images, in their "
-            "order; equal ones are views of one study. Without it every image is its own study. "
-            "The words are not kept."
+            description="The study of each image, in the order of the images; images with the same "
+            "name are views of one study. Without it every image is its own study. The names are "
+            "not stored."
         ),
     ] = msgspec.field(default_factory=list)
 
@@ -74,7 +74,7 @@ class BatchController(Controller):
         options = data.options()
         uploads = await read_uploads(data.images, limit=settings.max_batch_images)
         studies = _studies(uploads, data.study, limit=settings.max_images)
-        await runner.check_place(len(studies))
+        await runner.check_capacity(len(studies))
         with pipeline.enter(caller):
             images = [await pipeline.read(study, caller) for study in studies]
             accepted = await runner.accept(images, GenerationRequest(options=options), caller)
@@ -84,7 +84,7 @@ class BatchController(Controller):
     @get(
         "/{batch_id:uuid}",
         operation_id="getBatch",
-        summary="See how far a batch is",
+        summary="Read the progress of a batch",
         opt=READ,
         responses=problems(400, 404, *GUARDED),
     )

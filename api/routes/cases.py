@@ -34,7 +34,7 @@ class CaseController(Controller):
     @get(
         "/{key:str}/images/{number:int}",
         operation_id="getCaseImage",
-        summary="See an image of a prior case",
+        summary="Fetch an image of a prior case",
         media_type="image/png",
         opt=READ,
         responses={200: _PNG, **problems(400, 404, 413, 422, *GUARDED)},

@@ -13,7 +13,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from api.events import Event, Failure, events
-from api.export.text import marked, opinions
+from api.export.text import observation_lines, with_marks
 from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, Problem, problem_of, problems
@@ -69,13 +69,13 @@ class ChatController(Controller):
     @get(
         "/models",
         operation_id="listModels",
-        summary="Name the models",
+        summary="List the models",
         opt=READ,
         responses=problems(*GUARDED),
     )
     async def models(self, pipeline: NamedDependency[Pipeline]) -> ModelList:
-        """The name of a model chooses the task: `grounded-cxr` writes reports, and where a language
-        model is served `grounded-cxr-ask` answers the question in the last message."""
+        """The model chooses the task: `grounded-cxr` writes reports; `grounded-cxr-ask`, on servers
+        with a language model, answers the question in the last message."""
         return ModelList.of(pipeline.tasks)
 
     @post(
@@ -98,11 +98,11 @@ class ChatController(Controller):
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
     ) -> Response[Any]:
-        """The images come as data URLs. Words are read for `grounded-cxr-ask` alone, where they are
-        the question; the other models answer with a report, classes or a caption.
+        """Send the images as data URLs. `grounded-cxr-ask` answers the question in the user's last
+        text; the other models ignore the text and write a report, classes or a caption.
 
-        A stream of a language model is its text before the check; the last piece carries `report`,
-        the text that stands, and `citations`.
+        A stream carries the text before its citations are checked; the last chunk carries the
+        checked text as `report`, and `citations`.
         """
         uploads, wanted = data.uploads(), data.request()
         pipeline.check_task(wanted.task)
@@ -112,9 +112,9 @@ class ChatController(Controller):
                 "send its views only"
             )
         if data.stream:
-            pipeline.check_place(caller)
-            happening = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
-            chunks = _chunks(happening, pipeline, data.model, caller)
+            pipeline.check_capacity(caller)
+            progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
+            chunks = _chunks(progress, pipeline, data.model, caller)
             return Stream(chunks, media_type="text/event-stream")
         made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
         return Response(await _completion(made, pipeline, data.model))
@@ -137,11 +137,11 @@ async def _citations(made: Generation, pipeline: Pipeline) -> list[Citation]:
 
 
 async def _chunks(
-    happening: AsyncIterator[Event], pipeline: Pipeline, model: str, caller: Caller
+    progress: AsyncIterator[Event], pipeline: Pipeline, model: str, caller: Caller
 ) -> AsyncIterator[bytes]:
     """The stream as OpenAI's clients read it; the last chunk carries what the report cites.
 
-    What was streamed token by token was not checked yet: ``report`` is the text that stands.
+    The streamed tokens were not checked yet: ``report`` is the checked text.
     """
     created = int(pipeline.clock().timestamp())
 
@@ -159,7 +159,7 @@ async def _chunks(
 
     yield chunk({"role": "assistant", "content": ""})
     streamed = False
-    async for event in happening:
+    async for event in progress:
         if isinstance(event, Token):
             streamed = True
             yield chunk({"content": event.text})
@@ -176,17 +176,17 @@ async def _chunks(
 
 
 def _text(made: Generation) -> str:
-    """A sentence a line with its numbers, those of a report under the titles of its sections; of
-    classes, an observation a line."""
+    """One sentence per line with its citation numbers, a report under the titles of its sections; a
+    classification with one observation per line."""
     if made.task == "classify":
-        return "\n".join(opinions(made))
+        return "\n".join(observation_lines(made))
     if made.task != "report":
-        return "\n".join(marked(statement) for statement in made.statements) or made.text
+        return "\n".join(with_marks(statement) for statement in made.statements) or made.text
     lines = []
     for section in ("findings", "impression"):
         statements = [s for s in made.statements if s.section == section]
         if statements:
-            lines += [section.upper(), *(marked(statement) for statement in statements)]
+            lines += [section.upper(), *(with_marks(statement) for statement in statements)]
     return "\n".join(lines) or made.text
 
 

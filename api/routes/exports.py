@@ -66,7 +66,7 @@ class ExportController(Controller):
         database: NamedDependency[AppDatabase],
         release: Annotated[Release, QueryParameter(description="Of FHIR.")] = "R5",
     ) -> Response[bytes]:
-        """Preliminary, without a subject, with the PDF as presented form."""
+        """Return a preliminary report without a subject, with the PDF as its presented form."""
 
         def write(made: Generation) -> bytes:
             return msgspec.json.encode(diagnostic_report(made, release, pdf=to_pdf(made)))
@@ -125,7 +125,7 @@ class ExportController(Controller):
     async def dicom_sr(
         self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
     ) -> Response[bytes]:
-        """In a study of its own, without a patient."""
+        """Return the report in a study of its own, without a patient."""
         return await _export(database, generation_id, to_dicom_sr, DICOM)
 
     @post(
@@ -148,8 +148,8 @@ class ExportController(Controller):
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
-        """A DICOM image that the report was made from, sent again: patient and study are copied
-        from its header into the answer, and kept nowhere."""
+        """Send a DICOM image that the report was made from: patient and study are copied from its
+        header into the answer and not stored."""
         (upload,) = await read_uploads([data.image], limit=1)
         write = partial(to_dicom_sr, image=upload.data)
         with pipeline.enter(caller):
@@ -164,10 +164,10 @@ async def _export(
     media_type: str,
     images: tuple[Radiograph, ...] = (),
 ) -> Response[bytes]:
-    """A stored generation as a file.
+    """Return a stored generation as a file.
 
-    Raises NotFoundError for one that is not stored, MismatchError for an image that it does not
-    rest on.
+    Raises NotFoundError for one that is not stored, MismatchError for an image that it was not
+    made from.
     """
 
     def export() -> bytes:

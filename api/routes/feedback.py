@@ -1,4 +1,4 @@
-"""POST and GET /generations/ID/feedback: record what people say about a report."""
+"""POST and GET /generations/ID/feedback: feedback on a report."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -75,7 +75,7 @@ class FeedbackController(Controller):
 
     @post(
         operation_id="createFeedback",
-        summary="Say what is right or wrong about a report",
+        summary="Give feedback on a report",
         opt=GENERATE,
         responses=problems(400, 404, 422, *GUARDED),
     )

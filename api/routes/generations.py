@@ -25,7 +25,7 @@ from db.app.generations import GenerationFilter
 from db.errors import ForbiddenError, NotFoundError
 from db.index.case import split_case_key
 
-_PENDING = ResponseSpec(PendingGeneration, description="Still to come.", generate_examples=False)
+_PENDING = ResponseSpec(PendingGeneration, description="Pending.", generate_examples=False)
 _Moment = Annotated[datetime | None, QueryParameter(description="ISO 8601 with its zone.")]
 
 
@@ -57,7 +57,7 @@ class GenerationController(Controller):
             str | None, QueryParameter(max_length=256, description="Words in the text.")
         ] = None,
         cites: Annotated[
-            str | None, QueryParameter(max_length=600, description="A case that is cited.")
+            str | None, QueryParameter(max_length=600, description="A case that the report cites.")
         ] = None,
         image_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
     ) -> GenerationList:

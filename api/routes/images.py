@@ -32,7 +32,7 @@ class ImageController(Controller):
     @post(
         "/images",
         operation_id="previewImage",
-        summary="See an image as the search sees it",
+        summary="Preview an image as the search uses it",
         opt=GENERATE,
         status_code=HTTP_200_OK,
         media_type="image/png",

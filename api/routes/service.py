@@ -98,7 +98,7 @@ class Health(msgspec.Struct, kw_only=True):
     notice: str = NOTICE
 
 
-class Condition(msgspec.Struct, kw_only=True):
+class ServiceStatus(msgspec.Struct, kw_only=True):
     """Whether the service is alive, or ready."""
 
     status: Literal["ok"] = "ok"
@@ -110,7 +110,7 @@ class ServiceController(Controller):
     @get(
         "/health",
         operation_id="getHealth",
-        summary="Ask what is served",
+        summary="Describe the service",
         opt=OPEN,
         responses=problems(421, 500),
     )
@@ -148,18 +148,18 @@ class ServiceController(Controller):
     @get(
         "/health/live",
         operation_id="isLive",
-        summary="Ask whether the process answers",
+        summary="Check that the process is alive",
         opt=OPEN,
         responses=problems(421, 500),
     )
-    async def live(self) -> Condition:
+    async def live(self) -> ServiceStatus:
         """Fails only if the process should be restarted."""
-        return Condition()
+        return ServiceStatus()
 
     @get(
         "/health/ready",
         operation_id="isReady",
-        summary="Ask whether requests can be served",
+        summary="Check that requests can be served",
         opt=OPEN,
         responses=problems(421, 500, 503),
     )
@@ -167,7 +167,7 @@ class ServiceController(Controller):
         self,
         database: NamedDependency[AppDatabase],
         pipeline: NamedDependency[Pipeline],
-    ) -> Condition:
+    ) -> ServiceStatus:
         """Answer 503 while the server is busy or the database cannot be written to."""
         pipeline.admission.check()
         try:
@@ -178,7 +178,7 @@ class ServiceController(Controller):
                 "the database cannot be written to: see the log of the server",
                 headers={"Retry-After": "5"},
             ) from error
-        return Condition()
+        return ServiceStatus()
 
     @get(
         "/metrics",

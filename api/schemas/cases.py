@@ -81,9 +81,9 @@ class CaseDocument(msgspec.Struct, kw_only=True):
 
 
 def public_url(case: Case) -> str | None:
-    """The page of a case at its source, or None where there is none to name.
+    """The public page of a case, or None if there is none.
 
-    Open-i shows one image a page, addressed by ``CXR`` and the name of its file. Where the file
+    Open-i shows one image per page, addressed by ``CXR`` and the name of its file. Where the file
     names are not known, the link searches the collection for the study.
     """
     if case.source != "openi" or not case.study_id.isdecimal():

@@ -1,4 +1,4 @@
-"""Wire types of OpenAI's chat completions, as far as they mean something here."""
+"""Wire types of OpenAI's chat completions; fields without a meaning here are ignored."""
 
 import base64
 import binascii
@@ -22,29 +22,29 @@ _TASKS: dict[str, Task] = {
     f"{MODEL}-classify": "classify",
     f"{MODEL}-caption": "caption",
 }
-"""A client that can choose a model and nothing else chooses the task by it."""
+"""Model name to task: chat clients can choose nothing else."""
 
 
 class TextPart(msgspec.Struct, kw_only=True, tag="text", tag_field="type"):
-    """Words of a message."""
+    """Text in a message."""
 
     text: str
 
 
 class ImageUrl(msgspec.Struct, kw_only=True):
-    """An image, inside its address."""
+    """An image as a data URL."""
 
     url: Annotated[
         str,
         msgspec.Meta(
-            description="`data:image/png;base64,...` or another image; no other address is opened.",
+            description="A data URL, as `data:image/png;base64,...`; other URLs are not opened.",
             examples=["data:image/png;base64,iVBORw0KGgo="],
         ),
     ]
 
 
 class ImagePart(msgspec.Struct, kw_only=True, tag="image_url", tag_field="type"):
-    """An image of a message."""
+    """An image in a message."""
 
     image_url: ImageUrl
 
@@ -59,7 +59,7 @@ class ChatMessage(msgspec.Struct, kw_only=True):
 class ChatRequest(msgspec.Struct, kw_only=True):
     """A conversation whose last message with images holds the images of one study.
 
-    With the model `grounded-cxr-ask` the last words of the user are the question.
+    With the model `grounded-cxr-ask` the user's last text is the question.
     """
 
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=100)]
@@ -74,21 +74,21 @@ class ChatRequest(msgspec.Struct, kw_only=True):
         return GenerationRequest(
             options=SearchOptions(k=self.k),
             task=task,
-            question=self._last_words() if task == "ask" else None,
+            question=self._last_text() if task == "ask" else None,
         )
 
-    def _last_words(self) -> str:
+    def _last_text(self) -> str:
         for message in reversed(self.messages):
             parts = message.content
             if message.role == "user":
                 if isinstance(parts, str):
                     return parts
-                if words := " ".join(part.text for part in parts if isinstance(part, TextPart)):
-                    return words
+                if text := " ".join(part.text for part in parts if isinstance(part, TextPart)):
+                    return text
         return ""
 
     def uploads(self) -> list[Upload]:
-        """The images. Raises UserError for none, or one that is not in its address."""
+        """The images. Raises UserError if there are none, or one is not a data URL."""
         for message in reversed(self.messages):
             parts = [] if isinstance(message.content, str) else message.content
             images = [part for part in parts if isinstance(part, ImagePart)]
@@ -103,7 +103,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 
 
 class AnswerMessage(msgspec.Struct, kw_only=True):
-    """What the assistant says."""
+    """The assistant's message."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -118,7 +118,7 @@ class Choice(msgspec.Struct, kw_only=True):
 
 
 class ChatCompletion(msgspec.Struct, kw_only=True):
-    """The report as an answer; the last three fields are this service's own."""
+    """The report as a chat completion; the last three fields are extensions of this service."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -142,7 +142,7 @@ class ModelEntry(msgspec.Struct, kw_only=True):
 
 
 class ModelList(msgspec.Struct, kw_only=True):
-    """One for each task that is served."""
+    """One model per task of this server."""
 
     object: Literal["list"] = "list"
     data: list[ModelEntry]
@@ -156,10 +156,10 @@ def _decode(url: str, number: int) -> bytes:
     head, comma, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64") and comma):
         raise UserError(
-            f"image {number} is not in its address: send data:image/png;base64,... (no other "
-            "address is opened)"
+            f"image {number} is not a data URL: send data:image/png;base64,... (other URLs "
+            "are not opened)"
         )
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UserError(f"image {number} is no valid base64: send it again") from error
+        raise UserError(f"image {number} is not valid base64: send it again") from error

@@ -26,7 +26,7 @@ class GenerationSummary(msgspec.Struct, kw_only=True):
     images: int
     cited_cases: int
     in_distribution: bool | None
-    """As in `ood`; null without one."""
+    """As in `ood`; null if it was not judged."""
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
@@ -50,9 +50,9 @@ class GenerationList(msgspec.Struct, kw_only=True):
 
     generations: list[GenerationSummary]
     total: int
-    """Of all that pass the filters."""
+    """Number of generations that match the filters."""
     next_before: UUID | None
-    """Give it as `before` for the page that follows; null on the last one."""
+    """The value of `before` for the next page; null on the last page."""
 
     @classmethod
     def of(cls, page: Page) -> Self:

@@ -1,4 +1,4 @@
-"""Wire types of work that is not done yet, or came to nothing."""
+"""Wire types of batches, and of generations that are pending, failed or were cancelled."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -13,7 +13,7 @@ Unfinished = Literal["queued", "running", "failed", "cancelled"]
 
 
 class PendingGeneration(msgspec.Struct, kw_only=True):
-    """A generation that is still to come, or never will."""
+    """A generation that is not stored: pending, failed or cancelled."""
 
     id: UUID
     status: Unfinished
@@ -42,21 +42,21 @@ class BatchStudy(msgspec.Struct, kw_only=True):
     """One study of a batch."""
 
     generation: UUID
-    """Where its report is, or will be: `GET /generations/{generation}`."""
+    """Id of its report: `GET /generations/{generation}`."""
     status: Status
     detail: str | None
 
 
 class BatchDocument(msgspec.Struct, kw_only=True):
-    """Many studies that were sent together."""
+    """Studies that were sent in one request."""
 
     id: UUID
     created_at: datetime
     created_by: str
     finished: bool
-    """Whether nothing more will happen."""
+    """Whether no study is queued or running."""
     done: int
-    """How many reports are stored."""
+    """Number of stored reports."""
     studies: list[BatchStudy]
     """In the order in which they were first named."""
 

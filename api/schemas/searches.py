@@ -25,7 +25,7 @@ class SearchHit(msgspec.Struct, kw_only=True):
 
 
 class SearchDocument(msgspec.Struct, kw_only=True):
-    """The hits for one study or some words, best first."""
+    """The hits for a study, a text or a case, best first."""
 
     hits: list[SearchHit]
     excluded_cases: list[ExcludedCase]
@@ -35,7 +35,7 @@ class SearchDocument(msgspec.Struct, kw_only=True):
     label_scores: Mapping[str, float] | None
     """Observation to probability from the encoder's label head, uncalibrated."""
     ood: OodCheck | None
-    """Null for words alone, and where the index cannot judge."""
+    """Null for a search by text alone, and where the index cannot judge."""
     notice: str = NOTICE
 
     @classmethod

@@ -14,7 +14,7 @@ from typing import ClassVar
 import httpx
 import uvicorn
 
-from api.pipeline.backends import ExtractiveBackend, Output, Writing
+from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase, held
 from db.app.jobs import ATTEMPTS, JobImage
@@ -40,7 +40,7 @@ class DrawnServer:
 
 
 class Slow(ExtractiveBackend):
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         time.sleep(0.05 * len(writings))
         return super().write(writings)
 
@@ -53,7 +53,7 @@ class SlowServer(DrawnServer):
 class Poisoned(ExtractiveBackend):
     """One image ends the process, as a defect of a native library does."""
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         if any(
             image.sha256 == a_digest(POISON) for writing in writings for image in writing.images
         ):
@@ -65,7 +65,7 @@ class PoisonedServer(DrawnServer):
     writer = Poisoned(write_report)
 
     def __call__(self, database: Path, port: int) -> None:
-        JobRunner.doubt = 0.01
+        JobRunner.suspect_delay = 0.01
         super().__call__(database, port)
 
 

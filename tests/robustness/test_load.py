@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api.pipeline.backends import ExtractiveBackend, Output, Writing
+from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from generator.grounding.report import GroundedReport
 from tests.robustness.load import closed, open_loop
 from tests.support.service.services import a_png, an_app, free_port, serving, write_report
@@ -35,14 +35,14 @@ class Numbering(ExtractiveBackend):
         self.shuffled = shuffled
         self.seconds = seconds
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         time.sleep(self.seconds)  # others come meanwhile, and are written about together
         made = [self._numbered(writing) for writing in writings]
         if self.shuffled:
             made = made[1:] + made[:1]
         yield from enumerate(made)
 
-    def _numbered(self, writing: Writing) -> GroundedReport:
+    def _numbered(self, writing: BackendRequest) -> GroundedReport:
         report = write_report(writing.retrieval)
         own = replace(report.statements[-1], text=f"Image {writing.images[0].sha256[:8]}.")
         return replace(report, statements=(*report.statements[:-1], own))
@@ -78,7 +78,7 @@ class Failing(ExtractiveBackend):
         super().__init__(write_report)
         self.failed = False
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         if not self.failed:
             self.failed = True
             raise RuntimeError("no words come")

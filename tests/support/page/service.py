@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from api.app import create_app
-from api.pipeline.backends import ExtractiveBackend, Output, Token, Writing
+from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output, Token
 from api.settings import Settings
 from db.app.generation import Citation, OodCheck, Origin, RemovedCitation, Statement
 from db.index.store import Section
@@ -91,7 +91,7 @@ class MarkingWriter(ExtractiveBackend):
     def describe(self, origin: Origin) -> Origin:
         return replace(origin, model="drawn-model", adapter="drawn-adapter", prompt_version="p-1")
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         for place, writing in enumerate(writings):
             if writing.request.task != "classify":
                 for word in WORDS:
@@ -102,7 +102,7 @@ class MarkingWriter(ExtractiveBackend):
                     break
             yield place, self._made(writing)
 
-    def _made(self, writing: Writing) -> Output:
+    def _made(self, writing: BackendRequest) -> Output:
         if writing.request.task == "ask":
             report = marked_report(writing.retrieval)
             (first, *_) = report.statements

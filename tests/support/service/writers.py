@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from api.pipeline.backends import ExtractiveBackend, Output, Token, Writing
+from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output, Token
 from db.app.generation import Citation, Origin, RemovedCitation, Statement
 from generator.classification import Classification
 from generator.grounding.report import GroundedReport
@@ -36,7 +36,7 @@ class Talker(ExtractiveBackend):
         self.go = threading.Event()
         self.cancelled = 0
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         for word in ("Lungs ", "drawn ", "clear."):
             for place, _ in enumerate(writings):
                 yield place, Token(text=word)
@@ -75,7 +75,7 @@ class TalkingWriter(ExtractiveBackend):
             sampling={"temperature": 0.0},
         )
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         self.batches.append(len(writings))
         for place, writing in enumerate(writings):
             outcome = self._outcome(writing)
@@ -92,7 +92,7 @@ class TalkingWriter(ExtractiveBackend):
                 yield place, Token(text=last)
             yield place, outcome
 
-    def _outcome(self, writing: Writing) -> GroundedReport:
+    def _outcome(self, writing: BackendRequest) -> GroundedReport:
         if writing.request.task == "ask":
             return _answer(writing)
         made = self._write(writing)
@@ -111,7 +111,7 @@ class TalkingWriter(ExtractiveBackend):
         return replace(made, statements=doubted, as_written=f"Findings: {said}")
 
 
-def _answer(writing: Writing) -> GroundedReport:
+def _answer(writing: BackendRequest) -> GroundedReport:
     hit = writing.retrieval.hits[0]
     return GroundedReport(
         statements=(

@@ -196,7 +196,7 @@ def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) 
         (b"only text", 422, "view 0.png is not an image that can be read here"),
         (a_png(1)[:4000], 422, "view 0.png is damaged or cut short"),
         (b"\0" * 128 + b"DICM" + b"\0" * 40, 422, "view 0.png"),
-        (b"\x89PNG\r\n\x1a\n" + b"x" * 2_100_000, 413, "larger than this server takes"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 2_100_000, 413, "too large for this server"),
     ],
     ids=["zero bytes", "text", "cut short", "broken dicom", "too large"],
 )

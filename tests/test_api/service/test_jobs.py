@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from litestar.testing import TestClient
 
-from api.pipeline.backends import ExtractiveBackend, Output, Writing
+from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
 from tests.support.service.clients import HTTP, images, settled
@@ -52,7 +52,7 @@ class Sizes(ExtractiveBackend):
         super().__init__(write_report)
         self.sizes: list[int] = []
 
-    def write(self, writings: Sequence[Writing]) -> Iterator[tuple[int, Output]]:
+    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         self.sizes.append(len(writings))
         time.sleep(0.1)
         yield from super().write(writings)
@@ -61,7 +61,7 @@ class Sizes(ExtractiveBackend):
 def test_what_was_under_way_when_the_server_ended_is_done_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(JobRunner, "doubt", 0.0)
+    monkeypatch.setattr(JobRunner, "suspect_delay", 0.0)
     left, sizes = left_by_a_crash(tmp_path, 3), Sizes()
     with TestClient(an_app(tmp_path, backend=sizes), base_url=HTTP) as client:
         batch = client.post("/batches", files=images(1, 2, 3)).headers["location"]
@@ -75,7 +75,7 @@ def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (left,) = left_by_a_crash(tmp_path, 1)
-    monkeypatch.setattr(JobRunner, "doubt", 3600.0)
+    monkeypatch.setattr(JobRunner, "suspect_delay", 3600.0)
     for _ in range(2):
         with TestClient(an_app(tmp_path), base_url=HTTP) as client:
             batch = client.post("/batches", files=images(1)).headers["location"]
@@ -83,6 +83,6 @@ def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
             assert client.get(f"/generations/{left}").status_code == 202
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         assert database.jobs.suspicion() == 1
-    monkeypatch.setattr(JobRunner, "doubt", 0.2)
+    monkeypatch.setattr(JobRunner, "suspect_delay", 0.2)
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         assert settled(client, f"/generations/{left}")["status"] == "done"

@@ -16,7 +16,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.pipeline.backends import BackendOptions, Token, Writing, open_backend
+from api.pipeline.backends import BackendOptions, BackendRequest, Token, open_backend
 from api.pipeline.current_index import reopening
 from api.pipeline.language_model import LanguageModelBackend
 from api.settings import Settings
@@ -124,11 +124,11 @@ def a_writer(
     return LanguageModelBackend(retriever, model, **parts)
 
 
-def a_writing(retriever: Retriever, writer: LanguageModelBackend, **parts: Any) -> Writing:
+def a_writing(retriever: Retriever, writer: LanguageModelBackend, **parts: Any) -> BackendRequest:
     request = GenerationRequest(**{"options": SearchOptions(k=10), **parts})
     image = read_radiograph(a_png(99, size=(96, 80)))
     query = image_query(retriever.encoder, [image])
-    return Writing(
+    return BackendRequest(
         images=(image,),
         retrieval=writer.find(retriever, query, request.options),
         request=request,
@@ -247,7 +247,7 @@ def test_who_leaves_is_not_written_for(retriever: Retriever) -> None:
     writer = a_writer(retriever, model)
     gone: set[int] = {0}
     writings = [
-        Writing(
+        BackendRequest(
             images=one.images,
             retrieval=one.retrieval,
             request=one.request,
@@ -421,7 +421,7 @@ def test_a_loaded_model_gives_each_of_many_its_own_text(
         for name in ("id", "created_at"):
             made.pop(name)
         for one in made["observations"] or ():  # the last decimals depend on the company
-            for name in ("probability", "model"):
+            for name in ("probability", "language_model"):
                 one[name] = round(one[name], 3)
         return "".join(pieces), made
 
