@@ -69,7 +69,7 @@ def test_an_import_of_posix_is_found_outside_functions(source: str, found: set[s
     assert posix_imports(source) == found
 
 
-def test_only_bench_scripts_and_tests_stand_outside_the_direction() -> None:
+def test_only_bench_scripts_and_tests_may_import_any_package() -> None:
     for package in ("bench", "results"):
         for path, source in sources(package).items():
             shared = {name for name in imported_names(source) if name.startswith("tests.")}

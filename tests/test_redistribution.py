@@ -52,7 +52,7 @@ def test_no_tracked_text_shares_a_run_of_words_with_a_report(
     assert not taken
 
 
-def test_a_copied_report_is_seen(report_runs: dict[tuple[str, ...], int]) -> None:
+def test_a_copied_report_is_found(report_runs: dict[tuple[str, ...], int]) -> None:
     for sections in read_reports(packaged_reports()).values():
         if any(run in report_runs for run in runs(sections["findings"])):
             quoted = f"# {sections['findings'].upper()}\n"

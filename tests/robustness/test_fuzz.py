@@ -59,7 +59,7 @@ def test_damaged_images_are_the_clients_errors(client: TestClient[Any], tmp_path
     assert grown < 200, f"{grown:.0f} MB"
 
 
-def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
+def test_a_body_that_never_ends_times_out(tmp_path: Path) -> None:
     with serving(an_app(tmp_path, body_seconds=1)) as address:
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as dawdler:
@@ -72,7 +72,7 @@ def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/health/live").status_code == 200
 
 
-def test_a_head_that_never_ends_is_given_up(
+def test_a_request_head_that_never_ends_times_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.5)

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
     ],
     ids=["mounted", "without the right to mount"],
 )
-def test_an_interrupted_change_leaves_an_index_that_answers_and_can_be_ended(
+def test_an_interrupted_change_leaves_an_index_that_answers_and_can_be_completed(
     verbs: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
     chosen = [part for verb in verbs for part in ("--verb", verb)]

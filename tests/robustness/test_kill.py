@@ -119,7 +119,7 @@ def test_a_batch_survives_kill_9(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_study_that_ends_the_server_each_time_is_given_up_and_no_other(tmp_path: Path) -> None:
+def test_only_the_study_that_ends_the_server_each_time_fails(tmp_path: Path) -> None:
     image = JobImage(png=POISON, view_position="PA", notes=())
     poison, *innocent = (replace(a_study(), images=(image,)), a_study(), a_study())
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:

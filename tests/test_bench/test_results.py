@@ -163,7 +163,7 @@ def test_vqa_rad_follows_the_splits(place: Path) -> None:
     ]
 
 
-def test_what_does_not_fit_is_refused_and_nothing_written(
+def test_mismatched_figures_are_refused_and_nothing_is_written(
     place: Path, document: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     val = str(place / "val.json")

@@ -128,7 +128,7 @@ def test_prompts_are_those_of_the_service(root: Path, base: Path) -> None:
         assert prompt_sha256(prompt) == one.keys[WITH_RETRIEVAL] != one.keys[WITHOUT_RETRIEVAL]
 
 
-def test_a_place_that_holds_something_else_is_left_alone(root: Path, base: Path) -> None:
+def test_a_folder_with_other_content_is_not_overwritten(root: Path, base: Path) -> None:
     arguments = prepare_arguments(root, base)
     arguments.work = root / "data"
     with pytest.raises(UserError, match="holds no questions: name another place"):

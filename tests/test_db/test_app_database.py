@@ -34,7 +34,7 @@ def keys(database: AppDatabase) -> ApiKeyStore:
     return database.keys
 
 
-def test_a_key_opens_until_it_is_revoked(keys: ApiKeyStore, database: AppDatabase) -> None:
+def test_a_key_is_accepted_until_it_is_revoked(keys: ApiKeyStore, database: AppDatabase) -> None:
     key = keys.add("ward", ["read", "generate"], at=NOW)
     other = keys.add("lab", ["admin"], at=NOW)
     found = keys.find(key)
@@ -55,7 +55,7 @@ def test_a_key_opens_until_it_is_revoked(keys: ApiKeyStore, database: AppDatabas
     ]
 
 
-def test_a_key_that_is_nearly_right_is_wrong(keys: ApiKeyStore) -> None:
+def test_an_almost_correct_key_is_refused(keys: ApiKeyStore) -> None:
     key = keys.add("ward", ["read"], at=NOW)
     last = "A" if key[-1] != "A" else "B"
     for wrong in ("", "cxr_", key[:-1], key + "A", key[:-1] + last, key.upper(), f" {key}"):
@@ -95,7 +95,7 @@ def test_an_impossible_key_is_refused(
     assert len(keys.list_all()) == 1
 
 
-def test_revoking_a_key_that_never_was_is_named(keys: ApiKeyStore) -> None:
+def test_revoking_an_unknown_key_is_an_error(keys: ApiKeyStore) -> None:
     with pytest.raises(NotFoundError, match="no key 'ward'"):
         keys.revoke("ward", at=NOW)
 
@@ -168,7 +168,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(path: Path, tmp_path:
     ]
 
 
-def test_what_cannot_be_restored_changes_nothing(
+def test_a_failed_restore_changes_nothing(
     database: AppDatabase, path: Path, tmp_path: Path
 ) -> None:
     generation = a_generation()

@@ -100,7 +100,7 @@ def test_a_changed_log_names_the_entry(
         database.audit.verify()
 
 
-def test_a_cut_or_rewritten_log_does_not_lead_through_a_head_that_was_noted(
+def test_a_shortened_or_rewritten_log_does_not_match_a_recorded_head(
     database: AppDatabase, path: Path
 ) -> None:
     for number in range(1, 4):

@@ -139,7 +139,7 @@ def test_the_generation_stays_and_the_quote_reads_withdrawn(
         ("No pleural effusion.", [], "No pleural effusion."),
     ],
 )
-def test_a_statement_goes_where_its_words_are_of_the_removed_alone(
+def test_a_statement_is_withdrawn_if_only_removed_cases_support_it(
     database: AppDatabase, path: Path, text: str, citations: list[Citation], left: str
 ) -> None:
     generation = written(said(text, *citations))
@@ -152,7 +152,7 @@ def test_a_statement_goes_where_its_words_are_of_the_removed_alone(
         assert citation == (replace(before, quote=WITHDRAWN) if own else before)
 
 
-def test_edited_texts_and_comments_lose_these_words_alone(
+def test_edited_texts_and_comments_lose_only_the_removed_sentences(
     database: AppDatabase, path: Path
 ) -> None:
     generation = written(
@@ -227,9 +227,7 @@ def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
     assert not holds(path)
 
 
-def test_generations_about_the_films_themselves_are_named(
-    database: AppDatabase, path: Path
-) -> None:
+def test_generations_about_the_removed_images_are_named(database: AppDatabase, path: Path) -> None:
     generation = written(said("Clear."), hits=(), images_sha256=("ab" * 32, RADIOGRAPH))
     database.generations.add(generation)
     done = erase(path, [a_case()], at=NOW)
@@ -258,7 +256,7 @@ def test_only_an_application_database_is_changed(path: Path, tmp_path: Path) -> 
     assert cases.read_bytes() == before
 
 
-def test_a_writer_at_work_is_waited_for_and_then_named(database: AppDatabase, path: Path) -> None:
+def test_an_active_writer_is_waited_for_and_then_named(database: AppDatabase, path: Path) -> None:
     database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("BEGIN IMMEDIATE")

@@ -61,7 +61,7 @@ def test_an_exception_leaves_no_file_where_there_was_none(tmp_path: Path) -> Non
     assert names_in(tmp_path) == []
 
 
-def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_directory_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for content in ("first", "second"):
         with replacing_directory(path) as fresh:
@@ -136,7 +136,7 @@ def test_what_a_kill_left_beside_a_file_can_be_removed(tmp_path: Path) -> None:
     assert names_in(tmp_path) == [".two.txt.4711.tmp", "one.txt"]
 
 
-def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_holder_of_the_lock(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)],

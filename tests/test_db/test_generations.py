@@ -32,7 +32,7 @@ def opened(path: Path) -> Iterator[GenerationStore]:
         yield database.generations
 
 
-def test_a_generation_comes_back_as_it_was_stored_also_after_a_restart(tmp_path: Path) -> None:
+def test_a_generation_is_read_as_it_was_stored_even_after_a_restart(tmp_path: Path) -> None:
     stored = a_generation()
     with opened(tmp_path / "new" / "app.sqlite3") as store:
         store.add(stored)
@@ -60,7 +60,7 @@ def test_an_unknown_id_is_named(tmp_path: Path) -> None:
             store.page(limit=5, before=missing)
 
 
-def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: Path) -> None:
+def test_pages_start_with_the_newest_and_do_not_shift_when_new_ones_arrive(tmp_path: Path) -> None:
     ids = [UUID(int=number) for number in (5, 3, 4, 1, 2)]
     with opened(tmp_path / "app.sqlite3") as store:
         assert store.page(limit=2).generations == ()
@@ -77,7 +77,7 @@ def test_pages_run_from_the_newest_and_stay_put_when_new_ones_arrive(tmp_path: P
         assert not last.more
 
 
-def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_generation_is_stored_atomically(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     broken = replace(a_generation(), hits=(a_generation().hits[0],) * 2)
     with opened(path) as store:
@@ -89,7 +89,7 @@ def test_a_generation_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_threads_store_side_by_side(tmp_path: Path) -> None:
+def test_threads_store_concurrently(tmp_path: Path) -> None:
     with opened(tmp_path / "app.sqlite3") as store:
         threads = [
             threading.Thread(target=lambda: [store.add(a_generation()) for _ in range(5)])
@@ -129,7 +129,7 @@ def test_the_first_schema_upgrades_with_its_rows(tmp_path: Path) -> None:
     assert (old.text, old.label_scores, old.hits) == ("Old.", None, ())
 
 
-def test_reports_from_before_there_were_verdicts_stay_whole_beside_new_ones(
+def test_generations_without_an_ood_check_stay_readable_beside_new_ones(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "app.sqlite3"
@@ -216,7 +216,7 @@ def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
         assert [g.id for g in cut.generations] == [first]
 
 
-def test_a_deleted_generation_is_gone_with_its_parts(tmp_path: Path) -> None:
+def test_a_generation_is_deleted_with_its_parts(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     gone, stays = a_generation(), a_generation()
     with opened(path) as store:
@@ -234,7 +234,7 @@ def test_a_deleted_generation_is_gone_with_its_parts(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_every_step_of_the_schema_can_be_taken_back(tmp_path: Path) -> None:
+def test_every_migration_can_be_reversed(tmp_path: Path) -> None:
     engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
     migrate(engine, name="the database")
     with engine.connect() as connection:

@@ -14,7 +14,7 @@ from tests.support.service.records import a_generation, a_study
 from tests.support.service.services import NOW
 
 
-def test_a_study_is_claimed_once_and_whole(tmp_path: Path) -> None:
+def test_a_study_is_claimed_once_with_all_its_images(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         study = a_study()
         database.jobs.add([study])
@@ -76,7 +76,7 @@ def test_what_an_earlier_process_left_running_is_queued_again_for_itself(tmp_pat
         assert taken == fewest_attempts_first
 
 
-def test_what_is_parked_is_no_suspect_for_that(tmp_path: Path) -> None:
+def test_parking_does_not_make_a_study_suspect(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         study = a_study()
         database.jobs.add([study])
@@ -86,7 +86,7 @@ def test_what_is_parked_is_no_suspect_for_that(tmp_path: Path) -> None:
         assert [s.generation_id for s in database.jobs.claim(9)] == [study.generation_id]
 
 
-def test_a_study_is_given_up_that_was_alone_again_and_again(tmp_path: Path) -> None:
+def test_a_study_that_ended_the_server_alone_repeatedly_fails(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         study, beside = a_study(), a_study()
         database.jobs.add([study, beside])
@@ -105,7 +105,7 @@ def test_a_study_is_given_up_that_was_alone_again_and_again(tmp_path: Path) -> N
         assert detail == f"the server stopped {ATTEMPTS} times while it worked on it"
 
 
-def test_a_film_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
+def test_an_image_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
     study = a_study()
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         database.jobs.add([study])

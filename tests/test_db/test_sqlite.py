@@ -76,7 +76,7 @@ def test_many_writers_get_through_in_the_order_in_which_they_came(tmp_path: Path
         assert line.in_line == 0
 
 
-def test_a_writer_whose_turn_does_not_come_leaves_the_line(tmp_path: Path) -> None:
+def test_a_writer_that_times_out_leaves_the_queue(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     with AppDatabase.open(path, lock_timeout=0.05) as database:
         line = writers(path)
@@ -90,7 +90,7 @@ def test_a_writer_whose_turn_does_not_come_leaves_the_line(tmp_path: Path) -> No
         assert [entry.caller for entry in database.audit] == ["next"]
 
 
-def test_a_turn_ends_also_where_the_work_fails(tmp_path: Path) -> None:
+def test_a_writers_turn_ends_even_if_its_work_fails(tmp_path: Path) -> None:
     line = FairLock()
     for _ in range(2):
         with pytest.raises(ValueError, match="spoilt"), line.turn(0.05):

@@ -50,7 +50,7 @@ def package_words(command: str) -> tuple[str, str, list[str]] | None:
 
 
 @pytest.mark.parametrize(("page", "command"), EVERY)
-def test_every_command_is_one_that_the_program_understands(page: str, command: str) -> None:
+def test_every_command_is_understood_by_the_parser(page: str, command: str) -> None:
     found = package_words(command)
     if found is not None:
         module, prog, words = found

@@ -48,13 +48,13 @@ def test_importing_the_package_loads_no_large_library() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_the_face_offers_what_it_names_and_nothing_else() -> None:
+def test_the_package_exports_exactly_its_public_names() -> None:
     assert all(getattr(grounded_cxr, name) for name in grounded_cxr.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'open_index'"):
         _ = grounded_cxr.open_index
 
 
-def test_an_image_may_come_as_a_path_bytes_a_picture_or_an_array(
+def test_an_image_may_be_a_path_bytes_a_pil_image_or_an_array(
     retriever: Retriever, image: Path
 ) -> None:
     pixels = np.asarray(Image.open(image))
@@ -79,7 +79,7 @@ def test_every_statement_of_an_extractive_report_cites_a_case(
     assert str(report).endswith("Research use only, not for clinical use.")
 
 
-def test_patients_and_studies_can_be_left_out(retriever: Retriever, image: Path) -> None:
+def test_patients_and_studies_can_be_excluded(retriever: Retriever, image: Path) -> None:
     generator = load_generator(None)
     first = generator.report(retriever, image).cases[1]
     report = generator.report(retriever, image, exclude_study_ids=[first.study_id], k=3)
@@ -150,7 +150,7 @@ def test_a_notebook_shows_image_text_and_cited_cases(retriever: Retriever, image
     assert "http" not in re.sub(r"base64,[^\"]+", "", shown)
 
 
-def test_a_notebook_is_shown_no_markup_of_a_text(retriever: Retriever, image: Path) -> None:
+def test_a_notebook_escapes_markup_in_texts(retriever: Retriever, image: Path) -> None:
     report = load_generator(None).report(retriever, image)
     bad = "<script>alert(1)</script>"
     [first, *_] = report.statements

@@ -67,7 +67,7 @@ def test_no_state_of_the_page_has_a_serious_violation(
     check(browser, "doubtful report under the key dialogue")
 
 
-def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
+def test_no_state_of_a_search_or_a_stored_or_unfinished_report_has_a_violation(
     browser: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     found_by_words(browser, address, NASTY)
@@ -112,7 +112,7 @@ def test_no_state_of_a_search_a_stored_text_or_a_text_under_way_has_one(
     assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_order_of_the_focus_is_that_of_the_page(
+def test_focus_moves_in_the_order_of_the_page(
     browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)

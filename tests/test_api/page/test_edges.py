@@ -44,7 +44,7 @@ def widen(browser: Browser, width: int) -> None:
     browser.until(lambda: browser.script(asked), "not resized")
 
 
-def test_the_notice_stays_in_sight_and_nothing_runs_over_the_edge(report: Browser) -> None:
+def test_the_notice_stays_visible_and_nothing_overflows(report: Browser) -> None:
     press_chip(report, 0)
     report.wait("#case mark")
     for width in (1400, 1000, 390):

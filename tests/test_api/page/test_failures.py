@@ -113,7 +113,7 @@ def test_a_rate_limited_key_shows_how_long_to_wait(
         browser.hidden("#alert")
 
 
-def test_a_full_server_is_tried_again_when_it_said_so(
+def test_a_busy_server_is_tried_again_after_the_time_it_named(
     ready: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     writer.go.clear()
@@ -217,7 +217,7 @@ def test_too_many_or_too_large_images_are_not_sent(
     assert "larger than the" in ready.failure()
 
 
-def test_a_text_that_is_still_to_come_is_named_as_such(
+def test_a_pending_report_is_shown_as_pending(
     browser: Browser, address: str, images: Images, writer: MarkingWriter
 ) -> None:
     writer.go.clear()

@@ -16,7 +16,7 @@ from tests.support.service.services import FakeRetriever
 pytest_plugins = ["tests.support.page.fixtures"]
 
 
-def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) -> None:
+def test_stored_generations_are_listed_by_task_opened_and_deleted(report: Browser) -> None:
     stored = report.driver.current_url
     report.one("#question").send_keys(QUESTION)
     report.press("#ask")
@@ -49,7 +49,7 @@ def test_earlier_texts_are_listed_by_task_opened_and_deleted(report: Browser) ->
     report.wait(".statement")
 
 
-def test_the_history_has_pages_and_a_search_by_words(
+def test_the_history_has_pages_and_a_text_search(
     browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)

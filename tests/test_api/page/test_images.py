@@ -106,7 +106,7 @@ def touch(browser: Browser, path: list[list[tuple[float, float]]], *, tool: str)
     browser.cdp("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
-def test_keys_work_the_viewer(browser: Browser, address: str, images: Images) -> None:
+def test_keys_control_the_viewer(browser: Browser, address: str, images: Images) -> None:
     browser.greeted(address)
     browser.choose(images.pa)
     browser.wait("#viewer .stage img")
@@ -196,9 +196,7 @@ def test_stages_and_tokens_are_shown_as_they_come_and_cancel_stops_the_writing(
     assert "Report written in" in browser.one("#stages").text
 
 
-def test_the_draft_stands_still_for_those_who_want_less_motion(
-    browser: Browser, address: str
-) -> None:
+def test_the_draft_does_not_move_with_reduced_motion(browser: Browser, address: str) -> None:
     browser.greeted(address)
 
     def turning() -> str:

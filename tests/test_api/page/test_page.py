@@ -41,7 +41,7 @@ def test_a_report_opens_the_cited_case_with_its_sentence_marked(
     assert report.complaints() == []
 
 
-def test_the_cited_case_stands_beside_the_image(
+def test_the_cited_case_is_shown_beside_the_image(
     browser: Browser, address: str, images: Images, size: str
 ) -> None:
     report = written(browser, address, images)
@@ -59,7 +59,7 @@ def test_the_cited_case_stands_beside_the_image(
         assert report.one(".statement.open").rect["y"] < case["y"], "its sentence stays in sight"
 
 
-def test_every_kind_of_statement_is_marked_for_what_it_is(report: Browser) -> None:
+def test_every_kind_of_statement_has_its_mark(report: Browser) -> None:
     supported, afterwards, against, alone = report.all(".statement")
     assert "unsupported" in str(alone.get_attribute("class"))
     assert alone.text == "No case says this. no prior case supports this"
@@ -95,7 +95,7 @@ def test_hits_excluded_cases_notes_and_label_scores_are_shown(report: Browser) -
     assert "No image of this case" in report.says("#case", "No image of this case")
 
 
-def test_text_of_cases_and_names_of_files_are_never_taken_for_html(
+def test_case_texts_and_file_names_are_never_parsed_as_html(
     browser: Browser, address: str, images: Images
 ) -> None:
     browser.greeted(address)
@@ -119,7 +119,7 @@ def test_a_study_id_with_slash_and_umlaut_opens(report: Browser) -> None:
     assert "Prior case a/b ü" in report.one("#case-title").text
 
 
-def test_a_report_on_an_unusual_image_stands_under_a_warning(
+def test_a_report_on_an_unusual_image_has_a_warning(
     report: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     def looks() -> list[str]:
@@ -155,7 +155,7 @@ def test_a_report_on_an_unusual_image_stands_under_a_warning(
     assert "doubtful" not in str(report.one("#report-body").get_attribute("class"))
 
 
-def test_the_least_similarity_reaches_the_search_and_stands_in_the_report(
+def test_the_minimum_similarity_is_applied_and_shown_in_the_report(
     browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     retriever.ood = LIKE

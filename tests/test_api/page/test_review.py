@@ -81,7 +81,7 @@ def test_a_report_is_copied_and_printed(report: Browser) -> None:
         report.cdp("Emulation.setEmulatedMedia", media="")
 
 
-def test_a_report_is_exported_in_the_formats_of_the_field(
+def test_a_report_is_exported_as_fhir_pdf_and_dicom_sr(
     browser: Browser, address: str, images: Images, tmp_path: Path
 ) -> None:
     browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))

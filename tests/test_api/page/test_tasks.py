@@ -52,7 +52,7 @@ def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: B
     report.wait("#case-title")
 
 
-def test_a_server_without_a_language_model_says_so_where_one_would_ask(
+def test_the_question_form_says_when_there_is_no_language_model(
     browser: Browser, tmp_path: Path, images: Images
 ) -> None:
     writer = MarkingWriter(("report", "classify", "caption"))
@@ -69,7 +69,7 @@ def test_a_server_without_a_language_model_says_so_where_one_would_ask(
         assert browser.one("#caption").is_enabled()
 
 
-def test_words_find_cases_that_open(
+def test_a_text_search_finds_cases_that_open(
     browser: Browser, address: str, images: Images, retriever: FakeRetriever
 ) -> None:
     hits = found_by_words(browser, address, NASTY)

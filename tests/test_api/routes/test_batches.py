@@ -63,7 +63,7 @@ def test_a_report_can_be_asked_for_now_and_read_later(
     assert stored_images(tmp_path) == 0
 
 
-def test_the_same_report_comes_at_once_and_later(client: Client, gate: Gate) -> None:
+def test_a_deferred_report_equals_an_immediate_one(client: Client, gate: Gate) -> None:
     gate.open.set()
     now = client.post("/reports", files=images(1)).json()
     address = client.post("/reports", files=images(1), headers=LATER).headers["location"]
@@ -120,7 +120,7 @@ def test_every_image_is_a_study_by_default(client: Client, gate: Gate) -> None:
     assert settled(client, answer.headers["location"])["done"] == 3
 
 
-def test_a_batch_with_a_bad_image_is_refused_whole(client: Client, tmp_path: Path) -> None:
+def test_a_batch_with_an_unreadable_image_is_refused(client: Client, tmp_path: Path) -> None:
     bad = [*images(1), ("images", ("two.png", b"text"))]
     answer = client.post("/batches", files=bad)
     assert answer.status_code == 422 and "two.png" in answer.json()["detail"]
@@ -144,7 +144,7 @@ def test_a_batch_can_be_cancelled(client: Client, gate: Gate, tmp_path: Path) ->
     assert stored_images(tmp_path) == 0
 
 
-def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_a_failed_study_says_why_and_the_others_continue(tmp_path: Path) -> None:
     def moody(retrieval: Retrieval) -> GroundedReport:
         if retrieval.images_sha256 == (a_digest(a_png(2, size=(64, 64))),):
             raise RuntimeError("inner secret")
@@ -161,9 +161,7 @@ def test_what_cannot_be_written_says_why_and_the_rest_goes_on(tmp_path: Path) ->
     assert stored_images(tmp_path) == 0
 
 
-def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
-    tmp_path: Path, gate: Gate
-) -> None:
+def test_too_many_waiting_studies_are_refused_with_retry_after(tmp_path: Path, gate: Gate) -> None:
     app = an_app(tmp_path, backend=gate, max_waiting_studies=3)
     with TestClient(app, base_url=HTTP) as client:
         assert client.post("/batches", files=images(1, 2)).status_code == 202
@@ -174,7 +172,7 @@ def test_too_many_waiting_studies_are_refused_with_a_time_to_come_back(
         gate.open.set()
 
 
-def test_a_full_house_says_503_at_once_and_then_serves_again(tmp_path: Path, gate: Gate) -> None:
+def test_a_busy_server_answers_503_at_once_and_recovers(tmp_path: Path, gate: Gate) -> None:
     with serving(an_app(tmp_path, backend=gate, capacity=2)) as address:
         answers: list[int] = []
 

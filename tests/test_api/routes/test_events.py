@@ -37,7 +37,7 @@ def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> 
     assert [event for event, _ in happened] == ["stage"] * 3 + ["token"] * 3 + ["stage", "report"]
 
 
-def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
+def test_a_failure_is_the_last_event(tmp_path: Path) -> None:
     def refuse(_: Any) -> Any:
         raise UserError("nothing can be said")
 
@@ -59,7 +59,7 @@ def test_a_failure_on_the_way_is_the_last_event(tmp_path: Path) -> None:
             assert client.get("/generations").json()["total"] == 0
 
 
-def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
+def test_tokens_are_sent_while_the_report_is_written(tmp_path: Path) -> None:
     writer = Talker()
     with (
         serving(an_app(tmp_path, backend=writer)) as address,
@@ -74,7 +74,7 @@ def test_tokens_come_while_the_report_is_written(tmp_path: Path) -> None:
     assert parsed(seen)[-1][0] == "report"
 
 
-def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
+def test_a_disconnected_reader_stops_the_writing(tmp_path: Path) -> None:
     writer = Talker()
     with serving(an_app(tmp_path, backend=writer, capacity=1)) as address:
         with httpx.stream("POST", f"{address}/reports", files=images(1), headers=STREAM) as answer:
@@ -88,7 +88,7 @@ def test_a_reader_who_leaves_stops_the_writing(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/generations").json()["total"] == 0
 
 
-def test_a_full_house_is_a_503_and_no_stream(tmp_path: Path) -> None:
+def test_a_busy_server_answers_503_instead_of_a_stream(tmp_path: Path) -> None:
     writer = Talker()
     with (
         serving(an_app(tmp_path, backend=writer, capacity=1)) as address,

@@ -239,7 +239,7 @@ def related(*parts: bytes, boundary: str = "x") -> dict[str, Any]:
     }
 
 
-def test_an_instance_that_is_no_radiograph_is_named_and_the_others_are_taken(
+def test_an_instance_that_is_no_radiograph_is_named_and_the_others_are_accepted(
     client: Client, tmp_path: Path
 ) -> None:
     good, ct = a_dicom(tmp_path, 1), a_dicom(tmp_path, 2, Modality="CT")

@@ -62,7 +62,7 @@ def test_feedback_is_kept_with_its_report(client: Client, made: dict[str, Any]) 
         ({"kind": "accepted", "statement": -1}, 400, "statement"),
     ],
 )
-def test_feedback_that_means_nothing_is_refused(
+def test_inconsistent_feedback_is_refused(
     client: Client, made: dict[str, Any], remark: dict[str, Any], status: int, says: str
 ) -> None:
     answer = client.post(f"/generations/{made['id']}/feedback", json=remark)
@@ -71,13 +71,13 @@ def test_feedback_that_means_nothing_is_refused(
     assert client.get(f"/generations/{made['id']}/feedback").json() == []
 
 
-def test_feedback_on_nothing_is_not_found(client: Client) -> None:
+def test_feedback_on_an_unknown_report_is_not_found(client: Client) -> None:
     address = "/generations/00000000-0000-0000-0000-000000000000/feedback"
     assert client.get(address).status_code == 404
     assert client.post(address, json={"kind": "accepted"}).status_code == 404
 
 
-def test_a_generation_tells_what_it_takes_to_make_it_again(made: dict[str, Any]) -> None:
+def test_a_generation_records_what_is_needed_to_reproduce_it(made: dict[str, Any]) -> None:
     origin = made["origin"]
     assert (origin["encoder"], origin["encoder_sha256"]) == ("reports", "2" * 64)
     assert origin["program"] and origin["model"] is None and origin["seed"] is None
@@ -114,7 +114,7 @@ def test_the_history_can_be_filtered(
 @pytest.mark.parametrize(
     "query", [{"since": "yesterday"}, {"cites": "nothing"}, {"text": "x" * 300}]
 )
-def test_a_filter_that_means_nothing_is_named(client: Client, query: dict[str, str]) -> None:
+def test_an_invalid_filter_is_named(client: Client, query: dict[str, str]) -> None:
     answer = client.get("/generations", params=query)
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"

@@ -81,7 +81,7 @@ def test_citations_outlive_a_restart_and_a_rebuilt_index(tmp_path: Path) -> None
             assert citation["case_available"] == (citation["case"] in held)
 
 
-def test_a_case_that_the_index_lost_is_said_to_be_gone_and_its_quote_stays(tmp_path: Path) -> None:
+def test_a_case_that_left_the_index_is_marked_and_its_quote_stays(tmp_path: Path) -> None:
     retriever = FakeRetriever([a_case(1), a_case(2)])
     with TestClient(an_app(tmp_path, retriever), base_url=HTTP) as client:
         written = send(client, a_png(1))

@@ -70,7 +70,7 @@ def names(app: Litestar, desk: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_line_answers_as_the_text_says(block: str, names: dict[str, str], desk: Path) -> None:
+def test_every_curl_line_is_answered(block: str, names: dict[str, str], desk: Path) -> None:
     for name, value in names.items():
         block = block.replace(name, value)
     script = 'curl() { command curl --fail-with-body -sS --max-time 60 "$@"; }\n' + block
@@ -81,7 +81,7 @@ def test_every_line_answers_as_the_text_says(block: str, names: dict[str, str], 
     assert '"error"' not in done.stdout and "event: problem" not in done.stdout
 
 
-def test_no_endpoint_is_without_a_line(app: Litestar) -> None:
+def test_every_endpoint_has_a_line(app: Litestar) -> None:
     asked = set()
     for line in "\n".join(BLOCKS).splitlines():
         if line.startswith("curl "):

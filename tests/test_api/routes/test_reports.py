@@ -50,7 +50,7 @@ def the_problem(answer: Answer, status: int) -> str:
     return detail
 
 
-def test_a_report_comes_back_stored_with_citations_hits_and_origin(
+def test_a_report_is_stored_with_citations_hits_and_origin(
     client: TestClient[Any], retriever: FakeRetriever
 ) -> None:
     answer = send(client, a_png(1))
@@ -177,7 +177,7 @@ def test_without_a_profile_the_ood_check_is_null(
     assert line["in_distribution"] is None
 
 
-def test_a_search_gives_whole_cases_and_stores_nothing(client: TestClient[Any]) -> None:
+def test_a_search_returns_full_cases_and_stores_nothing(client: TestClient[Any]) -> None:
     answer = send(client, a_png(1), path="/searches", k="1")
     assert answer.status_code == 200
     (hit,) = answer.json()["hits"]

@@ -100,7 +100,7 @@ def test_an_encoder_without_text_tower_says_so(serve: Serve, images: tuple[bytes
     assert studies(send(client, a_radiograph(3)))
 
 
-def test_health_tells_that_words_can_be_searched_by_and_which_findings_exist(
+def test_health_reports_text_search_and_the_findings(
     serve: Serve,
 ) -> None:
     health = serve(ReportEncoder()).get("/health").json()
@@ -113,7 +113,7 @@ def test_health_tells_that_words_can_be_searched_by_and_which_findings_exist(
     [("", "empty"), ("  \n ", "empty"), ("9" * 4001, "4,000 characters, not 4,001")],
     ids=["nothing", "blanks", "too long"],
 )
-def test_words_that_cannot_be_searched_by_get_a_sentence(
+def test_a_text_that_cannot_be_searched_for_gets_a_sentence(
     serve: Serve, text: str, says: str
 ) -> None:
     assert says in the_sentence(send(serve(ReportEncoder()), a_radiograph(3), text=text), 422)
@@ -144,7 +144,7 @@ def test_a_field_that_no_form_has_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["null", "true", "[1]", '{"a": 1}', "Erguß 胸水", "-0.5e3", "\0"])
-def test_words_stay_the_words_they_are(tmp_path: Path, text: str) -> None:
+def test_hostile_search_text_is_only_text(tmp_path: Path, text: str) -> None:
     retriever = FakeRetriever([a_case(1)])
     with TestClient(an_app(tmp_path, retriever), base_url=HTTP) as client:
         assert send(client, text=text, text_weight="0.75").status_code == 200
@@ -167,7 +167,7 @@ def test_only_cases_that_name_every_label_are_hits(serve: Serve) -> None:
         assert hit["case"]["labels"]["Cardiomegaly"] == "positive"
 
 
-def test_hits_can_be_held_to_what_the_label_head_sees(serve: Serve) -> None:
+def test_hits_can_be_limited_to_the_findings_of_the_label_head(serve: Serve) -> None:
     client = serve(ReportEncoder({"Cardiomegaly": 0.9}))
     answer = send(client, a_radiograph(500), label_filter="exact", k="16")
     assert len(studies(answer)) == 4

@@ -103,13 +103,13 @@ def test_an_answer_is_one_statement_with_what_the_check_found(client: Client) ->
     assert made["text"] == "Yes."
 
 
-def test_a_statement_that_the_image_contradicts_says_so(client: Client) -> None:
+def test_a_contradicted_statement_names_the_contradiction(client: Client) -> None:
     said = [one["contradiction"] for one in send(client, "/reports").json()["statements"]]
     assert said == [None, "classifier score for Lung Opacity is 0.75", None, None]
 
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t\x00"])
-def test_a_question_without_words_is_refused(client: Client, question: str) -> None:
+def test_an_empty_question_is_refused(client: Client, question: str) -> None:
     answer = send(client, "/answers", question=question)
     assert answer.status_code in (400, 422)
     assert "question" in answer.json()["detail"]
@@ -130,7 +130,7 @@ def test_text_fields_have_limits(client: Client) -> None:
 @pytest.mark.parametrize(
     "words", ["'; DROP TABLE generations; --", '<script>alert("x")</script>', "\u202e胸 ünï 🫁"]
 )
-def test_whatever_is_asked_stays_words(client: Client, words: str) -> None:
+def test_a_hostile_question_is_only_text(client: Client, words: str) -> None:
     made = send(client, "/answers", question=words, indication=words).json()
     kept = "".join(one for one in words if one.isprintable()).strip()
     address = f"/generations/{made['id']}"
@@ -200,7 +200,7 @@ def test_a_near_duplicate_does_not_vote(bare: Client, retriever: FakeRetriever) 
     assert "s-copy" not in retriever.voters[0]
 
 
-def test_classes_with_a_model_say_on_what_they_were_fitted(client: Client) -> None:
+def test_classes_with_a_model_name_the_calibration_studies(client: Client) -> None:
     made = send(client, "/classifications").json()
     assert made["calibrated_on"] == "drawn val"
     assert {one["language_model"] for one in made["observations"]} == {0.75}
@@ -211,7 +211,7 @@ def test_a_caption_without_a_model_is_one_statement_of_the_report(bare: Client) 
     assert [one["text"] for one in made["statements"]] == ["No case says this."]
 
 
-def test_what_a_job_was_asked_for_survives_the_process(tmp_path: Path) -> None:
+def test_the_request_of_a_job_survives_a_restart(tmp_path: Path) -> None:
     held = TalkingWriter(hold=True)
     with TestClient(an_app(tmp_path, backend=held), base_url=HTTP) as client:
         address = send(client, "/answers", LATER, indication="dyspnea").headers["location"]
@@ -241,7 +241,7 @@ def test_a_study_that_an_earlier_version_accepted_becomes_a_report(tmp_path: Pat
     assert made["task"] == "report" and len(made["hits"]) == 2
 
 
-def test_the_audit_log_tells_the_task_and_no_words(tmp_path: Path, client: Client) -> None:
+def test_the_audit_log_records_the_task_and_no_text(tmp_path: Path, client: Client) -> None:
     send(client, "/answers", question="Has Zebedee an effusion?", indication="Zebedee")
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         (entry,) = list(database.audit)

@@ -116,7 +116,7 @@ def check(answer: httpx.Response, what: object) -> None:
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_words_in_every_field_are_taken_as_words_or_refused(
+def test_hostile_text_in_every_field_is_only_text_or_refused(
     app: Litestar, client: Client, made: dict[str, Any], words: str
 ) -> None:
     fields = fields_of(app)
@@ -134,7 +134,7 @@ def test_words_in_every_field_are_taken_as_words_or_refused(
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_what_is_kept_of_them_is_kept_word_for_word(client: Client, words: str) -> None:
+def test_stored_text_is_verbatim(client: Client, words: str) -> None:
     data = {"indication": words, "question": words, "exclude_patient": words}
     image = {"images": (words, RADIOGRAPH)}
     answer = client.post("/answers", data=data, files=image).json()
@@ -147,7 +147,7 @@ def test_what_is_kept_of_them_is_kept_word_for_word(client: Client, words: str) 
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_words_of_a_chat_are_words(client: Client, words: str) -> None:
+def test_hostile_text_in_a_chat_is_only_text(client: Client, words: str) -> None:
     for model in ("grounded-cxr-ask", words):
         asked = {"model": model, "messages": [message(words)]}
         check(client.post("/v1/chat/completions", json=asked), model)
@@ -159,7 +159,7 @@ def test_words_of_a_chat_are_words(client: Client, words: str) -> None:
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_a_search_by_words_filters_by_them_and_finds_no_other_text(
+def test_a_text_filter_finds_only_matching_reports(
     client: Client, made: dict[str, Any], words: str
 ) -> None:
     """As a quoted value: one that ended the quotes would find all, or nothing of what there is."""

@@ -66,7 +66,7 @@ def test_every_route_but_the_pages_and_the_health_checks_asks_for_a_key(
     assert is_open == {*pages, "/health", "/health/live", "/health/ready"}
 
 
-def test_a_wrong_a_revoked_and_a_missing_key_open_nothing(client: Client, tmp_path: Path) -> None:
+def test_wrong_revoked_and_missing_keys_are_refused(client: Client, tmp_path: Path) -> None:
     right = key(tmp_path, "read")
     assert client.get("/generations", headers=right).status_code == 200
     for wrong in (
@@ -83,7 +83,7 @@ def test_a_wrong_a_revoked_and_a_missing_key_open_nothing(client: Client, tmp_pa
     assert client.get("/generations", headers=right).status_code == 401
 
 
-def test_a_key_does_what_its_scopes_say(client: Client, tmp_path: Path) -> None:
+def test_a_key_may_do_what_its_scopes_allow(client: Client, tmp_path: Path) -> None:
     read, generate = key(tmp_path, "read"), key(tmp_path, "generate")
     admin, other = key(tmp_path, "admin"), key(tmp_path, "read", "generate")
     assert report(client, read).status_code == 403
@@ -126,7 +126,7 @@ def test_each_key_has_its_own_limit_and_the_answers_state_it(
     assert client.get("/generations").status_code == 429  # nobody guesses keys at leisure
 
 
-def test_a_request_has_an_id_that_a_caller_may_choose_but_not_write_a_name_with(
+def test_a_caller_may_choose_a_request_id_that_cannot_hold_a_name(
     client: Client,
 ) -> None:
     first, second = (client.get("/health").headers["x-request-id"] for _ in range(2))
@@ -170,7 +170,7 @@ def test_metrics_count_requests_by_route(client: Client, tmp_path: Path) -> None
     assert "Quixotic" not in text
 
 
-def test_a_request_is_a_span_in_the_trace_of_its_caller(client: Client) -> None:
+def test_a_request_is_a_span_of_its_callers_trace(client: Client) -> None:
     exporter = InMemorySpanExporter()
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -186,7 +186,7 @@ def test_a_request_is_a_span_in_the_trace_of_its_caller(client: Client) -> None:
     assert "Quixotic" not in span.to_json()
 
 
-def test_the_audit_log_tells_who_asked_and_what_was_cited(client: Client, tmp_path: Path) -> None:
+def test_the_audit_log_records_who_asked_and_what_was_cited(client: Client, tmp_path: Path) -> None:
     headers = key(tmp_path, "generate")
     made = report(client, {**headers, "x-request-id": "abcdef01"}).json()
     files = {"images": ("image.png", a_png(1, size=(64, 64)))}
@@ -212,7 +212,7 @@ def test_the_audit_log_tells_who_asked_and_what_was_cited(client: Client, tmp_pa
     assert (deleted.action, deleted.details) == ("generation deleted", {"generation": made["id"]})
 
 
-def test_a_citation_that_its_case_does_not_say_is_never_stored(tmp_path: Path) -> None:
+def test_a_citation_that_its_case_does_not_support_is_never_stored(tmp_path: Path) -> None:
     from dataclasses import replace
 
     from api.app import create_app

@@ -22,7 +22,7 @@ def client(tmp_path: Path) -> Iterator[TestClient[Any]]:
         yield client
 
 
-def test_health_tells_index_versions_and_limits(client: TestClient[Any]) -> None:
+def test_health_reports_index_versions_and_limits(client: TestClient[Any]) -> None:
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert health["index"]["fingerprint"] == "f1" * 32
@@ -81,7 +81,7 @@ def test_the_page_is_served_under_a_strict_policy(client: TestClient[Any], path:
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_every_script_of_the_page_is_there(client: TestClient[Any]) -> None:
+def test_every_script_of_the_page_exists(client: TestClient[Any]) -> None:
     folder = ROOT / "api" / "page"
     for path in folder.rglob("*.*"):
         answer = client.get(f"/page/{path.relative_to(folder).as_posix()}")
@@ -102,7 +102,9 @@ def test_every_script_of_the_page_is_there(client: TestClient[Any]) -> None:
         ("", 421),
     ],
 )
-def test_only_local_names_are_answered(client: TestClient[Any], host: str, status: int) -> None:
+def test_only_local_host_names_are_answered(
+    client: TestClient[Any], host: str, status: int
+) -> None:
     assert client.get("/health", headers={"host": host}).status_code == status
     assert client.get("/", headers={"host": host}).status_code == status
 
@@ -126,7 +128,7 @@ def test_a_page_of_another_site_cannot_start_a_report(
     assert client.get("/generations").json()["total"] == 0
 
 
-def test_the_own_page_and_other_programs_can(client: TestClient[Any]) -> None:
+def test_the_own_page_and_other_programs_can_start_a_report(client: TestClient[Any]) -> None:
     own = {"origin": HTTP, "sec-fetch-site": "same-origin"}
     for headers in ({}, own):
         answer = client.post("/reports", files={"images": ("a.png", a_png(1))}, headers=headers)

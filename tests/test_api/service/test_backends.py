@@ -46,7 +46,7 @@ def test_a_backend_is_opened_by_the_name_of_its_model(monkeypatch: pytest.Monkey
         BackendOptions(adapter="some/adapter")
 
 
-def test_a_default_model_that_does_not_fit_the_index_gives_way_and_says_so(
+def test_a_default_model_that_does_not_fit_the_index_falls_back_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(retriever: Any, options: BackendOptions) -> ExtractiveBackend:

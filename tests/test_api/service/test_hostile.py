@@ -104,7 +104,7 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(tmp_path: Path, path: s
 
 
 @pytest.mark.parametrize("way", ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..\\", "..%5c", "%2f"])
-def test_no_address_leads_out_of_its_folder(tmp_path: Path, way: str) -> None:
+def test_no_path_leads_out_of_the_page_folder(tmp_path: Path, way: str) -> None:
     """Sent as they stand: httpx would take the dots out of the path."""
     image = tmp_path / "image.png"
     image.write_bytes(a_png(1, size=(64, 64)))

@@ -24,7 +24,7 @@ def gate() -> Iterator[Gate]:
     gate.open.set()
 
 
-def test_a_stop_parks_what_is_under_way_and_the_next_start_finishes_it(
+def test_a_shutdown_parks_running_studies_and_the_next_start_finishes_them(
     tmp_path: Path, gate: Gate
 ) -> None:
     with TestClient(an_app(tmp_path, backend=gate, max_batch=2), base_url=HTTP) as client:
@@ -58,7 +58,7 @@ class Sizes(ExtractiveBackend):
         yield from super().write(writings)
 
 
-def test_what_was_under_way_when_the_server_ended_is_done_alone(
+def test_studies_that_ran_when_the_server_ended_are_retried_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(JobRunner, "suspect_delay", 0.0)
@@ -71,7 +71,7 @@ def test_what_was_under_way_when_the_server_ended_is_done_alone(
         assert settled(client, batch)["done"] == 3
 
 
-def test_a_server_that_soon_ends_again_blames_nobody_and_does_the_rest(
+def test_a_server_that_soon_ends_again_suspects_no_study_and_does_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (left,) = left_by_a_crash(tmp_path, 1)

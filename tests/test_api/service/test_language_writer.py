@@ -151,7 +151,7 @@ def send(client: Any, path: str, seed: int = 99, **data: Any) -> Any:
     return client.post(path, files=files, data=given | data, headers=headers, timeout=60)
 
 
-def test_studies_of_all_tasks_are_written_about_in_one_pass(retriever: Retriever) -> None:
+def test_studies_of_all_tasks_share_one_batch(retriever: Retriever) -> None:
     model = Talking(script=says)
     writer = a_writer(retriever, model)
     tasks = ("report", "classify", "ask", "caption")
@@ -213,7 +213,7 @@ def test_a_model_is_shown_no_more_cases_than_were_asked_for(
     assert f"[{len(made['hits']) + 1}] (" not in model.prompts[0].text
 
 
-def test_rules_for_hits_hold_for_what_a_model_is_shown(
+def test_search_rules_hold_for_the_cases_a_model_is_shown(
     tmp_path: Path, retriever: Retriever
 ) -> None:
     with TestClient(an_app(tmp_path, retriever, a_writer(retriever)), base_url=HTTP) as client:
@@ -231,7 +231,7 @@ def test_rules_for_hits_hold_for_what_a_model_is_shown(
     assert len(high["hits"]) < len(every["hits"])
 
 
-def test_one_long_prompt_spoils_no_other(retriever: Retriever) -> None:
+def test_a_prompt_that_is_too_long_fails_alone(retriever: Retriever) -> None:
     model = Talking(script=says)
     writer = a_writer(retriever, model)
     writings = [a_writing(retriever, writer, task="report", indication=i) for i in ("", "x" * 200)]
@@ -242,7 +242,7 @@ def test_one_long_prompt_spoils_no_other(retriever: Retriever) -> None:
     assert not isinstance(made[0], Exception)
 
 
-def test_who_leaves_is_not_written_for(retriever: Retriever) -> None:
+def test_nothing_is_written_for_a_client_that_disconnected(retriever: Retriever) -> None:
     model = Talking(script=says)
     writer = a_writer(retriever, model)
     gone: set[int] = {0}
@@ -264,7 +264,7 @@ def test_who_leaves_is_not_written_for(retriever: Retriever) -> None:
     assert model.together == [2] and sorted(model.ended)[0] <= 3
 
 
-def test_a_client_who_leaves_stops_the_model_between_two_words(
+def test_a_disconnected_client_stops_the_model_between_tokens(
     tmp_path: Path, retriever: Retriever
 ) -> None:
     model = Talking(script=lambda _: "word " * 500, seconds=0.02)
@@ -384,7 +384,7 @@ def test_an_adapter_of_another_encoder_is_refused_at_the_start(retriever: Retrie
         a_writer(retriever, record=a_record(encoder_sha256="3" * 64))
 
 
-def test_and_so_is_an_index_that_was_rebuilt_with_another(
+def test_a_reloaded_index_of_another_encoder_is_refused(
     tmp_path: Path, index_dir: Path, retriever: Retriever
 ) -> None:
     record = a_record()
@@ -405,7 +405,7 @@ def test_and_so_is_an_index_that_was_rebuilt_with_another(
         assert send(client, "/reports").status_code == 201
 
 
-def test_a_loaded_model_gives_each_of_many_its_own_text(
+def test_each_study_of_a_batch_gets_its_own_text(
     tmp_path: Path, retriever: Retriever, tiny: Path
 ) -> None:
     """Batched and alone, all tasks, from several clients at once: nothing is mixed up."""

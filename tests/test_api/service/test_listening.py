@@ -102,7 +102,7 @@ def test_the_server_keeps_a_connection_longer_than_clients_do(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["/reports", "/searches", "/batches", "/images", "/studies"])
-def test_a_full_house_refuses_before_an_image_is_sent(tmp_path: Path, path: str) -> None:
+def test_a_busy_server_refuses_before_an_image_is_sent(tmp_path: Path, path: str) -> None:
     with a_full_house(tmp_path) as address, connect(address) as connection:
         connection.sendall(head(address, length=5_000_000, path=path))
         answer = answered(connection)
@@ -120,7 +120,7 @@ def is_given_up(connection: socket.socket) -> None:
     assert connection.recv(10) == b""
 
 
-def test_a_refused_client_may_send_on_and_ask_again(
+def test_a_refused_client_may_finish_sending_and_send_another_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.4)
@@ -130,7 +130,7 @@ def test_a_refused_client_may_send_on_and_ask_again(
             time.sleep(0.8)
 
 
-def test_a_refused_client_that_does_not_send_on_is_given_up(
+def test_a_refused_client_that_stops_sending_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HeadTimeoutProtocol, "head_seconds", 0.4)
@@ -139,7 +139,7 @@ def test_a_refused_client_that_does_not_send_on_is_given_up(
         is_given_up(connection)
 
 
-def test_a_refused_client_that_sent_on_and_asks_no_more_is_given_up(tmp_path: Path) -> None:
+def test_a_refused_client_that_sends_no_other_request_is_disconnected(tmp_path: Path) -> None:
     with a_full_house(tmp_path, keep_alive_seconds=1) as address, connect(address) as connection:
         is_refused(connection, address, sends=2_000_000)
         is_given_up(connection)

@@ -42,7 +42,7 @@ def another_program(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def test_a_request_waits_for_the_database_as_long_as_was_set(tmp_path: Path) -> None:
+def test_a_request_waits_for_the_database_until_the_lock_timeout(tmp_path: Path) -> None:
     with serving(tmp_path, 0.2) as client, another_program(tmp_path) as other:
         assert client.post("/reports", files=RADIOGRAPH).status_code == 500
         other.rollback()
@@ -53,7 +53,7 @@ def test_a_request_waits_for_the_database_as_long_as_was_set(tmp_path: Path) -> 
         assert client.get("/generations").json()["total"] == 2
 
 
-def test_a_service_that_can_store_nothing_lives_and_is_not_ready(tmp_path: Path) -> None:
+def test_a_service_that_cannot_store_is_alive_but_not_ready(tmp_path: Path) -> None:
     with serving(tmp_path, 0.2) as client:
         with another_program(tmp_path):
             unready = client.get("/health/ready")
@@ -63,7 +63,7 @@ def test_a_service_that_can_store_nothing_lives_and_is_not_ready(tmp_path: Path)
         assert client.get("/health/ready").status_code == 200
 
 
-def test_accepted_work_goes_on_when_the_database_can_be_written_to_again(
+def test_accepted_work_continues_when_the_database_is_writable_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = Gate()

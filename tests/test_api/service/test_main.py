@@ -40,7 +40,7 @@ def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, *argv: str) -> s
     return capsys.readouterr().out
 
 
-def test_another_address_opens_once_a_key_is_there_and_closes_with_it(
+def test_a_public_address_is_served_only_while_a_key_is_active(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     database = ["--database", str(tmp_path / "app.sqlite3")]
@@ -78,7 +78,7 @@ def test_the_audit_log_is_verified_and_a_backup_restored(
 @pytest.mark.parametrize(
     "verb", [("keys", "list"), ("keys", "revoke", "ward"), ("audit", "verify")]
 )
-def test_a_missing_database_is_named_and_not_made(
+def test_a_missing_database_is_named_and_not_created(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: tuple[str, ...]
 ) -> None:
     database = tmp_path / "typo.sqlite3"
@@ -96,7 +96,7 @@ def test_a_missing_index_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -111,7 +111,7 @@ def test_a_missing_sample_image_is_named(
     assert "no.dcm does not exist" in the_error(capsys, str(tmp_path), "--sample", "no.dcm")
 
 
-def test_settings_refuse_what_cannot_work(tmp_path: Path) -> None:
+def test_impossible_settings_are_refused(tmp_path: Path) -> None:
     for port in (0, -1, 70000):
         with pytest.raises(UserError, match=f"port {port} does not exist"):
             Settings(port=port)
@@ -123,7 +123,7 @@ def test_settings_refuse_what_cannot_work(tmp_path: Path) -> None:
         assert Settings(host=host).host == host
 
 
-def test_the_command_serves_an_index_and_ends_in_order(tmp_path: Path) -> None:
+def test_the_command_serves_an_index_and_shuts_down_cleanly(tmp_path: Path) -> None:
     index_dir = tmp_path / "index"
     build(JsonLines(write_studies(tmp_path / "studies", 8)), load_encoder("imagenet"), index_dir)
     port = free_port()

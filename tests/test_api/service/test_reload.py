@@ -74,7 +74,7 @@ def test_no_request_is_dropped_and_none_mixes_two_indexes(tmp_path: Path) -> Non
         assert len(one["hits"]) == min(10, studies)
 
 
-def test_an_open_index_keeps_its_cases_when_another_takes_its_place(tmp_path: Path) -> None:
+def test_an_open_index_keeps_its_cases_when_it_is_replaced(tmp_path: Path) -> None:
     an_index(tmp_path, 24)
     retriever = Retriever.open(tmp_path / "index", ThumbnailEncoder())
     an_index(tmp_path, 3)

@@ -20,7 +20,7 @@ def test_owners_take_turns_and_keep_their_own_order() -> None:
     assert queue.take(1) == []
 
 
-def test_an_item_can_be_taken_back_once() -> None:
+def test_an_item_can_be_dropped_once() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.put("a1", "a")
     queue.put("a2", "a")
@@ -45,7 +45,7 @@ class Slow:
             yield place, ValueError(str(work)) if work < 0 else 2 * work
 
 
-def test_what_waits_is_done_together_and_each_gets_its_own_result() -> None:
+def test_waiting_work_is_batched_and_each_caller_gets_its_own_result() -> None:
     slow, results = Slow(), {}
 
     async def main() -> None:
@@ -72,7 +72,7 @@ def test_what_waits_is_done_together_and_each_gets_its_own_result() -> None:
     assert results == {1: 2, 3: 6, 5: 10, 7: 14, -2: "-2"}
 
 
-def test_work_that_nobody_waits_for_is_not_begun_or_is_cancelled() -> None:
+def test_abandoned_work_is_not_started_or_is_cancelled() -> None:
     slow = Slow()
 
     async def main() -> None:
@@ -91,7 +91,7 @@ def test_work_that_nobody_waits_for_is_not_begun_or_is_cancelled() -> None:
     assert slow.left == [True, False]
 
 
-def test_a_batch_that_breaks_breaks_nothing_else() -> None:
+def test_a_failed_batch_fails_no_other() -> None:
     def break_once(tickets: Sequence[Ticket[int]]) -> list[tuple[int, int | Exception]]:
         if tickets[0].work == 1:
             raise RuntimeError("broken")
@@ -106,7 +106,7 @@ def test_a_batch_that_breaks_breaks_nothing_else() -> None:
     anyio.run(main)
 
 
-def test_what_is_ready_does_not_wait_for_the_rest_of_its_batch() -> None:
+def test_a_result_is_returned_before_the_rest_of_its_batch() -> None:
     given, go = [], threading.Event()
 
     def one_by_one(tickets: Sequence[Ticket[int]]) -> Iterator[tuple[int, int | Exception]]:
@@ -178,7 +178,7 @@ def test_the_only_owner_may_take_every_place() -> None:
             admission.check("a")
 
 
-def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back() -> None:
+def test_checking_capacity_takes_no_place_and_changes_no_estimate() -> None:
     admission = Admission(capacity=4)
     for _ in range(50):
         admission.check("a")
@@ -192,7 +192,7 @@ def test_asking_for_a_place_takes_none_and_does_not_change_the_time_to_come_back
             admission.check()
 
 
-def test_the_time_to_come_back_is_learnt_from_how_long_the_work_takes() -> None:
+def test_retry_after_follows_the_duration_of_the_work() -> None:
     now = 0.0
     admission = Admission(capacity=2, shared=False, clock=lambda: now)
     given = []
