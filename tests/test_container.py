@@ -5,13 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from grounded_cxr import __version__
-from indexer.encoder import onnx
-from indexer.encoder.load import load_encoder
 from indexer.encoder.onnx import CACHE_VARIABLE
-from indexer.encoder.spec import DEFAULT_ENCODER
+from retriever.search import Retriever
 from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
@@ -46,20 +42,11 @@ def test_the_dockerfile_builds_the_index_that_it_serves() -> None:
     assert (ROOT / "scripts" / "install").is_file() and (ROOT / "pretrained" / "openi").is_dir()
 
 
-def test_the_dockerfile_caches_the_encoder_that_a_read_only_container_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The build runs one command that fills the cache; a start from a read-only cache exports
-    nothing."""
+def test_the_dockerfile_caches_the_encoder_for_a_read_only_container() -> None:
+    """The build opens the index once with the cache folder of the container, and checks it."""
     text = (ROOT / "Dockerfile").read_text()
     [folder] = re.findall(rf"^ENV {CACHE_VARIABLE}=/app/(\w+)$", text, re.MULTILINE)
     [code] = re.findall(r'python -c "(.+)" \\$', text, re.MULTILINE)
-    assert f"ls {folder}/*.onnx" in text and "data/index" in code
-    assert text.index("--out data/index") < text.index(code)
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / folder))
-    load_encoder(DEFAULT_ENCODER)
-    [exported] = (tmp_path / folder).glob("*.onnx")
-    (tmp_path / folder).chmod(0o555)
-    monkeypatch.setattr(onnx, "_export", pytest.fail)
-    load_encoder(DEFAULT_ENCODER)
-    assert exported.is_file()
+    assert text.index("--out data/index") < text.index(code) < text.index(f"ls {folder}/*.onnx")
+    assert code == f"from {Retriever.__module__} import Retriever; Retriever.open('data/index')"
+    assert folder not in (ROOT / ".dockerignore").read_text().split()

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.models import CitationRow, FeedbackRow, GenerationRow, HitRow, StatementRow
 from db.app.schema import migrate
-from db.engines.sqlite import open_sqlite, writing
+from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
 from db.errors import NotFoundError, UserError
 from db.index.store import Case
 
@@ -42,16 +42,19 @@ class Erasure:
     """Ids of generations about images of these cases; they are not changed."""
 
 
-def erase(path: Path, cases: Sequence[Case], *, at: datetime) -> Erasure:
+def erase(
+    path: Path, cases: Sequence[Case], *, at: datetime, lock_timeout: float = LOCK_TIMEOUT
+) -> Erasure:
     """Erase these cases' sentences from an application database and from its free pages.
 
-    A second call changes nothing. Raises NotFoundError if the file is missing, and UserError if it
-    is another kind of file, or if another process keeps old pages in use.
+    A second call changes nothing. ``lock_timeout`` is in seconds. Raises NotFoundError if the file
+    is missing, and UserError if it is another kind of file, or if another process keeps old pages
+    in use.
     """
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist: name the application database")
     _require_application(path)
-    engine = open_sqlite(path, read_only=False, write_ahead_log=True)
+    engine = open_sqlite(path, read_only=False, write_ahead_log=True, lock_timeout=lock_timeout)
     try:
         migrate(engine, name=str(path))
         with writing(engine) as session:

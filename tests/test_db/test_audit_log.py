@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from db.app.audit_log import START, Head, NewEntry
+from db.app.audit_log import START, Head, NewEntry, append
 from db.app.database import AppDatabase
+from db.engines.sqlite import open_sqlite, writing
 from db.errors import UserError
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -60,9 +61,10 @@ def test_entries_come_back_in_order_and_the_chain_holds(database: AppDatabase) -
     assert database.audit.verify() == Head(number=3, hash=entries[2].hash)
 
 
-def test_a_long_log_is_read_to_its_end(database: AppDatabase) -> None:
-    for number in range(1, 503):
-        database.audit.append(an_entry(number))
+def test_a_long_log_is_read_to_its_end(database: AppDatabase, path: Path) -> None:
+    with writing(open_sqlite(path, read_only=False)) as session:
+        for number in range(1, 503):
+            append(session, an_entry(number))
     assert database.audit.verify().number == len(list(database.audit)) == 502
 
 

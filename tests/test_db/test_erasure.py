@@ -221,7 +221,7 @@ def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM generations").fetchone()
         with pytest.raises(UserError, match=r"another process keeps old pages .* stop the server"):
-            erase(path, [a_case()], at=NOW)
+            erase(path, [a_case()], at=NOW, lock_timeout=0.1)
     assert database.generations.get(generation.id).statements[0].text == WITHDRAWN
     assert erase(path, [a_case()], at=NOW).quotes == 0
     assert not holds(path)
@@ -263,5 +263,5 @@ def test_an_active_writer_is_waited_for_and_then_named(database: AppDatabase, pa
         with pytest.raises(
             UserError, match=r"cannot be changed .*locked.*: stop the program that uses it"
         ):
-            erase(path, [a_case()], at=NOW)
+            erase(path, [a_case()], at=NOW, lock_timeout=0.1)
     assert holds(path, ("quetzal",))

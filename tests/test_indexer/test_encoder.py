@@ -139,13 +139,12 @@ def test_a_damaged_cache_file_is_made_again(
     assert len(exports) == 2
 
 
-def test_other_weights_or_heads_are_exported_for_themselves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_weights_with_other_heads_are_exported_again(
+    shipped: OpenClipEncoder, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     folder = tmp_path / "encoder"
     shutil.copytree(SHIPPED, folder)
-    first = load_encoder(str(folder)).embed_images([draw_radiograph(1)])
+    first = shipped.embed_images([draw_radiograph(1)])
     heads = load_file(folder / "heads.safetensors")
     save_file({name: -value for name, value in heads.items()}, folder / "heads.safetensors")
     second = load_encoder(str(folder)).embed_images([draw_radiograph(1)])
@@ -159,7 +158,16 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "below"))
-    assert load_encoder(DEFAULT_ENCODER).embed_images([draw_radiograph(1)]).vectors.shape[0] == 1
+    exports: list[int] = []
+
+    def counted() -> torch.nn.Module:
+        exports.append(1)
+        return torch.nn.Conv2d(3, 4, 8)
+
+    for _ in range(2):
+        rows = compiled(counted, size=8, key="small")(np.ones((2, 3, 8, 8), np.float32))
+        assert rows.shape == (2, 4, 1, 1)
+    assert len(exports) == 2
 
 
 def test_an_unknown_or_missing_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,12 +167,13 @@ def test_excluded_ids_never_appear_and_only_those_asked_for_do(
     assert len(ids) == 10 and set(ids.tolist()) <= half
 
 
-def test_a_large_choice_of_cases_is_searched_through_the_lists(tmp_path: Path) -> None:
-    rows = clustered(50_000)
-    store = open_vectors(tmp_path, write(tmp_path, rows, IVF))
-    some = np.arange(0, 50_000, 2)
+def test_a_large_choice_of_cases_is_searched_through_the_lists(
+    fast: VectorStore, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.vectors.ivf._SCANNED_ROWS", 1000)
+    some = np.arange(0, len(rows), 2)
     for number in (1, 50, 400):
-        found, _ = store.search(rows[number], 10, only=set((3 * some).tolist()))
+        found, _ = fast.search(rows[number], 10, only=set((3 * some).tolist()))
         wanted = 3 * some[np.argsort(-(rows[some] @ rows[number]))[:10]]
         assert len(found) == 10 and (found % 6 == 0).all()
         assert np.isin(wanted, found).mean() >= 0.8
@@ -239,9 +240,10 @@ def test_lists_grow_with_the_root_of_the_rows_and_never_outnumber_them() -> None
     assert counts == [1, 1, 2, 16, 128, 1024, 4096]
 
 
-def test_an_index_that_finds_too_little_is_refused_unless_allowed(
-    tmp_path: Path,
+def test_an_index_with_low_recall_is_refused_unless_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("indexer.vectors.build._QUERIES", 50)
     rows = np.random.default_rng(0).standard_normal((1000, DIM)).astype(np.float32)
     rows[:, 1:] *= 0.001  # codes of one bit a number cannot tell these apart
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
