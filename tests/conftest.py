@@ -26,9 +26,12 @@ def client_timeout() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Exported encoders are kept for the session, and not in the home of the user."""
+    """Exported encoders are cached for the session, by all processes, outside the user's home."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GROUNDED_CXR_CACHE", str(tmp_path_factory.mktemp("encoders")))
+        patch.setenv("GROUNDED_CXR_CACHE", str(folder / "encoders"))
         yield
 
 

@@ -86,7 +86,7 @@ def test_the_secret_of_a_key_is_nowhere_in_the_file(
         ("lab", [], "needs one or more of read, generate, admin"),
     ],
 )
-def test_an_impossible_key_is_refused(
+def test_an_invalid_key_name_or_scope_is_refused(
     keys: ApiKeyStore, name: str, scopes: list[str], says: str
 ) -> None:
     keys.add("ward", ["read"], at=NOW)
@@ -107,7 +107,7 @@ def a_remark(generation_id: UUID, **parts: object) -> Feedback:
     )
 
 
-def test_feedback_stays_with_its_generation_and_goes_with_it(database: AppDatabase) -> None:
+def test_feedback_is_deleted_with_its_generation(database: AppDatabase) -> None:
     generation, other = a_generation(), a_generation()
     database.generations.add(generation)
     database.generations.add(other)
@@ -128,7 +128,7 @@ def test_feedback_stays_with_its_generation_and_goes_with_it(database: AppDataba
     assert database.audit.verify().number == 1
 
 
-def test_a_backup_made_while_others_write_brings_everything_back(
+def test_a_backup_taken_during_writes_restores_everything(
     database: AppDatabase, path: Path, tmp_path: Path
 ) -> None:
     generation = a_generation()
@@ -151,7 +151,7 @@ def test_a_backup_made_while_others_write_brings_everything_back(
         assert before.generations.get(later.id) == later
 
 
-def test_a_backup_of_an_older_schema_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+def test_a_backup_of_an_older_schema_is_migrated(path: Path, tmp_path: Path) -> None:
     from db.app.schema import migrate
     from db.engines.sqlite import open_sqlite
 

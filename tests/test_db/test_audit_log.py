@@ -50,7 +50,7 @@ def change(path: Path, *statements: str) -> None:
     connection.close()
 
 
-def test_entries_come_back_in_order_and_the_chain_holds(database: AppDatabase) -> None:
+def test_entries_read_back_in_order_and_the_log_is_intact(database: AppDatabase) -> None:
     assert database.audit.verify().number == 0
     for number in range(1, 4):
         database.audit.append(an_entry(number))
@@ -92,7 +92,7 @@ def test_the_database_itself_refuses_to_change_an_entry(
         ("DELETE FROM audit_entries WHERE number = 1", "entry 1 is missing"),
     ],
 )
-def test_a_changed_log_names_the_entry(
+def test_a_changed_entry_is_named(
     database: AppDatabase, path: Path, statement: str, says: str
 ) -> None:
     for number in range(1, 4):
@@ -119,7 +119,7 @@ def test_a_shortened_or_rewritten_log_does_not_match_a_recorded_head(
         database.audit.verify(noted)
 
 
-def test_an_entry_rewritten_with_a_fitting_hash_breaks_the_rest_of_the_chain(
+def test_an_entry_rewritten_with_its_hash_breaks_the_rest_of_the_chain(
     database: AppDatabase, path: Path
 ) -> None:
     for number in range(1, 4):
@@ -137,7 +137,7 @@ def test_an_entry_rewritten_with_a_fitting_hash_breaks_the_rest_of_the_chain(
         database.audit.verify()
 
 
-def test_two_processes_and_many_threads_make_one_chain(database: AppDatabase, path: Path) -> None:
+def test_two_processes_and_many_threads_write_one_chain(database: AppDatabase, path: Path) -> None:
     with AppDatabase.open(path) as other:
         threads = [
             threading.Thread(target=lambda log=log: [log.append(an_entry(1)) for _ in range(10)])

@@ -99,7 +99,7 @@ def test_every_generation_reads_back_under_the_new_names(path: Path) -> None:
             assert [str(one.id) for one in found_ids] == READ[name]
 
 
-def test_feedback_keys_and_audit_log_stay(path: Path) -> None:
+def test_feedback_keys_and_audit_log_survive_the_migration(path: Path) -> None:
     with AppDatabase.open(path) as database:
         report = UUID(READ["feedback"][0]["generation_id"])
         found = [msgspec.to_builtins(one) for one in database.feedback.of(report)]

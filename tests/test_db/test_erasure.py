@@ -95,9 +95,7 @@ def database(path: Path) -> Iterator[AppDatabase]:
         yield database
 
 
-def test_the_generation_stays_and_the_quote_reads_withdrawn(
-    database: AppDatabase, path: Path
-) -> None:
+def test_the_generation_stays_and_its_quote_is_withdrawn(database: AppDatabase, path: Path) -> None:
     quote = SENTENCES[0]
     generation = written(said(quote, cited(STUDY, quote)), said("Clear.", cited(OTHER, "Clear.")))
     untouched = written(said("Clear.", cited(OTHER, "Clear.")), hits=())
@@ -188,7 +186,7 @@ def test_edited_texts_and_comments_lose_only_the_removed_sentences(
     assert database.feedback.of(elsewhere.id) == remarks[4:]
 
 
-def test_a_second_call_finds_nothing_more(database: AppDatabase, path: Path) -> None:
+def test_a_second_erasure_changes_nothing(database: AppDatabase, path: Path) -> None:
     database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
     erase(path, [a_case()], at=NOW)
     before = raw(path)
@@ -197,7 +195,7 @@ def test_a_second_call_finds_nothing_more(database: AppDatabase, path: Path) -> 
     assert len(list(database.audit)) == 1 and len(raw(path)) == len(before)
 
 
-def test_pages_that_are_free_are_overwritten(database: AppDatabase, path: Path) -> None:
+def test_free_pages_are_overwritten(database: AppDatabase, path: Path) -> None:
     filler = tuple(said(f"{SENTENCES[0]} {n}", cited(STUDY, SENTENCES[0])) for n in range(200))
     database.generations.add(written(*filler))
     database.close()
@@ -212,7 +210,7 @@ def test_pages_that_are_free_are_overwritten(database: AppDatabase, path: Path) 
     assert not holds(path)
 
 
-def test_a_reader_that_holds_old_pages_is_named_and_the_same_call_ends_it(
+def test_a_reader_with_old_pages_is_an_error_until_the_call_is_repeated(
     database: AppDatabase, path: Path
 ) -> None:
     generation = written(said(SENTENCES[0], cited(STUDY, SENTENCES[0])))

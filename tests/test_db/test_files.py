@@ -44,7 +44,7 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
     assert names_in(path.parent) == ["one.txt"]
 
 
-def test_an_exception_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_an_exception_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "one.txt"
     write_text(path, "old")
     with pytest.raises(ZeroDivisionError), replacing(path) as fresh:
@@ -82,7 +82,7 @@ def test_an_exception_leaves_the_old_directory(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["model"]
 
 
-def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(
+def test_a_failed_rename_leaves_the_old_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model"
@@ -122,13 +122,13 @@ def test_content_is_synced_before_the_rename_and_the_rename_after_it(
     assert steps == [f"sync .one.bin.{os.getpid()}.tmp", "rename", f"sync {tmp_path.name}"]
 
 
-def test_json_keeps_the_order_of_its_keys_and_ends_with_a_line_end(tmp_path: Path) -> None:
+def test_json_keeps_the_order_of_keys_and_ends_with_a_newline(tmp_path: Path) -> None:
     write_json(tmp_path / "one.json", {"b": 1, "a": [2]})
     text = (tmp_path / "one.json").read_text()
     assert text.endswith("}\n") and list(json.loads(text)) == ["b", "a"]
 
 
-def test_what_a_kill_left_beside_a_file_can_be_removed(tmp_path: Path) -> None:
+def test_temporary_files_left_by_a_kill_can_be_removed(tmp_path: Path) -> None:
     write_text(tmp_path / "one.txt", "whole")
     (tmp_path / ".one.txt.4711.tmp").write_text("half")
     (tmp_path / ".two.txt.4711.tmp").write_text("another's")

@@ -41,7 +41,7 @@ def test_a_generation_is_read_as_it_was_stored_even_after_a_restart(tmp_path: Pa
         assert store.get(stored.id) == stored
 
 
-def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+def test_times_are_stored_in_utc(tmp_path: Path) -> None:
     local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
     with opened(tmp_path / "app.sqlite3") as store:
         given = replace(a_generation(), created_at=local)
@@ -51,7 +51,7 @@ def test_times_are_kept_in_utc(tmp_path: Path) -> None:
     assert kept.isoformat() == "2025-12-31T23:00:00+00:00"
 
 
-def test_an_unknown_id_is_named(tmp_path: Path) -> None:
+def test_an_unknown_id_is_an_error_that_names_it(tmp_path: Path) -> None:
     missing = uuid4()
     with opened(tmp_path / "app.sqlite3") as store:
         with pytest.raises(NotFoundError, match=str(missing)):
@@ -178,7 +178,7 @@ def test_generations_without_an_ood_check_stay_readable_beside_new_ones(
     connection.close()
 
 
-def test_a_page_holds_only_what_is_wanted(tmp_path: Path) -> None:
+def test_a_page_is_filtered(tmp_path: Path) -> None:
     day = datetime(2026, 3, 2, tzinfo=UTC)
     first, second, third = (UUID(int=n) for n in (1, 2, 3))
     odd = {
@@ -262,7 +262,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["text", "directory", "under a file"])
-def test_a_path_that_cannot_hold_a_database_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_cannot_be_a_database_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "app.sqlite3"
     if kind == "text":
         path.write_text("this is no database, only some text that is long enough" * 50)

@@ -59,7 +59,7 @@ def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
         assert database.audit.verify().number == 1
 
 
-def test_what_an_earlier_process_left_running_is_queued_again_for_itself(tmp_path: Path) -> None:
+def test_a_study_left_running_is_requeued_as_a_suspect(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         one, two, three = studies = [a_study() for _ in range(3)]
         database.jobs.add(studies)

@@ -55,7 +55,7 @@ def until_in_line(line: FairLock, count: int) -> None:
         time.sleep(0.001)
 
 
-def test_many_writers_get_through_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+def test_writers_are_served_in_the_order_of_their_requests(tmp_path: Path) -> None:
     """Of two engines on one file, as of a service and a command within one process."""
     path = tmp_path / "app.sqlite3"
     with (
@@ -99,7 +99,7 @@ def test_a_writers_turn_ends_even_if_its_work_fails(tmp_path: Path) -> None:
     assert writers(tmp_path / "one") is not writers(tmp_path / "two")
 
 
-def test_a_writer_of_another_process_is_waited_for(tmp_path: Path) -> None:
+def test_a_writer_waits_for_another_process(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     with AppDatabase.open(path, lock_timeout=60) as database, another_writer(path) as process:
         thread = threading.Thread(target=database.audit.append, args=(an_entry("patient"),))
@@ -123,7 +123,7 @@ def test_the_lock_timeout_ends_the_wait(tmp_path: Path) -> None:
         database.check()
 
 
-def test_readers_wait_for_no_writer(tmp_path: Path) -> None:
+def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite3"
     with AppDatabase.open(path, lock_timeout=0.1) as database:
         database.audit.append(an_entry("earlier"))

@@ -90,7 +90,7 @@ def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: P
     assert (case.images[0].height, case.images[0].width) == (96, 80)
 
 
-def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_build_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "whole")
     killed = tmp_path / "killed"
@@ -117,7 +117,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None
     assert [c.study_id for c in again.cases] == [f"s{n}" for n in range(COUNT)]
 
 
-def test_cases_of_a_batch_that_was_cut_off_are_not_there_twice(tmp_path: Path) -> None:
+def test_cases_of_an_interrupted_batch_are_not_duplicated(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
 
     def stop_after_two(batches: Iterable[int], total: int) -> Iterable[int]:
@@ -135,7 +135,7 @@ def test_cases_of_a_batch_that_was_cut_off_are_not_there_twice(tmp_path: Path) -
     ]
 
 
-def test_work_on_other_data_is_not_taken_over(tmp_path: Path) -> None:
+def test_unfinished_work_on_other_data_is_discarded(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
 
     def stop_after_one(batches: Iterable[int], total: int) -> Iterable[int]:
@@ -153,7 +153,7 @@ def test_work_on_other_data_is_not_taken_over(tmp_path: Path) -> None:
     assert case is not None and "large" in case.findings
 
 
-def test_the_old_index_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_the_old_index_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 3)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     before = (tmp_path / "ix" / "manifest.json").read_bytes()
@@ -187,7 +187,7 @@ def test_studies_without_image_or_report_are_skipped_counted_and_named(tmp_path:
     assert "text.png" in details["bad-image"]
 
 
-def test_a_source_of_which_nothing_can_be_indexed_is_an_error(tmp_path: Path) -> None:
+def test_a_source_without_an_indexable_study_is_an_error(tmp_path: Path) -> None:
     studies = tmp_path / "studies.jsonl"
     studies.write_text('{"image": "nowhere.png", "text": "Lungs are clear."}\n')
     with pytest.raises(UserError, match=r"none of the 1 studies.*nowhere\.png"):
@@ -195,7 +195,7 @@ def test_a_source_of_which_nothing_can_be_indexed_is_an_error(tmp_path: Path) ->
     assert not (tmp_path / "ix" / "manifest.json").exists()
 
 
-def test_two_builds_of_one_index_do_not_meet(tmp_path: Path) -> None:
+def test_a_second_build_of_the_same_index_is_refused(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 2)
     (tmp_path / "ix").mkdir()
     with (
@@ -207,7 +207,7 @@ def test_two_builds_of_one_index_do_not_meet(tmp_path: Path) -> None:
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
 
 
-def test_a_full_disk_keeps_the_old_index_and_the_work_done(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_index_and_finished_batches(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     old = (tmp_path / "ix" / "manifest.json").read_bytes()
@@ -283,7 +283,7 @@ def test_equal_content_has_an_equal_fingerprint_wherever_it_is_built(tmp_path: P
     assert build(studies, ThumbnailEncoder(), tmp_path / "c").manifest.fingerprint != a.fingerprint
 
 
-def test_a_directory_that_cannot_be_written_gives_one_sentence(tmp_path: Path) -> None:
+def test_a_read_only_directory_is_reported_in_one_sentence(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", 2)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

@@ -40,7 +40,7 @@ def test_a_command_exits_with_what_its_main_returns() -> None:
     assert process.returncode == 3
 
 
-def test_a_package_of_an_extra_that_is_missing_is_named_with_the_cure() -> None:
+def test_a_missing_package_of_an_extra_is_named_with_the_cure() -> None:
     gone = "import sys\nsys.modules['gguf'] = None\ndef main():\n    import gguf"
     with start(gone) as process:
         _, said = process.communicate()
@@ -52,7 +52,7 @@ def test_a_package_of_an_extra_that_is_missing_is_named_with_the_cure() -> None:
         assert "Traceback" in process.communicate()[1]
 
 
-def test_ctrl_c_ends_a_command_with_one_word_and_as_the_signal_does() -> None:
+def test_ctrl_c_ends_a_command_with_one_word_and_by_the_signal() -> None:
     waits = "import time\ndef main():\n    print('ready', flush=True)\n    time.sleep(60)"
     with start(waits) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -62,7 +62,7 @@ def test_ctrl_c_ends_a_command_with_one_word_and_as_the_signal_does() -> None:
     assert process.returncode == -signal.SIGINT
 
 
-def test_a_reader_that_has_had_enough_ends_a_command_in_silence() -> None:
+def test_a_closed_pipe_ends_a_command_silently() -> None:
     talks = "def main():\n    for _ in range(100_000):\n        print('a line')\n    return 0"
     with start(talks) as process:
         assert process.stdout is not None and process.stderr is not None
@@ -72,7 +72,9 @@ def test_a_reader_that_has_had_enough_ends_a_command_in_silence() -> None:
     assert process.returncode == PIPE_CLOSED
 
 
-def test_only_a_terminal_sees_the_bar_of_a_short_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_bar_of_a_short_job_is_shown_only_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -84,7 +86,7 @@ def test_only_a_terminal_sees_the_bar_of_a_short_job(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("main", [api, finetune, generator, indexer, retriever])
-def test_an_option_is_taken_by_its_whole_name_alone(
+def test_options_cannot_be_abbreviated(
     main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every verb of the five commands: ``--he`` would be ``--help``."""

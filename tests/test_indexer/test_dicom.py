@@ -155,13 +155,13 @@ def test_a_window_that_does_not_show_the_image_is_left_out_with_a_note(
     assert f"({centre}/{width})" in note
 
 
-def test_black_that_is_black_in_the_file_is_not_taken_for_hidden(read: Any) -> None:
+def test_black_background_does_not_count_as_hidden(read: Any) -> None:
     bordered = np.zeros((300, 420), np.uint8)
     bordered[22:278, 105:315] = RADIOGRAPH
     assert read(bordered, **window()).notes == ()
 
 
-def test_a_window_that_is_no_number_does_not_lose_the_image(tmp_path: Path) -> None:
+def test_an_invalid_window_is_ignored_with_a_note(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, WindowCenter="128", WindowWidth="256")
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x00128 ", b"DS\x04\x00l2B ", 1))
     image = read_radiograph(path)
@@ -212,7 +212,7 @@ def test_a_range_of_padding_is_black_at_either_end(read: Any) -> None:
     assert similarity(image.pixels[60:], RADIOGRAPH[60:]) > 0.99
 
 
-def test_values_linear_in_exposure_get_the_mid_greys_of_an_image(read: Any) -> None:
+def test_values_linear_in_exposure_get_usual_mid_tones(read: Any) -> None:
     exposure = 60 + 20000 * (1 - RADIOGRAPH / 256.0) ** 2.5
     image = read(exposure.astype(np.uint16), PhotometricInterpretation="MONOCHROME1")
     assert "mid-tones balanced" in image.notes
@@ -350,7 +350,7 @@ def test_the_four_encodings_of_the_real_image_agree() -> None:
         ("RG3_UNCR.dcm", "extremity"),
     ],
 )
-def test_real_files_that_are_no_chest_image_are_refused(name: str, words: str) -> None:
+def test_real_files_without_a_chest_radiograph_are_refused(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         read_radiograph(real(name))
 
@@ -373,7 +373,7 @@ def test_real_files_that_are_no_chest_image_are_refused(name: str, words: str) -
         ({"Rows": 257}, "damaged"),
     ],
 )
-def test_what_a_header_says_against_a_chest_image_is_refused(
+def test_headers_that_exclude_a_chest_radiograph_are_refused(
     read: Any, attributes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UserError, match=words) as caught:

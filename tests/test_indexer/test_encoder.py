@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -63,7 +62,7 @@ def test_a_study_is_the_normalised_sum_of_its_views() -> None:
     assert combine_views(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32)) == pytest.approx([1, 0])
 
 
-def test_a_case_leans_towards_its_report_by_the_weight() -> None:
+def test_the_report_weight_moves_a_case_towards_its_report() -> None:
     views, report = np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), np.array([0.0, 1.0], np.float32)
     assert combine_case(views, report, 0.0) == pytest.approx([1, 0])
     assert combine_case(views, report, 3.0) == pytest.approx(np.array([1, 3]) / 10**0.5)
@@ -112,7 +111,7 @@ def test_a_second_start_loads_the_exported_network_and_gives_the_same_bits(
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed", "no digest"])
-def test_a_damaged_cache_file_is_made_again(
+def test_a_damaged_cache_file_is_replaced(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
@@ -153,7 +152,7 @@ def test_the_same_weights_with_other_heads_are_exported_again(
     assert second.label_scores == pytest.approx(1 - first.label_scores, abs=1e-5)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
+def test_without_a_writable_cache_every_start_exports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -202,7 +201,7 @@ def test_images_are_prepared_as_open_clip_prepares_them(shipped: OpenClipEncoder
         )
 
 
-def test_an_image_gets_the_same_vector_alone_and_among_others(shipped: OpenClipEncoder) -> None:
+def test_an_image_has_the_same_vector_in_any_batch(shipped: OpenClipEncoder) -> None:
     images = [draw_radiograph(seed) for seed in range(18)]
     together = shipped.embed_images(images).vectors
     assert np.abs(shipped.embed_images(images[17:]).vectors - together[17:]).max() < 1e-5
@@ -260,7 +259,7 @@ def test_a_folder_of_open_clip_is_read_as_open_clip_reads_it(tmp_path: Path) -> 
     assert encoder.spec.report_weight == 0
 
 
-def test_other_weights_are_another_space(tmp_path: Path) -> None:
+def test_encoders_with_other_weights_do_not_share_a_space(tmp_path: Path) -> None:
     write_open_clip_folder(tmp_path / "one")
     spec = load_encoder(str(tmp_path / "one")).spec
     write_open_clip_folder(tmp_path / "same")
@@ -270,30 +269,28 @@ def test_other_weights_are_another_space(tmp_path: Path) -> None:
     assert not load_encoder(str(tmp_path / "same")).spec.same_space(spec)
 
 
-def test_a_hub_model_is_read_from_the_cache_without_a_network(tmp_path: Path) -> None:
+def test_a_hub_model_is_loaded_from_the_cache_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = tmp_path / "models--lab--tiny"
     write_open_clip_folder(repository / "snapshots" / "abc")
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("abc")
-    code = (
-        "import numpy as np; from indexer.encoder.load import load_encoder\n"
-        "e = load_encoder('hf-hub:lab/tiny')\n"
-        "print(e.spec.name, e.embed_images([np.eye(64, dtype=np.uint8) * 200]).vectors.shape)"
-    )
-    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "hf-hub:lab/tiny (1, 16)", done.stderr
+    # What HF_HUB_CACHE and HF_HUB_OFFLINE set when the package is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    encoder = load_encoder("hf-hub:lab/tiny")
+    assert encoder.spec.name == "hf-hub:lab/tiny"
+    assert encoder.embed_images([np.eye(64, dtype=np.uint8) * 200]).vectors.shape == (1, 16)
 
 
 @pytest.mark.parametrize("name", ["resnet", "RN50/nowhere", "ViT-B-32"])
-def test_an_unknown_name_is_refused_with_what_may_be_named(name: str) -> None:
+def test_an_unknown_encoder_is_refused_with_the_valid_names(name: str) -> None:
     with pytest.raises(UserError, match=r"unknown encoder .* use 'imagenet'"):
         load_encoder(name)
 
 
-def test_a_missing_folder_is_named() -> None:
+def test_a_missing_encoder_folder_is_named() -> None:
     with pytest.raises(NotFoundError, match=r"no folder \./nowhere"):
         load_encoder("./nowhere")
 

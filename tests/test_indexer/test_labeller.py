@@ -102,7 +102,7 @@ def test_the_score_falls_below_95_when_negation_or_doubt_is_ignored() -> None:
         ("", {}),
     ],
 )
-def test_sentences_found_hard_in_practice(text: str, labels: dict[str, State]) -> None:
+def test_difficult_sentences_from_practice(text: str, labels: dict[str, State]) -> None:
     ours = label_sentence(text)
     assert {name: ours.get(name) for name in labels} == labels
     assert bool(ours) == bool(labels)
@@ -128,7 +128,7 @@ def test_no_finding_needs_a_report_that_says_something_and_names_nothing() -> No
     assert label_report(["XXXX.", ""]) == {}
 
 
-def test_a_label_can_be_changed_by_the_caller_without_harm() -> None:
+def test_changing_returned_labels_does_not_affect_later_ones() -> None:
     label_sentence("Small effusion.").clear()
     assert label_sentence("Small effusion.") == {"Pleural Effusion": "positive"}
 

@@ -111,7 +111,7 @@ def remove(root: Path, *more: str) -> int:
     )
 
 
-def test_a_patient_is_gone_from_the_index_and_from_what_was_written(
+def test_a_patient_is_removed_from_index_and_database(
     root: Path, generation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index, database = root / "data" / "index", root / "data" / "app.sqlite3"
@@ -151,7 +151,7 @@ def test_a_patient_is_gone_from_the_index_and_from_what_was_written(
         )
 
 
-def test_what_cannot_be_changed_is_listed(
+def test_other_files_with_the_patient_are_listed(
     root: Path, generation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index, database = root / "data" / "index", root / "data" / "app.sqlite3"
@@ -183,7 +183,7 @@ def test_what_cannot_be_changed_is_listed(
         assert listed[str(root / place)].startswith(part), place
 
 
-def test_the_application_database_is_not_forgotten(
+def test_removing_a_patient_requires_a_choice_about_the_database(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     index = root / "data" / "index"

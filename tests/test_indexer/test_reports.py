@@ -131,7 +131,7 @@ PARAGRAPHS = st.lists(
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(SECTION_NAMES, PARAGRAPHS)), st.booleans())
-def test_sections_come_back_from_a_report_that_was_put_together(
+def test_sections_of_a_composed_report_are_split_again(
     parts: dict[str, str], own_line: bool
 ) -> None:
     between = ":\n\n" if own_line else ": "

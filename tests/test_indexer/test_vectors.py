@@ -79,7 +79,7 @@ def test_equal_scores_come_by_id_however_many_there_are(tmp_path: Path) -> None:
         assert left.tolist()[:2] == equal[398:].tolist() and len(left) == 5
 
 
-def test_exact_scores_and_their_order_are_those_of_one_product_after_another(
+def test_exact_scores_and_their_order_equal_those_of_single_products(
     exact: VectorStore, rows: np.ndarray
 ) -> None:
     draw = np.random.default_rng(5)
@@ -123,7 +123,7 @@ def test_ids_out_of_order_are_refused(tmp_path: Path) -> None:
         ExactVectors.open(tmp_path / "vectors.faiss")
 
 
-def test_the_fast_index_finds_nearly_what_the_exact_one_does(
+def test_the_ivf_index_finds_nearly_what_the_exact_one_finds(
     exact: VectorStore, fast: VectorStore
 ) -> None:
     queries = clustered(200, seed=0)[:100] + 0.01
@@ -138,7 +138,7 @@ def test_the_fast_index_finds_nearly_what_the_exact_one_does(
     assert np.mean(shares) >= 0.98
 
 
-def test_many_queries_at_once_find_what_each_alone_does(
+def test_a_batch_of_queries_finds_what_each_query_finds(
     exact: VectorStore, fast: VectorStore, rows: np.ndarray
 ) -> None:
     for store in (exact, fast):
@@ -198,7 +198,7 @@ def test_a_vector_is_kept_as_half_precision_beside_lists(
         assert np.array_equal(np.concatenate([block for _, block in blocks]), vectors)
 
 
-def test_exact_is_chosen_where_it_is_fast_and_fits() -> None:
+def test_exact_is_chosen_if_it_is_fast_and_fits() -> None:
     options = VectorOptions()
     limit = EXACT_BYTES // (4 * 256)
     assert options.choose(limit, 256) == "exact"
@@ -254,7 +254,7 @@ def test_an_index_with_low_recall_is_refused_unless_allowed(
 
 
 @pytest.mark.parametrize("count", [1, 2, 11])
-def test_an_index_of_few_can_be_forced(tmp_path: Path, count: int) -> None:
+def test_a_small_ivf_index_can_be_forced(tmp_path: Path, count: int) -> None:
     rows = clustered(count)
     store = open_vectors(tmp_path, write(tmp_path, rows, IVF))
     assert store.search(rows[0], 5)[0][0] == 0

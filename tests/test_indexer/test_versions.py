@@ -101,9 +101,7 @@ def studies(tmp_path: Path) -> Path:
     return write_studies(tmp_path / "in", 12, per_patient=2)
 
 
-def test_adding_in_two_steps_gives_what_building_at_once_does(
-    studies: Path, tmp_path: Path
-) -> None:
+def test_adding_in_two_steps_equals_building_at_once(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "whole")
     made(some(studies, 0, 5), tmp_path / "ix")
     built = extended(studies, tmp_path / "ix")
@@ -146,9 +144,7 @@ def test_adding_nothing_new_makes_no_version(studies: Path, tmp_path: Path) -> N
     assert not (tmp_path / "ix" / ".building").exists()
 
 
-def test_a_study_with_another_report_is_named_and_stays_as_it_was(
-    studies: Path, tmp_path: Path
-) -> None:
+def test_a_study_with_a_changed_report_is_skipped_and_listed(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
     studies.write_text(studies.read_text().replace("enlarged", "large", 1))
     built = extended(studies, tmp_path / "ix")
@@ -174,9 +170,7 @@ def test_adding_needs_an_index(studies: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ix").exists()
 
 
-def test_earlier_versions_stay_open_and_only_so_many_are_kept(
-    studies: Path, tmp_path: Path
-) -> None:
+def test_open_versions_stay_usable_and_old_ones_are_pruned(studies: Path, tmp_path: Path) -> None:
     made(some(studies, 0, 3), tmp_path / "ix")
     first = Index.open(tmp_path / "ix")
     extended(some(studies, 3, 5), tmp_path / "ix")
@@ -189,7 +183,7 @@ def test_earlier_versions_stay_open_and_only_so_many_are_kept(
     assert [one.version for one in Versions(tmp_path / "ix").kept().values()] == [4]
 
 
-def test_a_removed_study_is_in_the_version_before_alone(studies: Path, tmp_path: Path) -> None:
+def test_a_removed_study_stays_in_the_previous_version_only(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
     removed = remove(tmp_path / "ix", RemovalTarget(study_ids=("s3", "s7")))
     assert removed.cases == 2 and removed.rewritten == ()
@@ -199,7 +193,9 @@ def test_a_removed_study_is_in_the_version_before_alone(studies: Path, tmp_path:
     assert verify(tmp_path / "ix") == []
 
 
-def test_a_removed_patient_is_found_by_no_search_and_no_grep(studies: Path, tmp_path: Path) -> None:
+def test_a_removed_patient_is_in_no_search_result_and_no_file(
+    studies: Path, tmp_path: Path
+) -> None:
     lines = studies.read_text().splitlines()
     for number, name in ((4, "qsix"), (5, "qsev")):
         values = json.loads(lines[number]) | {"study_id": name, "patient_id": "zebrafinch"}
@@ -230,7 +226,7 @@ def test_a_removed_patient_is_found_by_no_search_and_no_grep(studies: Path, tmp_
     assert verify(tmp_path / "ix") == []
 
 
-def test_a_removed_patient_does_not_come_back(studies: Path, tmp_path: Path) -> None:
+def test_a_removed_patient_is_not_added_again(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
     remove(tmp_path / "ix", RemovalTarget(patient_id="p2"), everywhere=True)
     built = extended(studies, tmp_path / "ix")
@@ -246,7 +242,7 @@ def test_a_removed_patient_does_not_come_back(studies: Path, tmp_path: Path) -> 
     assert merged.withdrawn == 2 and merged.manifest.studies == 10
 
 
-def test_what_is_not_there_cannot_be_removed(studies: Path, tmp_path: Path) -> None:
+def test_removing_an_unknown_study_is_an_error(studies: Path, tmp_path: Path) -> None:
     made(studies, tmp_path / "ix")
     for target in (RemovalTarget(patient_id="nobody"), RemovalTarget(study_ids=("none",))):
         with pytest.raises(NotFoundError, match="holds"):
@@ -282,7 +278,9 @@ with changing(Path(sys.argv[1]), "adding to", cure="none"):
 """
 
 
-def test_another_process_at_work_is_named_by_every_change(studies: Path, tmp_path: Path) -> None:
+def test_every_change_is_refused_while_another_process_holds_the_lock(
+    studies: Path, tmp_path: Path
+) -> None:
     index = tmp_path / "ix"
     made(some(studies, 0, 6), index)
     made(some(studies, 6, 12), tmp_path / "other")
@@ -305,7 +303,7 @@ def test_another_process_at_work_is_named_by_every_change(studies: Path, tmp_pat
     assert extended(studies, index).added == 6  # the lock falls with its process
 
 
-def test_merging_gives_what_adding_does(studies: Path, tmp_path: Path) -> None:
+def test_merging_equals_adding(studies: Path, tmp_path: Path) -> None:
     made(some(studies, 0, 7), tmp_path / "a")
     made(some(studies, 5, 12), tmp_path / "b")
     made(studies, tmp_path / "whole")
@@ -321,7 +319,7 @@ def test_merging_gives_what_adding_does(studies: Path, tmp_path: Path) -> None:
     assert studies_of(tmp_path / "a") == [f"s{n}" for n in range(7)]
 
 
-def test_indexes_that_do_not_fit_are_not_merged(studies: Path, tmp_path: Path) -> None:
+def test_indexes_that_do_not_belong_together_are_not_merged(studies: Path, tmp_path: Path) -> None:
     made(some(studies, 0, 7), tmp_path / "a")
     build(JsonLines(studies), ThumbnailEncoder("other", "1" * 64), tmp_path / "b")
     with pytest.raises(MismatchError, match="was built with encoder"):
@@ -334,7 +332,7 @@ def test_indexes_that_do_not_fit_are_not_merged(studies: Path, tmp_path: Path) -
         merge([tmp_path / "a"], tmp_path / "both")
 
 
-def test_the_type_asked_for_is_kept_by_later_versions(studies: Path, tmp_path: Path) -> None:
+def test_later_versions_keep_the_requested_index_type(studies: Path, tmp_path: Path) -> None:
     options = VectorOptions(type="ivf")
     build(JsonLines(some(studies, 0, 8)), ThumbnailEncoder(), tmp_path / "ix", options=options)
     assert Index.open(tmp_path / "ix").manifest.vectors.type == "ivf"

@@ -45,7 +45,7 @@ def test_every_observation_has_a_vote_and_its_supporters() -> None:
     assert votes["Pneumonia"].probability == 0 and votes["Pneumonia"].supporting_ranks == ()
 
 
-def test_a_share_is_weighed_by_likeness() -> None:
+def test_votes_are_weighted_by_similarity() -> None:
     step = math.exp(-1)
     votes = vote(hits((0.9, EDEMA), (0.8, {})), temperature=0.1)
     assert votes["Edema"].probability == pytest.approx(1 / (1 + step))
@@ -55,13 +55,13 @@ def test_a_share_is_weighed_by_likeness() -> None:
     assert nearest["Edema"].probability == pytest.approx(1)
 
 
-def test_the_interval_is_wilsons_where_all_weigh_alike() -> None:
+def test_equal_weights_give_the_wilson_interval() -> None:
     one = vote(hits(*[(0.5, EDEMA)] * 3, *[(0.5, {})] * 7))["Edema"]
     assert one.probability == pytest.approx(0.3)
     assert (one.low, one.high) == (pytest.approx(0.1078, abs=1e-4), pytest.approx(0.6032, abs=1e-4))
 
 
-def test_more_hits_are_surer_and_one_hit_is_hardly_sure() -> None:
+def test_more_hits_narrow_the_interval() -> None:
     few = vote(hits((0.5, EDEMA), (0.5, {})))["Edema"]
     many = vote(hits(*[(0.5, EDEMA)] * 20, *[(0.5, {})] * 20))["Edema"]
     assert few.probability == pytest.approx(many.probability)
@@ -73,13 +73,13 @@ def test_more_hits_are_surer_and_one_hit_is_hardly_sure() -> None:
     assert ruled.low == pytest.approx(single.low, abs=1e-6)
 
 
-def test_the_interval_holds_the_share_and_stays_a_probability() -> None:
+def test_the_interval_contains_the_share_and_stays_within_0_and_1() -> None:
     for count in range(6):
         one = vote(hits(*[(0.5, EDEMA)] * count, *[(0.4, {})] * (5 - count)))["Edema"]
         assert 0 <= one.low <= one.probability <= one.high <= 1
 
 
-def test_no_hits_and_no_temperature_are_refused() -> None:
+def test_voting_without_hits_or_temperature_is_refused() -> None:
     with pytest.raises(UserError, match="no hits to vote"):
         vote([])
     with pytest.raises(UserError, match="temperature must be above 0, not 0"):

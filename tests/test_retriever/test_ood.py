@@ -42,7 +42,7 @@ def ood(retriever: Retriever, *pixels: Grey) -> OodCheck:
     return found
 
 
-def test_new_images_of_the_indexed_kind_pass(retriever: Retriever) -> None:
+def test_new_images_like_the_indexed_ones_are_in_distribution(retriever: Retriever) -> None:
     ood_checks = [ood(retriever, draw_radiograph(1000 + seed, size=(96, 80))) for seed in range(25)]
     assert sum(one.in_distribution for one in ood_checks) >= 24
     assert {one.threshold for one in ood_checks} == {ood_checks[0].threshold}
@@ -53,7 +53,7 @@ def test_new_images_of_the_indexed_kind_pass(retriever: Retriever) -> None:
     "name",
     ["noise", "gradient", "nearly blank", "upside down", "on its side", "inverted", "quarter"],
 )
-def test_what_is_no_upright_whole_image_is_flagged(retriever: Retriever, name: str) -> None:
+def test_images_that_are_not_upright_and_whole_are_flagged(retriever: Retriever, name: str) -> None:
     image = draw_radiograph(1000, size=(192, 160))
     rng = np.random.default_rng(0)
     strange = {
@@ -70,21 +70,21 @@ def test_what_is_no_upright_whole_image_is_flagged(retriever: Retriever, name: s
     assert found.reason.startswith("the image may not be an upright, whole chest image: ")
 
 
-def test_a_turned_image_is_called_so(retriever: Retriever) -> None:
+def test_the_reason_names_a_rotated_image(retriever: Retriever) -> None:
     found = ood(retriever, draw_radiograph(1003, size=(96, 80))[::-1, ::-1])
     assert "rotated or inverted" in found.reason
     noise = np.random.default_rng(0).integers(0, 256, (90, 80)).astype(np.uint8)
     assert "turned" not in ood(retriever, noise).reason
 
 
-def test_one_strange_image_of_a_study_is_enough(retriever: Retriever) -> None:
+def test_one_unusual_image_flags_the_study(retriever: Retriever) -> None:
     image = draw_radiograph(1000, size=(96, 80))
     found = ood(retriever, image, 255 - image)
     assert not found.in_distribution and found.reason.startswith("image 2 may not be")
     assert ood(retriever, image).in_distribution
 
 
-def test_the_manifest_holds_quantiles_of_images_left_out(retriever: Retriever) -> None:
+def test_the_quantiles_in_the_manifest_leave_out_each_study(retriever: Retriever) -> None:
     quantiles = retriever.index.manifest.image_quantiles
     assert quantiles is not None
     assert set(quantiles) == {"similarity", "outline", "upright", "typicality"}
@@ -98,7 +98,7 @@ def test_the_manifest_holds_quantiles_of_images_left_out(retriever: Retriever) -
     assert quantiles["similarity"]["0.05"] == pytest.approx(np.quantile(nearest, 0.05), abs=1e-3)
 
 
-def test_a_study_does_not_vouch_for_its_own_images() -> None:
+def test_similarity_leaves_out_the_study_itself() -> None:
     """Every study's two images are equal: with their own study they would look perfectly usual."""
     rng = np.random.default_rng(0)
     vectors = np.repeat(np.eye(60, dtype=np.float32), 2, axis=0)
@@ -117,7 +117,7 @@ def test_a_study_does_not_vouch_for_its_own_images() -> None:
     assert np.quantile(own.max(axis=1), 0.75) > 0.25
 
 
-def test_noise_on_a_blank_image_is_no_outline() -> None:
+def test_noise_on_a_blank_image_gives_a_short_outline() -> None:
     rng = np.random.default_rng(0)
     blank = outlines_of([rng.integers(100, 104, (16, 16)).astype(np.uint8)])
     image = outlines_of([draw_radiograph(1, size=(96, 80))])
@@ -125,7 +125,7 @@ def test_noise_on_a_blank_image_is_no_outline() -> None:
     assert np.linalg.norm(image[0, 0]) == pytest.approx(1)
 
 
-def test_a_small_index_says_nothing(tmp_path: Path) -> None:
+def test_a_small_index_has_no_profile(tmp_path: Path) -> None:
     build(JsonLines(write_studies(tmp_path, 20)), ThumbnailEncoder(), tmp_path / "index")
     index = Index.open(tmp_path / "index")
     assert index.manifest.image_quantiles is None and not (index.path / PROFILE).exists()
@@ -133,7 +133,7 @@ def test_a_small_index_says_nothing(tmp_path: Path) -> None:
     assert retriever.search([tmp_path / "3.png"]).ood is None
 
 
-def test_no_average_is_a_single_image(retriever: Retriever) -> None:
+def test_no_average_thumbnail_is_a_single_image(retriever: Retriever) -> None:
     profile = retriever.index.read_profile()
     assert profile is not None
     images = [case.images[0].path for case in retriever.index.cases]
@@ -141,7 +141,7 @@ def test_no_average_is_a_single_image(retriever: Retriever) -> None:
     assert (outlines @ profile.prototypes.T).max() < 0.999
 
 
-def test_stored_vectors_bring_the_profile_along(retriever: Retriever, tmp_path: Path) -> None:
+def test_stored_vectors_include_the_profile(retriever: Retriever, tmp_path: Path) -> None:
     StoredVectors.write(tmp_path / "stored", retriever.index)
     stored = StoredVectors.read(tmp_path / "stored")
     profile = stored.image_profile

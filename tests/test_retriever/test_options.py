@@ -47,7 +47,7 @@ def test_every_argument_reaches_its_option() -> None:
     )
 
 
-def test_a_command_may_take_some_options_with_a_default_of_its_own() -> None:
+def test_a_command_can_offer_some_options_with_other_defaults() -> None:
     parser = argparse.ArgumentParser()
     add_search_arguments(parser, only=["k", "exclude_study_ids"], k=10)
     assert search_options(parser.parse_args([])) == SearchOptions(k=10)

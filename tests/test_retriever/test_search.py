@@ -70,7 +70,7 @@ def test_one_image_of_any_kind_gives_the_hits_of_its_file(
 
 
 @pytest.mark.parametrize("scale", [257, 257.0])
-def test_deep_arrays_are_read_as_deep_files_are(
+def test_16_bit_arrays_are_read_like_16_bit_files(
     retriever: Retriever, image: Callable[[int], Path], scale: float, tmp_path: Path
 ) -> None:
     deep = np.asarray(Image.open(image(4)).convert("L")).astype(np.uint16) * np.uint16(257)
@@ -92,14 +92,14 @@ def test_deep_arrays_are_read_as_deep_files_are(
         (np.eye(8), "8 x 8"),
     ],
 )
-def test_an_array_that_is_no_radiograph_is_refused(
+def test_an_array_that_is_not_a_radiograph_is_refused(
     retriever: Retriever, pixels: np.ndarray, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         retriever.search(pixels)
 
 
-def test_options_are_taken_whole_and_single_ones_override_them(
+def test_single_options_override_those_of_search_options(
     retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
     options = SearchOptions(k=4, exclude_study_ids=["s3"])
@@ -139,7 +139,7 @@ def test_an_image_does_not_find_itself(retriever: Retriever, image: Callable[[in
     assert ids(kept) == ["s4"] and kept.hits[0].score == pytest.approx(1, abs=1e-5)
 
 
-def test_a_near_duplicate_is_left_out_also_in_another_format(
+def test_a_near_duplicate_in_another_format_is_left_out(
     retriever: Retriever, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.jpg"
@@ -150,7 +150,7 @@ def test_a_near_duplicate_is_left_out_also_in_another_format(
     ]
 
 
-def test_another_patient_with_a_like_image_is_no_near_duplicate(retriever: Retriever) -> None:
+def test_a_similar_image_of_another_patient_is_not_a_near_duplicate(retriever: Retriever) -> None:
     image = draw_radiograph(999, size=(96, 80))
     retrieval = retriever.search([read_radiograph(_png(image))], k=COUNT)
     assert not retrieval.excluded_cases and len(retrieval.hits) == COUNT
@@ -166,7 +166,7 @@ def test_no_study_of_an_excluded_patient_appears(
     assert "s3" not in ids(only_study) and "s5" in ids(only_study)
 
 
-def test_distinct_reports_list_each_text_once(
+def test_with_distinct_reports_each_text_occurs_once(
     retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
     retrieval = retriever.search([image(4)], k=COUNT, distinct_reports=True)
@@ -196,7 +196,7 @@ def test_a_minimum_score_cuts_the_list(retriever: Retriever, image: Callable[[in
     ]
 
 
-def test_two_views_are_one_query(retriever: Retriever, image: Callable[[int], Path]) -> None:
+def test_two_views_make_one_query(retriever: Retriever, image: Callable[[int], Path]) -> None:
     both = retriever.search([image(4), image(9)], k=COUNT)
     assert len(both.images_sha256) == 2
     assert {left.study_id for left in both.excluded_cases} == {"s4", "s9"}
@@ -204,14 +204,12 @@ def test_two_views_are_one_query(retriever: Retriever, image: Callable[[int], Pa
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_an_impossible_k_is_refused(
-    retriever: Retriever, image: Callable[[int], Path], k: int
-) -> None:
+def test_k_below_1_is_refused(retriever: Retriever, image: Callable[[int], Path], k: int) -> None:
     with pytest.raises(UserError, match="k must be at least 1"):
         retriever.search([image(1)], k=k)
 
 
-def test_no_image_is_refused(retriever: Retriever) -> None:
+def test_a_search_without_image_or_text_is_refused(retriever: Retriever) -> None:
     with pytest.raises(UserError, match="no image given"):
         retriever.search([])
 
@@ -238,7 +236,7 @@ def test_a_retrieval_is_json(retriever: Retriever, image: Callable[[int], Path])
     assert values["hits"][0]["case"]["study_id"] == ids(retriever.search([image(4)], k=1))[0]
 
 
-def test_words_find_the_cases_they_are_near(reports_index: Path) -> None:
+def test_a_text_finds_the_cases_nearest_to_it(reports_index: Path) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder())
     retrieval = retriever.search(text="7", k=3)
     assert ids(retrieval)[0] == "s7" and retrieval.hits[0].score == pytest.approx(1, abs=1e-5)
@@ -246,9 +244,7 @@ def test_words_find_the_cases_they_are_near(reports_index: Path) -> None:
     assert retrieval.ood is None
 
 
-def test_words_and_images_are_weighed_against_each_other(
-    reports_index: Path, image: Callable[[int], Path]
-) -> None:
+def test_text_and_images_are_weighted(reports_index: Path, image: Callable[[int], Path]) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder())
 
     def scores(text_weight: float) -> dict[str, float]:
@@ -263,7 +259,9 @@ def test_words_and_images_are_weighed_against_each_other(
     assert alone["s7"] < both["s7"] < 1 and set(list(both)[:2]) == {"s4", "s7"}
 
 
-def test_words_need_a_text_tower(retriever: Retriever, image: Callable[[int], Path]) -> None:
+def test_a_text_query_needs_a_text_tower(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
     with pytest.raises(UserError, match="'thumbnail' has no text tower"):
         retriever.search([image(1)], text="effusion")
     with pytest.raises(UserError, match="text query is empty"):
@@ -271,12 +269,14 @@ def test_words_need_a_text_tower(retriever: Retriever, image: Callable[[int], Pa
     assert ids(retriever.search([image(1)]))
 
 
-def test_a_text_of_any_length_is_not_embedded(reports_index: Path) -> None:
+def test_too_long_a_text_is_refused(reports_index: Path) -> None:
     with pytest.raises(UserError, match=r"4,000 characters, not 5,000"):
         Retriever.open(reports_index, ReportEncoder()).search(text="7" * 5000)
 
 
-def test_k_follows_the_best_score(retriever: Retriever, image: Callable[[int], Path]) -> None:
+def test_min_ratio_limits_hits_relative_to_the_best_score(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
     everything = retriever.search([image(4)], k=COUNT)
     best = everything.hits[0].score
     ratio = everything.hits[6].score / best
@@ -286,7 +286,7 @@ def test_k_follows_the_best_score(retriever: Retriever, image: Callable[[int], P
     assert ids(retriever.search([image(4)], k=COUNT, min_ratio=1.0)) == ids(everything)[:1]
 
 
-def test_the_label_head_filters_the_cases(
+def test_the_label_filter_uses_the_label_head(
     reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     def found(label_filter: str, **seen: float) -> set[frozenset[str]]:
@@ -308,14 +308,16 @@ def test_the_label_head_filters_the_cases(
     assert found("exact") == found("partial") == {frozenset()}
 
 
-def test_an_empty_label_filter_says_so(reports_index: Path, image: Callable[[int], Path]) -> None:
+def test_a_label_filter_without_matches_adds_a_note(
+    reports_index: Path, image: Callable[[int], Path]
+) -> None:
     retriever = Retriever.open(reports_index, ReportEncoder({"Edema": 0.9}))
     retrieval = retriever.search([image(4)], label_filter="exact")
     assert not retrieval.hits
     assert retrieval.notes == ("no case passes the label filter 'exact'",)
 
 
-def test_a_threshold_of_the_encoder_counts(
+def test_the_label_filter_uses_the_thresholds_of_the_encoder(
     reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     encoder = ReportEncoder({"Pleural Effusion": 0.2})
@@ -324,7 +326,7 @@ def test_a_threshold_of_the_encoder_counts(
     assert {named(hit.case.labels) for hit in retrieval.hits} == {frozenset({"Pleural Effusion"})}
 
 
-def test_a_label_filter_needs_something_that_sees(
+def test_a_label_filter_needs_an_image_and_a_label_head(
     retriever: Retriever, reports_index: Path, image: Callable[[int], Path]
 ) -> None:
     with pytest.raises(UserError, match="'thumbnail' has no label head"):
@@ -333,7 +335,7 @@ def test_a_label_filter_needs_something_that_sees(
         Retriever.open(reports_index, ReportEncoder()).search(text="7", label_filter="exact")
 
 
-def test_diversity_takes_hits_that_differ(
+def test_diversity_chooses_dissimilar_hits(
     retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
     def similarity(diversity: float) -> float:
@@ -411,7 +413,7 @@ def test_the_command_line_has_every_option(
     assert arguments.images == [] and arguments.text == "effusion"
 
 
-def test_many_cases_vote_as_their_hits_would(
+def test_voting_without_reading_cases_gives_the_votes_of_the_hits(
     retriever: Retriever, image: Callable[[int], Path]
 ) -> None:
     query = read_query(retriever.encoder, [image(4)])
@@ -437,7 +439,7 @@ def _png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def test_a_near_duplicate_is_known_also_where_reports_are_in_the_vectors(
+def test_a_near_duplicate_is_found_when_vectors_include_reports(
     studies: Path, image: Callable[[int], Path], tmp_path: Path
 ) -> None:
     class WithReports(ThumbnailEncoder):

@@ -41,7 +41,7 @@ def test_every_source_that_is_offered_can_be_opened_and_none_is_hidden() -> None
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_each_source_says_what_it_expected_where(name: str, tmp_path: Path) -> None:
+def test_each_source_names_the_expected_files(name: str, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     with pytest.raises(UserError, match=f"source {name} needs --data-dir: "):
         open_source(name, SourceOptions())

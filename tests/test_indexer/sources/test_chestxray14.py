@@ -45,7 +45,7 @@ def nih(tmp_path: Path) -> Path:
     return root
 
 
-def test_each_image_is_a_study_with_its_labels_in_words(nih: Path) -> None:
+def test_each_image_is_a_study_with_label_sentences(nih: Path) -> None:
     first, second, third, fourth = ChestXray14(nih).records()
     assert isinstance(first, StudyRecord) and isinstance(second, StudyRecord)
     assert (first.study_id, first.patient_id, first.split) == ("00000001_000", "1", "train")
@@ -99,6 +99,6 @@ def test_what_is_wrong_is_named(nih: Path, tmp_path: Path) -> None:
         list(ChestXray14(nih).records())
 
 
-def test_it_builds_and_is_found(nih: Path, tmp_path: Path) -> None:
+def test_an_index_is_built_and_finds_its_images(nih: Path, tmp_path: Path) -> None:
     indexed = build_and_search(ChestXray14(nih), tmp_path)
     assert indexed == ["00000001_000", "00000001_001", "00000002_000"]

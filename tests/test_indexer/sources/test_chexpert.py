@@ -59,7 +59,7 @@ def chexpert(tmp_path: Path) -> Path:
     return root
 
 
-def test_chexpert_states_its_labels_and_nothing_of_what_is_unmentioned(chexpert: Path) -> None:
+def test_chexpert_labels_become_sentences_and_unmentioned_ones_do_not(chexpert: Path) -> None:
     records = {record.study_id: record for record in CheXpert(chexpert).records()}
     study = records["patient00002-study2"]
     assert isinstance(study, StudyRecord)
@@ -107,7 +107,7 @@ def test_chexpert_splits_are_its_tables(chexpert: Path) -> None:
         assert "No Finding" not in record.labels  # 0 there says that something is found
 
 
-def test_chexpert_names_what_is_missing(chexpert: Path, tmp_path: Path) -> None:
+def test_chexpert_errors_name_the_missing_files(chexpert: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"no 'train\.csv', 'valid\.csv' or 'test_labels\.csv'"):
         CheXpert(tmp_path)
     (chexpert / "train.csv").write_text("Image,Edema\na,1\n")
@@ -133,7 +133,7 @@ def test_the_train_table_of_torchxrayvision_has_the_columns(tmp_path: Path) -> N
     assert row["Support Devices"] == "1.0"
 
 
-def test_chexpert_builds_and_is_found(chexpert: Path, tmp_path: Path) -> None:
+def test_a_chexpert_index_finds_its_images(chexpert: Path, tmp_path: Path) -> None:
     indexed = build_and_search(CheXpert(chexpert), tmp_path)
     assert indexed[0] == "patient00001-study1" and len(indexed) == 5
 
@@ -208,7 +208,7 @@ def test_chexpert_plus_gives_reports_views_and_chexbert_labels(plus: Path) -> No
     assert third.reason == "report without findings or impression"
 
 
-def test_chexpert_plus_names_what_is_missing(plus: Path, tmp_path: Path) -> None:
+def test_chexpert_plus_errors_name_the_missing_files(plus: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"no 'df_chexpert_plus_240401\.csv'"):
         CheXpertPlus(tmp_path)
     (plus / "chexbert_labels/report_fixed.json").write_text("{}\n")
@@ -216,6 +216,6 @@ def test_chexpert_plus_names_what_is_missing(plus: Path, tmp_path: Path) -> None
         list(CheXpertPlus(plus).records())
 
 
-def test_chexpert_plus_builds_and_is_found(plus: Path, tmp_path: Path) -> None:
+def test_a_chexpert_plus_index_finds_its_images(plus: Path, tmp_path: Path) -> None:
     indexed = build_and_search(CheXpertPlus(plus), tmp_path)
     assert indexed == ["patient1-study1", "patient2-study9"]

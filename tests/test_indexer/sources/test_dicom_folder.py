@@ -102,7 +102,7 @@ def test_a_structured_report_may_be_one_text_with_headings(tmp_path: Path) -> No
         read_structured_report(tmp_path / "bad")
 
 
-def test_a_deeply_nested_report_does_no_harm(tmp_path: Path) -> None:
+def test_a_deeply_nested_structured_report_is_read_safely(tmp_path: Path) -> None:
     nested = item("TEXT", code("121071", "DCM", "Finding"), "Deep.")
     for _ in range(40):
         nested = item("CONTAINER", code("121070", "DCM", "Findings"), [nested])
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
         DicomFolder(folder, choice=SplitChoice(keep=frozenset({"train"})))
 
 
-def test_it_builds_and_is_found(folder: Path, tmp_path: Path) -> None:
+def test_an_index_is_built_and_finds_its_images(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "reports.csv"
     table.write_text("accession_number,findings\nA-2,Clear lungs.\n")
     source = DicomFolder(folder, reports_path=table)

@@ -29,7 +29,7 @@ def without_negative_no_finding(labels: Labels) -> dict[str, str]:
 
 
 @given(ANY_LABELS)
-def test_labels_become_one_sentence_each_and_come_back(labels: Labels) -> None:
+def test_labels_survive_being_worded_as_sentences(labels: Labels) -> None:
     sentences = sentences_of_labels(labels)
     kept = without_negative_no_finding(labels)
     assert [list(sentence.labels.items()) for sentence in sentences] == [
@@ -58,7 +58,7 @@ def test_an_empty_cell_is_unmentioned_and_never_negative(row: dict[str, str]) ->
     assert mentioned <= {name for name, cell in row.items() if cell}, text
 
 
-def test_a_cell_that_is_no_state_is_named() -> None:
+def test_an_invalid_label_cell_is_named() -> None:
     with pytest.raises(UserError, match=r"train\.csv, line 3: '2' under 'Edema'"):
         chexpert_labels({"Edema": "2"}, "train.csv, line 3")
     assert chexpert_labels({"Path": "a"}, "train.csv, line 3") is None
@@ -76,14 +76,14 @@ def test_a_cell_that_is_no_state_is_named() -> None:
         ("bone metastasis", "Bone metastasis.", {}),
     ],
 )
-def test_the_names_of_other_sets_are_read_as_the_14_observations(
+def test_labels_of_other_data_sets_are_mapped_to_the_14_observations(
     name: str, text: str, labels: Labels
 ) -> None:
     sentence = sentence_of_label(name)
     assert (sentence.text, sentence.labels) == (text, labels)
 
 
-def test_a_label_can_be_doubted_and_placed() -> None:
+def test_a_label_sentence_can_be_uncertain_and_have_a_location() -> None:
     sentence = sentence_of_label("Mass", "uncertain", where=("left", "apical"))
     assert sentence.text == "Possible lung mass (left, apical)."
     assert sentence.labels == {"Lung Lesion": "uncertain"}

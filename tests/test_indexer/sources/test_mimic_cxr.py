@@ -127,7 +127,7 @@ def test_a_study_has_its_views_sections_labels_and_split(mimic: Path) -> None:
     }
 
 
-def test_the_oddities_of_the_set_are_read(mimic: Path) -> None:
+def test_known_irregularities_of_the_data_set_are_handled(mimic: Path) -> None:
     records = by_id(MimicCxr(mimic))
     lateral = records["50000002"]
     assert isinstance(lateral, StudyRecord)
@@ -155,7 +155,7 @@ def test_the_official_split_and_a_split_file_choose_studies(mimic: Path) -> None
     assert list(by_id(MimicCxr(mimic, choice=listed))) == ["50000002"]
 
 
-def test_a_report_in_latin_1_is_read_by_the_line(mimic: Path) -> None:
+def test_a_report_with_lines_in_latin_1_is_read(mimic: Path) -> None:
     path = mimic / report_name("10000032", "50000001")
     text = path.read_bytes().replace(b"ormal in size", b"ormal in siz\xe9")
     path.write_bytes(text.replace(b"Small left", "Sm\u00e4ll left".encode()))
@@ -206,7 +206,7 @@ def test_negbio_labels_serve_where_chexpert_labels_are_missing(mimic: Path) -> N
     assert study.labels["Cardiomegaly"] == "uncertain"
 
 
-def test_what_is_missing_is_named_with_what_was_expected_where(mimic: Path) -> None:
+def test_missing_files_are_named_with_the_expected_layout(mimic: Path) -> None:
     with pytest.raises(NotFoundError, match=r"files has no 'mimic-cxr-2\.0\.0-metadata\.csv'"):
         MimicCxr(mimic / "files")
     (mimic / "mimic-cxr-2.0.0-split.csv.gz").unlink()
@@ -220,13 +220,13 @@ def test_what_is_missing_is_named_with_what_was_expected_where(mimic: Path) -> N
         list(MimicCxr(mimic).records())
 
 
-def test_a_tree_without_one_image_is_an_error(mimic: Path) -> None:
+def test_a_data_set_without_any_image_is_an_error(mimic: Path) -> None:
     for path in (mimic / "files").rglob("*.jpg"):
         path.unlink()
     with pytest.raises(NotFoundError, match=r"expected, for example, .*s50000001/a1-a1\.jpg"):
         list(MimicCxr(mimic).records())
 
 
-def test_it_builds_and_is_found(mimic: Path, tmp_path: Path) -> None:
+def test_an_index_is_built_and_finds_its_images(mimic: Path, tmp_path: Path) -> None:
     indexed = build_and_search(MimicCxr(mimic), tmp_path)
     assert indexed == ["50000001", "50000002", "50000003"]

@@ -76,7 +76,7 @@ def test_openi_gives_each_study_in_numeric_order_with_its_views(openi: Path) -> 
     assert reasons == {"3": "no image", "4": "report without findings or impression"}
 
 
-def test_openi_builds_and_is_found(openi: Path, tmp_path: Path) -> None:
+def test_an_openi_index_finds_its_images(openi: Path, tmp_path: Path) -> None:
     assert build_and_search(OpenI(data_dir=openi), tmp_path) == ["1", "2", "10"]
 
 
@@ -104,7 +104,7 @@ def test_a_wrong_split_file_is_refused(tmp_path: Path, text: str) -> None:
         read_split(tmp_path / "split.json")
 
 
-def test_openi_names_what_it_expected_where(openi: Path, tmp_path: Path) -> None:
+def test_openi_errors_name_the_expected_files(openi: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no folder 'images'"):
         OpenI(data_dir=tmp_path)
     with pytest.raises(UserError, match="--data-dir"):
@@ -183,7 +183,7 @@ def jsonl(tmp_path: Path, *lines: str) -> list[StudyRecord | SkippedStudy]:
     return list(JsonLines(path).records())
 
 
-def test_the_least_line_is_an_image_and_a_text(tmp_path: Path) -> None:
+def test_a_line_needs_only_an_image_and_a_text(tmp_path: Path) -> None:
     [record] = jsonl(tmp_path, '{"image": "a.png", "text": "FINDINGS: Clear. IMPRESSION: Normal."}')
     assert isinstance(record, StudyRecord)
     assert record.study_id == "line-1"
@@ -191,7 +191,7 @@ def test_the_least_line_is_an_image_and_a_text(tmp_path: Path) -> None:
     assert (record.findings, record.impression) == ("Clear.", "Normal.")
 
 
-def test_a_full_line_keeps_everything(tmp_path: Path) -> None:
+def test_all_keys_of_a_line_are_read(tmp_path: Path) -> None:
     line = {
         "study_id": 7,
         "patient_id": "p",
@@ -221,7 +221,7 @@ def test_a_full_line_keeps_everything(tmp_path: Path) -> None:
         ('{"image": "a.png", "text": "b", "view_position": "left"}', "view_position 'left'"),
     ],
 )
-def test_a_wrong_line_is_named_with_its_number(tmp_path: Path, line: str, message: str) -> None:
+def test_an_invalid_line_is_named_with_its_number(tmp_path: Path, line: str, message: str) -> None:
     good = '{"image": "a.png", "text": "Clear."}'
     with pytest.raises(UserError, match=message) as caught:
         jsonl(tmp_path, good, line)
@@ -249,7 +249,7 @@ def test_openi_records_know_their_comparison_and_split(openi: Path) -> None:
     assert (first.comparison, first.split) == ("None.", "train")
 
 
-def test_a_split_file_goes_before_what_json_lines_say(tmp_path: Path) -> None:
+def test_a_split_file_overrides_the_splits_of_json_lines(tmp_path: Path) -> None:
     lines = ['{"study_id": "a", "image": "a.png", "text": "Clear.", "split": "train"}'] * 2
     lines[1] = lines[1].replace('"a"', '"b"')
     (tmp_path / "s.jsonl").write_text("\n".join(lines))

@@ -65,7 +65,7 @@ def test_rows_of_one_study_are_its_views_and_its_reports(tmp_path: Path) -> None
     assert second.labels == {"Edema": "uncertain"}  # an empty cell is no negative
 
 
-def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
+def test_other_column_names_can_be_mapped(tmp_path: Path) -> None:
     path = write_csv(tmp_path, "File;Report;Auge", '0.png;"FINDINGS: Clear. IMPRESSION: Ok.";x')
     columns = {"image": "File", "text": "Report"}
     [study] = studies(list(OwnTable(path, columns=columns).records()))
@@ -81,7 +81,7 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         list(OwnTable(path, columns={"image": "File"}).records())
 
 
-def test_labels_without_a_text_are_stated(tmp_path: Path) -> None:
+def test_labels_without_a_text_become_sentences(tmp_path: Path) -> None:
     path = write_csv(tmp_path, "image,Edema,Fracture,Pneumonia", "0.png,uncertain,0.0,", "1.png,,,")
     first, second = OwnTable(path).records()
     assert isinstance(first, StudyRecord)
@@ -127,7 +127,7 @@ def test_parquet_holds_paths_or_the_images_themselves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["studies.csv", "studies.json", "studies.jsonl"])
-def test_studies_of_ones_own_build_and_are_found(form: str, tmp_path: Path) -> None:
+def test_an_index_of_your_own_studies_finds_their_images(form: str, tmp_path: Path) -> None:
     path = write_csv(tmp_path, "study_id,image,findings", "s1,0.png,Big heart.", "s2,1.png,Clear.")
     source: Source = OwnTable(path)
     if form != path.name:
@@ -242,7 +242,7 @@ def test_a_hugging_face_data_set_is_read_from_a_folder(
     assert stated.labels == {"Pleural Effusion": "positive"}
 
 
-def test_a_hub_data_set_builds_and_is_found(hub: Path, tmp_path: Path) -> None:
+def test_an_index_of_a_hub_data_set_finds_its_images(hub: Path, tmp_path: Path) -> None:
     columns = {"image": "photo", "text": "report", "labels": "label"}
     choice = SplitChoice(keep=frozenset({"train"}))
     source = HubDataset(
@@ -251,7 +251,7 @@ def test_a_hub_data_set_builds_and_is_found(hub: Path, tmp_path: Path) -> None:
     assert build_and_search(source, tmp_path) == ["row-1", "row-2"]
 
 
-def test_what_is_no_data_set_is_named(hub: Path, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_data_set_is_named(hub: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="is neither a folder nor a name on the Hub"):
         HubDataset(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()

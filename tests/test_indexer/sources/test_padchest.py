@@ -55,7 +55,7 @@ def padchest(tmp_path: Path) -> Path:
     return root
 
 
-def test_labels_are_stated_in_english_with_their_places(padchest: Path) -> None:
+def test_labels_become_english_sentences_with_locations(padchest: Path) -> None:
     records = {record.study_id: record for record in PadChest(padchest).records()}
     study = records["s-1"]
     assert isinstance(study, StudyRecord)
@@ -69,7 +69,7 @@ def test_labels_are_stated_in_english_with_their_places(padchest: Path) -> None:
     assert (study.findings, study.patient_id) == ("", "ps-1")
 
 
-def test_the_oddities_of_the_set_are_read(padchest: Path) -> None:
+def test_known_irregularities_of_the_data_set_are_handled(padchest: Path) -> None:
     records = list(PadChest(padchest).records())
     kept = {r.study_id: r.labels for r in records if isinstance(r, StudyRecord)}
     assert kept["s2"] == {"No Finding": "positive"}
@@ -82,7 +82,7 @@ def test_the_oddities_of_the_set_are_read(padchest: Path) -> None:
     }
 
 
-def test_a_flat_folder_and_images_serve_as_well(padchest: Path) -> None:
+def test_images_are_found_in_a_flat_folder_or_in_images(padchest: Path) -> None:
     expected = [record.study_id for record in PadChest(padchest).records()]
     (padchest / "images").mkdir()
     for path in sorted(padchest.rglob("*.png")):
@@ -111,7 +111,7 @@ def test_a_split_file_chooses_studies(padchest: Path) -> None:
     assert [record.study_id for record in PadChest(padchest, choice=choice).records()] == ["s2"]
 
 
-def test_it_builds_and_is_found(padchest: Path, tmp_path: Path) -> None:
+def test_an_index_is_built_and_finds_its_images(padchest: Path, tmp_path: Path) -> None:
     assert build_and_search(PadChest(padchest), tmp_path) == ["s-1", "s2", "s6"]
 
 

@@ -28,7 +28,9 @@ def rows(path: Path, *needs: str) -> list[dict[str, object]]:
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
-def test_a_csv_file_is_read_as_it_occurs(tmp_path: Path, content: str, encoding: str) -> None:
+def test_csv_files_of_common_encodings_and_separators_are_read(
+    tmp_path: Path, content: str, encoding: str
+) -> None:
     if content.startswith("\ufeff") and encoding != "utf-8":
         content = content[1:]
     path = tmp_path / "t.csv"
@@ -39,7 +41,7 @@ def test_a_csv_file_is_read_as_it_occurs(tmp_path: Path, content: str, encoding:
     assert rows(packed) == [{"id": "1", "text": "déjà, vu"}]
 
 
-def test_single_lines_of_latin_1_do_not_spoil_the_others(tmp_path: Path) -> None:
+def test_single_lines_in_latin_1_are_decoded_separately(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("id,text\n1,naïve\n".encode() + "2,naïve\n".encode("latin-1"))
     assert [row["text"] for row in rows(path)] == ["naïve", "naïve"]
@@ -51,7 +53,7 @@ def test_short_rows_are_filled_and_quoted_line_breaks_kept(tmp_path: Path) -> No
     assert rows(path) == [{"a": "1", "b": "", "c": ""}, {"a": "2\n3", "b": "4", "c": "5"}]
 
 
-def test_a_wrong_table_is_named_with_what_was_expected(tmp_path: Path) -> None:
+def test_an_invalid_table_is_named_with_the_expected_format(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with pytest.raises(NotFoundError, match=r"t\.csv does not exist"):
         rows(path)
@@ -92,7 +94,7 @@ KEYED = st.lists(st.tuples(st.sampled_from("abc"), st.dictionaries(st.text(), st
 
 @settings(max_examples=30)
 @given(KEYED, KEYED)
-def test_every_row_is_found_again_under_its_key_in_its_order(
+def test_groups_keep_every_row_under_its_key_in_order(
     images: list[tuple[str, dict[str, str]]], labels: list[tuple[str, dict[str, str]]]
 ) -> None:
     groups = Groups({"image": images, "label": labels})

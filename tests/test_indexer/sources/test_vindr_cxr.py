@@ -81,7 +81,7 @@ def test_the_consensus_of_the_test_set_is_positive(vindr: Path) -> None:
     assert study.labels == {"Cardiomegaly": "positive"}
 
 
-def test_the_form_of_the_challenge_is_read(vindr: Path) -> None:
+def test_the_tables_of_the_kaggle_challenge_are_read(vindr: Path) -> None:
     for path in (vindr / "annotations").iterdir():
         path.unlink()
     (vindr / "train.csv").write_text(KAGGLE)
@@ -111,5 +111,5 @@ def test_the_table_of_torchxrayvision_has_the_columns(tmp_path: Path) -> None:
     assert row["class_name"] == "No finding"
 
 
-def test_it_builds_and_is_found(vindr: Path, tmp_path: Path) -> None:
+def test_an_index_is_built_and_finds_its_images(vindr: Path, tmp_path: Path) -> None:
     assert build_and_search(VinDrCxr(vindr), tmp_path) == ["aa", "bb", "dd"]
