@@ -83,7 +83,7 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
-    """None where nothing was said of them."""
+    """Return the options given on the command line; None if there are none."""
     given = {
         "type": arguments.index_type,
         "memory_bytes": None if arguments.memory is None else arguments.memory * 1_000_000,

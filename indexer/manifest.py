@@ -44,7 +44,7 @@ class Manifest:
     created_at: str
     """UTC, ISO 8601."""
     source: str
-    """Names of the sources, joined by ``+`` where there are several."""
+    """Names of the sources, joined by ``+``."""
     split: str
     studies: int
     images: int

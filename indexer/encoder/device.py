@@ -1,4 +1,4 @@
-"""Where an encoder runs: torch modules as functions of arrays, on the CPU or a GPU."""
+"""Run torch modules as functions of arrays, on the CPU or a GPU."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Forward = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 def check_device(device: str) -> None:
-    """Raises UserError for a device not like ``cpu``, ``cuda`` or ``cuda:1``, or not there."""
+    """Raise UserError unless the device is ``cpu``, ``cuda`` or like ``cuda:1``, and exists."""
     named = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", device)
     if named is None:
         raise UserError(f"unknown device '{device}': use cpu or cuda")
@@ -25,7 +25,7 @@ def check_device(device: str) -> None:
 
 
 def in_torch(module: nn.Module, device: str) -> Forward:
-    """The module as a function: float32 on the CPU, bfloat16 on a GPU."""
+    """Return the module as a function: float32 on the CPU, bfloat16 on a GPU."""
     module = module.to(device).eval()
 
     def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -37,6 +37,6 @@ def in_torch(module: nn.Module, device: str) -> Forward:
 
 
 def precision(device: str) -> Any:
-    """The context of a forward pass: bfloat16 on a GPU, on the CPU what the weights are in."""
+    """Return the context of a forward pass: bfloat16 on a GPU, unchanged on the CPU."""
     kind = torch.device(device).type
     return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu")

@@ -1,4 +1,4 @@
-"""The baseline: EfficientNet-Lite2 as its package publishes it, pooled features, no projection."""
+"""The baseline encoder: published EfficientNet-Lite2, pooled features without projection."""
 
 from open_clip.timm_model import TimmModel
 from open_clip.transform import PreprocessCfg
@@ -12,7 +12,7 @@ _WIDTH = 1280
 
 
 def load(*, device: str = "cpu") -> OpenClipEncoder:
-    """The tower with ImageNet weights.
+    """Load the image tower with ImageNet weights.
 
     Raises NotFoundError if its package is missing, MismatchError if it holds other weights.
     """

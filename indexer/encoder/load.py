@@ -1,4 +1,4 @@
-"""An encoder by its name, on the device that it is to run on.
+"""Load an encoder by name onto a device.
 
     load_encoder("pretrained/encoder")
     load_encoder("pretrained/encoder", device="cuda")
@@ -10,7 +10,7 @@ A name is one of
 - an `open_clip` model and the tag of its weights, ``ViT-B-32/laion2b_s34b_b79k``;
 - an identifier on the Hugging Face hub, ``hf-hub:organisation/model``.
 
-`open_clip` downloads the last two when they are not in its cache.
+`open_clip` downloads the last two if they are not in its cache.
 """
 
 from db.errors import NotFoundError
@@ -21,11 +21,11 @@ DEVICES = ("cpu", "cuda")
 
 
 def load_encoder(name: str, *, device: str = "cpu") -> Encoder:
-    """The encoder called ``name``; a relative folder is also looked for beside this package.
+    """Load the encoder called ``name``; relative folders are also looked up beside this package.
 
     ``device`` is ``cpu`` or ``cuda``. Vectors computed on a GPU agree with those of the CPU to
-    about 0.01 in cosine, not to the last bit. Raises UserError for a name that nothing answers to,
-    weights that cannot be loaded or a device that is not there, NotFoundError for missing files,
+    about 0.01 in cosine, not to the last bit. Raises UserError for an unknown name,
+    weights that cannot be loaded or a missing device, NotFoundError for missing files, and
     MismatchError for files that do not belong together.
     """
     # open_clip and torch take seconds to import; the callers that only read a manifest need neither

@@ -1,4 +1,4 @@
-"""From pixels of a radiograph to what a network takes, exactly as open_clip's own transform."""
+"""Preprocess radiographs for a network, exactly as open_clip's own transform does."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,26 +11,26 @@ from PIL import Image
 
 
 class Preprocessing:
-    """Resize, pad and normalise, once for the one channel that all three are."""
+    """Resize, pad and normalise; computed once, because the three channels are equal."""
 
     def __init__(self, config: PreprocessCfg) -> None:
         self._config = config
         steps = image_transform_v2(config, is_train=False).transforms
-        # What open_clip does before it makes three channels of the one.
+        # The steps before open_clip turns one channel into three.
         self._geometry = steps[: [type(step) for step in steps].index(MaybeConvertMode)]
 
     @property
     def values(self) -> dict[str, Any]:
-        """The fields of the config as JSON holds them."""
+        """The fields of the config as JSON values."""
         values = asdict(self._config).items()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values}
 
     def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
-        """Images (height, width) of any size to (n, 3, size, size)."""
+        """Preprocess images (height, width) of any size to (n, 3, size, size)."""
         return np.stack([self.pixels(image) for image in images])
 
     def pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(3, size, size), equal to open_clip's own transform to the last bit."""
+        """Preprocess one image to (3, size, size), bit-identical to open_clip's transform."""
         image = Image.fromarray(radiograph)
         for step in self._geometry:
             image = step(image)

@@ -1,11 +1,11 @@
-"""What an encoder is: radiographs, and sentences, to unit vectors of one space.
+"""The interface of encoders, which turn radiographs and sentences into unit vectors.
 
     encoder = load_encoder("pretrained/encoder")    # indexer.encoder.load
     embeddings = encoder.embed_images([image.pixels, ...])
     embeddings.vectors                              # (n, dim), unit length
     encoder.embed_text(["small left pleural effusion"])
 
-This module imports neither torch nor open_clip, so that a manifest is read without them.
+This module imports neither torch nor open_clip, so that manifests can be read without them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ DEFAULT_ENCODER = "pretrained/encoder"
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec:
-    """What has to be equal for two vectors to be comparable; it goes into the manifest."""
+    """What must be equal for vectors to be comparable; part of the manifest."""
 
     name: str
     weights_sha256: str
@@ -27,10 +27,10 @@ class EncoderSpec:
     preprocessing: Mapping[str, Any]
     """The fields of ``open_clip.transform.PreprocessCfg``."""
     report_weight: float = 0.0
-    """How much of its report is in the vector of a case, see `combine_case`; 0: nothing."""
+    """Weight of the report in the vector of a case, see `combine_case`; 0 for none."""
 
     def same_space(self, other: "EncoderSpec") -> bool:
-        """Whether vectors of both may be compared; names may differ, contents may not."""
+        """Return whether vectors of both can be compared; names may differ."""
         mine, theirs = (
             (spec.weights_sha256, spec.dim, dict(spec.preprocessing), spec.report_weight)
             for spec in (self, other)
@@ -45,10 +45,10 @@ class ImageEmbeddings:
     vectors: np.ndarray
     """(n, dim) float32, unit length."""
     label_scores: np.ndarray | None = None
-    """(n, 14) float32, probabilities in the order of ``db.labels.OBSERVATIONS``, or None where
-    the encoder has no label head."""
+    """(n, 14) float32, probabilities in the order of ``db.labels.OBSERVATIONS``; None without a
+    label head."""
     frontal: np.ndarray | None = None
-    """(n,) float32, probability that the image is a frontal view, or None without a view head."""
+    """(n,) float32, probability of a frontal view; None without a view head."""
 
 
 class Encoder(Protocol):
@@ -57,7 +57,7 @@ class Encoder(Protocol):
     spec: EncoderSpec
 
     def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
-        """Images are (height, width) uint8 with dark lungs, of any size."""
+        """Embed images (height, width) uint8 with dark lungs, of any size."""
         ...
 
 
@@ -66,32 +66,32 @@ class TextEncoder(Protocol):
     """An encoder that also embeds text."""
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dim) float32, unit length, in the space of the image vectors."""
+        """Embed texts in the space of the images: (n, dim) float32, unit length."""
         ...
 
 
 def combine_views(vectors: np.ndarray) -> np.ndarray:
-    """One study from its views: the normalised sum. (views, dim) -> (dim,), unit length."""
+    """Combine the views of a study into their normalised sum: (views, dim) to (dim,)."""
     total = vectors.astype(np.float64).sum(axis=0)
     length = float(np.linalg.norm(total))
-    if length < 1e-6:  # views that cancel out: no direction is better than the first view's
+    if length < 1e-6:  # the views cancel out: use the first one
         total, length = vectors[0].astype(np.float64), float(np.linalg.norm(vectors[0]))
     unit: np.ndarray = (total / length).astype(np.float32)
     return unit
 
 
 def combine_case(views: np.ndarray, report: np.ndarray, report_weight: float) -> np.ndarray:
-    """One case from its views and its report: what is indexed where ``report_weight`` is above 0.
+    """Combine the views and the report of a case, as indexed if ``report_weight`` is above 0.
 
-    A query has no report and is its views alone. ``views`` (views, dim) and ``report`` (dim,),
-    the whole report by ``embed_text``, are of unit length; so is the result.
+    A query has no report and consists of its views alone. ``views`` (views, dim) and ``report``
+    (dim,), the whole report by ``embed_text``, are of unit length; so is the result.
     """
     return combine_views(np.stack([combine_views(views), report_weight * report]))
 
 
 def combine_scores(scores: np.ndarray) -> np.ndarray:
-    """One study's label scores from its views': the mean of the log-odds, as the label head was
-    trained. (views, 14) -> (14,), probabilities."""
+    """Combine the label scores of views by the mean of their log-odds, as in training:
+    (views, 14) to (14,), probabilities."""
     clipped = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     odds = np.log(clipped / (1 - clipped)).mean(axis=0)
     probabilities: np.ndarray = (1 / (1 + np.exp(-odds))).astype(np.float32)

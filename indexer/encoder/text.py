@@ -1,4 +1,4 @@
-"""Sentences to vectors: a sentence encoder from a package or a folder, and its projection."""
+"""Embed sentences with a sentence encoder, from a package or a folder, and its projection."""
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +28,14 @@ BATCH = 64
 
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
-    """Where a text tower is: a package of one version, or a folder."""
+    """The place of a text tower: a package of a certain version, or a folder."""
 
     package: str | None = None
     version: str | None = None
     folder: Path | None = None
 
     def find(self) -> Path:
-        """The folder with the tower's ``config.json``, weights and tokenizer.
+        """Find the folder with the tower's ``config.json``, weights and tokenizer.
 
         Raises NotFoundError if the package is missing, MismatchError for another version.
         """
@@ -46,7 +46,7 @@ class TextSource:
             found = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError as error:
             raise NotFoundError(
-                f"texts need the package {package}: 'pip install {package}=={self.version}'"
+                f"embedding text needs {package}: 'pip install {package}=={self.version}'"
             ) from error
         if found != self.version:
             raise MismatchError(
@@ -57,14 +57,14 @@ class TextSource:
 
 
 def config_text_tower(stated: Mapping[str, Any], folder: Path) -> TextSource:
-    """What the ``text_tower`` of an encoder's config says."""
+    """Read the ``text_tower`` entry of an encoder's config."""
     if stated.get("package"):
         return TextSource(package=str(stated["package"]), version=str(stated.get("version")))
     return TextSource(folder=folder)
 
 
 class TextTower:
-    """Texts to vectors of ``dim``, not normalised; the tower is loaded at the first call."""
+    """Embeds texts, (n, dim), not normalised; the tower is loaded at the first call."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class TextTower:
             if self._tower is None:
                 self._load()
         assert self._tower is not None and self._tokenizer is not None
-        # Texts of like length together, and no wider than the longest: padding costs time only.
+        # Batch texts of similar length, to save padding.
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         vectors = np.empty((len(texts), self._dim), np.float32)
         ordered = [texts[place] for place in order]
@@ -121,8 +121,8 @@ class TextTower:
 def text_network(
     folder: Path, dim: int, *, projected: bool, pretrained: bool = True
 ) -> HFTextEncoder:
-    """open_clip's text tower over the sentence encoder in a folder; mean over tokens."""
-    with quiet_loading():  # its report would name the pooler that is left out on purpose
+    """Build open_clip's text tower, with mean pooling, from the sentence encoder in a folder."""
+    with quiet_loading():  # it would report the pooler, which is left out on purpose
         return HFTextEncoder(
             str(folder),
             output_dim=dim,
@@ -133,7 +133,7 @@ def text_network(
 
 
 def embed_sentences(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """What the published sentence encoder makes of texts, before any projection: (n, 384)."""
+    """Embed texts with the published sentence encoder, without projection: (n, 384)."""
     source = TextSource(package=TEXT_PACKAGE, version=TEXT_VERSION)
     tower = TextTower(source, dim=TEXT_DIM, context_length=CONTEXT_LENGTH, projection=None)
     return tower(texts)
@@ -142,7 +142,7 @@ def embed_sentences(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 def open_clip_text(
     model: nn.Module, tokenizer: Callable[[list[str]], Tensor], device: str = "cpu"
 ) -> Callable[[Sequence[str]], npt.NDArray[np.float32]]:
-    """The text half of an open_clip model."""
+    """Return the text half of an open_clip model as a function."""
 
     encode: Callable[[Tensor], Tensor] = model.to(device).encode_text  # type: ignore[assignment]
     return lambda texts: _embed(encode, tokenizer, texts, device)

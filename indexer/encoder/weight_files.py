@@ -1,4 +1,4 @@
-"""Weights as files: where a package has them, and the hash that pins them."""
+"""Find weight files in folders and packages, and hash them."""
 
 import hashlib
 import importlib.metadata
@@ -8,13 +8,13 @@ from db.errors import NotFoundError
 
 
 def local_folder(name: str | Path) -> Path | None:
-    """The folder of that name; a relative one is also looked for beside this package."""
+    """Find a folder; relative names are also looked up beside this package."""
     places = (Path(name), Path(__file__).parents[2] / name)
     return next((folder for folder in places if folder.is_dir()), None)
 
 
 def package_file(package: str, ending: str) -> Path:
-    """A file of an installed package, found in its record without importing it.
+    """Find a file of an installed package without importing it.
 
     Raises NotFoundError that names the package to install.
     """

@@ -28,10 +28,10 @@ _SPLITS = frozenset({"train", "val", "test", UNLISTED})
 
 
 def open_source(name: str, options: SourceOptions) -> Source:
-    """The source called ``name``.
+    """Open the source called ``name``.
 
-    Raises UserError for an option that it does not take or lacks, and NotFoundError, naming what
-    was expected where, for a data set that is not laid out as its source says.
+    Raises UserError for an unknown or missing option, and NotFoundError, which names the expected
+    files, for a data set with another layout.
     """
     if name not in _SOURCES:
         raise UserError(f"unknown source '{name}': use one of {', '.join(SOURCES)}")
