@@ -1,4 +1,4 @@
-"""One probability of an observation from three opinions on it.
+"""One probability for an observation from three estimates.
 
 calibration = Calibration.read(adapter_dir / "calibration.json")
 calibration.probability("Edema", language_model=0.3, knn=0.1, label_head=0.4)

@@ -1,15 +1,15 @@
-"""A report without a language model: sentences of the hits, chosen by agreement among them.
+"""A report without a language model, composed of sentences that the hits agree on.
 
     retriever = Retriever.open(Path("data/index"))
     retrieval = retriever.search(["image.dcm"], k=10)
     print(write_report(retrieval))
 
-The hits first vote on what is present. Then sentences are taken that say it, those that most hits
-say first, and then sentences about what is normal that no present finding contradicts. Nothing is
-claimed twice within findings or within impression, and each finding has one state in the whole
-report. The impression sums up, in other words, what the findings hold. A sentence that
-compares with an earlier image, has words taken out by a de-identifier, or holds of one patient
-alone (sizes, dates, advice) is never used; nor one that names a side where the hits disagree.
+The hits first vote on the findings that are present. Sentences that state these are chosen, the
+best supported first, then sentences on normal regions that no present finding contradicts. No claim
+repeats within findings or within impression, and each finding has one state in the whole report.
+The impression restates the findings in other words. Sentences that compare with an earlier image,
+have words removed by a de-identifier, or apply to one patient only (sizes, dates, advice) are never
+used, nor are sentences with a side on which the hits disagree.
 """
 
 from collections.abc import Callable
@@ -30,24 +30,26 @@ EXTRACTIVE_VERSION = "extractive-1"
 LEAST_STATEMENTS = 3
 
 ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
-"""Regions that the findings speak of even where fewer hits agree in how."""
+"""Regions that the findings always mention, even with less agreement among the hits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractiveConfig:
-    """When the hits agree enough. Set by ``bench/generation/extractive.py --tune`` for the shipped
-    encoder."""
+    """How much agreement among hits is enough.
+
+    The defaults were tuned for the shipped encoder by ``bench/generation/extractive.py --tune``.
+    """
 
     positive_share: float = 0.2
-    """A finding is present where at least this share of the weighted hits names it."""
+    """A finding is present if at least this share of the weighted hits names it."""
     agreement_share: float = 0.3
-    """The same for further topics and for a sentence about what is normal."""
+    """The same for further topics and for sentences about normal regions."""
     rank_decay: float = 0.25
-    """A hit weighs 1 / rank^decay: 0 counts all alike."""
+    """A hit weighs 1 / rank^decay; 0 weighs all hits equally."""
     label_score_weight: float = 0.5
-    """What the encoder's label head counts beside the hits: 0 nothing, 1 everything."""
+    """Weight of the encoder's label head against the hits, 0 to 1."""
     most_findings: int = 8
-    """Sentences in the findings."""
+    """The most sentences in the findings."""
 
     def __post_init__(self) -> None:
         for name in ("positive_share", "agreement_share", "label_score_weight"):
@@ -126,9 +128,9 @@ class _Draft:
         self._say_anything()
 
     def _say_present(self, section: Section, also: frozenset[str] = frozenset()) -> None:
-        """Sentences for all that is present; the one that adds most agreement goes first.
+        """Add sentences for all present findings, the one that gains the most agreement first.
 
-        ``also`` may be named along with it: then it counts as present from there on.
+        Sentences may also name findings in ``also``, which count as present from then on.
         """
 
         def gain(one: HitSentence) -> float:
@@ -146,7 +148,7 @@ class _Draft:
     def _say_normal(
         self, least: float, up_to: int | None = None, only: Region | None = None
     ) -> None:
-        """Sentences about what is normal, each said by at least this share of the hits."""
+        """Add sentences about normal regions that at least this share of the hits supports."""
         up_to = self._config.most_findings if up_to is None else up_to
 
         def gain(one: HitSentence) -> float:
@@ -162,7 +164,7 @@ class _Draft:
             pass
 
     def _sum_up(self) -> None:
-        """One sentence on the chest as a whole, where nothing that is present forbids it."""
+        """Add one sentence on the chest as a whole if no present finding contradicts it."""
 
         def gain(one: HitSentence) -> float:
             whole = one.claims.normal >= {"lungs"} or NO_FINDING in one.claims.labels
@@ -173,7 +175,7 @@ class _Draft:
         self._choose("impression", gain)
 
     def _say_anything(self) -> None:
-        """Too little to say: what else the nearest hits have, but no further finding."""
+        """Fill a short report with other sentences of the nearest hits, but no new finding."""
 
         def gain(one: HitSentence) -> float:
             return 1 / one.hit.rank
@@ -189,7 +191,7 @@ class _Draft:
         gain: Callable[[HitSentence], float],
         also: frozenset[str] = frozenset(),
     ) -> bool:
-        """Add the admissible sentence of the greatest gain; False where none has any."""
+        """Add the admissible sentence with the largest gain; False if there is none."""
         open_to = [
             (one, value)
             for one in self._printable
@@ -230,7 +232,7 @@ class _Draft:
         return frozenset(key for one in self._chosen[section] for key in one.claims.keys)
 
     def statements(self) -> tuple[Statement, ...]:
-        """In the usual order; within a region what is present comes first."""
+        """Return the statements in the usual order; positives lead each region."""
         return tuple(
             Statement(
                 section=section,
@@ -246,7 +248,7 @@ class _Draft:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """What the hits agree on and the report could not say."""
+        """Name findings that the hits agree on and the report could not state."""
         if not any(self._chosen.values()):
             return (
                 "nothing is stated: no sentence of the prior cases can be reused for another image",

@@ -1,11 +1,10 @@
-"""From a grounded report to the generation that is stored and printed.
+"""Turn a grounded report into the generation that is stored and printed.
 
 generation = to_generation(report, retrieval, request, created_at=now, created_by="ward",
                            origin=origin_of(encoder.spec))
 
-Not kept is what a language model wrote before the citation check, word by word: it may hold a
-sentence of a case that is removed later. The citations that were removed stand beside each
-statement.
+The raw output of a language model is not kept: it may contain a sentence of a case that is removed
+later. Each statement records its removed citations.
 """
 
 import importlib.metadata

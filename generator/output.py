@@ -1,4 +1,4 @@
-"""A generation as a page for a terminal; `as_json` prints the same type for a program."""
+"""Print a generation for a terminal (`page`) or as JSON (`as_json`)."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ def as_json(generation: Generation) -> str:
 
 
 def page(generation: Generation) -> str:
-    """What was written with its citation marks, the cited cases, notes, and the notice."""
+    """The text with citation marks, cited cases, notes and notice."""
     lines = list(_text(generation))
     lines += _cited_cases(generation)
     lines += [

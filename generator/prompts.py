@@ -1,4 +1,4 @@
-"""The prompts of the language model: the same for serving, training and evaluation.
+"""The prompts of the language model, the same for serving, training and evaluation.
 
 prompt = report_prompt(context)
 prompt = ask_prompt(context, "Is the heart enlarged?")
@@ -17,7 +17,7 @@ from db.errors import UserError
 from db.labels import OBSERVATIONS
 
 PROMPT_VERSION = "prompts-4"
-"""Changes with any change of what a model reads; an adapter is refused under another version."""
+"""Changes whenever prompts change; an adapter trained on another version is refused."""
 
 Task = Literal["report", "ask", "classify", "caption"]
 """The rows of `generator.tasks.TASKS`."""
@@ -46,12 +46,12 @@ class PromptContext(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prompt:
-    """What a model is given: a text, and one image with every view of the study."""
+    """The input of a model: a text, and one image with every view of the study."""
 
     task: Task
     text: str
     image: Image.Image | None = None
-    """RGB, of `generator.study_canvas`; None where the model is to answer without an image."""
+    """RGB, from `generator.study_canvas`; None to answer without an image."""
 
 
 def report_prompt(context: PromptContext, image: Image.Image | None = None) -> Prompt:

@@ -1,4 +1,4 @@
-"""What a caller asks for: a task, and how to search for the cases that it rests on."""
+"""A caller's request: a task, and how to search for its prior cases."""
 
 import json
 from collections.abc import Mapping
@@ -58,6 +58,6 @@ class GenerationRequest:
 
 
 def _plain(text: str) -> str:
-    """On one line, without what no printer or XML file can hold."""
+    """Join into one line of printable characters, which XML can hold."""
     printable = "".join(one if one.isprintable() else " " for one in text)
     return " ".join(printable.split())

@@ -1,4 +1,4 @@
-"""All views of one study on one image, side by side: a prompt has one image.
+"""All views of one study side by side on one canvas, because a prompt takes one image.
 
 image = study_canvas([frontal.pixels, lateral.pixels], side=224)      # 448 x 224, RGB
 """
@@ -12,14 +12,14 @@ from db.errors import UserError
 from indexer.images.radiograph import Radiograph
 
 MAX_VIEWS = 4
-"""Tiles that a Llama 3.2 Vision image has."""
+"""The most tiles of a Llama 3.2 Vision image."""
 
 
 def study_canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
-    """One square tile an image, in the order given, ``side`` pixels wide; further images are left
-    out.
+    """Draw one square tile of ``side`` pixels per view, in the order given.
 
-    Each image, (height, width) uint8, keeps its aspect ratio on black. Raises UserError for none.
+    Views are (height, width) uint8 and keep their aspect ratio on black. Views beyond `MAX_VIEWS`
+    are dropped. Raises UserError without any view.
     """
     if not radiographs:
         raise UserError("no image given: name one or more views of one study")
@@ -31,7 +31,7 @@ def study_canvas(radiographs: Sequence[np.ndarray], side: int) -> Image.Image:
 
 
 def frontal_first(images: Sequence[Radiograph]) -> list[Radiograph]:
-    """Frontal views before lateral ones, otherwise as given: the order on a canvas."""
+    """Put frontal views before lateral ones, otherwise as given: the order on a canvas."""
     return sorted(images, key=lambda image: image.view_position == "LATERAL")
 
 

@@ -1,7 +1,7 @@
-"""Which examples go into which forward pass: the whole plan of a run, from its config alone.
+"""Plan which examples share a forward pass, for a whole run, from its config alone.
 
-A run that is resumed makes the same plan and goes on within it. Examples with and without an image
-never share a pass: an Mllama model lets text without an image attend to what stands in for one.
+A resumed run makes the same plan and continues within it. Examples with and without an image never
+share a pass: an Mllama model would let text without an image attend to the padding image.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def _passes(order: Sequence[int], examples: Sequence[Tokens], config: TrainConfi
 
 
 def _by_tokens(order: Sequence[int], examples: Sequence[Tokens], budget: int) -> list[Pass]:
-    """As many examples of like length a pass as fit, padded to the longest of them."""
+    """Fill each pass with examples of similar length, padded to the longest of them."""
     passes: list[Pass] = []
     mean = max(1.0, sum(len(examples[number]) for number in order) / max(1, len(order)))
     chunk = max(1, int(_SORTED * budget / mean))

@@ -3,9 +3,9 @@
     tokens = Rendering(processor).tokenise(example.prompt, example.answer, image=True)
     batch = Collator(processor, images)([tokens, ...])        # what the model's forward takes
 
-A prompt is rendered by the processor's own chat template and cut into tokens apart from its answer,
-so that the model is trained on exactly the token ids that it will be given and will have to give.
-The loss counts the answer and the token that ends the turn, nothing else. One image a prompt.
+The processor's own chat template renders a prompt, which is tokenised separately from its answer,
+so that training uses exactly the token ids of inference. The loss counts only the answer and the
+token that ends the turn. A prompt has at most one image.
 """
 
 from collections import OrderedDict
@@ -109,7 +109,7 @@ class Rendering:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTensors:
-    """One image as the vision tower takes it."""
+    """One image as the vision encoder takes it."""
 
     pixels: Tensor  # (tiles, channels, height, width); only tiles that are used
     aspect_ratio_id: int
@@ -117,10 +117,7 @@ class ImageTensors:
 
 
 class ImageCache:
-    """Images prepared once and kept, as far as memory is granted; the oldest goes first.
-
-    Several threads may ask at once.
-    """
+    """An LRU cache of prepared images with a limit in bytes; safe to use from several threads."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--text-column", metavar="NAME", help="of --dataset: reports or answers")
     parser.add_argument("--question-column", metavar="NAME", help="of --dataset: questions")
     parser.add_argument("--limit", type=int, default=0, help="rows to take, streamed from a hub")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out rows that are bad")
+    parser.add_argument("--skip-bad", action="store_true", help="skip invalid rows")
     parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
     parser.add_argument("--backend", metavar="NAME", help="auto, unsloth or peft")
     parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
@@ -62,9 +62,9 @@ def add_to(verbs: Any) -> None:
         metavar="NAME=VALUE",
         help="any setting of finetune/adapter/config.py, e.g. max_steps=100",
     )
-    parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="go on from its weights")
+    parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="start from its weights")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after them")
+    parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after S seconds")
     parser.add_argument("--dry-run", action="store_true", help="show examples, lengths and memory")
     parser.add_argument("--merge", type=Path, metavar="DIR", help="also write merged weights")
     parser.add_argument(
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     gpu = Devices.has_gpu() and arguments.device != "cpu"
     if arguments.device == "cuda" and not gpu:
-        raise UserError("no NVIDIA GPU is here: use --device cpu")
+        raise UserError("no NVIDIA GPU found: use --device cpu")
     config = config.resolved(
         gpu=gpu, bfloat16=gpu and Devices.has_bfloat16(), unsloth=qlora.has_unsloth()
     )
@@ -119,12 +119,12 @@ def run(arguments: argparse.Namespace) -> int:
             show=_log.info,
         )
     _log.info(
-        "%s of %s steps; the adapter of step %s is in %s%s",
+        "%s of %s steps done; the adapter of step %s is in %s%s",
         end.step,
         end.total,
         end.best_step,
         arguments.out,
-        "" if end.finished else ": go on with --resume",
+        "" if end.finished else ": continue with --resume",
     )
     if arguments.merge is not None and devices.first:
         from finetune.export.merge import merge_adapter
@@ -157,7 +157,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
         raise UserError(f"{out} is a file: name a directory with --out")
     held = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if held - {"run"} and not arguments.resume:
-        raise UserError(f"{out} is not empty: add --resume to go on with it, or name another")
+        raise UserError(f"{out} is not empty: add --resume to continue it, or name another")
     if arguments.merge is not None:
         from finetune.export.merge import check_merge_target
 
@@ -165,7 +165,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 
 def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
-    """The examples; those of an index are kept from when a run begins, and made anew until then."""
+    """Load the examples; those of an index are fixed once a run has begun, and remade before."""
     side = int(processor.image_processor.size["height"])
     if arguments.dataset is not None:
         from finetune.examples.datasets import DatasetExamples
@@ -200,7 +200,7 @@ def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
     pack = ExampleFolder.load(kept)
     if begun and pack.about["indexes"] != [Manifest.read(i).fingerprint for i in arguments.index]:
         raise MismatchError(
-            f"{arguments.out} holds a run on another index: give what it was begun with, or name "
+            f"{arguments.out} holds a run on another index: name the index it was started with, or "
             "another directory"
         )
     return pack

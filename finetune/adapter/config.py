@@ -1,4 +1,4 @@
-"""How an adapter is trained. The defaults fit Llama 3.2 Vision 11B on one consumer GPU."""
+"""Settings of adapter training. The defaults fit Llama 3.2 Vision 11B on one consumer GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ PROFILES = {
     "default": (),
     "t4": ("bits=4", "precision=float16", "batch=1", "accumulation=8", "max_tokens=1024"),
 }
-"""Settings that a card needs; ``t4``: 16 GB and no bfloat16."""
+"""Settings for a kind of GPU; ``t4`` has 16 GB and no bfloat16."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that changes what comes out, so that two runs with equal configs are equal."""
+    """Every setting that affects the result: runs with equal configs are equal."""
 
     seed: int = 42
     backend: str = "auto"
@@ -39,18 +39,18 @@ class TrainConfig:
     dropout: float = 0.0
     bias: str = "none"
     vision: bool = True
-    """Adapt the vision tower."""
+    """Adapt the vision encoder."""
     language: bool = True
     attention: bool = True
     mlp: bool = True
     epochs: int = 3
     max_steps: int = 0
-    """End after that many optimizer steps, above 0 in place of ``epochs``."""
+    """If above 0, end after so many optimizer steps instead of ``epochs``."""
     batch: int = 2
     """Examples per forward pass."""
     batch_tokens: int = 0
-    """Above 0 in place of ``batch``: as many examples of like length as fit into that many tokens,
-    padding included."""
+    """If above 0, fill a batch with examples of similar length up to so many tokens, padding
+    included, instead of ``batch``."""
     accumulation: int = 4
     """Forward passes per optimizer step, over all devices."""
     lr: float = 2e-4
@@ -63,13 +63,13 @@ class TrainConfig:
     max_tokens: int = 2048
     """Longer examples are left out, and counted."""
     eval_every: int = 0
-    """Steps between validations; 0: ten a run."""
+    """Steps between validations; 0 validates ten times per run."""
     eval_examples: int = 200
-    """The most that a validation looks at."""
+    """The most examples of a validation."""
     sample_tokens: int = 160
-    """The longest answer written at a validation, to be read in the log; 0 for none."""
+    """Tokens of the sample answer that a validation logs; 0 for none."""
     save_every: int = 50
-    """Steps between checkpoints to resume from, beside those of each validation."""
+    """Steps between checkpoints, in addition to those at each validation."""
 
     def __post_init__(self) -> None:
         for name, options in (

@@ -1,4 +1,4 @@
-"""The examples of a run as token ids, cut once, and a prompt whose answers go into the log."""
+"""The examples of a run as token ids, and one prompt whose answers are logged."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

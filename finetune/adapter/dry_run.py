@@ -1,4 +1,4 @@
-"""What a run would train on and what it would take, without training."""
+"""Show the examples, steps and memory of a run without training."""
 
 from collections.abc import Iterator, Sequence
 
@@ -36,7 +36,7 @@ def describe(
 
 
 def histogram(lengths: Sequence[int]) -> Iterator[str]:
-    """One bar a range of lengths."""
+    """Draw one bar per range of lengths."""
     low, high = min(lengths), max(lengths)
     width = max(1, -(-(high + 1 - low) // _BARS))
     counts = [0] * (-(-(high + 1 - low) // width))

@@ -1,4 +1,4 @@
-"""Batches made in threads while the device computes on the one before."""
+"""Batches prepared in threads while the device computes the previous one."""
 
 import time
 from collections import deque
@@ -11,11 +11,11 @@ from torch import Tensor
 from finetune.adapter.collator import Tokens
 
 _THREADS = 4
-"""Beside a GPU; a CPU has its hands full and gets one."""
+"""Threads beside a GPU; on a CPU, which is busy with the model itself, one."""
 
 
 class BatchesAhead(Iterator[dict[str, Tensor]]):
-    """The batches in their order, on the device; ``waited`` counts the seconds they were late."""
+    """Batches in order, on the device; ``waited`` sums the seconds spent waiting for them."""
 
     def __init__(
         self,

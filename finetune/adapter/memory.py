@@ -1,4 +1,4 @@
-"""What memory a training run will take, reckoned from shapes before anything is loaded.
+"""Estimate the memory of a training run from shapes, before anything is loaded.
 
 The weights, the adapter and the optimizer are counted exactly; activations are a rough upper bound
 for a forward pass of the longest examples. Measured peaks are in docs/fine-tune.md.

@@ -1,4 +1,4 @@
-"""One training run put together: base model, examples, config and machine, and what they give."""
+"""One training run: base model, examples, config and devices put together."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +111,7 @@ class TrainingRun:
         return trainer.train(max_seconds=max_seconds)
 
     def _state(self, out_dir: Path, resume: bool) -> None:
-        """Write down what is trained on what, or compare with what is written."""
+        """Record what the run depends on, or compare it with the record."""
         path = out_dir / RUN / STATED
         stated = {
             "base_sha256": self.record.base_sha256,
@@ -125,11 +125,11 @@ class TrainingRun:
             differing = [name for name, value in stated.items() if held.get(name) != value]
             if differing:
                 raise MismatchError(
-                    f"{out_dir} holds a run with another {differing[0]}: give what it was begun "
+                    f"{out_dir} holds a run with another {differing[0]}: use what it was started "
                     "with, or name another directory"
                 )
             if not resume:
-                raise UserError(f"{out_dir} holds a run: add --resume to go on with it")
+                raise UserError(f"{out_dir} holds a run: add --resume to continue it")
         else:
             write_json(path, stated)
 
@@ -154,7 +154,7 @@ def _check_initial(adapter_dir: Path, record: AdapterRecord) -> None:
 
 
 def load_adapter_weights(trainable: Trainable, adapter_dir: Path) -> None:
-    """Put an adapter's weights in place of those drawn. Raises MismatchError for other shapes."""
+    """Replace the initial weights by an adapter's. Raises MismatchError for other shapes."""
     stored = load_file(adapter_dir / WEIGHTS)
     wanted = {name.replace(".default.", "."): weight for name, weight in trainable.weights.items()}
     shapes = {name: tuple(weight.shape) for name, weight in wanted.items()}

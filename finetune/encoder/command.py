@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         and any(arguments.out.iterdir())
         and not (arguments.resume or arguments.only)
     ):
-        raise UserError(f"{arguments.out} is not empty: add --resume to go on with it")
+        raise UserError(f"{arguments.out} is not empty: add --resume to continue it")
     parts = config.parts(arguments.folds)
     if arguments.only is not None and arguments.only not in parts:
         raise UserError(f"there is no part '{arguments.only}': use {', '.join(parts)}")

@@ -12,7 +12,7 @@ TOWER = "tf_efficientnet_lite2"
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """Everything that changes what comes out, so that two runs with equal configs are equal."""
+    """Every setting that affects the result: runs with equal configs are equal."""
 
     seed: int = 0
     members: int = 4

@@ -1,12 +1,12 @@
 """``python -m finetune examples``: from an index to prompts and answers to train on.
 
 python -m finetune examples --index INDEX --model MODEL --out PACK
-python -m finetune examples --index BLIND_0 BLIND_1 --folds folds.json \
+python -m finetune examples --index FOLD_0 FOLD_1 --folds folds.json \
     --val-index INDEX --data-dir DIR --split-file FILE --model MODEL --out PACK
 
 The val split is that of any source that ``indexer build`` reads: ``--source`` names it. An index
 whose encoder has not been trained on the indexed studies is all it takes. Where it was,
-as the shipped one on Open-I, name an index for each fold, by an encoder blind to it
+as the shipped one on Open-I, name an index for each fold, by an encoder that has not seen it
 (``finetune encoder --folds 2``), and the file that says which study is in which fold.
 """
 
@@ -32,7 +32,9 @@ def add_to(verbs: Any) -> None:
         examples=["--index data/mine --model pretrained/generator --out data/examples"],
     )
     add_arguments(parser)
-    parser.add_argument("--model", required=True, metavar="DIR", help="whose tokens are counted")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="tokenizer to count tokens with"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PACK", help="the folder to write"
     )

@@ -30,7 +30,7 @@ from indexer.images.reader import read_radiograph
 _log = logging.getLogger(__name__)
 
 _HELD_OUT = 20
-"""Where no val split is named, every so many-th image is held out with all its texts."""
+"""Without a val split, one image in so many is held out with all its texts."""
 _SHOWN = 3
 """Bad rows that a message names."""
 
@@ -145,7 +145,7 @@ def _report(name: str, bad: Sequence[RowError], rows: int, skip_bad: bool) -> No
     more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     text = f"{len(bad)} of {rows} rows of {name} cannot be trained on: {shown}{more}"
     if not skip_bad:
-        raise UserError(f"{text}: mend them, or leave them out with --skip-bad")
+        raise UserError(f"{text}: fix them, or skip them with --skip-bad")
     _log.warning("%s: left out", text)
 
 

@@ -1,12 +1,12 @@
-"""Training examples in one directory, ready for a machine with a GPU and little else installed.
+"""Training examples in one folder, for a GPU machine with few libraries installed.
 
 pack = ExampleFolder.load(path)
 example = pack.train[0]
 example.prompt, example.answer, pack.canvas(example.canvas)
 
-``pack.json`` says what they were made from, ``train.jsonl`` and ``val.jsonl`` hold one example a
-line, ``canvases.npz`` the images as grey JPEG files. It holds no test study. What it holds of val
-studies is for selection only. It is made of patients' data: treat it as such.
+``pack.json`` records what they were made from, ``train.jsonl`` and ``val.jsonl`` hold one example
+per line, and ``canvases.npz`` the images as grey JPEG files. There are no test studies, and val
+studies serve selection only. The folder contains patient data: treat it as such.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ JPEG_QUALITY = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One prompt and the answer wanted."""
+    """One prompt and its target answer."""
 
     task: str
     study_id: str
@@ -64,7 +64,9 @@ class ExampleFolder:
     def save(self, directory: Path) -> None:
         """Write beside, then rename. Raises UserError where something else stands there."""
         if directory.exists() and not (directory / "pack.json").is_file():
-            raise UserError(f"{directory} exists and is no example pack: name another place")
+            raise UserError(
+                f"{directory} exists and is not an examples folder: name another folder"
+            )
         with replacing_directory(directory) as fresh:
             for name, examples in (("train", self.train), ("val", self.val)):
                 with (fresh / f"{name}.jsonl").open("w", encoding="utf-8") as stream:
@@ -78,25 +80,29 @@ class ExampleFolder:
     def load(cls, directory: Path) -> Self:
         """Raises NotFoundError where there is none, UserError for one that is not whole."""
         if not (directory / "pack.json").is_file():
-            raise NotFoundError(f"{directory} is no example pack: make one with finetune examples")
+            raise NotFoundError(
+                f"{directory} is not an examples folder: create one with finetune examples"
+            )
         try:
             about = json.loads((directory / "pack.json").read_text(encoding="utf-8"))
             whole = about["data_sha256"] == _digest(directory)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{directory} cannot be read: make the examples again") from error
+            raise UserError(f"{directory} cannot be read: create the examples again") from error
         if not whole:
-            raise UserError(f"{directory} is not what was written: make the examples again")
+            raise UserError(
+                f"{directory} was changed since it was written: create the examples again"
+            )
         try:
             with np.load(directory / "canvases.npz", allow_pickle=False) as arrays:
                 data, ends = arrays["data"], arrays["ends"]
             train, val = (_read(directory / f"{name}.jsonl") for name in ("train", "val"))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{directory} cannot be read: make the examples again") from error
+            raise UserError(f"{directory} cannot be read: create the examples again") from error
         return cls(train=train, val=val, about=about, canvas_data=data, canvas_ends=ends)
 
 
 def encode_canvas(image: Image.Image) -> bytes:
-    """A canvas as it is packed."""
+    """Encode a canvas as it is stored."""
     buffer = io.BytesIO()
     image.convert("L").save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()

@@ -18,7 +18,7 @@ from indexer.sources.records import Source
 from retriever.search import Retriever
 
 VAL_SHARE = 10
-"""Every so many-th patient is held out for validation where no val split is named."""
+"""Without a val split, one patient in so many is held out for validation."""
 
 
 def pack_indexes(
@@ -83,7 +83,7 @@ def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[st
     stored = [[case.study_id for case in retriever.index.cases] for retriever in retrievers]
     if folds is None:
         if len(retrievers) > 1:
-            raise UserError("several indexes need --folds, which says which study is whose")
+            raise UserError("several indexes need --folds, which assigns each study to an index")
         return stored
     if not folds.is_file():
         raise NotFoundError(f"{folds} does not exist")

@@ -93,8 +93,8 @@ def _images(case: Case) -> list[Radiograph]:
     for image in case.images:
         if image.path is None or not Path(image.path).is_file():
             raise UserError(
-                f"the film {image.path} of study {case.study_id} is not there: build the index "
-                "from the images, where they are now"
+                f"the image {image.path} of study {case.study_id} is missing: rebuild the index "
+                "from the images where they are now"
             )
         radiograph = read_radiograph(Path(image.path))
         if radiograph.pixels.shape != (image.height, image.width):
@@ -103,8 +103,8 @@ def _images(case: Case) -> list[Radiograph]:
             )
         if radiograph.sha256 != image.pixels_sha256:
             raise UserError(
-                f"the film {image.path} is not what study {case.study_id} was indexed with: "
-                "build the index again"
+                f"the image {image.path} differs from the one study {case.study_id} was indexed with: "
+                "rebuild the index"
             )
         radiographs.append(
             replace(radiograph, view_position=image.view_position or radiograph.view_position)

@@ -1,4 +1,4 @@
-"""Whose terms a base model comes with: they hold for its adapters and for merged weights too."""
+"""The licence of a base model, which also covers its adapters and merged weights."""
 
 import re
 import shutil
@@ -25,14 +25,14 @@ _LLAMA_NOTICE = (
 
 @dataclass(frozen=True, kw_only=True)
 class BaseLicence:
-    """What is known of a base model's terms."""
+    """The licence terms of a base model, as far as they are known."""
 
     name: str | None
     """As the base model's README states it; None where it states none."""
     llama: bool
     """Whether it is the Llama 3.2 Community License."""
     files: tuple[Path, ...]
-    """Licence, policy and notice as they lie beside the base weights."""
+    """Licence, policy and notice files beside the base weights."""
 
     def terms(self) -> str:
         """A paragraph for a model card."""
@@ -53,7 +53,7 @@ class BaseLicence:
         )
 
     def copy_to(self, directory: Path) -> None:
-        """Lay the licence beside weights that are made from the base model."""
+        """Copy the licence files to weights derived from the base model."""
         for path in self.files:
             shutil.copyfile(path, directory / path.name)
         if self.llama:

@@ -1,4 +1,4 @@
-"""What a run needs to continue as if it had never stopped, in one file."""
+"""A checkpoint: everything a run needs to continue as if never interrupted, in one file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Checkpoint:
 
     step: int
     weights: Mapping[str, Any]
-    """What the learner keeps: weights, and whatever else changes in training."""
+    """The learner's state: weights, and whatever else changes in training."""
     optimizer: dict[str, Any]
     scaler: dict[str, Any]
     random_state: Tensor

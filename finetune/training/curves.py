@@ -1,4 +1,4 @@
-"""The log of a training run as a picture, one panel beside the other."""
+"""Plot the log of a training run, one panel beside the other."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

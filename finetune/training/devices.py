@@ -20,7 +20,7 @@ Group = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """This process among its like."""
+    """This process and its peers."""
 
     device: torch.device
     rank: int = 0
@@ -43,7 +43,7 @@ class Devices:
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:
-        """The others wait until the first process is through, and find what it left."""
+        """Let the first process go first; the others wait and find what it wrote."""
         if self.count > 1 and not self.first:
             torch.distributed.barrier()
         yield
@@ -67,7 +67,7 @@ class Devices:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes files and logs for all."""
         return self.rank == 0
 
     def share(self, passes: Sequence[Group]) -> Sequence[Group]:

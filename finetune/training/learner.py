@@ -11,7 +11,7 @@ from finetune.training.schedules import Position
 
 
 class Learner(ABC):
-    """What is trained: model, batches and losses."""
+    """The model, batches and losses of a training run."""
 
     losses: ClassVar[tuple[str, ...]]
     """Names of the losses in the log."""
@@ -27,9 +27,9 @@ class Learner(ABC):
 
     @abstractmethod
     def loss(self, batch: Any, at: Position) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Of one forward pass: what is propagated back, and the losses to log, by name.
+        """Return the loss of one forward pass to back-propagate, and the losses to log by name.
 
-        Those of a step's passes are added up, over all devices.
+        Both are summed over the passes of a step and over all devices.
         """
 
     @abstractmethod
@@ -37,24 +37,24 @@ class Learner(ABC):
         """Scores for the log; the weights with the lowest ``val_loss`` are kept."""
 
     def state(self) -> Mapping[str, Any]:
-        """What a checkpoint holds of the learner."""
+        """Return the learner's part of a checkpoint."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Take up what ``state`` gave."""
+        """Restore what ``state`` returned."""
 
     def stepped(self) -> None:  # noqa: B027
         """Called after each optimizer step."""
 
     def measures(self, at: Position, seconds: float) -> dict[str, float]:
-        """More for the log of a step that took ``seconds``."""
+        """Return further values to log for a step that took ``seconds``."""
         return {}
 
     def keep(self, step: int, val_loss: float | None) -> None:  # noqa: B027
-        """Keep the weights, which are the best so far."""
+        """Save the weights, which are the best so far."""
 
     def kept(self, step: int) -> str:
-        """What is left of a run that stops, of which ``step`` was the best so far."""
+        """Say what remains of a run that stops and whose best step was ``step``."""
         return "the last checkpoint is kept"
 
     def logged_scores(self) -> None:  # noqa: B027
@@ -63,7 +63,7 @@ class Learner(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long a run takes, and how often it is logged, evaluated and saved, in steps."""
+    """The length of a run, and how often it is logged, evaluated and saved, in steps."""
 
     steps: int
     seconds: float = 0.0

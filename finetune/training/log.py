@@ -1,4 +1,4 @@
-"""What a training run writes down: one JSON object a line, and a line for a person to watch.
+"""The log of a training run: one JSON object per line, and progress lines for people.
 
 {"step": 12, "loss": 1.31, "lr": 0.0002, ...}, with "val_loss" and other scores after a validation.
 A run that continues from a checkpoint takes back the lines after it, so that the log reads as if
@@ -22,7 +22,7 @@ _PAUSE = 2.0
 
 @dataclass
 class TrainingLog:
-    """The log file of a run, and who watches it."""
+    """The log file of a run, and a function that shows progress."""
 
     path: Path
     show: Callable[[str], None]
@@ -80,9 +80,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def memory_gb(device: torch.device) -> float:
-    """The most that was taken so far: of the GPU's memory, or of the machine's on a CPU.
+    """Return the peak memory so far, of the GPU or else of the process, in GB.
 
-    0 where the system does not say.
+    0 if the system does not report it.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 2**30
@@ -94,7 +94,7 @@ def memory_gb(device: torch.device) -> float:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as a person reads them."""
+    """Format seconds as hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -32,7 +32,7 @@ from finetune.training.log import TrainingLog, memory_gb
 from finetune.training.schedules import Position, Schedule
 
 _SKIPPED = 20
-"""Steps in a row that float16 may skip for gradients out of its range."""
+"""Consecutive steps that float16 may skip because gradients overflow."""
 
 
 @dataclass

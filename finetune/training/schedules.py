@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where in a run its next optimizer step is."""
+    """The place of the next optimizer step in a run."""
 
     step: int
     """Optimizer steps before it."""

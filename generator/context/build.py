@@ -31,7 +31,7 @@ MAX_INDICATION = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ContextOptions:
-    """How many cases a model is shown, and how much of them."""
+    """How many cases a model is shown, and how many tokens of them."""
 
     nearest: int = 4
     """Nearest cases, whatever they name."""
@@ -55,7 +55,7 @@ SHORT_CONTEXT = ContextOptions(nearest=3, for_findings=2, max_tokens=320)
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a prompt says beside the task."""
+    """The part of a prompt before the task."""
 
     hits: tuple[Hit, ...]
     """Ranked from 1 in the order shown: ``[n]`` is the hit of rank n."""

@@ -1,10 +1,10 @@
-"""The cases that a context is chosen from: the nearest ones, and some for every image finding.
+"""The candidate cases of a context: the nearest ones, and some for every image finding.
 
 retrieval = find_candidates(retriever, query, SearchOptions(exclude_study_ids=["2"]))
 
-Where too few of the nearest cases have a reusable sentence on an image finding, the nearest cases
-that have one are added, to be cited for it. Many a case that names a finding does so only beside
-what is true of its patient alone ("the left chest tube was removed"), which cannot be reused.
+If too few of the nearest cases have a reusable sentence on an image finding, the nearest cases with
+such a sentence are added. Many cases name a finding only in a sentence about their own patient
+("the left chest tube was removed"), which cannot be reused.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ MAX_CANDIDATES = 50
 
 _PER_FINDING = 3
 _MAX_NAMING = 20
-"""Cases naming a finding that are looked through for reusable sentences."""
+"""Cases naming a finding that are searched for reusable sentences."""
 
 
 class CandidateSearch(Protocol):
@@ -37,7 +37,7 @@ def find_candidates(
     *,
     findings: Collection[str] = (),
 ) -> Retrieval:
-    """Up to `MAX_CANDIDATES` hits, each report once, and those for image and given findings.
+    """Find up to `MAX_CANDIDATES` hits, each report once, plus hits for image and given findings.
 
     All of ``options`` but ``k`` and ``distinct_reports`` apply. The hits are ranked by score. Of
     the cases left out, only near duplicates of the image are listed, not repeated reports.

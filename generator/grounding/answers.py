@@ -1,11 +1,11 @@
-"""Short answers: what a model wrote, and which of the shown cases support it.
+"""Short answers of a language model, and the shown cases that support them.
 
 answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.short_context, study.retrieval)
 answer.text, [citation.number for citation in answer.citations], answer.removed_citations
 
-An answer of yes or no is supported by a case whose report has the findings that the question names
-in the state answered; any other answer by a case with a sentence on the same findings that holds
-the answer's particulars (side, place, degree) or, where it has none, its words.
+A case supports "yes" or "no" if its report has the findings of the question in that state. It
+supports any other answer if a sentence on the same findings contains the answer's particulars
+(side, place, degree) or, if the answer has none, its words.
 """
 
 import re
@@ -37,9 +37,9 @@ _LAY_WORDS = (
 
 
 def check_answer(question: str, written: str, context: Context, retrieval: Retrieval) -> Statement:
-    """The answer as a statement; a citation that its case does not support is removed.
+    """Return the answer as a statement without the citations that its cases do not support.
 
-    Its text is empty where the model answered nothing.
+    The text is empty if the model wrote no answer.
     """
     sentences = parse_cited_sentences(written)
     text = " ".join(sentence.text for sentence in sentences)
@@ -77,8 +77,10 @@ def is_yes(answer: str) -> bool | None:
 
 
 def claimed_labels(question: str, answer: str) -> Labels:
-    """The findings that a question names, in the state that its answer gives them; where it names
-    none, those of the answer."""
+    """Return the findings of a question in the state that the answer gives them.
+
+    A question that names no finding takes those of the answer.
+    """
     yes = is_yes(answer)
     asked = _asked(question)
     if yes is None or not asked:
@@ -87,7 +89,7 @@ def claimed_labels(question: str, answer: str) -> Labels:
 
 
 def find_support(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
-    """The sentence of a report that supports an answer, or None where none does."""
+    """Return the sentence of a report that supports an answer, if any."""
     if is_yes(answer) is not None:
         return _saying(case, claimed) if claimed else None
     asked = _asked(question).keys()
@@ -110,7 +112,7 @@ def find_support(case: Case, claimed: Labels, question: str, answer: str) -> str
 
 
 def _saying(case: Case, claimed: Mapping[str, str]) -> str | None:
-    """A sentence on one of the claimed findings, where the whole report agrees on all of them."""
+    """Return a sentence on one of the claimed findings if the whole report agrees on all."""
     there = named(case.labels)
     normal = case.labels.get(NO_FINDING) == "positive"
     for name, state in claimed.items():
@@ -130,7 +132,7 @@ def _speaks_of(sentence: Sentence, claimed: Mapping[str, str]) -> bool:
 
 
 def _first(case: Case) -> str | None:
-    """Of a report that supports an answer by what it does not name: its summary."""
+    """Return the first impression sentence: a report can support an answer by omission."""
     ordered = sorted(case.sentences, key=lambda sentence: sentence.section != "impression")
     return ordered[0].text if ordered else None
 
@@ -146,7 +148,7 @@ def _opposite(state: State) -> State:
 
 
 def _asked(question: str) -> dict[str, State]:
-    """What a yes to a question says."""
+    """Return the labels that "yes" to a question states."""
     words = question.strip().rstrip("?").strip()
     if match := _NORMAL.fullmatch(words):
         abnormal = match["abnormal"] or match["abnormality"]
@@ -155,7 +157,7 @@ def _asked(question: str) -> dict[str, State]:
 
 
 def _read(text: str) -> dict[str, State]:
-    """The labels of a statement; an observation's own name is known where no report uses it."""
+    """Label a statement; an observation's own name counts even if no report uses it."""
     named_so: dict[str, State] = {n: "positive" for n in FINDINGS if n.lower() in text.lower()}
     return label_sentence(text) or named_so
 

@@ -1,12 +1,12 @@
-"""Citations as a model wrote them, resolved and checked against the cited reports.
+"""Citations in a model's output, resolved and checked against the cited reports.
 
 written = parse_cited_sentences("Findings: The heart is enlarged. [1] Impression: Normal. [2]")
 checked = check_citations(written, context, retrieval)
 checked.statements[0].citations, checked.statements[0].removed_citations, checked.notes
 
-A citation stands where a sentence of the cited report claims the same: every label and topic in
-the same state, every particular (side, place, degree); see `Claims.supported_by`. One that does
-not is removed and recorded. A statement left without any is given those that would stand, marked
+A citation holds if a sentence of the cited report makes the same claims: every label and topic in
+the same state, every particular (side, place, degree); see `Claims.supported_by`. Others are
+removed and recorded. A statement left without any is given those that would stand, marked
 as added, and otherwise rests on the image alone. Statements about change are refused:
 the model is shown no earlier image.
 """
@@ -28,10 +28,10 @@ from indexer.reports.sentences import refers_to_prior, split_sentences
 from retriever.results import Retrieval
 
 MOST_FOUND = 2
-"""Citations that a statement is given afterwards."""
+"""The most citations that are added to a statement without any."""
 
 _DOUBT = 0.25
-"""A named finding is contradicted where its score is under this part of its threshold."""
+"""The image contradicts a finding whose score is below this share of its threshold."""
 
 _SECTION = re.compile(r"\b(findings|impression)\s*:", re.IGNORECASE)
 _LIST = r"\d{1,6}(?:\s*,\s*\d{1,6})*\]"
@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenSentence:
-    """One sentence as a model wrote it, with the numbers behind it."""
+    """One sentence of a model's output with its citation numbers."""
 
     section: Section
     text: str
@@ -59,14 +59,14 @@ class WrittenSentence:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedStatements:
-    """The statements that remain, and notes on those that were refused."""
+    """The statements that passed, and notes on those that were dropped."""
 
     statements: tuple[Statement, ...]
     notes: tuple[str, ...] = ()
 
 
 def parse_cited_sentences(text: str) -> list[WrittenSentence]:
-    """Sentences and their numbers; what stands before a section's title counts as findings."""
+    """Split an output into sentences; text before the first section title counts as findings."""
     written: list[WrittenSentence] = []
     titles = list(_SECTION.finditer(text))
     starts = [0, *(title.end() for title in titles)]
@@ -97,7 +97,7 @@ def _parse_section(section: Section, text: str) -> list[WrittenSentence]:
 
 
 class CitationCheck:
-    """Find the shown cases that say the same as a sentence."""
+    """Find the shown cases that support a sentence."""
 
     def __init__(self, context: Context, retrieval: Retrieval) -> None:
         self.hits = context.hits
@@ -105,7 +105,7 @@ class CitationCheck:
         self._agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
 
     def supporters(self, sentence: WrittenSentence) -> Mapping[int, HitSentence]:
-        """Number to the sentence of that case which says the same."""
+        """Map the number of each supporting case to its sentence."""
         return self._agreement.supporters(sentence.text, sentence.claims)
 
     def citation(self, quote: HitSentence) -> Citation:
@@ -115,7 +115,7 @@ class CitationCheck:
 def check_citations(
     written: Sequence[WrittenSentence], context: Context, retrieval: Retrieval
 ) -> CheckedStatements:
-    """Check every sentence; one said before in its section is left out."""
+    """Check every sentence; repetitions within a section are dropped."""
     check = CitationCheck(context, retrieval)
     statements: list[Statement] = []
     refused: list[str] = []
@@ -135,7 +135,7 @@ def check_citations(
 def to_statement(
     sentence: WrittenSentence, check: CitationCheck, retrieval: Retrieval
 ) -> Statement:
-    """A sentence with the citations that stand, those that do not taken out."""
+    """Return a sentence with the citations that hold; the others are removed and recorded."""
     supporters = check.supporters(sentence)
     kept = [number for number in sentence.numbers if number in supporters]
     removed = tuple(
@@ -167,7 +167,7 @@ def to_statement(
 
 
 def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float | None:
-    """The lowest probability of the labels, each taken alone."""
+    """Return the lowest probability of the labels, each taken alone."""
     if scores is None or not labels:
         return None
     return min(
@@ -176,7 +176,7 @@ def image_support(labels: Labels, scores: Mapping[str, float] | None) -> float |
 
 
 def contradiction(labels: Labels, retrieval: Retrieval) -> str | None:
-    """How the image's label scores contradict a statement, or None if they do not."""
+    """Say how the label scores of the image contradict a statement; None if they do not."""
     scores, seen = retrieval.label_scores, retrieval.image_findings
     if scores is None or seen is None:
         return None

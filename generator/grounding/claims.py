@@ -1,8 +1,8 @@
-"""What a sentence claims: its labels, a few further topics, and the regions it calls normal.
+"""What a sentence claims: its labels, further topics, and the regions it calls normal.
 
-The 14 observations alone cannot keep a composed report free of contradiction: "the lungs are
-clear" names none of them and yet denies most. Nor do they cover what is commonest in chest images
-of adults, such as a degenerative spine. So each sentence is read for both, by plain patterns.
+The 14 observations alone cannot keep a composed report free of contradictions: "the lungs are
+clear" names none of them but denies most. Nor do they cover common findings in adults, such as a
+degenerative spine. Regular expressions therefore read topics and normal regions as well.
 """
 
 import re
@@ -20,15 +20,15 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "Consolidation": ("Lung Opacity",),
     "Enlarged Cardiomediastinum": ("Cardiomegaly",),
 }
-"""Finding to what may not be denied beside it, for that would deny the finding as well."""
+"""Finding to the findings whose denial would contradict it."""
 
 _AIRSPACE = ("Lung Opacity", "Consolidation", "Pneumonia")
-"""To deny one of these is to call the lungs clear in other words."""
+"""Denying one of these amounts to calling the lungs clear."""
 
 _ACUTE = frozenset(FINDINGS) - {"Support Devices"}
 
 _MAX_CHARS = 1_000
-"""Of a sentence that is read; a longer one is not used, only quoted."""
+"""Characters of a sentence that are read; longer sentences are only quoted."""
 
 _I = re.IGNORECASE
 _REGION_WORDS: tuple[tuple[Region, re.Pattern[str]], ...] = (
@@ -62,7 +62,7 @@ _WHOLE_CHEST = re.compile(
 _CLEAR_LUNGS = re.compile(r"\blungs? (?:[a-z]+ ){0,3}clear\b|\bclear lungs?\b", _I)
 _WITHIN_LIMITS = re.compile(r"\bnormal\b|within (?:[a-z]+ )?limits", _I)
 _NAMED_APART: frozenset[Region] = frozenset({"heart", "mediastinum", "vessels", "bones"})
-"""Calling one of these normal is supported by nothing but its name; clear lungs have many."""
+"""Regions whose normality a supporting sentence must name; clear lungs can be phrased many ways."""
 
 _WHOLE: frozenset[Region] = frozenset({"heart", "lungs", "pleura", "chest"})
 _DENIED = re.compile(
@@ -74,18 +74,18 @@ _DENIED = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """What one sentence says, in a form that can be compared."""
+    """The content of one sentence in comparable form."""
 
     labels: Labels
     topics: Mapping[str, State]
     normal: frozenset[Region]
     """Regions called normal, or without acute abnormality, as a whole."""
     region: Region
-    """Where the sentence stands in a report."""
+    """The region under which a report lists the sentence."""
     particulars: frozenset[str]
     words: frozenset[str]
     consistent: bool
-    """False where the sentence calls normal what it also calls abnormal."""
+    """False if the sentence calls one region both normal and abnormal."""
 
     @property
     def states(self) -> dict[str, State]:
@@ -94,7 +94,7 @@ class Claims:
 
     @property
     def keys(self) -> frozenset[str]:
-        """The names of all that is claimed; two sentences that share one say something twice."""
+        """The names of all claims; two sentences that share one repeat each other."""
         keys = set(self.states) | {f"normal {region}" for region in self.normal}
         if "lungs" in self.normal or any(self.labels.get(n) == "negative" for n in _AIRSPACE):
             keys.add("no airspace disease")
@@ -102,12 +102,12 @@ class Claims:
 
     @property
     def regions(self) -> frozenset[Region]:
-        """Every region that something is said of."""
+        """Every region that the sentence mentions."""
         return frozenset({self.region, *self.normal, *map(region_of, self.states)})
 
     @property
     def named(self) -> frozenset[str]:
-        """Findings and topics said to be there, for certain or perhaps."""
+        """Findings and topics that are positive or uncertain."""
         return frozenset(
             name
             for name, state in self.states.items()
@@ -115,8 +115,8 @@ class Claims:
         )
 
     def supported_by(self, quote: "Claims") -> bool:
-        """Whether another report's sentence says this as well: all its labels and topics in the
-        same state, and every particular. What is denied may be denied more broadly there."""
+        """Whether a sentence of another report supports this one: it has all labels and topics in
+        the same state, and every particular. It may deny a finding more broadly."""
         if any(quote.states.get(name) != state for name, state in self.states.items()):
             return False
         if not self.labels and not (self.keys and self.normal <= quote.normal):
@@ -132,7 +132,7 @@ class Claims:
         )
 
     def denies(self, present: Collection[str]) -> bool:
-        """Whether the sentence cannot stand beside findings and topics that are present."""
+        """Whether the sentence contradicts findings and topics that are present."""
         if not _ACUTE.isdisjoint(present) and self.labels.get(NO_FINDING) == "positive":
             return True
         for name in present:
@@ -145,7 +145,7 @@ class Claims:
 
 
 def read_claims(sentence: Sentence) -> Claims:
-    """What a sentence of an indexed report claims; its labels are taken as they are."""
+    """Read the claims of an indexed sentence; its stored labels are taken as they are."""
     return _read(sentence.text[:_MAX_CHARS], tuple(sorted(sentence.labels.items())))
 
 

@@ -3,9 +3,9 @@
 statements = add_omitted_findings(grounding.statements, context, retrieval)
 notes = omission_notes(statements, retrieval)
 
-A small model omits about one in ten of the findings in its prompt. Such a finding is added in the
-fewest words, cites the shown cases that state it, and is marked as added. Where no shown case
-states it, a note names it.
+A small model omits about one in ten findings of its prompt. An omitted finding is added as a short
+sentence that cites the shown cases stating it and is marked as added. If no shown case states it, a
+note names it.
 """
 
 from collections.abc import Sequence

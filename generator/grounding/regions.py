@@ -1,4 +1,4 @@
-"""Regions of a chest image, and what is found in them: the 14 observations and further topics."""
+"""Regions of a chest image, and the observations and topics that belong to each."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ REGIONS: tuple[Region, ...] = (
     "devices",
     "chest",
 )
-"""The usual order of a report; ``chest`` is the image as a whole and comes last."""
+"""In the usual order of a report; ``chest`` is the image as a whole and comes last."""
 
 _FINDING_REGIONS: dict[str, Region] = {
     "Enlarged Cardiomediastinum": "mediastinum",
@@ -46,7 +46,7 @@ class _Topic:
     region: Region
     pattern: re.Pattern[str]
     abnormal_region: bool = True
-    """Whether the region cannot be called normal beside it."""
+    """Whether the topic rules out a normal region."""
 
 
 _TOPICS: tuple[tuple[str, Region, str, bool], ...] = (
@@ -76,16 +76,16 @@ TOPICS = {
     )
     for name, region, pattern, abnormal in _TOPICS
 }
-"""What a report may name besides the 14 observations, with its region."""
+"""Topics that a report may name besides the 14 observations."""
 
 
 def region_of(name: str) -> Region:
-    """The region of an observation or topic."""
+    """Return the region of an observation or topic."""
     return _FINDING_REGIONS[name] if name in _FINDING_REGIONS else TOPICS[name].region
 
 
 def abnormal_region(name: str) -> Region | None:
-    """The region that cannot be called normal where ``name`` is present."""
+    """Return the region that is not normal if ``name`` is present, if any."""
     if name in TOPICS and not TOPICS[name].abnormal_region:
         return None
     return region_of(name)

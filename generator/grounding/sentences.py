@@ -1,8 +1,8 @@
-"""The wording of a sentence, apart from its labels: is it fit for a new report, does it say the
-same as another, and which particulars (side, place, degree, kind) does it add?
+"""The wording of a sentence: whether it can be reused, whether it repeats another, and its
+particulars (side, place, degree, kind).
 
-A report is composed from what was written of other patients. What holds of one patient alone must
-not be carried over: measurements, dates, people, comparisons, advice.
+Reports are composed from sentences about other patients. Details of one patient must not be carried
+over: measurements, dates, people, comparisons, advice.
 """
 
 import re
@@ -107,12 +107,12 @@ _SIDE = re.compile(
 _SIDED_PLACE = re.compile(r"\bmiddle lobe|lingula", re.IGNORECASE)
 
 NARROWING = frozenset({"acute", "focal", "diffuse", "severe", "left", "right", "upper", "lower"})
-"""With these something less is denied: who denies an effusion denies a large one too."""
+"""Particulars that narrow a denial: "no effusion" implies "no large effusion"."""
 
 
 @lru_cache(maxsize=1 << 15)
 def is_usable(text: str) -> bool:
-    """Whether a sentence may stand in another patient's report, its labels aside."""
+    """Whether a sentence can be reused for another patient, regardless of its labels."""
     if len(text) > _MAX_CHARS:
         return False
     size = len(re.findall(r"[A-Za-z]+", text))
@@ -126,13 +126,13 @@ def is_usable(text: str) -> bool:
 
 
 def tidy(text: str) -> str:
-    """The sentence as it is printed: no list number, one space, a capital and a full stop."""
+    """Normalise a sentence for print: no list number, single spaces, a capital, a full stop."""
     words = " ".join(_ENUMERATION.sub("", text).split()).rstrip(" .,;")
     return words[:1].upper() + words[1:] + "." if words else ""
 
 
 def without_side(text: str) -> str | None:
-    """The sentence with its side taken out, or None where it would not read as before."""
+    """Remove the side from a sentence; None if it would no longer make sense."""
     if _SIDED_PLACE.search(text):
         return None
     bare = " ".join(_SIDE.sub("", text).split())
@@ -140,14 +140,14 @@ def without_side(text: str) -> str | None:
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The words that carry the meaning, lower case and without plural endings."""
+    """Return the content words in lower case without plural endings."""
     words = re.findall(r"[a-z]+", text.lower())
     kept = {_SYNONYMS.get(word) or _singular(word) for word in words}
     return frozenset(kept - _EMPTY_WORDS)
 
 
 def particulars(text: str) -> frozenset[str]:
-    """Side, place, degree, age and kind, as far as the sentence names them."""
+    """Return the side, place, degree, age and kind that the sentence names."""
     return frozenset(name for name, pattern in _COMPILED if pattern.search(text))
 
 
@@ -157,8 +157,7 @@ def overlap(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 def near_duplicates(a: frozenset[str], b: frozenset[str]) -> bool:
-    """Whether two sets of content words are one sentence said twice: nearly the same words, or
-    one nearly contained in the other."""
+    """Whether two sets of content words are nearly equal, or one nearly contains the other."""
     smaller = min(len(a), len(b))
     return smaller == 0 or overlap(a, b) >= 0.7 or len(a & b) / smaller >= 0.85
 

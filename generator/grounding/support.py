@@ -1,4 +1,4 @@
-"""How far the hits agree: weighted votes for what is present, and which hits say a sentence.
+"""Agreement among hits: weighted votes for findings, and the hits that support a sentence.
 
 agreement = Agreement(retrieval, rank_decay=0.5)
 agreement.share("Cardiomegaly"), agreement.support(candidate), agreement.citations(candidate)
@@ -21,15 +21,15 @@ from retriever.results import Hit, Retrieval
 
 @dataclass(frozen=True, kw_only=True)
 class HitSentence:
-    """A sentence of a hit, read."""
+    """A sentence of a hit with its claims."""
 
     hit: Hit
     sentence: Sentence
     claims: Claims
     text: str
-    """As it would be printed."""
+    """The text as printed in a report."""
     usable: bool
-    """Whether it may stand in a report; one that may not can still be cited."""
+    """Whether the sentence may be reused in a report; any sentence can be cited."""
 
 
 class Agreement:
@@ -58,20 +58,20 @@ class Agreement:
         ] = {}
 
     def share(self, name: str) -> float:
-        """The weight of the hits whose report names a finding or topic, in 0..1."""
+        """Return the weight of the hits whose report names a finding or topic, 0 to 1."""
         return sum(self._weights[rank] for rank in self._naming(name))
 
     def shares(self) -> dict[str, float]:
-        """The share of every finding and topic that at least one hit names, largest first."""
+        """Return the share of every finding and topic that a hit names, largest first."""
         found = {name: self.share(name) for name in (*FINDINGS, *TOPICS)}
         return dict(sorted(((n, s) for n, s in found.items() if s), key=lambda pair: -pair[1]))
 
     def support(self, candidate: HitSentence) -> float:
-        """The weight of the hits that say the sentence, in 0..1."""
+        """Return the weight of the hits that support a sentence, 0 to 1."""
         return sum(self._weights[rank] for rank in self._supported_by(candidate))
 
     def centrality(self, candidate: HitSentence) -> float:
-        """How near its wording is to that of the hits that say it, in 0..1."""
+        """Return how close the wording is to that of the supporting hits, 0 to 1."""
         quotes = self._supported_by(candidate)
         total = sum(self._weights[rank] for rank in quotes)
         return (
@@ -83,14 +83,17 @@ class Agreement:
         )
 
     def printable(self) -> tuple[HitSentence, ...]:
-        """What may stand in the report. Where hits name opposite sides of one finding the side is
-        taken out of the sentence, or the sentence is not used."""
+        """Return the sentences that may be reused.
+
+        Where hits name opposite sides of a finding, the side is removed from the sentence, or the
+        sentence is dropped.
+        """
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
         return tuple(one for one in printed if one is not None)
 
     def _is_contested(self, candidate: HitSentence) -> bool:
-        """Whether it names one side for what another sentence reports on the other side alone."""
+        """Whether another sentence reports the same finding on the other side only."""
         sides = candidate.claims.particulars & SIDES
         if len(sides) != 1:
             return False
@@ -108,7 +111,7 @@ class Agreement:
         return replace(candidate, claims=claims, text=tidy(bare))
 
     def citations(self, candidate: HitSentence) -> tuple[Citation, ...]:
-        """The hits that say it, by rank, each with the sentence that does."""
+        """Cite the supporting hits by rank, each with its supporting sentence."""
         fingerprint = self._retrieval.index_fingerprint
         return tuple(
             cite(quote.hit, quote.sentence.text, fingerprint)
@@ -116,7 +119,7 @@ class Agreement:
         )
 
     def supporters(self, text: str, claims: Claims) -> Mapping[int, HitSentence]:
-        """Rank to the sentence there that says what a text claims, the nearest in wording."""
+        """Map the rank of each supporting hit to its sentence closest in wording."""
         key = (text, tuple(sorted(claims.labels.items())))
         if key not in self._supporters:
             best: dict[int, tuple[tuple[bool, float], HitSentence]] = {}

@@ -20,7 +20,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def check_served(model: object, manifest: Manifest) -> list[str]:
-    """What a person should know about a model, and about its adapter on this index.
+    """Return notes for people on a model, and on its adapter with this index.
 
     Raises MismatchError where the adapter cannot be used with the index.
     """

@@ -70,7 +70,7 @@ class AdapterRecord:
             )
 
     def check_index(self, *, index_fingerprint: str, encoder_sha256: str) -> str | None:
-        """What to know about using the adapter with an index; None if it was trained on that index.
+        """Return a note on using the adapter with an index; None if it was trained on that index.
 
         Another index of the same encoder works as well: prior cases are read as text. Raises
         MismatchError for an index of another encoder, whose label scores differ.

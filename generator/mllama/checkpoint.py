@@ -1,4 +1,4 @@
-"""The folder of a model: found on disk or fetched from a hub, and checked before it is loaded.
+"""Find a model's folder on disk or fetch it from a hub, and check it before loading.
 
 folder = find_folder("pretrained/generator")       # or "owner/name" of a hub
 base_sha256(folder)                                # the weights, in one hash
@@ -59,7 +59,7 @@ def find_folder(
 
 
 def base_sha256(base: str | Path) -> str:
-    """Of the weight files of a model folder, or of a hub model that was fetched before.
+    """Hash the weight files of a model folder, or of a hub model that is already cached.
 
     Raises NotFoundError where there are none.
     """
@@ -97,9 +97,9 @@ def read_config(folder: Path) -> MllamaConfig:
 
 
 UNQUANTIZED_MODULES = ("lm_head", "multi_modal_projector")
-"""Not quantized, in 8 bits and in 4-bit checkpoints, as in those of the hub: all tokens pass the
-head and all of an image passes the projector. In 8 bits the projector could not run at all:
-bitsandbytes multiplies tensors of two or three dimensions, and it gets five."""
+"""Layers that stay unquantized, as in the checkpoints on the hub: every token passes the head, and
+every image the projector. In 8 bits the projector could not run at all: bitsandbytes multiplies
+tensors of two or three dimensions, and the projector receives five."""
 
 
 def stored_bits(config: MllamaConfig) -> int | None:

@@ -1,10 +1,10 @@
-"""A decoding step as one CUDA graph: recorded once, then launched as a whole.
+"""A decoding step as one CUDA graph, recorded once and then launched as a whole.
 
 step = RecordedStep(tokens, slot=state.used)
 logits = step(tokens, run)      # run(tokens, slot): the same kernels on the same tensors every time
 
-On a GPU a step of one row is some thousand small kernels, and launching them one by one takes
-several times as long as they run.
+On a GPU, a step of one row runs about a thousand small kernels, and launching them one by one takes
+several times as long as running them.
 """
 
 import logging
@@ -19,20 +19,20 @@ from generator.mllama.checkpoint import first_line
 _log = logging.getLogger(__name__)
 
 Run = Callable[[Tensor, Tensor], Tensor]
-"""From tokens (rows,) and the slot (1,) that they go to, the logits of what follows."""
+"""Map tokens (rows,) and their slot (1,) to the next-token logits."""
 
 _RECORDING = threading.Lock()
-"""Recording begins with a wait for the whole GPU, which would spoil another recording."""
+"""Recording synchronises the whole GPU first, which would break another recording."""
 
 
 class RecordedStep:
-    """The first step runs as it is, which loads what a recording cannot; the second is recorded.
+    """Run the first step as it is, to load modules that a recording cannot; record the second.
 
-    Where that fails (a layer waits for the GPU, or there is none) steps go on one by one.
+    If recording fails (a layer synchronises, or there is no GPU), steps run kernel by kernel.
     """
 
     def __init__(self, tokens: Tensor, slot: int) -> None:
-        """``slot`` is where the next tokens go; every step goes one further."""
+        """``slot`` is where the next tokens go; each step advances it by one."""
         self._tokens = tokens.clone()
         self._slot = torch.tensor([slot], device=tokens.device)
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -57,14 +57,14 @@ class RecordedStep:
         return self._logits.clone()
 
     def _record(self, run: Run) -> None:
-        """Nothing is computed meanwhile."""
+        """Capture the step; nothing is computed during the capture."""
         try:
             graph = torch.cuda.CUDAGraph()
-            # Other threads may allocate and decode meanwhile.
+            # Other threads may allocate and decode during the capture.
             with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._logits = run(self._tokens, self._slot)
                 self._slot += 1
             self._graph = graph
         except RuntimeError as error:
             self._records = False
-            _log.warning("decoding goes on without a CUDA graph: %s", first_line(error))
+            _log.warning("decoding continues without a CUDA graph: %s", first_line(error))

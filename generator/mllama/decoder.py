@@ -11,8 +11,8 @@ CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots 0
 slot of all rows is the one after the longest prompt, and a row's padding is masked in every later
 step. In float32 greedy text equals that of transformers.
 
-One oddity is kept from transformers: tokens before the image attend to all tiles, padding tiles
-included, and only their feed-forward part is silenced.
+As in transformers, tokens before the image attend to all tiles, padding tiles included, and only
+their feed-forward part is zeroed.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Decoder:
         self._images = ImageEncoder(model, crossing, head_size=self.head_size)
 
     def encode_image(self, pixels: Pixels) -> EncodedImage:
-        """What the cross-attention layers attend to, one image per row."""
+        """Encode one image per row for the cross-attention layers."""
         return self._images.encode(pixels)
 
     @torch.inference_mode()

@@ -1,15 +1,15 @@
-"""What the vision tower of an Mllama model computes, without its mask.
+"""Attention of Mllama's vision encoder without its mask.
 
 attend_without_mask(model)         # in place: any MllamaForConditionalGeneration, LoRA on it or not
 
-An image uses fewer tiles than the four that the tower has room for, and a tile ends with a few
-patches of padding. The tower of transformers attends under a matrix of 6,432 x 6,432 numbers for
-that, and PyTorch's flash attention takes no mask. The mask says no more than this: what is real
-attends to everything, padding attends to what is real. (So padding does have a say: the weights
-were trained that way.) That is two calls of ``scaled_dot_product_attention`` without a mask, and
-with two of the four tiles in use a quarter fewer products of queries and keys. Equal to the result
-with a mask but for rounding, forwards and backwards. ``bench/training/speed.py`` times a training
-step: its plain set-ups attend under the mask, the others do without.
+An image usually fills fewer than four tiles, and each tile ends with a few patches of padding. The
+implementation in transformers masks the padding with a 6,432 x 6,432 matrix, but PyTorch's flash
+attention takes no mask. The mask encodes two rules only: real patches attend to everything, and
+padding attends to real patches. (Padding does influence the result: the weights were trained that
+way.) Two calls of ``scaled_dot_product_attention`` without a mask compute the same; with two of
+four tiles in use they need a quarter fewer products of queries and keys. Outputs and gradients
+equal those with a mask up to rounding. ``bench/training/speed.py`` times a training step: its plain
+set-ups use the mask, the others do not.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 def attend_without_mask(model: nn.Module) -> None:
-    """For training: one forward pass at a time, for what it sees is kept until the backward pass.
+    """Replace the attention in place, for training with one forward pass at a time.
 
-    Several images in a prompt go on under the mask, as before.
-    Raises ValueError for a model that has no vision tower of Mllama's.
+    Prompts with several images still use the mask. Raises ValueError for a model without Mllama's
+    vision encoder.
     """
     tower: Any = next((m for m in model.modules() if hasattr(m, "global_transformer")), None)
     if tower is None:
@@ -41,7 +41,7 @@ def attend_without_mask(model: nn.Module) -> None:
 
 
 class _Tiles:
-    """How many tiles each image of the forward pass under way uses; they come first."""
+    """How many tiles each image of the current forward pass uses; used tiles come first."""
 
     def __init__(self) -> None:
         self.counts: list[int] | None = None
@@ -66,9 +66,9 @@ class _Attention:
     masked: Callable[..., Any]
     used: _Tiles
     patches: int
-    """Of a tile, the class token counted."""
+    """Per tile, including the class token."""
     padded: int
-    """The same with the padding."""
+    """Per tile, including padding."""
 
     def __call__(
         self, module: Any, hidden_states: Tensor, attention_mask: Any = None, **more: Any
@@ -83,7 +83,7 @@ class _Attention:
         return module.o_proj(mixed.flatten(1, 2).flatten(-2)), None
 
     def _rows(self, counts: Sequence[int], projected: Sequence[Tensor], scale: float) -> Tensor:
-        """Images that use equally many tiles together, the result in their order."""
+        """Group images by tile count; the result keeps the order of the rows."""
         kinds = sorted(set(counts))
         if len(kinds) == 1:
             return self._mix(kinds[0], projected, scale)

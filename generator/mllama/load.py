@@ -1,4 +1,4 @@
-"""Load the language model: any Llama 3.2 Vision folder or hub id, with or without an adapter.
+"""Load a language model: any Llama 3.2 Vision folder or hub id, with or without an adapter.
 
 model = load_model("pretrained/generator")                     # with the adapter in it
 model.generate([prompt], DecodingOptions(max_new_tokens=80))   # greedy

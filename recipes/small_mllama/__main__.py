@@ -136,7 +136,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     if out is None or arguments.pack is None:
         raise UserError("name examples with --pack and a directory for the run with --out")
     if out.exists() and any(out.iterdir()) and not arguments.resume:
-        raise UserError(f"{out} is not empty: add --resume to go on with it")
+        raise UserError(f"{out} is not empty: add --resume to continue it")
     import torch
 
     from recipes.small_mllama.batches import Tiles
@@ -157,7 +157,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     trainer = SmallMllamaTrainer(config, model, processor, pack, out, tiles=tiles)
     _log.info("%d examples are too long", trainer.left_out)
     if not trainer.train(_log.info, pause_after=arguments.pause_after or None):
-        _log.info("paused: go on with --resume")
+        _log.info("paused: continue with --resume")
     elif arguments.quantise is not None:
         arguments.trained = out
         _quantise(arguments, config)

@@ -68,7 +68,9 @@ def test_a_pack_without_images_can_be_kept(tmp_path: Path) -> None:
 def test_a_changed_answer_is_found(folder: Path, name: str) -> None:
     path = folder / name
     path.write_text(path.read_text().replace('"answer": "', '"answer": "No. '))
-    with pytest.raises(UserError, match="is not what was written: make the examples again"):
+    with pytest.raises(
+        UserError, match="was changed since it was written: create the examples again"
+    ):
         ExampleFolder.load(folder)
 
 

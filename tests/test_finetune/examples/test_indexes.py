@@ -114,7 +114,7 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
     given += ["--passes", "1", "--device", "cpu"]
     assert main([*given, "--set", *settings]) == 1
-    assert "add --resume to go on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
     assert main([*given, "--resume", "--set", *settings]) == 0
     assert ExampleFolder.load(adapter / "run" / "examples").about["data_sha256"] == before
 
