@@ -1,4 +1,4 @@
-"""What figures depend on besides the systems: the run, the machine, the index and the weights.
+"""The provenance of figures: run, machine, index and weights.
 
 run_record("python -m evaluation model ...", gpu=False)    # date, command, machine
 machine()                           # {"processor": "AMD EPYC 9B14", "cores": 2, ...}

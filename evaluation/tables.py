@@ -27,7 +27,7 @@ _WIDTH = 22
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Share:
-    """Of so many a study, so many: the quotient of two sums over studies."""
+    """A ratio of two sums over studies, such as covered sentences of all sentences."""
 
     hits: npt.ArrayLike
     """(n,)"""
@@ -36,7 +36,7 @@ class Share:
 
     @property
     def statistic(self) -> Statistic:
-        """NaN where a resample has none to count."""
+        """The ratio; NaN in a resample with a denominator of 0."""
         counts = np.stack([np.asarray(self.hits, float), np.asarray(self.of, float)], axis=1)
         return of_sums(counts, lambda sums: ratio(sums[:, 0], sums[:, 1]))
 
@@ -51,7 +51,7 @@ class Figure:
 
     interval: Interval
     count: tuple[int, int] | None = None
-    """Of a share: how many of how many."""
+    """Numerator and denominator of a share."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What writes about a study, for use from Python.
+"""Write about a study, for use from Python.
 
 generator = load_generator()                     # the language model where its weights are
 generator.report(retriever, "pa.png")
@@ -47,7 +47,7 @@ def load_generator(
     device: str = "auto",
     quantization: str = "auto",
 ) -> "Generator":
-    """Load what writes.
+    """Load a generator.
 
     Args:
         model: Folder or hub id with the architecture of Llama 3.2 Vision; ``"auto"`` takes

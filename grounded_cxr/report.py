@@ -60,7 +60,7 @@ class Report:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know, an unusual image among it."""
+        """Notes for the reader, such as an out-of-distribution warning."""
         return tuple(self.generation.notes)
 
     @property

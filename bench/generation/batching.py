@@ -3,11 +3,10 @@
 python -m bench.generation.batching --prompts PROMPTS --model pretrained/generator --reports 128
 
 PROMPTS are those of real studies, as ``python -m evaluation model ... --write-prompts PROMPTS``
-writes them. One by one: each report is begun when the one before has
-ended, as for a single client. Together: up to so many of them at once, by the call that the service
-makes for what waits. Both stream token by token. Also printed: how many texts are the same both
-ways (numbers of half precision round differently in batches). Exit code 1 where no number of them
-is ``--at-least`` times as fast.
+writes them. One by one: each report starts when the previous one has ended, as for a single client.
+Together: up to so many reports at once, by the call that the service makes for its queue. Both
+stream token by token. Also printed: how many texts are equal both ways (half precision rounds
+differently in batches). The exit code is 1 if no batch size is ``--at-least`` times as fast.
 """
 
 import argparse
@@ -47,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         quantization=arguments.quantization,
     )
     print(f"{device_name(model.decoder.model.device)}, {len(prompts)} reports")
-    tell(model, prompts[:1], room, 1)  # the first takes longer
-    alone, slow = tell(model, prompts, room, 1)
+    generate(model, prompts[:1], room, 1)  # the first takes longer
+    alone, slow = generate(model, prompts, room, 1)
     print(f"one by one    {len(prompts) / slow:8.2f} a second")
     best = 0.0
     for together in arguments.together:
-        tell(model, prompts[:together], room, together)
-        crowd, fast = tell(model, prompts, room, together)
+        generate(model, prompts[:together], room, together)
+        crowd, fast = generate(model, prompts, room, together)
         same = sum(one == other for one, other in zip(alone, crowd, strict=True))
         print(
             f"{together:4} together {len(prompts) / fast:8.2f} a second, {slow / fast:.2f} times, "
@@ -63,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if best >= arguments.at_least else 1
 
 
-def tell(
+def generate(
     model: StreamingModel, prompts: Sequence[Prompt], room: DecodingOptions, together: int
 ) -> tuple[list[str], float]:
-    """The texts, and the seconds they took."""
+    """Return the texts and the seconds they took."""
     texts = [""] * len(prompts)
     began = time.monotonic()
     for start in range(0, len(prompts), together):

@@ -1,4 +1,4 @@
-"""Promises that the extractive generator breaks over a whole split, and its label F1.
+"""Check the extractive generator's guarantees on a whole split, and measure its label F1.
 
     python -m bench.generation.extractive --index data/train_index --data-dir DIR --split-file \
         FILE --split val

@@ -1,4 +1,4 @@
-"""How often the near-duplicate rule takes two studies of an index for one.
+"""False positives of the near-duplicate rule among the studies of an index.
 
     python -m bench.index.near_duplicates --index data/train_index
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"  cosine above {NEAR_DUPLICATE_SCORE}: {len(alike):,}")
     print(f"  two images at most {NEAR_DUPLICATE_BITS} of 64 bits apart: {len(hashed):,}")
     print(f"  both: {len(alike.keys() & hashed):,}")
-    print(f"  two images of equal pixels (true copies under two numbers): {len(equal):,}")
+    print(f"  two images of equal pixels (true duplicates under two ids): {len(equal):,}")
     possible = pairs - len(equal)
     print(
         f"false positives of the rule: {len(false)} of {possible:,} = {len(false) / possible:.1e}"
@@ -60,7 +60,7 @@ Pair = tuple[int, int]
 
 
 def alike_pairs(index: Index) -> Iterator[tuple[int, int, float]]:
-    """Pairs that the cosine of two images alone would take for copies."""
+    """Pairs that the cosine of two images alone would take for near duplicates."""
     ids = [case_id for case_id, _ in index.cases.image_hashes()]
     order = {case_id: place for place, case_id in enumerate(sorted(set(ids)))}
     places = np.array([order[case_id] for case_id in ids])
@@ -74,7 +74,7 @@ def alike_pairs(index: Index) -> Iterator[tuple[int, int, float]]:
 
 
 def equal_hash_pairs(cases: Sequence[Case]) -> Iterator[Pair]:
-    """Pairs that the difference hashes alone would take for copies."""
+    """Pairs that the difference hashes alone would take for near duplicates."""
     places = np.array([place for place, case in enumerate(cases) for _ in case.images])
     hashes = np.array([image.dhash for case in cases for image in case.images], dtype=np.uint64)
     for start in range(0, len(hashes), ROWS):

@@ -62,7 +62,7 @@ def measure(arguments: argparse.Namespace) -> int:
     manifest = retriever.index.manifest
     profile = retriever.index.read_profile()
     if profile is None:
-        raise UserError(f"{arguments.index} knows nothing of its images: build it from the images")
+        raise UserError(f"{arguments.index} has no profile of its images: build it from the images")
     source = OpenI(
         data_dir=arguments.data_dir,
         splits=read_split(arguments.split_file),
@@ -110,7 +110,7 @@ def measure(arguments: argparse.Namespace) -> int:
             {
                 "AUROC": [round(v, 4) for v in (auroc.value, auroc.low, auroc.high)],
                 "images flagged": round(flagged, 4),
-                "strangers flagged": round(
+                "other images flagged": round(
                     float(np.mean(profile.typicality(everything) < threshold)), 4
                 ),
             },

@@ -16,8 +16,8 @@ from bench.training.examples import BenchExamples
 from bench.training.random_model import device
 
 BATCH, TOKENS, SKIPPED = 2, 1024, 3
-DEAF = 60.0
-"""Seconds after which a worker that gives no batch is an error."""
+WORKER_TIMEOUT = 60.0
+"""Seconds after which a worker without a batch is an error."""
 LINEAR = r".*_model\..*(attn\.(q|k|v|o)_proj|mlp\.(gate_proj|up_proj|down_proj|fc1|fc2))"
 
 Step = dict[str, float]
@@ -155,7 +155,7 @@ def plain_steps(
         collate_fn=PlainCollator(processor, given, side),
         num_workers=workers,
         pin_memory=gpu,
-        timeout=DEAF if workers else 0,
+        timeout=WORKER_TIMEOUT if workers else 0,
     )
     mixed = gpu and setup == "plain"
     return list(run_plain(model, optimizer, weights, batches, mixed=mixed)), loading

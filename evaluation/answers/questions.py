@@ -1,4 +1,4 @@
-"""Questions to put to a model, each with the answer that is right.
+"""Questions for a model, each with its reference answer.
 
 questions = report_questions(cases)                   # from reports and labels, seeded
 questions = vqa_rad_questions(Path("vqa_rad"))      # of the VQA-RAD data set (Lau et al., 2018)
@@ -20,14 +20,14 @@ from generator.prompts import MAX_QUESTION
 
 SEED = 0
 A_STUDY = 2
-"""Questions made of each study; fewer where its report answers fewer."""
+"""Questions per study; fewer if its report answers fewer."""
 
 _NOTHING = Context(hits=(), image_findings=None, indication="", text="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question with the answer that is right."""
+    """One question with its reference answer."""
 
     questions: str
     """Name of the set."""
@@ -37,16 +37,16 @@ class Question:
     text: str
     answer: str
     closed: bool
-    """Whether yes or no, or another of few given answers, is asked for."""
+    """Whether the answer is one of few given choices, such as yes and no."""
 
     @property
     def key(self) -> str:
-        """Under which `evaluation.outputs.rows` keeps an answer to it."""
+        """The key of its answers in `evaluation.outputs.rows`."""
         return f"{self.questions}/{self.question_id}"
 
 
 def report_questions(cases: Iterable[Case]) -> list[Question]:
-    """Questions whose answer a study's report gives; the same for a study on every call."""
+    """Draw questions that the reports answer; a study gets the same ones on every call."""
     questions = []
     for case in cases:
         asked: set[str] = set()

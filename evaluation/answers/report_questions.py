@@ -1,10 +1,10 @@
-"""Questions about a study whose answers its report gives, with the citations for them.
+"""Questions about a study that its report answers, with cited answers.
 
 question, answer = draw_question(case, context, random.Random(0))
 ("Is there cardiomegaly?", "Yes. [1][3]")
 
-Presence is asked only where the report speaks: silence is no answer, but an image that the report
-calls normal has none of the findings.
+Presence questions only concern findings that the report mentions, except that a study reported as
+normal has none of the findings.
 """
 
 import random
@@ -72,7 +72,7 @@ def draw_question(case: Case, context: Context, draw: random.Random) -> Question
 
 
 def presence_question(name: str, draw: random.Random) -> str:
-    """Whether there is an observation, in one of several wordings."""
+    """Ask for an observation in one of several wordings."""
     if name == NO_FINDING:
         return draw.choice(_NORMAL[:2])
     general = tuple(form.format(name=name.lower()) for form in _PRESENCE)
@@ -151,7 +151,7 @@ def _particular(
     forms: Sequence[str],
     words: Sequence[str],
 ) -> Question | None:
-    """What one sentence adds to the one finding that it names."""
+    """Ask for a particular of a sentence that names a single finding."""
     told: list[tuple[str, str]] = []
     for sentence in case.sentences:
         name, answer = _of_one(sentence, words)

@@ -3,9 +3,10 @@
 table = answer_table("VQA", {"with retrieval": rows, "majority answer": majority(rows)})
 folds = by_group(rows, 5)           # of whole images, for a model that is tuned on the other folds
 
-Answers are compared as words in lower case without citations, marks and articles, as by Rajpurkar
-et al., EMNLP 2016. The majority answer is taken among the very questions that are scored, closed
-and open ones apart: nothing constant does better. Studies (or images) are resampled, not questions.
+Answers are compared as lower-case words without citations, punctuation and articles, as in
+Rajpurkar et al., EMNLP 2016. The majority answer is taken from the scored questions themselves,
+separately for closed and open ones, so no constant answer does better. The bootstrap resamples
+studies (or images), not questions.
 """
 
 import random
@@ -40,7 +41,7 @@ class Grouped(Protocol):
 
 
 def words(answer: str) -> list[str]:
-    """What of an answer is compared."""
+    """Return the words of an answer that are compared."""
     said = re.findall(r"[a-z0-9]+", _MARKS.sub(" ", answer).lower())
     return [word for word in said if word not in _ARTICLES]
 

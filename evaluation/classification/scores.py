@@ -34,9 +34,9 @@ POOLED = "14 observations together"
 def opinions(
     outputs: Outputs, references: References, calibration: Calibration
 ) -> dict[str, np.ndarray]:
-    """Each source's probabilities, (n, 14); none where the model was not asked.
+    """Return each source's probabilities, (n, 14); none if the model classified nothing.
 
-    Raises UserError where it was asked of some studies only.
+    Raises UserError if it classified only some of the studies.
     """
     answered = outputs.classes.get(WITH_RETRIEVAL, {})
     studies = references.studies
@@ -45,8 +45,8 @@ def opinions(
         return {}
     if missing:
         raise UserError(
-            f"{missing} of {len(studies)} studies are not classified in {outputs.path}: go on with "
-            "--model"
+            f"{missing} of {len(studies)} studies are not classified in {outputs.path}: "
+            "complete them with --model"
         )
     images = [outputs.images[study.study_id] for study in studies]
     model = _table([answered[study.study_id].probabilities for study in studies])

@@ -1,1 +1,1 @@
-"""Whether citations hold, and what is copied without need."""
+"""Whether citations hold, and whether reports over-rely on the retrieved cases."""

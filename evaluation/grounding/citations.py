@@ -1,13 +1,13 @@
-"""Citations as they were written, checked: how many sentences have one, how many of them stand.
+"""Check citations before repair: how many sentences have one, and how many citations hold.
 
 checks = [check_report(row, references) for row in rows]
 table = grounding_table({"with retrieval": checks})
 
-Coverage is the share of the sentences that state an observation which cite at least one case that
-was shown. Precision is the share of the written numbers that stand: the number names a shown case
-whose report says the sentence, as `CitationCheck` reads it; a number that names none is wrong. Both
-are taken before anything is removed or repaired. If the check meant little, numbers would stand
-as often after each was exchanged for another of the same hits, or the hits for another image's.
+Coverage is the share of sentences stating an observation that cite at least one shown case.
+Precision is the share of citations that hold: the number names a shown case whose report supports
+the sentence according to `CitationCheck`; a number without a case is wrong. Both are measured
+before anything is removed or repaired. As controls, each number is exchanged for another of the
+same hits, or the hits for those of another image; a meaningful check must then fail more often.
 """
 
 import json
@@ -34,17 +34,17 @@ How = Literal["written", "exchanged", "elsewhere"]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedSentence:
-    """A sentence, and which of its numbers stand."""
+    """A sentence, and which of its citations hold."""
 
     written: WrittenSentence
     supported: tuple[int, ...]
-    """Of all shown cases, those that say it."""
+    """Numbers of the shown cases that support it."""
     shown: int
-    """How many cases there were."""
+    """How many cases were shown."""
     exchanged: Mapping[int, int]
-    """Each number's stand-in among the same hits; empty for fewer than two hits."""
+    """Each number's replacement among the same hits; empty for fewer than two hits."""
     elsewhere: tuple[int, ...]
-    """Of the cases shown for another image, those that say it."""
+    """Numbers of the cases shown for another image that support it."""
 
     @property
     def states(self) -> bool:
@@ -60,7 +60,7 @@ class CheckedSentence:
         return any(1 <= number <= self.shown for number in self.written.numbers)
 
     def standing(self, how: How) -> int:
-        """Numbers that stand: as ``written``, with the ``exchanged``, or ``elsewhere``."""
+        """Count citations that hold: as ``written``, ``exchanged``, or ``elsewhere``."""
         numbers = self.written.numbers
         if how == "elsewhere":
             return sum(number in self.elsewhere for number in numbers)
@@ -77,15 +77,15 @@ class CheckedReport:
     sentences: tuple[CheckedSentence, ...]
     repaired: tuple[Statement, ...]
     repaired_standing: int
-    """Citations of these that stand, checked once more."""
+    """Citations of the repaired statements that hold when checked again."""
     refused: int
-    """Sentences taken out because they speak of a change."""
+    """Sentences dropped because they describe a change."""
 
 
 def check_reports(
     rows: Sequence[ReportRow], outputs: Outputs, references: References
 ) -> list[CheckedReport]:
-    """In the order of the rows; every report also against the context of another."""
+    """Check reports in order, each also against the context of another."""
     checks, contexts = [], []
     for row in rows:
         contexts.append(references.context(row.context))
@@ -124,7 +124,7 @@ def check_reports(
 
 
 def write_sentences(reports: Mapping[str, Sequence[CheckedReport]], path: Path) -> None:
-    """Every sentence with its numbers and those that stand, as JSON lines, for anyone to look."""
+    """Write every sentence with its citations and those that hold, as JSON Lines for inspection."""
     lines = [
         json.dumps(
             {
@@ -148,7 +148,7 @@ def write_sentences(reports: Mapping[str, Sequence[CheckedReport]], path: Path) 
 def grounding_table(
     reports: Mapping[str, Sequence[CheckedReport]], *, resamples: int = RESAMPLES
 ) -> Table:
-    """By system; rows are what is measured."""
+    """Tabulate the measures by system."""
     rows: dict[str, dict[str, Statistic | Share]] = {}
     for system, some in reports.items():
         for measure, cell in measures(some).items():
@@ -167,7 +167,7 @@ def grounding_table(
 
 
 def measures(reports: Sequence[CheckedReport]) -> dict[str, Statistic | Share]:
-    """Everything that is said of one system's citations."""
+    """Return all measures of one system's citations."""
     found: dict[str, Statistic | Share] = {
         "coverage, as written": _coverage(reports, findings=False),
         "coverage of findings, as written": _coverage(reports, findings=True),
@@ -201,7 +201,7 @@ def measures(reports: Sequence[CheckedReport]) -> dict[str, Statistic | Share]:
 
 
 def derangement(count: int, draw: random.Random) -> list[int]:
-    """Each place's stand-in, never itself: one cycle through all of them in random order."""
+    """Return a random permutation without fixed points, as one cycle."""
     order = list(range(count))
     draw.shuffle(order)
     moved = [0] * count

@@ -1,12 +1,12 @@
-"""Sentence and citation pairs for a person to read, and how far the check agrees with the reading.
+"""Sentence and citation pairs for a person to judge, and their agreement with the check.
 
 write_pairs(checked, references, path)          # a TSV with an empty column "judgement"
 table = agreement_table(read_pairs(path), checked)
 
 A hundred pairs are as the model wrote them, half of them on sentences that name a finding. Nearly
-all of these may stand, and then agreement says little; so half as many more name another case that
-was shown. The file does not say which is which, nor what the check found. It holds sentences of
-the data set: keep it out of the repository.
+all of these may hold, and then agreement says little; so fifty more name another shown case. The
+file reveals neither the kind of a pair nor the result of the check. It contains sentences of the
+data set: keep it out of the repository.
 """
 
 import csv
@@ -41,7 +41,7 @@ class Pair:
 
     key: _Key
     stands: bool
-    """What the check says."""
+    """The result of the check."""
     written: bool
     """Whether the model wrote this number."""
     finds: bool
@@ -54,7 +54,7 @@ def write_pairs(
     references: References,
     path: Path,
 ) -> int:
-    """Draw pairs and write them in random order; returns how many.
+    """Draw pairs and write them in random order; return how many.
 
     Raises UserError where there are none.
     """
@@ -107,7 +107,10 @@ def agreement_table(
     *,
     resamples: int = RESAMPLES,
 ) -> Table:
-    """The check against the reading; pairs are resampled. Raises UserError for other outputs."""
+    """Compare the check with the judgements, resampling pairs.
+
+    Raises UserError for judgements of other outputs.
+    """
     known = {pair.key: pair for pair in _pairs(checked)}
     missing = [key for key in judged if key not in known]
     if missing:

@@ -1,11 +1,10 @@
-"""Over-reliance: is a finding copied from the context, and does one survive that only the image
-has?
+"""Over-reliance: are findings copied from the context, and are those only on the image reported?
 
 table = over_reliance_table({"with retrieval": rows, "without retrieval": others}, contexts, ...)
 
-A finding is in the context where the report of a shown case names it, and seen where the encoder's
-label head sees it on the image. The contexts are those of the first system for all of them: a
-system that was not shown them shows how often a finding is written anyway.
+A finding is in the context if the report of a shown case names it, and seen if the encoder's label
+head detects it. All systems are compared on the contexts of the first one: a system that was not
+shown them tells how often a finding is written anyway.
 """
 
 from collections.abc import Mapping, Sequence

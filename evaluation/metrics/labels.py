@@ -1,4 +1,4 @@
-"""Label F1, and how far the labels of two studies overlap.
+"""Label F1, and the label overlap of two studies.
 
     score = label_f1(reference_labels, predicted_labels)
     score.micro.f1, score.macro, score.per_observation["Edema"].recall, score.no_finding.f1

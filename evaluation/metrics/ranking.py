@@ -1,4 +1,4 @@
-"""How well scores order studies, and hits are ordered.
+"""Ranking metrics: AUC and average precision of scores, nDCG and recall of hits.
 
     aucs = [auc_statistic(labels[:, i], scores[:, i]) for i in columns]  # (n, 14) each
     bootstrap(average(aucs))

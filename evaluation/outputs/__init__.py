@@ -1,1 +1,1 @@
-"""What every system said of every study, written down before it is scored."""
+"""The outputs of every system for every study, stored before they are scored."""

@@ -1,5 +1,4 @@
-"""The systems of an evaluation: what each is shown of an image, or how it answers without a
-model."""
+"""The conditions of an evaluation: what a model is shown, and baselines without a model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +35,7 @@ K_EXTRACTIVE = 10
 
 
 def shown(condition: str, retrieval: Retrieval) -> Retrieval:
-    """What of a retrieval the model may use under this condition."""
+    """Return the part of a retrieval that the model may use under a condition."""
     if condition == WITHOUT_RETRIEVAL:
         return replace(retrieval, hits=())
     if condition == IMAGE_FINDINGS_WITHHELD:
@@ -49,7 +48,7 @@ def shown(condition: str, retrieval: Retrieval) -> Retrieval:
 
 
 def case_name(case: Case) -> str:
-    """How outputs name a case."""
+    """Name a case as outputs do: ``source/study_id``."""
     return f"{case.source}/{case.study_id}"
 
 
@@ -94,7 +93,7 @@ def nearest_row(study_id: str, hits: Sequence[Hit]) -> ReportRow:
 
 
 def baseline_rows(retriever: Retriever, studies: Sequence[EvaluationStudy]) -> list[ReportRow]:
-    """What systems say that look at no image."""
+    """Return the outputs of baselines that look at no image."""
     cases = list(retriever.index.cases)
     systems = (
         constant(MOST_FREQUENT, most_frequent_findings(cases), studies),

@@ -1,7 +1,7 @@
-"""Stand-ins for the language model where its weights run on another machine.
+"""Record prompts for a model on another machine, and replay its answers here.
 
-`PromptRecorder` writes the prompts that the model would get, `AnswerReplayer` returns the answers
-that it gave to them (`evaluation.outputs.prompts`).
+`PromptRecorder` writes the prompts that the model would receive, `AnswerReplayer` returns its
+answers to them (`evaluation.outputs.prompts`).
 """
 
 import json
@@ -26,7 +26,7 @@ from generator.prompts import Prompt
 from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
 
 
-class _StandIn(ABC):
+class _RemoteModel(ABC):
     """Builds prompts with the tokens and the tile size of a model, without running it."""
 
     def __init__(self, model: VisionLanguageModel) -> None:
@@ -44,7 +44,7 @@ class _StandIn(ABC):
         yield from self.generate([prompt], options)
 
 
-class PromptRecorder(_StandIn):
+class PromptRecorder(_RemoteModel):
     """Records every prompt; its answers are empty."""
 
     def __init__(self, model: VisionLanguageModel, directory: Path) -> None:
@@ -83,7 +83,7 @@ class PromptRecorder(_StandIn):
         self._lines[key] = {**line, **how}
 
 
-class AnswerReplayer(_StandIn):
+class AnswerReplayer(_RemoteModel):
     """Returns the answers that the same weights gave on another machine."""
 
     def __init__(self, model: VisionLanguageModel, path: Path) -> None:

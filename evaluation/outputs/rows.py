@@ -101,7 +101,7 @@ class AnswerRow:
     question: str
     reference: str
     closed: bool
-    """Whether yes or no, or another of few given answers, is asked for."""
+    """Whether the answer is one of few given choices, such as yes and no."""
     text: str
     context: tuple[str, ...] = ()
 
@@ -178,7 +178,7 @@ class Outputs:
                 raise ValueError(about.format_version)
         except (ValueError, TypeError) as error:
             raise UserError(
-                f"{path} holds no outputs that this version reads: make them again"
+                f"{path} holds no outputs that this version reads: create them again"
             ) from error
         outputs = cls(path=path, about=about, _end=len(whole) + 1)
         for number, line in enumerate(lines, start=2):

@@ -1,4 +1,4 @@
-"""Asks a model everything that an evaluation needs, and writes down what it says.
+"""Run a model on everything that an evaluation needs, and store its outputs.
 
 writer = OutputWriter(TaskRunner(retriever, model), outputs)
 writer.write(studies, cases, conditions=CONDITIONS, tasks=TASKS)        # what the file lacks
@@ -45,11 +45,11 @@ _ToRow = Callable[[str], Row]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Radiograph:
+class _EmbeddedStudy:
     study: EvaluationStudy
     query: Query
     read: RetrievedStudy
-    """As the first condition sees it."""
+    """As the first condition shows it."""
 
 
 class OutputWriter:
@@ -170,14 +170,14 @@ class OutputWriter:
             for question in questions.get(study_id, ())
         )
 
-    def _read(self, studies: Sequence[EvaluationStudy]) -> list[_Radiograph]:
-        """Embed, search and, for those that are new, write down what takes no model."""
+    def _read(self, studies: Sequence[EvaluationStudy]) -> list[_EmbeddedStudy]:
+        """Embed and search, and store the rows of new studies that need no model."""
         if not studies:
             return []
         retriever = self._runner.retriever
         queries = image_queries(retriever.encoder, [study.images for study in studies])
         images = [
-            _Radiograph(study=study, query=query, read=self._runner.retrieve_query(query))
+            _EmbeddedStudy(study=study, query=query, read=self._runner.retrieve_query(query))
             for study, query in zip(studies, queries, strict=True)
         ]
         rows: list[Row] = []
@@ -205,7 +205,7 @@ class OutputWriter:
         return images
 
     def _reports(
-        self, condition: str, images: Sequence[_Radiograph], cases: Mapping[str, Case]
+        self, condition: str, images: Sequence[_EmbeddedStudy], cases: Mapping[str, Case]
     ) -> None:
         rows: list[tuple[Prompt, _ToRow]] = []
         for image in images:
@@ -230,7 +230,7 @@ class OutputWriter:
             rows.append((prompt, row))
         self._generate(rows)
 
-    def _classes(self, images: Sequence[_Radiograph]) -> None:
+    def _classes(self, images: Sequence[_EmbeddedStudy]) -> None:
         for image in images:
             study_id = image.study.study_id
             if study_id in self._outputs.classes.get(WITH_RETRIEVAL, {}):
@@ -256,7 +256,7 @@ class OutputWriter:
         )
 
     def _generate(self, rows: Sequence[tuple[Prompt, _ToRow]]) -> None:
-        """Prompts of like length together."""
+        """Generate in batches of prompts of similar length."""
         ordered = sorted(rows, key=lambda one: len(one[0].text))
         for start in range(0, len(ordered), BATCH):
             some = ordered[start : start + BATCH]

@@ -75,7 +75,7 @@ def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -
     if found and len(found) < len(studies):
         raise UserError(
             f"'{system}' lacks {len(studies) - len(found)} of {len(studies)} reports in "
-            f"{outputs.path}: go on with --model"
+            f"{outputs.path}: complete them with --model"
         )
     return found
 

@@ -103,12 +103,12 @@ def evaluate(
 
 
 def title(system: System) -> str:
-    """A system's name with the views it saw."""
+    """Return a system's name with its views."""
     return f"{system.name}, {system.views}" if system.views else system.name
 
 
 def _statistics(system: System, studies: Sequence[EvaluationStudy]) -> dict[str, Statistic]:
-    """Everything that can be said of one system, over all studies."""
+    """Return all statistics of one system over all studies."""
     found: dict[str, Statistic] = {}
     references = [study.labels for study in studies]
     if system.texts is not None:

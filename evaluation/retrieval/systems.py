@@ -1,4 +1,4 @@
-"""What is compared in an evaluation: each system's answer for every study, ready to be scored.
+"""The systems of a retrieval evaluation: each one's answer for every study, ready to score.
 
 systems = compare(retriever, studies, baseline=other_retriever)
 """
@@ -76,7 +76,7 @@ class Relevance:
 def compare(
     retriever: Retriever, studies: Sequence[EvaluationStudy], *, baseline: Retriever | None = None
 ) -> list[System]:
-    """All that goes into the table, the index under test with both views first."""
+    """Return all systems of the table, the index under test with both views first."""
     encoder_name = retriever.encoder.spec.name
     systems = list(_of_index(encoder_name, retriever, studies))
     if baseline is not None:

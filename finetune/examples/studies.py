@@ -103,7 +103,7 @@ def _images(case: Case) -> list[Radiograph]:
             )
         if radiograph.sha256 != image.pixels_sha256:
             raise UserError(
-                f"the image {image.path} differs from the one study {case.study_id} was indexed with: "
+                f"the image {image.path} differs from the indexed image of study {case.study_id}: "
                 "rebuild the index"
             )
         radiographs.append(

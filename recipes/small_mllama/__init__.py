@@ -1,1 +1,1 @@
-"""The small base model in `pretrained/generator`: SmolLM2 taught to see radiographs."""
+"""The small base model in `pretrained/generator`: SmolLM2 with a trained vision encoder."""

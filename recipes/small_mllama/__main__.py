@@ -142,7 +142,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     from recipes.small_mllama.batches import Tiles
     from recipes.small_mllama.cut import load_cut
     from recipes.small_mllama.trainer import SmallMllamaTrainer
-    from recipes.small_mllama.vision import learn_to_see
+    from recipes.small_mllama.vision import train_vision_encoder
 
     pack = ExampleFolder.load(arguments.pack)
     model, processor = load_cut(arguments.initial)
@@ -153,7 +153,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     write_json(out / "config.json", asdict(config))
     model.to(device)  # type: ignore[arg-type]
     if arguments.teacher is not None:
-        learn_to_see(model, arguments.teacher, tiles, pack, config, out, show=_log.info)
+        train_vision_encoder(model, arguments.teacher, tiles, pack, config, out, show=_log.info)
     trainer = SmallMllamaTrainer(config, model, processor, pack, out, tiles=tiles)
     _log.info("%d examples are too long", trainer.left_out)
     if not trainer.train(_log.info, pause_after=arguments.pause_after or None):

@@ -35,7 +35,7 @@ class CutConfig:
 
     def __post_init__(self) -> None:
         if self.layers < 1 or self.dropped_from < 0 or self.cross_layers < 1:
-            raise UserError("keep at least one layer, and add one that looks at the film")
+            raise UserError("keep at least one layer, and add one cross-attention layer")
         if self.tile % self.patch or self.vision_width % self.vision_heads:
             raise UserError("the tile must be whole patches, and the width whole heads")
 

@@ -1,8 +1,7 @@
-"""Teaches the vision tower to see what the encoder sees, before it is shown any text.
+"""Distil the encoder into the vision encoder of the small model, before training on text.
 
-From the tower's output, which is what the language model will look at, linear heads must tell the
-encoder's features at every patch, and from the class token its vector, observations and view. The
-heads are thrown away.
+Linear heads on the output predict the encoder's features at every patch and, from the class token,
+its embedding, observations and view. The heads are discarded afterwards.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +103,7 @@ def distil(
 
 
 class VisionDistiller(Learner):
-    """A student that is to see in distorted images what its teacher sees in them."""
+    """Train a student to predict its teacher's outputs from distorted images."""
 
     losses = ("dense", "pooled", "labels", "view")
 

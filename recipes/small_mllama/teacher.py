@@ -1,6 +1,6 @@
-"""The encoder's image tower as a teacher: what it sees in an image, place by place and as a whole.
+"""The encoder's image network as a teacher, with outputs per place and for the whole image.
 
-Read with timm alone, so that it runs where the libraries of an index are not installed.
+It is loaded with timm alone, so that it runs where the libraries of an index are not installed.
 """
 
 import json
@@ -23,7 +23,7 @@ HEADS = "heads.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What the teacher sees in n images; logits are before the sigmoid."""
+    """The teacher's outputs for n images; logits are before the sigmoid."""
 
     places: Tensor  # (n, features, rows, columns)
     vectors: Tensor  # (n, dim), unit length

@@ -1,4 +1,4 @@
-"""The first stage of a run: the vision tower learns from the encoder, once."""
+"""The first stage of a run: distil the encoder into the vision encoder, once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ VISION = "vision.safetensors"
 LOG = "distil.jsonl"
 
 
-def learn_to_see(
+def train_vision_encoder(
     model: MllamaForConditionalGeneration,
     encoder: Path,
     tiles: Tiles,

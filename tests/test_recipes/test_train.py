@@ -20,7 +20,7 @@ from recipes.small_mllama.cut import cut, load_cut
 from recipes.small_mllama.quantise import load_quantised, quantise
 from recipes.small_mllama.source import SourceWeights
 from recipes.small_mllama.trainer import CHECKPOINT, LOG, SmallMllamaTrainer
-from recipes.small_mllama.vision import learn_to_see
+from recipes.small_mllama.vision import train_vision_encoder
 from tests.support.models.mllama_models import write_mllama
 from tests.support.models.tiny_base import CUT, SENTENCES, draw_pack, write_encoder, write_llama
 from tests.support.models.training import check_recorded
@@ -139,7 +139,7 @@ def test_both_stages_train_as_recorded(initial: Path, pack: ExampleFolder, tmp_p
     config = replace(CONFIG, prompt_weight=0.2)
     model, processor = load_cut(initial)
     tiles = Tiles(pack, processor, torch.device("cpu"))
-    learn_to_see(model, write_encoder(tmp_path / "encoder"), tiles, pack, config, tmp_path)
+    train_vision_encoder(model, write_encoder(tmp_path / "encoder"), tiles, pack, config, tmp_path)
     SmallMllamaTrainer(config, model, processor, pack, tmp_path, tiles=tiles).train()
     check_recorded("vision", tmp_path / "distil.jsonl")
     check_recorded("small_mllama", tmp_path / LOG)
@@ -211,19 +211,19 @@ def test_the_tower_learns_what_the_encoder_sees(
     out = tmp_path / "run"
     out.mkdir()
     config = replace(CONFIG, distil_epochs=20, log_every=10, val_every=10)
-    learn_to_see(model, encoder, tiles, pack, config, out)
+    train_vision_encoder(model, encoder, tiles, pack, config, out)
     lines = read_lines(out / "distil.jsonl")
     assert lines[-1]["progress"] == 1.0
     for name in ("val_dense", "val_pooled"):
         assert lines[-1][name] < lines[0][name]
     again, _ = load_cut(initial)
-    learn_to_see(again, encoder, tiles, pack, config, out)
+    train_vision_encoder(again, encoder, tiles, pack, config, out)
     assert read_lines(out / "distil.jsonl") == lines
     first, second = (m.model.vision_model.state_dict() for m in (model, again))
     assert all(torch.equal(first[name], second[name]) for name in first)
     (encoder / "heads.safetensors").unlink()
     with pytest.raises(NotFoundError, match="name a trained encoder"):
-        learn_to_see(again, encoder, tiles, pack, config, tmp_path)
+        train_vision_encoder(again, encoder, tiles, pack, config, tmp_path)
 
 
 def test_four_bits_say_nearly_the_same(trained: Path, tmp_path: Path) -> None:
