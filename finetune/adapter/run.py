@@ -138,7 +138,7 @@ def _check_prompts(about: Mapping[str, Any]) -> None:
     if about.get("prompt_version") != PROMPT_VERSION:
         raise MismatchError(
             f"the examples hold prompts of version '{about.get('prompt_version')}', and this "
-            f"program writes '{PROMPT_VERSION}': make the examples again"
+            f"program writes '{PROMPT_VERSION}': create the examples again"
         )
 
 

@@ -124,7 +124,7 @@ def test_precision_counts_the_numbers_as_they_were_written(table: Table) -> None
     assert counts(table, "precision of findings, as written") == (2, 4)
 
 
-def test_exchanged_numbers_and_the_hits_of_another_film_stand_less_often(table: Table) -> None:
+def test_exchanged_numbers_and_hits_of_another_image_hold_less_often(table: Table) -> None:
     # of two hits each number becomes the other one: only the second of enlarged is right then
     assert counts(table, "precision of findings, numbers exchanged") == (1, 4)
     assert counts(table, "precision of findings, another image's hits") == (0, 4)

@@ -26,7 +26,7 @@ def test_the_same_draw_asks_the_same() -> None:
     assert len(drawn(ILL)) > 10
 
 
-def test_presence_is_asked_only_where_the_report_speaks() -> None:
+def test_presence_is_asked_only_of_findings_that_the_report_mentions() -> None:
     asked = set()
     for question, answer in drawn(ILL):
         yes = is_yes(answer)
@@ -39,7 +39,7 @@ def test_presence_is_asked_only_where_the_report_speaks() -> None:
     assert asked == {"Pleural Effusion", "Pneumothorax", "Cardiomegaly"}
 
 
-def test_a_normal_film_has_none_of_the_findings() -> None:
+def test_a_normal_study_has_none_of_the_findings() -> None:
     answers = {
         name: answer
         for question, answer in drawn(NORMAL, times=1500)

@@ -254,7 +254,7 @@ def test_a_case_without_findings_is_not_copied(
     assert "" in nearest and system.texts is not None and "" not in system.texts
 
 
-def test_a_text_tower_that_is_not_there_makes_no_row(
+def test_an_encoder_without_a_text_encoder_has_no_row_for_own_reports(
     retriever: Retriever, val: list[EvaluationStudy]
 ) -> None:
     class Towerless(ThumbnailEncoder):

@@ -343,13 +343,13 @@ def test_the_roc_curve_holds_the_area(tmp_path: Path) -> None:
     assert count.tolist() == [300]
 
 
-def test_plots_are_pictures(scores: Scores, bench: Bench, tmp_path: Path) -> None:
+def test_plots_are_png_files(scores: Scores, bench: Bench, tmp_path: Path) -> None:
     paths = write_plots(scores.sources, [one.labels for one in bench.studies], tmp_path)
     assert [path.name for path in paths] == ["roc.png", "reliability.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
-def test_pairs_are_judged_blind_and_read_back(
+def test_pairs_are_judged_without_the_result_and_read_back(
     bench: Bench, outputs: Outputs, scores: Scores, tmp_path: Path
 ) -> None:
     references = bench.references(outputs)

@@ -63,7 +63,7 @@ def test_every_condition_shows_its_part_of_the_prompt(
     assert all(prompt.image is not None for prompt in model.prompts)
 
 
-def test_withheld_contexts_name_nothing_that_the_film_shows(bench: Bench, outputs: Outputs) -> None:
+def test_withheld_contexts_name_no_image_finding(bench: Bench, outputs: Outputs) -> None:
     references = bench.references(outputs)
     named = [
         {

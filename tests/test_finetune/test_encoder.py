@@ -151,7 +151,7 @@ def test_a_pack_holds_no_test_study_and_marks_the_others(pack: Pack) -> None:
     assert len(pack.images()) == len(pack.image_study) == 24
 
 
-def test_a_packed_film_has_its_old_aspect_ratio_on_black(pack: Pack) -> None:
+def test_a_packed_image_keeps_its_original_aspect_ratio_on_black(pack: Pack) -> None:
     image = pack.images()[0]  # 2000 rows by 1500 columns: 192 of 256 columns
     assert image[:, :30].max() <= 4 and image[:, -30:].max() <= 4
     assert image[:, 40:216].mean() > 40
@@ -163,7 +163,7 @@ def test_a_pack_has_labels_and_frequent_terms_of_each_study(pack: Pack) -> None:
     assert pack.term_names.tolist() == ["auto:lung"]  # the headings occur less than 8 times
 
 
-def test_labelled_films_of_adults_can_be_added(openi: Path, nih: Path) -> None:
+def test_labelled_images_of_adults_can_be_added(openi: Path, nih: Path) -> None:
     both = pack_openi(
         openi,
         openi / "split.json",
@@ -208,7 +208,7 @@ def test_a_text_is_most_like_itself() -> None:
     assert similarity.argmax(axis=1).tolist() == [0, 1, 2]
 
 
-def test_augmented_films_differ_and_stay_in_range_and_are_not_mirrored() -> None:
+def test_augmented_images_differ_and_stay_in_range_and_are_not_mirrored() -> None:
     images = torch.from_numpy(np.stack([draw_radiograph(1, size=(256, 256))] * 8))
     images[:, :, :128] = 0  # the left half is dark
     torch.manual_seed(0)
@@ -233,7 +233,7 @@ def losses(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k.startswith("loss")} for line in lines]
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(pack: Pack, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_as_if_never_interrupted(pack: Pack, tmp_path: Path) -> None:
     class StoppedError(Exception):
         pass
 
@@ -284,7 +284,7 @@ def test_a_finished_run_has_weights_curves_and_scores(run_dir: Path) -> None:
     assert {"view", "f1", "cider", "label_thresholds"} <= scores.keys()
 
 
-def test_one_threshold_for_all_findings_sees_as_many_on_val_as_reports_name(pack: Pack) -> None:
+def test_the_shared_threshold_detects_as_many_findings_on_val_as_reports_name(pack: Pack) -> None:
     studies, images = len(pack.study_ids), len(pack.image_study)
     logits = np.random.default_rng(0).normal(size=(images, len(OBSERVATIONS))).astype(np.float32)
     empty = np.zeros((images, 1), np.float32)
@@ -302,7 +302,7 @@ def test_one_threshold_for_all_findings_sees_as_many_on_val_as_reports_name(pack
     assert named[:, 1:].sum() >= 2
 
 
-def test_a_run_with_other_settings_is_not_taken_up(pack: Pack, run_dir: Path) -> None:
+def test_a_run_with_other_settings_is_not_resumed(pack: Pack, run_dir: Path) -> None:
     with pytest.raises(MismatchError, match="other settings"):
         encoder_run.train_part("member-0", replace(CONFIG, lr=1.0), pack, run_dir, device="cpu")
 
@@ -396,7 +396,7 @@ def test_an_unfinished_run_cannot_be_exported(tmp_path: Path) -> None:
         export(tmp_path, tmp_path / "out")
 
 
-def test_a_copy_of_the_imagenet_tower_is_as_good_as_the_package(pack: Pack, tmp_path: Path) -> None:
+def test_imagenet_weights_load_from_a_file_as_from_the_package(pack: Pack, tmp_path: Path) -> None:
     from indexer.encoder.network import imagenet_weights
 
     values = {f"{n:04d}": value.contiguous() for n, value in enumerate(imagenet_weights())}

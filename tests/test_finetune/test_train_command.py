@@ -78,7 +78,7 @@ def test_arguments_that_do_not_fit_together_are_refused(
     assert "use --backend peft" in refusal(
         capsys, *given, "--out", str(tmp_path / "new"), "--backend", "unsloth"
     )
-    assert "is no example pack" in refusal(
+    assert "is not an examples folder" in refusal(
         capsys, "--base", str(base), "--examples", str(tmp_path), "--out", str(tmp_path / "new")
     )
     assert not (tmp_path / "new").exists()

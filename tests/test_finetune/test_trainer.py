@@ -168,7 +168,7 @@ def test_a_killed_run_resumed_ends_with_the_weights_of_one_left_alone(
         assert torch.equal(ends[0].weights[weight], value), weight
 
 
-def test_a_run_stops_in_time_and_goes_on_from_there(
+def test_a_run_stops_after_max_seconds_and_resumes_from_there(
     finished: Path, base: Path, pack: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "short"
@@ -414,4 +414,4 @@ def test_prompts_of_another_version_are_refused(
 ) -> None:
     pack = write_pack(tmp_path / "old", prompt_version="prompts-0")
     assert main(command(base, pack, tmp_path / "out")) == 1
-    assert "make the examples again" in capsys.readouterr().err
+    assert "create the examples again" in capsys.readouterr().err

@@ -115,7 +115,7 @@ def test_image_support_is_that_of_what_is_claimed() -> None:
     ("answer", "said"),
     [("Yes. [1]", True), (" **NO**", False), ("Nobody", None), ("", None), ("?", None)],
 )
-def test_yes_and_no_are_told_by_the_first_word(answer: str, said: bool | None) -> None:
+def test_yes_and_no_are_recognised_by_the_first_word(answer: str, said: bool | None) -> None:
     assert is_yes(answer) is said
 
 

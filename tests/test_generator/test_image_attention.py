@@ -78,7 +78,9 @@ def test_logits_and_gradients_are_those_of_the_mask(
         torch.testing.assert_close(found_gradients[name], gradient, rtol=0, atol=1e-4 * size)
 
 
-def test_lora_on_the_tower_is_trained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lora_on_the_vision_encoder_is_trained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_mask(monkeypatch)
     lora = LoraConfig(r=2, target_modules=r".*vision_model.*(q|o)_proj")
     with warnings.catch_warnings():

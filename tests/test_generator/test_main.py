@@ -213,7 +213,7 @@ def test_a_report_is_written_by_the_language_model_unless_another_is_named(
 
 
 @pytest.mark.parametrize("missing", ["weights", "encoder"])
-def test_a_default_model_that_cannot_write_gives_way_to_the_extractive_report_and_says_so(
+def test_an_unusable_default_model_falls_back_to_the_extractive_report_with_a_note(
     missing: str,
     index_dir: Path,
     tmp_path: Path,
@@ -257,7 +257,7 @@ def test_classes_are_calibrated_by_what_lies_with_the_adapter_that_was_loaded(
 
 
 @pytest.mark.parametrize("verb", ["report", "ask", "classify", "caption"])
-def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_told(
+def test_an_adapter_of_another_encoder_is_refused_and_of_another_index_noted(
     index_dir: Path, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     encoder = Retriever.open(index_dir, ThumbnailEncoder()).index.manifest.encoder

@@ -156,7 +156,7 @@ def test_several_studies_are_written_in_one_batch(
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "]]][[[", "Findings: The effusion is unchanged. [1]"])
-def test_a_model_that_writes_nothing_that_stands_gives_an_empty_report_that_says_so(
+def test_a_report_without_any_valid_sentence_is_empty_and_says_so(
     retriever: CountingRetriever, study: RetrievedStudy, text: str
 ) -> None:
     report = runner_of(retriever, text)[0].report(study)

@@ -99,7 +99,7 @@ def test_an_epoch_has_every_example_once_within_the_budget(
     assert groups != batches.groups(4)
 
 
-def test_the_prompt_is_all_that_can_be_told_before_the_answer(
+def test_prompt_and_answer_are_tokenised_apart(
     pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     batches, _ = make_batches(pack, processor)
@@ -121,7 +121,7 @@ def test_conversations_are_those_of_the_service(
         assert processor.tokenizer.decode(sequenced.ids[: sequenced.prompt]) == text
 
 
-def test_an_image_that_the_pack_lacks_is_refused(
+def test_an_example_with_a_missing_image_is_refused(
     pack: ExampleFolder, processor: MllamaProcessor
 ) -> None:
     tiles = Tiles(pack, processor, torch.device("cpu"))

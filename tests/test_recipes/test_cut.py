@@ -58,7 +58,7 @@ def test_an_untrained_model_does_not_see(whole: Path) -> None:
         assert torch.equal(model(**second).logits, blind)
 
 
-def test_open_gates_let_the_film_through(whole: Path) -> None:
+def test_open_gates_let_the_image_through(whole: Path) -> None:
     model, processor = load_cut(whole)
     with torch.no_grad():
         for name, value in model.named_parameters():

@@ -47,7 +47,7 @@ def test_the_recipe_reports_on_a_drawn_image_and_takes_a_screenshot(
         assert size_of(shot) == (1440, 900)
 
 
-def test_the_picture_of_the_page_is_small_enough_for_a_readme() -> None:
+def test_the_screenshot_is_small_enough_for_a_readme() -> None:
     picture = ROOT / "docs" / "assets" / "page.png"
     width, height = size_of(picture)
     assert width >= 1280 and height >= 800

@@ -202,7 +202,7 @@ def test_too_long_examples_are_left_out_and_counted(
         make_trainer(replace(CONFIG, longest=5), initial, pack, tmp_path)
 
 
-def test_the_tower_learns_what_the_encoder_sees(
+def test_the_vision_encoder_learns_the_encoder_outputs(
     initial: Path, pack: ExampleFolder, tmp_path: Path
 ) -> None:
     encoder = write_encoder(tmp_path / "encoder")

@@ -246,7 +246,7 @@ def test_missing_images_and_empty_texts_are_named_with_the_cure(tmp_path: Path) 
     said = str(refused.value)
     assert "6 of 7 rows" in said and "row 2 of train: the image missing.png does not exist" in said
     assert "row 3 of train has an empty 'text'" in said and "and 3 more" in said
-    assert "mend them, or leave them out with --skip-bad" in said
+    assert "fix them, or skip them with --skip-bad" in said
 
 
 def test_bad_rows_are_left_out_where_that_is_wanted(

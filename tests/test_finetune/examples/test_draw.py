@@ -102,7 +102,7 @@ def test_val_examples_are_as_a_service_would_ask_once_a_task() -> None:
     )
 
 
-def test_a_pack_keeps_train_and_val_apart_with_their_own_canvases() -> None:
+def test_train_and_val_examples_have_their_own_canvases() -> None:
     pack = build_pack(
         STUDIES[:3], STUDIES[3:], ExampleOptions(passes=1), count_tokens=words, about={"side": 2}
     )

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pack"
 
 
-def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
+def test_examples_are_loaded_as_they_were_saved(folder: Path) -> None:
     pack, written = ExampleFolder.load(folder), a_pack()
     assert (pack.train, pack.val) == (written.train, written.val)
     assert pack.canvases == 2
@@ -42,7 +42,7 @@ def test_a_pack_comes_back_as_it_was_written(folder: Path) -> None:
     assert pack.about["side"] == 28
 
 
-def test_a_canvas_is_grey_and_like_what_was_packed() -> None:
+def test_a_stored_canvas_is_grey_and_close_to_the_original() -> None:
     image = drawn_canvas(2, 1)
     found = np.asarray(a_pack().canvas(1), np.float32)
     assert (found[..., 0] == found[..., 2]).all()
@@ -57,7 +57,7 @@ def test_the_same_examples_have_the_same_digest(folder: Path, tmp_path: Path) ->
     assert digests[0] == digests[1]
 
 
-def test_a_pack_without_images_can_be_kept(tmp_path: Path) -> None:
+def test_examples_without_images_can_be_saved(tmp_path: Path) -> None:
     example = Example(task="ask", study_id="s", prompt="Why?", answer="So.")
     ExampleFolder(train=[example], val=[], about={}).save(tmp_path / "pack")
     pack = ExampleFolder.load(tmp_path / "pack")
@@ -79,7 +79,7 @@ def test_a_changed_image_is_found(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match="make the examples again"):
+    with pytest.raises(UserError, match="create the examples again"):
         ExampleFolder.load(folder)
 
 
@@ -87,30 +87,30 @@ def test_a_changed_image_is_found(folder: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"[1]", b"\xff\xfe", b'{"a": 1}'])
 def test_a_damaged_file_is_refused_with_the_cure(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
-    with pytest.raises(UserError, match="make the examples again"):
+    with pytest.raises(UserError, match="create the examples again"):
         ExampleFolder.load(folder)
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "val.jsonl", "canvases.npz"])
 def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(UserError, match="make the examples again"):
+    with pytest.raises(UserError, match="create the examples again"):
         ExampleFolder.load(folder)
 
 
-def test_a_folder_that_is_no_pack_is_told_apart(tmp_path: Path) -> None:
+def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="finetune examples"):
         ExampleFolder.load(tmp_path)
 
 
-def test_what_is_no_pack_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_folder_without_examples_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="is no example pack"):
+    with pytest.raises(UserError, match="is not an examples folder"):
         a_pack().save(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_pack_is_replaced_whole_and_nothing_is_left_beside_it(folder: Path) -> None:
+def test_saving_replaces_the_whole_folder_and_leaves_no_temporary_files(folder: Path) -> None:
     ExampleFolder(train=[], val=[], about={"side": 1}).save(folder)
     assert ExampleFolder.load(folder).train == []
     assert [one.name for one in folder.parent.iterdir()] == ["pack"]

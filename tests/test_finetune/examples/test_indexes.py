@@ -160,7 +160,7 @@ def test_each_study_is_looked_up_in_the_index_of_its_fold(
         packed(folds)
 
 
-def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
+def test_an_index_whose_images_are_missing_is_refused_with_the_cure(
     tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Retriever, "open", partial(Retriever.open, encoder=encoder))
@@ -176,5 +176,5 @@ def test_an_index_whose_films_are_gone_is_refused_with_the_cure(
             [tmp_path / "index"], options=ExampleOptions(passes=1), side=16, count_tokens=len
         )
 
-    with pytest.raises(UserError, match="is not there: build the index"):
+    with pytest.raises(UserError, match="is missing: rebuild the index"):
         packed()

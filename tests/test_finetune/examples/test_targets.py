@@ -35,14 +35,14 @@ def unread(case: Case, reports: tuple[str | Case, ...]) -> str:
     return report_answer(case, shown(retrieval), retrieval)
 
 
-def test_without_a_word_on_the_film_the_first_case_is_taken_over_and_others_lend_the_rest() -> None:
+def test_without_image_findings_the_first_case_is_reused_and_others_supply_the_rest() -> None:
     assert unread(OWN, CASES) == (
         "Findings: The heart is enlarged. [1] The lungs are clear. [1] There is a small left "
         "pleural effusion. [2] Impression: Cardiomegaly. [4]"
     )
 
 
-def test_what_the_film_shows_and_the_closest_case_lacks_comes_from_the_case_named_for_it() -> None:
+def test_an_image_finding_that_the_closest_case_lacks_comes_from_the_case_named_for_it() -> None:
     assert told(OWN, CASES, seen=("Cardiomegaly", "Pleural Effusion")) == (
         "Findings: The cardiac silhouette is enlarged. [4] There is a small left pleural effusion. "
         "[2] Impression: Cardiomegaly. [4]"
@@ -52,7 +52,7 @@ def test_what_the_film_shows_and_the_closest_case_lacks_comes_from_the_case_name
     )
 
 
-def test_the_case_taken_over_is_the_one_whose_findings_are_those_of_the_film() -> None:
+def test_the_reused_case_has_the_findings_of_the_image() -> None:
     cases = (
         "There is a small pneumothorax. The lungs are clear.",
         "Cardiac size is large. No effusion.",
@@ -117,7 +117,7 @@ def test_what_nothing_in_the_prompt_can_tell_is_dropped() -> None:
     assert told(case, ()) == ""
 
 
-def test_a_finding_that_the_film_shows_and_no_case_has_is_told_plainly() -> None:
+def test_an_image_finding_that_no_case_has_is_stated_in_a_bare_sentence() -> None:
     case = a_case(0, "The lungs are clear. A 4 mm displaced rib fracture is new.")
     assert told(case, CASES[:3], seen=("Fracture",)) == (
         "Findings: The lungs are clear. [1] There is a fracture."
@@ -127,18 +127,18 @@ def test_a_finding_that_the_film_shows_and_no_case_has_is_told_plainly() -> None
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_a_finding_told_plainly_is_read_as_that_finding_and_no_other(name: str) -> None:
+def test_a_bare_sentence_is_labelled_with_its_finding_alone(name: str) -> None:
     assert label_sentence(bare_sentence(name)) == {name: "positive"}
 
 
-def test_without_cases_the_report_speaks_as_far_as_the_film_shows_it() -> None:
+def test_without_cases_the_own_report_is_reused_as_far_as_the_image_shows_it() -> None:
     case = a_case(0, "The heart is enlarged. There is an acute displaced rib fracture.")
     assert told(case, (), seen=("Fracture",)) == (
         "Findings: There is an acute displaced rib fracture."
     )
 
 
-def test_what_the_film_shows_and_the_report_does_not_name_is_not_told() -> None:
+def test_an_image_finding_that_the_report_does_not_name_is_not_a_target() -> None:
     case = a_case(0, "The lungs are clear.")
     assert told(case, CASES[:1], seen=("Cardiomegaly",)) == "Findings: The lungs are clear. [1]"
 
