@@ -1,4 +1,4 @@
-"""How the encoder is trained. The defaults are what ``pretrained/encoder`` was trained with."""
+"""Settings of encoder training. The defaults are those of ``pretrained/encoder``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What the encoder is trained on, packed into one file.
+"""The training data of the encoder in one file.
 
     pack = Pack.load(path)                  # a machine with a GPU needs this file alone
 

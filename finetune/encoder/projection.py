@@ -1,4 +1,4 @@
-"""The last stage: with the tower as it is, its projection and that of texts are fitted to search.
+"""The last stage: fit the projections of images and texts for search, the network fixed.
 
 A case of an index is known by its images and its report, a query by its images alone. So the vector
 of a case is the sum of its images' and, longer, of its report's; the images of another study are to

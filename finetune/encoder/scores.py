@@ -1,4 +1,4 @@
-"""How good an encoder is, from the embeddings of a pack: what selection on val looks at."""
+"""Scores of an encoder on the embeddings of a pack, for selection on val."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
 """Trains the encoder that `indexer.encoder.network` defines, on a pack of images and reports.
 
-Four things are learnt at once: which report belongs to a study (soft targets, because many reports
-say the same), which studies resemble each other, what the reports name (observations and indexing
-terms), and the view. The text tower stays as it is; its embeddings come with the pack.
+Four objectives are trained together: the report of a study (with soft targets, because many reports
+are alike), the similarity of studies, the observations and indexing terms of the reports, and the
+view. The text encoder is fixed; its embeddings come with the pack.
 """
 
 from collections.abc import Callable, Iterator, Mapping

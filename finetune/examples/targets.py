@@ -1,16 +1,16 @@
-"""What a model is trained to answer: a shown case, taken over and edited, with its citations.
+"""Training targets: a shown case, reused and edited, with its citations.
 
 answer = report_answer(case, context, retrieval)
 "Findings: The heart is enlarged. [1] The lungs are clear. [1] Impression: Cardiomegaly. [1]"
 
-The case to take over is the one that the prompt names as closest. Of it stays what the study's own
-report does not contradict. A finding that the image is said to show and that case does not name is
-put in the words of the case whose number stands behind it, where these claim no more than the
-report, and otherwise in the fewest words, with the same number. What the image is not said to show
-is not told: to train on what nothing in the prompt can tell would be to train invention. Where no
-case is shown the report's own words stand, as far as they name nothing beyond that. Where the
-prompt says nothing of the image, for want of a label head, the nearest case is taken over and what
-the report names beside it is put in words of the other cases, as far as these claim no more.
+The reused case is the one that the prompt names as closest. Its sentences stay unless the study's
+own report contradicts them. An image finding that this case does not name takes the words of the
+case that the prompt cites for it if these claim no more than the report, otherwise a bare sentence,
+with the same number. Findings that the prompt does not attribute to the image are left out:
+training on facts that the prompt does not contain would teach the model to invent. Without a shown
+case the report's own words stand if they name nothing else. If the encoder has no label head, the
+prompt says nothing about the image; then the nearest case is reused, and other findings of the
+report take words of the other cases if these claim no more.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +48,7 @@ class Target:
 
 
 def report_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
-    """Findings and impression; empty where nothing of the report can be told."""
+    """Write findings and impression; empty if no part of the report can be a target."""
     targets = report_targets(case, context, retrieval)
     parts = []
     for section in SECTIONS:
@@ -59,7 +59,7 @@ def report_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
 
 
 def caption_answer(case: Case, context: Context, retrieval: Retrieval) -> str:
-    """The one sentence that says most: of the impression, of what is present before what is not."""
+    """Choose the most informative sentence: positives first, then the impression."""
     targets = report_targets(case, context, retrieval)
     if not targets:
         return ""
@@ -108,7 +108,7 @@ def _first(context: Context, shown: Sequence[HitSentence]) -> int | None:
 
 
 def _taken_over(number: int | None, shown: Sequence[HitSentence], facts: "_Facts") -> list[Target]:
-    """What the report lets stand of a case."""
+    """Return the sentences of a case that the report does not contradict."""
     kept: list[Target] = []
     if number is None:
         return kept
@@ -123,7 +123,7 @@ def _taken_over(number: int | None, shown: Sequence[HitSentence], facts: "_Facts
 
 
 def _add(targets: Iterable[Target], kept: list[Target]) -> None:
-    """Put each where it belongs, unless it is said already."""
+    """Insert each target in its place unless it repeats another."""
     for one in targets:
         if not _is_said(one, kept):
             kept.insert(_place(one, kept), one)
@@ -170,7 +170,7 @@ def _order(target: Target) -> tuple[bool, int]:
 
 
 class _Facts:
-    """All that a report claims."""
+    """All claims of a report."""
 
     def __init__(self, claims: Sequence[Claims]) -> None:
         self.named = frozenset[str]().union(*(one.named for one in claims))
@@ -194,15 +194,14 @@ class _Facts:
         return bool(claims.named) or self._no_finding or claims.normal <= self._normal
 
     def allow(self, claims: Claims) -> bool:
-        """Whether nothing that the report says speaks against it; on what an image does not show
-        reports are silent."""
+        """Whether the report does not contradict the claims; reports omit what is absent."""
         if not claims.named <= self.named or claims.denies(self.named):
             return False
         sides = claims.particulars & SIDES
         return not claims.named or sides <= self.particulars(claims.named)
 
     def particulars(self, names: frozenset[str]) -> frozenset[str]:
-        """What is said of side, place, degree and kind wherever one of these is named."""
+        """Return side, place, degree and kind wherever the report names one of these."""
         said = [one.particulars for one in self._claims if one.named & names]
         return frozenset[str]().union(*said)
 

@@ -1,4 +1,4 @@
-"""How the small base model is cut, taught to see and trained.
+"""Settings for cutting, distilling and training the small base model.
 
 The defaults are what ``pretrained/generator`` was made with.
 """
