@@ -145,7 +145,7 @@ def test_a_step_of_fixed_shape_gives_the_same_tokens(
     expected = by_transformers(recording, processor, prompts)
     assert by_us(recording, processor, prompts) == expected
     assert [record.message.split(":")[0] for record in caplog.records] == [
-        "decoding goes on without a CUDA graph"
+        "decoding continues without a CUDA graph"
     ]
 
 
