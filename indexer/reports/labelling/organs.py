@@ -1,0 +1,152 @@
+"""Organs whose state is told by a predicate: "the heart is enlarged", "LUNGS: clear"."""
+
+import re
+from dataclasses import dataclass
+
+from db.labels import State
+from indexer.reports.labelling.scope import Span
+
+_ORGANS = (
+    r"(?:heart|cardiac|(?:cardio-?)?mediastin(?:al|um)|lungs?|hil(?:a|ar|um)|aort(?:a|ic)|size"
+    r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary|pleura\w*"
+    r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?)"
+)
+_CHAIN = re.compile(
+    r"(?:(?:,| and| or|,? as well as|,? and| ?/)? ?(?:the |are |is |all |both |appear |of |upper "
+    rf"|superior )*{_ORGANS}\b)*"
+)
+"""Organs named together share one predicate: "heart, hila and mediastinum are normal"."""
+
+_VALUE = re.compile(r"(?: ?[:=]| -| appearance| appears?| size)? ?")
+_END = re.compile(
+    r"[;,:.]|\b(?:but|however|although|though|with|without|no|not seen|while|which|except"
+    r"|and (?:the|there|both)|(?:and |the )*(?:heart|lungs?|cardiac|cardiomediast\w+|mediastin\w+"
+    r"|pulmonary|vascul\w+|bon[ey]\w*|osseous|pleural|trachea|aort\w+|spine|diaphragm\w*))\b"
+)
+"""Ends the stretch in which an organ's predicate is looked for."""
+
+_BEFORE = re.compile(
+    r"(?<!not )(?<!near )\b(?P<normal>normal|unremarkable|clear)"
+    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| appearance of the| size of the)? $"
+)
+_COORDINATED = re.compile(
+    r" (?:(?:heart|cardiac|lungs?|hila\w*|mediastin\w+|size|contours?|silhouettes?)"
+    r"(?:,? and|,| or)? ?)+$"
+)
+_NORMAL = (
+    r"(?<!ab)(?<!near )(?<!near-)normal(?!ly| (?:volume|inflation|expan|in volume|for low))"
+    r"|unremarkable|within (?:the )?(?:\w+ )?(?:normal|limits)|\bwnl\b"
+    r"|normal limits|limits? (?:of|for) normal|top[- ](?:of[- ])?normal|not enlarged|not widened"
+    r"|not (?:overtly |significantly |grossly |definitely )?(?:enlarged|dilated|widened|prominent)"
+    r"|\bnot (?:be )?enlarged"
+)
+_CLEAR = r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits|within (?:the )?(?:\w+ )?(?:normal|limits)"
+
+
+@dataclass(frozen=True, slots=True)
+class Organ:
+    """An organ, the finding its predicates speak of, and what they say of it."""
+
+    finding: str
+    subject: re.Pattern[str]
+    predicates: tuple[tuple[re.Pattern[str], State], ...]
+
+
+def _organ(finding: str, subject: str, *predicates: tuple[str, State]) -> Organ:
+    return Organ(
+        finding, re.compile(subject), tuple((re.compile(p), state) for p, state in predicates)
+    )
+
+
+ORGANS: tuple[Organ, ...] = (
+    _organ(
+        "Cardiomegaly",
+        r"\bheart(?! (?:failure|border|valve|disease|rate))(?: sizes?| shadow| silhouette| contours?)?\b"
+        r"|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
+        r"|\bcardiac(?= (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
+        (r"borderline|normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),
+        (r"(?:not (?:\w+ )?(?:normal|unremarkable))|abnormal", "uncertain"),
+        (_NORMAL, "negative"),
+        (r"(?:mild\w* |slight\w* |moderate\w* |marked\w* )?(?:enlarged|prominent|increased"
+         r"|large|dilated|generous|enlargement|big)\b", "positive"),
+    ),
+    _organ(
+        "Enlarged Cardiomediastinum",
+        r"\b(?:(?:superior|upper) )?(?:cardio ?-?)?mediastin(?:al|um)(?! (?:(?:and|or) hilar )?"
+        r"(?:mass|clip|lymph|aden|shift|air|gas|tube|drain|calcif))"
+        r"(?: (?:silhouettes?|contours?|structures|shadows?|configuration|outlines?|borders?"
+        r"|width))*",
+        (r"borderline", "uncertain"),
+        (_NORMAL + r"|of normal width|not wide\b", "negative"),
+        (r"(?:widened|wide|enlarged|prominent|widening|fullness|increased)\b", "positive"),
+    ),
+    _organ(
+        "Lung Opacity",
+        r"\blungs?(?! (?:volumes?|nodul|mass|apex|apices|cancer|lesion|markings|disease|opacit"
+        r"|infiltrat|parenchymal|consolid|transplant))"
+        r"(?: fields?| bases?| parenchyma| zones?| apices)?\b|\bpulmonary parenchyma\b"
+        r"|\b(?:both )?hemithoraces",
+        (r"\bnot (?:\w+ly |quite |well )?clear\b(?! of\b)", "positive"),
+        (_CLEAR, "negative"),
+        (r"(?<!ab)normal(?!ly| (?:in )?(?:volume|inflat|expan|size)|\w* aerat)", "negative"),
+        (r"\bfree of (?:\w+ )?(?:disease|abnormalit\w+)", "negative"),
+    ),
+    _organ(
+        "Hilar Enlargement",
+        r"\bhil(?:a|ar|um)\b(?! (?:mass|lymph|aden|calcif|node|opacit|prominen|enlarg|full))"
+        r"(?: (?:structures|contours?|shadows?|regions?|vessels))*",
+        (_NORMAL + r"|\bclear\b|not (?:\w+ly )?prominent", "negative"),
+    ),
+    _organ(
+        "Blunted Costophrenic Angle",
+        r"\b(?:costophrenic|cp|lateral) (?:angles?|sulc(?:us|i)|recess\w*)|\bcpas?\b",
+        (r"\bsharp\b|\bclear\b(?! of)|\bpreserved\b|unremarkable|(?<!ab)normal|not blunted"
+         r"|\bfree\b|\bdeep\b", "negative"),
+    ),
+    _organ(
+        "Mediastinal Shift",
+        r"\btrachea\b|\btracheal air column|\bmediastin(?:um|al structures)\b",
+        (r"\bmidline\b|\bcentral(?:ly)?\b|not (?:deviated|displaced|shifted)", "negative"),
+    ),
+)  # fmt: skip
+"""In the order of ``db.findings.ALL_FINDINGS``, with heart before mediastinum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a sentence says of one organ."""
+
+    span: Span
+    state: State
+    """A positive one is subject to the cues of the sentence, a normal organ is not."""
+
+
+def read_organs(plain: str) -> list[Statement]:
+    """What the sentence says of its organs, a statement each time that one is named."""
+    return [
+        statement
+        for organ in ORGANS
+        for subject in organ.subject.finditer(plain)
+        if (statement := _statement(organ, subject, plain))
+    ]
+
+
+def _statement(organ: Organ, subject: re.Match[str], plain: str) -> Statement | None:
+    before = _COORDINATED.sub(" ", plain[max(0, subject.start() - 80) : subject.start()])
+    if organ.finding != "Mediastinal Shift" and _BEFORE.search(before):
+        return Statement(Span(organ.finding, subject.start(), subject.end()), "negative")
+    chain = _CHAIN.match(plain, subject.end())
+    first = chain.end() if chain else subject.end()
+    value = _VALUE.match(plain, first)
+    first = value.end() if value else first
+    stop = _END.search(plain, first)
+    last = min(stop.start() if stop else len(plain), first + 90)
+    found = [
+        (match.start(), number, match.end(), state)
+        for number, (pattern, state) in enumerate(organ.predicates)
+        if (match := pattern.search(plain, first, last))
+    ]
+    if not found:
+        return None
+    start, _, end, state = min(found)
+    return Statement(Span(organ.finding, start, end), state)

@@ -1,0 +1,45 @@
+"""Where a sentence words findings."""
+
+from collections.abc import Iterable
+
+from db.findings import FINDING
+from indexer.reports.labelling.devices import BREAKS, DEVICES
+from indexer.reports.labelling.scope import Span
+from indexer.reports.labelling.text import blank
+from indexer.reports.labelling.wording import FRACTURES, GROUPS, SEPARATE, Wording
+
+
+def find_spans(plain: str, organs: Iterable[Span]) -> list[Span]:
+    """The findings worded in a sentence, and those of its organs, in the order of the text."""
+    found = list(organs)
+    for group in (*GROUPS, DEVICES):
+        found += _search(group, blank(BREAKS, plain) if group is FRACTURES else plain)
+    found.sort(key=lambda span: (span.start, -span.end))
+    return [span for number, span in enumerate(found) if not _repeated(span, found[:number])]
+
+
+def _search(group: tuple[Wording, ...], plain: str) -> list[Span]:
+    """The spans of one group; what a row takes is hidden from the rows below it."""
+    found: list[Span] = []
+    rest = plain
+    for row in group:
+        if row.beside and not row.beside.search(plain):
+            continue
+        is_device = FINDING[row.finding].region == "devices"
+        spans = [
+            Span(row.finding, match.start(), match.end(), is_device)
+            for match in row.pattern.finditer(rest)
+            if match.end() > match.start()
+        ]
+        if spans and group not in SEPARATE:
+            for span in spans:
+                rest = rest[: span.start] + "\0" * (span.end - span.start) + rest[span.end :]
+        found += spans
+    return found
+
+
+def _repeated(span: Span, earlier: list[Span]) -> bool:
+    return any(
+        other.finding == span.finding and span.start < other.end and other.start < span.end
+        for other in earlier
+    )
