@@ -40,6 +40,9 @@ LABELLER_VERSION = "rules-2"
 """Changes whenever a label could: reference labels and index manifests name it."""
 
 _RANK: dict[State, int] = {"negative": 0, "uncertain": 1, "positive": 2}
+_UNROLLED = {"Vertebral Fracture": "deformity", "Lung Opacity": "density"}
+"""What of a finding is none of the 14: a deformity that is not called a fracture, a density that is
+not called increased. Both are on the CheXpert labeler's list for No Finding, and only there."""
 _MAX_CHARS = 2_000
 """Of a sentence that is read; no radiologist writes a longer one."""
 
@@ -112,7 +115,7 @@ def _roll_up(found: Iterable[Mention]) -> dict[str, State]:
         parent = FINDING[mention.finding].parent
         if mention.finding == "Vascular Congestion":
             congestion.append(mention.state)
-        elif parent is not None:
+        elif parent is not None and _UNROLLED.get(mention.finding) not in mention.kind:
             _raise(labels, parent, mention.state)
     if "Edema" not in labels:
         for state in congestion:

@@ -106,7 +106,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|check for|look for"
         r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|rather than|indeterminate for"
         r"|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether|seemingly|maybe"
-        r"|subtle suggestion of|appears? to be|\+/-)\b|\?(?=\s?[a-z])",
+        r"|subtle suggestion of|\+/-)\b|\?(?=\s?[a-z])",
     ),
 )
 _BEHIND: tuple[tuple[Effect, str], ...] = (

@@ -9,6 +9,7 @@ article or a verb of its own; and whether an "or" closes the list behind it.
 import re
 from dataclasses import dataclass
 
+from db.findings import FINDING
 from db.labels import State
 from indexer.reports.labelling.cues import STATE_OF_CERTAINTY, Cue, Effect, find_cues
 from indexer.reports.labelling.mention import Certainty
@@ -31,7 +32,7 @@ _STRONG = re.compile(
     r"|several|few|residual|heal(?:ed|ing)|chronic|old|hazy|faint|patchy|streaky|linear|vague|slight\w*"
     r"|subtle|ill[- ]defined|subsegmental|scattered|degenerative|possibl[ye]|probabl[ye]|likely"
     r"|suspected|status|unremarkable|normal|now|it|only|just|interval|developing|evolving"
-    r"|progress\w+|known|low\w*|post\w*|heart|cardiac|lungs?|mediastin\w+|trachea|median|is|are|was"
+    r"|progress\w+|known|low\w*|post\w*|lungs|median|is|are|was"
     r"|were|has|have|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without|no"
     r"|with|cannot|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from|in)\b"
 )
@@ -84,7 +85,14 @@ class Span:
     finding: str
     start: int
     end: int
-    device: bool = False
+
+    @property
+    def is_device(self) -> bool:
+        return FINDING[self.finding].region == "devices"
+
+
+def _parent(span: Span) -> str:
+    return FINDING[span.finding].parent or span.finding
 
 
 class Scope:
@@ -172,8 +180,8 @@ class Scope:
     def _turns(between: list[Span], item: Span) -> bool:
         """Whether the list cannot be going on, since the item is of another sort."""
         earlier = [other for other in between if other.end <= item.start]
-        if item.device:
-            return not any(other.device for other in earlier)
+        if item.is_device:
+            return not any(other.is_device for other in earlier)
         return item.finding in _LASTING and not any(o.finding in _LASTING for o in earlier)
 
     def _reaches_back(self, span: Span, cue: Cue) -> bool:
@@ -217,7 +225,7 @@ class Scope:
         found: set[Span] = set()
         ordered = sorted(self._spans, key=lambda span: span.start)
         for one, other in zip(ordered, ordered[1:], strict=False):
-            if one.finding != other.finding and _DISJUNCTION.fullmatch(
+            if _parent(one) != _parent(other) and _DISJUNCTION.fullmatch(
                 self._plain, one.end, other.start
             ):
                 found |= {one, other}

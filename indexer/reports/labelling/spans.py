@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from db.findings import FINDING
 from indexer.reports.labelling.devices import BREAKS, DEVICES
 from indexer.reports.labelling.scope import Span
 from indexer.reports.labelling.text import blank
@@ -25,9 +24,8 @@ def _search(group: tuple[Wording, ...], plain: str) -> list[Span]:
     for row in group:
         if row.beside and not row.beside.search(plain):
             continue
-        is_device = FINDING[row.finding].region == "devices"
         spans = [
-            Span(row.finding, match.start(), match.end(), is_device)
+            Span(row.finding, match.start(), match.end())
             for match in row.pattern.finditer(rest)
             if match.end() > match.start()
         ]

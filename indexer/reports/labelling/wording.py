@@ -33,10 +33,11 @@ LUNGS: tuple[Wording, ...] = (
         r"\bgranuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous |chronic |healed )*"
         r"granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+|exposure|residua\w*)"
         rf"|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){{0,4}}?(?:nodul\w+|nodes?\b|lymph\w*"
-        r"|adenopath\w+|hil(?:a|ar|um)\b)"
+        r"(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?|adenop\w+))?)"
         r"|\b(?:nodul\w+|nodes?|lymphadenopath\w+|adenopath\w+) (?:is |are |that (?:is|are) )?"
         r"(?:densely |partially |partly )?calcified\b"
         r"|\bcalcif\w+ (?:of|in|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar|um))"
+        r"|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)|opacit\w+)"
         r"|\b(?:hilar|nodal|lymph node|mediastinal|parenchymal|lung|pulmonary) (?:and \w+ )?"
         r"(?:lymph node )?calcifications?\b|\bcalcified (?:foc(?:us|i)|densit\w+|opacit\w+)"
         r"(?! (?:of|in|along) the aort)|\bhistoplasmosis\b|\bghon\b|\branke\b",
@@ -46,7 +47,7 @@ LUNGS: tuple[Wording, ...] = (
         r"\bpleural?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?"
         r"(?:thick\w*|plaques?|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
-        r"|\bpleuroparenchymal(?: \w+){0,2}|\bpleural parenchymal(?: \w+)?"
+        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro|change)\w*"
         r"|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
         r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*|\bthickened (?:[\w-]+ )?"
         r"(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:is|are|appears?) (?:\w+ )?thick\w*"
@@ -102,7 +103,7 @@ LUNGS: tuple[Wording, ...] = (
         r"|\b(?:prominent|coarse\w*|thickened|increased) (?:pulmonary |lung )?interstiti\w+"
         r"|\b(?:prominence|coarsening|thickening|increase) (?:of|in) the (?:[\w-]+ ){0,3}(?:interstiti\w+"
         r"|(?:lung|bronchovascular|interstitial) markings?)"
-        r"|\b(?:lung |interstitial |bronchovascular )?markings? (?:is|are|appear\w*)(?: \w+)?"
+        r"|(?<!vascular )\b(?:lung |interstitial |bronchovascular )?markings? (?:is|are|appear\w*)(?: \w+)?"
         r" (?:increased|prominent|coarse\w*|accentuated)|\binterstitial prominence"
         r"|\breticul(?:ar|ation\w*|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|patterns?"
         r"|markings?|changes?|abnormalit\w+))?|\bild\b|\bseptal thickening\b",
@@ -150,7 +151,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     wording(
         "Edema",
         r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart |cardiac )?failure"
-        r"|\bchf\b|\b(?:in|of|mild|early|overt|frank) failure\b|\bdecompensation|\bkerley(?:'?s)?"
+        r"|\bchf\b|\bfailure\b|\bdecompensation|\bkerley(?:'?s)?"
         r"(?: [ab])?(?: lines?)?|\bseptal lines\b|\binterlobular septal thickening",
     ),
     wording(
@@ -161,7 +162,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         r"|\b(?:pulmonary |central |lung )?(?:vascular\w*|vasculature|vessels?|vascular markings?)"
         r" (?:(?:is|are|appears?|remains?) )?(?:\w+ly )?(?:congested|engorged|prominent|redistributed)"
         r"|\bcephali[sz]\w+|\b(?:prominent|engorged|indistinct|congested|increased)"
-        r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?: markings?)?"
+        r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?: markings?)?"
         r"|\b(?:prominence|indistinctness|engorgement) of the (?:central |pulmonary |perihilar )*"
         r"(?:vascul\w+|vessels)",
     ),
@@ -169,7 +170,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     wording(
         "Pneumonia",
         r"\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions|ive)\b"
-        r"|\btuberculosis\b|\bpna\b",
+        r"|\bpna\b",
     ),
     wording("Atelectasis", r"\batelec\w+|\bcollapse(?:d|s)?\b|\bcollapsed lung"),
     wording(
@@ -290,12 +291,12 @@ CHEST: tuple[Wording, ...] = (
 FRACTURES: tuple[Wording, ...] = (
     wording(
         "Rib Fracture",
-        r"\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
-        r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no\b|without\b)[\w'-]+,? (?:and )?){0,6}?ribs?\b",
+        r"\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
+        r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no|with|is\b|are\b|may\b)[\w'-]+,? (?:and )?){0,6}?ribs?\b",
     ),
     wording(
         "Vertebral Fracture",
-        rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no\b)[\w-]+){{0,2}}?"
+        rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no|with|is\b|are\b|may\b)[\w-]+){{0,2}}?"
         r" (?:fractur\w+|compression\b)"
         rf"|\b(?:fractur\w+|compression) (?:deformit\w+ )?(?:of|in|at|involving) (?:the )?(?:[\w-]+ ){{0,3}}?"
         rf"{_SPINE}\b|\bcompression (?:deformit\w+|fractur\w+)|\bwedg(?:ing|e deformit\w+)"
