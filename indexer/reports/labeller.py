@@ -27,7 +27,7 @@ from functools import lru_cache
 
 from db.findings import FINDING
 from db.labels import NO_FINDING, OBSERVATIONS, State
-from indexer.reports.labelling.attributes import describe
+from indexer.reports.labelling.attributes import Windows, describe
 from indexer.reports.labelling.masked import CONDITION, FOREIGN, MASKED
 from indexer.reports.labelling.mention import Mention
 from indexer.reports.labelling.normal import NORMAL_IMAGE
@@ -70,8 +70,10 @@ def label_report(sentences: Iterable[str]) -> dict[str, State]:
         for name, state in _roll_up(found).items():
             _raise(merged, name, state)
         precluded = precluded or any(map(_precludes, found))
-        says_something = says_something or is_normal or any(
-            FINDING[mention.finding].region != "devices" for mention in found
+        says_something = (
+            says_something
+            or is_normal
+            or any(FINDING[mention.finding].region != "devices" for mention in found)
         )
     if says_something and not precluded:
         merged[NO_FINDING] = "positive"
@@ -88,6 +90,7 @@ def _read(sentence: str) -> tuple[tuple[Mention, ...], bool]:
     organs = read_organs(plain)
     spans = find_spans(plain, [statement.span for statement in organs])
     scope = Scope(plain, spans)
+    windows = Windows(plain, spans)
     told = {s.span: s.state for s in organs if s.state == "negative"}
     doubted = {s.span for s in organs if s.state == "uncertain"}
     found = []
@@ -96,7 +99,7 @@ def _read(sentence: str) -> tuple[tuple[Mention, ...], bool]:
         if state == ("positive", "definite") and span in doubted:
             state = ("uncertain", "possible")
         if state is not None:
-            found.append(describe(text, plain, spans, span, *state))
+            found.append(describe(text, windows, span, *state))
     return tuple(found), NORMAL_IMAGE.search(plain) is not None
 
 

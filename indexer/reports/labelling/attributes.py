@@ -1,19 +1,195 @@
-"""What is said of one mention: side, place, degree, size, comparison."""
+"""What is said of one mention and not of its neighbour: side, place, degree, size, comparison.
+
+Every mention has a stretch of the sentence to itself, from the separator behind the mention before
+it to the separator before the mention behind it. A bare item of a list shares what is said of its
+neighbour: "left effusion and atelectasis" puts both on the left.
+"""
 
 import re
 
+from db.findings import FINDING
 from db.labels import State
-from indexer.reports.labelling.mention import Certainty, Mention
+from indexer.reports.labelling import vocabulary as words
+from indexer.reports.labelling.mention import Certainty, Mention, Side
 from indexer.reports.labelling.scope import Span
 from indexer.reports.labelling.text import Text
 
+_SPLIT = re.compile(
+    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with|there (?:is"
+    r"|are)|no|versus|vs\.?|due to|from|secondary to|representing|likely|probably|possibly"
+    r"|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with|compatible with"
+    r"|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?| - |\(|\)"
+)
+_SHARED = re.compile(
+    r" ?(?:,? (?:and|or|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*"
+)
+_ADJECTIVES = re.compile(
+    r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable|unchanged"
+    r"|persistent|increasing|increased|decreasing|right|left|bilateral|loculated|layering|partially"
+    r"|patchy|hazy|linear|streaky|focal|diffuse|acute|chronic|old|healed|calcified|lower|upper|mid"
+    r"|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular|spiculated|rounded|a|an|the"
+    r"|dense|ill-defined|well-defined|dual|single|lead|chamber|sided)\b)*"
+)
+
+
+class Windows:
+    """The stretch of a sentence that each mention has to itself."""
+
+    def __init__(self, plain: str, spans: list[Span]) -> None:
+        self._plain = plain
+        self._spans = _disjoint(spans)
+
+    def window(self, span: Span) -> str:
+        """What is said around one mention, and of it."""
+        before, after = self._parts(span)
+        own = f"{before} {self._plain[span.start : span.end]} {after}"
+        return own
+
+    def shared(self, span: Span) -> tuple[str, str]:
+        """Words before the head of the list that a bare item belongs to, and those behind its end."""
+        before, after = self._parts(span)
+        place = self._index(span)
+        head = tail = ""
+        if not before.strip() and place > 0:
+            other = self._spans[place - 1]
+            if _SHARED.fullmatch(self._plain, other.end, span.start):
+                head = self._parts(other)[0] or self.shared(other)[0]
+        if not after.strip() and place + 1 < len(self._spans):
+            other = self._spans[place + 1]
+            if _SHARED.fullmatch(self._plain, span.end, other.start):
+                tail = self._parts(other)[1] or self.shared(other)[1]
+        return head, tail
+
+    def _index(self, span: Span) -> int:
+        return next(n for n, one in enumerate(self._spans) if one.start <= span.start < one.end)
+
+    def _parts(self, span: Span) -> tuple[str, str]:
+        place = self._index(span)
+        holder = self._spans[place]
+        left = self._border(place)[1]
+        right = len(self._plain)
+        if place + 1 < len(self._spans):
+            right = self._border(place + 1)[0]
+        return self._plain[left : holder.start], self._plain[holder.end : right]
+
+    def _border(self, place: int) -> tuple[int, int]:
+        """Where the stretch before the mention at ``place`` ends, and where its own begins."""
+        start = self._spans[place].start
+        if place == 0:
+            stops = [m for m in re.finditer(r"[;:]|\. ", self._plain[:start])]
+            return (stops[-1].end(),) * 2 if stops else (0, 0)
+        last = self._spans[place - 1].end
+        splits = list(_SPLIT.finditer(self._plain, last, start))
+        if not splits:
+            return start, start
+        chosen = splits[-1]
+        for earlier in reversed(splits[:-1]):
+            if chosen[0].strip() not in (",", "and", ", and"):
+                break
+            if not _ADJECTIVES.fullmatch(self._plain, earlier.end(), chosen.start()):
+                break
+            chosen = earlier
+        return chosen.start(), chosen.end()
+
+
+def _disjoint(spans: list[Span]) -> list[Span]:
+    """The spans with those that overlap an earlier one left out."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if found and span.start < found[-1].end:
+            found[-1] = Span(found[-1].finding, found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
+
 
 def describe(
-    text: Text, plain: str, spans: list[Span], span: Span, state: State, certainty: Certainty
+    text: Text, windows: Windows, span: Span, state: State, certainty: Certainty
 ) -> Mention:
+    """The mention with all that its stretch of the sentence says of it."""
+    own = windows.window(span)
+    head, tail = windows.shared(span)
+    is_device = FINDING[span.finding].region == "devices"
+    tips = _values(words.TIPS, own) if is_device else frozenset[str]()
+    place = _without_tips(own) if is_device else own
+    sides = _sides(place)
+    location = frozenset[str]() if is_device else _location(own)
+    if not sides:
+        sides = _sides(head) or _sides(tail)
+    if not location and not is_device:
+        location = _location(head) or _location(tail)
+    named = text.plain[span.start : span.end]
+    comparison = {c for c, pattern in words.COMPARISONS if pattern.search(own)}
+    if state != "negative":
+        comparison -= {"resolved", "removed"}
+    if len(comparison) > 1:
+        comparison.discard("changed")
     start, end = text.span(span.start, span.end)
-    words = plain[span.start:span.end]
-    kind = set()
-    if span.finding == "Vertebral Fracture" and "fractur" not in words: kind.add("deformity")
-    if span.finding == "Lung Opacity" and "densit" in words and not re.search("increased|air",words): kind.add("density")
-    return Mention(kind=frozenset(kind),finding=span.finding, state=state, certainty=certainty, start=start, end=end)
+    return Mention(
+        finding=span.finding,
+        state=state,
+        start=start,
+        end=end,
+        certainty=certainty,
+        sides=sides,
+        location=location,
+        tip=tips,
+        degree=frozenset(d for d, pattern in words.DEGREES if pattern.search(own)),
+        size_mm=_sizes(own),
+        comparison=frozenset(comparison),
+        age=frozenset(a for a, pattern in words.AGES if pattern.search(own)),
+        kind=_values(words.KINDS, own) | _of_name(span.finding, named),
+    )
+
+
+def _values(table: tuple[tuple[str, re.Pattern[str]], ...], stretch: str) -> frozenset[str]:
+    return frozenset(value for value, pattern in table if pattern.search(stretch))
+
+
+def _sides(stretch: str) -> frozenset[Side]:
+    if words.BOTH.search(stretch):
+        return frozenset({"left", "right"})
+    sides: set[Side] = set()
+    if words.RIGHT.search(stretch):
+        sides.add("right")
+    if words.LEFT.search(stretch):
+        sides.add("left")
+    return frozenset(sides)
+
+
+def _without_tips(stretch: str) -> str:
+    """The side of a line is where it enters, not where it ends."""
+    for _, pattern in words.TIPS:
+        stretch = pattern.sub(" ", stretch)
+    return stretch
+
+
+def _location(stretch: str) -> frozenset[str]:
+    found = set(_values(words.LOCATIONS, stretch))
+    for match in words.RIB_NUMBER.finditer(stretch):
+        if match["word"]:
+            found.add(f"rib {words.ORDINAL[match['word']]}")
+        else:
+            found |= {f"rib {number}" for number in re.findall(r"\d{1,2}", match[0])}
+    found |= {f"{m['level']}{m['number']}" for m in words.VERTEBRA.finditer(stretch)}
+    return frozenset(found)
+
+
+def _sizes(stretch: str) -> tuple[float, ...]:
+    sizes: list[float] = []
+    for match in words.SIZE.finditer(stretch):
+        factor = 10 if match["unit"].startswith("c") else 1
+        numbers = words.NUMBER.findall(match["numbers"]) + (
+            [match["second"]] if match["second"] else []
+        )
+        sizes += [round(float(number.replace(",", ".")) * factor, 2) for number in numbers]
+    return tuple(sizes)
+
+
+def _of_name(finding: str, named: str) -> set[str]:
+    """What the CheXpert labeler does not count under the parent of the finding."""
+    if finding == "Vertebral Fracture" and "fractur" not in named:
+        return {"deformity"}
+    if finding == "Lung Opacity" and "densit" in named and not re.search("increased|air", named):
+        return {"density"}
+    return set()

@@ -28,7 +28,7 @@ _SEEN = (
 )
 _CHANGE = (
     r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
-    r"|growth|differen\w+|enlarg\w+ (?:of|in)|interval change|larger|smaller|develop(?:ed|ment))"
+    r"|growth|differen\w+|enlarg\w+ (?:of|in)(?! (?:the )?(?:\w+ ){0,2}(?:heart|cardi|hil|mediast|aort|silh))|interval change|larger|smaller|develop(?:ed|ment))"
 )
 
 PSEUDO = re.compile(
@@ -85,7 +85,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "unlikely",
-        r"\b(?:unlikely(?: to (?:be|represent|reflect))?|less likely|doubtful(?: for)?"
+        r"\b(?:rather than|unlikely(?: to (?:be|represent|reflect))?|less likely|doubtful(?: for)?"
         r"|not definitely|low (?:suspicion|probability|likelihood) (?:for|of))\b",
     ),
     (
@@ -104,7 +104,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"(?: of| for)?|differential(?: \w+)*? includes?|differential|borderline|equivocal(?:ly)?"
         r"|apparent(?= \w+ mass)|evaluate for|assess(?:ment)? for|evaluation for|query|queried"
         r"|check for|look for"
-        r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|rather than|indeterminate for"
+        r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|indeterminate for"
         r"|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether|seemingly|maybe"
         r"|subtle suggestion of|\+/-)\b|\?(?=\s?[a-z])",
     ),
@@ -124,7 +124,7 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         r"|(?:has|have|was|were) (?:now |since |subsequently |both )?(?:been )?(?:\w+ )?"
         r"(?:removed|withdrawn|excluded|extracted|discontinued)"
         r"|(?:is|are) (?:excluded|ruled out)|removal|has been ruled out|removed|extubated)\b"
-        r"|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied|0)\b"
+        r"|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied|0(?![.\d]))\b"
         rf"(?: (?:\w+ly )?(?:{_SEEN}|today|at this time))?(?= ?[.,;:)]| ?$| - )"
         r"|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b|\bnot a (?:feature|finding|concern)\b"
         r"|\b(?:is|are) (?:none|negative)\b|\bdo(?:es)? not (?:appear|seem) (?:to be )?present\b",
@@ -191,6 +191,5 @@ def _overrules(other: Cue, cue: Cue) -> bool:
         and (other.start, other.end) != (cue.start, cue.end)
     )
     return inside and (
-        other.effect != cue.effect
-        or (other.backward != cue.backward and cue.effect == "negative")
+        other.effect != cue.effect or (other.backward != cue.backward and cue.effect == "negative")
     )

@@ -57,7 +57,7 @@ DEVICES: tuple[Wording, ...] = (
         r"(?:pace[- ]?makers?|pacers?|pacing)\b(?:(?: and)? (?:device|wires?|leads?|generator"
         r"|defibrillator|electrodes?))*"
         r"|\b(?:a?icds?|crt-?[dp]?)\b(?: (?:leads?|generator|device))?|\bdefibrillat\w+(?: leads?)?"
-        r"|(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )(?<!monitoring )\bleads?\b(?! (?:to|us))"
+        r"|(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )(?<!monitoring )(?<!dual )(?<!single )(?<!dual-)(?<!single-)\bleads?\b(?! (?:to|us))"
         r"|\bcardiac (?:rhythm |conduction )?devices?\b|\bpulse generator\b",
     ),
     wording(

@@ -141,8 +141,12 @@ class Scope:
         plain, stop = self._plain, cue.end
         if _HARD.search(plain, stop, span.start):
             return False
-        between = [other for other in self._spans if stop <= other.start and other.end <= span.start]
-        with_ = max(plain.rfind(" with ", stop, span.start), plain.rfind(" without ", stop, span.start))
+        between = [
+            other for other in self._spans if stop <= other.start and other.end <= span.start
+        ]
+        with_ = max(
+            plain.rfind(" with ", stop, span.start), plain.rfind(" without ", stop, span.start)
+        )
         if with_ >= 0 and any(other.end <= with_ for other in between):
             return False
         separators = list(_SEPARATOR.finditer(plain, stop, span.start))
@@ -189,16 +193,17 @@ class Scope:
         if _HARD.search(plain, span.end, cue.start):
             return False
         separators = list(_SEPARATOR.finditer(plain, span.end, cue.start))
-        separators = [s for s in separators if s.end() < cue.start or s[0].strip()]
+        if separators and separators[-1].end() == cue.start and separators[-1][0].strip() in "-(":
+            separators.pop()
         if not separators:
-            return True
-        if separators[0].start() == cue.start:
             return True
         if _VERB.search(plain, span.end, separators[0].start()):
             return False
         opening = max((m.end() for m in _SEPARATOR.finditer(plain, 0, span.start)), default=0)
         words = [s[0].strip(" ,(") for s in separators]
-        plural = re.search(r"\b(?:are|were|have)\b", plain[span.end : min(len(plain), cue.start + 5)])
+        plural = re.search(
+            r"\b(?:are|were|have)\b", plain[span.end : min(len(plain), cue.start + 5)]
+        )
         own = _STRONG.search(plain, opening, span.start) is not None
         if _VERB.search(plain, opening, span.start):
             return False
@@ -207,8 +212,10 @@ class Scope:
         single = re.search(r"\b(?:is|was|has)\b", plain[span.end : min(len(plain), cue.start + 4)])
         if "or" in words or "nor" in words or "/" in words:
             return True
-        return not own and not single and not any(
-            _STRONG.search(plain, s.end(), cue.start) for s in separators
+        return (
+            not own
+            and not single
+            and not any(_STRONG.search(plain, s.end(), cue.start) for s in separators)
         )
 
     def _beside(self, end: int, at: int) -> bool:

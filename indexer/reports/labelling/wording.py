@@ -61,13 +61,13 @@ LUNGS: tuple[Wording, ...] = (
     ),
     wording(
         "Nodule",
-        r"\b(?:micro)?nodul(?:e|es)\b(?: (?:or|and|/) mass(?:es)?(?=\W|$))?|\bnodularit\w+"
+        r"\b(?:micro)?nodul(?:e|es)\b|\bnodularit\w+"
         rf"|\bnodular(?:[ -]like)? {_BETWEEN}{_OPACITY}|\bnodular foc\w+",
     ),
     wording(
         "Mass",
-        r"(?<!air space )(?<!body )\bmass(?:es)?\b(?! (?:effect|index))"
-        rf"|\bmass-? ?like (?:[\w-]+ )?{_OPACITY}|\blump\b",
+        rf"\bmass-? ?like (?:[\w-]+ )?{_OPACITY}|(?<!air space )(?<!body )\bmass(?:es)?\b"
+        r"(?! (?:effect|index))|\blump\b",
     ),
     wording(
         "Neoplasm",
@@ -172,7 +172,11 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         r"\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions|ive)\b"
         r"|\bpna\b",
     ),
-    wording("Atelectasis", r"\batelec\w+|\bcollapse(?:d|s)?\b|\bcollapsed lung"),
+    wording(
+        "Atelectasis",
+        r"\batelec\w+|(?<!vertebral )(?<!vertebra )(?<!body )\bcollapse(?:d|s)?\b"
+        r"(?! (?:of )?(?:the )?(?:\w+ )?vertebra)",
+    ),
     wording(
         "Volume Loss",
         r"\b(?:volume loss|loss of (?:lung )?volume)\b",
@@ -262,8 +266,9 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Aortic Enlargement",
-        r"\baort(?:a|ic) (?:(?:knob|arch|root|contour|shadow|is|are|appears?|remains?|and) ){0,3}?"
-        r"(?:\w+ly )?(?:enlarge\w*|dilat\w+|ectas\w+|ectat\w+|prominen\w+|aneurysm\w*)"
+        r"\baort(?:a|ic) (?:(?:knob|arch|root|contour|shadow|is|are|appears?|remains?|and|tortuous"
+        r"|unfolded|calcified|\w+ly|not) ){0,5}?"
+        r"(?:enlarge\w*|dilat\w+|ectas\w+|ectat\w+|prominen\w+|aneurysm\w*)"
         r"|\b(?:enlarge\w*|dilat\w+|ectas\w+|ectat\w+|prominen\w+|aneurysm\w*)"
         r" (?:(?:of|the|and|tortuous|thoracic|ascending|descending) ){0,4}aort\w+(?: knob| arch)?"
         r"|\baneurysm\w*(?= of the (?:\w+ )?aort)|\b(?:aortic|thoracic) aneurysm",
@@ -297,7 +302,7 @@ FRACTURES: tuple[Wording, ...] = (
     wording(
         "Vertebral Fracture",
         rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no|with|is\b|are\b|may\b)[\w-]+){{0,2}}?"
-        r" (?:fractur\w+|compression\b)"
+        r" (?:fractur\w+|compression\b(?: fractur\w+| deformit\w+)?)"
         rf"|\b(?:fractur\w+|compression) (?:deformit\w+ )?(?:of|in|at|involving) (?:the )?(?:[\w-]+ ){{0,3}}?"
         rf"{_SPINE}\b|\bcompression (?:deformit\w+|fractur\w+)|\bwedg(?:ing|e deformit\w+)"
         r"|\b(?:loss of|decreased|reduced) (?:[\w-]+ ){0,2}?height\b|\b(?:vertebra\w*|body) height loss"
