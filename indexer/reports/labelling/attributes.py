@@ -41,30 +41,31 @@ class Windows:
 
     def window(self, span: Span) -> str:
         """What is said around one mention, and of it."""
-        before, after = self._parts(span)
-        own = f"{before} {self._plain[span.start : span.end]} {after}"
-        return own
+        before, after = self._parts(self._index(span))
+        return f"{before} {self._plain[span.start : span.end]} {after}"
 
     def shared(self, span: Span) -> tuple[str, str]:
-        """Words before the head of the list that a bare item belongs to, and those behind its end."""
-        before, after = self._parts(span)
+        """What stands before the list that a bare item belongs to, and what behind it."""
         place = self._index(span)
-        head = tail = ""
-        if not before.strip() and place > 0:
-            other = self._spans[place - 1]
-            if _SHARED.fullmatch(self._plain, other.end, span.start):
-                head = self._parts(other)[0] or self.shared(other)[0]
-        if not after.strip() and place + 1 < len(self._spans):
-            other = self._spans[place + 1]
-            if _SHARED.fullmatch(self._plain, span.end, other.start):
-                tail = self._parts(other)[1] or self.shared(other)[1]
-        return head, tail
+        before, after = self._parts(place)
+        first = last = place
+        while first > 0 and not before.strip() and self._joined(first - 1):
+            first -= 1
+            before = self._parts(first)[0]
+        while last + 1 < len(self._spans) and not after.strip() and self._joined(last):
+            last += 1
+            after = self._parts(last)[1]
+        return before, after
+
+    def _joined(self, place: int) -> bool:
+        """Whether the mention at ``place`` and the next are items of one list."""
+        one, other = self._spans[place : place + 2]
+        return _SHARED.fullmatch(self._plain, one.end, other.start) is not None
 
     def _index(self, span: Span) -> int:
         return next(n for n, one in enumerate(self._spans) if one.start <= span.start < one.end)
 
-    def _parts(self, span: Span) -> tuple[str, str]:
-        place = self._index(span)
+    def _parts(self, place: int) -> tuple[str, str]:
         holder = self._spans[place]
         left = self._border(place)[1]
         right = len(self._plain)
