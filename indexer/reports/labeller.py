@@ -90,7 +90,7 @@ def _read(sentence: str) -> tuple[tuple[Mention, ...], bool]:
     organs = read_organs(plain)
     spans = find_spans(plain, [statement.span for statement in organs])
     scope = Scope(plain, spans)
-    windows = Windows(plain, spans)
+    windows = Windows(text.plain, spans)
     told = {s.span: s.state for s in organs if s.state == "negative"}
     doubted = {s.span for s in organs if s.state == "uncertain"}
     found = []

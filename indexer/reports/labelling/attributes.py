@@ -7,16 +7,16 @@ neighbour: "left effusion and atelectasis" puts both on the left.
 
 import re
 
-from db.findings import FINDING
+from db.findings import FINDING, Region
 from db.labels import State
 from indexer.reports.labelling import vocabulary as words
-from indexer.reports.labelling.mention import Certainty, Mention, Side
+from indexer.reports.labelling.mention import Certainty, Comparison, Mention, Side
 from indexer.reports.labelling.scope import Span
 from indexer.reports.labelling.text import Text
 
 _SPLIT = re.compile(
     r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with|there (?:is"
-    r"|are)|no|versus|vs\.?|due to|from|secondary to|representing|likely|probably|possibly"
+    r"|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably|possibly"
     r"|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with|compatible with"
     r"|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?| - |\(|\)"
 )
@@ -77,7 +77,7 @@ class Windows:
         """Where the stretch before the mention at ``place`` ends, and where its own begins."""
         start = self._spans[place].start
         if place == 0:
-            stops = [m for m in re.finditer(r"[;:]|\. ", self._plain[:start])]
+            stops = [m for m in re.finditer(r";|\. ", self._plain[:start])]
             return (stops[-1].end(),) * 2 if stops else (0, 0)
         last = self._spans[place - 1].end
         splits = list(_SPLIT.finditer(self._plain, last, start))
@@ -114,14 +114,18 @@ def describe(
     tips = _values(words.TIPS, own) if is_device else frozenset[str]()
     place = _without_tips(own) if is_device else own
     sides = _sides(place)
-    location = frozenset[str]() if is_device else _location(own)
+    region = FINDING[span.finding].region
+    location = _location(own, region)
     if not sides:
         sides = _sides(head) or _sides(tail)
     if not location and not is_device:
-        location = _location(head) or _location(tail)
+        location = _location(head, region) or _location(tail, region)
     named = text.plain[span.start : span.end]
-    comparison = {c for c, pattern in words.COMPARISONS if pattern.search(own)}
-    if state != "negative":
+    comparison = _comparison(own) or _comparison(tail)
+    if state == "negative":
+        if "resolved" in comparison:
+            comparison = {"removed" if is_device else "resolved"}
+    else:
         comparison -= {"resolved", "removed"}
     if len(comparison) > 1:
         comparison.discard("changed")
@@ -165,8 +169,15 @@ def _without_tips(stretch: str) -> str:
     return stretch
 
 
-def _location(stretch: str) -> frozenset[str]:
-    found = set(_values(words.LOCATIONS, stretch))
+def _comparison(stretch: str) -> set[Comparison]:
+    return {value for value, pattern in words.COMPARISONS if pattern.search(stretch)}
+
+
+def _location(stretch: str, region: Region) -> frozenset[str]:
+    """Places in the lungs, or bones where the finding is one of bones: a rib is else a landmark."""
+    if region != "bones":
+        return _values(words.DEVICE_PLACES if region == "devices" else words.LOCATIONS, stretch)
+    found = set(_values((*words.LOCATIONS, *words.BONES), stretch))
     for match in words.RIB_NUMBER.finditer(stretch):
         if match["word"]:
             found.add(f"rib {words.ORDINAL[match['word']]}")

@@ -35,7 +35,8 @@ PSEUDO = re.compile(
     r"\b(?:no|without|not|any)(?: (?:any|definite|significant\w*|substantial\w*|appreciabl\w+|yet"
     r"|interval|further|apparent|gross|great\w*|much|measurable|obvious|material\w*|convincing"
     rf"|acute|longer|definitely))* {_CHANGE}\b|\bunresolved\b|\bnot only\b|\bno doubt\b"
-    rf"|\bnot (?:clearly )?{_SEEN} (?:on|in) (?:the )?(?:prior|previous|earlier|last|old)\b"
+    rf"|\bnot (?:\w+ly )?{_SEEN} (?:on|in) (?:the |this |that )?(?:prior|previous|earlier|last|old"
+    r"|lateral|frontal|pa\b|ap\b|other|oblique|outside)"
     r"|\b(?:near(?:ly)?[- ]?|almost |partial\w* |incomplete\w* |mostly |largely |not |some |mild "
     r"|slight |substantial |significant |marked |further |near[- ]total )"
     r"(?:complete\w* |total |fully |interval |entirely )*(?:resol\w+|clear(?:ed|ing))\b(?: of\b)?"
@@ -90,7 +91,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "probable",
-        r"\b(?:probabl[ey]|(?<!un)likely|suspect(?:ed|s)?|suspicious (?:for|of)|suspicion (?:for|of)"
+        r"\b(?:probabl[ey]|(?<!un)likely|suspect(?:ed|s)?(?! (?:from|given|based|due|because|on)\b)|suspicious (?:for|of)|suspicion (?:for|of)"
         r"|suggest(?:s|ive|ing|ion)?(?: of)?|favou?r(?:ed|s|ing)?|presum(?:ed|ably|ptive)"
         r"|concern(?:ing|s)? (?:for|of|about)|worrisome (?:for|of)|raises? (?:the )?(?:suspicion)"
         r"(?: of| for)?|highly likely)\b",
@@ -101,12 +102,12 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|question(?:able|ed|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to|hard to)"
         r" (?:\w+ )?(?:exclude|rule out|excluded)|(?:does|do) not (?:\w+ )?exclude|to exclude"
         r"|rule[ -]?out|potential(?:ly)?|raises?(?: the)? (?:question|concern|possibility)"
-        r"(?: of| for)?|differential(?: \w+)*? includes?|differential|borderline|equivocal(?:ly)?"
+        r"(?: of| for)?|differential(?: \w+)*? includes?|differential(?! for)|borderline|equivocal(?:ly)?"
         r"|apparent(?= \w+ mass)|evaluate for|assess(?:ment)? for|evaluation for|query|queried"
         r"|check for|look for"
         r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|indeterminate for"
         r"|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether|seemingly|maybe"
-        r"|subtle suggestion of|\+/-)\b|\?(?=\s?[a-z])",
+        r"|subtle suggestion of|\+/-)\b|(?<![\w)])\?\s?(?=[a-z])",
     ),
 )
 _BEHIND: tuple[tuple[Effect, str], ...] = (
@@ -122,8 +123,10 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         r"|both) ){0,2}(?:resolved|cleared|disappeared)"
         r"|(?:is|are) (?:now |completely )?(?:resolved|gone)|no longer"
         r"|(?:has|have|was|were) (?:now |since |subsequently |both )?(?:been )?(?:\w+ )?"
-        r"(?:removed|withdrawn|excluded|extracted|discontinued)"
-        r"|(?:is|are) (?:excluded|ruled out)|removal|has been ruled out|removed|extubated)\b"
+        r"(?:removed|withdrawn(?! (?:\w+ )?\d| slightly| by)|excluded|extracted|discontinued"
+        r"|explanted|pulled(?! back))"
+        r"|(?:is|are) (?:excluded|ruled out)|removal|has been ruled out|removed|explanted|(?:is|are|remains?|appears?) (?:\w+ly )?(?:normal|unremarkable)"
+        r"|cannot be (?:seen|identified|visuali[sz]ed))\b"
         r"|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied|0(?![.\d]))\b"
         rf"(?: (?:\w+ly )?(?:{_SEEN}|today|at this time))?(?= ?[.,;:)]| ?$| - )"
         r"|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b|\bnot a (?:feature|finding|concern)\b"
@@ -149,9 +152,19 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         r"|indeterminate|uncertain)|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled out)"
         r"|(?:is|are|be|remains?) a (?:consideration|possibility|concern|question)"
         r"|in the differential|(?:possible|questionable|equivocal|query|maybe)(?=[.,;:)]|$))\b"
-        r"|(?<=[\w)])\s?\(?\?",
+        r"|(?<=[\w)])\?|\s\(?\?\)?(?=\W*$)",
     ),
 )
+
+
+_ENDS = r"(?=\W*$|[,.;)]| (?:on|in|at|but|given|due|for|\())"
+_ADJACENT: tuple[tuple[Effect, str], ...] = (
+    ("probable", r"(?<=\w) (?:favou?red|suspected|probable|(?:probably|likely) (?:present|there|seen)"
+                 rf"|until proven otherwise)\b{_ENDS}"),
+    ("possible", rf"(?<=\w) (?:possibly (?:present|there|seen)|questionable|equivocal|questioned"
+                 rf"|possible)\b{_ENDS}"),
+)
+"""Postposed: only directly behind what they doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,7 @@ class Cue:
     end: int
     backward: bool
     effect: Effect
+    adjacent: bool = False
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], bool, Effect], ...] = (
@@ -169,6 +183,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], bool, Effect], ...] = (
     *((re.compile(pattern), False, effect) for effect, pattern in _BEFORE),
     *((re.compile(pattern), True, effect) for effect, pattern in _BEHIND),
 )
+_POSTPOSED = tuple((re.compile(pattern), effect) for effect, pattern in _ADJACENT)
 
 
 def find_cues(plain: str) -> list[Cue]:
@@ -179,6 +194,11 @@ def find_cues(plain: str) -> list[Cue]:
         for pattern, backward, effect in _PATTERNS
         for match in pattern.finditer(plain)
         if match.end() > match.start()
+    ]
+    cues += [
+        Cue(match.start(), match.end(), True, effect, adjacent=True)
+        for pattern, effect in _POSTPOSED
+        for match in pattern.finditer(plain)
     ]
     return [cue for cue in cues if not any(_overrules(other, cue) for other in cues)]
 

@@ -31,13 +31,13 @@ DEVICES: tuple[Wording, ...] = (
     ),
     wording(
         "Port Catheter",
-        r"\bport-?a-?cath\w*|\bporta-? ?cath\w*|\b(?:medi|power)-? ?ports?\b|\binfus-?a-?port\b"
-        r"|\b(?:chest|infusion|venous|access|chest wall|subclavian|jugular|ij|implanted) "
-        r"(?:\w+ )?ports?\b(?: catheter)?|\bport (?:catheter|tip|reservoir|in)\b|\bportacath\w*",
+        r"\b(?:port-?a-?cath\w*|porta-? ?cath\w*|(?:medi|power)-? ?ports?|infus-?a-?port"
+        r"|(?:(?:chest|infusion|venous|access|chest wall|subclavian|jugular|ij|implanted) "
+        r"(?:\w+ )?)?ports?(?! (?:of|sites?)))\b(?: (?:catheter|reservoir))?(?: tubing)?",
     ),
     wording(
         "Pulmonary Artery Catheter",
-        r"\bswan-? ?ganz\b(?: catheter)?|\bswan\b|\bpulmonary arter(?:y|ial) (?:catheter|line)\b",
+        r"\bswan-? ?ganz\b(?: catheter)?|\bswan\b|\bpa (?:catheter|line)\b|\bpac\b|\bpulmonary arter(?:y|ial) (?:catheter|line)\b",
     ),
     wording(
         "Central Venous Catheter",
@@ -57,7 +57,7 @@ DEVICES: tuple[Wording, ...] = (
         r"(?:pace[- ]?makers?|pacers?|pacing)\b(?:(?: and)? (?:device|wires?|leads?|generator"
         r"|defibrillator|electrodes?))*"
         r"|\b(?:a?icds?|crt-?[dp]?)\b(?: (?:leads?|generator|device))?|\bdefibrillat\w+(?: leads?)?"
-        r"|(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )(?<!monitoring )(?<!dual )(?<!single )(?<!dual-)(?<!single-)\bleads?\b(?! (?:to|us))"
+        r"|(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )(?<!monitoring )(?<!stimulator )(?<!dual )(?<!single )(?<!dual-)(?<!single-)\bleads?\b(?! (?:to|us))"
         r"|\bcardiac (?:rhythm |conduction )?devices?\b|\bpulse generator\b",
     ),
     wording(
@@ -67,6 +67,7 @@ DEVICES: tuple[Wording, ...] = (
         r"valv(?:e|ular|es)"
         r" (?:replacements?|prosthes[ie]s|prosthetic|rings?)|\bvalvuloplasty\b|\btav[ir]\b|\bavr\b"
         r"|\bmvr\b|\bannuloplasty\b|\bprosthes[ie]s\b(?= (?:in|at) the (?:aortic|mitral))"
+        r"|(?:^|, |\band |\bor |\bno |\bheart |\bcardiac )valves?\b(?=[,.;]|$| or| in (?:place|situ))"
         r"|\bvalve (?:is|are) (?:in place|present|noted|seen)",
     ),
     wording(
@@ -83,13 +84,13 @@ DEVICES: tuple[Wording, ...] = (
         "Other Device",
         r"\bcatheters?\b|\btub(?:es?|ing)\b|\bcannulas?\b|\bsupport (?:devices?|apparatus|equipment"
         r"|lines?|hardware)|\b(?:medical |assist |monitoring )?devices?\b|\bhardware\b|\bscrews?\b"
-        r"|\bplates?\b|\brods?\b|\bfixation\b|\barthroplast\w+|\b(?:embolization )?coils?\b"
+        r"|\bplates?\b|\brods?\b|\bfixation\b|\barthroplast\w+|\b(?:embolization )?(?<!tube )(?<!catheter )coils?\b(?! (?:with|in|up|over|back|around))"
         r"|\bdrains?\b|\b(?:nerve |vagal |spinal |cord |neuro)*stimulators?\b|\b(?:ivc|cava(?:l)?)"
         r" filters?\b|\bballoon pump\b|\biabp\b|\bloop recorder\b|\bventriculoperitoneal shunt"
         r"|\bvp shunt\b|\bshunt (?:catheter|tubing)|\bprosthes[ie]s\b|\bprosthetic\b|\blvad\b"
         r"|\becmo\b|\bimpella\b|\blines? ?(?:and|or|/|,) ?tubes?\b|\btubes? ?(?:and|or|/) ?lines?\b"
         r"|\b(?:arterial|support|iv|monitoring|vascular|indwelling) (?:\w+ ){0,2}?lines?\b"
-        r"|\bspinal fusion\b|\bharrington\b|\bvertebroplasty\b|\bkyphoplasty\b",
+        r"|\bspinal fusion\b|\bharrington\b",
     ),
 )
 """From the most exact to the most general."""

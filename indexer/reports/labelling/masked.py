@@ -30,6 +30,7 @@ MASKED = re.compile(
     r" (?:of|in|to|within) (?:the )?(?:(?:left|right|upper|lower) )*"
     r"(?:kidney|liver|breast|thyroid|abdomen|pelvis|spleen|pancreas|adrenal|neck|brain|ovary|colon"
     r"|prostate|bladder|bones?)\w*"
+    r"|\b(?:cerebral|intracranial|popliteal|ventricular|septal|splenic|abdominal) aneurysm\w*"
     r"|\bmass effect|\bnipple shadows?|\b(?:body )?mass index"
     r"|\b(?:urinary(?: tract)?|wound|sinus|skin|throat|ear|dental|bladder|bone|joint) infections?"
     r"|\bbreast (?:prosthes[ie]s|implants?|tissue densit\w+)|\bdental (?:hardware|plates?)"

@@ -29,6 +29,7 @@ _BEFORE = re.compile(
     r"(?<!not )(?<!near )\b(?P<normal>normal|unremarkable|clear)"
     r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| appearance of the| size of the)? $"
 )
+_BORDERLINE = re.compile(r"\bborderline(?: enlarged| prominent| size of the)? $")
 _COORDINATED = re.compile(
     r" (?:(?:heart|cardiac|lungs?|hila\w*|mediastin\w+|size|contours?|silhouettes?)"
     r"(?:,? and|,| or)? ?)+$"
@@ -79,6 +80,11 @@ ORGANS: tuple[Organ, ...] = (
         (r"borderline", "uncertain"),
         (_NORMAL + r"|of normal width|not wide\b", "negative"),
         (r"(?:widened|wide|enlarged|prominent|widening|fullness|increased)\b", "positive"),
+    ),
+    _organ(
+        "Interstitial Pattern",
+        r"\b(?:interstitial|lung|bronchovascular|pulmonary) markings?\b|\binterstitium\b",
+        (_NORMAL + r"|not (?:\w+ly )?(?:increased|prominent|coarse\w*)", "negative"),
     ),
     _organ(
         "Lung Opacity",
@@ -133,6 +139,8 @@ def read_organs(plain: str) -> list[Statement]:
 
 def _statement(organ: Organ, subject: re.Match[str], plain: str) -> Statement | None:
     before = _COORDINATED.sub(" ", plain[max(0, subject.start() - 80) : subject.start()])
+    if organ.finding == "Cardiomegaly" and _BORDERLINE.search(before):
+        return Statement(Span(organ.finding, subject.start(), subject.end()), "uncertain")
     if organ.finding != "Mediastinal Shift" and _BEFORE.search(before):
         return Statement(Span(organ.finding, subject.start(), subject.end()), "negative")
     chain = _CHAIN.match(plain, subject.end())

@@ -65,7 +65,8 @@ _OR_BEHIND = re.compile(
     r"(?:,? (?!is\b|are\b|was\b|were\b|with\b|but\b|in\b|on\b|at\b|there\b)[\w/-]+){0,6}?"
     r"(?P<comma>,?) (?:or|nor|and/or)\b"
 )
-_PLURAL = re.compile(r"\b(?:are|were|have)\b|^(?:[^;.]*)$")
+_VALUE = re.compile(r" ?[:=] ?(?:all |both )?$")
+_ASIDE = re.compile(r" - [^-;]{1,60} - ?| \([^()]{1,60}\) ?")
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|remains?|appears?|shows?|there)\b")
 _VERSUS = re.compile(r"\b(?:versus|vs)\b")
 _DISJUNCTION = re.compile(r",? (?:and/)?or (?:\w+ ){0,3}|(?: and|, )?/ ?")
@@ -127,6 +128,8 @@ class Scope:
 
     def _nearest_before(self, span: Span) -> Effect | None:
         for cue in self._before:
+            if span.start <= cue.start and cue.end <= span.end and cue.effect == "negative":
+                return cue.effect
             if cue.end <= span.start and self._reaches_on(cue, span):
                 return cue.effect
         return None
@@ -190,10 +193,17 @@ class Scope:
 
     def _reaches_back(self, span: Span, cue: Cue) -> bool:
         plain = self._plain
-        if _HARD.search(plain, span.end, cue.start):
+        if cue.adjacent:
+            return cue.start == span.end
+        value = _VALUE.search(plain[: cue.start], span.end)
+        at = value.start() if value else cue.start
+        aside = _ASIDE.search(plain, span.end, at)
+        if aside:
+            plain = plain[: aside.start()] + "\0" * len(aside[0]) + plain[aside.end() :]
+        if _HARD.search(plain, span.end, at):
             return False
-        separators = list(_SEPARATOR.finditer(plain, span.end, cue.start))
-        if separators and separators[-1].end() == cue.start and separators[-1][0].strip() in "-(":
+        separators = list(_SEPARATOR.finditer(plain, span.end, at))
+        if separators and separators[-1].end() == at and separators[-1][0].strip() in "-(":
             separators.pop()
         if not separators:
             return True
@@ -232,7 +242,7 @@ class Scope:
         found: set[Span] = set()
         ordered = sorted(self._spans, key=lambda span: span.start)
         for one, other in zip(ordered, ordered[1:], strict=False):
-            if _parent(one) != _parent(other) and _DISJUNCTION.fullmatch(
+            if one.finding != other.finding and _DISJUNCTION.fullmatch(
                 self._plain, one.end, other.start
             ):
                 found |= {one, other}

@@ -5,13 +5,19 @@ from collections.abc import Iterable
 from indexer.reports.labelling.devices import BREAKS, DEVICES
 from indexer.reports.labelling.scope import Span
 from indexer.reports.labelling.text import blank
-from indexer.reports.labelling.wording import FRACTURES, GROUPS, SEPARATE, Wording
+from indexer.reports.labelling.lungs import AIR, LUNGS, PLEURA_AND_LUNG
+from indexer.reports.labelling.thorax import CHEST, FRACTURES
+from indexer.reports.labelling.wording import Wording
+
+_GROUPS = (LUNGS, AIR, PLEURA_AND_LUNG, CHEST, FRACTURES, DEVICES)
+_SEPARATE = (PLEURA_AND_LUNG, CHEST)
+"""Groups whose findings may share words: a hydropneumothorax is two."""
 
 
 def find_spans(plain: str, organs: Iterable[Span]) -> list[Span]:
     """The findings worded in a sentence, and those of its organs, in the order of the text."""
     found = list(organs)
-    for group in (*GROUPS, DEVICES):
+    for group in _GROUPS:
         found += _search(group, blank(BREAKS, plain) if group is FRACTURES else plain)
     found.sort(key=lambda span: (span.start, -span.end))
     return [span for number, span in enumerate(found) if not _repeated(span, found[:number])]
@@ -29,7 +35,7 @@ def _search(group: tuple[Wording, ...], plain: str) -> list[Span]:
             for match in row.pattern.finditer(rest)
             if match.end() > match.start()
         ]
-        if spans and group not in SEPARATE:
+        if spans and group not in _SEPARATE:
             for span in spans:
                 rest = rest[: span.start] + "\0" * (span.end - span.start) + rest[span.end :]
         found += spans

@@ -42,6 +42,7 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"[\u2012-\u2015\u2212]|(?<=[a-z]) ?--+ ?(?=[a-z])", " - "),
         (r"[\u2022\u25cf\u25e6\u2219\u00b7\u25aa]", " ; "),
         (r"[\u00f8\u2205](?=\s)", "no"),
+        (r"\s*\n\s*[-*>]\s+", " ; "),
         # Breaks inside words
         (rf"\b(?P<compound>{_COMPOUND})-[ \t]*\r?\n\s*(?=[a-z])", r"\g<compound>-"),
         (r"(?<=[a-z]{2})-[ \t]*\r?\n\s*(?=[a-z])", ""),
@@ -65,9 +66,14 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"\br/o\b", "rule out"),
         (r"\bs/p\b", "status post"),
         (r"\bh/o\b|\bhx of\b|\bhx\b", "history of"),
-        (r"\(-\)\s?|(?:^|(?<=[,;] ))-(?=[a-z])", "no "),
+        (r"\(-\)\s?", " ; no "),
+        (r"(?:^|(?<=[,;] ))-(?=[a-z])", "no "),
+        (r"\(\+\)\s?", " ; "),
+        (r"(?<=\w) ?#(?!\s?\d)", " fracture"),
+        (r"\bb/l\b", "bilateral"),
+        (r"\b(?P<word>there|it|that|what)'s\b", lambda match: match["word"] + " is"),
         (r"\b(?:-ve|neg)\b\.?", "negative"),
-        (r"\(\+\)\s?|\+ve\b", "positive "),
+        (r"\+ve\b", "positive "),
         (r"\bnil\b(?! acute)|\bzero\b", "no"),
         (r"\bnil acute\b", "no acute"),
         (r"\bevid\.", "evidence"),
@@ -89,6 +95,14 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
 )  # fmt: skip
 
 
+_LINE_START = re.compile(r"(?<![,\-\u2010])[ \t]*\n(?=[ \t]*[A-Z][a-z])")
+"""Before a line that begins with a capital: a template's lines need no full stop."""
+
+
+def _ended(match: re.Match[str]) -> str:
+    return ";" + "\n" * (len(match[0]) - 1) if len(match[0]) > 1 else ";"
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A sentence as the rules read it."""
@@ -104,6 +118,7 @@ class Text:
 
 def read_text(sentence: str) -> Text:
     """Bring a sentence to the spelling of the rules."""
+    sentence = _LINE_START.sub(_ended, sentence)
     plain = "".join(low if len(low := char.lower()) == 1 else char for char in sentence)
     origin = list(range(len(plain) + 1))
     for pattern, replacement in _STEPS:

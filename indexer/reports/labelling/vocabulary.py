@@ -10,11 +10,11 @@ def _table(*rows: tuple[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 RIGHT = re.compile(
-    r"\bright(?:ward)?\b(?! (?:ventric|atri|heart|main ?stem|main bronch|paratracheal stripe))"
+    r"\bright(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))"
     r"|\brt\b|(?<![\w'.])r(?=[ )-](?!lateral decub)(?!\d))|\br[uml]l\b|\bright-?sided\b"
 )
 LEFT = re.compile(
-    r"\bleft(?:ward)?\b(?! (?:ventric|atri|heart|main ?stem|main bronch))|\blt\b"
+    r"\bleft(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))|\blt\b"
     r"|(?<![\w'.])l(?=[ )-](?!\d))|\bl[ul]l\b|\blingul\w+|\bleft-?sided\b"
 )
 BOTH = re.compile(
@@ -37,7 +37,7 @@ LOCATIONS = _table(
     ("suprahilar", r"\bsupra-?hilar\b"),
     ("infrahilar", r"\binfra-?hilar\b"),
     ("hilum", r"(?<!peri)(?<!supra)(?<!infra)(?<![\w-])hil(?:um|ar|a)\b"),
-    ("retrocardiac", r"\bretro-?cardiac\b"),
+    ("retrocardiac", r"\bretro-?cardiac\b|\bbehind the heart\b"),
     ("costophrenic angle", r"\b(?:costophrenic|cp) (?:angles?|sulc\w+|recess\w*)|\bcpas?\b"),
     ("fissure", r"\bfissur\w+"),
     ("paratracheal", r"\bparatracheal\b"),
@@ -47,19 +47,24 @@ LOCATIONS = _table(
     ("focal", r"\bfocal\b"),
     ("anterior", r"\banterior(?:ly)?\b"),
     ("posterior", r"\bposterior(?:ly)?\b"),
-    ("lateral", r"\blateral(?:ly)?\b(?! (?:view|radiograph|film|projection|image))"),
+    ("lateral", r"\blateral(?:ly)?\b(?! (?:view|radiograph|film|projection|image))(?!\s*(?:$|[.,;]))"),
     ("medial", r"\bmedial(?:ly)?\b"),
+    ("aortic arch", r"\b(?:aortic )?(?:arch|knob|knuckle)\b"),
+    ("ascending aorta", r"\bascending (?:thoracic )?aort"),
+    ("descending aorta", r"\bdescending (?:thoracic )?aort"),
+)  # fmt: skip
+
+DEVICE_PLACES = tuple(row for row in LOCATIONS if row[0] not in ("central", "peripheral", "diffuse", "focal", "hilum"))
+
+BONES = _table(
     ("clavicle", r"\bclavic\w+"),
     ("humerus", r"\bhumer\w+"),
     ("scapula", r"\bscapul\w+"),
     ("sternum", r"\bstern(?:um|al)\b(?! wires?)"),
     ("shoulder", r"\bshoulders?\b|\bglenohumeral\b|\bacromio\w+"),
-    ("thoracic spine", r"\bthoracic (?:spine|vertebra\w*)|\bt-spine\b|\bmid-?thoracic\b"),
+    ("thoracic spine", r"\bthoracic\b(?! aort)|\bt-spine\b|\bmid-?thoracic\b"),
     ("lumbar spine", r"\blumbar\b|\bl-spine\b"),
     ("cervical spine", r"\bcervical\b"),
-    ("aortic arch", r"\b(?:aortic )?(?:arch|knob|knuckle)\b"),
-    ("ascending aorta", r"\bascending (?:thoracic )?aort"),
-    ("descending aorta", r"\bdescending (?:thoracic )?aort"),
 )  # fmt: skip
 
 _ORDINALS = (
@@ -88,8 +93,8 @@ TIPS = _table(
     ("pulmonary artery", r"\b(?:pulmonary arter\w+|pulmonary outflow)(?! cath)"),
     ("ivc", r"\bivc\b|\binferior vena cava\b"),
     ("carina", r"\bcarina\w*"),
-    ("right main bronchus", r"\bright (?:main ?-?stem|main)(?: ?bronchus)?\b"),
-    ("left main bronchus", r"\bleft (?:main ?-?stem|main)(?: ?bronchus)?\b"),
+    ("right main bronchus", r"\bright (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
+    ("left main bronchus", r"\bleft (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
     ("trachea", r"\b(?:mid|upper|lower|thoracic|distal|proximal) trachea|\b(?:in|within) the trachea"
                 r"|\bclavic\w+|\bthoracic inlet\b"),
     ("esophagus", r"(?<!gastro)\besophag(?:us|eal)\b(?! (?:tube|hiatus))"),
@@ -103,8 +108,8 @@ TIPS = _table(
 )  # fmt: skip
 
 DEGREES: tuple[tuple[Degree, re.Pattern[str]], ...] = (
-    ("minimal", re.compile(r"\b(?:minimal\w*|trace|tiny|minute|minor|scant|punctate|sliver)\b")),
-    ("mild", re.compile(r"\b(?:mild\w*|small|slight\w*|subtle|little|low[- ]grade)\b(?! caliber)")),
+    ("minimal", re.compile(r"\b(?:minimal\w*|trace|tiny|minute|scant|punctate|sliver)\b")),
+    ("mild", re.compile(r"\b(?:mild\w*|small|slight\w*|subtle|little|low[- ]grade|minor(?! fissure))\b(?! caliber)")),
     ("moderate", re.compile(r"\bmoderate\w*")),
     ("severe", re.compile(
         r"\b(?:severe\w*|large|marked\w*|massive|extensive|gross(?:ly)? enlarged|huge|substantial"
@@ -121,7 +126,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
     ("new", re.compile(
         r"\b(?:new|newly|interval (?:development|appearance)|development of|developed"
-        r"|re-?accumulat\w+|recurrent|not (?:previously|seen (?:on|in) (?:the )?(?:prior|previous)))\b"
+        r"|re-?accumulat\w+|recurrent|placement of|insertion of|(?:been|interval) (?:placed|inserted)|not (?:previously|seen (?:on|in) (?:the )?(?:prior|previous)))\b"
     )),
     ("larger", re.compile(
         r"\b(?:larger|increas(?:ing|ed|e)(?! (?:lung )?(?:opaci|densit|mark|interst|bronchov|retrost"
@@ -147,10 +152,10 @@ COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
         r"|evident|visualized|apparent)|(?<!near )(?<!near-)(?<!incomplete )(?<!partial )(?:complete |interval )*"
         r"resolution of)\b"
     )),
-    ("removed", re.compile(r"\b(?:remov(?:ed|al)|withdrawn|extubat\w+|discontinued)\b")),
+    ("removed", re.compile(r"\b(?:remov(?:ed|al)|withdrawn|extubat\w+|discontinued|pulled|explanted)\b")),
     ("changed", re.compile(
-        r"\b(?:has (?:been )?(?:changed|advanced|retracted|repositioned|replaced|exchanged|placed"
-        r"|inserted|pulled)|(?:interval|since) (?!increase|decrease|develop|resol|remov|change\b"
+        r"\b(?:has (?:been )?(?:changed|advanced|retracted|repositioned|replaced|exchanged"
+        r"|pulled back)|(?:interval|since) (?!increase|decrease|develop|resol|remov|change\b"
         r"|improv)\w+|compared? (?:to|with)|comparison|than (?:on |in |the )*(?:prior|previous|before)"
         r"|from (?:the )?(?:prior|previous)|on today'?s|previously)\b"
     )),
@@ -186,7 +191,7 @@ KINDS = _table(
     ("displaced", r"(?<!non)(?<!non-)\bdisplaced"),
     ("single lead", r"\bsingle[- ](?:lead|chamber)"),
     ("dual lead", r"\b(?:dual|two|double)[- ](?:lead|chamber)|\bbiventricular"),
-    ("aortic", r"\baortic valv|\bavr\b|\btav[ir]\b|\baortic (?:and mitral )?(?:valv|prosth)"),
+    ("aortic", r"\baortic valv|\baortic position|\bavr\b|\btav[ir]\b|\baortic (?:and mitral )?(?:valv|prosth)"),
     ("mitral", r"\bmitral|\bmvr\b"),
     ("tricuspid", r"\btricuspid"),
 )  # fmt: skip

@@ -1,0 +1,125 @@
+"""How reports word the findings of heart, mediastinum, diaphragm and bones."""
+
+from indexer.reports.labelling.wording import IS, Wording, wording
+
+_SPINE = r"(?:vertebra\w*|spin(?:e|al)|thoracic|lumbar|[tl] ?-?\d{1,2}|disc|dis[ck]s?)"
+
+CHEST: tuple[Wording, ...] = (
+    wording(
+        "Hyperinflation",
+        r"\bhyper-?(?:inflat\w+|expan\w+|aerat\w+|lucen\w+|distend\w+)|\boverinflat\w+"
+        r"|\bover-?expan\w+|\bair[- ]?trapping\b|\b(?:increased|large) lung volumes?"
+        rf"|\blung volumes? {IS}(?:increased|large|high)"
+        r"|\bflatten\w* (?:of )?(?:(?:the|both|bilateral|hemi-?) ?)*(?:hemi-?)?diaphragm\w*"
+        rf"|\b(?:hemi)?diaphragms? {IS}flatten\w*",
+    ),
+    wording(
+        "Low Lung Volumes",
+        r"\b(?:low|lower|small|diminished|reduced|decreased|shallow) (?:lung |inspiratory )?volumes?\b"
+        rf"|\b(?:lung )?volumes? {IS}(?:low|small|reduced|diminished)\b"
+        r"|\bhypo(?:inflat\w+|ventilat\w+|aerat\w+|expan\w+)|\bunder-?(?:inflat\w+|aerat\w+)"
+        r"|\b(?:shallow|poor|low|suboptimal|limited|decreased|incomplete|submaximal) (?:degree of "
+        r"|lung )?(?:inspirat\w+(?: effort)?|inflation|expansion|aeration)|\bpoorly (?:inflated"
+        r"|expanded|aerated)",
+    ),
+    wording(
+        "Enlarged Cardiomediastinum",
+        r"\b(?:cardio)?mediastin(?:al|um)(?: \w+)? (?:widening|enlargement|prominence|fullness)\b"
+        r"|\b(?:widening|enlargement|prominence|fullness) of the (?:[\w-]+ ){0,2}"
+        r"(?:cardio)?mediastin\w+(?: (?:silhouette|contours?|shadow))?"
+        r"|\b(?:widened|enlarged|prominent|wide) (?:[\w-]+ )?(?:cardio)?mediastin\w+"
+        r"(?! (?:and hilar |\w+ )?(?:lymph|nod|mass|aden))(?: (?:silhouette|contours?|shadow))?",
+    ),
+    wording(
+        "Cardiomegaly",
+        r"\bcardiomeg\w+|\b(?:cardiac|heart) enlargement\b"
+        r"|\b(?:enlargement|prominence|increase in (?:the )?size) of the (?:right |left )?"
+        r"(?:heart|cardiac (?:silhouette|shadow|contours?|size))\b(?! border)"
+        r"|\bincrease in (?:heart|cardiac) size\b|\benlarged,? (?:\w+,? )?heart\b"
+        r"|\b(?:enlarged|prominent|large|dilated) (?:\w+ )?(?:heart|cardiac)\b"
+        r"(?: (?:silhouette|shadow|contours?|size))?|\bcardiac dilat\w+",
+    ),
+    wording(
+        "Mediastinal Shift",
+        r"\b(?:trache\w+|mediastin\w+|cardiac|heart) (?:(?!silhouette|size)[\w-]+ ){0,4}?(?:shift\w*"
+        r"|deviat\w+|displac\w+|pushed|pulled)\b|\b(?:shift\w*|deviat\w+|displacement) of (?:the )?"
+        r"(?:[\w-]+ ){0,2}(?:trache\w+|mediastin\w+|midline|heart)(?: structures)?"
+        r"|\bmidline shift\b",
+    ),
+    wording(
+        "Lymphadenopathy",
+        rf"\b(?:lymph )?nodes? {IS}(?:enlarged|prominent)\b"
+        r"|\b(?:lymph)?adenopath\w+|\blymphadenopath\w+|\b(?:enlarged|prominent|bulky) (?:\w+ ){0,2}"
+        r"(?:lymph )?nodes?\b|\b(?:lymph )?nod(?:e|al) enlargement",
+    ),
+    wording(
+        "Hilar Enlargement",
+        rf"\bhil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*|prominen\w+"
+        r"|full(?:ness)?\b|promin\w+)|\b(?:enlarge\w*|prominen\w+|full(?:ness)?)"
+        r" (?:of (?:the )?)?(?:(?:right|left|bilateral|both|the) )*hil(?:a|ar|um)\b(?: \w*contours?)?"
+        r"|\b(?:enlarge\w*|prominen\w+|dilat\w+) (?:(?:of|the|central|main|right|left) )*"
+        r"pulmonary (?:arter\w+|outflow)|\bpulmonary (?:arter\w+|outflow tract) (?:(?:is|are|appears?"
+        r"|segment) )*(?:\w+ly )?(?:enlarge\w*|prominen\w+|dilat\w+)"
+        r"|\bpulmonary (?:arterial )?hypertension\b",
+    ),
+    wording(
+        "Tortuous Aorta",
+        r"\b(?:tortuo\w+|unfold\w*|uncoil\w*|elongat\w+|tortuosity)\b",
+        r"\baort\w+|\bgreat vessels|\bthoracic vessels|\barch\b|\bmediastin",
+    ),
+    wording(
+        "Aortic Calcification",
+        r"\bcalcif\w+|\batheroscl\w+|\barterioscl\w+|\batheroma\w*|\bsclerotic\b(?= (?:\w+ )?aort)"
+        r"|(?<=aorta is )sclerotic",
+        r"\baort\w+|\barch\b|\bthoracic vessels|\bknob\b|\bknuckle\b",
+    ),
+    wording(
+        "Aortic Enlargement",
+        r"\b(?:dilat\w+|ectas\w+|ectat\w+|aneurysm\w*)\b(?! (?:\w+ )?(?:bowel|pulmonary|bronch|loops"
+        r"|esoph|stomach|vessels|heart|cardiac|ventric|airway|colon))(?! of the (?:\w+ )?(?:esoph|bowel"
+        r"|pulmonary|heart|stomach|colon|bronch))"
+        rf"|\baort(?:a|ic) (?:(?:knob|arch|root|contour|shadow) )?{IS}(?:enlarge\w*|prominen\w+)"
+        r"|\b(?:enlarge\w*|prominen\w+)"
+        r" (?:(?:of|the|and|tortuous|thoracic|ascending|descending) ){0,4}aort\w+(?: knob| arch)?"
+        r"|\b(?:aortic|thoracic) aneurysm\w*",
+        r"\baort\w*|\barch\b|\bthoracic vessels|\baneurysm",
+    ),
+    wording(
+        "Elevated Hemidiaphragm",
+        r"\b(?:elevat\w+|raised|eventrat\w+|high[- ]riding)\b",
+        r"diaphragm|eventrat",
+    ),
+    wording("Hernia", r"\bhernia\w*\b|\bintrathoracic stomach\b"),
+    wording("Scoliosis", r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\bdextrocurvature\b"
+            r"|\blevocurvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
+            r"|\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspinal curvature\b"),
+    wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
+    wording(
+        "Degenerative Change",
+        r"\bdegenerat\w+(?: (?:changes?|disease|disc disease|spurring|joint disease))?|\bspondylo\w+"
+        r"|\bosteophyt\w*|\bdjd\b|\bddd\b|\bspurring\b|\bspurs?\b|\b(?:osteo)?arthr(?:itis|itic|osis|opathy)\b"
+        r"|\bdis[ck] (?:space )?(?:narrowing|disease)|\bendplate (?:sclerosis|changes?)|\bdish\b"
+        r"|\bhypertrophic (?:changes?|spurring)|\bsyndesmophyt\w+",
+    ),
+    wording("Osteopenia", r"\bosteopen\w+|\bosteopor\w+|\bdeminerali[sz]\w+|\bbone (?:mineral )?loss\b"),
+)  # fmt: skip
+
+FRACTURES: tuple[Wording, ...] = (
+    wording(
+        "Rib Fracture",
+        r"\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
+        r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no|with|is\b|are\b|may\b)[\w'-]+,? (?:and )?){0,6}?ribs?\b",
+    ),
+    wording(
+        "Vertebral Fracture",
+        rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no|with|is\b|are\b|may\b)[\w-]+){{0,2}}?"
+        r" (?:fractur\w+|compression\b(?: fractur\w+| deformit\w+)?)"
+        rf"|\b(?:fractur\w+|compression) (?:deformit\w+ )?(?:of|in|at|involving) (?:the )?(?:[\w-]+ ){{0,3}}?"
+        rf"{_SPINE}\b|\bcompression (?:deformit\w+|fractur\w+)|\bwedg(?:ing|e deformit\w+)"
+        r"|\b(?:loss of|decreased|reduced) (?:[\w-]+ ){0,2}?height\b|\b(?:vertebra\w*|body) height loss"
+        r"|\bheight loss (?:of|at|in)\b|\bvertebra\w* (?:body )?(?:is |are )?(?:\w+ly )?(?:collapse\w*"
+        r"|compress\w+|wedged)|\b(?:collapse\w*|compress\w+|wedged) (?:of )?(?:the )?"
+        r"(?:[\w-]+ )?vertebra\w*|\bwedged\b(?= (?:\w+ )?vertebra)",
+    ),
+    wording("Other Fracture", r"\bfractur\w+|\bfx\b"),
+)
