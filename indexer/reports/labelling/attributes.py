@@ -21,7 +21,8 @@ _SPLIT = re.compile(
     r"|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?| - |\(|\)"
 )
 _SHARED = re.compile(
-    r" ?(?:,? (?:and|or|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*"
+    r" ?(?:(?:,? (?:and|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*"
+    r"|,? (?:or|versus|vs\.?) (?:\w+ ){0,2})?"
 )
 _ADJECTIVES = re.compile(
     r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable|unchanged"

@@ -33,7 +33,7 @@ DEVICES: tuple[Wording, ...] = (
         "Port Catheter",
         r"\b(?:port-?a-?cath\w*|porta-? ?cath\w*|(?:medi|power)-? ?ports?|infus-?a-?port"
         r"|(?:(?:chest|infusion|venous|access|chest wall|subclavian|jugular|ij|implanted) "
-        r"(?:\w+ )?)?ports?(?! (?:of|sites?)))\b(?: (?:catheter|reservoir))?(?: tubing)?",
+        r"(?:\w+ )?)?(?<!side )(?<!side-)ports?(?! (?:of|sites?)))\b(?: (?:catheter|reservoir))?(?: tubing)?",
     ),
     wording(
         "Pulmonary Artery Catheter",

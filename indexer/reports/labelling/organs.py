@@ -92,7 +92,7 @@ ORGANS: tuple[Organ, ...] = (
         r"|infiltrat|parenchymal|consolid|transplant))"
         r"(?: fields?| bases?| parenchyma| zones?| apices)?\b|\bpulmonary parenchyma\b"
         r"|\b(?:both )?hemithoraces",
-        (r"\bnot (?:\w+ly |quite |well )?clear\b(?! of\b)", "positive"),
+        (r"\bnot (?:\w+ly |quite |well )?(?:clear|normal)\b(?! of\b)", "positive"),
         (_CLEAR, "negative"),
         (r"(?<!ab)normal(?!ly| (?:in )?(?:volume|inflat|expan|size)|\w* aerat)", "negative"),
         (r"\bfree of (?:\w+ )?(?:disease|abnormalit\w+)", "negative"),

@@ -128,7 +128,7 @@ class Scope:
 
     def _nearest_before(self, span: Span) -> Effect | None:
         for cue in self._before:
-            if span.start <= cue.start and cue.end <= span.end and cue.effect == "negative":
+            if span.start < cue.start and cue.end <= span.end:
                 return cue.effect
             if cue.end <= span.start and self._reaches_on(cue, span):
                 return cue.effect

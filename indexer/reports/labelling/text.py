@@ -66,6 +66,7 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"\br/o\b", "rule out"),
         (r"\bs/p\b", "status post"),
         (r"\bh/o\b|\bhx of\b|\bhx\b", "history of"),
+        (r"(?<=\w):? \(-\)(?=\W*$|[,.;])", ": no"),
         (r"\(-\)\s?", " ; no "),
         (r"(?:^|(?<=[,;] ))-(?=[a-z])", "no "),
         (r"\(\+\)\s?", " ; "),

@@ -27,7 +27,7 @@ CHEST: tuple[Wording, ...] = (
         r"\b(?:cardio)?mediastin(?:al|um)(?: \w+)? (?:widening|enlargement|prominence|fullness)\b"
         r"|\b(?:widening|enlargement|prominence|fullness) of the (?:[\w-]+ ){0,2}"
         r"(?:cardio)?mediastin\w+(?: (?:silhouette|contours?|shadow))?"
-        r"|\b(?:widened|enlarged|prominent|wide) (?:[\w-]+ )?(?:cardio)?mediastin\w+"
+        r"|\b(?:widened|enlarged|prominent|wide) (?:[\w-]+ )?(?:cardio)?mediastin\w+\b"
         r"(?! (?:and hilar |\w+ )?(?:lymph|nod|mass|aden))(?: (?:silhouette|contours?|shadow))?",
     ),
     wording(
@@ -107,7 +107,9 @@ CHEST: tuple[Wording, ...] = (
 FRACTURES: tuple[Wording, ...] = (
     wording(
         "Rib Fracture",
-        r"\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
+        r"\bribs?, (?:suspicious for|consistent with|compatible with|representing|possible|likely|probable"
+        r"|suggest\w*|in keeping with) (?:[\w-]+ ){0,2}?fractur\w+"
+        r"|\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
         r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no|with|is\b|are\b|may\b)[\w'-]+,? (?:and )?){0,6}?ribs?\b",
     ),
     wording(

@@ -25,6 +25,6 @@ def wording(finding: str, pattern: str, beside: str | None = None) -> Wording:
 
 IS = (
     r"(?:(?:is|are|was|were|appears?|remains?|do|does|may|might|could|be|not|no longer|seems?|to"
-    r"|being|has|have|been|minimally|mildly|moderately|slightly|somewhat|markedly|severely|both) )*"
+    r"|being|has|have|been|minimally|mildly|moderately|slightly|somewhat|markedly|severely|significantly|abnormally|both) )*"
 )
 """A verb with all that can stand in it; a "not" or "may" inside is read as a cue."""
