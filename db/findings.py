@@ -108,7 +108,7 @@ ALL_FINDINGS: tuple[Finding, ...] = (
     _finding("Nodule", "lungs", "Lung Lesion", "ChestX-ray14",
              "Nodule or nodular opacity of the lung that is not called calcified."),
     _finding("Mass", "lungs", "Lung Lesion", "ChestX-ray14",
-             "Mass or mass-like opacity of the lung."),
+             "Mass, mass-like opacity, or lesion of the lung without another name."),
     _finding("Neoplasm", "lungs", "Lung Lesion", "PadChest (lung metastasis)",
              "Tumor, carcinoma, malignancy or metastases of the lung, by name."),
     _finding("Cavity", "lungs", "Lung Lesion", "PadChest (cavitation)",

@@ -23,10 +23,11 @@ up from the findings. Conventions, those of the CheXpert labeler unless ``db.fin
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from db.findings import FINDING
-from db.labels import NO_FINDING, OBSERVATIONS, State
+from db.labels import NO_FINDING, OBSERVATIONS, Labels, State
 from indexer.reports.labelling.attributes import Windows, describe
 from indexer.reports.labelling.masked import CONDITION, FOREIGN, MASKED
 from indexer.reports.labelling.mention import Mention
@@ -47,16 +48,41 @@ _MAX_CHARS = 2_000
 """Of a sentence that is read; no radiologist writes a longer one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is kept of a sentence."""
+
+    mentions: tuple[Mention, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    is_normal: bool = False
+    """Whether it calls the whole image normal."""
+
+    @property
+    def is_precluding(self) -> bool:
+        """Whether it names what no report with No Finding has."""
+        return any(
+            mention.state != "negative" and FINDING[mention.finding].precludes_no_finding
+            for mention in self.mentions
+        )
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it speaks of more than devices."""
+        return self.is_normal or any(
+            FINDING[mention.finding].region != "devices" for mention in self.mentions
+        )
+
+
 def mentions(sentence: str) -> tuple[Mention, ...]:
     """Every finding that a sentence words, with its state and attributes, in the text's order."""
-    return _read(sentence[:_MAX_CHARS])[0]
+    return _read(sentence[:_MAX_CHARS]).mentions
 
 
 def label_sentence(text: str) -> dict[str, State]:
     """What one sentence says of each observation; what it does not mention is absent."""
-    found, is_normal = _read(text[:_MAX_CHARS])
-    labels = _roll_up(found)
-    if is_normal and not any(map(_precludes, found)):
+    reading = _read(text[:_MAX_CHARS])
+    labels = dict(reading.labels)
+    if reading.is_normal and not reading.is_precluding:
         labels[NO_FINDING] = "positive"
     return _ordered(labels)
 
@@ -64,62 +90,56 @@ def label_sentence(text: str) -> dict[str, State]:
 def label_report(sentences: Iterable[str]) -> dict[str, State]:
     """The sentences' labels merged, in the order of ``db.labels.OBSERVATIONS``."""
     merged: dict[str, State] = {}
-    says_something = precluded = False
+    says_something = is_precluded = False
     for sentence in sentences:
-        found, is_normal = _read(sentence[:_MAX_CHARS])
-        for name, state in _roll_up(found).items():
+        reading = _read(sentence[:_MAX_CHARS])
+        for name, state in reading.labels.items():
             _raise(merged, name, state)
-        precluded = precluded or any(map(_precludes, found))
-        says_something = (
-            says_something
-            or is_normal
-            or any(FINDING[mention.finding].region != "devices" for mention in found)
-        )
-    if says_something and not precluded:
+        is_precluded = is_precluded or reading.is_precluding
+        says_something = says_something or reading.says_something
+    if says_something and not is_precluded:
         merged[NO_FINDING] = "positive"
     return _ordered(merged)
 
 
 @lru_cache(maxsize=65_536)
-def _read(sentence: str) -> tuple[tuple[Mention, ...], bool]:
-    """The mentions of a sentence, and whether it calls the whole image normal."""
+def _read(sentence: str) -> _Reading:
     text = read_text(sentence)
     if FOREIGN.search(text.plain):
-        return (), False
+        return _Reading()
     plain = blank(CONDITION, blank(MASKED, text.plain))
-    organs = read_organs(plain)
-    spans = find_spans(plain, [statement.span for statement in organs])
+    organs = {statement.span: statement.state for statement in read_organs(plain)}
+    spans = find_spans(plain, organs)
     scope = Scope(plain, spans)
     windows = Windows(text.plain, spans)
-    told = {s.span: s.state for s in organs if s.state == "negative"}
-    doubted = {s.span for s in organs if s.state == "uncertain"}
-    found = []
+    found: list[Mention] = []
+    rolled: list[tuple[Mention, State]] = []
     for span in spans:
-        state = ("negative", "definite") if span in told else scope.state(span)
-        if state == ("positive", "definite") and span in doubted:
-            state = ("uncertain", "possible")
-        if state is not None:
+        state = scope.state(span)
+        parent = scope.state(span, as_parent=True)
+        if organs.get(span) == "negative":
+            state = parent = ("negative", "definite")
+        elif organs.get(span) == "uncertain" and state == ("positive", "definite"):
+            state = parent = ("uncertain", "possible")
+        if state is not None and parent is not None:
             found.append(describe(text, windows, span, *state))
-    return tuple(found), NORMAL_IMAGE.search(plain) is not None
+            rolled.append((found[-1], parent[0]))
+    return _Reading(tuple(found), _roll_up(rolled), NORMAL_IMAGE.search(plain) is not None)
 
 
-def _precludes(mention: Mention) -> bool:
-    return mention.state != "negative" and FINDING[mention.finding].precludes_no_finding
-
-
-def _roll_up(found: Iterable[Mention]) -> dict[str, State]:
+def _roll_up(found: Iterable[tuple[Mention, State]]) -> dict[str, State]:
     """The findings' states under their CheXpert observations.
 
     Vascular congestion is an uncertain Edema, unless edema is spoken of as well.
     """
     labels: dict[str, State] = {}
     congestion: list[State] = []
-    for mention in found:
+    for mention, state in found:
         parent = FINDING[mention.finding].parent
         if mention.finding == "Vascular Congestion":
-            congestion.append(mention.state)
+            congestion.append(state)
         elif parent is not None and _UNROLLED.get(mention.finding) not in mention.kind:
-            _raise(labels, parent, mention.state)
+            _raise(labels, parent, state)
     if "Edema" not in labels:
         for state in congestion:
             _raise(labels, "Edema", "uncertain" if state == "positive" else state)
@@ -131,5 +151,5 @@ def _raise(labels: dict[str, State], name: str, state: State) -> None:
         labels[name] = state
 
 
-def _ordered(labels: dict[str, State]) -> dict[str, State]:
+def _ordered(labels: Labels) -> dict[str, State]:
     return {name: labels[name] for name in OBSERVATIONS if name in labels}

@@ -11,11 +11,12 @@ from db.findings import FINDING, Region
 from db.labels import State
 from indexer.reports.labelling import vocabulary as words
 from indexer.reports.labelling.mention import Certainty, Comparison, Mention, Side
-from indexer.reports.labelling.scope import Span
 from indexer.reports.labelling.text import Text
+from indexer.reports.labelling.wording import Span
 
 _SPLIT = re.compile(
-    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with|there (?:is"
+    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with|there"
+    r" (?:is"
     r"|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably|possibly"
     r"|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with|compatible with"
     r"|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?| - |\(|\)"
@@ -25,10 +26,13 @@ _SHARED = re.compile(
     r"|,? (?:or|versus|vs\.?) (?:\w+ ){0,2})?"
 )
 _ADJECTIVES = re.compile(
-    r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable|unchanged"
-    r"|persistent|increasing|increased|decreasing|right|left|bilateral|loculated|layering|partially"
+    r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable"
+    r"|unchanged"
+    r"|persistent|increasing|increased|decreasing|right|left|bilateral|loculated|layering"
+    r"|partially"
     r"|patchy|hazy|linear|streaky|focal|diffuse|acute|chronic|old|healed|calcified|lower|upper|mid"
-    r"|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular|spiculated|rounded|a|an|the"
+    r"|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular|spiculated|rounded|a|an"
+    r"|the"
     r"|dense|ill-defined|well-defined|dual|single|lead|chamber|sided)\b)*"
 )
 
@@ -42,8 +46,8 @@ class Windows:
 
     def window(self, span: Span) -> str:
         """What is said around one mention, and of it."""
-        before, after = self._parts(self._index(span))
-        return f"{before} {self._plain[span.start : span.end]} {after}"
+        left, right = self._limits(self._index(span))
+        return self._plain[left:right]
 
     def shared(self, span: Span) -> tuple[str, str]:
         """What stands before the list that a bare item belongs to, and what behind it."""
@@ -68,23 +72,27 @@ class Windows:
 
     def _parts(self, place: int) -> tuple[str, str]:
         holder = self._spans[place]
-        left = self._border(place)[1]
-        right = len(self._plain)
-        if place + 1 < len(self._spans):
-            right = self._border(place + 1)[0]
+        left, right = self._limits(place)
         return self._plain[left : holder.start], self._plain[holder.end : right]
+
+    def _limits(self, place: int) -> tuple[int, int]:
+        last = place + 1 == len(self._spans)
+        right = len(self._plain) if last else self._border(place + 1)[0]
+        return self._border(place)[1], right
 
     def _border(self, place: int) -> tuple[int, int]:
         """Where the stretch before the mention at ``place`` ends, and where its own begins."""
         start = self._spans[place].start
         if place == 0:
-            stops = [m for m in re.finditer(r";|\. ", self._plain[:start])]
-            return (stops[-1].end(),) * 2 if stops else (0, 0)
+            begin = max((m.end() for m in re.finditer(r";|\. ", self._plain[:start])), default=0)
+            return begin, begin
         last = self._spans[place - 1].end
         splits = list(_SPLIT.finditer(self._plain, last, start))
         if not splits:
             return start, start
         chosen = splits[-1]
+        if not _ADJECTIVES.fullmatch(self._plain, chosen.end(), start):
+            return chosen.start(), chosen.end()
         for earlier in reversed(splits[:-1]):
             if chosen[0].strip() not in (",", "and", ", and"):
                 break
@@ -122,7 +130,7 @@ def describe(
     if not location and not is_device:
         location = _location(head, region) or _location(tail, region)
     named = text.plain[span.start : span.end]
-    comparison = _comparison(own) or _comparison(tail)
+    comparison = _comparison(own) or _comparison(tail) or _comparison(head)
     if state == "negative":
         if "resolved" in comparison:
             comparison = {"removed" if is_device else "resolved"}
@@ -175,7 +183,8 @@ def _comparison(stretch: str) -> set[Comparison]:
 
 
 def _location(stretch: str, region: Region) -> frozenset[str]:
-    """Places in the lungs, or bones where the finding is one of bones: a rib is else a landmark."""
+    """Places in the lungs, or bones where the finding is one of bones: a rib is else a"
+    " landmark."""
     if region != "bones":
         return _values(words.DEVICE_PLACES if region == "devices" else words.LOCATIONS, stretch)
     found = set(_values((*words.LOCATIONS, *words.BONES), stretch))
@@ -183,9 +192,17 @@ def _location(stretch: str, region: Region) -> frozenset[str]:
         if match["word"]:
             found.add(f"rib {words.ORDINAL[match['word']]}")
         else:
-            found |= {f"rib {number}" for number in re.findall(r"\d{1,2}", match[0])}
+            found |= {f"rib {number}" for number in _numbers(match[0])}
     found |= {f"{m['level']}{m['number']}" for m in words.VERTEBRA.finditer(stretch)}
     return frozenset(found)
+
+
+def _numbers(text: str) -> list[int]:
+    """The numbers of "5th, 6th", and those in between of "5-7" or "5 through 7"."""
+    numbers = [int(number) for number in re.findall(r"\d{1,2}", text)]
+    if len(numbers) == 2 and re.search(r"\d(?:th|rd|nd|st)? ?(?:-|to|through) ?\d", text):
+        return list(range(numbers[0], numbers[1] + 1))
+    return numbers
 
 
 def _sizes(stretch: str) -> tuple[float, ...]:

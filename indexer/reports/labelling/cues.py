@@ -28,7 +28,8 @@ _SEEN = (
 )
 _CHANGE = (
     r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
-    r"|growth|differen\w+|enlarg\w+ (?:of|in)(?! (?:the )?(?:\w+ ){0,2}(?:heart|cardi|hil|mediast|aort|silh))|interval change|larger|smaller|develop(?:ed|ment))"
+    r"|growth|differen\w+|enlarg\w+ (?:of|in)(?! (?:the )?(?:\w+ ){0,2}(?:heart|cardi|hil|mediast"
+    r"|aort|silh))|interval change|larger|smaller|develop(?:ed|ment))"
 )
 
 PSEUDO = re.compile(
@@ -44,7 +45,8 @@ PSEUDO = re.compile(
     r"(?:evaluated|assessed|seen)\b"
     r"|\bnot (?:well|fully|adequately|optimally|completely|entirely) (?:seen|evaluated|assessed"
     r"|visuali[sz]ed|included|imaged|demonstrated)\b|\bnot (?:otherwise )?specified\b"
-    r"|\bno (?:prior|previous|comparison|old|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?|radiograph\w*"
+    r"|\bno (?:prior|previous|comparison|old|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?"
+    r"|radiograph\w*"
     r"|images?|imaging|comparison|available)\b|\bno longer\b(?= (?:as|quite))"
 )
 """Looks like a negation of the finding and denies its change, or how well it is seen, instead."""
@@ -53,7 +55,8 @@ BOTH_WAYS_NEGATIVE = re.compile(
     r"\b(?:(?:no|nothing|without)(?: [\w-]+){0,6} to suggest"
     r"|(?:no|without)(?: [\w-]+){0,3} suggest\w*(?: of)?"
     r"|no(?: [\w-]+){0,3} (?:suspicious|concerning|worrisome) for"
-    r"|(?:no|without) (?:\w+ ){0,2}concern for|no (?:suspected|possible|questionable|suspicious))\b"
+    r"|(?:no|without) (?:\w+ ){0,2}concern for|no (?:suspected|possible|questionable"
+    r"|suspicious))\b"
 )
 """Denies both what it spans and what follows it."""
 
@@ -64,25 +67,33 @@ _RELATIVE = (
 _BEFORE: tuple[tuple[Effect, str], ...] = (
     (
         "unmentioned",
-        r"\b(?:(?:family|past|medical|clinical|surgical|remote|known|prior|patient|with)\s)*history"
+        r"\b(?:(?:family|past|medical|clinical|surgical|remote|known|prior|patient"
+        r"|with)\s)*history"
         r"(?: is)?(?: (?:of|significant for|positive for|notable for|includes?|:))?"
-        r"|\b(?:recently |previously )?(?:treated|treatment|therapy|antibiotics|admitted|hospitali[sz]ed"
+        r"|\b(?:recently |previously )?(?:treated|treatment|therapy|antibiotics|admitted"
+        r"|hospitali[sz]ed"
         r"|operated|monitored|vaccinated|screened) (?:for|with|of)\b"
-        rf"|\b{_RELATIVE}(?:'s)?(?: (?:has|had|have|with|died|diagnosed|recently|also|of|from|was))+\b"
-        r"|\b(?:previous|prior|earlier|recent|old|remote)(?= (?:episodes? of |bouts? of )?(?:\w+ )?"
+        rf"|\b{_RELATIVE}(?:'s)?(?: (?:has|had|have|with|died|diagnosed|recently|also|of|from"
+        rf"|was))+\b"
+        r"|\b(?:previous|prior|earlier|recent|old|remote)(?= (?:episodes? of |bouts? of )?(?:\w+"
+        r" )?"
         r"(?:pneumonias?|infections?|tuberculosis|failure)\b)"
         r"|\b(?:mimic\w*|simulat\w+|mistaken for|confused with|sequelae? of|risk (?:of|for)"
-        r"|indication\w*(?: is)?:?|reason for (?:exam\w*|study)|clinical (?:concern|question|suspicion)"
-        r"(?: for| of)?|screening (?:for)|evidence against)\b|\bprotocol for\b|\bknown to have had\b",
+        r"|indication\w*(?: is)?:?|reason for (?:exam\w*|study)|clinical (?:concern|question"
+        r"|suspicion)"
+        r"(?: for| of)?|screening (?:for)|evidence against)\b|\bprotocol for\b|\bknown to have"
+        r" had\b",
     ),
     (
         "negative",
-        r"\b(?:no longer|no|without|neither|nor|not|absence of|lack of|devoid of|never|absent(?=\s\w)"
+        r"\b(?:no longer|no|without|neither|nor|not|absence of|lack of|devoid of|never"
+        r"|absent(?=\s\w)"
         r"|(?:free|clear) (?:of|from)|clear(?= (?:focal )?(?:air ?-?space|infiltrat|consolidat))"
         r"|negative (?:for|of)|(?:resolution|clearing|removal|disappearance|extraction|withdrawal"
-        r"|exclusion) of|resolved|unremarkable for|cannot see|excludes?|ruled out for|fails? to"
-        r" (?:show|demonstrate|reveal)|interval removal of|status post removal of|removed)\b"
-        r"|\bex(?=tubat)",
+        r"|exclusion) of|(?:^|(?<=the )|(?<=now )|(?<=interval )|(?<=completely ))resolved"
+        r"|unremarkable for|cannot see|excludes?|ruled out for|fails? to"
+        r" (?:show|demonstrate|reveal)|interval removal of|status post removal of)\b"
+        r"|\bex(?=tubat)|\bnon(?=calcif|tortu|dilat|aneur|enlarg|fractur)",
     ),
     (
         "unlikely",
@@ -91,7 +102,8 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "probable",
-        r"\b(?:probabl[ey]|(?<!un)likely|suspect(?:ed|s)?(?! (?:from|given|based|due|because|on)\b)|suspicious (?:for|of)|suspicion (?:for|of)"
+        r"\b(?:probabl[ey]|(?<!un)likely|suspect(?:ed|s)?(?! (?:from|given|based|due|because"
+        r"|on)\b)|suspicious (?:for|of)|suspicion (?:for|of)"
         r"|suggest(?:s|ive|ing|ion)?(?: of)?|favou?r(?:ed|s|ing)?|presum(?:ed|ably|ptive)"
         r"|concern(?:ing|s)? (?:for|of|about)|worrisome (?:for|of)|raises? (?:the )?(?:suspicion)"
         r"(?: of| for)?|highly likely)\b",
@@ -99,15 +111,17 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
     (
         "possible",
         r"\b(?:possibl[ey]|possibility of|may|might|could|perhaps|would"
-        r"|question(?:able|ed|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to|hard to)"
+        r"|question(?:able|ed|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to|hard"
+        r" to)"
         r" (?:\w+ )?(?:exclude|rule out|excluded)|(?:does|do) not (?:\w+ )?exclude|to exclude"
         r"|rule[ -]?out|potential(?:ly)?|raises?(?: the)? (?:question|concern|possibility)"
-        r"(?: of| for)?|differential(?: \w+)*? includes?|differential(?! for)|borderline|equivocal(?:ly)?"
+        r"(?: of| for)?|differential(?: \w+)*? includes?|differential(?! for)|borderline"
+        r"|equivocal(?:ly)?"
         r"|apparent(?= \w+ mass)|evaluate for|assess(?:ment)? for|evaluation for|query|queried"
         r"|check for|look for"
         r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|indeterminate for"
         r"|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether|seemingly|maybe"
-        r"|subtle suggestion of|\+/-)\b|(?<![\w)])\?\s?(?=[a-z])",
+        r"|subtle suggestion of|aspiration (?:or|versus|vs\.?)|\+/-)\b|(?<![\w)])\?\s?(?=[a-z])",
     ),
 )
 _BEHIND: tuple[tuple[Effect, str], ...] = (
@@ -120,27 +134,34 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         "negative",
         rf"\b(?:not {_ADVERB}{_SEEN}|(?:is|are|was|were|:|-) {_ADVERB}absent|absent(?=\W|$)"
         r"|(?:has|have|had) (?:(?:completely|now|since|all|subsequently|essentially|fully|also"
-        r"|both) ){0,2}(?:resolved|cleared|disappeared)"
+        r"|both) ){0,2}(?:resolved|cleared|disappeared|closed|gone)"
         r"|(?:is|are) (?:now |completely )?(?:resolved|gone)|no longer"
         r"|(?:has|have|was|were) (?:now |since |subsequently |both )?(?:been )?(?:\w+ )?"
         r"(?:removed|withdrawn(?! (?:\w+ )?\d| slightly| by)|excluded|extracted|discontinued"
         r"|explanted|pulled(?! back))"
-        r"|(?:is|are) (?:excluded|ruled out)|removal|has been ruled out|removed|explanted|(?:is|are|remains?|appears?) (?:\w+ly )?(?:normal|unremarkable)"
+        r"|(?:is|are) (?:excluded|ruled out)|has been ruled out|removed|explanted|decannulated"
+        r"|(?:taken|come) out|excluded(?=[,.;]|$)|(?:is|are|remains?|appears?) (?:\w+ly"
+        r" )?(?:normal|unremarkable)"
         r"|cannot be (?:seen|identified|visuali[sz]ed))\b"
         r"|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied|0(?![.\d]))\b"
         rf"(?: (?:\w+ly )?(?:{_SEEN}|today|at this time))?(?= ?[.,;:)]| ?$| - )"
-        r"|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b|\bnot a (?:feature|finding|concern)\b"
+        r"|(?<=\w) out(?=\W*$|[.,;])|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b|\bnot a"
+        r" (?:feature|finding|concern)\b"
         r"|\b(?:is|are) (?:none|negative)\b|\bdo(?:es)? not (?:appear|seem) (?:to be )?present\b",
     ),
     (
         "unlikely",
-        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought |considered )?(?:to be )?"
-        r"(?:less likely|unlikely|doubtful|not (?:favou?red|likely|suspected))|less likely|unlikely)\b",
+        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought |considered )?(?:to"
+        r" be )?"
+        r"(?:less likely|unlikely|doubtful|not (?:favou?red|likely|suspected))|less likely"
+        r"|unlikely)\b",
     ),
     (
         "probable",
-        r"\b(?:(?:is|are) (?:also |felt |thought )?(?:to be )?(?:suspected|suggested|favou?red|likely"
-        r"|probable|presumed)|(?:was|were) suspected|(?:suspected|likely|probable)(?=[.,;)]|$))\b",
+        r"\b(?:(?:is|are) (?:also |felt |thought )?(?:to be )?(?:suspected|suggested|favou?red"
+        r"|likely"
+        r"|probable|presumed)|(?:was|were) suspected|(?:suspected|likely|probable)(?=[.,;)]|$))\b"
+        r"|, (?:probable|likely|suspected|favou?red)(?=\W*$|;)",
     ),
     (
         "possible",
@@ -148,21 +169,31 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         r"|(?:difficult|hard|impossible) to (?:entirely |completely )?(?:exclude|rule out)"
         r"|(?:should|could|may|might|would) (?:also )?be (?:considered|present|possible|excluded)"
         r"|(?:could|may|might) (?:have|give|produce)|(?:is|are) (?:also |a )?"
-        r"(?:possible|questioned|considered|not completely excluded|questionable|equivocal|borderline"
-        r"|indeterminate|uncertain)|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled out)"
+        r"(?:possible|questioned|considered|not completely excluded|questionable|equivocal"
+        r"|borderline"
+        r"|indeterminate|uncertain)|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled"
+        r" out)"
         r"|(?:is|are|be|remains?) a (?:consideration|possibility|concern|question)"
         r"|in the differential|(?:possible|questionable|equivocal|query|maybe)(?=[.,;:)]|$))\b"
-        r"|(?<=[\w)])\?|\s\(?\?\)?(?=\W*$)",
+        r"|, (?:possible|questionable|equivocal|uncertain)(?=\W*$|;)|(?<=[\w)])\?"
+        r"|\s\(?\?\)?(?=\W*$)",
     ),
 )
 
 
 _ENDS = r"(?=\W*$|[,.;)]| (?:on|in|at|but|given|due|for|\())"
 _ADJACENT: tuple[tuple[Effect, str], ...] = (
-    ("probable", r"(?<=\w) (?:favou?red|suspected|probable|(?:probably|likely) (?:present|there|seen)"
-                 rf"|until proven otherwise)\b{_ENDS}"),
-    ("possible", rf"(?<=\w) (?:possibly (?:present|there|seen)|questionable|equivocal|questioned"
-                 rf"|possible)\b{_ENDS}"),
+    ("negative", r"(?<=\w) removal\b"),
+    (
+        "probable",
+        r"(?<=\w) (?:favou?red|suspected|probable|(?:probably|likely) (?:present|there|seen)"
+        rf"|until proven otherwise)\b{_ENDS}",
+    ),
+    (
+        "possible",
+        rf"(?<=\w) (?:possibly (?:present|there|seen)|questionable|equivocal|questioned"
+        rf"|possible)\b{_ENDS}",
+    ),
 )
 """Postposed: only directly behind what they doubt."""
 

@@ -10,11 +10,13 @@ LUNGS: tuple[Wording, ...] = (
         "Granuloma",
         r"\bgranuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous |chronic |healed )*"
         r"granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+|exposure|residua\w*)"
-        rf"|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){{0,4}}?(?:nodul\w+|nodes?\b|lymph\w*"
-        r"(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?|adenop\w+))?)"
+        r"|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){0,4}?(?:nodul\w+|nodes?\b|lymph\w*"
+        r"(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?"
+        r"|adenop\w+))?)"
         r"|\b(?:nodul\w+|nodes?|lymphadenopath\w+|adenopath\w+) (?:is |are |that (?:is|are) )?"
         r"(?:densely |partially |partly )?calcified\b"
-        r"|\bcalcif\w+ (?:of|in|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar|um))"
+        r"|\bcalcif\w+ (?:of|in|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar"
+        r"|um))"
         r"|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)|opacit\w+)"
         r"|\b(?:hilar|nodal|lymph node|mediastinal|parenchymal|lung|pulmonary) (?:and \w+ )?"
         r"(?:lymph node )?calcifications?\b|\bcalcified (?:foc(?:us|i)|densit\w+|opacit\w+)"
@@ -25,12 +27,15 @@ LUNGS: tuple[Wording, ...] = (
         r"\bpleural?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?"
         r"(?:thick\w*|plaques?|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
-        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro|change)\w*"
+        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro"
+        r"|change)\w*"
         r"|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
-        r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*|\bthickened (?:[\w-]+ )?"
+        r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*|\bthickened"
+        r" (?:[\w-]+ )?"
         r"(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not|appears?|\w+ly) )*thick\w*"
         r"|\bfissur\w+ thickening|\basbestos\w* plaques?\b|\bcalcified (?:\w+ )?(?:pleura\w*"
-        r"(?: plaques?)?|plaques?)|\bplaques? (?:along|of|in) the (?:\w+ )?(?:pleura|diaphragm\w*)",
+        r"(?: plaques?)?|plaques?)|\bplaques? (?:along|of|in) the (?:\w+ )?(?:pleura"
+        r"|diaphragm\w*)",
     ),
     wording(
         "Cavity",
@@ -45,11 +50,13 @@ LUNGS: tuple[Wording, ...] = (
     wording(
         "Mass",
         rf"\bmass-? ?like (?:[\w-]+ )?{_OPACITY}|(?<!air space )(?<!body )\bmass(?:es)?\b"
-        r"(?! (?:effect|index))|\blump\b",
+        r"(?! (?:effect|index))|\blump\b"
+        r"|\b(?:lung|pulmonary|parenchymal|perihilar|focal|basilar|lobe|lobar) lesions?\b",
     ),
     wording(
         "Neoplasm",
-        r"\btumors?\b|\bneoplas\w+|\b\w*carcinoma\w*\b|\bmalignan\w+|\bmetasta\w+|\bpancoast\w*"
+        r"\btumors?\b|\bneoplas\w+|\b\w*carcinoma\w*\b|\bmalignan\w+|\bmetasta\w+|\bmets\b"
+        r"|\bpancoast\w*"
         r"|\b(?:lung|pulmonary|bronchogenic|bronchial) cancer|\blymphoma\b|\blymphangitic\b",
     ),
     wording(
@@ -72,21 +79,26 @@ LUNGS: tuple[Wording, ...] = (
     ),
     wording(
         "Interstitial Pattern",
-        rf"(?<!vascular )\b(?:lung |interstitial |bronchovascular |pulmonary )?markings? {IS}(?:\w+ly )?"
+        rf"(?<!vascular )\b(?:lung |interstitial |bronchovascular |pulmonary )?markings?"
+        rf" {IS}(?:\w+ly )?"
         r"(?:increased|prominent|coarse\w*|accentuated|thickened)"
-        r"|\b(?:increased|coarse\w*|prominent|accentuated|thickened|reticular|abnormal|heavy|chronic)"
+        r"|\b(?:increased|coarse\w*|prominent|accentuated|thickened|reticular|abnormal|heavy"
+        r"|chronic)"
         r" (?:(?:and|lung|bronchovascular|pulmonary|basilar|bibasilar|perihilar|bronchial"
         r"|interstitial|central|bilateral) ){0,3}markings?\b"
-        r"|(?:\b(?:increased|reticular|prominent|coarse\w*|diffuse|bilateral) )?\binterstiti(?:al|um)"
+        r"|(?:\b(?:increased|reticular|prominent|coarse\w*|diffuse|bilateral) )?\binterstiti(?:al"
+        r"|um)"
         r" (?:(?:lung |pulmonary )?(?:markings?|patterns?|disease|changes?|prominence"
         r"|thickening|process\w*|densit\w+|abnormalit\w+|coarsening|findings?"
         r"|opacit\w+|opacification|infiltrat\w+|pneumonitis|involvement|reticulation))"
         r"|\b(?:prominent|coarse\w*|thickened|increased) (?:pulmonary |lung )?interstiti\w+"
-        r"|\b(?:prominence|coarsening|thickening|increase) (?:of|in) the (?:[\w-]+ ){0,3}(?:interstiti\w+"
+        r"|\b(?:prominence|coarsening|thickening|increase) (?:of|in) the (?:[\w-]+"
+        r" ){0,3}(?:interstiti\w+"
         r"|(?:lung|bronchovascular|interstitial) markings?)"
         r"|\binterstitial prominence"
         r"|\breticul(?:ar|ation\w*|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|patterns?"
-        r"|markings?|changes?|abnormalit\w+))?|\bild\b|\bseptal thickening\b",
+        r"|markings?|changes?|abnormalit\w+))?|\bild\b|\binterstitial(?= (?:or|and|/) (?:alveolar"
+        r"|air-?space) opacit)|\bseptal thickening\b",
     ),
     wording("Infiltrate", r"\binfiltrat\w+"),
     wording(
@@ -105,8 +117,10 @@ LUNGS: tuple[Wording, ...] = (
 AIR: tuple[Wording, ...] = (
     wording(
         "Subcutaneous Emphysema",
-        r"\b(?:subcutaneous|subcutaneus|soft[- ]tissue|chest wall|surgical|sub-?q) (?:[\w-]+ ){0,2}?"
-        r"(?:emphysema|air|gas)\b|\b(?:emphysema|air|gas) (?:in|within|along|of) the (?:[\w-]+ ){0,3}?"
+        r"\b(?:subcutaneous|subcutaneus|subcut|soft[- ]tissue|chest wall|surgical|sub-?q)"
+        r" (?:[\w-]+ ){0,2}?"
+        r"(?:emphysema|air|gas)\b|\b(?:emphysema|air|gas) (?:in|within|along|of) the (?:[\w-]+"
+        r" ){0,3}?"
         r"(?:soft tissues?|chest wall|subcutaneous|neck)(?: tissues?)?",
     ),
     wording(
@@ -123,14 +137,16 @@ AIR: tuple[Wording, ...] = (
     wording(
         "Emphysema",
         r"\bemphysem\w+|\bcopd\b|\bchronic obstructive (?:pulmonary|lung|airways?)?(?: disease)?"
-        r"|\bobstructive (?:pulmonary|lung|airways?) disease|\bbull(?:a|ae|ous)\b(?! et)|\bblebs?\b",
+        r"|\bobstructive (?:pulmonary|lung|airways?) disease|\bbull(?:a|ae|ous)\b(?! et)"
+        r"|\bblebs?\b",
     ),
 )
 
 PLEURA_AND_LUNG: tuple[Wording, ...] = (
     wording(
         "Edema",
-        r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart |cardiac )?failure"
+        r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart |cardiac"
+        r" )?failure"
         r"|\bchf\b|\bfailure\b|\bdecompensation|\bkerley(?:'?s)?"
         r"(?: [ab])?(?: lines?)?|\bseptal lines\b|\binterlobular septal thickening",
     ),
@@ -141,8 +157,10 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         r"|\bcongest(?:ion|ed)\b|\bcongestive (?:changes?|pattern|findings?)"
         r"|\b(?:pulmonary |central |lung )?(?:vascular\w*|vasculature|vessels?|vascular markings?)"
         rf" {IS}(?:\w+ly )?(?:congested|engorged|prominent|redistributed)"
-        r"|\bcephali[sz]\w+|\bupper lobe (?:blood |venous |vascular )?diversion|\b(?:prominent|engorged|indistinct|congested|increased)"
-        r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?: markings?)?"
+        r"|\bcephali[sz]\w+|\bupper lobe (?:blood |venous |vascular )?diversion|\b(?:prominent"
+        r"|engorged|indistinct|congested|increased)"
+        r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?:"
+        r" markings?)?"
         r"|\b(?:prominence|indistinctness|engorgement) of the (?:central |pulmonary |perihilar )*"
         r"(?:vascul\w+|vessels)",
     ),

@@ -9,7 +9,7 @@ NORMAL_IMAGE = re.compile(
     r"|x-?rays?)\b"
     r"|\b(?:chest|study|exam\w*|radiographs?|films?|x-?rays?)(?: (?:is|are|appears?))?"
     r"(?: (?:otherwise|essentially))? (?:within normal|normal\b|unremarkable|negative(?! for))"
-    r"|^\W*(?:normal|negative|unremarkable)\W*$"
+    r"|^\W*(?:normal|negative|unremarkable|no acute|clear)\W*$|\bnad\b"
     r"|\b(?:no|without|negative for)(?: (?:radiographic|evidence|of|for|definite|any|signs?|x-ray"
     r"|findings?|significant|acute|active|new|visible|convincing|plain|film|or|focal|other))*"
     r" (?:acute |active )?(?:(?:cardiac|heart|lung|pleural),? (?:or|and) )?"

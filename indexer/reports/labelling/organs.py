@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 
 from db.labels import State
-from indexer.reports.labelling.scope import Span
+from indexer.reports.labelling.wording import Span
 
 _ORGANS = (
     r"(?:heart|cardiac|(?:cardio-?)?mediastin(?:al|um)|lungs?|hil(?:a|ar|um)|aort(?:a|ic)|size"
-    r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary|pleura\w*"
+    r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary"
+    r"|pleura\w*"
     r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?)"
 )
 _CHAIN = re.compile(
@@ -26,8 +27,9 @@ _END = re.compile(
 """Ends the stretch in which an organ's predicate is looked for."""
 
 _BEFORE = re.compile(
-    r"(?<!not )(?<!near )\b(?P<normal>normal|unremarkable|clear)"
-    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| appearance of the| size of the)? $"
+    r"(?<!not )(?<!near )\b(?P<normal>normal|unremarkable|clear|sharp)"
+    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| appearance of the| size of"
+    r" the)? $"
 )
 _BORDERLINE = re.compile(r"\bborderline(?: enlarged| prominent| size of the)? $")
 _COORDINATED = re.compile(
@@ -38,10 +40,14 @@ _NORMAL = (
     r"(?<!ab)(?<!near )(?<!near-)normal(?!ly| (?:volume|inflation|expan|in volume|for low))"
     r"|unremarkable|within (?:the )?(?:\w+ )?(?:normal|limits)|\bwnl\b"
     r"|normal limits|limits? (?:of|for) normal|top[- ](?:of[- ])?normal|not enlarged|not widened"
-    r"|not (?:overtly |significantly |grossly |definitely )?(?:enlarged|dilated|widened|prominent)"
+    r"|not (?:overtly |significantly |grossly |definitely )?(?:enlarged|dilated|widened|prominent"
+    r"|big)"
     r"|\bnot (?:be )?enlarged"
 )
-_CLEAR = r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits|within (?:the )?(?:\w+ )?(?:normal|limits)"
+_CLEAR = (
+    r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits"
+    r"|within (?:the )?(?:\w+ )?(?:normal|limits)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ def _organ(finding: str, subject: str, *predicates: tuple[str, State]) -> Organ:
 ORGANS: tuple[Organ, ...] = (
     _organ(
         "Cardiomegaly",
-        r"\bheart(?! (?:failure|border|valve|disease|rate))(?: sizes?| shadow| silhouette| contours?)?\b"
+        r"\bheart(?! (?:failure|borders?\b|valve|disease|rate))(?: sizes?| shadow| silhouette|"
+        r" contours?)?\b"
         r"|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
         r"|\bcardiac(?= (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
         (r"borderline|normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),

@@ -7,18 +7,20 @@ article or a verb of its own; and whether an "or" closes the list behind it.
 """
 
 import re
-from dataclasses import dataclass
+from itertools import pairwise
 
 from db.findings import FINDING
 from db.labels import State
 from indexer.reports.labelling.cues import STATE_OF_CERTAINTY, Cue, Effect, find_cues
 from indexer.reports.labelling.mention import Certainty
+from indexer.reports.labelling.wording import Span
 
 _HARD = re.compile(
     r";|: |(?<!vs)\. |\b(?:but|however|although|though|yet|except|aside from|apart from|other than"
     r"|while|whereas|despite|in spite of|following|after|status post|which|because|as well as"
     r"|with the exception of|likewise|in (?:a|this|the) patient|there (?:is|are|was|were|has|have)"
-    r"|therefore|thus|otherwise|instead|nevertheless|excluding|in addition|also noted|also seen"
+    r"|therefore|thus|yes|otherwise|instead|nevertheless|excluding|in addition|also noted|also"
+    r" seen"
     r"|besides)\b"
 )
 """Nothing reaches over these."""
@@ -29,12 +31,15 @@ _STRONG = re.compile(
     r"\b(?:left|right|[lr]t|bi(?:lateral\w*|basilar|basal|apical|hilar)|both|small\w*|tiny|trace"
     r"|minimal\w*|mild\w*|moderate\w*|marked\w*|severe\w*|stabl[ey]|unchanged|persist\w+|again"
     r"|increas\w+|decreas\w+|worse\w*|improv\w+|there|this|these|that|the|a|an|some|multiple"
-    r"|several|few|residual|heal(?:ed|ing)|chronic|old|hazy|faint|patchy|streaky|linear|vague|slight\w*"
+    r"|several|few|residual|heal(?:ed|ing)|chronic|old|hazy|faint|patchy|streaky|linear|vague"
+    r"|slight\w*"
     r"|subtle|ill[- ]defined|subsegmental|scattered|degenerative|possibl[ye]|probabl[ye]|likely"
     r"|suspected|status|unremarkable|normal|now|it|only|just|interval|developing|evolving"
     r"|progress\w+|known|low\w*|post\w*|lungs|median|is|are|was"
-    r"|were|has|have|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without|no"
-    r"|with|cannot|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from|in)\b"
+    r"|were|has|have|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without"
+    r"|no"
+    r"|with|cannot|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from"
+    r"|in)\b"
 )
 """Says something of its own: after a comma or an "and" it ends a denial."""
 
@@ -51,11 +56,15 @@ _ADJECTIVES = re.compile(
 """A stretch without a noun: a comma inside it separates adjectives, not items."""
 
 _TAIL = re.compile(
-    r" ?(?::|(?:is|are|was|were|has|have|remains?|appears?) (?!(?:not |\w+ly |now |currently )*(?:seen"
+    r" ?(?::|(?:is|are|was|were|has|have|remains?|appears?) (?!(?:not |\w+ly |now |currently"
+    r" )*(?:seen"
     r"|identified|noted|present|evident|visuali|appreciated|demonstrated|detected|suspected"
-    r"|apparent|visible|found|observed)\b)|(?:on|in|at|within|of|over|along) the (?:\w+ )?(?:left|right"
-    r"|lung|base|apex|lingula|upper|lower|mid)\b|in (?:good |stable |unchanged |satisfactory |standard"
-    r"|appropriate )*(?:place|position)\b|persists?|again|unchanged|stable|measur\w+|small|moderate"
+    r"|apparent|visible|found|observed)\b)|(?:on|in|at|within|of|over|along) the (?:\w+ )?(?:left"
+    r"|right"
+    r"|lung|base|apex|lingula|upper|lower|mid)\b|in (?:good |stable |unchanged |satisfactory "
+    r"|standard"
+    r"|appropriate )*(?:place|position)\b|persists?|again|unchanged|stable|measur\w+|small"
+    r"|moderate"
     r"|large|mild|severe|tip|terminat\w+|project\w+|overl\w+|(?:is |are )?(?:present|noted)"
     r"(?= (?:on|in|at)))"
 )
@@ -65,8 +74,14 @@ _OR_BEHIND = re.compile(
     r"(?:,? (?!is\b|are\b|was\b|were\b|with\b|but\b|in\b|on\b|at\b|there\b)[\w/-]+){0,6}?"
     r"(?P<comma>,?) (?:or|nor|and/or)\b"
 )
+_DENIED_INSIDE = re.compile(r" (?:not|no longer) ")
 _VALUE = re.compile(r" ?[:=] ?(?:all |both )?$")
 _ASIDE = re.compile(r" - [^-;]{1,60} - ?| \([^()]{1,60}\) ?")
+_BESIDE = re.compile(
+    r" (?:with|without|next to|adjacent to|beside|near|around|surrounding|above|below|beneath"
+    r"|underlying|overlying|along) "
+)
+"""Behind a mention: what follows is another thing, or a landmark."""
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|remains?|appears?|shows?|there)\b")
 _VERSUS = re.compile(r"\b(?:versus|vs)\b")
 _DISJUNCTION = re.compile(r",? (?:and/)?or (?:\w+ ){0,3}|(?: and|, )?/ ?")
@@ -79,21 +94,9 @@ _LASTING = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Where a finding is worded in the plain text."""
-
-    finding: str
-    start: int
-    end: int
-
-    @property
-    def is_device(self) -> bool:
-        return FINDING[self.finding].region == "devices"
-
-
-def _parent(span: Span) -> str:
-    return FINDING[span.finding].parent or span.finding
+def _is_lung(span: Span) -> bool:
+    """Whether a stroke may stand between this and another reading of one appearance."""
+    return FINDING[span.finding].region in ("lungs", "pleura")
 
 
 class Scope:
@@ -106,14 +109,19 @@ class Scope:
         self._before = sorted((c for c in cues if not c.backward), key=lambda c: -c.start)
         self._after = sorted((c for c in cues if c.backward), key=lambda c: c.start)
         self._versus = [match.start() for match in _VERSUS.finditer(plain)]
-        self._either = self._alternatives()
+        self._either: set[Span] = set()
+        self._one_parent: set[Span] = set()
+        self._find_alternatives()
 
-    def state(self, span: Span) -> tuple[State, Certainty] | None:
+    def state(self, span: Span, *, as_parent: bool = False) -> tuple[State, Certainty] | None:
         """State and certainty of a mention; None where it is not about this image.
 
         A finding that is said not to be there stays negative whatever is said of it besides.
+        ``as_parent``: of the observation it rolls up to; a "nodule or mass" is a lung lesion.
         """
         effects = [self._nearest_before(span), self._nearest_after(span)]
+        if _DENIED_INSIDE.search(self._plain, span.start, span.end):
+            effects.append("negative")
         if "unmentioned" in effects:
             return None
         if "negative" in effects:
@@ -122,7 +130,8 @@ class Scope:
         for doubt in doubts:
             if doubt in effects:
                 return "uncertain", STATE_OF_CERTAINTY[doubt]
-        if any(self._beside(span.end, at) for at in self._versus) or span in self._either:
+        either = self._either - self._one_parent if as_parent else self._either
+        if any(self._beside(span.end, at) for at in self._versus) or span in either:
             return "uncertain", "possible"
         return "positive", "definite"
 
@@ -147,10 +156,7 @@ class Scope:
         between = [
             other for other in self._spans if stop <= other.start and other.end <= span.start
         ]
-        with_ = max(
-            plain.rfind(" with ", stop, span.start), plain.rfind(" without ", stop, span.start)
-        )
-        if with_ >= 0 and any(other.end <= with_ for other in between):
+        if between and _BESIDE.search(plain, between[0].end, span.start):
             return False
         separators = list(_SEPARATOR.finditer(plain, stop, span.start))
         seen_or = False
@@ -159,6 +165,8 @@ class Scope:
             if word in ("or", "nor", "and/or"):
                 seen_or = True
                 continue
+            if separator.start() == stop and word == "":
+                return False
             if _ADJECTIVES.fullmatch(plain, stop, separator.start()):
                 continue
             last = number + 1 == len(separators)
@@ -222,6 +230,8 @@ class Scope:
         single = re.search(r"\b(?:is|was|has)\b", plain[span.end : min(len(plain), cue.start + 4)])
         if "or" in words or "nor" in words or "/" in words:
             return True
+        if plain[span.end : separators[0].start()].strip():
+            return False
         return (
             not own
             and not single
@@ -237,13 +247,15 @@ class Scope:
             and not any(end <= other.start < at for other in self._spans)
         )
 
-    def _alternatives(self) -> set[Span]:
-        """The mentions that stand on either side of a bare "or": one of the two is meant."""
-        found: set[Span] = set()
+    def _find_alternatives(self) -> None:
+        """Note the mentions that stand on either side of a bare "or": one of the two is meant."""
         ordered = sorted(self._spans, key=lambda span: span.start)
-        for one, other in zip(ordered, ordered[1:], strict=False):
-            if one.finding != other.finding and _DISJUNCTION.fullmatch(
-                self._plain, one.end, other.start
-            ):
-                found |= {one, other}
-        return found
+        for one, other in pairwise(ordered):
+            join = _DISJUNCTION.fullmatch(self._plain, one.end, other.start)
+            if join is None or one.finding == other.finding:
+                continue
+            if "/" in join[0] and not (_is_lung(one) and _is_lung(other)):
+                continue
+            self._either |= {one, other}
+            if FINDING[one.finding].parent == FINDING[other.finding].parent is not None:
+                self._one_parent |= {one, other}

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 from indexer.reports.labelling.devices import BREAKS, DEVICES
-from indexer.reports.labelling.scope import Span
-from indexer.reports.labelling.text import blank
 from indexer.reports.labelling.lungs import AIR, LUNGS, PLEURA_AND_LUNG
+from indexer.reports.labelling.text import blank
 from indexer.reports.labelling.thorax import CHEST, FRACTURES
-from indexer.reports.labelling.wording import Wording
+from indexer.reports.labelling.wording import Span, Wording
 
 _GROUPS = (LUNGS, AIR, PLEURA_AND_LUNG, CHEST, FRACTURES, DEVICES)
 _SEPARATE = (PLEURA_AND_LUNG, CHEST)

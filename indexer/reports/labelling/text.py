@@ -55,8 +55,10 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"(?<=\b)o(?=edema|esophag)|(?<=myx)o(?=edema)", ""),
         (r"(?<=h)a(?=em[aeior])|(?<=an)a(?=em)|(?<=isch)a(?=em)|(?<=\bp)a(?=ed)", ""),
         (r"(?<=tum)ou(?=r)|(?<=col)ou(?=r)|(?<=fav)ou(?=r)", "o"),
-        (r"\b(?P<stem>visual|local|general|recogn|demineral|mineral|cephal|character|stabil|lateral"
-         r"|central|optim|minim|util|cathet\w*)is(?=e|ing|at)", lambda match: match["stem"] + "iz"),
+        (r"\b(?P<stem>visual|local|general|recogn|demineral|mineral|cephal|character|stabil"
+         r"|lateral"
+         r"|central|optim|minim|util|cathet\w*)is(?=e|ing"
+         r"|at)", lambda match: match["stem"] + "iz"),
         (r"(?<=calib|.cent)re\b", "er"),
         (r"\bgrey\b", "gray"),
         # Shorthand
@@ -71,6 +73,8 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"(?:^|(?<=[,;] ))-(?=[a-z])", "no "),
         (r"\(\+\)\s?", " ; "),
         (r"(?<=\w) ?#(?!\s?\d)", " fracture"),
+        (r"(?<![\w#])#(?!\s?\d)", "fracture"),
+        (r"\bnon-(?=[a-z])", "non"),
         (r"\bb/l\b", "bilateral"),
         (r"\b(?P<word>there|it|that|what)'s\b", lambda match: match["word"] + " is"),
         (r"\b(?:-ve|neg)\b\.?", "negative"),

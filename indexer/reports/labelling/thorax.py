@@ -15,7 +15,8 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Low Lung Volumes",
-        r"\b(?:low|lower|small|diminished|reduced|decreased|shallow) (?:lung |inspiratory )?volumes?\b"
+        r"\b(?:low|lower|small|diminished|reduced|decreased|shallow) (?:lung |inspiratory"
+        r" )?volumes?\b"
         rf"|\b(?:lung )?volumes? {IS}(?:low|small|reduced|diminished)\b"
         r"|\bhypo(?:inflat\w+|ventilat\w+|aerat\w+|expan\w+)|\bunder-?(?:inflat\w+|aerat\w+)"
         r"|\b(?:shallow|poor|low|suboptimal|limited|decreased|incomplete|submaximal) (?:degree of "
@@ -25,7 +26,7 @@ CHEST: tuple[Wording, ...] = (
     wording(
         "Enlarged Cardiomediastinum",
         r"\b(?:cardio)?mediastin(?:al|um)(?: \w+)? (?:widening|enlargement|prominence|fullness)\b"
-        r"|\b(?:widening|enlargement|prominence|fullness) of the (?:[\w-]+ ){0,2}"
+        r"|\b(?:widening|enlargement|prominence|fullness) of (?:the )?(?:[\w-]+ ){0,2}?"
         r"(?:cardio)?mediastin\w+(?: (?:silhouette|contours?|shadow))?"
         r"|\b(?:widened|enlarged|prominent|wide) (?:[\w-]+ )?(?:cardio)?mediastin\w+\b"
         r"(?! (?:and hilar |\w+ )?(?:lymph|nod|mass|aden))(?: (?:silhouette|contours?|shadow))?",
@@ -41,42 +42,51 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Mediastinal Shift",
-        r"\b(?:trache\w+|mediastin\w+|cardiac|heart) (?:(?!silhouette|size)[\w-]+ ){0,4}?(?:shift\w*"
-        r"|deviat\w+|displac\w+|pushed|pulled)\b|\b(?:shift\w*|deviat\w+|displacement) of (?:the )?"
+        r"\b(?:trache\w+|mediastin\w+|cardiac|heart) (?:(?!silhouette|size)[\w-]+"
+        r" ){0,4}?(?:shift\w*"
+        r"|deviat\w+|displac\w+|pushed|pulled)\b|\b(?:shift\w*|deviat\w+|displacement) of (?:the"
+        r" )?"
         r"(?:[\w-]+ ){0,2}(?:trache\w+|mediastin\w+|midline|heart)(?: structures)?"
         r"|\bmidline shift\b",
     ),
     wording(
         "Lymphadenopathy",
+        r"(?<=\bno )nodes\b|"
         rf"\b(?:lymph )?nodes? {IS}(?:enlarged|prominent)\b"
-        r"|\b(?:lymph)?adenopath\w+|\blymphadenopath\w+|\b(?:enlarged|prominent|bulky) (?:\w+ ){0,2}"
+        r"|\b(?:lymph)?adenopath\w+|\blymphadenopath\w+|\b(?:enlarged|prominent|bulky) (?:\w+"
+        r" ){0,2}"
         r"(?:lymph )?nodes?\b|\b(?:lymph )?nod(?:e|al) enlargement",
     ),
     wording(
         "Hilar Enlargement",
         rf"\bhil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*|prominen\w+"
-        r"|full(?:ness)?\b|promin\w+)|\b(?:enlarge\w*|prominen\w+|full(?:ness)?)"
-        r" (?:of (?:the )?)?(?:(?:right|left|bilateral|both|the) )*hil(?:a|ar|um)\b(?: \w*contours?)?"
+        r"|full(?:ness)?\b|promin\w+)|\b(?:enlarge\w*|prominen\w+|full(?:ness)?|bulky|large)"
+        r" (?:of (?:the )?)?(?:(?:right|left|bilateral|both|the) )*hil(?:a|ar|um)\b(?! (?:and \w+"
+        r" \w+ )?(?:lymph|aden|nod|mass))(?: \w*contours?)?"
         r"|\b(?:enlarge\w*|prominen\w+|dilat\w+) (?:(?:of|the|central|main|right|left) )*"
-        r"pulmonary (?:arter\w+|outflow)|\bpulmonary (?:arter\w+|outflow tract) (?:(?:is|are|appears?"
+        r"pulmonary (?:arter\w+|outflow)|\bpulmonary (?:arter\w+|outflow tract) (?:(?:is|are"
+        r"|appears?"
         r"|segment) )*(?:\w+ly )?(?:enlarge\w*|prominen\w+|dilat\w+)"
         r"|\bpulmonary (?:arterial )?hypertension\b",
     ),
     wording(
         "Tortuous Aorta",
-        r"\b(?:tortuo\w+|unfold\w*|uncoil\w*|elongat\w+|tortuosity)\b",
+        r"(?:\b|(?<=\bnon))(?:tortuo\w+|unfold\w*|uncoil\w*|elongat\w+|tortuosity)\b",
         r"\baort\w+|\bgreat vessels|\bthoracic vessels|\barch\b|\bmediastin",
     ),
     wording(
         "Aortic Calcification",
-        r"\bcalcif\w+|\batheroscl\w+|\barterioscl\w+|\batheroma\w*|\bsclerotic\b(?= (?:\w+ )?aort)"
+        r"(?:\b|(?<=\bnon))calcif\w+|\batheroscl\w+|\barterioscl\w+|\batheroma\w*"
+        r"|\bsclerotic\b(?= (?:\w+ )?aort)"
         r"|(?<=aorta is )sclerotic",
         r"\baort\w+|\barch\b|\bthoracic vessels|\bknob\b|\bknuckle\b",
     ),
     wording(
         "Aortic Enlargement",
-        r"\b(?:dilat\w+|ectas\w+|ectat\w+|aneurysm\w*)\b(?! (?:\w+ )?(?:bowel|pulmonary|bronch|loops"
-        r"|esoph|stomach|vessels|heart|cardiac|ventric|airway|colon))(?! of the (?:\w+ )?(?:esoph|bowel"
+        r"\b(?:dilat\w+|ectas\w+|ectat\w+|aneurysm\w*)\b(?! (?:\w+ )?(?:bowel|pulmonary|bronch"
+        r"|loops"
+        r"|esoph|stomach|vessels|heart|cardiac|ventric|airway|colon))(?! of the (?:\w+ )?(?:esoph"
+        r"|bowel"
         r"|pulmonary|heart|stomach|colon|bronch))"
         rf"|\baort(?:a|ic) (?:(?:knob|arch|root|contour|shadow) )?{IS}(?:enlarge\w*|prominen\w+)"
         r"|\b(?:enlarge\w*|prominen\w+)"
@@ -86,40 +96,52 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Elevated Hemidiaphragm",
-        r"\b(?:elevat\w+|raised|eventrat\w+|high[- ]riding)\b",
+        r"\b(?:elevat\w+|raised|eventrat\w+|high[- ]riding)\b"
+        r"(?: (?:of )?(?:the )?(?:(?:left|right|both|bilateral) )?(?:hemi)?diaphragms?\b)?",
         r"diaphragm|eventrat",
     ),
     wording("Hernia", r"\bhernia\w*\b|\bintrathoracic stomach\b"),
     wording("Scoliosis", r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\bdextrocurvature\b"
             r"|\blevocurvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
-            r"|\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspinal curvature\b"),
+            r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspinal"
+            r" curvature\b"),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(
         "Degenerative Change",
-        r"\bdegenerat\w+(?: (?:changes?|disease|disc disease|spurring|joint disease))?|\bspondylo\w+"
-        r"|\bosteophyt\w*|\bdjd\b|\bddd\b|\bspurring\b|\bspurs?\b|\b(?:osteo)?arthr(?:itis|itic|osis|opathy)\b"
+        r"\bdegenerat\w+(?: (?:changes?|disease|disc disease|spurring|joint disease))?"
+        r"|\bspondylo\w+"
+        r"|\bosteophyt\w*|\bdjd\b|\boa\b|\bddd\b|\bspurring\b|\bspurs?\b|\b(?:osteo)?arthr(?:itis"
+        r"|itic|osis|opathy)\b"
         r"|\bdis[ck] (?:space )?(?:narrowing|disease)|\bendplate (?:sclerosis|changes?)|\bdish\b"
         r"|\bhypertrophic (?:changes?|spurring)|\bsyndesmophyt\w+",
     ),
-    wording("Osteopenia", r"\bosteopen\w+|\bosteopor\w+|\bdeminerali[sz]\w+|\bbone (?:mineral )?loss\b"),
+    wording("Osteopenia", r"\bosteopen\w+|\bosteopor\w+|\bdeminerali[sz]\w+|\bbone (?:mineral"
+                          r" )?loss\b"),
 )  # fmt: skip
 
 FRACTURES: tuple[Wording, ...] = (
     wording(
         "Rib Fracture",
-        r"\bribs?, (?:suspicious for|consistent with|compatible with|representing|possible|likely|probable"
+        r"\bribs?, ?\?\s?fractur\w+|\bribs?, (?:suspicious for|consistent with|compatible with"
+        r"|representing|possible|likely|probable"
         r"|suggest\w*|in keeping with) (?:[\w-]+ ){0,2}?fractur\w+"
-        r"|\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}? (?:fractur\w+|fx)\b"
-        r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no|with|is\b|are\b|may\b)[\w'-]+,? (?:and )?){0,6}?ribs?\b",
+        r"|\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}?"
+        r" (?:fractur\w+|fx)\b"
+        r"|\b(?:fractur\w+|fx) (?:(?!and\b|or\b|no|with|is\b|are\b|may\b)[\w'-]+,? (?:and"
+        r" )?){0,6}?ribs?\b",
     ),
     wording(
         "Vertebral Fracture",
-        rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no|with|is\b|are\b|may\b)[\w-]+){{0,2}}?"
+        rf"\b(?:compression|wedge|burst|{_SPINE})(?: (?!and\b|or\b|no|with|is\b|are\b"
+        rf"|may\b)[\w-]+){{0,2}}?"
         r" (?:fractur\w+|compression\b(?: fractur\w+| deformit\w+)?)"
-        rf"|\b(?:fractur\w+|compression) (?:deformit\w+ )?(?:of|in|at|involving) (?:the )?(?:[\w-]+ ){{0,3}}?"
+        rf"|\b(?:fractur\w+|compression) (?:deformit\w+ )?(?:of|in|at|involving) (?:the"
+        rf" )?(?:[\w-]+ ){{0,3}}?"
         rf"{_SPINE}\b|\bcompression (?:deformit\w+|fractur\w+)|\bwedg(?:ing|e deformit\w+)"
-        r"|\b(?:loss of|decreased|reduced) (?:[\w-]+ ){0,2}?height\b|\b(?:vertebra\w*|body) height loss"
-        r"|\bheight loss (?:of|at|in)\b|\bvertebra\w* (?:body )?(?:is |are )?(?:\w+ly )?(?:collapse\w*"
+        r"|\b(?:loss of|decreased|reduced) (?:[\w-]+ ){0,2}?height\b|\b(?:vertebra\w*|body)"
+        r" height loss"
+        r"|\bheight loss (?:of|at|in)\b|\bvertebra\w* (?:body )?(?:is |are )?(?:\w+ly"
+        r" )?(?:collapse\w*"
         r"|compress\w+|wedged)|\b(?:collapse\w*|compress\w+|wedged) (?:of )?(?:the )?"
         r"(?:[\w-]+ )?vertebra\w*|\bwedged\b(?= (?:\w+ )?vertebra)",
     ),

@@ -11,11 +11,11 @@ def _table(*rows: tuple[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 RIGHT = re.compile(
     r"\bright(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))"
-    r"|\brt\b|(?<![\w'.])r(?=[ )-](?!lateral decub)(?!\d))|\br[uml]l\b|\bright-?sided\b"
+    r"|\brt\b|(?<![\w'.])r(?=[ )-](?!lateral decub))|\br[uml][lz]\b|\brij\b|\bright-?sided\b"
 )
 LEFT = re.compile(
     r"\bleft(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))|\blt\b"
-    r"|(?<![\w'.])l(?=[ )-](?!\d))|\bl[ul]l\b|\blingul\w+|\bleft-?sided\b"
+    r"|(?<![\w'.])l(?=[ )-](?!\d\b))|\bl[ulm][lz]\b|\blij\b|\blingul\w+|\bleft-?sided\b"
 )
 BOTH = re.compile(
     r"\bbilateral\w*|\bboth\b|\bbi-?(?:basilar|basal|apical|hilar|lateral|lobar)\w*|\bbases\b"
@@ -23,15 +23,18 @@ BOTH = re.compile(
 )
 
 LOCATIONS = _table(
-    ("upper lobe", r"\bupper(?:,? (?:and|or|&|middle|mid|lower|to))* lobes?\b|\b[rl]ul\b|\bupper and"
+    ("upper lobe", r"\bupper(?:,? (?:and|or|&|middle|mid|lower|to))* lobes?\b|\b[rl]ul\b|\bupper"
+                   r" and"
                    r" (?:left |right )?(?:lower|middle) lobes?\b"),
     ("middle lobe", r"\b(?:middle|mid)(?:,? (?:and|or|lower))* lobes?\b|\brml\b"),
     ("lower lobe", r"\blower(?:,? (?:and|or))? lobes?\b|\b[rl]ll\b|\blower lobar\b"),
     ("lingula", r"\blingul\w+"),
     ("apex", r"\bap(?:ex|ices|ical)\b|\bbiapical\b"),
-    ("upper zone", r"\bupper (?:lung )?(?:zones?|fields?|lungs?|hemithora\w+)\b|\bupper lung"),
-    ("mid zone", r"\bmid(?:dle)?[- ]?(?:lung )?(?:zones?|fields?|lungs?)\b|\bmid-?lungs?\b"),
-    ("lower zone", r"\blower (?:lung )?(?:zones?|fields?|lungs?|hemithora\w+)\b"),
+    ("upper zone", r"\b[rl]uz\b|\bupper (?:lung )?(?:zones?|fields?|lungs?|hemithora\w+)\b"
+                   r"|\bupper lung"),
+    ("mid zone", r"\b[rl]mz\b|\bmid(?:dle)?[- ]?(?:lung )?(?:zones?|fields?|lungs?)\b"
+                 r"|\bmid-?lungs?\b"),
+    ("lower zone", r"\b[rl]lz\b|\blower (?:lung )?(?:zones?|fields?|lungs?|hemithora\w+)\b"),
     ("base", r"\bbas(?:e|es|al|ilar)\b|\bbi-?bas(?:al|ilar)\w*"),
     ("perihilar", r"\bperi-?hilar\b"),
     ("suprahilar", r"\bsupra-?hilar\b"),
@@ -47,14 +50,17 @@ LOCATIONS = _table(
     ("focal", r"\bfocal\b"),
     ("anterior", r"\banterior(?:ly)?\b"),
     ("posterior", r"\bposterior(?:ly)?\b"),
-    ("lateral", r"\blateral(?:ly)?\b(?! (?:view|radiograph|film|projection|image))(?!\s*(?:$|[.,;]))"),
+    ("lateral", r"\blateral(?:ly)?\b(?! (?:view|radiograph|film|projection|image))(?!\s*(?:$"
+                r"|[.,;]))"),
     ("medial", r"\bmedial(?:ly)?\b"),
     ("aortic arch", r"\b(?:aortic )?(?:arch|knob|knuckle)\b"),
     ("ascending aorta", r"\bascending (?:thoracic )?aort"),
     ("descending aorta", r"\bdescending (?:thoracic )?aort"),
 )  # fmt: skip
 
-DEVICE_PLACES = tuple(row for row in LOCATIONS if row[0] not in ("central", "peripheral", "diffuse", "focal", "hilum"))
+DEVICE_PLACES = tuple(
+    row for row in LOCATIONS if row[0] not in ("central", "peripheral", "diffuse", "focal", "hilum")
+)
 
 BONES = _table(
     ("clavicle", r"\bclavic\w+"),
@@ -62,8 +68,8 @@ BONES = _table(
     ("scapula", r"\bscapul\w+"),
     ("sternum", r"\bstern(?:um|al)\b(?! wires?)"),
     ("shoulder", r"\bshoulders?\b|\bglenohumeral\b|\bacromio\w+"),
-    ("thoracic spine", r"\bthoracic\b(?! aort)|\bt-spine\b|\bmid-?thoracic\b"),
-    ("lumbar spine", r"\blumbar\b|\bl-spine\b"),
+    ("thoracic spine", r"\bthoracic\b(?! aort)|\bt[- ]spine\b|\bmid-?thoracic\b"),
+    ("lumbar spine", r"\blumbar\b|\bl[- ]spine\b"),
     ("cervical spine", r"\bcervical\b"),
 )  # fmt: skip
 
@@ -71,92 +77,112 @@ _ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 )
 RIB_NUMBER = re.compile(
-    r"\b(?P<number>\d{1,2})(?:st|nd|rd|th)?(?:,? ?(?:and|through|to|-|,) ?\d{1,2}(?:st|nd|rd|th)?)*"
-    r"(?= (?:\w+ ){0,2}ribs?\b)|\bribs? (?P<after>\d{1,2})\b|\b(?P<word>"
-    + "|".join(_ORDINALS)
-    + r")\b(?= (?:[\w-]+ ){0,5}?ribs?\b)"
+    r"\b(?P<number>\d{1,2})(?:st|nd|rd|th)?(?:,? ?(?:and|through|to|-|,) ?\d{1,2}(?:st|nd|rd"
+    r"|th)?)*"
+    r"(?= (?:\w+ ){0,2}ribs?\b)|\bribs? (?P<after>\d{1,2})\b(?:,? ?(?:and|through|to|-|,)"
+    r" ?\d{1,2})*|\b(?P<word>" + "|".join(_ORDINALS) + r")\b(?= (?:[\w-]+ ){0,5}?ribs?\b)"
 )
 VERTEBRA = re.compile(r"\b(?P<level>[tlc]) ?-?(?P<number>\d{1,2})\b")
 ORDINAL = {word: number + 1 for number, word in enumerate(_ORDINALS)}
 
 TIPS = _table(
-    ("cavoatrial junction", r"\b(?:cavo-?atrial|svc ?/ ?(?:ra|right atri\w+)|atrio-?caval) junction"
+    ("cavoatrial junction", r"\b(?:cavo-?atrial|svc ?/ ?(?:ra|right atri\w+)|atrio-?caval)"
+                            r" junction"
                             r"|\bsvc-?ra\b|\bcavoatrial\b"),
     ("svc", r"\b(?:svc|superior vena cava)\b(?! ?/ ?r)(?! ?-ra)"),
-    ("right atrium", r"\bright atri\w+"),
-    ("right ventricle", r"\bright ventric\w+|\brv apex\b"),
+    ("right atrium", r"\bright atri\w+|\bra\b"),
+    ("right ventricle", r"\bright ventric\w+|\brv\b"),
     ("left ventricle", r"\bleft ventric\w+"),
     ("brachiocephalic vein", r"\bbrachiocephalic|\binnominate"),
     ("axillary vein", r"\baxillary vein|\baxilla\b"),
     ("subclavian vein", r"(?<=in )(?:the )?(?:\w+ )?subclavian(?: vein)?|\bsubclavian vein"),
     ("jugular vein", r"\b(?:in|into|within|up) (?:the )?(?:\w+ )*jugular vein"),
-    ("pulmonary artery", r"\b(?:pulmonary arter\w+|pulmonary outflow)(?! cath)"),
+    ("pulmonary artery", r"\b(?:pulmonary arter\w+|pulmonary outflow|interlobar arter\w+"
+                         r"|(?:main|right|left|in|the) pa\b)(?! cath)"),
     ("ivc", r"\bivc\b|\binferior vena cava\b"),
     ("carina", r"\bcarina\w*"),
     ("right main bronchus", r"\bright (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
     ("left main bronchus", r"\bleft (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
-    ("trachea", r"\b(?:mid|upper|lower|thoracic|distal|proximal) trachea|\b(?:in|within) the trachea"
+    ("trachea", r"\b(?:mid|upper|lower|thoracic|distal|proximal) trachea|\b(?:in|within) the"
+                r" trachea"
                 r"|\bclavic\w+|\bthoracic inlet\b"),
     ("esophagus", r"(?<!gastro)\besophag(?:us|eal)\b(?! (?:tube|hiatus))"),
     ("gastroesophageal junction", r"\b(?:gastroesophageal|ge|gastro-esophageal) junction"),
     ("stomach", r"\bstomach\b|\bgastric (?:body|fundus|antrum|bubble|lumen)"),
     ("duodenum", r"\bduoden\w+(?! tube)|\bpost-?pyloric\b"),
-    ("below the diaphragm", r"\b(?:below|beneath|under|past|beyond) the (?:\w+ )?(?:hemi)?diaphragm"
-                            r"|\bsubdiaphragmatic\b|\bout of (?:the )?(?:field of )?view|\boff the (?:\w+ )?(?:film|image)"),
+    ("below the diaphragm", r"\b(?:below|beneath|under|past|beyond) the (?:\w+"
+                            r" )?(?:hemi)?diaphragm"
+                            r"|\bsubdiaphragmatic\b|\bout of (?:the )?(?:field of )?view|\boff"
+                            r" the (?:\w+ )?(?:film|image)"),
     ("apex", r"\bapex\b|\bapical(?:ly)?\b"),
     ("base", r"\bbas(?:e|ilar|al)\b"),
 )  # fmt: skip
 
 DEGREES: tuple[tuple[Degree, re.Pattern[str]], ...] = (
     ("minimal", re.compile(r"\b(?:minimal\w*|trace|tiny|minute|scant|punctate|sliver)\b")),
-    ("mild", re.compile(r"\b(?:mild\w*|small|slight\w*|subtle|little|low[- ]grade|minor(?! fissure))\b(?! caliber)")),
+    ("mild", re.compile(r"\b(?:mild\w*|small|slight\w*(?! (?:better|improv|worse|increas|decreas"
+                        r"|smaller|larger|less|more))|subtle|little|low[- ]grade|minor(?!"
+                        r" fissure))\b(?! caliber)")),
     ("moderate", re.compile(r"\bmoderate\w*")),
     ("severe", re.compile(
         r"\b(?:severe\w*|large|marked\w*|massive|extensive|gross(?:ly)? enlarged|huge|substantial"
-        r"|advanced|sizable|considerabl\w+|prominently|significant(?:ly)?(?= enlarged))\b(?! lung vol)"
+        r"|advanced|sizable|considerabl\w+|prominently|significant(?:ly)?(?= enlarged))\b(?! lung"
+        r" vol)"
     )),
 )  # fmt: skip
 
 SIZE = re.compile(
     r"\b(?P<numbers>\d+(?:[.,]\d+)?(?: ?(?:x|by|-|to|\u00d7) ?\d+(?:[.,]\d+)?){0,2}) ?-?"
-    r"(?P<unit>mm|millimet\w+|cm|centimet\w+)\b(?: (?:x|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm|cm)\b)?"
+    r"(?P<unit>mm|millimet\w+|cm|centimet\w+)\b(?: (?:x|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm"
+    r"|cm)\b)?"
 )
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
     ("new", re.compile(
         r"\b(?:new|newly|interval (?:development|appearance)|development of|developed"
-        r"|re-?accumulat\w+|recurrent|placement of|insertion of|(?:been|interval) (?:placed|inserted)|not (?:previously|seen (?:on|in) (?:the )?(?:prior|previous)))\b"
+        r"|re-?accumulat\w+|recurrent|placement of|insertion of|(?:been|interval) (?:placed"
+        r"|inserted)|not (?:previously|seen (?:on|in) (?:the )?(?:prior|previous)))\b"
     )),
     ("larger", re.compile(
-        r"\b(?:larger|increas(?:ing|ed|e)(?! (?:lung )?(?:opaci|densit|mark|interst|bronchov|retrost"
-        r"|ap diam|volumes?|vascul|lucen|attenuat|heart|cardiac))|worse\w*|progress(?:ed|ing|ion|ive)"
+        r"\b(?:larger|increas(?:ing|ed|e)(?! (?:lung )?(?:opaci|densit|mark|interst|bronchov"
+        r"|retrost"
+        r"|ap diam|volumes?|vascul|lucen|attenuat|heart|cardiac))|worse\w*|progress(?:ed|ing|ion"
+        r"|ive)"
         r"|enlarging|has (?:\w+ )?enlarged|have (?:\w+ )?enlarged|grown|growing|more (?:prominent"
-        r"|extensive|conspicuous|pronounced)|greater than (?:on )?(?:the )?(?:prior|previous)|evolving"
-        r"|advanced further|bigger)\b"
+        r"|extensive|conspicuous|pronounced)|greater than (?:on )?(?:the )?(?:prior|previous)"
+        r"|evolving"
+        r"|advanced further|bigger)\b(?! than (?:the |on the )?(?:left|right|[lr])\b)"
     )),
     ("smaller", re.compile(
-        r"\b(?:smaller|decreas(?:ing|ed|e)(?! (?:lung )?(?:volum|bone|height|inspir|disc|disk|aerat))"
+        r"\b(?:smaller|decreas(?:ing|ed|e)(?! (?:lung )?(?:volum|bone|height|inspir|disc|disk"
+        r"|aerat))"
         r"|improv\w+|diminish(?:ed|ing)|reduced(?! (?:lung )?vol)|less (?:prominent|extensive"
-        r"|conspicuous|pronounced)|clearing|regress\w+|resolving|residual|better(?: aerated)?"
+        r"|conspicuous|pronounced)|clearing|regress\w+|resolving|residual|shrunk|shrunken"
+        r"|(?:nearly|almost) gone|better(?: aerated)?"
         r"|(?:near(?:ly)?|almost|partial\w*|incomplete\w*|mostly|largely)[- ](?:\w+ )?resol\w+)\b"
     )),
     ("unchanged", re.compile(
         r"\b(?:unchanged|stabl[ey]|stability|similar|persist\w*|remain(?:s|ed|ing)?|again|still"
-        r"|re-?demonstrat\w+|no (?:\w+ ){0,2}(?:interval )?change|not (?:\w+ ){0,2}changed|as before"
+        r"|re-?demonstrat\w+|no (?:\w+ ){0,2}(?:interval )?change|not (?:\w+ ){0,2}changed|as"
+        r" before"
         r"|without (?:\w+ ){0,2}change|constant|no longer (?:increas|enlarg)\w+|continued?)\b"
     )),
     ("resolved", re.compile(
         r"(?<!un)(?<!nearly )(?<!almost )(?<!partially )(?<!incompletely )(?<!near )(?<!not )"
-        r"\b(?:resolved|cleared|disappeared|no longer (?:\w+ly )?(?:seen|present|visible|identified"
-        r"|evident|visualized|apparent)|(?<!near )(?<!near-)(?<!incomplete )(?<!partial )(?:complete |interval )*"
+        r"\b(?:resolved|cleared|disappeared|no longer (?:\w+ly )?(?:seen|present|visible"
+        r"|identified"
+        r"|evident|visualized|apparent)|(?<!near )(?<!near-)(?<!incomplete )(?<!partial"
+        r" )(?:complete |interval )*"
         r"resolution of)\b"
     )),
-    ("removed", re.compile(r"\b(?:remov(?:ed|al)|withdrawn|extubat\w+|discontinued|pulled|explanted)\b")),
+    ("removed", re.compile(r"\b(?:remov(?:ed|al)|withdrawn|extubat\w+|discontinued|pulled"
+                           r"|explanted)\b")),
     ("changed", re.compile(
         r"\b(?:has (?:been )?(?:changed|advanced|retracted|repositioned|replaced|exchanged"
         r"|pulled back)|(?:interval|since) (?!increase|decrease|develop|resol|remov|change\b"
-        r"|improv)\w+|compared? (?:to|with)|comparison|than (?:on |in |the )*(?:prior|previous|before)"
+        r"|improv)\w+|compared? (?:to|with)|comparison|than (?:on |in |the )*(?:prior|previous"
+        r"|before)"
         r"|from (?:the )?(?:prior|previous)|on today'?s|previously)\b"
     )),
 )  # fmt: skip
@@ -165,7 +191,8 @@ AGES: tuple[tuple[Age, re.Pattern[str]], ...] = (
     ("acute", re.compile(r"(?<!sub)\bacute(?:ly)?\b|\brecent\b")),
     ("chronic", re.compile(
         r"\b(?:chronic\w*|old|heal(?:ed|ing)|remote(?:ly)?|prior(?= \w)|longstanding|long-standing"
-        r"|age[- ]indeterminate)\b(?! (?:stud|exam|film|radiograph|image|comparison|ct|chest|x-ray))"
+        r"|age[- ]indeterminate)\b(?! (?:stud|exam|film|radiograph|image|comparison|ct|chest"
+        r"|x-ray))"
     )),
 )  # fmt: skip
 
@@ -191,7 +218,8 @@ KINDS = _table(
     ("displaced", r"(?<!non)(?<!non-)\bdisplaced"),
     ("single lead", r"\bsingle[- ](?:lead|chamber)"),
     ("dual lead", r"\b(?:dual|two|double)[- ](?:lead|chamber)|\bbiventricular"),
-    ("aortic", r"\baortic valv|\baortic position|\bavr\b|\btav[ir]\b|\baortic (?:and mitral )?(?:valv|prosth)"),
+    ("aortic", r"\baortic valv|\baortic position|\bavr\b|\btav[ir]\b|\baortic (?:and mitral"
+               r" )?(?:valv|prosth)"),
     ("mitral", r"\bmitral|\bmvr\b"),
     ("tricuspid", r"\btricuspid"),
 )  # fmt: skip

@@ -7,6 +7,21 @@ the rows below it: a nodular opacity is a nodule and not also an opacity.
 import re
 from dataclasses import dataclass
 
+from db.findings import FINDING
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a finding is worded in the plain text."""
+
+    finding: str
+    start: int
+    end: int
+
+    @property
+    def is_device(self) -> bool:
+        return FINDING[self.finding].region == "devices"
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -25,6 +40,7 @@ def wording(finding: str, pattern: str, beside: str | None = None) -> Wording:
 
 IS = (
     r"(?:(?:is|are|was|were|appears?|remains?|do|does|may|might|could|be|not|no longer|seems?|to"
-    r"|being|has|have|been|minimally|mildly|moderately|slightly|somewhat|markedly|severely|significantly|abnormally|both) )*"
+    r"|being|has|have|been|minimally|mildly|moderately|slightly|somewhat|markedly|severely"
+    r"|significantly|abnormally|both) )*"
 )
 """A verb with all that can stand in it; a "not" or "may" inside is read as a cue."""
