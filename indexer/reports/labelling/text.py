@@ -44,7 +44,8 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"[\u00f8\u2205](?=\s)", "no"),
         (r"\s*\n\s*[-*>]\s+", " ; "),
         # Breaks inside words
-        (rf"\b(?P<compound>{_COMPOUND})-[ \t]*\r?\n\s*(?=[a-z])", r"\g<compound>-"),
+        (rf"\b(?P<compound>{_COMPOUND})-[ \t]*\r?\n\s*(?=[a-z])",
+         lambda match: match["compound"] + "-"),
         (r"(?<=[a-z]{2})-[ \t]*\r?\n\s*(?=[a-z])", ""),
         (rf"\b(?:(?!(?:{_KNOWN_WORD})-)[a-z]{{3,}})- (?=[a-z]{{3,}})"
          r"(?!(?:and|or|to|none|no)\b)", lambda match: match[0].removesuffix("- ")),
@@ -115,20 +116,26 @@ class Text:
     plain: str
     origin: tuple[int, ...]
     """The position in the sentence as given of each character, and of the end."""
+    given: str
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The span in the sentence as given."""
-        return self.origin[start], self.origin[end - 1] + 1
+        """The span in the sentence as given; a letter that was left out belongs to its word."""
+        first, last = self.origin[start], self.origin[end - 1] + 1
+        floor = self.origin[start - 1] + 1 if start else 0
+        while first > floor and self.given[first - 1].isalpha():
+            first -= 1
+        return first, last
 
 
 def read_text(sentence: str) -> Text:
     """Bring a sentence to the spelling of the rules."""
+    given = sentence
     sentence = _LINE_START.sub(_ended, sentence)
     plain = "".join(low if len(low := char.lower()) == 1 else char for char in sentence)
     origin = list(range(len(plain) + 1))
     for pattern, replacement in _STEPS:
         plain, origin = _replace(pattern, replacement, plain, origin)
-    return Text(plain, tuple(origin))
+    return Text(plain, tuple(origin), given)
 
 
 def _replace(

@@ -1,0 +1,173 @@
+"""How far a cue reaches.
+
+A cue reaches along a list and ends where something new is asserted. "No consolidation, effusion,
+or pneumothorax" denies three; "no consolidation, small left effusion" and "no consolidation and
+new effusion" deny one. What tells them apart is the item: bare, or with a side, a degree, an
+article or a verb of its own; and whether an "or" closes the list behind it.
+"""
+
+import re
+
+from indexer.reports.labelling.cues import Cue
+from indexer.reports.labelling.wording import Span
+
+BOUNDARY = re.compile(
+    r";|: |(?<!vs)\. |\b(?:but|however|although|though|yet|except|aside from|apart from|other than"
+    r"|while|whereas|despite|in spite of|following|after|status post|which|because|as well as"
+    r"|with the exception of|likewise|in (?:a|this|the) patient|there (?:is|are|was|were|has|have)"
+    r"|therefore|thus|yes|otherwise|instead|nevertheless|excluding|in addition|also noted|also"
+    r" seen"
+    r"|besides)\b"
+)
+"""Nothing reaches over these."""
+
+_SEPARATOR = re.compile(r",? (?:and/or|and|or|nor) | ?/ ?|, ?(?:nor |or |and )?| - | \(|\) ?")
+
+_STRONG = re.compile(
+    r"\b(?:left|right|[lr]t|bi(?:lateral\w*|basilar|basal|apical|hilar)|both|small\w*|tiny|trace"
+    r"|minimal\w*|mild\w*|moderate\w*|marked\w*|severe\w*|stabl[ey]|unchanged|persist\w+|again"
+    r"|increas\w+|decreas\w+|worse\w*|improv\w+|there|this|these|that|the|a|an|some|multiple"
+    r"|several|few|residual|heal(?:ed|ing)|chronic|old|hazy|faint|patchy|streaky|linear|vague"
+    r"|slight\w*"
+    r"|subtle|ill[- ]defined|subsegmental|scattered|degenerative|possibl[ye]|probabl[ye]|likely"
+    r"|suspected|status|unremarkable|normal|now|it|only|just|interval|developing|evolving"
+    r"|progress\w+|known|low\w*|post\w*|lungs|median|is|are|was"
+    r"|were|has|have|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without"
+    r"|no"
+    r"|with|cannot|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from"
+    r"|in)\b"
+)
+"""Says something of its own: after a comma or an "and" it ends a denial."""
+
+_WEAK = re.compile(r"\b(?:large\w*|sizable|new\w*|big|extensive|dense|confluent|bulky|massive)\b")
+"""Ends a denial unless an "or" behind it shows that the list goes on."""
+
+_ADJECTIVES = re.compile(
+    r"(?:[\s,]|\b(?:and|or|any|definite|focal|acute|active|new|old|left|right|bilateral|lobar"
+    r"|pleural|large|small|moderate|tiny|significant|discrete|suspicious|obvious|gross|overt|frank"
+    r"|convincing|evidence|of|for|signs?|radiographic|worsening|increasing|pulmonary|upper|lower"
+    r"|mid|middle|apical|basilar|mild|severe|confluent|dense|patchy|hazy|healed|healing|displaced"
+    r"|nondisplaced|air-?space|alveolar|a|the|to|suggest|is|are|see|show)\b)*"
+)
+"""A stretch without a noun: a comma inside it separates adjectives, not items."""
+
+_TAIL = re.compile(
+    r" ?(?::|(?:is|are|was|were|has|have|remains?|appears?) (?!(?:not |\w+ly |now |currently"
+    r" )*(?:seen"
+    r"|identified|noted|present|evident|visuali|appreciated|demonstrated|detected|suspected"
+    r"|apparent|visible|found|observed)\b)|(?:on|in|at|within|of|over|along) the (?:\w+ )?(?:left"
+    r"|right"
+    r"|lung|base|apex|lingula|upper|lower|mid)\b|in (?:good |stable |unchanged |satisfactory "
+    r"|standard"
+    r"|appropriate )*(?:place|position)\b|persists?|again|unchanged|stable|measur\w+|small"
+    r"|moderate"
+    r"|large|mild|severe|tip|terminat\w+|project\w+|overl\w+|(?:is |are )?(?:present|noted)"
+    r"(?= (?:on|in|at)))"
+)
+"""Follows an item that is asserted: "no pneumothorax, effusion on the left"."""
+
+_OR_BEHIND = re.compile(
+    r"(?:,? (?!is\b|are\b|was\b|were\b|with\b|but\b|in\b|on\b|at\b|there\b)[\w/-]+){0,6}?"
+    r"(?P<comma>,?) (?:or|nor|and/or)\b"
+)
+_VALUE = re.compile(r" ?[:=] ?(?:all |both )?$")
+_ASIDE = re.compile(r" - [^-;]{1,60} - ?| \([^()]{1,60}\) ?")
+_BESIDE = re.compile(
+    r" (?:with|without|next to|adjacent to|beside|near|around|surrounding|above|below|beneath"
+    r"|underlying|overlying|along) "
+)
+"""Behind a mention: what follows is another thing, or a landmark."""
+_VERB = re.compile(r"\b(?:is|are|was|were|has|have|remains?|appears?|shows?|there)\b")
+
+_LASTING = frozenset(
+    {
+        "Granuloma", "Tortuous Aorta", "Aortic Calcification", "Scoliosis", "Kyphosis", "Hernia",
+        "Degenerative Change", "Osteopenia", "Sternotomy Wires", "Surgical Clips",
+    }
+)  # fmt: skip
+
+
+def reaches_on(plain: str, spans: list[Span], cue: Cue, span: Span) -> bool:
+    """Whether a cue reaches forward to a mention behind it."""
+    stop = cue.end
+    if BOUNDARY.search(plain, stop, span.start):
+        return False
+    between = [other for other in spans if stop <= other.start and other.end <= span.start]
+    if between and _BESIDE.search(plain, between[0].end, span.start):
+        return False
+    separators = list(_SEPARATOR.finditer(plain, stop, span.start))
+    seen_or = False
+    for number, separator in enumerate(separators):
+        word = separator[0].strip(" ,(")
+        if word in ("or", "nor", "and/or"):
+            seen_or = True
+            continue
+        if separator.start() == stop and word == "":
+            return False
+        if _ADJECTIVES.fullmatch(plain, stop, separator.start()):
+            continue
+        last = number + 1 == len(separators)
+        limit = span.start if last else separators[number + 1].start()
+        item = next((s for s in spans if separator.end() <= s.start < limit), None)
+        item = span if last else item
+        words_end = item.start if item else limit
+        noun_end = item.end if item else limit
+        ahead = _OR_BEHIND.match(plain, noun_end, min(len(plain), noun_end + 90))
+        listed = ahead is not None and not (seen_or and word == "and")
+        if word == "/":
+            continue
+        if _STRONG.search(plain, separator.end(), words_end):
+            if not (ahead and ahead["comma"] and not seen_or and word != "and"):
+                return False
+        elif _WEAK.search(plain, separator.end(), words_end):
+            if not listed or seen_or or word == "and":
+                return False
+        elif not listed and (_TAIL.match(plain, noun_end) or (item and _turns(between, item))):
+            return False
+    return True
+
+
+def _turns(between: list[Span], item: Span) -> bool:
+    """Whether the list cannot be going on, since the item is of another sort."""
+    earlier = [other for other in between if other.end <= item.start]
+    if item.is_device:
+        return not any(other.is_device for other in earlier)
+    return item.finding in _LASTING and not any(o.finding in _LASTING for o in earlier)
+
+
+def reaches_back(plain: str, span: Span, cue: Cue) -> bool:
+    """Whether a cue reaches back to a mention before it."""
+    if cue.adjacent:
+        return cue.start == span.end
+    value = _VALUE.search(plain[: cue.start], span.end)
+    at = value.start() if value else cue.start
+    aside = _ASIDE.search(plain, span.end, at)
+    if aside:
+        plain = plain[: aside.start()] + "\0" * len(aside[0]) + plain[aside.end() :]
+    if BOUNDARY.search(plain, span.end, at):
+        return False
+    separators = list(_SEPARATOR.finditer(plain, span.end, at))
+    if separators and separators[-1].end() == at and separators[-1][0].strip() in "-(":
+        separators.pop()
+    if not separators:
+        return True
+    if _VERB.search(plain, span.end, separators[0].start()):
+        return False
+    opening = max((m.end() for m in _SEPARATOR.finditer(plain, 0, span.start)), default=0)
+    words = [s[0].strip(" ,(") for s in separators]
+    plural = re.search(r"\b(?:are|were|have)\b", plain[span.end : min(len(plain), cue.start + 5)])
+    own = _STRONG.search(plain, opening, span.start) is not None
+    if _VERB.search(plain, opening, span.start):
+        return False
+    if plural:
+        return True
+    single = re.search(r"\b(?:is|was|has)\b", plain[span.end : min(len(plain), cue.start + 4)])
+    if "or" in words or "nor" in words or "/" in words:
+        return True
+    if plain[span.end : separators[0].start()].strip():
+        return False
+    return (
+        not own
+        and not single
+        and not any(_STRONG.search(plain, s.end(), cue.start) for s in separators)
+    )
