@@ -107,7 +107,7 @@ def _read(sentence: str) -> _Reading:
     if FOREIGN.search(text.plain):
         return _Reading()
     plain = blank(CONDITION, blank(MASKED, text.plain))
-    organs = {statement.span: statement.state for statement in read_organs(plain)}
+    organs = {told.span: told.state for told in read_organs(plain)}
     spans = find_spans(plain, organs)
     scope = Scope(plain, spans)
     windows = Windows(text.plain, spans)

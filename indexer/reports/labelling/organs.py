@@ -146,7 +146,7 @@ NORMAL_IMAGE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class OrganState:
     """What a sentence says of one organ."""
 
     span: Span
@@ -154,22 +154,22 @@ class Statement:
     """A positive one is subject to the cues of the sentence, a normal organ is not."""
 
 
-def read_organs(plain: str) -> list[Statement]:
-    """What the sentence says of its organs, a statement each time that one is named."""
+def read_organs(plain: str) -> list[OrganState]:
+    """What the sentence says of its organs, once each time that one is named."""
     return [
-        statement
+        told
         for organ in ORGANS
         for subject in organ.subject.finditer(plain)
-        if (statement := _statement(organ, subject, plain))
+        if (told := _organ_state(organ, subject, plain))
     ]
 
 
-def _statement(organ: Organ, subject: re.Match[str], plain: str) -> Statement | None:
+def _organ_state(organ: Organ, subject: re.Match[str], plain: str) -> OrganState | None:
     before = _COORDINATED.sub(" ", plain[max(0, subject.start() - 80) : subject.start()])
     if organ.finding == "Cardiomegaly" and _BORDERLINE.search(before):
-        return Statement(Span(organ.finding, subject.start(), subject.end()), "uncertain")
+        return OrganState(Span(organ.finding, subject.start(), subject.end()), "uncertain")
     if organ.finding != "Mediastinal Shift" and _BEFORE.search(before):
-        return Statement(Span(organ.finding, subject.start(), subject.end()), "negative")
+        return OrganState(Span(organ.finding, subject.start(), subject.end()), "negative")
     chain = _CHAIN.match(plain, subject.end())
     first = chain.end() if chain else subject.end()
     value = _VALUE.match(plain, first)
@@ -184,4 +184,4 @@ def _statement(organ: Organ, subject: re.Match[str], plain: str) -> Statement | 
     if not found:
         return None
     start, _, end, state = min(found)
-    return Statement(Span(organ.finding, start, end), state)
+    return OrganState(Span(organ.finding, start, end), state)
