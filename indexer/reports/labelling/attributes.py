@@ -220,7 +220,7 @@ def _of_name(finding: str, named: str) -> set[str]:
     """What the CheXpert labeler does not count under the parent of the finding."""
     if finding == "Vertebral Fracture" and "fractur" not in named:
         return {"deformity"}
-    is_faint = re.search("densit|haziness", named) and not re.search("increased|air", named)
+    is_faint = re.search("densit|haziness", named) and not re.search("increas|air", named)
     if finding == "Lung Opacity" and is_faint:
         return {"density"}
     return set()

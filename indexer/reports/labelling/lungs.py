@@ -105,7 +105,8 @@ LUNGS: tuple[Wording, ...] = (
         "Lung Opacity",
         r"(?<!radi)(?<!radio)(?<!radio-)\bopaci(?:t|f)\w+|\bground[- ]?glass\b"
         r"|\bair[- ]?space (?:disease|process\w*|densit\w+|change\w*|opaci\w+|filling)"
-        r"|\b(?:increased|hazy|patchy|streaky|linear|abnormal|ill[- ]defined|vague|basilar|lung"
+        r"|\b(?:increased|increasing|hazy|patchy|streaky|linear|abnormal|ill[- ]defined|vague"
+        r"|basilar|lung"
         r"|focal|asymmetric|retrocardiac|airspace|parenchymal|pulmonary|bandlike|confluent|rounded"
         r"|perihilar|subtle|nonspecific|wedge[- ]shaped) (?:[\w-]+ ){0,2}?densit\w+"
         r"|\bdensit\w+ (?:in|within|at|over) the (?:[\w-]+ ){0,3}(?:lobe|lung|base|apex|lingula"

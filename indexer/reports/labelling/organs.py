@@ -10,25 +10,32 @@ _ORGANS = (
     r"(?:heart|cardiac|(?:cardio-?)?mediastin(?:al|um)|lungs?|hil(?:a|ar|um)|aort(?:a|ic)|size"
     r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary"
     r"|pleura\w*"
-    r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?)"
+    r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?|osseous"
+    r"|bony"
+    r"|visuali[sz]ed|abdomen|thora(?:x|cic)|soft tissues?)"
 )
 _CHAIN = re.compile(
-    r"(?:(?:,| and| or|,? as well as|,? and| ?/)? ?(?:the |are |is |all |both |appear |of |upper "
+    r"(?:(?: ?,(?: ?,)*| and| or|,? as well as|,? and| ?/)? ?(?:the |are |is |all |both |appear "
+    r"|of |upper "
     rf"|superior )*{_ORGANS}\b)*"
 )
 """Organs named together share one predicate: "heart, hila and mediastinum are normal"."""
 
 _VALUE = re.compile(r"(?: ?[:=]| -| appearance| appears?| size)? ?")
 _END = re.compile(
-    r"[;,:.]|\b(?:but|however|although|though|with|without|no|not seen|while|which|except"
+    r"[;,:.]|\b(?:but(?! (?:otherwise |\w+ly )*clear)|however|although|though|with(?!in)|without"
+    r"|no"
+    r"|not seen|while|which(?! (?:is|are))|except"
     r"|and (?:the|there|both)|(?:and |the )*(?:heart|lungs?|cardiac|cardiomediast\w+|mediastin\w+"
     r"|pulmonary|vascul\w+|bon[ey]\w*|osseous|pleural|trachea|aort\w+|spine|diaphragm\w*))\b"
 )
 """Ends the stretch in which an organ's predicate is looked for."""
 
 _BEFORE = re.compile(
-    r"(?<!not )(?<!near )\b(?P<normal>normal|unremarkable|clear|sharp)"
-    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| appearance of the| size of"
+    r"(?<!not )(?<!near )\b(?P<normal>normal(?: and (?:stable|unchanged))?|unremarkable|clear"
+    r"|sharp)"
+    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| (?:appearance|size|contours?)"
+    r" of"
     r" the)? $"
 )
 _BORDERLINE = re.compile(r"\bborderline(?: enlarged| prominent| size of the)? $")
@@ -96,7 +103,7 @@ ORGANS: tuple[Organ, ...] = (
     _organ(
         "Lung Opacity",
         r"\blungs?(?! (?:volumes?|nodul|mass|apex|apices|cancer|lesion|markings|disease|opacit"
-        r"|infiltrat|parenchymal|consolid|transplant))"
+        r"|infiltrat|parenchymal|consolid|transplant|vascul))"
         r"(?: fields?| bases?| parenchyma| zones?| apices)?\b|\bpulmonary parenchyma\b"
         r"|\b(?:both )?hemithoraces",
         (r"\bnot (?:\w+ly |quite |well )?(?:clear|normal)\b(?! of\b)", "positive"),
