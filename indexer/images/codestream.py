@@ -5,8 +5,9 @@ runs that do not fit. A header within the limits is therefore safe only if the f
 """
 
 import struct
+from dataclasses import dataclass
 
-from pydicom.encaps import generate_frames
+from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.uid import (
     UID,
     JPEG2000TransferSyntaxes,
@@ -18,8 +19,23 @@ from pydicom.uid import (
 from db.errors import UserError
 
 _SIZ = b"\xff\x4f\xff\x51"
+_STARTS = (b"\xff\xd8\xff", _SIZ, b"\x00\x00\x00\x0cjP  ")
+"""The first bytes of a frame of the JPEG family; its later fragments start otherwise."""
 _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """SOF0 to SOF15 without DHT, JPG and DAC (ISO/IEC 10918-1 B.1.1.3), and SOF55 of JPEG-LS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codestream:
+    """What the compressed image says about itself."""
+
+    width: int
+    height: int
+    samples: int
+    precision: int | None = None
+    """Bits per sample; None for RLE, which does not state them."""
+    signed: bool | None = None
+    """Whether samples may be negative; stated by JPEG 2000 alone."""
 
 
 def check_codestream(
@@ -31,36 +47,56 @@ def check_codestream(
     samples: int,
     bits_allocated: int,
     name: str,
-) -> None:
-    """Raise UserError unless the single frame has the size stated in the DICOM header."""
+) -> Codestream:
+    """Raise UserError unless there is a single frame of the size stated in the DICOM header."""
+    count = _frames(encapsulated, syntax)
+    if count > 1:
+        raise UserError(
+            f"{name} holds {count} frames, though its header declares one: send one radiograph "
+            "per file"
+        )
     frame = next(generate_frames(encapsulated, number_of_frames=1))
     if syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
-        declared = _jpeg_size(frame)
+        declared = _jpeg(frame)
     elif syntax in JPEG2000TransferSyntaxes or "High-Throughput" in syntax.name:
-        declared = _jpeg2000_size(frame)
+        declared = read_jpeg2000(frame)
     elif syntax == RLELossless:
         planes = samples * bits_allocated // 8
         fits = _rle_lengths(frame) == [width * height] * planes
-        declared = (width, height, samples) if fits else None
+        declared = Codestream(width=width, height=height, samples=samples) if fits else None
     else:
         raise UserError(
             f"{name} is compressed as {syntax.name}, which is not read here: export it uncompressed"
         )
-    if declared != (width, height, samples):
+    if declared is None or (declared.width, declared.height, declared.samples) != (
+        width,
+        height,
+        samples,
+    ):
         raise UserError(
             f"{name} is damaged: its compressed image and its header disagree about the size; "
             "export it again"
         )
+    return declared
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
-    """Read width, height and components from the first SOF segment; None without one."""
+def _frames(encapsulated: bytes, syntax: UID) -> int:
+    """Count the frames by offset table and by the fragments that start one."""
+    offsets = parse_basic_offsets(encapsulated)
+    _, *fragments = generate_fragments(encapsulated)  # the first is the offset table
+    if syntax != RLELossless:  # an RLE frame is one fragment (PS3.5 A.4.2)
+        fragments = [one for one in fragments if one.startswith(_STARTS)]
+    return max(len(offsets), len(fragments), 1)
+
+
+def _jpeg(frame: bytes) -> Codestream | None:
+    """Read the first SOF segment; None without one."""
     position = 2
     while position + 10 <= len(frame) and frame[position] == 0xFF:
         marker = frame[position + 1]
         if marker in _FRAME_MARKERS:
-            height, width, components = struct.unpack_from(">HHB", frame, position + 5)
-            return width, height, components
+            precision, height, width, samples = struct.unpack_from(">BHHB", frame, position + 4)
+            return Codestream(width=width, height=height, samples=samples, precision=precision)
         if marker == 0xFF:  # fill byte
             position += 1
             continue
@@ -68,14 +104,20 @@ def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
     return None
 
 
-def _jpeg2000_size(frame: bytes) -> tuple[int, int, int] | None:
-    """Read width, height and components from the SIZ segment, skipping a JP2 box header."""
+def read_jpeg2000(frame: bytes) -> Codestream | None:
+    """Read the SIZ segment, skipping a JP2 box header; None without one."""
     start = frame.find(_SIZ, 0, 4096)
-    if start < 0 or len(frame) < start + 42:
+    if start < 0 or len(frame) < start + 43:
         return None
     right, bottom, left, top = struct.unpack_from(">4I", frame, start + 8)
-    (components,) = struct.unpack_from(">H", frame, start + 40)
-    return right - left, bottom - top, components
+    samples, depth = struct.unpack_from(">HB", frame, start + 40)
+    return Codestream(
+        width=right - left,
+        height=bottom - top,
+        samples=samples,
+        precision=(depth & 0x7F) + 1,
+        signed=bool(depth & 0x80),
+    )
 
 
 def _rle_lengths(frame: bytes) -> list[int]:

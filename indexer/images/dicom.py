@@ -8,9 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
-    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -18,15 +16,16 @@ from pydicom.uid import (
 )
 
 from db.errors import TooLargeError, UserError
-from indexer.images.codestream import check_codestream
 from indexer.images.contrast import to_grey
-from indexer.images.dicom_header import check_header, view_position
-from indexer.images.dicom_voi import Stored, monochrome
-from indexer.images.radiograph import Grey, Limits, Radiograph, restore_size
+from indexer.images.dicom_frame import decode_frame
+from indexer.images.dicom_geometry import square_pixels, upright
+from indexer.images.dicom_header import check_header, subject_of, view_position
+from indexer.images.dicom_voi import monochrome
+from indexer.images.radiograph import Grey, Limits, Radiograph
+from indexer.images.stored_values import Stored, stored_values
 
 _PREAMBLE = 128
 _GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
-_LARGEST_STRETCH = 4.0  # a larger ratio is an error in the header
 
 
 def is_dicom(data: bytes) -> bool:
@@ -54,12 +53,7 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
     dataset = open_dataset(data, name, limits)
     notes: list[str] = []
     check_header(dataset, name, limits, notes)
-    _check_encapsulated(dataset, name)
-    stored = pixel_array(
-        dataset,
-        correct_unused_bits=False,
-        decoding_plugin="pylibjpeg" if _syntax(dataset).is_compressed else "",
-    )
+    stored, codestream = decode_frame(dataset, name)
     if stored.ndim == 3:
         pixels = _colour(stored, int(dataset.BitsStored))
         notes.append("colour turned to grey")
@@ -68,9 +62,16 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
         pixels = _colour(table, 8 * table.dtype.itemsize)
         notes.append("colour turned to grey")
     else:
-        pixels = monochrome(stored, dataset, notes)
-    pixels = _square_pixels(pixels, dataset, notes)
-    return Radiograph(pixels=pixels, view_position=view_position(dataset), notes=tuple(notes))
+        values = stored_values(stored, dataset, codestream, notes)
+        pixels = monochrome(values, dataset, notes)
+    pixels = square_pixels(pixels, dataset, notes)
+    pixels = upright(pixels, dataset, notes)
+    return Radiograph(
+        pixels=pixels,
+        view_position=view_position(dataset),
+        notes=tuple(notes),
+        subject=subject_of(dataset),
+    )
 
 
 def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
@@ -101,43 +102,7 @@ def _with_syntax(dataset: Dataset, implicit: bool, little_endian: bool) -> Datas
     return dataset
 
 
-def _syntax(dataset: Dataset) -> UID:
-    return UID(dataset.file_meta.TransferSyntaxUID)
-
-
-def _check_encapsulated(dataset: Dataset, name: str) -> None:
-    """Check the size stated in a compressed frame, by which the decoders allocate memory."""
-    syntax = _syntax(dataset)
-    if syntax.is_compressed:
-        check_codestream(
-            dataset.PixelData,
-            syntax,
-            width=int(dataset.Columns),
-            height=int(dataset.Rows),
-            samples=int(dataset.get("SamplesPerPixel") or 1),
-            bits_allocated=int(dataset.BitsAllocated),
-            name=name,
-        )
-
-
 def _colour(samples: Stored, bits: int) -> Grey:
     """Convert (height, width, 3) to luminance (ITU-R 601)."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     return to_grey(samples[..., :3] @ (weights / np.float32(2**bits - 1)))
-
-
-def _square_pixels(pixels: Grey, dataset: Dataset, notes: list[str]) -> Grey:
-    """Resample if the header states pixels that are not square (height to width of one pixel)."""
-    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
-        pair = dataset.get(keyword)
-        if pair is not None and len(pair) == 2:
-            vertical, horizontal = float(pair[0]), float(pair[1])
-            if vertical <= 0 or horizontal <= 0:
-                continue
-            ratio = vertical / horizontal
-            if abs(ratio - 1) > 0.01 and 1 / _LARGEST_STRETCH <= ratio <= _LARGEST_STRETCH:
-                height, width = pixels.shape
-                notes.append("oblong pixels made square")
-                return restore_size(pixels, round(width * 1000), round(height * ratio * 1000))
-            return pixels
-    return pixels

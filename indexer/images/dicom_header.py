@@ -1,13 +1,14 @@
 """Check that a DICOM header describes one chest radiograph, and read its view."""
 
 import re
+import unicodedata
 
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from db.errors import UserError
 from db.index.store import ViewPosition
-from indexer.images.radiograph import Limits
+from indexer.images.radiograph import Limits, Subject
 
 MODALITIES = frozenset({"CR", "DX", "DR", "RG", "OT", "SC"})
 """Computed, digital and digitised radiography, and secondary captures of them. Mammography, dental
@@ -33,6 +34,8 @@ _NOT_CHEST = frozenset(
         """,
     )
 )
+BURNED_IN = "text burned into the image by its header: it may name the patient"
+
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -44,8 +47,12 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
     Runs before pixels are decoded, so accepted sizes are within the limits. Raises UserError or
     TooLargeError; appends to ``notes`` what a user should know.
     """
-    _check_modality(dataset, name, notes)
-    _check_body_part(dataset, name)
+    if limits.accept_as_chest:
+        if not is_chest_radiograph(dataset):
+            notes.append("header names another modality or body part: read as a chest X-ray")
+    else:
+        _check_modality(dataset, name, notes)
+        _check_body_part(dataset, name)
     if "PixelData" not in dataset or not dataset.PixelData:
         raise UserError(f"{name} is a DICOM file without an image: send the radiograph itself")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -58,6 +65,8 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
         notes.append("lossy compressed")
     if str(dataset.get("PresentationIntentType") or "") == "FOR PROCESSING":
         notes.append("stored for processing, not for viewing: contrast may be unusual")
+    if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
+        notes.append(BURNED_IN)
 
 
 def is_chest_radiograph(dataset: Dataset) -> bool:
@@ -70,27 +79,52 @@ def is_chest_radiograph(dataset: Dataset) -> bool:
     return True
 
 
+def subject_of(dataset: Dataset) -> Subject:
+    """Read whose image it is."""
+    keywords = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
+    values = [" ".join(str(dataset.get(keyword) or "").split()) for keyword in keywords]
+    patient, name, born, study = values
+    return Subject(
+        patient_id=patient,
+        name=name.replace("^", " ").strip().upper(),
+        birth_date=born,
+        study_id=study,
+    )
+
+
 def view_position(dataset: Dataset) -> ViewPosition | None:
-    """Read the view position of a header with `read_view`."""
-    return read_view(dataset.get("ViewPosition"))
+    """Read the view position of a header with `read_view`, else the code of the view."""
+    view = read_view(dataset.get("ViewPosition"))
+    if view is None and not dataset.get("ViewPosition"):
+        codes = dataset.get("ViewCodeSequence") or ()
+        view = next((read_view(code.get("CodeMeaning")) for code in codes), None)
+    return view
+
+
+_PROJECTIONS: dict[ViewPosition, re.Pattern[str]] = {
+    "PA": re.compile(r"\bP[ ./-]{0,3}A\b|\bPOSTER\w*[ /-]{0,3}ANTER|\bDORSO[ -]?VENTRAL"),
+    "AP": re.compile(r"\bA[ ./-]{0,3}P\b|\bANTER\w*[ /-]{0,3}POSTER|\bVENTRO[ -]?DORSAL"),
+    "FRONTAL": re.compile(r"\b(?:LLD|RLD|DECUB\w*|FRONT\w*)\b"),
+    "LATERAL": re.compile(
+        r"\b(?:LL|RL|LAT|LATERA\w*|[LR]LAT|PROFIL\w*|PERFIL|SEITLICH\w*|ZIJ\w+|SEITE)\b|^[LR]$"
+    ),
+}
+"""The first that matches counts; terms of the standard, of devices, and in other languages."""
+_OBLIQUE = re.compile(r"\b(?:OBL\w*|[LR][AP]O|[LR]LO|SCHR[AÄ]G\w*)\b")
 
 
 def read_view(stated: object) -> ViewPosition | None:
     """Parse a view position; a decubitus image is frontal, an oblique one is None.
 
-    Besides the standard terms, this reads combinations that devices write, such as
-    "AP LLD" and "XTABLE LATERAL".
+    Besides the standard terms, this reads words in full ("postero-anterior", "Antéro-postérieur")
+    and combinations that devices write, such as "AP LLD" and "XTABLE LATERAL".
     """
-    words = _words(stated)
-    if words & {"OBLIQUE", "OBL", "LAO", "LPO", "RAO", "RPO", "LLO", "RLO"}:
+    decomposed = unicodedata.normalize("NFKD", str(stated or ""))
+    text = "".join(char for char in decomposed if not unicodedata.combining(char))
+    text = text.upper().replace("_", " ").strip()
+    if _OBLIQUE.search(text):
         return None
-    if "PA" in words or "AP" in words:
-        return "PA" if "PA" in words else "AP"
-    if words & {"LLD", "RLD", "DECUBITUS", "DECUB", "FRONTAL"}:
-        return "FRONTAL"
-    if words & {"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"}:
-        return "LATERAL"
-    return None
+    return next((view for view, words in _PROJECTIONS.items() if words.search(text)), None)
 
 
 def _check_modality(dataset: Dataset, name: str, notes: list[str]) -> None:

@@ -11,31 +11,25 @@ between robust percentiles and its mid-tones are balanced; a note says so.
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
-from pydicom.uid import UID
 
 from indexer.images.contrast import Fractions, balance_midtones, quantile_span, stretch, to_grey
+from indexer.images.header_numbers import first_number, is_stated
 from indexer.images.radiograph import Grey
+from indexer.images.stored_values import Stored, StoredValues
 
 _MIN_SPREAD = 0.7
 _MAX_CLIPPED = 0.5
 
-Stored = npt.NDArray[np.integer]
 
-
-def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
-    """Convert stored values (height, width) to grey with dark lungs; appends to ``notes``."""
-    bits = int(dataset.BitsStored)
-    signed = int(dataset.get("PixelRepresentation") or 0) == 1
-    codes = _codes(stored, dataset, bits)
-    values = np.arange(2**bits)
-    if signed:
-        values = np.where(values >= 2 ** (bits - 1), values - 2**bits, values)
+def monochrome(stored: StoredValues, dataset: Dataset, notes: list[str]) -> Grey:
+    """Convert stored values to grey (height, width) with dark lungs; appends to ``notes``."""
+    codes, bits = stored.codes, stored.bits
+    values = stored.table()
     counts = np.bincount(codes.ravel(), minlength=2**bits)
 
     padding = _padding(values, dataset, bits)
@@ -45,7 +39,7 @@ def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
     else:
         padding[:] = False
 
-    modality = apply_modality_lut(values, dataset)
+    modality = _modality(values, dataset, notes)
     inverted = _is_inverted(dataset, notes)
     shown = _shown(modality, counts, dataset, notes)
     fractions = stretch(modality.astype(np.float64), counts) if shown is None else shown
@@ -61,15 +55,18 @@ def monochrome(stored: Stored, dataset: Dataset, notes: list[str]) -> Grey:
     return pixels
 
 
-def _codes(stored: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.unsignedinteger]:
-    """Return the stored bits as unsigned codes below 2 ** bits, ignoring other bits."""
-    codes = stored.view(stored.dtype.str.replace("i", "u"))
-    if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
-        shift = int(dataset.get("HighBit", bits - 1)) + 1 - bits
-        if shift > 0:
-            codes = codes >> shift
-    masked: npt.NDArray[np.unsignedinteger] = codes & codes.dtype.type(2**bits - 1)
-    return masked
+def _modality(values: Stored, dataset: Dataset, notes: list[str]) -> npt.NDArray[np.generic]:
+    """Apply the Modality LUT (C.11.1), or slope and intercept; an empty one counts as 1 and 0."""
+    if dataset.get("ModalityLUTSequence"):
+        looked_up: npt.NDArray[np.generic] = apply_modality_lut(values, dataset)
+        return looked_up
+    slope, intercept = (first_number(dataset, f"Rescale{name}") for name in ("Slope", "Intercept"))
+    if slope == 0 or (slope is None and is_stated(dataset, "RescaleSlope")):
+        notes.append("rescale of the file not used: it is not valid")
+        return values
+    if slope is None and intercept is None:
+        return values
+    return values * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
 def _padding(values: Stored, dataset: Dataset, bits: int) -> npt.NDArray[np.bool_]:
@@ -96,8 +93,10 @@ def _shown(
         if what == "VOI LUT":
             fractions = _by_lut(modality, dataset)
         else:
-            centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+            centre, width = (first_number(dataset, f"Window{end}") for end in ("Center", "Width"))
             if centre is None or width is None:
+                if is_stated(dataset, "WindowCenter") and is_stated(dataset, "WindowWidth"):
+                    raise ValueError("not a number")
                 return None
             what = f"window ({centre:g}/{width:g})"
             fractions = _by_window(modality, dataset, centre, width)
@@ -140,14 +139,6 @@ def _by_window(
     if function == "LINEAR" and width > 1:
         return (values - (centre - 0.5)) / (width - 1) + 0.5
     return (values - centre) / width + 0.5
-
-
-def _first(value: object) -> float | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return float(value[0]) if value else None
-    return float(value)  # type: ignore[arg-type]
 
 
 def _is_inverted(dataset: Dataset, notes: list[str]) -> bool:

@@ -4,9 +4,9 @@ import hashlib
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ class Limits:
     max_pixels: int = 100_000_000
     min_side: int = 32
     """Anything smaller is a thumbnail, icon or tracking pixel."""
+    accept_as_chest: bool = False
+    """Read a DICOM file also if its header names another modality or part of the body."""
 
     def check_bytes(self, count: int, name: str) -> None:
         """Raises TooLargeError above ``max_bytes`` and UserError for an empty file."""
@@ -50,6 +52,30 @@ class Limits:
             )
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Subject:
+    """Whose image it is and of which study, by a DICOM header; empty where it does not say."""
+
+    patient_id: str = ""
+    name: str = ""
+    birth_date: str = ""
+    study_id: str = ""
+    """StudyInstanceUID."""
+
+    def is_other_patient(self, other: "Subject") -> bool:
+        """Return whether the two are certainly different people.
+
+        The id decides; if it is equal, or one has none, the birth date does; without either, the
+        name does.
+        """
+        if self.patient_id and other.patient_id and self.patient_id != other.patient_id:
+            return True
+        if self.birth_date and other.birth_date and self.birth_date != other.birth_date:
+            return True
+        known = self.patient_id and other.patient_id
+        return bool(not known and self.name and other.name and self.name != other.name)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Radiograph:
     """One decoded radiograph."""
@@ -60,6 +86,8 @@ class Radiograph:
     """As stated in a DICOM header, if any."""
     notes: tuple[str, ...]
     """What a user should know about the conversion; contains no patient data."""
+    subject: Subject | None = field(default=None, repr=False)
+    """Of a DICOM header; compared between the images of a study, never stored."""
 
     @property
     def sha256(self) -> str:
@@ -95,6 +123,32 @@ def check_contrast(pixels: Grey, name: str) -> None:
         raise UserError(f"{name} is blank (every pixel is the same): send the image itself")
 
 
+def check_one_patient(images: Sequence[Radiograph]) -> tuple[str, ...]:
+    """Return a note if the images of one study belong to several studies by their headers.
+
+    Raises UserError, naming both ids, for images of two patients.
+    """
+    stated = [(place, one.subject) for place, one in enumerate(images, start=1) if one.subject]
+    for at, (place, subject) in enumerate(stated):
+        for later, other in stated[at + 1 :]:
+            if subject.is_other_patient(other):
+                raise UserError(
+                    f"images of two patients in one study: image {place} is of "
+                    f"{_patient(subject)}, image {later} of {_patient(other)}; send the views of "
+                    "one patient"
+                )
+    if len({subject.study_id for _, subject in stated if subject.study_id}) > 1:
+        return ("the images are of two studies by their headers: check that they belong together",)
+    return ()
+
+
+def _patient(subject: Subject) -> str:
+    if not subject.patient_id:
+        return "a patient without an id"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in subject.patient_id)
+    return f"patient '{shown[:64]}'"
+
+
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
 _silence = ExitStack()
@@ -123,7 +177,8 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def _quiet_logger() -> None:
-    """Silence pydicom's logger permanently, because its messages quote patients' files."""
-    logger = logging.getLogger("pydicom")
-    if logger.level != logging.CRITICAL:  # setting a level empties the caches of all loggers
-        logger.setLevel(logging.CRITICAL)
+    """Silence the decoders' loggers permanently, because their messages quote patients' files."""
+    for name in ("pydicom", "tifffile"):
+        logger = logging.getLogger(name)
+        if logger.level != logging.CRITICAL:  # setting a level empties the caches of all loggers
+            logger.setLevel(logging.CRITICAL)

@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from db.errors import NotFoundError, TooLargeError, UserError
 from indexer.images import dicom
-from indexer.images.contrast import stretch, to_grey
+from indexer.images.deep_grey import deep_colour, deep_grey
+from indexer.images.deep_raster import Raster, read_array
 from indexer.images.radiograph import (
     Grey,
     Limits,
@@ -37,7 +38,7 @@ __all__ = [
     "restore_size",
 ]
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 _EXIF_ORIENTATION = 0x0112
 _EXIF_TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,6 +87,11 @@ def read_pixels(
     with the same values would be. Raises TooLargeError and UserError as `read_radiograph` does.
     """
     limits = limits or Limits()
+    if isinstance(source, np.ndarray) and source.ndim == 3 and source.dtype == np.uint16:
+        limits.check_size(source.shape[1], source.shape[0], name)
+        pixels, notes = deep_colour(source)
+        check_contrast(pixels, name)
+        return Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
     image = source if isinstance(source, Image.Image) else _from_array(source, name)
     limits.check_size(*image.size, name)
     with quiet_decoders():
@@ -163,19 +169,21 @@ def _read_bytes(path: Path, name: str, limits: Limits) -> bytes:
 
 def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
     try:
+        raster = read_array(data, name, limits)
+        if raster is not None:
+            pixels, notes = _grey_values(raster)
+            return _turned(pixels, raster.orientation, notes)
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             limits.check_size(*image.size, name)
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
                 raise UserError(f"{name} holds several images: send one radiograph per file")
-            if any(tile[0] == "libtiff" for tile in image.tile):  # libtiff writes to stderr
-                raise UserError(f"{name} is a compressed TIFF: save it as PNG or uncompressed")
             return _upright(image)
     except UserError:
         raise
     except UnidentifiedImageError as error:
         raise UserError(
-            f"{name} is not an image that can be read here: send PNG, JPEG, TIFF, BMP, WebP or "
-            "DICOM"
+            f"{name} is not an image that can be read here: send PNG, JPEG, JPEG 2000, TIFF, BMP, "
+            "WebP, PGM or DICOM"
         ) from error
     except Image.DecompressionBombError as error:
         raise TooLargeError(
@@ -192,11 +200,29 @@ def _upright(image: Image.Image) -> Radiograph:
     """Convert to grey pixels, rotated as the EXIF header states."""
     image.load()
     pixels, notes = _grey(image)
-    turn = _EXIF_TURNS.get(_orientation(image))
+    return _turned(pixels, _orientation(image), notes)
+
+
+def _turned(pixels: Grey, orientation: int, notes: list[str]) -> Radiograph:
+    turn = _EXIF_TURNS.get(orientation)
     if turn is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn)).copy()
         notes.append("rotated by its EXIF orientation")
     return Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
+
+
+def _grey_values(raster: Raster) -> tuple[Grey, list[str]]:
+    """Convert decoded values of any depth to grey."""
+    values = raster.values
+    if values.dtype in (bool, np.uint8):
+        pixels, notes = _grey(Image.fromarray(values))
+        if raster.white_is_zero:
+            pixels = 255 - pixels
+            notes.append("inverted, as the file says that zero is white")
+        return pixels, notes
+    if values.ndim == 2:
+        return deep_grey(values, white_is_zero=raster.white_is_zero)
+    return deep_colour(values)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -208,7 +234,13 @@ def _orientation(image: Image.Image) -> int:
 
 def _grey(image: Image.Image) -> tuple[Grey, list[str]]:
     if image.mode.startswith(("I", "F")):
-        return _deep_grey(image)
+        transparent = image.info.get("transparency")
+        tags = getattr(image, "tag_v2", {})
+        return deep_grey(
+            np.asarray(image),
+            transparent=transparent if isinstance(transparent, int) else None,
+            white_is_zero=tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO,
+        )
     notes = []
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
@@ -228,29 +260,3 @@ def _is_coloured(image: Image.Image) -> bool:
     small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
     channels = np.asarray(small).astype(np.int16)  # (64, 64, 3)
     return bool(np.ptp(channels, axis=2).max() > _NOTICEABLE_COLOUR)
-
-
-def _deep_grey(image: Image.Image) -> tuple[Grey, list[str]]:
-    """Convert grey of more than 8 bits per pixel, integers or floating point."""
-    values = np.asarray(image)
-    notes = [f"{8 * values.dtype.itemsize}-bit values scaled to 8 bits"]
-    if values.dtype == np.uint16:
-        levels = np.arange(65536, dtype=np.float64)
-        counts = np.bincount(values.ravel(), minlength=65536)
-        indices: np.ndarray = values
-    else:
-        values = values.astype(np.float64)
-        levels, indices, counts = np.unique(values, return_inverse=True, return_counts=True)
-        indices = indices.reshape(values.shape)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        counts = np.where(levels == transparent, 0, counts)
-        notes.append("transparent parts made black")
-    table = to_grey(stretch(levels, counts))
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        table = 255 - table
-        notes.append("inverted, as the file says that zero is white")
-    if isinstance(transparent, int):
-        table[levels == transparent] = 0
-    return table[indices], notes

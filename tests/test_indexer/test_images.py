@@ -6,8 +6,10 @@ import warnings
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 
 from db.errors import NotFoundError, TooLargeError, UserError
@@ -16,6 +18,7 @@ from indexer.images.reader import (
     difference_hash,
     encode_png,
     hamming,
+    read_pixels,
     read_radiograph,
     restore_size,
 )
@@ -123,6 +126,102 @@ def test_floating_point_tiff_with_holes_is_read() -> None:
     assert similarity(image.pixels, RADIOGRAPH) > 0.999
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("scale", [16, 257])
+def test_sixteen_bits_per_channel_keep_their_depth(channels: int, scale: int) -> None:
+    values = np.stack([RADIOGRAPH.astype(np.uint16) * scale] * channels, axis=2)
+    if channels in (2, 4):
+        values[..., -1] = 65535
+    image = read_radiograph(imagecodecs.png_encode(values))
+    assert np.array_equal(image.pixels, read_radiograph(encoded(values[..., 0], "PNG")).pixels)
+    assert int(image.pixels.max()) == 255
+    assert image.notes == ("16-bit values scaled to 8 bits",)
+
+
+def test_sixteen_bit_colour_is_read_as_an_array_and_from_tiff_and_ppm() -> None:
+    values = np.stack([RADIOGRAPH.astype(np.uint16) * 16] * 3, axis=2)
+    values[100:150, 100:150, 0] = 65535
+    tiff, height, width = io.BytesIO(), *RADIOGRAPH.shape
+    tifffile.imwrite(tiff, values, photometric="rgb")
+    ppm = b"P6\n# drawn\n%d %d\n65535\n" % (width, height) + values.astype(">u2").tobytes()
+    expected = read_radiograph(imagecodecs.png_encode(values))
+    assert "colour turned to grey" in expected.notes
+    for image in (read_pixels(values), read_radiograph(tiff.getvalue()), read_radiograph(ppm)):
+        assert np.array_equal(image.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparent_parts_of_sixteen_bit_images_are_black(channels: int) -> None:
+    values = np.stack([RADIOGRAPH.astype(np.uint16) * 257] * channels, axis=2)
+    values[..., -1] = 65535
+    values[:50, :, -1] = 0
+    image = read_radiograph(imagecodecs.png_encode(values))
+    assert image.pixels[:50].max() == 0
+    assert "transparent parts made black" in image.notes
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits", "zstd"])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_compressed_tiff_is_read(dtype: type, compression: str, photometric: str) -> None:
+    out, plain = io.BytesIO(), io.BytesIO()
+    values = RADIOGRAPH.astype(dtype) * (16 if dtype == np.uint16 else 1)
+    tifffile.imwrite(out, values, compression=compression, photometric=photometric)
+    tifffile.imwrite(plain, values, photometric=photometric)
+    assert np.array_equal(
+        read_radiograph(out.getvalue()).pixels, read_radiograph(plain.getvalue()).pixels
+    )
+
+
+def test_tiff_compressed_by_jpeg_or_in_colour_is_read() -> None:
+    out = io.BytesIO()
+    tifffile.imwrite(out, RADIOGRAPH, compression="jpeg")
+    assert similarity(read_radiograph(out.getvalue()).pixels, RADIOGRAPH) > 0.99
+    colour = encoded(colour_of(RADIOGRAPH), "TIFF", compression="tiff_lzw")
+    assert np.array_equal(read_radiograph(colour).pixels, RADIOGRAPH)
+    black_and_white = Image.fromarray(RADIOGRAPH).convert("1")
+    fax = encoded(black_and_white, "TIFF", compression="group4")
+    assert np.array_equal(
+        read_radiograph(fax).pixels, read_radiograph(encoded(black_and_white, "PNG")).pixels
+    )
+
+
+def test_a_compressed_tiff_is_turned_as_it_says_and_a_bomb_or_a_stack_refused() -> None:
+    out = io.BytesIO()
+    turned = np.rot90(RADIOGRAPH, 2)
+    orientation = [(274, "H", 1, 3, True)]
+    tifffile.imwrite(out, turned, compression="lzw", extratags=orientation)
+    assert np.array_equal(read_radiograph(out.getvalue()).pixels, RADIOGRAPH)
+    stack = io.BytesIO()
+    tifffile.imwrite(
+        stack, np.stack([SMALL] * 3), compression="lzw", photometric="minisblack", metadata=None
+    )
+    with pytest.raises(UserError, match="several images"):
+        read_radiograph(stack.getvalue())
+    with pytest.raises(TooLargeError, match="limit"):
+        read_radiograph(out.getvalue(), limits=Limits(max_pixels=1000))
+
+
+@pytest.mark.parametrize("kind", ["jp2", "j2k"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+def test_jpeg_2000_is_read(kind: str, dtype: type) -> None:
+    values = RADIOGRAPH.astype(dtype) * (1 if dtype == np.uint8 else 16)
+    data = imagecodecs.jpeg2k_encode(values, codecformat=kind)
+    assert similarity(read_radiograph(data).pixels, RADIOGRAPH) > 0.999
+    with pytest.raises(TooLargeError, match="limit"):
+        read_radiograph(data, limits=Limits(max_pixels=1000))
+
+
+def test_netpbm_is_read() -> None:
+    height, width = RADIOGRAPH.shape
+    plain = b"P5 %d %d 255\n" % (width, height) + RADIOGRAPH.tobytes()
+    assert np.array_equal(read_radiograph(plain).pixels, RADIOGRAPH)
+    deep = (RADIOGRAPH.astype(np.uint16) * 16).astype(">u2").tobytes()
+    image = read_radiograph(b"P5 %d %d 4095\n" % (width, height) + deep)
+    assert similarity(image.pixels, RADIOGRAPH) > 0.99
+    assert int(image.pixels.max()) == 255
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_jpeg_is_read(options: dict[str, object]) -> None:
     image = read_radiograph(encoded(RADIOGRAPH, "JPEG", quality=95, **options))
@@ -177,7 +276,6 @@ def test_the_type_is_read_from_the_content_not_the_name(tmp_path: Path) -> None:
         (encoded(RADIOGRAPH[:20], "PNG"), "at least 32"),
         (encoded(np.full((64, 64), 7, np.uint8), "PNG"), "blank"),
         (encoded(np.full((64, 64), 700, np.uint16), "PNG"), "blank"),
-        (encoded(RADIOGRAPH, "TIFF", compression="tiff_lzw"), "compressed TIFF"),
     ],
 )
 def test_other_files_are_refused_with_their_name_and_the_reason(data: bytes, words: str) -> None:
@@ -257,6 +355,10 @@ SAMPLES = {
     "progressive jpeg": encoded(SMALL, "JPEG", progressive=True),
     "webp": encoded(SMALL, "WEBP"),
     "tiff": encoded(SMALL, "TIFF"),
+    "compressed tiff": encoded(SMALL, "TIFF", compression="tiff_lzw"),
+    "deep colour png": imagecodecs.png_encode(np.stack([SMALL.astype(np.uint16) * 64] * 3, axis=2)),
+    "jpeg 2000": imagecodecs.jpeg2k_encode(SMALL, codecformat="jp2"),
+    "pgm": encoded(SMALL, "PPM"),
 }
 
 
