@@ -109,10 +109,8 @@ def _sign(codes: Codes, bits: int, stated: bool, of_stream: bool | None, notes: 
     unsigned = _sample(codes)
     wrapped = np.where(unsigned >= 2 ** (bits - 1), unsigned - 2**bits, unsigned)
     as_unsigned, as_signed = _leaps(unsigned), _leaps(wrapped)
-    if of_stream is None:
-        signed = 2 * as_unsigned >= as_signed
-    else:
-        signed = as_signed < as_unsigned
+    trust = 2 if of_stream is None else 1  # in a header that no codestream contradicts
+    signed = trust * as_unsigned >= as_signed
     if signed != stated:
         notes.append("header is wrong on whether values may be negative")
     return signed
