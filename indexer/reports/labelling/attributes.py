@@ -49,6 +49,12 @@ class Windows:
         left, right = self._limits(self._index(span))
         return self._plain[left:right]
 
+    def clause(self, span: Span) -> str:
+        """The window as far as the clause goes on."""
+        left, right = self._limits(self._index(span))
+        end = self._plain.find(";", span.end, right)
+        return self._plain[left : end if end >= 0 else right]
+
     def shared(self, span: Span) -> tuple[str, str]:
         """What stands before the list that a bare item belongs to, and what behind it."""
         place = self._index(span)
@@ -121,7 +127,8 @@ def describe(
     head, tail = windows.shared(span)
     is_device = FINDING[span.finding].region == "devices"
     tips = _values(words.TIPS, own) if is_device else frozenset[str]()
-    place = _without_tips(own) if is_device else own
+    clause = windows.clause(span)
+    place = _without_tips(clause) if is_device else clause
     sides = _sides(place)
     region = FINDING[span.finding].region
     location = _location(own, region)
@@ -129,6 +136,7 @@ def describe(
         sides = _sides(head) or _sides(tail)
     if not location and not is_device:
         location = _location(head, region) or _location(tail, region)
+        location -= {"focal", "diffuse"}
     named = text.plain[span.start : span.end]
     comparison = _comparison(own) or _comparison(tail) or _comparison(head)
     if state == "negative":

@@ -78,7 +78,8 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|\b(?:previous|prior|earlier|recent|old|remote)(?= (?:episodes? of |bouts? of )?(?:\w+"
         r" )?"
         r"(?:pneumonias?|infections?|tuberculosis|failure)\b)"
-        r"|\b(?:mimic\w*|simulat\w+|mistaken for|confused with|sequelae? of|risk (?:of|for)"
+        r"|\b(?:mimic\w*|simulat\w+|mistaken for|confused with"
+        r"|sequelae? of(?= (?:\w+ )?(?:pneumonia|infect|covid|tubercul))|risk (?:of|for)"
         r"|indication\w*(?: is)?:?|reason for (?:exam\w*|study)|clinical (?:concern|question"
         r"|suspicion)"
         r"(?: for| of)?|screening (?:for)|evidence against)\b|\bprotocol for\b|\bknown to have"
@@ -91,9 +92,9 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|(?:free|clear) (?:of|from)|clear(?= (?:focal )?(?:air ?-?space|infiltrat|consolidat))"
         r"|negative (?:for|of)|(?:resolution|clearing|removal|disappearance|extraction|withdrawal"
         r"|exclusion) of|(?:^|(?<=the )|(?<=now )|(?<=interval )|(?<=completely ))resolved"
-        r"|unremarkable for|cannot see|excludes?|ruled out for|fails? to"
+        r"|unremarkable for|cannot see|excludes|ruled out for|fails? to"
         r" (?:show|demonstrate|reveal)|interval removal of|status post removal of)\b"
-        r"|\bex(?=tubat)|\bnon(?=calcif|tortu|dilat|aneur|enlarg|fractur)",
+        r"|\bex(?=tubat)",
     ),
     (
         "unlikely",
@@ -114,6 +115,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|question(?:able|ed|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to|hard"
         r" to)"
         r" (?:\w+ )?(?:exclude|rule out|excluded)|(?:does|do) not (?:\w+ )?exclude|to exclude"
+        r"|^(?:please )?exclude"
         r"|rule[ -]?out|potential(?:ly)?|raises?(?: the)? (?:question|concern|possibility)"
         r"(?: of| for)?|differential(?: \w+)*? includes?|differential(?! for)|borderline"
         r"|equivocal(?:ly)?"
@@ -153,8 +155,8 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         "unlikely",
         r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought |considered )?(?:to"
         r" be )?"
-        r"(?:less likely|unlikely|doubtful|not (?:favou?red|likely|suspected))|less likely"
-        r"|unlikely)\b",
+        r"(?:less likely|unlikely|doubtful|not (?:favou?red|likely|suspected))"
+        r"|(?:less likely|unlikely)(?=\W*$|[.,;)]))\b",
     ),
     (
         "probable",
@@ -214,6 +216,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], bool, Effect], ...] = (
     *((re.compile(pattern), False, effect) for effect, pattern in _BEFORE),
     *((re.compile(pattern), True, effect) for effect, pattern in _BEHIND),
 )
+_PREFIX = re.compile(r"\bnon(?=calcif|tortu|dilat|aneur|enlarg|fractur)")
 _POSTPOSED = tuple((re.compile(pattern), effect) for effect, pattern in _ADJACENT)
 
 
@@ -225,6 +228,10 @@ def find_cues(plain: str) -> list[Cue]:
         for pattern, backward, effect in _PATTERNS
         for match in pattern.finditer(plain)
         if match.end() > match.start()
+    ]
+    cues += [
+        Cue(match.start(), match.end(), False, "negative", adjacent=True)
+        for match in _PREFIX.finditer(plain)
     ]
     cues += [
         Cue(match.start(), match.end(), True, effect, adjacent=True)

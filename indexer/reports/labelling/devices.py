@@ -6,13 +6,14 @@ from indexer.reports.labelling.wording import Wording, wording
 
 _LINE = r"(?:catheters?|lines?|cvc|cvl)"
 _ACCESS = (
-    r"(?:central|venous|dialysis|[rl]?ij|jugular|subclavian|femoral|hickman|tunneled|vas-?cath\w*)"
+    r"(?:central|venous|(?:hemo)?dialysis|[rl]?ij|jugular|subclavian|femoral|hickman|quinton"
+    r"|tunneled|vas-?cath\w*)"
 )
 
 DEVICES: tuple[Wording, ...] = (
     wording(
         "Endotracheal Tube",
-        r"\b(?:endotracheal|et|tracheal) (?:\w+ )?tubes?\b|\bett\b|\bendotracheal\b"
+        r"\b(?:endotracheal|et|tracheal|breathing) (?:\w+ )?tubes?\b|\bett\b|\bendotracheal\b"
         r"|(?<=\bex)tubat\w+|\bintubat\w+",
     ),
     wording(
@@ -23,7 +24,8 @@ DEVICES: tuple[Wording, ...] = (
         "Enteric Tube",
         r"\b(?:(?:naso|oro)-?(?:gastric|enteric|duodenal|jejunal)|enteric|feeding|gastric|ng|og"
         r"|ngt"
-        r"|esophageal|duodenal|weighted) ?-?(?:\w+ )?tubes?\b|\bngt\b|\bogt\b|\bdobb?-? ?hof\w*"
+        r"|esophageal|duodenal|weighted|ryles?|ryle's|peg) ?-?(?:\w+ )?tubes?\b|\bngt\b|\bogt\b"
+        r"|\bdobb?-? ?hof\w*"
         r"(?: (?:feeding )?tube)?|\b(?:ng|og)(?= (?:and|or|tip|in|/))"
         r"|\bg-?tube\b|\bgastrostomy(?: tube)?",
     ),
@@ -48,7 +50,7 @@ DEVICES: tuple[Wording, ...] = (
         "Central Venous Catheter",
         rf"\b{_ACCESS}(?:[ -](?!tube|drain|port)[\w-]+){{0,3}}?[ -]{_LINE}\b|\bcv[cl]s?\b"
         rf"|\b{_LINE} (?:via|from) (?:a |the )?(?:\w+ )?(?:internal jugular|subclavian)"
-        r"|\bpermcath\w*|\bvas-? ?cath\w*|\bhickman\b|\bbroviac\b|\bquinton\b",
+        r"|\bperma?-?cath\w*|\bvas-? ?cath\w*|\bhickman\b|\bbroviac\b|\bquinton\b",
     ),
     wording(
         "Chest Tube",
@@ -57,7 +59,7 @@ DEVICES: tuple[Wording, ...] = (
         r"(?:(?:pigtail|pleural|drainage|drain) )*(?:tubes?|drains?|catheters?)\b|\bpigtails?\b"
         r"|(?<!biliary )(?<!abdominal )(?<!surgical )(?<!jp )(?<!peritoneal )"
         r"(?<!hepatic )\bdrains?\b(?! (?:to|into))"
-        r"|\bthoracostomy\b|\bpleurx\b(?: catheter)?|\bicd (?:drain|tube)",
+        r"|\bthoracostomy\b|\biccs?\b|\bpleurx\b(?: catheter)?|\bicd (?:drain|tube)",
     ),
     wording(
         "Pacemaker",
@@ -77,7 +79,8 @@ DEVICES: tuple[Wording, ...] = (
         r" jude"
         r"|replaced) (?:\w+ ){0,2}?valv\w+|\b(?:(?:aortic|mitral|tricuspid|cardiac|heart) )?"
         r"valv(?:e|ular|es)"
-        r" (?:replacements?|prosthes[ie]s|prosthetic|rings?)|\bvalvuloplasty\b|\btav[ir]\b|\bavr\b"
+        r" (?:replacements?|prosthes[ie]s|prosthetic|rings?)|\b(?:mitral|tricuspid"
+        r"|annuloplasty) ring\b|\btissue valves?\b|\bvalvuloplasty\b|\btav[ir]\b|\bavr\b"
         r"|\bmvr\b|\bannuloplasty\b|\bprosthes[ie]s\b(?= (?:in|at) the (?:aortic|mitral))"
         r"|(?:^|, |\band |\bor |\bno |\bheart |\bcardiac )valves?\b(?=[,.;]|$| or| in (?:place"
         r"|situ))"
@@ -90,8 +93,9 @@ DEVICES: tuple[Wording, ...] = (
     ),
     wording(
         "Surgical Clips",
-        r"\b(?:surgical |cholecystectomy |vascular |metallic |hemostatic |bypass |cabg )*clips?\b"
-        r"|\b(?:surgical|skin|suture) staples?|\bstaple lines?\b|\bsurgical sutures?\b",
+        r"\b(?:surgical |cholecystectomy |vascular |metallic |hemostatic |bypass "
+        r"|cabg )*(?:hemo)?clips?\b"
+        r"|\b(?:surgical|skin|suture) staples?|\b(?:staple|suture) lines?\b|\bsurgical sutures?\b",
     ),
     wording(
         "Other Device",

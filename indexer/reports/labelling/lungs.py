@@ -2,7 +2,7 @@
 
 from indexer.reports.labelling.wording import IS, Wording, wording
 
-_OPACITY = r"(?:opaci(?:t|f)\w+|densit\w+|lesions?|foc(?:us|i)|shadows?|infiltrat\w+)"
+_OPACITY = r"(?:opaci(?:t|f)\w+|densit\w+|lesions?|foc(?:us|i)|shadow(?:s|ing)?|infiltrat\w+)"
 _BETWEEN = r"(?:(?!and\b|or\b|no\b|interstitial\b)[\w-]+ ){0,3}?"
 
 LUNGS: tuple[Wording, ...] = (
@@ -24,7 +24,7 @@ LUNGS: tuple[Wording, ...] = (
     ),
     wording(
         "Pleural Thickening",
-        r"\bpleural?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?"
+        r"\bpleural?(?:[- ]based)?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?"
         r"(?:thick\w*|plaques?|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
         r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro"
@@ -44,33 +44,35 @@ LUNGS: tuple[Wording, ...] = (
     ),
     wording(
         "Nodule",
-        r"\b(?:micro)?nodul(?:e|es)\b|\bnodularit\w+"
+        r"\b(?:micro)?nodul(?:e|es)\b|\bnodularit\w+|\bcoin lesions?\b|\bspns?\b"
         rf"|\bnodular(?:[ -]like)? {_BETWEEN}{_OPACITY}|\bnodular foc\w+",
     ),
     wording(
         "Mass",
         rf"\bmass-? ?like (?:[\w-]+ )?{_OPACITY}|(?<!air space )(?<!body )\bmass(?:es)?\b"
-        r"(?! (?:effect|index))|\blump\b"
+        r"(?! (?:effect|index))|\blump\b|\bspace[- ]occupying lesions?\b"
         r"|\b(?:lung|pulmonary|parenchymal|perihilar|focal|basilar|lobe|lobar) lesions?\b",
     ),
     wording(
         "Neoplasm",
         r"\btumors?\b|\bneoplas\w+|\b\w*carcinoma\w*\b|\bmalignan\w+|\bmetasta\w+|\bmets\b"
         r"|\bpancoast\w*"
-        r"|\b(?:lung|pulmonary|bronchogenic|bronchial) cancer|\blymphoma\b|\blymphangitic\b",
+        r"|\b(?:lung|pulmonary|bronchogenic|bronchial) (?:cancer|ca\b|primary)|\blymphoma\b"
+        r"|\blymphangitic\b",
     ),
     wording(
         "Bronchial Thickening",
         r"\b(?:peri)?bronch(?:ial|iolar|us|ovascular)? ?(?:\w+ )?(?:wall )?(?:thick\w*|cuffing)\b"
         rf"|\bbronch\w+ walls? {IS}thick\w*"
         r"|\bthick\w* (?:of the )?(?:peri)?bronch\w+"
-        r"(?: walls?)?|\bbronchitis\b|\bbronchiolitis\b|\bcuffing\b",
+        r"(?: walls?)?|\bairway (?:wall )?thickening\b|\bbronchiti[sc](?: changes?)?\b"
+        r"|\bbronchiolitis\b|\bcuffing\b",
     ),
-    wording("Bronchiectasis", r"\bbronchiecta\w+"),
+    wording("Bronchiectasis", r"\bbronchiecta\w+|\bdilated (?:bronchi|airways)\b"),
     wording(
         "Fibrosis",
         r"\bfibrosis\b|\bfibrotic(?: (?:changes?|scarring|disease|bands?|lung disease))?\b"
-        r"|\bhoneycomb\w*|\bfibro(?:nodular|calcific)\w*(?: \w+)?",
+        r"|\buip\b(?: pattern)?|\bhoneycomb\w*|\bfibro(?:nodular|calcific)\w*(?: \w+)?",
     ),
     wording(
         "Scarring",
@@ -96,7 +98,8 @@ LUNGS: tuple[Wording, ...] = (
         r" ){0,3}(?:interstiti\w+"
         r"|(?:lung|bronchovascular|interstitial) markings?)"
         r"|\binterstitial prominence"
-        r"|\breticul(?:ar|ation\w*|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|patterns?"
+        r"|\breticul(?:ar|ation\w*|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|shadowing"
+        r"|patterns?"
         r"|markings?|changes?|abnormalit\w+))?|\bild\b|\binterstitial(?= (?:or|and|/) (?:alveolar"
         r"|air-?space) opacit)|\bseptal thickening\b",
     ),
@@ -104,7 +107,8 @@ LUNGS: tuple[Wording, ...] = (
     wording(
         "Lung Opacity",
         r"(?<!radi)(?<!radio)(?<!radio-)\bopaci(?:t|f)\w+|\bground[- ]?glass\b"
-        r"|\bair[- ]?space (?:disease|process\w*|densit\w+|change\w*|opaci\w+|filling)"
+        r"|\bair[- ]?space (?:disease|process\w*|densit\w+|change\w*|opaci\w+|filling|shadow\w*)"
+        r"|\b(?:hazy |patchy |basal |lung )*shadowing\b|\bggos?\b"
         r"|\b(?:increased|increasing|hazy|patchy|streaky|linear|abnormal|ill[- ]defined|vague"
         r"|basilar|lung"
         r"|focal|asymmetric|retrocardiac|airspace|parenchymal|pulmonary|bandlike|confluent|rounded"
@@ -137,7 +141,7 @@ AIR: tuple[Wording, ...] = (
     ),
     wording(
         "Emphysema",
-        r"\bemphysem\w+|\bcopd\b|\bchronic obstructive (?:pulmonary|lung|airways?)?(?: disease)?"
+        r"\bemphysem\w+|\bco[pa]d\b|\bchronic obstructive (?:pulmonary|lung|airways?)?(?: disease)?"
         r"|\bobstructive (?:pulmonary|lung|airways?) disease|\bbull(?:a|ae|ous)\b(?! et)"
         r"|\bblebs?\b",
     ),
@@ -148,16 +152,18 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         "Edema",
         r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart |cardiac"
         r" )?failure"
-        r"|\bchf\b|\bfailure\b|\bdecompensation|\bkerley(?:'?s)?"
+        r"|\bchf\b|\blvf\b|\b(?:fluid|volume) overload(?:ed)?\b|\bfailure\b|\bdecompensation"
+        r"|\bkerley(?:'?s)?"
         r"(?: [ab])?(?: lines?)?|\bseptal lines\b|\binterlobular septal thickening",
     ),
     wording(
         "Vascular Congestion",
         r"\b(?:pulmonary |central |mild |venous )*(?:vascular|pulmonary|venous|vessel) (?:\w+ )?"
         r"(?:congestion|engorgement|redistribution|prominence|hypertension(?= pattern))\b"
-        r"|\bcongest(?:ion|ed)\b|\bcongestive (?:changes?|pattern|findings?)"
+        r"|\b(?:pulmonary )?venous hypertension\b|\bplethor\w+|\bcongest(?:ion|ed)\b"
+        r"|\bcongestive (?:changes?|pattern|findings?)"
         r"|\b(?:pulmonary |central |lung )?(?:vascular\w*|vasculature|vessels?|vascular markings?)"
-        rf" {IS}(?:\w+ly )?(?:congested|engorged|prominent|redistributed)"
+        rf" {IS}(?:\w+ly )?(?:congested|engorged|prominent|redistributed|increased)"
         r"|\bcephali[sz]\w+|\bupper lobe (?:blood |venous |vascular )?diversion|\b(?:prominent"
         r"|engorged|indistinct|congested|increased)"
         r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?:"
@@ -165,15 +171,16 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         r"|\b(?:prominence|indistinctness|engorgement) of the (?:central |pulmonary |perihilar )*"
         r"(?:vascul\w+|vessels)",
     ),
-    wording("Consolidation", r"\bconsolidat\w+"),
+    wording("Consolidation", r"\bconsolidat\w+(?: opacit\w+)?"),
     wording(
         "Pneumonia",
-        r"\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions|ive)\b"
+        r"\blrti\b|\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions|ive)\b"
         r"|\bpna\b",
     ),
     wording(
         "Atelectasis",
-        r"\batelec\w+|(?<!vertebral )(?<!vertebra )(?<!body )\bcollapse(?:d|s)?\b"
+        r"\batelec\w+(?: (?:opacit|densit)\w+)?"
+        r"|(?<!vertebral )(?<!vertebra )(?<!body )\bcollapse(?:d|s)?\b"
         r"(?! (?:of )?(?:the )?(?:\w+ )?vertebra)",
     ),
     wording(
@@ -184,13 +191,14 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     wording(
         "Pleural Effusion",
         r"\b(?:pleural )?effusions?\b|\bpleural (?:fluid|collections?)\b|\bhydropneumothora\w+"
-        r"|\bhemopneumothora\w+|\bhem(?:at)?othora(?:x|ces)\b|\bhydrothora\w+|\bempyema\b"
+        r"|\bhemopneumothora\w+|\bhem(?:at)?othora(?:x|ces)\b|\b(?:hydro|chylo|pyo)thora(?:x"
+        r"|ces)\b|\b(?:loculated|layering|free) fluid\b(?! level)|\bempyema\b"
         r"|\bfluid (?:in|within|along) the (?:\w+ ){0,3}fissures?"
-        r"|\bfissural fluid\b|\bfluid (?:in|within) the pleural",
+        r"|\bfissural fluid\b|\bfluid (?:in|within|at the [\w ]{3,20} in) the pleural",
     ),
     wording(
         "Blunted Costophrenic Angle",
-        r"\b(?:blunt\w*|obscur\w+|obliterat\w+|effacement)\b",
+        r"\b(?:blunt\w*|loss(?= of the (?:\w+ )?costo)|obscur\w+|obliterat\w+|effacement)\b",
         r"\b(?:costo|cardio)?-?phrenic|\bcp angle|\bsulc(?:us|i)\b|\bcostophrenic|\bcpa\b",
     ),
 )

@@ -32,7 +32,8 @@ _END = re.compile(
 """Ends the stretch in which an organ's predicate is looked for."""
 
 _BEFORE = re.compile(
-    r"(?<!not )(?<!near )\b(?P<normal>normal(?: and (?:stable|unchanged))?|unremarkable|clear"
+    r"(?<!not )(?<!near )\b(?P<normal>normal(?:[- ]sized)?(?: and (?:stable|unchanged))?"
+    r"|unremarkable|clear"
     r"|sharp)"
     r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| (?:appearance|size|contours?)"
     r" of"
@@ -49,7 +50,7 @@ _NORMAL = (
     r"|normal limits|limits? (?:of|for) normal|top[- ](?:of[- ])?normal|not enlarged|not widened"
     r"|not (?:overtly |significantly |grossly |definitely )?(?:enlarged|dilated|widened|prominent"
     r"|big)"
-    r"|\bnot (?:be )?enlarged"
+    r"|\bnot (?:be )?enlarged|\bok\b"
 )
 _CLEAR = (
     r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits"
@@ -79,7 +80,7 @@ ORGANS: tuple[Organ, ...] = (
         r" contours?)?\b"
         r"|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
         r"|\bcardiac(?= (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
-        (r"borderline|normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),
+        (r"borderline|(?:top[- ])?normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),
         (r"(?:not (?:\w+ )?(?:normal|unremarkable))|abnormal", "uncertain"),
         (_NORMAL, "negative"),
         (r"(?:mild\w* |slight\w* |moderate\w* |marked\w* )?(?:enlarged|prominent|increased"
@@ -122,6 +123,21 @@ ORGANS: tuple[Organ, ...] = (
         r"\b(?:costophrenic|cp|lateral) (?:angles?|sulc(?:us|i)|recess\w*)|\bcpas?\b",
         (r"\bsharp\b|\bclear\b(?! of)|\bpreserved\b|unremarkable|(?<!ab)normal|not blunted"
          r"|\bfree\b|\bdeep\b", "negative"),
+    ),
+    _organ(
+        "Low Lung Volumes",
+        r"\blung volumes?\b",
+        (_NORMAL + r"|\badequate\b|\bgood\b", "negative"),
+    ),
+    _organ(
+        "Vertebral Fracture",
+        r"\bvertebra\w* (?:body )?heights?\b",
+        (r"\b(?:maintained|preserved|intact)\b|" + _NORMAL, "negative"),
+    ),
+    _organ(
+        "Pleural Effusion",
+        r"\bpleural spaces?\b",
+        (_CLEAR, "negative"),
     ),
     _organ(
         "Mediastinal Shift",
@@ -173,6 +189,8 @@ def read_organs(plain: str) -> list[OrganState]:
 
 def _organ_state(organ: Organ, subject: re.Match[str], plain: str) -> OrganState | None:
     before = _COORDINATED.sub(" ", plain[max(0, subject.start() - 80) : subject.start()])
+    if organ.finding == "Mediastinal Shift" and before.endswith("midline "):
+        return OrganState(Span(organ.finding, subject.start(), subject.end()), "negative")
     if organ.finding == "Cardiomegaly" and _BORDERLINE.search(before):
         return OrganState(Span(organ.finding, subject.start(), subject.end()), "uncertain")
     if organ.finding != "Mediastinal Shift" and _BEFORE.search(before):

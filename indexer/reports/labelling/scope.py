@@ -60,6 +60,8 @@ class Scope:
         for cue in self._before:
             if span.start < cue.start and cue.end <= span.end:
                 return cue.effect
+            if cue.adjacent and cue.end != span.start:
+                continue
             if cue.end <= span.start and reaches_on(self._plain, self._spans, cue, span):
                 return cue.effect
         return None

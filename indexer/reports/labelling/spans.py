@@ -12,12 +12,20 @@ _GROUPS = (LUNGS, AIR, PLEURA_AND_LUNG, CHEST, FRACTURES, DEVICES)
 _SEPARATE = (PLEURA_AND_LUNG, CHEST)
 """Groups whose findings may share words: a hydropneumothorax is two."""
 
+_HIDES = {
+    ("Granuloma", "Lymphadenopathy"),
+    ("Consolidation", "Lung Opacity"),
+    ("Atelectasis", "Lung Opacity"),
+}
+"""The exact name and the general one that it hides where both match one wording."""
+
 
 def find_spans(plain: str, organs: Iterable[Span]) -> list[Span]:
     """The findings worded in a sentence, and those of its organs, in the order of the text."""
     found = list(organs)
     for group in _GROUPS:
         found += _search(group, blank(BREAKS, plain) if group is FRACTURES else plain)
+    found = [span for span in found if not _hidden(span, found)]
     found.sort(key=lambda span: (span.start, -span.end))
     return [span for number, span in enumerate(found) if not _repeated(span, found[:number])]
 
@@ -45,4 +53,13 @@ def _repeated(span: Span, earlier: list[Span]) -> bool:
     return any(
         other.finding == span.finding and span.start < other.end and other.start < span.end
         for other in earlier
+    )
+
+
+def _hidden(span: Span, spans: list[Span]) -> bool:
+    return any(
+        (other.finding, span.finding) in _HIDES
+        and span.start < other.end
+        and other.start < span.end
+        for other in spans
     )

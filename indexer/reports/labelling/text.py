@@ -54,8 +54,10 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"\s+", lambda match: " " if match[0] != " " else match[0]),
         # British spelling
         (r"(?<=\b)o(?=edema|esophag)|(?<=myx)o(?=edema)", ""),
-        (r"(?<=h)a(?=em[aeior])|(?<=an)a(?=em)|(?<=isch)a(?=em)|(?<=\bp)a(?=ed)", ""),
+        (r"(?<=h)a(?=em[aeior])|(?<=an)a(?=em)|(?<=isch)a(?=em)|(?<=\bp)a(?=ed)"
+         r"|(?<=osteop)a(?=en)", ""),
         (r"(?<=tum)ou(?=r)|(?<=col)ou(?=r)|(?<=fav)ou(?=r)", "o"),
+        (r"(?<=tunnel)l(?=ed)", ""),
         (r"\b(?P<stem>visual|local|general|recogn|demineral|mineral|cephal|character|stabil"
          r"|lateral"
          r"|central|optim|minim|util|cathet\w*)is(?=e|ing"
@@ -71,6 +73,7 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"\bh/o\b|\bhx of\b|\bhx\b", "history of"),
         (r"(?<=\w):? \(-\)(?=\W*$|[,.;])", ": no"),
         (r"\(-\)\s?", " ; no "),
+        (r"(?<=[a-z])(?::? -| ?: n)(?= ?(?:$|[,;.]))", ": no"),
         (r"(?:^|(?<=[,;] ))-(?=[a-z])", "no "),
         (r"\(\+\)\s?", " ; "),
         (r"(?<=\w) ?#(?!\s?\d)", " fracture"),

@@ -11,7 +11,8 @@ CHEST: tuple[Wording, ...] = (
         r"|\bover-?expan\w+|\bair[- ]?trapping\b|\b(?:increased|large) lung volumes?"
         rf"|\blung volumes? {IS}(?:increased|large|high)"
         r"|\bflatten\w* (?:of )?(?:(?:the|both|bilateral|hemi-?) ?)*(?:hemi-?)?diaphragm\w*"
-        rf"|\b(?:hemi)?diaphragms? {IS}flatten\w*",
+        rf"|\b(?:hemi)?diaphragms? {IS}flat(?:ten\w*)?\b|\bflat (?:hemi)?diaphragms?"
+        r"|\bincreased retrosternal (?:air ?-?space|clear space|space|lucency)",
     ),
     wording(
         "Low Lung Volumes",
@@ -36,7 +37,8 @@ CHEST: tuple[Wording, ...] = (
         r"\bcardiomeg\w+|\b(?:cardiac|heart) enlargement\b"
         r"|\b(?:enlargement|prominence|increase in (?:the )?size) of the (?:right |left )?"
         r"(?:heart|cardiac (?:silhouette|shadow|contours?|size))\b(?! border)"
-        r"|\bincrease in (?:heart|cardiac) size\b|\benlarged,? (?:\w+,? )?heart\b"
+        r"|\bincreased? (?:in )?(?:heart|cardiac) size\b|\b(?:left )?ventricular enlargement\b"
+        r"|\benlarged,? (?:\w+,? )?heart\b"
         r"|\b(?:enlarged|prominent|large|dilated) (?:\w+ )?(?:heart|cardiac)\b"
         r"(?: (?:silhouette|shadow|contours?|size))?|\bcardiac dilat\w+",
     ),
@@ -59,7 +61,7 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Hilar Enlargement",
-        rf"\bhil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*|prominen\w+"
+        rf"\bhil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*|prominen\w+|bulky"
         r"|full(?:ness)?\b|promin\w+)|\b(?:enlarge\w*|prominen\w+|full(?:ness)?|bulky|large)"
         r" (?:of (?:the )?)?(?:(?:right|left|bilateral|both|the) )*hil(?:a|ar|um)\b(?! (?:and \w+"
         r" \w+ )?(?:lymph|aden|nod|mass))(?: \w*contours?)?"
@@ -96,7 +98,8 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Elevated Hemidiaphragm",
-        r"\b(?:elevat\w+|raised|eventrat\w+|high[- ]riding)\b"
+        r"\b(?:elevat\w+|raised|eventrat\w+|high[- ]riding"
+        r"|(?<!too )high(?=(?: \w+)? (?:hemi)?diaph|[,.;]|$))\b"
         r"(?: (?:of )?(?:the )?(?:(?:left|right|both|bilateral) )?(?:hemi)?diaphragms?\b)?",
         r"diaphragm|eventrat",
     ),
@@ -109,20 +112,24 @@ CHEST: tuple[Wording, ...] = (
     wording(
         "Degenerative Change",
         r"\bdegenerat\w+(?: (?:changes?|disease|disc disease|spurring|joint disease))?"
-        r"|\bspondylo\w+"
+        r"|\bspondyl\w+"
         r"|\bosteophyt\w*|\bdjd\b|\boa\b|\bddd\b|\bspurring\b|\bspurs?\b|\b(?:osteo)?arthr(?:itis"
         r"|itic|osis|opathy)\b"
         r"|\bdis[ck] (?:space )?(?:narrowing|disease)|\bendplate (?:sclerosis|changes?)|\bdish\b"
         r"|\bhypertrophic (?:changes?|spurring)|\bsyndesmophyt\w+",
     ),
-    wording("Osteopenia", r"\bosteopen\w+|\bosteopor\w+|\bdeminerali[sz]\w+|\bbone (?:mineral"
-                          r" )?loss\b"),
+    wording(
+        "Osteopenia",
+        r"\b(?:reduced|decreased|low|diminished) bon[ey] (?:mineral )?(?:density|mineralization)"
+        r"|\bosteopen\w+|\bosteopor\w+|\bdeminerali[sz]\w+|\bbone (?:mineral )?loss\b",
+    ),
 )  # fmt: skip
 
 FRACTURES: tuple[Wording, ...] = (
     wording(
         "Rib Fracture",
-        r"\bribs?, ?\?\s?fractur\w+|\bribs?, (?:suspicious for|consistent with|compatible with"
+        r"\bbroken ribs?\b|\bribs?, ?\?\s?fractur\w+|\bribs?, (?:suspicious for|consistent with"
+        r"|compatible with"
         r"|representing|possible|likely|probable"
         r"|suggest\w*|in keeping with) (?:[\w-]+ ){0,2}?fractur\w+"
         r"|\b(?:ribs?|costal)\b(?: (?!and\b|or\b|no|may\b|with|is\b|are\b)[\w-]+){0,3}?"

@@ -93,6 +93,10 @@ DENIED_BEHIND = [
     ("Volumes are no longer low.", "-Low Lung Volumes"),
     ("The hila do not appear prominent.", "-Hilar Enlargement"),
     ("Noncalcified aorta.", "-Aortic Calcification"),
+    ("Noncalcified nodule.", "+Nodule"),
+    ("Effusion +, pneumothorax -", "+Pleural Effusion; -Pneumothorax"),
+    ("Edema: N", "-Edema"),
+    ("Vascular engorgement is within normal limits.", "-Vascular Congestion"),
 ]  # fmt: skip
 ORGANS = [
     ("HEART: ENLARGED", "+Cardiomegaly"),
@@ -109,6 +113,12 @@ ORGANS = [
     ("Sharp costophrenic angles.", "-Blunted Costophrenic Angle"),
     ("The trachea is midline.", "-Mediastinal Shift"),
     ("Stable heart size.", ""),
+    ("Lungs hypoinflated but clear.", "+Low Lung Volumes; -Lung Opacity"),
+    ("Heart, xxxx, mediastinum, bones unremarkable.",
+     "-Cardiomegaly; -Enlarged Cardiomediastinum"),
+    ("Normal lung vascularity.", ""),
+    ("Midline trachea.", "-Mediastinal Shift"),
+    ("Vertebral body heights are maintained.", "-Vertebral Fracture"),
     ("Interstitial markings are normal.", "-Interstitial Pattern"),
 ]  # fmt: skip
 DOUBT = [
@@ -131,6 +141,8 @@ DOUBT = [
     ("Raised left hemidiaphragm or subpulmonic effusion.",
      "?Elevated Hemidiaphragm; ?Pleural Effusion"),
     ("No possible pneumonia.", "-Pneumonia"),
+    ("Atelectasis, less likely pneumonia.", "+Atelectasis; ?Pneumonia"),
+    ("Exclude pneumonia.", "?Pneumonia"),
 ]  # fmt: skip
 NOT_THIS_IMAGE = [
     ("History of pneumonia and lung cancer.", ""),
@@ -175,6 +187,8 @@ EXACT_NAME = [
     ("Calcified nodule.", "+Granuloma"),
     ("Calcified hilar lymph nodes.", "+Granuloma"),
     ("Reticulonodular opacities.", "+Interstitial Pattern"),
+    ("Consolidative opacity.", "+Consolidation"),
+    ("Calcified mediastinal adenopathy.", "+Granuloma"),
     ("Subcutaneous emphysema.", "+Subcutaneous Emphysema"),
     ("Pleuroparenchymal scarring.", "+Pleural Thickening"),
     ("Hydropneumothorax.", "+Pneumothorax; +Pleural Effusion"),
