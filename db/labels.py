@@ -41,6 +41,10 @@ OBSERVATIONS: tuple[str, ...] = (
 FINDINGS: tuple[str, ...] = OBSERVATIONS[1:]
 """All observations but No Finding; label F1 is computed over these 13."""
 
+EXTRA_FINDINGS: tuple[str, ...] = ("Emphysema", "Fibrosis", "Hernia", "Nodule", "Mass")
+"""Findings that an encoder may score beside the observations. Source: ChestX-ray14 (arXiv
+1705.02315), whose nodules and masses CheXpert calls lung lesions."""
+
 
 def named(labels: Labels) -> frozenset[str]:
     """Return the findings that are positive or uncertain, without No Finding."""

@@ -15,8 +15,20 @@ def normalise(images: Tensor) -> Tensor:
     return (images.float() / 127.5 - 1.0)[:, None].expand(-1, 3, -1, -1)
 
 
+def coarsen(images: Tensor, probability: Tensor) -> Tensor:
+    """Blur some images as if they had been stored at half their size.
+
+    Takes (n, h, w) of 0 to 255 and (n,), returns (n, h, w) float.
+    """
+    pixels = images.float()
+    half = functional.avg_pool2d(pixels[:, None], 2)
+    low = functional.interpolate(half, scale_factor=2, mode="bicubic", align_corners=False)
+    chosen = torch.rand(len(pixels), device=pixels.device) < probability
+    return torch.where(chosen[:, None, None], low[:, 0].clamp(0, 255), pixels)
+
+
 def augment(images: Tensor, config: EncoderConfig) -> Tensor:
-    """(n, h, w) uint8 -> (n, 3, size, size): turned, scaled, shifted, brightened and blanked."""
+    """Turn, scale, shift, brighten and blank (n, h, w) of 0 to 255: (n, 3, size, size), -1 to 1."""
     n, device = len(images), images.device
 
     def uniform(low: float, high: float) -> Tensor:

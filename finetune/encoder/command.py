@@ -1,8 +1,9 @@
 """``python -m finetune encoder``: pack the data, train, average, export.
 
-python -m finetune encoder --data-dir DIR --split-file FILE --out RUN
-python -m finetune encoder --data-dir DIR --split-file FILE --pack FILE     # data into one file
-python -m finetune encoder --packed FILE --out RUN                          # train from that
+python -m finetune encoder --data-dir DIR --split-file FILE --nih-dir NIH --pack FILE
+python -m finetune encoder --packed FILE --out RUN --device cuda --export ENCODER
+
+A machine without the data sets and their readers trains from the packed file.
 """
 
 import argparse
@@ -27,7 +28,14 @@ def add_to(verbs: Any) -> None:
     )
     parser.add_argument("--data-dir", type=Path, help="Open-I: images, reports and metadata")
     parser.add_argument("--split-file", type=Path, help="JSON lists train, val and test")
-    parser.add_argument("--nih-dir", type=Path, help="more labelled frontal images")
+    parser.add_argument(
+        "--nih-dir",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders of ChestX-ray14 images with labels; the first one's patients are not val",
+    )
     parser.add_argument("--pack", type=Path, metavar="FILE", help="only write the data to FILE")
     parser.add_argument("--packed", type=Path, metavar="FILE", help="train from a file of --pack")
     parser.add_argument("--initial", type=Path, help="copy of the ImageNet tower, safetensors")
@@ -36,13 +44,14 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--seed", type=int, help=f"default: {EncoderConfig.seed}")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any setting")
     parser.add_argument("--folds", type=int, default=0, help="also one encoder per held-out fold")
-    parser.add_argument("--only", metavar="PART", help="train this part alone, e.g. member-0")
+    parser.add_argument("--only", metavar="PART", help="train this part alone: start, member-0")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for open_clip")
     parser.add_argument(
         "--no-text-tower", action="store_true", help="export without it: its package has it"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--compile", action="store_true", help="compile the tower: faster on a GPU")
     parser.set_defaults(run=run)
 
 
@@ -59,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UserError("name a directory for the run with --out")
     from finetune.encoder import run as encoder_run
+    from finetune.encoder.network import new_network
 
     if (
         arguments.out.exists()
@@ -67,24 +77,24 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         raise UserError(f"{arguments.out} is not empty: add --resume to continue it")
     parts = config.parts(arguments.folds)
-    if arguments.only is not None and arguments.only not in parts:
-        raise UserError(f"there is no part '{arguments.only}': use {', '.join(parts)}")
+    names = [encoder_run.START, *parts]
+    if arguments.only is not None and arguments.only not in names:
+        raise UserError(f"there is no part '{arguments.only}': use {', '.join(names)}")
+    network = new_network(config, pack, arguments.initial)
+    if arguments.compile:
+        network.visual.trunk.compile(dynamic=False)
+    device, out = arguments.device, arguments.out
+    if arguments.only in (None, encoder_run.START):
+        encoder_run.train_start(config, pack, out, network=network, device=device, show=_log.info)
     for name, part in parts.items():
         if arguments.only in (None, name):
             encoder_run.train_part(
-                name,
-                part,
-                pack,
-                arguments.out,
-                device=arguments.device,
-                initial=arguments.initial,
-                show=_log.info,
+                name, part, pack, out, network=network, device=device, show=_log.info
             )
     if arguments.only is not None:
         return 0
-    out = arguments.out
     members = [out / name / encoder_run.WEIGHTS for name in parts if name.startswith("member")]
-    scores = encoder_run.finish(members, config, pack, out, device=arguments.device)
+    scores = encoder_run.finish(members, config, pack, out, device=device)
     _log.info("average of %d runs, on val: %s", len(members), json.dumps(scores))
     for number in range(arguments.folds):
         name = f"fold-{number}"
@@ -93,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
             parts[name],
             pack,
             out / f"blind-{number}",
-            device=arguments.device,
+            device=device,
         )
     if arguments.export is not None:
         from finetune.encoder.export import export
@@ -108,6 +118,7 @@ def _pack(arguments: argparse.Namespace) -> Pack:
     if arguments.data_dir is None or arguments.split_file is None:
         raise UserError("name the data with --data-dir and --split-file, or a file with --packed")
     from finetune.encoder.data import pack_openi
+    from finetune.encoder.labelled.packing import pack_labelled
     from indexer.encoder.text import embed_sentences
     from indexer.reports.labeller import LABELLER_VERSION, label_report
     from indexer.reports.sentences import split_sentences
@@ -118,7 +129,7 @@ def _pack(arguments: argparse.Namespace) -> Pack:
         embed_texts=embed_sentences,
         label_report=lambda report: label_report(split_sentences(report)),
         labeller_version=LABELLER_VERSION,
-        nih_dir=arguments.nih_dir,
+        labelled=pack_labelled(arguments.nih_dir) if arguments.nih_dir else None,
     )
     if arguments.pack is not None:
         pack.save(arguments.pack)

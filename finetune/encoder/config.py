@@ -15,10 +15,10 @@ class EncoderConfig:
     """Every setting that affects the result: runs with equal configs are equal."""
 
     seed: int = 0
-    members: int = 4
+    members: int = 7
     """Runs, equal but for their random draws, whose weights are averaged at the end."""
     member: int = 0
-    epochs: int = 16
+    epochs: int = 10
     batch: int = 96
     """Studies a step; two images of each."""
     size: int = 256
@@ -67,8 +67,25 @@ class EncoderConfig:
     similarity_by_meaning: float = 0.5
     identity: float = 0.3
     """Weight of a study's own report in the targets of the image-report loss."""
-    labels_only: float = 0.3
-    """Weight of images that come with labels and no report; 0 leaves them out."""
+    coarse: float = 0.3
+    """Probability that an image is blurred to half its size."""
+    labelled_coarse: float = 0.5
+    """The same of those labelled images that are stored at full size."""
+    labelled_batch: int = 96
+    """Images a step that come with labels and no report, where the pack has such."""
+    labelled_weight: float = 1.5
+    """Of the sum of their losses."""
+    labelled_mixup: float = 1.0
+    """Both parameters of the Beta distribution of the share of the second image."""
+    observations_weight: float = 0.5
+    """Of their observations by a head of their own, beside their labels."""
+    shared_weight: float = 0.5
+    """Of their observations by the label head."""
+    extra_weight: float = 0.5
+    """Of the findings beside the observations."""
+    start_steps: int = 300
+    """Of the stage before the runs, on labelled images alone; 0 leaves it out."""
+    start_batch: int = 288
     unlisted: bool = True
     """Also train on studies that stand in no list of the split."""
     report_weight: float = 3.0

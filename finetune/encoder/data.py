@@ -5,7 +5,6 @@ pack_openi(data_dir, split_file, ...).save(path)
 
 import csv
 import gzip
-import io
 import json
 import tarfile
 from collections import Counter
@@ -21,19 +20,18 @@ from PIL import Image
 
 from db.labels import OBSERVATIONS, Labels
 from evaluation.metrics.text import clean_r2gen
+from finetune.encoder.labelled.images import LabelledImages
 from finetune.encoder.pack import (
-    IMAGE_SIZE,
-    LABELS_ONLY,
     NEGATIVE,
     POSITIVE,
     TRAIN,
     UNCERTAIN,
-    UNKNOWN,
     UNLISTED,
     UNMENTIONED,
     VAL,
     Pack,
 )
+from finetune.encoder.stored_images import encode_image
 from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.images.reader import read_radiograph, restore_size
 
@@ -60,10 +58,10 @@ def pack_openi(
     embed_texts: EmbedTexts,
     label_report: LabelReport,
     labeller_version: str,
-    nih_dir: Path | None = None,
-    quality: int = 88,
+    labelled: LabelledImages | None = None,
+    quality: int = 80,
 ) -> Pack:
-    """Open-I without its test studies; with ``nih_dir``, also those labelled images.
+    """Pack Open-I without its test studies, beside images that have labels and no report.
 
     ``label_report`` is given findings and impression as one text.
     """
@@ -89,15 +87,6 @@ def pack_openi(
     ids = [study.study_id for study in studies]
     findings = [clean_r2gen(s.findings) if s.findings else "" for s in studies]
     texts = _embed(studies, embed_texts)
-    if nih_dir is not None:
-        extra = _read_nih(nih_dir)
-        images += [(path, None, n + row, True) for row, (path, _) in enumerate(extra)]
-        ids += [f"nih:{path.stem}" for path, _ in extra]
-        split += [LABELS_ONLY] * len(extra)
-        labels = np.concatenate([labels, np.stack([states for _, states in extra])])
-        terms = np.concatenate([terms, np.zeros((len(extra), len(names)), np.uint8)])
-        texts = np.concatenate([texts, np.zeros((len(extra), *texts.shape[1:]), np.float16)])
-        findings += [""] * len(extra)
     val = [row for row, part in enumerate(split) if part == VAL]
     with ThreadPoolExecutor() as pool:
         encoded = list(pool.map(lambda image: _small_image(image[0], image[1], quality), images))
@@ -115,6 +104,7 @@ def pack_openi(
         similarity=np.rint(255 * text_similarity(findings)).astype(np.uint8),
         cider=cider_matrix([findings[row] for row in val], findings).astype(np.float16),
         labeller_version=labeller_version,
+        labelled=labelled,
     )
 
 
@@ -202,39 +192,4 @@ def _small_image(path: Path, size: tuple[int, int] | None, quality: int) -> byte
     radiograph = read_radiograph(path).pixels
     if size is not None:
         radiograph = restore_size(radiograph, *size)
-    image = Image.fromarray(radiograph)
-    longest = max(image.size)
-    if longest > IMAGE_SIZE:
-        width, height = (max(1, round(side * IMAGE_SIZE / longest)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    image.save(out, "WEBP", quality=quality, method=4)
-    return out.getvalue()
-
-
-_NIH = {
-    "Atelectasis": ("Atelectasis",),
-    "Consolidation": ("Consolidation",),
-    "Edema": ("Edema",),
-    "Pleural Effusion": ("Effusion",),
-    "Lung Opacity": ("Infiltration", "Consolidation", "Atelectasis", "Edema", "Pneumonia"),
-    "Lung Lesion": ("Mass", "Nodule"),
-    "Pleural Other": ("Pleural_Thickening",),
-    "Pneumonia": ("Pneumonia",),
-    "No Finding": ("No Finding",),
-}
-
-
-def _read_nih(nih_dir: Path) -> list[tuple[Path, npt.NDArray[np.int8]]]:
-    """Adult images with the observations that this subset has positives of; the rest is unknown."""
-    found = []
-    with (nih_dir / "labels.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if int(row["age"]) < 18:
-                continue
-            states = np.full(len(OBSERVATIONS), UNKNOWN, np.int8)
-            for name, sources in _NIH.items():
-                value = POSITIVE if any(row[s] == "1" for s in sources) else NEGATIVE
-                states[OBSERVATIONS.index(name)] = value
-            found.append((nih_dir / "images" / row["image"], states))
-    return found
+    return encode_image(Image.fromarray(radiograph), quality)

@@ -79,7 +79,7 @@ def export(
         source = TextSource(package=TEXT_PACKAGE, version=TEXT_VERSION, folder=text_dir).find()
         _add_text_tower(model, config, source, out_dir, dim)
     _write(model, out_dir / MODEL)
-    heads = {k: v for k, v in state.items() if k.startswith(("labels.", "frontal."))}
+    heads = {k: v for k, v in state.items() if k.startswith(("labels.", "frontal.", "extra."))}
     _write(heads, out_dir / HEADS)
     write_json(out_dir / CONFIG, config)
 

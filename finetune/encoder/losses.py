@@ -1,5 +1,6 @@
 """Training targets and losses of the encoder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +8,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from db.labels import EXTRA_FINDINGS
 from finetune.encoder.config import EncoderConfig
-from finetune.encoder.pack import LABELS_ONLY, POSITIVE, UNCERTAIN, UNKNOWN, Pack
+from finetune.encoder.pack import POSITIVE, UNCERTAIN, Pack
 from indexer.encoder.network import ImageNetwork, ImageOutputs
+
+LOSSES = ("labels", "image_labels", "terms", "extra", "view", "texts", "images", "choice")
+
+EXTRA_TERMS: Mapping[str, tuple[str, ...]] = {
+    "Emphysema": ("emphysema", "pulmonary emphysema"),
+    "Fibrosis": ("pulmonary fibrosis", "fibrosi", "fibrose"),
+    "Hernia": ("hernia, hiatal", "hiatal hernia"),
+    "Nodule": ("nodule", "solitary pulmonary nodule"),
+    "Mass": ("mass",),
+}
+"""Further finding to the indexing terms that say it, without their qualifiers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +30,8 @@ class StudyBatch:
     """Targets of b studies, two images each."""
 
     labels: Tensor  # (b, 14), 0 to 1
-    known: Tensor  # (b, 14), weight of each label
     terms: Tensor  # (b, t)
-    present: Tensor  # (b,), 1 where the study has a report
-    reported: Tensor  # (b,), the same, but also of the study that is mixed in
+    extra: Tensor  # (b, 5)
     texts: Tensor  # (b, 384)
     rows: Tensor  # (b,), of the pack
     similarity: Tensor  # (b, n), of each study of the batch with every study; 0 to 2 or so
@@ -38,10 +49,8 @@ class StudyBatch:
 
         return StudyBatch(
             labels=mix(self.labels),
-            known=torch.minimum(self.known, self.known[other]),
             terms=mix(self.terms),
-            present=self.present,
-            reported=self.reported * self.reported[other],
+            extra=mix(self.extra),
             texts=self.texts,
             rows=self.rows,
             similarity=self.similarity,
@@ -65,22 +74,18 @@ class Targets:
 
         states = put(pack.labels.astype(np.int64))
         self._labels = (states == POSITIVE).float() + config.uncertain * (states == UNCERTAIN)
-        weight = np.ones(len(pack.split), np.float32)
-        weight[pack.split == LABELS_ONLY] = config.labels_only
-        self._known = (states != UNKNOWN).float() * put(weight)[:, None]
-        self._reported = put((pack.split != LABELS_ONLY).astype(np.float32))
         self._terms = put(pack.terms).float()
+        self._extra = put(_extra_findings(pack))
         self.texts = put(pack.texts).float()
         self.has_text = self.texts.abs().sum(dim=2) > 0  # (n, 3)
         self._frontal = put(pack.image_frontal).float()
         self._rows = put(rows)
         self.similarity = self._likenesses(pack)
         self.reward = 10 * self._words + self._by_terms  # the first is about CIDEr
-        usable = torch.zeros(len(pack.split), device=device, dtype=torch.bool)
-        usable[self._rows] = True
-        self.candidate = usable & (self._reported > 0)
+        self.candidate = torch.zeros(len(pack.split), device=device, dtype=torch.bool)
+        self.candidate[self._rows] = True
         self.bank = torch.zeros((len(pack.split), config.dim), device=device)
-        self.filled = torch.zeros_like(usable)
+        self.filled = torch.zeros_like(self.candidate)
 
     def _likenesses(self, pack: Pack) -> Tensor:
         config = self._config
@@ -109,10 +114,8 @@ class Targets:
         draws = torch.where(self.has_text[index, draws], draws, 0)
         return StudyBatch(
             labels=self._labels[index],
-            known=self._known[index],
             terms=self._terms[index],
-            present=self._reported[index],
-            reported=self._reported[index],
+            extra=self._extra[index],
             texts=self.texts[index, draws],
             rows=index,
             similarity=self.similarity[index],
@@ -125,34 +128,26 @@ class Targets:
     ) -> dict[str, Tensor]:
         """Each weighted loss by name; ``seen`` holds the first images, then the second ones."""
         config = self._config
-        priors = self._labels[self._rows].mean(dim=0).clamp(0.002, 0.5)
-        emphasis = ((1 - priors) / priors).sqrt().clamp(max=8.0)
+
+        def named(logits: Tensor, wanted: Tensor, all_rows: Tensor) -> Tensor:
+            priors = all_rows[self._rows].mean(dim=0).clamp(0.002, 0.5)
+            emphasis = ((1 - priors) / priors).sqrt().clamp(max=8.0)
+            return functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=emphasis)
+
+        def of_study(logits: Tensor) -> Tensor:
+            return torch.stack(logits.chunk(2)).mean(dim=0)
+
         first, second = seen.labels.chunk(2)
-
-        def label_loss(logits: Tensor) -> Tensor:
-            loss = functional.binary_cross_entropy_with_logits(
-                logits, batch.labels, pos_weight=emphasis, reduction="none"
-            )
-            return (loss * batch.known).sum() / batch.known.sum().clamp(min=1)
-
-        term_priors = self._terms[self._rows].mean(dim=0).clamp(0.002, 0.5)
-        term_emphasis = ((1 - term_priors) / term_priors).sqrt().clamp(max=8.0)
-        term_logits = torch.stack(seen.terms.chunk(2)).mean(dim=0)
-        term_loss = functional.binary_cross_entropy_with_logits(
-            term_logits, batch.terms, pos_weight=term_emphasis, reduction="none"
-        ).mean(dim=1)
         images = functional.normalize(seen.embeddings, dim=1)
         studies = functional.normalize(torch.stack(images.chunk(2)).sum(dim=0), dim=1)
         texts = functional.normalize(network.text(batch.texts), dim=1)
         return {
-            "labels": config.label_weight * label_loss((first + second) / 2),
+            "labels": config.label_weight * named((first + second) / 2, batch.labels, self._labels),
             "image_labels": config.single_image_weight
-            * (label_loss(first) + label_loss(second))
+            * (named(first, batch.labels, self._labels) + named(second, batch.labels, self._labels))
             / 2,
-            "terms": config.term_weight
-            * 5
-            * (term_loss * batch.reported).sum()
-            / batch.reported.sum().clamp(min=1),
+            "terms": config.term_weight * 5 * named(of_study(seen.terms), batch.terms, self._terms),
+            "extra": config.extra_weight * named(of_study(seen.extra), batch.extra, self._extra),
             "view": config.view_weight
             * functional.binary_cross_entropy_with_logits(seen.frontal, batch.frontal),
             "texts": config.text_weight * self._text_loss(studies, texts, network.scale, batch),
@@ -164,19 +159,17 @@ class Targets:
     ) -> Tensor:
         config = self._config
         eye = torch.eye(len(studies), device=studies.device)
-        absent = batch.present[None] == 0
         here = batch.similarity[:, batch.rows]
-        soft = (here / config.target_temperature).masked_fill(absent, -1e4).softmax(dim=1)
+        soft = (here / config.target_temperature).softmax(dim=1)
         wanted = config.identity * eye + (1 - config.identity) * soft
         backward = wanted.T / wanted.T.sum(dim=1, keepdim=True).clamp(min=1e-6)
         if batch.other is not None:
             wanted = batch.share * wanted + (1 - batch.share) * wanted[batch.other]
             backward = batch.share * backward + (1 - batch.share) * backward[:, batch.other]
-        logits = (scale.clamp(max=4.0).exp() * studies @ texts.T).masked_fill(absent, -1e4)
+        logits = scale.clamp(max=4.0).exp() * studies @ texts.T
         there = -(wanted * logits.log_softmax(dim=1)).sum(dim=1)
         back = -(backward * logits.T.log_softmax(dim=1)).sum(dim=1)
-        count = batch.reported.sum().clamp(min=1)
-        return ((there + back) * batch.reported).sum() / (2 * count)
+        return (there + back).mean() / 2
 
     def _image_losses(self, studies: Tensor, batch: StudyBatch) -> dict[str, Tensor]:
         """Studies that resemble each other are to lie close, and the closest one is to have the
@@ -187,7 +180,7 @@ class Targets:
         bank = self.bank.clone()
         bank[rows] = studies
         hidden = (~(self.candidate & self.filled)).repeat(len(rows), 1)
-        hidden[:, rows] = batch.present[None] == 0
+        hidden[:, rows] = False
         own = torch.arange(len(rows), device=rows.device)
         hidden[own, rows] = True
         similarity, reward = batch.similarity, batch.reward
@@ -201,11 +194,22 @@ class Targets:
         far = -(wanted * logits.log_softmax(dim=1)).sum(dim=1)
         choice = (cosines / config.choice_temperature).masked_fill(hidden, -1e4).softmax(dim=1)
         missed = -(choice * reward).sum(dim=1)
-        count = batch.reported.sum().clamp(min=1)
         if batch.other is None:
             self.bank[rows] = studies.detach()
             self.filled[rows] = True
         return {
-            "images": config.image_weight * (far * batch.reported).sum() / count,
-            "choice": config.choice_weight * (missed * batch.reported).sum() / count,
+            "images": config.image_weight * far.mean(),
+            "choice": config.choice_weight * missed.mean(),
         }
+
+
+def _extra_findings(pack: Pack) -> np.ndarray:
+    """Whether the indexing terms of each study say each further finding: (n, 5)."""
+    found = np.zeros((len(pack.terms), len(EXTRA_FINDINGS)), np.float32)
+    for column, finding in enumerate(EXTRA_FINDINGS):
+        words = EXTRA_TERMS[finding]
+        saying = [
+            term.split("/")[0].removeprefix("auto:") in words for term in pack.term_names.tolist()
+        ]
+        found[:, column] = pack.terms[:, saying].any(axis=1)
+    return found

@@ -7,26 +7,27 @@ holds no report text, and nothing at all of a test study. What it holds of val s
 selection only.
 """
 
-import io
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from db.files import replacing
+from finetune.encoder.labelled.images import LabelledImages
+from finetune.encoder.stored_images import decode_images
 
-IMAGE_SIZE = 256
-TRAIN, VAL, UNLISTED, LABELS_ONLY = range(4)
-"""Splits of a pack: UNLISTED studies stand in no list of the split file and may be trained on;
-LABELS_ONLY images come without a report."""
+TRAIN, VAL, UNLISTED = range(3)
+"""Splits of a pack: UNLISTED studies stand in no list of the split file and may be trained on."""
 
-POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED, UNKNOWN = 1, 0, 2, -1, -2
+POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, 2, -1
+
+_LABELLED = "labelled."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,10 +52,16 @@ class Pack:
     cider: npt.NDArray[np.float16]  # (v, n)
     """CIDEr of every study's findings as an answer for each val study, in the order of rows."""
     labeller_version: str
+    labelled: LabelledImages | None = None
+    """Further images, with labels and no report."""
 
     def save(self, path: Path) -> None:
+        values = {name: getattr(self, name) for name in _names(Pack) if name != "labelled"}
+        if self.labelled is not None:
+            labelled = self.labelled
+            values |= {_LABELLED + n: getattr(labelled, n) for n in _names(LabelledImages)}
         with replacing(path) as fresh, fresh.open("wb") as stream:
-            np.savez_compressed(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
+            np.savez_compressed(stream, **values)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -63,34 +70,28 @@ class Pack:
             raise NotFoundError(f"{path} does not exist: make it with 'finetune encoder --pack'")
         try:
             with np.load(path, allow_pickle=False) as stored:
-                values: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls)}
+                values = {name: stored[name] for name in _names(cls) if name != "labelled"}
+                labelled = _labelled(stored)
         except (ValueError, KeyError, OSError) as error:
             raise UserError(f"{path} is no pack ({error}): make it again with --pack") from error
         values["labeller_version"] = str(values["labeller_version"])
-        return cls(**values)
+        return cls(**values, labelled=labelled)
 
     def folds(self, count: int) -> npt.NDArray[np.int64]:
         """The fold of each study, 0 to ``count`` - 1; equal studies, equal folds."""
         numbers = [zlib.crc32(study_id.encode()) for study_id in self.study_ids.tolist()]
         return np.array(numbers, np.int64) // 7 % count
 
+    @cached_property
     def images(self) -> npt.NDArray[np.uint8]:
-        """All images decoded and put in the middle of a black square: (f, 256, 256)."""
-        starts = np.concatenate([[0], self.image_ends[:-1]])
-
-        def decode(bounds: tuple[int, int]) -> npt.NDArray[np.uint8]:
-            with Image.open(io.BytesIO(self.image_data[slice(*bounds)].tobytes())) as image:
-                return letterbox(np.asarray(image.convert("L")))
-
-        with ThreadPoolExecutor() as pool:
-            bounds = zip(starts.tolist(), self.image_ends.tolist(), strict=True)
-            return np.stack(list(pool.map(decode, bounds)))
+        """All images at full size, decoded once: (f, 256, 256)."""
+        return decode_images(self.image_data, self.image_ends)
 
 
-def letterbox(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """An image of at most 256 x 256 in the middle of a black square, as open_clip pads it."""
-    height, width = image.shape
-    square = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
-    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
-    square[top : top + height, left : left + width] = image
-    return square
+def _names(kind: type[Pack] | type[LabelledImages]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _labelled(stored: Mapping[str, Any]) -> LabelledImages | None:
+    names = [name for name in _names(LabelledImages) if _LABELLED + name in stored]
+    return LabelledImages(**{name: stored[_LABELLED + name] for name in names}) if names else None

@@ -6,7 +6,7 @@ they end at is one network that does better than each of them (Wortsman et al., 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,27 @@ from torch.nn import functional
 from db.errors import MismatchError, NotFoundError
 from db.files import replacing, write_json
 from finetune.encoder.augment import normalise
-from finetune.encoder.config import TOWER, EncoderConfig
+from finetune.encoder.config import EncoderConfig
+from finetune.encoder.labelled.scores import labelled_scores
+from finetune.encoder.labelled.start import StartTrainer
+from finetune.encoder.learner import CHECKPOINT, LOG, EncoderLearner
+from finetune.encoder.network import TrainingNetwork
 from finetune.encoder.pack import Pack
 from finetune.encoder.projection import fit_projections
 from finetune.encoder.scores import embed_images, score, thresholds
-from finetune.encoder.trainer import CHECKPOINT, LOG, EncoderTrainer, training_rows
+from finetune.encoder.trainer import EncoderTrainer, training_rows
 from finetune.training.curves import draw_curves
-from indexer.encoder.network import ImageNetwork, imagenet_weights
+from indexer.encoder.network import ImageNetwork
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
 SCORES = "scores.json"
+START = "start"
+"""The part that all others start from."""
 CURVES = "curves.png"
+
+_STATISTICS = 24
+"""Batches at most of which the batch normalisations are measured."""
 
 PANELS = {
     "training loss": EncoderTrainer.losses,
@@ -41,13 +50,31 @@ PANELS = {
 Show = Callable[[str], None]
 
 
-def new_network(config: EncoderConfig, pack: Pack, initial: Path | None = None) -> ImageNetwork:
-    """What every run starts from: an ImageNet tower and heads drawn with the config's seed."""
-    torch.manual_seed(config.seed)
-    network = _empty(config, pack)
-    if config.tower == TOWER:
-        network.load_tower(imagenet_weights(initial))
-    return network
+def train_start(
+    config: EncoderConfig,
+    pack: Pack,
+    run_dir: Path,
+    *,
+    network: TrainingNetwork,
+    device: str,
+    show: Show | None = None,
+) -> Path:
+    """Write the weights that all runs start from, and return their file.
+
+    They are those of ``network``, trained on the labelled images where the pack has such.
+    """
+    if pack.labelled is None or config.start_steps == 0:
+        write_weights(network.state_dict(), run_dir / START / WEIGHTS)
+        return run_dir / START / WEIGHTS
+    labelled = pack.labelled
+    return _train(
+        START,
+        config,
+        run_dir,
+        lambda out: StartTrainer(config, labelled, out, network=network, device=device),
+        {"training loss": StartTrainer.losses},
+        show,
+    )
 
 
 def train_part(
@@ -56,26 +83,47 @@ def train_part(
     pack: Pack,
     run_dir: Path,
     *,
+    network: TrainingNetwork,
     device: str,
-    initial: Path | None = None,
     show: Show | None = None,
 ) -> Path:
-    """Train one run in ``run_dir/name`` unless it is finished there; its weights file."""
+    """Train one run in ``run_dir/name``, and return the file of its weights.
+
+    ``network`` is the run's to change: it starts from the weights of `train_start`. Raises
+    NotFoundError without those.
+    """
+    start = run_dir / START / WEIGHTS
+    if not start.is_file():
+        raise NotFoundError(f"{start} does not exist: train the part '{START}' first")
+
+    def trainer(out: Path) -> EncoderTrainer:
+        network.load_state_dict(load_file(start))
+        return EncoderTrainer(config, pack, out, network=network, device=device)
+
+    return _train(name, config, run_dir, trainer, PANELS, show)
+
+
+def _train(
+    name: str,
+    config: EncoderConfig,
+    run_dir: Path,
+    trainer: Callable[[Path], EncoderLearner],
+    panels: Mapping[str, Sequence[str]],
+    show: Show | None,
+) -> Path:
+    """Train in ``run_dir/name`` unless that is finished."""
     part_dir = run_dir / name
-    weights = part_dir / WEIGHTS
-    stated = part_dir / CONFIG
+    weights, stated = part_dir / WEIGHTS, part_dir / CONFIG
     if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asdict(config):
         raise MismatchError(f"{part_dir} holds a run with other settings: name another directory")
     if weights.is_file():
         return weights
     part_dir.mkdir(parents=True, exist_ok=True)
     write_json(stated, asdict(config))
-    trainer = EncoderTrainer(
-        config, pack, part_dir, network=new_network(config, pack, initial), device=device
-    )
-    trainer.train(show=None if show is None else lambda line: show(f"{name}: {line}"))
-    draw_curves(part_dir / LOG, part_dir / CURVES, PANELS, over="epoch")
-    write_weights(trainer.average.module.state_dict(), weights)
+    learner = trainer(part_dir)
+    learner.train(show=None if show is None else lambda line: show(f"{name}: {line}"))
+    draw_curves(part_dir / LOG, part_dir / CURVES, panels, over="epoch")
+    write_weights(learner.average.module.state_dict(), weights)
     (part_dir / CHECKPOINT).unlink(missing_ok=True)
     return weights
 
@@ -92,7 +140,7 @@ def finish(
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: train that run first")
     states = [load_file(path) for path in parts]
-    network = _empty(config, pack)
+    network = TrainingNetwork(config, pack)
     network.load_state_dict(
         {
             name: torch.stack([state[name].double() for state in states])
@@ -102,12 +150,14 @@ def finish(
         }
     )
     network = network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.from_numpy(pack.images()).to(device)
+    images = torch.from_numpy(pack.images).to(device)
     rows = training_rows(pack, config)
+    labelled = None if pack.labelled is None else torch.from_numpy(pack.labelled.images).to(device)
     if len(parts) > 1:
-        measure_statistics(
-            network, images, np.flatnonzero(np.isin(pack.image_study, rows)), seed=config.seed
-        )
+        sources = [images[torch.from_numpy(np.isin(pack.image_study, rows)).to(device)]]
+        if pack.labelled is not None and labelled is not None:
+            sources.append(labelled[torch.from_numpy(~pack.labelled.val).to(device)])
+        measure_statistics(network, sources, seed=config.seed)
     embedded = embed_images(network, images)
     if config.fit_steps:
         features = torch.from_numpy(embedded.pooled).to(device)
@@ -120,6 +170,8 @@ def finish(
             network.text(torch.from_numpy(pack.texts[:, 0]).float().to(device)), dim=1
         ).cpu()
     scores: dict[str, Any] = dict(score(pack, embedded, config, reports.numpy()))
+    if pack.labelled is not None and labelled is not None:
+        scores |= labelled_scores(network, labelled, pack.labelled)
     scores["label_thresholds"] = thresholds(pack, embedded)
     out_dir.mkdir(parents=True, exist_ok=True)
     write_weights(network.state_dict(), out_dir / WEIGHTS)
@@ -128,23 +180,15 @@ def finish(
     return scores
 
 
-def _empty(config: EncoderConfig, pack: Pack) -> ImageNetwork:
-    return ImageNetwork(
-        dim=config.dim,
-        terms=len(pack.term_names),
-        text_dim=pack.texts.shape[2],
-        size=config.size,
-        tower=config.tower,
-        dropout=config.dropout,
-        drop_path=config.drop_path,
-    )
-
-
 @torch.no_grad()
 def measure_statistics(
-    network: nn.Module, images: Tensor, rows: np.ndarray, *, seed: int, batch: int = 128
+    network: ImageNetwork, sources: Sequence[Tensor], *, seed: int, batch: int = 128
 ) -> None:
-    """Means and variances of the batch normalisations, over at most 20 batches of images."""
+    """Measure means and variances of the batch normalisations on images as they are.
+
+    ``sources`` hold images (f, h, w); the first one fills two thirds of each batch where there is
+    another.
+    """
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in layers]
     network.eval()
@@ -152,10 +196,17 @@ def measure_statistics(
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
-    order = np.random.default_rng(seed).permutation(rows)
-    for start in range(0, max(1, min(len(order) - batch + 1, 20 * batch)), batch):
-        index = torch.from_numpy(order[start : start + batch]).to(images.device)
-        network(normalise(images[index]).contiguous(memory_format=torch.channels_last))
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(source)) for source in sources]
+    shares = [batch] if len(sources) == 1 else [batch - batch // 3, batch // 3]
+    most = min(len(order) // share for order, share in zip(orders, shares, strict=True))
+    for step in range(min(_STATISTICS, max(1, most))):
+        drawn = [
+            source[torch.from_numpy(order[step * share : (step + 1) * share]).to(source.device)]
+            for source, order, share in zip(sources, orders, shares, strict=True)
+        ]
+        pixels = normalise(torch.cat(drawn)).contiguous(memory_format=torch.channels_last)
+        network.visual.trunk(pixels)
     network.eval()
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -26,6 +26,7 @@ class Embedded:
     labels: Floats  # (f, 14), logits
     terms: Floats  # (f, t), logits
     frontal: Floats  # (f,), logits
+    extra: Floats  # (f, 5), logits
 
 
 @torch.inference_mode()
@@ -42,12 +43,16 @@ def embed_images(network: ImageNetwork, images: torch.Tensor, batch: int = 256) 
             seen = network(pixels).float()
         unit = torch.nn.functional.normalize(seen.embeddings, dim=1)
         parts.append(
-            [x.cpu().numpy() for x in (seen.pooled, unit, seen.labels, seen.terms, seen.frontal)]
+            {
+                "pooled": seen.pooled,
+                "vectors": unit,
+                "labels": seen.labels,
+                "terms": seen.terms,
+                "frontal": seen.frontal,
+                "extra": seen.extra,
+            }
         )
-    pooled, vectors, labels, terms, frontal = (
-        np.concatenate(part) for part in zip(*parts, strict=True)
-    )
-    return Embedded(pooled=pooled, vectors=vectors, labels=labels, terms=terms, frontal=frontal)
+    return Embedded(**{n: torch.cat([p[n] for p in parts]).cpu().numpy() for n in parts[0]})
 
 
 def of_studies(values: Floats, image_study: npt.NDArray[np.int32], n: int) -> Floats:

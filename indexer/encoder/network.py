@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from db.errors import MismatchError, NotFoundError
-from db.labels import OBSERVATIONS
+from db.labels import EXTRA_FINDINGS, OBSERVATIONS
 from indexer.encoder.weight_files import file_sha256, package_file
 
 TOWER = "tf_efficientnet_lite2"
@@ -30,6 +30,7 @@ class ImageOutputs:
     labels: Tensor  # (n, 14)
     frontal: Tensor  # (n,)
     terms: Tensor  # (n, terms)
+    extra: Tensor  # (n, 5), of `EXTRA_FINDINGS`
 
     def float(self) -> Self:
         return type(self)(**{name: value.float() for name, value in vars(self).items()})
@@ -68,6 +69,7 @@ class ImageNetwork(nn.Module):
         self.text = nn.Linear(text_dim, dim, bias=False)
         """Projection of text embeddings into the space of the images."""
         self.scale = nn.Parameter(torch.tensor(14.0).log())
+        self.extra = nn.Linear(width, len(EXTRA_FINDINGS))
 
     def start_from(self, priors: tuple[Tensor, Tensor]) -> None:
         """Let the heads begin at how common each observation and each term is."""
@@ -84,7 +86,10 @@ class ImageNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> ImageOutputs:
         """Pixels (n, 3, size, size), normalised with MEAN and STD."""
-        pooled = self.visual.trunk(pixels)
+        return self.outputs(self.visual.trunk(pixels))
+
+    def outputs(self, pooled: Tensor) -> ImageOutputs:
+        """Compute everything else from pooled features (n, width)."""
         dropped = self.drop(pooled)
         return ImageOutputs(
             pooled=pooled,
@@ -92,6 +97,7 @@ class ImageNetwork(nn.Module):
             labels=self.labels(dropped),
             frontal=self.frontal(dropped).squeeze(1),
             terms=self.terms(dropped),
+            extra=self.extra(dropped),
         )
 
 

@@ -1,9 +1,4 @@
-import csv
-import gzip
-import io
 import json
-import tarfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.labels import FINDINGS, OBSERVATIONS
@@ -22,11 +16,10 @@ from evaluation.metrics.text import Cider
 from finetune.__main__ import main
 from finetune.encoder import run as encoder_run
 from finetune.encoder.augment import augment
-from finetune.encoder.config import TOWER, EncoderConfig
-from finetune.encoder.data import pack_openi
+from finetune.encoder.config import TOWER
 from finetune.encoder.export import export
+from finetune.encoder.network import new_network
 from finetune.encoder.pack import (
-    LABELS_ONLY,
     POSITIVE,
     TRAIN,
     UNCERTAIN,
@@ -40,119 +33,21 @@ from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.encoder.folder import MODEL
 from indexer.encoder.load import load_encoder
 from indexer.encoder.open_clip import OpenClipEncoder
-from indexer.reports.labeller import LABELLER_VERSION, label_report
-from indexer.reports.sentences import split_sentences
+from indexer.reports.labeller import LABELLER_VERSION
 from tests.support.models.training import check_recorded
 from tests.support.radiographs import draw_radiograph
-
-TEXT_DIM = 32
-CONFIG = EncoderConfig(
-    tower="test_efficientnet",
-    epochs=2,
-    batch=4,
-    size=64,
-    dim=16,
-    members=2,
-    fit_steps=3,
-    fit_batch=4,
-    labels_only=0.0,
-)
-REPORTS = [
-    ("Both lungs are free of disease. The heart is of normal size.", "Nothing acute.", "normal"),
-    ("A moderate left effusion blunts the angle.", "Left pleural effusion.", "Effusion/left"),
-    ("The heart is enlarged.", "Cardiomegaly.", "Cardiomegaly/mild"),
-]
-SPLIT = {"train": [*range(1, 9)], "val": [9, 10, 11], "test": [12], "comment": "drawn"}
-
-
-def embed_texts(texts: Sequence[str]) -> np.ndarray:
-    """A stand-in for the text tower: equal texts, equal vectors."""
-    return np.stack(
-        [np.random.default_rng(list(text.encode())).normal(size=TEXT_DIM) for text in texts]
-    ).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def openi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirteen drawn studies in the layout of Open-I; number 13 is in no list."""
-    root = tmp_path_factory.mktemp("openi")
-    (root / "images").mkdir()
-    views, sizes = {}, []
-    with tarfile.open(root / "NLMCXR_reports.tgz", "w:gz") as archive:
-        for number in range(1, 14):
-            findings, impression, heading = REPORTS[number % 3]
-            xml = (
-                f'<e><A><AbstractText Label="FINDINGS">{findings}</AbstractText>'
-                f'<AbstractText Label="IMPRESSION">{impression}</AbstractText></A>'
-                f"<MeSH><major>{heading}</major><automatic>lungs</automatic></MeSH></e>"
-            ).encode()
-            entry = tarfile.TarInfo(f"ecgen-radiology/{number}.xml")
-            entry.size = len(xml)
-            archive.addfile(entry, io.BytesIO(xml))
-            for view, word in (("PA", "Frontal"), ("LATERAL", "Lateral")):
-                stem = f"{number}_IM-0001-{word[:1]}"
-                image = draw_radiograph(
-                    number, size=(256, 256), view="PA" if view == "PA" else "LATERAL"
-                )
-                Image.fromarray(image).save(root / "images" / f"{stem}.dcm.jpg")
-                views[f"{stem}.dcm.jpg"] = word
-                sizes.append({"imageid": f"CXR{stem}", "Rows": "2000", "Columns": "1500"})
-    (root / "projections.json").write_text(json.dumps(views))
-    (root / "split.json").write_text(json.dumps(SPLIT))
-    with gzip.open(root / "nlmcxr_dicom_metadata.csv.gz", "wt", newline="") as stream:
-        writer = csv.DictWriter(stream, ["imageid", "Rows", "Columns"])
-        writer.writeheader()
-        writer.writerows(sizes)
-    return root
-
-
-@pytest.fixture(scope="module")
-def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("nih")
-    (root / "images").mkdir()
-    names = "Atelectasis Consolidation Edema Effusion Infiltration Mass Nodule Pleural_Thickening"
-    fields = ["image", "age", *names.split(), "Pneumonia", "No Finding"]
-    with (root / "labels.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fields, restval="0")
-        writer.writeheader()
-        for image, age in (("a.png", 40), ("b.png", 9)):
-            Image.fromarray(draw_radiograph(age, size=(320, 320))).save(root / "images" / image)
-            writer.writerow({"image": image, "age": age, "Effusion": "1"})
-    return root
-
-
-@pytest.fixture(scope="module")
-def pack(openi: Path) -> Pack:
-    return pack_openi(
-        openi,
-        openi / "split.json",
-        embed_texts=embed_texts,
-        label_report=lambda report: label_report(split_sentences(report)),
-        labeller_version=LABELLER_VERSION,
-    )
-
-
-@pytest.fixture(scope="module")
-def run_dir(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two trained members, and the encoder made of them."""
-    out = tmp_path_factory.mktemp("run")
-    parts = [
-        encoder_run.train_part(name, part, pack, out, device="cpu")
-        for name, part in CONFIG.parts().items()
-    ]
-    encoder_run.finish(parts, CONFIG, pack, out, device="cpu")
-    return out
+from tests.test_finetune.encoder.conftest import CONFIG
 
 
 def test_a_pack_holds_no_test_study_and_marks_the_others(pack: Pack) -> None:
     split = dict(zip(pack.study_ids.tolist(), pack.split.tolist(), strict=True))
     assert "12" not in split
     assert [split[str(n)] for n in (1, 8, 9, 13)] == [TRAIN, TRAIN, VAL, UNLISTED]
-    assert len(pack.images()) == len(pack.image_study) == 24
+    assert len(pack.images) == len(pack.image_study) == 24
 
 
 def test_a_packed_image_keeps_its_original_aspect_ratio_on_black(pack: Pack) -> None:
-    image = pack.images()[0]  # 2000 rows by 1500 columns: 192 of 256 columns
+    image = pack.images[0]  # 2000 rows by 1500 columns: 192 of 256 columns
     assert image[:, :30].max() <= 4 and image[:, -30:].max() <= 4
     assert image[:, 40:216].mean() > 40
 
@@ -163,25 +58,10 @@ def test_a_pack_has_labels_and_frequent_terms_of_each_study(pack: Pack) -> None:
     assert pack.term_names.tolist() == ["auto:lung"]  # the headings occur less than 8 times
 
 
-def test_labelled_images_of_adults_can_be_added(openi: Path, nih: Path) -> None:
-    both = pack_openi(
-        openi,
-        openi / "split.json",
-        embed_texts=embed_texts,
-        label_report=lambda report: {},
-        labeller_version="none",
-        nih_dir=nih,
-    )
-    assert both.split.tolist().count(LABELS_ONLY) == 1
-    assert both.study_ids[-1] == "nih:a"
-    assert both.labels[-1, OBSERVATIONS.index("Pleural Effusion")] == POSITIVE
-    assert LABELS_ONLY not in both.split[training_rows(both, CONFIG)]
-
-
 def test_a_pack_survives_its_file(pack: Pack, tmp_path: Path) -> None:
     pack.save(tmp_path / "deep" / "pack.npz")
     again = Pack.load(tmp_path / "deep" / "pack.npz")
-    assert np.array_equal(again.images(), pack.images())
+    assert np.array_equal(again.images, pack.images)
     assert again.labeller_version == LABELLER_VERSION
     (tmp_path / "other.npz").write_bytes(b"no pack")
     with pytest.raises(UserError, match="is no pack"):
@@ -246,7 +126,7 @@ def test_a_stopped_run_resumes_as_if_never_interrupted(pack: Pack, tmp_path: Pat
             raise StoppedError
 
     def trainer(folder: str) -> EncoderTrainer:
-        network = encoder_run.new_network(CONFIG, pack)
+        network = new_network(CONFIG, pack)
         return EncoderTrainer(CONFIG, pack, tmp_path / folder, network=network, device="cpu")
 
     whole = trainer("whole")
@@ -263,8 +143,8 @@ def test_a_stopped_run_resumes_as_if_never_interrupted(pack: Pack, tmp_path: Pat
 
 
 def test_an_encoder_trains_as_recorded(pack: Pack, tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=4, mixup=0.5, warmup=0.3)
-    network = encoder_run.new_network(config, pack)
+    config = replace(CONFIG, epochs=4, mixup=0.5, warmup=0.3, extra_weight=0.0)
+    network = new_network(config, pack)
     EncoderTrainer(config, pack, tmp_path, network=network, device="cpu").train(every=2)
     check_recorded("encoder", tmp_path / "log.jsonl", by="epoch")
 
@@ -289,7 +169,12 @@ def test_the_shared_threshold_detects_as_many_findings_on_val_as_reports_name(pa
     logits = np.random.default_rng(0).normal(size=(images, len(OBSERVATIONS))).astype(np.float32)
     empty = np.zeros((images, 1), np.float32)
     embedded = Embedded(
-        pooled=empty, vectors=empty, labels=logits, terms=empty, frontal=empty[:, 0]
+        pooled=empty,
+        vectors=empty,
+        labels=logits,
+        terms=empty,
+        frontal=empty[:, 0],
+        extra=empty,
     )
     found = thresholds(pack, embedded)
     seen = 1 / (1 + np.exp(-of_studies(logits, pack.image_study, studies)))
@@ -303,27 +188,11 @@ def test_the_shared_threshold_detects_as_many_findings_on_val_as_reports_name(pa
 
 
 def test_a_run_with_other_settings_is_not_resumed(pack: Pack, run_dir: Path) -> None:
+    network = new_network(CONFIG, pack)
     with pytest.raises(MismatchError, match="other settings"):
-        encoder_run.train_part("member-0", replace(CONFIG, lr=1.0), pack, run_dir, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def text_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A text tower of the same class as the real one, random and small."""
-    folder = tmp_path_factory.mktemp("text")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "clear", "lungs", "large", "heart"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=TEXT_DIM,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
+        encoder_run.train_part(
+            "member-0", replace(CONFIG, lr=1.0), pack, run_dir, network=network, device="cpu"
+        )
 
 
 def test_an_exported_folder_loads_in_plain_open_clip(
@@ -350,7 +219,7 @@ def test_half_the_bits_change_the_vectors_little(
     pack: Pack, run_dir: Path, text_dir: Path, tmp_path: Path
 ) -> None:
     export(run_dir, tmp_path / "e", text_dir=text_dir)
-    network = encoder_run.new_network(CONFIG, pack)
+    network = new_network(CONFIG, pack)
     network.load_state_dict(load_file(run_dir / "weights.safetensors"))
     # An image as wide as the network's square, so that both see the same pixels.
     image = np.array(Image.fromarray(draw_radiograph(6)).resize((64, 64)))
@@ -370,7 +239,10 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     pack.save(tmp_path / "pack.npz")
     tiny = "tower=test_efficientnet epochs=1 batch=4 size=64 dim=16 members=1 fit_steps=1"
     command = ["encoder", "--packed", str(tmp_path / "pack.npz"), "--out", str(tmp_path / "run")]
-    command += ["--set", *tiny.split(), "labels_only=0"]
+    command += ["--set", *tiny.split()]
+    assert main([*command, "--only", "member-0"]) == 1
+    assert "train the part 'start' first" in capsys.readouterr().err
+    assert main([*command, "--only", "start"]) == 0
     assert main([*command, "--only", "member-0"]) == 0
     stamp = (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns
     assert main([*command, "--resume"]) == 0
@@ -402,6 +274,6 @@ def test_imagenet_weights_load_from_a_file_as_from_the_package(pack: Pack, tmp_p
     values = {f"{n:04d}": value.contiguous() for n, value in enumerate(imagenet_weights())}
     save_file(values, tmp_path / "tower.safetensors")
     config = replace(CONFIG, tower=TOWER)
-    one = encoder_run.new_network(config, pack).state_dict()
-    other = encoder_run.new_network(config, pack, tmp_path / "tower.safetensors").state_dict()
+    one = new_network(config, pack).state_dict()
+    other = new_network(config, pack, tmp_path / "tower.safetensors").state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,0 +1,1 @@
+"""Images with labels and no report: data, losses and the stage that starts on them."""
