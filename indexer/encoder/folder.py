@@ -30,6 +30,9 @@ CONFIG = "open_clip_config.json"
 MODEL = "open_clip_model.safetensors"
 HEADS = "heads.safetensors"
 
+_EXTRA = "extra.weight"
+"""Of the head for `EXTRA_FINDINGS`, which older folders do not have."""
+
 
 class _Heads(nn.Module):
     """Image tower, projection and heads; one row of numbers per image."""
@@ -39,10 +42,15 @@ class _Heads(nn.Module):
         self.visual = visual
         self.labels = _linear(heads["labels.weight"], heads["labels.bias"])
         self.frontal = _linear(heads["frontal.weight"], heads["frontal.bias"])
+        self.extra: nn.Linear | None = None
+        if _EXTRA in heads:
+            self.extra = _linear(heads[_EXTRA], heads["extra.bias"])
 
     def forward(self, pixels: Tensor) -> Tensor:
         pooled = self.visual.trunk(pixels)
         parts = [self.visual.head(pooled), self.labels(pooled), self.frontal(pooled)]
+        if self.extra is not None:
+            parts.append(self.extra(pooled))
         return torch.cat(parts, dim=1)
 
 
@@ -85,10 +93,18 @@ def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEnco
         preprocess=preprocess,
         report_weight=float(config.get("report_weight", 0.0)),
         heads=True,
+        extra=_has_extra(folder / HEADS),
         label_thresholds=config.get("label_thresholds"),
         embed_text=text,
         device=device,
     )
+
+
+def _has_extra(heads: Path) -> bool:
+    if not heads.is_file():
+        return False
+    with safe_open(heads, framework="pt") as stored:
+        return _EXTRA in stored.keys()  # noqa: SIM118  # it is no mapping
 
 
 def read_network(folder: Path) -> nn.Module:

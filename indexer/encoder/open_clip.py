@@ -16,7 +16,7 @@ from open_clip.transform import PreprocessCfg
 from torch import Tensor
 
 from db.errors import UserError
-from db.labels import OBSERVATIONS
+from db.labels import EXTRA_FINDINGS, OBSERVATIONS
 from indexer.encoder.device import Forward, in_torch
 from indexer.encoder.preprocessing import Preprocessing
 from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
@@ -33,7 +33,7 @@ EmbedText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 class OpenClipEncoder:
     """An image tower, perhaps with a text tower.
 
-    With ``heads`` the columns of ``forward`` after ``dim`` are 14 + 1 logits.
+    The columns of ``forward`` after ``dim`` are 14 + 1 logits with ``heads``, and 5 with ``extra``.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class OpenClipEncoder:
         preprocess: PreprocessCfg,
         report_weight: float = 0.0,
         heads: bool = False,
+        extra: bool = False,
         label_thresholds: Mapping[str, float] | None = None,
         embed_text: EmbedText | None = None,
         device: str = "cpu",
     ) -> None:
         self._batch = BATCH if device == "cpu" else BATCH_CUDA
         self._heads, self._embed_text = heads, embed_text
+        self._extra = extra
         self.forward = forward
         self.label_thresholds = dict(label_thresholds or {})
         """Observation to the probability from which on it counts as present."""
@@ -67,8 +69,8 @@ class OpenClipEncoder:
 
     def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> ImageEmbeddings:
         """See `indexer.encoder.spec.Encoder`."""
-        dim = self.spec.dim
-        width = dim + (len(OBSERVATIONS) + 1 if self._heads else 0)
+        dim, n = self.spec.dim, len(OBSERVATIONS)
+        width = dim + (n + 1 if self._heads else 0) + (len(EXTRA_FINDINGS) if self._extra else 0)
         rows = np.zeros((len(images), width), np.float32)
         for start in range(0, len(images), self._batch):
             batch = images[start : start + self._batch]
@@ -77,8 +79,9 @@ class OpenClipEncoder:
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return ImageEmbeddings(
             vectors=rows[:, :dim] / np.maximum(lengths, 1e-12),
-            label_scores=odds[:, :-1] if self._heads else None,
-            frontal=odds[:, -1] if self._heads else None,
+            label_scores=odds[:, :n] if self._heads else None,
+            frontal=odds[:, n] if self._heads else None,
+            extra_scores=odds[:, n + 1 :] if self._extra else None,
         )
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

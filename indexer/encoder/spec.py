@@ -49,6 +49,9 @@ class ImageEmbeddings:
     label head."""
     frontal: np.ndarray | None = None
     """(n,) float32, probability of a frontal view; None without a view head."""
+    extra_scores: np.ndarray | None = None
+    """(n, 5) float32, probabilities in the order of ``db.labels.EXTRA_FINDINGS``; None without a
+    head for them."""
 
 
 class Encoder(Protocol):
