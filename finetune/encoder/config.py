@@ -1,8 +1,8 @@
 """Settings of encoder training. The defaults are those of ``pretrained/encoder``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 from db.errors import UserError
 from finetune.training.settings import read_settings
@@ -97,6 +97,9 @@ class EncoderConfig:
     fit_lr: float = 1e-3
     fit_dropout: float = 0.8
     fit_choice: float = 5.0
+    """Of the expected worth of the case that is found."""
+    fit_labels: float = 0.0
+    """Of the findings that a case shares with the query, in that worth."""
     folds: int = 0
     """Above 1: leave out the studies of one fold of that many."""
     fold: int = 0
@@ -113,6 +116,10 @@ class EncoderConfig:
             raise UserError(f"{folds} folds leave nothing to train on: use 2 or more, or none")
         runs = {f"member-{n}": replace(self, member=n) for n in range(self.members)}
         return runs | {f"fold-{n}": replace(self, folds=folds, fold=n) for n in range(folds)}
+
+    def of_runs(self) -> dict[str, Any]:
+        """Return the settings that change a run's weights: all but those of the last stage."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("fit_")}
 
     @classmethod
     def of(cls, settings: Sequence[str]) -> Self:

@@ -3,7 +3,6 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ class EncoderLearner(Learner):
             checkpoint=self.out_dir / CHECKPOINT,
             devices=Devices(device=self.device),
             show=show or (lambda line: None),
-            about=asdict(config),
+            about=config.of_runs(),
         ).run()
 
     @abstractmethod

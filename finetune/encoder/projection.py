@@ -35,12 +35,10 @@ def fit_projections(
     """Change the projections of images and texts in place.
 
     ``features`` (f, width) are the pooled features of all images of the pack, ``rows`` the studies
-    that may be trained on; those without a report are left out.
+    that may be trained on.
     """
     device = features.device
     targets = Targets(pack, config, rows, device)
-    candidates = targets.candidate.cpu().numpy()
-    rows = np.flatnonzero(candidates)
     images = _images(features, pack, rows)
     rng = np.random.default_rng((config.seed, 77))
     torch.manual_seed(config.seed)
@@ -52,6 +50,8 @@ def fit_projections(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, config.fit_steps))
     index = torch.from_numpy(rows).to(device)
     similarity, reward = targets.similarity[index][:, index], targets.reward[index][:, index]
+    if config.fit_labels:
+        reward = reward + config.fit_labels * targets.shared_findings(index)
     reports = targets.texts[index, 0]  # (s, 384)
     for _ in range(config.fit_steps):
         places = rng.choice(len(rows), min(config.fit_batch, len(rows)), replace=False)

@@ -114,12 +114,12 @@ def _train(
     """Train in ``run_dir/name`` unless that is finished."""
     part_dir = run_dir / name
     weights, stated = part_dir / WEIGHTS, part_dir / CONFIG
-    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != asdict(config):
+    if stated.is_file() and json.loads(stated.read_text(encoding="utf-8")) != config.of_runs():
         raise MismatchError(f"{part_dir} holds a run with other settings: name another directory")
     if weights.is_file():
         return weights
     part_dir.mkdir(parents=True, exist_ok=True)
-    write_json(stated, asdict(config))
+    write_json(stated, config.of_runs())
     learner = trainer(part_dir)
     learner.train(show=None if show is None else lambda line: show(f"{name}: {line}"))
     draw_curves(part_dir / LOG, part_dir / CURVES, panels, over="epoch")
