@@ -15,25 +15,23 @@ from indexer.reports.labelling.text import Text
 from indexer.reports.labelling.wording import Span
 
 _SPLIT = re.compile(
-    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with|there"
-    r" (?:is"
-    r"|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably|possibly"
-    r"|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with|compatible with"
-    r"|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?| - |\(|\)"
+    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with"
+    r"|there (?:is|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably"
+    r"|possibly|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with"
+    r"|compatible with|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?"
+    r"| - |\(|\)"
 )
 _SHARED = re.compile(
-    r" ?(?:(?:,? (?:and|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*"
-    r"|,? (?:or|versus|vs\.?) (?:\w+ ){0,2})?"
+    r" ?(?:(?:,? (?:and|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*|,? (?:or"
+    r"|versus|vs\.?) (?:\w+ ){0,2})?"
 )
 _ADJECTIVES = re.compile(
     r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable"
-    r"|unchanged"
-    r"|persistent|increasing|increased|decreasing|right|left|bilateral|loculated|layering"
-    r"|partially"
-    r"|patchy|hazy|linear|streaky|focal|diffuse|acute|chronic|old|healed|calcified|lower|upper|mid"
-    r"|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular|spiculated|rounded|a|an"
-    r"|the"
-    r"|dense|ill-defined|well-defined|dual|single|lead|chamber|sided)\b)*"
+    r"|unchanged|persistent|increasing|increased|decreasing|right|left|bilateral|loculated"
+    r"|layering|partially|patchy|hazy|linear|streaky|focal|diffuse|acute|chronic|old|healed"
+    r"|calcified|lower|upper|mid|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular"
+    r"|spiculated|rounded|a|an|the|dense|ill-defined|well-defined|dual|single|lead|chamber"
+    r"|sided)\b)*"
 )
 
 

@@ -23,8 +23,8 @@ STATE_OF_CERTAINTY: dict[Effect, Certainty] = {
 _ADVERB = r"(?:(?:\w+ly|well|yet|been|now|as|being|be|otherwise|currently) ){0,3}"
 _SEEN = (
     r"(?:seen|identified|visuali[sz]ed|appreciated|evident|present|demonstrated|noted|apparent"
-    r"|detected|confirmed|observed|visible|found|shown|suggested|suspected|recogni[sz]ed|displayed"
-    r"|discerned|perceived|depicted|delineated|discernible|conspicuous)"
+    r"|detected|confirmed|observed|visible|found|shown|suggested|suspected|recogni[sz]ed"
+    r"|displayed|discerned|perceived|depicted|delineated|discernible|conspicuous)"
 )
 _CHANGE = (
     r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
@@ -36,27 +36,25 @@ PSEUDO = re.compile(
     r"\b(?:no|without|not|any)(?: (?:any|definite|significant\w*|substantial\w*|appreciabl\w+|yet"
     r"|interval|further|apparent|gross|great\w*|much|measurable|obvious|material\w*|convincing"
     rf"|acute|longer|definitely))* {_CHANGE}\b|\bunresolved\b|\bnot only\b|\bno doubt\b"
-    rf"|\bnot (?:\w+ly )?{_SEEN} (?:on|in) (?:the |this |that )?(?:prior|previous|earlier|last|old"
-    r"|lateral|frontal|pa\b|ap\b|other|oblique|outside)"
-    r"|\b(?:near(?:ly)?[- ]?|almost |partial\w* |incomplete\w* |mostly |largely |not |some |mild "
-    r"|slight |substantial |significant |marked |further |near[- ]total )"
-    r"(?:complete\w* |total |fully |interval |entirely )*(?:resol\w+|clear(?:ed|ing))\b(?: of\b)?"
-    r"|\b(?:cannot|not) (?:\w+ )?be (?:\w+ )?(?:well |fully |adequately |completely )+"
-    r"(?:evaluated|assessed|seen)\b"
-    r"|\bnot (?:well|fully|adequately|optimally|completely|entirely) (?:seen|evaluated|assessed"
-    r"|visuali[sz]ed|included|imaged|demonstrated)\b|\bnot (?:otherwise )?specified\b"
-    r"|\bno (?:prior|previous|comparison|old|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?"
-    r"|radiograph\w*"
-    r"|images?|imaging|comparison|available)\b|\bno longer\b(?= (?:as|quite))"
+    rf"|\bnot (?:\w+ly )?{_SEEN} (?:on|in) (?:the |this |that )?(?:prior|previous|earlier|last"
+    rf"|old"
+    r"|lateral|frontal|pa\b|ap\b|other|oblique|outside)|\b(?:near(?:ly)?[- ]?|almost |partial\w* "
+    r"|incomplete\w* |mostly |largely |not |some |mild |slight |substantial |significant |marked "
+    r"|further |near[- ]total )(?:complete\w* |total |fully |interval |entirely )*(?:resol\w+"
+    r"|clear(?:ed|ing))\b(?: of\b)?|\b(?:cannot|not) (?:\w+ )?be (?:\w+ )?(?:well |fully "
+    r"|adequately |completely )+(?:evaluated|assessed|seen)\b|\bnot (?:well|fully|adequately"
+    r"|optimally|completely|entirely) (?:seen|evaluated|assessed|visuali[sz]ed|included|imaged"
+    r"|demonstrated)\b|\bnot (?:otherwise )?specified\b|\bno (?:prior|previous|comparison|old"
+    r"|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?|radiograph\w*|images?|imaging|comparison"
+    r"|available)\b|\bno longer\b(?= (?:as|quite))"
 )
 """Looks like a negation of the finding and denies its change, or how well it is seen, instead."""
 
 BOTH_WAYS_NEGATIVE = re.compile(
-    r"\b(?:(?:no|nothing|without)(?: [\w-]+){0,6} to suggest"
-    r"|(?:no|without)(?: [\w-]+){0,3} suggest\w*(?: of)?"
-    r"|no(?: [\w-]+){0,3} (?:suspicious|concerning|worrisome) for"
-    r"|(?:no|without) (?:\w+ ){0,2}concern for|no (?:suspected|possible|questionable"
-    r"|suspicious))\b"
+    r"\b(?:(?:no|nothing|without)(?: [\w-]+){0,6} to suggest|(?:no"
+    r"|without)(?: [\w-]+){0,3} suggest\w*(?: of)?|no(?: [\w-]+){0,3} (?:suspicious|concerning"
+    r"|worrisome) for|(?:no|without) (?:\w+ ){0,2}concern for|no (?:suspected|possible"
+    r"|questionable|suspicious))\b"
 )
 """Denies both what it spans and what follows it."""
 
@@ -68,62 +66,54 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
     (
         "unmentioned",
         r"\b(?:(?:family|past|medical|clinical|surgical|remote|known|prior|patient"
-        r"|with)\s)*history"
-        r"(?: is)?(?: (?:of|significant for|positive for|notable for|includes?|:))?"
-        r"|\b(?:recently |previously )?(?:treated|treatment|therapy|antibiotics|admitted"
-        r"|hospitali[sz]ed"
-        r"|operated|monitored|vaccinated|screened) (?:for|with|of)\b"
+        r"|with)\s)*history(?: is)?(?: (?:of|significant for|positive for|notable for|includes?"
+        r"|:))?|\b(?:recently |previously )?(?:treated|treatment|therapy|antibiotics|admitted"
+        r"|hospitali[sz]ed|operated|monitored|vaccinated|screened) (?:for|with|of)\b"
         rf"|\b{_RELATIVE}(?:'s)?(?: (?:has|had|have|with|died|diagnosed|recently|also|of|from"
         rf"|was))+\b"
-        r"|\b(?:previous|prior|earlier|recent|old|remote)(?= (?:episodes? of |bouts? of )?(?:\w+"
-        r" )?"
-        r"(?:pneumonias?|infections?|tuberculosis|failure)\b)"
-        r"|\b(?:mimic\w*|simulat\w+|mistaken for|confused with"
-        r"|sequelae? of(?= (?:\w+ )?(?:pneumonia|infect|covid|tubercul))|risk (?:of|for)"
-        r"|indication\w*(?: is)?:?|reason for (?:exam\w*|study)|clinical (?:concern|question"
-        r"|suspicion)"
-        r"(?: for| of)?|screening (?:for)|evidence against)\b|\bprotocol for\b|\bknown to have"
-        r" had\b",
+        r"|\b(?:previous|prior|earlier|recent|old|remote)(?= (?:episodes? of "
+        r"|bouts? of )?(?:\w+ )?(?:pneumonias?|infections?|tuberculosis|failure)\b)|\b(?:mimic\w*"
+        r"|simulat\w+|mistaken for|confused with|sequelae? of(?= (?:\w+ )?(?:pneumonia|infect"
+        r"|covid|tubercul))|risk (?:of|for)|indication\w*(?: is)?:?|reason for (?:exam\w*|study)"
+        r"|clinical (?:concern|question|suspicion)(?: for| of)?|screening (?:for)"
+        r"|evidence against)\b|\bprotocol for\b|\bknown to have had\b",
     ),
     (
         "negative",
         r"\b(?:no longer|no|without|neither|nor|not|absence of|lack of|devoid of|never"
-        r"|absent(?=\s\w)"
-        r"|(?:free|clear) (?:of|from)|clear(?= (?:focal )?(?:air ?-?space|infiltrat|consolidat))"
-        r"|negative (?:for|of)|(?:resolution|clearing|removal|disappearance|extraction|withdrawal"
-        r"|exclusion) of|(?:^|(?<=the )|(?<=now )|(?<=interval )|(?<=completely ))resolved"
-        r"|unremarkable for|cannot see|excludes|ruled out for|fails? to"
-        r" (?:show|demonstrate|reveal)|interval removal of|status post removal of)\b"
-        r"|\bex(?=tubat)",
+        r"|absent(?=\s\w)|(?:free|clear) (?:of|from)|clear(?= (?:focal )?(?:air ?-?space"
+        r"|infiltrat|consolidat))|negative (?:for|of)|(?:resolution|clearing|removal"
+        r"|disappearance|extraction|withdrawal|exclusion) of|(?:^|(?<=the )|(?<=now )"
+        r"|(?<=interval )|(?<=completely ))resolved|unremarkable for|cannot see|excludes"
+        r"|ruled out for|fails? to (?:show|demonstrate|reveal)|interval removal of"
+        r"|status post removal of)\b|\bex(?=tubat)",
     ),
     (
         "unlikely",
-        r"\b(?:rather than|unlikely(?: to (?:be|represent|reflect))?|less likely|doubtful(?: for)?"
-        r"|not definitely|low (?:suspicion|probability|likelihood) (?:for|of))\b",
+        r"\b(?:rather than|unlikely(?: to (?:be|represent|reflect))?|less likely"
+        r"|doubtful(?: for)?|not definitely|low (?:suspicion|probability|likelihood) (?:for"
+        r"|of))\b",
     ),
     (
         "probable",
         r"\b(?:probabl[ey]|(?<!un)likely|suspect(?:ed|s)?(?! (?:from|given|based|due|because"
-        r"|on)\b)|suspicious (?:for|of)|suspicion (?:for|of)"
-        r"|suggest(?:s|ive|ing|ion)?(?: of)?|favou?r(?:ed|s|ing)?|presum(?:ed|ably|ptive)"
-        r"|concern(?:ing|s)? (?:for|of|about)|worrisome (?:for|of)|raises? (?:the )?(?:suspicion)"
-        r"(?: of| for)?|highly likely)\b",
+        r"|on)\b)|suspicious (?:for|of)|suspicion (?:for|of)|suggest(?:s|ive|ing|ion)?(?: of)?"
+        r"|favou?r(?:ed|s|ing)?|presum(?:ed|ably|ptive)|concern(?:ing|s)? (?:for|of|about)"
+        r"|worrisome (?:for|of)|raises? (?:the )?(?:suspicion)(?: of| for)?|highly likely)\b",
     ),
     (
         "possible",
-        r"\b(?:possibl[ey]|possibility of|may|might|could|perhaps|would"
-        r"|question(?:able|ed|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to|hard"
-        r" to)"
-        r" (?:\w+ )?(?:exclude|rule out|excluded)|(?:does|do) not (?:\w+ )?exclude|to exclude"
-        r"|^(?:please )?exclude"
-        r"|rule[ -]?out|potential(?:ly)?|raises?(?: the)? (?:question|concern|possibility)"
-        r"(?: of| for)?|differential(?: \w+)*? includes?|differential(?! for)|borderline"
-        r"|equivocal(?:ly)?"
+        r"\b(?:possibl[ey]|possibility of|may|might|could|perhaps|would|question(?:able|ed"
+        r"|ably)?(?: of)?|(?:cannot|could not|not|difficult to|unable to"
+        r"|hard to) (?:\w+ )?(?:exclude|rule out|excluded)|(?:does|do) not (?:\w+ )?exclude"
+        r"|to exclude|^(?:please )?exclude|rule[ -]?out|potential(?:ly)?"
+        r"|raises?(?: the)? (?:question|concern|possibility)(?: of| for)?"
+        r"|differential(?: \w+)*? includes?|differential(?! for)|borderline|equivocal(?:ly)?"
         r"|apparent(?= \w+ mass)|evaluate for|assess(?:ment)? for|evaluation for|query|queried"
-        r"|check for|look for"
-        r"|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?|indeterminate for"
-        r"|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether|seemingly|maybe"
-        r"|subtle suggestion of|aspiration (?:or|versus|vs\.?)|\+/-)\b|(?<![\w)])\?\s?(?=[a-z])",
+        r"|check for|look for|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?"
+        r"|indeterminate for|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether"
+        r"|seemingly|maybe|subtle suggestion of|aspiration (?:or|versus|vs\.?)|\+/-)\b"
+        r"|(?<![\w)])\?\s?(?=[a-z])",
     ),
 )
 _BEHIND: tuple[tuple[Effect, str], ...] = (
@@ -136,49 +126,43 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         "negative",
         rf"\b(?:not {_ADVERB}{_SEEN}|(?:is|are|was|were|:|-) {_ADVERB}absent|absent(?=\W|$)"
         r"|(?:has|have|had) (?:(?:completely|now|since|all|subsequently|essentially|fully|also"
-        r"|both) ){0,2}(?:resolved|cleared|disappeared|closed|gone)"
-        r"|(?:is|are) (?:now |completely )?(?:resolved|gone)|no longer"
-        r"|(?:has|have|was|were) (?:now |since |subsequently |both )?(?:been )?(?:\w+ )?"
-        r"(?:removed|withdrawn(?! (?:\w+ )?\d| slightly| by)|excluded|extracted|discontinued"
-        r"|explanted|pulled(?! back))"
-        r"|(?:is|are) (?:excluded|ruled out)|has been ruled out|removed|explanted|decannulated"
-        r"|(?:taken|come) out|excluded(?=[,.;]|$)|(?:is|are|remains?|appears?) (?:\w+ly )?"
-        r"(?:normal|unremarkable|within (?:the )?(?:\w+ )?(?:normal|limits))"
-        r"|cannot be (?:seen|identified|visuali[sz]ed))\b"
-        r"|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied|0(?![.\d]))\b"
+        r"|both) ){0,2}(?:resolved|cleared|disappeared|closed|gone)|(?:is|are) (?:now "
+        r"|completely )?(?:resolved|gone)|no longer|(?:has|have|was|were) (?:now |since "
+        r"|subsequently |both )?(?:been )?(?:\w+ )?(?:removed|withdrawn(?! (?:\w+ )?\d| slightly"
+        r"| by)|excluded|extracted|discontinued|explanted|pulled(?! back))|(?:is|are) (?:excluded"
+        r"|ruled out)|has been ruled out|removed|explanted|decannulated|(?:taken|come) out"
+        r"|excluded(?=[,.;]|$)|(?:is|are|remains?|appears?) (?:\w+ly )?(?:normal|unremarkable"
+        r"|within (?:the )?(?:\w+ )?(?:normal|limits))|cannot be (?:seen|identified"
+        r"|visuali[sz]ed))\b|(?: ?[:=]| -|,| \(|\?)? ?\b(?:none|no|nil|negative|denied"
+        r"|0(?![.\d]))\b"
         rf"(?: (?:\w+ly )?(?:{_SEEN}|today|at this time))?(?= ?[.,;:)]| ?$| - )"
-        r"|(?<=\w) out(?=\W*$|[.,;])|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b|\bnot a"
-        r" (?:feature|finding|concern)\b"
-        r"|\b(?:is|are) (?:none|negative)\b|\bdo(?:es)? not (?:appear|seem) (?:to be )?present\b",
+        r"|(?<=\w) out(?=\W*$|[.,;])|\b(?:resolved|cleared)(?=[.,;)]|$)|: normal\b"
+        r"|\bnot a (?:feature|finding|concern)\b|\b(?:is|are) (?:none|negative)\b"
+        r"|\bdo(?:es)? not (?:appear|seem) (?:to be )?present\b",
     ),
     (
         "unlikely",
-        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought |considered )?(?:to"
-        r" be )?"
-        r"(?:less likely|unlikely|doubtful|not (?:favou?red|likely|suspected))"
-        r"|(?:less likely|unlikely)(?=\W*$|[.,;)]))\b",
+        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought "
+        r"|considered )?(?:to be )?(?:less likely|unlikely|doubtful|not (?:favou?red|likely"
+        r"|suspected))|(?:less likely|unlikely)(?=\W*$|[.,;)]))\b",
     ),
     (
         "probable",
         r"\b(?:(?:is|are) (?:also |felt |thought )?(?:to be )?(?:suspected|suggested|favou?red"
-        r"|likely"
-        r"|probable|presumed)|(?:was|were) suspected|(?:suspected|likely|probable)(?=[.,;)]|$))\b"
-        r"|, (?:probable|likely|suspected|favou?red)(?=\W*$|;)",
+        r"|likely|probable|presumed)|(?:was|were) suspected|(?:suspected|likely"
+        r"|probable)(?=[.,;)]|$))\b|, (?:probable|likely|suspected|favou?red)(?=\W*$|;)",
     ),
     (
         "possible",
-        r"\b(?:(?:cannot|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out)"
-        r"|(?:difficult|hard|impossible) to (?:entirely |completely )?(?:exclude|rule out)"
-        r"|(?:should|could|may|might|would) (?:also )?be (?:considered|present|possible|excluded)"
-        r"|(?:could|may|might) (?:have|give|produce)|(?:is|are) (?:also |a )?"
-        r"(?:possible|questioned|considered|not completely excluded|questionable|equivocal"
-        r"|borderline"
-        r"|indeterminate|uncertain)|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled"
-        r" out)"
-        r"|(?:is|are|be|remains?) a (?:consideration|possibility|concern|question)"
-        r"|in the differential|(?:possible|questionable|equivocal|query|maybe)(?=[.,;:)]|$))\b"
-        r"|, (?:possible|questionable|equivocal|uncertain)(?=\W*$|;)|(?<=[\w)])\?"
-        r"|\s\(?\?\)?(?=\W*$)",
+        r"\b(?:(?:cannot|could not|not) (?:be )?(?:\w+ )?(?:excluded|ruled out)|(?:difficult|hard"
+        r"|impossible) to (?:entirely |completely )?(?:exclude|rule out)|(?:should|could|may"
+        r"|might|would) (?:also )?be (?:considered|present|possible|excluded)|(?:could|may"
+        r"|might) (?:have|give|produce)|(?:is|are) (?:also |a )?(?:possible|questioned|considered"
+        r"|not completely excluded|questionable|equivocal|borderline|indeterminate|uncertain)"
+        r"|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled out)|(?:is|are|be"
+        r"|remains?) a (?:consideration|possibility|concern|question)|in the differential"
+        r"|(?:possible|questionable|equivocal|query|maybe)(?=[.,;:)]|$))\b|, (?:possible"
+        r"|questionable|equivocal|uncertain)(?=\W*$|;)|(?<=[\w)])\?|\s\(?\?\)?(?=\W*$)",
     ),
 )
 

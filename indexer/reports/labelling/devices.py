@@ -23,10 +23,8 @@ DEVICES: tuple[Wording, ...] = (
     wording(
         "Enteric Tube",
         r"\b(?:(?:naso|oro)-?(?:gastric|enteric|duodenal|jejunal)|enteric|feeding|gastric|ng|og"
-        r"|ngt"
-        r"|esophageal|duodenal|weighted|ryles?|ryle's|peg) ?-?(?:\w+ )?tubes?\b|\bngt\b|\bogt\b"
-        r"|\bdobb?-? ?hof\w*"
-        r"(?: (?:feeding )?tube)?|\b(?:ng|og)(?= (?:and|or|tip|in|/))"
+        r"|ngt|esophageal|duodenal|weighted|ryles?|ryle's|peg) ?-?(?:\w+ )?tubes?\b|\bngt\b"
+        r"|\bogt\b|\bdobb?-? ?hof\w*(?: (?:feeding )?tube)?|\b(?:ng|og)(?= (?:and|or|tip|in|/))"
         r"|\bg-?tube\b|\bgastrostomy(?: tube)?",
     ),
     wording(
@@ -37,8 +35,8 @@ DEVICES: tuple[Wording, ...] = (
     wording(
         "Port Catheter",
         r"\b(?:port-?a-?cath\w*|porta-? ?cath\w*|(?:medi|power)-? ?ports?|infus-?a-?port"
-        r"|(?:(?:chest|infusion|venous|access|chest wall|subclavian|jugular|ij|implanted) "
-        r"(?:\w+ )?)?(?<!side )(?<!side-)ports?(?! (?:of|sites?)))\b(?: (?:catheter"
+        r"|(?:(?:chest|infusion|venous|access|chest wall|subclavian|jugular|ij"
+        r"|implanted) (?:\w+ )?)?(?<!side )(?<!side-)ports?(?! (?:of|sites?)))\b(?: (?:catheter"
         r"|reservoir))?(?: tubing)?",
     ),
     wording(
@@ -55,62 +53,55 @@ DEVICES: tuple[Wording, ...] = (
     wording(
         "Chest Tube",
         r"\b(?:chest|thoracostomy|thoracic|pleural|pigtail|mediastinal|apical|basilar"
-        r"|intercostal) "
-        r"(?:(?:pigtail|pleural|drainage|drain) )*(?:tubes?|drains?|catheters?)\b|\bpigtails?\b"
-        r"|(?<!biliary )(?<!abdominal )(?<!surgical )(?<!jp )(?<!peritoneal )"
-        r"(?<!hepatic )\bdrains?\b(?! (?:to|into))"
-        r"|\bthoracostomy\b|\biccs?\b|\bpleurx\b(?: catheter)?|\bicd (?:drain|tube)",
+        r"|intercostal) (?:(?:pigtail|pleural|drainage|drain) )*(?:tubes?|drains?|catheters?)\b"
+        r"|\bpigtails?\b|(?<!biliary )(?<!abdominal )(?<!surgical )(?<!jp )(?<!peritoneal"
+        r" )(?<!hepatic )\bdrains?\b(?! (?:to|into))|\bthoracostomy\b|\biccs?\b"
+        r"|\bpleurx\b(?: catheter)?|\bicd (?:drain|tube)",
     ),
     wording(
         "Pacemaker",
         r"\bppm\b|\b(?:cardiac |permanent |transvenous |biventricular |dual[- ]|single[- ]|lead "
-        r"|chamber )*"
-        r"(?:pace[- ]?makers?|pacers?|pacing)\b(?:(?: and)? (?:device|wires?|leads?|generator"
-        r"|defibrillator|electrodes?))*"
-        r"|\b(?:a?icds?|crt-?[dp]?)\b(?: (?:leads?|generator|device))?|\bdefibrillat\w+(?:"
-        r" leads?)?"
+        r"|chamber )*(?:pace[- ]?makers?|pacers?|pacing)\b(?:(?: and)? (?:device|wires?|leads?"
+        r"|generator|defibrillator|electrodes?))*|\b(?:a?icds?|crt-?[dp]?)\b(?: (?:leads?"
+        r"|generator|device))?|\bdefibrillat\w+(?: leads?)?"
         r"|(?<!ekg )(?<!ecg )(?<!telemetry )(?<!monitor )(?<!monitoring )(?<!stimulator )(?<!dual"
-        r" )(?<!single )(?<!dual-)(?<!single-)\bleads?\b(?! (?:to|us))"
-        r"|\bcardiac (?:rhythm |conduction )?devices?\b|\bpulse generator\b",
+        r" )(?<!single )(?<!dual-)(?<!single-)\bleads?\b(?! (?:to|us))|\bcardiac (?:rhythm "
+        r"|conduction )?devices?\b|\bpulse generator\b",
     ),
     wording(
         "Valve Prosthesis",
-        r"\b(?:prosthetic|mechanical|artificial|bioprosthetic|replacement|porcine|metallic|st\.?"
-        r" jude"
-        r"|replaced) (?:\w+ ){0,2}?valv\w+|\b(?:(?:aortic|mitral|tricuspid|cardiac|heart) )?"
-        r"valv(?:e|ular|es)"
-        r" (?:replacements?|prosthes[ie]s|prosthetic|rings?)|\b(?:mitral|tricuspid"
-        r"|annuloplasty) ring\b|\btissue valves?\b|\bvalvuloplasty\b|\btav[ir]\b|\bavr\b"
-        r"|\bmvr\b|\bannuloplasty\b|\bprosthes[ie]s\b(?= (?:in|at) the (?:aortic|mitral))"
-        r"|(?:^|, |\band |\bor |\bno |\bheart |\bcardiac )valves?\b(?=[,.;]|$| or| in (?:place"
-        r"|situ))"
-        r"|\bvalve (?:is|are) (?:in place|present|noted|seen)",
+        r"\b(?:prosthetic|mechanical|artificial|bioprosthetic|replacement|porcine|metallic"
+        r"|st\.? jude|replaced) (?:\w+ ){0,2}?valv\w+|\b(?:(?:aortic|mitral|tricuspid|cardiac"
+        r"|heart) )?valv(?:e|ular|es) (?:replacements?|prosthes[ie]s|prosthetic|rings?)"
+        r"|\b(?:mitral|tricuspid|annuloplasty) ring\b|\btissue valves?\b|\bvalvuloplasty\b"
+        r"|\btav[ir]\b|\bavr\b|\bmvr\b|\bannuloplasty\b|\bprosthes[ie]s\b(?= (?:in"
+        r"|at) the (?:aortic|mitral))|(?:^|, |\band |\bor |\bno |\bheart "
+        r"|\bcardiac )valves?\b(?=[,.;]|$| or| in (?:place|situ))|\bvalve (?:is|are) (?:in place"
+        r"|present|noted|seen)",
     ),
     wording(
         "Sternotomy Wires",
-        r"\b(?:median |prior |intact )*sternotom\w+(?: (?:and \w+ )?(?:wires?|sutures?|changes?))?"
-        r"|\b(?:sternal|cerclage)(?: \w+)? (?:wires?|sutures?)|(?<!pacing )\bwires?\b",
+        r"\b(?:median |prior |intact )*sternotom\w+(?: (?:and \w+ )?(?:wires?|sutures?"
+        r"|changes?))?|\b(?:sternal|cerclage)(?: \w+)? (?:wires?|sutures?)|(?<!pacing )\bwires?\b",
     ),
     wording(
         "Surgical Clips",
         r"\b(?:surgical |cholecystectomy |vascular |metallic |hemostatic |bypass "
-        r"|cabg )*(?:hemo)?clips?\b"
-        r"|\b(?:surgical|skin|suture) staples?|\b(?:staple|suture) lines?\b|\bsurgical sutures?\b",
+        r"|cabg )*(?:hemo)?clips?\b|\b(?:surgical|skin|suture) staples?|\b(?:staple"
+        r"|suture) lines?\b|\bsurgical sutures?\b",
     ),
     wording(
         "Other Device",
         r"\bcatheters?\b|\btub(?:es?|ing)\b|\bcannulas?\b|\bsupport (?:devices?|apparatus"
-        r"|equipment"
-        r"|lines?|hardware)|\b(?:medical |assist |monitoring )?devices?\b|\bhardware\b|\bscrews?\b"
-        r"|\bplates?\b|\brods?\b|\bfixation\b|\barthroplast\w+|\b(?:embolization )?(?<!tube"
-        r" )(?<!catheter )coils?\b(?! (?:with|in|up|over|back|around))"
-        r"|\bdrains?\b|\b(?:nerve |vagal |spinal |cord |neuro)*stimulators?\b|\b(?:ivc|cava(?:l)?)"
-        r" filters?\b|\bballoon pump\b|\biabp\b|\bloop recorder\b|\bventriculoperitoneal shunt"
-        r"|\bvp shunt\b|\bshunt (?:catheter|tubing)|\bprosthes[ie]s\b|\bprosthetic\b|\blvad\b"
-        r"|\becmo\b|\bimpella\b|\blines? ?(?:and|or|/|,) ?tubes?\b|\btubes? ?(?:and|or|/)"
-        r" ?lines?\b"
-        r"|\b(?:arterial|support|iv|monitoring|vascular|indwelling) (?:\w+ ){0,2}?lines?\b"
-        r"|\bharrington\b",
+        r"|equipment|lines?|hardware)|\b(?:medical |assist |monitoring )?devices?\b|\bhardware\b"
+        r"|\bscrews?\b|\bplates?\b|\brods?\b|\bfixation\b|\barthroplast\w+"
+        r"|\b(?:embolization )?(?<!tube )(?<!catheter )coils?\b(?! (?:with|in|up|over|back"
+        r"|around))|\bdrains?\b|\b(?:nerve |vagal |spinal |cord |neuro)*stimulators?\b|\b(?:ivc"
+        r"|cava(?:l)?) filters?\b|\bballoon pump\b|\biabp\b|\bloop recorder\b"
+        r"|\bventriculoperitoneal shunt|\bvp shunt\b|\bshunt (?:catheter|tubing)"
+        r"|\bprosthes[ie]s\b|\bprosthetic\b|\blvad\b|\becmo\b|\bimpella\b|\blines? ?(?:and|or|/"
+        r"|,) ?tubes?\b|\btubes? ?(?:and|or|/) ?lines?\b|\b(?:arterial|support|iv|monitoring"
+        r"|vascular|indwelling) (?:\w+ ){0,2}?lines?\b|\bharrington\b",
     ),
 )
 """From the most exact to the most general."""

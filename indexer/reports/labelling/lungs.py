@@ -8,34 +8,30 @@ _BETWEEN = r"(?:(?!and\b|or\b|no\b|interstitial\b)[\w-]+ ){0,3}?"
 LUNGS: tuple[Wording, ...] = (
     wording(
         "Granuloma",
-        r"\bgranuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous |chronic |healed )*"
-        r"granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+|exposure|residua\w*)"
-        r"|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){0,4}?(?:nodul\w+|nodes?\b|lymph\w*"
-        r"(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?"
-        r"|adenop\w+))?)"
-        r"|\b(?:nodul\w+|nodes?|lymphadenopath\w+|adenopath\w+) (?:is |are |that (?:is|are) )?"
-        r"(?:densely |partially |partly )?calcified\b"
-        r"|\bcalcif\w+ (?:of|in|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar"
-        r"|um))"
-        r"|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)|opacit\w+)"
-        r"|\b(?:hilar|nodal|lymph node|mediastinal|parenchymal|lung|pulmonary) (?:and \w+ )?"
-        r"(?:lymph node )?calcifications?\b|\bcalcified (?:foc(?:us|i)|densit\w+|opacit\w+)"
-        r"(?! (?:of|in|along) the aort)|\bhistoplasmosis\b|\bghon\b|\branke\b",
+        r"\bgranuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous |chronic "
+        r"|healed )*granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+|exposure"
+        r"|residua\w*)|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){0,4}?(?:nodul\w+|nodes?\b"
+        r"|lymph\w*(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?"
+        r"|adenop\w+))?)|\b(?:nodul\w+|nodes?|lymphadenopath\w+|adenopath\w+) (?:is |are "
+        r"|that (?:is|are) )?(?:densely |partially |partly )?calcified\b|\bcalcif\w+ (?:of|in"
+        r"|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar|um))"
+        r"|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)|opacit\w+)|\b(?:hilar|nodal"
+        r"|lymph node|mediastinal|parenchymal|lung|pulmonary) (?:and \w+ )?(?:lymph node"
+        r" )?calcifications?\b|\bcalcified (?:foc(?:us|i)|densit\w+|opacit\w+)(?! (?:of|in"
+        r"|along) the aort)|\bhistoplasmosis\b|\bghon\b|\branke\b",
     ),
     wording(
         "Pleural Thickening",
-        r"\bpleural?(?:[- ]based)?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?"
-        r"(?:thick\w*|plaques?|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
+        r"\bpleural?(?:[- ]based)?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?(?:thick\w*|plaques?"
+        r"|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
         r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro"
-        r"|change)\w*"
-        r"|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
-        r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*|\bthickened"
-        r" (?:[\w-]+ )?"
-        r"(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not|appears?|\w+ly) )*thick\w*"
-        r"|\bfissur\w+ thickening|\basbestos\w* plaques?\b|\bcalcified (?:\w+ )?(?:pleura\w*"
-        r"(?: plaques?)?|plaques?)|\bplaques? (?:along|of|in) the (?:\w+ )?(?:pleura"
-        r"|diaphragm\w*)",
+        r"|change)\w*|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
+        r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*"
+        r"|\bthickened (?:[\w-]+ )?(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not"
+        r"|appears?|\w+ly) )*thick\w*|\bfissur\w+ thickening|\basbestos\w* plaques?\b"
+        r"|\bcalcified (?:\w+ )?(?:pleura\w*(?: plaques?)?|plaques?)|\bplaques? (?:along|of"
+        r"|in) the (?:\w+ )?(?:pleura|diaphragm\w*)",
     ),
     wording(
         "Cavity",
@@ -50,23 +46,21 @@ LUNGS: tuple[Wording, ...] = (
     wording(
         "Mass",
         rf"\bmass-? ?like (?:[\w-]+ )?{_OPACITY}|(?<!air space )(?<!body )\bmass(?:es)?\b"
-        r"(?! (?:effect|index))|\blump\b|\bspace[- ]occupying lesions?\b"
-        r"|\b(?:lung|pulmonary|parenchymal|perihilar|focal|basilar|lobe|lobar) lesions?\b",
+        r"(?! (?:effect|index))|\blump\b|\bspace[- ]occupying lesions?\b|\b(?:lung|pulmonary"
+        r"|parenchymal|perihilar|focal|basilar|lobe|lobar) lesions?\b",
     ),
     wording(
         "Neoplasm",
         r"\btumors?\b|\bneoplas\w+|\b\w*carcinoma\w*\b|\bmalignan\w+|\bmetasta\w+|\bmets\b"
-        r"|\bpancoast\w*"
-        r"|\b(?:lung|pulmonary|bronchogenic|bronchial) (?:cancer|ca\b|primary)|\blymphoma\b"
-        r"|\blymphangitic\b",
+        r"|\bpancoast\w*|\b(?:lung|pulmonary|bronchogenic|bronchial) (?:cancer|ca\b|primary)"
+        r"|\blymphoma\b|\blymphangitic\b",
     ),
     wording(
         "Bronchial Thickening",
         r"\b(?:peri)?bronch(?:ial|iolar|us|ovascular)? ?(?:\w+ )?(?:wall )?(?:thick\w*|cuffing)\b"
         rf"|\bbronch\w+ walls? {IS}thick\w*"
-        r"|\bthick\w* (?:of the )?(?:peri)?bronch\w+"
-        r"(?: walls?)?|\bairway (?:wall )?thickening\b|\bbronchiti[sc](?: changes?)?\b"
-        r"|\bbronchiolitis\b|\bcuffing\b",
+        r"|\bthick\w* (?:of the )?(?:peri)?bronch\w+(?: walls?)?|\bairway (?:wall )?thickening\b"
+        r"|\bbronchiti[sc](?: changes?)?\b|\bbronchiolitis\b|\bcuffing\b",
     ),
     wording("Bronchiectasis", r"\bbronchiecta\w+|\bdilated (?:bronchi|airways)\b"),
     wording(
@@ -81,26 +75,21 @@ LUNGS: tuple[Wording, ...] = (
     ),
     wording(
         "Interstitial Pattern",
-        rf"(?<!vascular )\b(?:lung |interstitial |bronchovascular |pulmonary )?markings?"
-        rf" {IS}(?:\w+ly )?"
-        r"(?:increased|prominent|coarse\w*|accentuated|thickened)"
-        r"|\b(?:increased|coarse\w*|prominent|accentuated|thickened|reticular|abnormal|heavy"
-        r"|chronic)"
-        r" (?:(?:and|lung|bronchovascular|pulmonary|basilar|bibasilar|perihilar|bronchial"
-        r"|interstitial|central|bilateral) ){0,3}markings?\b"
-        r"|(?:\b(?:increased|reticular|prominent|coarse\w*|diffuse|bilateral) )?\binterstiti(?:al"
-        r"|um)"
-        r" (?:(?:lung |pulmonary )?(?:markings?|patterns?|disease|changes?|prominence"
-        r"|thickening|process\w*|densit\w+|abnormalit\w+|coarsening|findings?"
-        r"|opacit\w+|opacification|infiltrat\w+|pneumonitis|involvement|reticulation))"
+        rf"(?<!vascular )\b(?:lung |interstitial |bronchovascular "
+        rf"|pulmonary )?markings? {IS}(?:\w+ly )?"
+        r"(?:increased|prominent|coarse\w*|accentuated|thickened)|\b(?:increased|coarse\w*"
+        r"|prominent|accentuated|thickened|reticular|abnormal|heavy|chronic) (?:(?:and|lung"
+        r"|bronchovascular|pulmonary|basilar|bibasilar|perihilar|bronchial|interstitial|central"
+        r"|bilateral) ){0,3}markings?\b|(?:\b(?:increased|reticular|prominent|coarse\w*|diffuse"
+        r"|bilateral) )?\binterstiti(?:al|um) (?:(?:lung |pulmonary )?(?:markings?|patterns?"
+        r"|disease|changes?|prominence|thickening|process\w*|densit\w+|abnormalit\w+|coarsening"
+        r"|findings?|opacit\w+|opacification|infiltrat\w+|pneumonitis|involvement|reticulation))"
         r"|\b(?:prominent|coarse\w*|thickened|increased) (?:pulmonary |lung )?interstiti\w+"
-        r"|\b(?:prominence|coarsening|thickening|increase) (?:of|in) the (?:[\w-]+"
-        r" ){0,3}(?:interstiti\w+"
-        r"|(?:lung|bronchovascular|interstitial) markings?)"
-        r"|\binterstitial prominence"
-        r"|\breticul(?:ar|ation\w*|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|shadowing"
-        r"|patterns?"
-        r"|markings?|changes?|abnormalit\w+))?|\bild\b|\binterstitial(?= (?:or|and|/) (?:alveolar"
+        r"|\b(?:prominence|coarsening|thickening|increase) (?:of"
+        r"|in) the (?:[\w-]+ ){0,3}(?:interstiti\w+|(?:lung|bronchovascular"
+        r"|interstitial) markings?)|\binterstitial prominence|\breticul(?:ar|ation\w*"
+        r"|onodular)\b(?: (?:[\w-]+ )?(?:opaci\w+|densit\w+|shadowing|patterns?|markings?"
+        r"|changes?|abnormalit\w+))?|\bild\b|\binterstitial(?= (?:or|and|/) (?:alveolar"
         r"|air-?space) opacit)|\bseptal thickening\b",
     ),
     wording("Infiltrate", r"\binfiltrat\w+"),
@@ -108,13 +97,12 @@ LUNGS: tuple[Wording, ...] = (
         "Lung Opacity",
         r"(?<!radi)(?<!radio)(?<!radio-)\bopaci(?:t|f)\w+|\bground[- ]?glass\b"
         r"|\bair[- ]?space (?:disease|process\w*|densit\w+|change\w*|opaci\w+|filling|shadow\w*)"
-        r"|\b(?:hazy |patchy |basal |lung )*shadowing\b|\bggos?\b"
-        r"|\b(?:increased|increasing|hazy|patchy|streaky|linear|abnormal|ill[- ]defined|vague"
-        r"|basilar|lung"
-        r"|focal|asymmetric|retrocardiac|airspace|parenchymal|pulmonary|bandlike|confluent|rounded"
-        r"|perihilar|subtle|nonspecific|wedge[- ]shaped) (?:[\w-]+ ){0,2}?densit\w+"
-        r"|\bdensit\w+ (?:in|within|at|over) the (?:[\w-]+ ){0,3}(?:lobe|lung|base|apex|lingula"
-        r"|zone)\w*|\bhaziness\b|\bwhite-?out\b",
+        r"|\b(?:hazy |patchy |basal |lung )*shadowing\b|\bggos?\b|\b(?:increased|increasing|hazy"
+        r"|patchy|streaky|linear|abnormal|ill[- ]defined|vague|basilar|lung|focal|asymmetric"
+        r"|retrocardiac|airspace|parenchymal|pulmonary|bandlike|confluent|rounded|perihilar"
+        r"|subtle|nonspecific|wedge[- ]shaped) (?:[\w-]+ ){0,2}?densit\w+|\bdensit\w+ (?:in"
+        r"|within|at|over) the (?:[\w-]+ ){0,3}(?:lobe|lung|base|apex|lingula|zone)\w*"
+        r"|\bhaziness\b|\bwhite-?out\b",
     ),
 )
 """From the most exact to the most general."""
@@ -122,11 +110,10 @@ LUNGS: tuple[Wording, ...] = (
 AIR: tuple[Wording, ...] = (
     wording(
         "Subcutaneous Emphysema",
-        r"\b(?:subcutaneous|subcutaneus|subcut|soft[- ]tissue|chest wall|surgical|sub-?q)"
-        r" (?:[\w-]+ ){0,2}?"
-        r"(?:emphysema|air|gas)\b|\b(?:emphysema|air|gas) (?:in|within|along|of) the (?:[\w-]+"
-        r" ){0,3}?"
-        r"(?:soft tissues?|chest wall|subcutaneous|neck)(?: tissues?)?",
+        r"\b(?:subcutaneous|subcutaneus|subcut|soft[- ]tissue|chest wall|surgical"
+        r"|sub-?q) (?:[\w-]+ ){0,2}?(?:emphysema|air|gas)\b|\b(?:emphysema|air|gas) (?:in|within"
+        r"|along|of) the (?:[\w-]+ ){0,3}?(?:soft tissues?|chest wall|subcutaneous"
+        r"|neck)(?: tissues?)?",
     ),
     wording(
         "Pneumomediastinum",
@@ -135,53 +122,50 @@ AIR: tuple[Wording, ...] = (
     ),
     wording(
         "Pneumoperitoneum",
-        r"\bpneumoperitone\w+|\bfree (?:[\w-]+ ){0,2}?(?:air|gas)\b"
-        r"|\b(?:subdiaphragmatic|intraperitoneal|infradiaphragmatic) (?:free )?(?:air|gas)\b"
-        r"|\b(?:air|gas|lucency) (?:under|beneath|below) the (?:\w+ )?(?:hemi)?diaphragms?",
+        r"\bpneumoperitone\w+|\bfree (?:[\w-]+ ){0,2}?(?:air|gas)\b|\b(?:subdiaphragmatic"
+        r"|intraperitoneal|infradiaphragmatic) (?:free )?(?:air|gas)\b|\b(?:air|gas"
+        r"|lucency) (?:under|beneath|below) the (?:\w+ )?(?:hemi)?diaphragms?",
     ),
     wording(
         "Emphysema",
-        r"\bemphysem\w+|\bco[pa]d\b|\bchronic obstructive (?:pulmonary|lung|airways?)?(?: disease)?"
-        r"|\bobstructive (?:pulmonary|lung|airways?) disease|\bbull(?:a|ae|ous)\b(?! et)"
-        r"|\bblebs?\b",
+        r"\bemphysem\w+|\bco[pa]d\b|\bchronic obstructive (?:pulmonary|lung"
+        r"|airways?)?(?: disease)?|\bobstructive (?:pulmonary|lung|airways?) disease|\bbull(?:a"
+        r"|ae|ous)\b(?! et)|\bblebs?\b",
     ),
 )
 
 PLEURA_AND_LUNG: tuple[Wording, ...] = (
     wording(
         "Edema",
-        r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart |cardiac"
-        r" )?failure"
-        r"|\bchf\b|\blvf\b|\b(?:fluid|volume) overload(?:ed)?\b|\bfailure\b|\bdecompensation"
-        r"|\bkerley(?:'?s)?"
-        r"(?: [ab])?(?: lines?)?|\bseptal lines\b|\binterlobular septal thickening",
+        r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart "
+        r"|cardiac )?failure|\bchf\b|\blvf\b|\b(?:fluid|volume) overload(?:ed)?\b|\bfailure\b"
+        r"|\bdecompensation|\bkerley(?:'?s)?(?: [ab])?(?: lines?)?|\bseptal lines\b"
+        r"|\binterlobular septal thickening",
     ),
     wording(
         "Vascular Congestion",
-        r"\b(?:pulmonary |central |mild |venous )*(?:vascular|pulmonary|venous|vessel) (?:\w+ )?"
-        r"(?:congestion|engorgement|redistribution|prominence|hypertension(?= pattern))\b"
-        r"|\b(?:pulmonary )?venous hypertension\b|\bplethor\w+|\bcongest(?:ion|ed)\b"
-        r"|\bcongestive (?:changes?|pattern|findings?)"
-        r"|\b(?:pulmonary |central |lung )?(?:vascular\w*|vasculature|vessels?|vascular markings?)"
+        r"\b(?:pulmonary |central |mild |venous )*(?:vascular|pulmonary|venous"
+        r"|vessel) (?:\w+ )?(?:congestion|engorgement|redistribution|prominence"
+        r"|hypertension(?= pattern))\b|\b(?:pulmonary )?venous hypertension\b|\bplethor\w+"
+        r"|\bcongest(?:ion|ed)\b|\bcongestive (?:changes?|pattern|findings?)|\b(?:pulmonary "
+        r"|central |lung )?(?:vascular\w*|vasculature|vessels?|vascular markings?)"
         rf" {IS}(?:\w+ly )?(?:congested|engorged|prominent|redistributed|increased)"
         r"|\bcephali[sz]\w+|\bupper lobe (?:blood |venous |vascular )?diversion|\b(?:prominent"
-        r"|engorged|indistinct|congested|increased)"
-        r" (?:central |pulmonary |perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?:"
-        r" markings?)?"
-        r"|\b(?:prominence|indistinctness|engorgement) of the (?:central |pulmonary |perihilar )*"
-        r"(?:vascul\w+|vessels)",
+        r"|engorged|indistinct|congested|increased) (?:central |pulmonary "
+        r"|perihilar )*(?:vascular\w*|vasculature|vessels)(?! pedicle)(?: markings?)?"
+        r"|\b(?:prominence|indistinctness|engorgement) of the (?:central |pulmonary "
+        r"|perihilar )*(?:vascul\w+|vessels)",
     ),
     wording("Consolidation", r"\bconsolidat\w+(?: opacit\w+)?"),
     wording(
         "Pneumonia",
-        r"\blrti\b|\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious|ions|ive)\b"
-        r"|\bpna\b",
+        r"\blrti\b|\b(?:broncho|pleuro)?pneumoni(?:as?|tis|c)\b|\b(?:super)?infect(?:ion|ious"
+        r"|ions|ive)\b|\bpna\b",
     ),
     wording(
         "Atelectasis",
-        r"\batelec\w+(?: (?:opacit|densit)\w+)?"
-        r"|(?<!vertebral )(?<!vertebra )(?<!body )\bcollapse(?:d|s)?\b"
-        r"(?! (?:of )?(?:the )?(?:\w+ )?vertebra)",
+        r"\batelec\w+(?: (?:opacit|densit)\w+)?|(?<!vertebral )(?<!vertebra )(?<!body"
+        r" )\bcollapse(?:d|s)?\b(?! (?:of )?(?:the )?(?:\w+ )?vertebra)",
     ),
     wording(
         "Volume Loss",
@@ -192,9 +176,9 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         "Pleural Effusion",
         r"\b(?:pleural )?effusions?\b|\bpleural (?:fluid|collections?)\b|\bhydropneumothora\w+"
         r"|\bhemopneumothora\w+|\bhem(?:at)?othora(?:x|ces)\b|\b(?:hydro|chylo|pyo)thora(?:x"
-        r"|ces)\b|\b(?:loculated|layering|free) fluid\b(?! level)|\bempyema\b"
-        r"|\bfluid (?:in|within|along) the (?:\w+ ){0,3}fissures?"
-        r"|\bfissural fluid\b|\bfluid (?:in|within|at the [\w ]{3,20} in) the pleural",
+        r"|ces)\b|\b(?:loculated|layering|free) fluid\b(?! level)|\bempyema\b|\bfluid (?:in"
+        r"|within|along) the (?:\w+ ){0,3}fissures?|\bfissural fluid\b|\bfluid (?:in|within"
+        r"|at the [\w ]{3,20} in) the pleural",
     ),
     wording(
         "Blunted Costophrenic Angle",

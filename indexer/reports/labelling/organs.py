@@ -9,10 +9,8 @@ from indexer.reports.labelling.wording import Span
 _ORGANS = (
     r"(?:heart|cardiac|(?:cardio-?)?mediastin(?:al|um)|lungs?|hil(?:a|ar|um)|aort(?:a|ic)|size"
     r"|contours?|silhouettes?|shadows?|structures|pulmonary vascul\w+|vascul\w+|pulmonary"
-    r"|pleura\w*"
-    r"|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?|osseous"
-    r"|bony"
-    r"|visuali[sz]ed|abdomen|thora(?:x|cic)|soft tissues?)"
+    r"|pleura\w*|(?:great )?vessels|borders?|configuration|appearance|diaphragm\w*|trachea|bones?"
+    r"|osseous|bony|visuali[sz]ed|abdomen|thora(?:x|cic)|soft tissues?)"
 )
 _CHAIN = re.compile(
     r"(?:(?: ?,(?: ?,)*| and| or|,? as well as|,? and| ?/)? ?(?:the |are |is |all |both |appear "
@@ -24,37 +22,32 @@ _CHAIN = re.compile(
 _VALUE = re.compile(r"(?: ?[:=]| -| appearance| appears?| size)? ?")
 _END = re.compile(
     r"[;,:.]|\b(?:but(?! (?:otherwise |\w+ly )*clear)|however|although|though|with(?!in)|without"
-    r"|no"
-    r"|not seen|while|which(?! (?:is|are))|except"
-    r"|and (?:the|there|both)|(?:and |the )*(?:heart|lungs?|cardiac|cardiomediast\w+|mediastin\w+"
-    r"|pulmonary|vascul\w+|bon[ey]\w*|osseous|pleural|trachea|aort\w+|spine|diaphragm\w*))\b"
+    r"|no|not seen|while|which(?! (?:is|are))|except|and (?:the|there|both)|(?:and "
+    r"|the )*(?:heart|lungs?|cardiac|cardiomediast\w+|mediastin\w+|pulmonary|vascul\w+|bon[ey]\w*"
+    r"|osseous|pleural|trachea|aort\w+|spine|diaphragm\w*))\b"
 )
 """Ends the stretch in which an organ's predicate is looked for."""
 
 _BEFORE = re.compile(
     r"(?<!not )(?<!near )\b(?P<normal>normal(?:[- ]sized)?(?: and (?:stable|unchanged))?"
-    r"|unremarkable|clear"
-    r"|sharp)"
-    r"(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+| (?:appearance|size|contours?)"
-    r" of"
-    r" the)? $"
+    r"|unremarkable|clear|sharp)(?: (?!and\b|or\b|but\b|in\b|with\b|from\b|to\b|of\b)[\w-]+"
+    r"| (?:appearance|size|contours?) of the)? $"
 )
 _BORDERLINE = re.compile(r"\bborderline(?: enlarged| prominent| size of the)? $")
 _COORDINATED = re.compile(
-    r" (?:(?:heart|cardiac|lungs?|hila\w*|mediastin\w+|size|contours?|silhouettes?)"
-    r"(?:,? and|,| or)? ?)+$"
+    r" (?:(?:heart|cardiac|lungs?|hila\w*|mediastin\w+|size|contours?|silhouettes?)(?:,? and|,"
+    r"| or)? ?)+$"
 )
 _NORMAL = (
     r"(?<!ab)(?<!near )(?<!near-)normal(?!ly| (?:volume|inflation|expan|in volume|for low))"
-    r"|unremarkable|within (?:the )?(?:\w+ )?(?:normal|limits)|\bwnl\b"
-    r"|normal limits|limits? (?:of|for) normal|top[- ](?:of[- ])?normal|not enlarged|not widened"
+    r"|unremarkable|within (?:the )?(?:\w+ )?(?:normal|limits)|\bwnl\b|normal limits"
+    r"|limits? (?:of|for) normal|top[- ](?:of[- ])?normal|not enlarged|not widened"
     r"|not (?:overtly |significantly |grossly |definitely )?(?:enlarged|dilated|widened|prominent"
-    r"|big)"
-    r"|\bnot (?:be )?enlarged|\bok\b"
+    r"|big)|\bnot (?:be )?enlarged|\bok\b"
 )
 _CLEAR = (
-    r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits"
-    r"|within (?:the )?(?:\w+ )?(?:normal|limits)"
+    r"\bclear(?! (?:of|from)\b)|unremarkable|normal limits|within (?:the )?(?:\w+ )?(?:normal"
+    r"|limits)"
 )
 
 
@@ -76,9 +69,8 @@ def _organ(finding: str, subject: str, *predicates: tuple[str, State]) -> Organ:
 ORGANS: tuple[Organ, ...] = (
     _organ(
         "Cardiomegaly",
-        r"\bheart(?! (?:failure|borders?\b|valve|disease|rate))(?: sizes?| shadow| silhouette|"
-        r" contours?)?\b"
-        r"|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
+        r"\bheart(?! (?:failure|borders?\b|valve|disease|rate))(?: sizes?| shadow| silhouette"
+        r"| contours?)?\b|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
         r"|\bcardiac(?= (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
         (r"borderline|(?:top[- ])?normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),
         (r"(?:not (?:\w+ )?(?:normal|unremarkable))|abnormal", "uncertain"),
@@ -88,10 +80,10 @@ ORGANS: tuple[Organ, ...] = (
     ),
     _organ(
         "Enlarged Cardiomediastinum",
-        r"\b(?:(?:superior|upper) )?(?:cardio ?-?)?mediastin(?:al|um)(?! (?:(?:and|or) hilar )?"
-        r"(?:mass|clip|lymph|aden|shift|air|gas|tube|drain|calcif))"
-        r"(?: (?:silhouettes?|contours?|structures|shadows?|configuration|outlines?|borders?"
-        r"|width))*",
+        r"\b(?:(?:superior|upper) )?(?:cardio ?-?)?mediastin(?:al|um)(?! (?:(?:and"
+        r"|or) hilar )?(?:mass|clip|lymph|aden|shift|air|gas|tube|drain"
+        r"|calcif))(?: (?:silhouettes?|contours?|structures|shadows?|configuration|outlines?"
+        r"|borders?|width))*",
         (r"borderline", "uncertain"),
         (_NORMAL + r"|of normal width|not wide\b", "negative"),
         (r"(?:widened|wide|enlarged|prominent|widening|fullness|increased)\b", "positive"),
@@ -104,9 +96,8 @@ ORGANS: tuple[Organ, ...] = (
     _organ(
         "Lung Opacity",
         r"\blungs?(?! (?:volumes?|nodul|mass|apex|apices|cancer|lesion|markings|disease|opacit"
-        r"|infiltrat|parenchymal|consolid|transplant|vascul))"
-        r"(?: fields?| bases?| parenchyma| zones?| apices)?\b|\bpulmonary parenchyma\b"
-        r"|\b(?:both )?hemithoraces",
+        r"|infiltrat|parenchymal|consolid|transplant|vascul))(?: fields?| bases?| parenchyma"
+        r"| zones?| apices)?\b|\bpulmonary parenchyma\b|\b(?:both )?hemithoraces",
         (r"\bnot (?:\w+ly |quite |well )?(?:clear|normal)\b(?! of\b)", "positive"),
         (_CLEAR, "negative"),
         (r"(?<!ab)normal(?!ly| (?:in )?(?:volume|inflat|expan|size)|\w* aerat)", "negative"),
@@ -114,8 +105,8 @@ ORGANS: tuple[Organ, ...] = (
     ),
     _organ(
         "Hilar Enlargement",
-        r"\bhil(?:a|ar|um)\b(?! (?:mass|lymph|aden|calcif|node|opacit|prominen|enlarg|full))"
-        r"(?: (?:structures|contours?|shadows?|regions?|vessels))*",
+        r"\bhil(?:a|ar|um)\b(?! (?:mass|lymph|aden|calcif|node|opacit|prominen|enlarg"
+        r"|full))(?: (?:structures|contours?|shadows?|regions?|vessels))*",
         (_NORMAL + r"|\bclear\b|not (?:\w+ly )?prominent", "negative"),
     ),
     _organ(
@@ -148,22 +139,20 @@ ORGANS: tuple[Organ, ...] = (
 """In the order of ``db.findings.ALL_FINDINGS``, with heart before mediastinum."""
 
 NORMAL_IMAGE = re.compile(
-    r"^(?:\W*\d?\W*)(?:(?:essentially|grossly|otherwise|impression:?) )*"
-    r"(?:normal|unremarkable|negative),? (?:\w+[ /-]){0,6}?"
-    r"(?:chest(?! (?:wall|tube))|views of the chest|stud(?:y|ies)|exam\w*|radiographs?|films?"
-    r"|x-?rays?)\b"
-    r"|\b(?:chest|study|exam\w*|radiographs?|films?|x-?rays?)(?: (?:is|are|appears?))?"
-    r"(?: (?:otherwise|essentially))? (?:within normal|normal\b|unremarkable|negative(?! for))"
-    r"|^\W*(?:normal|negative|unremarkable|no acute|clear)\W*$|\bnad\b"
-    r"|\b(?:no|without|negative for)(?: (?:radiographic|evidence|of|for|definite|any|signs?|x-ray"
-    r"|findings?|significant|acute|active|new|visible|convincing|plain|film|or|focal|other))*"
-    r" (?:acute |active )?(?:(?:cardiac|heart|lung|pleural),? (?:or|and) )?"
-    r"(?:cardio-? ?pulmonary|intra-?thoracic|thoracic|chest|pulmonary|cardio-?thoracic)"
-    r"(?: or \w+)?(?: (?:radiographic|disease))?"
-    r" (?:abnormalit\w+|disease|process\w*|findings?|pathology|patholog\w+|illness|changes?)\b"
-    r"|\bno (?:(?:evidence of|radiographic|definite|significant) )*(?:acute|active)"
-    r" (?:radiographic )?(?:findings?|abnormalit\w+|disease|process\w*|pathology)\b"
-    r"(?!.{0,40}\b(?:abdomen|bon\w+|osseous|spine|skelet\w+|rib\w*)\b)"
+    r"^(?:\W*\d?\W*)(?:(?:essentially|grossly|otherwise|impression:?) )*(?:normal|unremarkable"
+    r"|negative),? (?:\w+[ /-]){0,6}?(?:chest(?! (?:wall|tube))|views of the chest|stud(?:y|ies)"
+    r"|exam\w*|radiographs?|films?|x-?rays?)\b|\b(?:chest|study|exam\w*|radiographs?|films?"
+    r"|x-?rays?)(?: (?:is|are|appears?))?(?: (?:otherwise|essentially))? (?:within normal"
+    r"|normal\b|unremarkable|negative(?! for))|^\W*(?:normal|negative|unremarkable|no acute"
+    r"|clear)\W*$|\bnad\b|\b(?:no|without|negative for)(?: (?:radiographic|evidence|of|for"
+    r"|definite|any|signs?|x-ray|findings?|significant|acute|active|new|visible|convincing|plain"
+    r"|film|or|focal|other))* (?:acute |active )?(?:(?:cardiac|heart|lung|pleural),? (?:or"
+    r"|and) )?(?:cardio-? ?pulmonary|intra-?thoracic|thoracic|chest|pulmonary"
+    r"|cardio-?thoracic)(?: or \w+)?(?: (?:radiographic|disease))? (?:abnormalit\w+|disease"
+    r"|process\w*|findings?|pathology|patholog\w+|illness|changes?)\b|\bno (?:(?:evidence of"
+    r"|radiographic|definite|significant) )*(?:acute|active) (?:radiographic )?(?:findings?"
+    r"|abnormalit\w+|disease|process\w*|pathology)\b(?!.{0,40}\b(?:abdomen|bon\w+|osseous|spine"
+    r"|skelet\w+|rib\w*)\b)"
 )
 """Statements that the whole image is normal or shows nothing acute."""
 

@@ -12,12 +12,11 @@ from indexer.reports.labelling.cues import Cue
 from indexer.reports.labelling.wording import Span
 
 BOUNDARY = re.compile(
-    r";|: |(?<!vs)\. |\b(?:but|however|although|though|yet|except|aside from|apart from|other than"
-    r"|while|whereas|despite|in spite of|following|after|status post|which|because|as well as"
-    r"|with the exception of|likewise|in (?:a|this|the) patient|there (?:is|are|was|were|has|have)"
-    r"|therefore|thus|yes|otherwise|instead|nevertheless|excluding|in addition|also noted|also"
-    r" seen"
-    r"|besides)\b"
+    r";|: |(?<!vs)\. |\b(?:but|however|although|though|yet|except|aside from|apart from"
+    r"|other than|while|whereas|despite|in spite of|following|after|status post|which|because"
+    r"|as well as|with the exception of|likewise|in (?:a|this|the) patient|there (?:is|are|was"
+    r"|were|has|have)|therefore|thus|yes|otherwise|instead|nevertheless|excluding|in addition"
+    r"|also noted|also seen|besides)\b"
 )
 """Nothing reaches over these."""
 
@@ -28,14 +27,11 @@ _STRONG = re.compile(
     r"|minimal\w*|mild\w*|moderate\w*|marked\w*|severe\w*|stabl[ey]|unchanged|persist\w+|again"
     r"|increas\w+|decreas\w+|worse\w*|improv\w+|there|this|these|that|the|a|an|some|multiple"
     r"|several|few|residual|heal(?:ed|ing)|chronic|old|hazy|faint|patchy|streaky|linear|vague"
-    r"|slight\w*"
-    r"|subtle|ill[- ]defined|subsegmental|scattered|degenerative|possibl[ye]|probabl[ye]|likely"
-    r"|suspected|status|unremarkable|normal|now|it|only|just|interval|developing|evolving"
-    r"|progress\w+|known|low\w*|post\w*|lungs|median|is|are|was"
-    r"|were|has|have|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without"
-    r"|no"
-    r"|with|cannot|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from"
-    r"|in)\b"
+    r"|slight\w*|subtle|ill[- ]defined|subsegmental|scattered|degenerative|possibl[ye]"
+    r"|probabl[ye]|likely|suspected|status|unremarkable|normal|now|it|only|just|interval"
+    r"|developing|evolving|progress\w+|known|low\w*|post\w*|lungs|median|is|are|was|were|has|have"
+    r"|remains?|shows?|[lr][ulm]l|bases|lingular?|upper|lower|retrocardiac|without|no|with|cannot"
+    r"|multifocal|diffuse|borderline|mildly|r|l|calcified|tortuous|again|due|from|in)\b"
 )
 """Says something of its own: after a comma or an "and" it ends a denial."""
 
@@ -44,31 +40,27 @@ _WEAK = re.compile(r"\b(?:large\w*|sizable|new\w*|big|extensive|dense|confluent|
 
 _ADJECTIVES = re.compile(
     r"(?:[\s,]|\b(?:and|or|any|definite|focal|acute|active|new|old|left|right|bilateral|lobar"
-    r"|pleural|large|small|moderate|tiny|significant|discrete|suspicious|obvious|gross|overt|frank"
-    r"|convincing|evidence|of|for|signs?|radiographic|worsening|increasing|pulmonary|upper|lower"
-    r"|mid|middle|apical|basilar|mild|severe|confluent|dense|patchy|hazy|healed|healing|displaced"
-    r"|nondisplaced|air-?space|alveolar|a|the|to|suggest|is|are|see|show)\b)*"
+    r"|pleural|large|small|moderate|tiny|significant|discrete|suspicious|obvious|gross|overt"
+    r"|frank|convincing|evidence|of|for|signs?|radiographic|worsening|increasing|pulmonary|upper"
+    r"|lower|mid|middle|apical|basilar|mild|severe|confluent|dense|patchy|hazy|healed|healing"
+    r"|displaced|nondisplaced|air-?space|alveolar|a|the|to|suggest|is|are|see|show)\b)*"
 )
 """A stretch without a noun: a comma inside it separates adjectives, not items."""
 
 _TAIL = re.compile(
-    r" ?(?::|(?:is|are|was|were|has|have|remains?|appears?) (?!(?:not |\w+ly |now |currently"
-    r" )*(?:seen"
-    r"|identified|noted|present|evident|visuali|appreciated|demonstrated|detected|suspected"
-    r"|apparent|visible|found|observed)\b)|(?:on|in|at|within|of|over|along) the (?:\w+ )?(?:left"
-    r"|right"
-    r"|lung|base|apex|lingula|upper|lower|mid)\b|in (?:good |stable |unchanged |satisfactory "
-    r"|standard"
-    r"|appropriate )*(?:place|position)\b|persists?|again|unchanged|stable|measur\w+|small"
-    r"|moderate"
-    r"|large|mild|severe|tip|terminat\w+|project\w+|overl\w+|(?:is |are )?(?:present|noted)"
-    r"(?= (?:on|in|at)))"
+    r" ?(?::|(?:is|are|was|were|has|have|remains?|appears?) (?!(?:not |\w+ly |now "
+    r"|currently )*(?:seen|identified|noted|present|evident|visuali|appreciated|demonstrated"
+    r"|detected|suspected|apparent|visible|found|observed)\b)|(?:on|in|at|within|of|over"
+    r"|along) the (?:\w+ )?(?:left|right|lung|base|apex|lingula|upper|lower|mid)\b|in (?:good "
+    r"|stable |unchanged |satisfactory |standard|appropriate )*(?:place|position)\b|persists?"
+    r"|again|unchanged|stable|measur\w+|small|moderate|large|mild|severe|tip|terminat\w+"
+    r"|project\w+|overl\w+|(?:is |are )?(?:present|noted)(?= (?:on|in|at)))"
 )
 """Follows an item that is asserted: "no pneumothorax, effusion on the left"."""
 
 _OR_BEHIND = re.compile(
-    r"(?:,? (?!is\b|are\b|was\b|were\b|with\b|but\b|in\b|on\b|at\b|there\b)[\w/-]+){0,6}?"
-    r"(?P<comma>,?) (?:or|nor|and/or)\b"
+    r"(?:,? (?!is\b|are\b|was\b|were\b|with\b|but\b|in\b|on\b|at\b"
+    r"|there\b)[\w/-]+){0,6}?(?P<comma>,?) (?:or|nor|and/or)\b"
 )
 _VALUE = re.compile(r" ?[:=] ?(?:all |both )?$")
 _ASIDE = re.compile(r" - [^-;]{1,60} - ?| \([^()]{1,60}\) ?")

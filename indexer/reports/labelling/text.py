@@ -59,8 +59,7 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"(?<=tum)ou(?=r)|(?<=col)ou(?=r)|(?<=fav)ou(?=r)", "o"),
         (r"(?<=tunnel)l(?=ed)", ""),
         (r"\b(?P<stem>visual|local|general|recogn|demineral|mineral|cephal|character|stabil"
-         r"|lateral"
-         r"|central|optim|minim|util|cathet\w*)is(?=e|ing"
+         r"|lateral|central|optim|minim|util|cathet\w*)is(?=e|ing"
          r"|at)", lambda match: match["stem"] + "iz"),
         (r"(?<=calib|.cent)re\b", "er"),
         (r"\bgrey\b", "gray"),

@@ -10,8 +10,8 @@ def _table(*rows: tuple[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 RIGHT = re.compile(
-    r"\bright(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))"
-    r"|\brt\b|(?<![\w'.])r(?=[ )-](?!lateral decub))|\br[uml][lz]\b|\brij\b|\bright-?sided\b"
+    r"\bright(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))|\brt\b"
+    r"|(?<![\w'.])r(?=[ )-](?!lateral decub))|\br[uml][lz]\b|\brij\b|\bright-?sided\b"
 )
 LEFT = re.compile(
     r"\bleft(?:ward)?\b(?! (?:ventric|atri|main ?stem|main bronch))|\blt\b"
@@ -24,8 +24,7 @@ BOTH = re.compile(
 
 LOCATIONS = _table(
     ("upper lobe", r"\bupper(?:,? (?:and|or|&|middle|mid|lower|to))* lobes?\b|\b[rl]ul\b|\bupper"
-                   r" and"
-                   r" (?:left |right )?(?:lower|middle) lobes?\b"),
+                   r" and (?:left |right )?(?:lower|middle) lobes?\b"),
     ("middle lobe", r"\b(?:middle|mid)(?:,? (?:and|or|lower))* lobes?\b|\brml\b"),
     ("lower lobe", r"\blower(?:,? (?:and|or))? lobes?\b|\b[rl]ll\b|\blower lobar\b"),
     ("lingula", r"\blingul\w+"),
@@ -78,8 +77,7 @@ _ORDINALS = (
 )
 RIB_NUMBER = re.compile(
     r"\b(?P<number>\d{1,2})(?:st|nd|rd|th)?(?:,? ?(?:and|through|to|-|,) ?\d{1,2}(?:st|nd|rd"
-    r"|th)?)*"
-    r"(?= (?:\w+ ){0,2}ribs?\b)|\bribs? (?P<after>\d{1,2})\b(?:,? ?(?:and|through|to|-|,)"
+    r"|th)?)*(?= (?:\w+ ){0,2}ribs?\b)|\bribs? (?P<after>\d{1,2})\b(?:,? ?(?:and|through|to|-|,)"
     r" ?\d{1,2})*|\b(?P<word>" + "|".join(_ORDINALS) + r")\b(?= (?:[\w-]+ ){0,5}?ribs?\b)"
 )
 VERTEBRA = re.compile(r"\b(?P<level>[tlc]) ?-?(?P<number>\d{1,2})\b")
@@ -87,8 +85,7 @@ ORDINAL = {word: number + 1 for number, word in enumerate(_ORDINALS)}
 
 TIPS = _table(
     ("cavoatrial junction", r"\b(?:cavo-?atrial|svc ?/ ?(?:ra|right atri\w+)|atrio-?caval)"
-                            r" junction"
-                            r"|\bsvc-?ra\b|\bcavoatrial\b"),
+                            r" junction|\bsvc-?ra\b|\bcavoatrial\b"),
     ("svc", r"\b(?:svc|superior vena cava)\b(?! ?/ ?r)(?! ?-ra)"),
     ("right atrium", r"\bright atri\w+|\bra\b"),
     ("right ventricle", r"\bright ventric\w+|\brv\b"),
@@ -104,16 +101,15 @@ TIPS = _table(
     ("right main bronchus", r"\bright (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
     ("left main bronchus", r"\bleft (?:main ?-?stem|main)(?: ?bronchus)?\b(?! pulm)"),
     ("trachea", r"\b(?:mid|upper|lower|thoracic|distal|proximal) trachea|\b(?:in|within) the"
-                r" trachea"
-                r"|\bclavic\w+|\bthoracic inlet\b"),
+                r" trachea|\bclavic\w+|\bthoracic inlet\b"),
     ("esophagus", r"(?<!gastro)\besophag(?:us|eal)\b(?! (?:tube|hiatus))"),
     ("gastroesophageal junction", r"\b(?:gastroesophageal|ge|gastro-esophageal) junction"),
     ("stomach", r"\bstomach\b|\bgastric (?:body|fundus|antrum|bubble|lumen)"),
     ("duodenum", r"\bduoden\w+(?! tube)|\bpost-?pyloric\b"),
     ("below the diaphragm", r"\b(?:below|beneath|under|past|beyond) the (?:\w+"
-                            r" )?(?:hemi)?diaphragm"
-                            r"|\bsubdiaphragmatic\b|\bout of (?:the )?(?:field of )?view|\boff"
-                            r" the (?:\w+ )?(?:film|image)"),
+                            r" )?(?:hemi)?diaphragm|\bsubdiaphragmatic\b"
+                            r"|\bout of (?:the )?(?:field of )?view|\boff the (?:\w+ )?(?:film"
+                            r"|image)"),
     ("apex", r"\bapex\b|\bapical(?:ly)?\b"),
     ("base", r"\bbas(?:e|ilar|al)\b"),
 )  # fmt: skip
@@ -121,20 +117,20 @@ TIPS = _table(
 DEGREES: tuple[tuple[Degree, re.Pattern[str]], ...] = (
     ("minimal", re.compile(r"\b(?:minimal\w*|trace|tiny|minute|scant|punctate|sliver)\b")),
     ("mild", re.compile(r"\b(?:mild\w*|small|slight\w*(?! (?:better|improv|worse|increas|decreas"
-                        r"|smaller|larger|less|more))|subtle|little|low[- ]grade|minor(?!"
-                        r" fissure))\b(?! caliber)")),
+                        r"|smaller|larger|less|more))|subtle|little|low[- ]grade"
+                        r"|minor(?! fissure))\b(?! caliber)")),
     ("moderate", re.compile(r"\bmoderate\w*")),
     ("severe", re.compile(
         r"\b(?:severe\w*|large|marked\w*|massive|extensive|gross(?:ly)? enlarged|huge|substantial"
-        r"|advanced|sizable|considerabl\w+|prominently|significant(?:ly)?(?= enlarged))\b(?! lung"
-        r" vol)"
+        r"|advanced|sizable|considerabl\w+|prominently"
+        r"|significant(?:ly)?(?= enlarged))\b(?! lung vol)"
     )),
 )  # fmt: skip
 
 SIZE = re.compile(
-    r"\b(?P<numbers>\d+(?:[.,]\d+)?(?: ?(?:x|by|-|to|\u00d7) ?\d+(?:[.,]\d+)?){0,2}) ?-?"
-    r"(?P<unit>mm|millimet\w+|cm|centimet\w+)\b(?: (?:x|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm"
-    r"|cm)\b)?"
+    r"\b(?P<numbers>\d+(?:[.,]\d+)?(?: ?(?:x|by|-|to"
+    r"|\u00d7) ?\d+(?:[.,]\d+)?){0,2}) ?-?(?P<unit>mm|millimet\w+|cm|centimet\w+)\b(?: (?:x"
+    r"|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm|cm)\b)?"
 )
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
@@ -146,35 +142,30 @@ COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
     )),
     ("larger", re.compile(
         r"\b(?:larger|increas(?:ing|ed|e)(?! (?:lung )?(?:opaci|densit|mark|interst|bronchov"
-        r"|retrost"
-        r"|ap diam|volumes?|vascul|lucen|attenuat|heart|cardiac))|worse\w*|progress(?:ed|ing|ion"
-        r"|ive)"
-        r"|enlarging|has (?:\w+ )?enlarged|have (?:\w+ )?enlarged|grown|growing|more (?:prominent"
-        r"|extensive|conspicuous|pronounced)|greater than (?:on )?(?:the )?(?:prior|previous)"
-        r"|evolving"
-        r"|advanced further|bigger)\b(?! than (?:the |on the )?(?:left|right|[lr])\b)"
+        r"|retrost|ap diam|volumes?|vascul|lucen|attenuat|heart|cardiac))|worse\w*|progress(?:ed"
+        r"|ing|ion|ive)|enlarging|has (?:\w+ )?enlarged|have (?:\w+ )?enlarged|grown|growing"
+        r"|more (?:prominent|extensive|conspicuous|pronounced)"
+        r"|greater than (?:on )?(?:the )?(?:prior|previous)|evolving|advanced further"
+        r"|bigger)\b(?! than (?:the |on the )?(?:left|right|[lr])\b)"
     )),
     ("smaller", re.compile(
         r"\b(?:smaller|decreas(?:ing|ed|e)(?! (?:lung )?(?:volum|bone|height|inspir|disc|disk"
-        r"|aerat))"
-        r"|improv\w+|diminish(?:ed|ing)|reduced(?! (?:lung )?vol)|less (?:prominent|extensive"
-        r"|conspicuous|pronounced)|clearing|regress\w+|resolving|residual|shrunk|shrunken"
-        r"|(?:nearly|almost) gone|better(?: aerated)?"
-        r"|(?:near(?:ly)?|almost|partial\w*|incomplete\w*|mostly|largely)[- ](?:\w+ )?resol\w+)\b"
+        r"|aerat))|improv\w+|diminish(?:ed|ing)|reduced(?! (?:lung )?vol)|less (?:prominent"
+        r"|extensive|conspicuous|pronounced)|clearing|regress\w+|resolving|residual|shrunk"
+        r"|shrunken|(?:nearly|almost) gone|better(?: aerated)?|(?:near(?:ly)?|almost|partial\w*"
+        r"|incomplete\w*|mostly|largely)[- ](?:\w+ )?resol\w+)\b"
     )),
     ("unchanged", re.compile(
         r"\b(?:unchanged|stabl[ey]|stability|similar|persist\w*|remain(?:s|ed|ing)?|again|still"
-        r"|re-?demonstrat\w+|no (?:\w+ ){0,2}(?:interval )?change|not (?:\w+ ){0,2}changed|as"
-        r" before"
-        r"|without (?:\w+ ){0,2}change|constant|no longer (?:increas|enlarg)\w+|continued?)\b"
+        r"|re-?demonstrat\w+|no (?:\w+ ){0,2}(?:interval )?change|not (?:\w+ ){0,2}changed"
+        r"|as before|without (?:\w+ ){0,2}change|constant|no longer (?:increas|enlarg)\w+"
+        r"|continued?)\b"
     )),
     ("resolved", re.compile(
-        r"(?<!un)(?<!nearly )(?<!almost )(?<!partially )(?<!incompletely )(?<!near )(?<!not )"
-        r"\b(?:resolved|cleared|disappeared|no longer (?:\w+ly )?(?:seen|present|visible"
-        r"|identified"
-        r"|evident|visualized|apparent)|(?<!near )(?<!near-)(?<!incomplete )(?<!partial"
-        r" )(?:complete |interval )*"
-        r"resolution of)\b"
+        r"(?<!un)(?<!nearly )(?<!almost )(?<!partially )(?<!incompletely )(?<!near )(?<!not"
+        r" )\b(?:resolved|cleared|disappeared|no longer (?:\w+ly )?(?:seen|present|visible"
+        r"|identified|evident|visualized|apparent)|(?<!near )(?<!near-)(?<!incomplete"
+        r" )(?<!partial )(?:complete |interval )*resolution of)\b"
     )),
     ("removed", re.compile(r"\b(?:remov(?:ed|al)|withdrawn|extubat\w+|discontinued|pulled"
                            r"|explanted)\b")),
@@ -182,17 +173,16 @@ COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
         r"\b(?:has (?:been )?(?:changed|advanced|retracted|repositioned|replaced|exchanged"
         r"|pulled back)|(?:interval|since) (?!increase|decrease|develop|resol|remov|change\b"
         r"|improv)\w+|compared? (?:to|with)|comparison|than (?:on |in |the )*(?:prior|previous"
-        r"|before)"
-        r"|from (?:the )?(?:prior|previous)|on today'?s|previously)\b"
+        r"|before)|from (?:the )?(?:prior|previous)|on today'?s|previously)\b"
     )),
 )  # fmt: skip
 
 AGES: tuple[tuple[Age, re.Pattern[str]], ...] = (
     ("acute", re.compile(r"(?<!sub)\bacute(?:ly)?\b|\brecent\b")),
     ("chronic", re.compile(
-        r"\b(?:chronic\w*|old|heal(?:ed|ing)|remote(?:ly)?|prior(?= \w)|longstanding|long-standing"
-        r"|age[- ]indeterminate)\b(?! (?:stud|exam|film|radiograph|image|comparison|ct|chest"
-        r"|x-ray))"
+        r"\b(?:chronic\w*|old|heal(?:ed|ing)|remote(?:ly)?|prior(?= \w)|longstanding"
+        r"|long-standing|age[- ]indeterminate)\b(?! (?:stud|exam|film|radiograph|image|comparison"
+        r"|ct|chest|x-ray))"
     )),
 )  # fmt: skip
 
