@@ -121,7 +121,7 @@ def _read(sentence: str) -> _Reading:
         elif organs.get(span) == "uncertain" and state == ("positive", "definite"):
             state = parent = ("uncertain", "possible")
         if state is not None and parent is not None:
-            found.append(describe(text, windows, span, *state))
+            found.extend(describe(text, windows, span, *state))
             rolled.append((found[-1], parent[0]))
     return _Reading(tuple(found), _roll_up(rolled), NORMAL_IMAGE.search(plain) is not None)
 

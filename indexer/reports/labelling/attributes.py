@@ -6,11 +6,12 @@ neighbour: "left effusion and atelectasis" puts both on the left.
 """
 
 import re
+from dataclasses import replace
 
 from db.findings import FINDING, Region
 from db.labels import State
 from indexer.reports.labelling import vocabulary as words
-from indexer.reports.labelling.mention import Certainty, Comparison, Mention, Side
+from indexer.reports.labelling.mention import Certainty, Comparison, Degree, Mention, Side
 from indexer.reports.labelling.text import Text
 from indexer.reports.labelling.wording import Span
 
@@ -34,6 +35,14 @@ _ADJECTIVES = re.compile(
     r"|sided)\b)*"
 )
 
+_SIDE_OF_TIP = re.compile(r"(?:\b(?:left|right|mid|lower|upper|proximal|distal|main) )*$")
+_SIDED_TIPS = frozenset({"brachiocephalic vein", "pulmonary artery"})
+"""Ends that have a side of their own: a right line may end in the left brachiocephalic vein."""
+_TWO_SIDES = re.compile(
+    r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left|[rl]t)\b"
+    r"(?!.*\bthan\b)[^;]*)"
+)
+
 
 class Windows:
     """The stretch of a sentence that each mention has to itself."""
@@ -52,6 +61,10 @@ class Windows:
         left, right = self._limits(self._index(span))
         end = self._plain.find(";", span.end, right)
         return self._plain[left : end if end >= 0 else right]
+
+    def around(self, span: Span) -> tuple[str, str]:
+        """What its window has before and behind a mention."""
+        return self._parts(self._index(span))
 
     def shared(self, span: Span) -> tuple[str, str]:
         """What stands before the list that a bare item belongs to, and what behind it."""
@@ -119,8 +132,11 @@ def _disjoint(spans: list[Span]) -> list[Span]:
 
 def describe(
     text: Text, windows: Windows, span: Span, state: State, certainty: Certainty
-) -> Mention:
-    """The mention with all that its stretch of the sentence says of it."""
+) -> tuple[Mention, ...]:
+    """The mention with all that its stretch of the sentence says of it.
+
+    "Large right and small left effusions" are two, one a side.
+    """
     own = windows.window(span)
     head, tail = windows.shared(span)
     is_device = FINDING[span.finding].region == "devices"
@@ -131,7 +147,7 @@ def describe(
     region = FINDING[span.finding].region
     location = _location(own, region)
     if not sides:
-        sides = _sides(head) or _sides(tail)
+        sides = _sides(_without_tips(head)) or _sides(_without_tips(tail))
     if not location and not is_device:
         location = _location(head, region) or _location(tail, region)
         location -= {"focal", "diffuse"}
@@ -145,7 +161,7 @@ def describe(
     if len(comparison) > 1:
         comparison.discard("changed")
     start, end = text.span(span.start, span.end)
-    return Mention(
+    mention = Mention(
         finding=span.finding,
         state=state,
         start=start,
@@ -154,12 +170,36 @@ def describe(
         sides=sides,
         location=location,
         tip=tips,
-        degree=frozenset(d for d, pattern in words.DEGREES if pattern.search(own)),
+        degree=_degree(own),
         size_mm=_sizes(own),
         comparison=frozenset(comparison),
         age=frozenset(a for a, pattern in words.AGES if pattern.search(own)),
         kind=_values(words.KINDS, own) | _of_name(span.finding, named),
     )
+    for stretch in windows.around(span):
+        if (match := _TWO_SIDES.fullmatch(stretch)) and not is_device:
+            return _apart(mention, match["one"], match["two"])
+    return (mention,)
+
+
+def _apart(mention: Mention, one: str, two: str) -> tuple[Mention, ...]:
+    """One mention a side, where the two differ in more than the side."""
+    if "lobe" in two and "lobe" not in one:
+        one += " lobe"
+    region = FINDING[mention.finding].region
+    parts = tuple(
+        replace(
+            mention,
+            sides=_sides(half),
+            location=_location(half, region) or mention.location,
+            degree=_degree(half) or _degree(one) or mention.degree,
+            comparison=frozenset(_comparison(half)) or mention.comparison,
+        )
+        for half in (one, two)
+    )
+    sides = [part.sides for part in parts]
+    same = replace(parts[0], sides=mention.sides) == replace(parts[1], sides=mention.sides)
+    return (mention,) if same or sides[0] == sides[1] else parts
 
 
 def _values(table: tuple[tuple[str, re.Pattern[str]], ...], stretch: str) -> frozenset[str]:
@@ -179,9 +219,18 @@ def _sides(stretch: str) -> frozenset[Side]:
 
 def _without_tips(stretch: str) -> str:
     """The side of a line is where it enters, not where it ends."""
-    for _, pattern in words.TIPS:
-        stretch = pattern.sub(" ", stretch)
+    for name, pattern in words.TIPS:
+        if name not in _SIDED_TIPS:
+            stretch = pattern.sub(" ", stretch)
+            continue
+        for match in reversed(list(pattern.finditer(stretch))):
+            before = _SIDE_OF_TIP.sub("", stretch[: match.start()])
+            stretch = f"{before} {stretch[match.end() :]}"
     return stretch
+
+
+def _degree(stretch: str) -> frozenset[Degree]:
+    return frozenset(value for value, pattern in words.DEGREES if pattern.search(stretch))
 
 
 def _comparison(stretch: str) -> set[Comparison]:
@@ -213,7 +262,7 @@ def _numbers(text: str) -> list[int]:
 
 def _sizes(stretch: str) -> tuple[float, ...]:
     sizes: list[float] = []
-    for match in words.SIZE.finditer(stretch):
+    for match in words.SIZE.finditer(words.EARLIER_SIZE.sub(" ", stretch)):
         factor = 10 if match["unit"].startswith("c") else 1
         numbers = words.NUMBER.findall(match["numbers"]) + (
             [match["second"]] if match["second"] else []

@@ -144,7 +144,7 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         "unlikely",
         r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought "
         r"|considered )?(?:to be )?(?:less likely|unlikely|doubtful|not (?:favou?red|likely"
-        r"|suspected))|(?:less likely|unlikely)(?=\W*$|[.,;)]))\b",
+        r"|suspected))|(?:less likely|unlikely)(?=\W*$|[.,;)]| (?:than|given|but|in)\b))\b",
     ),
     (
         "probable",

@@ -25,7 +25,7 @@ LUNGS: tuple[Wording, ...] = (
         r"\bpleural?(?:[- ]based)?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?(?:thick\w*|plaques?"
         r"|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
-        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural parenchymal (?:scar|thick|fibro"
+        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural[- ]parenchymal (?:scar|thick|fibro"
         r"|change)\w*|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
         r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*"
         r"|\bthickened (?:[\w-]+ )?(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not"
@@ -139,7 +139,8 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         "Edema",
         r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart "
         r"|cardiac )?failure|\bchf\b|\blvf\b|\b(?:fluid|volume) overload(?:ed)?\b|\bfailure\b"
-        r"|\bdecompensation|\bkerley(?:'?s)?(?: [ab])?(?: lines?)?|\bseptal lines\b"
+        r"|\bdecompensation|\b(?<!hounsfield )b-lines\b|\bkerley(?:'?s)?(?: [ab])?(?: lines?)?"
+        r"|\bseptal lines\b"
         r"|\binterlobular septal thickening",
     ),
     wording(

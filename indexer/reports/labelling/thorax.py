@@ -18,7 +18,7 @@ CHEST: tuple[Wording, ...] = (
         "Low Lung Volumes",
         r"\b(?:low|lower|small|diminished|reduced|decreased|shallow) (?:lung "
         r"|inspiratory )?volumes?\b"
-        rf"|\b(?:lung )?volumes? {IS}(?:low|small|reduced|diminished)\b"
+        rf"|\b(?:lung )?volumes? {IS}(?:low|small|reduced|diminished|decreased)\b"
         r"|\bhypo(?:inflat\w+|ventilat\w+|aerat\w+|expan\w+)|\bunder-?(?:inflat\w+|aerat\w+)"
         r"|\b(?:shallow|poor|low|suboptimal|limited|decreased|incomplete"
         r"|submaximal) (?:degree of |lung )?(?:inspirat\w+(?: effort)?|inflation|expansion"
@@ -35,7 +35,8 @@ CHEST: tuple[Wording, ...] = (
     wording(
         "Cardiomegaly",
         r"\bcardiomeg\w+|\b(?:cardiac|heart) enlargement\b|\b(?:enlargement|prominence"
-        r"|increase in (?:the )?size) of the (?:right |left )?(?:heart|cardiac (?:silhouette"
+        r"|increase in (?:the )?size) (?:of|in) (?:the )?(?:right |left )?(?:heart"
+        r"|cardiac (?:silhouette"
         r"|shadow|contours?|size))\b(?! border)|\bincreased? (?:in )?(?:heart|cardiac) size\b"
         r"|\b(?:left )?ventricular enlargement\b|\benlarged,? (?:\w+,? )?heart\b|\b(?:enlarged"
         r"|prominent|large|dilated) (?:\w+ )?(?:heart|cardiac)\b(?: (?:silhouette|shadow"
@@ -57,7 +58,8 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Hilar Enlargement",
-        rf"\bhil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*|prominen\w+|bulky"
+        rf"\b(?:bi)?hil(?:ar|um|a) (?:shadows? |contours? )?{IS}(?:\w+ly )?(?:enlarge\w*"
+        rf"|prominen\w+|bulky"
         r"|full(?:ness)?\b|promin\w+)|\b(?:enlarge\w*|prominen\w+|full(?:ness)?|bulky"
         r"|large) (?:of (?:the )?)?(?:(?:right|left|bilateral|both|the) )*hil(?:a|ar"
         r"|um)\b(?! (?:and \w+ \w+ )?(?:lymph|aden|nod|mass))(?: \w*contours?)?|\b(?:enlarge\w*"
@@ -98,7 +100,7 @@ CHEST: tuple[Wording, ...] = (
     wording("Scoliosis", r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\bdextrocurvature\b"
             r"|\blevocurvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
             r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine"
-            r"|\bspinal curvature\b"),
+            r"|\bspin(?:e|al) curvature\b"),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(
         "Degenerative Change",

@@ -132,6 +132,10 @@ SIZE = re.compile(
     r"|\u00d7) ?\d+(?:[.,]\d+)?){0,2}) ?-?(?P<unit>mm|millimet\w+|cm|centimet\w+)\b(?: (?:x"
     r"|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm|cm)\b)?"
 )
+EARLIER_SIZE = re.compile(
+    r"\b(?:from|previously|formerly|was|were|versus|compared (?:to|with)) (?:approximately )?"
+    r"\d+(?:\.\d+)?(?: ?(?:x|by) ?\d+(?:\.\d+)?)? ?-?(?:mm|cm)\b"
+)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (

@@ -77,12 +77,33 @@ def test_further_attributes_are_those_of_the_mention(
 
 
 @pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Large right and small left effusions.", [("right", {"severe"}), ("left", {"mild"})]),
+        ("Small right and left effusions.", [("left right", {"mild"})]),
+        ("Right greater than left effusions.", [("left right", set())]),
+    ],
+)
+def test_sides_that_differ_are_two_mentions(text: str, parts: list[tuple[str, set[str]]]) -> None:
+    assert [(one.sides, one.degree) for one in mentions(text)] == [
+        (set(sides.split()), degree) for sides, degree in parts
+    ]
+
+
+def test_lobes_of_two_sides_are_kept_apart() -> None:
+    one, other = mentions("Opacities in the right upper and left lower lobes.")
+    assert (one.sides, one.location) == ({"right"}, {"upper lobe"})
+    assert (other.sides, other.location) == ({"left"}, {"lower lobe"})
+
+
+@pytest.mark.parametrize(
     ("text", "sizes"),
     [
         ("8 mm nodule.", (8,)),
         ("Nodule of 1.2 x 0.8 cm.", (12, 8)),
         ("A 3-cm nodule in the right lung.", (30,)),
         ("Nodule, 5\N{EN DASH}10 mm, and a 4 cm mass.", (5, 10)),
+        ("A 9 mm nodule, increased from 4 mm.", (9,)),
     ],
 )
 def test_sizes_are_in_millimeters(text: str, sizes: tuple[float, ...]) -> None:
@@ -105,6 +126,8 @@ def test_doubt_has_degrees(text: str, certainty: str) -> None:
 def test_the_side_of_a_line_is_where_it_enters() -> None:
     mention = only("Left PICC ends in the right atrium.", "PICC")
     assert mention.sides == {"left"} and mention.tip == {"right atrium"}
+    mention = only("Right PICC, its tip in the left brachiocephalic vein.", "PICC")
+    assert mention.sides == {"right"} and mention.tip == {"brachiocephalic vein"}
 
 
 @pytest.mark.parametrize(
