@@ -20,12 +20,14 @@ from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
+from indexer.images.radiograph import Radiograph
+from indexer.images.reader import difference_hash
 from indexer.index import Index
 from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
 from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import check_ood
 from retriever.options import SearchOptions
-from retriever.query import ImageSource, Query, read_query
+from retriever.query import ImageSource, Query, image_query, read_query
 from retriever.results import Hit, Retrieval
 
 K_VOTES = 500
@@ -171,6 +173,18 @@ class Retriever:
         rows = np.searchsorted(self._case_ids, ids)
         ranks = range(1, len(rows) + 1)
         return weighted_votes(scores, self._positives[rows], ranks, temperature=temperature)
+
+    def duplicates(self, images: Sequence[Radiograph]) -> dict[int, str]:
+        """Map ids of cases that hold one of the images, or a near duplicate, to what they hold.
+
+        Only images that some case resembles are embedded.
+        """
+        cases = self.index.cases.ids_with_pixels([image.sha256 for image in images])
+        found = dict.fromkeys(cases, "the same image")
+        alike = [one for one in images if self._duplicates.resembles(difference_hash(one.pixels))]
+        if alike:
+            found = self._duplicates.find(image_query(self.encoder, alike)) | found
+        return found
 
     def _candidates(
         self, query: np.ndarray, k: int, excluded: Collection[int], only: np.ndarray | None

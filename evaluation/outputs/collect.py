@@ -117,7 +117,7 @@ def _ask(
     """Run the model for everything that the outputs lack."""
     questions = [] if arguments.vqa_rad is None else vqa_rad_questions(arguments.vqa_rad)
     studies, _ = read_studies(
-        source, retriever.index, progress=lambda records: islice(records, arguments.limit)
+        source, retriever, progress=lambda records: islice(records, arguments.limit)
     )
     writer = OutputWriter(
         TaskRunner(retriever, model),

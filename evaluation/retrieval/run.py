@@ -31,7 +31,7 @@ def evaluate_retrieval(arguments: argparse.Namespace) -> int:
     if arguments.split == "test":
         require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)
     studies, without = read_studies(
-        open_source(arguments.source, options_of(arguments)), retriever.index, progress=_progress
+        open_source(arguments.source, options_of(arguments)), retriever, progress=_progress
     )
     sys.stderr.write(f"{len(studies)} studies read, embedding and searching\n")
     systems = compare(retriever, studies, baseline=baseline)

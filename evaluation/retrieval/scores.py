@@ -1,6 +1,6 @@
 """Systems against the reports of a split: every figure with a 95 % interval, differences paired.
 
-studies, without = read_studies(source, retriever.index)
+studies, without = read_studies(source, retriever)
 evaluation = evaluate(studies, systems)
 evaluation.subsets[0].figures["trained, both views"]["label micro-F1"].value
 

@@ -1,6 +1,6 @@
 """The studies of a split, read and embedded, to evaluate on; never a study that is indexed.
 
-studies = read_studies(source, retriever.index)
+studies, without = read_studies(source, retriever)
 queries = embed(retriever.encoder, studies, "both")
 """
 
@@ -12,11 +12,11 @@ from db.errors import UserError
 from db.labels import Labels
 from indexer.encoder.spec import Encoder
 from indexer.images.reader import Limits, Radiograph
-from indexer.index import Index
 from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
+from retriever.overlap import Overlap
 from retriever.query import Query, image_queries
-from retriever.search import normalise_report
+from retriever.search import Retriever, normalise_report
 
 Views = Literal["both", "frontal"]
 
@@ -45,35 +45,40 @@ class EvaluationStudy:
 
 def read_studies(
     source: Source,
-    index: Index,
+    retriever: Retriever,
     *,
     progress: Progress = lambda records: records,
 ) -> tuple[list[EvaluationStudy], int]:
     """Every study of the source with an image and findings, and how many had none of these.
 
-    Raises UserError where a study of the split, or another one of its patient, is indexed, and
-    where nothing is left to evaluate on.
+    Raises UserError where a study of the split, another one of its patient, or one of its images is
+    indexed, and where nothing is left to evaluate on.
     """
-    known = {normalise_report(case.findings) for case in index.cases}
+    known = {normalise_report(case.findings) for case in retriever.index.cases}
+    overlap = Overlap([retriever])
     records = list(source.records())
     usable = [
         one for one in records if isinstance(one, StudyRecord) and one.images and one.findings
     ]
     for record in usable:
-        indexed = index.manifest.source == source.name and index.cases.ids_of(
-            patient_ids=[record.patient_id] if record.patient_id else [],
-            study_ids=[record.study_id],
+        _refuse(
+            record,
+            source,
+            overlap.find_ids(
+                source=source.name, study_id=record.study_id, patient_id=record.patient_id
+            ),
         )
-        if indexed:
-            raise UserError(
-                f"study {record.study_id} of split '{source.split}' is in {index.path}: evaluate "
-                "on studies and patients that were not indexed"
-            )
     if not usable:
         raise UserError(
             f"split '{source.split}' of {source.name} has no study with images and findings"
         )
-    return [_read(one, source.name, known) for one in progress(usable)], len(records) - len(usable)
+    studies = []
+    for record in progress(usable):
+        study = _read(record, source.name, known)
+        _refuse(record, source, overlap.find_images(study.images))
+        studies.append(study)
+    overlap.warn()
+    return studies, len(records) - len(usable)
 
 
 def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) -> list[Query]:
@@ -85,6 +90,14 @@ def embed(encoder: Encoder, studies: Sequence[EvaluationStudy], views: Views) ->
             encoder, [one.images if views == "both" else one.frontal for one in some]
         )
     return queries
+
+
+def _refuse(record: StudyRecord, source: Source, indexed: str | None) -> None:
+    if indexed is not None:
+        raise UserError(
+            f"study {record.study_id} of split '{source.split}' is not held out, {indexed}: "
+            "evaluate on studies and patients that were not indexed"
+        )
 
 
 def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:

@@ -66,7 +66,7 @@ class Bench:
         build(JsonLines(path, split="train"), encoder, directory / "index")
         retriever = Retriever.open(directory / "index", encoder)
         source = JsonLines(path, split="val")
-        studies, _ = read_studies(source, retriever.index)
+        studies, _ = read_studies(source, retriever)
         return cls(source=source, retriever=retriever, studies=studies, cases=own_cases(source))
 
     def open(self, path: Path) -> Outputs:

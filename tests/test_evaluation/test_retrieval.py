@@ -77,7 +77,7 @@ def retriever(studies_path: Path) -> Retriever:
 
 @pytest.fixture(scope="module")
 def val(studies_path: Path, retriever: Retriever) -> list[EvaluationStudy]:
-    studies, without = read_studies(JsonLines(studies_path, split="val"), retriever.index)
+    studies, without = read_studies(JsonLines(studies_path, split="val"), retriever)
     assert without == 0
     return studies
 
@@ -110,8 +110,8 @@ def test_studies_come_with_both_views_and_the_frontal_ones_apart(
 
 
 def test_a_split_that_is_indexed_is_refused(studies_path: Path, retriever: Retriever) -> None:
-    with pytest.raises(UserError, match=r"study s0 of split 'train' is in .*index"):
-        read_studies(JsonLines(studies_path, split="train"), retriever.index)
+    with pytest.raises(UserError, match=r"study s0 of split 'train' is not held out, it is in"):
+        read_studies(JsonLines(studies_path, split="train"), retriever)
 
 
 def test_another_study_of_an_indexed_patient_is_refused(
@@ -121,8 +121,8 @@ def test_another_study_of_an_indexed_patient_is_refused(
     line |= {"study_id": "new", "image": str(studies_path.parent / line["image"])}
     path = tmp_path / "other.jsonl"
     path.write_text(json.dumps(line))
-    with pytest.raises(UserError, match="study new of split 'all' is in"):
-        read_studies(JsonLines(path), retriever.index)
+    with pytest.raises(UserError, match="study new of split 'all' is not held out, its patient"):
+        read_studies(JsonLines(path), retriever)
 
 
 def test_perfect_answers_score_one_and_the_difference_to_none_is_paired() -> None:
@@ -272,7 +272,7 @@ def test_an_encoder_with_heads_gets_rows_for_them(
     encoder = TextTower(_flat(studies_path, tmp_path))
     build(JsonLines(studies_path, split="train"), encoder, tmp_path / "index")
     trained = Retriever.open(tmp_path / "index", encoder)
-    val, _ = read_studies(JsonLines(studies_path, split="val"), trained.index)
+    val, _ = read_studies(JsonLines(studies_path, split="val"), trained)
     systems = compare(trained, val, baseline=retriever)
     figures = evaluate(val, systems, resamples=20).subsets[0].figures
     assert figures["label head of reports, both"]["AUC Cardiomegaly"].value == 0.5

@@ -1,0 +1,1 @@
+"""Data sets of images with texts, as people bring them: from files or a hub to examples."""
