@@ -21,6 +21,8 @@ from indexer.manifest import Manifest
 _log = logging.getLogger(__name__)
 
 BASE = "pretrained/generator"
+BAD_ROWS = "bad_rows.csv"
+"""In the folder of a run: the rows of a data set that cannot be trained on."""
 _FLAGS = ("backend", "bits", "epochs", "batch", "lr", "seed")
 """Settings that have a flag of their own; all have ``--set``."""
 
@@ -42,11 +44,19 @@ def add_to(verbs: Any) -> None:
     add_arguments(parser)
     parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
     parser.add_argument("--dataset", metavar="NAME|DIR|FILE", help="images with texts")
-    parser.add_argument("--image-column", metavar="NAME", help="of --dataset: images")
-    parser.add_argument("--text-column", metavar="NAME", help="of --dataset: reports or answers")
+    parser.add_argument("--subset", metavar="NAME", help="of a hub data set with several")
+    parser.add_argument(
+        "--image-column", nargs="+", metavar="NAME", help="of --dataset: the images of a study"
+    )
+    parser.add_argument(
+        "--text-column", metavar="NAME", help="of --dataset: reports, answers or conversations"
+    )
     parser.add_argument("--question-column", metavar="NAME", help="of --dataset: questions")
+    parser.add_argument("--patient-column", metavar="NAME", help="of --dataset: patients")
     parser.add_argument("--limit", type=int, default=0, help="rows to take, streamed from a hub")
-    parser.add_argument("--skip-bad", action="store_true", help="skip invalid rows")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="skip invalid rows, listed in ADAPTER/run"
+    )
     parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
     parser.add_argument("--backend", metavar="NAME", help="auto, unsloth or peft")
     parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
@@ -95,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     processor = qlora.load_processor(arguments.base)
     with Devices.joined("cuda" if gpu else "cpu") as devices:
+        if not devices.first:
+            logging.disable()
         with devices.first_goes_ahead():
             data = _data(arguments, processor, makes=devices.first)
         training = TrainingRun.prepare(
@@ -106,8 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
             devices=devices,
             initial=arguments.initial,
         )
-        if not devices.first:
-            logging.disable()
         if arguments.dry_run:
             for line in training.describe():
                 sys.stdout.write(line + "\n")
@@ -166,10 +176,13 @@ def _check_out(arguments: argparse.Namespace) -> None:
 
 def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
     """Load the examples; those of an index are fixed once a run has begun, and remade before."""
+    from finetune.adapter.trainer import RUN
+
     side = int(processor.image_processor.size["height"])
     if arguments.dataset is not None:
-        from finetune.examples.datasets import DatasetExamples
-        from finetune.examples.rows import Columns
+        from finetune.dataset.examples import DatasetExamples
+        from finetune.dataset.rows import Columns
+        from finetune.examples.hold_out import HoldOut
 
         return DatasetExamples.load(
             arguments.dataset,
@@ -177,17 +190,20 @@ def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
                 image=arguments.image_column,
                 text=arguments.text_column,
                 question=arguments.question_column,
+                patient=arguments.patient_column,
             ),
             side=side,
+            subset=arguments.subset,
             limit=arguments.limit,
             skip_bad=arguments.skip_bad,
+            bad_rows=arguments.out / RUN / BAD_ROWS if arguments.out and makes else None,
+            hold_out=HoldOut.of(arguments.hold_out) if arguments.hold_out else None,
         )
     from finetune.examples.folder import ExampleFolder
 
     if arguments.examples is not None:
         return ExampleFolder.load(arguments.examples)
     from finetune.adapter.run import STATED
-    from finetune.adapter.trainer import RUN
 
     kept = arguments.out / RUN / "examples"
     begun = kept.is_dir() and (arguments.out / RUN / STATED).is_file()

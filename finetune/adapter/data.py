@@ -1,5 +1,6 @@
 """The examples of a run as token ids, and one prompt whose answers are logged."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from finetune.adapter.backends import Trainable, answering
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.examples.folder import Example
+
+_log = logging.getLogger(__name__)
 
 
 class TrainingData(Protocol):
@@ -44,6 +47,8 @@ class TrainingSet:
     collate: Collator
     too_long: int = 0
     """Examples left out because they have more tokens than the config allows."""
+    val_too_long: int = 0
+    """The same of the examples to validate with."""
     sample: Callable[[Trainable], str] | None = None
     """Writes an answer to one validation prompt, to be read in the log."""
 
@@ -63,8 +68,17 @@ class TrainingSet:
                 if train
                 else "the data holds no training example: check where it was made"
             )
-        chosen = _choose(data.val, config)
-        val = [t for t in _tokenise(chosen, rendering) if len(t) <= config.max_tokens]
+        whole_val = list(zip(data.val, _tokenise(data.val, rendering), strict=True))
+        fitting = [pair for pair in whole_val if len(pair[1]) <= config.max_tokens]
+        val = [tokens for _, tokens in _choose(fitting, config)]
+        if len(train) > len(kept) or len(whole_val) > len(fitting):
+            _log.warning(
+                "%d of %d training and %d of %d validation examples are longer than %d tokens: "
+                "left out",
+                *(len(train) - len(kept), len(train)),
+                *(len(whole_val) - len(fitting), len(whole_val)),
+                config.max_tokens,
+            )
         collate = Collator(
             processor, ImageCache(processor, data.canvas, dtype=dtype), pad_id=rendering.pad_id
         )
@@ -73,6 +87,7 @@ class TrainingSet:
             val=val,
             collate=collate,
             too_long=len(train) - len(kept),
+            val_too_long=len(whole_val) - len(fitting),
             sample=(
                 _sample(val[0], collate, rendering, config.sample_tokens)
                 if val and config.sample_tokens
@@ -85,13 +100,15 @@ def _tokenise(examples: Sequence[Example], rendering: Rendering) -> list[Tokens]
     return [rendering.tokenise(e.prompt, e.answer, image=e.canvas) for e in examples]
 
 
-def _choose(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+def _choose(
+    examples: Sequence[tuple[Example, Tokens]], config: TrainConfig
+) -> list[tuple[Example, Tokens]]:
     """As many as a validation looks at; the first is a report, where there is one."""
     drawn = random.Random(config.seed).sample(
         range(len(examples)), min(len(examples), config.eval_examples)
     )
     chosen = [examples[place] for place in sorted(drawn)]
-    return sorted(chosen, key=lambda example: example.task != "report")
+    return sorted(chosen, key=lambda pair: pair[0].task != "report")
 
 
 def _sample(

@@ -30,7 +30,8 @@ def describe(
     steps = plan_run(data.train, config)
     yield (
         f"{len(data.train)} training and {len(data.val)} validation examples, {data.too_long} "
-        f"left out as longer than {config.max_tokens} tokens; {len(steps)} optimizer steps"
+        f"left out as longer than {config.max_tokens} tokens (and {data.val_too_long} of "
+        f"validation); {len(steps)} optimizer steps"
     )
     yield f"memory: {memory}"
 

@@ -151,7 +151,9 @@ class _Reading:
             try:
                 example = _example(row, turn.question, turn.answer, study)
             except UserError as error:
-                raise RowError(row.place, row.text_column, str(error)) from error
+                raise RowError(
+                    row.place, row.question_column or row.text_column, str(error)
+                ) from error
             images = self.images.studies[study]
             members.append(Member(split=split, example=example, images=images, patient=row.patient))
         return members
@@ -165,20 +167,21 @@ class _Reading:
                 "pixels; resize them yourself if they are not to be padded",
                 *(len(sizes), *sizes[0], *sizes[-1], side),
             )
-        for count, text in (
-            (self.other_languages, "rows are in another language than English: left out"),
-            (self.system, "conversations have a system message, which no prompt here has"),
+        for text, count in (
+            ("rows in another language than English, left out", self.other_languages),
+            ("conversations with a system message, which no prompt here has", self.system),
             (
+                "conversations with several questions, each asked without those before it",
                 self.several_turns,
-                "conversations have several questions: each is asked without those before it",
             ),
             (
+                f"studies with more than {MAX_VIEWS} images, of which the first are shown, as when "
+                "serving",
                 self.images.crowded,
-                f"studies have more than {MAX_VIEWS} images: the first are shown, as when serving",
             ),
         ):
             if count:
-                _log.warning("%d %s", count, text)
+                _log.warning("%s: %d", text, count)
 
 
 def _split(

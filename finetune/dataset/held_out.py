@@ -56,13 +56,13 @@ class Likeness:
 
     def near(self, some: Sequence[int], others: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Pairs of near duplicates, images by number."""
-        hashes = [[self._images.files[one].dhash for one in side] for side in (some, others)]
+        ours, theirs = ([self._images.files[one].dhash for one in side] for side in (some, others))
 
         def embed(side: Sequence[int]) -> Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]:
             return lambda places: self._embedded([side[place] for place in places])
 
         try:
-            for one, other in near_pairs(*hashes, embed(some), embed(others)):
+            for one, other in near_pairs(ours, theirs, embed(some), embed(others)):
                 yield some[one], others[other]
         except (UserError, ImportError) as error:
             _log.warning("near duplicates of val images are not looked for: %s", error)
@@ -88,21 +88,19 @@ def hold_out(
     for place in range(len(members)):
         by_group[groups.name(f"example {place}")].append(place)
     held = set(drawn.draw(by_group, at_least=at_least))
+    group_of = {
+        image: group
+        for group, places in by_group.items()
+        for place in places
+        for image in members[place].images
+    }
     while held:
-        images = [
-            _images(members[p] for g, ps in by_group.items() if (g in held) == side for p in ps)
-            for side in (True, False)
-        ]
-        group_of = {
-            image: group
-            for group, ps in by_group.items()
-            for p in ps
-            for image in members[p].images
-        }
-        more = {group_of[other] for _, other in likeness.near(*images)}
-        if not more or len(held | more) == len(by_group):
+        inside = [image for image, group in group_of.items() if group in held]
+        outside = [image for image, group in group_of.items() if group not in held]
+        alike = {group_of[other] for _, other in likeness.near(inside, outside)}
+        if not alike or len(held | alike) == len(by_group):
             break
-        held |= more
+        held |= alike
     return frozenset(place for group in held for place in by_group[group])
 
 
@@ -139,7 +137,7 @@ class _Groups:
 
 
 def check_apart(members: Sequence[Member], likeness: Likeness, *, name: str) -> None:
-    """Raise UserError where a val split shares patients or images with train; warn of equal texts."""
+    """Raise UserError where a val split shares patients or images with train."""
     train = [member for member in members if member.split == "train"]
     val = [member for member in members if member.split == "val"]
     patients = {member.patient for member in train} - {None}
@@ -151,7 +149,7 @@ def check_apart(members: Sequence[Member], likeness: Likeness, *, name: str) -> 
     equal = [likeness.name(image) for image in ours if likeness.same(image) in known]
     if equal:
         _refuse(name, "images", equal, len(ours))
-    near = {one: other for one, other in likeness.near(ours, theirs)}
+    near = dict(likeness.near(ours, theirs))
     if near:
         pairs = [f"{likeness.name(a)} like {likeness.name(b)}" for a, b in near.items()]
         _refuse(name, "images", pairs, len(ours), ", as near duplicates,")
@@ -166,7 +164,7 @@ def _refuse(name: str, what: str, shared: Sequence[str], of: int, how: str = "")
 
 
 def warn_of_texts(train: Sequence[Example], val: Sequence[Example]) -> None:
-    """Log how many val reports are in train word for word: usual for normal ones, but easy."""
+    """Log how many val reports are in train word for word, as those of normal studies often are."""
     known = {normalise_report(one.answer) for one in train if one.task == "report"}
     reports = [one for one in val if one.task == "report"]
     equal = [one for one in reports if normalise_report(one.answer) in known]

@@ -47,6 +47,7 @@ class Row:
     image_column: str | None
     """None where a conversation holds the images."""
     text_column: str
+    question_column: str | None
     turns: tuple[Turn, ...]
     patient: str | None
     system: bool = False
@@ -87,14 +88,14 @@ def find_columns(rows: Iterable[Any], given: Columns) -> Columns:
         is_chat(row.get(text)) for row in rows if isinstance(row, Mapping)
     )
     image = given.image or next((name for name in IMAGE_COLUMNS if name in keys), None)
-    for kind, names, wanted in (
+    for kind, wanted_names, wanted in (
         ("question", [question] if question else [], question is not None),
         ("image", [image] if isinstance(image, str) else list(image or ()), not chat),
         ("text", [text] if text else [], True),
         ("patient", [given.patient] if given.patient else [], False),
     ):
-        missing = [name for name in names if name not in keys]
-        if missing or (wanted and not names):
+        missing = [name for name in wanted_names if name not in keys]
+        if missing or (wanted and not wanted_names):
             standard = {"image": IMAGE_COLUMNS[0], "text": "answer" if question else "text"}
             raise UserError(
                 f"no column called '{missing[0] if missing else standard[kind]}' among "
@@ -132,6 +133,7 @@ def read_row(place: Place, raw: Any, columns: Columns, folder: Path | None) -> R
         images=tuple(images),
         image_column=", ".join(named) or None,
         text_column=columns.text,
+        question_column=columns.question,
         turns=(),
         patient=_identifier(raw.get(columns.patient)) if columns.patient else None,
     )

@@ -11,6 +11,7 @@ where such a path exists, and never a pattern. A split called ``test`` is never 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,7 @@ def _of_file(path: Path) -> dict[SplitName, Split]:
             for key in names:
                 if key in inside:
                     rows = inside[key]
-                    found[split] = Split(rows=lambda rows=rows: iter(rows), folder=path.parent)
+                    found[split] = Split(rows=partial(iter, rows), folder=path.parent)
                     break
         if found:
             return _with_train(found, str(path), list(inside))
@@ -96,8 +97,8 @@ def _of_folder(path: Path, subset: str | None) -> dict[SplitName, Split]:
     for inside in (path, path / "data"):
         found = {split: files for split in SPLITS if (files := _split_files(inside, split))}
         if found:
-            files = {split: _files(paths) for split, paths in found.items()}
-            return _with_train(files, str(path), list(found))
+            splits = {split: _files(paths) for split, paths in found.items()}
+            return _with_train(splits, str(path), list(found))
     published = sorted(one for one in path.iterdir() if _is_vqa_rad(one.name))
     if published:
         return {"train": _files(published[:1])}
@@ -161,9 +162,7 @@ def _of_hub(
             raise UserError(f"{name} has two {split} splits, {' and '.join(known)}: remove one")
         if known:
             rows, place = loaded[known[0]], f"{name} ({known[0]})"
-            found[split] = Split(
-                rows=lambda rows=rows, place=place: rows_of(rows, place), folder=folder
-            )
+            found[split] = Split(rows=partial(rows_of, rows, place), folder=folder)
     return _with_train(found, name, list(loaded))
 
 

@@ -9,6 +9,7 @@ Images that a row holds itself are kept in a temporary file and not in memory.
 
 import hashlib
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class StoredImage:
         return self.path.name if self.path else f"the image {self.sha256[:8]}"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class StudyImages:
     """Images and the studies they make up, both by number."""
 
@@ -60,6 +61,9 @@ class StudyImages:
     _study_numbers: dict[tuple[int, ...], int] = field(default_factory=dict)
     _kept: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self._kept.close)
 
     def add(self, images: Images) -> int:
         """The number of a study. Raises UserError for an image that the service would refuse."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from db.errors import UserError
 from finetune.examples.folder import ExampleFolder
+from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
 from indexer.sources.arguments import add_split_arguments, options_of
 
@@ -50,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val-index", type=Path, metavar="INDEX", help="searched for val studies")
     add_split_arguments(parser)
     parser.set_defaults(split="val")
+    parser.add_argument(
+        "--hold-out",
+        metavar="patient:SHARE",
+        help="validate with a share of the patients, such as patient:0.1, not with a val split",
+    )
     parser.add_argument(
         "--passes",
         type=int,
@@ -101,5 +107,6 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
         val_source=open_source(arguments.source, options_of(arguments)) if named else None,
         options=ExampleOptions(passes=arguments.passes, seed=arguments.seed),
         side=arguments.side,
+        hold_out=HoldOut.of(arguments.hold_out) if arguments.hold_out else None,
         count_tokens=count_tokens,
     )

@@ -4,18 +4,26 @@ pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, co
 """
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from db.errors import MismatchError, NotFoundError, UserError
+import numpy as np
+
+from db.errors import NotFoundError, UserError
 from finetune.examples.draw import build_pack
 from finetune.examples.folder import ExampleFolder
+from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
 from finetune.examples.studies import TrainingStudy, gather, gather_split
 from generator.context.shown_case import CountTokens
 from indexer.cli.progress import progress_bar
 from indexer.sources.records import Source
+from retriever.near_duplicates import Embed, near_pairs
+from retriever.overlap import Overlap
 from retriever.search import Retriever
+
+_log = logging.getLogger(__name__)
 
 VAL_SHARE = 10
 """Without a val split, one patient in so many is held out for validation."""
@@ -30,26 +38,32 @@ def pack_indexes(
     folds: Path | None = None,
     val_index: Path | None = None,
     val_source: Source | None = None,
+    hold_out: HoldOut | None = None,
 ) -> ExampleFolder:
     """Each study looked up in the index of its fold; ``side`` is pixels of an image on the canvas.
 
     ``val_index`` is what the adapter will be served with: the pack names it and its encoder.
     Studies of ``val_source``, a split that no index holds, are searched for in ``val_index``, or in
-    the first index. Raises UserError for what does not fit together.
+    the first index; without such a split ``hold_out`` says which patients are held out. Raises
+    UserError for what does not fit together, and MismatchError for a study to validate with that an
+    index to train on holds, or its patient, or one of its images.
     """
     retrievers = [Retriever.open(path) for path in indexes]
     groups = _groups(retrievers, folds)
     searched = retrievers[0] if val_index is None else Retriever.open(val_index)
     val: list[TrainingStudy] = []
     if val_source is not None:
-        val = list(gather_split(searched, val_source, side=side))
+        if hold_out is not None:
+            raise UserError("name a val split or --hold-out, not both")
+        overlap = Overlap(retrievers)
+        val = list(gather_split(searched, val_source, side=side, overlap=overlap))
+        overlap.warn()
         if not val:
             raise UserError(
                 f"source {val_source.name} has no study with images and a report or labels in "
                 f"split '{val_source.split}'"
             )
-    _check_apart(val, retrievers)
-    held = frozenset[str]() if val else _held_out(retrievers)
+    held = frozenset[str]() if val else _held_out(retrievers, hold_out)
 
     def gathered(wanted: Callable[[str], bool]) -> list[TrainingStudy]:
         studies: list[TrainingStudy] = []
@@ -97,22 +111,47 @@ def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[st
     ]
 
 
-def _check_apart(val: Sequence[TrainingStudy], retrievers: Sequence[Retriever]) -> None:
-    """Raises MismatchError where a study to validate with is one to train on."""
-    for study in val:
-        own = study.case
-        if any(r.index.cases.find(own.source, own.study_id) is not None for r in retrievers):
-            raise MismatchError(
-                f"study {own.study_id} of the val split is in an index to train on: build that "
-                "from other splits"
-            )
-
-
-def _held_out(retrievers: Sequence[Retriever]) -> frozenset[str]:
-    """Studies of every so many-th patient; none is shown in any context either."""
+def _held_out(retrievers: Sequence[Retriever], hold_out: HoldOut | None) -> frozenset[str]:
+    """Studies of the patients that are held out; none is shown in any context either."""
     patients: dict[str, set[str]] = {}
+    unknown = 0
     for retriever in retrievers:
         for case in retriever.index.cases:
             patients.setdefault(case.patient_id or case.study_id, set()).add(case.study_id)
-    held = sorted(patients)[VAL_SHARE - 1 :: VAL_SHARE]
-    return frozenset(study_id for patient in held for study_id in patients[patient])
+            unknown += case.patient_id is None
+    if hold_out is None:
+        chosen = set(sorted(patients)[VAL_SHARE - 1 :: VAL_SHARE])
+    elif hold_out.unit == "image":
+        raise UserError("an index is held out by patient: --hold-out patient:0.1")
+    else:
+        chosen = set(hold_out.draw(patients))
+    if chosen and unknown:
+        _log.warning(
+            "%d studies have no patient id: each is taken for a patient of its own, and may be "
+            "held out while others of the patient are trained on",
+            unknown,
+        )
+    held = {study_id for patient in chosen for study_id in patients[patient]}
+    patient_of = {study: patient for patient, studies in patients.items() for study in studies}
+    for retriever in retrievers:
+        for study_id in _alike(retriever, held):
+            held |= patients[patient_of[study_id]]
+    if len(held) == len(patient_of):
+        raise UserError("no patient is left to train on: add studies, or hold out fewer")
+    return frozenset(held)
+
+
+def _alike(retriever: Retriever, held: Collection[str]) -> Iterator[str]:
+    """Other studies of an index with a near duplicate of an image that is held out."""
+    study_of = {case.case_id: case.study_id for case in retriever.index.cases}
+    images = [(study_of[case], dhash) for case, dhash in retriever.index.cases.image_hashes()]
+    vectors = retriever.index.image_vectors
+    ours = [row for row, (study_id, _) in enumerate(images) if study_id in held]
+    others = [row for row, (study_id, _) in enumerate(images) if study_id not in held]
+
+    def embed(rows: Sequence[int]) -> Embed:
+        return lambda places: vectors[np.array(rows)[places]].astype(np.float32)
+
+    hashes, other_hashes = ([images[row][1] for row in rows] for rows in (ours, others))
+    for _, other in near_pairs(hashes, other_hashes, embed(ours), embed(others)):
+        yield images[others[other]][0]

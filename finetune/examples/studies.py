@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from db.errors import UserError
+from db.errors import MismatchError, UserError
 from db.index.store import Case
 from db.labels import named
 from finetune.examples.folder import encode_canvas
@@ -24,6 +24,7 @@ from indexer.images.reader import read_radiograph
 from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
 from retriever.options import SearchOptions
+from retriever.overlap import Overlap
 from retriever.query import Query, image_queries
 from retriever.results import Retrieval
 from retriever.search import Retriever, normalise_report
@@ -77,14 +78,30 @@ def gather_split(
     source: Source,
     *,
     side: int,
+    overlap: Overlap,
 ) -> Iterator[TrainingStudy]:
-    """Studies of a split that the index does not hold; those without images are passed over."""
-    read = (
-        (to_case(record, source.name, 0, images=()), decode_study(record, 0, Limits()).images)
-        for record in source.records()
-        if isinstance(record, StudyRecord) and record.images
-    )
-    yield from _search(retriever, read, side)
+    """Studies of a split that is held out; those without images are passed over.
+
+    Raises MismatchError for a study of which ``overlap`` finds anything.
+    """
+    yield from _search(retriever, _read_apart(source, overlap), side)
+
+
+def _read_apart(source: Source, overlap: Overlap) -> Iterator[tuple[Case, Sequence[Radiograph]]]:
+    for record in source.records():
+        if not isinstance(record, StudyRecord) or not record.images:
+            continue
+        found = overlap.find_ids(
+            source=source.name, study_id=record.study_id, patient_id=record.patient_id
+        )
+        images = () if found else decode_study(record, 0, Limits()).images
+        found = found or overlap.find_images(images)
+        if found:
+            raise MismatchError(
+                f"study {record.study_id} of the val split is trained on, {found}: build the index "
+                "from other splits, or hold patients out with --hold-out patient:0.1"
+            )
+        yield to_case(record, source.name, 0, images=()), images
 
 
 def _images(case: Case) -> list[Radiograph]:

@@ -12,12 +12,12 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from finetune.__main__ import main
-from finetune.examples.datasets import DatasetExamples
-from finetune.examples.rows import Columns, encode_image, read_splits
+from finetune.dataset.examples import DatasetExamples
+from finetune.dataset.rows import Columns
+from finetune.dataset.splits import find_splits
 from generator.prompts import PROMPT_VERSION
 from generator.study_canvas import study_canvas
 from indexer.images.reader import read_radiograph
-from tests.support.dicoms import write_dicom
 from tests.support.models.training import SETTINGS, quiet, tiny_base
 from tests.support.radiographs import draw_radiograph
 
@@ -81,67 +81,6 @@ def test_an_image_lies_on_a_black_square_in_grey_with_its_aspect_kept(tmp_path: 
     assert not square[:6].any() and not square[-6:].any()
 
 
-def deep_radiograph() -> np.ndarray:
-    """Twelve bits of sixteen, as detectors give them."""
-    return draw_radiograph(3).astype(np.uint16) * 13 + 200
-
-
-def write_kinds(folder: Path) -> dict[str, Path]:
-    """One radiograph in each kind of file that a data set may name."""
-    eight, deep = draw_radiograph(3), deep_radiograph()
-    alpha = np.dstack([eight, np.where(np.arange(eight.shape[1]) < 60, 0, 255)[None] + 0 * eight])
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    Image.fromarray(eight).save(folder / "eight.png")
-    Image.fromarray(deep).save(folder / "deep.png")
-    Image.fromarray(deep).save(folder / "deep.tif")
-    Image.fromarray(alpha.astype(np.uint8), "LA").save(folder / "alpha.png")
-    Image.fromarray(eight).save(folder / "turned.jpg", quality=95, exif=turned)
-    write_dicom(folder / "film.dcm", deep, PhotometricInterpretation="MONOCHROME1")
-    return {path.name: path for path in sorted(folder.iterdir())}
-
-
-def served(image: Path | bytes) -> np.ndarray:
-    """The pixels that the service shows to the model."""
-    return np.asarray(study_canvas([read_radiograph(image).pixels], SIDE))
-
-
-def test_training_sees_the_pixels_that_are_served(tmp_path: Path) -> None:
-    files = write_kinds(tmp_path)
-    assert len(files) == 6
-    rows = [{"image": name, "text": "Clear."} for name in files]
-    named = load(write_lines(tmp_path / "train.jsonl", rows))
-    embedded = datasets.Dataset.from_list(
-        [{"image": path.read_bytes(), "text": "Clear."} for path in files.values()]
-    )
-    embedded.to_parquet(tmp_path / "train.parquet")
-    stored = load(tmp_path / "train.parquet")
-    for number, path in enumerate(files.values()):
-        wanted = served(path)
-        assert wanted.max() > 150, path.name
-        assert np.array_equal(np.asarray(named.canvas(number)), wanted), path.name
-        assert np.array_equal(np.asarray(stored.canvas(number)), wanted), path.name
-
-
-def test_pil_images_and_arrays_are_read_as_their_files_are(tmp_path: Path) -> None:
-    files = write_kinds(tmp_path)
-    for name in ("eight.png", "deep.png", "deep.tif", "alpha.png", "turned.jpg"):
-        with Image.open(files[name]) as image:
-            assert np.array_equal(served(encode_image(image)), served(files[name])), name
-    eight, deep = draw_radiograph(3), deep_radiograph()
-    for values, name in (
-        (eight, "eight.png"),
-        (eight[:, :, None], "eight.png"),
-        (np.dstack([eight] * 3), "eight.png"),
-        (eight.tolist(), "eight.png"),
-        (deep, "deep.png"),
-        (deep.astype(np.int64), "deep.png"),
-        (deep.tolist(), "deep.png"),
-        (deep.astype(np.float64), "deep.png"),
-    ):
-        assert np.array_equal(served(encode_image(values)), served(files[name])), name
-
-
 def test_arrays_of_a_data_set_are_images(tmp_path: Path) -> None:
     eight = draw_radiograph(3)
     given = datasets.Dataset.from_dict(
@@ -153,9 +92,14 @@ def test_arrays_of_a_data_set_are_images(tmp_path: Path) -> None:
     given.to_parquet(tmp_path / "train.parquet")
     data = load(tmp_path / "train.parquet")
     Image.fromarray(eight).save(tmp_path / "eight.png")
-    assert np.array_equal(np.asarray(data.canvas(0)), served(tmp_path / "eight.png"))
+    assert np.array_equal(
+        np.asarray(data.canvas(0)),
+        np.asarray(study_canvas([read_radiograph(tmp_path / "eight.png").pixels], SIDE)),
+    )
     lines = write_lines(tmp_path / "bad.jsonl", [{"image": [["a"]], "text": "Clear."}])
-    with pytest.raises(UserError, match="row 1 of train: the image cannot be read"):
+    with pytest.raises(
+        UserError, match=r"bad.jsonl, line 1: column 'image': the image a does not exist"
+    ):
         load(lines)
 
 
@@ -171,7 +115,7 @@ def test_json_parquet_and_other_columns_are_read(tmp_path: Path) -> None:
     ).cast_column("image", datasets.Image())
     embedded.to_parquet(tmp_path / "train.parquet")
     data = load(tmp_path / "train.parquet")
-    assert len(data.images) == 3 and data.canvas(2).size == (SIDE, SIDE)
+    assert len(data.images.files) == 3 and data.canvas(2).size == (SIDE, SIDE)
 
 
 def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> None:
@@ -198,7 +142,7 @@ def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> Non
 
 def test_the_vqa_rad_questions_at_hand_are_all_read(data_dir: Path) -> None:
     data = load(data_dir / "vqa_rad")
-    assert len(data.train) + len(data.val) == 403 and len(data.images) == 60
+    assert len(data.train) + len(data.val) == 403 and len(data.images.files) == 60
 
 
 def test_without_a_val_split_whole_images_are_held_out(tmp_path: Path) -> None:
@@ -218,9 +162,12 @@ def test_a_hub_data_set_is_streamed_as_far_as_it_is_wanted() -> None:
         given = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
         return {"train": given.to_iterable_dataset() if streaming else given, "test": given}
 
-    splits = read_splits("owner/name", limit=2, load=hub)
-    assert splits.keys() == {"train"} and len(list(splits["train"])) == 2
-    assert len(read_splits("owner/name", load=hub)["train"]) == 5
+    splits = find_splits("owner/name", stream=True, loader=hub)
+    assert splits.keys() == {"train"}
+    rows = splits["train"].rows()
+    place, row = next(rows)
+    assert str(place) == "owner/name (train), row 1" and row["image"]["bytes"] == png(0)
+    assert len(list(find_splits("owner/name", loader=hub)["train"].rows())) == 5
     assert asked == [("owner/name", True), ("owner/name", False)]
 
 
@@ -244,8 +191,11 @@ def test_missing_images_and_empty_texts_are_named_with_the_cure(tmp_path: Path) 
     with pytest.raises(UserError) as refused:
         load(path)
     said = str(refused.value)
-    assert "6 of 7 rows" in said and "row 2 of train: the image missing.png does not exist" in said
-    assert "row 3 of train has an empty 'text'" in said and "and 3 more" in said
+    assert (
+        "6 of 7 rows" in said
+        and "train.jsonl, line 2: column 'image': the image missing.png does not exist" in said
+    )
+    assert "train.jsonl, line 3: column 'text': it is empty" in said and "and 3 more" in said
     assert "fix them, or skip them with --skip-bad" in said
 
 
@@ -273,7 +223,10 @@ def test_a_warning_names_images_of_mixed_sizes(
 def test_a_question_that_serving_would_refuse_is_named(tmp_path: Path) -> None:
     (name,) = write_images(tmp_path, 1)
     rows = [{"image": name, "question": "why " * 100, "answer": "so"}]
-    with pytest.raises(UserError, match="row 1 of train: a question may have 300 characters"):
+    with pytest.raises(
+        UserError,
+        match=r"train.jsonl, line 1: column 'question': a question may have 300 characters",
+    ):
         load(write_lines(tmp_path / "train.jsonl", rows))
 
 
