@@ -12,7 +12,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-EXTRA_OF = {"datasets": "data", "gguf": "train", "scipy": "train", "sklearn": "train"}
+EXTRA_OF = {
+    "datasets": "data",
+    "gguf": "train",
+    "pyarrow": "data",
+    "scipy": "train",
+    "sklearn": "train",
+}
 """Packages that few commands need, and the extras that install them."""
 
 PIPE_CLOSED = 141

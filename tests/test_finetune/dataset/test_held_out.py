@@ -175,7 +175,7 @@ def test_an_empty_patient_is_nobody(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_patients_without_a_column_cannot_be_held_out(tmp_path: Path) -> None:
     (name,) = write_images(tmp_path, 1)
     write(tmp_path, [row(name)])
-    with pytest.raises(UserError, match="no patient column that is known: .*--patient-column"):
+    with pytest.raises(UserError, match=r"no patient column that is known: .*--patient-column"):
         load(tmp_path, hold_out=BY_PATIENT)
     write(tmp_path, [row(name, patient_id="p")])
     with pytest.raises(UserError, match="one patient only"):
@@ -184,8 +184,9 @@ def test_patients_without_a_column_cannot_be_held_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["patient", "patient:0", "patient:1", "study:0.1", "0.1", "x:y"])
 def test_a_share_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(UserError, match=rf"such as patient:0\.1, not {text}"):
+    with pytest.raises(UserError, match="such as patient:0.1, not") as refused:
         HoldOut.of(text)
+    assert str(refused.value).endswith(text)
 
 
 def test_a_run_of_another_split_is_another_run(tmp_path: Path) -> None:

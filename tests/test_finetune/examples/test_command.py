@@ -83,7 +83,9 @@ def test_a_val_study_that_is_trained_on_is_refused(
     split_file.write_text(json.dumps({"train": [], "val": ["patient0-study1"], "test": []}))
     where = ("--source", "chexpert-plus", "--data-dir", str(plus), "--split-file", str(split_file))
     assert examples(index, tmp_path / "pack", *where) == 1
-    assert "patient0-study1 of the val split is in an index to train on" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "study patient0-study1 of the val split is trained on, it is in" in said
+    assert "hold patients out with --hold-out" in said
 
 
 def test_studies_with_labels_alone_validate_what_labels_can(index: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from db.errors import UserError
 from finetune.examples.studies import gather, gather_split
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
+from retriever.overlap import Overlap
 from retriever.search import Retriever, normalise_report
 from tests.support.fakes import ReportEncoder, write_studies
 
@@ -48,7 +49,7 @@ def test_hidden_studies_are_in_no_context(folder: Path) -> None:
 def test_a_split_is_searched_for_in_the_index(folder: Path, tmp_path: Path) -> None:
     retriever = Retriever.open(folder / "index", ReportEncoder())
     source = JsonLines(write_studies(tmp_path, 9))
-    studies = list(gather_split(retriever, source, side=16))
+    studies = list(gather_split(retriever, source, side=16, overlap=Overlap([])))
     assert [study.case.study_id for study in studies] == [f"s{n}" for n in range(9)]
     assert all(s.case.study_id not in {h.case.study_id for h in s.retrieval.hits} for s in studies)
 
