@@ -184,7 +184,7 @@ def test_patients_without_a_column_cannot_be_held_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["patient", "patient:0", "patient:1", "study:0.1", "0.1", "x:y"])
 def test_a_share_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(UserError, match="such as patient:0.1, not") as refused:
+    with pytest.raises(UserError, match=r"such as patient:0.1, not") as refused:
         HoldOut.of(text)
     assert str(refused.value).endswith(text)
 
