@@ -42,6 +42,7 @@ from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.openi import OpenI
 from indexer.sources.records import Record, Source
+from indexer.sources.source_options import SourceOptions
 from indexer.upgrade import upgrade
 from indexer.vectors.options import VectorOptions
 from indexer.vectors.stored import StoredVectors
@@ -94,10 +95,18 @@ def _vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
 
 
 def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpec]:
-    source = open_source(arguments.source, options_of(arguments))
+    source = _opened(arguments.source, options_of(arguments))
     if isinstance(source, OpenI) and source.embedded_by is not None:
         return source, source.embedded_by
     return source, load_encoder(arguments.encoder, device=arguments.device)
+
+
+def _opened(name: str, options: SourceOptions) -> Source:
+    """Open a source and say what it guessed."""
+    source = open_source(name, options)
+    for line in getattr(source, "remarks", ()):
+        print(line, file=sys.stderr)
+    return source
 
 
 def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
@@ -111,7 +120,7 @@ def _case_progress(cases: Iterable[Case], total: int) -> Iterable[Case]:
 
 def _audit(arguments: argparse.Namespace) -> int:
     options = options_of(arguments)
-    source = open_source(arguments.source, options)
+    source = _opened(arguments.source, options)
     other: Source | Index | None = None
     if arguments.against is not None:
         try:

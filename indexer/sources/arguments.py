@@ -1,11 +1,15 @@
 """Command line arguments that choose a source, for every verb that reads one."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from db.errors import UserError
 from indexer.sources.source_options import SOURCES, SourceOptions
+
+_PAIR = re.compile(",(?=[^,=]+=)")
+"""The comma before a pair; others belong to the name of a column."""
 
 
 def add_source_arguments(verb: argparse.ArgumentParser) -> None:
@@ -39,10 +43,13 @@ def _add_places(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--columns",
         metavar="OURS=THEIRS,...",
-        help="your column names, such as image=File,text=Report",
+        help="your column names, such as image=File,text=Report; guessed if not given",
     )
     verb.add_argument(
-        "--images-dir", type=Path, metavar="DIR", help="where to write images that a table holds"
+        "--images-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the images of a table are, or where to write those it holds",
     )
 
 
@@ -55,7 +62,7 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         split_file=arguments.split_file,
         split=arguments.split,
         name=arguments.name,
-        columns=_columns(arguments.columns.split(",") if arguments.columns else ()),
+        columns=_columns(_PAIR.split(arguments.columns) if arguments.columns else ()),
         images_dir=arguments.images_dir,
     )
 
@@ -64,7 +71,7 @@ def _columns(pairs: Sequence[str]) -> dict[str, str]:
     columns = {}
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
-        if not (ours.strip() and equals and theirs.strip()):
+        if not (ours.strip() and equals):
             raise UserError(f"--columns: '{pair}' is not of the form image=File")
         columns[ours.strip()] = theirs.strip()
     return columns

@@ -31,6 +31,7 @@ from db.errors import NotFoundError, UserError
 from db.index.store import ViewPosition
 from indexer.images.dicom_header import read_view
 from indexer.reports.sections import split_sections
+from indexer.sources.csv_rows import decode_text
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
 from indexer.sources.label_words import chexpert_labels
@@ -43,7 +44,7 @@ from indexer.sources.records import (
     usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.tables import decode_text, find_optional, find_table, read_table
+from indexer.sources.tables import find_optional, find_table, read_table
 
 _PREFIX = "mimic-cxr-2.0.0-"
 _REPORTS = "mimic-cxr-reports.zip"

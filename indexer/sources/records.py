@@ -40,6 +40,19 @@ def check_identifier(value: str, what: str) -> str:
     return value
 
 
+def check_study_id(value: str, place: str) -> str:
+    """Return ``value`` if it is one line of at most 128 printable characters.
+
+    Raises UserError that names ``place`` otherwise.
+    """
+    if not value or len(value) > 128 or not value.isprintable():
+        raise UserError(
+            f"{place}: study_id {value[:80]!a} cannot be used: use one line of at most 128 "
+            "characters"
+        )
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class BoundingBox:
     """A region of an image that a reader marked."""
@@ -114,6 +127,15 @@ class SkippedStudy:
     reason: str
     """One of a few texts, which are counted; specifics go into ``detail``."""
     detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """How many rows the tables of a source have, and which were dropped."""
+
+    rows: int
+    repeated: tuple[str, ...] = ()
+    """Places of rows that equal an earlier row."""
 
 
 Record = StudyRecord | SkippedStudy

@@ -25,7 +25,7 @@ from indexer.sources.records import (
     LabelSentence,
     Record,
     StudyRecord,
-    check_identifier,
+    check_study_id,
     usable_or_skipped,
 )
 
@@ -44,7 +44,7 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
     """
     reader = _Reader(values, place)
     study_id = reader.text("study_id") or default_id
-    check_identifier(study_id, f"{place}: study_id")
+    check_study_id(study_id, place)
     sections = {name: reader.text(name) for name in SECTIONS}
     text = reader.text("text")
     if text:

@@ -5,6 +5,7 @@ Rows with the same study_id form one study: images of all rows are used, differe
 else the first row counts. Without study_id each row is a study.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,16 @@ from db.labels import OBSERVATIONS, STATES, State
 from indexer.images.dicom_header import read_view
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_bytes import ImageStore
+from indexer.sources.image_paths import ImagePaths, split_cell
 from indexer.sources.label_words import CHEXPERT_STATES
-from indexer.sources.records import Record
+from indexer.sources.records import Record, RowCounts
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, SECTIONS, parse_study
 
 _TEXTS = ("text", *SECTIONS)
 _CONTENT_COLUMNS = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
+_PLACE = "place"
+_LIST = re.compile(r"['\"\s]*[|;,\n]['\"\s]*|^['\"]|['\"]$")
 _RANK: tuple[State, ...] = ("negative", "uncertain", "positive")
 
 
@@ -36,6 +40,8 @@ class RowOptions:
     folder: Path
     """The base of relative paths."""
     choice: SplitChoice
+    paths: ImagePaths | None = None
+    """How to find images by their paths; None: relative to ``folder``."""
 
 
 class TableStudies:
@@ -48,13 +54,20 @@ class TableStudies:
         self._read = read
         self._reading = reading
         self._groups: Groups | None = None
+        self.rows: RowCounts | None = None
+        """Of the rows read; None before the first reading is complete."""
 
     def records(self) -> Iterator[Record]:
         """Yield studies by ascending id. Raises UserError for an invalid column or cell."""
         if self._groups is None:
             self._groups = Groups({"row": self._rows()})
+        repeated: list[str] = []
+        count = 0
         for study_id, tables in self._groups:
-            values = merge_rows(tables["row"])
+            count += len(tables["row"])
+            rows, again = _without_repetitions(tables["row"])
+            repeated += again
+            values = merge_rows(rows)
             split = self._reading.choice.split_of(study_id, values.get("split"))
             if self._reading.choice.includes(split):
                 yield parse_study(
@@ -63,15 +76,36 @@ class TableStudies:
                     folder=self._reading.folder,
                     default_id=study_id,
                 )
+        self.rows = RowCounts(rows=count, repeated=tuple(repeated))
 
     def _rows(self) -> Rows:
         for number, (place, row) in enumerate(self._read(), start=1):
-            values = row_values(row, self._reading.columns, place, self._reading.images)
-            yield values.setdefault("study_id", f"row-{number}"), values
+            reading = self._reading
+            values = row_values(row, reading.columns, place, reading.images, reading.paths)
+            yield values.setdefault("study_id", f"row-{number}"), {**values, _PLACE: place}
+
+
+def _without_repetitions(
+    rows: Iterable[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Drop rows that equal an earlier one; return the others and the places of the dropped."""
+    kept: list[dict[str, Any]] = []
+    repeated = []
+    for row in rows:
+        place = row.pop(_PLACE, "")
+        if row in kept:
+            repeated.append(place)
+        else:
+            kept.append(row)
+    return kept, repeated
 
 
 def row_values(
-    row: Mapping[str, Any], columns: Mapping[str, str], place: str, images: ImageStore
+    row: Mapping[str, Any],
+    columns: Mapping[str, str],
+    place: str,
+    images: ImageStore,
+    paths: ImagePaths | None = None,
 ) -> dict[str, Any]:
     """Convert one row to the keys of `parse_study`, without empty cells.
 
@@ -92,7 +126,9 @@ def row_values(
         values["view_position"] = read_view(values["view_position"])
     for key in ("image", "images"):
         if key in values:
-            values[key] = _with_files(values[key], place, images)
+            values[key] = _with_files(values[key], place, images, paths)
+    if isinstance(values.get("labels"), str):
+        values["labels"] = [name for name in _LIST.split(values["labels"].strip("[]")) if name]
     labels = {
         name: state
         for name in OBSERVATIONS
@@ -103,17 +139,26 @@ def row_values(
     return values
 
 
-def check_columns(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> None:
-    """Raise UserError unless the columns give an image and a text or label."""
-    table = place.rpartition(",")[0] or place
-    has = f"it has {', '.join(map(str, row))[:300]}"
+def check_given(names: Iterable[str], columns: Mapping[str, str], table: str) -> None:
+    """Raise UserError for a key that is not ours, or a column that the table does not have."""
+    names = list(names)
     known = KEYS | set(OBSERVATIONS)
     for key, column in columns.items():
         if key not in known:
             raise UserError(f"--columns: '{key}' is not one of {', '.join(sorted(known))}")
-        if column not in row:
-            raise UserError(f"{table} has no column '{column}', which --columns names: {has}")
-    named = {key for key in known if columns.get(key, key) in row}
+        if column and column not in names:
+            raise UserError(
+                f"{table} has no column '{column}', which --columns names: it has "
+                f"{', '.join(map(str, names))[:300]}"
+            )
+
+
+def check_columns(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> None:
+    """Raise UserError unless the columns give an image and a text or label."""
+    table = place.rpartition(",")[0] or place
+    has = f"it has {', '.join(map(str, row))[:300]}"
+    check_given(row, columns, table)
+    named = {key for key in KEYS | set(OBSERVATIONS) if columns.get(key, key) in row}
     how = "name another with --columns"
     if not named & {"image", "images"}:
         raise UserError(f"{table} has no column 'image': {has}; {how} image=NAME")
@@ -130,7 +175,8 @@ def merge_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     images: dict[str, Any] = {}
     texts: dict[str, dict[str, None]] = {}  # a dict for an ordered set
     for row in rows:
-        for entry in (*([row["image"]] if "image" in row else []), *row.get("images", [])):
+        image = row.get("image", [])
+        for entry in (*(image if isinstance(image, list) else [image]), *row.get("images", [])):
             view = row.get("view_position")
             given = {"path": entry, "view_position": view} if isinstance(entry, str) else entry
             images.setdefault(str(given.get("path")), given)
@@ -155,10 +201,13 @@ def _merge_labels(one: dict[str, State], other: dict[str, State]) -> dict[str, S
     return merged
 
 
-def _with_files(cell: Any, place: str, images: ImageStore) -> Any:
-    """Write image bytes to a file and return its path; leave paths unchanged."""
+def _with_files(cell: Any, place: str, images: ImageStore, paths: ImagePaths | None) -> Any:
+    """Write image bytes to a file and return its path; look up paths."""
     if isinstance(cell, list):
-        return [_with_files(entry, place, images) for entry in cell]
+        return [_with_files(entry, place, images, paths) for entry in cell]
+    if isinstance(cell, str) and paths is not None:
+        found = [str(paths.find(path)) for path in split_cell(cell)]
+        return found[0] if len(found) == 1 else found
     if isinstance(cell, bytes):
         return str(images.save(cell, place))
     if isinstance(cell, dict) and isinstance(cell.get("bytes"), bytes):

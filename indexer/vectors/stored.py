@@ -24,7 +24,7 @@ from db.files import write_bytes
 from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
-from indexer.sources.records import EmbeddedStudy, check_identifier
+from indexer.sources.records import EmbeddedStudy, check_study_id
 from indexer.typicality.profile import OLDER_MEASURES, TypicalityProfile
 
 STUDIES = "studies.json"
@@ -64,7 +64,7 @@ class StoredVectors:
             if unit.shape != (len(head["studies"]), encoder.dim) or not np.isfinite(unit).all():
                 raise ValueError(f"{unit.shape} vectors for {len(head['studies'])} studies")
             studies = {
-                check_identifier(study["study_id"], "study_id"): EmbeddedStudy(
+                check_study_id(study["study_id"], STUDIES): EmbeddedStudy(
                     vector=vector,
                     image_vectors=images[end - len(study["images"]) : end],
                     images=tuple(

@@ -215,7 +215,7 @@ def test_all_keys_of_a_line_are_read(tmp_path: Path) -> None:
         ('{"image": "a.png", "txt": "b"}', "unknown key 'txt'"),
         ('{"image": 5, "text": "b"}', "is not an image path"),
         ('{"image": "a.png", "text": 5}', "'text' must be text"),
-        ('{"study_id": "../a", "image": "a.png", "text": "b"}', "cannot be used"),
+        ('{"study_id": "a\\u0007", "image": "a.png", "text": "b"}', "cannot be used"),
         ('{"image": "a.png", "text": "b", "labels": {"Oedema": "positive"}}', "'Oedema'"),
         ('{"image": "a.png", "text": "b", "labels": {"Edema": 1}}', "state '1'"),
         ('{"image": "a.png", "text": "b", "view_position": "left"}', "view_position 'left'"),
