@@ -19,8 +19,8 @@ _SPLIT = re.compile(
     r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with"
     r"|there (?:is|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably"
     r"|possibly|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with"
-    r"|compatible with|concerning for|suspicious for|in addition to|overlying|which) |, ?| ?/ ?"
-    r"| - |\(|\)"
+    r"|compatible with|concerning for|suspicious for|in addition to|following|after|status post"
+    r"|overlying|which) |, ?| ?/ ?| - |\(|\)"
 )
 _SHARED = re.compile(
     r" ?(?:(?:,? (?:and|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*|,? (?:or"
@@ -35,12 +35,13 @@ _ADJECTIVES = re.compile(
     r"|sided)\b)*"
 )
 
+_CLAUSE_END = re.compile(r";|\. ")
 _SIDE_OF_TIP = re.compile(r"(?:\b(?:left|right|mid|lower|upper|proximal|distal|main) )*$")
 _SIDED_TIPS = frozenset({"brachiocephalic vein", "pulmonary artery"})
 """Ends that have a side of their own: a right line may end in the left brachiocephalic vein."""
 _TWO_SIDES = re.compile(
-    r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left|[rl]t)\b"
-    r"(?!.*\bthan\b)[^;]*)"
+    r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left"
+    r"|[rl]t)\b(?!.*\bthan\b)[^;]*)"
 )
 
 
@@ -59,8 +60,8 @@ class Windows:
     def clause(self, span: Span) -> str:
         """The window as far as the clause goes on."""
         left, right = self._limits(self._index(span))
-        end = self._plain.find(";", span.end, right)
-        return self._plain[left : end if end >= 0 else right]
+        end = _CLAUSE_END.search(self._plain, span.end, right)
+        return self._plain[left : end.start() if end else right]
 
     def around(self, span: Span) -> tuple[str, str]:
         """What its window has before and behind a mention."""

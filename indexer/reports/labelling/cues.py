@@ -29,7 +29,7 @@ _SEEN = (
 _CHANGE = (
     r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
     r"|growth|differen\w+|enlarg\w+ (?:of|in)(?! (?:the )?(?:\w+ ){0,2}(?:heart|cardi|hil|mediast"
-    r"|aort|silh))|interval change|larger|smaller|develop(?:ed|ment))"
+    r"|aort|silh))|interval change|larger|smaller)"
 )
 
 PSEUDO = re.compile(
@@ -116,6 +116,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|(?<![\w)])\?\s?(?=[a-z])",
     ),
 )
+_ENDS = r"(?=\W*$| ?[.,;)]| (?:on|in|at|but|given|due|for|from|by|since|because|\())"
 _BEHIND: tuple[tuple[Effect, str], ...] = (
     (
         "unmentioned",
@@ -148,9 +149,9 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "probable",
-        r"\b(?:(?:is|are) (?:also |felt |thought )?(?:to be )?(?:suspected|suggested|favou?red"
-        r"|likely|probable|presumed)|(?:was|were) suspected|(?:suspected|likely"
-        r"|probable)(?=[.,;)]|$))\b|, (?:probable|likely|suspected|favou?red)(?=\W*$|;)",
+        r"\b(?:(?:is|are|was|were) (?:also |felt |thought )?(?:to be )?(?:suspected|suggested"
+        rf"|favou?red|likely|probable|presumed){_ENDS}|(?:suspected|likely|probable)(?=[.,;)]|$))"
+        r"|, (?:probable|likely|suspected|favou?red)(?=\W*$|;)",
     ),
     (
         "possible",
@@ -167,7 +168,6 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
 )
 
 
-_ENDS = r"(?=\W*$|[,.;)]| (?:on|in|at|but|given|due|for|\())"
 _ADJACENT: tuple[tuple[Effect, str], ...] = (
     ("negative", r"(?<=\w) removal\b"),
     (

@@ -14,7 +14,7 @@ DEVICES: tuple[Wording, ...] = (
     wording(
         "Endotracheal Tube",
         r"\b(?:endotracheal|et|tracheal|breathing) (?:\w+ )?tubes?\b|\bett\b|\bendotracheal\b"
-        r"|(?<=\bex)tubat\w+|\bintubat\w+",
+        r"|\bet(?= (?:and|or|/) )|(?<=\bex)tubat\w+|\bintubat\w+",
     ),
     wording(
         "Tracheostomy Tube",

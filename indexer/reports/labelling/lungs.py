@@ -140,8 +140,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
         r"\bedema\w*|\b(?:heart|cardiac|ventricular) failure|\bcongestive (?:heart "
         r"|cardiac )?failure|\bchf\b|\blvf\b|\b(?:fluid|volume) overload(?:ed)?\b|\bfailure\b"
         r"|\bdecompensation|\b(?<!hounsfield )b-lines\b|\bkerley(?:'?s)?(?: [ab])?(?: lines?)?"
-        r"|\bseptal lines\b"
-        r"|\binterlobular septal thickening",
+        r"|\bseptal lines\b|\binterlobular septal thickening",
     ),
     wording(
         "Vascular Congestion",

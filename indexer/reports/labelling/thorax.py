@@ -36,11 +36,11 @@ CHEST: tuple[Wording, ...] = (
         "Cardiomegaly",
         r"\bcardiomeg\w+|\b(?:cardiac|heart) enlargement\b|\b(?:enlargement|prominence"
         r"|increase in (?:the )?size) (?:of|in) (?:the )?(?:right |left )?(?:heart"
-        r"|cardiac (?:silhouette"
-        r"|shadow|contours?|size))\b(?! border)|\bincreased? (?:in )?(?:heart|cardiac) size\b"
-        r"|\b(?:left )?ventricular enlargement\b|\benlarged,? (?:\w+,? )?heart\b|\b(?:enlarged"
-        r"|prominent|large|dilated) (?:\w+ )?(?:heart|cardiac)\b(?: (?:silhouette|shadow"
-        r"|contours?|size))?|\bcardiac dilat\w+",
+        r"|cardiac (?:silhouette|shadow|contours?|size))\b(?! border)"
+        r"|\bincreased? (?:in )?(?:heart|cardiac) size\b|\b(?:left )?ventricular enlargement\b"
+        r"|\benlarged,? (?:\w+,? )?heart\b|\b(?:enlarged|prominent|large"
+        r"|dilated) (?:\w+ )?(?:heart|cardiac)\b(?: (?:silhouette|shadow|contours?|size))?"
+        r"|\bcardiac dilat\w+",
     ),
     wording(
         "Mediastinal Shift",
@@ -99,8 +99,8 @@ CHEST: tuple[Wording, ...] = (
     wording("Hernia", r"\bhernia\w*\b|\bintrathoracic stomach\b"),
     wording("Scoliosis", r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\bdextrocurvature\b"
             r"|\blevocurvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
-            r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine"
-            r"|\bspin(?:e|al) curvature\b"),
+            r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspin(?:e"
+            r"|al) curvature\b"),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(
         "Degenerative Change",

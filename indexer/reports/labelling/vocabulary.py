@@ -133,8 +133,8 @@ SIZE = re.compile(
     r"|by) (?P<second>\d+(?:\.\d+)?) ?(?:mm|cm)\b)?"
 )
 EARLIER_SIZE = re.compile(
-    r"\b(?:from|previously|formerly|was|were|versus|compared (?:to|with)) (?:approximately )?"
-    r"\d+(?:\.\d+)?(?: ?(?:x|by) ?\d+(?:\.\d+)?)? ?-?(?:mm|cm)\b"
+    r"\b(?:from|previously|formerly|was|were|versus|compared (?:to"
+    r"|with)) (?:approximately )?\d+(?:\.\d+)?(?: ?(?:x|by) ?\d+(?:\.\d+)?)? ?-?(?:mm|cm)\b"
 )
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 

@@ -143,6 +143,8 @@ DOUBT = [
     ("No possible pneumonia.", "-Pneumonia"),
     ("Atelectasis, less likely pneumonia.", "+Atelectasis; ?Pneumonia"),
     ("Exclude pneumonia.", "?Pneumonia"),
+    ("The nodule is likely a calcified granuloma.", "+Nodule; ?Granuloma"),
+    ("Pneumonia is suspected in the left base.", "?Pneumonia"),
 ]  # fmt: skip
 NOT_THIS_IMAGE = [
     ("History of pneumonia and lung cancer.", ""),
@@ -168,6 +170,7 @@ ELSEWHERE = [
     ("ECG leads overlie the chest.", ""),
     ("Urinary tract infection.", ""),
     ("Fracture of a sternal wire.", "+Sternotomy Wires"),
+    ("Pacer wires intact, no lead fracture.", "+Pacemaker"),
 ]
 CHANGE_IS_NO_STATE = [
     ("No change in the nodule.", "+Nodule"),
@@ -180,6 +183,7 @@ CHANGE_IS_NO_STATE = [
     ("Atelectasis: no change", "+Atelectasis"),
     ("Opacity not seen on the prior study.", "+Lung Opacity"),
     ("No enlargement of the heart.", "-Cardiomegaly"),
+    ("No interval development of pneumothorax.", "-Pneumothorax"),
 ]
 EXACT_NAME = [
     ("Nodular opacity at the right base.", "+Nodule"),
