@@ -63,7 +63,13 @@ def _build(arguments: argparse.Namespace) -> int:
     source, encoder = _source(arguments)
     options = _vector_options(arguments)
     built = build(
-        source, encoder, arguments.out, options=options, keep=arguments.keep, progress=_progress
+        source,
+        encoder,
+        arguments.out,
+        options=options,
+        keep=arguments.keep,
+        progress=_progress,
+        any_language=arguments.language == "any",
     )
     return _show_built(built, arguments.out, as_json=arguments.json)
 
@@ -72,6 +78,7 @@ def _show_built(built: BuildResult, out: Path, *, as_json: bool) -> int:
     if as_json:
         skipped = [asdict(study) for study in built.skipped]
         parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
+        parts["notes"] = {note: list(studies) for note, studies in built.notes.items()}
         print(json.dumps(parts, indent=2))
     else:
         _print(built_lines(built, out))
@@ -159,7 +166,13 @@ def _add(arguments: argparse.Namespace) -> int:
     source, encoder = _source(arguments)
     options = _vector_options(arguments)
     built = add(
-        source, encoder, arguments.index, options=options, keep=arguments.keep, progress=_progress
+        source,
+        encoder,
+        arguments.index,
+        options=options,
+        keep=arguments.keep,
+        progress=_progress,
+        any_language=arguments.language == "any",
     )
     return _show_built(built, arguments.index, as_json=arguments.json)
 

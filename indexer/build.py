@@ -11,8 +11,8 @@ touched until the new version is complete.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from db.errors import MismatchError, UserError
@@ -47,6 +47,8 @@ class BuildResult:
     """Batches taken over from an interrupted build."""
     added: int
     """Number of studies that are new in this version."""
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Notes on the reading of reports, each with the ids of its studies."""
 
 
 def build(
@@ -59,17 +61,19 @@ def build(
     progress: Progress = lambda batches, _total: batches,
     limits: Limits | None = None,
     clock: Clock = utc_now,
+    any_language: bool = False,
 ) -> BuildResult:
     """Index every study of ``source``; an existing index at ``out`` becomes the previous version.
 
-    An EncoderSpec is enough for a source whose studies are all embedded already. Raises UserError
-    if there is nothing to index, another process is changing the index, or the disk is full
+    An EncoderSpec is enough for a source whose studies are all embedded already. Reports that are
+    not in English get no labels, unless ``any_language`` says to read them as English. Raises
+    UserError if there is nothing to index, another process is changing the index, or the disk is full
     (finished batches are kept and the next call resumes).
     """
     with changing(out, "building", cure=_CURE) as versions:
         before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
         info = _version_info(source, encoder, before, None, options, clock)
-        work = _Build(source, encoder, versions, info, None, limits or Limits())
+        work = _Build(source, encoder, versions, info, None, limits or Limits(), any_language)
         return work.run(progress, keep)
 
 
@@ -83,6 +87,7 @@ def add(
     progress: Progress = lambda batches, _total: batches,
     limits: Limits | None = None,
     clock: Clock = utc_now,
+    any_language: bool = False,
 ) -> BuildResult:
     """Write a new version of an index that adds the studies of ``source`` it does not hold yet.
 
@@ -101,7 +106,7 @@ def add(
                 f"by '{LABELLER_VERSION}': build the index again"
             )
         info = _version_info(source, before.encoder, before, before, options, clock)
-        work = _Build(source, encoder, versions, info, base, limits or Limits())
+        work = _Build(source, encoder, versions, info, base, limits or Limits(), any_language)
         return work.run(progress, keep)
 
 
@@ -141,13 +146,17 @@ class _Build:
         info: VersionInfo,
         base: Index | None,
         limits: Limits,
+        any_language: bool,
     ) -> None:
         self._source = source
         self._versions = versions
         self._staging = Staging(versions.building)
         self._info = info
         self._base = base
-        self._batches = BatchIndexer(source.name, encoder, info, base, limits)
+        self._any_language = any_language
+        self._batches = BatchIndexer(
+            source.name, encoder, info, base, limits, any_language=any_language
+        )
 
     def run(self, progress: Progress, keep: int) -> BuildResult:
         digest, total = self._plan()
@@ -175,6 +184,7 @@ class _Build:
             FORMAT_VERSION,
             asdict(self._info.encoder),
             LABELLER_VERSION,
+            self._any_language,
             STUDIES_PER_BATCH,
             self._source.name,
             self._info.made_by,
@@ -191,10 +201,13 @@ class _Build:
 
     def _finish(self, done: int, keep: int) -> BuildResult:
         skipped: list[SkippedStudy] = []
+        notes: dict[str, tuple[str, ...]] = {}
         added = 0
         for batch in self._staging.batches():
             added += len(batch["ids"])
             skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
+            for note, studies in json.loads(str(batch["notes"])).items():
+                notes[note] = (*notes.get(note, ()), *studies)
         if added == 0 and self._base is not None:
             self._staging.discard()
             manifest = self._base.manifest
@@ -207,7 +220,11 @@ class _Build:
         else:
             manifest = self._publish(skipped, keep)
         return BuildResult(
-            manifest=manifest, skipped=tuple(skipped), resumed_batches=done, added=added
+            manifest=manifest,
+            skipped=tuple(skipped),
+            resumed_batches=done,
+            added=added,
+            notes=notes,
         )
 
     def _publish(self, skipped: Sequence[SkippedStudy], keep: int) -> Manifest:

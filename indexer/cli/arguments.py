@@ -26,6 +26,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         ],
     )
     add_source_arguments(verb)
+    _add_language(verb)
     verb.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
@@ -42,6 +43,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     )
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     add_source_arguments(verb)
+    _add_language(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
     add_device(verb)
     _add_version(verb)
@@ -152,6 +154,15 @@ def add_model_device(verb: argparse.ArgumentParser) -> None:
 def encoder_device(device: str) -> str:
     """Return the encoder's device for ``--device``: a GPU only if one was named."""
     return device if device.startswith("cuda") else "cpu"
+
+
+def _add_language(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--language",
+        choices=("en", "any"),
+        default="en",
+        help="en: reports in another language get no labels; any: read them as English",
+    )
 
 
 def _add_version(verb: argparse.ArgumentParser) -> None:

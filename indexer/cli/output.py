@@ -1,7 +1,7 @@
 """Format the results of commands as lines of text."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db.app.erasure import Erasure
@@ -10,6 +10,7 @@ from indexer.erasure import RemainingFile
 from indexer.ingest.batches import ALREADY_INDEXED
 from indexer.manifest import Manifest
 from indexer.merge import MergeResult
+from indexer.reports.sections.parse import LEFT_OUT
 from indexer.remove import RemovalResult, RemovalTarget
 from indexer.verify import IndexProblem
 
@@ -32,6 +33,26 @@ def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
                 ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
             )
         yield from (f"    {study.study_id}: {study.detail}" for study in skipped if study.detail)
+    yield from _note_lines(built.notes)
+
+
+_IDS_SHOWN = 10
+
+
+def _note_lines(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """How reports were read: a line a note with some of its studies, one for what was left out."""
+    for note, studies in sorted(notes.items()):
+        if not note.startswith(LEFT_OUT):
+            yield f"  {_studies(len(studies))}: {note}"
+            more = f" and {len(studies) - _IDS_SHOWN} more" if len(studies) > _IDS_SHOWN else ""
+            yield f"    {', '.join(studies[:_IDS_SHOWN])}{more}"
+    left_out = [
+        f"{note.removeprefix(LEFT_OUT)} {len(studies)}"
+        for note, studies in sorted(notes.items())
+        if note.startswith(LEFT_OUT)
+    ]
+    if left_out:
+        yield f"  left out of reports, in so many studies: {', '.join(left_out)}"
 
 
 def merged_lines(merged: MergeResult, out: Path) -> Iterator[str]:

@@ -21,7 +21,14 @@ from indexer.images.reader import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import VersionInfo
 from indexer.ingest.fingerprint import sum_contents
-from indexer.ingest.studies import DecodedStudy, decode_study, embed_studies, report_text, to_case
+from indexer.ingest.studies import (
+    DecodedStudy,
+    decode_study,
+    embed_studies,
+    foreign_language,
+    report_text,
+    to_case,
+)
 from indexer.sources.records import Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
 from indexer.typicality.sample import ThumbnailSample
@@ -55,6 +62,8 @@ class BatchIndexer:
         info: VersionInfo,
         base: Index | None,
         limits: Limits,
+        *,
+        any_language: bool = False,
     ) -> None:
         self._source = source
         self._encoder = None if isinstance(encoder, EncoderSpec) else encoder
@@ -63,6 +72,7 @@ class BatchIndexer:
         self._base = base
         self._first_id = 0 if base is None else base.cases.next_id()
         self._limits = limits
+        self._any_language = any_language
 
     def first_id(self, number: int) -> int:
         """Return the case id of the first record of a batch."""
@@ -95,9 +105,16 @@ class BatchIndexer:
         embedded = embed_studies(
             studies, self._embed(images), self._embed_reports(studies), self._spec.report_weight
         )
+        foreign = [foreign_language(study.record) for study in studies]
         new = [
-            to_case(study.record, self._source, study.case_id, images=vector.images)
-            for study, vector in zip(studies, embedded, strict=True)
+            to_case(
+                study.record,
+                self._source,
+                study.case_id,
+                images=vector.images,
+                labelled=self._any_language or language is None,
+            )
+            for study, vector, language in zip(studies, embedded, foreign, strict=True)
         ]
         cases.add(new)
         vectors = np.array([study.vector for study in embedded], dtype=np.float32)
@@ -107,9 +124,24 @@ class BatchIndexer:
             "vectors": vectors.reshape(-1, self._spec.dim),
             "image_vectors": np.concatenate([none, *(one.image_vectors for one in embedded)]),
             "contents": np.array(sum_contents(zip(new, vectors, strict=True))),
+            "notes": np.array(json.dumps(self._notes(studies, foreign))),
             "skipped": np.array(json.dumps([asdict(study) for study in skipped])),
             **_sample(studies).arrays(),
         }
+
+    def _notes(
+        self, studies: Sequence[DecodedStudy], foreign: Sequence[str | None]
+    ) -> dict[str, list[str]]:
+        """Map each note on the reading of reports to the ids of its studies."""
+        notes: dict[str, list[str]] = {}
+        how = "labelled as if it were English" if self._any_language else "indexed without labels"
+        for study, language in zip(studies, foreign, strict=True):
+            told = study.record.notes
+            if language is not None:
+                told = (f"report in {language}: {how}", *told)
+            for note in told:
+                notes.setdefault(note, []).append(study.record.study_id)
+        return notes
 
     def _indexed_reports(self, records: Sequence[Record]) -> dict[str, tuple[str, str, str]]:
         """Map the study ids of records that are already in the index to their indexed sections."""

@@ -9,6 +9,7 @@ import numpy as np
 from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
 from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
+from indexer.reports.language import ENGLISH, language_name, report_language
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.sentences import refers_to_prior, split_sentences
 from indexer.sources.records import EmbeddedStudy, ImageRecord, Record, SkippedStudy, StudyRecord
@@ -89,10 +90,26 @@ def report_text(record: StudyRecord) -> str:
     return written or " ".join(sentence.text for sentence in record.label_sentences)
 
 
+def foreign_language(record: StudyRecord) -> str | None:
+    """Name the language of a report that is not English; None for English or no report."""
+    written = f"{record.findings} {record.impression}".strip()
+    code = report_language(written) if written else ENGLISH
+    return None if code == ENGLISH else language_name(code)
+
+
 def to_case(
-    record: StudyRecord, source: str, case_id: int, *, images: tuple[CaseImage, ...]
+    record: StudyRecord,
+    source: str,
+    case_id: int,
+    *,
+    images: tuple[CaseImage, ...],
+    labelled: bool = True,
 ) -> Case:
-    """Make a case of a record: split its report into sentences and label each."""
+    """Make a case of a record: split its report into sentences and label each.
+
+    Without ``labelled`` the labeller, which is made for English, is not used: sentences have no
+    labels, and the case has only those of its data set.
+    """
     sections: tuple[tuple[Section, str], ...] = (
         ("findings", record.findings),
         ("impression", record.impression),
@@ -101,7 +118,7 @@ def to_case(
         Sentence(
             section=section,
             text=text,
-            labels=label_sentence(text),
+            labels=label_sentence(text) if labelled else {},
             refers_to_prior=refers_to_prior(text),
         )
         for section, part in sections
@@ -111,7 +128,9 @@ def to_case(
         for stated in record.label_sentences
     )
     labels = record.labels
-    if labels is None:
+    if labels is None and not (labelled or record.label_sentences):
+        labels = {}
+    elif labels is None:
         labels = label_report(sentence.text for sentence in sentences)
     return Case(
         case_id=case_id,

@@ -5,11 +5,27 @@ Every pattern here is linear in the length of the text: reports come from files 
 
 import re
 
-from indexer.reports.sections import LIST_MARK, SHORT_LINE, is_wrapped
+from indexer.reports.lines import LIST_MARK, SHORT_LINE, is_wrapped
 
 _LINE_BREAK = re.compile(r"\n\s*")
 _ABBREVIATIONS = frozenset(
-    "dr drs mr mrs ms prof st vs e.g i.e eg ie approx cf resp fig incl ca".split()
+    "dr drs mr mrs ms prof st vs e.g i.e eg ie approx cf fig incl ca evid signif sig poss prob susp "
+    "sugg def assoc esp excl susp'd poss'y".split()
+)
+"""What follows belongs to them, so that their stop ends nothing."""
+_SHORTENED = frozenset(
+    """
+    neg pos resp bilat lat med ant post inf sup ext int mod min max sev abn norm calc cath degen
+    diff elev enl eff fx infil infilt atel opac mult prev prom rt lt hx pt pts comp incr decr pulm card
+    mediast pleur thor vert spon sl slt cm mm kg lb hr hrs wk wks mo mos yr yrs sec in req dept tel temp
+    exam eval f/u r/o b/l w wo w/o h/o c/o unch stab chr acut pneum consol subseg cardiomeg congest
+    nod lymph diaph hemi peric cong insp exp radiol clin indic dx tx rx path bx nl wnl ll rll lll rul lul
+    rml ul port
+    """.split()
+)
+"""Their stop ends nothing before a lower-case word or a preposition, or where they stand first."""
+_GOES_ON = re.compile(
+    r"\s*(?:[a-z\d(]|(?:FOR|OF|TO|IN|AT|ON|WITH|AND|OR|FROM|BY|THE|IS|ARE|SIZE)\b)"
 )
 _TITLES = ("dr", "drs", "mr", "mrs", "ms", "prof")
 _STOP = re.compile(r"[.!?]+[\"')\]]?(?=\s|$|[A-Z][a-z])")
@@ -55,10 +71,15 @@ def _ends(text: str) -> list[int]:
 def _is_stop(text: str, match: re.Match[str]) -> bool:
     before = _WORD_BEFORE.search(text, max(0, match.start() - 40), match.start())
     word = before[0].lower() if before else ""
+    following = text[match.end() : match.end() + 12]
     if match[0] != ".":
-        return True
+        return not (match[0].startswith("..") and following.lstrip()[:1].islower())
     if word in _ABBREVIATIONS:
         return False
+    if word in _SHORTENED or re.fullmatch(r"[a-z](?:\.[a-z])+|[rlsw]", word):
+        first = not any(char.isalnum() for char in text[: match.start() - len(word)][-40:])
+        if _GOES_ON.match(following) or (first and following.strip()):
+            return False
     if word in ("a.m", "p.m", "etc"):
         return text[match.end() : match.end() + 2].strip()[:1].isupper()
     if len(word) == 1 and word.isalpha():
@@ -120,9 +141,22 @@ def refers_to_prior(sentence: str) -> bool:
     return _PRIOR.search(_HISTORICAL.sub(" ", text)) is not None
 
 
-_REDACTION = re.compile(r"\bx{3,}\b|_{2,}|\[\*\*", re.IGNORECASE)
+_FIELD = (
+    r"(?:PERSON|PATIENT|DOCTOR|PHYSICIAN|PROVIDER|STAFF|NAME|FIRST_?NAME|LAST_?NAME|DATE|TIME|DATE_?TIME"
+    r"|DOB|AGE|LOCATION|ADDRESS|STREET|CITY|STATE|ZIP|COUNTRY|HOSPITAL|FACILITY|ORG(?:ANI[SZ]ATION)?"
+    r"|PHONE|FAX|EMAIL|CONTACT|ID|MRN|SSN|ACCESSION|USERNAME|URL|PHI|PII|VENDOR|INITIALS)"
+)
+_REDACTION = re.compile(
+    r"\b[xX]{3,}\b|_{2,}|\[\*\*|\*{3,}|#{3,}|@{3,}|&{3,}|[\u2588\u2587\u25a0]+|\{\{|\*\*[A-Z]{2,}|<<\s?\w"
+    r"|<[A-Z][A-Z0-9_ -]{1,40}>|</?(?i:person|name|date|redacted|removed|phi|patient|doctor)\b[^<>]{0,40}>"
+    rf"|[\[({{]\s?(?:{_FIELD}(?:[ _-]?\w{{1,20}}){{0,2}}|(?i:(?:patient |first |last )?name|date))\s?[\])}}]"
+    r"|[\[({](?i:\s?(?:\w{1,12} )?(?:(?:de-?)?identified|redacted|removed|deleted|masked|anonymi[sz]ed"
+    r"|hidden|censored|withheld)\s?)[\])}]"
+    rf"|\b{_FIELD}_[A-Z0-9_]+\b|\b[A-Z]+_NAME\b|[%$~]{_FIELD}[%$~]|\bREDACTED\b"
+)
+"""The marks of MIMIC, i2b2, Open-I, Philter, Presidio and of plain templates."""
 
 
 def has_redaction(sentence: str) -> bool:
-    """Whether a de-identifier took words out: ``XXXX``, ``___`` or ``[** **]``."""
+    """Whether a de-identifier took words out: ``XXXX``, ``___``, ``[** **]``, ``<PERSON>`` ..."""
     return _REDACTION.search(sentence) is not None

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
-from indexer.reports.sections import Sections, split_sections
+from indexer.reports.sections.parse import ParsedReport, parse_report
 from indexer.sources.chexpert import read_view_columns, study_id_from_path
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
@@ -103,11 +103,12 @@ class CheXpertPlus:
                 impression=sections.impression,
                 labels=labels,
                 split=split,
+                notes=sections.remarks,
             )
         )
 
 
-def _sections(row: dict[str, str]) -> Sections:
+def _sections(row: dict[str, str]) -> ParsedReport:
     """Return the published sections; without findings and impression, those of the report."""
 
     def joined(*names: str) -> str:
@@ -116,8 +117,8 @@ def _sections(row: dict[str, str]) -> Sections:
 
     findings, impression = joined("findings"), joined("impression", "end_of_impression", "summary")
     if not (findings or impression):
-        return split_sections(row.get("report") or row.get("section_narrative", ""))
-    return Sections(
+        return parse_report(row.get("report") or row.get("section_narrative", ""))
+    return ParsedReport(
         indication=joined("clinical_history", "history"),
         comparison=joined("comparison"),
         findings=findings,

@@ -32,7 +32,7 @@ from db.errors import NotFoundError, UserError
 from indexer.images.dicom import is_dicom, open_dataset
 from indexer.images.dicom_header import is_chest_radiograph, view_position
 from indexer.images.radiograph import Limits, quiet_decoders
-from indexer.reports.sections import split_sections
+from indexer.reports.sections.parse import parse_report
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.records import (
     ImageRecord,
@@ -43,7 +43,7 @@ from indexer.sources.records import (
     usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.structured_report import SR_STORAGE, read_structured_report
+from indexer.sources.structured_report import REPORT_STORAGE, read_documents
 from indexer.sources.study_values import SECTIONS
 from indexer.sources.tables import read_table
 
@@ -143,10 +143,14 @@ class DicomFolder:
         self, study_id: str, tables: dict[str, list[dict[str, Any]]], split: str | None
     ) -> Record:
         texts = self._texts(tables)
-        if texts is None:
-            return SkippedStudy(study_id=study_id, reason=NO_REPORT)
+        found = parse_report(texts.get("text", ""))
+        if not texts:
+            rows = sorted(tables.get("sr", []), key=lambda row: row["order"])
+            documents = read_documents([Path(row["path"]) for row in rows])
+            if documents is None:
+                return SkippedStudy(study_id=study_id, reason=NO_REPORT)
+            found = documents
         sections = {name: texts.get(name, "") for name in SECTIONS}
-        found = split_sections(texts.get("text", ""))
         images = sorted(
             {row["instance"]: row for row in tables.get("image", [])}.values(),
             key=lambda row: (row["order"], row["path"]),
@@ -164,18 +168,18 @@ class DicomFolder:
                 findings=sections["findings"] or found.findings,
                 impression=sections["impression"] or found.impression,
                 split=split,
+                notes=found.remarks,
             )
         )
 
-    def _texts(self, tables: dict[str, list[dict[str, Any]]]) -> dict[str, str] | None:
+    def _texts(self, tables: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+        """Return what the table says of a study; empty if it has no row."""
         rows = tables.get("report", [])
-        if rows:
-            return {
-                key: "\n\n".join(dict.fromkeys(row[key] for row in rows if row.get(key)))
-                for key in _TEXTS
-            }
-        latest = max(tables.get("sr", []), key=lambda row: row["order"], default=None)
-        return None if latest is None else {"text": read_structured_report(Path(latest["path"]))}
+        texts = {
+            key: "\n\n".join(dict.fromkeys(row[key] for row in rows if row.get(key)))
+            for key in _TEXTS
+        }
+        return texts if rows else {}
 
     def _files(self) -> Rows:
         """Yield a row per relevant file, by accession number."""
@@ -236,7 +240,7 @@ def _describe(path: Path) -> dict[str, Any] | None:
     if header is None:
         return None
     study = str(header.get("StudyInstanceUID") or "").strip()
-    if str(header.get("SOPClassUID") or "").startswith(SR_STORAGE):
+    if str(header.get("SOPClassUID") or "") in REPORT_STORAGE:
         kind = "sr"
         order = [
             str(header.get("VerificationFlag") or "") == "VERIFIED",

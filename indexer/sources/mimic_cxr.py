@@ -30,7 +30,7 @@ from typing import Any, Protocol
 from db.errors import NotFoundError, UserError
 from db.index.store import ViewPosition
 from indexer.images.dicom_header import read_view
-from indexer.reports.sections import split_sections
+from indexer.reports.sections.parse import parse_report
 from indexer.sources.csv_rows import decode_text
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_files import ImageFiles
@@ -123,7 +123,7 @@ class MimicCxr:
             path = radiographs.find((f"{stem}.jpg", f"{stem}.dcm", f"{stem}.png"))
             if path is not None:
                 images[path] = ImageRecord(path=path, view_position=_view(row))
-        sections = split_sections(text)
+        sections = parse_report(text)
         labels = None
         for row in tables.get("labels", [])[:1]:
             labels = chexpert_labels(row, f"{self._labels}, study {study_id}")
@@ -138,6 +138,7 @@ class MimicCxr:
                 impression=sections.impression,
                 labels=labels,
                 split=split,
+                notes=sections.remarks,
             )
         )
 

@@ -7,7 +7,7 @@ for record in source.records():          # same order on every call
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 from db.errors import NotFoundError, UserError
 from db.index.store import CaseImage, ViewPosition
 from db.labels import Labels
+from indexer.reports.sections.statements import says_nothing
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -116,6 +117,8 @@ class StudyRecord:
     """The data set's own labels; if None, the labeller reads the report."""
     split: str | None = None
     """``train``, ``val``, ``test`` or another name used by the data set; None if it has none."""
+    notes: tuple[str, ...] = ()
+    """What to know of how the report was read; few distinct texts, because they are counted."""
     embedded: EmbeddedStudy | None = None
 
 
@@ -147,7 +150,14 @@ NO_LABEL = "no label"
 
 
 def usable_or_skipped(study: StudyRecord) -> Record:
-    """Return the study, or the reason to skip it: no image, or neither report nor label."""
+    """Return the study, or the reason to skip it: no image, or neither report nor label.
+
+    Findings or an impression such as "nan", "N/A" or "." say nothing and are emptied.
+    """
+    if says_nothing(study.findings):
+        study = replace(study, findings="")
+    if says_nothing(study.impression):
+        study = replace(study, impression="")
     if not (study.findings or study.impression or study.label_sentences):
         return SkippedStudy(study_id=study.study_id, reason=NO_TEXT)
     if not (study.images or study.embedded):

@@ -14,7 +14,8 @@ from typing import Any, get_args
 from db.errors import UserError
 from db.index.store import ViewPosition
 from db.labels import OBSERVATIONS, STATES, Labels
-from indexer.reports.sections import split_sections
+from indexer.reports.sections.markup import plain_text
+from indexer.reports.sections.parse import parse_report
 from indexer.sources.label_words import (
     labels_of_sentences,
     sentence_of_label,
@@ -45,12 +46,10 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
     reader = _Reader(values, place)
     study_id = reader.text("study_id") or default_id
     check_study_id(study_id, place)
-    sections = {name: reader.text(name) for name in SECTIONS}
-    text = reader.text("text")
-    if text:
-        found = split_sections(text)
-        for name in sections:
-            sections[name] = sections[name] or getattr(found, name)
+    sections = {name: plain_text(reader.text(name)).strip() for name in SECTIONS}
+    found = parse_report(reader.text("text"))
+    for name in sections:
+        sections[name] = sections[name] or getattr(found, name)
     labels, sentences = reader.labels()
     if sections["findings"] or sections["impression"]:
         sentences = ()
@@ -66,6 +65,7 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
             comparison=sections["comparison"],
             findings=sections["findings"],
             impression=sections["impression"],
+            notes=found.remarks,
         )
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 from db.errors import UserError
 from db.labels import OBSERVATIONS, STATES, State
 from indexer.images.dicom_header import read_view
+from indexer.reports.sections.statements import is_missing
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_bytes import ImageStore
 from indexer.sources.image_paths import ImagePaths, split_cell
@@ -117,7 +118,7 @@ def row_values(
         cell = row.get(columns.get(key, key))
         if isinstance(cell, str):
             cell = cell.strip()
-        if cell in (None, "", []) or _is_nan(cell):
+        if cell in (None, "", []) or _is_nan(cell) or (isinstance(cell, str) and is_missing(cell)):
             continue
         if key.endswith("_id"):
             cell = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

@@ -96,7 +96,7 @@ def test_the_verified_structured_report_is_read(folder: Path) -> None:
 def test_a_structured_report_may_be_one_text_with_headings(tmp_path: Path) -> None:
     text = "HISTORY: Cough.\nFINDINGS: Clear lungs.\nIMPRESSION: Normal."
     path = write_sr(tmp_path / "sr", "1", [item("TEXT", code("1", "99X", "Report"), text)])
-    assert read_structured_report(path).endswith(text)
+    assert read_structured_report(path).text == text
     (tmp_path / "bad").write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UserError, match="bad is a damaged or truncated structured report"):
         read_structured_report(tmp_path / "bad")
@@ -106,7 +106,7 @@ def test_a_deeply_nested_structured_report_is_read_safely(tmp_path: Path) -> Non
     nested = item("TEXT", code("121071", "DCM", "Finding"), "Deep.")
     for _ in range(40):
         nested = item("CONTAINER", code("121070", "DCM", "Findings"), [nested])
-    assert read_structured_report(write_sr(tmp_path / "sr", "1", [nested])) == ""
+    assert read_structured_report(write_sr(tmp_path / "sr", "1", [nested])).is_empty
 
 
 @pytest.mark.parametrize("key", ["study_id", "accession_number"])

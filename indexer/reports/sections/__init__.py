@@ -1,0 +1,1 @@
+"""Report text to its sections: see `parse.parse_report`."""

@@ -1,0 +1,221 @@
+"""Addenda: what they correct or withdraw leaves the report.
+
+    correct({"findings": "Right pneumothorax.", ...}, [("impression", "There is no pneumothorax.")])
+
+A statement is withdrawn where the addendum says the opposite of the same finding, gives it another
+side, or names it as an error. What it says instead joins the section.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from db.labels import NO_FINDING, State
+from indexer.reports.labeller import label_sentence
+from indexer.reports.sentences import split_sentences
+
+_REPORT = r"(?:report|dictation|study|exam\w*|interpretation|stud(?:y|ies)|text|results?)"
+_WHOLE = re.compile(
+    rf"\b(?:disregard|retract\w*|withdraw\w*|withdrawn|void(?:ed)?|cancel(?:led|ed)?)\b.{{0,60}}\b{_REPORT}\b"
+    rf"|\b{_REPORT}\b.{{0,60}}\b(?:disregard\w*|retracted|withdrawn|void(?:ed)?|in error|cancel(?:led|ed))\b"
+    r"|\b(?:wrong|different|another|incorrect) patient\b",
+    re.IGNORECASE,
+)
+_ERROR = re.compile(
+    r"\b(?:erroneous\w*|mistaken\w*|incorrect\w*|in error|wrong(?:ly)?|disregard\w*|retract\w*|withdraw\w*"
+    r"|withdrawn|typographical|dictation error|transcription error|misidentified|misinterpreted|inadvertent\w*"
+    r"|should not (?:be|have)|not accurate|inaccurate|was an? (?:error|artifact|artefact))\b",
+    re.IGNORECASE,
+)
+_CORRECTS = re.compile(
+    r"\b(?:correct\w*|should|review|re-?review|retrospect|actual\w*|instead|rather|not|amend\w*|revis\w*"
+    r"|clarif\w*|discrepan\w*|laterality|side|changed|error|in fact|updated?|now|reconsider\w*)\b",
+    re.IGNORECASE,
+)
+_ADDS = re.compile(r"\b(?:also|additional(?:ly)?|in addition|as well|further(?:more)?|second)\b", re.IGNORECASE)
+_LATER = re.compile(
+    r"\b(?:subsequent|later|follow-?up|interval|today'?s?)\s+(?:chest )?(?:ct|mri?|stud\w+|exam\w*|radiograph|film)",
+    re.IGNORECASE,
+)
+_SHOULD = re.compile(
+    r"\bshould (?:instead |now |have |correctly )*(?:read|be|say|state|been|stated|said)\b"
+    r"(?: as follows| as| that)?[:,]?\s*",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"[,;]?\s*(?:\b(?:instead of|rather than|in place of)\b|(?:,|\band)\s*not (?=(?:on |in |at |of )?(?:the |a )?"
+    r"[\w-]+(?: [\w-]+){0,3}[\"'.]*$))",
+    re.IGNORECASE,
+)
+_SECTION = re.compile(r"\b(impression|conclusion|findings)\b", re.IGNORECASE)
+_SIDES = {"right": re.compile(r"\bright\b|\brt\b|\br\b(?=[ -](?:sided|lung|base))", re.IGNORECASE),
+          "left": re.compile(r"\bleft\b|\blt\b", re.IGNORECASE),
+          "both": re.compile(r"\bbilateral\w*|\bboth\b|\bbi\w*basilar\b", re.IGNORECASE)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """The sections after all addenda."""
+
+    bodies: dict[str, str]
+    withdrawn: tuple[str, ...]
+    """Statements that are no longer the report's."""
+    whole: bool
+    """Whether everything before an addendum was withdrawn."""
+
+
+def correct(bodies: Mapping[str, str], addenda: Iterable[tuple[str, str]]) -> Correction:
+    """Apply the addenda (section, text) in order."""
+    reader = _Reader(dict(bodies))
+    for section, text in addenda:
+        added = [part for sentence in split_sentences(text) if (part := reader.read(sentence, section))]
+        reader.add(section, "\n".join(added))
+    return Correction(
+        bodies=reader.bodies, withdrawn=tuple(reader.withdrawn), whole=reader.whole
+    )
+
+
+class _Reader:
+    def __init__(self, bodies: dict[str, str]) -> None:
+        self.bodies = bodies
+        self.withdrawn: list[str] = []
+        self.whole = False
+
+    def add(self, section: str, text: str) -> None:
+        self.bodies[section] = "\n".join(filter(None, (self.bodies.get(section, ""), text)))
+
+    def read(self, sentence: str, section: str) -> str:
+        """Withdraw what the sentence corrects; returns what of it is a statement of the report."""
+        labels = _topics(sentence)
+        if _WHOLE.search(sentence) and not labels and not _SHOULD.search(sentence):
+            named = [match[1].lower() for match in _SECTION.finditer(sentence)]
+            targets = ["impression" if name == "conclusion" else name for name in named]
+            self.whole = self.whole or not targets
+            for target in targets or ["findings", "impression"]:
+                self._drop_all(target)
+            return self._aside(sentence)
+        should = _SHOULD.search(sentence)
+        if should:
+            return self._replace(sentence, should, section)
+        clauses = re.split(r"(?<=[;:])\s+|\s-{1,2}\s", sentence)
+        wrong = [clause for clause in clauses if _ERROR.search(clause)]
+        if wrong and _SIDES_ONLY.search(sentence) is None:
+            stated = [clause for clause in clauses if clause not in wrong]
+            for clause in wrong:
+                for name in _topics(clause):
+                    self._drop(lambda old, name=name: name in _topics(old))
+                self._aside(clause)
+            for clause in stated:
+                self._contradict(clause, corrects=True, about=labels)
+            return " ".join(stated)
+        stated_text, old = sentence, ""
+        instead = _INSTEAD.search(sentence)
+        if instead:
+            stated_text, old = sentence[: instead.start()].rstrip(), sentence[instead.end() :]
+        self._contradict(stated_text, corrects=bool(instead or _CORRECTS.search(sentence)), about=labels)
+        if old:
+            self._aside(old)
+        return stated_text
+
+    def _replace(self, sentence: str, should: re.Match[str], section: str) -> str:
+        """"The impression should read: ...", "'Right' should read 'left'"."""
+        before, after = sentence[: should.start()], sentence[should.end() :]
+        instead = _INSTEAD.search(after)
+        if instead:
+            after, before = after[: instead.start()], f"{before} {after[instead.end() :]}"
+        after = after.replace('"', "").strip(" '")
+        named = _SECTION.search(before)
+        quoted = re.search(r"[\"'][^\"']+[\"']", before)
+        topics = _topics(before) or _topics(after)
+        if named and not _topics(before) and not quoted and not _sides(before):
+            target = "findings" if named[1].lower() == "findings" else "impression"
+            self._drop_all(target)
+            self.add(target, after[:1].upper() + after[1:] if after else "")
+            self._contradict(after, corrects=True, about=topics)
+            self._aside(sentence[: should.end()])
+            return ""
+        sides = _sides(before) - _sides(after)
+        names = set(_topics(before))
+        if names:
+            self._drop(lambda old: bool(names & set(_topics(old))) and (not sides or bool(sides & _sides(old))))
+        elif sides:
+            self._drop(lambda old: bool(sides & _sides(old)) and (not topics or bool(set(topics) & set(_topics(old)))))
+        self._contradict(after, corrects=True, about=topics)
+        self._aside(sentence[: should.end()])
+        return after if _topics(after) else ""
+
+    def _contradict(self, stated: str, *, corrects: bool, about: Mapping[str, State]) -> None:
+        """Withdraw statements that the addendum's own contradicts."""
+        new, sides = _topics(stated), _sides(stated)
+        if _LATER.search(stated):
+            return
+        if not new and corrects and sides and not _ADDS.search(stated):
+            wrong = {"left", "right"} - sides
+            self._drop(lambda old: bool(wrong & _sides(old)) and (not about or bool(set(about) & set(_topics(old)))))
+            return
+        named = {name for name, state in new.items() if state == "positive"} - {"Support Devices"}
+
+        def opposes(old: str) -> bool:
+            labels, old_sides = _topics(old), _sides(old)
+            if named and not labels and _NORMAL.search(old):
+                return True
+            apart = bool(sides and old_sides and not sides & old_sides and "both" not in sides | old_sides)
+            for name in labels.keys() & new.keys():
+                states = {labels[name], new[name]}
+                if len(states) == 2 and "negative" in states and not apart:
+                    return True
+                if labels[name] == "positive" and new[name] == "uncertain" and corrects and not apart:
+                    return True
+                moved = sides != old_sides and sides and old_sides
+                if moved and corrects and not _ADDS.search(stated) and "negative" not in states:
+                    return True
+            return False
+
+        self._drop(opposes)
+
+    def _drop(self, wanted: Callable[[str], bool]) -> None:
+        for section in ("findings", "impression"):
+            body = self.bodies.get(section, "")
+            for old in split_sentences(body):
+                if wanted(old):
+                    self.withdrawn.append(old)
+                    body = _without(body, old)
+            self.bodies[section] = body
+
+    def _drop_all(self, section: str) -> None:
+        if self.bodies.get(section):
+            self.withdrawn.append(self.bodies[section])
+        self.bodies[section] = ""
+
+    def _aside(self, text: str) -> str:
+        if any(char.isalnum() for char in text):
+            self.withdrawn.append(text.strip())
+        return ""
+
+
+_SIDES_ONLY = re.compile(r"^\W*(?:laterality|side) (?:error|correction)\b", re.IGNORECASE)
+
+
+_NORMAL = re.compile(
+    r"^\W*(?:\d[.)]\s*)?normal\b(?! (?:heart|card|mediast))|\b(?:normal|unremarkable|negative|clear) (?:\w+ )?"
+    r"(?:chest|study|exam\w*|radiograph\w*|x-?ray|cxr)\b|\bno (?:radiographic |significant )?abnormalit",
+    re.IGNORECASE,
+)
+"""Calls the whole image normal, which no finding of an addendum lets stand."""
+
+
+def _topics(sentence: str) -> dict[str, State]:
+    return {name: state for name, state in label_sentence(sentence).items() if name != NO_FINDING}
+
+
+def _sides(text: str) -> set[str]:
+    return {side for side, pattern in _SIDES.items() if pattern.search(text)}
+
+
+def _without(body: str, sentence: str) -> str:
+    """The text without one of its sentences and the list mark before it."""
+    at = body.index(sentence)
+    before = re.sub(r"(?:^|(?<=\n))[ \t]*(?:\(?\d{1,2}[.)]|[-*•])[ \t]*$", "", body[:at])
+    after = body[at + len(sentence) :]
+    lines = [line.strip() for line in f"{before}{after}".split("\n")]
+    return "\n".join(" ".join(line.split()) for line in lines if any(c.isalnum() for c in line))

@@ -1,0 +1,53 @@
+"""Several examinations in one report: those of the chest count, the others are left out."""
+
+import re
+from dataclasses import replace
+
+from indexer.reports.sections import english
+from indexer.reports.sections.placing import Placed
+
+OTHER_EXAMINATION = "other examination"
+_KEPT = ("indication", "comparison", "findings", "impression")
+_PART = re.compile(rf"\b(?:{'|'.join(sorted(english.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial|femoral|bowel gas)\b")
+_CHEST = re.compile(
+    r"\b(?:chest|thorax|lungs?|pulmonary|heart|cardi\w+|pleural?|pneum\w+|effusion|mediastin\w+|edema"
+    r"|consolidation|atelectasis|opacit\w+|opacification|infiltrat\w+)\b"
+)
+
+
+def choose(placed: list[Placed]) -> tuple[list[Placed], str]:
+    """What belongs to the chest, the rest marked as another examination.
+
+    The second value: ``all`` where nothing had to be left out, ``some`` where it had, ``none``
+    where no examination of the chest is named, so that everything stays.
+    """
+    named = {one.examination: one.parts for one in placed if one.parts}
+    wanted = {number for number, parts in named.items() if "chest" in parts}
+    if not wanted:
+        wanted = {number for number, parts in named.items() if "chest by another modality" in parts}
+    if not wanted:
+        return placed, "none" if named else "all"
+    others = named.keys() - wanted
+    if not others:
+        return placed, "all"
+    has = {
+        section: any(one.section == section and one.examination not in others for one in placed)
+        for section in ("indication", "impression")
+    }
+    last = max((one.examination for one in placed if one.examination in others and one.section == "impression"), default=-1)
+    result, dropped = [], False
+    for one in placed:
+        if one.examination in others and one.section in _KEPT:
+            shared = one.section == "indication" and not has["indication"]
+            if one.section == "impression" and not has["impression"] and one.examination == last:
+                shared = _speaks_of_chest(one.said)
+            if not shared:
+                dropped = True
+                one = replace(one, section=OTHER_EXAMINATION)
+        result.append(one)
+    return result, "some" if dropped else "all"
+
+
+def _speaks_of_chest(said: str) -> bool:
+    text = said.lower()
+    return _CHEST.search(text) is not None or _PART.search(text) is None

@@ -1,0 +1,131 @@
+"""Reports with addenda; all invented."""
+
+import pytest
+
+from indexer.reports.labeller import label_report
+from indexer.reports.sections.parse import CORRECTED, WITHDRAWN, parse_report
+from indexer.reports.sentences import split_sentences
+from tests.support.reports import Expected, differences
+
+REPORTS = {
+    "denies a finding": Expected(
+        text="FINDINGS: Right pneumothorax. Heart size is normal.\nIMPRESSION: Right pneumothorax."
+        "\n\nADDENDUM: On review there is no pneumothorax; the line is a skin fold.",
+        findings="Heart size is normal.",
+        impression="On review there is no pneumothorax; the line is a skin fold.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "changes the side": Expected(
+        text="FINDINGS: Small right pleural effusion. No pneumothorax.\nIMPRESSION: Right pleural "
+        "effusion.\nADDENDUM: Correction: the pleural effusion is on the left.",
+        findings="No pneumothorax.",
+        impression="Correction: the pleural effusion is on the left.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "should read": Expected(
+        text="FINDINGS: Large right pneumothorax.\nIMPRESSION: Large right pneumothorax.\n"
+        "ADDENDUM: \"Large right pneumothorax\" should read \"Large left pneumothorax\".",
+        impression="Large left pneumothorax.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "the impression should read": Expected(
+        text="FINDINGS: Lungs are clear.\nIMPRESSION: Left lower lobe pneumonia.\n\nADDENDUM:\n"
+        "The impression should read: No pneumonia.",
+        findings="Lungs are clear.",
+        impression="No pneumonia.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "adds a finding": Expected(
+        text="FINDINGS: Right pleural effusion.\nIMPRESSION: Right pleural effusion.\nADDENDUM: There "
+        "is also a small left pleural effusion.",
+        findings="Right pleural effusion.",
+        impression="Right pleural effusion.\nThere is also a small left pleural effusion.",
+    ),
+    "adds what was denied": Expected(
+        text="FINDINGS: No fracture. Lungs are clear.\nIMPRESSION: Normal chest.\n\n"
+        "*** ADDENDUM ***\nOn second look there is a fracture of the left sixth rib.",
+        findings="Lungs are clear.",
+        impression="On second look there is a fracture of the left sixth rib.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "an error is named": Expected(
+        text="FINDINGS: 8 mm right upper lobe nodule. Heart is normal.\nIMPRESSION: Right upper lobe "
+        "nodule.\nADDENDUM: The nodule was reported in error.",
+        findings="Heart is normal.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "withdraws everything": Expected(
+        text="FINDINGS: Large right effusion.\nIMPRESSION: Large right effusion.\nADDENDUM: Please "
+        "disregard the above report, it was dictated on the wrong patient.",
+        left_out=("withdrawn",),
+        notes=(WITHDRAWN,),
+    ),
+    "start and end lines, before the report": Expected(
+        text="ADDENDUM START\nThere is no effusion.\nADDENDUM END\n\nFINDINGS: Left effusion. Clear right "
+        "lung.\nIMPRESSION: Left effusion.",
+        findings="Clear right lung.",
+        impression="There is no effusion.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "before the report, without an end": Expected(
+        text="ADDENDUM #1: Comparison is now made to the outside radiograph.\n\nEXAM: XR CHEST\n"
+        "FINDINGS: Left effusion.\nIMPRESSION: Left effusion.",
+        findings="Left effusion.",
+        impression="Left effusion.\nComparison is now made to the outside radiograph.",
+        left_out=("title",),
+    ),
+    "with sections of its own": Expected(
+        text="FINDINGS: Lungs are clear.\nIMPRESSION: No pneumonia.\nSigned by: A. Roe, MD\n\n"
+        "ADDENDUM:\nFINDINGS: There is a left lower lobe pneumonia.\nIMPRESSION: Left lower lobe "
+        "pneumonia.\nSigned by: A. Roe, MD",
+        findings="Lungs are clear.\nThere is a left lower lobe pneumonia.",
+        impression="Left lower lobe pneumonia.",
+        left_out=("signature", "withdrawn"),
+        notes=(CORRECTED,),
+    ),
+    "the second takes back the first": Expected(
+        text="FINDINGS: Clear lungs.\nIMPRESSION: No nodule.\nADDENDUM 1: There is a nodule at the "
+        "right base.\nADDENDUM 2: On review of CT there is no nodule.",
+        findings="Clear lungs.",
+        impression="On review of CT there is no nodule.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "instead of": Expected(
+        text="FINDINGS: Endotracheal tube in good position. Right chest tube.\nIMPRESSION: Right chest "
+        "tube.\nADDENDUM: The chest tube is on the left instead of the right.",
+        findings="Endotracheal tube in good position.",
+        impression="The chest tube is on the left",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "numbered items leave with their numbers": Expected(
+        text="IMPRESSION:\n1. Left effusion.\n2. Right pneumothorax.\n3. Cardiomegaly.\n\nADDENDUM: "
+        "No pneumothorax on review.",
+        impression="1. Left effusion.\n3. Cardiomegaly.\nNo pneumothorax on review.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "says who was told": Expected(
+        text="IMPRESSION: Left effusion.\nADDENDUM: Findings were discussed with the ward at 10:15.",
+        impression="Left effusion.\nFindings were discussed with the ward at 10:15.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_an_addendum_corrects_the_report(name: str) -> None:
+    assert not differences(REPORTS[name])
+
+
+def test_a_corrected_report_is_labelled_by_its_addendum() -> None:
+    report = parse_report(REPORTS["denies a finding"].text)
+    sentences = [*split_sentences(report.findings), *split_sentences(report.impression)]
+    assert label_report(sentences)["Pneumothorax"] == "negative"
