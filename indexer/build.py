@@ -67,7 +67,8 @@ def build(
 
     An EncoderSpec is enough for a source whose studies are all embedded already. Reports that are
     not in English get no labels, unless ``any_language`` says to read them as English. Raises
-    UserError if there is nothing to index, another process is changing the index, or the disk is full
+    UserError if there is nothing to index, another process is changing the index, or the disk is
+    full
     (finished batches are kept and the next call resumes).
     """
     with changing(out, "building", cure=_CURE) as versions:

@@ -10,8 +10,8 @@ from indexer.erasure import RemainingFile
 from indexer.ingest.batches import ALREADY_INDEXED
 from indexer.manifest import Manifest
 from indexer.merge import MergeResult
-from indexer.reports.sections.parse import LEFT_OUT
 from indexer.remove import RemovalResult, RemovalTarget
+from indexer.reports.sections.parse import LEFT_OUT
 from indexer.verify import IndexProblem
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
 from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
-from indexer.reports.language import ENGLISH, language_name, report_language
 from indexer.reports.labeller import label_report, label_sentence
+from indexer.reports.language import ENGLISH, language_name, report_language
 from indexer.reports.sentences import refers_to_prior, split_sentences
 from indexer.sources.records import EmbeddedStudy, ImageRecord, Record, SkippedStudy, StudyRecord
 

@@ -54,40 +54,53 @@ _SURE = 0.9
 _ENGLISH_WORDS = frozenset(
     """
     the of is are was were there with without and or no not for to at from by this that which within
-    has have been normal clear lungs lung heart left right chest seen noted evidence unchanged stable
+    has have been normal clear lungs lung heart left right chest seen noted evidence unchanged
+    stable
     size acute effusion mild moderate small large new lower upper lobe above below enlarged limits
     """.split()
 )
 _FOREIGN_WORDS = {
-    "de": "kein keine keinen keiner keines nicht ohne und der die das des dem den ein eine eines einer"
-    " ist sind mit im am beidseits rechts links beidseitig nachweis unauffällig regelrecht kleiner großer"
+    "de": "kein keine keinen keiner keines nicht ohne und der die das des dem den ein eine eines"
+    " einer"
+    " ist sind mit im am beidseits rechts links beidseitig nachweis unauffällig regelrecht"
+    " kleiner großer"
     " ausgeschlossen vergrößert normale normaler zustand nach bei zum zur vom auf über oder bereich"
     " infiltrate erguss verdacht unverändert frei zeichen hinweis nein rechtsseitiger rechtsseitige"
     " linksseitiger linksseitige atelektase atelektasen verschattung stauung kardiomegalie",
-    "fr": "pas de du des le la les un une et est sont sans avec aucun aucune absence au aux à oui cardiomégalie"
-    " droite gauche droit normale normales normal poumon discret discrète épanchement opacité non ni en"
+    "fr": "pas de du des le la les un une et est sont sans avec aucun aucune absence au aux à oui"
+    " cardiomégalie"
+    " droite gauche droit normale normales normal poumon discret discrète épanchement opacité non"
+    " ni en"
     " dans sur présence bilatérale foyer",
-    "es": "sin el la los las de del un una y es son con no se en derecho izquierdo derecha izquierda"
-    " ausencia ni hay observa observan derrame normal evidencia bilateral pulmonar ningún ninguna leve",
+    "es": "sin el la los las de del un una y es son con no se en derecho izquierdo derecha"
+    " izquierda"
+    " ausencia ni hay observa observan derrame normal evidencia bilateral pulmonar ningún ninguna"
+    " leve",
     "it": "nessun nessuna nessuno non il lo la gli le di del della dei un una e è sono con senza in"
     " destra sinistra destro sinistro assenza né nei nella evidenza versamento assente assenti"
     " normale bilaterale lieve regolare",
-    "nl": "geen niet de het een en is zijn met zonder van in op rechts links beiderzijds aanwijzingen"
+    "nl": "geen niet de het een en is zijn met zonder van in op rechts links beiderzijds"
+    " aanwijzingen"
     " voor bij normaal vergroot pleuravocht tekenen beeld afwijkingen beide",
     "pt": "sem o a os as de do da dos das um uma e é são com não em no na direito esquerdo direita"
-    " esquerda ausência nem há derrame observa normal sinais bilateral nenhum nenhuma leve discreto",
+    " esquerda ausência nem há derrame observa normal sinais bilateral nenhum nenhuma leve"
+    " discreto",
 }
 _FOREIGN = {name: frozenset(words.split()) - {"no"} for name, words in _FOREIGN_WORDS.items()}
-_ONLY_ENGLISH = _ENGLISH_WORDS - {"no", "normal", "in", "is"} - frozenset().union(*_FOREIGN.values())
+_ONLY_ENGLISH = (
+    _ENGLISH_WORDS - {"no", "normal", "in", "is"} - frozenset().union(*_FOREIGN.values())
+)
 _SHARED = frozenset(
-    "in a an on per via de la no normal bilateral der die at den am des as non op e o y os da infiltrate"
+    "in a an on per via de la no normal bilateral der die at den am des as non op e o y os da"
+    " infiltrate"
     " do con in le del voor bei".split()
 )
 """Foreign words that English sentences have too, or names ("de novo", "a la"): they count only
 beside another one."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ABSENT = re.compile(
-    r"^(?:pas d|absence d|sin \w|sem \w|senza \w|zonder \w|ohne \w|kein|geen \w|ness?un|aucun|ausencia d|"
+    r"^(?:pas d|absence d|sin \w|sem \w|senza \w|zonder \w|ohne \w|kein|geen \w|ness?un|aucun"
+    r"|ausencia d|"
     r"ausência d|assenza d|afwezigheid|no se |no hay |nicht |niet |não |non [eè'] )",
 )
 
@@ -145,7 +158,9 @@ def _of_few(words: list[str], text: str, english: int) -> str:
         return name
     if counts[name] > english and (sure[name] or counts[name] > 1):
         return name
-    if not text.isascii() and sum(not char.isascii() and char.isalpha() for char in text) * 3 > len(text):
+    if not text.isascii() and sum(not char.isascii() and char.isalpha() for char in text) * 3 > len(
+        text
+    ):
         return str(_identifier().classify(text.lower())[0])
     return ENGLISH
 

@@ -9,17 +9,21 @@ from indexer.reports.lines import LIST_MARK, SHORT_LINE, is_wrapped
 
 _LINE_BREAK = re.compile(r"\n\s*")
 _ABBREVIATIONS = frozenset(
-    "dr drs mr mrs ms prof st vs e.g i.e eg ie approx cf fig incl ca evid signif sig poss prob susp "
+    "dr drs mr mrs ms prof st vs e.g i.e eg ie approx cf fig incl ca evid signif sig poss prob"
+    " susp "
     "sugg def assoc esp excl susp'd poss'y".split()
 )
 """What follows belongs to them, so that their stop ends nothing."""
 _SHORTENED = frozenset(
     """
     neg pos resp bilat lat med ant post inf sup ext int mod min max sev abn norm calc cath degen
-    diff elev enl eff fx infil infilt atel opac mult prev prom rt lt hx pt pts comp incr decr pulm card
-    mediast pleur thor vert spon sl slt cm mm kg lb hr hrs wk wks mo mos yr yrs sec in req dept tel temp
+    diff elev enl eff fx infil infilt atel opac mult prev prom rt lt hx pt pts comp incr decr pulm
+    card
+    mediast pleur thor vert spon sl slt cm mm kg lb hr hrs wk wks mo mos yr yrs sec in req dept
+    tel temp
     exam eval f/u r/o b/l w wo w/o h/o c/o unch stab chr acut pneum consol subseg cardiomeg congest
-    nod lymph diaph hemi peric cong insp exp radiol clin indic dx tx rx path bx nl wnl ll rll lll rul lul
+    nod lymph diaph hemi peric cong insp exp radiol clin indic dx tx rx path bx nl wnl ll rll lll
+    rul lul
     rml ul port
     """.split()
 )
@@ -148,9 +152,12 @@ _FIELD = (
 )
 _REDACTION = re.compile(
     r"\b[xX]{3,}\b|_{2,}|\[\*\*|\*{3,}|#{3,}|@{3,}|&{3,}|[\u2588\u2587\u25a0]+|\{\{|\*\*[A-Z]{2,}|<<\s?\w"
-    r"|<[A-Z][A-Z0-9_ -]{1,40}>|</?(?i:person|name|date|redacted|removed|phi|patient|doctor)\b[^<>]{0,40}>"
-    rf"|[\[({{]\s?(?:{_FIELD}(?:[ _-]?\w{{1,20}}){{0,2}}|(?i:(?:patient |first |last )?name|date))\s?[\])}}]"
-    r"|[\[({](?i:\s?(?:\w{1,12} )?(?:(?:de-?)?identified|redacted|removed|deleted|masked|anonymi[sz]ed"
+    r"|<[A-Z][A-Z0-9_ -]{1,40}>|</?(?i:person|name|date|redacted|removed|phi|patient"
+    r"|doctor)\b[^<>]{0,40}>"
+    rf"|[\[({{]\s?(?:{_FIELD}(?:[ _-]?\w{{1,20}}){{0,2}}|(?i:(?:patient |first |last"
+    rf" )?name|date))\s?[\])}}]"
+    r"|[\[({](?i:\s?(?:\w{1,12} )?(?:(?:de-?)?identified|redacted|removed|deleted|masked"
+    r"|anonymi[sz]ed"
     r"|hidden|censored|withheld)\s?)[\])}]"
     rf"|\b{_FIELD}_[A-Z0-9_]+\b|\b[A-Z]+_NAME\b|[%$~]{_FIELD}[%$~]|\bREDACTED\b"
 )

@@ -15,8 +15,10 @@ from typing import Self
 from pydicom.dataset import Dataset
 
 _DENIES = re.compile(
-    r"^\W*(?:no|absent|none|negative|false|nil|nein|non|not (?:present|seen|found|visible|evident|detected"
-    r"|identified))\W*$|\b(?:known absent|definitely not|not present|absent|excluded|ruled out|negated)\b",
+    r"^\W*(?:no|absent|none|negative|false|nil|nein|non|not (?:present|seen|found|visible|evident"
+    r"|detected"
+    r"|identified))\W*$|\b(?:known absent|definitely not|not present|absent|excluded|ruled out"
+    r"|negated)\b",
     re.IGNORECASE,
 )
 _DOUBTS = re.compile(
@@ -26,17 +28,21 @@ _DOUBTS = re.compile(
 )
 _UNLIKELY = re.compile(r"\b(?:probably not|unlikely)\b", re.IGNORECASE)
 _AFFIRMS = re.compile(
-    r"^\W*(?:yes|present|positive|true|ja|oui|s[ií]|seen)\W*$|\b(?:known|confirmed|definitely) present\b",
+    r"^\W*(?:yes|present|positive|true|ja|oui|s[ií]|seen)\W*$|\b(?:known|confirmed"
+    r"|definitely) present\b",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
-    r"^\W*(?:unknown|not (?:assessed|evaluated|applicable|known|specified|reported)|n/?a)\W*$", re.IGNORECASE
+    r"^\W*(?:unknown|not (?:assessed|evaluated|applicable|known|specified|reported)|n/?a)\W*$",
+    re.IGNORECASE,
 )
 _PAST = re.compile(r"\b(?:past|previous\w*|prior|history|resolved|old study)\b", re.IGNORECASE)
 _SITE = re.compile(r"\b(?:site|location|region|topograph\w+|lobe)\b", re.IGNORECASE)
 NAMELESS = re.compile(
-    r"^\W*(?:findings?|comments?|text|report(?: text)?|description|conclusions?|impressions?|observations?"
-    r"|narrative|value|result|diagnos[ie]s|summary|document|diagnostic imaging report|specific|finding text"
+    r"^\W*(?:findings?|comments?|text|report(?: text)?|description|conclusions?|impressions?"
+    r"|observations?"
+    r"|narrative|value|result|diagnos[ie]s|summary|document|diagnostic imaging report|specific"
+    r"|finding text"
     r"|.*\b(?:report|text|note)s?)\W*$",
     re.IGNORECASE,
 )
@@ -69,7 +75,10 @@ def details(item: Dataset) -> Iterator[str]:
 
 def is_answer(value: str) -> bool:
     """Whether a value is a yes or no to the name of its item."""
-    return any(pattern.search(value) for pattern in (_DENIES, _AFFIRMS, _UNKNOWN)) and len(value.split()) < 4
+    return (
+        any(pattern.search(value) for pattern in (_DENIES, _AFFIRMS, _UNKNOWN))
+        and len(value.split()) < 4
+    )
 
 
 def _stated(finding: str, answer: str, context: "FindingContext") -> tuple[str, bool]:
@@ -110,17 +119,27 @@ class FindingContext:
         is_past = is_other = False
         for child in item.get("ContentSequence") or []:
             kind = str(child.get("ValueType") or "")
-            if kind not in ("CODE", "TEXT") or str(child.get("RelationshipType") or "") == "INFERRED FROM":
+            if (
+                kind not in ("CODE", "TEXT")
+                or str(child.get("RelationshipType") or "") == "INFERRED FROM"
+            ):
                 continue
             _, name = name_of(child)
             value = value_of(child)
             if "relationship" in name.lower():
-                is_other = is_other or not re.search(r"\b(?:self|subject of record|patient)\b", value.lower())
+                is_other = is_other or not re.search(
+                    r"\b(?:self|subject of record|patient)\b", value.lower()
+                )
             elif re.search(r"\btempor\w+|\btime\b", name.lower()):
                 is_past = is_past or _PAST.search(value) is not None
             elif _SITE.search(name):
                 sites.append(value.lower())
-            elif is_answer(value) or _DENIES.search(value) or _DOUBTS.search(value) or _AFFIRMS.search(value):
+            elif (
+                is_answer(value)
+                or _DENIES.search(value)
+                or _DOUBTS.search(value)
+                or _AFFIRMS.search(value)
+            ):
                 states.append(value)
             elif value and len(value.split()) < 5:
                 adjectives.append(value.lower())
@@ -146,6 +165,6 @@ def name_of(item: Dataset) -> tuple[str, str]:
     names = item.get("ConceptNameCodeSequence") or []
     if not names:
         return "", ""
-    return str(names[0].get("CodeValue") or "").strip(), str(names[0].get("CodeMeaning") or "").strip()
-
-
+    return str(names[0].get("CodeValue") or "").strip(), str(
+        names[0].get("CodeMeaning") or ""
+    ).strip()

@@ -32,7 +32,16 @@ REPORT_STORAGE = frozenset(f"{SR_STORAGE}{number}" for number in (11, 22, 33, 34
 
 _HEADINGS = {
     "FINDINGS": ("121070", "121071", "59776-5", "18782-3", "55109-3", "29545-1"),
-    "IMPRESSION": ("121072", "121073", "121076", "121077", "121111", "19005-8", "55110-1", "55112-7"),
+    "IMPRESSION": (
+        "121072",
+        "121073",
+        "121076",
+        "121077",
+        "121111",
+        "19005-8",
+        "55110-1",
+        "55112-7",
+    ),
     "INDICATION": (
         *("121060", "121062", "121109", "121110", "11329-0", "18785-6", "55115-0", "55108-5"),
         *("59768-2", "121059", "10164-2", "10154-3", "29299-5", "42349-1"),
@@ -44,8 +53,10 @@ _HEADINGS = {
 }
 _BY_CODE = {code: heading for heading, codes in _HEADINGS.items() for code in codes}
 _NO_REPORT_TITLES = re.compile(
-    r"\b(?:radiation dose|dose report|dose information|procedure log|of interest|for (?:referring|surgery"
-    r"|teaching|conference|therapy|patient|peer review|research)|rejected for|key (?:object|images?)|quality"
+    r"\b(?:radiation dose|dose report|dose information|procedure log|of interest|for (?:referring"
+    r"|surgery"
+    r"|teaching|conference|therapy|patient|peer review|research)|rejected for|key (?:object"
+    r"|images?)|quality"
     r" issue|best in set|manifest|measurement report|acquisition context)\b",
     re.IGNORECASE,
 )
@@ -54,8 +65,10 @@ _KEY_OBJECTS = range(113000, 113040)
 _OBSERVER_CONTEXT = range(121004, 121051)
 """DCM codes of TID 1001 to 1009: who observed whom, with what, in which procedure."""
 _PEOPLE = re.compile(
-    r"\b(?:name|organi[sz]ation|institution|accession|(?:patient|subject|study|order|placer|filler) (?:id|uid"
-    r"|number|name|sex|age|birth)|birth ?date|date of birth|mrn|physician|address|telephone|observer)\b",
+    r"\b(?:name|organi[sz]ation|institution|accession|(?:patient|subject|study|order|placer"
+    r"|filler) (?:id|uid"
+    r"|number|name|sex|age|birth)|birth ?date|date of birth|mrn|physician|address|telephone"
+    r"|observer)\b",
     re.IGNORECASE,
 )
 _OF_IMAGE = ("FINDINGS", "IMPRESSION", "ADDENDUM")

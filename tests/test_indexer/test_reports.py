@@ -1,5 +1,3 @@
-import re
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +6,6 @@ from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.sections.parse import SECTIONS, parse_report
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from tests.support.growth import ended_after
-
 
 
 def sections(text: str) -> dict[str, str]:
@@ -44,51 +41,51 @@ MIMIC = """\
 
 
 def test_a_report_with_headings_is_split_and_its_wrapped_lines_are_joined() -> None:
-    assert sections(MIMIC) == dict(
-        indication="___ year old man with cough // please evaluate",
-        comparison="___.",
-        findings="There is a hazy opacity at the right base, and the remaining lung is clear. "
+    assert sections(MIMIC) == {
+        "indication": "___ year old man with cough // please evaluate",
+        "comparison": "___.",
+        "findings": "There is a hazy opacity at the right base, and the remaining lung is clear. "
         "The heart is big.",
-        impression="1. Opacity on the right, perhaps pneumonia.\n2. Big heart.",
-    )
+        "impression": "1. Opacity on the right, perhaps pneumonia.\n2. Big heart.",
+    }
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", {}),
-        ("The lungs are clear.", dict(findings="The lungs are clear.")),
+        ("The lungs are clear.", {"findings": "The lungs are clear."}),
         (
             "FINDINGS: Clear lungs. IMPRESSION: Normal.",
-            dict(findings="Clear lungs.", impression="Normal."),
+            {"findings": "Clear lungs.", "impression": "Normal."},
         ),
         (
             "Findings: Clear lungs. Conclusion: Normal.",
-            dict(findings="Clear lungs.", impression="Normal."),
+            {"findings": "Clear lungs.", "impression": "Normal."},
         ),
         (
             "History: cough\nFindings\nClear lungs.\nOpinion\nNormal.",
-            dict(indication="cough", findings="Clear lungs.", impression="Normal."),
+            {"indication": "cough", "findings": "Clear lungs.", "impression": "Normal."},
         ),
         (
             "REASON FOR EXAM: fall\r\nREPORT: No fracture.\r\nSUMMARY: Normal.",
-            dict(indication="fall", findings="No fracture.", impression="Normal."),
+            {"indication": "fall", "findings": "No fracture.", "impression": "Normal."},
         ),
         (
             "CHEST, TWO VIEWS\nCOMPARISON: None.\n\nClear lungs.\n\nIMPRESSION: Normal.",
-            dict(comparison="None.", findings="Clear lungs.", impression="Normal."),
+            {"comparison": "None.", "findings": "Clear lungs.", "impression": "Normal."},
         ),
         (
             "FINDINGS: Clear.\nCOMPARISON: old film\nFINDINGS: Big heart.",
-            dict(comparison="old film", findings="Clear.\nBig heart."),
+            {"comparison": "old film", "findings": "Clear.\nBig heart."},
         ),
         (
             "These findings: none worth a word.",
-            dict(findings="These findings: none worth a word."),
+            {"findings": "These findings: none worth a word."},
         ),
         (
             "FINDINGS AND IMPRESSION: Clear lungs.\nLUNGS: also clear.",
-            dict(findings="Clear lungs.\nLUNGS: also clear."),
+            {"findings": "Clear lungs.\nLUNGS: also clear."},
         ),
     ],
 )
@@ -128,8 +125,10 @@ def test_sections_are_found_by_their_headings(text: str, expected: dict[str, str
         ("Poss. Atelectasis. Susp. nodule.", ["Poss. Atelectasis.", "Susp. nodule."]),
         ("Chest neg. Heart normal.", ["Chest neg.", "Heart normal."]),
         ("Mod. bilat. effusions. R. base clear.", ["Mod. bilat. effusions.", "R. base clear."]),
-        ("It ends 3 cm. above the carina. It is 3 cm. End.",
-         ["It ends 3 cm. above the carina.", "It is 3 cm.", "End."]),
+        (
+            "It ends 3 cm. above the carina. It is 3 cm. End.",
+            ["It ends 3 cm. above the carina.", "It is 3 cm.", "End."],
+        ),
         ("Lungs... clear. Hepatitis B. End.", ["Lungs... clear.", "Hepatitis B.", "End."]),
         ("Effusion?! Yes (small). ___. XXXX.", ["Effusion?!", "Yes (small).", "XXXX."]),
         (" \n 1. \n . ", []),
@@ -223,8 +222,20 @@ def test_history_and_description_are_no_reference_to_a_prior_image(sentence: str
     [
         *("Heart size XXXX normal.", "compared to xxxx", "Compared to ___, no change."),
         *("Seen by [**Name**].", "<PERSON> was told.", "{{NAME}} was told.", "*** effusion."),
-        *("PERSON_NAME was told.", "#### effusion.", "Told [REDACTED].", "Told [NAME].", "<<Date>>"),
-        *("On (date removed).", "On **DATE[Jan 5].", "Told $NAME$.", "Told \u2588\u2588\u2588.", "@@@ mm"),
+        *(
+            "PERSON_NAME was told.",
+            "#### effusion.",
+            "Told [REDACTED].",
+            "Told [NAME].",
+            "<<Date>>",
+        ),
+        *(
+            "On (date removed).",
+            "On **DATE[Jan 5].",
+            "Told $NAME$.",
+            "Told \u2588\u2588\u2588.",
+            "@@@ mm",
+        ),
     ],
 )
 def test_the_marks_of_de_identifiers_are_seen(sentence: str) -> None:

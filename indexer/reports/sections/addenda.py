@@ -17,13 +17,16 @@ from indexer.reports.sentences import split_sentences
 _REPORT = r"(?:report|dictation|study|exam\w*|interpretation|stud(?:y|ies)|text|results?)"
 _WHOLE = re.compile(
     rf"\b(?:disregard|retract\w*|withdraw\w*|withdrawn|void(?:ed)?|cancel(?:led|ed)?)\b.{{0,60}}\b{_REPORT}\b"
-    rf"|\b{_REPORT}\b.{{0,60}}\b(?:disregard\w*|retracted|withdrawn|void(?:ed)?|in error|cancel(?:led|ed))\b"
+    rf"|\b{_REPORT}\b.{{0,60}}\b(?:disregard\w*|retracted|withdrawn|void(?:ed)?|in error"
+    rf"|cancel(?:led|ed))\b"
     r"|\b(?:wrong|different|another|incorrect) patient\b",
     re.IGNORECASE,
 )
 _ERROR = re.compile(
-    r"\b(?:erroneous\w*|mistaken\w*|incorrect\w*|in error|wrong(?:ly)?|disregard\w*|retract\w*|withdraw\w*"
-    r"|withdrawn|typographical|dictation error|transcription error|misidentified|misinterpreted|inadvertent\w*"
+    r"\b(?:erroneous\w*|mistaken\w*|incorrect\w*|in error|wrong(?:ly)?|disregard\w*|retract\w*"
+    r"|withdraw\w*"
+    r"|withdrawn|typographical|dictation error|transcription error|misidentified|misinterpreted"
+    r"|inadvertent\w*"
     r"|should not (?:be|have)|not accurate|inaccurate|was an? (?:error|artifact|artefact))\b",
     re.IGNORECASE,
 )
@@ -32,9 +35,12 @@ _CORRECTS = re.compile(
     r"|clarif\w*|discrepan\w*|laterality|side|changed|error|in fact|updated?|now|reconsider\w*)\b",
     re.IGNORECASE,
 )
-_ADDS = re.compile(r"\b(?:also|additional(?:ly)?|in addition|as well|further(?:more)?|second)\b", re.IGNORECASE)
+_ADDS = re.compile(
+    r"\b(?:also|additional(?:ly)?|in addition|as well|further(?:more)?|second)\b", re.IGNORECASE
+)
 _LATER = re.compile(
-    r"\b(?:subsequent|later|follow-?up|interval|today'?s?)\s+(?:chest )?(?:ct|mri?|stud\w+|exam\w*|radiograph|film)",
+    r"\b(?:subsequent|later|follow-?up|interval|today'?s?)\s+(?:chest )?(?:ct|mri?|stud\w+"
+    r"|exam\w*|radiograph|film)",
     re.IGNORECASE,
 )
 _SHOULD = re.compile(
@@ -43,14 +49,17 @@ _SHOULD = re.compile(
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
-    r"[,;]?\s*(?:\b(?:instead of|rather than|in place of)\b|(?:,|\band)\s*not (?=(?:on |in |at |of )?(?:the |a )?"
+    r"[,;]?\s*(?:\b(?:instead of|rather than|in place of)\b|(?:,|\band)\s*not (?=(?:on |in |at "
+    r"|of )?(?:the |a )?"
     r"[\w-]+(?: [\w-]+){0,3}[\"'.]*$))",
     re.IGNORECASE,
 )
 _SECTION = re.compile(r"\b(impression|conclusion|findings)\b", re.IGNORECASE)
-_SIDES = {"right": re.compile(r"\bright\b|\brt\b|\br\b(?=[ -](?:sided|lung|base))", re.IGNORECASE),
-          "left": re.compile(r"\bleft\b|\blt\b", re.IGNORECASE),
-          "both": re.compile(r"\bbilateral\w*|\bboth\b|\bbi\w*basilar\b", re.IGNORECASE)}
+_SIDES = {
+    "right": re.compile(r"\bright\b|\brt\b|\br\b(?=[ -](?:sided|lung|base))", re.IGNORECASE),
+    "left": re.compile(r"\bleft\b|\blt\b", re.IGNORECASE),
+    "both": re.compile(r"\bbilateral\w*|\bboth\b|\bbi\w*basilar\b", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +77,11 @@ def correct(bodies: Mapping[str, str], addenda: Iterable[tuple[str, str]]) -> Co
     """Apply the addenda (section, text) in order."""
     reader = _Reader(dict(bodies))
     for section, text in addenda:
-        added = [part for sentence in split_sentences(text) if (part := reader.read(sentence, section))]
+        added = [
+            part for sentence in split_sentences(text) if (part := reader.read(sentence, section))
+        ]
         reader.add(section, "\n".join(added))
-    return Correction(
-        bodies=reader.bodies, withdrawn=tuple(reader.withdrawn), whole=reader.whole
-    )
+    return Correction(bodies=reader.bodies, withdrawn=tuple(reader.withdrawn), whole=reader.whole)
 
 
 class _Reader:
@@ -112,13 +121,15 @@ class _Reader:
         instead = _INSTEAD.search(sentence)
         if instead:
             stated_text, old = sentence[: instead.start()].rstrip(), sentence[instead.end() :]
-        self._contradict(stated_text, corrects=bool(instead or _CORRECTS.search(sentence)), about=labels)
+        self._contradict(
+            stated_text, corrects=bool(instead or _CORRECTS.search(sentence)), about=labels
+        )
         if old:
             self._aside(old)
         return stated_text
 
     def _replace(self, sentence: str, should: re.Match[str], section: str) -> str:
-        """"The impression should read: ...", "'Right' should read 'left'"."""
+        """ "The impression should read: ...", "'Right' should read 'left'"."""
         before, after = sentence[: should.start()], sentence[should.end() :]
         instead = _INSTEAD.search(after)
         if instead:
@@ -137,9 +148,18 @@ class _Reader:
         sides = _sides(before) - _sides(after)
         names = set(_topics(before))
         if names:
-            self._drop(lambda old: bool(names & set(_topics(old))) and (not sides or bool(sides & _sides(old))))
+            self._drop(
+                lambda old: (
+                    bool(names & set(_topics(old))) and (not sides or bool(sides & _sides(old)))
+                )
+            )
         elif sides:
-            self._drop(lambda old: bool(sides & _sides(old)) and (not topics or bool(set(topics) & set(_topics(old)))))
+            self._drop(
+                lambda old: (
+                    bool(sides & _sides(old))
+                    and (not topics or bool(set(topics) & set(_topics(old))))
+                )
+            )
         self._contradict(after, corrects=True, about=topics)
         self._aside(sentence[: should.end()])
         return after if _topics(after) else ""
@@ -151,7 +171,12 @@ class _Reader:
             return
         if not new and corrects and sides and not _ADDS.search(stated):
             wrong = {"left", "right"} - sides
-            self._drop(lambda old: bool(wrong & _sides(old)) and (not about or bool(set(about) & set(_topics(old)))))
+            self._drop(
+                lambda old: (
+                    bool(wrong & _sides(old))
+                    and (not about or bool(set(about) & set(_topics(old))))
+                )
+            )
             return
         named = {name for name, state in new.items() if state == "positive"} - {"Support Devices"}
 
@@ -159,12 +184,19 @@ class _Reader:
             labels, old_sides = _topics(old), _sides(old)
             if named and not labels and _NORMAL.search(old):
                 return True
-            apart = bool(sides and old_sides and not sides & old_sides and "both" not in sides | old_sides)
+            apart = bool(
+                sides and old_sides and not sides & old_sides and "both" not in sides | old_sides
+            )
             for name in labels.keys() & new.keys():
                 states = {labels[name], new[name]}
                 if len(states) == 2 and "negative" in states and not apart:
                     return True
-                if labels[name] == "positive" and new[name] == "uncertain" and corrects and not apart:
+                if (
+                    labels[name] == "positive"
+                    and new[name] == "uncertain"
+                    and corrects
+                    and not apart
+                ):
                     return True
                 moved = sides != old_sides and sides and old_sides
                 if moved and corrects and not _ADDS.search(stated) and "negative" not in states:
@@ -197,8 +229,10 @@ _SIDES_ONLY = re.compile(r"^\W*(?:laterality|side) (?:error|correction)\b", re.I
 
 
 _NORMAL = re.compile(
-    r"^\W*(?:\d[.)]\s*)?normal\b(?! (?:heart|card|mediast))|\b(?:normal|unremarkable|negative|clear) (?:\w+ )?"
-    r"(?:chest|study|exam\w*|radiograph\w*|x-?ray|cxr)\b|\bno (?:radiographic |significant )?abnormalit",
+    r"^\W*(?:\d[.)]\s*)?normal\b(?! (?:heart|card|mediast))|\b(?:normal|unremarkable|negative"
+    r"|clear) (?:\w+ )?"
+    r"(?:chest|study|exam\w*|radiograph\w*|x-?ray|cxr)\b|\bno (?:radiographic "
+    r"|significant )?abnormalit",
     re.IGNORECASE,
 )
 """Calls the whole image normal, which no finding of an addendum lets stand."""

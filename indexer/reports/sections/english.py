@@ -12,10 +12,22 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         *("indication", "indications", "clinical indication", "clinical indications"),
         *("indication for exam", "indication for examination", "indication for study"),
         *("history", "clinical history", "patient history", "medical history", "hx", "hpi", "pmh"),
-        *("clinical hx", "past medical history", "past history", "brief history", "surgical history"),
+        *(
+            "clinical hx",
+            "past medical history",
+            "past history",
+            "brief history",
+            "surgical history",
+        ),
         *("relevant history", "history of present illness", "relevant clinical history", "hist"),
         *("clinical information", "clinical info", "clinical data", "clinical statement"),
-        *("clinical details", "clinical detail", "clinical question", "clinical concern", "clinical"),
+        *(
+            "clinical details",
+            "clinical detail",
+            "clinical question",
+            "clinical concern",
+            "clinical",
+        ),
         *("clinical notes", "clinical note", "clinical context", "clinical background", "ci"),
         *("clinical presentation", "clinical summary", "clinical diagnosis", "clinical problem"),
         *("clinical findings", "clinical impression", "clinical indication and history"),
@@ -52,8 +64,22 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "findings": (
         *("finding", "findings", "observation", "observations", "report", "description"),
-        *("descriptions", "narrative", "narrative report", "result", "results", "interpretation of"),
-        *("report text", "text report", "body", "findings text", "imaging findings", "x ray findings"),
+        *(
+            "descriptions",
+            "narrative",
+            "narrative report",
+            "result",
+            "results",
+            "interpretation of",
+        ),
+        *(
+            "report text",
+            "text report",
+            "body",
+            "findings text",
+            "imaging findings",
+            "x ray findings",
+        ),
         *("other findings", "additional findings", "incidental findings", "incidental", "misc"),
         *("miscellaneous", "other", "others", "additional", "positive findings", "key findings"),
         *("pertinent findings", "negative findings", "main findings", "general findings"),
@@ -77,9 +103,24 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         *("technique", "techniques", "procedure technique", "technical", "technical factors"),
         *("technical quality", "image quality", "quality", "technical note", "technical comments"),
         *("exposure", "dose", "radiation dose", "fluoro time", "fluoroscopy time", "contrast"),
-        *("view", "views", "number of views", "projection", "projections", "projection s", "method"),
+        *(
+            "view",
+            "views",
+            "number of views",
+            "projection",
+            "projections",
+            "projection s",
+            "method",
+        ),
         *("methods", "acquisition", "protocol", "imaging technique", "exam technique", "position"),
-        *("positioning", "limitations", "limitation", "equipment", "procedure details", "medication"),
+        *(
+            "positioning",
+            "limitations",
+            "limitation",
+            "equipment",
+            "procedure details",
+            "medication",
+        ),
         *("medications", "sedation", "film quality", "study quality", "technical limitations"),
     ),
     "exam": (
@@ -101,14 +142,26 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     ),
     "notification": (
         *("notification", "notifications", "notification s", "communication", "communications"),
-        *("critical result", "critical results", "critical value", "critical findings notification"),
+        *(
+            "critical result",
+            "critical results",
+            "critical value",
+            "critical findings notification",
+        ),
         *("critical communication", "results communicated", "result communication", "notified"),
         *("communication of results", "communicated", "discussed with", "called to", "alert"),
         *("findings communicated", "results called", "results called to", "physician notified"),
         *("critical result communication", "critical test result", "provider notification"),
     ),
     "preliminary": (
-        *("wet read", "wet reading", "wet read version", "wet read report", "prelim", "prelim read"),
+        *(
+            "wet read",
+            "wet reading",
+            "wet read version",
+            "wet read report",
+            "prelim",
+            "prelim read",
+        ),
         *("preliminary read", "preliminary report", "preliminary interpretation", "wet reader"),
         *("preliminary", "preliminary impression", "preliminary findings", "preliminary result"),
         *("resident read", "resident preliminary read", "resident interpretation", "ed read"),
@@ -143,34 +196,46 @@ HEADINGS: dict[str, tuple[str, ...]] = {
 
 ORGANS = tuple(
     """
-    lung; lungs; lung fields; lung parenchyma; parenchyma; pulmonary parenchyma; airspaces; air spaces
-    airways; airway; trachea; tracheobronchial; right lung; left lung; lung bases; lung apices; apices
+    lung; lungs; lung fields; lung parenchyma; parenchyma; pulmonary parenchyma; airspaces
+    air spaces
+    airways; airway; trachea; tracheobronchial; right lung; left lung; lung bases; lung apices
+    apices
     bases; lung volumes; lung volume; inspiration; volumes; pleura; pleural; pleural space
-    pleural spaces; pleural surfaces; pleural cavity; pleural cavities; costophrenic angles; cp angles
+    pleural spaces; pleural surfaces; pleural cavity; pleural cavities; costophrenic angles
+    cp angles
     costophrenic sulci; fissures; heart; heart size; cardiac; cardiac silhouette; cardiac size
-    cardiovascular; cardiomediastinum; cardiomediastinal; cardiomediastinal silhouette; cardiac shadow
+    cardiovascular; cardiomediastinum; cardiomediastinal; cardiomediastinal silhouette
+    cardiac shadow
     cardiomediastinal contours; cardiomediastinal contour; cardio mediastinal silhouette
     heart and great vessels; great vessels; mediastinum; mediastinal; mediastinal contours
     mediastinal contour; mediastinal silhouette; hila; hilum; hilar; hilar regions; hilar structures
     hilar contours; aorta; aortic arch; vessels; vasculature; vascular; pulmonary vasculature
     pulmonary vascularity; pulmonary vessels; vascularity; pulmonary; pulmonary vascular
     vascular pedicle; bone; bones; bony thorax; bony structures; bony; bony skeleton; osseous
-    osseous structures; skeleton; skeletal; skeletal structures; musculoskeletal; msk; ribs; rib cage
-    spine; thoracic spine; soft tissue; soft tissues; chest wall; extrathoracic soft tissues; body wall
-    diaphragm; diaphragms; hemidiaphragms; upper abdomen; visualized upper abdomen; abdomen; subdiaphragm
-    visualised upper abdomen; visualized abdomen; below diaphragm; below the diaphragm; upper abdominal
+    osseous structures; skeleton; skeletal; skeletal structures; musculoskeletal; msk; ribs
+    rib cage
+    spine; thoracic spine; soft tissue; soft tissues; chest wall; extrathoracic soft tissues
+    body wall
+    diaphragm; diaphragms; hemidiaphragms; upper abdomen; visualized upper abdomen; abdomen
+    subdiaphragm
+    visualised upper abdomen; visualized abdomen; below diaphragm; below the diaphragm
+    upper abdominal
     visualized bones; line; lines; tubes; lines and tubes; tubes and lines; tubes lines; lines tubes
     tubes and catheters; lines tubes and drains; support devices; support apparatus; support lines
     device; devices; medical devices; catheters; drains; hardware; implants; life support devices
     supporting devices; monitoring and support devices; support lines and tubes; support structures
     support equipment; surgical changes; postoperative changes; postsurgical changes; foreign body
-    foreign bodies; pacemaker; endotracheal tube; et tube; ett; nasogastric tube; ng tube; enteric tube
+    foreign bodies; pacemaker; endotracheal tube; et tube; ett; nasogastric tube; ng tube
+    enteric tube
     central line; central venous catheter; picc; picc line; chest tube; chest tubes; thyroid; neck
-    visualized portions of upper abdomen; neck and thoracic inlet; lower neck; thoracic inlet; stomach
+    visualized portions of upper abdomen; neck and thoracic inlet; lower neck; thoracic inlet
+    stomach
     right hemithorax; left hemithorax; right; left; retrocardiac; retrocardiac region; lymph nodes
-    right chest; left chest; thorax; chest; shoulders; clavicles; nodes; pulmonary arteries; pericardium
+    right chest; left chest; thorax; chest; shoulders; clavicles; nodes; pulmonary arteries
+    pericardium
     pneumothorax; effusion; effusions; pleural effusion; pleural effusions; consolidation; opacities
-    nodules; edema; pulmonary edema; atelectasis; cardiomegaly; airspace disease; infiltrate; infiltrates
+    nodules; edema; pulmonary edema; atelectasis; cardiomegaly; airspace disease; infiltrate
+    infiltrates
     fracture; fractures; free air; subdiaphragmatic free air; calcifications; masses; nodule
     subdiaphragmatic region; cardiac and mediastinal silhouettes; ribs and clavicles; lungs pleura
     cardiac and mediastinal contours; mediastinum and hila; heart and mediastinum; lungs and pleura
@@ -180,16 +245,22 @@ ORGANS = tuple(
 
 MODIFIERS = frozenset(
     """
-    chest cxr xr cr dx dr x ray xray rays radiograph radiographs radiographic radiography radiological
-    radiologic radiology plain film films thorax thoracic pa ap lateral lat frontal portable view views
-    two one three five single 1 2 3 4 1v 2v 3v 4v 1vw 2vw 3vw vw vws v w upright erect supine semi semierect mobile bedside digital imaging image
+    chest cxr xr cr dx dr x ray xray rays radiograph radiographs radiographic radiography
+    radiological
+    radiologic radiology plain film films thorax thoracic pa ap lateral lat frontal portable view
+    views
+    two one three five single 1 2 3 4 1v 2v 3v 4v 1vw 2vw 3vw vw vws v w upright erect supine semi
+    semierect mobile bedside digital imaging image
     images brief current final overall the of for on and with today's todays study exam examination
-    formatted text section detailed diagnostic main standard inspiratory expiratory only at by in this
+    formatted text section detailed diagnostic main standard inspiratory expiratory only at by in
+    this
     decubitus routine pre post follow up repeat stat limited complete left right
     oblique apical lordotic number no procedure scan ct cta mri mr computed tomography ultrasound us
     fluoroscopy contrast without iv low dose high resolution hrct screening day am pm thoracis lung
-    rx rtg radiografia radiographie tele trx rontgen roentgen p a und et y e in im du de da do di del
-    della zwei ebenen seitlich liegend liegen stehend stehen face profil deux debout couche frente perfil
+    rx rtg radiografia radiographie tele trx rontgen roentgen p a und et y e in im du de da do di
+    del
+    della zwei ebenen seitlich liegend liegen stehend stehen face profil deux debout couche frente
+    perfil
     proyecciones dos proiezioni due twee richtingen portatil lit letto al lecho leito bett laterale
     standard digitale telerradiografia teleradiografia x-thorax projections sitzend
     """.split()
@@ -197,19 +268,24 @@ MODIFIERS = frozenset(
 """Words that may stand beside a heading, or make up the title of an examination."""
 
 RADIOGRAPH = frozenset(
-    "xr cr dx dr cxr x xray ray rays radiograph radiographs radiographic radiography film films pa ap "
-    "portable view views 1v 2v 3v 1vw 2vw vws lateral frontal plain rx rontgen roentgen radiografia radiographie trx "
+    "xr cr dx dr cxr x xray ray rays radiograph radiographs radiographic radiography film films"
+    " pa ap "
+    "portable view views 1v 2v 3v 1vw 2vw vws lateral frontal plain rx rontgen roentgen"
+    " radiografia radiographie trx "
     "thoraxaufnahme thoraxfoto rontgenthorax telerradiografia teleradiografia face".split()
 )
 OTHER_MODALITY = frozenset("ct cta mri mr tomography ultrasound us hrct fluoroscopy scan".split())
 CHEST = frozenset(
-    "chest thorax cxr thoracic lung thoracis torax torace trx thoraxaufnahme thoraxfoto rontgenthorax "
+    "chest thorax cxr thoracic lung thoracis torax torace trx thoraxaufnahme thoraxfoto"
+    " rontgenthorax "
     "thoracique pulmonaire".split()
 )
 OTHER_PARTS = frozenset(
     """
-    abdomen abdominal kub pelvis pelvic hip hips knee knees ankle ankles foot feet toe toes leg tibia
-    fibula femur shoulder shoulders humerus elbow elbows forearm wrist wrists hand hands finger fingers
+    abdomen abdominal kub pelvis pelvic hip hips knee knees ankle ankles foot feet toe toes leg
+    tibia
+    fibula femur shoulder shoulders humerus elbow elbows forearm wrist wrists hand hands finger
+    fingers
     thumb radius ulna skull head brain face facial sinus sinuses orbit orbits mandible neck cervical
     lumbar lumbosacral sacrum sacral coccyx spine heel calcaneus scapula clavicle acromioclavicular
     sternum ribs rib renal kidney kidneys bladder liver gallbladder spleen aorta breast breasts

@@ -8,7 +8,10 @@ from indexer.reports.sections.placing import Placed
 
 OTHER_EXAMINATION = "other examination"
 _KEPT = ("indication", "comparison", "findings", "impression")
-_PART = re.compile(rf"\b(?:{'|'.join(sorted(english.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial|femoral|bowel gas)\b")
+_PART = re.compile(
+    rf"\b(?:{'|'.join(sorted(english.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial"
+    rf"|femoral|bowel gas)\b"
+)
 _CHEST = re.compile(
     r"\b(?:chest|thorax|lungs?|pulmonary|heart|cardi\w+|pleural?|pneum\w+|effusion|mediastin\w+|edema"
     r"|consolidation|atelectasis|opacit\w+|opacification|infiltrat\w+)\b"
@@ -34,7 +37,14 @@ def choose(placed: list[Placed]) -> tuple[list[Placed], str]:
         section: any(one.section == section and one.examination not in others for one in placed)
         for section in ("indication", "impression")
     }
-    last = max((one.examination for one in placed if one.examination in others and one.section == "impression"), default=-1)
+    last = max(
+        (
+            one.examination
+            for one in placed
+            if one.examination in others and one.section == "impression"
+        ),
+        default=-1,
+    )
     result, dropped = [], False
     for one in placed:
         if one.examination in others and one.section in _KEPT:

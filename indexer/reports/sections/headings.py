@@ -1,8 +1,8 @@
 """What a heading opens, however it is written.
 
-    classify("IMPRESSION/RECOMMENDATION").kind        # 'impression'
-    classify("ABDOMEN FINDINGS")                       # findings of another examination
-    split_headings("Cough. FINDINGS: Clear lungs.")    # [(None, 'Cough.'), (Heading..., 'Clear ...')]
+classify("IMPRESSION/RECOMMENDATION").kind        # 'impression'
+classify("ABDOMEN FINDINGS")                       # findings of another examination
+split_headings("Cough. FINDINGS: Clear lungs.")    # [(None, 'Cough.'), (Heading..., 'Clear ...')]
 """
 
 import re
@@ -15,7 +15,16 @@ from indexer.reports.sections import english, european
 from indexer.reports.sections.particulars import HEADER_LABELS, SIGNATURE_LABEL
 
 _RANK = (
-    *("addendum", "preliminary", "final", "findings", "impression", "comment", "organ", "comparison"),
+    *(
+        "addendum",
+        "preliminary",
+        "final",
+        "findings",
+        "impression",
+        "comment",
+        "organ",
+        "comparison",
+    ),
     *("indication", "technique", "exam", "recommendation", "notification", "header", "signature"),
 )
 """Of a combined heading the first of these kinds counts."""
@@ -72,18 +81,21 @@ _CONNECTOR = re.compile(
 _MISSPELLED = [
     phrase
     for phrase, kind in _PHRASES.items()
-    if len(phrase) >= 8 and kind in ("indication", "comparison", "findings", "impression", "technique")
+    if len(phrase) >= 8
+    and kind in ("indication", "comparison", "findings", "impression", "technique")
 ]
 _MOST_WORDS = 9
 _STRONG = frozenset(
     """
-    findings impression impressions indication indications comparison comparisons technique conclusion
+    findings impression impressions indication indications comparison comparisons technique
+    conclusion
     conclusions recommendation recommendations addendum history examination
     clinical history|clinical information|clinical indication|reason for exam|reason for examination
     reason for study|findings/impression|findings and impression|impression/recommendation|exam
     befund|beurteilung|indikation|fragestellung|technik|klinische angaben|zusammenfassung
     resultats|resultat|conclusion|technique|comparaison|renseignements cliniques|hallazgos|impresion
-    indicacion|tecnica|comparacion|conclusiones|referto|reperti|conclusioni|quesito clinico|confronto
+    indicacion|tecnica|comparacion|conclusiones|referto|reperti|conclusioni|quesito clinico
+    confronto
     bevindingen|conclusie|verslag|klinische gegevens|vraagstelling|techniek|beoordeling
     achados|impressao|conclusao|indicacao|comparacao|laudo|relatorio|opinion|impression and plan
     """.replace("\n", "|").split("|")
@@ -218,7 +230,9 @@ def _by_word(plain: str, label: str) -> str | None:
 
 _DECORATION = " \t*#_=<>[]{}~|•·>-"
 _NUMBER = re.compile(r"\s*(?:\d{1,2}|[IVX]{1,4}|[A-H])[.)]\s+")
-_SEPARATOR = re.compile(r"\s*(?:\([^()]{0,80}\)|\[[^\[\]]{0,80}\])?[\s*_\])>=#]*(?::[-=\s]*|-{1,2}\s|--+>?|=+>?|\s-(?=\w)|;\s)")
+_SEPARATOR = re.compile(
+    r"\s*(?:\([^()]{0,80}\)|\[[^\[\]]{0,80}\])?[\s*_\])>=#]*(?::[-=\s]*|-{1,2}\s|--+>?|=+>?|\s-(?=\w)|;\s)"
+)
 _CAPS_LABEL = re.compile(
     r"((?:[A-ZÀ-Ý][A-ZÀ-Ý/&()'-]+)(?: (?:[A-ZÀ-Ý/&][A-ZÀ-Ý/&()'-]*)){0,4}?)[ \t]+(?=\S)"
 )
@@ -229,8 +243,10 @@ _VERB_NEXT = re.compile(
     re.IGNORECASE,
 )
 _RUNNING = re.compile(
-    r"(?<![\w/-])(EXAM(?:INATION)?|(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION)|TECHNIQUE|COMPARISON"
-    r"|FINDINGS?|IMPRESSION|CONCLUSION|RECOMMENDATIONS?)(?=[ \t]+[A-Za-z0-9])(?![ \t]+(?:of|and|is|are"
+    r"(?<![\w/-])(EXAM(?:INATION)?|(?:CLINICAL )?(?:INDICATION|HISTORY|INFORMATION)|TECHNIQUE"
+    r"|COMPARISON"
+    r"|FINDINGS?|IMPRESSION|CONCLUSION|RECOMMENDATIONS?)(?=[ \t]+[A-Za-z0-9])(?![ \t]+(?:of|and"
+    r"|is|are"
     r"|were|was|AND|IS|ARE|OF|WERE|WAS)\b)"
 )
 _SPACED = re.compile(r"^\W*((?:[A-Z] ){3,}[A-Z])\b(?=\W*$|\s*:)")
@@ -288,16 +304,28 @@ def _labelled(text: str) -> tuple[Heading, str] | None:
     if found:
         colon = found.start()
         label = text[:colon]
-        if not re.search(r"[.!?;]\s+[A-Z]", label) and text[0].isupper() or text[:colon].islower() and plain_label(label) in _PHRASES:
+        if (not re.search(r"[.!?;]\s+[A-Z]", label) and text[0].isupper()) or (
+            text[:colon].islower() and plain_label(label) in _PHRASES
+        ):
             heading = classify(label.strip(_DECORATION))
             if heading is not None:
-                return heading, text[colon + 1 :].lstrip(_DECORATION if text[colon + 1 : colon + 2] in "*_-=" else " \t")
-    dash = re.match(r"([A-ZÀ-Ý][^\W\d_]*(?:[ /&][^\W\d_]+){0,4})(?:\s*--?>?\s+|\s+-|;\s)(?=\S)", text)
+                return heading, text[colon + 1 :].lstrip(
+                    _DECORATION if text[colon + 1 : colon + 2] in "*_-=" else " \t"
+                )
+    dash = re.match(
+        r"([A-ZÀ-Ý][^\W\d_]*(?:[ /&][^\W\d_]+){0,4})(?:\s*--?>?\s+|\s+-|;\s)(?=\S)", text
+    )
     if dash:
         heading = classify(dash[1], opens_line=False)
         plain = plain_label(dash[1])
-        strong = dash[1].isupper() or plain in _STRONG_WORDS or (len(plain) > 5 and plain in _PHRASES)
-        if heading is not None and strong and heading.kind not in ("organ", "part", "header", "exam", "comment"):
+        strong = (
+            dash[1].isupper() or plain in _STRONG_WORDS or (len(plain) > 5 and plain in _PHRASES)
+        )
+        if (
+            heading is not None
+            and strong
+            and heading.kind not in ("organ", "part", "header", "exam", "comment")
+        ):
             return heading, text[dash.end() :]
     return None
 
@@ -322,18 +350,37 @@ def _ends_in_text(label: str) -> bool:
     """Whether words behind the heading's own are text: ``HISTORY CT of 2019``."""
     plain = plain_label(label)
     if plain in _PHRASES:
-        return re.search(r"\d{3}|/", re.sub(r"\([^)]*\)", "", label)) is not None and "/" not in plain
+        return (
+            re.search(r"\d{3}|/", re.sub(r"\([^)]*\)", "", label)) is not None and "/" not in plain
+        )
     last = plain.split()[-1]
     return (last in english.MODIFIERS and last not in english.CHEST) or not last.isalpha()
 
 
 _NO_BARE = frozenset(
-    "pneumothorax effusion effusions consolidation opacities nodules edema cardiomegaly atelectasis "
+    "pneumothorax effusion effusions consolidation opacities nodules edema cardiomegaly"
+    " atelectasis "
     "infiltrate infiltrates fracture fractures calcifications masses nodule right left "
     "ventilation".split()
-) | {"pleural effusion", "pleural effusions", "pulmonary edema", "airspace disease", "free air",
-     "surgical clips", "central line", "chest tube", "picc line", "support devices", "picc", "pacemaker",
-     "tracheostomy", "hardware", "surgical changes", "postoperative changes", "postsurgical changes"}
+) | {
+    "pleural effusion",
+    "pleural effusions",
+    "pulmonary edema",
+    "airspace disease",
+    "free air",
+    "surgical clips",
+    "central line",
+    "chest tube",
+    "picc line",
+    "support devices",
+    "picc",
+    "pacemaker",
+    "tracheostomy",
+    "hardware",
+    "surgical changes",
+    "postoperative changes",
+    "postsurgical changes",
+}
 """Named alone on a line these are findings, not headings."""
 
 
@@ -392,9 +439,15 @@ def _ending(segment: str) -> tuple[int, Heading] | None:
         if heading is None:
             continue
         plain = plain_label(label)
-        if label.isupper() and (heading.kind in _INLINE_KINDS or heading.kind == "organ") and len(plain) > 2:
+        if (
+            label.isupper()
+            and (heading.kind in _INLINE_KINDS or heading.kind == "organ")
+            and len(plain) > 2
+        ):
             return skipped + at, heading
-        if after_stop and (heading.kind in _INLINE_KINDS or (heading.kind == "organ" and plain not in _NO_BARE)):
+        if after_stop and (
+            heading.kind in _INLINE_KINDS or (heading.kind == "organ" and plain not in _NO_BARE)
+        ):
             return skipped + at, heading
         if plain in _STRONG_WORDS and heading.kind in _INLINE_KINDS and at > 0:
             return skipped + at, heading

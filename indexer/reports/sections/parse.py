@@ -9,7 +9,6 @@ No word is dropped silently: a line goes to a section, to ``left_out``, or, wher
 it, to the findings with a note. Every step is linear in the length of the text.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -79,11 +78,20 @@ def parse_report(text: str) -> ParsedReport:
     for note, reason in ((UNPLACED, "unplaced"), (MISPLACED, "misplaced")):
         if any(one.reason == reason and one.section == "findings" for one in placed):
             notes.append(note)
-    bodies = {name: _body(one for one in placed if one.section == name and not one.addendum) for name in SECTIONS}
-    left_out = [LeftOut(kind=one.section, text=one.said) for one in placed if one.section not in SECTIONS and one.said]
+    bodies = {
+        name: _body(one for one in placed if one.section == name and not one.addendum)
+        for name in SECTIONS
+    }
+    left_out = [
+        LeftOut(kind=one.section, text=one.said)
+        for one in placed
+        if one.section not in SECTIONS and one.said
+    ]
     addenda = [one for one in placed if one.addendum and one.section in SECTIONS]
     if addenda:
-        corrected = correct(bodies, [(one.section, unwrap(one.said)) for one in _paragraphs(addenda)])
+        corrected = correct(
+            bodies, [(one.section, unwrap(one.said)) for one in _paragraphs(addenda)]
+        )
         bodies = corrected.bodies
         left_out += [LeftOut(kind="withdrawn", text=part) for part in corrected.withdrawn]
         if corrected.whole:
@@ -107,7 +115,9 @@ def _final(placed: list[Placed], notes: list[str]) -> list[Placed]:
         return placed
     notes.append(PRELIMINARY)
     return [
-        replace(one, section="preliminary read") if one.preliminary and one.section in SECTIONS else one
+        replace(one, section="preliminary read")
+        if one.preliminary and one.section in SECTIONS
+        else one
         for one in placed
     ]
 

@@ -1,8 +1,8 @@
 """Lines about people and paper: signatures, patient data, letterheads.
 
-    particulars_of("Electronically signed by: A. Roe, MD")     # 'signature'
-    particulars_of("Accession: A123")                          # 'header'
-    particulars_of("Small left effusion.")                     # None
+particulars_of("Electronically signed by: A. Roe, MD")     # 'signature'
+particulars_of("Accession: A123")                          # 'header'
+particulars_of("Small left effusion.")                     # None
 """
 
 import re
@@ -10,32 +10,58 @@ import re
 HEADER_LABELS = tuple(
     label.strip()
     for label in """
-    patient; patient name; name; last name; first name; mrn; mr; medical record number; patient id; id
-    dob; date of birth; birth date; birthdate; d o b; age; sex; gender; age/sex; age/gender; race; patient dob
-    accession; accession number; accession no; acc; acc no; acc number; order; order number; order id
-    order no; ordering; ordering physician; ordering provider; ordering md; ordered by; ordering doctor
-    referring; referring physician; referring provider; referring doctor; referring md; referred by; ref
-    ref by; requesting physician; requesting provider; requesting doctor; requested by; attending physician
-    primary care physician; pcp; physician; provider; doctor; consultant; clinician; practitioner; admitting
-    location; patient location; loc; ward; room; bed; unit; department; dept; facility; site; hospital; clinic
-    institution; organization; performing facility; performing site; address; phone; telephone; tel; fax; email
-    date; exam date; date of exam; date of examination; study date; date of study; date of service; dos
-    service date; exam date/time; exam time; time; date/time; date time; procedure date; visit date; order date
-    date of procedure; admission date; admit date; discharge date; collected; received; resulted; result date
-    report date; date of report; reported; date reported; report time; visit number; visit; encounter; fin; csn
-    account; account number; acct; acct no; hospital number; hospital no; nhs number; nhs no; ssn; insurance
-    encounter number; episode; patient class; patient type; status; report status; exam status; result status
-    order status; priority; urgency; page; ris number; study id; uid; study uid; exam number; study instance uid
-    exam id; technologist; tech; performed by; radiographer; technician; ris; chi; chi number; cpi; unit number
-    patient status; reading physician; radiology number; xray number; film number; case number; case id
-    patientin; patienten id; geburtsdatum; geb; geboren; fallnummer; aufnahmedatum; untersuchungsdatum; datum
-    einsender; zuweiser; uberweiser; station; patientenname; nom; prenom; date de naissance; ne le; nee le; sexe
-    prescripteur; medecin; medecin prescripteur; medecin demandeur; date de l'examen; numero; dossier; service
-    paciente; nombre; apellidos; fecha de nacimiento; edad; sexo; fecha; fecha del estudio; medico; historia no
-    medico solicitante; numero de historia; nhc; n historia; centro; paziente; nome; cognome; data di nascita
-    nato il; nata il; eta; sesso; data; data esame; medico richiedente; medico curante; reparto; provenienza
-    patient naam; naam; geboortedatum; geslacht; aanvrager; afdeling; patientnummer; onderzoeksdatum; huisarts
-    data de nascimento; idade; data do exame; medico solicitante; convenio; prontuario; solicitante; registro
+    patient; patient name; name; last name; first name; mrn; mr; medical record number; patient id
+    id
+    dob; date of birth; birth date; birthdate; d o b; age; sex; gender; age/sex; age/gender; race
+    patient dob
+    accession; accession number; accession no; acc; acc no; acc number; order; order number
+    order id
+    order no; ordering; ordering physician; ordering provider; ordering md; ordered by
+    ordering doctor
+    referring; referring physician; referring provider; referring doctor; referring md
+    referred by; ref
+    ref by; requesting physician; requesting provider; requesting doctor; requested by
+    attending physician
+    primary care physician; pcp; physician; provider; doctor; consultant; clinician; practitioner
+    admitting
+    location; patient location; loc; ward; room; bed; unit; department; dept; facility; site
+    hospital; clinic
+    institution; organization; performing facility; performing site; address; phone; telephone
+    tel; fax; email
+    date; exam date; date of exam; date of examination; study date; date of study; date of service
+    dos
+    service date; exam date/time; exam time; time; date/time; date time; procedure date
+    visit date; order date
+    date of procedure; admission date; admit date; discharge date; collected; received; resulted
+    result date
+    report date; date of report; reported; date reported; report time; visit number; visit
+    encounter; fin; csn
+    account; account number; acct; acct no; hospital number; hospital no; nhs number; nhs no; ssn
+    insurance
+    encounter number; episode; patient class; patient type; status; report status; exam status
+    result status
+    order status; priority; urgency; page; ris number; study id; uid; study uid; exam number
+    study instance uid
+    exam id; technologist; tech; performed by; radiographer; technician; ris; chi; chi number; cpi
+    unit number
+    patient status; reading physician; radiology number; xray number; film number; case number
+    case id
+    patientin; patienten id; geburtsdatum; geb; geboren; fallnummer; aufnahmedatum
+    untersuchungsdatum; datum
+    einsender; zuweiser; uberweiser; station; patientenname; nom; prenom; date de naissance; ne le
+    nee le; sexe
+    prescripteur; medecin; medecin prescripteur; medecin demandeur; date de l'examen; numero
+    dossier; service
+    paciente; nombre; apellidos; fecha de nacimiento; edad; sexo; fecha; fecha del estudio; medico
+    historia no
+    medico solicitante; numero de historia; nhc; n historia; centro; paziente; nome; cognome
+    data di nascita
+    nato il; nata il; eta; sesso; data; data esame; medico richiedente; medico curante; reparto
+    provenienza
+    patient naam; naam; geboortedatum; geslacht; aanvrager; afdeling; patientnummer
+    onderzoeksdatum; huisarts
+    data de nascimento; idade; data do exame; medico solicitante; convenio; prontuario
+    solicitante; registro
     """.replace("\n", ";").split(";")
     if label.strip()
 )
@@ -49,14 +75,20 @@ SIGNATURE_LABEL = re.compile(
     rf"|read|electronic signature|co-?signed|prepared|created|reporting|interpreting)"
     rf"(?:\s*[/,&]?\s*(?:{_BY}|signed|verified|approved|reviewed|dictated|radiologist|physician|doctor"
     rf"|provider|md|resident|attending|interpreted))*\s*(?:\(.{{0,40}}\))?\s*$"
-    r"|(?:[*_#\s-]*)(?:radiologist|attending(?: radiologist)?|resident(?: radiologist)?|fellow|signature"
+    r"|(?:[*_#\s-]*)(?:radiologist|attending(?: radiologist)?|resident(?: radiologist)?|fellow"
+    r"|signature"
     r"|transcriptionist|transcriber|transcription(?: date| id)?|dictation(?: date| id| time)?"
-    r"|consultant radiologist|reporting radiologist|dictator|staff(?: radiologist)?|typist|job(?: id| number)?"
-    r"|attestation|teaching physician(?: attestation)?|workstation(?: id)?|signed|dict|trans|electronic"
-    r" signature|report (?:generated|created)|cc|copies to|copy to|verified|final signature|e-signature"
+    r"|consultant radiologist|reporting radiologist|dictator|staff(?: radiologist)?|typist"
+    r"|job(?: id| number)?"
+    r"|attestation|teaching physician(?: attestation)?|workstation(?: id)?|signed|dict|trans"
+    r"|electronic"
+    r" signature|report (?:generated|created)|cc|copies to|copy to|verified|final signature"
+    r"|e-signature"
     r"|approving physician|reading radiologist|interpreting radiologist|radiology resident"
-    r"|freigegeben(?: von)?|unterschrift|gez|oberarzt|oberarztin|chefarzt|facharzt|assistenzarzt|arzt"
-    r"|signe(?: par)?|valide par|radiologue|firmado(?: por)?|firma|radiologo|medico radiologo|validado por"
+    r"|freigegeben(?: von)?|unterschrift|gez|oberarzt|oberarztin|chefarzt|facharzt|assistenzarzt"
+    r"|arzt"
+    r"|signe(?: par)?|valide par|radiologue|firmado(?: por)?|firma|radiologo|medico radiologo"
+    r"|validado por"
     r"|firmato(?: da)?|medico refertante|refertato da|radioloog|geautoriseerd(?: door)?|ondertekend"
     r"|assinado(?: por)?|laudado por|medico responsavel|vidiert(?: von)?|befundet(?: von)?)\s*$",
     re.IGNORECASE,
@@ -67,14 +99,18 @@ _SIGNED = re.compile(
     r"|electr[oó]nicamente|elettronicamente|eletronicamente)\s+(?:signed|approved|verified|reviewed"
     r"|authenticated|finali[sz]ed|signiert|signé\w*|freigegeben|firmado|firmato|assinado|ondertekend)"
     r"|\b(?:dictated|transcribed|signed|approved|interpreted|finali[sz]ed|authenticated|verified|read"
-    r"|reported|e-?signed|signed off|typed|released)\s+(?:and\s+\w+\s+)?(?:electronically\s+)?by\b[ :]"
+    r"|reported|e-?signed|signed off|typed"
+    r"|released)\s+(?:and\s+\w+\s+)?(?:electronically\s+)?by\b[ :]"
     r"|\breviewed and (?:signed|approved|electronically)"
-    r"|\bI,? (?:have )?(?:the attending|personally|(?:dr\.? )?\w+ \w+, (?:md|m\.d\.)|as the teaching)"
+    r"|\bI,? (?:have )?(?:the attending|personally|(?:dr\.? )?\w+ \w+, (?:md|m\.d\.)"
+    r"|as the teaching)"
     r"|\bI have (?:personally )?(?:reviewed|viewed|examined|interpreted|supervised)\b"
-    r"|\bI (?:personally )?(?:reviewed|agree with)\b.{0,80}\b(?:images?|report|stud(?:y|ies)|findings|"
+    r"|\bI (?:personally )?(?:reviewed|agree with)\b.{0,80}\b(?:images?|report|stud(?:y|ies)"
+    r"|findings|"
     r"interpretation|resident)\b"
     r"|\b(?:dragon|powerscribe|voice recognition|speech recognition|dictation software)\b"
-    r"|^\W*(?:end of (?:the )?(?:report|addendum|diagnostic report|impression)|final\W*$|confidential\b.*"
+    r"|^\W*(?:end of (?:the )?(?:report|addendum|diagnostic report|impression)|final\W*$"
+    r"|confidential\b.*"
     r"|report (?:generated|dictated|finali[sz]ed|signed)\b.*)"
     r"|\b(?:mit freundlichen|hochachtungsvoll|mit kollegialen|gez\.|cordialement|atentamente"
     r"|cordiali saluti|distinti saluti|met vriendelijke groet|atenciosamente|confraternellement)\b"
@@ -89,7 +125,8 @@ _CREDENTIALS = (
 )
 _NAME = r"[A-ZÀ-Ý][\w'.-]{0,20}"
 _PERSON = re.compile(
-    rf"^\W*(?:(?:(?:Dr|Prof|Dott|Dra|Drs|Mr|Ms|Mrs|Dres|Priv|PD)\b\.?(?:ssa)?[ .]*(?:med|Dr)?\.?[ .]*)+"
+    rf"^\W*(?:(?:(?:Dr|Prof|Dott|Dra|Drs|Mr|Ms|Mrs|Dres|Priv|PD)\b\.?(?:ssa)?[ .]*(?:med"
+    rf"|Dr)?\.?[ .]*)+"
     rf"(?:{_NAME}[ ,]*){{1,5}}(?:,?\s*{_CREDENTIALS}.{{0,60}})?"
     rf"|(?:{_NAME},?\s+){{1,5}}{_CREDENTIALS}\b.{{0,80}})\W*(?:\d[\d/.:\s-]*(?:[AP]M)?)?\W*$"
     rf"|^\W*(?:consultant|attending|staff|chief|diagnostic|reporting)? ?{_CREDENTIALS}\W*$",
@@ -98,29 +135,40 @@ _TYPIST = re.compile(
     r"^\W*[A-Za-z]{2,4}\s?[/:]\s?[A-Za-z]{2,4}\W*(?:\d.*|[DT]:.*)?$|^\W*(?:D|T|DD|DT|R|V)\s*:\s*\d{1,2}/.*$"
 )
 _DATE = re.compile(
-    r"^\W*(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*,?\s*)?(?:on\s+)?\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})"
-    r"[-/. ,]+\d{2,4}(?:[ T,@at-]+\d{1,2}[:.h]\d{2}(?:[:.]\d{2})?\s*(?:[AaPp]\.?[Mm]\.?)?(?:\s*[A-Z]{2,4})?)?\W*$"
+    r"^\W*(?:(?:mon|tues|wednes|thurs|fri|satur"
+    r"|sun)[a-z]*,?\s*)?(?:on\s+)?\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})"
+    r"[-/. ,]+\d{2,4}(?:["
+    r" T,@at-]+\d{1,2}[:.h]\d{2}(?:[:.]\d{2})?\s*(?:[AaPp]\.?[Mm]\.?)?(?:\s*[A-Z]{2,4})?)?\W*$"
     r"|^\W*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+\d{1,2},?\s+\d{4}\W*(?:.{0,12})$"
     r"|^\W*\d{1,2}:\d{2}(?::\d{2})?\s*(?:[AaPp]\.?[Mm]\.?)?(?:\s*[A-Z]{2,4})?\W*$",
     re.IGNORECASE,
 )
 _LETTERHEAD = re.compile(
-    r"^\W*(?:page \d+(?: of \d+)?|seite \d+.*|radiology (?:report|department|associates|consultants|group)\b.*"
-    r"|department of (?:diagnostic )?(?:radiology|imaging|medical imaging)\b.*|diagnostic imaging(?: report)?"
+    r"^\W*(?:page \d+(?: of \d+)?|seite \d+.*|radiology (?:report|department|associates"
+    r"|consultants|group)\b.*"
+    r"|department of (?:diagnostic )?(?:radiology|imaging|medical imaging)\b.*"
+    r"|diagnostic imaging(?: report)?"
     r"|(?:diagnostic )?(?:imaging|radiology)(?: (?:report|department|services|center|centre))?"
-    r"|x-?ray report|(?:final |medical )?imaging report|institut f[uü]r .{0,40}radiologie.*|röntgenbefund"
+    r"|x-?ray report|(?:final |medical )?imaging report|institut f[uü]r .{0,40}radiologie.*"
+    r"|röntgenbefund"
     r"|service de radiologie.*|servicio de (?:radiolog|diagn).*|afdeling radiologie.*"
-    r"|servi[cç]o de (?:radiolog|imag|diagn).*|(?:u\.?o\.?c?\.?|reparto|dipartimento) (?:di )?(?:radiolog|diagn).*"
-    r"|(?:[\w.'&-]+ ){0,6}(?:hospital|medical cent(?:er|re)|klinikum|krankenhaus|hôpital|ziekenhuis|infirmary"
-    r"|ospedale|health system|nhs (?:foundation )?trust|universitätsklinik\w*|chu|radiology associates"
+    r"|servi[cç]o de (?:radiolog|imag|diagn).*|(?:u\.?o\.?c?\.?|reparto"
+    r"|dipartimento) (?:di )?(?:radiolog|diagn).*"
+    r"|(?:[\w.'&-]+ ){0,6}(?:hospital|medical cent(?:er|re)|klinikum|krankenhaus|hôpital"
+    r"|ziekenhuis|infirmary"
+    r"|ospedale|health system|nhs (?:foundation )?trust|universitätsklinik\w*|chu"
+    r"|radiology associates"
     r"|imaging cent(?:er|re)|clinic|health cent(?:er|re))(?:[ ,-]+[\w.'-]+){0,5}"
     r"|(?:tel|phone|fax|telephone|telefon)\b[\s.:]*\+?[\d ()-]{6,}.*"
-    r"|\*+ ?(?:final|end of|preliminary|signed)[^*]{0,40}\*+|(?:MSH|PID|PV1|ORC|OBR|EVN|SPM|TXA|ZDS)\|.*)\W*$",
+    r"|\*+ ?(?:final|end of|preliminary|signed)[^*]{0,40}\*+|(?:MSH|PID|PV1|ORC|OBR|EVN|SPM|TXA"
+    r"|ZDS)\|.*)\W*$",
     re.IGNORECASE,
 )
 _PATIENT = re.compile(
-    r"\b(?:MRN|DOB|D\.O\.B|date of birth|birth date|geb(?:oren)?\.? (?:am )?\d|née? le \d|medical record"
-    r"|accession(?: (?:no|number|#))?|patient (?:name|id)|NHS (?:no|number)|hospital (?:no|number))\b\W{0,4}"
+    r"\b(?:MRN|DOB|D\.O\.B|date of birth|birth date|geb(?:oren)?\.? (?:am )?\d|née? le \d"
+    r"|medical record"
+    r"|accession(?: (?:no|number|#))?|patient (?:name|id)|NHS (?:no|number)|hospital (?:no"
+    r"|number))\b\W{0,4}"
     r"(?:[A-Za-z]{0,4}\d|[A-Z_X<\[*])",
     re.IGNORECASE,
 )

@@ -56,7 +56,9 @@ class Placed:
 def place_lines(text: str) -> list[Placed]:
     """Every line that has a letter or digit, in order."""
     lines = text.split("\n")
-    bare = {plain_label(line) for line in lines if line.strip().islower() and is_plain_heading(line)}
+    bare = {
+        plain_label(line) for line in lines if line.strip().islower() and is_plain_heading(line)
+    }
     if len(bare) > 1:
         lines = [line.strip().capitalize() if is_plain_heading(line) else line for line in lines]
     return _Placer([(line, split_headings(line)) for line in lines]).run()
@@ -89,8 +91,11 @@ class _Placer:
         self._placed: list[Placed] = []
         headings = [head for _, pieces in lines for head, _ in pieces if head is not None]
         self._left_to_come = sum(head.kind == "findings" for head in headings)
-        self._several = any(head.kind == "exam" and "other" in head.parts for head in headings) or any(
-            head.kind == "organ" and plain_label(head.label) in ("chest", "thorax") for head in headings
+        self._several = any(
+            head.kind == "exam" and "other" in head.parts for head in headings
+        ) or any(
+            head.kind == "organ" and plain_label(head.label) in ("chest", "thorax")
+            for head in headings
         )
 
     def run(self) -> list[Placed]:
@@ -183,7 +188,12 @@ class _Placer:
             return
         if now.preliminary == "block":
             now.preliminary = "sticky" if now.empty else ""
-        if now.addendum and now.on_top and kind != "impression" and self._has("findings", "impression"):
+        if (
+            now.addendum
+            and now.on_top
+            and kind != "impression"
+            and self._has("findings", "impression")
+        ):
             now.addendum = 0
 
     def _section(self, heading: Heading, rest: str) -> None:
@@ -231,7 +241,11 @@ class _Placer:
         label = plain_label(heading.label)
         if self._several and label in ("chest", "thorax"):
             self._switch(frozenset({"chest"}))
-        elif self._several and heading.parts == {"other"} and label in english.AMBIGUOUS_PARTS | english.OTHER_PARTS:
+        elif (
+            self._several
+            and heading.parts == {"other"}
+            and label in english.AMBIGUOUS_PARTS | english.OTHER_PARTS
+        ):
             self._examination(replace(heading, kind="part"), rest)
             return
         elif self._several and now.slot == "findings" and self._in_part:
@@ -253,10 +267,14 @@ class _Placer:
         now = self._now
         in_findings = now.slot in ("findings", "impression")
         titled = not rest or not body_and_rest(rest)[1]
-        parts = heading.parts | (body_parts(plain_label(rest)) if titled or not heading.parts else frozenset())
+        parts = heading.parts | (
+            body_parts(plain_label(rest)) if titled or not heading.parts else frozenset()
+        )
         self._switch(parts, part_only=heading.kind == "part")
         if heading.kind == "part":
-            self._add("findings" if not in_findings else now.slot, f"{heading.label}: {rest}".rstrip())
+            self._add(
+                "findings" if not in_findings else now.slot, f"{heading.label}: {rest}".rstrip()
+            )
             self._go(now.slot if in_findings else "findings")
             now.empty = False
             return
@@ -279,9 +297,15 @@ class _Placer:
             return
         self._in_part = part_only
         present = now.parts[now.examination]
-        if parts <= present and (len(present) == 1 or not part_only) and not self._has("impression"):
+        if (
+            parts <= present
+            and (len(present) == 1 or not part_only)
+            and not self._has("impression")
+        ):
             return
-        if part_only or self._has("findings", "impression", "technique", "comparison", "indication"):
+        if part_only or self._has(
+            "findings", "impression", "technique", "comparison", "indication"
+        ):
             if present == parts and not self._has("impression"):
                 return
             now.examination = max(now.parts) + 1
@@ -330,7 +354,9 @@ class _Placer:
             self._continue(line)
         elif now.slot in ("recommendation", "notification"):
             self._advice(line)
-        elif now.slot == "signature" and not wording.states_finding(line) and not self._resumes(line):
+        elif (
+            now.slot == "signature" and not wording.states_finding(line) and not self._resumes(line)
+        ):
             self._add("signature", line)
         elif now.slot == "header" and now.empty:
             self._add("header", line)
@@ -363,7 +389,9 @@ class _Placer:
     def _resumes(self, line: str) -> bool:
         """Whether the line is the next item of the list in the impression."""
         number = LIST_MARK.match(line) and _NUMBER.match(line)
-        return bool(number and self._now.last_number and int(number[1]) == self._now.last_number + 1)
+        return bool(
+            number and self._now.last_number and int(number[1]) == self._now.last_number + 1
+        )
 
     def _continue(self, line: str) -> None:
         """A line under an indication, a comparison, a technique or a title."""
@@ -373,7 +401,12 @@ class _Placer:
         if first is None and not now.empty and not self._fits(line):
             first = 0
         if first is None:
-            self._add("technique" if now.slot == "title" and now.empty is False and wording.describes_technique(line) else now.slot, line)
+            self._add(
+                "technique"
+                if now.slot == "title" and now.empty is False and wording.describes_technique(line)
+                else now.slot,
+                line,
+            )
             return
         if first and now.blank and not now.empty and not self._fits(sentences[0]):
             first = 0
@@ -391,7 +424,11 @@ class _Placer:
         if not wording.states_finding(sentence):
             return False
         if slot == "indication":
-            return self._left_to_come <= 0 and not wording.tells_history(sentence) and _is_full(sentence)
+            return (
+                self._left_to_come <= 0
+                and not wording.tells_history(sentence)
+                and _is_full(sentence)
+            )
         if slot == "comparison":
             return not wording.names_study(sentence)
         return not (wording.describes_technique(sentence) and not _is_full(sentence))
@@ -403,14 +440,22 @@ class _Placer:
         if not now.blank and is_wrapped(before, line):
             return True
         if now.slot == "title":
-            return not now.blank and not wording.names_finding(line) and not wording.tells_history(line) and len(line) < 40 and not line.rstrip().endswith(".")
+            return (
+                not now.blank
+                and not wording.names_finding(line)
+                and not wording.tells_history(line)
+                and len(line) < 40
+                and not line.rstrip().endswith(".")
+            )
         if not now.blank:
             return True
         if now.slot == "indication":
             return self._left_to_come > 0 or wording.tells_history(line)
         if now.slot == "comparison":
             return wording.names_study(line) or self._left_to_come > 0
-        return wording.describes_technique(line) or (self._left_to_come > 0 and not wording.names_finding(line))
+        return wording.describes_technique(line) or (
+            self._left_to_come > 0 and not wording.names_finding(line)
+        )
 
     def _advice(self, line: str) -> None:
         now = self._now
@@ -421,7 +466,9 @@ class _Placer:
             self._go("impression")
             self._text(line)
             return
-        finding = wording.names_finding(line) and not wording.advises(line) and not wording.asks(line)
+        finding = (
+            wording.names_finding(line) and not wording.advises(line) and not wording.asks(line)
+        )
         if now.slot == "notification":
             finding = now.blank and wording.states_finding(line) and not _TELLS.search(line)
         if now.empty or not finding or (not now.blank and is_wrapped(before, line)):
@@ -453,7 +500,8 @@ _EXAM_LABELS = frozenset(
     )
 )
 _AGE = re.compile(
-    r"\b\d{1,3}[- ]?(?:year|yr|y|month|mo|week|day)s?[- /]?o(?:ld)?\b|\b\d{1,3} ?y/?o\b|\bhistory of\b"
+    r"\b\d{1,3}[- ]?(?:year|yr|y|month|mo|week|day)s?[- /]?o(?:ld)?\b|\b\d{1,3} ?y/?o\b"
+    r"|\bhistory of\b"
     r"|\bh/o\b|\bpresent(?:s|ing|ed) with\b|\bc/o\b|^\W*\d{1,3} ?[MF]\b|\byear[- ]old\b",
     re.IGNORECASE,
 )
@@ -474,8 +522,14 @@ def _is_history(sentence: str) -> bool:
     if _AGE.search(sentence):
         return not (wording.states_finding(sentence) and not _AGE.match(sentence.strip()))
     if wording.asks(sentence):
-        return not re.search(r"\b(?:is|are|seen|noted|present)\b", sentence) or sentence.endswith("?")
-    return wording.tells_history(sentence) and not wording.names_finding(sentence) and len(sentence) < 80
+        return not re.search(r"\b(?:is|are|seen|noted|present)\b", sentence) or sentence.endswith(
+            "?"
+        )
+    return (
+        wording.tells_history(sentence)
+        and not wording.names_finding(sentence)
+        and len(sentence) < 80
+    )
 
 
 def title_and_rest(body: str) -> tuple[str, str]:
@@ -491,10 +545,25 @@ def body_and_rest(body: str) -> tuple[str, str]:
     sentences = _SENTENCE.split(body)
     for number, sentence in enumerate(sentences):
         plain = plain_label(sentence)
-        titled = is_examination(plain) or bool(body_parts(plain)) and len(plain.split()) < 5 and not wording.states_finding(sentence)
-        said = number > 0 and not particulars_of(sentence) and not wording.describes_technique(sentence)
+        titled = is_examination(plain) or (
+            bool(body_parts(plain))
+            and len(plain.split()) < 5
+            and not wording.states_finding(sentence)
+        )
+        said = (
+            number > 0
+            and not particulars_of(sentence)
+            and not wording.describes_technique(sentence)
+        )
         if not titled and said and len(sentence.split()) > 3:
             return " ".join(sentences[:number]), " ".join(sentences[number:])
-        if not titled and (wording.states_finding(sentence) or (number == 0 and wording.names_finding(sentence) and not wording.describes_technique(sentence))):
+        if not titled and (
+            wording.states_finding(sentence)
+            or (
+                number == 0
+                and wording.names_finding(sentence)
+                and not wording.describes_technique(sentence)
+            )
+        ):
             return " ".join(sentences[:number]), " ".join(sentences[number:])
     return body, ""

@@ -1,8 +1,8 @@
-"""What a line under no heading, or under another one, speaks of: the image or the patient's history.
+"""What a line speaks of where its heading does not tell: the image, the history, the technique.
 
-    states_finding("The heart is enlarged.")            # True
-    asks("Rule out pneumothorax.")                      # True
-    describes_technique("PA and lateral views of the chest were obtained.")   # True
+states_finding("The heart is enlarged.")            # True
+asks("Rule out pneumothorax.")                      # True
+describes_technique("PA and lateral views of the chest were obtained.")   # True
 """
 
 import re
@@ -13,7 +13,8 @@ _SEEN = re.compile(
     r"|vascularity|trachea\w*|airspaces?|air-?space|effusions?|pneumothora\w+|pneumonia|opaci\w+|edema"
     r"|consolidat\w+|infiltrat\w+|atelecta\w+|nodul\w+|mass(?:es)?|fractur\w+|tubes?|catheters?|picc"
     r"|lines?|pacemaker|pacer|cardiomegaly|emphysem\w*|fibrosis|scarring|granuloma\w*|scoliosis|thorax"
-    r"|hemithorax|markings|congestion|cardiopulmonary|thoracic|soft tissues?|silhouette|interstiti\w+"
+    r"|hemithorax|markings|congestion|cardiopulmonary|thoracic|soft tissues?|silhouette"
+    r"|interstiti\w+"
     r"|hernia|calcifi\w+|degenerative|sternotomy|hyperinflat\w*|volumes?|copd|chf|oedema|abnormalit\w+"
     r"|lunge\w*|herz\w*|zwerchfell\w*|erguss|ergüsse|infiltrate?|stauung\w*|verschattung\w*|skelett"
     r"|poumons?|coeur|cœur|plèvre\w*|pleur\w+|epanchement\w*|épanchement\w*|opacités?|coupoles|médiastin"
@@ -31,16 +32,20 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    r"\?|\b(?:rule[ -]?out|r/o|r\.o\.|evaluat\w+|eval|assess\w*|please|query|question of|looking for"
+    r"\?|\b(?:rule[ -]?out|r/o|r\.o\.|evaluat\w+|eval|assess\w*|please|query|question of"
+    r"|looking for"
     r"|exclude|concern(?:ed|s)? for|confirm|check|verify|work-?up)\b",
     re.IGNORECASE,
 )
 _PATIENT = re.compile(
-    r"\b(?:\d{1,3}[- ]?(?:year|yr|y|month|mo|week|day)s?[- /]?o(?:ld)?\b|y/?o|yo|\d{1,3} ?(?:[mf]|male"
+    r"\b(?:\d{1,3}[- ]?(?:year|yr|y|month|mo|week|day)s?[- /]?o(?:ld)?\b|y/?o|yo|\d{1,3} ?(?:[mf]"
+    r"|male"
     r"|female)|history|hx|h/o|s/p|status[- ]post|presents?|presenting|complain\w*|c/o|patient with"
-    r"|cough\w*|fever\w*|chest pain|shortness of breath|sob|dyspn\w+|hypoxi\w+|smoker|trauma|mvc|mva"
+    r"|cough\w*|fever\w*|chest pain|shortness of breath|sob|dyspn\w+|hypoxi\w+|smoker|trauma|mvc"
+    r"|mva"
     r"|pre-?op\w*|post-?op\w*|admi(?:tted|ssion)|sepsis|weakness|chills|syncope|dizziness|man|woman"
-    r"|male|female|gentleman|lady|fell|fall|wheez\w+|altered mental status|leukocytosis|intubated)\b",
+    r"|male|female|gentleman|lady|fell|fall|wheez\w+|altered mental status|leukocytosis"
+    r"|intubated)\b",
     re.IGNORECASE,
 )
 _TECHNIQUE = re.compile(
@@ -50,23 +55,30 @@ _TECHNIQUE = re.compile(
     re.IGNORECASE,
 )
 _STUDY = re.compile(
-    r"\W*(?:none\b|no (?:prior|previous|comparison|relevant|old)|(?:prior|previous|earlier|comparison"
-    r"|outside|multiple|recent|most recent|last|reference|same[- ]day|available)\b|(?:chest )?(?:ct|cta"
+    r"\W*(?:none\b|no (?:prior|previous|comparison|relevant|old)|(?:prior|previous|earlier"
+    r"|comparison"
+    r"|outside|multiple|recent|most recent|last|reference|same[- ]day|available)\b"
+    r"|(?:chest )?(?:ct|cta"
     r"|mri?|cxr|x-?rays?|radiographs?|films?|stud(?:y|ies)|exam\w*|portable|pa|ap|plain|pet)\b"
     r"|chest (?:x-?ray|radiograph|film|ct|pa|ap|portable|exam)|comparison\b|compared? (?:is|was)\b"
-    r"|\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d|today|yesterday|dated|from)",
+    r"|\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d|today|yesterday|dated"
+    r"|from)",
     re.IGNORECASE,
 )
 _CHANGE = re.compile(
-    r"\b(?:(?:has|have) (?:\w+ )?(?:increased|decreased|resolved|improved|worsened|developed|cleared"
-    r"|progressed|enlarged|not changed|changed|been)|(?:is|are) (?:now |again |un|stable|new|no|not|larger"
+    r"\b(?:(?:has|have) (?:\w+ )?(?:increased|decreased|resolved|improved|worsened|developed"
+    r"|cleared"
+    r"|progressed|enlarged|not changed|changed|been)|(?:is|are) (?:now |again |un|stable|new|no"
+    r"|not|larger"
     r"|smaller|clear|increased|decreased|normal|seen|present|noted)|there (?:is|are|has|have)"
     r"|(?:remains?|persists?))",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
-    r"\b(?:recommend\w*|follow[- ]?up|repeat|suggest\w*|advis\w*|consider|correlat\w+|should|further"
-    r"|obtain|mri?|ct|if (?:clinical|there|symptom)|consult\w*|refer\w*|weeks?|months?|biopsy|pet)\b",
+    r"\b(?:recommend\w*|follow[- ]?up|repeat|suggest\w*|advis\w*|consider|correlat\w+|should"
+    r"|further"
+    r"|obtain|mri?|ct|if (?:clinical|there|symptom)|consult\w*|refer\w*|weeks?|months?|biopsy"
+    r"|pet)\b",
     re.IGNORECASE,
 )
 
@@ -109,7 +121,8 @@ def advises(text: str) -> bool:
 
 _NOTHING = frozenset(
     """
-    nan|none|null|n/a|na|n.a|nil|nat|not available|not applicable|unavailable|unknown|missing|undefined
+    nan|none|null|n/a|na|n.a|nil|nat|not available|not applicable|unavailable|unknown|missing
+    undefined
     no report|no text|no data|<na>|#n/a|tbd|pending|blank|empty
     no findings|not provided|not given|none given|none provided|no findings reported|report pending
     no report available|report not available|-nan|1.#ind|1.#qnan|-1.#ind|-1.#qnan|#n/a n/a|#na

@@ -26,7 +26,7 @@ REPORTS = {
     ),
     "should read": Expected(
         text="FINDINGS: Large right pneumothorax.\nIMPRESSION: Large right pneumothorax.\n"
-        "ADDENDUM: \"Large right pneumothorax\" should read \"Large left pneumothorax\".",
+        'ADDENDUM: "Large right pneumothorax" should read "Large left pneumothorax".',
         impression="Large left pneumothorax.",
         left_out=("withdrawn",),
         notes=(CORRECTED,),
@@ -40,7 +40,8 @@ REPORTS = {
         notes=(CORRECTED,),
     ),
     "adds a finding": Expected(
-        text="FINDINGS: Right pleural effusion.\nIMPRESSION: Right pleural effusion.\nADDENDUM: There "
+        text="FINDINGS: Right pleural effusion.\nIMPRESSION: Right pleural effusion.\nADDENDUM:"
+        " There "
         "is also a small left pleural effusion.",
         findings="Right pleural effusion.",
         impression="Right pleural effusion.\nThere is also a small left pleural effusion.",
@@ -54,7 +55,8 @@ REPORTS = {
         notes=(CORRECTED,),
     ),
     "an error is named": Expected(
-        text="FINDINGS: 8 mm right upper lobe nodule. Heart is normal.\nIMPRESSION: Right upper lobe "
+        text="FINDINGS: 8 mm right upper lobe nodule. Heart is normal.\nIMPRESSION: Right upper"
+        " lobe "
         "nodule.\nADDENDUM: The nodule was reported in error.",
         findings="Heart is normal.",
         left_out=("withdrawn",),
@@ -67,7 +69,8 @@ REPORTS = {
         notes=(WITHDRAWN,),
     ),
     "start and end lines, before the report": Expected(
-        text="ADDENDUM START\nThere is no effusion.\nADDENDUM END\n\nFINDINGS: Left effusion. Clear right "
+        text="ADDENDUM START\nThere is no effusion.\nADDENDUM END\n\nFINDINGS: Left effusion."
+        " Clear right "
         "lung.\nIMPRESSION: Left effusion.",
         findings="Clear right lung.",
         impression="There is no effusion.",
@@ -99,7 +102,8 @@ REPORTS = {
         notes=(CORRECTED,),
     ),
     "instead of": Expected(
-        text="FINDINGS: Endotracheal tube in good position. Right chest tube.\nIMPRESSION: Right chest "
+        text="FINDINGS: Endotracheal tube in good position. Right chest tube.\nIMPRESSION: Right"
+        " chest "
         "tube.\nADDENDUM: The chest tube is on the left instead of the right.",
         findings="Endotracheal tube in good position.",
         impression="The chest tube is on the left",
@@ -107,14 +111,16 @@ REPORTS = {
         notes=(CORRECTED,),
     ),
     "numbered items leave with their numbers": Expected(
-        text="IMPRESSION:\n1. Left effusion.\n2. Right pneumothorax.\n3. Cardiomegaly.\n\nADDENDUM: "
+        text="IMPRESSION:\n1. Left effusion.\n2. Right pneumothorax.\n3."
+        " Cardiomegaly.\n\nADDENDUM: "
         "No pneumothorax on review.",
         impression="1. Left effusion.\n3. Cardiomegaly.\nNo pneumothorax on review.",
         left_out=("withdrawn",),
         notes=(CORRECTED,),
     ),
     "says who was told": Expected(
-        text="IMPRESSION: Left effusion.\nADDENDUM: Findings were discussed with the ward at 10:15.",
+        text="IMPRESSION: Left effusion.\nADDENDUM: Findings were discussed with the ward at"
+        " 10:15.",
         impression="Left effusion.\nFindings were discussed with the ward at 10:15.",
     ),
 }

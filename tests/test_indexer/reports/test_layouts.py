@@ -31,7 +31,8 @@ NOTIFICATION:  The findings were discussed with Dr. ___ by telephone at 3:15 pm.
 """,
         indication="70 year old woman with new cough. // pneumonia?",
         comparison="Chest radiograph from ___.",
-        findings="The cardiac silhouette is mildly enlarged. There is a small right pleural effusion "
+        findings="The cardiac silhouette is mildly enlarged. There is a small right pleural"
+        " effusion "
         "with adjacent atelectasis.\nNo pneumothorax.",
         impression="1. Small right pleural effusion.\n2. Mild cardiomegaly.",
         left_out=("title", "technique", "notification"),
@@ -229,11 +230,13 @@ RECOMMENDATION: Repeat radiograph after physiotherapy.
 3. Unchanged cardiomegaly.
 """,
         findings="As below.",
-        impression="1. Left lower lobe collapse.\n2. Small left effusion.\n3. Unchanged cardiomegaly.",
+        impression="1. Left lower lobe collapse.\n2. Small left effusion.\n3. Unchanged"
+        " cardiomegaly.",
         left_out=("recommendation",),
     ),
     "a list of recommendations": Expected(
-        text="IMPRESSION: 1. Nodule.\nRECOMMENDATIONS:\n1. CT of the chest.\n2. Comparison with old "
+        text="IMPRESSION: 1. Nodule.\nRECOMMENDATIONS:\n1. CT of the chest.\n2. Comparison with"
+        " old "
         "films.",
         impression="1. Nodule.",
         left_out=("recommendation",),
@@ -246,7 +249,8 @@ RECOMMENDATION: Repeat radiograph after physiotherapy.
         impression="Normal.",
     ),
     "bold and hashed headings": Expected(
-        text="## Indication\nCough\n\n**Findings:** Clear lungs.\n\n**Impression**\n- Normal chest.",
+        text="## Indication\nCough\n\n**Findings:** Clear lungs.\n\n**Impression**\n- Normal"
+        " chest.",
         indication="Cough",
         findings="Clear lungs.",
         impression="- Normal chest.",

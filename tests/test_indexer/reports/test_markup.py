@@ -30,7 +30,8 @@ REPORTS = {
         **WHOLE,
     ),
     "hl7 escapes": Expected(
-        text=r"HISTORY: Cough\.br\FINDINGS: Heart \T\ lungs normal.\.br\\H\IMPRESSION:\N\ Normal <3 mm.",
+        text=r"HISTORY: Cough\.br\FINDINGS: Heart \T\ lungs normal.\.br\\H\IMPRESSION:\N\ Normal"
+        r" <3 mm.",
         **WHOLE,
     ),
     "an hl7 message": Expected(
@@ -42,14 +43,17 @@ REPORTS = {
         **WHOLE,
     ),
     "escaped line breaks": Expected(
-        text="HISTORY: Cough\\nFINDINGS: Heart & lungs normal.\\n\\nIMPRESSION: Normal <3 mm.", **WHOLE
+        text="HISTORY: Cough\\nFINDINGS: Heart & lungs normal.\\n\\nIMPRESSION: Normal <3 mm.",
+        **WHOLE,
     ),
     "carriage returns of a spreadsheet": Expected(
-        text="HISTORY: Cough_x000D_\nFINDINGS: Heart & lungs normal._x000D_\nIMPRESSION: Normal <3 mm.",
+        text="HISTORY: Cough_x000D_\nFINDINGS: Heart & lungs normal._x000D_\nIMPRESSION: Normal"
+        " <3 mm.",
         **WHOLE,
     ),
     "a clinical document": Expected(
-        text="<text><paragraph><caption>History:</caption> Cough</paragraph><paragraph>Findings: Heart "
+        text="<text><paragraph><caption>History:</caption> Cough</paragraph><paragraph>Findings:"
+        " Heart "
         "&amp; lungs normal.</paragraph><paragraph>Impression: Normal &lt;3 mm.</paragraph></text>",
         **WHOLE,
     ),
@@ -58,9 +62,10 @@ REPORTS = {
         findings="Told <PERSON> on <DATE_TIME>. A nodule of <3 mm.",
     ),
     "letters of a typesetter": Expected(
-        text="FINDINGS: A \ufb01ne \u201creticular\u201d pattern, 2\u20133\u00a0mm; the patient\u2019s "
+        text="FINDINGS: A \ufb01ne \u201creticular\u201d pattern, 2\u20133\u00a0mm"
+        "; the patient\u2019s "
         "e\u00adffusion.",
-        findings="A fine \"reticular\" pattern, 2-3 mm; the patient's effusion.",
+        findings='A fine "reticular" pattern, 2-3 mm; the patient\'s effusion.',
     ),
     "words cut by line ends": Expected(
         text="FINDINGS: There is a small left-\nsided pneumo-\nthorax and cardio-\nmegaly.",

@@ -9,21 +9,70 @@ from indexer.reports.sections.parse import SECTIONS, parse_report
 from tests.support.growth import ended_after
 
 HEADINGS = (
-    *("FINDINGS:", "IMPRESSION:", "INDICATION:", "COMPARISON:", "TECHNIQUE:", "HISTORY", "WET READ:"),
+    *(
+        "FINDINGS:",
+        "IMPRESSION:",
+        "INDICATION:",
+        "COMPARISON:",
+        "TECHNIQUE:",
+        "HISTORY",
+        "WET READ:",
+    ),
     *("IMPRESSION/RECOMMENDATION:", "RECOMMENDATION:", "ADDENDUM:", "FINAL REPORT", "LUNGS:"),
     *("EXAM: CHEST 2 VIEWS", "EXAM: ABDOMEN", "ABDOMEN:", "LEFT KNEE:", "Befund:", "Conclusion :"),
-    *("Findings", "NOTIFICATION:", "Patient:", "Dictated by:", "PRELIMINARY REPORT", "Zebra:", "Note:"),
+    *(
+        "Findings",
+        "NOTIFICATION:",
+        "Patient:",
+        "Dictated by:",
+        "PRELIMINARY REPORT",
+        "Zebra:",
+        "Note:",
+    ),
     *("ORIGINAL REPORT:", "COMMENT:", "HEART", "CHEST:", "XR WRIST", "<p>", "## Impression"),
 )
 LINES = (
-    *("The lungs are clear.", "No pneumothorax.", "Left effusion", "THE HEART IS LARGE.", "1. Nodule."),
-    *("2. Small effusion.", "3) Edema", "- Clear lungs", "65 year old man with cough.", "Rule out CHF?"),
+    *(
+        "The lungs are clear.",
+        "No pneumothorax.",
+        "Left effusion",
+        "THE HEART IS LARGE.",
+        "1. Nodule.",
+    ),
+    *(
+        "2. Small effusion.",
+        "3) Edema",
+        "- Clear lungs",
+        "65 year old man with cough.",
+        "Rule out CHF?",
+    ),
     *("PA and lateral views were obtained.", "CT of 2019.", "None.", "Kein Erguss.", "Repeat CT."),
-    *("Electronically signed by A. Roe, MD", "MRN: 31415926", "ROE, JANE", "01/02/2020", "Zebra zone"),
-    *("Dr. Roe was told at 3 pm.", "There is no effusion on review.", "and is otherwise unchanged", "N/A"),
-    *("Please disregard the report.", "The effusion should read: left effusion.", "CHEST, TWO VIEWS"),
-    "A line of more than a hundred letters goes on and on about the lungs and the heart, and is normal",
-    *("Findings: clear. Impression: normal.", "Page 1 of 2", "quite ordinary words", "<PERSON> & co"),
+    *(
+        "Electronically signed by A. Roe, MD",
+        "MRN: 31415926",
+        "ROE, JANE",
+        "01/02/2020",
+        "Zebra zone",
+    ),
+    *(
+        "Dr. Roe was told at 3 pm.",
+        "There is no effusion on review.",
+        "and is otherwise unchanged",
+        "N/A",
+    ),
+    *(
+        "Please disregard the report.",
+        "The effusion should read: left effusion.",
+        "CHEST, TWO VIEWS",
+    ),
+    "A line of more than a hundred letters goes on and on about the lungs and the heart, and is"
+    " normal",
+    *(
+        "Findings: clear. Impression: normal.",
+        "Page 1 of 2",
+        "quite ordinary words",
+        "<PERSON> & co",
+    ),
 )
 
 

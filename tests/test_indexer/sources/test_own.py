@@ -14,6 +14,8 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from db.labels import OBSERVATIONS, STATES
+from indexer.reports.sections.markup import plain_text
+from indexer.reports.sections.statements import says_nothing
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.own_table import OwnTable
@@ -154,7 +156,12 @@ def test_a_json_file_is_a_list_of_the_objects_of_json_lines(tmp_path: Path) -> N
         list(JsonLines(tmp_path / "s.json").records())
 
 
-WORDS = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), max_size=30).map(str.strip)
+LETTERS = st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x17F)
+WORDS = (
+    st.text(alphabet=LETTERS | st.sampled_from(" .,:;-<&|\\\"'#/"), max_size=30)
+    .map(str.strip)
+    .filter(lambda text: not text or (plain_text(text) == text and not says_nothing(text)))
+)
 RECORDS = st.fixed_dictionaries(
     {
         "indication": WORDS,

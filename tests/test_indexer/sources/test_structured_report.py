@@ -10,7 +10,11 @@ from pydicom.uid import EnhancedSRStorage
 
 from indexer.reports.sections.parse import CORRECTED
 from indexer.sources.records import SkippedStudy, StudyRecord
-from indexer.sources.structured_report import SEVERAL_REPORTS, read_documents, read_structured_report
+from indexer.sources.structured_report import (
+    SEVERAL_REPORTS,
+    read_documents,
+    read_structured_report,
+)
 from tests.support.dicoms import code, item, write_sr
 
 FINDING = code("121071", "DCM", "Finding")
@@ -69,7 +73,9 @@ def test_a_coded_finding_is_said_with_its_context(
     [("No", "No pneumothorax."), ("Absent", "No pneumothorax."), ("Yes", "Pneumothorax."),
      ("Unknown", "")],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["Pneumothorax", "Pneumothorax present?", "Presence of pneumothorax"])
+@pytest.mark.parametrize(
+    "name", ["Pneumothorax", "Pneumothorax present?", "Presence of pneumothorax"]
+)
 def test_a_yes_or_no_answers_its_question(
     tmp_path: Path, name: str, answer: str, said: str
 ) -> None:
@@ -89,7 +95,9 @@ def test_a_short_value_keeps_its_name(tmp_path: Path) -> None:
 
 def test_previous_findings_are_a_comparison(tmp_path: Path) -> None:
     previous = item("TEXT", code("121069", "DCM", "Previous Finding"), "Large right pneumothorax.")
-    under = item("CONTAINER", code("121068", "DCM", "Previous Findings"), [coded(FINDING, EFFUSION)])
+    under = item(
+        "CONTAINER", code("121068", "DCM", "Previous Findings"), [coded(FINDING, EFFUSION)]
+    )
     past = coded(FINDING, EFFUSION, context("Temporal context", "In the past"))
     now = item("TEXT", code("121073", "DCM", "Impression"), "No pneumothorax.")
     path = write_sr(tmp_path / "sr", "1", [previous, under, findings(past), now])
@@ -117,10 +125,10 @@ def test_people_procedures_and_orders_are_left_out(tmp_path: Path) -> None:
     [("113701", "X-Ray Radiation Dose Report"), ("113000", "Of Interest"),
      ("121120", "Cath Lab Procedure Log"), ("99", "CT Dose Information Report")],
 )  # fmt: skip
-def test_a_document_that_is_no_report_says_nothing(
-    tmp_path: Path, value: str, title: str
-) -> None:
-    comment = item("TEXT", code("121106", "DCM", "Comment"), "Uses scan parameters of the protocol.")
+def test_a_document_that_is_no_report_says_nothing(tmp_path: Path, value: str, title: str) -> None:
+    comment = item(
+        "TEXT", code("121106", "DCM", "Comment"), "Uses scan parameters of the protocol."
+    )
     name = code(value, "DCM", title)
     assert text(tmp_path, comment, ConceptNameCodeSequence=name) == ""
 
