@@ -67,7 +67,12 @@ class Delivery:
         later = _responds_later(request)
         if later:
             await self.runner.check_capacity(1)
-        uploads = await read_uploads(images, limit=self.settings.max_images)
+            await pipeline.check_exclusions(wanted.options)
+        uploads = await read_uploads(
+            images,
+            limit=self.settings.max_images,
+            accept_as_chest=wanted.options.accept_as_chest,
+        )
         if later:
             with pipeline.enter(caller):
                 radiographs = await pipeline.read(uploads, caller)

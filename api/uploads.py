@@ -26,6 +26,8 @@ class Upload:
     name: str
     """Its name in messages: the last part of the file name that the client sent."""
     data: bytes
+    accept_as_chest: bool = False
+    """Whether to read it also if its header names another modality or part of the body."""
 
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -123,6 +125,12 @@ class ImageForm(msgspec.Struct, kw_only=True):
     """One image."""
 
     image: UploadFile
+    accept_as_chest: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Read DICOM also if the header names another modality or body part."
+        ),
+    ] = False
 
 
 FIELDS = {"study"}.union(
@@ -191,13 +199,24 @@ async def _in_time(
         ) from error
 
 
-async def read_uploads(files: Sequence[UploadFile], *, limit: int) -> tuple[Upload, ...]:
+async def read_uploads(
+    files: Sequence[UploadFile], *, limit: int, accept_as_chest: bool = False
+) -> tuple[Upload, ...]:
     """Read the files into memory. Raises TooLargeError for more than ``limit`` files."""
     if len(files) > limit:
         raise TooLargeError(
             f"{len(files)} images were sent, one study may have {limit}: send its views only"
         )
-    return tuple([Upload(name=_last_part(file.filename), data=await file.read()) for file in files])
+    return tuple(
+        [
+            Upload(
+                name=_last_part(file.filename),
+                data=await file.read(),
+                accept_as_chest=accept_as_chest,
+            )
+            for file in files
+        ]
+    )
 
 
 def _last_part(name: str) -> str:

@@ -88,13 +88,16 @@ def _do(arguments: argparse.Namespace) -> int:
     opened = _open_runner(arguments)
     if opened is None:
         retriever = arguments.open_retriever(arguments.index)
-        query = image_query(retriever.encoder, read_images(arguments.images))
+        retriever.check_exclusions(request.options)
+        images = read_images(arguments.images, request.options.limits)
+        query = image_query(retriever.encoder, images)
         retrieval, report = run_without_model(retriever, query, request)
         origin = origin_of(retriever.encoder.spec)
     else:
         decoding = _decoding(arguments)
+        opened.retriever.check_exclusions(request.options)
         study = opened.retrieve(
-            arguments.images,
+            read_images(arguments.images, request.options.limits),
             request.options,
             indication=arguments.indication,
             max_cases=request.options.k if request.task == "report" else None,
@@ -221,7 +224,7 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")
-    add_search_arguments(verb, only=["exclude_patient_ids", "exclude_study_ids"])
+    add_search_arguments(verb, only=["exclude_patient_ids", "exclude_study_ids", "accept_as_chest"])
     verb.add_argument(
         "--max-new-tokens",
         type=int,

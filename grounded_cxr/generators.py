@@ -176,7 +176,8 @@ class Generator:
         request: GenerationRequest,
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
-        radiographs = tuple(read_images(images))
+        retriever.check_exclusions(request.options)
+        radiographs = tuple(read_images(images, request.options.limits))
         origin = origin_of(retriever.encoder.spec)
         if self.model is None:
             query = image_query(retriever.encoder, radiographs)

@@ -17,6 +17,7 @@ from typing import Any, Literal, Self, get_args
 
 from db.errors import UserError
 from db.labels import FINDINGS
+from indexer.images.radiograph import Limits
 
 LabelFilter = Literal["none", "exact", "partial"]
 
@@ -134,6 +135,15 @@ class SearchOptions:
         ),
     )
     """Weight of the text in a search by images and text, 0..1."""
+    accept_as_chest: bool = field(
+        default=False,
+        metadata=_parameter(
+            "accept_as_chest",
+            bool,
+            "read DICOM images also if the header names another modality or body part",
+        ),
+    )
+    """Read a DICOM file also if its header names another modality or part of the body."""
 
     def __post_init__(self) -> None:
         for one in parameters():
@@ -153,6 +163,11 @@ class SearchOptions:
             raise UserError(
                 f"unknown label filter '{self.label_filter}': use none, exact or partial"
             )
+
+    @property
+    def limits(self) -> Limits:
+        """Limits for the images of the query."""
+        return Limits(accept_as_chest=self.accept_as_chest)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

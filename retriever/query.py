@@ -14,6 +14,7 @@ from PIL import Image
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
+from indexer.images.radiograph import Limits, as_one_study
 from indexer.images.reader import Radiograph, read_pixels, read_radiograph
 
 ImageSource = Path | str | bytes | Radiograph | Image.Image | np.ndarray
@@ -61,6 +62,7 @@ def read_query(
     *,
     text: str | None = None,
     text_weight: float = 0.5,
+    limits: Limits | None = None,
 ) -> Query:
     """Read and embed a query.
 
@@ -73,12 +75,12 @@ def read_query(
     if text is not None and not words:
         raise UserError("the text query is empty: write what a report would say")
     if words is None:
-        return image_query(encoder, read_images(images))
+        return image_query(encoder, read_images(images, limits))
     word_vector = embed_texts(encoder, [words])[0]
     if not images:
         none = np.zeros((0, len(word_vector)), np.float32)
         return Query(vector=word_vector, image_vectors=none, thresholds=_thresholds(encoder))
-    query = image_query(encoder, read_images(images))
+    query = image_query(encoder, read_images(images, limits))
     parts = [(1 - text_weight) * query.vector, text_weight * word_vector]
     return replace(query, vector=combine_views(np.stack(parts)))
 
@@ -139,20 +141,25 @@ def views(images: ImageSource | Sequence[ImageSource]) -> Sequence[ImageSource]:
     return [images] if isinstance(images, ImageSource) else images
 
 
-def read_images(images: ImageSource | Sequence[ImageSource]) -> list[Radiograph]:
-    """Decode the views of one study. Raises UserError for none, and for the first bad one."""
+def read_images(
+    images: ImageSource | Sequence[ImageSource], limits: Limits | None = None
+) -> list[Radiograph]:
+    """Decode the views of one study.
+
+    Raises UserError for none, for the first bad one, and for images of two patients.
+    """
     sources = views(images)
     if not sources:
         raise UserError("no image given: name one or more views of one study, or a text")
-    return [_read_image(source) for source in sources]
+    return as_one_study([_read_image(source, limits) for source in sources])
 
 
-def _read_image(source: ImageSource) -> Radiograph:
+def _read_image(source: ImageSource, limits: Limits | None) -> Radiograph:
     if isinstance(source, Radiograph):
         return source
     if isinstance(source, Image.Image | np.ndarray):
-        return read_pixels(source)
-    return read_radiograph(source)
+        return read_pixels(source, limits=limits)
+    return read_radiograph(source, limits=limits)
 
 
 def _thresholds(encoder: Encoder) -> dict[str, float]:

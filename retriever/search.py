@@ -23,6 +23,7 @@ from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import difference_hash
 from indexer.index import Index
+from retriever.exclusions import check_exclusions
 from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
 from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import check_ood
@@ -90,12 +91,24 @@ class Retriever:
         (height, width, 3) of colour; several are views of one study. ``overrides`` change single
         fields of ``options``, as in ``search("pa.png", k=5)``.
 
-        Raises UserError for neither image nor text, an image that cannot be read, a text where the
-        encoder cannot embed one, or an option out of range.
+        Raises UserError for neither image nor text, an image that cannot be read, images of two
+        patients, a text where the encoder cannot embed one, an exclusion that matches no case, or
+        an option out of range.
         """
         options = replace(options or SearchOptions(), **overrides)
-        query = read_query(self.encoder, images, text=text, text_weight=options.text_weight)
+        self.check_exclusions(options)
+        query = read_query(
+            self.encoder,
+            images,
+            text=text,
+            text_weight=options.text_weight,
+            limits=options.limits,
+        )
         return self.find(query, options)
+
+    def check_exclusions(self, options: SearchOptions) -> None:
+        """Raise UserError for a patient or study to exclude that is not in the index."""
+        check_exclusions(self.index.cases, options)
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
         """Find the hits for an embedded query, best first.

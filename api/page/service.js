@@ -94,7 +94,8 @@ export function sendFeedback(id, remark) {
 }
 
 /** The image as the search sees it, as PNG. */
-export const previewImage = (file, signal) => blob("/images", post(form("image", [file]), signal));
+export const previewImage = (file, options, signal) =>
+  blob("/images", post(form("image", [file], options), signal));
 
 export async function getSample() {
   return new File([await blob("/sample")], "sample X-ray");

@@ -39,7 +39,7 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Radiograph
+from indexer.images.radiograph import Limits, Radiograph, as_one_study
 from indexer.images.reader import read_radiograph
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
@@ -139,6 +139,10 @@ class Pipeline:
                 "this server answers no questions: it runs without a language model (start it "
                 "with --model pretrained/generator)"
             )
+
+    async def check_exclusions(self, options: SearchOptions) -> None:
+        """Raises UserError for a patient or study to exclude that the index does not hold."""
+        await run_sync(self.current.retriever.check_exclusions, options)
 
     async def generate(
         self,
@@ -253,8 +257,9 @@ def _decode(
             images = []
             for upload in ticket.work:
                 ticket.check()
-                images.append(read_radiograph(upload.data, name=upload.name))
-            yield place, tuple(images)
+                limits = Limits(accept_as_chest=upload.accept_as_chest)
+                images.append(read_radiograph(upload.data, name=upload.name, limits=limits))
+            yield place, tuple(as_one_study(images))
         except (UserError, WorkCancelledError) as error:
             yield place, error
 

@@ -76,6 +76,7 @@ def _search(
     if ticket.cancelled.is_set():
         return WorkCancelledError()
     try:
+        retriever.check_exclusions(options)
         if query is not None:
             retrieval = work.find(retriever, query, options)
             votes = _vote(retriever, query, options, retrieval) if work.votes else {}

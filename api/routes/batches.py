@@ -72,7 +72,12 @@ class BatchController(Controller):
         The images are kept, without their headers, until each report is stored.
         """
         options = data.options()
-        uploads = await read_uploads(data.images, limit=settings.max_batch_images)
+        await pipeline.check_exclusions(options)
+        uploads = await read_uploads(
+            data.images,
+            limit=settings.max_batch_images,
+            accept_as_chest=options.accept_as_chest,
+        )
         studies = _studies(uploads, data.study, limit=settings.max_images)
         await runner.check_capacity(len(studies))
         with pipeline.enter(caller):

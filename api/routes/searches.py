@@ -43,7 +43,11 @@ class SearchController(Controller):
         text tower; see `search_by_text` in `GET /health`.
         """
         options = data.options()
-        uploads = await read_uploads(data.images, limit=settings.max_images)
+        uploads = await read_uploads(
+            data.images,
+            limit=settings.max_images,
+            accept_as_chest=options.accept_as_chest,
+        )
         retrieval = await while_connected(
             request,
             lambda: pipeline.search(uploads, options, caller, text=data.text, case=data.case),

@@ -28,12 +28,14 @@ from api.settings import Settings
 from api.uploads import Upload, read_body
 from db.errors import UserError
 from generator.request import GenerationRequest
-from indexer.images.radiograph import Radiograph
+from indexer.images.radiograph import Radiograph, TwoPatientsError, as_one_study
 from retriever.options import SearchOptions
 
 DICOM_JSON = "application/dicom+json"
 CANNOT_UNDERSTAND = 0xC000
 """Failure reason of PS3.18 table I.2-2: an instance that cannot be read as one radiograph."""
+MISMATCH = 0xA900
+"""Data set does not match: instances of two patients under one study UID."""
 TOO_MANY = 0xA700
 """Out of resources: more instances of one study than the service takes."""
 
@@ -98,7 +100,11 @@ class StowController(Controller):
         with pipeline.enter(caller):
             for instance in instances:
                 await _read(instance, pipeline, caller)
-            studies = _studies(instances, limit=settings.max_images)
+            studies = [
+                study
+                for study in _studies(instances, limit=settings.max_images)
+                if _is_of_one_patient(study)
+            ]
             if studies:
                 images = [tuple(_image(one) for one in study) for study in studies]
                 wanted = GenerationRequest(options=SearchOptions(k=10))
@@ -178,6 +184,17 @@ def _studies(instances: Sequence[Instance], *, limit: int) -> list[list[Instance
         else:
             instance.failure = TOO_MANY
     return list(found.values())
+
+
+def _is_of_one_patient(study: Sequence[Instance]) -> bool:
+    """Refuse all instances of a study if they are of two patients."""
+    try:
+        as_one_study([_image(one) for one in study])
+    except TwoPatientsError:
+        for one in study:
+            one.failure = MISMATCH
+        return False
+    return True
 
 
 def _image(instance: Instance) -> Radiograph:

@@ -36,6 +36,8 @@ from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sente
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
 from indexer.sources.records import StudyRecord, read_split
+from retriever.options import SearchOptions
+from retriever.query import image_query
 from retriever.results import Hit, Retrieval
 from retriever.search import Retriever
 
@@ -102,7 +104,8 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
             continue
         images = decode_study(record, 0, Limits()).images
         case = to_case(record, source.name, 0, images=())
-        retrieval = retriever.search(images, k=k, exclude_study_ids=[record.study_id])
+        query = image_query(retriever.encoder, images)
+        retrieval = retriever.find(query, SearchOptions(k=k, exclude_study_ids=[record.study_id]))
         yield Study(labels=case.labels, retrieval=retrieval)
 
 

@@ -1,5 +1,6 @@
 """A case and its parts: what an index stores about one study."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote
@@ -65,6 +66,10 @@ class Case:
         """Findings and impression as one text; if both are empty, the label sentences."""
         written = "\n\n".join(part for part in (self.findings, self.impression) if part)
         return written or " ".join(s.text for s in self.sentences if s.section == "labels")
+
+
+KEY = re.compile(r"[^:]+:.+", re.DOTALL)
+"""What `split_case_key` takes."""
 
 
 def case_key(source: str, study_id: str) -> str:

@@ -9,17 +9,17 @@ store.get([3, 1])            # in the order asked for
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from sqlalchemy import case as sql_case
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from db.engines.sqlite import open_sqlite
 from db.errors import NotFoundError
-from db.index.case import Case, CaseImage, Section, Sentence, ViewPosition
+from db.index.case import KEY, Case, CaseImage, Section, Sentence, ViewPosition, split_case_key
 from db.index.copying import copy_cases
 from db.index.models import CaseRow, ImageRow, IndexBase, LabelRow
 from db.index.rows import read_cases, to_row
@@ -179,16 +179,28 @@ class CaseStore:
     def ids_of(
         self, *, patient_ids: Iterable[str] = (), study_ids: Iterable[str] = ()
     ) -> frozenset[int]:
-        """Return the ids of all cases of these patients or studies."""
+        """Return the ids of all cases of these patients or studies.
+
+        A study is named by its id, or by its key (``source:study_id``).
+        """
+        study_ids = list(study_ids)
+        keys = [split_case_key(one) for one in study_ids if KEY.fullmatch(one)]
         with Session(self._engine) as session:
             return frozenset(
                 session.scalars(
                     select(CaseRow.id).where(
                         CaseRow.patient_id.in_(list(patient_ids))
-                        | CaseRow.study_id.in_(list(study_ids))
+                        | CaseRow.study_id.in_(study_ids)
+                        | tuple_(CaseRow.source, CaseRow.study_id).in_(keys)
                     )
                 )
             )
+
+    def some_ids(self, what: Literal["patient", "study"], most: int) -> list[str]:
+        """Return up to ``most`` different patient or study ids."""
+        ids = CaseRow.patient_id if what == "patient" else CaseRow.study_id
+        with Session(self._engine) as session:
+            return list(session.scalars(select(ids).where(ids.is_not(None)).distinct().limit(most)))
 
     def ids_with_pixels(self, digests: Iterable[str]) -> frozenset[int]:
         """Return the ids of all cases with one of these images (``CaseImage.pixels_sha256``)."""

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -123,23 +123,31 @@ def check_contrast(pixels: Grey, name: str) -> None:
         raise UserError(f"{name} is blank (every pixel is the same): send the image itself")
 
 
-def check_one_patient(images: Sequence[Radiograph]) -> tuple[str, ...]:
-    """Return a note if the images of one study belong to several studies by their headers.
+class TwoPatientsError(UserError):
+    """Images of two patients where those of one study were expected."""
 
-    Raises UserError, naming both ids, for images of two patients.
+
+def as_one_study(images: Sequence[Radiograph]) -> list[Radiograph]:
+    """Return the images, with a note if they belong to several studies by their headers.
+
+    Raises TwoPatientsError, naming both ids, for images of two patients.
     """
     stated = [(place, one.subject) for place, one in enumerate(images, start=1) if one.subject]
     for at, (place, subject) in enumerate(stated):
         for later, other in stated[at + 1 :]:
             if subject.is_other_patient(other):
-                raise UserError(
+                raise TwoPatientsError(
                     f"images of two patients in one study: image {place} is of "
                     f"{_patient(subject)}, image {later} of {_patient(other)}; send the views of "
                     "one patient"
                 )
-    if len({subject.study_id for _, subject in stated if subject.study_id}) > 1:
-        return ("the images are of two studies by their headers: check that they belong together",)
-    return ()
+    studies = {subject.study_id for _, subject in stated if subject.study_id}
+    if len(studies) < 2 or SEVERAL_STUDIES in images[0].notes:
+        return list(images)
+    return [replace(images[0], notes=(*images[0].notes, SEVERAL_STUDIES)), *images[1:]]
+
+
+SEVERAL_STUDIES = "images of different studies by their headers: check that they belong together"
 
 
 def _patient(subject: Subject) -> str:

@@ -17,6 +17,7 @@ from db.errors import UserError
 from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec, TextEncoder
 from indexer.erasure import is_withdrawn
+from indexer.images.radiograph import TwoPatientsError
 from indexer.images.reader import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import VersionInfo
@@ -29,7 +30,7 @@ from indexer.ingest.studies import (
     report_text,
     to_case,
 )
-from indexer.sources.records import Record, SkippedStudy, StudyRecord
+from indexer.sources.records import TWO_PATIENTS, Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
 from indexer.typicality.sample import ThumbnailSample
 
@@ -95,6 +96,10 @@ class BatchIndexer:
                 continue
             try:
                 studies.append(decode_study(record, case_id, self._limits))
+            except TwoPatientsError as error:
+                skipped.append(
+                    SkippedStudy(study_id=record.study_id, reason=TWO_PATIENTS, detail=str(error))
+                )
             except UserError as error:
                 skipped.append(
                     SkippedStudy(

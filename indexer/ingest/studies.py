@@ -8,6 +8,7 @@ import numpy as np
 
 from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
+from indexer.images.radiograph import as_one_study
 from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.language import ENGLISH, language_name, report_language
@@ -27,13 +28,14 @@ class DecodedStudy:
 def decode_study(record: StudyRecord, case_id: int, limits: Limits) -> DecodedStudy:
     """Decode the images of a record in their original aspect ratios.
 
-    Raises UserError for the first image that cannot be read.
+    Raises UserError for the first image that cannot be read, and TwoPatientsError for images of two
+    patients.
     """
     images = () if record.embedded is not None else record.images
     return DecodedStudy(
         case_id=case_id,
         record=record,
-        images=tuple(read_image(image, limits) for image in images),
+        images=tuple(as_one_study([read_image(image, limits) for image in images])),
     )
 
 
@@ -45,11 +47,7 @@ def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
     radiograph = read_radiograph(image.path, limits=limits)
     if image.original_size is None:
         return radiograph
-    return Radiograph(
-        pixels=restore_size(radiograph.pixels, *image.original_size),
-        view_position=radiograph.view_position,
-        notes=radiograph.notes,
-    )
+    return replace(radiograph, pixels=restore_size(radiograph.pixels, *image.original_size))
 
 
 def embed_studies(

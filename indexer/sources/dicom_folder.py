@@ -35,6 +35,7 @@ from indexer.images.radiograph import Limits, quiet_decoders
 from indexer.reports.sections.parse import parse_report
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.records import (
+    TWO_PATIENTS,
     ImageRecord,
     Record,
     SkippedStudy,
@@ -142,6 +143,12 @@ class DicomFolder:
     def _record(
         self, study_id: str, tables: dict[str, list[dict[str, Any]]], split: str | None
     ) -> Record:
+        stated = {row["patient"] for some in tables.values() for row in some if "patient" in row}
+        patients = sorted(stated - {""})
+        if len(patients) > 1:
+            return SkippedStudy(
+                study_id=study_id, reason=TWO_PATIENTS, detail=f"patients {', '.join(patients)}"
+            )
         texts = self._texts(tables)
         found = parse_report(texts.get("text", ""))
         if not texts:
@@ -155,11 +162,10 @@ class DicomFolder:
             {row["instance"]: row for row in tables.get("image", [])}.values(),
             key=lambda row: (row["order"], row["path"]),
         )
-        patients = {row["patient"] for some in tables.values() for row in some if "patient" in row}
         return usable_or_skipped(
             StudyRecord(
                 study_id=study_id,
-                patient_id=(patients.pop() or None) if len(patients) == 1 else None,
+                patient_id=patients[0] if patients else None,
                 images=tuple(
                     ImageRecord(path=Path(row["path"]), view_position=row["view"]) for row in images
                 ),

@@ -147,6 +147,7 @@ NO_TEXT = "report without findings or impression"
 NO_REPORT = "no report file"
 NO_IMAGE = "no image"
 NO_LABEL = "no label"
+TWO_PATIENTS = "one study of two patients"
 
 
 def usable_or_skipped(study: StudyRecord) -> Record:

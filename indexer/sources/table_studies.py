@@ -19,7 +19,7 @@ from indexer.sources.grouping import Groups, Rows
 from indexer.sources.image_bytes import ImageStore
 from indexer.sources.image_paths import ImagePaths, split_cell
 from indexer.sources.label_words import CHEXPERT_STATES
-from indexer.sources.records import Record, RowCounts
+from indexer.sources.records import TWO_PATIENTS, Record, RowCounts, SkippedStudy
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, SECTIONS, parse_study
 
@@ -68,9 +68,16 @@ class TableStudies:
             count += len(tables["row"])
             rows, again = _without_repetitions(tables["row"])
             repeated += again
+            patients = sorted({str(row["patient_id"]) for row in rows if row.get("patient_id")})
             values = merge_rows(rows)
             split = self._reading.choice.split_of(study_id, values.get("split"))
-            if self._reading.choice.includes(split):
+            if not self._reading.choice.includes(split):
+                continue
+            if len(patients) > 1:
+                yield SkippedStudy(
+                    study_id=study_id, reason=TWO_PATIENTS, detail=f"patients {', '.join(patients)}"
+                )
+            else:
                 yield parse_study(
                     {**values, "split": split},
                     f"study {study_id}",

@@ -97,7 +97,7 @@ def write_dicoms(folder: Path) -> None:
         rows.append({"UID": uids["StudyInstanceUID"], "Report": "IMPRESSION: Left effusion."})
     _table(folder / "reports.csv", rows)
     impression = item("TEXT", code("121073", "DCM", "Impression"), "Small left effusion.")
-    write_sr(folder / "export" / "SR1", "1", [impression])
+    write_sr(folder / "export" / "SR1", "1", [impression], PatientID="MRN-31415926")
 
 
 def write_mimic_cxr(folder: Path) -> None:

@@ -1,6 +1,7 @@
 // The images of the current study: chosen files and their previews.
 
 import { byId } from "../elements.js";
+import { imageOptions } from "./options.js";
 import { previewImage, ServiceError } from "../service.js";
 import { Viewer } from "./viewer.js";
 
@@ -25,7 +26,7 @@ export function checkLimits(study, { max_images: most, max_body_bytes: bytes }) 
 /** Read images; if one cannot be read, none is kept and its error is thrown. */
 export async function readImages(chosen, signal) {
   const previews = [];
-  for (const file of chosen) previews.push(await previewImage(file, signal));
+  for (const file of chosen) previews.push(await previewImage(file, imageOptions(), signal));
   return chosen.map((file, number) => ({ file, url: URL.createObjectURL(previews[number]) }));
 }
 

@@ -19,8 +19,12 @@ export function searchOptions() {
     ...Object.fromEntries(found),
     distinct_reports: byId("distinct").checked,
     keep_near_duplicates: byId("near-duplicates").checked,
+    ...imageOptions(),
   };
 }
+
+/** How an image is read. */
+export const imageOptions = () => ({ accept_as_chest: byId("accept-as-chest").checked });
 
 /** The search options and the indication. */
 export const writingOptions = () => ({ ...searchOptions(), indication: byId("indication").value.trim() });

@@ -19,6 +19,7 @@ from api.listening import listen, server_options
 from api.pipeline.backends import Backend, ExtractiveBackend
 from api.settings import Settings
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
+from db.errors import UserError
 from db.index.store import Case, CaseImage, Sentence
 from db.labels import OBSERVATIONS
 from generator.grounding.report import GroundedReport
@@ -94,6 +95,7 @@ class FakeRetriever:
     voters: list[set[str]] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
+    refused_exclusions: tuple[str, ...] = ()
 
     @property
     def index(self) -> Any:
@@ -110,6 +112,12 @@ class FakeRetriever:
             ),
             cases=FakeCases(self.cases),
         )
+
+    def check_exclusions(self, options: SearchOptions) -> None:
+        """Refuse what `refused_exclusions` names."""
+        for one in (*options.exclude_patient_ids, *options.exclude_study_ids):
+            if one in self.refused_exclusions:
+                raise UserError(f"no patient '{one}'")
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
         return self.search(query.images, options, text=None)

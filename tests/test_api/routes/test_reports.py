@@ -98,6 +98,7 @@ def test_options_reach_the_search_and_are_kept(
         min_score="0.25",
         min_ratio="0.5",
         diversity="0.125",
+        accept_as_chest="true",
     )
     assert answer.status_code == 201
     expected = {
@@ -111,6 +112,7 @@ def test_options_reach_the_search_and_are_kept(
         "min_score": 0.25,
         "min_ratio": 0.5,
         "diversity": 0.125,
+        "accept_as_chest": True,
     }
     assert answer.json()["options"] == expected
     (call,) = retriever.calls
@@ -135,6 +137,7 @@ def test_without_options_ten_cases_are_read_by_likeness_alone(
         "min_score": None,
         "min_ratio": None,
         "diversity": 0.0,
+        "accept_as_chest": False,
     }
 
 

@@ -18,11 +18,13 @@ from indexer.encoder.spec import Encoder
 from indexer.images.reader import encode_png
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
+from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.services import FakeRetriever, a_case, an_app
 
 HTTP = "http://127.0.0.1"
+LATER = {"prefer": "respond-async"}
 Client = TestClient[Any]
 Serve = Callable[[Encoder], Client]
 
@@ -193,3 +195,46 @@ def test_a_repeated_report_and_a_falling_score_end_the_list(serve: Serve) -> Non
     alike = studies(send(client, text="7", k="4"))
     varied = studies(send(client, text="7", k="4", diversity="1"))
     assert varied != alike and varied[0] == "s7"
+
+
+def test_an_exclusion_that_matches_no_case_is_a_422_with_the_id_that_was_meant(
+    serve: Serve,
+) -> None:
+    client = serve(ThumbnailEncoder())
+    detail = the_sentence(send(client, a_radiograph(3), exclude_study="s3 "), 422)
+    assert "no study 's3 '" in detail and "did you mean 's3'?" in detail
+    files = [("images", ("view.png", a_radiograph(3)))]
+    for path, headers in (("/reports", {}), ("/reports", LATER), ("/batches", {})):
+        answer = client.post(path, files=files, data={"exclude_patient": "?"}, headers=headers)
+        assert "no patient '?'" in the_sentence(answer, 422)
+    assert "s3" not in studies(send(client, a_radiograph(3), exclude_study="local:s3"))
+
+
+def dicom(tmp_path: Path, **headers: str) -> bytes:
+    return write_dicom(
+        tmp_path / "image.dcm", draw_radiograph(3, size=(96, 80)), **headers
+    ).read_bytes()
+
+
+def test_images_of_two_patients_are_a_422_with_both_ids(serve: Serve, tmp_path: Path) -> None:
+    client = serve(ThumbnailEncoder())
+    images = [dicom(tmp_path, PatientID=patient) for patient in ("A1", "B2")]
+    for path in ("/searches", "/reports"):
+        files = [("images", ("view.dcm", image)) for image in images]
+        detail = the_sentence(client.post(path, files=files), 422)
+        assert "patient 'A1'" in detail and "patient 'B2'" in detail
+
+
+def test_an_image_under_another_header_is_read_on_demand(serve: Serve, tmp_path: Path) -> None:
+    client = serve(ThumbnailEncoder())
+    image = dicom(tmp_path, Modality="CT")
+    assert "modality CT" in the_sentence(send(client, image), 422)
+    answer = send(client, image, accept_as_chest="true")
+    assert studies(answer)
+    assert "read as a chest X-ray" in answer.json()["notes"][0]
+    for path in ("/reports", "/images"):
+        field = "image" if path == "/images" else "images"
+        answer = client.post(
+            path, files={field: ("view.dcm", image)}, data={"accept_as_chest": "true"}
+        )
+        assert answer.status_code in (200, 201), answer.text

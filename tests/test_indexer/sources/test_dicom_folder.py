@@ -11,7 +11,7 @@ from pydicom.uid import (
 
 from db.errors import NotFoundError, UserError
 from indexer.sources.dicom_folder import NO_REPORT, STRAY, DicomFolder
-from indexer.sources.records import SkippedStudy, StudyRecord
+from indexer.sources.records import TWO_PATIENTS, SkippedStudy, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.structured_report import read_structured_report
 from tests.support.builds import build_and_search
@@ -153,3 +153,16 @@ def test_an_index_is_built_and_finds_its_images(folder: Path, tmp_path: Path) ->
     table.write_text("accession_number,findings\nA-2,Clear lungs.\n")
     source = DicomFolder(folder, reports_path=table)
     assert build_and_search(source, tmp_path) == [f"{ROOT}.1", f"{ROOT}.2"]
+
+
+def test_a_study_filed_under_two_patients_is_skipped_with_both_ids(tmp_path: Path) -> None:
+    image(tmp_path / "a", 1, "1", "1", PatientID="P1")
+    image(tmp_path / "b", 2, "1", "2", PatientID="P2")
+    image(tmp_path / "c", 3, "2", "3", PatientID="P1")
+    image(tmp_path / "d", 4, "2", "4", PatientID="")
+    write_sr(tmp_path / "sr1", "1", full_report())
+    write_sr(tmp_path / "sr2", "2", full_report())
+    skipped, read = DicomFolder(tmp_path).records()
+    assert isinstance(skipped, SkippedStudy) and isinstance(read, StudyRecord)
+    assert (skipped.reason, skipped.detail) == (TWO_PATIENTS, "patients P1, P2")
+    assert read.patient_id == "P1"

@@ -14,14 +14,17 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from db.labels import OBSERVATIONS, STATES
+from indexer.build import build
 from indexer.reports.sections.markup import plain_text
 from indexer.reports.sections.statements import says_nothing
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.own_table import OwnTable
-from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
+from indexer.sources.records import TWO_PATIENTS, Record, SkippedStudy, Source, StudyRecord
 from indexer.sources.split_choice import SplitChoice
 from tests.support.builds import build_and_search
+from tests.support.dicoms import write_dicom
+from tests.support.fakes import ThumbnailEncoder
 from tests.support.radiographs import draw_radiograph
 
 
@@ -267,3 +270,35 @@ def test_a_path_that_is_not_a_data_set_is_named(hub: Path, tmp_path: Path) -> No
         list(HubDataset(str(tmp_path / "empty")).records())
     with pytest.raises(UserError, match="no column 'image': it has photo, report, label"):
         list(HubDataset(str(hub / "parquet")).records())
+
+
+def test_rows_that_file_a_study_under_two_patients_are_skipped_with_both_ids(
+    tmp_path: Path,
+) -> None:
+    path = write_csv(
+        tmp_path,
+        "study_id,patient_id,image,text",
+        "s1,p1,0.png,FINDINGS: Clear.",
+        "s1,p2,1.png,FINDINGS: Clear.",
+        "s2,p1,2.png,FINDINGS: Clear.",
+        "s2,,3.png,FINDINGS: Clear.",
+    )
+    skipped, read = OwnTable(path).records()
+    assert isinstance(skipped, SkippedStudy) and isinstance(read, StudyRecord)
+    assert (skipped.reason, skipped.detail) == (TWO_PATIENTS, "patients p1, p2")
+    assert (read.patient_id, len(read.images)) == ("p1", 2)
+
+
+def test_images_whose_headers_name_two_patients_are_skipped_in_a_build(tmp_path: Path) -> None:
+    for seed, patient in enumerate(("A1", "B2", "A1", "A1")):
+        pixels = draw_radiograph(seed, size=(96, 80))
+        write_dicom(tmp_path / f"{seed}.dcm", pixels, PatientID=patient)
+    path = write_csv(
+        tmp_path,
+        "study_id,image,text",
+        *(f"s{seed // 2},{seed}.dcm,FINDINGS: Clear." for seed in range(4)),
+    )
+    built = build(OwnTable(path), ThumbnailEncoder(), tmp_path / "index")
+    (skipped,) = built.skipped
+    assert (skipped.study_id, skipped.reason) == ("s0", TWO_PATIENTS)
+    assert "'A1'" in skipped.detail and "'B2'" in skipped.detail
