@@ -69,6 +69,8 @@ _BESIDE = re.compile(
     r"|underlying|overlying|along) "
 )
 """Behind a mention: what follows is another thing, or a landmark."""
+_PLURAL = re.compile(r"\b(?:are|were|have)\b")
+_SINGULAR = re.compile(r"\b(?:is|was|has)\b")
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|remains?|appears?|shows?|there)\b")
 
 _LASTING = frozenset(
@@ -81,42 +83,53 @@ _LASTING = frozenset(
 
 def reaches_on(plain: str, spans: list[Span], cue: Cue, span: Span) -> bool:
     """Whether a cue reaches forward to a mention behind it."""
-    stop = cue.end
-    if BOUNDARY.search(plain, stop, span.start):
+    if BOUNDARY.search(plain, cue.end, span.start):
         return False
-    between = [other for other in spans if stop <= other.start and other.end <= span.start]
+    between = [other for other in spans if cue.end <= other.start and other.end <= span.start]
     if between and _BESIDE.search(plain, between[0].end, span.start):
         return False
-    separators = list(_SEPARATOR.finditer(plain, stop, span.start))
-    seen_or = False
-    for number, separator in enumerate(separators):
+    separators = list(_SEPARATOR.finditer(plain, cue.end, span.start))
+    ends = [*(separator.start() for separator in separators[1:]), span.start]
+    had_or = False
+    for separator, end in zip(separators, ends, strict=False):
         word = separator[0].strip(" ,(")
         if word in ("or", "nor", "and/or"):
-            seen_or = True
-            continue
-        if separator.start() == stop and word == "":
+            had_or = True
+        elif separator.start() == cue.end and not word:
             return False
-        if _ADJECTIVES.fullmatch(plain, stop, separator.start()):
-            continue
-        last = number + 1 == len(separators)
-        limit = span.start if last else separators[number + 1].start()
-        item = next((s for s in spans if separator.end() <= s.start < limit), None)
-        item = span if last else item
-        words_end = item.start if item else limit
-        noun_end = item.end if item else limit
-        ahead = _OR_BEHIND.match(plain, noun_end, min(len(plain), noun_end + 90))
-        listed = ahead is not None and not (seen_or and word == "and")
-        if word == "/":
-            continue
-        if _STRONG.search(plain, separator.end(), words_end):
-            if not (ahead and ahead["comma"] and not seen_or and word != "and"):
+        elif word != "/" and not _ADJECTIVES.fullmatch(plain, cue.end, separator.start()):
+            inside = (other for other in between if separator.end() <= other.start < end)
+            item = span if end == span.start else next(inside, None)
+            words = (separator.end(), item.start if item else end)
+            behind = item.end if item else end
+            if _asserts(plain, words, behind, in_list=word != "and", had_or=had_or):
                 return False
-        elif _WEAK.search(plain, separator.end(), words_end):
-            if not listed or seen_or or word == "and":
+            if item and not _goes_on(plain, behind) and _turns(between, item):
                 return False
-        elif not listed and (_TAIL.match(plain, noun_end) or (item and _turns(between, item))):
-            return False
     return True
+
+
+def _asserts(
+    plain: str, words: tuple[int, int], behind: int, *, in_list: bool, had_or: bool
+) -> bool:
+    """Whether an item of a list says something of its own.
+
+    ``words`` is the stretch of its adjectives, ``behind`` the end of its noun.
+    """
+    ahead = _OR_BEHIND.match(plain, behind, min(len(plain), behind + 90))
+    may_go_on = ahead is not None and in_list and not had_or
+    if _STRONG.search(plain, *words):
+        return not (may_go_on and ahead is not None and ahead["comma"])
+    if _WEAK.search(plain, *words):
+        return not may_go_on
+    return _TAIL.match(plain, behind) is not None and not (
+        ahead is not None and (in_list or not had_or)
+    )
+
+
+def _goes_on(plain: str, behind: int) -> bool:
+    """Whether an "or" behind an item shows that the list goes on."""
+    return _OR_BEHIND.match(plain, behind, min(len(plain), behind + 90)) is not None
 
 
 def _turns(between: list[Span], item: Span) -> bool:
@@ -133,8 +146,7 @@ def reaches_back(plain: str, span: Span, cue: Cue) -> bool:
         return cue.start == span.end
     value = _VALUE.search(plain[: cue.start], span.end)
     at = value.start() if value else cue.start
-    aside = _ASIDE.search(plain, span.end, at)
-    if aside:
+    if aside := _ASIDE.search(plain, span.end, at):
         plain = plain[: aside.start()] + "\0" * len(aside[0]) + plain[aside.end() :]
     if BOUNDARY.search(plain, span.end, at):
         return False
@@ -143,23 +155,18 @@ def reaches_back(plain: str, span: Span, cue: Cue) -> bool:
         separators.pop()
     if not separators:
         return True
+    opening = max((match.end() for match in _SEPARATOR.finditer(plain, 0, span.start)), default=0)
     if _VERB.search(plain, span.end, separators[0].start()):
         return False
-    opening = max((m.end() for m in _SEPARATOR.finditer(plain, 0, span.start)), default=0)
-    words = [s[0].strip(" ,(") for s in separators]
-    plural = re.search(r"\b(?:are|were|have)\b", plain[span.end : min(len(plain), cue.start + 5)])
-    own = _STRONG.search(plain, opening, span.start) is not None
     if _VERB.search(plain, opening, span.start):
         return False
-    if plural:
+    if _PLURAL.search(plain, span.end, min(len(plain), cue.start + 5)):
         return True
-    single = re.search(r"\b(?:is|was|has)\b", plain[span.end : min(len(plain), cue.start + 4)])
-    if "or" in words or "nor" in words or "/" in words:
+    if any(separator[0].strip(" ,(") in ("or", "nor", "/") for separator in separators):
         return True
-    if plain[span.end : separators[0].start()].strip():
-        return False
-    return (
-        not own
-        and not single
-        and not any(_STRONG.search(plain, s.end(), cue.start) for s in separators)
+    return not (
+        plain[span.end : separators[0].start()].strip()
+        or _SINGULAR.search(plain, span.end, min(len(plain), cue.start + 4))
+        or _STRONG.search(plain, opening, span.start)
+        or any(_STRONG.search(plain, one.end(), cue.start) for one in separators)
     )
