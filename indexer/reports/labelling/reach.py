@@ -19,6 +19,8 @@ BOUNDARY = re.compile(
     r"|also noted|also seen|besides)\b"
 )
 """Nothing reaches over these."""
+_FAR = 400
+"""Characters; no list of findings is longer, and a longer one would cost time."""
 
 _SEPARATOR = re.compile(r",? (?:and/or|and|or|nor) | ?/ ?|, ?(?:nor |or |and )?| - | \(|\) ?")
 
@@ -83,7 +85,7 @@ _LASTING = frozenset(
 
 def reaches_on(plain: str, spans: list[Span], cue: Cue, span: Span) -> bool:
     """Whether a cue reaches forward to a mention behind it."""
-    if BOUNDARY.search(plain, cue.end, span.start):
+    if span.start - cue.end > _FAR or BOUNDARY.search(plain, cue.end, span.start):
         return False
     between = [other for other in spans if cue.end <= other.start and other.end <= span.start]
     if between and _BESIDE.search(plain, between[0].end, span.start):
@@ -144,6 +146,8 @@ def reaches_back(plain: str, span: Span, cue: Cue) -> bool:
     """Whether a cue reaches back to a mention before it."""
     if cue.adjacent:
         return cue.start == span.end
+    if cue.start - span.end > _FAR:
+        return False
     value = _VALUE.search(plain[: cue.start], span.end)
     at = value.start() if value else cue.start
     if aside := _ASIDE.search(plain, span.end, at):

@@ -1,9 +1,17 @@
 """What a sentence says of one mention and not of its neighbour."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from db.findings import FINDING
 from indexer.reports.labeller import mentions
 from indexer.reports.labelling.mention import Mention
+
+WORDS = (
+    "no effusion pneumothorax left right and or , . ; : - ( ) small possible nodule is not seen "
+    "the heart enlarged ? none without likely mass fracture rib of in PICC tip"
+).split()
 
 
 def only(text: str, finding: str) -> Mention:
@@ -142,3 +150,16 @@ def test_the_side_of_a_line_is_where_it_enters() -> None:
 def test_a_mention_is_found_in_the_sentence_as_given(text: str, wording: str) -> None:
     (mention,) = mentions(text)
     assert text[mention.start : mention.end] == wording
+
+
+@settings(deadline=None)
+@given(st.text(max_size=120) | st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join))
+def test_any_text_is_read_and_its_mentions_lie_inside(text: str) -> None:
+    for mention in mentions(text):
+        assert 0 <= mention.start < mention.end <= len(text)
+        assert mention.finding in FINDING
+
+
+def test_a_long_list_is_read() -> None:
+    found = mentions("mass, " * 300 + "effusion: none")
+    assert found[-1].finding == "Pleural Effusion" and found[-1].state == "negative"
