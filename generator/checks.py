@@ -17,9 +17,10 @@ from generator.calibration import Calibration
 from generator.classification import Classification, observe, to_classification
 from generator.context.build import Context
 from generator.grounding import answers
-from generator.grounding.citations import check_citations, parse_cited_sentences
+from generator.grounding.citations import check_citations
 from generator.grounding.omitted_findings import add_omitted_findings, omission_notes
 from generator.grounding.report import GroundedReport
+from generator.grounding.written import parse_cited_sentences
 from generator.retrieved_study import RetrievedStudy
 
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 from db.app.generation import Statement
 from db.errors import UserError
+from db.findings import Region
 from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
-from generator.grounding.regions import REGIONS, TOPICS, Region
+from generator.grounding.agreement import Agreement, HitSentence
+from generator.grounding.regions import REGIONS, TOPICS
 from generator.grounding.report import GroundedReport
 from generator.grounding.sentences import near_duplicates
-from generator.grounding.support import Agreement, HitSentence
 from retriever.results import Retrieval
 
 EXTRACTIVE_VERSION = "extractive-1"

@@ -25,7 +25,8 @@ from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
 from evaluation.tables import Share, Table, minus, tabulate
-from generator.grounding.citations import CitationCheck, WrittenSentence, check_citations
+from generator.grounding.citations import CitationCheck, check_citations
+from generator.grounding.written import WrittenSentence
 
 SEED = 0
 

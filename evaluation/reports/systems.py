@@ -24,8 +24,9 @@ from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
-from generator.grounding.citations import WrittenSentence, check_citations, parse_cited_sentences
+from generator.grounding.citations import check_citations
 from generator.grounding.omitted_findings import add_omitted_findings
+from generator.grounding.written import WrittenSentence, parse_cited_sentences
 from indexer.reports.labeller import label_report
 
 COMMON = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")

@@ -16,14 +16,15 @@ report take words of the other cases if these claim no more.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from db.findings import Region
 from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
 from generator.context.build import Context
+from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.claims import Claims, read_claims
 from generator.grounding.omitted_findings import bare_sentence
-from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region
+from generator.grounding.regions import REGIONS, TOPICS, abnormal_region
 from generator.grounding.sentences import SIDES, is_usable, near_duplicates, overlap, tidy
-from generator.grounding.support import Agreement, HitSentence
 from indexer.reports.labeller import label_sentence
 from retriever.results import Retrieval
 
@@ -217,18 +218,22 @@ def _cited(
 ) -> Target | None:
     """The shown sentence that says the target, the nearest in wording; the target's own words where
     each of those claims more than the report."""
-    supporters = agreement.supporters(target.text, target.claims)
+    supporters = agreement.supporters(target.claims)
     if not supporters:
         return None
     known = facts.particulars(target.claims.named)
     near = sorted(
         supporters,
-        key=lambda number: (-overlap(target.claims.words, supporters[number].claims.words), number),
+        key=lambda number: (
+            -overlap(target.claims.words, supporters[number][0].claims.words),
+            number,
+        ),
     )
     for number in near:
-        one = supporters[number]
+        one = supporters[number][0]
         more = one.claims.particulars - known if one.claims.named else ()
-        if one in shown and not more and facts.hold(one.claims):
+        alone = len(supporters[number]) == 1
+        if alone and one in shown and not more and facts.hold(one.claims):
             return replace(target, text=one.text, claims=one.claims, numbers=(number,))
     return replace(target, numbers=(near[0],))
 

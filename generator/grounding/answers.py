@@ -3,23 +3,33 @@
 answer = check_answer("Is the heart enlarged?", "Yes. [1][3]", study.short_context, study.retrieval)
 answer.text, [citation.number for citation in answer.citations], answer.removed_citations
 
-A case supports "yes" or "no" if its report has the findings of the question in that state. It
-supports any other answer if a sentence on the same findings contains the answer's particulars
-(side, place, degree) or, if the answer has none, its words.
+An answer of yes or no is supported by a case whose report has the findings that the question names
+in the state answered, with the side, place and degree that it asks for. An answer that names
+findings is checked as any statement is; one that only gives a side, place or degree must be said of
+the finding in question; any other must be in the words of a sentence on it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from db.app.generation import RemovedCitation, Statement
 from db.index.store import Case, Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State, named
 from generator.context.build import Context
-from generator.grounding.citations import image_support, parse_cited_sentences
+from generator.grounding.citations import image_support
+from generator.grounding.claims import read_claims, read_text
 from generator.grounding.report import cite
 from generator.grounding.sentences import content_words, particulars
+from generator.grounding.support.atoms import atoms
+from generator.grounding.support.evidence import Evidence
+from generator.grounding.support.hierarchy import common_name
+from generator.grounding.written import parse_cited_sentences
 from indexer.reports.labeller import label_sentence
+from indexer.reports.labelling.mention import Mention
 from retriever.results import Retrieval
+
+NOT_SAID = "does not say this"
 
 _IMAGE = r"(?:film|x-?ray|image|chest|study|radiograph)"
 _NORMAL = re.compile(
@@ -51,10 +61,10 @@ def check_answer(question: str, written: str, context: Context, retrieval: Retri
         if not 1 <= number <= len(context.hits):
             removed.append(RemovedCitation(number=number, reason="no case has this number"))
             continue
-        quote = find_support(context.hits[number - 1].case, claimed, question, text)
+        case = context.hits[number - 1].case
+        quote, reason = _find(case, claimed, question, text)
         if quote is None:
-            reason = "the cited report does not say this"
-            removed.append(RemovedCitation(number=number, reason=reason))
+            removed.append(RemovedCitation(number=number, reason=f"case {number} {reason}"))
         else:
             quotes[number] = quote
     return Statement(
@@ -89,26 +99,97 @@ def claimed_labels(question: str, answer: str) -> Labels:
 
 
 def find_support(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
-    """Return the sentence of a report that supports an answer, if any."""
-    if is_yes(answer) is not None:
-        return _saying(case, claimed) if claimed else None
-    asked = _asked(question).keys()
-    details = particulars(answer)
-    words = content_words(answer)
-    for sentence in case.sentences:
-        if claimed:
-            of_it = all(_agrees(sentence.labels, name, claimed[name]) for name in claimed)
-            said = details <= particulars(sentence.text)
-        else:
-            of_it = not asked or not asked.isdisjoint(named(sentence.labels))
-            said = (
-                details <= particulars(sentence.text)
-                if details
-                else words <= content_words(sentence.text)
-            )
-        if of_it and said:
-            return sentence.text
-    return _saying(case, claimed) if claimed and not details else None
+    """The sentence of a report that supports an answer, or None where none does."""
+    return _find(case, claimed, question, answer)[0]
+
+
+def _find(case: Case, claimed: Labels, question: str, answer: str) -> tuple[str | None, str]:
+    """The sentence that supports an answer, or None and what the report says instead."""
+    yes = is_yes(answer)
+    if yes is not None:
+        return _find_yes_or_no(case, claimed, _findings_asked(question), yes, answer)
+    evidence = Evidence([read_claims(sentence) for sentence in case.sentences])
+    if claimed:
+        found = evidence.support(read_text(answer))
+        if found.holds:
+            return case.sentences[found.sentences[0]].text, ""
+        return None, found.reason
+    asked = _findings_asked(question)
+    details, words = particulars(answer), content_words(answer)
+    said = [one for finding in asked for one in atoms(f"{answer.strip(' .')} {finding.wording}")]
+    for place, sentence in enumerate(case.sentences):
+        if (
+            asked
+            and named(sentence.labels).isdisjoint(_asked(question))
+            and not any(evidence.findings.mentions_at(place, one.mention.finding) for one in asked)
+        ):
+            continue
+        if not details:
+            if words <= content_words(sentence.text):
+                return sentence.text, ""
+        elif details <= particulars(sentence.text) and (
+            not said or any(evidence.findings.holds_at(place, one) for one in said)
+        ):
+            return sentence.text, ""
+    return None, NOT_SAID
+
+
+def _find_yes_or_no(
+    case: Case, claimed: Labels, asked: Sequence["_Asked"], yes: bool, answer: str
+) -> tuple[str | None, str]:
+    rest = re.sub(r"^\W*\w+[\s,.;:-]*", "", answer)
+    findings = [one.mention for one in asked]
+    if rest and yes:
+        findings += atoms(rest) or [
+            one for each in asked for one in atoms(f"{rest.strip(' .')} {each.wording}")
+        ]
+    if claimed:
+        findings = [one for one in findings if _has_details(one)]
+    quote = _saying(case, claimed) if claimed else None
+    if not findings:
+        return quote, NOT_SAID
+    evidence = Evidence([read_claims(sentence) for sentence in case.sentences])
+    at = [
+        [n for n in range(len(case.sentences)) if evidence.findings.holds_at(n, one)]
+        for one in findings
+    ]
+    if yes:
+        alternatives = all(one.state == "uncertain" for one in findings)
+        for one, places in zip(findings, at, strict=True):
+            if not places and not (alternatives and any(at)):
+                return None, evidence.findings.instead(one)
+        return case.sentences[next(places for places in at if places)[0]].text, ""
+    for one, places in zip(findings, at, strict=True):
+        if places:
+            return None, f"reports {common_name(one.finding)}"
+    denials = [evidence.findings.denial(one) for one in findings]
+    if quote is None and denials[0] is not None and None not in denials:
+        quote = case.sentences[denials[0]].text
+    return quote, NOT_SAID
+
+
+def _has_details(mention: Mention) -> bool:
+    return bool(
+        mention.sides or mention.location or mention.degree or mention.size_mm or mention.tip
+        or mention.kind or mention.age
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A finding that a question names, and in which words."""
+
+    mention: Mention
+    wording: str
+
+
+def _findings_asked(question: str) -> list[_Asked]:
+    text = _as_statement(question.strip().rstrip("?").strip())
+    return [
+        _Asked(mention=one, wording=text[one.start : one.end])
+        for one in atoms(text)
+        if one.state != "negative"
+    ]
 
 
 def _saying(case: Case, claimed: Mapping[str, str]) -> str | None:
@@ -137,12 +218,6 @@ def _first(case: Case) -> str | None:
     return ordered[0].text if ordered else None
 
 
-def _agrees(labels: Labels, name: str, state: State) -> bool:
-    if state == "negative" or name == NO_FINDING:
-        return labels.get(name) == state
-    return name in named(labels)
-
-
 def _opposite(state: State) -> State:
     return "positive" if state == "negative" else "negative"
 
@@ -153,7 +228,8 @@ def _asked(question: str) -> dict[str, State]:
     if match := _NORMAL.fullmatch(words):
         abnormal = match["abnormal"] or match["abnormality"]
         return {NO_FINDING: "negative" if abnormal else "positive"}
-    return _read(_as_statement(words))
+    found = _read(_as_statement(words))
+    return {n: "negative" if state == "negative" else "positive" for n, state in found.items()}
 
 
 def _read(text: str) -> dict[str, State]:

@@ -4,27 +4,26 @@ written = parse_cited_sentences("Findings: The heart is enlarged. [1] Impression
 checked = check_citations(written, context, retrieval)
 checked.statements[0].citations, checked.statements[0].removed_citations, checked.notes
 
-A citation holds if a sentence of the cited report makes the same claims: every label and topic in
-the same state, every particular (side, place, degree); see `Claims.supported_by`. Others are
-removed and recorded. A statement left without any is given those that would stand, marked
-as added, and otherwise rests on the image alone. Statements about change are refused:
+A citation holds if the cited report says the statement, finding by finding, each with its own side,
+place, degree and certainty; see `generator.grounding.support.evidence`. Others are removed and
+recorded with what the report says instead. A statement left without any is given those that would
+hold, marked as added, and otherwise rests on the image alone. Statements about change are refused:
 the model is shown no earlier image.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from db.app.generation import Citation, RemovedCitation, Statement
-from db.index.store import Section, Sentence
+from db.index.store import Section
 from db.labels import NO_FINDING, Labels
 from generator.context.build import Context
-from generator.grounding.claims import Claims, read_claims
+from generator.grounding.agreement import Agreement, HitSentence
+from generator.grounding.claims import Claims
 from generator.grounding.report import cite
-from generator.grounding.sentences import overlap
-from generator.grounding.support import Agreement, HitSentence
-from indexer.reports.labeller import label_sentence
-from indexer.reports.sentences import refers_to_prior, split_sentences
+from generator.grounding.sentences import compares_with_prior, overlap
+from generator.grounding.support.evidence import Support
+from generator.grounding.written import WrittenSentence
 from retriever.results import Retrieval
 
 MOST_FOUND = 2
@@ -32,29 +31,6 @@ MOST_FOUND = 2
 
 _DOUBT = 0.25
 """The image contradicts a finding whose score is below this share of its threshold."""
-
-_SECTION = re.compile(r"\b(findings|impression)\s*:", re.IGNORECASE)
-_LIST = r"\d{1,6}(?:\s*,\s*\d{1,6})*\]"
-_MARKED = re.compile(rf"([^\[]*(?:\[(?!{_LIST})[^\[]*)*)((?:\[{_LIST}[\s,;]*)*)")
-_NUMBER = re.compile(r"\d+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenSentence:
-    """One sentence of a model's output with its citation numbers."""
-
-    section: Section
-    text: str
-    numbers: tuple[int, ...] = ()
-
-    @property
-    def labels(self) -> Labels:
-        return label_sentence(self.text)
-
-    @property
-    def claims(self) -> Claims:
-        sentence = Sentence(section=self.section, text=self.text, labels=dict(self.labels))
-        return read_claims(sentence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,37 +41,6 @@ class CheckedStatements:
     notes: tuple[str, ...] = ()
 
 
-def parse_cited_sentences(text: str) -> list[WrittenSentence]:
-    """Split an output into sentences; text before the first section title counts as findings."""
-    written: list[WrittenSentence] = []
-    titles = list(_SECTION.finditer(text))
-    starts = [0, *(title.end() for title in titles)]
-    ends = [*(title.start() for title in titles), len(text)]
-    names: list[Section] = ["findings"]
-    names += ["impression" if t[1].lower() == "impression" else "findings" for t in titles]
-    for section, start, end in zip(names, starts, ends, strict=True):
-        written += _parse_section(section, text[start:end])
-    return written
-
-
-def _parse_section(section: Section, text: str) -> list[WrittenSentence]:
-    written: list[WrittenSentence] = []
-    ended = True
-    for match in _MARKED.finditer(text):
-        numbers = tuple(dict.fromkeys(int(n) for n in _NUMBER.findall(match[2])))
-        sentences = [s for s in split_sentences(match[1].lstrip(" .,;")) if re.search(r"\w", s)]
-        if sentences and written and not ended and sentences[0][:1].islower():
-            # A number within a sentence does not end it.
-            written[-1] = replace(written[-1], text=f"{written[-1].text} {sentences.pop(0)}")
-        written += [WrittenSentence(section=section, text=sentence) for sentence in sentences]
-        ended = match[1].rstrip().endswith((".", "!", "?"))
-        if numbers and written:
-            last = written[-1]
-            together = tuple(dict.fromkeys((*last.numbers, *numbers)))
-            written[-1] = replace(last, numbers=together)
-    return written
-
-
 class CitationCheck:
     """Find the shown cases that support a sentence."""
 
@@ -104,12 +49,17 @@ class CitationCheck:
         self._fingerprint = retrieval.index_fingerprint
         self._agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
 
-    def supporters(self, sentence: WrittenSentence) -> Mapping[int, HitSentence]:
-        """Map the number of each supporting case to its sentence."""
-        return self._agreement.supporters(sentence.text, sentence.claims)
+    def supporters(self, sentence: WrittenSentence) -> Mapping[int, tuple[HitSentence, ...]]:
+        """Number to the sentences of that case which together say the same."""
+        return self._agreement.supporters(sentence.claims)
 
-    def citation(self, quote: HitSentence) -> Citation:
-        return cite(quote.hit, quote.sentence.text, self._fingerprint)
+    def support(self, number: int, claims: Claims) -> Support:
+        """Whether the case of a number says what a text claims, and what it says instead."""
+        return self._agreement.support_of(number, claims)
+
+    def citations(self, quotes: Sequence[HitSentence]) -> tuple[Citation, ...]:
+        """One for each sentence."""
+        return tuple(cite(one.hit, one.sentence.text, self._fingerprint) for one in quotes)
 
 
 def check_citations(
@@ -124,7 +74,7 @@ def check_citations(
         if (sentence.section, sentence.text.lower()) in said:
             continue
         said.add((sentence.section, sentence.text.lower()))
-        if refers_to_prior(sentence.text):
+        if compares_with_prior(sentence.text):
             refused.append(sentence.text)
             continue
         statements.append(to_statement(sentence, check, retrieval))
@@ -136,27 +86,27 @@ def to_statement(
     sentence: WrittenSentence, check: CitationCheck, retrieval: Retrieval
 ) -> Statement:
     """Return a sentence with the citations that hold; the others are removed and recorded."""
+    claims = sentence.claims
     supporters = check.supporters(sentence)
     kept = [number for number in sentence.numbers if number in supporters]
     removed = tuple(
         RemovedCitation(
             number=number,
-            reason="the cited report does not say this"
+            reason=f"case {number} {check.support(number, claims).reason}"
             if 1 <= number <= len(check.hits)
             else "no case has this number",
         )
         for number in sentence.numbers
         if number not in supporters
     )
-    words = sentence.claims.words
-    near = {n: overlap(words, quote.claims.words) for n, quote in supporters.items()}
+    near = {n: overlap(claims.words, said[0].claims.words) for n, said in supporters.items()}
     found = sorted(near, key=lambda n: (-near[n], n))[:MOST_FOUND] if not kept else []
     cited = sorted(kept or found)
     labels = sentence.labels
     return Statement(
         section=sentence.section,
         text=sentence.text,
-        citations=tuple(check.citation(supporters[n]) for n in cited),
+        citations=tuple(one for n in cited for one in check.citations(supporters[n])),
         labels=dict(labels),
         citations_added=bool(found),
         removed_citations=removed,

@@ -1,8 +1,11 @@
-"""What a sentence claims: its labels, further topics, and the regions it calls normal.
+"""What a sentence claims: its findings one by one, its labels, and what it calls normal.
 
-The 14 observations alone cannot keep a composed report free of contradictions: "the lungs are
-clear" names none of them but denies most. Nor do they cover common findings in adults, such as a
-degenerative spine. Regular expressions therefore read topics and normal regions as well.
+    claims = read_text("Right pleural effusion and left lower lobe atelectasis.")
+    claims.atoms[0].finding, claims.atoms[0].sides      # "Pleural Effusion", {"right"}
+
+The findings with their attributes are what a citation must support (`generator.grounding.support`).
+Labels, topics and normal regions keep a composed report free of contradiction: "the lungs are
+clear" names no finding and yet denies most.
 """
 
 import re
@@ -10,10 +13,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from db.findings import Region
 from db.index.store import Sentence
 from db.labels import FINDINGS, NO_FINDING, Labels, State
-from generator.grounding.regions import REGIONS, TOPICS, Region, abnormal_region, region_of
-from generator.grounding.sentences import NARROWING, SIDES, content_words, particulars
+from generator.grounding.regions import REGIONS, TOPICS, abnormal_region, region_of
+from generator.grounding.sentences import (
+    SIDES,
+    content_words,
+    particulars,
+)
+from generator.grounding.support.atoms import MAX_CHARS, atoms
+from generator.grounding.support.organs import organs_called_normal
+from indexer.reports.labeller import label_sentence
+from indexer.reports.labelling.mention import Mention
 
 _PARTS: dict[str, tuple[str, ...]] = {
     "Pneumonia": ("Consolidation", "Lung Opacity"),
@@ -26,9 +38,6 @@ _AIRSPACE = ("Lung Opacity", "Consolidation", "Pneumonia")
 """Denying one of these amounts to calling the lungs clear."""
 
 _ACUTE = frozenset(FINDINGS) - {"Support Devices"}
-
-_MAX_CHARS = 1_000
-"""Characters of a sentence that are read; longer sentences are only quoted."""
 
 _I = re.IGNORECASE
 _REGION_WORDS: tuple[tuple[Region, re.Pattern[str]], ...] = (
@@ -61,21 +70,19 @@ _WHOLE_CHEST = re.compile(
 )
 _CLEAR_LUNGS = re.compile(r"\blungs? (?:[a-z]+ ){0,3}clear\b|\bclear lungs?\b", _I)
 _WITHIN_LIMITS = re.compile(r"\bnormal\b|within (?:[a-z]+ )?limits", _I)
-_NAMED_APART: frozenset[Region] = frozenset({"heart", "mediastinum", "vessels", "bones"})
-"""Regions whose normality a supporting sentence must name; clear lungs can be phrased many ways."""
-
 _WHOLE: frozenset[Region] = frozenset({"heart", "lungs", "pleura", "chest"})
-_DENIED = re.compile(
-    r"\b(?:no|not|without|negative for|free of|absence of|rather than)\b"
-    r"(?!.*\b(?:but|however|although|there (?:is|are)|with)\b)",
-    _I,
-)
+_RANK: dict[State, int] = {"negative": 0, "uncertain": 1, "positive": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
     """The content of one sentence in comparable form."""
 
+    text: str
+    atoms: tuple[Mention, ...]
+    """Its findings, each with its own side, place, degree and so on."""
+    organs: Mapping[str, bool]
+    """Organs called normal, and whether only without acute abnormality."""
     labels: Labels
     topics: Mapping[str, State]
     normal: frozenset[Region]
@@ -114,23 +121,6 @@ class Claims:
             if name != NO_FINDING and state in ("positive", "uncertain")
         )
 
-    def supported_by(self, quote: "Claims") -> bool:
-        """Whether a sentence of another report supports this one: it has all labels and topics in
-        the same state, and every particular. It may deny a finding more broadly."""
-        if any(quote.states.get(name) != state for name, state in self.states.items()):
-            return False
-        if not self.labels and not (self.keys and self.normal <= quote.normal):
-            return False
-        if self.named:
-            return self.particulars <= quote.particulars
-        narrower = self.particulars - quote.particulars
-        return (
-            not quote.named
-            and self.normal & _NAMED_APART <= quote.normal
-            and quote.particulars <= self.particulars
-            and narrower <= NARROWING
-        )
-
     def denies(self, present: Collection[str]) -> bool:
         """Whether the sentence contradicts findings and topics that are present."""
         if not _ACUTE.isdisjoint(present) and self.labels.get(NO_FINDING) == "positive":
@@ -146,13 +136,20 @@ class Claims:
 
 def read_claims(sentence: Sentence) -> Claims:
     """Read the claims of an indexed sentence; its stored labels are taken as they are."""
-    return _read(sentence.text[:_MAX_CHARS], tuple(sorted(sentence.labels.items())))
+    return _read(sentence.text[:MAX_CHARS], tuple(sorted(sentence.labels.items())))
+
+
+def read_text(text: str) -> Claims:
+    """Read the claims of a sentence that has no labels yet."""
+    text = text[:MAX_CHARS]
+    return _read(text, tuple(sorted(label_sentence(text).items())))
 
 
 @lru_cache(maxsize=1 << 15)
 def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
     labels = dict(pairs)
-    topics = _topics(text)
+    found = atoms(text)
+    topics = _topics(found)
     mentioned = {region for region, pattern in _REGION_WORDS if pattern.search(text)}
     normal: set[Region] = set()
     if _CALLED_NORMAL.search(text):
@@ -166,6 +163,9 @@ def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
     if not present:
         extra -= SIDES if extra >= SIDES else frozenset()
     return Claims(
+        text=text,
+        atoms=found,
+        organs=organs_called_normal(text),
         labels=labels,
         topics=topics,
         normal=frozenset(normal),
@@ -180,11 +180,10 @@ def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
     )
 
 
-def _topics(text: str) -> dict[str, State]:
+def _topics(found: Collection[Mention]) -> dict[str, State]:
+    """The findings that none of the 14 observations covers: present beats doubtful beats absent."""
     topics: dict[str, State] = {}
-    for name, topic in TOPICS.items():
-        found = topic.pattern.search(text)
-        if found:
-            before = re.split(r"[.;]", text[: found.start()])[-1]
-            topics[name] = "negative" if _DENIED.search(before) else "positive"
+    for one in sorted(found, key=lambda one: _RANK[one.state]):
+        if one.finding in TOPICS:
+            topics[one.finding] = one.state
     return topics

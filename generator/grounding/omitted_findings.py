@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from db.app.generation import Statement
 from generator.context.build import Context
-from generator.grounding.citations import MOST_FOUND, CitationCheck, WrittenSentence, to_statement
+from generator.grounding.citations import MOST_FOUND, CitationCheck, to_statement
+from generator.grounding.written import WrittenSentence
 from retriever.results import Retrieval
 
 _BARE = {

@@ -8,7 +8,8 @@ over: measurements, dates, people, comparisons, advice.
 import re
 from functools import lru_cache
 
-from indexer.reports.sentences import has_redaction
+from indexer.reports.labeller import mentions
+from indexer.reports.sentences import has_redaction, refers_to_prior
 
 _OF_ONE_PATIENT = re.compile(
     r"""
@@ -106,8 +107,40 @@ _SIDE = re.compile(
 )
 _SIDED_PLACE = re.compile(r"\bmiddle lobe|lingula", re.IGNORECASE)
 
-NARROWING = frozenset({"acute", "focal", "diffuse", "severe", "left", "right", "upper", "lower"})
-"""Particulars that narrow a denial: "no effusion" implies "no large effusion"."""
+
+_CHANGE = re.compile(
+    r"""
+    \b(?: larger | smaller | bigger | greater\ than\ before | re-?accumul\w+ | re-?expan(?:ded|sion)
+    | residual | development\ of | developed | developing | appearance\ of\ new
+    | (?:has|have)\ (?:\w+\ ){0,2}?(?:enlarged|shrunk|grown|appeared|disappeared|gone)
+    | better\ (?:aerated|expanded|inflated|seen) | (?:improved|better)\ aeration | re-?aerat\w+
+    | today(?:['’]?s)? | tonight | yesterday | overnight | this\ morning | (?:days?|weeks?)\ ago
+    | (?:more|less)\ (?:prominent|conspicuous|extensive|dense|pronounced|marked|apparent|confluent)
+        (?!\ (?:on|at|in|towards?)\ the)
+    | removal\ of | (?:was|were|been|is|are)\ (?:\w+\ )?(?:removed|withdrawn|extubated|exchanged
+        |repositioned|retracted) | extubat\w+ | reintubat\w+ | waxing | waning
+    | gone | come\ down | (?:gone|come)\ up | grown | growing | regress\w* | recurr\w+ | latest
+    | continu(?:es?|ing|ed) | follow(?:ing|s)\ (?:removal|placement|drainage|thoracentesis) | then
+    | post-?\ ?(?:thoracentesis|extubation|removal|drainage) | without\ change | unaltered | ongoing
+    )\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_WITHIN_IMAGE = re.compile(
+    r"\b(?:larger|smaller|bigger) than (?:normal|average|usual|expected)\b"
+    r"|\b(?:right|left)\w* (?:\w+ )?(?:larger|smaller|bigger|greater) than (?:the )?"
+    r"(?:right|left)\b",
+    re.IGNORECASE,
+)
+"""Comparisons within one image."""
+
+
+@lru_cache(maxsize=1 << 15)
+def compares_with_prior(text: str) -> bool:
+    """Whether a sentence compares with an earlier image, so that it holds of no other patient."""
+    if refers_to_prior(text) or _CHANGE.search(_WITHIN_IMAGE.sub(" ", text)):
+        return True
+    return any(one.comparison for one in mentions(text))
 
 
 @lru_cache(maxsize=1 << 15)
@@ -122,6 +155,7 @@ def is_usable(text: str) -> bool:
         and ":" not in text
         and not has_redaction(text)
         and not _OF_ONE_PATIENT.search(_ENUMERATION.sub("", text))
+        and not compares_with_prior(text)
     )
 
 

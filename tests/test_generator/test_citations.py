@@ -8,12 +8,11 @@ from generator.grounding.citations import (
     MOST_FOUND,
     CheckedStatements,
     CitationCheck,
-    WrittenSentence,
     check_citations,
     contradiction,
     image_support,
-    parse_cited_sentences,
 )
+from generator.grounding.written import WrittenSentence, parse_cited_sentences
 from tests.support.cases import a_retrieval, shown
 from tests.support.growth import ended_after, steps
 
@@ -104,8 +103,8 @@ def test_a_citation_whose_report_says_it_is_kept_with_its_quote() -> None:
         (0, "no case has this number"),
         (5, "no case has this number"),
         (999, "no case has this number"),
-        (2, "the cited report does not say this"),  # its heart is normal
-        (3, "the cited report does not say this"),  # silent
+        (2, "case 2 denies it (cardiomegaly)"),
+        (3, "case 3 does not mention cardiomegaly"),
     ],
 )
 def test_a_citation_that_does_not_stand_is_removed_and_recorded(number: int, reason: str) -> None:

@@ -127,7 +127,7 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
         )
         return Statement(section=section, text=quote, citations=(citation,), **marks)
 
-    removed = RemovedCitation(number=4, reason="the cited report does not say this")
+    removed = RemovedCitation(number=4, reason="case 4 says right, not left (pleural effusion)")
     return GroundedReport(
         statements=(
             cited(

@@ -66,7 +66,7 @@ def test_every_kind_of_statement_has_its_mark(report: Browser) -> None:
     assert "Cited case\n1.00" in supported.text and "X-ray\n0.83" in supported.text
     assert "added by rule" in supported.text and "added by rule" not in afterwards.text
     assert "citation added" in afterwards.text and "Cited case\n0.62" in afterwards.text
-    assert "[4] removed: the cited report does not say this" in afterwards.text
+    assert "[4] removed: case 4 says right, not left (pleural effusion)" in afterwards.text
     assert "against" in str(against.get_attribute("class"))
     assert "The X-ray disagrees: classifier score for Edema is 0.81" in against.text
     widths = [r.get_attribute("width") for r in supported.find_elements(By.TAG_NAME, "rect")]

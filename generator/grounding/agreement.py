@@ -1,4 +1,4 @@
-"""Agreement among hits: weighted votes for findings, and the hits that support a sentence.
+"""How far the hits agree: weighted votes for what is present, and which hits say a sentence.
 
 agreement = Agreement(retrieval, rank_decay=0.5)
 agreement.share("Cardiomegaly"), agreement.support(candidate), agreement.citations(candidate)
@@ -14,6 +14,7 @@ from generator.grounding.claims import Claims, read_claims
 from generator.grounding.regions import TOPICS
 from generator.grounding.report import cite
 from generator.grounding.sentences import SIDES, is_usable, overlap, tidy, without_side
+from generator.grounding.support.evidence import Evidence, Support
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import has_redaction
 from retriever.results import Hit, Retrieval
@@ -21,15 +22,15 @@ from retriever.results import Hit, Retrieval
 
 @dataclass(frozen=True, kw_only=True)
 class HitSentence:
-    """A sentence of a hit with its claims."""
+    """A sentence of a hit, read."""
 
     hit: Hit
     sentence: Sentence
     claims: Claims
     text: str
-    """The text as printed in a report."""
+    """As it would be printed."""
     usable: bool
-    """Whether the sentence may be reused in a report; any sentence can be cited."""
+    """Whether it may stand in a report; one that may not can still be cited."""
 
 
 class Agreement:
@@ -53,55 +54,67 @@ class Agreement:
             for hit in retrieval.hits
             for sentence in hit.case.sentences
         )
-        self._supporters: dict[
-            tuple[str, tuple[tuple[str, State], ...]], dict[int, HitSentence]
+        self._sides: dict[str, set[frozenset[str]]] = {}
+        for one in self.candidates:
+            for claim in one.claims.atoms:
+                if claim.state != "negative" and claim.sides:
+                    self._sides.setdefault(claim.finding, set()).add(frozenset(claim.sides))
+        self._sentences: dict[int, tuple[HitSentence, ...]] = {
+            hit.rank: tuple(one for one in self.candidates if one.hit.rank == hit.rank)
+            for hit in retrieval.hits
+        }
+        self._evidence = {
+            rank: Evidence(
+                [one.claims for one in sentences],
+                quotable=[not has_redaction(one.sentence.text) for one in sentences],
+                preferred=[one.usable for one in sentences],
+            )
+            for rank, sentences in self._sentences.items()
+        }
+        self._found: dict[
+            tuple[str, tuple[tuple[str, State], ...]], dict[int, tuple[HitSentence, ...]]
         ] = {}
 
     def share(self, name: str) -> float:
-        """Return the weight of the hits whose report names a finding or topic, 0 to 1."""
+        """The weight of the hits whose report names a finding or topic, in 0..1."""
         return sum(self._weights[rank] for rank in self._naming(name))
 
     def shares(self) -> dict[str, float]:
-        """Return the share of every finding and topic that a hit names, largest first."""
+        """The share of every finding and topic that at least one hit names, largest first."""
         found = {name: self.share(name) for name in (*FINDINGS, *TOPICS)}
         return dict(sorted(((n, s) for n, s in found.items() if s), key=lambda pair: -pair[1]))
 
     def support(self, candidate: HitSentence) -> float:
-        """Return the weight of the hits that support a sentence, 0 to 1."""
-        return sum(self._weights[rank] for rank in self._supported_by(candidate))
+        """The weight of the hits that say the sentence, in 0..1."""
+        return sum(self._weights[rank] for rank in self.supporters(candidate.claims))
 
     def centrality(self, candidate: HitSentence) -> float:
-        """Return how close the wording is to that of the supporting hits, 0 to 1."""
-        quotes = self._supported_by(candidate)
+        """How near its wording is to that of the hits that say it, in 0..1."""
+        quotes = self.supporters(candidate.claims)
         total = sum(self._weights[rank] for rank in quotes)
         return (
             sum(
-                self._weights[rank] * overlap(candidate.claims.words, quote.claims.words)
-                for rank, quote in quotes.items()
+                self._weights[rank] * overlap(candidate.claims.words, said[0].claims.words)
+                for rank, said in quotes.items()
             )
             / total
         )
 
     def printable(self) -> tuple[HitSentence, ...]:
-        """Return the sentences that may be reused.
-
-        Where hits name opposite sides of a finding, the side is removed from the sentence, or the
-        sentence is dropped.
-        """
+        """What may stand in the report. Where hits name opposite sides of one finding the side is
+        taken out of the sentence, or the sentence is not used."""
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
-        return tuple(one for one in printed if one is not None)
+        return tuple(one for one in printed if one is not None and self.supporters(one.claims))
 
     def _is_contested(self, candidate: HitSentence) -> bool:
-        """Whether another sentence reports the same finding on the other side only."""
-        sides = candidate.claims.particulars & SIDES
-        if len(sides) != 1:
-            return False
-        (other,) = SIDES - sides
-        return any(
-            one.claims.particulars & SIDES == {other} and one.claims.named & candidate.claims.named
-            for one in self.candidates
-        )
+        """Whether it names one side for what another sentence reports on the other side alone."""
+        for claim in candidate.claims.atoms:
+            if claim.state == "negative" or len(claim.sides) != 1:
+                continue
+            if any(sides == SIDES - claim.sides for sides in self._sides.get(claim.finding, ())):
+                return True
+        return False
 
     def _without_side(self, candidate: HitSentence) -> HitSentence | None:
         bare = without_side(candidate.sentence.text)
@@ -111,27 +124,29 @@ class Agreement:
         return replace(candidate, claims=claims, text=tidy(bare))
 
     def citations(self, candidate: HitSentence) -> tuple[Citation, ...]:
-        """Cite the supporting hits by rank, each with its supporting sentence."""
+        """The hits that say it, by rank, each with the sentences that do."""
         fingerprint = self._retrieval.index_fingerprint
         return tuple(
             cite(quote.hit, quote.sentence.text, fingerprint)
-            for _, quote in sorted(self._supported_by(candidate).items())
+            for _, quotes in sorted(self.supporters(candidate.claims).items())
+            for quote in quotes
         )
 
-    def supporters(self, text: str, claims: Claims) -> Mapping[int, HitSentence]:
-        """Map the rank of each supporting hit to its sentence closest in wording."""
-        key = (text, tuple(sorted(claims.labels.items())))
-        if key not in self._supporters:
-            best: dict[int, tuple[tuple[bool, float], HitSentence]] = {}
-            for one in self.candidates:
-                if has_redaction(one.sentence.text) or not _says(one, text, claims):
-                    continue
-                closeness = (one.usable, overlap(one.claims.words, claims.words))
-                rank = one.hit.rank
-                if rank not in best or closeness > best[rank][0]:
-                    best[rank] = (closeness, one)
-            self._supporters[key] = {rank: quote for rank, (_, quote) in best.items()}
-        return self._supporters[key]
+    def supporters(self, claims: Claims) -> Mapping[int, tuple[HitSentence, ...]]:
+        """Rank to the sentences there that say what a text claims, the nearest in wording first."""
+        key = (claims.text, tuple(sorted(claims.labels.items())))
+        if key not in self._found:
+            found = {rank: evidence.support(claims) for rank, evidence in self._evidence.items()}
+            self._found[key] = {
+                rank: tuple(self._sentences[rank][place] for place in said.sentences)
+                for rank, said in found.items()
+                if said.holds
+            }
+        return self._found[key]
+
+    def support_of(self, rank: int, claims: Claims) -> Support:
+        """Whether one hit says what a text claims, and what it says instead."""
+        return self._evidence[rank].support(claims)
 
     def _naming(self, name: str) -> Collection[int]:
         if name in FINDINGS:
@@ -141,12 +156,3 @@ class Agreement:
                 if hit.case.labels.get(name) in ("positive", "uncertain")
             }
         return {one.hit.rank for one in self.candidates if name in one.claims.named}
-
-    def _supported_by(self, candidate: HitSentence) -> Mapping[int, HitSentence]:
-        return self.supporters(candidate.text, candidate.claims)
-
-
-def _says(quote: HitSentence, text: str, claims: Claims) -> bool:
-    if quote.text.lower() == text.lower() and dict(quote.claims.labels) == dict(claims.labels):
-        return True
-    return claims.supported_by(quote.claims)

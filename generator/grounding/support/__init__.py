@@ -1,0 +1,1 @@
+"""Whether a report supports a statement: read finding by finding, compared one with one."""

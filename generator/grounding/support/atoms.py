@@ -1,0 +1,240 @@
+"""A text's findings one at a time, each with the attributes that can hold or fail of it.
+
+    atoms("Large right and small left effusions, tip of the left PICC in the SVC.")
+    # Pleural Effusion right severe; Pleural Effusion left mild; PICC left, tip svc
+
+They are the labeller's mentions with three things put right for comparing them: sides and sizes
+that a list pairs are taken apart, what a finding implies ("calcified" of a calcified aorta) is left
+out, and so is a side of what lies in the midline.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+
+from db.findings import FINDING
+from indexer.reports.labeller import mentions
+from indexer.reports.labelling import vocabulary as words
+from indexer.reports.labelling.mention import Mention, Side
+
+MAX_CHARS = 1_000
+"""Of a text that is read; a longer one is not used, only quoted."""
+
+BOTH: frozenset[Side] = frozenset({"left", "right"})
+
+_MIDLINE = frozenset(
+    {
+        "Cardiomegaly",
+        "Enlarged Cardiomediastinum",
+        "Tortuous Aorta",
+        "Aortic Calcification",
+        "Aortic Enlargement",
+        "Pneumomediastinum",
+        "Pneumoperitoneum",
+        "Hyperinflation",
+        "Low Lung Volumes",
+        "Kyphosis",
+        "Endotracheal Tube",
+        "Tracheostomy Tube",
+        "Enteric Tube",
+        "Valve Prosthesis",
+        "Sternotomy Wires",
+    }
+)
+_WITHOUT_PLACE = frozenset({"Cardiomegaly", "Enlarged Cardiomediastinum", "Low Lung Volumes"})
+_WITHOUT_TIP = frozenset({"Surgical Clips", "Sternotomy Wires", "Valve Prosthesis"})
+_IMPLIED: dict[str, frozenset[str]] = {
+    "Aortic Calcification": frozenset({"calcified"}),
+    "Atelectasis": frozenset({"compression"}),
+    "Blunted Costophrenic Angle": frozenset({"costophrenic angle"}),
+    "Cavity": frozenset({"cavitary"}),
+    "Elevated Hemidiaphragm": frozenset({"base"}),
+    "Granuloma": frozenset({"calcified", "chronic", "nodular"}),
+    "Hilar Enlargement": frozenset({"hilum"}),
+    "Nodule": frozenset({"nodular"}),
+}
+"""Finding to the places, kinds and ages that its name says already."""
+
+_UNCOUNTED = frozenset({"deformity", "density"})
+"""Kinds that only the roll-up to the 14 observations needs."""
+
+_CURVE = {"left": "levo", "right": "dextro"}
+_IMPLIED_SIDE: dict[str, Side] = {"middle lobe": "right", "lingula": "left"}
+
+_PIECE = re.compile(r"[,;]|\b(?:and|with|plus)\b")
+_APART = re.compile(r"[,;.]|\b(?:and|or|another|second|other)\b", re.IGNORECASE)
+
+_READ_AS = re.compile(
+    r"\b(?:consistent|compatible|in keeping|in line) with\b|\brepresent|\breflect|\blikely\b"
+    r"|\bprobabl|\bpossibl|\bmay be\b|\bcould be\b|\bsuspicious\b|\bconcerning\b|\bsuggest"
+    r"|\bversus\b|\bvs\b|^\s*or\s*$|\bfavor|\bfrom\b|\bdue to\b",
+    re.IGNORECASE,
+)
+_NEW_CLAUSE = re.compile(r";|\.\s|\band\b|\bwith(?! )", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 15)
+def atoms(text: str) -> tuple[Mention, ...]:
+    """The findings of a sentence; one with two sides of one kind remains one."""
+    text = text[:MAX_CHARS]
+    found = mentions(text)
+    return tuple(
+        _normal_form(one)
+        for place, mention in enumerate(found)
+        for one in _taken_apart(text, found, place, mention)
+    )
+
+
+@lru_cache(maxsize=1 << 15)
+def evidence_atoms(text: str) -> tuple[Mention, ...]:
+    """`atoms`, and what two of them give together: two wordings of one thing ("T8 wedging with
+    compression deformity"), or an opacity and the disease that it is read as, which lies where the
+    opacity does."""
+    found = atoms(text)
+    together = []
+    explained: Mention | None = None
+    for one, other in pairwise(found):
+        if one.end > other.start:
+            continue
+        if (
+            one.finding == other.finding
+            and one.state == other.state
+            and not _APART.search(text, one.end, other.start)
+            and _agree(one, other)
+        ):
+            together.append(_merged(one, other))
+        between = text[one.end : other.start]
+        if _READ_AS.search(between) and not _NEW_CLAUSE.search(between):
+            explained = explained or one
+            if (
+                other.state != "negative"
+                and not (other.sides or other.location)
+                and FINDING[other.finding].region == FINDING[explained.finding].region == "lungs"
+            ):
+                together.append(replace(other, sides=explained.sides, location=explained.location))
+        else:
+            explained = None
+    return (*found, *together)
+
+
+def _agree(one: Mention, other: Mention) -> bool:
+    pairs = (
+        (one.sides, other.sides),
+        (one.location, other.location),
+        (one.degree, other.degree),
+        (one.size_mm, other.size_mm),
+        (one.tip, other.tip),
+    )
+    return all(not a or not b or a == b for a, b in pairs)
+
+
+def _merged(one: Mention, other: Mention) -> Mention:
+    return replace(
+        one,
+        end=other.end,
+        sides=one.sides | other.sides,
+        location=one.location | other.location,
+        tip=one.tip | other.tip,
+        degree=one.degree | other.degree,
+        size_mm=one.size_mm or other.size_mm,
+        age=one.age | other.age,
+        kind=one.kind | other.kind,
+    )
+
+
+def _normal_form(mention: Mention) -> Mention:
+    name = mention.finding
+    implied = _IMPLIED.get(name, frozenset())
+    sides, kind = mention.sides, mention.kind - implied - _UNCOUNTED
+    if name == "Scoliosis":
+        if len(sides) == 1 and not kind & {"dextro", "levo"}:
+            kind |= {_CURVE[side] for side in sides}
+        sides = frozenset()
+    elif name in _MIDLINE:
+        sides = frozenset()
+    elif not sides and len(mention.location) == 1:
+        sides = frozenset(
+            _IMPLIED_SIDE[place] for place in mention.location if place in _IMPLIED_SIDE
+        )
+    if mention.state == "negative" and sides == BOTH:
+        sides = frozenset()
+    return replace(
+        mention,
+        sides=sides,
+        location=frozenset()
+        if name in _WITHOUT_PLACE
+        else mention.location - implied - mention.tip,
+        tip=frozenset() if name in _WITHOUT_TIP else mention.tip,
+        age=mention.age - implied,
+        kind=kind,
+    )
+
+
+def _taken_apart(
+    text: str, found: tuple[Mention, ...], place: int, mention: Mention
+) -> Iterator[Mention]:
+    """The mention once for each item of a list that pairs what is said of it: side with place,
+    place with size. One that pairs nothing remains whole."""
+    several = [
+        name for name, values in _values(mention).items() if len(values) > 1 and name != "size_mm"
+    ] + ["size_mm"] * (len(mention.size_mm) > 1)
+    if len(several) < 2:
+        yield mention
+        return
+    start = found[place - 1].end if place else 0
+    end = found[place + 1].start if place + 1 < len(found) else len(text)
+    items: list[dict[str, frozenset[object]]] = []
+    for piece in _PIECE.split(text[start:end].lower()):
+        said = {
+            name: values & _values(mention)[name]
+            for name, values in _read_piece(piece).items()
+            if name in several and values & _values(mention)[name]
+        }
+        if not items or any(items[-1].get(name, said[name]) != said[name] for name in said):
+            items.append(said)
+        else:
+            items[-1].update(said)
+    for name in several:
+        if (
+            frozenset().union(*(one.get(name, frozenset()) for one in items))
+            != _values(mention)[name]
+        ):
+            yield mention
+            return
+    for item in items:
+        changes: dict[str, object] = {name: item.get(name, frozenset()) for name in several}
+        if "size_mm" in changes:
+            changes["size_mm"] = tuple(
+                size for size in mention.size_mm if size in item.get("size_mm", ())
+            )
+        yield replace(mention, **changes)  # type: ignore[arg-type]
+
+
+def _values(mention: Mention) -> dict[str, frozenset[object]]:
+    return {
+        "sides": frozenset(mention.sides),
+        "location": frozenset(mention.location),
+        "degree": frozenset(mention.degree),
+        "size_mm": frozenset(mention.size_mm),
+    }
+
+
+def _read_piece(piece: str) -> dict[str, frozenset[object]]:
+    sides = {"right"} if words.RIGHT.search(piece) else set()
+    if words.LEFT.search(piece):
+        sides.add("left")
+    sizes = set()
+    for match in words.SIZE.finditer(piece):
+        factor = 10 if match["unit"].startswith("c") else 1
+        for number in words.NUMBER.findall(match["numbers"]):
+            sizes.add(round(float(number.replace(",", ".")) * factor, 2))
+    return {
+        "sides": frozenset(BOTH if words.BOTH.search(piece) else sides),
+        "location": frozenset(
+            name for name, pattern in (*words.LOCATIONS, *words.BONES) if pattern.search(piece)
+        ),
+        "degree": frozenset(name for name, pattern in words.DEGREES if pattern.search(piece)),
+        "size_mm": frozenset(sizes),
+    }

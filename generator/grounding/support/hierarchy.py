@@ -1,0 +1,84 @@
+"""Findings that say another one as well, with less detail: a rib fracture is a fracture."""
+
+import re
+from collections.abc import Sequence
+
+from db.findings import ALL_FINDINGS
+from db.labels import NO_FINDING
+from indexer.reports.labelling.mention import Mention
+
+_DEVICES = tuple(one.name for one in ALL_FINDINGS if one.parent == "Support Devices")
+
+_NARROWER: dict[str, tuple[str, ...]] = {
+    "Lung Opacity": ("Infiltrate", "Consolidation"),
+    "Other Fracture": ("Rib Fracture", "Vertebral Fracture"),
+    "Other Device": _DEVICES,
+}
+"""A finding to those that are one of it by definition."""
+
+_BROADER: dict[str, tuple[str, ...]] = {
+    "Infiltrate": ("Lung Opacity",),
+    "Consolidation": ("Lung Opacity",),
+    "Rib Fracture": ("Other Fracture",),
+    "Vertebral Fracture": ("Other Fracture",),
+}
+"""A finding to those whose denial denies it too."""
+
+_AIRSPACE = ("Lung Opacity", "Infiltrate", "Consolidation", "Pneumonia", "Mass", "Nodule", "Cavity")
+
+OPPOSED: dict[str, tuple[str, ...]] = {
+    "Lung Opacity": _AIRSPACE,
+    "Other Fracture": ("Other Fracture", "Rib Fracture", "Vertebral Fracture"),
+    "Other Device": _DEVICES,
+    "Cardiomegaly": ("Cardiomegaly", "Enlarged Cardiomediastinum"),
+    NO_FINDING: (
+        "Pneumonia",
+        "Consolidation",
+        "Infiltrate",
+        "Pneumothorax",
+        "Pneumomediastinum",
+        "Edema",
+    ),
+}
+"""What is denied to the findings that a report with that denial cannot also name; another finding
+opposes itself alone."""
+
+_GENERIC_DEVICE = re.compile(
+    r"(?:(?:any |support |life[- ]support |monitoring |medical |indwelling )*"
+    r"(?:devices?|apparatus|lines?(?:,? (?:and|or) tubes?)?|tubes?(?:,? (?:and|or) lines?)?"
+    r"|catheters?))",
+    re.IGNORECASE,
+)
+
+
+_ABBREVIATIONS = ("PICC",)
+
+
+def common_name(finding: str) -> str:
+    """A finding as it is named within a sentence."""
+    if finding in _ABBREVIATIONS:
+        return finding
+    return finding.lower().removeprefix("other ")
+
+
+def is_generic(wording: str) -> bool:
+    """Whether a device is named as such, not what it is."""
+    return _GENERIC_DEVICE.fullmatch(wording.strip()) is not None
+
+
+def said_by(claim: Mention, wording: str) -> Sequence[str]:
+    """The findings whose mention can say one that is present, itself first."""
+    name = claim.finding
+    if name == "Other Device" and not is_generic(wording):
+        return (name,)
+    if name == "Other Fracture" and claim.location:
+        return (name,)
+    return (name, *(one for one in _NARROWER.get(name, ()) if one != name))
+
+
+def denied_by(claim: Mention) -> Sequence[str]:
+    """The findings whose denial denies this one, itself first."""
+    broader = _BROADER.get(claim.finding, ())
+    if claim.finding in _DEVICES and claim.finding != "Other Device":
+        broader = ("Other Device",)
+    return (claim.finding, *broader)

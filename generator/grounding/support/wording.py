@@ -1,0 +1,107 @@
+"""What no finding carries: words that tell two of a kind apart, and clauses of free text."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from generator.grounding.sentences import content_words
+from indexer.reports.labelling.mention import Mention
+
+_QUALIFIERS: tuple[tuple[str, str], ...] = (
+    ("solitary", r"\bsolitary|\bsingle\b(?! (?:lead|chamber|view|ap|frontal|pa|portable))"),
+    ("multiple", r"\bmultiple|\bmultifocal|\bnumerous|\binnumerable|\bseveral|\bscattered"),
+    ("nondisplaced", r"\bnon-?\s?displaced|\bundisplaced"),
+    ("comminuted", r"\bcomminuted"),
+    ("biventricular", r"\bbi-?ventricular|\b(?:three|triple)[- ]lead|\(three\)"),
+    ("spiculated", r"\bspiculat"),
+    ("tension", r"\btension\b"),
+    ("necrotic", r"\bnecro"),
+    ("cystic", r"\bcystic|\bcysts?\b"),
+    ("reticular", r"\breticul"),
+    ("interstitial", r"\binterstitial"),
+    ("alveolar", r"\balveolar"),
+    ("miliary", r"\bmiliary"),
+    ("ground-glass", r"\bground[- ]glass"),
+    ("paraseptal", r"\bparaseptal"),
+    ("jugular", r"\bjugular|\bij\b"),
+    ("subclavian", r"\bsubclavian"),
+    ("femoral", r"\bfemoral"),
+    ("coiled", r"\bcoil|\bkink|\bloop"),
+    ("malpositioned", r"\bmal-?position|\bmisplac"),
+    ("fractured lead", r"\bfractured (?:lead|wire)|\b(?:lead|wire)s? (?:\w+ )?(?:fracture|broken)"),
+)
+_COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _QUALIFIERS)
+
+_SITES = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        ("spinal", r"\bspin(?:e|al)\b|\bvertebra\w*|\bpedicle|\bcervical|\blumbar|\bthoracic"),
+        ("shoulder", r"\bshoulder|\bhumer"),
+        ("clavicle", r"\bclavic"),
+        ("abdominal", r"\babdom|\bbiliary|\bgastric|\brenal|\bureter"),
+    )
+)
+"""Where hardware lies, which the labeller reads as a device without more."""
+
+_CLAUSE = re.compile(r"\s*(?:;|\.\s|,\s+(?:and|but)\s+(?=the\b|there\b)|\bbut\b|\bhowever\b)\s*")
+_DENIAL = re.compile(r"\b(?:no|not|without|never|none|absent|free of)\b|n't\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 15)
+def qualifiers(text: str) -> frozenset[str]:
+    """The words of a sentence that tell two of a kind apart and are no attribute of a finding."""
+    return frozenset(name for name, pattern in _COMPILED if pattern.search(text))
+
+
+@lru_cache(maxsize=1 << 15)
+def sites(text: str) -> frozenset[str]:
+    """The parts of the body that a sentence on hardware names."""
+    return frozenset(name for name, pattern in _SITES if pattern.search(text))
+
+
+def same_words(text: str, quote: str, *, part: bool = False) -> bool:
+    """Whether two texts have the same words that carry meaning, the same numbers and denials; with
+    ``part``, whether the first is among what the second says."""
+    words, said = _words(text), _words(quote)
+    if not words or not words <= said or (not part and words != said):
+        return False
+    return bool(_DENIAL.search(text)) == bool(_DENIAL.search(quote))
+
+
+def leftover_clauses(text: str, found: Sequence[Mention]) -> Iterator[str]:
+    """The clauses of a sentence with findings that hold none of them."""
+    if not found:
+        return
+    start = 0
+    for end, following in [
+        *((m.start(), m.end()) for m in _CLAUSE.finditer(text)),
+        (len(text),) * 2,
+    ]:
+        clause = text[start:end].strip(" .,;")
+        inside = any(one.start < end and start < one.end for one in found)
+        if not inside and len(content_words(clause)) > 1:
+            yield clause
+        start = following
+
+
+@lru_cache(maxsize=1 << 15)
+def _words(text: str) -> frozenset[str]:
+    return content_words(text) | frozenset(re.findall(r"\d+(?:[.,]\d+)?", text))
+
+
+_REST = re.compile(
+    r"\botherwise|\bremainder|\brest of|\bremaining|\belsewhere|\bexcept|\bapart from|\bother than"
+    r"|\baside from|\bno (?:other|additional|further|new)\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=1 << 15)
+def leaves_a_rest(text: str) -> bool:
+    """Whether a denial stands beside what it leaves out ("lungs are otherwise clear")."""
+    return _REST.search(text) is not None
+
+
+@lru_cache(maxsize=1 << 15)
+def is_acute(text: str) -> bool:
+    return re.search(r"\b(?:acute|active)", text, re.IGNORECASE) is not None
