@@ -76,6 +76,36 @@ def test_other_answers_are_borne_out_by_finding_state_and_particulars(
     assert kept(question, answer) == numbers
 
 
+NEIGHBOURS = (
+    a_case(1, "Right pleural effusion and left lower lobe atelectasis. No pneumothorax."),
+    a_case(2, "Small left effusion. The heart is normal in size."),
+    a_case(3, "Possible left effusion. Normal heart."),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "numbers"),
+    [
+        ("Is there a left pleural effusion?", "Yes.", [2, 3]),
+        ("Is there a left pleural effusion?", "No.", []),
+        ("Is there a right pleural effusion?", "Yes.", [1]),
+        ("Is there a left pneumothorax?", "No.", [1]),
+        ("Is there a pleural effusion?", "Yes, on the right.", [1]),
+        ("Is there a pleural effusion?", "Yes, a small left effusion.", [2]),
+        ("Which side is the pleural effusion on?", "Left.", [2, 3]),
+        ("Where is the atelectasis?", "Left lower lobe.", [1]),
+        ("Where is the atelectasis?", "Right lower lobe.", []),
+        ("What is abnormal?", "Left pleural effusion.", [2]),
+    ],
+)
+def test_a_side_is_that_of_the_finding_in_question(
+    question: str, answer: str, numbers: list[int]
+) -> None:
+    retrieval = a_retrieval(NEIGHBOURS)
+    found = check_answer(question, f"{answer} [1][2][3]", shown(retrieval), retrieval)
+    assert [citation.number for citation in found.citations] == numbers
+
+
 def test_a_yes_to_a_question_that_names_nothing_is_not_borne_out() -> None:
     assert kept("Is the patient a walrus?", "Yes.") == []
 

@@ -59,6 +59,19 @@ def test_a_report_is_read_into_sections_sentences_and_numbers() -> None:
         ("Before [1]. The end [2].", [("findings", "Before", (1,)), ("findings", "The end", (2,))]),
         ("Twice. [1][1] [2], [1]", [("findings", "Twice.", (1, 2))]),
         ("A list. [1, 3]", [("findings", "A list.", (1, 3))]),
+        ("A range. [2-4]", [("findings", "A range.", (2, 3, 4))]),
+        ("A range – in words. [1 to 3]", [("findings", "A range – in words.", (1, 2, 3))]),
+        ("Between. [1]-[3] End.", [("findings", "Between.", (1, 2, 3)), ("findings", "End.", ())]),
+        ("A list; so. [1;3]", [("findings", "A list; so.", (1, 3))]),
+        ("And. [1, 2 and 5]", [("findings", "And.", (1, 2, 5))]),
+        ("Both. [2] and [4]. Next.", [("findings", "Both.", (2, 4)), ("findings", "Next.", ())]),
+        ("Round ([1], [3]). Next.", [("findings", "Round", (1, 3)), ("findings", "Next.", ())]),
+        ("Spaced. [ 2 ]", [("findings", "Spaced.", (2,))]),
+        ("Named. [case 2] [Cases 3, 4]", [("findings", "Named.", (2, 3, 4))]),
+        ("The heart [1] and aorta are large. [2]",
+         [("findings", "The heart and aorta are large.", (1, 2))]),
+        ("Backwards. [3-1]", [("findings", "Backwards.", (3, 1))]),
+        ("Endless. [1-999999]", [("findings", "Endless.", (1, 999999))]),
         ("Far too much. [1234]", [("findings", "Far too much.", (1234,))]),
         ("The heart [1] is enlarged. [2]", [("findings", "The heart is enlarged.", (1, 2))]),
         ("One. Two. [3]", [("findings", "One.", ()), ("findings", "Two.", (3,))]),
@@ -73,7 +86,23 @@ def test_any_text_is_read(text: str, expected: list[tuple[str, str, tuple[int, .
 
 @pytest.mark.parametrize(
     "unit",
-    ["[", "]", "[1", "[1]", "[1,", "[1 ", "[1][a]", "a [1] ", "a. ", "findings:", "impression "],
+    [
+        "[",
+        "]",
+        "[1",
+        "[1]",
+        "[1-",
+        "[1] and ",
+        "([1]) ",
+        "[1]-",
+        "[1,",
+        "[1 ",
+        "[1][a]",
+        "a [1] ",
+        "a. ",
+        "findings:",
+        "impression ",
+    ],
 )
 def test_work_grows_with_the_length_alone(unit: str) -> None:
     short, long = (
@@ -157,7 +186,12 @@ def test_what_no_case_says_is_left_to_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence", ["The effusion has increased.", "Unchanged cardiomegaly.", "New left effusion."]
+    "sentence",
+    [
+        *("The effusion has increased.", "Unchanged cardiomegaly.", "New left effusion."),
+        *("The effusion is larger.", "Removal of the chest tube.", "Residual effusion."),
+        *("The right effusion has enlarged.", "Better aerated lungs.", "No effusion today."),
+    ],
 )
 def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     found = grounded(f"The heart is enlarged. [1] {sentence} [2]")
@@ -165,6 +199,31 @@ def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     assert found.notes == (
         f"left out because there is no earlier image to compare with: “{sentence}”",
     )
+
+
+def test_a_sentence_that_two_sentences_of_a_case_say_quotes_both() -> None:
+    (statement,) = grounded("The heart is enlarged with clear lungs. [1]").statements
+    assert [(one.number, one.quote) for one in statement.citations] == [
+        (1, "The heart is enlarged."),
+        (1, "The lungs are clear."),
+    ]
+    assert str(statement) == "The heart is enlarged with clear lungs. [1]"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Left pleural effusion.", "case 1 says right, not left (pleural effusion)"),
+        ("Right lower lobe atelectasis.", "case 1 says left, not right (atelectasis)"),
+        ("Large right effusion.", "case 1 gives no degree (pleural effusion)"),
+        ("Possible right effusion.", "case 1 is in no doubt about it (pleural effusion)"),
+        ("Right pneumothorax.", "case 1 does not mention pneumothorax"),
+    ],
+)
+def test_the_reason_of_a_removed_citation_names_what_differs(sentence: str, reason: str) -> None:
+    reports = ("Right pleural effusion and left lower lobe atelectasis.",)
+    (statement,) = grounded(f"{sentence} [1]", reports).statements
+    assert [one.reason for one in statement.removed_citations] == [reason]
 
 
 def test_a_sentence_is_said_once_a_section() -> None:
