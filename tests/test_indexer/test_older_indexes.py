@@ -89,7 +89,10 @@ def test_an_upgrade_keeps_cases_vectors_and_fingerprint(written: tuple[Path, Any
     assert upgrade(index_dir) is None
 
 
-def test_an_index_of_format_2_is_added_to_and_removed_from(tmp_path: Path) -> None:
+def test_an_index_of_format_2_is_added_to_and_removed_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.build.LABELLER_VERSION", "rules-1")  # which labelled the fixture
     shutil.copytree(FIXTURES / "exact", tmp_path / "index")
     more = write_studies(tmp_path / "more", 3)
     added = add(JsonLines(more, name="more"), ThumbnailEncoder(), tmp_path / "index")

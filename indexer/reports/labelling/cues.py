@@ -84,15 +84,14 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|absent(?=\s\w)|(?:free|clear) (?:of|from)|clear(?= (?:focal )?(?:air ?-?space"
         r"|infiltrat|consolidat))|negative (?:for|of)|(?:resolution|clearing|removal"
         r"|disappearance|extraction|withdrawal|exclusion) of|(?:^|(?<=the )|(?<=now )"
-        r"|(?<=interval )|(?<=completely ))resolved|unremarkable for|cannot see|excludes"
-        r"|ruled out for|fails? to (?:show|demonstrate|reveal)|interval removal of"
+        r"|(?<=interval )|(?<=completely ))resolved|unremarkable for|rather than|cannot see"
+        r"|excludes|ruled out for|fails? to (?:show|demonstrate|reveal)|interval removal of"
         r"|status post removal of)\b|\bex(?=tubat)",
     ),
     (
         "unlikely",
-        r"\b(?:rather than|unlikely(?: to (?:be|represent|reflect))?|less likely"
-        r"|doubtful(?: for)?|not definitely|low (?:suspicion|probability|likelihood) (?:for"
-        r"|of))\b",
+        r"\b(?:unlikely(?: to (?:be|represent|reflect))?|less likely|doubtful(?: for)?"
+        r"|not definitely|low (?:suspicion|probability|likelihood) (?:for|of))\b",
     ),
     (
         "probable",
