@@ -35,6 +35,11 @@ _CORRECTS = re.compile(
     r"|clarif\w*|discrepan\w*|laterality|side|changed|error|in fact|updated?|now|reconsider\w*)\b",
     re.IGNORECASE,
 )
+_ANNOUNCES = re.compile(
+    r"\b(?:correct(?:ion|ed|s)|laterality|error|amend\w+|should (?:read|be|say)|revised|wrong"
+    r" side)\b",
+    re.IGNORECASE,
+)
 _ADDS = re.compile(
     r"\b(?:also|additional(?:ly)?|in addition|as well|further(?:more)?|second)\b", re.IGNORECASE
 )
@@ -56,8 +61,8 @@ _INSTEAD = re.compile(
 )
 _SECTION = re.compile(r"\b(impression|conclusion|findings)\b", re.IGNORECASE)
 _SIDES = {
-    "right": re.compile(r"\bright\b|\brt\b|\br\b(?=[ -](?:sided|lung|base))", re.IGNORECASE),
-    "left": re.compile(r"\bleft\b|\blt\b", re.IGNORECASE),
+    "right": re.compile(r"\bright\b|\br[uml]l\b|\brt\b|\br\b(?= (?:lung|base))", re.I),
+    "left": re.compile(r"\bleft\b|\bl[ul]l\b|\blingula|\blt\b", re.IGNORECASE),
     "both": re.compile(r"\bbilateral\w*|\bboth\b|\bbi\w*basilar\b", re.IGNORECASE),
 }
 
@@ -77,6 +82,7 @@ def correct(bodies: Mapping[str, str], addenda: Iterable[tuple[str, str]]) -> Co
     """Apply the addenda (section, text) in order."""
     reader = _Reader(dict(bodies))
     for section, text in addenda:
+        reader.corrects = _ANNOUNCES.search(text) is not None
         added = [
             part for sentence in split_sentences(text) if (part := reader.read(sentence, section))
         ]
@@ -89,6 +95,8 @@ class _Reader:
         self.bodies = bodies
         self.withdrawn: list[str] = []
         self.whole = False
+        self.corrects = False
+        """Whether the addendum at hand announces a correction."""
 
     def add(self, section: str, text: str) -> None:
         self.bodies[section] = "\n".join(filter(None, (self.bodies.get(section, ""), text)))
@@ -121,9 +129,8 @@ class _Reader:
         instead = _INSTEAD.search(sentence)
         if instead:
             stated_text, old = sentence[: instead.start()].rstrip(), sentence[instead.end() :]
-        self._contradict(
-            stated_text, corrects=bool(instead or _CORRECTS.search(sentence)), about=labels
-        )
+        corrects = instead or self.corrects or _CORRECTS.search(sentence)
+        self._contradict(stated_text, corrects=bool(corrects), about=labels)
         if old:
             self._aside(old)
         return stated_text

@@ -10,7 +10,7 @@ OTHER_EXAMINATION = "other examination"
 _KEPT = ("indication", "comparison", "findings", "impression")
 _PART = re.compile(
     rf"\b(?:{'|'.join(sorted(english.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial"
-    rf"|femoral|bowel gas)\b"
+    r"|femoral|bowel gas|pubic|ramus|ilia[cl]|acetabul\w+|metacarpal|metatarsal|colon)\b"
 )
 _CHEST = re.compile(
     r"\b(?:chest|thorax|lungs?|pulmonary|heart|cardi\w+|pleural?|pneum\w+|effusion|mediastin\w+|edema"
@@ -54,6 +54,9 @@ def choose(placed: list[Placed]) -> tuple[list[Placed], str]:
             if not shared:
                 dropped = True
                 one = replace(one, section=OTHER_EXAMINATION)
+        elif one.section == "impression" and last < 0 and not _speaks_of_chest(one.said):
+            dropped = True  # one impression for all examinations
+            one = replace(one, section=OTHER_EXAMINATION)
         result.append(one)
     return result, "some" if dropped else "all"
 

@@ -74,7 +74,7 @@ def _phrases() -> dict[str, str]:
 
 _PHRASES = _phrases()
 _NAMING = english.MODIFIERS | english.CHEST | english.OTHER_PARTS
-_TWO_SENTENCES = re.compile(r"[.!?;]\s+[A-ZÀ-Ý]")
+_TWO_SENTENCES = re.compile(r"(?<!Dr)(?<!Mr)(?<!St)[.!?;]\s+[A-ZÀ-Ý](?![^(]*\))")
 _CONNECTOR = re.compile(
     rf"\s*(?:/|&|\+|,| - |\b(?:and/or|and|or|with|{'|'.join(european.CONNECTORS)})\b)\s*"
 )
@@ -211,6 +211,8 @@ _SPEAKS = re.compile(r"\b(?:is|are|was|were|has|have|should|may|could|shows?|no|
 
 
 def _by_word(plain: str, label: str) -> str | None:
+    if re.match(r"(?:wet|prelim\w*) read", plain):
+        return "preliminary"
     if SIGNATURE_LABEL.match(label.strip()):
         return "signature"
     if english.INDICATION_WORD.search(plain) and not english.NO_INDICATION_WORD.search(plain):
@@ -220,8 +222,6 @@ def _by_word(plain: str, label: str) -> str | None:
         return "indication" if named and (not mixed or "(" in label) else None
     if re.match(r"addend(?:um|a)\b|correct(?:ion|ed report)\b|amended\b", plain):
         return "addendum"
-    if re.match(r"(?:wet|prelim\w*) read", plain):
-        return "preliminary"
     if len(plain) >= 7 and len(plain.split()) <= 4 and label.strip()[:1].isupper():
         close = get_close_matches(plain, _MISSPELLED, n=1, cutoff=0.88)
         return _PHRASES[close[0]] if close else None
@@ -304,7 +304,7 @@ def _labelled(text: str) -> tuple[Heading, str] | None:
     if found:
         colon = found.start()
         label = text[:colon]
-        if (not re.search(r"[.!?;]\s+[A-Z]", label) and text[0].isupper()) or (
+        if (not _TWO_SENTENCES.search(label) and text[0].isupper()) or (
             text[:colon].islower() and plain_label(label) in _PHRASES
         ):
             heading = classify(label.strip(_DECORATION))
@@ -321,11 +321,11 @@ def _labelled(text: str) -> tuple[Heading, str] | None:
         strong = (
             dash[1].isupper() or plain in _STRONG_WORDS or (len(plain) > 5 and plain in _PHRASES)
         )
-        if (
-            heading is not None
-            and strong
-            and heading.kind not in ("organ", "part", "header", "exam", "comment")
-        ):
+        organ = heading is not None and heading.kind == "organ" and plain not in _NO_BARE
+        if organ and re.match(r"\s+--?>?\s", text[dash.end(1) :]) and plain in _PHRASES:
+            return heading, text[dash.end() :]
+        kinds = ("organ", "part", "header", "exam", "comment")
+        if heading is not None and strong and heading.kind not in kinds:
             return heading, text[dash.end() :]
     return None
 
@@ -341,8 +341,10 @@ def _alone(text: str) -> tuple[Heading, str] | None:
         return None
     if heading.kind != "exam" and (_ends_in_text(label) or heading.kind == "signature"):
         return None
-    if heading.kind == "organ" and (text.rstrip().endswith(".") or plain_label(label) in _NO_BARE):
-        return None
+    if heading.kind == "organ":
+        named = _CONNECTOR.split(plain_label(label))
+        if text.rstrip().endswith(".") or " - " in label or not _NO_BARE.isdisjoint(named):
+            return None
     return heading, ""
 
 

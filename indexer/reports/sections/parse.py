@@ -107,7 +107,8 @@ def parse_report(text: str) -> ParsedReport:
 
 def _final(placed: list[Placed], notes: list[str]) -> list[Placed]:
     """Without preliminary reads, where there is another one."""
-    said = {one.preliminary for one in placed if one.section in ("findings", "impression")}
+    of_image = [one for one in placed if one.section in ("findings", "impression")]
+    said = {one.preliminary for one in of_image if not one.addendum}
     if True not in said:
         return placed
     if False not in said:

@@ -131,6 +131,11 @@ _PERSON = re.compile(
     rf"|(?:{_NAME},?\s+){{1,5}}{_CREDENTIALS}\b.{{0,80}})\W*(?:\d[\d/.:\s-]*(?:[AP]M)?)?\W*$"
     rf"|^\W*(?:consultant|attending|staff|chief|diagnostic|reporting)? ?{_CREDENTIALS}\W*$",
 )
+_LICENCE = re.compile(
+    r"^\W*(?:GMC|CRM|NPI|LANR|BIG|RPPS|AHPRA|HPCSA|DEA|(?:Lic|Reg|Matr)\w*\.?)\W*(?:no|nr|number)?\W*"
+    r"[\w/-]{0,6}\d[\d ./-]{3,}\w*\W*$",
+    re.IGNORECASE,
+)
 _TYPIST = re.compile(
     r"^\W*[A-Za-z]{2,4}\s?[/:]\s?[A-Za-z]{2,4}\W*(?:\d.*|[DT]:.*)?$|^\W*(?:D|T|DD|DT|R|V)\s*:\s*\d{1,2}/.*$"
 )
@@ -165,12 +170,9 @@ _LETTERHEAD = re.compile(
     re.IGNORECASE,
 )
 _PATIENT = re.compile(
-    r"\b(?:MRN|DOB|D\.O\.B|date of birth|birth date|geb(?:oren)?\.? (?:am )?\d|née? le \d"
-    r"|medical record"
-    r"|accession(?: (?:no|number|#))?|patient (?:name|id)|NHS (?:no|number)|hospital (?:no"
-    r"|number))\b\W{0,4}"
-    r"(?:[A-Za-z]{0,4}\d|[A-Z_X<\[*])",
-    re.IGNORECASE,
+    r"\b(?i:MRN|DOB|D\.O\.B|date of birth|birth date|geb(?:oren)?\.? (?:am )?|née? le|accession"
+    r"|(?:medical record|accession|NHS|hospital) (?:no|number|#)|patient (?:name|id))\b\W{0,4}"
+    r"(?:[A-Za-z]{0,4}\d|[A-Z]{2}|[A-Z][a-z]+,|[_<\[*])"
 )
 _LAST_FIRST = re.compile(r"^\W*[A-ZÀ-Ý][A-ZÀ-Ý'-]+,\s?[A-ZÀ-Ý][A-Za-zÀ-ÿ'-]+(?:\s[A-Z]\.?)?\W*$")
 
@@ -186,7 +188,7 @@ def particulars_of(line: str) -> str | None:
     found = _SIGNED.search(line)
     if found and not line[: found.start()].strip(" \t*_#-=()[]|/\\.,"):
         return "signature"
-    if _PERSON.match(line) or _TYPIST.match(line):
+    if _PERSON.match(line) or _TYPIST.match(line) or _LICENCE.match(line):
         return "signature"
     return "date" if _DATE.match(line) else None
 

@@ -80,6 +80,8 @@ class _State:
     """``block`` until the next heading, ``sticky`` until a final report; empty otherwise."""
     examination: int = 0
     parts: dict[int, set[str]] = field(default_factory=lambda: {0: set()})
+    listed: bool = False
+    """Whether the recommendation has a list of its own."""
     last_number: int = 0
     """Of the list in the impression."""
 
@@ -89,6 +91,7 @@ class _Placer:
         self._lines = lines
         self._now = _State()
         self._placed: list[Placed] = []
+        self._seen: set[tuple[str, int, int, bool]] = set()
         headings = [head for _, pieces in lines for head, _ in pieces if head is not None]
         self._left_to_come = sum(head.kind == "findings" for head in headings)
         self._several = any(
@@ -128,6 +131,7 @@ class _Placer:
                 examination=now.examination,
             )
         )
+        self._seen.add((section, now.examination, now.addendum, bool(now.preliminary)))
         now.empty = False
         if section == "impression":
             for number in _NUMBER.finditer(said):
@@ -136,16 +140,12 @@ class _Placer:
 
     def _has(self, *sections: str) -> bool:
         now = self._now
-        return any(
-            one.section in sections
-            and one.examination == now.examination
-            and one.addendum == now.addendum
-            and one.preliminary == bool(now.preliminary)
-            for one in self._placed
-        )
+        here = (now.examination, now.addendum, bool(now.preliminary))
+        return any((section, *here) in self._seen for section in sections)
 
     def _go(self, slot: str, reason: str = "") -> None:
         self._now.slot, self._now.reason, self._now.empty = slot, reason, True
+        self._now.listed = False
 
     # Headings
 
@@ -164,8 +164,8 @@ class _Placer:
             now.preliminary, now.addendum = "block", 0
             self._go("findings")
         elif kind == "addendum":
-            now.addendum = 1 + max((one.addendum for one in self._placed), default=0)
-            now.on_top = not any(one.section in ("findings", "impression") for one in self._placed)
+            now.addendum = 1 + max((one[2] for one in self._seen), default=0)
+            now.on_top = not any(one[0] in ("findings", "impression") for one in self._seen)
             now.preliminary = ""
             self._go("impression")
         else:
@@ -408,7 +408,7 @@ class _Placer:
                 line,
             )
             return
-        if first and now.blank and not now.empty and not self._fits(sentences[0]):
+        if first and not now.empty and not self._fits(sentences[0]):
             first = 0
         if first:
             self._add(now.slot, " ".join(sentences[:first]))
@@ -447,6 +447,12 @@ class _Placer:
                 and len(line) < 40
                 and not line.rstrip().endswith(".")
             )
+        if now.slot == "indication" and not now.blank:
+            return (
+                self._left_to_come > 0
+                or wording.tells_history(line)
+                or not wording.names_finding(line)
+            )
         if not now.blank:
             return True
         if now.slot == "indication":
@@ -460,9 +466,8 @@ class _Placer:
     def _advice(self, line: str) -> None:
         now = self._now
         before = next((one.said for one in reversed(self._placed)), "")
-        if self._resumes(line) and not any(
-            one.section == now.slot and _NUMBER.match(one.said) for one in self._placed
-        ):
+        now.listed = now.listed or (now.empty and _NUMBER.match(line) is not None)
+        if self._resumes(line) and not now.listed:
             self._go("impression")
             self._text(line)
             return

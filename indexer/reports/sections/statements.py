@@ -44,7 +44,8 @@ _PATIENT = re.compile(
     r"|cough\w*|fever\w*|chest pain|shortness of breath|sob|dyspn\w+|hypoxi\w+|smoker|trauma|mvc"
     r"|mva"
     r"|pre-?op\w*|post-?op\w*|admi(?:tted|ssion)|sepsis|weakness|chills|syncope|dizziness|man|woman"
-    r"|male|female|gentleman|lady|fell|fall|wheez\w+|altered mental status|leukocytosis"
+    r"|pt|patient'?s?|denies|states|nonsmoker|conditions|male|female|gentleman"
+    r"|lady|fell|fall|wheez\w+|altered mental status|leukocytosis"
     r"|intubated)\b",
     re.IGNORECASE,
 )
@@ -108,10 +109,18 @@ def describes_technique(text: str) -> bool:
     return _TECHNIQUE.search(text) is not None
 
 
+_STUDY_OF = re.compile(
+    r"\b(?:films?|radiographs?|x-?rays?|cxr|ct|mri|stud(?:y|ies)|exam\w*|images?|views?|series)\b"
+    r".{0,25}\b(?:from|dated|of|on|performed|obtained|taken)\b",
+    re.IGNORECASE,
+)
+
+
 def names_study(text: str) -> bool:
     """Whether it begins with an earlier study or its date, as a comparison does, and goes on to
     say nothing of the present one."""
-    return _STUDY.match(text) is not None and not _CHANGE.search(text)
+    named = _STUDY.match(text) or _STUDY_OF.search(text[:60])
+    return named is not None and not _CHANGE.search(text)
 
 
 def advises(text: str) -> bool:
