@@ -262,7 +262,8 @@ MODIFIERS = frozenset(
     della zwei ebenen seitlich liegend liegen stehend stehen face profil deux debout couche frente
     perfil
     proyecciones dos proiezioni due twee richtingen portatil lit letto al lecho leito bett laterale
-    standard digitale telerradiografia teleradiografia x-thorax projections sitzend attending staff resident radiologist vom am a d van
+    standard digitale telerradiografia teleradiografia x-thorax projections sitzend attending
+    staff resident radiologist vom am a d van
     """.split()
 )
 """Words that may stand beside a heading, or make up the title of an examination."""

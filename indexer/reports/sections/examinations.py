@@ -4,7 +4,10 @@ import re
 from dataclasses import replace
 
 from indexer.reports.sections import english
-from indexer.reports.sections.placing import Placed
+from indexer.reports.sections import statements as wording
+from indexer.reports.sections.labels import body_parts, is_examination, plain_label
+from indexer.reports.sections.particulars import particulars_of
+from indexer.reports.sections.reading import SENTENCE, Placed
 
 OTHER_EXAMINATION = "other examination"
 _KEPT = ("indication", "comparison", "findings", "impression")
@@ -64,3 +67,40 @@ def choose(placed: list[Placed]) -> tuple[list[Placed], str]:
 def _speaks_of_chest(said: str) -> bool:
     text = said.lower()
     return _CHEST.search(text) is not None or _PART.search(text) is None
+
+
+def title_and_rest(body: str) -> tuple[str, str]:
+    """What stands behind a title in words ("PORTABLE CHEST: ..."): a date, or what is said."""
+    plain = plain_label(body)
+    return (body, "") if particulars_of(body) or is_examination(plain) else ("", body)
+
+
+def body_and_rest(body: str) -> tuple[str, str]:
+    """What stands behind the name of an examination: more of the title, then what is said."""
+    if not body:
+        return "", ""
+    sentences = SENTENCE.split(body)
+    for number, sentence in enumerate(sentences):
+        plain = plain_label(sentence)
+        titled = is_examination(plain) or (
+            bool(body_parts(plain))
+            and len(plain.split()) < 5
+            and not wording.states_finding(sentence)
+        )
+        said = (
+            number > 0
+            and not particulars_of(sentence)
+            and not wording.describes_technique(sentence)
+        )
+        if not titled and said and len(sentence.split()) > 3:
+            return " ".join(sentences[:number]), " ".join(sentences[number:])
+        if not titled and (
+            wording.states_finding(sentence)
+            or (
+                number == 0
+                and wording.names_finding(sentence)
+                and not wording.describes_technique(sentence)
+            )
+        ):
+            return " ".join(sentences[:number]), " ".join(sentences[number:])
+    return body, ""

@@ -16,7 +16,8 @@ from indexer.reports.lines import unwrap
 from indexer.reports.sections.addenda import correct
 from indexer.reports.sections.examinations import choose
 from indexer.reports.sections.markup import plain_text
-from indexer.reports.sections.placing import Placed, place_lines
+from indexer.reports.sections.placing import place_lines
+from indexer.reports.sections.reading import Placed
 from indexer.reports.sections.statements import says_nothing
 
 SECTIONS = ("indication", "comparison", "findings", "impression")
