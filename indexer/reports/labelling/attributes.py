@@ -35,8 +35,24 @@ _ADJECTIVES = re.compile(
     r"|sided)\b)*"
 )
 
+_STOP = re.compile(
+    r"\. |[,;]? (?:and |with |but )?(?:the )?(?:(?:left|right|upper|lower|middle|mid|lung|lobe"
+    r"|base|apex|bases"
+    r"|apices|lungs|hemithorax|zone|main|bronchus|remainder|of|the) ?)+(?:is |are |remains? "
+    r"|appears? )?"
+    r"(?:otherwise )?(?:clear|normal|unremarkable|spared|patent|free)\b"
+)
+"""The end of a sentence, or a part of the chest that is called clear."""
 _CLAUSE_END = re.compile(r";|\. ")
 _SIDE_OF_TIP = re.compile(r"(?:\b(?:left|right|mid|lower|upper|proximal|distal|main) )*$")
+_TIPPED = frozenset(
+    {
+        "Endotracheal Tube", "Tracheostomy Tube", "Enteric Tube", "PICC", "Port Catheter",
+        "Central Venous Catheter", "Pulmonary Artery Catheter", "Chest Tube", "Pacemaker",
+        "Other Device",
+    }
+)  # fmt: skip
+"""Devices that end somewhere."""
 _SIDED_TIPS = frozenset({"brachiocephalic vein", "pulmonary artery"})
 """Ends that have a side of their own: a right line may end in the left brachiocephalic vein."""
 _TWO_SIDES = re.compile(
@@ -96,7 +112,8 @@ class Windows:
     def _limits(self, place: int) -> tuple[int, int]:
         last = place + 1 == len(self._spans)
         right = len(self._plain) if last else self._border(place + 1)[0]
-        return self._border(place)[1], right
+        stop = _STOP.search(self._plain, self._spans[place].end, right)
+        return self._border(place)[1], stop.start() if stop else right
 
     def _border(self, place: int) -> tuple[int, int]:
         """Where the stretch before the mention at ``place`` ends, and where its own begins."""
@@ -141,7 +158,7 @@ def describe(
     own = windows.window(span)
     head, tail = windows.shared(span)
     is_device = FINDING[span.finding].region == "devices"
-    tips = _values(words.TIPS, own) if is_device else frozenset[str]()
+    tips = _values(words.TIPS, own) if span.finding in _TIPPED else frozenset[str]()
     clause = windows.clause(span)
     place = _without_tips(clause) if is_device else clause
     sides = _sides(place)
@@ -152,6 +169,8 @@ def describe(
     if not location and not is_device:
         location = _location(head, region) or _location(tail, region)
         location -= {"focal", "diffuse"}
+    if span.finding == "Scoliosis":  # its side is its kind
+        sides = frozenset()
     named = text.plain[span.start : span.end]
     comparison = _comparison(own) or _comparison(tail) or _comparison(head)
     if state == "negative":

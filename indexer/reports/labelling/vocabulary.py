@@ -19,7 +19,7 @@ LEFT = re.compile(
 )
 BOTH = re.compile(
     r"\bbilateral\w*|\bboth\b|\bbi-?(?:basilar|basal|apical|hilar|lateral|lobar)\w*|\bbases\b"
-    r"|\bapices\b|\bhemidiaphragms\b|\bthe lungs\b|\bbilat\b|\bon either side\b|\bhila\b"
+    r"|\bapices\b|\bhemidiaphragms\b|\bbilat\b|\bon either side\b|\bhila\b"
 )
 
 LOCATIONS = _table(
@@ -192,9 +192,9 @@ AGES: tuple[tuple[Age, re.Pattern[str]], ...] = (
 
 KINDS = _table(
     ("dextro", r"\bdextro|\b(?:convex|curvature|convexity)(?: to)?(?: the)? right|\brightward curv"
-               r"|\bright convex|\bright(?:ward)? (?:thoracic )?scolio"),
+               r"|\bright(?:ward)?[- ]convex|\bright(?:ward)? (?:thoracic )?scolio"),
     ("levo", r"\blevo|\b(?:convex|curvature|convexity)(?: to)?(?: the)? left|\bleftward curv"
-             r"|\bleft convex|\bleft(?:ward)? (?:thoracic )?scolio"),
+             r"|\bleft(?:ward)?[- ]convex|\bleft(?:ward)? (?:thoracic )?scolio"),
     ("hiatal", r"\bhiat(?:al|us)"),
     ("calcified", r"\bcalcif|\bcalcific\b"),
     ("compression", r"\bcompress"),

@@ -38,6 +38,9 @@ def only(text: str, finding: str) -> Mention:
         ("Opacity over the left fifth rib.", "Lung Opacity", "left", ""),
         ("LLL: atelectatic", "Atelectasis", "left", "lower lobe"),
         ("Right effusion, no left nodule or mass.", "Mass", "left", ""),
+        ("Right base scar, left upper lobe clear.", "Scarring", "right", "base"),
+        ("Left nodule. The right lung is clear.", "Nodule", "left", ""),
+        ("Leftward convex scoliosis.", "Scoliosis", "", ""),
     ],
 )
 def test_side_and_place_are_those_of_the_mention(
