@@ -14,10 +14,12 @@ from indexer.sources.chexpert_plus import CheXpertPlus
 from indexer.sources.dicom_folder import DicomFolder
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines
+from indexer.sources.llava import LlavaConversations
 from indexer.sources.mimic_cxr import MimicCxr
 from indexer.sources.openi import OpenI
 from indexer.sources.own_table import OwnTable
 from indexer.sources.padchest import PadChest
+from indexer.sources.r2gen import R2GenAnnotations
 from indexer.sources.records import Source, read_split
 from indexer.sources.source_options import SOURCES, SourceOptions
 from indexer.sources.split_choice import UNLISTED, SplitChoice
@@ -85,6 +87,15 @@ def _json(options: SourceOptions) -> Source:
     return JsonLines(_data_dir(options), name=name, split=options.split, listed=listed)
 
 
+def _entries(kind: type[R2GenAnnotations | LlavaConversations], options: SourceOptions) -> Source:
+    return kind(
+        _data_dir(options),
+        name=options.name or "local",
+        images_dir=options.images_dir,
+        choice=_choice(options, own=True),
+    )
+
+
 def _table(options: SourceOptions) -> Source:
     return OwnTable(
         _data_dir(options),
@@ -130,6 +141,8 @@ _SOURCES: dict[str, tuple[Callable[[SourceOptions], Source], frozenset[str]]] = 
     "parquet": (_table, _TABLE_OPTIONS),
     "json": (_json, frozenset({"name"})),
     "jsonl": (_json, frozenset({"name"})),
+    "r2gen": (lambda o: _entries(R2GenAnnotations, o), frozenset({"name", "images_dir"})),
+    "llava": (lambda o: _entries(LlavaConversations, o), frozenset({"name", "images_dir"})),
     "hub": (_hub, _TABLE_OPTIONS),
 }
 _DATA_DIR = {
@@ -138,5 +151,7 @@ _DATA_DIR = {
     "parquet": "the Parquet file or a folder of them",
     "json": "the JSON file",
     "jsonl": "the JSON Lines file",
+    "r2gen": "annotation.json",
+    "llava": "the JSON file",
     "hub": "a folder, or owner/name on the Hub",
 }

@@ -52,6 +52,8 @@ class JsonLines:
             place = f"{self._path}, line {number}"
             if not isinstance(values, dict):
                 raise UserError(f"{place}: expected a JSON object")
+            if "conversations" in values:
+                raise UserError(f"{self._path} holds LLaVA conversations: use --source llava")
             unknown = sorted(values.keys() - KEYS)
             if unknown:
                 raise UserError(f"{place}: unknown key '{unknown[0]}', known are {sorted(KEYS)}")
@@ -92,6 +94,8 @@ class JsonLines:
             listed = json.loads(text)
         except ValueError as error:
             raise UserError(f"{self._path}: invalid JSON ({error})") from error
+        if isinstance(listed, dict) and {"train", "val", "test"} & listed.keys():
+            raise UserError(f"{self._path} is an R2Gen annotation: use --source r2gen")
         if not isinstance(listed, list):
             raise UserError(f"{self._path}: expected a list of studies")
         yield from enumerate(listed, start=1)

@@ -17,6 +17,8 @@ SOURCES = (
     "parquet",
     "json",
     "jsonl",
+    "r2gen",
+    "llava",
     "hub",
 )
 """The keys of `indexer.sources.catalogue`."""
