@@ -19,6 +19,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, Self
+
+from tqdm import tqdm
 
 from db.app.erasure import erase
 from db.errors import NotFoundError, UserError
@@ -60,17 +63,17 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m indexer") 
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    source, encoder = _source(arguments)
-    options = _vector_options(arguments)
-    built = build(
-        source,
-        encoder,
-        arguments.out,
-        options=options,
-        keep=arguments.keep,
-        progress=_progress,
-        any_language=arguments.language == "any",
-    )
+    source = _opened(arguments.source, options_of(arguments))
+    with _ImageBar() as bar:
+        built = build(
+            source,
+            _encoder(arguments, source),
+            arguments.out,
+            options=_vector_options(arguments),
+            keep=arguments.keep,
+            progress=bar,
+            any_language=arguments.language == "any",
+        )
     return _show_built(built, arguments.out, as_json=arguments.json)
 
 
@@ -78,6 +81,8 @@ def _show_built(built: BuildResult, out: Path, *, as_json: bool) -> int:
     if as_json:
         skipped = [asdict(study) for study in built.skipped]
         parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
+        parts["summary"] = built.not_indexed.summary()
+        parts["dropped_images"] = [asdict(image) for image in built.not_indexed.dropped]
         parts["notes"] = {note: list(studies) for note, studies in built.notes.items()}
         print(json.dumps(parts, indent=2))
     else:
@@ -101,11 +106,10 @@ def _vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
     return VectorOptions(**said) if said else None
 
 
-def _source(arguments: argparse.Namespace) -> tuple[Source, Encoder | EncoderSpec]:
-    source = _opened(arguments.source, options_of(arguments))
+def _encoder(arguments: argparse.Namespace, source: Source) -> Encoder | EncoderSpec:
     if isinstance(source, OpenI) and source.embedded_by is not None:
-        return source, source.embedded_by
-    return source, load_encoder(arguments.encoder, device=arguments.device)
+        return source.embedded_by
+    return load_encoder(arguments.encoder, device=arguments.device)
 
 
 def _opened(name: str, options: SourceOptions) -> Source:
@@ -116,9 +120,22 @@ def _opened(name: str, options: SourceOptions) -> Source:
     return source
 
 
-def _progress(batches: Iterable[int], total: int) -> Iterable[int]:
-    numbers = list(batches)
-    return progress_bar(numbers, total=total, initial=total - len(numbers), unit="batch")
+class _ImageBar:
+    """A bar that counts images; it shows before the encoder is loaded and the source is read."""
+
+    def __init__(self) -> None:
+        self._bar = progress_bar(unit="image")
+
+    def __call__(self, total: int, done: int) -> "tqdm[Any]":
+        self._bar.reset(total)
+        self._bar.update(done)
+        return self._bar
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
 
 def _case_progress(cases: Iterable[Case], total: int) -> Iterable[Case]:
@@ -163,17 +180,17 @@ def _info(arguments: argparse.Namespace) -> int:
 def _add(arguments: argparse.Namespace) -> int:
     manifest = Manifest.read(arguments.index)
     arguments.encoder = arguments.encoder or manifest.encoder.name
-    source, encoder = _source(arguments)
-    options = _vector_options(arguments)
-    built = add(
-        source,
-        encoder,
-        arguments.index,
-        options=options,
-        keep=arguments.keep,
-        progress=_progress,
-        any_language=arguments.language == "any",
-    )
+    source = _opened(arguments.source, options_of(arguments))
+    with _ImageBar() as bar:
+        built = add(
+            source,
+            _encoder(arguments, source),
+            arguments.index,
+            options=_vector_options(arguments),
+            keep=arguments.keep,
+            progress=bar,
+            any_language=arguments.language == "any",
+        )
     return _show_built(built, arguments.index, as_json=arguments.json)
 
 

@@ -12,8 +12,9 @@ touched until the new version is complete.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from db.errors import MismatchError, UserError
 from db.index.store import CaseStore
@@ -22,19 +23,38 @@ from indexer.images.reader import Limits
 from indexer.index import CASES, Index
 from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, merge_names, utc_now
 from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
+from indexer.ingest.build_log import IMAGE_MISSING, NotIndexed
 from indexer.ingest.staging import Staging
-from indexer.ingest.studies import record_inputs
+from indexer.ingest.studies import DroppedImage, record_inputs
 from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.reports.labeller import LABELLER_VERSION
-from indexer.sources.records import SkippedStudy, Source
+from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
 from indexer.typicality.profile import TypicalityProfile
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, Versions, changing
 
 _CURE = "make room or choose another place, then run the same command again to resume"
 
-Progress = Callable[[Iterable[int], int], Iterable[int]]
-"""Wraps the batch numbers, given their count, as ``tqdm`` does."""
+
+class ProgressBar(Protocol):
+    """Shows progress, as a ``tqdm`` bar does."""
+
+    def update(self, n: float | None = 1, /) -> object:
+        """Add ``n`` images."""
+        ...
+
+
+Progress = Callable[[int, int], ProgressBar]
+"""Called with the number of images, and how many were finished by an interrupted build."""
+
+
+class _NoBar:
+    def update(self, n: float | None = 1, /) -> None:
+        """Show nothing."""
+
+
+def no_progress(_total: int, _done: int) -> ProgressBar:
+    return _NoBar()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +67,11 @@ class BuildResult:
     """Batches taken over from an interrupted build."""
     added: int
     """Number of studies that are new in this version."""
-    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]]
     """Notes on the reading of reports, each with the ids of its studies."""
+    not_indexed: NotIndexed
+    log: Path
+    """``build.log``, which lists what was left out."""
 
 
 def build(
@@ -58,7 +81,7 @@ def build(
     *,
     options: VectorOptions | None = None,
     keep: int = KEPT,
-    progress: Progress = lambda batches, _total: batches,
+    progress: Progress = no_progress,
     limits: Limits | None = None,
     clock: Clock = utc_now,
     any_language: bool = False,
@@ -85,7 +108,7 @@ def add(
     *,
     options: VectorOptions | None = None,
     keep: int = KEPT,
-    progress: Progress = lambda batches, _total: batches,
+    progress: Progress = no_progress,
     limits: Limits | None = None,
     clock: Clock = utc_now,
     any_language: bool = False,
@@ -160,7 +183,7 @@ class _Build:
         )
 
     def run(self, progress: Progress, keep: int) -> BuildResult:
-        digest, total = self._plan()
+        digest, total, images = self._plan()
         if total == 0:
             raise UserError(
                 f"source '{self._source.name}' has no study in split '{self._source.split}'"
@@ -171,16 +194,18 @@ class _Build:
                 cases.copy_from(self._base.path / CASES)
             cases.remove_from(self._batches.first_id(done))
             batches = in_batches(self._source.records())
-            for _ in range(done):
-                next(batches)
-            count = -(-total // STUDIES_PER_BATCH)
-            for number in progress(range(done, count), count):
-                arrays = self._batches.index(number, next(batches), cases)
+            finished = sum(_image_count(next(batches)) for _ in range(done))
+            bar = progress(images, finished)
+            for number in range(done, -(-total // STUDIES_PER_BATCH)):
+                records = next(batches)
+                arrays = self._batches.index(number, records, cases)
                 self._staging.write_batch(number, **arrays)
-        return self._finish(done, keep)
+                bar.update(_image_count(records))
+        return self._finish(done, total, keep)
 
-    def _plan(self) -> tuple[str, int]:
-        """Hash all that the vectors and cases depend on; return the digest and the record count."""
+    def _plan(self) -> tuple[str, int, int]:
+        """Hash all that the vectors and cases depend on; return the digest and the numbers of
+        records and images."""
         head = [
             FORMAT_VERSION,
             asdict(self._info.encoder),
@@ -194,30 +219,37 @@ class _Build:
             None if self._base is None else self._base.manifest.fingerprint,
         ]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-        total = 0
+        total = images = 0
         for record in self._source.records():
             digest.update(repr(record_inputs(record)).encode())
             total += 1
-        return digest.hexdigest(), total
+            images += _image_count([record])
+        return digest.hexdigest(), total, images
 
-    def _finish(self, done: int, keep: int) -> BuildResult:
+    def _finish(self, done: int, total: int, keep: int) -> BuildResult:
         skipped: list[SkippedStudy] = []
         notes: dict[str, tuple[str, ...]] = {}
+        dropped: list[DroppedImage] = []
         added = 0
         for batch in self._staging.batches():
             added += len(batch["ids"])
             skipped += [SkippedStudy(**study) for study in json.loads(str(batch["skipped"]))]
+            dropped += [DroppedImage(**image) for image in json.loads(str(batch["dropped"]))]
             for note, studies in json.loads(str(batch["notes"])).items():
                 notes[note] = (*notes.get(note, ()), *studies)
+        not_indexed = NotIndexed(
+            studies=total,
+            skipped=skipped,
+            dropped=dropped,
+            rows=getattr(self._source, "rows", None),
+            notes=notes,
+        )
+        log = not_indexed.write(self._versions.index_dir, self._info.made_by, self._info.created_at)
         if added == 0 and self._base is not None:
             self._staging.discard()
             manifest = self._base.manifest
         elif added == 0:
-            first = skipped[0]
-            raise UserError(
-                f"none of the {len(skipped)} studies could be indexed; the first, "
-                f"{first.study_id}: {first.detail or first.reason}"
-            )
+            raise UserError(self._nothing(not_indexed, log))
         else:
             manifest = self._publish(skipped, keep)
         return BuildResult(
@@ -226,6 +258,18 @@ class _Build:
             resumed_batches=done,
             added=added,
             notes=notes,
+            not_indexed=not_indexed,
+            log=log,
+        )
+
+    def _nothing(self, not_indexed: NotIndexed, log: Path) -> str:
+        first = not_indexed.skipped[0]
+        cure = ""
+        if first.reason == IMAGE_MISSING and hasattr(self._source, "rows"):
+            cure = "; say where the images are with --images-dir"
+        return (
+            f"none of the {len(not_indexed.skipped)} studies could be indexed; the first, "
+            f"{first.study_id}: {first.detail or first.reason}{cure} (list in {log})"
         )
 
     def _publish(self, skipped: Sequence[SkippedStudy], keep: int) -> Manifest:
@@ -242,3 +286,7 @@ class _Build:
         )
         self._versions.publish(self._staging.draft, manifest, keep=keep)
         return manifest
+
+
+def _image_count(records: Iterable[Record]) -> int:
+    return sum(len(record.images) for record in records if isinstance(record, StudyRecord))

@@ -20,6 +20,7 @@ from db.index.store import Case, CaseStore
 from indexer.erasure import withdrawal_digest
 from indexer.index import CASES, Index
 from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, utc_now
+from indexer.ingest.build_log import BUILD_LOG
 from indexer.manifest import Manifest
 from indexer.versions import KEPT, Versions, changing
 
@@ -155,6 +156,8 @@ def remove(
             manifest = work.draft(current, made_at=made)
             versions.publish(work.drafted, manifest, keep=keep + everywhere)
         rewritten = work.purge_earlier(manifest) if everywhere else ()
+        if everywhere:
+            (index_dir / BUILD_LOG).unlink(missing_ok=True)
         versions.prune(keep)
         return RemovalResult(manifest=manifest, cases=len(holding[current]), rewritten=rewritten)
 

@@ -1,13 +1,11 @@
 """Format the results of commands as lines of text."""
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db.app.erasure import Erasure
 from indexer.build import BuildResult
 from indexer.erasure import RemainingFile
-from indexer.ingest.batches import ALREADY_INDEXED
 from indexer.manifest import Manifest
 from indexer.merge import MergeResult
 from indexer.remove import RemovalResult, RemovalTarget
@@ -23,17 +21,9 @@ def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
     yield f"  version {manifest.version}, {_vectors(manifest)}"
     if built.resumed_batches:
         yield f"  {built.resumed_batches} batches were taken over from an interrupted build"
-    reasons = {study.reason for study in built.skipped}
-    for reason in sorted(reasons):
-        skipped = [study for study in built.skipped if study.reason == reason]
-        yield f"  {len(skipped)} skipped: {reason}"
-        plain = [study.study_id for study in skipped if not study.detail]
-        if plain and reason != ALREADY_INDEXED:
-            yield textwrap.fill(
-                ", ".join(plain), 96, initial_indent="    ", subsequent_indent="    "
-            )
-        yield from (f"    {study.study_id}: {study.detail}" for study in skipped if study.detail)
     yield from _note_lines(built.notes)
+    summary = built.not_indexed.summary()
+    yield f"{summary} (list in {built.log})" if ": " in summary else summary
 
 
 _IDS_SHOWN = 10

@@ -21,9 +21,11 @@ from indexer.images.radiograph import TwoPatientsError
 from indexer.images.reader import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import VersionInfo
+from indexer.ingest.build_log import IMAGE_MISSING, IMAGE_UNREADABLE
 from indexer.ingest.fingerprint import sum_contents
 from indexer.ingest.studies import (
     DecodedStudy,
+    DroppedImage,
     decode_study,
     embed_studies,
     foreign_language,
@@ -85,6 +87,7 @@ class BatchIndexer:
         """Add the cases of a batch to ``cases`` and return its arrays for `assemble`."""
         skipped: list[SkippedStudy] = []
         studies: list[DecodedStudy] = []
+        dropped: list[DroppedImage] = []
         indexed = self._indexed_reports(records)
         for case_id, record in enumerate(records, start=self.first_id(number)):
             if isinstance(record, SkippedStudy):
@@ -95,17 +98,17 @@ class BatchIndexer:
                 skipped.append(SkippedStudy(study_id=record.study_id, reason=reason))
                 continue
             try:
-                studies.append(decode_study(record, case_id, self._limits))
+                study = decode_study(record, case_id, self._limits)
             except TwoPatientsError as error:
                 skipped.append(
                     SkippedStudy(study_id=record.study_id, reason=TWO_PATIENTS, detail=str(error))
                 )
-            except UserError as error:
-                skipped.append(
-                    SkippedStudy(
-                        study_id=record.study_id, reason="unreadable image", detail=str(error)
-                    )
-                )
+                continue
+            dropped += study.dropped
+            if study.images or record.embedded is not None:
+                studies.append(study)
+            else:
+                skipped.append(_without_image(study))
         images = [image.pixels for study in studies for image in study.images]
         embedded = embed_studies(
             studies, self._embed(images), self._embed_reports(studies), self._spec.report_weight
@@ -131,6 +134,7 @@ class BatchIndexer:
             "contents": np.array(sum_contents(zip(new, vectors, strict=True))),
             "notes": np.array(json.dumps(self._notes(studies, foreign))),
             "skipped": np.array(json.dumps([asdict(study) for study in skipped])),
+            "dropped": np.array(json.dumps([asdict(image) for image in dropped])),
             **_sample(studies).arrays(),
         }
 
@@ -185,6 +189,16 @@ class BatchIndexer:
         if not isinstance(self._encoder, TextEncoder):
             raise UserError(f"encoder '{self._spec.name}' has no text tower for the reports")
         return self._encoder.embed_text([report_text(study.record) for study in studies])
+
+
+def _without_image(study: DecodedStudy) -> SkippedStudy:
+    """Say why a study without a readable image is skipped."""
+    missing = all(image.missing for image in study.dropped)
+    return SkippedStudy(
+        study_id=study.record.study_id,
+        reason=IMAGE_MISSING if missing else IMAGE_UNREADABLE,
+        detail=study.dropped[0].detail,
+    )
 
 
 def _sample(studies: Sequence[DecodedStudy]) -> ThumbnailSample:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
 from indexer.images.radiograph import as_one_study
@@ -17,26 +18,47 @@ from indexer.sources.records import EmbeddedStudy, ImageRecord, Record, SkippedS
 
 
 @dataclass(frozen=True, kw_only=True)
+class DroppedImage:
+    """An image of a study that was not indexed."""
+
+    study_id: str
+    missing: bool
+    """Whether there is no such file; else it could not be read."""
+    detail: str
+    """The sentence that names the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodedStudy:
-    """A record with its decoded images; none if it was embedded earlier."""
+    """A record with its decoded images; none if it was embedded earlier, or none could be read."""
 
     case_id: int
     record: StudyRecord
+    """Without the images that were dropped."""
     images: tuple[Radiograph, ...]
+    dropped: tuple[DroppedImage, ...] = ()
 
 
 def decode_study(record: StudyRecord, case_id: int, limits: Limits) -> DecodedStudy:
     """Decode the images of a record in their original aspect ratios.
 
-    Raises UserError for the first image that cannot be read, and TwoPatientsError for images of two
+    Images that are missing or cannot be read are dropped. Raises TwoPatientsError for images of two
     patients.
     """
-    images = () if record.embedded is not None else record.images
-    return DecodedStudy(
-        case_id=case_id,
-        record=record,
-        images=tuple(as_one_study([read_image(image, limits) for image in images])),
-    )
+    read: list[tuple[ImageRecord, Radiograph]] = []
+    dropped = []
+    for image in () if record.embedded is not None else record.images:
+        try:
+            read.append((image, read_image(image, limits)))
+        except UserError as error:
+            missing = isinstance(error, NotFoundError)
+            dropped.append(
+                DroppedImage(study_id=record.study_id, missing=missing, detail=str(error))
+            )
+    if dropped:
+        record = replace(record, images=tuple(image for image, _ in read))
+    images = tuple(as_one_study([radiograph for _, radiograph in read]))
+    return DecodedStudy(case_id=case_id, record=record, images=images, dropped=tuple(dropped))
 
 
 def read_image(image: ImageRecord, limits: Limits) -> Radiograph:

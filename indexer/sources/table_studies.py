@@ -65,14 +65,15 @@ class TableStudies:
         repeated: list[str] = []
         count = 0
         for study_id, tables in self._groups:
-            count += len(tables["row"])
+            given = len(tables["row"])
             rows, again = _without_repetitions(tables["row"])
-            repeated += again
             patients = sorted({str(row["patient_id"]) for row in rows if row.get("patient_id")})
             values = merge_rows(rows)
             split = self._reading.choice.split_of(study_id, values.get("split"))
             if not self._reading.choice.includes(split):
                 continue
+            count += given
+            repeated += again
             if len(patients) > 1:
                 yield SkippedStudy(
                     study_id=study_id, reason=TWO_PATIENTS, detail=f"patients {', '.join(patients)}"

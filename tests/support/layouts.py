@@ -59,6 +59,22 @@ def write_own(folder: Path) -> None:
     _table(folder / "studies.csv", studies)
     theirs = ("Accession", "MRN", "File", "Report", "split")
     _table(folder / "export.csv", [dict(zip(theirs, s.values(), strict=True)) for s in studies])
+    entries = [
+        {"id": s["study_id"], "report": s["text"], "image_path": [s["image"]]} for s in studies
+    ]
+    (folder / "annotation.json").write_text(json.dumps({"train": entries, "val": [], "test": []}))
+    talks = [
+        {
+            "id": s["study_id"],
+            "image": s["image"],
+            "conversations": [
+                {"from": "human", "value": "<image>\nWrite a report."},
+                {"from": "gpt", "value": s["text"]},
+            ],
+        }
+        for s in studies
+    ]
+    (folder / "conversations.json").write_text(json.dumps(talks))
     import pyarrow
     from pyarrow import parquet
 

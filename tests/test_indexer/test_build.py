@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,12 @@ from PIL import Image
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import locked
-from indexer.build import build
+from indexer.build import Progress, build
 from indexer.index import Index
 from indexer.ingest.batches import STUDIES_PER_BATCH
+from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
+from indexer.sources.own_table import OwnTable
 from indexer.versions import current_folder
 from tests.conftest import ROOT
 from tests.support.fakes import ThumbnailEncoder, write_studies
@@ -27,8 +28,10 @@ COUNT = 3 * STUDIES_PER_BATCH + 5
 SLOW_BUILD = """
 import sys, time
 from pathlib import Path
-from indexer.build import build
+from indexer.build import Progress, build
+from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
+from indexer.sources.own_table import OwnTable
 from tests.support.fakes import ThumbnailEncoder
 
 class Slow(ThumbnailEncoder):
@@ -43,8 +46,10 @@ BUILD_ON_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from db.errors import UserError
-from indexer.build import build
+from indexer.build import Progress, build
+from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
+from indexer.sources.own_table import OwnTable
 from tests.support.fakes import ThumbnailEncoder
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -75,6 +80,7 @@ def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: P
         "thumbnail_sample.safetensors",
     }
     assert {path.name for path in (tmp_path / "ix").iterdir()} == {
+        "build.log",
         "manifest.json",
         "versions",
         ".lock",
@@ -117,15 +123,27 @@ def test_a_killed_build_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None
     assert [c.study_id for c in again.cases] == [f"s{n}" for n in range(COUNT)]
 
 
+class StopAfter:
+    """A bar that interrupts a build after some images."""
+
+    def __init__(self, images: int) -> None:
+        self.left = images
+
+    @classmethod
+    def of(cls, images: int) -> Progress:
+        return lambda _total, _done: cls(images)
+
+    def update(self, n: float | None = 1, /) -> None:
+        self.left -= int(n or 0)
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
 def test_cases_of_an_interrupted_batch_are_not_duplicated(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
 
-    def stop_after_two(batches: Iterable[int], total: int) -> Iterable[int]:
-        yield from list(batches)[:2]
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_two)
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=StopAfter.of(32))
     # As if it had died between the database and the file of its second batch.
     (tmp_path / "ix" / ".building" / "batches" / "batch-000001.npz").unlink()
     built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
@@ -138,12 +156,8 @@ def test_cases_of_an_interrupted_batch_are_not_duplicated(tmp_path: Path) -> Non
 def test_unfinished_work_on_other_data_is_discarded(tmp_path: Path) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
 
-    def stop_after_one(batches: Iterable[int], total: int) -> Iterable[int]:
-        yield next(iter(batches))
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=stop_after_one)
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=StopAfter.of(16))
     lines = studies.read_text().splitlines()
     lines[0] = lines[0].replace("enlarged", "large")
     studies.write_text("\n".join(lines))
@@ -180,11 +194,61 @@ def test_studies_without_image_or_report_are_skipped_counted_and_named(tmp_path:
     assert built.manifest.skipped == {
         "no image": 1,
         "report without findings or impression": 1,
-        "unreadable image": 2,
+        "unreadable image": 1,
+        "image missing": 1,
     }
     details = {study.study_id: study.detail for study in built.skipped}
     assert set(details) == {"no-image", "no-text", "bad-image", "missing"}
     assert "text.png" in details["bad-image"]
+    assert built.not_indexed.summary() == (
+        "6 studies: 1 image missing, 1 image unreadable, 2 studies skipped without a readable "
+        "image, 1 skipped (no image), 1 skipped (report without findings or impression)"
+    )
+    log = (tmp_path / "ix" / "build.log").read_text().splitlines()
+    assert log[0].startswith("build 2") and log[0].endswith(built.not_indexed.summary())
+    assert [line.partition(": ")[0] for line in log[1:]] == [
+        "unreadable image",
+        "image missing",
+        *["study skipped"] * 4,
+    ]
+    assert "image missing: study missing: " in "\n".join(log) and "nowhere.png" in "\n".join(log)
+
+
+def test_a_study_keeps_the_images_that_can_be_read(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", 1)
+    with studies.open("a") as stream:
+        study = {"study_id": "two", "images": ["0.png", "nowhere.png"], "text": "Clear lungs."}
+        stream.write(json.dumps(study) + "\n")
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
+    case = Index.open(tmp_path / "ix").cases.find("local", "two")
+    assert case is not None and [Path(str(one.path)).name for one in case.images] == ["0.png"]
+    assert built.not_indexed.summary() == "2 studies: 1 image missing"
+
+
+def test_progress_counts_images_and_goes_on_where_a_build_was_interrupted(tmp_path: Path) -> None:
+    studies = write_studies(tmp_path / "in", COUNT)
+    with pytest.raises(KeyboardInterrupt):
+        build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=StopAfter.of(32))
+    begun: list[tuple[int, int]] = []
+    bar = StopAfter(1000)
+
+    def progress(total: int, done: int) -> StopAfter:
+        begun.append((total, done))
+        return bar
+
+    build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=progress)
+    assert begun == [(COUNT, 32)] and bar.left == 1000 - (COUNT - 32)
+
+
+def test_repeated_rows_of_a_table_are_counted_and_listed(tmp_path: Path) -> None:
+    write_studies(tmp_path / "in", 2)
+    rows = ["study_id,image,text", "a,0.png,Clear lungs.", "b,1.png,Large.", "a,0.png,Clear lungs."]
+    (tmp_path / "in/t.csv").write_text("\n".join(rows))
+    built = build(OwnTable(tmp_path / "in/t.csv"), ThumbnailEncoder(), tmp_path / "ix")
+    assert built.not_indexed.summary() == "3 rows, 2 studies: 1 duplicate row"
+    assert "t.csv, line 4" in built.log.read_text()
+    remove(tmp_path / "ix", RemovalTarget(study_ids=("a",)), everywhere=True)
+    assert not built.log.exists()  # it may name the study
 
 
 def test_a_source_without_an_indexable_study_is_an_error(tmp_path: Path) -> None:
