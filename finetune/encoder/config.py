@@ -100,6 +100,8 @@ class EncoderConfig:
     """Of the expected worth of the case that is found."""
     fit_labels: float = 0.0
     """Of the findings that a case shares with the query, in that worth."""
+    fit_sentences: float = 1.0
+    """Of the loss of sentences that find what they are true of."""
     folds: int = 0
     """Above 1: leave out the studies of one fold of that many."""
     fold: int = 0

@@ -31,6 +31,7 @@ from finetune.encoder.pack import (
     VAL,
     Pack,
 )
+from finetune.encoder.projections.packing import pack_sentences
 from finetune.encoder.stored_images import encode_image
 from finetune.examples.text_similarity import cider_matrix, text_similarity
 from indexer.images.reader import read_radiograph, restore_size
@@ -105,6 +106,11 @@ def pack_openi(
         cider=cider_matrix([findings[row] for row in val], findings).astype(np.float16),
         labeller_version=labeller_version,
         labelled=labelled,
+        sentences=pack_sentences(
+            [f"{s.findings}\n\n{s.impression}" for s in studies],
+            [s.split == VAL for s in studies],
+            embed_texts,
+        ),
     )
 
 

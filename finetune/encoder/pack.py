@@ -20,14 +20,13 @@ import numpy.typing as npt
 from db.errors import NotFoundError, UserError
 from db.files import replacing
 from finetune.encoder.labelled.images import LabelledImages
+from finetune.encoder.projections.sentences import Sentences
 from finetune.encoder.stored_images import decode_images
 
 TRAIN, VAL, UNLISTED = range(3)
 """Splits of a pack: UNLISTED studies stand in no list of the split file and may be trained on."""
 
 POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, 2, -1
-
-_LABELLED = "labelled."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,12 +53,14 @@ class Pack:
     labeller_version: str
     labelled: LabelledImages | None = None
     """Further images, with labels and no report."""
+    sentences: Sentences | None = None
+    """The sentences of the reports, for the projection of texts."""
 
     def save(self, path: Path) -> None:
-        values = {name: getattr(self, name) for name in _names(Pack) if name != "labelled"}
-        if self.labelled is not None:
-            labelled = self.labelled
-            values |= {_LABELLED + n: getattr(labelled, n) for n in _names(LabelledImages)}
+        values = {name: getattr(self, name) for name in _names(Pack) if name not in _PARTS}
+        for part, kind in _PARTS.items():
+            if (stored := getattr(self, part)) is not None:
+                values |= {f"{part}.{name}": getattr(stored, name) for name in _names(kind)}
         with replacing(path) as fresh, fresh.open("wb") as stream:
             np.savez_compressed(stream, **values)
 
@@ -70,12 +71,12 @@ class Pack:
             raise NotFoundError(f"{path} does not exist: make it with 'finetune encoder --pack'")
         try:
             with np.load(path, allow_pickle=False) as stored:
-                values = {name: stored[name] for name in _names(cls) if name != "labelled"}
-                labelled = _labelled(stored)
+                values = {name: stored[name] for name in _names(cls) if name not in _PARTS}
+                parts = {part: _part(stored, part) for part in _PARTS}
         except (ValueError, KeyError, OSError) as error:
             raise UserError(f"{path} is no pack ({error}): make it again with --pack") from error
         values["labeller_version"] = str(values["labeller_version"])
-        return cls(**values, labelled=labelled)
+        return cls(**values, **parts)
 
     def folds(self, count: int) -> npt.NDArray[np.int64]:
         """The fold of each study, 0 to ``count`` - 1; equal studies, equal folds."""
@@ -88,10 +89,19 @@ class Pack:
         return decode_images(self.image_data, self.image_ends)
 
 
-def _names(kind: type[Pack] | type[LabelledImages]) -> list[str]:
+_PARTS: dict[str, type[LabelledImages | Sentences]] = {
+    "labelled": LabelledImages,
+    "sentences": Sentences,
+}
+"""Fields that are data classes of their own, and may be absent."""
+
+
+def _names(kind: type[Pack | LabelledImages | Sentences]) -> list[str]:
     return [field.name for field in fields(kind)]
 
 
-def _labelled(stored: Mapping[str, Any]) -> LabelledImages | None:
-    names = [name for name in _names(LabelledImages) if _LABELLED + name in stored]
-    return LabelledImages(**{name: stored[_LABELLED + name] for name in names}) if names else None
+def _part(stored: Mapping[str, Any], part: str) -> Any:
+    kind = _PARTS[part]
+    if not any(f"{part}.{name}" in stored for name in _names(kind)):
+        return None
+    return kind(**{name: stored[f"{part}.{name}"] for name in _names(kind)})

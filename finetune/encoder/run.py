@@ -26,8 +26,9 @@ from finetune.encoder.labelled.start import StartTrainer
 from finetune.encoder.learner import CHECKPOINT, LOG, EncoderLearner
 from finetune.encoder.network import TrainingNetwork
 from finetune.encoder.pack import Pack
-from finetune.encoder.projection import fit_projections
-from finetune.encoder.scores import embed_images, score, thresholds
+from finetune.encoder.projections.fit import fit_projections
+from finetune.encoder.projections.scores import sentence_scores
+from finetune.encoder.scores import embed_images, of_studies, score, thresholds, unit
 from finetune.encoder.trainer import EncoderTrainer, training_rows
 from finetune.training.curves import draw_curves
 from indexer.encoder.network import ImageNetwork
@@ -172,6 +173,11 @@ def finish(
     scores: dict[str, Any] = dict(score(pack, embedded, config, reports.numpy()))
     if pack.labelled is not None and labelled is not None:
         scores |= labelled_scores(network, labelled, pack.labelled)
+    if pack.sentences is not None:
+        studies = of_studies(embedded.vectors, pack.image_study, len(pack.study_ids))
+        cases = unit(unit(studies) + config.report_weight * reports.numpy())[rows]
+        cases_here = torch.from_numpy(cases).to(device)
+        scores |= sentence_scores(network, pack.sentences, cases_here, rows)
     scores["label_thresholds"] = thresholds(pack, embedded)
     out_dir.mkdir(parents=True, exist_ok=True)
     write_weights(network.state_dict(), out_dir / WEIGHTS)

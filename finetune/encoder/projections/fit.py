@@ -17,6 +17,7 @@ from torch.nn import functional
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import Pack
+from finetune.encoder.projections.sentences import Agreement, sentence_loss
 from indexer.encoder.network import ImageNetwork
 
 
@@ -53,6 +54,7 @@ def fit_projections(
     if config.fit_labels:
         reward = reward + config.fit_labels * targets.shared_findings(index)
     reports = targets.texts[index, 0]  # (s, 384)
+    told = _Told(pack, index, config) if pack.sentences and config.fit_sentences else None
     for _ in range(config.fit_steps):
         places = rng.choice(len(rows), min(config.fit_batch, len(rows)), replace=False)
         picked = torch.from_numpy(places).to(device)
@@ -77,10 +79,33 @@ def fit_projections(
             similarity[picked][:, picked],
             config,
         )
+        if told is not None:
+            loss = loss + config.fit_sentences * told.loss(network, cases, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+
+
+class _Told:
+    """The sentences of reports in train: half of a batch say that something is there."""
+
+    def __init__(self, pack: Pack, rows: Tensor, config: EncoderConfig) -> None:
+        sentences = pack.sentences
+        assert sentences is not None
+        self._agreement = Agreement(sentences, rows)
+        self._embeddings = torch.from_numpy(sentences.embeddings).float().to(rows.device)
+        positive = sentences.positive()
+        kinds = (positive & ~sentences.val, ~positive & ~sentences.val)
+        self._kinds = [np.flatnonzero(kind) for kind in kinds if kind.any()]
+        self._batch = config.fit_batch
+
+    def loss(self, network: ImageNetwork, cases: Tensor, rng: np.random.Generator) -> Tensor:
+        """``cases`` (m, dim), of unit length, are those of the rows."""
+        drawn = np.concatenate([rng.choice(kind, self._batch // 2) for kind in self._kinds])
+        chosen = torch.from_numpy(drawn).to(cases.device)
+        told = functional.normalize(network.text(self._embeddings[chosen]), dim=1)
+        return sentence_loss(told @ cases.T, self._agreement.of(chosen), 0.05)
 
 
 def _images(features: Tensor, pack: Pack, rows: np.ndarray) -> _Images:
