@@ -52,6 +52,30 @@ def add_retrieval_to(verbs: Any) -> None:
     parser.set_defaults(run=_run_retrieval)
 
 
+def add_labels_to(verbs: Any) -> None:
+    """Register ``labels``, which needs no index."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "labels",
+        help="AUC of an encoder's labels on ChestX-ray14 images of held-out patients",
+        examples=["pretrained/encoder --nih-dir NIH NIH_HIRES NIH_128PX --split val"],
+    )
+    parser.add_argument("encoder", metavar="ENCODER", help="folder of the encoder")
+    parser.add_argument("--baseline", metavar="ENCODER2", help="another encoder to compare with")
+    parser.add_argument(
+        "--nih-dir",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="the folders, in the order in which the encoder was trained on them",
+    )
+    parser.add_argument("--split", choices=("val", "test"), required=True, help="the held-out part")
+    add_device(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for JSON and table")
+    _add_figures(parser)
+    parser.set_defaults(run=_run_labels)
+
+
 def add_model_to(verbs: Any) -> None:
     """Register ``model``."""
     parser: argparse.ArgumentParser = verbs.add_parser(
@@ -168,6 +192,12 @@ def _run_retrieval(arguments: argparse.Namespace) -> int:
     from evaluation.retrieval.run import evaluate_retrieval
 
     return evaluate_retrieval(arguments)
+
+
+def _run_labels(arguments: argparse.Namespace) -> int:
+    from evaluation.classification.labelled_images import evaluate_labels
+
+    return evaluate_labels(arguments)
 
 
 def _run_model(arguments: argparse.Namespace) -> int:

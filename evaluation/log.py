@@ -21,8 +21,13 @@ _FIGURES = (
 )
 
 
-def require_first_run(path: Path, weights_sha256: str, again: str | None) -> None:
-    """Raises UserError where the log holds these weights and ``again`` gives no reason."""
+def require_first_run(
+    path: Path, weights_sha256: str, again: str | None, *, collection: str | None = None
+) -> None:
+    """Raises UserError where the log holds these weights and ``again`` gives no reason.
+
+    ``collection`` is the one a line names, None where it names none: each is measured on once.
+    """
     if again is not None or not path.is_file():
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -31,7 +36,7 @@ def require_first_run(path: Path, weights_sha256: str, again: str | None) -> Non
             logged, date = entry["weights_sha256"], entry["date"]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}, line {number} is no entry of a test log") from error
-        if logged == weights_sha256:
+        if logged == weights_sha256 and entry.get("collection") == collection:
             raise UserError(
                 f"weights {weights_sha256[:12]} were measured on test on {date} ({path}, line "
                 f"{number}): quote that line, or give a reason with --again REASON"

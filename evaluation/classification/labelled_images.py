@@ -1,0 +1,193 @@
+"""AUC of an encoder's label scores on images with labels and no report, resampled by patient.
+
+    scored = score_images(images, encoder, name="pretrained/encoder")
+    to_text(auc_table(images, [scored, baseline], resamples=10_000))
+
+The mean is over the observations that 20 or more of the images show, No Finding apart.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from db.errors import UserError
+from db.files import write_text
+from db.labels import EXTRA_FINDINGS, NO_FINDING, OBSERVATIONS
+from evaluation.log import append_run, require_first_run
+from evaluation.metrics.bootstrap import FloatArray, Statistic, average, check_resamples
+from evaluation.metrics.ranking import auc_statistic
+from evaluation.tables import Table, minus, tabulate, to_text, without_nan
+from indexer.cli.progress import progress_bar
+from indexer.encoder.load import load_encoder
+from indexer.encoder.spec import Encoder
+from indexer.images.reader import read_radiograph
+from indexer.sources.nih_folders import (
+    NIH_LABELS,
+    NihImage,
+    label_table,
+    observed,
+    read_nih_folders,
+)
+
+COLLECTION = "chestxray14"
+MIN_POSITIVES = 20
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """What an encoder scores on n images."""
+
+    name: str
+    weights_sha256: str
+    labels: npt.NDArray[np.float32]  # (n, 14)
+    extra: npt.NDArray[np.float32] | None  # (n, 5)
+
+
+def evaluate_labels(arguments: argparse.Namespace) -> int:
+    """Print the figures, and write them with ``--out``. Raises UserError."""
+    check_resamples(arguments.resamples)
+    encoders = {
+        name: load_encoder(str(name), device=arguments.device)
+        for name in (arguments.encoder, arguments.baseline)
+        if name is not None
+    }
+    ours = encoders[arguments.encoder].spec.weights_sha256
+    if arguments.split == "test":
+        require_first_run(arguments.test_log, ours, arguments.again, collection=COLLECTION)
+    images = [i for i in read_nih_folders(arguments.nih_dir) if i.part == arguments.split]
+    if not images:
+        raise UserError(f"the folders hold no image of a {arguments.split} patient")
+    scored = [score_images(images, encoder, name=str(n)) for n, encoder in encoders.items()]
+    table = auc_table(images, scored, resamples=arguments.resamples)
+    patients = len({image.patient_id for image in images})
+    about = {
+        "collection": COLLECTION,
+        "split": arguments.split,
+        "images": len(images),
+        "patients": patients,
+        "encoders": {one.name: one.weights_sha256 for one in scored},
+        "resamples": arguments.resamples,
+    }
+    document = json.dumps(without_nan({"about": about, "figures": _cells(table)}), indent=2)
+    if arguments.out is not None:
+        write_text(arguments.out / "labels.json", document + "\n")
+        write_text(arguments.out / "labels.txt", to_text(table) + "\n")
+    if arguments.split == "test":
+        entry = {"weights_sha256": ours, **about, "figures": without_nan(_cells(table))}
+        append_run(arguments.test_log, entry, command=arguments.command, again=arguments.again)
+    sys.stdout.write((document if arguments.json else to_text(table)) + "\n")
+    return 0
+
+
+def score_images(images: Sequence[NihImage], encoder: Encoder, *, name: str) -> Scored:
+    """Score images, one a study. Raises UserError for an encoder without a label head."""
+    labels: list[npt.NDArray[np.float32]] = []
+    extra: list[npt.NDArray[np.float32]] = []
+    starts = range(0, len(images), _BATCH)
+    for start in progress_bar(starts, unit="batch"):
+        pixels = [read_radiograph(image.path).pixels for image in images[start : start + _BATCH]]
+        found = encoder.embed_images(pixels)
+        if found.label_scores is None:
+            raise UserError(f"the encoder '{name}' has no label head, so it scores no labels")
+        labels.append(found.label_scores)
+        if found.extra_scores is not None:
+            extra.append(found.extra_scores)
+    return Scored(
+        name=name,
+        weights_sha256=encoder.spec.weights_sha256,
+        labels=np.concatenate(labels),
+        extra=np.concatenate(extra) if extra else None,
+    )
+
+
+def auc_table(images: Sequence[NihImage], scored: Sequence[Scored], *, resamples: int) -> Table:
+    """Tabulate mean and single AUCs of one encoder, or of one, another, and their difference."""
+    labels = label_table([image.labels for image in images])
+    truth, known = observed(labels)
+    _, patient = np.unique([image.patient_id for image in images], return_inverse=True)
+    folders = np.array([image.folder for image in images])
+    everywhere = np.ones(len(images), np.bool_)
+    rows: dict[str, dict[str, Statistic]] = {}
+
+    def add(name: str, chosen: npt.NDArray[np.bool_]) -> list[int]:
+        shown = truth[chosen].sum(axis=0)
+        columns = [
+            column
+            for column in np.flatnonzero(known).tolist()
+            if OBSERVATIONS[column] != NO_FINDING and MIN_POSITIVES <= shown[column] < chosen.sum()
+        ]
+        if columns:
+            rows[f"{name} ({len(columns)} observations)"] = _compared(
+                [
+                    average([_auc(truth[:, c], one.labels[:, c], chosen, patient) for c in columns])
+                    for one in scored
+                ],
+                scored,
+            )
+        return columns
+
+    columns = add("mean", everywhere)
+    for folder in dict.fromkeys(folders.tolist()):
+        add(f"mean, {folder}", folders == folder)
+    for column in sorted({*columns, OBSERVATIONS.index(NO_FINDING)}):
+        positives = int(truth[:, column].sum())
+        if 0 < positives < len(images):
+            rows[f"{OBSERVATIONS[column]} ({positives})"] = _compared(
+                [_auc(truth[:, column], s.labels[:, column], everywhere, patient) for s in scored],
+                scored,
+            )
+    for column, name in enumerate(EXTRA_FINDINGS):
+        shown = labels[:, NIH_LABELS.index(name)]
+        having = [s for s in scored if s.extra is not None]
+        if having and 0 < int(shown.sum()) < len(images):
+            rows[f"{name} ({int(shown.sum())})"] = _compared(
+                [
+                    _auc(shown, s.extra[:, column], everywhere, patient)
+                    for s in having
+                    if s.extra is not None
+                ],
+                having,
+            )
+    return tabulate(
+        "AUC by images, intervals by patient",
+        rows,
+        notes=(f"{len(images)} images of {int(patient.max()) + 1} patients",),
+        resamples=resamples,
+    )
+
+
+def _compared(statistics: Sequence[Statistic], scored: Sequence[Scored]) -> dict[str, Statistic]:
+    cells = {one.name: value for one, value in zip(scored, statistics, strict=True)}
+    if len(statistics) == 2:
+        cells["difference"] = minus(statistics[0], statistics[1])
+    return cells
+
+
+def _auc(
+    truth: npt.NDArray[np.uint8],
+    scores: npt.NDArray[np.float32],
+    chosen: npt.NDArray[np.bool_],
+    patient: npt.NDArray[np.int64],
+) -> Statistic:
+    """The AUC over the chosen images, as a function of how often each patient is drawn."""
+    of_images = auc_statistic(truth[chosen], scores[chosen])
+    patient_of = patient[chosen]
+
+    def compute(weights: FloatArray) -> FloatArray:
+        return of_images.compute(weights[:, patient_of])
+
+    return Statistic(studies=int(patient.max()) + 1, compute=compute)
+
+
+def _cells(table: Table) -> dict[str, Any]:
+    return {
+        row: {column: asdict(figure.interval) for column, figure in cells.items()}
+        for row, cells in table.rows.items()
+    }

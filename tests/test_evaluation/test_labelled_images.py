@@ -1,0 +1,119 @@
+"""Label AUC on images with labels and no report."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from db.labels import EXTRA_FINDINGS
+from evaluation.__main__ import main
+from evaluation.classification.labelled_images import Scored, auc_table
+from indexer.sources.nih_folders import NIH_LABELS, NihImage, label_table, observed
+from tests.support.radiographs import draw_radiograph
+
+LABELS = [frozenset({"Effusion", "Nodule"}), frozenset({"No Finding"})]
+
+
+def images_of(patients: int, each: int = 1) -> list[NihImage]:
+    """Images in two folders; every other patient has an effusion and a nodule."""
+    return [
+        NihImage(
+            path=Path(f"{patient}-{number}.png"),
+            folder=("first", "more")[number % 2],
+            patient_id=str(patient),
+            part="test",
+            labels=LABELS[patient % 2],
+        )
+        for patient in range(patients)
+        for number in range(each)
+    ]
+
+
+def scored(images: list[NihImage], name: str, *, noise: float, extra: bool) -> Scored:
+    """Scores that are right but for noise."""
+    rng = np.random.default_rng(7)
+    truth, _ = observed(label_table([image.labels for image in images]))
+    nodules = [["Nodule" in image.labels] for image in images]
+    return Scored(
+        name=name,
+        weights_sha256="f" * 64,
+        labels=(truth + rng.normal(0, noise, truth.shape)).astype(np.float32),
+        extra=np.repeat(nodules, len(EXTRA_FINDINGS), axis=1).astype(np.float32) if extra else None,
+    )
+
+
+def test_the_mean_is_over_observations_that_enough_images_show() -> None:
+    images = images_of(50, each=2)
+    ours = scored(images, "ours", noise=0.0, extra=True)
+    theirs = scored(images, "theirs", noise=1.0, extra=False)
+    rows = auc_table(images, [ours, theirs], resamples=200).rows
+    mean = rows["mean (2 observations)"]  # effusion and lesion: 50 images each
+    assert mean["ours"].interval.value == 1 and 0.6 < mean["theirs"].interval.value < 0.9
+    gain = mean["difference"].interval
+    assert gain.value == pytest.approx(1 - mean["theirs"].interval.value)
+    assert 0 < gain.low < gain.value < gain.high
+    assert "mean, first (2 observations)" in rows and "mean, more (2 observations)" in rows
+    assert rows["Nodule (50)"].keys() == {"ours"}
+    assert not any("Cardiomegaly" in row for row in rows)
+
+
+def test_images_of_one_patient_are_drawn_together() -> None:
+    once, often = images_of(40), images_of(40, each=10)
+    alone = scored(once, "ours", noise=1.0, extra=False)
+    repeated = Scored(
+        name="ours",
+        weights_sha256=alone.weights_sha256,
+        labels=np.repeat(alone.labels, 10, axis=0),
+        extra=None,
+    )
+    row = "Pleural Effusion ({})"
+    few = auc_table(once, [alone], resamples=300).rows[row.format(20)]["ours"].interval
+    many = auc_table(often, [repeated], resamples=300).rows[row.format(200)]["ours"].interval
+    assert (many.low, many.high) == pytest.approx((few.low, few.high), abs=0.02)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight patients; the two with boxes are test, the others val."""
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "nih" / "images").mkdir(parents=True)
+    fields = ["image", "patient_id", "age", "boxes_name_x_y_w_h_in_1024", *NIH_LABELS]
+    for name, patients in (("seen", []), ("nih", range(8))):
+        with (tmp_path / name / "labels.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, fields, restval="")
+            writer.writeheader()
+            for patient in patients:
+                image = f"{patient}.png"
+                Image.fromarray(draw_radiograph(patient)).save(tmp_path / name / "images" / image)
+                labels = dict.fromkeys(LABELS[patient % 2], "1")
+                box = {"boxes_name_x_y_w_h_in_1024": "Nodule 1 2 3 4"} if patient < 2 else {}
+                writer.writerow({"image": image, "patient_id": patient, "age": 50, **labels, **box})
+        if not patients:
+            with (tmp_path / name / "labels.csv").open("a", newline="") as stream:
+                csv.DictWriter(stream, fields, restval="").writerow(
+                    {"image": "x.png", "patient_id": "x", "age": 50}
+                )
+    return tmp_path
+
+
+def test_a_run_on_test_patients_is_logged_and_not_repeated(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["labels", "pretrained/encoder", "--nih-dir", str(folder / "seen")]
+    command += [str(folder / "nih"), "--resamples", "20", "--split"]
+    log = folder / "log.jsonl"
+    assert main([*command, "val", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["about"]["images"] == document["about"]["patients"] == 6
+    assert "Pleural Effusion (3)" not in document["figures"]  # too few for a row
+    assert "No Finding (3)" in document["figures"]
+    assert main([*command, "test", "--test-log", str(log), "--out", str(folder / "out")]) == 0
+    entry = json.loads(log.read_text())
+    assert entry["collection"] == "chestxray14" and entry["images"] == 2
+    assert "by patient" in (folder / "out" / "labels.txt").read_text()
+    capsys.readouterr()
+    assert main([*command, "test", "--test-log", str(log)]) == 1
+    assert "--again REASON" in capsys.readouterr().err
