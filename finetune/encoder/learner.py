@@ -59,6 +59,7 @@ class EncoderLearner(Learner):
         self.config, self.out_dir = config, out_dir
         self.epochs, self.epoch_steps = epochs, epoch_steps
         self.device = torch.device(device)
+        torch.backends.cudnn.benchmark = True  # the shapes of a run are always the same
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.network, config.ema)
         heads = [p for name, p in self.network.named_parameters() if "trunk" not in name]
