@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 
 from db.findings import FINDING
 from indexer.reports.labeller import mentions
@@ -89,34 +88,41 @@ def atoms(text: str) -> tuple[Mention, ...]:
 
 @lru_cache(maxsize=1 << 15)
 def evidence_atoms(text: str) -> tuple[Mention, ...]:
-    """`atoms`, and what two of them give together: two wordings of one thing ("T8 wedging with
-    compression deformity"), or an opacity and the disease that it is read as, which lies where the
-    opacity does."""
-    found = atoms(text)
-    together = []
+    """Return `atoms` with two wordings of one thing taken together.
+
+    "T8 wedging with compression deformity" is one fracture, and the disease that an opacity is read
+    as lies where the opacity does.
+    """
+    found: list[Mention] = []
     explained: Mention | None = None
-    for one, other in pairwise(found):
-        if one.end > other.start:
-            continue
-        if (
-            one.finding == other.finding
-            and one.state == other.state
-            and not _APART.search(text, one.end, other.start)
-            and _agree(one, other)
-        ):
-            together.append(_merged(one, other))
-        between = text[one.end : other.start]
-        if _READ_AS.search(between) and not _NEW_CLAUSE.search(between):
-            explained = explained or one
-            if (
-                other.state != "negative"
-                and not (other.sides or other.location)
-                and FINDING[other.finding].region == FINDING[explained.finding].region == "lungs"
-            ):
-                together.append(replace(other, sides=explained.sides, location=explained.location))
-        else:
+    for one in atoms(text):
+        last = found[-1] if found else None
+        if last is None or one.state == "negative" or last.end > one.start:
+            found.append(one)
             explained = None
-    return (*found, *together)
+            continue
+        between = text[last.end : one.start]
+        if (
+            last.finding == one.finding
+            and last.state == one.state
+            and not _APART.search(between)
+            and _agree(last, one)
+        ):
+            found[-1] = _merged(last, one)
+        elif _READ_AS.search(between) and not _NEW_CLAUSE.search(between):
+            explained = explained or last
+            lies_there = not (one.sides or one.location) and (
+                FINDING[one.finding].region == FINDING[explained.finding].region == "lungs"
+            )
+            found.append(
+                replace(one, sides=explained.sides, location=explained.location)
+                if lies_there
+                else one
+            )
+        else:
+            found.append(one)
+            explained = None
+    return tuple(found)
 
 
 def _agree(one: Mention, other: Mention) -> bool:

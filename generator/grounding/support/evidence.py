@@ -19,7 +19,7 @@ from generator.grounding.claims import Claims, read_text
 from generator.grounding.sentences import compares_with_prior, overlap
 from generator.grounding.support.atoms import BOTH
 from generator.grounding.support.finding_evidence import FindingEvidence, UnsupportedError
-from generator.grounding.support.hierarchy import OPPOSED, common_name
+from generator.grounding.support.hierarchy import OPPOSED_TO_NORMAL, common_name
 from generator.grounding.support.organs import is_named_by, is_normal
 from generator.grounding.support.wording import (
     is_acute,
@@ -100,7 +100,7 @@ class Evidence:
 
     def _normal_image(self, claims: Claims) -> frozenset[int]:
         acute = is_acute(claims.text)
-        for name in OPPOSED[NO_FINDING]:
+        for name in OPPOSED_TO_NORMAL:
             if self.findings.names(name):
                 raise UnsupportedError(f"reports {common_name(name)}")
         found = {
@@ -158,6 +158,8 @@ class Evidence:
         texts = [self.sentences[place].text for place in chosen]
         if any(one.state != "negative" for one in claims.atoms):
             lacking = qualifiers(claims.text) - frozenset[str]().union(*map(qualifiers, texts))
+            if any(one.finding == "Aortic Calcification" for one in claims.atoms):
+                lacking -= {"atherosclerotic"}
             if lacking:
                 raise UnsupportedError(f"does not say {' or '.join(sorted(lacking))}")
         for clause in leftover_clauses(claims.text, claims.atoms):

@@ -10,10 +10,10 @@ from dataclasses import replace
 from generator.grounding.support.atoms import BOTH, evidence_atoms
 from generator.grounding.support.differences import differences, overlap_in_place
 from generator.grounding.support.hierarchy import (
-    OPPOSED,
     common_name,
     denied_by,
     is_generic,
+    opposed_to,
     said_by,
 )
 from generator.grounding.support.wording import leaves_a_rest, same_words, sites
@@ -97,6 +97,13 @@ class FindingEvidence:
                     claim, place, quote, wording, site
                 ):
                     continue
+                if (
+                    name == "Degenerative Change"
+                    and site
+                    and sites(self._texts[place])
+                    and site.isdisjoint(sites(self._texts[place]))
+                ):
+                    continue
                 beyond = differences(claim, quote)
                 if not beyond:
                     found.add(place)
@@ -131,7 +138,7 @@ class FindingEvidence:
         *,
         in_part: bool = False,
     ) -> list[frozenset[int]]:
-        for name in () if in_part else OPPOSED.get(claim.finding, (claim.finding,)):
+        for name in () if in_part else opposed_to(claim, wording):
             for _, quote in self._mentions.get(name, ()):
                 if quote.state != "negative" and overlap_in_place(claim, quote):
                     doubt = "possible " if quote.state == "uncertain" else ""

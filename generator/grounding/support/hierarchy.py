@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 from db.findings import ALL_FINDINGS
-from db.labels import NO_FINDING
 from indexer.reports.labelling.mention import Mention
 
 _DEVICES = tuple(one.name for one in ALL_FINDINGS if one.parent == "Support Devices")
@@ -24,24 +23,26 @@ _BROADER: dict[str, tuple[str, ...]] = {
 }
 """A finding to those whose denial denies it too."""
 
-_AIRSPACE = ("Lung Opacity", "Infiltrate", "Consolidation", "Pneumonia", "Mass", "Nodule", "Cavity")
+_AIRSPACE = ("Lung Opacity", "Infiltrate", "Consolidation", "Pneumonia")
+_CLEAR_LUNGS = (*_AIRSPACE, "Mass", "Nodule", "Cavity")
 
-OPPOSED: dict[str, tuple[str, ...]] = {
+_OPPOSED: dict[str, tuple[str, ...]] = {
     "Lung Opacity": _AIRSPACE,
     "Other Fracture": ("Other Fracture", "Rib Fracture", "Vertebral Fracture"),
     "Other Device": _DEVICES,
     "Cardiomegaly": ("Cardiomegaly", "Enlarged Cardiomediastinum"),
-    NO_FINDING: (
-        "Pneumonia",
-        "Consolidation",
-        "Infiltrate",
-        "Pneumothorax",
-        "Pneumomediastinum",
-        "Edema",
-    ),
 }
-"""What is denied to the findings that a report with that denial cannot also name; another finding
-opposes itself alone."""
+"""A finding to those that a report which denies it cannot name; any other opposes itself alone."""
+
+OPPOSED_TO_NORMAL = (
+    "Pneumonia",
+    "Consolidation",
+    "Infiltrate",
+    "Pneumothorax",
+    "Pneumomediastinum",
+    "Edema",
+)
+"""Findings that a report cannot name which shows no acute disease."""
 
 _GENERIC_DEVICE = re.compile(
     r"(?:(?:any |support |life[- ]support |monitoring |medical |indwelling )*"
@@ -64,6 +65,13 @@ def common_name(finding: str) -> str:
 def is_generic(wording: str) -> bool:
     """Whether a device is named as such, not what it is."""
     return _GENERIC_DEVICE.fullmatch(wording.strip()) is not None
+
+
+def opposed_to(claim: Mention, wording: str) -> Sequence[str]:
+    """Return what a report with this denial cannot name; clear lungs have no nodule either."""
+    if claim.finding == "Lung Opacity" and re.search(r"\blungs?\b", wording, re.IGNORECASE):
+        return _CLEAR_LUNGS
+    return _OPPOSED.get(claim.finding, (claim.finding,))
 
 
 def said_by(claim: Mention, wording: str) -> Sequence[str]:

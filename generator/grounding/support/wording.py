@@ -8,6 +8,9 @@ from generator.grounding.sentences import content_words
 from indexer.reports.labelling.mention import Mention
 
 _QUALIFIERS: tuple[tuple[str, str], ...] = (
+    ("significant", r"(?<!no )(?<!without )\bsignificant"),
+    ("mainly right", r"\bright (?:side )?(?:more|greater|larger|worse) than|\bright ?> ?left"),
+    ("mainly left", r"\bleft (?:side )?(?:more|greater|larger|worse) than|\bleft ?> ?right"),
     ("solitary", r"\bsolitary|\bsingle\b(?! (?:lead|chamber|view|ap|frontal|pa|portable))"),
     ("multiple", r"\bmultiple|\bmultifocal|\bnumerous|\binnumerable|\bseveral|\bscattered"),
     ("nondisplaced", r"\bnon-?\s?displaced|\bundisplaced"),
@@ -26,6 +29,30 @@ _QUALIFIERS: tuple[tuple[str, str], ...] = (
     ("jugular", r"\bjugular|\bij\b"),
     ("subclavian", r"\bsubclavian"),
     ("femoral", r"\bfemoral"),
+    ("axillary", r"\baxilla"),
+    ("abdominal", r"\babdom|\bupper quadrant|\bcholecyst|\bgastric (?!bubble)|\bbiliary|\brenal"),
+    ("neck", r"\bneck\b|\bthyroid|\bgoiter"),
+    ("breast", r"\bbreast|\bmastectom|\bnipple"),
+    ("pericardial", r"\bpericard"),
+    ("bypass", r"\bcabg\b|\bbypass|\bcoronary"),
+    (
+        "surgery",
+        r"\blobectom|\bpneumonectom|\bresect|\bthoracotom|\bpost-?\s?(?:operat|surg|op\b)",
+    ),
+    ("dissection", r"\bdissecti"),
+    ("atherosclerotic", r"\batheroscler|\barterioscler"),
+    ("crowding", r"\bcrowd"),
+    ("eventration", r"\beventrat"),
+    ("fat", r"\bfat(?:ty)?\b|\blipoma"),
+    ("air-fluid level", r"\bfluid[- ]levels?\b"),
+    ("stent", r"\bstent"),
+    ("fungal", r"\bfung|\bmycetoma|\baspergill"),
+    ("tuberculous", r"\btubercul|\btb\b"),
+    ("aspiration", r"\baspirat"),
+    ("hemorrhage", r"\bh(?:a)?emorrhag|\bcontusion"),
+    ("foreign body", r"\bbullet|\bforeign bod|\bshrapnel|\bfragments?\b"),
+    ("acromioclavicular", r"\bacromio|\bac joint"),
+    ("hyperostosis", r"\bdish\b|\bhyperostosis"),
     ("coiled", r"\bcoil|\bkink|\bloop"),
     ("malpositioned", r"\bmal-?position|\bmisplac"),
     ("fractured lead", r"\bfractured (?:lead|wire)|\b(?:lead|wire)s? (?:\w+ )?(?:fracture|broken)"),
@@ -35,8 +62,12 @@ _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern i
 _SITES = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
-        ("spinal", r"\bspin(?:e|al)\b|\bvertebra\w*|\bpedicle|\bcervical|\blumbar|\bthoracic"),
-        ("shoulder", r"\bshoulder|\bhumer"),
+        (
+            "spinal",
+            r"\bspin(?:e|al)\b|\bt-spine|\bvertebra\w*|\bpedicle|\bcervical|\blumbar|\bspondyl"
+            r"|\bdisc\b|\bdisk\b|\bosteophyt|\bend-?\s?plate|\bthoraco-?lumbar|\bthoracic(?! aort)",
+        ),
+        ("shoulder", r"\bshoulder|\bhumer|\bacromio|\bgleno|\brotator|\bac joint"),
         ("clavicle", r"\bclavic"),
         ("abdominal", r"\babdom|\bbiliary|\bgastric|\brenal|\bureter"),
     )

@@ -66,6 +66,8 @@ HOLDS = {
         ("No consolidation.", "The lungs are clear."),
         ("Heart size is normal.", "No cardiomegaly."),
         ("The lungs are clear.", "The left lung is clear. The right lung is clear."),
+        ("No focal airspace disease.", "No focal airspace disease. Nodule in the left lung."),
+        ("The left lung is clear.", "The left lung is clear. Right opacity, likely pneumonia."),
         ("No effusion or pneumothorax.", "No pneumothorax. The heart is large. No effusion."),
         ("No hiatal hernia.", "Hiatal hernia: none."),
     ),
@@ -78,6 +80,8 @@ HOLDS = {
     "words": (
         ("The stomach is distended with gas.", "Stomach distended with gas."),
         ("Right effusion; the stomach is distended.", "Right effusion. The stomach is distended."),
+        ("Atherosclerotic aorta.", "Aortic calcifications."),
+        ("Degenerative spine.", "Thoracic spondylosis."),
     ),
 }
 
@@ -160,6 +164,11 @@ FAILS = {
         ("Right effusion; the stomach is distended.", "Right effusion.", "stomach is distended"),
         ("Multiple masses.", "Solitary mass.", ""),
         ("Displaced rib fracture.", "Nondisplaced rib fracture.", "displaced"),
+        ("Cardiomegaly with pericardial effusion.", "Cardiomegaly.", "pericardial"),
+        ("Elevated right diaphragm after lobectomy.", "Elevated right diaphragm.", "surgery"),
+        ("Bibasilar opacities, left greater than right.", "Bibasilar opacities.", "mainly left"),
+        ("Degenerative spine.", "Degenerative changes of both shoulders.", ""),
+        ("Clips in the left axilla.", "Surgical clips on the left.", "axillary"),
     ),
 }
 
