@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from indexer.reports.labeller import mentions
+from indexer.reports.labelling.vocabulary import COMPARISONS
 from indexer.reports.sentences import has_redaction, refers_to_prior
 
 _OF_ONE_PATIENT = re.compile(
@@ -140,7 +141,9 @@ def compares_with_prior(text: str) -> bool:
     """Whether a sentence compares with an earlier image, so that it holds of no other patient."""
     if refers_to_prior(text) or _CHANGE.search(_WITHIN_IMAGE.sub(" ", text)):
         return True
-    return any(one.comparison for one in mentions(text))
+    plain = text.lower()
+    may_compare = any(pattern.search(plain) for _, pattern in COMPARISONS)
+    return may_compare and any(one.comparison for one in mentions(text))
 
 
 @lru_cache(maxsize=1 << 15)
