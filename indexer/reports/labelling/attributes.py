@@ -37,10 +37,9 @@ _ADJECTIVES = re.compile(
 
 _STOP = re.compile(
     r"\. |[,;]? (?:and |with |but )?(?:the )?(?:(?:left|right|upper|lower|middle|mid|lung|lobe"
-    r"|base|apex|bases"
-    r"|apices|lungs|hemithorax|zone|main|bronchus|remainder|of|the) ?)+(?:is |are |remains? "
-    r"|appears? )?"
-    r"(?:otherwise )?(?:clear|normal|unremarkable|spared|patent|free)\b"
+    r"|base|apex|bases|apices|lungs|hemithorax|zone|main|bronchus|remainder|of|the) ?)+(?:is "
+    r"|are |remains? |appears? )?(?:otherwise )?(?:clear|normal|unremarkable|spared|patent"
+    r"|free)\b"
 )
 """The end of a sentence, or a part of the chest that is called clear."""
 _CLAUSE_END = re.compile(r";|\. ")

@@ -26,8 +26,13 @@ _SEEN = (
     r"|detected|confirmed|observed|visible|found|shown|suggested|suspected|recogni[sz]ed"
     r"|displayed|discerned|perceived|depicted|delineated|discernible|conspicuous)"
 )
+_OF_NAME = (
+    r" (?:\w+ )?(?:cardiac|heart|vascul|venous|interstitial|lung|broncho|reticular|retrosternal"
+    r"|densit|opac|kypho|markings|size|bon[ey]|inspir|volume|aerat)"
+)
+"""What makes an increase or decrease part of a finding's name."""
 _CHANGE = (
-    r"(?:chang\w*|increas\w*|decreas\w*|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
+    rf"(?:chang\w*|increas\w*(?!{_OF_NAME})|decreas\w*(?!{_OF_NAME})|improv\w*|worsen\w*|progress\w*|resol\w+|clear(?:ed|ing)"
     r"|growth|differen\w+|enlarg\w+ (?:of|in)(?! (?:the )?(?:\w+ ){0,2}(?:heart|cardi|hil|mediast"
     r"|aort|silh))|interval change|larger|smaller)"
 )
@@ -112,7 +117,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|check for|look for|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?"
         r"|indeterminate for|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether"
         r"|seemingly|maybe|subtle suggestion of|aspiration (?:or|versus|vs\.?)|\+/-)\b"
-        r"|(?<![\w)])\?\s?(?=[a-z])",
+        r"|(?<![\w)])\?\s*(?=[a-z0-9])",
     ),
 )
 _ENDS = r"(?=\W*$| ?[.,;)]| (?:on|in|at|but|given|due|for|from|by|since|because|\())"

@@ -95,9 +95,9 @@ DEVICES: tuple[Wording, ...] = (
         r"\bcatheters?\b|\btub(?:es?|ing)\b|\bcannulas?\b|\bsupport (?:devices?|apparatus"
         r"|equipment|lines?|hardware)|\b(?:medical |assist |monitoring )?devices?\b|\bhardware\b"
         r"|\bscrews?\b|\bplates?\b|\brods?\b|\bfixation\b|\barthroplast\w+"
-        r"|\b(?:embolization )?(?<!tube )(?<!catheter )coils?\b(?! (?:with|in|up|over|back"
-        r"|around))|\bdrains?\b|\b(?:nerve |vagal |spinal |cord |neuro)*stimulators?\b|\b(?:ivc"
-        r"|cava(?:l)?) filters?\b|\bballoon pump\b|\biabp\b|\bloop recorder\b"
+        r"|\b(?:embolization )?(?<!tube )(?<!catheter )coils?\b(?! (?:with\b|within|in\b|up|over"
+        r"|back|around))|\bdrains?\b|\b(?:nerve |vagal |spinal |cord |neuro)*stimulators?\b"
+        r"|\b(?:ivc|cava(?:l)?) filters?\b|\bballoon pump\b|\biabp\b|\bloop recorder\b"
         r"|\bventriculoperitoneal shunt|\bvp shunt\b|\bshunt (?:catheter|tubing)"
         r"|\bprosthes[ie]s\b|\bprosthetic\b|\blvad\b|\becmo\b|\bimpella\b|\blines? ?(?:and|or|/"
         r"|,) ?tubes?\b|\btubes? ?(?:and|or|/) ?lines?\b|\b(?:arterial|support|iv|monitoring"
@@ -107,7 +107,8 @@ DEVICES: tuple[Wording, ...] = (
 """From the most exact to the most general."""
 
 BREAKS = re.compile(
-    r"\b(?:wires?|leads?|hardware|screws?),?(?: [\w-]+){0,5} fractured?\b"
+    r"\b(?:wires?|leads?|hardware|screws?),?(?: (?!or\b|nor\b|and\b|but\b|no|new\b|small\b|with"
+    r"|ribs?\b|compress|clavic|left\b|right\b)[\w-]+){0,5} fractured?\b"
     r"|\bfractured? (?:of )?(?:the |one |a )?(?:\w+ )?(?:wires?|leads?|hardware|screws?)\b"
 )
 """A broken device: the break is no fracture."""

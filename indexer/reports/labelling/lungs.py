@@ -8,28 +8,30 @@ _BETWEEN = r"(?:(?!and\b|or\b|no\b|interstitial\b)[\w-]+ ){0,3}?"
 LUNGS: tuple[Wording, ...] = (
     wording(
         "Granuloma",
-        r"\bgranuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous |chronic "
-        r"|healed )*granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+|exposure"
-        r"|residua\w*)|\bcalcified (?:(?!pleura)[\w-]+,? (?:and |or )?){0,4}?(?:nodul\w+|nodes?\b"
-        r"|lymph\w*(?: nodes?)?|adenopath\w+|hil(?:a|ar|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?"
-        r"|adenop\w+))?)|\b(?:nodul\w+|nodes?|lymphadenopath\w+|adenopath\w+) (?:is |are "
-        r"|that (?:is|are) )?(?:densely |partially |partly )?calcified\b|\bcalcif\w+ (?:of|in"
-        r"|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph|nodes?\b|hil(?:a|ar|um))"
-        r"|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)|opacit\w+)|\b(?:hilar|nodal"
-        r"|lymph node|mediastinal|parenchymal|lung|pulmonary) (?:and \w+ )?(?:lymph node"
-        r" )?calcifications?\b|\bcalcified (?:foc(?:us|i)|densit\w+|opacit\w+)(?! (?:of|in"
-        r"|along) the aort)|\bhistoplasmosis\b|\bghon\b|\branke\b",
+        r"\b(?:calcified (?:[\w-]+ )?)?granuloma(?:s|ta)?\b|\b(?:old |prior |remote |previous "
+        r"|chronic |healed )*granulomatous (?:disease|infection|change\w*|process\w*|calcif\w+"
+        r"|exposure|residua\w*)|\bcalcified (?:(?!pleura|aort|is\b|are\b|no\b)[\w-]+,? (?:and "
+        r"|or )?){0,4}?(?:nodul\w+|nodes?\b|lymph\w*(?: nodes?)?|adenopath\w+|hil(?:a|ar"
+        r"|um)\b(?: (?:lymph )?(?:nodul\w+|nodes?|adenop\w+))?)|\b(?:nodul\w+|nodes?"
+        r"|lymphadenopath\w+|adenopath\w+) (?:is |are |that (?:is|are) )?(?:densely |partially "
+        r"|partly )?calcified\b|\bcalcif\w+ (?:of|in|within|at) (?:the )?(?:[\w-]+ ){0,2}(?:lymph"
+        r"|nodes?\b|hil(?:a|ar|um))|\bcalcific (?:[\w-]+ )?(?:densit\w+|nodul\w+|foc(?:us|i)"
+        r"|opacit\w+)|\b(?:hilar|nodal|lymph node|mediastinal|parenchymal|lung"
+        r"|pulmonary) (?:and \w+ )?(?:lymph node )?calcifications?\b|\bcalcified (?:foc(?:us|i)"
+        r"|densit\w+|opacit\w+)(?! (?:of|in|along) the aort)|\bhistoplasmosis\b|\bghon\b"
+        r"|\branke\b",
     ),
     wording(
         "Pleural Thickening",
         r"\bpleural?(?:[- ]based)?(?: \w+){0,2}?,? (?:(?:and|or) (?:\w+ )?)?(?:thick\w*|plaques?"
         r"|scar\w*|calcifi\w+|cap(?:s|ping)?|fibrosis|plaquing)\b"
         r"|\bpleural effusions?,?(?: [\w-]+,?){0,4} (?:or|and|nor) (?:pleural )?thickening\b"
-        r"|\bpleuroparenchymal(?! opac)(?: \w+){0,2}|\bpleural[- ]parenchymal (?:scar|thick|fibro"
-        r"|change)\w*|\bfibrothora\w+|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b"
-        r"|\bthick\w* (?:of|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*"
-        r"|\bthickened (?:[\w-]+ )?(?:pleura|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not"
-        r"|appears?|\w+ly) )*thick\w*|\bfissur\w+ thickening|\basbestos\w* plaques?\b"
+        r"|\bpleuroparenchymal(?! opac)(?: (?:scar|thick|fibro|change|disease)\w*)?"
+        r"|\bpleural[- ]parenchymal (?:scar|thick|fibro|change)\w*|\bfibrothora\w+"
+        r"|\bapical (?:pleural )?(?:cap(?:s|ping)?|thickening)\b|\bthick\w* (?:of"
+        r"|along) the (?:[\w-]+ ){0,3}(?:pleura|fissure)\w*|\bthickened (?:[\w-]+ )?(?:pleura"
+        r"|fissures?)|\b(?:pleura|fissures?) (?:(?:is|are|not|appears?|\w+ly) )*thick\w*"
+        r"|\bfissur\w+ thickening|\basbestos\w* plaques?\b"
         r"|\bcalcified (?:\w+ )?(?:pleura\w*(?: plaques?)?|plaques?)|\bplaques? (?:along|of"
         r"|in) the (?:\w+ )?(?:pleura|diaphragm\w*)",
     ),
@@ -144,7 +146,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     ),
     wording(
         "Vascular Congestion",
-        r"\b(?:pulmonary |central |mild |venous )*(?:vascular|pulmonary|venous"
+        r"\b(?:pulmonary |central |venous )*(?:vascular|pulmonary|venous"
         r"|vessel) (?:\w+ )?(?:congestion|engorgement|redistribution|prominence"
         r"|hypertension(?= pattern))\b|\b(?:pulmonary )?venous hypertension\b|\bplethor\w+"
         r"|\bcongest(?:ion|ed)\b|\bcongestive (?:changes?|pattern|findings?)|\b(?:pulmonary "
@@ -164,7 +166,7 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     ),
     wording(
         "Atelectasis",
-        r"\batelec\w+(?: (?:opacit|densit)\w+)?|(?<!vertebral )(?<!vertebra )(?<!body"
+        r"\batelec\w+(?: (?:opacit|densit|chang)\w+)?|(?<!vertebral )(?<!vertebra )(?<!body"
         r" )\bcollapse(?:d|s)?\b(?! (?:of )?(?:the )?(?:\w+ )?vertebra)",
     ),
     wording(
@@ -182,7 +184,9 @@ PLEURA_AND_LUNG: tuple[Wording, ...] = (
     ),
     wording(
         "Blunted Costophrenic Angle",
-        r"\b(?:blunt\w*|loss(?= of the (?:\w+ )?costo)|obscur\w+|obliterat\w+|effacement)\b",
+        r"\b(?:blunt\w*|loss(?= of the (?:\w+ )?costo)|obscur\w+|obliterat\w+"
+        r"|effacement)\b(?: of (?:the |both )?(?:[\w-]+ ){0,2}?(?:costophrenic|cp) (?:angles?"
+        r"|sulc\w+))?",
         r"\b(?:costo|cardio)?-?phrenic|\bcp angle|\bsulc(?:us|i)\b|\bcostophrenic|\bcpa\b",
     ),
 )

@@ -43,9 +43,10 @@ MASKED = re.compile(
     r"|coronar\w+|costochondral|cartilage)\w*|\b(?:inguinal|umbilical|ventral|incisional|femoral"
     r"|abdominal wall|parastomal) hernia\w*|\b(?:support |medical )?(?:lines|tubes"
     r"|devices)(?: ?(?:and|/|,|&) ?(?:tubes|lines|devices|drains))* ?: (?!none|nil|no\b|negative"
-    r"|absent|not\b)|\bdis[ck] herniat\w+|\bherniated (?:disc|disk|nucleus)\w*|\bhernia (?:repair"
-    r"|mesh)|\bnasal (?:cannula|oxygen)|\bairway (?:disease )?(?:is|are) patent"
-    r"|\bpneumonia (?:vaccin|severity)\w*"
+    r"|absent|not\b|present|yes\b|seen|unchanged|stable|as (?:before|described|above))"
+    r"|\bdis[ck] herniat\w+|\bherniated (?:disc|disk|nucleus)\w*|\bhernia (?:repair|mesh)"
+    r"|\bnasal (?:cannula|oxygen)|\bairway (?:disease )?(?:is|are) patent|\bpneumonia (?:vaccin"
+    r"|severity)\w*"
 )
 """Blanked before anything is looked for."""
 

@@ -113,7 +113,7 @@ ORGANS: tuple[Organ, ...] = (
         "Blunted Costophrenic Angle",
         r"\b(?:costophrenic|cp|lateral) (?:angles?|sulc(?:us|i)|recess\w*)|\bcpas?\b",
         (r"\bsharp\b|\bclear\b(?! of)|\bpreserved\b|unremarkable|(?<!ab)normal|not blunted"
-         r"|\bfree\b|\bdeep\b", "negative"),
+         r"|\bfree\b(?! (?:air|gas|intra|sub|fluid))|\bdeep\b", "negative"),
     ),
     _organ(
         "Low Lung Volumes",

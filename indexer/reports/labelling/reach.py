@@ -37,6 +37,13 @@ _STRONG = re.compile(
 )
 """Says something of its own: after a comma or an "and" it ends a denial."""
 
+_ASSERTIVE = re.compile(
+    r"(?:increas|enlarged|elevated|prominent|widened|raised|tortuous|ectatic|coarse|thickened"
+    r"|dilated|low|poor|degenerative|calcified|healed|old|hyper(?:inflated|expanded|lucent)"
+    r"|flattened|blunted)"
+)
+"""The same at the start of a finding's own wording."""
+
 _WEAK = re.compile(r"\b(?:large\w*|sizable|new\w*|big|extensive|dense|confluent|bulky|massive)\b")
 """Ends a denial unless an "or" behind it shows that the list goes on."""
 
@@ -120,7 +127,7 @@ def _asserts(
     """
     ahead = _OR_BEHIND.match(plain, behind, min(len(plain), behind + 90))
     may_go_on = ahead is not None and in_list and not had_or
-    if _STRONG.search(plain, *words):
+    if _STRONG.search(plain, *words) or _ASSERTIVE.match(plain, words[1]):
         return not (may_go_on and ahead is not None and ahead["comma"])
     if _WEAK.search(plain, *words):
         return not may_go_on

@@ -14,6 +14,8 @@ _SEPARATE = (PLEURA_AND_LUNG, CHEST)
 
 _HIDES = {
     ("Granuloma", "Lymphadenopathy"),
+    ("Granuloma", "Aortic Calcification"),
+    ("Pleural Thickening", "Aortic Calcification"),
     ("Consolidation", "Lung Opacity"),
     ("Atelectasis", "Lung Opacity"),
 }

@@ -44,9 +44,9 @@ CHEST: tuple[Wording, ...] = (
     ),
     wording(
         "Mediastinal Shift",
-        r"\b(?:trache\w+|mediastin\w+|cardiac|heart) (?:(?!silhouette"
+        r"\b(?:tracheal?|mediastin\w+|cardiac|heart) (?:(?!silhouette"
         r"|size)[\w-]+ ){0,4}?(?:shift\w*|deviat\w+|displac\w+|pushed|pulled)\b|\b(?:shift\w*"
-        r"|deviat\w+|displacement) of (?:the )?(?:[\w-]+ ){0,2}(?:trache\w+|mediastin\w+|midline"
+        r"|deviat\w+|displacement) of (?:the )?(?:[\w-]+ ){0,2}(?:tracheal?|mediastin\w+|midline"
         r"|heart)(?: structures)?|\bmidline shift\b",
     ),
     wording(
@@ -83,7 +83,8 @@ CHEST: tuple[Wording, ...] = (
         "Aortic Enlargement",
         r"\b(?:dilat\w+|ectas\w+|ectat\w+|aneurysm\w*)\b(?! (?:\w+ )?(?:bowel|pulmonary|bronch"
         r"|loops|esoph|stomach|vessels|heart|cardiac|ventric|airway"
-        r"|colon))(?! of the (?:\w+ )?(?:esoph|bowel|pulmonary|heart|stomach|colon|bronch))"
+        r"|colon))(?! of the (?:\w+ )?(?:esoph|bowel|pulmonary|heart|stomach|colon"
+        r"|bronch))(?: (?:of the )?(?:thoracic |ascending |descending )*aorta\b)?"
         rf"|\baort(?:a|ic) (?:(?:knob|arch|root|contour|shadow) )?{IS}(?:enlarge\w*|prominen\w+)"
         r"|\b(?:enlarge\w*|prominen\w+) (?:(?:of|the|and|tortuous|thoracic|ascending"
         r"|descending) ){0,4}aort\w+(?: knob| arch)?|\b(?:aortic|thoracic) aneurysm\w*",

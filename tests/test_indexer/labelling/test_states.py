@@ -42,6 +42,9 @@ DENIAL_ENDS = [
     ("NG tube removed, left basal atelectasis persists.", "-Enteric Tube; +Atelectasis"),
     ("No effusion, nodule in the right apex.", "-Pleural Effusion; +Nodule"),
     ("Resolved edema, stable granuloma.", "-Edema; +Granuloma"),
+    ("No edema, increased interstitial markings.", "-Edema; +Interstitial Pattern"),
+    ("No effusion, low lung volumes.", "-Pleural Effusion; +Low Lung Volumes"),
+    ("No tracheostomy with mild mediastinal shift.", "-Tracheostomy Tube; +Mediastinal Shift"),
 ]
 DENIAL_GOES_ON = [
     ("No mass, nodule, cavity or consolidation.", "-Mass; -Nodule; -Cavity; -Consolidation"),
@@ -54,6 +57,9 @@ DENIAL_GOES_ON = [
     ("Neither hernia nor free air.", "-Hernia; -Pneumoperitoneum"),
     ("No endotracheal tube, NG tube or PICC.", "-Endotracheal Tube; -Enteric Tube; -PICC"),
     ("No nodule/mass.", "-Nodule; -Mass"),
+    ("No nodule, enlarged hilum, or mass.", "-Nodule; -Hilar Enlargement; -Mass"),
+    ("No increased interstitial markings.", "-Interstitial Pattern"),
+    ("Neither spinal hardware nor fracture.", "-Other Device; -Other Fracture"),
 ]
 SHORTHAND = [
     ("Neg. for ptx.", "-Pneumothorax"),
@@ -192,6 +198,9 @@ EXACT_NAME = [
     ("Calcified hilar lymph nodes.", "+Granuloma"),
     ("Reticulonodular opacities.", "+Interstitial Pattern"),
     ("Consolidative opacity.", "+Consolidation"),
+    ("Calcified granuloma; ectatic aorta.", "+Granuloma; +Aortic Enlargement"),
+    ("Support devices: present", "+Other Device"),
+    ("Lines and tubes: PICC", "+PICC"),
     ("Calcified mediastinal adenopathy.", "+Granuloma"),
     ("Subcutaneous emphysema.", "+Subcutaneous Emphysema"),
     ("Pleuroparenchymal scarring.", "+Pleural Thickening"),
