@@ -9,6 +9,7 @@ A machine without the data sets and their readers trains from the packed file.
 import argparse
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def add_to(verbs: Any) -> None:
     parser.add_argument("--folds", type=int, default=0, help="also one encoder per held-out fold")
     parser.add_argument("--only", metavar="PART", help="train this part alone: start, member-0")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN")
-    parser.add_argument("--export", type=Path, metavar="DIR", help="write a folder for open_clip")
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="write a folder for open_clip, and DIR-fold-N"
+    )
     parser.add_argument(
         "--no-text-tower", action="store_true", help="export without it: its package has it"
     )
@@ -68,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UserError("name a directory for the run with --out")
     from finetune.encoder import run as encoder_run
+    from finetune.encoder.export import export
     from finetune.encoder.network import new_network
 
     if (
@@ -83,32 +87,33 @@ def run(arguments: argparse.Namespace) -> int:
     network = new_network(config, pack, arguments.initial)
     if arguments.compile:
         network.visual.trunk.compile(dynamic=False)
-    device, out = arguments.device, arguments.out
-    if arguments.only in (None, encoder_run.START):
+    device, out, only = arguments.device, arguments.out, arguments.only
+
+    def train(name: str) -> Path:
+        return encoder_run.train_part(
+            name, parts[name], pack, out, network=network, device=device, show=_log.info
+        )
+
+    def finish(weights: Sequence[Path], name: str, run_dir: Path, export_dir: Path | None) -> None:
+        scores = encoder_run.finish(weights, parts[name], pack, run_dir, device=device)
+        _log.info("average of %d runs, on val: %s", len(weights), json.dumps(scores))
+        if export_dir is not None:
+            export(run_dir, export_dir, text_tower=not arguments.no_text_tower)
+
+    if only in (None, encoder_run.START):
         encoder_run.train_start(config, pack, out, network=network, device=device, show=_log.info)
-    for name, part in parts.items():
-        if arguments.only in (None, name):
-            encoder_run.train_part(
-                name, part, pack, out, network=network, device=device, show=_log.info
-            )
-    if arguments.only is not None:
-        return 0
-    members = [out / name / encoder_run.WEIGHTS for name in parts if name.startswith("member")]
-    scores = encoder_run.finish(members, config, pack, out, device=device)
-    _log.info("average of %d runs, on val: %s", len(members), json.dumps(scores))
+    members = [name for name in parts if name.startswith("member")]
+    trained = [train(name) for name in members if only in (None, name)]
+    if only is None:
+        finish(trained, members[0], out, arguments.export)
     for number in range(arguments.folds):
         name = f"fold-{number}"
-        encoder_run.finish(
-            [out / name / encoder_run.WEIGHTS],
-            parts[name],
-            pack,
-            out / f"blind-{number}",
-            device=device,
-        )
-    if arguments.export is not None:
-        from finetune.encoder.export import export
-
-        export(out, arguments.export, text_tower=not arguments.no_text_tower)
+        weights = [train(name)] if only in (None, name) else []
+        if only is None:
+            beside = arguments.export
+            if beside is not None:
+                beside = beside.with_name(f"{beside.name}-{name}")
+            finish(weights, name, out / f"held-out-{number}", beside)
     return 0
 
 

@@ -175,9 +175,9 @@ def finish(
         scores |= labelled_scores(network, labelled, pack.labelled)
     if pack.sentences is not None:
         studies = of_studies(embedded.vectors, pack.image_study, len(pack.study_ids))
-        cases = unit(unit(studies) + np.float32(config.report_weight) * reports.numpy())[rows]
-        here = torch.from_numpy(cases).to(device)
-        scores |= sentence_scores(network, pack.sentences, here, rows)
+        cases = (unit(studies) + config.report_weight * reports.numpy()).astype(np.float32)
+        indexed = torch.from_numpy(unit(cases)[rows]).to(device)
+        scores |= sentence_scores(network, pack.sentences, indexed, rows)
     scores["label_thresholds"] = thresholds(pack, embedded)
     out_dir.mkdir(parents=True, exist_ok=True)
     write_weights(network.state_dict(), out_dir / WEIGHTS)

@@ -249,7 +249,11 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     assert (tmp_path / "run" / "weights.safetensors").is_file()
     assert (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns == stamp
     shipped = tmp_path / "shipped"
-    assert main([*command, "--resume", "--export", str(shipped), "--no-text-tower"]) == 0
+    exporting = ["--export", str(shipped), "--no-text-tower", "--folds", "2"]
+    assert main([*command, "--resume", *exporting]) == 0
+    fold = load_encoder(f"{shipped}-fold-1").embed_images([draw_radiograph(4)])
+    whole = load_encoder(str(shipped)).embed_images([draw_radiograph(4)])
+    assert not np.array_equal(fold.vectors, whole.vectors)
     assert json.loads((shipped / "open_clip_config.json").read_text())["text_tower"]["package"]
     assert not any(name.startswith("text.t") for name in load_file(shipped / MODEL))
     assert load_encoder(str(shipped)).embed_images([draw_radiograph(4)]).vectors.shape == (1, 16)
