@@ -1,0 +1,195 @@
+"""Names of people, found by the words around them: titles, roles, "discussed with", degrees.
+
+A word of a report ("Right", "Findings") is no name. An eponym ("Kerley", "Swan-Ganz") is one only
+after a title or a role; a pair of words that opens with a common given name is one anywhere.
+"""
+
+import re
+
+from indexer.reports.identifiers.words import EPONYMS, GIVEN_NAMES, WORDS
+
+_UP, _LOW = "A-ZÀ-ÖØ-ÞĀŁŚŠŽČĆ", "a-zß-öø-ÿāęłńśšžčćğşıřěůąćź"
+_TITLE_CASE = rf"(?:(?:Mc|Mac|O['’]|D['’]|De|Di|La|Le|Van|Fitz)?[{_UP}][{_LOW}'’]{{1,20}})"
+_CAPITALS = rf"[{_UP}][{_UP}'’]{{1,20}}"
+_TOKEN = rf"(?:{_TITLE_CASE}|{_CAPITALS})(?:-(?:{_TITLE_CASE}|{_CAPITALS}))?(?![{_LOW}{_UP}\d])"
+_INITIAL = rf"[{_UP}]\.?(?![\w'-])"
+_PARTICLE = (
+    r"(?:van(?: de[rn]?| het)?|von(?: de[rm])?|vom|zu[mr]?|de(?: la| los| las)?|del|della|di|da|do"
+    r"|dos|das|du|des|le|la|ten|ter|el|al|bin|ibn|ben|y|e|af|VAN(?: DE[RN]?)?|VON|DE(?: LA)?|DEL|DI|DA)"
+)
+_NEXT = rf"(?:[ ]{{1,2}}(?:{_PARTICLE} ){{0,2}}|[ ]?-[ ]?)(?:{_TOKEN}|{_INITIAL})"
+_WHOLE = rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}{_TOKEN}(?:{_NEXT}){{0,3}})"
+_LAST_FIRST = rf"(?:{_WHOLE},[ ]{{0,2}}(?:{_TOKEN}|{_INITIAL})(?:{_NEXT}){{0,2}})"
+_NAME = rf"(?P<name>{_LAST_FIRST}|{_WHOLE})"
+_PLAIN = rf"(?P<name>{_WHOLE})"
+
+_TITLE = (
+    r"(?:Drs?|DRS?|Dra|DRA|Mr|Mrs|Ms|MR(?=\.)|MRS|MS(?=\.)|Miss|Mister|Prof|PROF|Professor|Professore"
+    r"|Doctor|DOCTOR|Nurse|Dott(?:\.ssa|ssa)?|Dottor|Dottore|Dottoressa|Sig(?:\.ra|\.na|ra)?|Signor[ae]?|Herrn?|Frau"
+    r"|Mevr|Mevrouw|Meneer|Dhr|Sr|Sra|Srta|Señora?|Monsieur|Madame|Mme|Mlle|Docteur|Doctora|Doutora?|Senhora?"
+    r"|Oberarzt|Oberärztin|Chefarzt|drs?(?=\.)|prof(?=\.)|Pfleger|Schwester|Priv\.-Doz|PD(?= Dr)|Dipl\.-Med|Capt|Lt|Col|Rev)"
+)
+_TITLES = rf"(?<![\w-])(?:{_TITLE}\.?[ ]{{0,2}}(?:med\.[ ]?(?:univ\.[ ]?)?)?){{1,3}}"
+_DEGREE = (
+    r"(?:M\.? ?D\.?|D\.O\.|DO|MBBS|MBBCh|MBChB|FRCR|FRANZCR|FRCPC?|FACR|FACC|FACS|MRCP|R\.N\.|RN|NP|CRNP|APRN|PA-C|P\.A\.|LPN|BSN"
+    r"|Ph\.?D\.?|R\.?T\.?(?: ?\(R\))?|RRA|ARRT|MPH|DNP|RPA|CNP|FNP|DABR|Jr\.?|Sr\.?)(?![\w])"
+)
+_BY = (
+    r"(?:(?:dictat|sign|approv|review|transcrib|verif(?:i)?|authenticat|finali[sz]|authori[sz]|interpret|report|releas|perform|request"
+    r"|order|referr?|edit|validat|prepar|creat|typ|attest|confirm|acknowledg|co-?sign|e-?sign|scann|overread)ed|read|seen|written)"
+    r"(?: (?:and|electronically|digitally|\w{4,9}ed)){0,3} by"
+)
+_ROLE = (
+    r"(?:(?:referring|ordering|requesting|attending|reading|reporting|interpreting|treating|responsible|primary(?: care)?|consulting|covering"
+    r"|family|supervising|performing|admitting|staff|on-?call|emergency|ER|ED|ICU) )?"
+    r"(?:physician|doctor|provider|radiologist|resident|attending|clinician|consultant|surgeon|technologist|technician|radiographer|registrar"
+    r"|fellow|sonographer|hospitalist|intensivist|pulmonologist|cardiologist|oncologist|practitioner|GP|PCP|nurse|RN|PA|NP|intern|transcriptionist"
+    r"|secretary|typist|hausarzt|hausärztin|radiologe|radiologin|oberarzt|oberärztin|médecin|medecin|radiologue|médico|medico|radiólogo"
+    r"|radiologo|huisarts|radioloog|arts)"
+)
+_LABEL = (
+    r"(?:patient(?:'s)?(?: name)?|pt\.?(?: name)?|name(?: of patient)?|last name|first name|surname|given name|family name|maiden name|full name"
+    r"|re|cc|copy to|copies to|from|to|attn|attention|signature|signed|electronically signed|dictated|author|next of kin|contact|mother|father|spouse"
+    r"|wife|husband|patientin|patientenname|name der patientin|vorname|nachname|zuname|unterschrift|gez\.?|nom|prénom|nom du patient|nombre"
+    r"|apellidos?|paciente|nome|cognome|paziente|nome do paciente|naam|voornaam|achternaam|patiënt(?: naam)?|firma|assinatura|signature du médecin)"
+)
+_BY_OTHER = (
+    r"(?:befundet (?:von|durch)|vidiert (?:von|durch)|freigegeben (?:von|durch)|unterzeichnet von|gez\.|signé(?:e)? par|validé(?:e)? par|dicté(?:e)? par"
+    r"|adressé(?:e)? par|relu par|firmado por|validado por|informado por|realizado por|solicitado por|firmato da|refertato da|richiesto da|eseguito da"
+    r"|ondertekend door|geautoriseerd door|verslag(?:en)? door|aangevraagd door|assinado por|laudado por|solicitado pelo|zugewiesen von|überwiesen von"
+    r"|besprochen mit|telefonisch (?:an|mit)|mitgeteilt an|communiqué à|discuté avec|comunicado al?|comentado con|discusso con|comunicato al?"
+    r"|besproken met|doorgebeld aan|comunicado ao|discutido com)"
+)
+_TELL = (
+    r"(?:discuss(?:ed|ion)?|communicat(?:ed|ion)|convey(?:ed)?|relay(?:ed)?|report(?:ed)?|call(?:ed)?|phoned|telephoned|paged|notif(?:ied|ication)"
+    r"|informed|told|spoke|spoken|given|delivered|acknowledged|contact(?:ed)?|messaged|faxed|texted|alerted|advised|d/w|dw|conferred|reviewed"
+    r"|consulted|provided|transmitted|presented|sent|verbalized|confirmed|emailed|made aware|aware|agreed?|agrees|shown|passed|handed)"
+)
+_AGE = r"\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b| años\b| anni\b| jaar\b| anos\b|[MF]\b)"
+
+_STRONG = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<keep>{_TITLES}){_PLAIN}(?P<more>(?:,? (?:and|und|et|y|e|en|&) )(?:{_TITLES})?(?:{_WHOLE}))?",
+        rf"(?P<keep>(?i:\b(?:{_BY}|{_BY_OTHER})[ \t]{{0,2}}:?[ \t]{{0,3}}(?:the )?(?:{_ROLE}[ ,:]{{1,3}})?)(?:{_TITLES})?){_NAME}",
+        rf"(?P<keep>(?i:\b(?:{_LABEL}|{_ROLE}(?: name)?)[ \t]{{0,2}}[:=][ \t]{{0,3}})(?:{_TITLES})?){_NAME}",
+        rf"(?P<keep>){_NAME}(?=,[ ]{{0,2}}{_DEGREE})",
+    )
+)
+"""Contexts after which even an eponym is a name."""
+_USUAL = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<keep>(?i:\b{_TELL}\b)(?: \w[\w./-]*){{0,7}}? (?i:with|to|by|that)[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
+        rf"(?P<keep>(?i:\b(?:paged|informed|notified|called|phoned|telephoned|told|contacted|alerted|texted|d/w|advised))[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
+        rf"(?P<keep>){_PLAIN}(?= (?:was|were|is|has been|had been) (?:\w+ )?(?:notified|informed|paged|called|contacted|told|aware|made aware|alerted|phoned)\b)",
+        rf"(?P<keep>){_PLAIN}(?= (?:acknowledged|verbalized|confirmed receipt|agrees|agreed|read back|concurs|concurred)\b)",
+    )
+)
+"""Contexts in which a single word may also be a department; an eponym is no name there."""
+_FULL = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<keep>(?i:\b(?:patient|pt\.?|{_ROLE}|patientin|paziente|paciente|patiënt|by|per|for|von|par|por|da|door))[ ]){_NAME}",
+        rf"(?P<keep>){_NAME}(?=,? (?:is |was |ist |est |es |è )?(?:an? |eine? |une? |una? )?{_AGE})",
+        rf"(?P<keep>){_NAME}(?=[ ]{_DEGREE})",
+        rf"(?P<keep>(?:^|(?<=\n))[ \t]{{0,4}}){_NAME}(?=[ \t.]{{0,4}}(?:$|\n))",
+        rf"(?P<keep>){_NAME}(?=,? \(?(?:\[\*\*date of birth|\[\*\*number|DOB|MRN|born|geb\.))",
+        rf"(?P<keep>)(?P<name>{_LAST_FIRST})",
+        rf"(?P<keep>){_PLAIN}",
+    )
+)
+"""Contexts in which only two words or more are a name, by a given name or by the context."""
+_NEEDS_GIVEN = frozenset({0, 2, 3, 5, 6})
+"""Those of `_FULL` that say too little without a given name or an initial."""
+
+
+def replace_names(text: str, mark: str) -> tuple[str, int]:
+    """Return the text with ``mark`` in the place of names, and the number of names."""
+    count = 0
+
+    def replaced(match: re.Match[str], *, full: bool, eponyms: bool, given: bool) -> str:
+        nonlocal count
+        name = match["name"]
+        kept, rest = _trimmed(name)
+        after = rest + match.string[match.end("name") : match.end("name") + 40]
+        if not eponyms and _THING.match(after):
+            return match[0]
+        if not kept or not _is_name(kept, full=full, eponyms=eponyms, given=given):
+            return match[0]
+        count += 1
+        more = match.groupdict().get("more") or ""
+        if more:
+            joint = re.match(rf",? (?:and|und|et|y|e|en|&) (?:{_TITLES})?", more)
+            other = more[joint.end() :] if joint else ""
+            if joint and _is_name(other, full=False, eponyms=True, given=False):
+                more = f"{joint[0]}{mark}"
+                count += 1
+        return f"{match['keep']}{mark}{rest}{more}"
+
+    for pattern in _STRONG:
+        text = pattern.sub(
+            lambda match: replaced(match, full=False, eponyms=True, given=False), text
+        )
+    for pattern in _USUAL:
+        text = pattern.sub(
+            lambda match: replaced(match, full=False, eponyms=False, given=False), text
+        )
+    for place, pattern in enumerate(_FULL):
+        given = place in _NEEDS_GIVEN
+        text = pattern.sub(
+            lambda match, given=given: replaced(match, full=True, eponyms=False, given=given), text
+        )
+    return text, count
+
+
+_THING = re.compile(
+    r"(?:['’]s?)?[ -](?:\w{3,15} )?(?:disease|syndrome|sign|signs|lines?|fractures?|catheters?|tubes?|drains?|valves?|lesion"
+    r"|deformity|hernia|shunt|procedure|operation|repair|view|projection|node|nodes|nodule|murmur|classification|criteria|score"
+    r"|technique|filter|rods?|bar|stent|device|wire|pin|plate|anomaly|tumou?r|lymphoma|sarcoma|complex|focus|foci|ring|angle|hump"
+    r"|prosthesis|flap|position|method|scale|grade|type|cells?|body|bodies|lobe|space|triangle|canal|ligament|muscle|sling)\b",
+    re.IGNORECASE,
+)
+"""What an eponym is followed by."""
+_SPLIT = re.compile(r"[ ,]+")
+
+
+def _trimmed(name: str) -> tuple[str, str]:
+    """Cut off what follows the name: words of a report that happen to have a capital."""
+    for match in re.finditer(r"[^ ,]+", name):
+        if match.start() and _is_word(match[0]):
+            kept = name[: match.start()].rstrip(" ,-")
+            return kept, name[len(kept) :]
+    return name, ""
+
+
+def _is_word(token: str) -> bool:
+    bare = token.strip(".'’").casefold()
+    if len(bare) < 2:
+        return False
+    return bare in WORDS or bare.endswith(("ology", "ologist", "iatrics", "ectomy", "otomy", "itis"))
+
+
+def _is_name(name: str, *, full: bool, eponyms: bool, given: bool) -> bool:
+    tokens = [token for token in _SPLIT.split(name) if token]
+    words = [token for token in tokens if len(token.strip(".")) > 1]
+    if not words or _is_word(words[0]):
+        return False
+    if not eponyms and any(
+        part.casefold() in EPONYMS and part.casefold() not in GIVEN_NAMES
+        for token in words
+        for part in re.split(r"[-'’]", token)
+    ):
+        return False
+    if not full:
+        return len(words) > 1 or not (words[0].isupper() and len(words[0]) < 4)
+    if len(tokens) < 2:
+        return False
+    if any(_is_word(token) for token in words):
+        return False
+    if not given:
+        return True
+    opening = {words[0].casefold()}
+    if "," in name:
+        opening |= {token.casefold() for token in words[1:2]}
+    return any(one.split("-")[0] in GIVEN_NAMES for one in opening) and len(words) > 1
