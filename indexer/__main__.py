@@ -36,6 +36,7 @@ from indexer.cli.progress import progress_bar
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.erasure import find_remaining_files
+from indexer.images.radiograph import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import utc_now
 from indexer.manifest import Manifest
@@ -73,6 +74,8 @@ def _build(arguments: argparse.Namespace) -> int:
             keep=arguments.keep,
             progress=bar,
             any_language=arguments.language == "any",
+            keep_identifiers=arguments.keep_identifiers,
+            limits=Limits(accept_as_chest=arguments.accept_as_chest),
         )
     return _show_built(built, arguments.out, as_json=arguments.json)
 
@@ -83,6 +86,7 @@ def _show_built(built: BuildResult, out: Path, *, as_json: bool) -> int:
         parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
         parts["summary"] = built.not_indexed.summary()
         parts["dropped_images"] = [asdict(image) for image in built.not_indexed.dropped]
+        parts["identifiers"] = dict(built.identifiers)
         parts["notes"] = {note: list(studies) for note, studies in built.notes.items()}
         print(json.dumps(parts, indent=2))
     else:
@@ -190,6 +194,8 @@ def _add(arguments: argparse.Namespace) -> int:
             keep=arguments.keep,
             progress=bar,
             any_language=arguments.language == "any",
+            keep_identifiers=arguments.keep_identifiers,
+            limits=Limits(accept_as_chest=arguments.accept_as_chest),
         )
     return _show_built(built, arguments.index, as_json=arguments.json)
 

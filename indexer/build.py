@@ -11,6 +11,7 @@ touched until the new version is complete.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,10 +69,12 @@ class BuildResult:
     added: int
     """Number of studies that are new in this version."""
     notes: Mapping[str, tuple[str, ...]]
-    """Notes on the reading of reports, each with the ids of its studies."""
+    """Notes on the reading of reports and images, each with the ids of its studies."""
     not_indexed: NotIndexed
     log: Path
     """``build.log``, which lists what was left out."""
+    identifiers: Mapping[str, int]
+    """How many identifiers of each kind were replaced by a mark."""
 
 
 def build(
@@ -85,19 +88,29 @@ def build(
     limits: Limits | None = None,
     clock: Clock = utc_now,
     any_language: bool = False,
+    keep_identifiers: bool = False,
 ) -> BuildResult:
     """Index every study of ``source``; an existing index at ``out`` becomes the previous version.
 
     An EncoderSpec is enough for a source whose studies are all embedded already. Reports that are
-    not in English get no labels, unless ``any_language`` says to read them as English. Raises
-    UserError if there is nothing to index, another process is changing the index, or the disk is
-    full
-    (finished batches are kept and the next call resumes).
+    not in English get no labels, unless ``any_language`` says to read them as English. Identifiers
+    in reports are replaced by marks, unless ``keep_identifiers``. Raises UserError if there is
+    nothing to index, another process is changing the index, or the disk is full (finished batches
+    are kept and the next call resumes).
     """
     with changing(out, "building", cure=_CURE) as versions:
         before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
         info = _version_info(source, encoder, before, None, options, clock)
-        work = _Build(source, encoder, versions, info, None, limits or Limits(), any_language)
+        batches = BatchIndexer(
+            source.name,
+            encoder,
+            info,
+            None,
+            limits or Limits(),
+            any_language=any_language,
+            keep_identifiers=keep_identifiers,
+        )
+        work = _Build(source, batches, versions, info, None)
         return work.run(progress, keep)
 
 
@@ -112,6 +125,7 @@ def add(
     limits: Limits | None = None,
     clock: Clock = utc_now,
     any_language: bool = False,
+    keep_identifiers: bool = False,
 ) -> BuildResult:
     """Write a new version of an index that adds the studies of ``source`` it does not hold yet.
 
@@ -130,7 +144,16 @@ def add(
                 f"by '{LABELLER_VERSION}': build the index again"
             )
         info = _version_info(source, before.encoder, before, before, options, clock)
-        work = _Build(source, encoder, versions, info, base, limits or Limits(), any_language)
+        batches = BatchIndexer(
+            source.name,
+            encoder,
+            info,
+            base,
+            limits or Limits(),
+            any_language=any_language,
+            keep_identifiers=keep_identifiers,
+        )
+        work = _Build(source, batches, versions, info, base)
         return work.run(progress, keep)
 
 
@@ -165,22 +188,17 @@ class _Build:
     def __init__(
         self,
         source: Source,
-        encoder: Encoder | EncoderSpec,
+        batches: BatchIndexer,
         versions: Versions,
         info: VersionInfo,
         base: Index | None,
-        limits: Limits,
-        any_language: bool,
     ) -> None:
         self._source = source
         self._versions = versions
         self._staging = Staging(versions.building)
         self._info = info
         self._base = base
-        self._any_language = any_language
-        self._batches = BatchIndexer(
-            source.name, encoder, info, base, limits, any_language=any_language
-        )
+        self._batches = batches
 
     def run(self, progress: Progress, keep: int) -> BuildResult:
         digest, total, images = self._plan()
@@ -210,7 +228,7 @@ class _Build:
             FORMAT_VERSION,
             asdict(self._info.encoder),
             LABELLER_VERSION,
-            self._any_language,
+            self._batches.settings,
             STUDIES_PER_BATCH,
             self._source.name,
             self._info.made_by,
@@ -230,6 +248,7 @@ class _Build:
         skipped: list[SkippedStudy] = []
         notes: dict[str, tuple[str, ...]] = {}
         dropped: list[DroppedImage] = []
+        identifiers: Counter[str] = Counter()
         added = 0
         for batch in self._staging.batches():
             added += len(batch["ids"])
@@ -237,6 +256,7 @@ class _Build:
             dropped += [DroppedImage(**image) for image in json.loads(str(batch["dropped"]))]
             for note, studies in json.loads(str(batch["notes"])).items():
                 notes[note] = (*notes.get(note, ()), *studies)
+            identifiers.update(json.loads(str(batch["identifiers"])))
         not_indexed = NotIndexed(
             studies=total,
             skipped=skipped,
@@ -258,6 +278,7 @@ class _Build:
             resumed_batches=done,
             added=added,
             notes=notes,
+            identifiers=identifiers,
             not_indexed=not_indexed,
             log=log,
         )

@@ -18,7 +18,7 @@ from indexer.audit.scratch import ScratchDatabase, Side
 from indexer.audit.text import exact_digest, has_comparison, identifier_kinds, words_digest
 from indexer.images.radiograph import Limits
 from indexer.index import Index
-from indexer.ingest.studies import to_case
+from indexer.ingest.studies import to_case, without_identifiers
 from indexer.sources.records import ImageRecord, Record, SkippedStudy, Source, StudyRecord
 
 _FRONTAL = ("PA", "AP", "FRONTAL")
@@ -186,6 +186,8 @@ def _count_texts(record: StudyRecord, case: Case, frontal: bool, tally: Tally) -
             tally.add("identifiers of frontal studies", kind)
     for kind in set(identifier_kinds(f"{record.indication}\n{record.comparison}")):
         tally.add("identifiers", f"{kind} in indication or comparison", record.study_id)
+    for kind, count in without_identifiers(record)[1].items():
+        tally.add("replaced identifiers", kind, record.study_id, times=count)
     if has_comparison(record.comparison):
         tally.add("comparisons", "studies with a comparison to an earlier image", record.study_id)
         if frontal and (record.findings or record.impression):

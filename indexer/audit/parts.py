@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from db.labels import OBSERVATIONS, STATES
 from indexer.audit.collect import Tally, file_name, first_examples
@@ -112,6 +113,13 @@ def identifiers_part(tally: Tally) -> AuditPart:
         name="de-identification",
         counts=(
             *(tally.count("identifiers", name, usable) for name in tally.names("identifiers")),
+            *(
+                replace(
+                    tally.count("replaced identifiers", name),
+                    name=f"{name} that a build replaces by a mark",
+                )
+                for name in tally.names("replaced identifiers")
+            ),
             Count(
                 name="mark of a de-identifier in findings or impression, frontal studies",
                 count=marks,

@@ -26,7 +26,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         ],
     )
     add_source_arguments(verb)
-    _add_language(verb)
+    _add_reading(verb)
     verb.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
@@ -43,7 +43,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     )
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
     add_source_arguments(verb)
-    _add_language(verb)
+    _add_reading(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
     add_device(verb)
     _add_version(verb)
@@ -156,12 +156,17 @@ def encoder_device(device: str) -> str:
     return device if device.startswith("cuda") else "cpu"
 
 
-def _add_language(verb: argparse.ArgumentParser) -> None:
+def _add_reading(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--language",
         choices=("en", "any"),
         default="en",
         help="en: reports in another language get no labels; any: read them as English",
+    )
+    verb.add_argument(
+        "--keep-identifiers",
+        action="store_true",
+        help="keep names, birth dates, record numbers and addresses that reports contain",
     )
 
 

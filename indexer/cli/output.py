@@ -23,7 +23,12 @@ def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
         yield f"  {built.resumed_batches} batches were taken over from an interrupted build"
     yield from _note_lines(built.notes)
     summary = built.not_indexed.summary()
-    yield f"{summary} (list in {built.log})" if ": " in summary else summary
+    summary = f"{summary} (list in {built.log})" if ": " in summary else summary
+    if built.identifiers:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(built.identifiers.items()))
+        total = _some(sum(built.identifiers.values()), "identifier", "identifiers")
+        summary = f"{summary}; {total} in reports replaced by a mark ({kinds})"
+    yield summary
 
 
 _IDS_SHOWN = 10

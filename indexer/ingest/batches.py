@@ -8,7 +8,8 @@ Each batch is indexed independently, so its result does not depend on earlier ba
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -31,6 +32,7 @@ from indexer.ingest.studies import (
     foreign_language,
     report_text,
     to_case,
+    without_identifiers,
 )
 from indexer.sources.records import TWO_PATIENTS, Record, SkippedStudy, StudyRecord
 from indexer.typicality.profile import outline
@@ -67,6 +69,7 @@ class BatchIndexer:
         limits: Limits,
         *,
         any_language: bool = False,
+        keep_identifiers: bool = False,
     ) -> None:
         self._source = source
         self._encoder = None if isinstance(encoder, EncoderSpec) else encoder
@@ -76,6 +79,12 @@ class BatchIndexer:
         self._first_id = 0 if base is None else base.cases.next_id()
         self._limits = limits
         self._any_language = any_language
+        self._keep_identifiers = keep_identifiers
+
+    @property
+    def settings(self) -> list[bool]:
+        """What the cases depend on besides records, encoder and labeller."""
+        return [self._any_language, self._keep_identifiers, self._limits.accept_as_chest]
 
     def first_id(self, number: int) -> int:
         """Return the case id of the first record of a batch."""
@@ -88,11 +97,15 @@ class BatchIndexer:
         skipped: list[SkippedStudy] = []
         studies: list[DecodedStudy] = []
         dropped: list[DroppedImage] = []
+        identifiers: Counter[str] = Counter()
         indexed = self._indexed_reports(records)
         for case_id, record in enumerate(records, start=self.first_id(number)):
             if isinstance(record, SkippedStudy):
                 skipped.append(record)
                 continue
+            found: Mapping[str, int] = {}
+            if not self._keep_identifiers:
+                record, found = without_identifiers(record)
             reason = self._reason_to_skip(record, indexed)
             if reason is not None:
                 skipped.append(SkippedStudy(study_id=record.study_id, reason=reason))
@@ -107,6 +120,7 @@ class BatchIndexer:
             dropped += study.dropped
             if study.images or record.embedded is not None:
                 studies.append(study)
+                identifiers.update(found)
             else:
                 skipped.append(_without_image(study))
         images = [image.pixels for study in studies for image in study.images]
@@ -133,6 +147,7 @@ class BatchIndexer:
             "image_vectors": np.concatenate([none, *(one.image_vectors for one in embedded)]),
             "contents": np.array(sum_contents(zip(new, vectors, strict=True))),
             "notes": np.array(json.dumps(self._notes(studies, foreign))),
+            "identifiers": np.array(json.dumps(identifiers)),
             "skipped": np.array(json.dumps([asdict(study) for study in skipped])),
             "dropped": np.array(json.dumps([asdict(image) for image in dropped])),
             **_sample(studies).arrays(),
@@ -141,11 +156,13 @@ class BatchIndexer:
     def _notes(
         self, studies: Sequence[DecodedStudy], foreign: Sequence[str | None]
     ) -> dict[str, list[str]]:
-        """Map each note on the reading of reports to the ids of its studies."""
+        """Map each note on the reading of reports and images to the ids of its studies."""
         notes: dict[str, list[str]] = {}
         how = "labelled as if it were English" if self._any_language else "indexed without labels"
         for study, language in zip(studies, foreign, strict=True):
             told = study.record.notes
+            images = {f"an image: {note}": None for one in study.images for note in one.notes}
+            told = (*told, *images)
             if language is not None:
                 told = (f"report in {language}: {how}", *told)
             for note in told:

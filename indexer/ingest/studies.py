@@ -1,7 +1,8 @@
 """Turn a record of a source into a case: decode images, embed them, split and label the report."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from db.index.store import Case, CaseImage, Section, Sentence
 from indexer.encoder.spec import combine_case, combine_views
 from indexer.images.radiograph import as_one_study
 from indexer.images.reader import Limits, Radiograph, difference_hash, read_radiograph, restore_size
+from indexer.reports.identifiers.replace import replace_identifiers
 from indexer.reports.labeller import label_report, label_sentence
 from indexer.reports.language import ENGLISH, language_name, report_language
 from indexer.reports.sentences import refers_to_prior, split_sentences
@@ -115,6 +117,17 @@ def foreign_language(record: StudyRecord) -> str | None:
     written = f"{record.findings} {record.impression}".strip()
     code = report_language(written) if written else ENGLISH
     return None if code == ENGLISH else language_name(code)
+
+
+def without_identifiers(record: StudyRecord) -> tuple[StudyRecord, Mapping[str, int]]:
+    """Replace what identifies a person in the report by marks; return how many of each kind."""
+    counts: Counter[str] = Counter()
+    texts = {}
+    for name in ("indication", "comparison", "findings", "impression"):
+        replaced = replace_identifiers(getattr(record, name))
+        texts[name] = replaced.text
+        counts.update(replaced.counts)
+    return (replace(record, **texts), counts) if counts else (record, counts)
 
 
 def to_case(

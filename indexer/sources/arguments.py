@@ -52,6 +52,12 @@ def _add_places(verb: argparse.ArgumentParser) -> None:
         help="where the images of a table are, or where to write those it holds",
     )
 
+    verb.add_argument(
+        "--accept-as-chest",
+        action="store_true",
+        help="read DICOM images also if the header names another modality or body part",
+    )
+
 
 def options_of(arguments: argparse.Namespace) -> SourceOptions:
     """Read the options of a source. Raises UserError for malformed ``--columns``."""
@@ -64,6 +70,7 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         name=arguments.name,
         columns=_columns(_PAIR.split(arguments.columns) if arguments.columns else ()),
         images_dir=arguments.images_dir,
+        accept_as_chest=arguments.accept_as_chest,
     )
 
 

@@ -113,6 +113,7 @@ def _dicom(options: SourceOptions) -> Source:
         reports_path=options.reports,
         columns=options.columns,
         choice=_choice(options),
+        accept_as_chest=options.accept_as_chest,
     )
 
 

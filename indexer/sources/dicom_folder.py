@@ -63,6 +63,7 @@ _TAGS = [
     "InstanceNumber",
     "Modality",
     "BodyPartExamined",
+    "Rows",
     "ViewPosition",
     "ContentDate",
     "ContentTime",
@@ -84,8 +85,12 @@ class DicomFolder:
         reports_path: Path | None = None,
         columns: Mapping[str, str] | None = None,
         choice: SplitChoice | None = None,
+        accept_as_chest: bool = False,
     ) -> None:
-        """Raises NotFoundError if the folder or the table is missing."""
+        """``accept_as_chest`` takes every image, whatever modality and body part its header names.
+
+        Raises NotFoundError if the folder or the table is missing.
+        """
         if not data_dir.is_dir():
             raise NotFoundError(f"{data_dir} is not a folder: --data-dir names one of DICOM files")
         if reports_path is not None and not reports_path.is_file():
@@ -95,6 +100,7 @@ class DicomFolder:
         self._choice.require_file(self.name)
         self.split = self._choice.name
         self._data_dir = data_dir
+        self._accept_as_chest = accept_as_chest
         self._reports_path = reports_path
         self._columns = columns or {}
         self._groups: Groups | None = None
@@ -192,7 +198,7 @@ class DicomFolder:
         for folder, folders, names in os.walk(self._data_dir):
             folders.sort()
             for name in sorted(names):
-                row = _describe(Path(folder) / name)
+                row = _describe(Path(folder) / name, self._accept_as_chest)
                 if row is not None:
                     yield row["accession"], row
 
@@ -240,7 +246,7 @@ def _by_study(by_accession: Groups) -> Rows:
                 yield study, report
 
 
-def _describe(path: Path) -> dict[str, Any] | None:
+def _describe(path: Path, accept_as_chest: bool) -> dict[str, Any] | None:
     """Extract what is needed from a file's header; None for an irrelevant file."""
     header = _read_header(path)
     if header is None:
@@ -253,7 +259,7 @@ def _describe(path: Path) -> dict[str, Any] | None:
             *(str(header.get(keyword) or "") for keyword in ("ContentDate", "ContentTime")),
             str(path),
         ]
-    elif is_chest_radiograph(header):
+    elif is_chest_radiograph(header) or (accept_as_chest and "Rows" in header):
         kind = "image"
         order = [_number(header, "SeriesNumber"), _number(header, "InstanceNumber")]
     else:

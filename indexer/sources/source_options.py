@@ -43,3 +43,5 @@ class SourceOptions:
     """Our column names to those of your own table."""
     images_dir: Path | None = None
     """Where to write images that a table holds as bytes."""
+    accept_as_chest: bool = False
+    """Take DICOM files also if their header names another modality or part of the body."""

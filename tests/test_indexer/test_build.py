@@ -14,6 +14,7 @@ from PIL import Image
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import locked
 from indexer.build import Progress, build
+from indexer.cli.output import built_lines
 from indexer.index import Index
 from indexer.ingest.batches import STUDIES_PER_BATCH
 from indexer.remove import RemovalTarget, remove
@@ -21,7 +22,9 @@ from indexer.sources.jsonl import JsonLines
 from indexer.sources.own_table import OwnTable
 from indexer.versions import current_folder
 from tests.conftest import ROOT
+from tests.support.dicoms import write_dicom
 from tests.support.fakes import ThumbnailEncoder, write_studies
+from tests.support.radiographs import draw_radiograph
 
 COUNT = 3 * STUDIES_PER_BATCH + 5
 
@@ -160,7 +163,7 @@ def test_unfinished_work_on_other_data_is_discarded(tmp_path: Path) -> None:
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=StopAfter.of(16))
     lines = studies.read_text().splitlines()
     lines[0] = lines[0].replace("enlarged", "large")
-    studies.write_text("\n".join(lines))
+    studies.write_text("\n".join(rows))
     built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     assert built.resumed_batches == 0
     case = Index.open(tmp_path / "ix").cases.find("local", "s0")
@@ -353,3 +356,17 @@ def test_a_read_only_directory_is_reported_in_one_sentence(tmp_path: Path) -> No
     with pytest.raises(UserError, match="cannot be written"):
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "file" / "ix")
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_what_was_noted_on_images_is_told_with_the_studies(tmp_path: Path) -> None:
+    rows = []
+    for number, told in enumerate(("YES", "NO", "YES")):
+        pixels = draw_radiograph(number, size=(96, 80))
+        write_dicom(tmp_path / f"{number}.dcm", pixels, BurnedInAnnotation=told)
+        report = {"study_id": f"s{number}", "image": f"{number}.dcm", "findings": "Clear lungs."}
+        rows.append(json.dumps(report))
+    (tmp_path / "studies.jsonl").write_text("\n".join(rows))
+    built = build(JsonLines(tmp_path / "studies.jsonl"), ThumbnailEncoder(), tmp_path / "index")
+    lines = "\n".join(built_lines(built, tmp_path / "index"))
+    assert "2 studies: an image: text burned into the image" in lines
+    assert "s0, s2" in lines

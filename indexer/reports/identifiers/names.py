@@ -15,7 +15,8 @@ _TOKEN = rf"(?:{_TITLE_CASE}|{_CAPITALS})(?:-(?:{_TITLE_CASE}|{_CAPITALS}))?(?![
 _INITIAL = rf"[{_UP}]\.?(?![\w'-])"
 _PARTICLE = (
     r"(?:van(?: de[rn]?| het)?|von(?: de[rm])?|vom|zu[mr]?|de(?: la| los| las)?|del|della|di|da|do"
-    r"|dos|das|du|des|le|la|ten|ter|el|al|bin|ibn|ben|y|e|af|VAN(?: DE[RN]?)?|VON|DE(?: LA)?|DEL|DI|DA)"
+    r"|dos|das|du|des|le|la|ten|ter|el|al|bin|ibn|ben|y|e|af|VAN(?: DE[RN]?)?|VON|DE(?: LA)?|DEL"
+    r"|DI|DA)"
 )
 _NEXT = rf"(?:[ ]{{1,2}}(?:{_PARTICLE} ){{0,2}}|[ ]?-[ ]?)(?:{_TOKEN}|{_INITIAL})"
 _WHOLE = rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}{_TOKEN}(?:{_NEXT}){{0,3}})"
@@ -24,55 +25,83 @@ _NAME = rf"(?P<name>{_LAST_FIRST}|{_WHOLE})"
 _PLAIN = rf"(?P<name>{_WHOLE})"
 
 _TITLE = (
-    r"(?:Drs?|DRS?|Dra|DRA|Mr|Mrs|Ms|MR(?=\.)|MRS|MS(?=\.)|Miss|Mister|Prof|PROF|Professor|Professore"
-    r"|Doctor|DOCTOR|Nurse|Dott(?:\.ssa|ssa)?|Dottor|Dottore|Dottoressa|Sig(?:\.ra|\.na|ra)?|Signor[ae]?|Herrn?|Frau"
-    r"|Mevr|Mevrouw|Meneer|Dhr|Sr|Sra|Srta|Señora?|Monsieur|Madame|Mme|Mlle|Docteur|Doctora|Doutora?|Senhora?"
-    r"|Oberarzt|Oberärztin|Chefarzt|drs?(?=\.)|prof(?=\.)|Pfleger|Schwester|Priv\.-Doz|PD(?= Dr)|Dipl\.-Med|Capt|Lt|Col|Rev)"
+    r"(?:Drs?|DRS?|Dra|DRA|Mr|Mrs|Ms|MR(?=\.)|MRS|MS(?=\.)|Miss|Mister|Prof|PROF|Professor"
+    r"|Professore"
+    r"|Doctor|DOCTOR|Nurse|Dott(?:\.ssa|ssa)?|Dottor|Dottore|Dottoressa|Sig(?:\.ra|\.na|ra)?"
+    r"|Signor[ae]?|Herrn?|Frau"
+    r"|Mevr|Mevrouw|Meneer|Dhr|Sr|Sra|Srta|Señora?|Monsieur|Madame|Mme|Mlle|Docteur|Doctora"
+    r"|Doutora?|Senhora?"
+    r"|Oberarzt|Oberärztin|Chefarzt|drs?(?=\.)|prof(?=\.)|Pfleger|Schwester|Priv\.-Doz|PD(?= Dr)"
+    r"|Dipl\.-Med|Capt|Lt|Col|Rev)"
 )
-_TITLES = rf"(?<![\w-])(?:{_TITLE}\.?[ ]{{0,2}}(?:med\.[ ]?(?:univ\.[ ]?)?)?){{1,3}}"
+_TITLES = rf"(?<![\w-])(?:{_TITLE}(?:\.[ ]{{0,2}}|[ ]{{1,2}})(?:med\.[ ]?(?:univ\.[ ]?)?)?){{1,3}}"
 _DEGREE = (
-    r"(?:M\.? ?D\.?|D\.O\.|DO|MBBS|MBBCh|MBChB|FRCR|FRANZCR|FRCPC?|FACR|FACC|FACS|MRCP|R\.N\.|RN|NP|CRNP|APRN|PA-C|P\.A\.|LPN|BSN"
+    r"(?:M\.? ?D\.?|D\.O\.|DO|MBBS|MBBCh|MBChB|FRCR|FRANZCR|FRCPC?|FACR|FACC|FACS|MRCP|R\.N\.|RN"
+    r"|NP|CRNP|APRN|PA-C|P\.A\.|LPN|BSN"
     r"|Ph\.?D\.?|R\.?T\.?(?: ?\(R\))?|RRA|ARRT|MPH|DNP|RPA|CNP|FNP|DABR|Jr\.?|Sr\.?)(?![\w])"
 )
 _BY = (
-    r"(?:(?:dictat|sign|approv|review|transcrib|verif(?:i)?|authenticat|finali[sz]|authori[sz]|interpret|report|releas|perform|request"
-    r"|order|referr?|edit|validat|prepar|creat|typ|attest|confirm|acknowledg|co-?sign|e-?sign|scann|overread)ed|read|seen|written)"
+    r"(?:(?:dictat|sign|approv|review|transcrib|verif(?:i)?|authenticat|finali[sz]|authori[sz]"
+    r"|interpret|report|releas|perform|request"
+    r"|order|referr?|edit|validat|prepar|creat|typ|attest|confirm|acknowledg|co-?sign|e-?sign"
+    r"|scann|overread)ed|read|seen|written)"
     r"(?: (?:and|electronically|digitally|\w{4,9}ed)){0,3} by"
 )
 _ROLE = (
-    r"(?:(?:referring|ordering|requesting|attending|reading|reporting|interpreting|treating|responsible|primary(?: care)?|consulting|covering"
+    r"(?:(?:referring|ordering|requesting|attending|reading|reporting|interpreting|treating"
+    r"|responsible|primary(?: care)?|consulting|covering"
     r"|family|supervising|performing|admitting|staff|on-?call|emergency|ER|ED|ICU) )?"
-    r"(?:physician|doctor|provider|radiologist|resident|attending|clinician|consultant|surgeon|technologist|technician|radiographer|registrar"
-    r"|fellow|sonographer|hospitalist|intensivist|pulmonologist|cardiologist|oncologist|practitioner|GP|PCP|nurse|RN|PA|NP|intern|transcriptionist"
-    r"|secretary|typist|hausarzt|hausärztin|radiologe|radiologin|oberarzt|oberärztin|médecin|medecin|radiologue|médico|medico|radiólogo"
+    r"(?:physician|doctor|provider|radiologist|resident|attending|clinician|consultant|surgeon"
+    r"|technologist|technician|radiographer|registrar"
+    r"|fellow|sonographer|hospitalist|intensivist|pulmonologist|cardiologist|oncologist"
+    r"|practitioner|GP|PCP|nurse|RN|PA|NP|intern|transcriptionist"
+    r"|secretary|typist|hausarzt|hausärztin|radiologe|radiologin|oberarzt|oberärztin|médecin"
+    r"|medecin|radiologue|médico|medico|radiólogo"
     r"|radiologo|huisarts|radioloog|arts)"
 )
 _LABEL = (
-    r"(?:patient(?:'s)?(?: name)?|pt\.?(?: name)?|name(?: of patient)?|last name|first name|surname|given name|family name|maiden name|full name"
-    r"|re|cc|copy to|copies to|from|to|attn|attention|signature|signed|electronically signed|dictated|author|next of kin|contact|mother|father|spouse"
-    r"|wife|husband|patientin|patientenname|name der patientin|vorname|nachname|zuname|unterschrift|gez\.?|nom|prénom|nom du patient|nombre"
-    r"|apellidos?|paciente|nome|cognome|paziente|nome do paciente|naam|voornaam|achternaam|patiënt(?: naam)?|firma|assinatura|signature du médecin)"
+    r"(?:patient(?:'s)?(?: name)?|pt\.?(?: name)?|name(?: of patient)?|last name|first name"
+    r"|surname|given name|family name|maiden name|full name"
+    r"|re|cc|copy to|copies to|from|to|attn|attention|signature|signed|electronically signed"
+    r"|dictated|author|next of kin|contact|mother|father|spouse"
+    r"|wife|husband|patientin|patientenname|name der patientin|vorname|nachname|zuname"
+    r"|unterschrift|gez\.?|nom|prénom|nom du patient|nombre"
+    r"|apellidos?|paciente|nome|cognome|paziente|nome do paciente|naam|voornaam|achternaam"
+    r"|patiënt(?: naam)?|firma|assinatura|signature du médecin)"
 )
 _BY_OTHER = (
-    r"(?:befundet (?:von|durch)|vidiert (?:von|durch)|freigegeben (?:von|durch)|unterzeichnet von|gez\.|signé(?:e)? par|validé(?:e)? par|dicté(?:e)? par"
-    r"|adressé(?:e)? par|relu par|firmado por|validado por|informado por|realizado por|solicitado por|firmato da|refertato da|richiesto da|eseguito da"
-    r"|ondertekend door|geautoriseerd door|verslag(?:en)? door|aangevraagd door|assinado por|laudado por|solicitado pelo|zugewiesen von|überwiesen von"
-    r"|besprochen mit|telefonisch (?:an|mit)|mitgeteilt an|communiqué à|discuté avec|comunicado al?|comentado con|discusso con|comunicato al?"
+    r"(?:befundet (?:von|durch)|vidiert (?:von|durch)|freigegeben (?:von|durch)|unterzeichnet von"
+    r"|gez\.|signé(?:e)? par|validé(?:e)? par|dicté(?:e)? par"
+    r"|adressé(?:e)? par|relu par|firmado por|validado por|informado por|realizado por"
+    r"|solicitado por|firmato da|refertato da|richiesto da|eseguito da"
+    r"|ondertekend door|geautoriseerd door|verslag(?:en)? door|aangevraagd door|assinado por"
+    r"|laudado por|solicitado pelo|zugewiesen von|überwiesen von"
+    r"|besprochen mit|telefonisch (?:an|mit)|mitgeteilt an|communiqué à|discuté avec"
+    r"|comunicado al?|comentado con|discusso con|comunicato al?"
     r"|besproken met|doorgebeld aan|comunicado ao|discutido com)"
 )
 _TELL = (
-    r"(?:discuss(?:ed|ion)?|communicat(?:ed|ion)|convey(?:ed)?|relay(?:ed)?|report(?:ed)?|call(?:ed)?|phoned|telephoned|paged|notif(?:ied|ication)"
-    r"|informed|told|spoke|spoken|given|delivered|acknowledged|contact(?:ed)?|messaged|faxed|texted|alerted|advised|d/w|dw|conferred|reviewed"
-    r"|consulted|provided|transmitted|presented|sent|verbalized|confirmed|emailed|made aware|aware|agreed?|agrees|shown|passed|handed)"
+    r"(?:discuss(?:ed|ion)?|communicat(?:ed|ion)|convey(?:ed)?|relay(?:ed)?|report(?:ed)?"
+    r"|call(?:ed)?|phoned|telephoned|paged|notif(?:ied|ication)"
+    r"|informed|told|spoke|spoken|given|delivered|acknowledged|contact(?:ed)?|messaged|faxed"
+    r"|texted|alerted|advised|d/w|dw|conferred|reviewed"
+    r"|consulted|provided|transmitted|presented|sent|verbalized|confirmed|emailed|made aware|aware"
+    r"|agreed?|agrees|shown|passed|handed)"
 )
-_AGE = r"\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b| años\b| anni\b| jaar\b| anos\b|[MF]\b)"
+_AGE = (
+    r"\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b"
+    r"| años\b| anni\b| jaar\b| anos\b|[MF]\b)"
+)
 
 _STRONG = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?P<keep>{_TITLES}){_PLAIN}(?P<more>(?:,? (?:and|und|et|y|e|en|&) )(?:{_TITLES})?(?:{_WHOLE}))?",
-        rf"(?P<keep>(?i:\b(?:{_BY}|{_BY_OTHER})[ \t]{{0,2}}:?[ \t]{{0,3}}(?:the )?(?:{_ROLE}[ ,:]{{1,3}})?)(?:{_TITLES})?){_NAME}",
-        rf"(?P<keep>(?i:\b(?:{_LABEL}|{_ROLE}(?: name)?)[ \t]{{0,2}}[:=][ \t]{{0,3}})(?:{_TITLES})?){_NAME}",
+        rf"(?P<keep>{_TITLES}){_PLAIN}(?P<more>(?:,? (?:and|und|et|y|e|en"
+        rf"|&) )(?:{_TITLES})?(?:{_WHOLE}))?",
+        rf"(?P<keep>(?i:\b(?:{_BY}|{_BY_OTHER})[ \t]{{0,2}}:?[ \t]{{0,3}}"
+        rf"(?:the )?(?:{_ROLE}[ ,:]{{1,3}})?)(?:{_TITLES})?){_NAME}",
+        rf"(?P<keep>(?i:\b(?:{_LABEL}|{_ROLE}(?: name)?)[ \t]{{0,2}}[:=][ \t]{{0,3}})"
+        rf"(?:{_TITLES})?){_NAME}",
         rf"(?P<keep>){_NAME}(?=,[ ]{{0,2}}{_DEGREE})",
     )
 )
@@ -80,18 +109,24 @@ _STRONG = tuple(
 _USUAL = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?P<keep>(?i:\b{_TELL}\b)(?: \w[\w./-]*){{0,7}}? (?i:with|to|by|that)[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
-        rf"(?P<keep>(?i:\b(?:paged|informed|notified|called|phoned|telephoned|told|contacted|alerted|texted|d/w|advised))[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
-        rf"(?P<keep>){_PLAIN}(?= (?:was|were|is|has been|had been) (?:\w+ )?(?:notified|informed|paged|called|contacted|told|aware|made aware|alerted|phoned)\b)",
-        rf"(?P<keep>){_PLAIN}(?= (?:acknowledged|verbalized|confirmed receipt|agrees|agreed|read back|concurs|concurred)\b)",
+        rf"(?P<keep>(?i:\b{_TELL}\b)(?: \w[\w./-]*){{0,7}}? (?i:with|to|by"
+        rf"|that)[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
+        rf"(?P<keep>(?i:\b(?:paged|informed|notified|called|phoned|telephoned|told|contacted"
+        rf"|alerted|texted|d/w|advised))[ ](?:the )?(?i:{_ROLE}[ ,]{{1,2}})?){_PLAIN}",
+        rf"(?P<keep>){_PLAIN}(?= (?:was|were|is|has been|had been) (?:\w+ )?(?:notified|informed"
+        rf"|paged|called|contacted|told|aware|made aware|alerted|phoned)\b)",
+        rf"(?P<keep>){_PLAIN}(?= (?:acknowledged|verbalized|confirmed receipt|agrees|agreed"
+        rf"|read back|concurs|concurred)\b)",
     )
 )
 """Contexts in which a single word may also be a department; an eponym is no name there."""
 _FULL = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?P<keep>(?i:\b(?:patient|pt\.?|{_ROLE}|patientin|paziente|paciente|patiënt|by|per|for|von|par|por|da|door))[ ]){_NAME}",
-        rf"(?P<keep>){_NAME}(?=,? (?:is |was |ist |est |es |è )?(?:an? |eine? |une? |una? )?{_AGE})",
+        rf"(?P<keep>(?i:\b(?:patient|pt\.?|{_ROLE}|patientin|paziente|paciente|patiënt|by|per|for"
+        rf"|von|par|por|da|door))[ ]){_NAME}",
+        rf"(?P<keep>){_NAME}(?=,? (?:is |was |ist |est |es |è )?(?:an? |eine? |une? "
+        rf"|una? )?{_AGE})",
         rf"(?P<keep>){_NAME}(?=[ ]{_DEGREE})",
         rf"(?P<keep>(?:^|(?<=\n))[ \t]{{0,4}}){_NAME}(?=[ \t.]{{0,4}}(?:$|\n))",
         rf"(?P<keep>){_NAME}(?=,? \(?(?:\[\*\*date of birth|\[\*\*number|DOB|MRN|born|geb\.))",
@@ -144,13 +179,18 @@ def replace_names(text: str, mark: str) -> tuple[str, int]:
 
 
 _THING = re.compile(
-    r"(?:['’]s?)?[ -](?:\w{3,15} )?(?:disease|syndrome|sign|signs|lines?|fractures?|catheters?|tubes?|drains?|valves?|lesion"
-    r"|deformity|hernia|shunt|procedure|operation|repair|view|projection|node|nodes|nodule|murmur|classification|criteria|score"
-    r"|technique|filter|rods?|bar|stent|device|wire|pin|plate|anomaly|tumou?r|lymphoma|sarcoma|complex|focus|foci|ring|angle|hump"
-    r"|prosthesis|flap|position|method|scale|grade|type|cells?|body|bodies|lobe|space|triangle|canal|ligament|muscle|sling)\b",
+    r"(?:['’]s?)?[ -](?:\w{3,15} )?(?:disease|syndrome|sign|signs|lines?|fractures?|catheters?"
+    r"|tubes?|drains?|valves?|lesion"
+    r"|deformity|hernia|shunt|procedure|operation|repair|view|projection|node|nodes|nodule|murmur"
+    r"|classification|criteria|score"
+    r"|technique|filter|rods?|bar|stent|device|wire|pin|plate|anomaly|tumou?r|lymphoma|sarcoma"
+    r"|complex|focus|foci|ring|angle|hump"
+    r"|prosthesis|flap|position|method|scale|grade|type|cells?|body|bodies|lobe|space|triangle"
+    r"|canal|ligament|muscle|sling)\b",
     re.IGNORECASE,
 )
 """What an eponym is followed by."""
+_REDACTED = re.compile(r"[xX'’s.-]+")
 _SPLIT = re.compile(r"[ ,]+")
 
 
@@ -167,13 +207,15 @@ def _is_word(token: str) -> bool:
     bare = token.strip(".'’").casefold()
     if len(bare) < 2:
         return False
-    return bare in WORDS or bare.endswith(("ology", "ologist", "iatrics", "ectomy", "otomy", "itis"))
+    return bare in WORDS or bare.endswith(
+        ("ology", "ologist", "iatrics", "ectomy", "otomy", "itis")
+    )
 
 
 def _is_name(name: str, *, full: bool, eponyms: bool, given: bool) -> bool:
     tokens = [token for token in _SPLIT.split(name) if token]
     words = [token for token in tokens if len(token.strip(".")) > 1]
-    if not words or _is_word(words[0]):
+    if not words or _is_word(words[0]) or any(_REDACTED.fullmatch(word) for word in words):
         return False
     if not eponyms and any(
         part.casefold() in EPONYMS and part.casefold() not in GIVEN_NAMES

@@ -1,11 +1,11 @@
 """Replace what identifies a person in the text of a report by a mark.
 
-    replace_identifiers("Discussed with Dr. Jane Roe, pager 12345.")
-    # Replaced("Discussed with Dr. [**name**], [**telephone**].", {"name": 1, "telephone": 1})
+    replaced = replace_identifiers("Discussed with Dr. Jane Roe, pager 12345.")
+    replaced.text                       # "Discussed with Dr. [**name**], pager [**telephone**]."
 
-The rules find what is marked as an identifier by its form or by the words around it: a title, "signed
-by", "MRN". A bare name that no rule knows stays, so this is no guarantee of de-identification. Every
-pattern is linear in the length of the text, but for short bounded repetitions.
+The rules find what is marked as an identifier by its form or by the words around it: a title,
+"signed by", "MRN". A bare name that no rule knows stays, so this is no guarantee of
+de-identification. Repetitions in patterns are bounded, so time grows with the length of the text.
 """
 
 import re

@@ -166,3 +166,13 @@ def test_a_study_filed_under_two_patients_is_skipped_with_both_ids(tmp_path: Pat
     assert isinstance(skipped, SkippedStudy) and isinstance(read, StudyRecord)
     assert (skipped.reason, skipped.detail) == (TWO_PATIENTS, "patients P1, P2")
     assert read.patient_id == "P1"
+
+
+def test_other_modalities_and_body_parts_are_taken_on_demand(tmp_path: Path) -> None:
+    image(tmp_path / "a", 1, "1", "1", Modality="CT", PatientID="P1")
+    image(tmp_path / "b", 2, "1", "2", BodyPartExamined="ABDOMEN", PatientID="P1")
+    write_sr(tmp_path / "sr1", "1", full_report())
+    (none,) = DicomFolder(tmp_path).records()
+    assert isinstance(none, SkippedStudy)
+    (read,) = DicomFolder(tmp_path, accept_as_chest=True).records()
+    assert isinstance(read, StudyRecord) and len(read.images) == 2

@@ -1,0 +1,131 @@
+"""What identifies a person in a report is replaced; signs, devices and measurements are not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from db.index.store import CaseStore
+from indexer.__main__ import main
+from indexer.build import build
+from indexer.index import CASES
+from indexer.reports.identifiers.replace import mark, replace_identifiers
+from indexer.reports.sentences import has_redaction, split_sentences
+from indexer.sources.jsonl import JsonLines
+from indexer.versions import Versions
+from tests.support.fakes import ThumbnailEncoder, write_studies
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def lines(name: str) -> list[str]:
+    text = (DATA / name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+PLANTED = [line.split(" || ") for line in lines("planted_identifiers.txt")]
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted[0][:40])
+def test_an_identifier_is_replaced(planted: list[str]) -> None:
+    text, *identifiers = planted
+    replaced = replace_identifiers(text)
+    assert [one for one in identifiers if one in replaced.text] == []
+    assert sum(replaced.counts.values()) == replaced.text.count("[**")
+
+
+@pytest.mark.parametrize("text", lines("not_identifiers.txt"))
+def test_signs_devices_measurements_and_phrases_stay(text: str) -> None:
+    assert replace_identifiers(text).text == text
+
+
+def test_capitals_change_little() -> None:
+    missed = [
+        text
+        for text, *identifiers in PLANTED
+        if any(one.upper() in replace_identifiers(text.upper()).text for one in identifiers)
+    ]
+    assert len(missed) <= len(PLANTED) * 0.25
+    kept = [
+        text for text in lines("not_identifiers.txt") if replace_identifiers(text.upper()).counts
+    ]
+    assert kept == []
+
+
+def test_what_is_around_an_identifier_stays_and_kinds_are_counted() -> None:
+    replaced = replace_identifiers(
+        "Small left effusion, discussed with Dr. Jane Roe and nurse Tom Poe. MRN: 4471023."
+    )
+    assert replaced.text == (
+        "Small left effusion, discussed with Dr. [**name**] and nurse [**name**]. "
+        "MRN: [**number**]."
+    )
+    assert replaced.counts == {"name": 2, "number": 1}
+
+
+def test_a_mark_is_read_as_a_redaction_and_ends_no_sentence() -> None:
+    text = replace_identifiers("Discussed with Dr. Roe at 3 pm. Lungs are clear.").text
+    first, second = split_sentences(text)
+    assert has_redaction(first) and not has_redaction(second)
+    assert has_redaction(mark("date of birth"))
+
+
+def test_marks_and_redactions_of_others_are_left_alone() -> None:
+    for text in (
+        "Dr. XXXX XXXX was notified.",
+        "Discussed with Dr. ___ at ___.",
+        "[**Name (MD) 2**] was paged at [**Telephone/Fax (1) 3**].",
+        "Called to <PERSON> by ***.",
+    ):
+        assert replace_identifiers(text).text == text
+        once = replace_identifiers("Dr. Roe, MRN 4471023").text
+        assert replace_identifiers(once).text == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A" * 50_000, "Dr. " * 20_000, "Aa, " * 20_000, "1." * 30_000, "discussed with " * 5_000,
+     "Dr. Aa-Aa " * 5_000, "0" * 50_000, "1 Aa " * 10_000],
+)  # fmt: skip
+def test_text_of_one_pattern_is_read_to_its_end(text: str) -> None:
+    assert replace_identifiers(text).text[-1] == text[-1] or replace_identifiers(text).counts
+
+
+def studies_of(folder: Path) -> Path:
+    path = write_studies(folder, 3)
+    first, *others = path.read_text(encoding="utf-8").splitlines()
+    values = json.loads(first) | {
+        "indication": "Cough, Mr. Pettigrew.",
+        "findings": "Small left effusion, discussed with Dr. Jane Roe. Lungs are otherwise clear.",
+        "impression": "Effusion in the man born 02/03/1947, MRN 4471023.",
+    }
+    path.write_text("\n".join([json.dumps(values), *others]), encoding="utf-8")
+    return path
+
+
+def test_a_build_replaces_identifiers_and_counts_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies = studies_of(tmp_path)
+    built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "index")
+    assert built.identifiers == {"name": 2, "number": 1, "date of birth": 1}
+    current = Versions(tmp_path / "index").current()
+    assert current is not None
+    text = " ".join(f"{case.indication} {case.report}" for case in CaseStore.open(current / CASES))
+    for planted in ("Pettigrew", "Roe", "4471023", "02/03/1947"):
+        assert planted not in text
+    assert "Small left effusion" in text
+    again = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "kept", keep_identifiers=True)
+    assert again.identifiers == {}
+    kept = Versions(tmp_path / "kept").current()
+    assert kept is not None and "Pettigrew" in (kept / CASES).read_bytes().decode("latin-1")
+
+
+def test_an_audit_counts_what_a_build_would_replace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["audit", "--source", "jsonl", "--data-dir", str(studies_of(tmp_path))]
+    assert main([*arguments, "--encoder", "none", "--out", str(tmp_path / "audit")]) == 0
+    told = capsys.readouterr().out
+    assert "2  name that a build replaces by a mark" in told
+    assert "Pettigrew" not in told
