@@ -163,7 +163,7 @@ def test_unfinished_work_on_other_data_is_discarded(tmp_path: Path) -> None:
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix", progress=StopAfter.of(16))
     lines = studies.read_text().splitlines()
     lines[0] = lines[0].replace("enlarged", "large")
-    studies.write_text("\n".join(rows))
+    studies.write_text("\n".join(lines))
     built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     assert built.resumed_batches == 0
     case = Index.open(tmp_path / "ix").cases.find("local", "s0")
