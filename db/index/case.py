@@ -22,8 +22,8 @@ class Sentence:
 
     section: Section
     text: str
-    """As in the indexed report, so that a quotation can be found again. In the section ``labels``: a
-    label of the data set, worded by its source."""
+    """As in the indexed report, so that a quotation can be found again. In the section
+    ``labels``: a label of the data set, worded by its source."""
     labels: Labels = field(default_factory=dict)
     refers_to_prior: bool = False
     """Whether the sentence compares with an earlier image."""
