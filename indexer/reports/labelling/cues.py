@@ -47,11 +47,11 @@ PSEUDO = re.compile(
     r"|incomplete\w* |mostly |largely |not |some |mild |slight |substantial |significant |marked "
     r"|further |near[- ]total )(?:complete\w* |total |fully |interval |entirely )*(?:resol\w+"
     r"|clear(?:ed|ing))\b(?: of\b)?|\b(?:cannot|not) (?:\w+ )?be (?:\w+ )?(?:well |fully "
-    r"|adequately |completely )+(?:evaluated|assessed|seen)\b|\bnot (?:well|fully|adequately"
-    r"|optimally|completely|entirely) (?:seen|evaluated|assessed|visuali[sz]ed|included|imaged"
-    r"|demonstrated)\b|\bnot (?:otherwise )?specified\b|\bno (?:prior|previous|comparison|old"
-    r"|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?|radiograph\w*|images?|imaging|comparison"
-    r"|available)\b|\bno longer\b(?= (?:as|quite))"
+    r"|adequately |completely )+(?:evaluated|assessed|seen)\b|\bnot (?:as well|well|fully"
+    r"|adequately|optimally|completely|entirely) (?:seen|evaluated|assessed|visuali[sz]ed"
+    r"|included|imaged|demonstrated)\b|\bnot (?:otherwise )?specified\b|\bno (?:prior|previous"
+    r"|comparison|old|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?|radiograph\w*|images?|imaging"
+    r"|comparison|available)\b|\bno longer\b(?= (?:as|quite))"
 )
 """Looks like a negation of the finding and denies its change, or how well it is seen, instead."""
 

@@ -71,7 +71,7 @@ ORGANS: tuple[Organ, ...] = (
         "Cardiomegaly",
         r"\bheart(?! (?:failure|borders?\b|valve|disease|rate))(?: sizes?| shadow| silhouette"
         r"| contours?)?\b|\bcardiac(?: and mediastinal)? (?:size|silhouettes?|shadow|contours?)\b"
-        r"|\bcardiac(?= (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
+        r"|\bcardiac(?=,| (?:and|,))|\bcardiac(?= ?:)|\bcor\b|\bcardiothoracic ratio\b|\bctr\b",
         (r"borderline|(?:top[- ])?normal (?:to|or) (?:mild|slight|border|upper)", "uncertain"),
         (r"(?:not (?:\w+ )?(?:normal|unremarkable))|abnormal", "uncertain"),
         (_NORMAL, "negative"),

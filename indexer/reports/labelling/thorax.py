@@ -98,18 +98,21 @@ CHEST: tuple[Wording, ...] = (
         r"diaphragm|eventrat",
     ),
     wording("Hernia", r"\bhernia\w*\b|\bintrathoracic stomach\b"),
-    wording("Scoliosis", r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\bdextrocurvature\b"
-            r"|\blevocurvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
-            r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspin(?:e"
-            r"|al) curvature\b"),
+    wording(
+        "Scoliosis",
+        r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\b(?:dextro|levo)-?convex\w*(?: curvature)?"
+        r"|\b(?:dextro|levo)curvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
+        r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine"
+        r"|\bspin(?:e|al) curvature\b",
+    ),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(
         "Degenerative Change",
         r"\bdegenerat\w+(?: (?:changes?|disease|disc disease|spurring|joint disease))?"
-        r"|\bspondyl\w+|\bosteophyt\w*|\bdjd\b|\boa\b|\bddd\b|\bspurring\b|\bspurs?\b"
-        r"|\b(?:osteo)?arthr(?:itis|itic|osis|opathy)\b|\bdis[ck] (?:space )?(?:narrowing"
-        r"|disease)|\bendplate (?:sclerosis|changes?)|\bdish\b|\bhypertrophic (?:changes?"
-        r"|spurring)|\bsyndesmophyt\w+",
+        r"|\bspondyl\w+|\bosteophyt\w*|\bdjd\b|\bskeletal hyperostosis\b|\boa\b|\bddd\b"
+        r"|\bspurring\b|\bspurs?\b|\b(?:osteo)?arthr(?:itis|itic|osis|opathy)\b"
+        r"|\bdis[ck] (?:space )?(?:narrowing|disease)|\bendplate (?:sclerosis|changes?)|\bdish\b"
+        r"|\bhypertrophic (?:changes?|spurring)|\bsyndesmophyt\w+",
     ),
     wording(
         "Osteopenia",
