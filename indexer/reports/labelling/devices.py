@@ -4,10 +4,10 @@ import re
 
 from indexer.reports.labelling.wording import Wording, wording
 
-_LINE = r"(?:catheters?|lines?|cvc|cvl)"
+_LINE = r"(?:catheters?|lines?|cvc|cvl|sheaths?)"
 _ACCESS = (
-    r"(?:central|venous|(?:hemo)?dialysis|[rl]?ij|jugular|subclavian|femoral|hickman|quinton"
-    r"|tunneled|vas-?cath\w*)"
+    r"(?:central|venous|sc|introducer|(?:hemo)?dialysis|[rl]?ij|jugular|subclavian|femoral"
+    r"|hickman|quinton|tunneled|vas-?cath\w*)"
 )
 
 DEVICES: tuple[Wording, ...] = (

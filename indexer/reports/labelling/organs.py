@@ -152,7 +152,9 @@ NORMAL_IMAGE = re.compile(
     r"|process\w*|findings?|pathology|patholog\w+|illness|changes?)\b|\bno (?:(?:evidence of"
     r"|radiographic|definite|significant) )*(?:acute|active) (?:radiographic )?(?:findings?"
     r"|abnormalit\w+|disease|process\w*|pathology)\b(?!.{0,40}\b(?:abdomen|bon\w+|osseous|spine"
-    r"|skelet\w+|rib\w*)\b)"
+    r"|skelet\w+|rib\w*)\b)|^\W*(?:normal|unremarkable) for age\W*$|(?:^"
+    r"|[,;] ?)otherwise (?:negative|normal|unremarkable)(?=\W*$)|^\W*no (?:significant "
+    r"|definite )?(?:acute )?abnormalit\w+\W*$"
 )
 """Statements that the whole image is normal or shows nothing acute."""
 

@@ -46,8 +46,8 @@ CHEST: tuple[Wording, ...] = (
         "Mediastinal Shift",
         r"\b(?:tracheal?|mediastin\w+|cardiac|heart) (?:(?!silhouette"
         r"|size)[\w-]+ ){0,4}?(?:shift\w*|deviat\w+|displac\w+|pushed|pulled)\b|\b(?:shift\w*"
-        r"|deviat\w+|displacement) of (?:the )?(?:[\w-]+ ){0,2}(?:tracheal?|mediastin\w+|midline"
-        r"|heart)(?: structures)?|\bmidline shift\b",
+        r"|deviat\w+|displac\w+) (?:of )?(?:the )?(?:[\w-]+ ){0,2}(?:tracheal?|mediastin\w+"
+        r"|midline|heart)(?: structures)?|\bmidline shift\b",
     ),
     wording(
         "Lymphadenopathy",
@@ -102,8 +102,8 @@ CHEST: tuple[Wording, ...] = (
         "Scoliosis",
         r"\b(?:dextro|levo|kypho|roto)?-?scolio\w+|\b(?:dextro|levo)-?convex\w*(?: curvature)?"
         r"|\b(?:dextro|levo)curvature\b|\bs-? ?shaped curv\w+|\b(?:right|left)ward curvature"
-        r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine"
-        r"|\bspin(?:e|al) curvature\b",
+        r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspin(?:e"
+        r"|al) curvature\b",
     ),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(

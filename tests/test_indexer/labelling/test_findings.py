@@ -231,7 +231,8 @@ def test_devices_and_the_like_leave_no_finding(finding: Finding) -> None:
 
 
 def test_a_sentence_that_calls_the_chest_normal_is_a_no_finding_unless_it_names_one() -> None:
-    for text in ("Normal chest.", "No acute cardiopulmonary process.", "CXR NAD.", "Nil acute."):
+    normal = ("Normal chest.", "No acute cardiopulmonary process.", "CXR NAD.", "Nil acute.")
+    for text in (*normal, "Normal for age.", "Low lung volumes, otherwise negative."):
         assert label_sentence(text) == {NO_FINDING: "positive"}
     for text in ("Scoliosis, otherwise normal chest.", "Emphysema, no acute chest disease."):
         assert NO_FINDING not in label_sentence(text)
