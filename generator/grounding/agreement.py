@@ -1,4 +1,4 @@
-"""How far the hits agree: weighted votes for what is present, and which hits say a sentence.
+"""Agreement among hits: weighted votes for findings, and the hits that support a sentence.
 
 agreement = Agreement(retrieval, rank_decay=0.5)
 agreement.share("Cardiomegaly"), agreement.support(candidate), agreement.citations(candidate)
@@ -22,15 +22,15 @@ from retriever.results import Hit, Retrieval
 
 @dataclass(frozen=True, kw_only=True)
 class HitSentence:
-    """A sentence of a hit, read."""
+    """A sentence of a hit with its claims."""
 
     hit: Hit
     sentence: Sentence
     claims: Claims
     text: str
-    """As it would be printed."""
+    """The text as printed in a report."""
     usable: bool
-    """Whether it may stand in a report; one that may not can still be cited."""
+    """Whether the sentence may be reused in a report; any sentence can be cited."""
 
 
 class Agreement:
@@ -76,20 +76,20 @@ class Agreement:
         ] = {}
 
     def share(self, name: str) -> float:
-        """The weight of the hits whose report names a finding or topic, in 0..1."""
+        """Return the weight of the hits whose report names a finding or topic, 0 to 1."""
         return sum(self._weights[rank] for rank in self._naming(name))
 
     def shares(self) -> dict[str, float]:
-        """The share of every finding and topic that at least one hit names, largest first."""
+        """Return the share of every finding and topic that a hit names, largest first."""
         found = {name: self.share(name) for name in (*FINDINGS, *TOPICS)}
         return dict(sorted(((n, s) for n, s in found.items() if s), key=lambda pair: -pair[1]))
 
     def support(self, candidate: HitSentence) -> float:
-        """The weight of the hits that say the sentence, in 0..1."""
+        """Return the weight of the hits that support a sentence, 0 to 1."""
         return sum(self._weights[rank] for rank in self.supporters(candidate.claims))
 
     def centrality(self, candidate: HitSentence) -> float:
-        """How near its wording is to that of the hits that say it, in 0..1."""
+        """Return how close the wording is to that of the supporting hits, 0 to 1."""
         quotes = self.supporters(candidate.claims)
         total = sum(self._weights[rank] for rank in quotes)
         return (
@@ -101,14 +101,17 @@ class Agreement:
         )
 
     def printable(self) -> tuple[HitSentence, ...]:
-        """What may stand in the report. Where hits name opposite sides of one finding the side is
-        taken out of the sentence, or the sentence is not used."""
+        """Return the sentences that may be reused and that at least one hit supports.
+
+        Where hits name opposite sides of a finding, the side is removed from the sentence, or the
+        sentence is dropped.
+        """
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
         return tuple(one for one in printed if one is not None and self.supporters(one.claims))
 
     def _is_contested(self, candidate: HitSentence) -> bool:
-        """Whether it names one side for what another sentence reports on the other side alone."""
+        """Whether another sentence reports the same finding on the other side only."""
         for claim in candidate.claims.atoms:
             if claim.state == "negative" or len(claim.sides) != 1:
                 continue
@@ -124,7 +127,7 @@ class Agreement:
         return replace(candidate, claims=claims, text=tidy(bare))
 
     def citations(self, candidate: HitSentence) -> tuple[Citation, ...]:
-        """The hits that say it, by rank, each with the sentences that do."""
+        """Cite the supporting hits by rank, each with its supporting sentences."""
         fingerprint = self._retrieval.index_fingerprint
         return tuple(
             cite(quote.hit, quote.sentence.text, fingerprint)
@@ -133,7 +136,7 @@ class Agreement:
         )
 
     def supporters(self, claims: Claims) -> Mapping[int, tuple[HitSentence, ...]]:
-        """Rank to the sentences there that say what a text claims, the nearest in wording first."""
+        """Map the rank of each supporting hit to its sentences, the closest in wording first."""
         key = (claims.text, tuple(sorted(claims.labels.items())))
         if key not in self._found:
             found = {rank: evidence.support(claims) for rank, evidence in self._evidence.items()}
@@ -145,7 +148,7 @@ class Agreement:
         return self._found[key]
 
     def support_of(self, rank: int, claims: Claims) -> Support:
-        """Whether one hit says what a text claims, and what it says instead."""
+        """Check claims against one hit; the result says what the hit states instead."""
         return self._evidence[rank].support(claims)
 
     def _naming(self, name: str) -> Collection[int]:

@@ -99,12 +99,12 @@ def claimed_labels(question: str, answer: str) -> Labels:
 
 
 def find_support(case: Case, claimed: Labels, question: str, answer: str) -> str | None:
-    """The sentence of a report that supports an answer, or None where none does."""
+    """Return the sentence of a report that supports an answer, if any."""
     return _find(case, claimed, question, answer)[0]
 
 
 def _find(case: Case, claimed: Labels, question: str, answer: str) -> tuple[str | None, str]:
-    """The sentence that supports an answer, or None and what the report says instead."""
+    """Return the supporting sentence, or None and what the report says instead."""
     yes = is_yes(answer)
     if yes is not None:
         return _find_yes_or_no(case, claimed, _findings_asked(question), yes, answer)
@@ -177,7 +177,7 @@ def _has_details(mention: Mention) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """A finding that a question names, and in which words."""
+    """A finding of a question with its wording."""
 
     mention: Mention
     wording: str

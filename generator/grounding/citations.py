@@ -50,15 +50,15 @@ class CitationCheck:
         self._agreement = Agreement(replace(retrieval, hits=context.hits), rank_decay=0.0)
 
     def supporters(self, sentence: WrittenSentence) -> Mapping[int, tuple[HitSentence, ...]]:
-        """Number to the sentences of that case which together say the same."""
+        """Map the number of each supporting case to the sentences that support together."""
         return self._agreement.supporters(sentence.claims)
 
     def support(self, number: int, claims: Claims) -> Support:
-        """Whether the case of a number says what a text claims, and what it says instead."""
+        """Check claims against one case; the result says what it states instead."""
         return self._agreement.support_of(number, claims)
 
     def citations(self, quotes: Sequence[HitSentence]) -> tuple[Citation, ...]:
-        """One for each sentence."""
+        """Cite each sentence."""
         return tuple(cite(one.hit, one.sentence.text, self._fingerprint) for one in quotes)
 
 

@@ -1,4 +1,4 @@
-"""What a sentence claims: its findings one by one, its labels, and what it calls normal.
+"""The claims of a sentence: its findings one by one, its labels, and what it calls normal.
 
     claims = read_text("Right pleural effusion and left lower lobe atelectasis.")
     claims.atoms[0].finding, claims.atoms[0].sides      # "Pleural Effusion", {"right"}
@@ -80,9 +80,11 @@ class Claims:
 
     text: str
     atoms: tuple[Mention, ...]
-    """Its findings, each with its own side, place, degree and so on."""
+    """Findings, each with its own side, place, degree and so on."""
     organs: Mapping[str, bool]
-    """Organs called normal, and whether only without acute abnormality."""
+    """Organs called normal, and whether only acute abnormality is denied."""
+    truncated: bool
+    """Whether the sentence was too long to be read whole."""
     labels: Labels
     topics: Mapping[str, State]
     normal: frozenset[Region]
@@ -136,18 +138,19 @@ class Claims:
 
 def read_claims(sentence: Sentence) -> Claims:
     """Read the claims of an indexed sentence; its stored labels are taken as they are."""
-    return _read(sentence.text[:MAX_CHARS], tuple(sorted(sentence.labels.items())))
+    return _read(sentence.text, tuple(sorted(sentence.labels.items())))
 
 
 def read_text(text: str) -> Claims:
     """Read the claims of a sentence that has no labels yet."""
-    text = text[:MAX_CHARS]
-    return _read(text, tuple(sorted(label_sentence(text).items())))
+    return _read(text, tuple(sorted(label_sentence(text[:MAX_CHARS]).items())))
 
 
 @lru_cache(maxsize=1 << 15)
 def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
     labels = dict(pairs)
+    truncated = len(text) > MAX_CHARS
+    text = text[:MAX_CHARS]
     found = atoms(text)
     topics = _topics(found)
     mentioned = {region for region, pattern in _REGION_WORDS if pattern.search(text)}
@@ -164,6 +167,7 @@ def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
         extra -= SIDES if extra >= SIDES else frozenset()
     return Claims(
         text=text,
+        truncated=truncated,
         atoms=found,
         organs=organs_called_normal(text),
         labels=labels,
@@ -181,7 +185,7 @@ def _read(text: str, pairs: tuple[tuple[str, State], ...]) -> Claims:
 
 
 def _topics(found: Collection[Mention]) -> dict[str, State]:
-    """The findings that none of the 14 observations covers: present beats doubtful beats absent."""
+    """Merge the states of findings outside the 14 observations; positive beats uncertain."""
     topics: dict[str, State] = {}
     for one in sorted(found, key=lambda one: _RANK[one.state]):
         if one.finding in TOPICS:

@@ -1,4 +1,4 @@
-"""Regions of a chest image, and what a report may name there besides the 14 observations."""
+"""Regions of a chest image, and the findings that belong to each."""
 
 from db.findings import ALL_FINDINGS, CHILDREN, FINDING, Region
 from db.labels import NO_FINDING
@@ -14,24 +14,24 @@ REGIONS: tuple[Region, ...] = (
     "devices",
     "chest",
 )
-"""The usual order of a report; ``chest`` is the image as a whole and comes last."""
+"""In the usual order of a report; ``chest`` is the image as a whole and comes last."""
 
 TOPICS: tuple[str, ...] = tuple(one.name for one in ALL_FINDINGS if one.parent is None)
-"""The findings that none of the 14 observations covers."""
+"""Findings that a report may name besides the 14 observations."""
 
 _BESIDE_NORMAL = frozenset(
     {"Granuloma", "Hyperinflation", "Low Lung Volumes", "Subcutaneous Emphysema"}
 )
-"""Findings beside which their region can still be called normal."""
+"""Findings that do not rule out a normal region."""
 
 
 def region_of(name: str) -> Region:
-    """The region of an observation or finding."""
+    """Return the region of an observation or finding."""
     if name == NO_FINDING:
         return "chest"
     return FINDING[name if name in FINDING else CHILDREN[name][0]].region
 
 
 def abnormal_region(name: str) -> Region | None:
-    """The region that cannot be called normal where ``name`` is present."""
+    """Return the region that is not normal if ``name`` is present, if any."""
     return None if name in _BESIDE_NORMAL else region_of(name)

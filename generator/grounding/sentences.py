@@ -138,7 +138,7 @@ _WITHIN_IMAGE = re.compile(
 
 @lru_cache(maxsize=1 << 15)
 def compares_with_prior(text: str) -> bool:
-    """Whether a sentence compares with an earlier image, so that it holds of no other patient."""
+    """Whether a sentence compares with an earlier image and so cannot be reused."""
     if refers_to_prior(text) or _CHANGE.search(_WITHIN_IMAGE.sub(" ", text)):
         return True
     plain = text.lower()

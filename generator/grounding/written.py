@@ -1,4 +1,4 @@
-"""A text as a model wrote it, read into sentences with the numbers behind each.
+"""Model output split into sentences with their citation numbers.
 
     parse_cited_sentences("Findings: The heart is enlarged. [1-3] No effusion ([2], [4]).")
     # "The heart is enlarged." (1, 2, 3); "No effusion" (2, 4)
@@ -29,12 +29,12 @@ _RANGE = re.compile(rf"(\d{{1,6}})(?:\s*(?:{_DASH}|to)\s*(?:cases?\s?)?[#^]?(\d{
 _GLUE = re.compile(r"[\s,;&]{0,4}(?:and\b\s{0,2})?")
 _BETWEEN = re.compile(rf"\s?{_DASH}\s?")
 _WIDEST_RANGE = 50
-"""Numbers that a range may stand for; a longer one counts as its two ends."""
+"""Most numbers of a range; a wider one counts as its two ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenSentence:
-    """One sentence as a model wrote it, with the numbers behind it."""
+    """One sentence of a model's output with its citation numbers."""
 
     section: Section
     text: str
@@ -51,7 +51,7 @@ class WrittenSentence:
 
 @dataclass(frozen=True, kw_only=True)
 class _Marks:
-    """A run of marks that belong to one sentence."""
+    """Consecutive marks of one sentence."""
 
     start: int
     end: int
@@ -59,7 +59,7 @@ class _Marks:
 
 
 def parse_cited_sentences(text: str) -> list[WrittenSentence]:
-    """Sentences and their numbers; what stands before a section's title counts as findings."""
+    """Split an output into sentences; text before the first section title counts as findings."""
     written: list[WrittenSentence] = []
     titles = list(_SECTION.finditer(text))
     starts = [0, *(title.end() for title in titles)]
@@ -92,7 +92,7 @@ def _parse_section(section: Section, text: str) -> list[WrittenSentence]:
 
 
 def _runs(text: str) -> Iterator[_Marks]:
-    """The marks in order, those that follow one another taken together."""
+    """Yield the marks in order, consecutive ones together."""
     run: _Marks | None = None
     for match in _MARK.finditer(text):
         numbers = tuple(_numbers(match[0]))
@@ -110,7 +110,7 @@ def _runs(text: str) -> Iterator[_Marks]:
 
 
 def _without_brackets(run: _Marks, text: str) -> _Marks:
-    """The run with the round brackets around it, if there are any."""
+    """Extend a run by round brackets around it."""
     start = run.start
     while start > 0 and text[start - 1] == " ":
         start -= 1

@@ -1,11 +1,11 @@
-"""A text's findings one at a time, each with the attributes that can hold or fail of it.
+"""The findings of a sentence, each with the attributes to be checked.
 
     atoms("Large right and small left effusions, tip of the left PICC in the SVC.")
     # Pleural Effusion right severe; Pleural Effusion left mild; PICC left, tip svc
 
-They are the labeller's mentions with three things put right for comparing them: sides and sizes
-that a list pairs are taken apart, what a finding implies ("calcified" of a calcified aorta) is left
-out, and so is a side of what lies in the midline.
+These are the labeller's mentions, prepared for comparison: a list that pairs sides with places or
+sizes is split, attributes that the finding implies ("calcified" of a calcified aorta) are dropped,
+and so is the side of a midline structure.
 """
 
 import re
@@ -19,7 +19,7 @@ from indexer.reports.labelling import vocabulary as words
 from indexer.reports.labelling.mention import Mention, Side
 
 MAX_CHARS = 1_000
-"""Of a text that is read; a longer one is not used, only quoted."""
+"""Characters of a sentence that are read."""
 
 BOTH: frozenset[Side] = frozenset({"left", "right"})
 
@@ -54,10 +54,10 @@ _IMPLIED: dict[str, frozenset[str]] = {
     "Hilar Enlargement": frozenset({"hilum"}),
     "Nodule": frozenset({"nodular"}),
 }
-"""Finding to the places, kinds and ages that its name says already."""
+"""Places, kinds and ages that a finding implies."""
 
 _UNCOUNTED = frozenset({"deformity", "density"})
-"""Kinds that only the roll-up to the 14 observations needs."""
+"""Kinds that only the roll-up to the 14 observations uses."""
 
 _CURVE = {"left": "levo", "right": "dextro"}
 _IMPLIED_SIDE: dict[str, Side] = {"middle lobe": "right", "lingula": "left"}
@@ -76,7 +76,7 @@ _NEW_CLAUSE = re.compile(r";|\.\s|\band\b|\bwith(?! )", re.IGNORECASE)
 
 @lru_cache(maxsize=1 << 15)
 def atoms(text: str) -> tuple[Mention, ...]:
-    """The findings of a sentence; one with two sides of one kind remains one."""
+    """Return the findings of a sentence in order; a bilateral finding is one."""
     text = text[:MAX_CHARS]
     found = mentions(text)
     return tuple(
@@ -181,8 +181,8 @@ def _normal_form(mention: Mention) -> Mention:
 def _taken_apart(
     text: str, found: tuple[Mention, ...], place: int, mention: Mention
 ) -> Iterator[Mention]:
-    """The mention once for each item of a list that pairs what is said of it: side with place,
-    place with size. One that pairs nothing remains whole."""
+    """Yield a mention once for each item of a list that pairs its attributes ("large right and
+    small left"); a mention that pairs nothing stays whole."""
     several = [
         name for name, values in _values(mention).items() if len(values) > 1 and name != "size_mm"
     ] + ["size_mm"] * (len(mention.size_mm) > 1)

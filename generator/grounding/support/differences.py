@@ -1,10 +1,10 @@
-"""What one finding says beyond another of the same kind: side, place, degree, size, tip, doubt.
+"""Differences between two mentions of a finding: side, place, degree, size, tip, certainty.
 
     differences(atoms("Large left effusion.")[0], atoms("Small right effusion.")[0])
     # ["says right, not left", "says mild or small, not severe or large"]
 
-A finding that is present may be said with less than the case says, never with more. One that is
-absent may be denied of less: who denies an effusion denies a large one on the left too.
+A positive finding may say less than the case, never more. A denial may be narrower than that of the
+case: "no effusion" denies a large effusion on the left as well.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -35,15 +35,17 @@ _CLOSE_MM = 0.05
 
 
 def differences(claim: Mention, quote: Mention) -> list[str]:
-    """What keeps ``quote`` from supporting ``claim``, a finding of the same name; each to be read
-    after "case 2". Empty where it says as much."""
+    """Return what keeps ``quote`` from supporting ``claim``, as predicates of "case 2".
+
+    Both are mentions of one finding. Empty if ``quote`` says as much.
+    """
     if claim.state == "negative":
         return list(_wider(claim, quote))
     return list(_beyond(claim, quote))
 
 
 def _beyond(claim: Mention, quote: Mention) -> Iterator[str]:
-    """What a finding that is present has and the quoted one lacks."""
+    """Yield what a positive or uncertain finding has and the quoted one lacks."""
     if state := _state(claim, quote):
         yield state
         return
@@ -64,7 +66,7 @@ def _beyond(claim: Mention, quote: Mention) -> Iterator[str]:
 
 
 def _wider(claim: Mention, quote: Mention) -> Iterator[str]:
-    """What a denial leaves open and the quoted one does not deny."""
+    """Yield how the quoted denial is narrower than the claimed one."""
     if state := _state(claim, quote):
         yield state
         return
@@ -99,7 +101,7 @@ def _state(claim: Mention, quote: Mention) -> str | None:
 
 
 def overlap_in_place(denial: Mention, finding: Mention) -> bool:
-    """Whether a finding is among what a denial denies."""
+    """Whether a denial denies a reported finding."""
     if denial.sides and finding.sides and not denial.sides & finding.sides:
         return False
     if denial.location and finding.location:
@@ -114,7 +116,7 @@ def overlap_in_place(denial: Mention, finding: Mention) -> bool:
 
 
 def within(place: str, said: Collection[str]) -> bool:
-    """Whether a place is named, or a smaller one that lies in it."""
+    """Whether a place, or a smaller place within it, is named."""
     return place in said or not _LIES_IN.get(place, frozenset()).isdisjoint(said)
 
 

@@ -1,14 +1,14 @@
-"""Whether a report supports a statement: finding by finding, each with its own attributes.
+"""Decide whether a report supports a statement: finding by finding, each with its attributes.
 
     found = support("Left effusion.", "Right effusion and left lower lobe atelectasis.")
     found.holds         # False
     found.reason        # "says right, not left (pleural effusion)"
 
-A finding holds where one mention of it in the report has the same state and at least the side,
-place, degree, size, tip, kind and doubt that the statement gives it; the statement may say less.
-A denial holds where the report denies as much and names nothing of it. An organ that is called
-normal must be called normal; what names neither finding nor organ must be said in the same words.
-A statement that compares with an earlier image never holds: no earlier image is shown.
+A finding holds if one mention of it in the report has the same state and certainty and at least the
+side, place, degree, size, tip and kind of the statement; the statement may say less. A denial holds
+if the report denies as much and reports none of it. An organ called normal must be called normal in
+the report; a statement without finding or organ must be there in the same words. A statement that
+compares with an earlier image never holds, because no earlier image is shown.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,31 +31,40 @@ from generator.grounding.support.wording import (
 from indexer.reports.labelling.mention import Mention
 from indexer.reports.sentences import split_sentences
 
+_SAID_BY_NAME = {
+    "Aortic Calcification": frozenset({"atherosclerotic"}),
+    "Interstitial Pattern": frozenset({"interstitial", "reticular"}),
+}
+"""Distinguishing words that are among the names of a finding."""
+
 COMPARES = "cannot say how this image has changed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """Whether a report says a statement."""
+    """The result of a check."""
 
     holds: bool
     reason: str = ""
-    """What the report says instead, to be read after "case 2"; empty where it holds."""
+    """What the report says instead, a predicate of "case 2"; empty if it holds."""
     sentences: tuple[int, ...] = ()
-    """The places of the sentences that say it, the nearest in wording first."""
+    """Indices of the supporting sentences, the closest in wording first."""
 
     def __bool__(self) -> bool:
         return self.holds
 
 
 def support(statement: str, report: str | Sequence[str]) -> Support:
-    """Whether a report, as a text or as its sentences, says a statement."""
+    """Check a statement against a report, given as text or as sentences."""
     sentences = split_sentences(report) if isinstance(report, str) else report
     return Evidence([read_text(one) for one in sentences]).support(read_text(statement))
 
 
 class Evidence:
-    """What a report says, read once for any number of statements."""
+    """A report, read once for any number of statements.
+
+    ``quotable`` marks sentences that may be quoted, ``preferred`` those to quote before others.
+    """
 
     def __init__(
         self,
@@ -72,13 +81,15 @@ class Evidence:
         )
 
     def support(self, claims: Claims) -> Support:
-        """Whether the report says all that a statement claims, and where."""
+        """Check that the report supports every claim of a statement."""
         try:
             return Support(holds=True, sentences=self._sentences(claims))
         except UnsupportedError as error:
             return Support(holds=False, reason=str(error))
 
     def _sentences(self, claims: Claims) -> tuple[int, ...]:
+        if claims.truncated:
+            raise UnsupportedError("cannot be compared with a sentence of this length")
         if compares_with_prior(claims.text):
             raise UnsupportedError(COMPARES)
         said: list[frozenset[int]] = []
@@ -137,7 +148,7 @@ class Evidence:
         return frozenset(found)
 
     def _fewest(self, said: Sequence[frozenset[int]], claims: Claims) -> tuple[int, ...]:
-        """Of the sentences that say each part, few that together say all, the nearest first."""
+        """Choose few sentences that together support all parts, the closest in wording first."""
         chosen: list[int] = []
         open_parts = list(said)
         while open_parts:
@@ -154,12 +165,12 @@ class Evidence:
         return tuple(chosen)
 
     def _check_rest(self, claims: Claims, chosen: Sequence[int]) -> None:
-        """What no finding carries: words that tell two of a kind apart, and clauses without one."""
+        """Check what no finding carries: distinguishing words, and clauses without a finding."""
         texts = [self.sentences[place].text for place in chosen]
         if any(one.state != "negative" for one in claims.atoms):
             lacking = qualifiers(claims.text) - frozenset[str]().union(*map(qualifiers, texts))
-            if any(one.finding == "Aortic Calcification" for one in claims.atoms):
-                lacking -= {"atherosclerotic"}
+            for one in claims.atoms:
+                lacking -= _SAID_BY_NAME.get(one.finding, frozenset())
             if lacking:
                 raise UnsupportedError(f"does not say {' or '.join(sorted(lacking))}")
         for clause in leftover_clauses(claims.text, claims.atoms):
@@ -170,7 +181,7 @@ class Evidence:
 
 
 def _single(found: Sequence[Mention]) -> Iterator[Mention]:
-    """Each finding by side, as different mentions may say each."""
+    """Yield findings of one side each; different sentences may support them."""
     for one in found:
         if one.state != "negative" and one.sides == BOTH:
             for side in sorted(BOTH):

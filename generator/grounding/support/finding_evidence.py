@@ -1,7 +1,7 @@
-"""The findings that the sentences of a report mention, and which of them say a given one.
+"""The findings mentioned in a report, and the sentences that support a given one.
 
 found = FindingEvidence(texts, quotable=[True] * len(texts))
-found.saying(atom, text)        # the places of the sentences, or UnsupportedError with a reason
+found.saying(atom, text)        # indices of sentences, or UnsupportedError with the reason
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from indexer.reports.labelling.mention import Mention
 
 
 class UnsupportedError(Exception):
-    """A report does not say something; the message is what it says instead."""
+    """A report does not support a claim; the message is what it says instead."""
 
 
 class FindingEvidence:
-    """The mentions of a report by finding."""
+    """Mentions of findings in the sentences of one report."""
 
     def __init__(self, texts: Sequence[str], *, quotable: Sequence[bool]) -> None:
         self._texts = texts
@@ -36,8 +36,7 @@ class FindingEvidence:
                 self._mentions.setdefault(mention.finding, []).append((place, mention))
 
     def holds_at(self, place: int, finding: Mention) -> bool:
-        """Whether one sentence names a finding, for certain or perhaps, with all that is said of
-        it."""
+        """Whether a sentence reports a finding with its attributes, positive or uncertain."""
         return any(
             at == place
             and quote.state != "negative"
@@ -48,15 +47,15 @@ class FindingEvidence:
         )
 
     def mentions_at(self, place: int, name: str) -> bool:
-        """Whether one sentence mentions a finding in whatever state."""
+        """Whether a sentence mentions a finding in any state."""
         return any(at == place for at, _ in self._mentions.get(name, ()))
 
     def instead(self, finding: Mention) -> str:
-        """What the report says instead of a finding."""
+        """Return what the report says instead of a finding."""
         return self._compare(finding, (finding.finding,))[1]
 
     def denial(self, finding: Mention) -> int | None:
-        """The place of a sentence that denies a finding, where none names it."""
+        """Return the index of a sentence that denies a finding, if the report denies it."""
         try:
             claim = replace(finding, state="negative", certainty="definite")
             return min(min(part) for part in self._denying(claim))
@@ -64,13 +63,13 @@ class FindingEvidence:
             return None
 
     def names(self, name: str) -> bool:
-        """Whether the report has a finding, for certain."""
+        """Whether a finding is positive."""
         return any(one.state == "positive" for _, one in self._mentions.get(name, ()))
 
     def saying(self, claim: Mention, text: str) -> list[frozenset[int]]:
-        """The sentences that say one finding, or each half of it.
+        """Return the sentences that support a finding, or one set for each side.
 
-        Raises UnsupportedError where there is none.
+        Raises UnsupportedError if there is none.
         """
         wording = text[claim.start : claim.end]
         if claim.state == "negative":
@@ -119,7 +118,7 @@ class FindingEvidence:
     def _same_device(
         self, claim: Mention, place: int, quote: Mention, wording: str, site: frozenset[str]
     ) -> bool:
-        """Whether a device without a name of its own in the table can be the one claimed."""
+        """Whether an Other Device can be the one claimed, by wording and site."""
         text = self._texts[place]
         quoted = text[quote.start : quote.end]
         if is_generic(quoted if claim.state == "negative" else wording):

@@ -1,4 +1,4 @@
-"""Findings that say another one as well, with less detail: a rib fracture is a fracture."""
+"""Which findings imply or exclude others: a rib fracture is a fracture."""
 
 import re
 from collections.abc import Sequence
@@ -56,14 +56,14 @@ _ABBREVIATIONS = ("PICC",)
 
 
 def common_name(finding: str) -> str:
-    """A finding as it is named within a sentence."""
+    """Return a finding's name as written within a sentence."""
     if finding in _ABBREVIATIONS:
         return finding
     return finding.lower().removeprefix("other ")
 
 
 def is_generic(wording: str) -> bool:
-    """Whether a device is named as such, not what it is."""
+    """Whether a wording names devices in general ("lines and tubes")."""
     return _GENERIC_DEVICE.fullmatch(wording.strip()) is not None
 
 
@@ -75,7 +75,7 @@ def opposed_to(claim: Mention, wording: str) -> Sequence[str]:
 
 
 def said_by(claim: Mention, wording: str) -> Sequence[str]:
-    """The findings whose mention can say one that is present, itself first."""
+    """Return the findings whose mention supports a positive claim, itself first."""
     name = claim.finding
     if name == "Other Device" and not is_generic(wording):
         return (name,)
@@ -85,7 +85,7 @@ def said_by(claim: Mention, wording: str) -> Sequence[str]:
 
 
 def denied_by(claim: Mention) -> Sequence[str]:
-    """The findings whose denial denies this one, itself first."""
+    """Return the findings whose denial supports a negative claim, itself first."""
     broader = _BROADER.get(claim.finding, ())
     if claim.finding in _DEVICES and claim.finding != "Other Device":
         broader = ("Other Device",)

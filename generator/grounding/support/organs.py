@@ -1,4 +1,4 @@
-"""Organs that a sentence calls normal and that no finding stands for: bones, vessels, soft tissues.
+"""Organs that a sentence calls normal: bones, vessels, soft tissues.
 
 organs_called_normal("The bones are intact.")                    # {"bones": False}
 organs_called_normal("No acute abnormality of the ribs.")        # {"ribs": True}: acute only
@@ -55,7 +55,7 @@ _CLAUSE = re.compile(r";|\. |\b(?:but|however|although|though|except|apart from|
 
 @lru_cache(maxsize=1 << 15)
 def organs_called_normal(text: str) -> Mapping[str, bool]:
-    """Organ to whether only an acute abnormality is denied of it."""
+    """Map each organ called normal to whether only acute abnormality is denied."""
     found: dict[str, bool] = {}
     for clause in _CLAUSE.split(text):
         if not _NORMAL.search(clause) or _ABNORMAL.search(clause):
@@ -68,7 +68,7 @@ def organs_called_normal(text: str) -> Mapping[str, bool]:
 
 
 def is_normal(organ: str, acute_only: bool, said: Mapping[str, bool]) -> bool:
-    """Whether a sentence calls an organ, or what it is a part of, normal to that extent."""
+    """Whether an organ, or what it is part of, is called normal to that extent."""
     return any(
         name in said and (acute_only or not said[name]) for name in (organ, _PART_OF.get(organ, ""))
     )
@@ -96,5 +96,5 @@ _COVERS: dict[str, frozenset[str]] = {
 
 
 def is_named_by(organ: str, finding: str) -> bool:
-    """Whether what is said of a finding says how an organ is."""
+    """Whether a denied finding tells the state of an organ."""
     return finding in _COVERS.get(organ, ())

@@ -1,4 +1,4 @@
-"""What no finding carries: words that tell two of a kind apart, and clauses of free text."""
+"""Wording that no attribute of a finding carries: distinguishing words and free text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ _SITES = tuple(
         ("abdominal", r"\babdom|\bbiliary|\bgastric|\brenal|\bureter"),
     )
 )
-"""Where hardware lies, which the labeller reads as a device without more."""
+"""Body parts of hardware and degeneration, for which mentions have no place."""
 
 _CLAUSE = re.compile(r"\s*(?:;|\.\s|,\s+(?:and|but)\s+(?=the\b|there\b)|\bbut\b|\bhowever\b)\s*")
 _DENIAL = re.compile(r"\b(?:no|not|without|never|none|absent|free of)\b|n't\b", re.IGNORECASE)
@@ -80,19 +80,21 @@ _DENIAL = re.compile(r"\b(?:no|not|without|never|none|absent|free of)\b|n't\b", 
 
 @lru_cache(maxsize=1 << 15)
 def qualifiers(text: str) -> frozenset[str]:
-    """The words of a sentence that tell two of a kind apart and are no attribute of a finding."""
+    """Return the distinguishing words of a sentence that are no attribute of a finding."""
     return frozenset(name for name, pattern in _COMPILED if pattern.search(text))
 
 
 @lru_cache(maxsize=1 << 15)
 def sites(text: str) -> frozenset[str]:
-    """The parts of the body that a sentence on hardware names."""
+    """Return the body parts that a sentence names, for hardware and degeneration."""
     return frozenset(name for name, pattern in _SITES if pattern.search(text))
 
 
 def same_words(text: str, quote: str, *, part: bool = False) -> bool:
-    """Whether two texts have the same words that carry meaning, the same numbers and denials; with
-    ``part``, whether the first is among what the second says."""
+    """Whether two texts have the same content words, numbers and negation.
+
+    With ``part``, the second may say more.
+    """
     words, said = _words(text), _words(quote)
     if not words or not words <= said or (not part and words != said):
         return False
@@ -100,7 +102,7 @@ def same_words(text: str, quote: str, *, part: bool = False) -> bool:
 
 
 def leftover_clauses(text: str, found: Sequence[Mention]) -> Iterator[str]:
-    """The clauses of a sentence with findings that hold none of them."""
+    """Yield the clauses of a sentence that hold none of its findings."""
     if not found:
         return
     start = 0
@@ -129,7 +131,7 @@ _REST = re.compile(
 
 @lru_cache(maxsize=1 << 15)
 def leaves_a_rest(text: str) -> bool:
-    """Whether a denial stands beside what it leaves out ("lungs are otherwise clear")."""
+    """Whether a denial leaves something out ("lungs are otherwise clear")."""
     return _REST.search(text) is not None
 
 

@@ -228,6 +228,12 @@ def test_a_text_that_says_nothing_supports_and_claims_nothing(text: str) -> None
     assert not support("Left effusion.", text).holds
 
 
+def test_a_sentence_too_long_to_be_read_whole_never_holds() -> None:
+    long = f"Left effusion, {'which is seen in the usual place, ' * 40} and right pneumothorax."
+    assert not support(long, "Left effusion.").holds
+    assert not support(long, long).holds
+
+
 def test_a_side_said_of_a_long_report_is_still_its_own() -> None:
     filler = " ".join(f"Granuloma number {n} in the right lung." for n in range(40))
     assert support("Left effusion.", f"{filler} Left effusion. {filler}").holds
