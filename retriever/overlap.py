@@ -13,6 +13,7 @@ images are compared by `retriever.near_duplicates`, whatever they are called.
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from indexer.images.radiograph import Radiograph
 from retriever.search import Retriever
@@ -32,7 +33,7 @@ class Overlap:
         """Say where the study itself, or its patient, is indexed; None for nowhere."""
         self._without_patient += patient_id is None
         for retriever in self._retrievers:
-            stored, place = retriever.index.cases, retriever.index.path
+            stored, place = retriever.index.cases, _place(retriever)
             patients = [patient_id] if patient_id else []
             known = stored.get(sorted(stored.ids_of(patient_ids=patients, study_ids=[study_id])))
             own = [case for case in known if case.source == source]
@@ -49,7 +50,7 @@ class Overlap:
         for retriever in self._retrievers:
             for case_id, reason in retriever.duplicates(images).items():
                 (case,) = retriever.index.cases.get([case_id])
-                return f"{retriever.index.path} has {reason} in study {case.study_id}"
+                return f"{_place(retriever)} has {reason} in study {case.study_id}"
         return None
 
     def warn(self) -> None:
@@ -68,3 +69,9 @@ class Overlap:
                 "be checked",
                 self._without_patient,
             )
+
+
+def _place(retriever: Retriever) -> Path:
+    """The directory that a user names, above the folders of its versions."""
+    path = retriever.index.path
+    return path.parent.parent if path.parent.name == "versions" else path

@@ -157,6 +157,8 @@ def _check_out(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
     if sum(x is not None for x in (arguments.index, arguments.examples, arguments.dataset)) != 1:
         raise UserError("name the examples with one of --index, --examples and --dataset")
+    if arguments.examples is not None and arguments.hold_out is not None:
+        raise UserError("--examples are split already: give --hold-out to finetune examples")
     if out is None:
         if not arguments.dry_run:
             raise UserError("name a directory for the adapter with --out")

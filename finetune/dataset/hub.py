@@ -8,6 +8,7 @@ by their names.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,17 @@ def load(
 
 
 def _loaded(read: Callable[[], Any], name: str) -> Any:
+    with _explained(name):
+        return read()
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn the errors of ``datasets`` into a UserError with the cure."""
     import datasets
 
     try:
-        return read()
+        yield
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join((str(error) or type(error).__name__).split())[:400]
         cure = "name one with --subset" if "onfig" in reason else "check the name, or name a file"
@@ -63,7 +71,14 @@ def rows_of(split: Any, name: str) -> Iterator[tuple[Place, Any]]:
     for column, feature in plain.items():
         if feature != features[column]:
             split = split.cast_column(column, feature)
-    for number, row in enumerate(split, start=1):
+    rows = iter(split)
+    number = 0
+    while True:
+        with _explained(name):
+            row = next(rows, None)
+        if row is None:
+            return
+        number += 1
         yield Place(file=name, row=f"row {number}"), named(row, names)
 
 

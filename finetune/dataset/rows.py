@@ -82,7 +82,7 @@ def find_columns(rows: Iterable[Any], given: Columns) -> Columns:
     """
     keys = dict.fromkeys(key for row in rows if isinstance(row, Mapping) for key in row)
     question = given.question or ("question" if "question" in keys else None)
-    names = ("answer",) if question else (*TEXT_COLUMNS, *CHAT_COLUMNS)
+    names = (*(("answer",) if question else TEXT_COLUMNS), *CHAT_COLUMNS)
     text = given.text or next((name for name in names if name in keys), None)
     chat = text in CHAT_COLUMNS or any(
         is_chat(row.get(text)) for row in rows if isinstance(row, Mapping)

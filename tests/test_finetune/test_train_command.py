@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from transformers import AutoProcessor, MllamaForConditionalGeneration
 from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor, load_trainable
+from finetune.adapter.data import TrainingSet
 from finetune.adapter.run import TrainingRun, load_adapter_weights, package_versions
 from finetune.examples.folder import ExampleFolder
 from finetune.export.licence import find_licence
@@ -55,6 +57,26 @@ def test_a_dry_run_shows_three_examples_their_lengths_and_the_memory(
     ]
     assert sum(counts) == 14 - 2 and "2 left out as longer than 90 tokens" in shown
     assert "optimizer steps" in shown and "memory: about" in shown
+
+
+def test_examples_too_long_to_validate_with_are_counted_and_others_chosen(
+    base: Path, pack: Path
+) -> None:
+    given = ExampleFolder.load(pack)
+    long = replace(given.val[0], answer="The lungs are clear. " * 60)
+    data = replace(given, val=[long] * 9 + list(given.val))
+    processor = load_processor(str(base))
+    config = replace(CONFIG, max_tokens=200, eval_examples=2)
+    chosen = TrainingSet.make(data, processor, config, torch.float32)
+    assert chosen.val_too_long == 9 and len(chosen.val) == 2
+    assert all(len(tokens) <= 200 for tokens in chosen.val)
+
+
+def test_a_pack_is_not_split_anew(
+    base: Path, pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--base", str(base), "--examples", str(pack), "--hold-out", "patient:0.1")
+    assert "--examples are split already" in refusal(capsys, *given, "--dry-run")
 
 
 def test_examples_that_are_all_too_long_are_refused(

@@ -230,3 +230,16 @@ def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     for name in (tmp_path / "none.jsonl", tmp_path / "none", "none.csv"):
         with pytest.raises(NotFoundError, match="does not exist"):
             load(name)
+
+
+def test_a_stream_that_breaks_off_is_a_sentence() -> None:
+    class Broken:
+        features: None = None
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            yield {"text": "own 0"}
+            raise ConnectionError("the hub is gone")
+
+    splits = find_splits("owner/name", loader=lambda name, streaming: {"train": Broken()})
+    with pytest.raises(UserError, match=r"owner/name \(train\) cannot be read .*the hub is gone"):
+        list(splits["train"].rows())
