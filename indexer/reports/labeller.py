@@ -28,12 +28,12 @@ from functools import lru_cache
 
 from db.findings import FINDING
 from db.labels import NO_FINDING, OBSERVATIONS, Labels, State
-from indexer.reports.labelling.attributes import Windows, describe
+from indexer.reports.labelling.attributes import describe
 from indexer.reports.labelling.masked import CONDITION, FOREIGN, MASKED
 from indexer.reports.labelling.mention import Mention
 from indexer.reports.labelling.organs import NORMAL_IMAGE, read_organs
 from indexer.reports.labelling.scope import Scope
-from indexer.reports.labelling.spans import find_spans
+from indexer.reports.labelling.spans import Windows, find_spans
 from indexer.reports.labelling.text import blank, read_text
 
 LABELLER_VERSION = "rules-2"

@@ -1,8 +1,6 @@
 """What is said of one mention and not of its neighbour: side, place, degree, size, comparison.
 
-Every mention has a stretch of the sentence to itself, from the separator behind the mention before
-it to the separator before the mention behind it. A bare item of a list shares what is said of its
-neighbour: "left effusion and atelectasis" puts both on the left.
+Each is read from the stretch of the sentence that a mention has to itself (``spans.Windows``).
 """
 
 import re
@@ -12,37 +10,10 @@ from db.findings import FINDING, Region
 from db.labels import State
 from indexer.reports.labelling import vocabulary as words
 from indexer.reports.labelling.mention import Certainty, Comparison, Degree, Mention, Side
+from indexer.reports.labelling.spans import Windows
 from indexer.reports.labelling.text import Text
 from indexer.reports.labelling.wording import Span
 
-_SPLIT = re.compile(
-    r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with"
-    r"|there (?:is|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably"
-    r"|possibly|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with"
-    r"|compatible with|concerning for|suspicious for|in addition to|following|after|status post"
-    r"|overlying|which) |, ?| ?/ ?| - |\(|\)"
-)
-_SHARED = re.compile(
-    r" ?(?:(?:,? (?:and|and/or)|,| ?/) ?(?:associated |adjacent |mild |possible )*|,? (?:or"
-    r"|versus|vs\.?) (?:\w+ ){0,2})?"
-)
-_ADJECTIVES = re.compile(
-    r"(?:[\s,]|\b(?:and|to|small|large|mild|moderate|severe|minimal|tiny|trace|new|stable"
-    r"|unchanged|persistent|increasing|increased|decreasing|right|left|bilateral|loculated"
-    r"|layering|partially|patchy|hazy|linear|streaky|focal|diffuse|acute|chronic|old|healed"
-    r"|calcified|lower|upper|mid|middle|lobe|lung|basilar|apical|nondisplaced|displaced|irregular"
-    r"|spiculated|rounded|a|an|the|dense|ill-defined|well-defined|dual|single|lead|chamber"
-    r"|sided)\b)*"
-)
-
-_STOP = re.compile(
-    r"\. |[,;]? (?:and |with |but )?(?:the )?(?:(?:left|right|upper|lower|middle|mid|lung|lobe"
-    r"|base|apex|bases|apices|lungs|hemithorax|zone|main|bronchus|remainder|of|the) ?)+(?:is "
-    r"|are |remains? |appears? )?(?:otherwise )?(?:clear|normal|unremarkable|spared|patent"
-    r"|free)\b"
-)
-"""The end of a sentence, or a part of the chest that is called clear."""
-_CLAUSE_END = re.compile(r";|\. ")
 _SIDE_OF_TIP = re.compile(r"(?:\b(?:left|right|mid|lower|upper|proximal|distal|main) )*$")
 _TIPPED = frozenset(
     {
@@ -58,93 +29,6 @@ _TWO_SIDES = re.compile(
     r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left"
     r"|[rl]t)\b(?!.*\bthan\b)[^;]*)"
 )
-
-
-class Windows:
-    """The stretch of a sentence that each mention has to itself."""
-
-    def __init__(self, plain: str, spans: list[Span]) -> None:
-        self._plain = plain
-        self._spans = _disjoint(spans)
-
-    def window(self, span: Span) -> str:
-        """What is said around one mention, and of it."""
-        left, right = self._limits(self._index(span))
-        return self._plain[left:right]
-
-    def clause(self, span: Span) -> str:
-        """The window as far as the clause goes on."""
-        left, right = self._limits(self._index(span))
-        end = _CLAUSE_END.search(self._plain, span.end, right)
-        return self._plain[left : end.start() if end else right]
-
-    def around(self, span: Span) -> tuple[str, str]:
-        """What its window has before and behind a mention."""
-        return self._parts(self._index(span))
-
-    def shared(self, span: Span) -> tuple[str, str]:
-        """What stands before the list that a bare item belongs to, and what behind it."""
-        place = self._index(span)
-        before, after = self._parts(place)
-        first = last = place
-        while first > 0 and not before.strip() and self._joined(first - 1):
-            first -= 1
-            before = self._parts(first)[0]
-        while last + 1 < len(self._spans) and not after.strip() and self._joined(last):
-            last += 1
-            after = self._parts(last)[1]
-        return before, after
-
-    def _joined(self, place: int) -> bool:
-        """Whether the mention at ``place`` and the next are items of one list."""
-        one, other = self._spans[place : place + 2]
-        return _SHARED.fullmatch(self._plain, one.end, other.start) is not None
-
-    def _index(self, span: Span) -> int:
-        return next(n for n, one in enumerate(self._spans) if one.start <= span.start < one.end)
-
-    def _parts(self, place: int) -> tuple[str, str]:
-        holder = self._spans[place]
-        left, right = self._limits(place)
-        return self._plain[left : holder.start], self._plain[holder.end : right]
-
-    def _limits(self, place: int) -> tuple[int, int]:
-        last = place + 1 == len(self._spans)
-        right = len(self._plain) if last else self._border(place + 1)[0]
-        stop = _STOP.search(self._plain, self._spans[place].end, right)
-        return self._border(place)[1], stop.start() if stop else right
-
-    def _border(self, place: int) -> tuple[int, int]:
-        """Where the stretch before the mention at ``place`` ends, and where its own begins."""
-        start = self._spans[place].start
-        if place == 0:
-            begin = max((m.end() for m in re.finditer(r";|\. ", self._plain[:start])), default=0)
-            return begin, begin
-        last = self._spans[place - 1].end
-        splits = list(_SPLIT.finditer(self._plain, last, start))
-        if not splits:
-            return start, start
-        chosen = splits[-1]
-        if not _ADJECTIVES.fullmatch(self._plain, chosen.end(), start):
-            return chosen.start(), chosen.end()
-        for earlier in reversed(splits[:-1]):
-            if chosen[0].strip() not in (",", "and", ", and"):
-                break
-            if not _ADJECTIVES.fullmatch(self._plain, earlier.end(), chosen.start()):
-                break
-            chosen = earlier
-        return chosen.start(), chosen.end()
-
-
-def _disjoint(spans: list[Span]) -> list[Span]:
-    """The spans with those that overlap an earlier one left out."""
-    found: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
-        if found and span.start < found[-1].end:
-            found[-1] = Span(found[-1].finding, found[-1].start, max(found[-1].end, span.end))
-        else:
-            found.append(span)
-    return found
 
 
 def describe(
