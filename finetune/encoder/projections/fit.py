@@ -17,7 +17,7 @@ from torch.nn import functional
 from finetune.encoder.config import EncoderConfig
 from finetune.encoder.losses import Targets
 from finetune.encoder.pack import Pack
-from finetune.encoder.projections.sentences import Agreement, sentence_loss
+from finetune.encoder.projections.sentences import SentenceTruth, sentence_loss
 from indexer.encoder.network import ImageNetwork
 
 
@@ -93,7 +93,7 @@ class _Told:
     def __init__(self, pack: Pack, rows: Tensor, config: EncoderConfig) -> None:
         sentences = pack.sentences
         assert sentences is not None
-        self._agreement = Agreement(sentences, rows)
+        self._truth = SentenceTruth(sentences, rows)
         self._embeddings = torch.from_numpy(sentences.embeddings).float().to(rows.device)
         positive = sentences.positive()
         kinds = (positive & ~sentences.val, ~positive & ~sentences.val)
@@ -105,7 +105,7 @@ class _Told:
         drawn = np.concatenate([rng.choice(kind, self._batch // 2) for kind in self._kinds])
         chosen = torch.from_numpy(drawn).to(cases.device)
         told = functional.normalize(network.text(self._embeddings[chosen]), dim=1)
-        return sentence_loss(told @ cases.T, self._agreement.of(chosen), 0.05)
+        return sentence_loss(told @ cases.T, self._truth.of(chosen), 0.05)
 
 
 def _images(features: Tensor, pack: Pack, rows: np.ndarray) -> _Images:

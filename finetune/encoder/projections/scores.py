@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from finetune.encoder.projections.sentences import Agreement, Sentences
+from finetune.encoder.projections.sentences import Sentences, SentenceTruth
 from indexer.encoder.network import ImageNetwork
 
 _TOP = 10
@@ -21,10 +21,10 @@ def sentence_scores(
     val studies alone, name a finding that is there, and are true of ten cases or more; ``sided`` is
     over those of them that say a side.
     """
-    agreement = Agreement(sentences, torch.from_numpy(rows).to(cases.device))
+    truth = SentenceTruth(sentences, torch.from_numpy(rows).to(cases.device))
     chosen = np.flatnonzero(sentences.val & sentences.positive())
     index = torch.from_numpy(chosen).to(cases.device)
-    true = agreement.of(index)
+    true = truth.of(index)
     texts = torch.from_numpy(sentences.embeddings[chosen]).float().to(cases.device)
     told = functional.normalize(network.text(texts), dim=1)
     nearest = (told @ cases.T).topk(min(_TOP, len(cases)), dim=1).indices

@@ -32,7 +32,7 @@ class Sentences:
         return found
 
 
-class Agreement:
+class SentenceTruth:
     """Which studies each sentence is true of; kept on the training device."""
 
     def __init__(self, sentences: Sentences, rows: Tensor) -> None:

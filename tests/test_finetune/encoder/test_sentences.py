@@ -11,7 +11,7 @@ from db.findings import ALL_FINDINGS
 from finetune.encoder.pack import Pack
 from finetune.encoder.projections.packing import pack_sentences
 from finetune.encoder.projections.scores import sentence_scores
-from finetune.encoder.projections.sentences import Agreement, Sentences, sentence_loss
+from finetune.encoder.projections.sentences import Sentences, SentenceTruth, sentence_loss
 from indexer.encoder.network import ImageNetwork
 from tests.test_finetune.encoder.conftest import embed_texts
 
@@ -45,9 +45,9 @@ def test_each_sentence_is_packed_once_with_what_it_says(sentences: Sentences) ->
 
 
 def test_a_sentence_is_true_of_studies_with_its_findings_on_its_side(sentences: Sentences) -> None:
-    agreement = Agreement(sentences, torch.arange(4))
+    truth = SentenceTruth(sentences, torch.arange(4))
     texts = sorted({s for report in REPORTS for s in report.replace(". ", ".|").split("|")})
-    true = {text: agreement.of(torch.tensor([row]))[0].tolist() for row, text in enumerate(texts)}
+    true = {text: truth.of(torch.tensor([row]))[0].tolist() for row, text in enumerate(texts)}
     assert true["Small left pleural effusion."] == [True, False, False, False]
     assert true["Right pleural effusion."] == [False, False, True, False]
     assert true["No pleural effusion."] == [False, True, False, True]
