@@ -8,6 +8,7 @@ python -m indexer remove INDEX --patient p17 --db data/app.sqlite3
 python -m indexer merge INDEX INDEX --out INDEX
 python -m indexer verify INDEX
 python -m indexer upgrade INDEX
+python -m indexer relocate INDEX --root DIR
 python -m indexer audit --source openi --data-dir DIR --split-file FILE --out audit
 python -m indexer info INDEX
 python -m indexer export-vectors INDEX --out DIR
@@ -30,7 +31,14 @@ from indexer.audit.result import audit_lines
 from indexer.audit.run import audit, write_audit
 from indexer.build import BuildResult, add, build
 from indexer.cli.arguments import parser
-from indexer.cli.output import built_lines, info_lines, merged_lines, problem_lines, removed_lines
+from indexer.cli.output import (
+    built_lines,
+    info_lines,
+    merged_lines,
+    problem_lines,
+    relocated_lines,
+    removed_lines,
+)
 from indexer.cli.parser import run
 from indexer.cli.progress import progress_bar
 from indexer.encoder.load import load_encoder
@@ -41,6 +49,7 @@ from indexer.index import Index
 from indexer.ingest.assembly import utc_now
 from indexer.manifest import Manifest
 from indexer.merge import merge
+from indexer.relocate import relocate
 from indexer.remove import RemovalTarget, find, remove
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
@@ -131,8 +140,7 @@ class _ImageBar:
         self._bar = progress_bar(unit="image")
 
     def __call__(self, total: int, done: int) -> "tqdm[Any]":
-        self._bar.reset(total)
-        self._bar.update(done)
+        self._bar.total, self._bar.n, self._bar.initial = total, done, done
         return self._bar
 
     def __enter__(self) -> Self:
@@ -262,6 +270,15 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _relocate(arguments: argparse.Namespace) -> int:
+    relocated = relocate(arguments.index, arguments.root)
+    if arguments.json:
+        print(json.dumps(asdict(relocated), indent=2, default=str))
+    else:
+        _print(relocated_lines(relocated, arguments.index))
+    return 0
+
+
 def _export_vectors(arguments: argparse.Namespace) -> int:
     index = Index.open(arguments.index)
     StoredVectors.write(arguments.out, index)
@@ -276,6 +293,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "merge": _merge,
     "verify": _verify,
     "upgrade": _upgrade,
+    "relocate": _relocate,
     "audit": _audit,
     "info": _info,
     "export-vectors": _export_vectors,

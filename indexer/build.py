@@ -9,10 +9,9 @@ the records, so a resumed build gives the same vectors to the last bit. An exist
 touched until the new version is complete.
 """
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,14 +21,23 @@ from db.index.store import CaseStore
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.images.reader import Limits
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, merge_names, utc_now
+from indexer.ingest.assembly import (
+    Clock,
+    IndexPart,
+    VersionInfo,
+    assemble,
+    merge_names,
+    path_or_none,
+    utc_now,
+)
 from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
 from indexer.ingest.build_log import IMAGE_MISSING, NotIndexed
+from indexer.ingest.plan import Plan, image_count, plan
 from indexer.ingest.staging import Staging
-from indexer.ingest.studies import DroppedImage, record_inputs
+from indexer.ingest.studies import DroppedImage
 from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.reports.labeller import LABELLER_VERSION
-from indexer.sources.records import Record, SkippedStudy, Source, StudyRecord
+from indexer.sources.records import SkippedStudy, Source
 from indexer.typicality.profile import TypicalityProfile
 from indexer.vectors.options import VectorOptions
 from indexer.versions import KEPT, Versions, changing
@@ -201,30 +209,31 @@ class _Build:
         self._batches = batches
 
     def run(self, progress: Progress, keep: int) -> BuildResult:
-        digest, total, images = self._plan()
-        if total == 0:
+        work = self._plan()
+        if work.studies == 0:
             raise UserError(
                 f"source '{self._source.name}' has no study in split '{self._source.split}'"
             )
-        done = self._staging.resume_or_start(digest)
-        with CaseStore.create(self._staging.draft / CASES) as cases:
+        root = work.image_root
+        self._info = replace(self._info, image_root=None if root is None else str(root))
+        done = self._staging.resume_or_start(work.digest)
+        with CaseStore.create(self._staging.draft / CASES, image_root=root) as cases:
             if self._base is not None and cases.count() == 0:
-                cases.copy_from(self._base.path / CASES)
+                IndexPart(index=self._base).copy_cases(cases)
             cases.remove_from(self._batches.first_id(done))
             batches = in_batches(self._source.records())
-            finished = sum(_image_count(next(batches)) for _ in range(done))
-            bar = progress(images, finished)
-            for number in range(done, -(-total // STUDIES_PER_BATCH)):
+            finished = sum(image_count(next(batches)) for _ in range(done))
+            bar = progress(work.images, finished)
+            for number in range(done, -(-work.studies // STUDIES_PER_BATCH)):
                 records = next(batches)
                 arrays = self._batches.index(number, records, cases)
                 self._staging.write_batch(number, **arrays)
-                bar.update(_image_count(records))
-        return self._finish(done, total, keep)
+                bar.update(image_count(records))
+        return self._finish(done, work.studies, keep)
 
-    def _plan(self) -> tuple[str, int, int]:
-        """Hash all that the vectors and cases depend on; return the digest and the numbers of
-        records and images."""
-        head = [
+    def _plan(self) -> Plan:
+        base = None if self._base is None else self._base.manifest
+        settings = [
             FORMAT_VERSION,
             asdict(self._info.encoder),
             LABELLER_VERSION,
@@ -234,15 +243,9 @@ class _Build:
             self._info.made_by,
             self._info.version,
             self._info.withdrawn,
-            None if self._base is None else self._base.manifest.fingerprint,
+            None if base is None else base.fingerprint,
         ]
-        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-        total = images = 0
-        for record in self._source.records():
-            digest.update(repr(record_inputs(record)).encode())
-            total += 1
-            images += _image_count([record])
-        return digest.hexdigest(), total, images
+        return plan(self._source, settings, None if base is None else path_or_none(base.image_root))
 
     def _finish(self, done: int, total: int, keep: int) -> BuildResult:
         skipped: list[SkippedStudy] = []
@@ -307,7 +310,3 @@ class _Build:
         )
         self._versions.publish(self._staging.draft, manifest, keep=keep)
         return manifest
-
-
-def _image_count(records: Iterable[Record]) -> int:
-    return sum(len(record.images) for record in records if isinstance(record, StudyRecord))

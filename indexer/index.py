@@ -76,7 +76,8 @@ class Index:
                     f"{size}; build the index again"
                 )
         vectors = _open_vectors(path, manifest)
-        cases = CaseStore.open(path / CASES)
+        root = None if manifest.image_root is None else Path(manifest.image_root)
+        cases = CaseStore.open(path / CASES, image_root=root)
         if not (vectors.count == cases.count() == manifest.studies):
             raise MismatchError(
                 f"{path} is damaged: the manifest counts {manifest.studies} studies, there are "

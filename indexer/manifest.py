@@ -1,8 +1,9 @@
 """``manifest.json``, which describes one version of an index.
 
-It is written last, so a folder with a manifest is complete. Formats 1 and 2 can be read, and
+It is written last, so a folder with a manifest is complete. Formats 1 to 3 can be read, and
 ``python -m indexer upgrade`` upgrades them: format 1 is one folder without versions; format 2 has
-other names for some files and keys, and keeps exact vectors outside FAISS.
+other names for some files and keys, and keeps exact vectors outside FAISS; format 3 stores absolute
+paths of images.
 """
 
 import json
@@ -16,7 +17,7 @@ from indexer.encoder.spec import EncoderSpec
 from indexer.vectors.options import VectorOptions, VectorSpec
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 OLDER_NAMES = {"film_quantiles": "image_quantiles"}
 """Keys of formats 1 and 2, and their current names."""
 
@@ -70,6 +71,9 @@ class Manifest:
     image_quantiles: Mapping[str, Mapping[str, float]] | None = None
     """Quantiles of the typicality of indexed images (``indexer.typicality.profile``); None for too
     few images, or for stored vectors without a profile."""
+    image_root: str | None = None
+    """The folder that paths of images are relative to; ``relocate`` changes it. None if there is
+    no such folder, or in older formats."""
     withdrawn: tuple[str, ...] = ()
     """Digests of patients and studies that must not be indexed again (``indexer.remove``)."""
     history: tuple[PastVersion, ...] = ()
@@ -90,7 +94,7 @@ class Manifest:
                     f"{directory} has index format {version}, but this program reads 1 to "
                     f"{FORMAT_VERSION}: update the program, or build the index again"
                 )
-            if version < FORMAT_VERSION:
+            if version < 3:
                 values = {OLDER_NAMES.get(name, name): value for name, value in values.items()}
             if version == 1:
                 values["file_sha256"] = {"vectors.faiss": values.pop("vectors_sha256")}

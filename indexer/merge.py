@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from db.errors import MismatchError, UserError
+from db.index.image_root import common_root
 from db.index.store import Case, CaseStore
 from indexer.erasure import is_withdrawn
 from indexer.index import CASES, Index
@@ -66,7 +67,9 @@ def merge(
         withdrawn = tuple(dict.fromkeys(digest for one in known for digest in one.withdrawn))
         parts: list[IndexPart] = []
         repeated = left_out = 0
-        with CaseStore.create(staging.draft / CASES) as cases:
+        roots = [Path(one.image_root) for one in manifests if one.image_root is not None]
+        root = common_root(roots)
+        with CaseStore.create(staging.draft / CASES, image_root=root) as cases:
             for index in indexes:
                 again = _repeated(index, indexes[: len(parts)])
                 gone = _withdrawn(index, withdrawn) - again
@@ -84,6 +87,7 @@ def merge(
             licence=merge_names((one.licence for one in manifests), "; "),
             skipped={},
             vector_options=options or VectorOptions(),
+            image_root=None if root is None else str(root),
             withdrawn=withdrawn,
             history=() if before is None else (*before.history, before.past()),
         )

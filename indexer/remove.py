@@ -19,7 +19,14 @@ from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseStore
 from indexer.erasure import withdrawal_digest
 from indexer.index import CASES, Index
-from indexer.ingest.assembly import Clock, IndexPart, VersionInfo, assemble, utc_now
+from indexer.ingest.assembly import (
+    Clock,
+    IndexPart,
+    VersionInfo,
+    assemble,
+    path_or_none,
+    utc_now,
+)
 from indexer.ingest.build_log import BUILD_LOG
 from indexer.manifest import Manifest
 from indexer.versions import KEPT, Versions, changing
@@ -181,7 +188,8 @@ class _Removal:
         index = Index.open(folder)
         before = index.manifest
         part = IndexPart(index=index, without=frozenset(self.held(folder)))
-        with CaseStore.create(self.drafted / CASES) as cases:
+        root = path_or_none(before.image_root)
+        with CaseStore.create(self.drafted / CASES, image_root=root) as cases:
             part.copy_cases(cases)
         info = VersionInfo.of(before)
         info = replace(info, withdrawn=tuple(dict.fromkeys((*before.withdrawn, *self.digests))))

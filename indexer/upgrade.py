@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from db.index.image_root import common_root
 from db.index.store import CaseStore
 from indexer.index import CASES, IMAGE_VECTORS, Index
-from indexer.ingest.assembly import Clock, IndexPart, describe_files, utc_now
+from indexer.ingest.assembly import Clock, IndexPart, describe_files, path_or_none, utc_now
 from indexer.ingest.fingerprint import fingerprint
 from indexer.ingest.staging import Staging
 from indexer.manifest import FORMAT_VERSION, Manifest
@@ -35,7 +36,8 @@ def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Man
         staging.draft.mkdir(parents=True)
         index = Index.open(index_dir)
         part = IndexPart(index=index)
-        with CaseStore.create(staging.draft / CASES) as cases:
+        root = _image_root(index)
+        with CaseStore.create(staging.draft / CASES, image_root=path_or_none(root)) as cases:
             part.copy_cases(cases)
         _copy_vectors(index, staging.draft)
         before = index.manifest
@@ -46,6 +48,7 @@ def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Man
             **describe_files(staging.draft),
             fingerprint=fingerprint(contents, before.encoder),
             contents=contents,
+            image_root=root,
             image_quantiles=None if profile is None else profile.quantiles,
             format_version=FORMAT_VERSION,
             version=before.version + 1,
@@ -55,6 +58,18 @@ def upgrade(index_dir: Path, *, keep: int = KEPT, clock: Clock = utc_now) -> Man
         )
         versions.publish(staging.draft, manifest, keep=keep)
     return manifest
+
+
+def _image_root(index: Index) -> str | None:
+    """Return the folder that contains all images with an absolute path."""
+    folders = {
+        Path(image.path).parent
+        for case in index.cases
+        for image in case.images
+        if image.path is not None and Path(image.path).is_absolute()
+    }
+    root = common_root(folders)
+    return None if root is None else str(root)
 
 
 def _copy_vectors(index: Index, draft: Path) -> None:

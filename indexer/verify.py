@@ -128,7 +128,7 @@ def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[
         if fingerprint(held, manifest.encoder) != manifest.fingerprint:
             yield "the fingerprint in the manifest does not match cases, vectors and encoder"
     for names, what in (
-        (lost, "not at its indexed path"),
+        (lost, "not at its indexed path (if the images moved: relocate)"),
         (changed, "no longer the image indexed"),
     ):
         yield from (f"{name} is {what}" for name in names[:_NAMED])

@@ -95,7 +95,7 @@ class Versions:
         for folder in whole:
             manifest = Manifest.read(folder)
             if manifest.version > number:
-                self._commit(folder, manifest)
+                self.commit(folder, manifest)
                 number = manifest.version
         self._remove_format_1()
 
@@ -115,7 +115,7 @@ class Versions:
         folder = self.place(draft, manifest)
         if keep > 1:
             self._adopt_format_1()
-        self._commit(folder, manifest)
+        self.commit(folder, manifest)
         self._remove_format_1()
         self.prune(keep)
         shutil.rmtree(self.building, ignore_errors=True)
@@ -142,7 +142,8 @@ class Versions:
         (folder / MANIFEST).unlink()
         shutil.rmtree(folder)
 
-    def _commit(self, folder: Path, manifest: Manifest) -> None:
+    def commit(self, folder: Path, manifest: Manifest) -> None:
+        """Make the version in ``folder`` current, with this manifest."""
         text = manifest.text(**{FOLDER: folder.relative_to(self.index_dir).as_posix()})
         write_text(self.index_dir / MANIFEST, text)
 

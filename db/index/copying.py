@@ -4,19 +4,29 @@ A case that is left out is never written to the new file, so none of its text re
 page, a journal or the slack of a row: this is how a patient is erased from an index.
 """
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from db.index.image_root import RELATIVE
 from db.index.models import CaseRow, ImageRow, LabelRow, SentenceLabelRow, SentenceRow
 
 _OF_CASE = (ImageRow, LabelRow)
 
 
-def copy_cases(target: Connection, source: Path, *, without: Collection[int], shift: int) -> None:
+def copy_cases(
+    target: Connection,
+    source: Path,
+    *,
+    without: Collection[int],
+    shift: int,
+    roots: tuple[Path | None, Path | None] = (None, None),
+) -> None:
     """Copy every case of the file ``source`` except ``without``, with ids raised by ``shift``.
 
+    ``roots`` are the folders that paths of images are relative to, in ``source`` and in ``target``.
     ``target`` must be in autocommit mode; all cases are copied in one transaction.
     """
     run = target.exec_driver_sql
@@ -25,7 +35,7 @@ def copy_cases(target: Connection, source: Path, *, without: Collection[int], sh
     try:
         run("BEGIN IMMEDIATE")
         try:
-            _copy(target, without, shift)
+            _copy(target, without, shift, roots)
             run("COMMIT")
         except BaseException:
             if target.connection.in_transaction:  # SQLite ends it itself where the disk is full
@@ -35,7 +45,12 @@ def copy_cases(target: Connection, source: Path, *, without: Collection[int], sh
         run("DETACH DATABASE base")
 
 
-def _copy(target: Connection, without: Collection[int], shift: int) -> None:
+def _copy(
+    target: Connection,
+    without: Collection[int],
+    shift: int,
+    roots: tuple[Path | None, Path | None],
+) -> None:
     run = target.exec_driver_sql
     run("CREATE TEMP TABLE left_out (id INTEGER PRIMARY KEY)")
     if without:
@@ -47,13 +62,15 @@ def _copy(target: Connection, without: Collection[int], shift: int) -> None:
         f"SELECT id + ?, {columns} FROM base.cases WHERE id {kept} ORDER BY id",
         (shift,),
     )
+    images, paths = _images(*roots)
+    tables = {ImageRow: images, LabelRow: "base.labels"}
+    values: dict[type, tuple[str, ...]] = {ImageRow: paths, LabelRow: ()}
     for row in _OF_CASE:
         columns = _columns(row, "id", "case_id")
         run(
             f"INSERT INTO main.{row.__tablename__} (case_id, {columns}) "
-            f"SELECT case_id + ?, {columns} FROM base.{row.__tablename__} "
-            f"WHERE case_id {kept} ORDER BY id",
-            (shift,),
+            f"SELECT case_id + ?, {columns} FROM {tables[row]} WHERE case_id {kept} ORDER BY id",
+            (shift, *values[row]),
         )
     [[further]] = run("SELECT coalesce(max(id), 0) FROM main.sentences").fetchall()
     columns = _columns(SentenceRow, "id", "case_id")
@@ -71,6 +88,32 @@ def _copy(target: Connection, without: Collection[int], shift: int) -> None:
         (further,),
     )
     run("DROP TABLE left_out")
+
+
+def _images(before: Path | None, after: Path | None) -> tuple[str, tuple[str, ...]]:
+    """Return a table of the images with paths relative to another root, and its values."""
+    if before == after:
+        return "base.images", ()
+    whole, values = "path", []
+    if before is not None:
+        whole = (
+            f"CASE WHEN substr(path, 1, 2) = '{RELATIVE}' THEN ? || substr(path, 3) ELSE path END"
+        )
+        values.append(f"{before}{os.sep}")
+    stored = "whole"
+    if after is not None:
+        prefix = f"{after}{os.sep}"
+        stored = (
+            f"CASE WHEN substr(whole, 1, {len(prefix)}) = ? "
+            f"THEN '{RELATIVE}' || substr(whole, {len(prefix) + 1}) ELSE whole END"
+        )
+        values.insert(0, prefix)
+    columns = _columns(ImageRow, "path")
+    return (
+        f"(SELECT {columns}, {stored} AS path FROM "
+        f"(SELECT {columns}, {whole} AS whole FROM base.images))",
+        tuple(values),
+    )
 
 
 def _columns(

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from db.index.case import Case, CaseImage, Sentence
+from db.index.image_root import full_path, stored_path
 from db.index.models import CaseRow, ImageRow, LabelRow, SentenceLabelRow, SentenceRow
 from db.labels import State
 
 
-def to_row(case: Case) -> CaseRow:
+def to_row(case: Case, image_root: Path | None = None) -> CaseRow:
+    """Convert a case; paths of images below ``image_root`` are stored relative to it."""
     return CaseRow(
         id=case.case_id,
         source=case.source,
@@ -38,7 +41,7 @@ def to_row(case: Case) -> CaseRow:
         images=[
             ImageRow(
                 position=position,
-                path=image.path,
+                path=stored_path(image.path, image_root),
                 view_position=image.view_position,
                 width=image.width,
                 height=image.height,
@@ -50,7 +53,9 @@ def to_row(case: Case) -> CaseRow:
     )
 
 
-def read_cases(session: Session, case_ids: Sequence[int]) -> list[Case]:
+def read_cases(
+    session: Session, case_ids: Sequence[int], image_root: Path | None = None
+) -> list[Case]:
     """Read the cases that exist, by ascending id. Selects columns, not ORM objects, for speed."""
 
     def of_cases(columns: Any, case_id: Any, *order: Any) -> Iterable[Row[Any]]:
@@ -125,7 +130,7 @@ def read_cases(session: Session, case_ids: Sequence[int]) -> list[Case]:
             ),
             images=tuple(
                 CaseImage(
-                    path=path,
+                    path=full_path(path, image_root),
                     view_position=view_position,
                     width=width,
                     height=height,

@@ -31,27 +31,31 @@ __all__ = ["Case", "CaseImage", "CaseStore", "Section", "Sentence", "ViewPositio
 class CaseStore:
     """The cases of one index in one SQLite file."""
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, *, read_only: bool, image_root: Path | None = None) -> None:
         self._path = path
+        self._image_root = image_root
         self._engine = open_sqlite(path, read_only=read_only)
 
     @classmethod
-    def create(cls, path: Path) -> Self:
-        """Create missing tables and open the store for writing."""
-        store = cls(path, read_only=False)
+    def create(cls, path: Path, *, image_root: Path | None = None) -> Self:
+        """Create missing tables and open the store for writing.
+
+        Paths of images below ``image_root`` are stored relative to it.
+        """
+        store = cls(path, read_only=False, image_root=image_root)
         with store._full_disk_named():
             IndexBase.metadata.create_all(store._engine)
         return store
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open an existing store for reading.
+    def open(cls, path: Path, *, image_root: Path | None = None) -> Self:
+        """Open an existing store for reading; ``image_root`` completes relative paths of images.
 
         Raises NotFoundError if there is no such file.
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
-        return cls(path, read_only=True)
+        return cls(path, read_only=True, image_root=image_root)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -87,16 +91,26 @@ class CaseStore:
         Raises OSError if the disk is full; nothing is added then.
         """
         with self._full_disk_named(), Session(self._engine) as session, session.begin():
-            session.add_all(to_row(case) for case in cases)
+            session.add_all(to_row(case, self._image_root) for case in cases)
 
-    def copy_from(self, path: Path, *, without: Collection[int] = (), shift: int = 0) -> None:
+    def copy_from(
+        self,
+        path: Path,
+        *,
+        without: Collection[int] = (),
+        shift: int = 0,
+        image_root: Path | None = None,
+    ) -> None:
         """Copy the cases of another store except ``without``, with ids raised by ``shift``.
+
+        ``image_root`` is that of the other store.
 
         Raises OSError if the disk is full; nothing is copied then.
         """
         autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         with self._full_disk_named(), autocommit.connect() as connection:
-            copy_cases(connection, path, without=without, shift=shift)
+            roots = (image_root, self._image_root)
+            copy_cases(connection, path, without=without, shift=shift, roots=roots)
 
     def remove_from(self, case_id: int) -> None:
         """Delete every case with this id or a higher one, to resume a build."""
@@ -117,7 +131,7 @@ class CaseStore:
         Raises NotFoundError naming the first unknown id.
         """
         with Session(self._engine) as session:
-            found = {case.case_id: case for case in read_cases(session, case_ids)}
+            found = {case.case_id: case for case in read_cases(session, case_ids, self._image_root)}
         for case_id in case_ids:
             if case_id not in found:
                 raise NotFoundError(f"no case {case_id} in this index")
@@ -263,7 +277,7 @@ class CaseStore:
                 ids = session.scalars(
                     select(CaseRow.id).where(CaseRow.id > last).order_by(CaseRow.id).limit(500)
                 ).all()
-                page = read_cases(session, ids)
+                page = read_cases(session, ids, self._image_root)
             if not page:
                 return
             yield from page

@@ -100,6 +100,17 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     _add_keep(verb)
 
     verb = verbs.add_parser(
+        "relocate",
+        help="say where the images of a copied index are now",
+        examples=["data/mine --root /srv/xrays"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument(
+        "--root", type=Path, required=True, metavar="DIR", help="the folder that holds the images"
+    )
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    verb = verbs.add_parser(
         "audit",
         help="check a data set before it is used (not the audit log of the service)",
         examples=["--source jsonl --data-dir studies.jsonl --encoder none --out data/audit"],

@@ -8,6 +8,7 @@ from indexer.build import BuildResult
 from indexer.erasure import RemainingFile
 from indexer.manifest import Manifest
 from indexer.merge import MergeResult
+from indexer.relocate import Relocation
 from indexer.remove import RemovalResult, RemovalTarget
 from indexer.reports.sections.parse import LEFT_OUT
 from indexer.verify import IndexProblem
@@ -91,6 +92,11 @@ def removed_lines(
     yield "The data set and backups kept elsewhere are not changed: remove it from them too."
 
 
+def relocated_lines(relocated: Relocation, index_dir: Path) -> Iterator[str]:
+    yield f"images of {index_dir} are in {relocated.root}, no longer in {relocated.before}"
+    yield f"  {relocated.images - relocated.missing} of {_images(relocated.images)} found there"
+
+
 def problem_lines(problems: Sequence[IndexProblem], index_dir: Path) -> Iterator[str]:
     yield from (f"version {one.version}: {one.what}" for one in problems)
     count = len(problems)
@@ -110,6 +116,7 @@ def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) ->
     yield f"source       {manifest.source}, split {manifest.split}"
     yield f"licence      {manifest.licence}"
     yield f"studies      {manifest.studies} with {_images(manifest.images)}"
+    yield f"images in    {manifest.image_root or 'several places, by absolute paths'}"
     yield f"skipped      {skipped or 'none'}"
     yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
     yield f"weights      sha256 {encoder.weights_sha256}"

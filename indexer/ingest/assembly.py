@@ -49,6 +49,10 @@ def merge_names(lists: Iterable[str], mark: str) -> str:
     return mark.join(dict.fromkeys(name for names in lists for name in names.split(mark)))
 
 
+def path_or_none(path: str | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexPart:
     """The cases that one index contributes to the new version."""
@@ -60,7 +64,12 @@ class IndexPart:
     """Number added to the case ids."""
 
     def copy_cases(self, cases: CaseStore) -> None:
-        cases.copy_from(self.index.path / CASES, without=self.without, shift=self.shift)
+        cases.copy_from(
+            self.index.path / CASES,
+            without=self.without,
+            shift=self.shift,
+            image_root=path_or_none(self.index.manifest.image_root),
+        )
 
     def image_cases(self) -> np.ndarray:
         """Return the case id of every image, (images,), in the order of the image vectors."""
@@ -94,6 +103,7 @@ class VersionInfo:
     labeller_version: str
     vector_options: VectorOptions
     skipped: Mapping[str, int] = field(default_factory=dict)
+    image_root: str | None = None
     withdrawn: tuple[str, ...] = ()
     history: tuple[PastVersion, ...] = ()
 
@@ -152,6 +162,7 @@ def assemble(
         vector_options=info.vector_options,
         vectors=spec,
         image_quantiles=None if profile is None else profile.quantiles,
+        image_root=info.image_root,
         withdrawn=info.withdrawn,
         history=info.history,
     )

@@ -18,7 +18,7 @@ from indexer.build import BuildResult, add, build
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
 from indexer.ingest.batches import ALREADY_INDEXED, CONSENT_WITHDRAWN, REPORT_CHANGED
-from indexer.manifest import Manifest
+from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.merge import merge
 from indexer.remove import RemovalTarget, find, remove
 from indexer.sources.jsonl import JsonLines
@@ -402,7 +402,9 @@ def test_the_first_format_opens_and_is_upgraded(studies: Path, tmp_path: Path) -
     query = old.vectors.vector(5)
     assert old.vectors.search(query, 1)[0].tolist() == [5]
     manifest = upgrade(tmp_path / "old")
-    assert manifest is not None and manifest.format_version == 3 and manifest.version == 2
+    assert (
+        manifest is not None and manifest.format_version == FORMAT_VERSION and manifest.version == 2
+    )
     new, same = Index.open(tmp_path / "old"), Index.open(tmp_path / "new")
     assert new.manifest.fingerprint == same.manifest.fingerprint
     assert np.array_equal(new.vectors.all()[1], same.vectors.all()[1])
@@ -435,9 +437,9 @@ def test_a_newer_format_is_refused(studies: Path, tmp_path: Path) -> None:
     folder = current_folder(tmp_path / "ix")
     text = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(
-        text.replace('"format_version": 3', '"format_version": 9')
+        text.replace('"format_version": 4', '"format_version": 9')
     )
-    with pytest.raises(MismatchError, match="has index format 9, but this program reads 1 to 3"):
+    with pytest.raises(MismatchError, match="has index format 9, but this program reads 1 to 4"):
         Index.open(tmp_path / "ix")
 
 

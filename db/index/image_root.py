@@ -1,0 +1,39 @@
+"""Paths of images relative to a recorded folder, so that an index can be copied with its images.
+
+    root = common_root([Path("/data/mine/a/1.png"), Path("/data/mine/b/2.png")])   # /data/mine
+    stored_path("/data/mine/a/1.png", root)           # ./a/1.png
+    full_path("./a/1.png", Path("/srv/mine"))         # /srv/mine/a/1.png
+
+The manifest of an index records the root. A stored path that does not begin with ``./`` is used as
+it is: one outside the root, or the bare file name of an image that was never on this machine.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+RELATIVE = "./"
+
+
+def common_root(folders: Iterable[Path]) -> Path | None:
+    """Return the deepest folder that contains all absolute ``folders``; None if only ``/`` does."""
+    listed = [str(folder) for folder in folders]
+    if not listed:
+        return None
+    try:
+        root = Path(os.path.commonpath(listed))
+    except ValueError:  # two drives
+        return None
+    return None if root == root.parent else root
+
+
+def stored_path(path: str | None, root: Path | None) -> str | None:
+    if path is None or root is None or not Path(path).is_relative_to(root):
+        return path
+    return RELATIVE + Path(path).relative_to(root).as_posix()
+
+
+def full_path(stored: str | None, root: Path | None) -> str | None:
+    if stored is None or root is None or not stored.startswith(RELATIVE):
+        return stored
+    return str(root / stored.removeprefix(RELATIVE))
