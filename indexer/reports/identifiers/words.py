@@ -144,9 +144,9 @@ WORDS = frozenset(
     tortuous total trace trachea tracheal tracheostomy transplant trauma tube tubes tuesday
     tumor two type tórax ultrasound unavailable uncertain unchanged under unit unremarkable
     upper upright us valve valves vascular vascularity vein veins vena venous ventricle
-    ventricular vertebra vertebral vessels view views viral visible voicemail volume volumes
-    wall ward was wednesday week were wet wife wires with within woman work worsening x xr xray
-    y year years zeichen ziekte zone zones
+    ventricular veriphy vertebra vertebral vessels view views viral visible voicemail volume
+    volumes wall ward was wednesday week were wet wife wires with within woman work worsening x
+    xr xray y year years zeichen ziekte zone zones
     """.split()
 )
 """Words that are written with a capital in reports and are no names."""
