@@ -5,6 +5,11 @@ import numpy as np
 from indexer.images.contrast import stretch, to_grey
 from indexer.images.radiograph import Grey
 
+MANY_COLOURS = "several colours, unlike a radiograph: turned to grey"
+"""Note on an image whose colours are more than one tint."""
+_FAR_COLOUR = 24  # grey levels between a channel and what the brightness explains
+_COLOURED_SHARE = 0.25
+
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 
 
@@ -52,3 +57,16 @@ def deep_colour(values: np.ndarray) -> tuple[Grey, list[str]]:
             notes.append("transparent parts made black")
     pixels, scaled = deep_grey(grey)
     return pixels, [*scaled, *notes]
+
+
+def colour_note(thumbnail: np.ndarray) -> str:
+    """Say what colours an image has, from a thumbnail (height, width, 3) of 8 bits.
+
+    In one tint, as of a photographed film, each channel follows from the brightness.
+    """
+    channels = thumbnail.reshape(-1, 3).astype(np.float64)
+    brightness = channels @ _LUMINANCE / 255
+    powers = np.vander(brightness, 4)  # a cubic curve for each channel
+    curves = np.linalg.lstsq(powers, channels, rcond=None)[0]
+    far = np.abs(channels - powers @ curves).max(axis=1) > _FAR_COLOUR
+    return MANY_COLOURS if far.mean() > _COLOURED_SHARE else "colour turned to grey"

@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from db.errors import TooLargeError, UserError
 from indexer.images.contrast import to_grey
+from indexer.images.deep_grey import colour_note
 from indexer.images.dicom_frame import decode_frame
 from indexer.images.dicom_geometry import square_pixels, upright
 from indexer.images.dicom_header import check_header, subject_of, view_position
@@ -55,12 +56,10 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
     check_header(dataset, name, limits, notes)
     stored, codestream = decode_frame(dataset, name)
     if stored.ndim == 3:
-        pixels = _colour(stored, int(dataset.BitsStored))
-        notes.append("colour turned to grey")
+        pixels = _colour(stored, int(dataset.BitsStored), notes)
     elif dataset.PhotometricInterpretation == "PALETTE COLOR":
         table = apply_color_lut(stored, dataset)
-        pixels = _colour(table, 8 * table.dtype.itemsize)
-        notes.append("colour turned to grey")
+        pixels = _colour(table, 8 * table.dtype.itemsize, notes)
     else:
         values = stored_values(stored, dataset, codestream, notes)
         pixels = monochrome(values, dataset, notes)
@@ -102,7 +101,10 @@ def _with_syntax(dataset: Dataset, implicit: bool, little_endian: bool) -> Datas
     return dataset
 
 
-def _colour(samples: Stored, bits: int) -> Grey:
+def _colour(samples: Stored, bits: int, notes: list[str]) -> Grey:
     """Convert (height, width, 3) to luminance (ITU-R 601)."""
+    height, width = samples.shape[:2]
+    few = samples[:: max(1, height // 64), :: max(1, width // 64), :3]
+    notes.append(colour_note(few * (255 / (2**bits - 1))))
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     return to_grey(samples[..., :3] @ (weights / np.float32(2**bits - 1)))

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from db.errors import NotFoundError, TooLargeError, UserError
 from indexer.images import dicom
-from indexer.images.deep_grey import deep_colour, deep_grey
+from indexer.images.deep_grey import colour_note, deep_colour, deep_grey
 from indexer.images.deep_raster import Raster, read_array
 from indexer.images.radiograph import (
     Grey,
@@ -251,12 +251,7 @@ def _grey(image: Image.Image) -> tuple[Grey, list[str]]:
             image = rgba
     if image.mode not in ("1", "L"):
         image = image.convert("RGB")
-        if _is_coloured(image):
-            notes.append("colour turned to grey")
+        thumbnail = np.asarray(image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0))
+        if np.ptp(thumbnail.astype(np.int16), axis=2).max() > _NOTICEABLE_COLOUR:
+            notes.append(colour_note(thumbnail))
     return np.asarray(image.convert("L")).copy(), notes
-
-
-def _is_coloured(image: Image.Image) -> bool:
-    small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
-    channels = np.asarray(small).astype(np.int16)  # (64, 64, 3)
-    return bool(np.ptp(channels, axis=2).max() > _NOTICEABLE_COLOUR)

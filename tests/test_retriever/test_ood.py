@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from db.app.generation import OodCheck
 from db.errors import NotFoundError, UserError
@@ -19,6 +19,8 @@ from indexer.sources.jsonl import JsonLines
 from indexer.typicality.profile import PROFILE, TypicalityProfile, fit_profile, outlines_of
 from indexer.vectors.exact import ExactVectors
 from indexer.vectors.stored import StoredVectors
+from retriever.ood import check_ood, measure_images
+from retriever.query import image_queries, read_images
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
@@ -68,6 +70,93 @@ def test_images_that_are_not_upright_and_whole_are_flagged(retriever: Retriever,
     found = ood(retriever, strange)
     assert not found.in_distribution
     assert found.reason.startswith("the image may not be an upright, whole chest image: ")
+
+
+def coloured(name: str) -> Image.Image:
+    y, x = np.mgrid[0:300, 0:240] / np.array([299, 239])[:, None, None]
+    channels = {
+        "corner to corner": (x, y, 0.5 + 0 * x),
+        "rainbow": (np.abs(6 * x - 3) - 1, 2 - np.abs(6 * x - 2), 2 - np.abs(6 * x - 4)),
+        "two colours": (x, 1 - x, y),
+        "one colour": (y, 0.5 * y, 1 - y),
+        "towards the centre": (1 - 2 * np.hypot(x - 0.5, y - 0.5),) * 3,
+        "down": (y, y, y),
+        "bright column": (1 - np.abs(2 * x - 1),) * 3,
+    }[name]
+    return Image.fromarray((np.clip(np.stack(channels, axis=2), 0, 1) * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "corner to corner",
+        "rainbow",
+        "two colours",
+        "one colour",
+        "towards the centre",
+        "down",
+        "bright column",
+    ],
+)
+def test_gradients_of_any_colour_are_flagged_with_and_without_a_profile(
+    retriever: Retriever, name: str
+) -> None:
+    found = retriever.search(coloured(name)).ood
+    assert found is not None and not found.in_distribution and found.score < found.threshold
+    (query,) = image_queries(retriever.encoder, [read_images(coloured(name))])
+    alone = check_ood(query, retriever.index, None)
+    assert alone is not None and not alone.in_distribution
+
+
+def test_a_tinted_image_and_a_coloured_marker_are_no_reason_to_flag(retriever: Retriever) -> None:
+    image = draw_radiograph(1000, size=(192, 160)).astype(np.float64)
+    blue = np.stack([image * 0.75, image * 0.85, np.minimum(image + 20, 255)], axis=2)
+    marked = np.stack([image] * 3, axis=2)
+    marked[5:25, 5:35] = (255, 0, 0)
+    for pixels in (blue, marked):
+        found = retriever.search(pixels.astype(np.uint8))
+        assert "colour turned to grey" in found.notes
+        assert found.ood is not None and "colours" not in found.ood.reason
+
+
+def draw_abdomen(seed: int) -> Grey:
+    """A scout of the abdomen: spine, pelvis and bowel gas, no lungs."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("L", (420, 512), 5)
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((40, -40, 380, 552), 120, fill=150)
+    for top in range(0, 432, 36):
+        draw.rectangle((192, top, 233, top + 26), fill=225)
+    for left in (80, 225):
+        draw.ellipse((left, 317, left + 120, 461), fill=215)
+        draw.ellipse((left + 18, 338, left + 103, 440), fill=165)
+    for _ in range(14):
+        x, y, radius = rng.integers(90, 330), rng.integers(60, 330), rng.integers(8, 28)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=95)
+    blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(5)), np.float64)
+    return np.clip(blurred + rng.normal(0, 4, blurred.shape), 0, 255).astype(np.uint8)
+
+
+def test_an_upright_image_of_another_part_of_the_body_is_flagged(retriever: Retriever) -> None:
+    checks = [ood(retriever, draw_abdomen(seed)) for seed in range(10)]
+    assert [one.in_distribution for one in checks] == [False] * 10
+
+
+def test_an_image_unusual_by_vector_and_outline_is_flagged_though_upright(
+    retriever: Retriever,
+) -> None:
+    profile = retriever._profile
+    assert profile is not None
+    image = draw_radiograph(1001, size=(96, 80))
+    (query,) = image_queries(retriever.encoder, [read_images(image)])
+    similarity, outline, _ = measure_images(query, retriever.index, profile)[0]
+    assert ood(retriever, image).in_distribution
+    quantiles = {name: dict(levels) for name, levels in profile.quantiles.items()}
+    quantiles["similarity"]["0.005"] = similarity + 0.001
+    for level, flagged in ((outline + 0.001, True), (outline - 0.001, False)):
+        quantiles["outline"]["0.25"] = level
+        found = check_ood(query, retriever.index, replace(profile, quantiles=quantiles))
+        assert found is not None and found.in_distribution != flagged
 
 
 def test_the_reason_names_a_rotated_image(retriever: Retriever) -> None:
