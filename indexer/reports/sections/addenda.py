@@ -24,8 +24,7 @@ _WHOLE = re.compile(
 )
 _ERROR = re.compile(
     r"\b(?:erroneous\w*|mistaken\w*|incorrect\w*|in error|wrong(?:ly)?|disregard\w*|retract\w*"
-    r"|withdraw\w*"
-    r"|withdrawn|typographical|dictation error|transcription error|misidentified|misinterpreted"
+    r"|typographical|dictation error|transcription error|misidentified|misinterpreted"
     r"|inadvertent\w*"
     r"|should not (?:be|have)|not accurate|inaccurate|was an? (?:error|artifact|artefact))\b",
     re.IGNORECASE,
@@ -118,9 +117,9 @@ class _Reader:
         wrong = [clause for clause in clauses if _ERROR.search(clause)]
         if wrong and _SIDES_ONLY.search(sentence) is None:
             stated = [clause for clause in clauses if clause not in wrong]
+            names = {name for clause in wrong for name in _topics(clause)}
+            self._drop(lambda old: not names.isdisjoint(_topics(old)))
             for clause in wrong:
-                for name in _topics(clause):
-                    self._drop(lambda old, name=name: name in _topics(old))
                 self._aside(clause)
             for clause in stated:
                 self._contradict(clause, corrects=True, about=labels)

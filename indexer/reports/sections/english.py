@@ -263,7 +263,7 @@ MODIFIERS = frozenset(
     perfil
     proyecciones dos proiezioni due twee richtingen portatil lit letto al lecho leito bett laterale
     standard digitale telerradiografia teleradiografia x-thorax projections sitzend attending
-    staff resident radiologist vom am a d van
+    staff resident radiologist em 2p 2pr vom am a d van
     """.split()
 )
 """Words that may stand beside a heading, or make up the title of an examination."""

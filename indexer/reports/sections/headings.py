@@ -108,13 +108,12 @@ def _labelled(text: str) -> tuple[Heading, str] | None:
         heading = classify(dash[1], opens_line=False)
         plain = plain_label(dash[1])
         strong = dash[1].isupper() or plain in COMMON or (len(plain) > 5 and plain in PHRASES)
-        organ = (
-            heading is not None and heading.kind == "organ" and plain not in FINDINGS_NOT_HEADINGS
-        )
-        if organ and re.match(r"\s+--?>?\s", text[dash.end(1) :]) and plain in PHRASES:
-            return heading, text[dash.end() :]
-        kinds = ("organ", "part", "header", "exam", "comment")
-        if heading is not None and strong and heading.kind not in kinds:
+        if heading is not None and heading.kind == "organ":
+            spaced = re.match(r"\s+--?>?\s", text[dash.end(1) :]) is not None
+            strong = spaced and plain in PHRASES and plain not in FINDINGS_NOT_HEADINGS
+        elif heading is not None and heading.kind in ("part", "header", "exam", "comment"):
+            strong = False
+        if heading is not None and strong:
             return heading, text[dash.end() :]
     return None
 

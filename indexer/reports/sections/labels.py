@@ -162,9 +162,11 @@ def is_examination(plain: str) -> bool:
     """Whether these words are the title of an examination and nothing else."""
     words = [word for word in re.split(r"[^\w]+", plain) if word]
     named = any(word in english.RADIOGRAPH or word in english.OTHER_MODALITY for word in words)
-    return named and all(
-        word in english.MODIFIERS or _names_part(word) or word.isdigit() or word == "of"
-        for word in words
+    alone = len(words) == 1 and words[0] not in ("cxr", "trx", "radiograph", "radiografia")
+    return (
+        named
+        and not alone
+        and all(word in english.MODIFIERS or _names_part(word) or word.isdigit() for word in words)
     )
 
 
@@ -217,7 +219,7 @@ _SPEAKS = re.compile(r"\b(?:is|are|was|were|has|have|should|may|could|shows?|no|
 
 
 def _by_word(plain: str, label: str) -> str | None:
-    if re.match(r"(?:wet|prelim\w*) read", plain):
+    if re.search(r"\b(?:wet|prelim\w*) (?:read|report|interpretation)", plain):
         return "preliminary"
     if SIGNATURE_LABEL.match(label.strip()):
         return "signature"

@@ -7,6 +7,7 @@ Marks of de-identifiers (``<PERSON>``, ``***``) and signs ("<3 mm") are text and
 
 import html
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 from striprtf.striprtf import rtf_to_text
@@ -48,7 +49,8 @@ _ESCAPED_BREAK = re.compile(r"(?:\\r)?\\n|_x000D_\n?")
 def plain_text(text: str) -> str:
     """The text of a report, whatever it is wrapped in, with ``\\n`` between its lines."""
     if text.lstrip("\ufeff \t\r\n").startswith("{\\rtf"):
-        text = rtf_to_text(text.lstrip("\ufeff \t\r\n"), errors="ignore")
+        read: Callable[..., str] = rtf_to_text
+        text = read(text.lstrip("\ufeff \t\r\n"), errors="ignore")
     text = re.sub(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
     if _HL7_LINE.search(text):
         text = _observations(text)

@@ -89,6 +89,11 @@ def parse_report(text: str) -> ParsedReport:
         if one.section not in SECTIONS and one.said
     ]
     addenda = [one for one in placed if one.addendum and one.section in SECTIONS]
+    for name in dict.fromkeys(one.section for one in addenda if one.replaces):
+        if bodies[name]:
+            left_out.append(LeftOut(kind="withdrawn", text=bodies[name]))
+            bodies[name] = ""
+            notes.append(CORRECTED)
     if addenda:
         corrected = correct(
             bodies, [(one.section, unwrap(one.said)) for one in _paragraphs(addenda)]
@@ -97,13 +102,14 @@ def parse_report(text: str) -> ParsedReport:
         left_out += [LeftOut(kind="withdrawn", text=part) for part in corrected.withdrawn]
         if corrected.whole:
             notes.append(WITHDRAWN)
-        elif corrected.withdrawn:
+        elif corrected.withdrawn and CORRECTED not in notes:
             notes.append(CORRECTED)
     for name in ("findings", "impression"):
         if bodies[name] and says_nothing(bodies[name]):
             left_out.append(LeftOut(kind="no content", text=bodies[name]))
             bodies[name] = ""
-    return ParsedReport(**bodies, left_out=tuple(left_out), notes=tuple(notes))
+    told = tuple(dict.fromkeys(notes))
+    return ParsedReport(**bodies, left_out=tuple(left_out), notes=told)
 
 
 def _final(placed: list[Placed], notes: list[str]) -> list[Placed]:

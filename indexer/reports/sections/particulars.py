@@ -120,15 +120,16 @@ _SIGNED = re.compile(
 )
 _CREDENTIALS = (
     r"(?:M\.?\s?D\.?|D\.?O\.?|MBBS|MBChB|FRCR|FRANZCR|FRCPC|FFRRCSI|Ph\.?D\.?|R\.?A\.?|PA-C|NP|DNB"
-    r"|MRCP|DABR|CRM|GMC|Radiologist|Radiologe|Radiologin|Radiologue|Radi[oó]logo|Radioloog|Radiologa"
+    r"|MRCP|DABR|CRM|GMC|Radiologist|Radiologe|Radiologin|Radiologue|Radi[oó]logo|[Rr]adioloog|Radiologa"
     r"|Oberarzt|Oberärztin|Chefarzt|Assistenzarzt|Facharzt|Fachärztin|Resident|Attending|Fellow)"
 )
-_NAME = r"[A-ZÀ-Ý][\w'.-]{0,20}"
+_NAME = r"(?:[A-ZÀ-Ý][\w'.-]{0,20}|_{2,}|\[\*\*[^*]{0,40}\*\*\]|<[A-Z_]+>)"
 _PERSON = re.compile(
-    rf"^\W*(?:(?:(?:Dr|Prof|Dott|Dra|Drs|Mr|Ms|Mrs|Dres|Priv|PD)\b\.?(?:ssa)?[ .]*(?:med"
+    rf"^\W*(?:(?:(?i:Dr|Prof|Dott|Dra|Drs|Mr|Ms|Mrs|Dres|Priv|PD)\b\.?(?:ssa)?[ .]*(?:med"
     rf"|Dr)?\.?[ .]*)+"
-    rf"(?:{_NAME}[ ,]*){{1,5}}(?:,?\s*{_CREDENTIALS}.{{0,60}})?"
+    rf"(?:{_NAME}[ ,]+){{0,4}}{_NAME}(?:,?\s*{_CREDENTIALS}.{{0,60}})?"
     rf"|(?:{_NAME},?\s+){{1,5}}{_CREDENTIALS}\b.{{0,80}})\W*(?:\d[\d/.:\s-]*(?:[AP]M)?)?\W*$"
+    rf"|^\W*(?:MD|DNB|MBBS|DMRD|DMRE|FRCR|MRCP)\b[\w ,.()-]{{0,50}}$"
     rf"|^\W*(?:consultant|attending|staff|chief|diagnostic|reporting)? ?{_CREDENTIALS}\W*$",
 )
 _LICENCE = re.compile(
@@ -137,7 +138,9 @@ _LICENCE = re.compile(
     re.IGNORECASE,
 )
 _TYPIST = re.compile(
-    r"^\W*[A-Za-z]{2,4}\s?[/:]\s?[A-Za-z]{2,4}\W*(?:\d.*|[DT]:.*)?$|^\W*(?:D|T|DD|DT|R|V)\s*:\s*\d{1,2}/.*$"
+    r"^\W*(?!(?:PA|AP|LL|LAT|RT|LT)\b)[A-Za-z]{2,4}\s?[/:]\s?(?!(?:PA|AP|LL|LAT|RT|LT)\b)[A-Za-z]{2,4}\W*"
+    r"(?:\d.*|[DT]:.*)?$|^\W*(?:D|T|DD|DT|R|V)\s*:\s*\d{1,2}/.*$",
+    re.IGNORECASE,
 )
 _DATE = re.compile(
     r"^\W*(?:(?:mon|tues|wednes|thurs|fri|satur"
@@ -149,7 +152,8 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _LETTERHEAD = re.compile(
-    r"^\W*(?:page \d+(?: of \d+)?|seite \d+.*|radiology (?:report|department|associates"
+    r"^.{0,80}\bclip ?(?:#|number).*|^\W*\[\*\*[\d-]+\*\*\]\W*\d{1,2}:\d{2}\s?(?:[AP]M)?\W*$"
+    r"|^\W*(?:page \d+(?: of \d+)?|seite \d+.*|radiology (?:report|department|associates"
     r"|consultants|group)\b.*"
     r"|department of (?:diagnostic )?(?:radiology|imaging|medical imaging)\b.*"
     r"|diagnostic imaging(?: report)?"
@@ -188,7 +192,9 @@ def particulars_of(line: str) -> str | None:
     found = _SIGNED.search(line)
     if found and not line[: found.start()].strip(" \t*_#-=()[]|/\\.,"):
         return "signature"
-    if _PERSON.match(line) or _TYPIST.match(line) or _LICENCE.match(line):
+    if len(line) <= 120 and _PERSON.match(line):
+        return "signature"
+    if _TYPIST.match(line) or _LICENCE.match(line):
         return "signature"
     return "date" if _DATE.match(line) else None
 

@@ -8,6 +8,7 @@ heading that it follows, its wording decides: history and questions are an indic
 speaks of the image is findings.
 """
 
+import re
 from dataclasses import replace
 
 from indexer.reports.sections import english, european
@@ -70,7 +71,7 @@ class _Placer(TextReading):
             self._organ(heading, rest, inline=inline)
             return
         if kind == "final":
-            now.preliminary, now.addendum = "", 0
+            now.preliminary, now.addendum, now.replaces = "", 0, False
             self._go("")
         elif kind == "preliminary":
             now.preliminary, now.addendum = "block", 0
@@ -78,7 +79,8 @@ class _Placer(TextReading):
         elif kind == "addendum":
             now.addendum = 1 + max((one[2] for one in self._seen), default=0)
             now.on_top = not any(one[0] in ("findings", "impression") for one in self._seen)
-            now.preliminary = ""
+            now.preliminary, now.replaces = "", False
+            now.corrected = _CORRECTED.search(heading.label) is not None
             self._go("impression")
         else:
             self._end_blocks(kind)
@@ -106,10 +108,11 @@ class _Placer(TextReading):
             and kind != "impression"
             and self._has("findings", "impression")
         ):
-            now.addendum = 0
+            now.addendum, now.replaces = 0, False
 
     def _section(self, heading: Heading, rest: str) -> None:
         now, kind = self._now, heading.kind
+        now.replaces = bool(now.addendum and now.corrected and kind in ("findings", "impression"))
         if kind == "findings":
             self._left_to_come -= 1
         if kind == "comment":
@@ -226,6 +229,7 @@ class _Placer(TextReading):
             present |= parts
 
 
+_CORRECTED = re.compile(r"correct|amend|revis|korr|corrig|corre[cçz]|rectif", re.IGNORECASE)
 _EXAM_LABELS = frozenset(
     plain_label(label)
     for label in (

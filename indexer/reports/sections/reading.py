@@ -20,6 +20,8 @@ class Placed:
     """``unplaced``: under no heading; ``misplaced``: under one that it does not fit."""
     addendum: int = 0
     """Which addendum it is part of, from 1; 0 for the report itself."""
+    replaces: bool = False
+    """Whether it stands under a heading of its own in a corrected report."""
     preliminary: bool = False
     examination: int = 0
     parts: frozenset[str] = frozenset()
@@ -36,6 +38,9 @@ class State:
     """Whether nothing stands under the present heading yet."""
     blank: bool = False
     addendum: int = 0
+    corrected: bool = False
+    """Whether the addendum calls itself a corrected report."""
+    replaces: bool = False
     on_top: bool = False
     """Whether the addendum stands before the report."""
     preliminary: str = ""
@@ -68,6 +73,7 @@ class Reading:
                 same_line=same_line,
                 reason=reason,
                 addendum=now.addendum,
+                replaces=now.replaces,
                 preliminary=bool(now.preliminary),
                 examination=now.examination,
             )

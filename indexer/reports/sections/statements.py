@@ -129,7 +129,8 @@ def advises(text: str) -> bool:
 
 
 _NOTHING = frozenset(
-    """
+    phrase.strip()
+    for phrase in """
     nan|none|null|n/a|na|n.a|nil|nat|not available|not applicable|unavailable|unknown|missing
     undefined
     no report|no text|no data|<na>|#n/a|tbd|pending|blank|empty

@@ -8,6 +8,7 @@ import re
 
 from indexer.reports.lines import LIST_MARK, is_wrapped
 from indexer.reports.sections import statements as wording
+from indexer.reports.sections.labels import is_examination, plain_label
 from indexer.reports.sections.particulars import is_name, particulars_of, signature_in
 from indexer.reports.sections.reading import NUMBER, SENTENCE, Reading, has_words
 
@@ -58,6 +59,10 @@ class TextReading(Reading):
             self._add("signature", line[cut:])
             self._go("signature")
             now.empty = False
+            return
+        if now.slot == "findings" and now.empty and is_examination(plain_label(line)):
+            self._add("title", line)
+            now.empty = True
             return
         if now.slot in ("findings", "impression"):
             self._add(now.slot, line, reason=now.reason, same_line=self._label_only)

@@ -118,6 +118,39 @@ REPORTS = {
         left_out=("withdrawn",),
         notes=(CORRECTED,),
     ),
+    "a corrected report above the original one": Expected(
+        text="CORRECTED REPORT\nFINDINGS: Left rib fracture.\nIMPRESSION: Left rib fracture.\n\n"
+        "ORIGINAL REPORT\nFINDINGS: Right rib fracture.\nIMPRESSION: Right rib fracture.",
+        findings="Left rib fracture.",
+        impression="Left rib fracture.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "announces the wrong side": Expected(
+        text="FINDINGS: Left-sided pacemaker. Small left effusion.\nIMPRESSION: Small left"
+        " effusion."
+        "\nADDENDUM: Laterality error. The effusion is right-sided.",
+        findings="Left-sided pacemaker.",
+        impression="Laterality error.\nThe effusion is right-sided.",
+        left_out=("withdrawn",),
+        notes=(CORRECTED,),
+    ),
+    "speaks of a tube that was withdrawn": Expected(
+        text="FINDINGS: The ETT is in the right main bronchus.\nADDENDUM: ETT since withdrawn.",
+        findings="The ETT is in the right main bronchus.",
+        impression="ETT since withdrawn.",
+    ),
+    "quotes what is incorrect, with a time in its heading": Expected(
+        text="FINDINGS: Clear lungs. No rib fracture.\nIMPRESSION: No acute cardiopulmonary"
+        " disease."
+        '\nAddendum 03/09 14:20: The statement "no rib fracture" is incorrect. There is a'
+        " fracture of "
+        "the left 7th rib.",
+        findings="Clear lungs.",
+        impression="No acute cardiopulmonary disease.\nThere is a fracture of the left 7th rib.",
+        left_out=("title", "withdrawn"),
+        notes=(CORRECTED,),
+    ),
     "says who was told": Expected(
         text="IMPRESSION: Left effusion.\nADDENDUM: Findings were discussed with the ward at"
         " 10:15.",

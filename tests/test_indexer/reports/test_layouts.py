@@ -374,6 +374,83 @@ Consultant Radiologist
         findings="A right port ends in the SVC. There is no pneumothorax.",
         left_out=("title",),
     ),
+    "organ lines with dashes": Expected(
+        text="CXR\nHx: SOB\nLungs - clear\nHeart - normal size\nImp: NAD",
+        indication="SOB",
+        findings="Lungs: clear\nHeart: normal size",
+        impression="NAD",
+        left_out=("title",),
+    ),
+    "findings right under the clinical information": Expected(
+        text="Clinical Info: 45F cough\nTrachea central. Lung fields clear. Heart"
+        " normal.\n\nOpinion: "
+        "Normal study.",
+        indication="45F cough",
+        findings="Trachea central. Lung fields clear. Heart normal.",
+        impression="Normal study.",
+        misplaced=True,
+    ),
+    "lines of an intensive care archive": Expected(
+        text="""\
+[**2118-6-3**] 4:10 AM
+ CHEST (PORTABLE AP)                                    Clip # [**Clip Number (Radiology) 12**]
+ Reason: line placement
+ Admitting Diagnosis: SEPSIS
+ ______________________________________________________________________________
+ [**Hospital 2**] MEDICAL CONDITION:
+  67 year old man with sepsis
+ REASON FOR THIS EXAMINATION:
+  line placement
+ ______________________________________________________________________________
+                                 FINAL REPORT
+ COMPARISON:  [**2118-6-1**].
+
+ PORTABLE AP CHEST:  Right IJ line terminates in the SVC. There is no pneumothorax.
+
+ IMPRESSION:  Satisfactory line position.
+""",
+        indication="line placement\nSEPSIS\n67 year old man with sepsis\nline placement",
+        comparison="[**2118-6-1**].",
+        findings="Right IJ line terminates in the SVC. There is no pneumothorax.",
+        impression="Satisfactory line position.",
+        left_out=("header", "title"),
+    ),
+    "capitals in a running line, without colons": Expected(
+        text="EXAM CHEST TWO VIEWS INDICATION cough COMPARISON None FINDINGS The lungs are clear. "
+        "IMPRESSION No acute disease.",
+        indication="cough",
+        comparison="None",
+        findings="The lungs are clear.",
+        impression="No acute disease.",
+        left_out=("title",),
+    ),
+    "headings in small letters on their own lines": Expected(
+        text="indication\n dyspnea\nfindings\n bibasal fibrosis\nimpression\n pulmonary fibrosis",
+        indication="dyspnea",
+        findings="bibasal fibrosis",
+        impression="pulmonary fibrosis",
+    ),
+    "a long line before a heading in it": Expected(
+        text="Findings: The lungs are hyperinflated with flattening of both hemidiaphragms and an "
+        "increased retrosternal clear space, as in emphysema. Conclusion: Emphysema.",
+        findings="The lungs are hyperinflated with flattening of both hemidiaphragms and an "
+        "increased retrosternal clear space, as in emphysema.",
+        impression="Emphysema.",
+    ),
+    "a title behind the findings heading": Expected(
+        text="REPORT: X-RAY CHEST PA VIEW\nBoth lung fields are clear.\nIMPRESSION: Normal study.\n"
+        "DR. A. ROE\nMD RADIODIAGNOSIS",
+        findings="Both lung fields are clear.",
+        impression="Normal study.",
+        left_out=("title", "signature"),
+    ),
+    "a medical record in the history": Expected(
+        text="INDICATION: Additional information obtained from the medical record. History of lung "
+        "cancer.\nIMPRESSION: Left upper lobe mass.",
+        indication="Additional information obtained from the medical record. History of lung "
+        "cancer.",
+        impression="Left upper lobe mass.",
+    ),
 }
 
 
