@@ -122,12 +122,20 @@ def foreign_language(record: StudyRecord) -> str | None:
 def without_identifiers(record: StudyRecord) -> tuple[StudyRecord, Mapping[str, int]]:
     """Replace what identifies a person in the report by marks; return how many of each kind."""
     counts: Counter[str] = Counter()
-    texts = {}
-    for name in ("indication", "comparison", "findings", "impression"):
-        replaced = replace_identifiers(getattr(record, name))
-        texts[name] = replaced.text
+
+    def cleaned(text: str) -> str:
+        replaced = replace_identifiers(text)
         counts.update(replaced.counts)
-    return (replace(record, **texts), counts) if counts else (record, counts)
+        return replaced.text
+
+    clean = replace(
+        record,
+        indication=cleaned(record.indication),
+        comparison=cleaned(record.comparison),
+        findings=cleaned(record.findings),
+        impression=cleaned(record.impression),
+    )
+    return clean, counts
 
 
 def to_case(

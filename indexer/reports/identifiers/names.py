@@ -5,6 +5,7 @@ after a title or a role; a pair of words that opens with a common given name is 
 """
 
 import re
+from functools import partial
 
 from indexer.reports.identifiers.words import EPONYMS, GIVEN_NAMES, WORDS
 
@@ -12,14 +13,14 @@ _UP, _LOW = "A-ZÀ-ÖØ-ÞĀŁŚŠŽČĆ", "a-zß-öø-ÿāęłńśšžčćğş�
 _TITLE_CASE = rf"(?:(?:Mc|Mac|O['’]|D['’]|De|Di|La|Le|Van|Fitz)?[{_UP}][{_LOW}'’]{{1,20}})"
 _CAPITALS = rf"[{_UP}][{_UP}'’]{{1,20}}"
 _TOKEN = rf"(?:{_TITLE_CASE}|{_CAPITALS})(?:-(?:{_TITLE_CASE}|{_CAPITALS}))?(?![{_LOW}{_UP}\d])"
-_INITIAL = rf"[{_UP}]\.?(?![\w'-])"
+_INITIAL = rf"(?:[{_UP}]\.(?=[ {_UP}])|[{_UP}](?![\w'.-]))"
 _PARTICLE = (
     r"(?:van(?: de[rn]?| het)?|von(?: de[rm])?|vom|zu[mr]?|de(?: la| los| las)?|del|della|di|da|do"
     r"|dos|das|du|des|le|la|ten|ter|el|al|bin|ibn|ben|y|e|af|VAN(?: DE[RN]?)?|VON|DE(?: LA)?|DEL"
     r"|DI|DA)"
 )
 _NEXT = rf"(?:[ ]{{1,2}}(?:{_PARTICLE} ){{0,2}}|[ ]?-[ ]?)(?:{_TOKEN}|{_INITIAL})"
-_WHOLE = rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}{_TOKEN}(?:{_NEXT}){{0,3}})"
+_WHOLE = rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}(?:{_PARTICLE} )?{_TOKEN}(?:{_NEXT}){{0,5}})"
 _LAST_FIRST = rf"(?:{_WHOLE},[ ]{{0,2}}(?:{_TOKEN}|{_INITIAL})(?:{_NEXT}){{0,2}})"
 _NAME = rf"(?P<name>{_LAST_FIRST}|{_WHOLE})"
 _PLAIN = rf"(?P<name>{_WHOLE})"
@@ -31,7 +32,8 @@ _TITLE = (
     r"|Signor[ae]?|Herrn?|Frau"
     r"|Mevr|Mevrouw|Meneer|Dhr|Sr|Sra|Srta|Señora?|Monsieur|Madame|Mme|Mlle|Docteur|Doctora"
     r"|Doutora?|Senhora?"
-    r"|Oberarzt|Oberärztin|Chefarzt|drs?(?=\.)|prof(?=\.)|Pfleger|Schwester|Priv\.-Doz|PD(?= Dr)"
+    r"|Oberarzt|Oberärztin|Chefarzt|drs?(?=\.)|dr\.ssa|sig(?:\.ra)?(?=\.)|prof(?=\.)|mr(?=\.)"
+    r"|mrs(?=\.)|Sgt|Cpl|Maj|Pfleger|Schwester|Priv\.-Doz|PD(?= Dr)"
     r"|Dipl\.-Med|Capt|Lt|Col|Rev)"
 )
 _TITLES = rf"(?<![\w-])(?:{_TITLE}(?:\.[ ]{{0,2}}|[ ]{{1,2}})(?:med\.[ ]?(?:univ\.[ ]?)?)?){{1,3}}"
@@ -128,6 +130,15 @@ _FULL = tuple(
         rf"(?P<keep>){_NAME}(?=,? (?:is |was |ist |est |es |è )?(?:an? |eine? |une? "
         rf"|una? )?{_AGE})",
         rf"(?P<keep>){_NAME}(?=[ ]{_DEGREE})",
+        rf"(?P<keep>){_PLAIN}(?=[ ](?:MD|M\.D\.|MBBS|MBChB|FRCR|PhD)(?!\w))",
+        r"(?P<keep>(?i:\b(?:patient|pt\.?|call|team|nurse|resident|attending|physician|doctor"
+        r"|provider"
+        rf"|clinician|radiologist|technologist|daughter|son|mother|father"
+        rf"|spouse)) ?\(){_NAME}(?=\))",
+        rf"(?P<keep>(?i:\b(?:identified|known|named|registered|labell?ed) as )){_NAME}",
+        rf"(?P<keep>){_PLAIN}(?= (?:present(?:s|ed)|complain(?:s|ed)|denies|denied|states"
+        rf"|underwent"
+        r"|was (?:admitted|seen|examined|discharged|scanned|imaged|brought))\b)",
         rf"(?P<keep>(?:^|(?<=\n))[ \t]{{0,4}}){_NAME}(?=[ \t.]{{0,4}}(?:$|\n))",
         rf"(?P<keep>){_NAME}(?=,? \(?(?:\[\*\*date of birth|\[\*\*number|DOB|MRN|born|geb\.))",
         rf"(?P<keep>)(?P<name>{_LAST_FIRST})",
@@ -135,47 +146,44 @@ _FULL = tuple(
     )
 )
 """Contexts in which only two words or more are a name, by a given name or by the context."""
-_NEEDS_GIVEN = frozenset({0, 2, 3, 5, 6})
+_NEEDS_GIVEN = frozenset({0, 2, 7, 9, 10})
 """Those of `_FULL` that say too little without a given name or an initial."""
 
 
 def replace_names(text: str, mark: str) -> tuple[str, int]:
     """Return the text with ``mark`` in the place of names, and the number of names."""
-    count = 0
-
-    def replaced(match: re.Match[str], *, full: bool, eponyms: bool, given: bool) -> str:
-        nonlocal count
-        name = match["name"]
-        kept, rest = _trimmed(name)
-        after = rest + match.string[match.end("name") : match.end("name") + 40]
-        if not eponyms and _THING.match(after):
-            return match[0]
-        if not kept or not _is_name(kept, full=full, eponyms=eponyms, given=given):
-            return match[0]
-        count += 1
-        more = match.groupdict().get("more") or ""
-        if more:
-            joint = re.match(rf",? (?:and|und|et|y|e|en|&) (?:{_TITLES})?", more)
-            other = more[joint.end() :] if joint else ""
-            if joint and _is_name(other, full=False, eponyms=True, given=False):
-                more = f"{joint[0]}{mark}"
-                count += 1
-        return f"{match['keep']}{mark}{rest}{more}"
-
+    names = _Names(mark)
     for pattern in _STRONG:
-        text = pattern.sub(
-            lambda match: replaced(match, full=False, eponyms=True, given=False), text
-        )
+        text = pattern.sub(partial(names.replaced, full=False, eponyms=True, given=False), text)
     for pattern in _USUAL:
-        text = pattern.sub(
-            lambda match: replaced(match, full=False, eponyms=False, given=False), text
-        )
+        text = pattern.sub(partial(names.replaced, full=False, eponyms=False, given=False), text)
     for place, pattern in enumerate(_FULL):
         given = place in _NEEDS_GIVEN
-        text = pattern.sub(
-            lambda match, given=given: replaced(match, full=True, eponyms=False, given=given), text
-        )
-    return text, count
+        text = pattern.sub(partial(names.replaced, full=True, eponyms=False, given=given), text)
+    return text, names.count
+
+
+class _Names:
+    """Replaces matches that are names, and counts them."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self.count = 0
+
+    def replaced(self, match: re.Match[str], *, full: bool, eponyms: bool, given: bool) -> str:
+        lead, name, rest = _trimmed(match["name"])
+        after = rest + match.string[match.end("name") : match.end("name") + 40]
+        if _DENIED.search(lead) or not name or (not eponyms and _THING.match(after)):
+            return match[0]
+        if not _is_name(name, full=full, eponyms=eponyms, given=given):
+            return match[0]
+        self.count += 1
+        more = match.groupdict().get("more") or ""
+        joint = _JOINT.match(more)
+        if joint and _is_name(more[joint.end() :], full=False, eponyms=True, given=False):
+            more = f"{joint[0]}{self._mark}"
+            self.count += 1
+        return f"{match['keep']}{lead}{self._mark}{rest}{more}"
 
 
 _THING = re.compile(
@@ -190,23 +198,32 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 """What an eponym is followed by."""
+_DENIED = re.compile(r"\b(?:not|no|none|unknown)\b", re.IGNORECASE)
+_JOINT = re.compile(rf",? (?:and|und|et|y|e|en|&) (?:{_TITLES})?")
+_KNOWN_SIGNS = frozenset({"mary joseph", "pierre marie", "robert jones", "austin flint"})
 _REDACTED = re.compile(r"[xX'’s.-]+")
 _SPLIT = re.compile(r"[ ,]+")
 
 
-def _trimmed(name: str) -> tuple[str, str]:
-    """Cut off what follows the name: words of a report that happen to have a capital."""
-    for match in re.finditer(r"[^ ,]+", name):
-        if match.start() and _is_word(match[0]):
-            kept = name[: match.start()].rstrip(" ,-")
-            return kept, name[len(kept) :]
-    return name, ""
+def _trimmed(name: str) -> tuple[str, str, str]:
+    """Split off words of a report with a capital, before and after a name."""
+    tokens = list(re.finditer(r"[^ ,]+", name))
+    start = next((place for place, one in enumerate(tokens) if not _is_word(one[0])), len(tokens))
+    if start == len(tokens):
+        return name, "", ""
+    end = next(
+        (place for place in range(start, len(tokens)) if _is_word(tokens[place][0])), len(tokens)
+    )
+    first, last = tokens[start].start(), tokens[end - 1].end()
+    return name[:first], name[first:last], name[last:]
 
 
 def _is_word(token: str) -> bool:
     bare = token.strip(".'’").casefold()
     if len(bare) < 2:
         return False
+    if "-" in bare and all(len(part) < 2 or part in WORDS for part in bare.split("-")):
+        return True
     return bare in WORDS or bare.endswith(
         ("ology", "ologist", "iatrics", "ectomy", "otomy", "itis")
     )
@@ -215,6 +232,8 @@ def _is_word(token: str) -> bool:
 def _is_name(name: str, *, full: bool, eponyms: bool, given: bool) -> bool:
     tokens = [token for token in _SPLIT.split(name) if token]
     words = [token for token in tokens if len(token.strip(".")) > 1]
+    if name.casefold() in _KNOWN_SIGNS:
+        return False
     if not words or _is_word(words[0]) or any(_REDACTED.fullmatch(word) for word in words):
         return False
     if not eponyms and any(

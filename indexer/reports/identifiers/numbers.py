@@ -25,7 +25,7 @@ _DATE = (
 _ID = (
     r"(?:\d{2,4}(?:[ ]\d{2,4}){1,4}|(?=[\w/.-]{0,12}\d)[A-Z]{0,6}[-/ ]?\d[\dA-Z]{2,}"
     r"(?:[-/.]?[\dA-Z]+){0,6}"
-    r"|\d{1,4}(?:[-/.]\d{1,8}){1,4})(?![\w])"
+    r"|(?:[A-Z]{1,4}-)?\d{1,4}(?:[-/.]\d{1,8}){1,4}|[xX*#]{3}-?[xX*#]{2}-?\d{4})(?![\w])"
 )
 _SEP = (
     r"(?:[ \t]{0,3}(?:n[º°o]\.?|no\.?|nr\.?|num(?:ber|éro|ero)?\.?|id|#|:|=|-|is|\.)){0,4}"
@@ -37,7 +37,8 @@ _LABEL = (
     r"|pat\.?[ -]?(?:nr|id)|hosp(?:ital|\.)? ?(?:no\.?|number|id|#|num)|unit (?:no\.?|number)"
     r"|account|acct|encounter|visit (?:no\.?|number|id|#)"
     r"|(?-i:CSN|FIN|URN|UR|NHI|HCN|PHN|UHID|CHI|IPP|NIP|NHC|NUHSA|CIP|HN|DNI|NIE|NIF|BSN|CPF|CNS"
-    r"|SSN|NHS|SVNR|AHV|KVNR|PID|ACC|Acc)\b"
+    r"|SSN|NHS|SVNR|AHV|KVNR|PID|ACC|Acc|CRM|GMC|NPI|RPPS|LANR|AGB)\b"
+    r"|(?-i:\bID)(?=[ \t]?(?:no\b|number|nr|#|:|=))"
     r"|accession|acc(?:ession)?\.? ?(?:no\.?|number|#)|order (?:no\.?|number|#|id)"
     r"|request (?:no\.?|number|id|#)|requisition"
     r"|case (?:no\.?|number|#|id)|exam(?:ination)? (?:no\.?|number|id|#)|study (?:id|no\.?|number"

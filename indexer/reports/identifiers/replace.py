@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from indexer.reports.identifiers.names import replace_names
 from indexer.reports.identifiers.numbers import PATTERNS
@@ -33,7 +34,7 @@ def replace_identifiers(text: str) -> Replaced:
     counts: Counter[str] = Counter()
     head, rest = text[:_LONGEST], text[_LONGEST:]
     for kind, pattern in PATTERNS:
-        head, count = pattern.subn(lambda match, kind=kind: _marked(match, kind), head)
+        head, count = pattern.subn(partial(_marked, kind), head)
         if count:
             counts[kind] += count
     head, count = replace_names(head, mark("name"))
@@ -47,7 +48,7 @@ def mark(kind: str) -> str:
     return f"[**{kind}**]"
 
 
-def _marked(match: re.Match[str], kind: str) -> str:
+def _marked(kind: str, match: re.Match[str]) -> str:
     """Keep the label in front of an identifier, the group ``keep``."""
     kept = match.groupdict().get("keep") or ""
     return f"{kept}{mark(kind)}"

@@ -88,65 +88,68 @@ EPONYMS = frozenset(
 
 WORDS = frozenset(
     """
-    a abdomen abdominal above absent acute addendum adenopathy admission after afternoon again
-    age air airspace airway all alveolar am an and anesthesia angle anterior aorta aortic ap
-    apex apical apices appearance appropriate april are area artery as aspect assessment at
-    atelectasis atrial atrium attending aufnahme august azygos back base bases basilar be been
-    befund below beurteilung bibasilar bilateral blunting body bone bones bony borderline both
-    bowel breast bronchial bronchus bullet cabg calcification calcifications calcified call
-    cancer cardiac cardiology cardiomediastinal cardiomegaly cardiothoracic care caregiver
-    catheter cathéter caution cavity ccu central change changes chat chest chronic clavicle
-    clear clinic clinical clips coeur coil collapse compared comparison complete compression
-    computed conclusie conclusion condition congestion congestive consolidation consultant
-    contour contours contrast copd corazón coração correlation costophrenic covering covid
-    critical ct cta cticu cuore cva cxr cœur date daughter december degenerative dense density
-    department desk detail device diaphragm diffuse digital disc discussed disease dose double
-    down dr draft drain dual duct due ed ed/er edema effusion effusions elevated elevation email
-    emergency emphysema end endotracheal enfermedad enlarged enlargement enteric epic er esame
-    esophageal esophagus evaluation evening evidence exam exame examen examination expiratory
-    exposure extent external facility family fat father february female femoral fever few
-    fibrosis fibrotic field fields film films final finding findings fine first fissure floor
-    fluid focal follow following for foramen foreign fracture fractures free friday frontal full
-    gas gastric gastrostomy geen general generalized geriatrics gi granuloma granulomas great
-    gross ground had hallazgos hart has have he head healed heart heavy hematology hemidiaphragm
-    hemithorax hemodialysis hepatic her hernia hernie herz hiatal high hila hilar hilum him his
-    history hook hospital house humerus hump husband hx hyperinflation icu if ii iii il image
-    images imaging implant impression in increase increased indication infection inferior
-    infiltrate infiltrates information inspiration inspiratory intensive interim internal
-    interpretation interstitial interval intervention is it iv january jugular july june
-    katheter kein keine kidney kind kub kv kvp kyphosis lad large lateral lead leads left lesion
-    level life ligament ligne lignes lijn lijnen line linea linear lines lingula linie linien
-    list liver lobe lobes local longen low lower lucency lumbar lung lunge lungen lungs lvad
-    lymph línea ma main maladie malattia male man march mass masses may med medial median
-    mediastinal mediastinum medical medicine message micu mid middle midline mild minimal mitral
-    mode moderate monday monitor morbus morning most mother motion mr mri multifocal multiple
-    muscle nasogastric neck neoplasm nephrology nessun neurology new ng nicu no node nodes
-    nodular nodule nodules non none normal not note notes november now number nurse obese
-    oblique october of office officer old on oncology one only opacities opacity or orogastric
-    orthopaedics orthopedics osseous osteopenia other out outpatient overlying overnight pa
-    pacemaker pacu pager pain paraspinal parenchyma parents part pas patient patientin patients
-    pectus pediatric pediatrics peg pericardial peripheral person phone physician picc picu
-    plain plate plates pleura pleural pneumonia pneumonitis pneumothorax polmoni port portable
-    position positioning possible post posterior postoperative poumon power present primary
-    prior probable procedure process projection prominence prominent prosthetic provider
-    proximal pulmonary pulmones pulmonology pulmón pulmões quality question radiograph
-    radiographs radiologist radiology read reading reason recommend recommendation
-    recommendations referring referto report request resident residual resolution respiratory
-    result results review rib ribs right room rotated rotation rule résultat same sat saturday
-    scar scarring scoliosis screening second secure see seen segment segno semi september series
-    service severe shadow she shift short shoulder shunt sicu sided sign signe significant signo
-    silhouette similar sin sindrome single sinus size skin slight small soft son spinal spine
-    stable staff status stent sternal sternotomy sternum stomach stones studies study sub
-    subclavian subcutaneous subsegmental summary sunday superior supine support surgeon surgery
-    surgical suspected svc swan symptoms syndrom syndrome system systems síndrome tavi tavr tb
-    team technique technologist teken telephone text the them there third this thoracic
-    thoracics thorax three thursday tip tissue tissues to today tomography tonight top torace
-    tortuous total trace trachea tracheal tracheostomy transplant trauma tube tubes tuesday
-    tumor two type tórax ultrasound unavailable uncertain unchanged under unit unremarkable
+    a abdomen abdominal abnormal above absent acute addendum adenopathy admission after
+    afternoon again age air airspace airway all alveolar am an and anesthesia angle anomaly
+    anterior aorta aortic ap apex apical apices appearance appropriate april are area artery as
+    aspect assessment at atelectasis atrial atrium attending aufnahme august azygos back base
+    bases basilar be been befund below beurteilung bibasilar bilateral biotronik blunting body
+    bone bones bony borderline both bowel breast bronchial bronchus bullet cabg calcification
+    calcifications calcified call cancer cardiac cardiology cardiomediastinal cardiomegaly
+    cardiothoracic care caregiver catheter catheters cathéter caution cavity ccu central change
+    changes chat chest chronic clavicle clear clinic clinical clinician clips coeur coil
+    collapse compared comparison complete compression computed conclusie conclusion condition
+    congestion congestive consolidation consultant consulting contour contours contrast copd
+    corazón coração correlation costophrenic covering covid critical ct cta cticu cuore cva cxr
+    cœur date daughter december degenerative dense density department desk detail device
+    diaphragm diffuse digital disc discussed disease doctors dose double down dr draft drain
+    dual duct due ed ed/er edema effusion effusions elevated elevation email emergency emphysema
+    end endotracheal enfermedad enlarged enlargement enteric epic er esame esophageal esophagus
+    evaluation evening evidence exam exame examen examination expiratory exposure extent
+    external facility family fat father february fellow female femoral fever few fibrosis
+    fibrotic field fields film films final finding findings fine first fissure floor fluid focal
+    follow following for foramen foreign fracture fractures free friday frontal full gas gastric
+    gastrostomy geen general generalized generator generators geriatrics gi granuloma granulomas
+    great gross ground had hallazgos hart has have he head healed heart heavy hematology
+    hemidiaphragm hemithorax hemodialysis hepatic her hernia hernie herz hiatal high hila hilar
+    hilum him his history hook hospital hospitalist house humerus hump husband hx hyperinflation
+    icu if ii iii il image images imaging implant impression in increase increased indication
+    infection inferior infiltrate infiltrates information inspiration inspiratory intensive
+    intensivist interim intern internal interpretation interpreting interstitial interval
+    intervention is it iv january jugular july june katheter kein keine kidney kind kub kv kvp
+    kyphosis lad large lateral lead leads left lesion level life ligament ligne lignes lijn
+    lijnen line linea linear lines lingula linie linien list liver lobe lobes local longen low
+    lower lucency lumbar lung lunge lungen lungs lvad lymph línea ma main maladie malattia male
+    man march mass masses may med medial median mediastinal mediastinum medical medicine message
+    micu mid middle midline mild minimal mitral mode moderate monday monitor morbus morning most
+    mother motion mr mri multifocal multiple muscle nasogastric neck neoplasm nephrology nessun
+    neurology new ng nicu no node nodes nodular nodule nodules non none normal not note notes
+    november now number nurse nurses obese oblique october of office officer old on oncology one
+    only opacities opacity or ordering orogastric orthopaedics orthopedics osseous osteopenia
+    other out outpatient overlying overnight pa pacemaker pacu pager pain paraspinal parenchyma
+    parents part pas patient patientin patients pectus pediatric pediatrics peg pericardial
+    peripheral person phone physician physicians picc picu plain plate plates pleura pleural
+    pneumonia pneumonitis pneumothorax polmoni port portable position positioning possible post
+    posterior postoperative poumon power practitioner present primary prior probable procedure
+    process projection prominence prominent prosthetic provider provider's providers proximal
+    pulmonary pulmones pulmonology pulmón pulmões quality question radiograph radiographer
+    radiographs radiologist radiology ray rays read reading reason recommend recommendation
+    recommendations referring referto registrar report request requesting resident residents
+    residual resolution respiratory result results review rib ribs right room rotated rotation
+    rule résultat same sat saturday scar scarring scoliosis screening second secretary secure
+    see seen segment segno semi september series service severe shadow she shift short shoulder
+    shunt sicu sided sign signe significant signo silhouette similar sin sindrome single sinus
+    size skin slight small soft son sonographer spinal spine stable staff status stent sternal
+    sternotomy sternum stomach stones studies study sub subclavian subcutaneous subsegmental
+    summary sunday superior supervising supine support surgeon surgery surgical suspected svc
+    swan symptoms syndrom syndrome system systems síndrome tavi tavr tb team technique
+    technologist teken telephone text the them there third this thoracic thoracics thorax three
+    thursday tip tissue tissues to today tomography tonight top torace tortuous total trace
+    trachea tracheal tracheostomy transplant trauma treating triad tube tubes tuesday tumor two
+    type typist tórax ultrasound unavailable uncertain unchanged under unit units unremarkable
     upper upright us valve valves vascular vascularity vein veins vena venous ventricle
     ventricular veriphy vertebra vertebral vessels view views viral visible voicemail volume
     volumes wall ward was wednesday week were wet wife wires with within woman work worsening x
-    xr xray y year years zeichen ziekte zone zones
+    x-ray xr xray y year years zeichen ziekte zone zones
     """.split()
 )
 """Words that are written with a capital in reports and are no names."""
