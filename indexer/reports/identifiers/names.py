@@ -20,7 +20,10 @@ _PARTICLE = (
     r"|DI|DA)"
 )
 _NEXT = rf"(?:[ ]{{1,2}}(?:{_PARTICLE} ){{0,2}}|[ ]?-[ ]?)(?:{_TOKEN}|{_INITIAL})"
-_WHOLE = rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}(?:{_PARTICLE} )?{_TOKEN}(?:{_NEXT}){{0,5}})"
+_WHOLE = (
+    rf"(?:(?:{_PARTICLE} ){{0,2}}(?:{_INITIAL}[ ]?){{0,3}}(?:{_PARTICLE} )?{_TOKEN}"
+    rf"(?:{_NEXT}){{0,5}})"
+)
 _LAST_FIRST = rf"(?:{_WHOLE},[ ]{{0,2}}(?:{_TOKEN}|{_INITIAL})(?:{_NEXT}){{0,2}})"
 _NAME = rf"(?P<name>{_LAST_FIRST}|{_WHOLE})"
 _PLAIN = rf"(?P<name>{_WHOLE})"
