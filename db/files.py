@@ -4,6 +4,7 @@
         fresh.write_text("whole")                   # replaces path when the block ends
     with replacing_directory(out_dir) as fresh: ...
     write_text(path, text); write_json(path, values)
+    with writing(path): ...                         # a full disk is one sentence
     with locked(index_dir / ".lock", "adding to data/index"): ...
 
 A block that ends with an exception leaves the old content and no temporary file. New content is
@@ -23,6 +24,29 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from db.errors import UserError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise UserError where a block cannot write ``path``: no space, no right, no such place.
+
+    torch reports a full disk by a RuntimeError, and safetensors by an exception of its own.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError | RuntimeError) or type(error).__name__ == "SafetensorError":
+            raise unwritable(path, error) from error
+        raise
+
+
+def unwritable(path: Path, error: Exception) -> UserError:
+    """The error of a path that cannot be written."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return UserError(
+        f"{path} cannot be written ({str(reason).splitlines()[0]}): make room or get the right to "
+        "write there, or name another place"
+    )
 
 
 @contextmanager

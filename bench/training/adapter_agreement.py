@@ -110,7 +110,7 @@ def load(arguments: argparse.Namespace, backend: str, precision: str, bits: str 
         **{**stored, "backend": backend, "precision": precision, "optimizer": "adamw", "bits": bits}
     ).resolved(gpu=gpu, bfloat16=gpu and Devices.has_bfloat16(), unsloth=True)
     start_backend(config)
-    from finetune.adapter.run import load_adapter_weights
+    from finetune.adapter.initial import load_adapter_weights
 
     trainable = load_trainable(arguments.base, config, torch.device(arguments.device))
     load_adapter_weights(trainable, arguments.adapter)

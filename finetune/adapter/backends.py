@@ -193,6 +193,8 @@ def _load_with_peft(base: str, config: TrainConfig, device: torch.device) -> nn.
                 bias="none",
                 target_modules=target_modules(config),
                 task_type="CAUSAL_LM",
+                use_rslora=config.rslora,
+                use_dora=config.dora,
             ),
         )
     if config.precision != "float32":
@@ -222,6 +224,7 @@ def _load_with_unsloth(base: str, config: TrainConfig, device: torch.device) -> 
         bias=config.bias,
         target_modules=target_modules(config),
         random_state=config.seed,
+        use_rslora=config.rslora,
         use_gradient_checkpointing="unsloth" if config.checkpointing else False,
     )
     fast.for_training(model)

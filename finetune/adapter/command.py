@@ -10,12 +10,18 @@ accelerate launch --num_processes 2 -m finetune train ...        # on several GP
 import argparse
 import logging
 import sys
+import time
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from db.errors import MismatchError, UserError
+from db.files import writing
 from finetune.adapter.config import PROFILES, TrainConfig
+from finetune.adapter.places import check_places
 from finetune.examples.command import add_arguments, pack_of
+from indexer.cli.parser import seconds
 from indexer.manifest import Manifest
 
 _log = logging.getLogger(__name__)
@@ -23,6 +29,9 @@ _log = logging.getLogger(__name__)
 BASE = "pretrained/generator"
 BAD_ROWS = "bad_rows.csv"
 """In the folder of a run: the rows of a data set that cannot be trained on."""
+_LOOKED_AT = 20
+"""Cases of an index of which one must have an image file."""
+
 _FLAGS = ("backend", "bits", "epochs", "batch", "lr", "seed")
 """Settings that have a flag of their own; all have ``--set``."""
 
@@ -74,7 +83,9 @@ def add_to(verbs: Any) -> None:
     )
     parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="start from its weights")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
-    parser.add_argument("--max-seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument(
+        "--max-seconds", type=seconds, metavar="S", help="stop after S seconds, loading included"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show examples, lengths and memory")
     parser.add_argument("--merge", type=Path, metavar="DIR", help="also write merged weights")
     parser.add_argument(
@@ -85,8 +96,9 @@ def add_to(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for what cannot work, before any long work."""
+    began = time.monotonic()
     config = _config(arguments)
-    _check_out(arguments)
+    _check_arguments(arguments)
     from finetune.adapter import backends as qlora
     from finetune.training.devices import Devices
 
@@ -122,10 +134,11 @@ def run(arguments: argparse.Namespace) -> int:
             for line in training.describe():
                 sys.stdout.write(line + "\n")
             return 0
+        training.check_space(arguments.out, arguments.merge)
         end = training.train(
             arguments.out,
             resume=arguments.resume,
-            max_seconds=arguments.max_seconds,
+            until=None if arguments.max_seconds is None else began + arguments.max_seconds,
             show=_log.info,
         )
     _log.info(
@@ -139,21 +152,31 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.merge is not None and devices.first:
         from finetune.export.merge import merge_adapter
 
-        merge_adapter(arguments.out, arguments.merge, devices.device)
+        merge_adapter(
+            arguments.out, arguments.merge, devices.device, compare=training.data.greedy_texts
+        )
         _log.info("merged weights are in %s", arguments.merge)
     return 0
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
+    """Raises UserError where a flag and ``--set`` disagree."""
     settings = [
         f"{name}={getattr(arguments, name)}"
         for name in _FLAGS
         if getattr(arguments, name) is not None
     ]
+    given = dict(setting.partition("=")[::2] for setting in arguments.set)
+    if arguments.seed == TrainConfig.seed:  # the default of a flag that examples have too
+        settings.remove(f"seed={arguments.seed}")
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if given.get(name, value) != value:
+            raise UserError(f"--{name} {value} and --set {name}={given[name]} disagree: give one")
     return TrainConfig.of([*settings, *arguments.set], arguments.profile)
 
 
-def _check_out(arguments: argparse.Namespace) -> None:
+def _check_arguments(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
     if sum(x is not None for x in (arguments.index, arguments.examples, arguments.dataset)) != 1:
         raise UserError("name the examples with one of --index, --examples and --dataset")
@@ -164,16 +187,27 @@ def _check_out(arguments: argparse.Namespace) -> None:
             raise UserError("name a directory for the adapter with --out")
         if arguments.index:
             raise UserError("--dry-run with --index needs --out, where the examples are kept")
-        return
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: name a directory with --out")
-    held = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if held - {"run"} and not arguments.resume:
-        raise UserError(f"{out} is not empty: add --resume to continue it, or name another")
-    if arguments.merge is not None:
-        from finetune.export.merge import check_merge_target
+    else:
+        check_places(out, arguments.merge, base=arguments.base, resume=arguments.resume)
+    for index in arguments.index or ():
+        _check_images(index)
 
-        check_merge_target(arguments.merge)
+
+def _check_images(index: Path) -> None:
+    """Raises UserError where an index was built without image files, as the embedded one is."""
+    from db.index.store import CaseStore
+    from indexer.index import CASES
+    from indexer.versions import current_folder
+
+    with CaseStore.open(current_folder(index) / CASES) as cases:
+        images = (image for case in islice(cases, _LOOKED_AT) for image in case.images)
+        if not any(image.path is not None and Path(image.path).is_file() for image in images):
+            raise UserError(
+                f"{index} has no images to train on (it was built from embeddings alone, or its "
+                "image files are gone): build an index from images with python -m indexer build, "
+                "name images and texts with --dataset, or draw some with "
+                "scripts/drawn_example --only-draw DIR"
+            )
 
 
 def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
@@ -205,20 +239,37 @@ def _data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> Any:
 
     if arguments.examples is not None:
         return ExampleFolder.load(arguments.examples)
-    from finetune.adapter.run import STATED
+    from finetune.adapter.statement import STATED
+    from finetune.adapter.trainer import RUN
 
     kept = arguments.out / RUN / "examples"
     begun = kept.is_dir() and (arguments.out / RUN / STATED).is_file()
     if makes and not begun:
         tokenizer = processor.tokenizer
         arguments.side = arguments.side or side
-        pack_of(
+        made = pack_of(
             arguments, lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)
-        ).save(kept)
-    pack = ExampleFolder.load(kept)
-    if begun and pack.about["indexes"] != [Manifest.read(i).fingerprint for i in arguments.index]:
-        raise MismatchError(
-            f"{arguments.out} holds a run on another index: name the index it was started with, or "
-            "another directory"
         )
+        with writing(kept):
+            made.save(kept)
+    pack = ExampleFolder.load(kept)
+    if begun:
+        _check_same_examples(arguments, pack.about)
     return pack
+
+
+def _check_same_examples(arguments: argparse.Namespace, about: Mapping[str, Any]) -> None:
+    """Raises MismatchError where the examples of a run would be made otherwise now."""
+    cure = "name what it was started with, or another directory with --out"
+    fingerprints = [Manifest.read(index).fingerprint for index in arguments.index]
+    searched = Manifest.read(arguments.val_index or arguments.index[0]).fingerprint
+    if about["indexes"] != fingerprints or about["index_fingerprint"] != searched:
+        raise MismatchError(f"{arguments.out} holds a run on another index: {cure}")
+    then = {**about.get("options", {}), "side": about.get("side")}
+    for name in ("passes", "seed", "side"):
+        now = getattr(arguments, name)
+        if name in then and now is not None and now != then[name]:
+            raise MismatchError(
+                f"{arguments.out} holds a run with another {name} ({then[name]} then, {now} now): "
+                f"{cure}"
+            )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from db.errors import UserError
-from finetune.training.settings import read_settings
+from finetune.training.settings import check_finite, read_settings
 
 BACKENDS = ("auto", "unsloth", "peft")
 BITS = ("auto", "4", "8", "none")
@@ -36,6 +36,12 @@ class TrainConfig:
     """Recompute activations in the backward pass: less memory, more time."""
     rank: int = 16
     alpha: int = 16
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead of alpha / rank, which suits high ranks (Kalajdzievski,
+    "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023)."""
+    dora: bool = False
+    """Train the magnitude of each weight's columns apart from their direction (Liu et al., "DoRA",
+    ICML 2024); a step takes longer."""
     dropout: float = 0.0
     bias: str = "none"
     vision: bool = True
@@ -72,6 +78,7 @@ class TrainConfig:
     """Steps between checkpoints, in addition to those at each validation."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name, options in (
             ("backend", BACKENDS),
             ("bits", BITS),
@@ -114,6 +121,8 @@ class TrainConfig:
             )
         if self.backend == "unsloth" and self.bits == "8":
             raise UserError("the unsloth backend takes 4 bits or none: use --backend peft for 8")
+        if self.backend == "unsloth" and self.dora:
+            raise UserError("the unsloth backend trains no DoRA: use --backend peft, or dora=false")
 
     @classmethod
     def of(cls, settings: Sequence[str], profile: str = "default") -> Self:
@@ -129,7 +138,8 @@ class TrainConfig:
         """
         backend = self.backend
         if backend == "auto":
-            backend = "unsloth" if gpu and unsloth and self.bits != "8" else "peft"
+            fits = gpu and unsloth and self.bits != "8" and not self.dora
+            backend = "unsloth" if fits else "peft"
         if backend == "unsloth" and not gpu:
             raise UserError(
                 "the unsloth backend needs an NVIDIA GPU and none is here: use --backend peft"

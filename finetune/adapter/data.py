@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,9 @@ from finetune.adapter.config import TrainConfig
 from finetune.examples.folder import Example
 
 _log = logging.getLogger(__name__)
+COMPARED = 20
+"""Prompts whose answers are compared before and after a merge, and tokens of each answer."""
+COMPARED_TOKENS = 32
 
 
 class TrainingData(Protocol):
@@ -45,6 +49,7 @@ class TrainingSet:
     train: Sequence[Tokens]
     val: Sequence[Tokens]
     collate: Collator
+    rendering: Rendering
     too_long: int = 0
     """Examples left out because they have more tokens than the config allows."""
     val_too_long: int = 0
@@ -86,14 +91,23 @@ class TrainingSet:
             train=kept,
             val=val,
             collate=collate,
+            rendering=rendering,
             too_long=len(train) - len(kept),
             val_too_long=len(whole_val) - len(fitting),
             sample=(
-                _sample(val[0], collate, rendering, config.sample_tokens)
+                partial(_sample, val[0], collate, rendering, config.sample_tokens)
                 if val and config.sample_tokens
                 else None
             ),
         )
+
+    def greedy_texts(self, model: Any, device: torch.device) -> list[str]:
+        """Answers to the first prompts, those of the validation before the others."""
+        prompts = [*self.val, *self.train][:COMPARED]
+        return [
+            write_answer(model, device, one, self.collate, self.rendering, COMPARED_TOKENS)
+            for one in prompts
+        ]
 
 
 def _tokenise(examples: Sequence[Example], rendering: Rendering) -> list[Tokens]:
@@ -112,25 +126,32 @@ def _choose(
 
 
 def _sample(
-    asked: Tokens, collate: Collator, rendering: Rendering, most: int
-) -> Callable[[Trainable], str]:
-    end = asked.ids[-1]
+    asked: Tokens, collate: Collator, rendering: Rendering, most: int, trainable: Trainable
+) -> str:
+    with answering(trainable) as model:
+        return write_answer(model, trainable.device, asked, collate, rendering, most)
+
+
+def write_answer(
+    model: Any,
+    device: torch.device,
+    asked: Tokens,
+    collate: Collator,
+    rendering: Rendering,
+    most: int,
+) -> str:
+    """The greedy answer of a model to the prompt of an example, of at most ``most`` tokens."""
     prompt = Tokens(
         ids=asked.ids[: asked.prompt_length], prompt_length=asked.prompt_length, image=asked.image
     )
-
-    def write(trainable: Trainable) -> str:
-        batch = collate([prompt])
-        del batch["labels"]
-        with answering(trainable) as model:
-            ids = model.generate(
-                **{name: value.to(trainable.device) for name, value in batch.items()},
-                max_new_tokens=most,
-                do_sample=False,
-                eos_token_id=end,
-                pad_token_id=rendering.pad_id,
-            )
-        written = ids[0, len(prompt) :].tolist()
-        return str(rendering.tokenizer.decode(written, skip_special_tokens=True)).strip()
-
-    return write
+    batch = collate([prompt])
+    del batch["labels"]
+    ids = model.generate(
+        **{name: value.to(device) for name, value in batch.items()},
+        max_new_tokens=most,
+        do_sample=False,
+        eos_token_id=asked.ids[-1],
+        pad_token_id=rendering.pad_id,
+    )
+    written = ids[0, len(prompt) :].tolist()
+    return str(rendering.tokenizer.decode(written, skip_special_tokens=True)).strip()

@@ -26,6 +26,19 @@ class MemoryEstimate:
     adapter: int
     """Weights, gradients and optimizer state."""
     activations: int
+    trained: int = 0
+    """Weights of the adapter, a number and not bytes."""
+    parameters: int = 0
+    """Weights of the base, likewise."""
+
+    @property
+    def adapter_file(self) -> int:
+        return 4 * self.trained
+
+    @property
+    def checkpoint_file(self) -> int:
+        """Weights and optimizer state; gradients are not stored."""
+        return self.adapter - 4 * self.trained
 
     @property
     def total(self) -> int:
@@ -60,6 +73,7 @@ def estimate_memory(
         base += weight.numel() * (_BYTES.get(config.bits, width) if quantized else width)
     trained = sum(
         config.rank * (module.in_features + module.out_features)
+        + (module.out_features if config.dora else 0)
         for name, module in linear.items()
         if re.fullmatch(target_modules(config), name)
     )
@@ -68,6 +82,8 @@ def estimate_memory(
         base=round(base),
         adapter=trained * (4 + 4 + state),
         activations=_activations(base_config, config, tokens * examples, examples, width),
+        trained=trained,
+        parameters=sum(weight.numel() for weight in model.parameters()),
     )
 
 

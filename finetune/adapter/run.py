@@ -1,32 +1,32 @@
 """One training run: base model, examples, config and devices put together."""
 
-import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
-from db.errors import MismatchError, NotFoundError, UserError
-from db.files import write_json
-from finetune.adapter.backends import Trainable, load_trainable
+from db.errors import MismatchError, NotFoundError
+from finetune.adapter.backends import load_trainable
 from finetune.adapter.collator import Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingData, TrainingSet
 from finetune.adapter.dry_run import describe, largest_pass
+from finetune.adapter.initial import check_initial, load_adapter_weights
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
-from finetune.adapter.trainer import RUN, AdapterTrainer
+from finetune.adapter.places import check_space
+from finetune.adapter.statement import check_run, package_versions, state_run
+from finetune.adapter.trainer import AdapterTrainer
 from finetune.export.adapter_files import WEIGHTS
+from finetune.export.merge import merged_dtype
 from finetune.training.devices import Devices
 from finetune.training.learner import RunEnd
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
-
-STATED = "run.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,10 @@ class TrainingRun:
     data: TrainingSet
     record: AdapterRecord
     memory: MemoryEstimate
+    merged_width: int
+    """Bytes of a merged weight."""
+    stated: Mapping[str, Any]
+    """What the run depends on; see `finetune.adapter.statement`."""
     initial: Path | None
 
     @classmethod
@@ -68,6 +72,7 @@ class TrainingRun:
         )
         if initial is not None:
             _check_initial(initial, record)
+            check_initial(initial, config)
         chosen = TrainingSet.make(data, processor, config, getattr(torch, config.precision))
         examples, tokens = largest_pass(chosen.train, config)
         memory = estimate_memory(base_config, config, tokens=tokens, examples=examples)
@@ -80,6 +85,8 @@ class TrainingRun:
             data=chosen,
             record=record,
             memory=memory,
+            merged_width=merged_dtype(base_config).itemsize,
+            stated=state_run(record, data, base=base, initial=initial),
             initial=initial,
         )
 
@@ -87,17 +94,28 @@ class TrainingRun:
         """What a dry run prints."""
         return describe(self.data, self.rendering, self.config, self.memory)
 
+    def check_space(self, out: Path, merge: Path | None) -> None:
+        """Raises TooLargeError where the disk cannot hold what the run writes."""
+        memory = self.memory
+        # each file is written beside the one that it replaces
+        files = [memory.checkpoint_file, memory.adapter_file]
+        check_space(out, [*files, *files])
+        if merge is not None:
+            check_space(merge, [memory.parameters * self.merged_width])
+
     def train(
         self,
         out_dir: Path,
         *,
         resume: bool,
-        max_seconds: float | None,
+        until: float | None,
         show: Callable[[str], None],
     ) -> RunEnd:
-        """Raises MismatchError where ``out_dir`` holds a run of something else."""
-        if self.devices.first:
-            self._state(out_dir, resume)
+        """Train until it is done, or until a time of ``time.monotonic``.
+
+        Raises MismatchError where ``out_dir`` holds a run of something else.
+        """
+        self.devices.in_first(partial(check_run, out_dir, self.stated, resume=resume))
         trainable = load_trainable(self.base, self.config, self.devices.device)
         if self.initial is not None:
             load_adapter_weights(trainable, self.initial)
@@ -108,30 +126,7 @@ class TrainingRun:
         trainer = AdapterTrainer(
             trainable, self.data, out_dir, self.record, devices=self.devices, show=show
         )
-        return trainer.train(max_seconds=max_seconds)
-
-    def _state(self, out_dir: Path, resume: bool) -> None:
-        """Record what the run depends on, or compare it with the record."""
-        path = out_dir / RUN / STATED
-        stated = {
-            "base_sha256": self.record.base_sha256,
-            "prompt_version": self.record.prompt_version,
-            "data_sha256": self.record.data_sha256,
-            "initial": str(self.initial) if self.initial else None,
-            "config": dict(self.record.config),
-        }
-        if path.is_file():
-            held = json.loads(path.read_text(encoding="utf-8"))
-            differing = [name for name, value in stated.items() if held.get(name) != value]
-            if differing:
-                raise MismatchError(
-                    f"{out_dir} holds a run with another {differing[0]}: use what it was started "
-                    "with, or name another directory"
-                )
-            if not resume:
-                raise UserError(f"{out_dir} holds a run: add --resume to continue it")
-        else:
-            write_json(path, stated)
+        return trainer.train(max_seconds=None if until is None else until - time.monotonic())
 
 
 def _check_prompts(about: Mapping[str, Any]) -> None:
@@ -151,31 +146,3 @@ def _check_initial(adapter_dir: Path, record: AdapterRecord) -> None:
             f"{adapter_dir} is an adapter of another base model ({before.base_model}): "
             "name that one with --base, or start without --initial"
         )
-
-
-def load_adapter_weights(trainable: Trainable, adapter_dir: Path) -> None:
-    """Replace the initial weights by an adapter's. Raises MismatchError for other shapes."""
-    stored = load_file(adapter_dir / WEIGHTS)
-    wanted = {name.replace(".default.", "."): weight for name, weight in trainable.weights.items()}
-    shapes = {name: tuple(weight.shape) for name, weight in wanted.items()}
-    if {name: tuple(weight.shape) for name, weight in stored.items()} != shapes:
-        raise MismatchError(
-            f"{adapter_dir} has other layers or another rank than this config: "
-            "give the settings it was trained with"
-        )
-    for name, weight in wanted.items():
-        weight.data.copy_(stored[name])
-
-
-_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "unsloth", "trl")
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the libraries that training uses, as far as they are installed."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

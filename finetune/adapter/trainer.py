@@ -64,9 +64,10 @@ class AdapterTrainer(Learner):
         devices.check_work(self.plan)
         self._batches: BatchesAhead | None = None
         self._waited = 0.0
+        self._hurried = False
 
     def train(self, *, max_seconds: float | None = None) -> RunEnd:
-        """Train to the end, or for about ``max_seconds``; an unfinished run can be resumed.
+        """Train to the end, or for ``max_seconds`` at most; an unfinished run can be resumed.
 
         Raises UserError where the loss is NaN or infinite: the adapter and the checkpoint of
         before stay.
@@ -127,9 +128,18 @@ class AdapterTrainer(Learner):
         if not self.data.val:
             return {}
         scores: dict[str, Any] = {"val_loss": self.validation_loss()}
-        if self.data.sample is not None and self.devices.first:
+        if self.data.sample is not None and self.devices.first and not self._hurried:
             scores["sample"] = self.data.sample(self.trainable)
         return scores
+
+    def evaluation_steps(self) -> float:
+        """By forward passes: those of a validation are shorter than those of a step."""
+        passes = sum(len(step) for step in self.plan) / len(self.plan)
+        return len(plan_validation(self.data.val, self.config)) / passes
+
+    def hurry(self) -> None:
+        """Write no sample."""
+        self._hurried = True
 
     @torch.no_grad()
     def validation_loss(self) -> float:
@@ -174,6 +184,12 @@ class AdapterTrainer(Learner):
                 self.out_dir,
                 replace(self.record, step=step, val_loss=val_loss),
             )
+
+    def kept_score(self) -> tuple[int, float] | None:
+        record = AdapterRecord.read(self.out_dir)
+        if record is None or record.val_loss is None:
+            return None
+        return record.step, record.val_loss
 
     def kept(self, step: int) -> str:
         if not step:

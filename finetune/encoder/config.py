@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from db.errors import UserError
-from finetune.training.settings import read_settings
+from finetune.training.settings import check_finite, read_settings
 
 TOWER = "tf_efficientnet_lite2"
 
@@ -107,6 +107,7 @@ class EncoderConfig:
     fold: int = 0
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.epochs < 1 or self.batch < 2:
             raise UserError(f"{self.epochs} epochs of {self.batch} studies a step: use 1 and 2 up")
         if self.folds > 1 and not 0 <= self.fold < self.folds:

@@ -38,6 +38,7 @@ class _Drawn:
 class EncoderTrainer(EncoderLearner):
     """One run on the studies of a pack, and on its labelled images if it has such."""
 
+    resumes_anywhere = False
     losses = tuple(f"loss_{name}" for name in (*LOSSES, *LABELLED_LOSSES))
 
     def __init__(

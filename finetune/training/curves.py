@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from db.files import replacing
+from db.files import replacing, writing
 from finetune.training.log import read_log
 
 
@@ -34,5 +34,5 @@ def draw_curves(
             )
         axes.set(title=title, xlabel=over)
         axes.legend(fontsize="small")
-    with replacing(out) as fresh:
+    with writing(out), replacing(out) as fresh:
         figure.savefig(fresh, dpi=110, format="png")

@@ -4,7 +4,7 @@ Every process knows the whole plan, computes its share of each step's forward pa
 gradients to those of the others; so a step is the same, whatever the number of devices.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -46,9 +46,22 @@ class Devices:
         """Let the first process go first; the others wait and find what it wrote."""
         if self.count > 1 and not self.first:
             torch.distributed.barrier()
-        yield
-        if self.count > 1 and self.first:
-            torch.distributed.barrier()
+        try:
+            yield
+        finally:
+            if self.count > 1 and self.first:
+                torch.distributed.barrier()
+
+    def in_first(self, work: Callable[[], None]) -> None:
+        """Run ``work`` in the first process; raises UserError in all where it does in that one."""
+        failure: UserError | None = None
+        if self.first:
+            try:
+                work()
+            except UserError as error:
+                failure = error
+        if self.most(failure is not None)[0]:
+            raise failure or UserError("the first process cannot go on: see its message")
 
     @staticmethod
     def has_gpu() -> bool:
@@ -96,6 +109,23 @@ class Devices:
                 f"have nothing to do: set accumulation to {self.count} or more, or start fewer "
                 "processes"
             )
+
+    def most(self, *values: float) -> list[float]:
+        """The highest of each value over all processes."""
+        if self.count == 1:
+            return [float(value) for value in values]
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MAX)
+        return [float(value) for value in tensor.tolist()]
+
+    def gather(self, values: Tensor) -> Tensor:
+        """A tensor of each process, one a row: (n,) -> (processes, n)."""
+        if self.count == 1:
+            return values[None]
+        own = values.to(self.device)
+        rows = [torch.empty_like(own) for _ in range(self.count)]
+        torch.distributed.all_gather(rows, own)
+        return torch.stack(rows).to(values.device)
 
     def sum(self, value: Tensor) -> Tensor:
         """Of a number, over all processes."""

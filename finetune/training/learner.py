@@ -15,6 +15,8 @@ class Learner(ABC):
 
     losses: ClassVar[tuple[str, ...]]
     """Names of the losses in the log."""
+    resumes_anywhere: ClassVar[bool] = True
+    """Whether a checkpoint after any step continues the run."""
 
     @property
     @abstractmethod
@@ -36,6 +38,13 @@ class Learner(ABC):
     def evaluate(self) -> dict[str, Any]:
         """Scores for the log; the weights with the lowest ``val_loss`` are kept."""
 
+    def evaluation_steps(self) -> float:
+        """Return how many optimizer steps take as long as an evaluation, at most."""
+        return 0.0
+
+    def hurry(self) -> None:  # noqa: B027
+        """Called before the last evaluation of a run whose time is up."""
+
     def state(self) -> Mapping[str, Any]:
         """Return the learner's part of a checkpoint."""
         return {}
@@ -52,6 +61,10 @@ class Learner(ABC):
 
     def keep(self, step: int, val_loss: float | None) -> None:  # noqa: B027
         """Save the weights, which are the best so far."""
+
+    def kept_score(self) -> tuple[int, float] | None:
+        """Return step and ``val_loss`` of the weights that are saved already; None for none."""
+        return None
 
     def kept(self, step: int) -> str:
         """Say what remains of a run that stops and whose best step was ``step``."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from db.files import write_text
+from db.files import write_text, writing
 
 _PAUSE = 2.0
 """Seconds between lines for a person."""
@@ -30,7 +30,7 @@ class TrainingLog:
 
     def write(self, line: dict[str, Any]) -> None:
         line = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in line.items()}
-        with self.path.open("a", encoding="utf-8") as stream:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def show_step(
@@ -60,6 +60,12 @@ class TrainingLog:
         for name, value in scores.items():
             if isinstance(value, str):
                 self.show(f"  {name}: {value}")
+
+    def add(self, step: int, scores: dict[str, Any]) -> None:
+        """Add scores to the line of the last step."""
+        line = next((line for line in read_log(self.path) if line.get("step") == step), None)
+        self.take_back(step - 1)
+        self.write((line or {"step": step}) | scores)
 
     def take_back(self, step: int) -> None:
         """Remove what was logged after a step, and a last line that was cut off."""

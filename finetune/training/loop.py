@@ -5,7 +5,8 @@
 
 A learner brings its model, batches and losses. The loop sets learning rates, adds up and clips
 gradients, logs, evaluates, keeps what is best, writes checkpoints, and stops where a loss is NaN. A
-run that was killed and resumed ends with the same bytes as one left alone.
+run that was killed and resumed ends with the same bytes as one left alone. SIGTERM and Ctrl-C end
+it after the step under way, with a checkpoint.
 
 transformers.Trainer gives every process batches of its own, so that one config would train
 differently on another number of GPUs, and it steps on a NaN loss instead of stopping with the last
@@ -18,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from finetune.training.devices import Devices
 from finetune.training.learner import Learner, Pace, RunEnd
 from finetune.training.log import TrainingLog, memory_gb
 from finetune.training.schedules import Position, Schedule
+from finetune.training.stopping import Stopping, StopReason
 
 _SKIPPED = 20
 """Consecutive steps that float16 may skip because gradients overflow."""
@@ -74,17 +77,24 @@ class TrainingLoop:
         self._recent: deque[dict[str, Tensor]] = deque(maxlen=pace.mean_over)
         self._norm = torch.zeros(())
         self._at = _Progress()
-        self._began = self._saved = 0.0
+        self._saved = 0.0
+        self._stopping = Stopping(devices, limit=None, signals=False)
 
     def run(self, *, pause_after: float | None = None) -> RunEnd:
-        """Train to the end, or for about ``pause_after`` seconds.
+        """Train to the end, or for ``pause_after`` seconds at most, but one step at least.
 
-        Raises MismatchError for a checkpoint of another run, and UserError where a loss or a
-        gradient is NaN or infinite: what was kept and the checkpoint of before stay.
+        Raises MismatchError for a checkpoint of another run, and UserError where a loss, a gradient
+        or a weight is NaN or infinite: what was kept and the checkpoint of before stay. A signal
+        ends the process, after a checkpoint.
         """
+        signals = self._checkpoint is not None and self._learner.resumes_anywhere
+        with Stopping(self._devices, limit=pause_after, signals=signals) as self._stopping:
+            self._stopping.evaluation_steps = self._learner.evaluation_steps()
+            return self._run(self._stopping)
+
+    def _run(self, stopping: Stopping) -> RunEnd:
         self._resume()
         at, pace = self._at, self._pace
-        self._began = time.monotonic()
         self._saved = at.seconds
         steps = self._learner.steps(at.step)
         position = self._position()
@@ -92,14 +102,30 @@ class TrainingLoop:
             started = time.monotonic()
             self._update(next(steps), position)
             at.step += 1
+            due = at.step % pace.evaluate_every == 0
+            stopping.look(steps=at.step - at.first, evaluates=due)
             before, position = position, self._position()
-            paused = pause_after is not None and self._passed() > pause_after
-            evaluated = position.progress >= 1 or paused or at.step % pace.evaluate_every == 0
-            if evaluated or at.step % pace.log_every == 0:
+            done = position.progress >= 1
+            reason = StopReason.NONE if done else stopping.reason
+            evaluated = reason == StopReason.TIME or (not reason and (due or done))
+            if reason == StopReason.TIME:
+                self._learner.hurry()
+            if evaluated or reason or at.step % pace.log_every == 0:
                 self._write_line(before, position, started, evaluated)
-            self._save(evaluated, paused)
-            if paused:
+            if reason == StopReason.TIME_IS_SHORT and not at.best_step:
+                self._check_weights()
+                self._write(partial(self._learner.keep, at.step, None))
+                at.best_step = at.step
+            self._save(evaluated, paused=reason > 0, owed=due and not evaluated)
+            if reason:
                 break
+        stopping.look()
+        if stopping.reason == StopReason.SIGNAL and position.progress < 1:
+            if self._devices.first:
+                self._log.show(
+                    f"stopped by {stopping.signal_name} at step {at.step}: continue with --resume"
+                )
+            stopping.end_process()
         return RunEnd(
             step=at.step,
             total=pace.steps,
@@ -108,13 +134,20 @@ class TrainingLoop:
             best_loss=at.best_loss,
         )
 
-    def _passed(self) -> float:
-        """Seconds of this call."""
-        return time.monotonic() - self._began
-
     def _seconds(self) -> float:
-        """Of training, with those of earlier calls."""
-        return self._at.seconds + self._passed()
+        """Of training up to the last step, with those of earlier calls."""
+        return self._at.seconds + self._stopping.seconds
+
+    def _write(self, work: Callable[[], None]) -> None:
+        """Write in the first process; what it cannot is raised by all after the next step."""
+        if not self._devices.first:
+            return
+        try:
+            work()
+        except UserError as error:
+            if self._devices.count == 1:
+                raise
+            self._stopping.failure = error
 
     def _position(self) -> Position:
         at, pace = self._at, self._pace
@@ -160,6 +193,12 @@ class TrainingLoop:
             self._at.skipped += 1
         return means
 
+    def _check_weights(self) -> None:
+        """Raises UserError for a weight that is NaN or infinite, which is never saved."""
+        sums = torch.stack([w.detach().float().sum() for w in self._learner.parameters])
+        if not bool(torch.isfinite(sums).all()):
+            self._stop("a weight is NaN or infinite")
+
     def _stop(self, reason: str) -> None:
         raise UserError(
             f"{reason} at step {self._at.step} (learning rate {self._peaks[0]:g}): "
@@ -186,27 +225,32 @@ class TrainingLoop:
         }
         if first:
             share = max(position.progress - at.first / position.total, 1e-9)
-            left = (1 - position.progress) * self._passed() / share
+            left = (1 - position.progress) * self._stopping.seconds / share
             self._log.show_step(line, losses=losses, total=position.total, seconds_left=left)
         scores = self._evaluate() if evaluated else {}
-        if first:
+
+        def log() -> None:
             self._log.write(line | scores)
             if scores:
                 self._log.show_scores(scores)
                 self._learner.logged_scores()
 
+        self._write(log)
+
     def _evaluate(self) -> dict[str, Any]:
         at = self._at
-        scores = self._learner.evaluate()
+        self._check_weights()
+        with self._stopping.evaluation():
+            scores = self._learner.evaluate()
         value = scores.get("val_loss")
         if value is not None and not math.isfinite(value):
             self._stop("validation loss is NaN or infinite")
         if value is None or at.best_loss is None or value < at.best_loss:
             at.best_loss, at.best_step = value, at.step
-            self._learner.keep(at.step, value)
+            self._write(partial(self._learner.keep, at.step, value))
         return scores
 
-    def _save(self, evaluated: bool, paused: bool) -> None:
+    def _save(self, evaluated: bool, *, paused: bool, owed: bool) -> None:
         pace, at = self._pace, self._at
         due = paused or (pace.save_every > 0 and (evaluated or at.step % pace.save_every == 0))
         if pace.save_seconds is not None and self._seconds() - self._saved > pace.save_seconds:
@@ -215,37 +259,33 @@ class TrainingLoop:
             return
         if self._recent:
             self._losses()
+        self._check_weights()
         self._saved = self._seconds()
-        if not self._devices.first:
-            return
-        cuda = self._devices.device.type == "cuda"
-        Checkpoint(
+        self._save_checkpoint(self._checkpoint, owed=owed)
+
+    def _save_checkpoint(self, path: Path, *, owed: bool = False) -> None:
+        at = self._at
+        made = Checkpoint.of(
+            *(self._learner, self._optimizer, self._scaler, self._devices),
             step=at.step,
-            weights=self._learner.state(),
-            optimizer=self._optimizer.state_dict(),
-            scaler=self._scaler.state_dict(),
-            random_state=torch.get_rng_state(),
-            cuda_random_state=torch.cuda.get_rng_state() if cuda else None,
             best_loss=at.best_loss,
             best_step=at.best_step,
             seconds=self._saved,
+            evaluated=not owed,
             about=self._about,
-        ).save(self._checkpoint)
+        )
+        self._write(partial(made.save, path))
 
     def _resume(self) -> None:
-        found = None if self._checkpoint is None else Checkpoint.load(self._checkpoint)
+        path = self._checkpoint
+        found = None if path is None else Checkpoint.load(path)
         if found is not None:
             if self._about and found.about != self._about:
                 raise MismatchError(
                     f"{self._log.path.parent} holds a run with other settings or other data: "
                     "name another directory"
                 )
-            self._learner.load_state(found.weights)
-            self._optimizer.load_state_dict(found.optimizer)
-            self._scaler.load_state_dict(found.scaler)
-            torch.set_rng_state(found.random_state)
-            if found.cuda_random_state is not None and self._devices.device.type == "cuda":
-                torch.cuda.set_rng_state(found.cuda_random_state)
+            found.restore(self._learner, self._optimizer, self._scaler, self._devices)
             self._at = _Progress(
                 step=found.step,
                 best_loss=found.best_loss,
@@ -253,5 +293,14 @@ class TrainingLoop:
                 seconds=found.seconds,
                 first=found.step,
             )
+            kept = self._learner.kept_score()  # perhaps after the checkpoint, by a run then killed
+            if kept is not None and (found.best_loss is None or kept[1] < found.best_loss):
+                self._at.best_step, self._at.best_loss = kept
+        elif path is not None and self._pace.save_every and self._learner.resumes_anywhere:
+            self._save_checkpoint(path)  # from now on a missing one was lost
         if self._devices.first:
             self._log.take_back(self._at.step)
+        if path is not None and found is not None and not found.evaluated:
+            scores = self._evaluate()
+            self._write(partial(self._log.add, self._at.step, scores))
+            self._save_checkpoint(path)

@@ -101,6 +101,8 @@ def dequantize(
             shapes[name] = state.shape
             state.shape = torch.Size([state.shape.numel()])
     plain: Any = model.dequantize(dtype)  # type: ignore[no-untyped-call]
+    # how quantized files were read; saving would reverse it, and raise NotImplementedError
+    plain._weight_conversions = None
     for name, shape in shapes.items():
         weight = plain.get_submodule(name).weight
         weight.data = weight.data.view(shape)

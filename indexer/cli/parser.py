@@ -6,6 +6,7 @@ if __name__ == "__main__":
 """
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -40,6 +41,27 @@ class Parser(argparse.ArgumentParser):
             settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
         super().__init__(*args, **{"allow_abbrev": False, **settings})
         self.register("action", "parsers", _Verbs)
+        self.register("action", None, _Store)
+        self.register("action", "store", _Store)
+
+
+class _Store(argparse._StoreAction):
+    """Keep the values of every use of an option with a list: ``--set a=1 --set b=2`` has both.
+
+    The first use replaces the default. Any other option keeps its last value.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        held = getattr(namespace, self.dest, None)
+        if option_string and self.nargs in ("*", "+") and held is not self.default:
+            values = [*held, *values]
+        super().__call__(parser, namespace, values, option_string)
 
 
 class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
@@ -50,6 +72,14 @@ class _Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]
             about = settings["help"]
             settings.setdefault("description", f"{about[:1].upper()}{about[1:]}.")
         return super().add_parser(name, **settings)
+
+
+def seconds(text: str) -> float:
+    """The type of an option that takes a time: a finite number above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
 
 
 def moved(argv: Sequence[str], package: str, to: Mapping[str, str]) -> int | None:

@@ -18,7 +18,7 @@ from db.errors import UserError
 from db.files import write_json
 from finetune.examples.folder import ExampleFolder
 from finetune.training.settings import read_settings
-from indexer.cli.parser import Parser, run
+from indexer.cli.parser import Parser, run, seconds
 from recipes.small_mllama.config import CutConfig, SmallMllamaConfig
 
 _log = logging.getLogger(__name__)
@@ -64,12 +64,11 @@ def _parser() -> Parser:
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--epochs", type=int, help=f"default: {SmallMllamaConfig.epochs}")
     parser.add_argument(
-        "--max-seconds", type=float, help="end training after so many seconds (default: no limit)"
+        "--max-seconds", type=seconds, help="end training after so many seconds (default: no limit)"
     )
     parser.add_argument(
         "--pause-after",
-        type=float,
-        default=0.0,
+        type=seconds,
         metavar="SECONDS",
         help="write a checkpoint after so many seconds and stop; --resume continues",
     )
@@ -156,7 +155,7 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
         train_vision_encoder(model, arguments.teacher, tiles, pack, config, out, show=_log.info)
     trainer = SmallMllamaTrainer(config, model, processor, pack, out, tiles=tiles)
     _log.info("%d examples are too long", trainer.left_out)
-    if not trainer.train(_log.info, pause_after=arguments.pause_after or None):
+    if not trainer.train(_log.info, pause_after=arguments.pause_after):
         _log.info("paused: continue with --resume")
     elif arguments.quantise is not None:
         arguments.trained = out

@@ -6,6 +6,7 @@ The defaults are what ``pretrained/generator`` was made with.
 from dataclasses import dataclass
 
 from db.errors import UserError
+from finetune.training.settings import check_finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class CutConfig:
     vision_heads: int = 4
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.layers < 1 or self.dropped_from < 0 or self.cross_layers < 1:
             raise UserError("keep at least one layer, and add one cross-attention layer")
         if self.tile % self.patch or self.vision_width % self.vision_heads:
@@ -102,6 +104,7 @@ class SmallMllamaConfig:
     """Between two checkpoints."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.epochs < 1 or self.tokens < self.longest or self.distil_batch < 1:
             raise UserError("use at least one epoch, and batches that hold the longest example")
         if not 0 <= self.warmup < 1:

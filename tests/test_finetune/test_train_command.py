@@ -11,7 +11,9 @@ from db.errors import MismatchError, UserError
 from finetune.__main__ import main
 from finetune.adapter.backends import load_processor, load_trainable
 from finetune.adapter.data import TrainingSet
-from finetune.adapter.run import TrainingRun, load_adapter_weights, package_versions
+from finetune.adapter.initial import load_adapter_weights
+from finetune.adapter.run import TrainingRun
+from finetune.adapter.statement import package_versions
 from finetune.examples.folder import ExampleFolder
 from finetune.export.licence import find_licence
 from finetune.export.merge import merge_adapter
