@@ -4,13 +4,14 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from shutil import copyfile
 
 from db.errors import UserError
 from db.files import write_text
 from db.labels import positives
-from evaluation.classification.calibration import fit
+from evaluation.classification.calibration import MIN_STUDIES, check_enough, fit
 from evaluation.classification.plots import write_plots
 from evaluation.classification.scores import ANSWERED, opinions
 from evaluation.grounding.citations import write_sentences
@@ -29,6 +30,7 @@ from indexer.encoder.weight_files import local_folder
 from indexer.index import Index
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
+from indexer.sources.records import StudyRecord
 
 SENTENCES = "sentences.jsonl"
 
@@ -80,10 +82,12 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
 def calibrate_model(arguments: argparse.Namespace) -> int:
     """Fit on the answers of a split, and write the result beside the weights that gave them.
 
-    The former file is kept. Raises UserError.
+    The former file is kept, and so are those before it. Raises UserError, for too few studies
+    before the model is asked.
     """
     if arguments.write_prompts is not None:
         return write_prompts(arguments)
+    _check_enough(arguments)
     outputs = collect_outputs(arguments)
     name = outputs.about.adapter or outputs.about.model
     folder = local_folder(name)
@@ -96,17 +100,19 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
     if not sources:
         raise UserError(f"{outputs.path} has no answers of yes and no: write them with --model")
     about = outputs.about
+    truth = positives([study.labels for study in references.studies])
+    check_enough(len(references.studies), truth)
     calibration = fit(
         language_model=sources[ANSWERED],
         knn=sources[VOTE],
         label_head=sources.get(HEAD),
-        truth=positives([study.labels for study in references.studies]),
+        truth=truth,
         name=f"{len(references.studies)} studies, {about.split} of {about.source}, "
         f"index {about.index_fingerprint[:12]}",
     )
     path = folder / CALIBRATION
     if path.is_file():
-        kept = path.with_name(f"{CALIBRATION}.before")
+        kept = _free_name(path)
         copyfile(path, kept)
         sys.stdout.write(f"{kept}: the former file\n")
     calibration.write(path)
@@ -115,6 +121,24 @@ def calibrate_model(arguments: argparse.Namespace) -> int:
         f"label head {calibration.label_head:.2f}, fitted on {calibration.fitted_on}\n"
     )
     return 0
+
+
+def _check_enough(arguments: argparse.Namespace) -> None:
+    """Raises UserError where a model would be asked about too few studies."""
+    if arguments.outputs is not None:
+        return
+    source = open_source(arguments.source, options_of(arguments))
+    usable = (one for one in source.records() if isinstance(one, StudyRecord) and one.images)
+    limit = MIN_STUDIES if arguments.limit is None else min(arguments.limit, MIN_STUDIES)
+    check_enough(sum(1 for _ in islice(usable, limit)))
+
+
+def _free_name(path: Path) -> Path:
+    """Where the file in use is kept: ``.before``, or the next number where one is kept already."""
+    kept, number = path.with_name(f"{path.name}.before"), 2
+    while kept.exists():
+        kept, number = path.with_name(f"{path.name}.before-{number}"), number + 1
+    return kept
 
 
 def calibration_of(about: OutputsHeader) -> Calibration:

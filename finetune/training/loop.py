@@ -96,6 +96,7 @@ class TrainingLoop:
         self._resume()
         at, pace = self._at, self._pace
         self._saved = at.seconds
+        stopping.start()
         steps = self._learner.steps(at.step)
         position = self._position()
         while position.progress < 1:

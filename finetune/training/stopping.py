@@ -80,6 +80,12 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def start(self) -> None:
+        """Count the seconds of the run from now; the limit keeps what went before."""
+        if self.limit is not None:
+            self.limit -= self.passed()
+        self._began, self._evaluating = time.monotonic(), 0.0
+
     def look(self, steps: int = 0, *, evaluates: bool = False) -> None:
         """Exchange time and reasons after some steps, the last of which may need an evaluation.
 

@@ -60,7 +60,7 @@ class _Store(argparse._StoreAction):
     ) -> None:
         held = getattr(namespace, self.dest, None)
         if option_string and self.nargs in ("*", "+") and held is not self.default:
-            values = [*held, *values]
+            values = [*held, *(values or ())]
         super().__call__(parser, namespace, values, option_string)
 
 

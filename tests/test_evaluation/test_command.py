@@ -47,7 +47,10 @@ def run(root: Path, verb: str, *more: object, split: str = "val") -> int:
 
 
 def test_a_model_is_evaluated_calibrated_and_scored_again(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "vqa" / "images").mkdir(parents=True)
     questions = []
@@ -78,12 +81,21 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     outputs = ("--outputs", tmp_path / "out" / "outputs.jsonl", "--resamples", 20)
     assert run(root, "model", *outputs) == 0
     assert capsys.readouterr().out == table
+    assert run(root, "calibrate", *outputs[:2]) == 1
+    assert "3 studies are too few to calibrate on: 20 are needed" in capsys.readouterr().err
+    assert not (root / "model" / "calibration.json").exists()
+    monkeypatch.setattr("evaluation.classification.calibration.MIN_STUDIES", 3)
+    monkeypatch.setattr("evaluation.classification.calibration.MIN_NAMED", 1)
     assert run(root, "calibrate", *outputs[:2]) == 0
     calibration = Calibration.read(root / "model" / "calibration.json")
     assert calibration.fitted_on.startswith("3 studies, val of local")
     assert run(root, "calibrate", *outputs[:2]) == 0
     kept = root / "model" / "calibration.json.before"
     assert Calibration.read(kept) == calibration and str(kept) in capsys.readouterr().out
+    kept.write_text("the first")
+    assert run(root, "calibrate", *outputs[:2]) == 0
+    assert kept.read_text() == "the first"
+    assert kept.with_name("calibration.json.before-2").is_file()
     assert run(root, "model", *outputs, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     [note] = {table["notes"][0] for table in document["tables"] if "Classif" in table["title"]}
