@@ -188,7 +188,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
         if arguments.index:
             raise UserError("--dry-run with --index needs --out, where the examples are kept")
     else:
-        check_places(out, arguments.merge, base=arguments.base, resume=arguments.resume)
+        looks = arguments.resume or arguments.dry_run  # at what is there, without replacing it
+        check_places(out, arguments.merge, base=arguments.base, resume=looks)
     for index in arguments.index or ():
         _check_images(index)
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Any, Protocol
 
 import torch
@@ -50,6 +51,8 @@ class TrainingSet:
     val: Sequence[Tokens]
     collate: Collator
     rendering: Rendering
+    tasks: Sequence[str]
+    """Of the training examples."""
     too_long: int = 0
     """Examples left out because they have more tokens than the config allows."""
     val_too_long: int = 0
@@ -64,7 +67,8 @@ class TrainingSet:
         """Raises UserError where an example cannot be trained on, or none is left."""
         rendering = Rendering(processor)
         train = _tokenise(data.train, rendering)
-        kept = [tokens for tokens in train if len(tokens) <= config.max_tokens]
+        fits = [len(tokens) <= config.max_tokens for tokens in train]
+        kept = list(compress(train, fits))
         if not kept:
             shortest = min((len(tokens) for tokens in train), default=0)
             raise UserError(
@@ -92,6 +96,7 @@ class TrainingSet:
             val=val,
             collate=collate,
             rendering=rendering,
+            tasks=list(compress((example.task for example in data.train), fits)),
             too_long=len(train) - len(kept),
             val_too_long=len(whole_val) - len(fitting),
             sample=(

@@ -1,4 +1,4 @@
-"""Show the examples, steps and memory of a run without training."""
+"""Show the examples and the steps of a run without training."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,26 +6,24 @@ from finetune.adapter.batches import plan_run
 from finetune.adapter.collator import Rendering, Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
-from finetune.adapter.memory import MemoryEstimate
 
 _BARS = 12
+_SHOWN = 3
+"""Examples at least, where there are so many."""
 
 
-def describe(
-    data: TrainingSet, rendering: Rendering, config: TrainConfig, memory: MemoryEstimate
-) -> Iterator[str]:
-    """Lines for a person: three examples, lengths, steps and memory."""
-    count = len(data.train)
-    for number in sorted({0, count // 3, 2 * count // 3}):
+def describe(data: TrainingSet, rendering: Rendering, config: TrainConfig) -> Iterator[str]:
+    """Lines for a person: an example of each task, lengths and steps."""
+    for number in chosen_examples(data.tasks):
         tokens = data.train[number]
         prompt = rendering.tokenizer.decode(tokens.ids[: tokens.prompt_length])
         answer = rendering.tokenizer.decode(tokens.ids[tokens.prompt_length :])
         yield (
-            f"--- example {number}: {len(tokens)} tokens, of which the loss counts the last "
-            f"{len(tokens) - tokens.prompt_length}; image {tokens.image}"
+            f"--- example {number} ({data.tasks[number]}): {len(tokens)} tokens, of which the loss "
+            f"counts the last {len(tokens) - tokens.prompt_length}; image {tokens.image}"
         )
         yield f"{prompt}>>> {answer}"
-    yield "--- tokens an example"
+    yield "--- tokens per example"
     yield from histogram([len(tokens) for tokens in data.train])
     steps = plan_run(data.train, config)
     yield (
@@ -33,7 +31,17 @@ def describe(
         f"left out as longer than {config.max_tokens} tokens (and {data.val_too_long} of "
         f"validation); {len(steps)} optimizer steps"
     )
-    yield f"memory: {memory}"
+
+
+def chosen_examples(tasks: Sequence[str]) -> list[int]:
+    """The first example of each task, and others spread over all up to three."""
+    chosen = {tasks.index(task) for task in dict.fromkeys(tasks)}
+    count = len(tasks)
+    for number in (2 * count // 3, count // 3, *range(count)):
+        if len(chosen) >= _SHOWN:
+            break
+        chosen.add(number)
+    return sorted(chosen)
 
 
 def histogram(lengths: Sequence[int]) -> Iterator[str]:

@@ -44,6 +44,13 @@ class MemoryEstimate:
     def total(self) -> int:
         return self.base + self.adapter + self.activations
 
+    def weights(self) -> str:
+        """The part that is known exactly, for a person."""
+        return (
+            f"base weights {self.base / 2**30:.2f} GB, adapter and optimizer "
+            f"{self.adapter / 2**30:.2f} GB"
+        )
+
     def __str__(self) -> str:
         parts = (self.total, self.base, self.adapter, self.activations)
         total, base, adapter, activations = (f"{part / 2**30:.2f} GB" for part in parts)

@@ -20,6 +20,7 @@ from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memor
 from finetune.adapter.places import check_space
 from finetune.adapter.statement import check_run, package_versions, state_run
 from finetune.adapter.trainer import AdapterTrainer
+from finetune.adapter.trial import describe_trial, try_step
 from finetune.export.adapter_files import WEIGHTS
 from finetune.export.merge import merged_dtype
 from finetune.training.devices import Devices
@@ -91,8 +92,12 @@ class TrainingRun:
         )
 
     def describe(self) -> Iterator[str]:
-        """What a dry run prints."""
-        return describe(self.data, self.rendering, self.config, self.memory)
+        """What a dry run prints; the base model is loaded for the last line."""
+        yield from describe(self.data, self.rendering, self.config)
+        config, devices = self.config, self.devices
+        trial = try_step(load_trainable(self.base, config, devices.device), self.data)
+        epochs = config.max_steps / trial.steps if config.max_steps else config.epochs
+        yield describe_trial(trial, self.memory.weights(), epochs=epochs, devices=devices.count)
 
     def check_space(self, out: Path, merge: Path | None) -> None:
         """Raises TooLargeError where the disk cannot hold what the run writes."""
@@ -121,7 +126,7 @@ class TrainingRun:
             load_adapter_weights(trainable, self.initial)
         show(
             f"{sum(w.numel() for w in trainable.weights.values()):,} weights to train on "
-            f"{len(self.data.train)} examples; {self.memory}"
+            f"{len(self.data.train)} examples; {self.memory.weights()}"
         )
         trainer = AdapterTrainer(
             trainable, self.data, out_dir, self.record, devices=self.devices, show=show

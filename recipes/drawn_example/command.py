@@ -24,7 +24,7 @@ from db.files import replacing
 from indexer import __main__ as indexer
 from recipes.drawn_example.browser import has_chromium, headless_chromium
 from recipes.drawn_example.chest import Finding, draw_chest
-from recipes.drawn_example.studies import invent, write_studies
+from recipes.drawn_example.studies import invent, write_dataset, write_studies
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERY: tuple[int, tuple[Finding, ...]] = (1002, ("Left Effusion", "Pacemaker"))
@@ -49,7 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default="pretrained/generator",
         help="as in `api serve` (default: pretrained/generator)",
     )
+    parser.add_argument(
+        "--only-draw",
+        type=Path,
+        metavar="DIR",
+        help="only write images and reports to DIR: studies.csv for `indexer build`, and "
+        "train.jsonl and val.jsonl for `finetune train --dataset DIR`",
+    )
     asked = parser.parse_args(arguments)
+    if asked.only_draw is not None:
+        studies = invent(asked.studies)
+        asked.only_draw.mkdir(parents=True, exist_ok=True)
+        write_studies(studies, asked.only_draw, side=asked.side)
+        write_dataset(studies, asked.only_draw)
+        sys.stdout.write(f"{len(studies)} drawn studies are in {asked.only_draw}\n")
+        return
     if asked.out is not None and not has_chromium():
         sys.exit("--out needs a browser: install chromium and chromium-driver, or leave it out")
     try:

@@ -1,6 +1,7 @@
 """Invented studies: drawn chests with reports put together from sentences written for this."""
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from db.files import write_text
 from recipes.drawn_example.chest import Finding, draw_chest
 
 INDICATIONS = ("Cough.", "Shortness of breath.", "Chest pain.", "Fever.", "Preoperative.", "")
@@ -115,6 +117,28 @@ def _invent(number: int) -> DrawnStudy:
         findings=" ".join(findings),
         impression=" ".join(_SEEN[name][1] for name in shown) or one(_NORMAL),
     )
+
+
+_HELD_OUT = 8
+"""One study in so many is for validation."""
+
+
+def write_dataset(studies: Sequence[DrawnStudy], folder: Path) -> None:
+    """Write ``train.jsonl`` and ``val.jsonl`` beside the images, as ``finetune train --dataset``
+    reads them."""
+    for name, held_out in (("train", False), ("val", True)):
+        lines = [
+            json.dumps(
+                {
+                    "image": f"{study.name}.png",
+                    "report": f"Findings: {study.findings} Impression: {study.impression}",
+                    "patient_id": f"patient-{study.number:03}",
+                }
+            )
+            for study in studies
+            if (study.number % _HELD_OUT == 0) == held_out
+        ]
+        write_text(folder / f"{name}.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def write_studies(studies: Sequence[DrawnStudy], folder: Path, *, side: int) -> Path:

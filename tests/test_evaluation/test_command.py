@@ -96,6 +96,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     assert run(root, "calibrate", *outputs[:2]) == 0
     assert kept.read_text() == "the first"
     assert kept.with_name("calibration.json.before-2").is_file()
+    capsys.readouterr()
     assert run(root, "model", *outputs, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     [note] = {table["notes"][0] for table in document["tables"] if "Classif" in table["title"]}
