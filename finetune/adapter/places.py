@@ -23,6 +23,8 @@ def check_places(out: Path, merge: Path | None, *, base: str, resume: bool) -> N
     _check_writable(out)
     if merge is None:
         return
+    if merge.exists() and (not merge.is_dir() or any(merge.iterdir())):
+        raise UserError(f"{merge} is not empty: name another directory to merge into")
     one, other = out.resolve(), merge.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise UserError(
@@ -31,8 +33,6 @@ def check_places(out: Path, merge: Path | None, *, base: str, resume: bool) -> N
         )
     if other == Path(base).resolve():
         raise UserError(f"{merge} is the base model: name another directory to merge into")
-    if merge.exists() and (not merge.is_dir() or any(merge.iterdir())):
-        raise UserError(f"{merge} is not empty: name another directory to merge into")
     _check_writable(other)
     # it is written beside the directory, which it then replaces
     _check_writable(other.parent)

@@ -6,6 +6,7 @@ check_run(out_dir, stated, resume=True)
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import MismatchError, UserError
-from db.files import read_json, write_json, writing
+from db.files import read_json, remove_scraps, write_json, writing
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingData
 from finetune.adapter.trainer import CHECKPOINT, RUN
-from finetune.export.adapter_files import WEIGHTS
+from finetune.export.adapter_files import SCRAP, WEIGHTS
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import find_folder
 from indexer.encoder.weight_files import file_sha256
@@ -66,6 +67,9 @@ def check_run(out_dir: Path, stated: Mapping[str, Any], *, resume: bool) -> None
         _compare(out_dir, read_json(path), stated)
         if not resume:
             raise UserError(f"{out_dir} holds a run: add --resume to continue it")
+        remove_scraps(checkpoint)
+        for scrap in out_dir.glob(f"{SCRAP}*"):
+            shutil.rmtree(scrap, ignore_errors=True)
         if adapter.is_file() and not checkpoint.is_file():
             raise UserError(
                 f"{checkpoint} is missing, so the run cannot be resumed, and the adapter in "

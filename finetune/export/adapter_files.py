@@ -14,6 +14,8 @@ from generator.mllama.adapter_record import AdapterRecord
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+SCRAP = ".adapter-"
+"""What the names of directories begin with that a killed run may leave behind."""
 
 
 def save_adapter(model: nn.Module, directory: Path, record: AdapterRecord) -> None:
@@ -24,7 +26,7 @@ def save_adapter(model: nn.Module, directory: Path, record: AdapterRecord) -> No
     wrapped: Any = model
     with (
         writing(directory),
-        TemporaryDirectory(dir=directory) as made,
+        TemporaryDirectory(dir=directory, prefix=SCRAP) as made,
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Could not find a config file")

@@ -95,4 +95,4 @@ class Checkpoint:
 def _own(states: Tensor, devices: Devices) -> Tensor:
     """The row of this process; a checkpoint of fewer processes has none for some."""
     rows = states.reshape(-1, states.shape[-1])
-    return rows[devices.rank % len(rows)].contiguous()
+    return rows[devices.rank % len(rows)].clone()
