@@ -14,17 +14,16 @@ from finetune.adapter.backends import load_trainable
 from finetune.adapter.collator import Rendering
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingData, TrainingSet
-from finetune.adapter.dry_run import describe, largest_pass
+from finetune.adapter.dry_run import describe, describe_trial, largest_pass, try_step
 from finetune.adapter.initial import check_initial, load_adapter_weights
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
-from finetune.adapter.places import check_space
 from finetune.adapter.statement import check_run, package_versions, state_run
 from finetune.adapter.trainer import AdapterTrainer
-from finetune.adapter.trial import describe_trial, try_step
 from finetune.export.adapter_files import WEIGHTS
 from finetune.export.merge import merged_dtype
 from finetune.training.devices import Devices
 from finetune.training.learner import RunEnd
+from finetune.training.places import check_space
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION

@@ -13,9 +13,9 @@ from db.errors import MismatchError, UserError
 from db.files import replacing_directory, write_text, writing
 from finetune.adapter.backends import load_base, load_processor
 from finetune.adapter.config import TrainConfig
-from finetune.adapter.places import check_places
 from finetune.export.licence import find_licence
 from finetune.export.model_card import CARD, adapter_card
+from finetune.training.places import check_places
 from generator.calibration import CALIBRATION
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, find_folder, read_config
