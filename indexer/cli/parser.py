@@ -58,9 +58,10 @@ class _Store(argparse._StoreAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        held = getattr(namespace, self.dest, None)
+        held: Any = getattr(namespace, self.dest, None)
         if option_string and self.nargs in ("*", "+") and held is not self.default:
-            values = [*held, *(values or ())]
+            more: Any = values
+            values = [*held, *more]
         super().__call__(parser, namespace, values, option_string)
 
 
