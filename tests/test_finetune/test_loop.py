@@ -1,5 +1,6 @@
 """The loop that all trainers share, with a line fitted to points."""
 
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from finetune.training.learner import Learner, Pace, RunEnd
 from finetune.training.log import read_log
 from finetune.training.loop import TrainingLoop
 from finetune.training.schedules import Position, cosine, linear, timed_cosine
+from finetune.training.stopping import Stopping, StopReason
 
 PACE = Pace(steps=12, evaluate_every=4, save_every=2, max_grad_norm=1.0)
 
@@ -158,3 +160,67 @@ def test_learning_rates_rise_and_fall() -> None:
         assert found[top:] == sorted(found[top:], reverse=True), schedule
         assert max(found) == pytest.approx(2.0, rel=2e-3) and 0 < min(found) < 1.1
     assert rates(linear(0.2))[:3] == [1.0, 2.0, 2.0]
+
+
+def test_better_weights_that_were_saved_after_the_checkpoint_are_not_replaced(
+    tmp_path: Path,
+) -> None:
+    """By a run that was killed between the two, and resumed."""
+    run(Line(), tmp_path, pause=-1.0)
+    learner = Line(scores=[2.0, 1.0, 0.5])
+    learner.kept_score = lambda: (8, 1.0)  # type: ignore[method-assign]
+    end = run(learner, tmp_path)
+    assert learner.best == [(12, 0.5)] and (end.best_step, end.best_loss) == (12, 0.5)
+
+
+def test_weights_that_are_nan_after_the_last_step_are_neither_kept_nor_saved(
+    tmp_path: Path,
+) -> None:
+    class Broken(Line):
+        def stepped(self) -> None:
+            if self.counted == 11:
+                self.layer.weight.data[:] = float("nan")
+            super().stepped()
+
+    learner = Broken()
+    with pytest.raises(UserError, match="a weight is NaN or infinite at step 12"):
+        run(learner, tmp_path)
+    found = Checkpoint.load(tmp_path / "checkpoint.pt")
+    assert found is not None and found.step == 10
+    assert [step for step, _ in learner.best] == [4, 8]
+
+
+def test_an_evaluation_that_a_signal_left_out_is_made_up_for(tmp_path: Path) -> None:
+    class Stopped(Line):
+        def stepped(self) -> None:
+            super().stepped()
+            if self.counted == 4:
+                signal.raise_signal(signal.SIGTERM)
+
+    first = Stopped(scores=[9.0])
+    with pytest.raises(SystemExit) as ended:
+        run(first, tmp_path)
+    assert ended.value.code == 143 and first.best == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    second = Line(scores=[2.0, 1.0, 3.0])
+    assert run(second, tmp_path).finished
+    assert second.best == [(4, 2.0), (8, 1.0)]
+    lines = read_log(tmp_path / "log.jsonl")
+    assert [line["step"] for line in lines] == [*range(1, 13)]
+    assert [line["step"] for line in lines if "val_loss" in line] == [4, 8, 12]
+
+
+def test_a_limit_leaves_time_for_the_evaluation_and_the_files() -> None:
+    stopping = Stopping(Devices(device=torch.device("cpu")), limit=100.0, signals=False)
+    stopping.evaluation_steps = 20.0
+    stopping.passed = lambda: 50.0  # type: ignore[method-assign]
+    stopping.look(steps=50)
+    assert stopping.reason == StopReason.NONE  # 50 left: a step, 20 for scores, 5 for files
+    stopping.look(steps=50, evaluates=True)
+    assert stopping.reason == StopReason.NONE
+    stopping.passed = lambda: 74.0  # type: ignore[method-assign]
+    stopping.look(steps=74)
+    assert stopping.reason == StopReason.TIME
+    stopping.passed = lambda: 80.0  # type: ignore[method-assign]
+    stopping.look(steps=80)
+    assert stopping.reason == StopReason.TIME_IS_SHORT

@@ -16,7 +16,6 @@ from finetune.__main__ import main
 from finetune.export.adapter_files import WEIGHTS
 from finetune.training.checkpoint import Checkpoint
 from finetune.training.log import read_log
-from generator.mllama.adapter_record import AdapterRecord
 from tests.conftest import ROOT
 from tests.support.models.training import SETTINGS, quiet, tiny_base, write_pack
 
@@ -146,22 +145,6 @@ def test_a_run_of_an_earlier_version_is_resumed(run: Path, base: Path, pack: Pat
     before = (run / WEIGHTS).read_bytes()
     assert main(command(base, pack, run, "--resume")) == 0
     assert (run / WEIGHTS).read_bytes() == before
-
-
-def test_a_better_adapter_kept_after_the_checkpoint_is_not_replaced(
-    run: Path, base: Path, pack: Path
-) -> None:
-    """A run killed between the two, and then paused before it is as far again."""
-    checkpoint = Checkpoint.load(run / "run/checkpoint.pt")
-    assert checkpoint is not None
-    for path in (run / "run").glob("checkpoint.pt"):
-        path.unlink()
-    fresh = run.with_name("fresh")
-    assert main(command(base, pack, fresh, "--max-seconds", "0.001")) == 0
-    shutil.copy(fresh / "run/checkpoint.pt", run / "run/checkpoint.pt")
-    before, record = (run / WEIGHTS).read_bytes(), AdapterRecord.load(run)
-    assert main(command(base, pack, run, "--resume", "--max-seconds", "0.001")) == 0
-    assert (run / WEIGHTS).read_bytes() == before and AdapterRecord.load(run) == record
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

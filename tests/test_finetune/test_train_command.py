@@ -1,7 +1,11 @@
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,10 +22,18 @@ from finetune.examples.folder import ExampleFolder
 from finetune.export.licence import find_licence
 from finetune.export.merge import merge_adapter
 from finetune.export.model_card import adapter_card
+from finetune.training.checkpoint import Checkpoint
 from finetune.training.devices import Devices
+from finetune.training.places import check_space
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import read_config
-from tests.support.models.mllama_models import write_adapter
+from generator.mllama.load import load_model
+from generator.vision_language import DecodingOptions
+from indexer.build import build
+from indexer.sources.jsonl import JsonLines
+from tests.conftest import ROOT
+from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.models.mllama_models import image_prompt, write_adapter
 from tests.support.models.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
 
 pytestmark = quiet
@@ -242,3 +254,140 @@ def test_another_base_keeps_its_own_licence(tmp_path: Path) -> None:
 def test_a_command_that_moved_names_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["base", "--corpus", "pack", "--cut", "cut"]) == 2
     assert "python -m recipes.small_mllama" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("merge", ["{out}", "{out}/merged", "{out}/..", "{base}", "{file}/x"])
+def test_a_place_to_merge_into_is_checked_before_training(
+    base: Path, pack: Path, tmp_path: Path, merge: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "runs" / "adapter"
+    place = merge.format(out=out, base=base, file=tmp_path / "file")
+    given = ("--base", str(base), "--examples", str(pack), "--out", str(out), "--merge", place)
+    assert "another directory" in refusal(capsys, *given) or "of its own" in refusal(capsys, *given)
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_made_or_written_is_one_sentence(
+    base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    given = ("--base", str(base), "--examples", str(pack), "--out")
+    error = refusal(capsys, *given, str(tmp_path / "file" / "deep" / "out"))
+    assert "file is a file: name another directory" in error
+    assert "cannot be written" in refusal(capsys, *given, "/proc/out")
+
+
+def test_a_disk_that_is_too_small_is_refused_with_the_sizes(
+    base: Path, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"needs 0\.10 GB and its disk has 0\.00 GB"):
+        monkeypatch.setattr(
+            "shutil.disk_usage", lambda path: SimpleNamespace(total=1, used=1, free=1)
+        )
+        check_space(tmp_path / "new", [5e7, 5e7])
+    monkeypatch.undo()
+    monkeypatch.setattr("finetune.training.places._largest_file", lambda: 1000)
+    with pytest.raises(UserError, match="raise the limit"):
+        check_space(tmp_path / "new", [10, 2000])
+    check_space(tmp_path / "new", [10, 900])
+
+
+def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_what_was_kept_stays(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    """The size limit of a file stands in for the disk; it is lowered after the first validation."""
+    script = (
+        "import resource, sys\n"
+        "from finetune.__main__ import main\n"
+        "from finetune.adapter.trainer import AdapterTrainer\n"
+        "def full(self):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "AdapterTrainer.logged_scores = full\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    out = tmp_path / "out"
+    given = ["train", "--base", str(base), "--examples", str(pack), "--out", str(out)]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *given, "--device", "cpu", "--set", *SETTINGS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert "cannot be written" in ended.stderr.splitlines()[-1]
+    assert AdapterRecord.load(out).step == 3
+    kept = Checkpoint.load(out / "run/checkpoint.pt")
+    assert kept is not None and kept.step == 2
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_a_base_stored_in_nf4_is_merged_with_all_that_belongs_to_a_model(
+    pack: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stored = tmp_path / "base"
+    shutil.copytree(tiny_base(tmp_path_factory, nf4=True), stored)
+    (stored / "LICENSE").write_text("Its licence.")
+    invalid = {"do_sample": False, "temperature": 0.6, "max_new_tokens": 7}  # as Llama ships it
+    (stored / "generation_config.json").write_text(json.dumps(invalid))
+    out, merged_dir = tmp_path / "adapter", tmp_path / "merged"
+    given = ["train", "--base", str(stored), "--examples", str(pack), "--device", "cpu"]
+    where = ["--out", str(out), "--merge", str(merged_dir)]
+    assert main([*given, *where, "--set", *SETTINGS, "max_steps=2"]) == 0
+    names = {path.name for path in merged_dir.iterdir()}
+    assert {"LICENSE", "README.md", "chat_template.jinja", "tokenizer.json"} <= names
+    assert json.loads((merged_dir / "generation_config.json").read_text()) == invalid
+    assert "base_model_relation: merge" in (merged_dir / "README.md").read_text()
+    assert "quantization_config" not in json.loads((merged_dir / "config.json").read_text())
+    assert (out / "LICENSE").read_text() == "Its licence."
+    prompts = [image_prompt(f"What is seen, number {n}?", seed=n) for n in range(20)]
+    models = [
+        load_model(stored, out, device="cpu", quantization="none"),
+        load_model(merged_dir, device="cpu", quantization="none"),
+    ]
+    texts = [m.generate(prompts, DecodingOptions(max_new_tokens=16)) for m in models]
+    assert texts[0] == texts[1] and len(texts[0]) == 20
+
+
+def test_weights_that_answer_otherwise_are_stored_in_float32_or_not_at_all(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    stored = Path(shutil.copytree(base, tmp_path / "base"))
+    config = json.loads((stored / "config.json").read_text())
+    (stored / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    out = tmp_path / "adapter"
+    given = ["train", "--base", str(stored), "--examples", str(pack), "--device", "cpu"]
+    assert main([*given, "--out", str(out), "--set", *SETTINGS, "max_steps=1"]) == 0
+    seen: list[Any] = []
+
+    def differing(differ: int) -> Any:
+        def texts(model: Any, device: torch.device) -> list[str]:
+            seen.append(model)
+            return [str(len(seen) if len(seen) <= differ else "same")]
+
+        return texts
+
+    merge_adapter(out, tmp_path / "one", CPU, compare=differing(2))
+    assert json.loads((tmp_path / "one/config.json").read_text())["dtype"] == "float32"
+    seen.clear()
+    with pytest.raises(UserError, match="answer 1 prompts otherwise"):
+        merge_adapter(out, tmp_path / "two", CPU, compare=differing(4))
+    assert not (tmp_path / "two").exists()
+    seen.clear()
+    merge_adapter(out, tmp_path / "three", CPU, compare=differing(0))
+    assert json.loads((tmp_path / "three/config.json").read_text())["dtype"] == "bfloat16"
+
+
+def test_an_index_without_images_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_studies(tmp_path / "data", 4)
+    build(JsonLines(path, split=None), ReportEncoder({}), tmp_path / "index")
+    for image in path.parent.rglob("*.png"):
+        image.unlink()
+    given = ("--index", str(tmp_path / "index"), "--base", "none", "--out", str(tmp_path / "out"))
+    error = refusal(capsys, *given)
+    assert "has no images to train on" in error and "--dataset" in error
+    assert not (tmp_path / "out").exists()

@@ -371,6 +371,45 @@ def test_two_processes_train_like_one_by_halving_its_passes_and_always_end_their
     assert len(found[0]) == 2 and found[0] == pytest.approx(found[1], rel=1e-3)
 
 
+def test_two_processes_whose_clocks_differ_stop_at_one_step_and_share_a_validation(
+    base: Path, pack: Path, tmp_path: Path
+) -> None:
+    """The second one's clock is far ahead; the first one's counts. Validation examples are odd."""
+    late = tmp_path / "late.py"
+    late.write_text(
+        "import os, sys, time\n"
+        "if os.environ['RANK'] == '1':\n"
+        "    clock = time.monotonic\n"
+        "    time.monotonic = lambda: clock() * 1000\n"
+        "from finetune.__main__ import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+    )
+    out = tmp_path / "out"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+
+    def both(*more: str) -> None:
+        subprocess.run(
+            [
+                *(sys.executable, *launch, "--nproc-per-node", "2", str(late)),
+                *command(base, pack, out, *more),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            timeout=300,
+            check=True,
+        )
+
+    both("--max-seconds", "0.001")
+    assert [step for step, _ in losses(out)] == [1]
+    found = Checkpoint.load(out / "run/checkpoint.pt")
+    assert found is not None and found.step == 1 and found.random_state.shape[0] == 2
+    assert (out / "adapter_model.safetensors").is_file()
+    both("--resume", "--max-seconds", "900")
+    assert [step for step, _ in losses(out)] == [1, 2, 3, 4, 5, 6]
+    scored = [line["val_loss"] for line in read_log(out / "run/log.jsonl") if "val_loss" in line]
+    assert len(scored) == 2 and AdapterRecord.load(out).val_loss == pytest.approx(min(scored))
+
+
 def test_a_run_begins_with_the_weights_of_an_adapter(
     finished: Path, base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
