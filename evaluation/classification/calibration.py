@@ -19,9 +19,9 @@ RIDGE = 1.0
 MIN_STUDIES = 20
 MIN_NAMED = 10
 """The fewest studies, and the fewest pairs of study and observation that are positive, and that are
-not. Of 40 fits on drawn opinions (`tests/test_evaluation/classification/test_calibration_minimum.py`) all did
-better on other studies than the mean of the opinions from 20 studies on, which name about 20
-observations; 95 % did with 10 studies, and 68 % with 3."""
+not. Of 40 fits on drawn opinions all did better on other studies than the mean of the opinions from
+20 studies on, which name about 20 observations; 95 % did with 10 studies, and 68 % with 3. See
+`tests/test_evaluation/classification/test_calibration_minimum.py`."""
 
 _STEPS = 100
 
