@@ -31,6 +31,27 @@ def test_the_notebook_trains_an_adapter_with_a_tiny_model(
     assert (tmp_path / "adapter/adapter_model.safetensors").is_file()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_notebook_draws_its_own_data_and_runs_twice_in_a_row(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    adapter = tmp_path / "adapter"
+    weights = []
+    for _ in range(2):
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        parameters = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+        parameters.source += (
+            f"\nBASE, OUT = {str(tiny_base(tmp_path_factory))!r}, {str(adapter)!r}"
+            f"\nMORE = '--device cpu --set {' '.join(SETTINGS)} max_steps=3'"
+        )
+        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+        text = json.dumps(notebook.cells)
+        assert "40 drawn studies" in text and "image/png" in text and "step 3, validation" in text
+        assert "3 of 3 steps done" in text and "Error" not in text
+        weights.append((adapter / "adapter_model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_the_notebook_holds_no_output_and_calls_commands_alone() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     for cell in notebook.cells:
