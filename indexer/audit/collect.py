@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from db.index.store import Case
 from indexer.audit.images import ImageFacts, read_facts
 from indexer.audit.result import MOST_EXAMPLES, Count
@@ -18,6 +18,7 @@ from indexer.audit.scratch import ScratchDatabase, Side
 from indexer.audit.text import exact_digest, has_comparison, identifier_kinds, words_digest
 from indexer.images.radiograph import Limits
 from indexer.index import Index
+from indexer.ingest.build_log import IMAGE_MISSING, IMAGE_UNREADABLE
 from indexer.ingest.studies import to_case, without_identifiers
 from indexer.sources.records import ImageRecord, Record, SkippedStudy, Source, StudyRecord
 
@@ -103,23 +104,32 @@ def collect_index(index: Index, scratch: ScratchDatabase) -> None:
             scratch.add_pixels("compared", study, image.path or case.study_id, image.pixels_sha256)
 
 
-def _facts(image: ImageRecord, limits: Limits) -> ImageFacts | str:
-    """Measure an image, or return the sentence that says why it cannot be read."""
+def _facts(image: ImageRecord, limits: Limits) -> ImageFacts | UserError:
+    """Measure an image, or return the error that says why it cannot be read."""
     try:
         return read_facts(image, limits)
     except UserError as error:
-        return str(error)
+        return error
 
 
 def _add(
     record: StudyRecord,
-    radiographs: list[ImageFacts | str],
+    radiographs: list[ImageFacts | UserError],
     source: str,
     scratch: ScratchDatabase,
     side: Side,
     tally: Tally,
 ) -> None:
-    read = [radiograph for radiograph in radiographs if not isinstance(radiograph, str)]
+    for radiograph in radiographs:
+        if isinstance(radiograph, UserError):
+            missing = isinstance(radiograph, NotFoundError)
+            name = "missing" if missing else "that cannot be read"
+            tally.add("images", name, f"{record.study_id}: {radiograph}")
+    read = [radiograph for radiograph in radiographs if isinstance(radiograph, ImageFacts)]
+    if radiographs and not read:
+        missing = all(isinstance(radiograph, NotFoundError) for radiograph in radiographs)
+        tally.add("skipped", IMAGE_MISSING if missing else IMAGE_UNREADABLE, record.study_id)
+        return
     views = [image.view_position for image in record.images]
     views += [radiograph.view_position for radiograph in read]
     frontal = any(view in _FRONTAL for view in views)
@@ -132,8 +142,7 @@ def _add(
         **_digests(record.findings, record.impression),
     )
     for image, radiograph in zip(record.images, radiographs, strict=True):
-        if isinstance(radiograph, str):
-            tally.add("images", "that cannot be read", f"{record.study_id}: {radiograph}")
+        if isinstance(radiograph, UserError):
             continue
         scratch.add_image(side, study, radiograph)
         for attribute in radiograph.identifying:

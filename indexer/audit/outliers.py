@@ -12,7 +12,7 @@ import numpy as np
 
 from indexer.audit.collect import file_name
 from indexer.audit.images import thumbnail_jpeg
-from indexer.audit.result import Count, OutlierImage
+from indexer.audit.result import Count, OutlierImage, SampleImage
 from indexer.audit.scratch import ScratchDatabase
 from indexer.images.radiograph import Limits
 from indexer.images.reader import read_radiograph, restore_size
@@ -20,6 +20,7 @@ from indexer.images.reader import read_radiograph, restore_size
 FAR = 3.0
 _TAIL = 0.05
 _SHOWN = 6
+_SAMPLES = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,23 @@ def extreme_images(scratch: ScratchDatabase, limits: Limits) -> list[OutlierImag
                 thumbnail=thumbnail_jpeg(pixels),
             )
         )
+    return images
+
+
+def sample_images(scratch: ScratchDatabase, limits: Limits) -> list[SampleImage]:
+    """Return up to 24 images taken evenly from all, with thumbnails."""
+    rows = list(
+        scratch.rows(
+            "SELECT s.study, f.path, f.width, f.height FROM images f"
+            " JOIN studies s ON s.id = f.study WHERE f.side = 'audited' AND f.file NOT NULL"
+            " ORDER BY f.id"
+        )
+    )
+    step = max(1, -(-len(rows) // _SAMPLES))
+    images = []
+    for study, path, width, height in rows[::step]:
+        pixels = restore_size(read_radiograph(path, limits=limits).pixels, width, height)
+        images.append(SampleImage(study_id=study, path=path, thumbnail=thumbnail_jpeg(pixels)))
     return images
 
 

@@ -1,11 +1,12 @@
-"""Write an audit as one self-contained HTML file, thumbnails included."""
+"""Write an audit as one self-contained HTML file, thumbnails and charts included."""
 
 import base64
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from indexer.audit.result import Audit, AuditPart, Count, OutlierImage
+from indexer.audit.plots import svg
+from indexer.audit.result import Audit, AuditPart, Count, OutlierImage, Plot, SampleImage
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -22,6 +23,8 @@ td.examples { font-size: .85em; overflow-wrap: anywhere; }
 .images { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0; width: 160px; }
 figure img { max-width: 160px; background: #000; display: block; }
+svg { display: block; max-width: 100%; font-size: 12px; fill: currentColor; }
+svg rect { fill: #4a7ebb; }
 figcaption { font-size: .8em; overflow-wrap: anywhere; }
 """
 
@@ -43,6 +46,8 @@ def page(audit: Audit) -> str:
             '<p class="note">This page shows images and study ids of the data set: it is as '
             "confidential as they are.</p>",
             *(line for part in audit.parts for line in _part(part)),
+            *_plots(audit.plots),
+            *_samples(audit.sample_images),
             *_gallery(audit.extreme_images),
             "</body></html>",
             "",
@@ -73,6 +78,21 @@ def _row(count: Count) -> str:
     )
 
 
+def _plots(plots: tuple[Plot, ...]) -> Iterator[str]:
+    for plot in plots:
+        yield f"<h2>{escape(plot.name)}</h2>"
+        yield from svg(plot)
+
+
+def _samples(images: tuple[SampleImage, ...]) -> Iterator[str]:
+    if images:
+        yield "<h2>Images taken evenly from all</h2>"
+        yield '<div class="images">'
+        for image in images:
+            yield _picture(image, escape(image.study_id))
+        yield "</div>"
+
+
 def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
     yield "<h2>Outlying images</h2>"
     if not images:
@@ -85,10 +105,18 @@ def _gallery(images: tuple[OutlierImage, ...]) -> Iterator[str]:
 
 
 def _figure(image: OutlierImage) -> str:
-    picture = base64.b64encode(image.thumbnail).decode("ascii")
+    name = escape(image.path.rpartition("/")[2])
+    return _picture(
+        image,
+        f"{escape(image.study_id)}<br>{name}<br>{image.value:.3g} (median {image.median:.3g})",
+    )
+
+
+def _picture(image: OutlierImage | SampleImage, caption: str) -> str:
+    """Return a figure; ``caption`` is HTML."""
+    content = base64.b64encode(image.thumbnail).decode("ascii")
     name = escape(image.path.rpartition("/")[2])
     return (
-        f'<figure><img alt="{name}" src="data:image/jpeg;base64,{picture}">'
-        f"<figcaption>{escape(image.study_id)}<br>{name}<br>"
-        f"{image.value:.3g} (median {image.median:.3g})</figcaption></figure>"
+        f'<figure><img alt="{name}" src="data:image/jpeg;base64,{content}">'
+        f"<figcaption>{caption}</figcaption></figure>"
     )

@@ -16,6 +16,8 @@ from indexer.audit.similarity import (
     studies_of,
 )
 
+_WITHOUT = "left out of an index; a study is skipped if it has no other"
+
 
 def studies_part(tally: Tally, scratch: ScratchDatabase) -> AuditPart:
     usable = tally.counts["studies", "usable"]
@@ -73,7 +75,8 @@ def images_part(tally: Tally, scratch: ScratchDatabase, near: list[NearIdentical
         name="images",
         counts=(
             Count(name="read", count=images),
-            tally.count("images", "that cannot be read", note="an index would skip the study"),
+            tally.count("images", "missing", note=_WITHOUT),
+            tally.count("images", "that cannot be read", note=_WITHOUT),
             *views,
             tally.count("images", "with boxes", images),
             _equal(scratch, "byte-identical pairs", "file", "files with the same bytes"),

@@ -51,6 +51,32 @@ class OutlierImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleImage:
+    """One of the images taken evenly from the source, to be looked at."""
+
+    study_id: str
+    path: str
+    thumbnail: bytes
+    """JPEG."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One bar of a chart."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A bar chart."""
+
+    name: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """One audit of one source."""
 
@@ -62,6 +88,8 @@ class Audit:
     """The source or index it was compared with, if any."""
     parts: tuple[AuditPart, ...]
     extreme_images: tuple[OutlierImage, ...]
+    sample_images: tuple[SampleImage, ...] = ()
+    plots: tuple[Plot, ...] = ()
 
     def count(self, part: str, name: str) -> Count:
         """Return a count by name. Raises KeyError if there is none."""
@@ -90,6 +118,7 @@ class Audit:
                 }
                 for part in self.parts
             },
+            "plots": {plot.name: {bar.name: bar.count for bar in plot.bars} for plot in self.plots},
             "extreme_images": extreme_images,
         }
 

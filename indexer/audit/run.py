@@ -17,8 +17,9 @@ from db.errors import UserError
 from db.files import write_text
 from indexer.audit import overlaps, parts
 from indexer.audit.collect import Progress, collect, collect_index
-from indexer.audit.outliers import FAR, count_outliers, extreme_images
+from indexer.audit.outliers import FAR, count_outliers, extreme_images, sample_images
 from indexer.audit.page import page
+from indexer.audit.plots import plots_of
 from indexer.audit.result import Audit, AuditPart
 from indexer.audit.scratch import ScratchDatabase
 from indexer.audit.similarity import compare_thumbnails, compare_vectors, with_different_pixels
@@ -84,6 +85,8 @@ def audit(
         against=None if against is None else _name(against),
         parts=tuple(found),
         extreme_images=tuple(extreme_images(scratch, limits)),
+        sample_images=tuple(sample_images(scratch, limits)),
+        plots=plots_of(tally, scratch),
     )
 
 

@@ -37,6 +37,9 @@ KEYS = frozenset(
 )
 
 
+_LONGEST_TITLE = 200
+
+
 def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_id: str) -> Record:
     """Make a record; ``folder`` is the base of relative paths, ``default_id`` the id if none is
     given.
@@ -47,6 +50,8 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
     study_id = reader.text("study_id") or default_id
     check_study_id(study_id, place)
     sections = {name: plain_text(reader.text(name)).strip() for name in SECTIONS}
+    if len(sections["findings"]) < _LONGEST_TITLE and _is_title(sections["findings"]):
+        sections["findings"] = ""
     found = parse_report(reader.text("text"))
     for name in sections:
         sections[name] = sections[name] or getattr(found, name)
@@ -68,6 +73,12 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
             notes=found.remarks,
         )
     )
+
+
+def _is_title(text: str) -> bool:
+    """Whether a text says what was examined, and nothing of what was found."""
+    found = parse_report(text)
+    return not (found.findings or found.impression)
 
 
 class _Reader:

@@ -104,6 +104,33 @@ def test_usable_and_skipped_studies_are_counted(found: Audit) -> None:
     assert counted(found, "labels", "Edema: negative") == 0
 
 
+def test_a_study_without_a_readable_image_is_not_usable(tmp_path: Path) -> None:
+    Image.fromarray(draw_radiograph(1, size=(64, 64))).save(tmp_path / "a.png")
+    (tmp_path / "bad.png").write_text("no image")
+    lines = [
+        {"study_id": study, "images": images, "text": "The lungs are clear."}
+        for study, images in (
+            ("good", ["a.png"]), ("half", ["a.png", "gone.png"]), ("bad", ["bad.png"]),
+            ("gone", ["gone.png"]),
+        )
+    ]  # fmt: skip
+    (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = audit(JsonLines(tmp_path / "s.jsonl"))
+    assert counted(found, "studies", "usable") == 2
+    assert found.count("studies", "unreadable image").examples == ("bad",)
+    assert found.count("studies", "image missing").examples == ("gone",)
+    assert counted(found, "images", "missing") == 2
+    assert counted(found, "images", "that cannot be read") == 1
+
+
+def test_charts_show_what_was_counted(found: Audit) -> None:
+    bars = {plot.name: {bar.name: bar.count for bar in plot.bars} for plot in found.plots}
+    assert bars["Images by view"]["PA"] == 34
+    assert sum(bars["Images by mean grey level"].values()) == counted(found, "images", "read")
+    assert found.to_json()["plots"] == bars
+    assert len(found.sample_images) <= 24
+
+
 def test_identical_and_near_identical_images_are_counted_separately(found: Audit) -> None:
     same = found.count("images", "byte-identical pairs")
     assert (same.count, same.examples) == (1, ("a.png = b.png",))
@@ -164,7 +191,10 @@ def test_page_and_json_are_complete_and_escaped(tmp_path: Path) -> None:
     found = audit(JsonLines(path), encoder=ReportEncoder())
     write_audit(found, tmp_path / "out")
     page = (tmp_path / "out/audit.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == len(found.extreme_images) > 0
+    shown = len(found.extreme_images), len(found.sample_images)
+    assert page.count("data:image/jpeg;base64,") == sum(shown) and min(shown) > 0
+    assert page.count("<svg ") == len(found.plots) > 0
+    assert "http" not in page  # self-contained
     assert "&lt;script&gt;" in page and "<script" not in page and "http" not in page
     values = json.loads((tmp_path / "out/audit.json").read_text())
     assert values["parts"]["images"]["read"]["count"] == 31

@@ -87,6 +87,19 @@ def test_other_column_names_can_be_mapped(tmp_path: Path) -> None:
         list(OwnTable(path, columns={"image": "Nummer"}).records())
 
 
+@pytest.mark.parametrize(
+    "cell", ["nan", "NaN", "N/A", "None", "null", ".", "-", "<NA>", "Röntgen Thorax p.a."]
+)
+def test_a_cell_that_says_nothing_is_no_findings(tmp_path: Path, cell: str) -> None:
+    path = write_csv(tmp_path, "study_id,image,findings,impression", f"a,0.png,{cell},Normal.")
+    [study] = studies(list(OwnTable(path).records()))
+    assert (study.findings, study.impression) == ("", "Normal.")
+    path = write_csv(tmp_path, "study_id,image,findings", f"a,0.png,{cell}")
+    assert isinstance(next(OwnTable(path).records()), SkippedStudy)
+    (tmp_path / "s.json").write_text(json.dumps([{"image": "0.png", "findings": cell}]))
+    assert isinstance(next(JsonLines(tmp_path / "s.json").records()), SkippedStudy)
+
+
 def test_labels_without_a_text_become_sentences(tmp_path: Path) -> None:
     path = write_csv(tmp_path, "image,Edema,Fracture,Pneumonia", "0.png,uncertain,0.0,", "1.png,,,")
     first, second = OwnTable(path).records()
