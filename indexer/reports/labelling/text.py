@@ -42,7 +42,7 @@ _STEPS: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"[\u2012-\u2015\u2212]|(?<=[a-z]) ?--+ ?(?=[a-z])", " - "),
         (r"[\u2022\u25cf\u25e6\u2219\u00b7\u25aa]", " ; "),
         (r"[\u00f8\u2205](?=\s)", "no"),
-        (r"\s*\n\s*[-*>]\s+", " ; "),
+        (r"\n[ \t]*[-*>]\s+", " ; "),
         # Breaks inside words
         (rf"\b(?P<compound>{_COMPOUND})-[ \t]*\r?\n\s*(?=[a-z])",
          lambda match: match["compound"] + "-"),
