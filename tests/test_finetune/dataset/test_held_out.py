@@ -215,6 +215,16 @@ def test_without_an_encoder_near_duplicates_are_said_to_be_unknown(
     assert "near duplicates of val images are not looked for" in caplog.text
 
 
+def test_equal_images_are_refused_without_an_encoder(tmp_path: Path) -> None:
+    def missing() -> Encoder:
+        raise ImportError("No module named 'open_clip'")
+
+    names = write_images(tmp_path, 2)
+    write(tmp_path, [row(name) for name in names], [row(names[0], "Other words.")])
+    with pytest.raises(UserError, match=r"1 of 1 images .* are also in train \(image-0.png\)"):
+        load(tmp_path, encoder=missing)
+
+
 def test_rows_say_which_columns_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     (name,) = write_images(tmp_path, 1)
