@@ -1,8 +1,9 @@
 """Accepted work that is not done yet; it survives the end of the process.
 
 A job is one or more studies of one request. Each study has the id of its future generation, and
-keeps its decoded images until it is done, failed or cancelled. A study is taken by `claim` and ends
-in the transaction that stores its generation (`finish`), so it is never lost and never done twice.
+keeps its decoded images, its indication and its question until it is done, failed or cancelled. A
+study is taken by `claim` and ends in the transaction that stores its generation (`finish`), so it
+is never lost and never done twice.
 
 A study that was running when the process ended may have been the cause. It is a suspect: `claim`
 skips it, and `claim_suspect` takes it alone. A study that fails alone too often is given up
@@ -28,6 +29,8 @@ from db.errors import NotFoundError
 from db.index.store import ViewPosition
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
+TEXTS = ("indication", "question")
+"""What a caller wrote about a patient; it ends with the study, and stays with its generation."""
 ATTEMPTS = 6
 """A study is given up after this many attempts that ended the process, all but the first alone."""
 
@@ -50,7 +53,8 @@ class JobStudy:
     created_at: datetime
     created_by: str
     request: Mapping[str, object]
-    """As JSON values: the task, and the options of the search."""
+    """As JSON values: the task and the options of the search; also the caller's texts (`TEXTS`)
+    until the study has ended."""
     request_id: str | None = None
     status: Status = "queued"
     detail: str | None = None
@@ -228,6 +232,7 @@ def _begin(row: JobStudyRow) -> JobStudy:
 
 def _end(row: JobStudyRow, status: Status, detail: str | None) -> None:
     row.status, row.detail = status, detail
+    row.options = {name: value for name, value in row.options.items() if name not in TEXTS}
     row.images.clear()
 
 

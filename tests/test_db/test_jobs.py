@@ -1,5 +1,8 @@
 """Jobs in the database: taken in turn, ended once, images kept no longer than needed."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -7,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from db.app.audit_log import NewEntry
-from db.app.database import AppDatabase
+from db.app.database import AppDatabase, back_up
 from db.app.jobs import ATTEMPTS
 from db.errors import NotFoundError
 from tests.support.service.records import a_generation, a_study
@@ -112,3 +115,50 @@ def test_an_image_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> Non
         database.jobs.cancel(study.generation_id)
     kept = (tmp_path / "app.sqlite3").read_bytes()
     assert study.images[0].png[200:264] not in kept
+
+
+TEXTS = {"indication": "Fever of Anna Quell", "question": "Is Quell's heart large?"}
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_indication_and_question_of_an_ended_study_are_nowhere(tmp_path: Path, end: str) -> None:
+    whole = replace(a_study(), request={"k": 3, "task": "ask", **TEXTS})
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.jobs.add([whole])
+        (claimed,) = database.jobs.claim(1)
+        assert claimed.request == whole.request
+        if end == "done":
+            made = replace(a_generation(whole.generation_id), **TEXTS)
+            database.jobs.finish(made)
+            assert database.generations.get(whole.generation_id).question == TEXTS["question"]
+            database.generations.delete(whole.generation_id)
+        elif end == "failed":
+            database.jobs.fail(whole.generation_id, "no image")
+        else:
+            database.jobs.cancel(whole.generation_id)
+        ended = database.jobs.study(whole.generation_id)
+        assert (ended.status, ended.request) == (end, {"k": 3, "task": "ask"})
+    back_up(tmp_path / "app.sqlite3", tmp_path / "backup.sqlite3")
+    assert b"Quell" not in everything_in(tmp_path)
+
+
+def test_texts_of_studies_that_ended_in_an_earlier_version_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    ended, queued = (replace(a_study(), request={"k": 3, **TEXTS}) for _ in range(2))
+    with AppDatabase.open(path) as database:
+        database.jobs.add([ended, queued])
+        database.jobs.cancel(ended.generation_id)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "UPDATE job_studies SET options = ? WHERE status = 'cancelled'",
+            (json.dumps(ended.request),),
+        )
+        connection.execute("UPDATE alembic_version SET version_num = '0007'")
+        connection.commit()
+    with AppDatabase.open(path) as database:
+        assert database.jobs.study(ended.generation_id).request == {"k": 3}
+        assert database.jobs.study(queued.generation_id).request == queued.request
