@@ -15,7 +15,7 @@ class EncoderConfig:
     """Every setting that affects the result: runs with equal configs are equal."""
 
     seed: int = 0
-    members: int = 7
+    members: int = 6
     """Runs, equal but for their random draws, whose weights are averaged at the end."""
     member: int = 0
     epochs: int = 10
@@ -121,8 +121,12 @@ class EncoderConfig:
         return runs | {f"fold-{n}": replace(self, folds=folds, fold=n) for n in range(folds)}
 
     def of_runs(self) -> dict[str, Any]:
-        """Return the settings that change a run's weights: all but those of the last stage."""
-        return {name: value for name, value in asdict(self).items() if not name.startswith("fit_")}
+        """Return the settings of a single run: neither their number nor those of the last stage."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "members" and not name.startswith("fit_")
+        }
 
     @classmethod
     def of(cls, settings: Sequence[str]) -> Self:

@@ -251,6 +251,9 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     shipped = tmp_path / "shipped"
     exporting = ["--export", str(shipped), "--no-text-tower", "--folds", "2"]
     assert main([*command, "--resume", *exporting]) == 0
+    assert main([*command, "members=2", "fit_steps=2", "--resume"]) == 0
+    assert (tmp_path / "run" / "member-1" / "weights.safetensors").is_file()
+    assert (tmp_path / "run" / "member-0" / "weights.safetensors").stat().st_mtime_ns == stamp
     fold = load_encoder(f"{shipped}-fold-1").embed_images([draw_radiograph(4)])
     whole = load_encoder(str(shipped)).embed_images([draw_radiograph(4)])
     assert not np.array_equal(fold.vectors, whole.vectors)
