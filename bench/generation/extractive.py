@@ -32,7 +32,7 @@ from generator.grounding.report import GroundedReport
 from indexer.encoder.spec import combine_views
 from indexer.images.reader import Limits
 from indexer.ingest.studies import decode_study, to_case
-from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
+from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence, mentions
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
 from indexer.sources.records import StudyRecord, read_split
@@ -245,19 +245,32 @@ def broken_promises(report: GroundedReport) -> Iterator[str]:
                 citation.quote not in case.report
             ):
                 yield "every quote in the cited report"
-            if not says(citation.quote, statement.text, statement.labels):
-                yield "every quote says the sentence or its labels"
+        for number in {one.number for one in statement.citations}:
+            quotes = [one.quote for one in statement.citations if one.number == number]
+            if not say(quotes, statement.text, statement.labels):
+                yield "the quotes of every cited case say the sentence or its labels"
     merged = {name for s in report.statements for name, state in s.labels.items()}
     if merged - {NO_FINDING} != set(report_labels(report)) - {NO_FINDING}:
         yield "the printed text has the labels of its statements"
 
 
-def says(quote: str, text: str, labels: Labels) -> bool:
-    """Whether a quote is the sentence, or has its labels in the same states."""
-    if re.findall(r"\w+", quote.lower()) == re.findall(r"\w+", text.lower()):
+IMPLIED = {
+    ("Consolidation", "negative"): "Lung Opacity",
+    ("Lung Opacity", "positive"): "Consolidation",
+}
+"""A label to another finding that implies it in the same state."""
+
+
+def say(quotes: Sequence[str], text: str, labels: Labels) -> bool:
+    """Whether the quotes of one case are the sentence, or together have its labels."""
+    if re.findall(r"\w+", " ".join(quotes).lower()) == re.findall(r"\w+", text.lower()):
         return True
-    found = label_sentence(quote)
-    return all(found.get(name) == state for name, state in labels.items())
+    found = {pair for quote in quotes for pair in label_sentence(quote).items()}
+    found |= {(one.finding, one.state) for quote in quotes for one in mentions(quote)}
+    return all(
+        (name, state) in found or (IMPLIED.get((name, state)), state) in found
+        for name, state in labels.items()
+    )
 
 
 def report_labels(report: GroundedReport) -> Labels:
