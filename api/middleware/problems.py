@@ -60,6 +60,7 @@ def problem_details() -> ProblemDetailsPlugin:
                 UserError: _of_user_error,
                 ValidationException: _of_validation,
                 HTTPException: _of_http,
+                RecursionError: _of_recursion,
             }
         )
     )
@@ -73,6 +74,8 @@ def problem_of(error: Exception) -> Problem:
         details = _of_validation(error)
     elif isinstance(error, HTTPException):
         details = _of_http(error)
+    elif isinstance(error, RecursionError):
+        details = _of_recursion(error)
     else:
         logger.error("a request failed", exc_info=error)
         details = _problem(500, DEFECT)
@@ -124,6 +127,14 @@ def _sentence(entry: dict[str, Any]) -> str:
         if key.split("[")[0] == field or f"`{field}`" in message:
             return f"no image was sent: choose an image file (multipart form field '{field}')"
     return f"{key}: {message}" if key else message
+
+
+def _of_recursion(error: RecursionError) -> ProblemDetailsException:
+    """A body that is nested too deeply for the decoder is the client's; any other, a defect."""
+    if "deserializing" in str(error):  # msgspec's word; Litestar passes its error on
+        return _problem(400, "the JSON is nested too deeply: send the fields that /schema names")
+    logger.error("a request failed", exc_info=error)
+    return _problem(500, DEFECT)
 
 
 def _of_http(error: HTTPException) -> ProblemDetailsException:

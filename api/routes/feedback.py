@@ -40,16 +40,17 @@ class NewFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise UserError("'text' belongs to feedback of kind 'edited', and to that alone")
         if self.kind == "wrong_citation" and (self.statement is None or self.citation is None):
             raise UserError("a wrong citation is named by 'statement' and 'citation'")
-        if self.statement is None:
-            return
-        if self.statement >= len(generation.statements):
-            raise UserError(
-                f"there is no statement {self.statement}: the report has "
-                f"{len(generation.statements)}, counted from 0"
-            )
-        numbers = {c.number for c in generation.statements[self.statement].citations}
+        meant, where = generation.statements, "the report"
+        if self.statement is not None:
+            if self.statement >= len(meant):
+                raise UserError(
+                    f"there is no statement {self.statement}: the report has {len(meant)}, "
+                    "counted from 0"
+                )
+            meant, where = (meant[self.statement],), f"statement {self.statement}"
+        numbers = {citation.number for statement in meant for citation in statement.citations}
         if self.citation is not None and self.citation not in numbers:
-            raise UserError(f"statement {self.statement} does not cite [{self.citation}]")
+            raise UserError(f"{where} does not cite [{self.citation}]")
 
 
 class FeedbackDocument(msgspec.Struct, kw_only=True):

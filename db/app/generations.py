@@ -6,7 +6,7 @@ store.get(generation.id)
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -183,4 +183,8 @@ _EVERYTHING = (
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)
+    """Convert to UTC; a moment that UTC has no date for becomes the nearest one."""
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except (OverflowError, ValueError):  # at either end of the calendar
+        return datetime.min if moment.year == MINYEAR else datetime.max

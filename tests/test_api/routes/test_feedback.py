@@ -33,7 +33,7 @@ def made(client: Client) -> dict[str, Any]:
 def test_feedback_is_kept_with_its_report(client: Client, made: dict[str, Any]) -> None:
     address = f"/generations/{made['id']}/feedback"
     remarks = [
-        {"kind": "accepted"},
+        {"kind": "accepted", "citation": 2},
         {"kind": "edited", "text": "<b>'; DROP TABLE feedback; --", "statement": 0},
         {"kind": "wrong_citation", "statement": 1, "citation": 2, "comment": "Another side."},
     ]
@@ -60,6 +60,10 @@ def test_feedback_is_kept_with_its_report(client: Client, made: dict[str, Any]) 
         ({"kind": "wrong_citation", "statement": 9, "citation": 1}, 422, "no statement 9"),
         ({"kind": "wrong_citation", "statement": 0, "citation": 2}, 422, "does not cite [2]"),
         ({"kind": "accepted", "statement": -1}, 400, "statement"),
+        ({"kind": "accepted", "statement": 2**63}, 422, "no statement"),
+        ({"kind": "accepted", "citation": 2**63}, 422, "the report does not cite"),
+        ({"kind": "accepted", "citation": 9}, 422, "the report does not cite [9]"),
+        ({"kind": "edited", "text": "x", "citation": 2**64}, 422, "the report does not cite"),
     ],
 )
 def test_inconsistent_feedback_is_refused(
@@ -69,6 +73,19 @@ def test_inconsistent_feedback_is_refused(
     assert answer.status_code == status, answer.text
     assert says in answer.json()["detail"]
     assert client.get(f"/generations/{made['id']}/feedback").json() == []
+
+
+@pytest.mark.parametrize("opened", ['{"kind":"accepted","comment":', '{"extra":', ""])
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_deeply_nested_json_is_refused(
+    client: Client, made: dict[str, Any], opened: str, depth: int
+) -> None:
+    body = opened + "[" * depth + "]" * depth + ("}" if opened else "")
+    headers = {"content-type": "application/json"}
+    for path in (f"/generations/{made['id']}/feedback", "/v1/chat/completions"):
+        answer = client.post(path, content=body, headers=headers)
+        assert answer.status_code == 400, answer.text
+        assert "nested too deeply" in answer.json()["detail"]
 
 
 def test_feedback_on_an_unknown_report_is_not_found(client: Client) -> None:
@@ -95,6 +112,11 @@ def test_a_generation_records_what_is_needed_to_reproduce_it(made: dict[str, Any
         ({"since": "2026-05-04T03:02:01Z"}, 1),
         ({"until": "2026-05-04T03:02:01Z"}, 0),
         ({"since": "2026-05-04T05:02:02+02:00"}, 0),
+        ({"since": "0001-01-01T00:00:00+14:00"}, 1),
+        ({"since": "0001-01-01T00:00:00"}, 1),
+        ({"until": "0001-01-01T00:00:00+14:00"}, 0),
+        ({"until": "9999-12-31T23:59:59-12:00"}, 1),
+        ({"since": "9999-12-31T23:59:59-12:00"}, 0),
         ({"text": "DRAWN CLEAR"}, 1),
         ({"text": "%"}, 0),
         ({"cites": "drawn:a%20b"}, 1),
