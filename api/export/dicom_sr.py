@@ -2,10 +2,12 @@
 
 Without an image the report gets a study of its own and a patient without a name. With the DICOM
 image that it was made from, it joins that image's study; patient and study are copied from the
-file sent with the request and stored nowhere else.
+file sent with the request and stored nowhere else. A value that is not valid DICOM is left out, and
+a comment says which attributes were.
 """
 
 import io
+from collections.abc import Sequence
 
 import pydicom
 from highdicom.base import SOPClass
@@ -14,9 +16,18 @@ from highdicom.sr.value_types import ContainerContentItem, ContentSequence, Text
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage, generate_uid
 
-from api.export.text import check_remarks, observation_lines, request_lines, with_marks
+from api.export.study_header import StudyHeader
+from api.export.text import (
+    check_remarks,
+    observation_lines,
+    opening_lines,
+    printable,
+    request_lines,
+    software,
+    with_marks,
+)
 from db.app.generation import NOTICE, Generation, Statement
-from db.errors import UserError
+from indexer.images.radiograph import quiet_decoders
 
 _SECTIONS = {
     "findings": (
@@ -37,11 +48,11 @@ _ENGLISH = CodedConcept("en", "RFC5646", "English")
 class BasicTextSR(SOPClass):
     """One report as a tree of text."""
 
-    def __init__(self, generation: Generation, image: Dataset | None) -> None:
+    def __init__(self, generation: Generation, study: StudyHeader | None) -> None:
         made = generation.created_at
-        known = image if image is not None else Dataset()
+        of = {} if study is None else study.values
         super().__init__(
-            study_instance_uid=str(known.get("StudyInstanceUID") or _uid(generation, "study")),
+            study_instance_uid=of.get("StudyInstanceUID") or _uid(generation, "study"),
             series_instance_uid=_uid(generation, "series"),
             series_number=9000,
             sop_instance_uid=_uid(generation, "instance"),
@@ -49,17 +60,19 @@ class BasicTextSR(SOPClass):
             instance_number=1,
             modality="SR",
             manufacturer="grounded-cxr",
-            patient_id=str(known.get("PatientID") or ""),
-            patient_name=known.get("PatientName"),
-            patient_birth_date=str(known.get("PatientBirthDate") or "") or None,
-            patient_sex=str(known.get("PatientSex") or "") or None,
-            accession_number=str(known.get("AccessionNumber") or "") or None,
-            study_id=str(known.get("StudyID") or "") or None,
-            study_date=known.get("StudyDate") or made.date(),
-            study_time=known.get("StudyTime") or made.time().replace(microsecond=0),
-            referring_physician_name=known.get("ReferringPhysicianName"),
+            patient_id=of.get("PatientID", ""),
+            patient_name=of.get("PatientName"),
+            patient_birth_date=of.get("PatientBirthDate"),
+            patient_sex=of.get("PatientSex"),
+            accession_number=of.get("AccessionNumber"),
+            study_id=of.get("StudyID"),
+            study_date=made.date() if study is None else of.get("StudyDate"),
+            study_time=(
+                made.time().replace(microsecond=0) if study is None else of.get("StudyTime")
+            ),
+            referring_physician_name=of.get("ReferringPhysicianName"),
             series_description="Research use only",
-            manufacturer_model_name=generation.generator,
+            manufacturer_model_name=software(generation),
             software_versions=generation.origin.program if generation.origin else "unknown",
             content_date=made.date(),
             content_time=made.time(),
@@ -71,20 +84,25 @@ class BasicTextSR(SOPClass):
         self.CompletionFlagDescription = NOTICE
         self.VerificationFlag = "UNVERIFIED"
         self.PreliminaryFlag = "PRELIMINARY"
-        self.update(_content(generation))
+        self.update(_content(generation, () if study is None else study.left_out))
 
 
 def to_dicom_sr(generation: Generation, image: bytes | None = None) -> bytes:
     """The SR file. Raises UserError if the image is not a DICOM file with a study."""
-    header = None if image is None else _header(image)
     out = io.BytesIO()
-    BasicTextSR(generation, header).save_as(out, enforce_file_format=True)
+    with quiet_decoders():
+        study = None if image is None else StudyHeader.of(image)
+        BasicTextSR(generation, study).save_as(out, enforce_file_format=True)
     return out.getvalue()
 
 
-def _content(generation: Generation) -> Dataset:
+def _content(generation: Generation, left_out: Sequence[str]) -> Dataset:
     root = ContainerContentItem(name=_TITLE, template_id="2000")
     items = ContentSequence(is_root=False, is_sr=True)
+    for line in opening_lines(generation):
+        items.append(_comment(line))
+    if left_out:
+        items.append(_comment(f"Left out, not valid in the image's header: {', '.join(left_out)}."))
     for section, (heading, sentence) in _SECTIONS.items():
         statements = [s for s in generation.statements if s.section == section]
         if not statements:
@@ -102,27 +120,19 @@ def _content(generation: Generation) -> Dataset:
             is_sr=True,
         )
         items.append(container)
-    for comment in (*request_lines(generation), *observation_lines(generation), NOTICE):
-        items.append(TextContentItem(name=_COMMENT, value=comment, relationship_type="CONTAINS"))
+    for comment in (*request_lines(generation), *observation_lines(generation)):
+        items.append(_comment(comment))
     root.ContentSequence = items
     return root
 
 
+def _comment(text: str) -> TextContentItem:
+    return TextContentItem(name=_COMMENT, value=printable(text), relationship_type="CONTAINS")
+
+
 def _sentence(statement: Statement) -> str:
     """Leave citation numbers out: a structured report does not hold the cited cases."""
-    return " ".join((with_marks(statement, numbers=False), *check_remarks(statement)))
-
-
-def _header(image: bytes) -> Dataset:
-    try:
-        header = pydicom.dcmread(io.BytesIO(image), stop_before_pixels=True)
-    except Exception as error:
-        raise UserError(
-            "the image is not a DICOM file, so it names no study: send the image's DICOM file"
-        ) from error
-    if not header.get("StudyInstanceUID"):
-        raise UserError("the DICOM file has no StudyInstanceUID: send a file that has one")
-    return header
+    return printable(" ".join((with_marks(statement, numbers=False), *check_remarks(statement))))
 
 
 def _uid(generation: Generation, part: str) -> UID:

@@ -1,16 +1,27 @@
 """Export a generation as a FHIR DiagnosticReport, R5 or R4B.
 
 The status is ``preliminary``: no radiologist has read it. There is no subject, because the service
-does not know the patient: the system that files the report adds it. R5 has notes; in R4B the
-notice stands in the conclusion only. Source: hl7.org/fhir/R5/diagnosticreport.html.
+does not know the patient: the system that files the report adds it. The
+research-use line and an out-of-distribution warning come first in narrative, conclusion and, in R5,
+notes. Source: hl7.org/fhir/R5/diagnosticreport.html.
 """
 
 import base64
 from html import escape
 from typing import Any, Literal
 
-from api.export.text import check_remarks, observation_lines, request_lines, title, with_marks
-from db.app.generation import NOTICE, Generation
+from api.export.text import (
+    check_remarks,
+    observation_lines,
+    opening_lines,
+    other_notes,
+    printable,
+    request_lines,
+    software,
+    title,
+    with_marks,
+)
+from db.app.generation import Generation
 
 Release = Literal["R5", "R4B"]
 
@@ -45,8 +56,8 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
             "text": title(generation),
         },
         "issued": generation.created_at.isoformat(),
-        "performer": [{"display": f"{generation.generator} (software)"}],
-        "conclusion": f"{_conclusion(generation)} ({NOTICE})",
+        "performer": [{"display": f"{software(generation)} (software)"}],
+        "conclusion": " ".join((*opening_lines(generation), _conclusion(generation))),
         "presentedForm": [
             {
                 "contentType": "application/pdf",
@@ -57,8 +68,20 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
         ],
     }
     if release == "R5":
-        report["note"] = [{"text": note} for note in (NOTICE, *generation.notes)]
-    return report
+        report["note"] = [
+            {"text": note} for note in (*opening_lines(generation), *other_notes(generation))
+        ]
+    cleaned: dict[str, Any] = _printable(report)
+    return cleaned
+
+
+def _printable(value: Any) -> Any:
+    """Clean every string, because a narrative is XML."""
+    if isinstance(value, dict):
+        return {key: _printable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _conclusion(generation: Generation) -> str:
@@ -69,7 +92,8 @@ def _conclusion(generation: Generation) -> str:
 
 
 def _narrative(generation: Generation) -> str:
-    """The narrative as XHTML: statements with citation numbers, then the cited cases."""
+    """The narrative as XHTML: opening lines, statements with citation numbers, cited cases."""
+    opening = "".join(f"<p><b>{escape(line)}</b></p>" for line in opening_lines(generation))
     asked = "".join(f"<p>{escape(line)}</p>" for line in request_lines(generation))
     sections = "".join(
         f"<p><b>{section.capitalize()}</b></p><ul>"
@@ -91,6 +115,6 @@ def _narrative(generation: Generation) -> str:
         observations = f"<p><b>Observations</b></p><ul>{observations}</ul>"
     cited = f"<p><b>Cited cases</b></p><ul>{cases}</ul>" if cases else ""
     return (
-        f'<div xmlns="http://www.w3.org/1999/xhtml">{asked}{sections}{observations}{cited}'
-        f"<p>{escape(NOTICE)}</p></div>"
+        f'<div xmlns="http://www.w3.org/1999/xhtml">{opening}{asked}{sections}'
+        f"{observations}{cited}</div>"
     )

@@ -8,7 +8,17 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from PIL import Image
 
-from api.export.text import check_remarks, observation_lines, request_lines, title, with_marks
+from api.export.text import (
+    check_remarks,
+    observation_lines,
+    opening_lines,
+    other_notes,
+    printable,
+    request_lines,
+    software,
+    title,
+    with_marks,
+)
 from db.app.generation import NOTICE, Generation
 from indexer.images.radiograph import Radiograph
 
@@ -35,9 +45,10 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
             page.add_font("Roboto", style=style, fname=path)
     page.set_auto_page_break(True, margin=18)
     page.add_page()
+    for line in opening_lines(generation):
+        _line(page, line, size=9, bold=True)
     _line(page, title(generation), size=16, bold=True)
-    _line(page, f"{generation.created_at:%Y-%m-%d %H:%M} UTC, {generation.generator}", size=9)
-    _line(page, NOTICE, size=9, bold=True)
+    _line(page, f"{generation.created_at:%Y-%m-%d %H:%M} UTC, {software(generation)}", size=9)
     for line in request_lines(generation):
         _line(page, line)
     _images(page, images)
@@ -56,7 +67,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
         for line in observation_lines(generation):
             _line(page, line, size=9)
     _cited_cases(page, generation)
-    for note in generation.notes:
+    for note in other_notes(generation):
         _line(page, f"Note: {note}", size=8)
     _line(page, f"Generation {generation.id}", size=8)
     _line(page, f"Index {generation.index.source} {generation.index.fingerprint}", size=8)
@@ -70,7 +81,7 @@ def _heading(page: FPDF, text: str) -> None:
 
 def _line(page: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
     page.set_font("Roboto", style="B" if bold else "", size=size)
-    page.multi_cell(0, size * 0.5, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    page.multi_cell(0, size * 0.5, printable(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     page.ln(1)
 
 

@@ -1,8 +1,9 @@
 """Text that all export formats share."""
 
+import re
 from collections.abc import Iterator
 
-from db.app.generation import Generation, Statement
+from db.app.generation import NOTICE, Generation, Statement
 
 _TITLES = {
     "report": "Chest X-ray report",
@@ -10,6 +11,36 @@ _TITLES = {
     "classify": "Observations on a chest X-ray",
     "caption": "Caption of a chest X-ray",
 }
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters, and code points that XML 1.0 section 2.2 does not allow."""
+
+
+def printable(text: str) -> str:
+    """Replace characters that XML or DICOM text may not hold by spaces."""
+    return _UNPRINTABLE.sub(" ", text)
+
+
+def opening_lines(generation: Generation) -> Iterator[str]:
+    """What every export begins with: the research-use line, and an out-of-distribution warning."""
+    yield NOTICE
+    if generation.ood is not None and not generation.ood.in_distribution:
+        yield f"Do not rely on this: {generation.ood.reason}"
+
+
+def other_notes(generation: Generation) -> Iterator[str]:
+    """The notes without the warning that `opening_lines` gives."""
+    ood = generation.ood
+    for note in generation.notes:
+        if ood is None or ood.in_distribution or ood.reason not in note:
+            yield note
+
+
+def software(generation: Generation) -> str:
+    """The name of what wrote it, without the folder of a model: at most 64 characters."""
+    path, comma, version = generation.generator.partition(", ")
+    name = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    return printable(f"{name}{comma}{version}").strip()[:64] or "unknown"
 
 
 def title(generation: Generation) -> str:

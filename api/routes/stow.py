@@ -28,7 +28,7 @@ from api.settings import Settings
 from api.uploads import Upload, read_body
 from db.errors import UserError
 from generator.request import GenerationRequest
-from indexer.images.radiograph import Radiograph, TwoPatientsError, as_one_study
+from indexer.images.radiograph import Radiograph, TwoPatientsError, as_one_study, quiet_decoders
 from retriever.options import SearchOptions
 
 DICOM_JSON = "application/dicom+json"
@@ -152,13 +152,13 @@ def _identify(data: bytes) -> Instance:
     """Read the UIDs that identify an instance; empty if the part is not a DICOM file."""
     instance = Instance(data=data)
     try:
-        header = pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True)
+        with quiet_decoders():
+            header = pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True)
+            instance.study_uid = str(header.get("StudyInstanceUID") or "")
+            instance.class_uid = str(header.get("SOPClassUID") or "")
+            instance.instance_uid = str(header.get("SOPInstanceUID") or "")
     except Exception:  # pydicom raises many types, with messages that quote the header
         instance.failure = CANNOT_UNDERSTAND
-        return instance
-    instance.study_uid = str(header.get("StudyInstanceUID") or "")
-    instance.class_uid = str(header.get("SOPClassUID") or "")
-    instance.instance_uid = str(header.get("SOPInstanceUID") or "")
     return instance
 
 

@@ -164,7 +164,7 @@ _silence = ExitStack()
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Suppress warnings and log lines of the decoders, which quote header values.
+    """Suppress warnings and log lines of libraries that read headers, because they quote values.
 
     Unlike ``warnings.catch_warnings`` alone, this is safe for threads that decode at the same time:
     the first to enter suppresses, the last to leave restores.
@@ -186,7 +186,7 @@ def quiet_decoders() -> Iterator[None]:
 
 def _quiet_logger() -> None:
     """Silence the decoders' loggers permanently, because their messages quote patients' files."""
-    for name in ("pydicom", "tifffile"):
+    for name in ("pydicom", "highdicom", "tifffile"):
         logger = logging.getLogger(name)
         if logger.level != logging.CRITICAL:  # setting a level empties the caches of all loggers
             logger.setLevel(logging.CRITICAL)

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pydicom
@@ -21,10 +23,19 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from api.middleware.observability import JsonFormatter
+from api.pipeline.backends import ExtractiveBackend
+from db.app.generation import NOTICE, OodCheck
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import settled
-from tests.support.service.services import FakeRetriever, a_case, a_png, an_app, serving
+from tests.support.service.services import (
+    FakeRetriever,
+    a_case,
+    a_png,
+    an_app,
+    serving,
+    write_report,
+)
 from tests.support.service.writers import TalkingWriter
 
 Client = TestClient[Any]
@@ -64,8 +75,7 @@ def test_a_report_is_a_valid_fhir_resource(client: Client, release: str, model: 
     assert answer.headers["content-type"] == "application/fhir+json"
     resource = model.model_validate_json(answer.content)
     assert resource.status == "preliminary"
-    assert resource.conclusion.startswith("No case says this.")
-    assert "Research use only" in resource.conclusion
+    assert resource.conclusion.startswith(f"{NOTICE} No case says this.")
     (form,) = resource.presentedForm
     assert form.contentType == "application/pdf"
     assert answer.json()["presentedForm"][0]["data"].startswith("JVBERi")
@@ -135,10 +145,10 @@ def test_a_structured_report_reads_back(client: Client, tmp_path: Path) -> None:
     assert answer.headers["content-type"] == "application/dicom"
     report = checked(answer.content, tmp_path)
     assert texts(report) == [
+        NOTICE,
         "Lungs drawn <clear> & “wide”.",
         "Lungs drawn clear.",
         "No case says this. [image only]",
-        "Research use only, not for clinical use.",
     ]
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
     assert not report.PatientID and not report.PatientName
@@ -159,6 +169,114 @@ def test_a_structured_report_joins_the_study_of_its_image(client: Client, tmp_pa
     png = a_png(3, size=(64, 64))
     plain = client.post(f"{made_from(client, png)}/dicom-sr", files={"image": ("a.png", png)})
     assert plain.status_code == 422 and "not a DICOM file" in plain.json()["detail"]
+
+
+ODD_HEADERS = [
+    ({"PatientSex": "U"}, "PatientSex"),
+    ({"PatientSex": "UNKNOWN"}, "PatientSex"),
+    ({"PatientSex": "male"}, "PatientSex"),
+    ({"PatientBirthDate": "1950"}, "PatientBirthDate"),
+    ({"PatientBirthDate": "195001"}, "PatientBirthDate"),
+    ({"PatientBirthDate": "00000000"}, "PatientBirthDate"),
+    ({"PatientBirthDate": "19500230"}, "PatientBirthDate"),
+    ({"StudyTime": "10:30:00"}, "StudyTime"),
+    ({"StudyTime": "251112"}, "StudyTime"),
+    ({"StudyDate": "20200101-20200105"}, "StudyDate"),
+    ({"StudyDate": ["20200101", "20200105"]}, "StudyDate"),
+    ({"PatientID": "7" * 65}, "PatientID"),
+    ({"AccessionNumber": "ACCESSION NUMBER 4711"}, "AccessionNumber"),
+    ({"StudyID": "two\nlines"}, "StudyID"),
+    ({"PatientName": "Quixotic" * 9}, "PatientName"),
+    ({"ReferringPhysicianName": "a=b=c=d"}, "ReferringPhysicianName"),
+]
+
+
+@pytest.mark.parametrize(("header", "keyword"), ODD_HEADERS)
+def test_a_value_that_is_not_valid_is_left_out_of_a_structured_report(
+    client: Client, tmp_path: Path, header: dict[str, Any], keyword: str
+) -> None:
+    image = a_dicom(tmp_path, **header)
+    answer = client.post(f"{made_from(client, image)}/dicom-sr", files={"image": ("a.dcm", image)})
+    assert answer.status_code == 200, answer.text
+    report = checked(answer.content, tmp_path)
+    assert not report.get(keyword)
+    assert texts(report)[:2] == [NOTICE, f"Left out, not valid in the image's header: {keyword}."]
+    assert report.StudyInstanceUID == STUDY
+
+
+def test_ordinary_values_are_kept_in_a_structured_report(client: Client, tmp_path: Path) -> None:
+    ordinary = {
+        "PatientName": "Quixotic",
+        "PatientID": "7" * 64,
+        "PatientBirthDate": "19500228",
+        "PatientSex": "F",
+        "StudyDate": "20200229",
+        "StudyTime": "2359",
+        "ReferringPhysicianName": "",
+    }
+    image = a_dicom(tmp_path, **ordinary)
+    answer = client.post(f"{made_from(client, image)}/dicom-sr", files={"image": ("a.dcm", image)})
+    report = checked(answer.content, tmp_path)
+    assert {keyword: str(report.get(keyword) or "") for keyword in ordinary} == ordinary
+    assert not any("Left out" in text for text in texts(report))
+
+
+def test_the_path_of_a_model_is_in_no_export(tmp_path: Path) -> None:
+    def write(retrieval: Any) -> Any:
+        return replace(write_report(retrieval), generator=f"/srv/{'deep/' * 20}llama, prompts-4")
+
+    app = an_app(tmp_path, backend=ExtractiveBackend(write))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        address = made_from(client, a_png(1, size=(64, 64)))
+        report = checked(client.get(f"{address}/dicom-sr").content, tmp_path)
+        fhir = client.get(f"{address}/fhir").text
+    assert report.ManufacturerModelName == "llama, prompts-4"
+    assert "llama, prompts-4" in fhir and "/srv/" not in fhir
+
+
+REASON = "the image is unlike the drawn images."
+WARNING = f"Do not rely on this: {REASON}"
+
+
+@pytest.fixture
+def unusual(tmp_path: Path) -> Iterator[Client]:
+    """A service that takes every image for one of another kind."""
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason=REASON)
+    app = an_app(tmp_path, FakeRetriever([a_case(1)], ood=ood))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+def test_every_export_begins_with_the_notice_and_the_warning(
+    unusual: Client, tmp_path: Path
+) -> None:
+    address = made_from(unusual, a_png(1, size=(64, 64)))
+    report = checked(unusual.get(f"{address}/dicom-sr").content, tmp_path)
+    assert texts(report)[:2] == [NOTICE, WARNING]
+    for release in ("R5", "R4B"):
+        resource = unusual.get(f"{address}/fhir", params={"release": release}).json()
+        assert resource["conclusion"].startswith(f"{NOTICE} {WARNING}")
+        narrative = ElementTree.fromstring(resource["text"]["div"])
+        assert list(narrative.itertext())[:2] == [NOTICE, WARNING]
+        if release == "R5":
+            assert [note["text"] for note in resource["note"]][:2] == [NOTICE, WARNING]
+            assert sum(REASON in note["text"] for note in resource["note"]) == 1
+    if shutil.which("pdftotext"):
+        pdf = unusual.get(f"{address}/pdf").content
+        printed = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True).stdout
+        assert printed.decode().split("\n\n")[:2] == [NOTICE, WARNING]
+
+
+def test_control_characters_are_in_no_export(tmp_path: Path) -> None:
+    app = an_app(tmp_path, FakeRetriever([a_case(1, sentences=("Lungs\x01drawn\ufffeclear.",))]))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        address = made_from(client, a_png(1, size=(64, 64)))
+        narrative = client.get(f"{address}/fhir").json()["text"]["div"]
+        said = list(ElementTree.fromstring(narrative).itertext())
+        assert "Lungs drawn clear. [1]" in said
+        report = checked(client.get(f"{address}/dicom-sr").content, tmp_path)
+        assert "Lungs drawn clear." in texts(report)
+        assert client.get(f"{address}/pdf").content.startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
