@@ -76,7 +76,7 @@ class Delivery:
         if later:
             with pipeline.enter(caller):
                 radiographs = await pipeline.read(uploads, caller)
-                (study,) = await self.runner.accept([radiographs], wanted, caller)
+                (study,) = await self.runner.accept([radiographs], [wanted], caller)
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             pipeline.check_capacity(caller)

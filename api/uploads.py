@@ -13,7 +13,7 @@ from litestar.exceptions import ClientException, HTTPException
 
 from api.middleware.access import the_caller
 from api.pipeline.scheduler import BusyError
-from db.errors import TooLargeError
+from db.errors import TooLargeError, UserError
 from generator.prompts import MAX_QUESTION, Task
 from generator.request import GenerationRequest
 from retriever.options import Parameter, SearchOptions, parameters
@@ -68,11 +68,18 @@ class StudyForm(_SearchFields, kw_only=True):
         return SearchOptions.of(msgspec.structs.asdict(self))
 
 
+MAX_INDICATION = 1_000
+"""Characters."""
+
+
 class IndicationForm(StudyForm, kw_only=True):
     """The images of one study to write about, and how to search with them."""
 
     indication: Annotated[
-        str, msgspec.Meta(max_length=1_000, description="Why the images were taken. It is stored.")
+        str,
+        msgspec.Meta(
+            max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
+        ),
     ] = ""
 
     def request(self, task: Task) -> GenerationRequest:
@@ -133,28 +140,27 @@ class ImageForm(msgspec.Struct, kw_only=True):
     ] = False
 
 
-FIELDS = {"study"}.union(
-    *(form.__struct_fields__ for form in (QuestionForm, SearchForm, ImageForm))
-)
-"""All form fields of the service; batches add ``study``. Other fields are refused, because a
-misspelt ``exclude_patient`` would exclude no patient."""
-
-
 async def read_form(request: Request[Any, Any, Any]) -> None:
     """Parse the form and keep it with the request; a ``before_request`` hook.
 
-    Raises BusyError before reading anything if the server is busy, ClientException for an unknown
-    field or a text field that is not UTF-8 (which Litestar reports as a server error), and a 408 if
-    the body does not arrive in time.
+    Raises BusyError before reading anything if the server is busy, ClientException for a text field
+    that is not UTF-8 (which Litestar reports as a server error), and a 408 if the body does not
+    arrive in time. Raises UserError for a field that the form of the route does not have: Litestar
+    would ignore it, and a misspelt ``exclude_patient`` would exclude no patient.
     """
     await _check_place(request)
     try:
         await _in_time(request, request.form)
     except (UnicodeDecodeError, LookupError) as error:
         raise ClientException("a text field of the form is not UTF-8 text") from error
-    unknown = sorted(set(await request.form()) - FIELDS)
+    form = request.route_handler.parsed_data_field
+    assert form is not None  # the handler takes the form as `data`
+    unknown = sorted(set(await request.form()) - set(form.annotation.__struct_fields__))
     if unknown:
-        raise ClientException(f"there is no field '{unknown[0][:80]}': see /schema for the fields")
+        route = request.scope["path_template"]
+        raise UserError(
+            f"{route} has no field '{unknown[0][:80]}': leave it out; /schema lists the fields"
+        )
 
 
 async def read_body(request: Request[Any, Any, Any]) -> None:

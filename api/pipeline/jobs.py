@@ -66,9 +66,12 @@ class JobRunner:
             raise BusyError(60)
 
     async def accept(
-        self, studies: Sequence[tuple[Radiograph, ...]], request: GenerationRequest, caller: Caller
+        self,
+        studies: Sequence[tuple[Radiograph, ...]],
+        requests: Sequence[GenerationRequest],
+        caller: Caller,
     ) -> list[JobStudy]:
-        """Store one job for these studies; it is on disk when this returns.
+        """Store one job for these studies, a request each; it is on disk when this returns.
 
         Raises BusyError if too many studies are unfinished.
         """
@@ -85,7 +88,7 @@ class JobRunner:
                     request=request.to_json(),
                     images=tuple(_to_job_image(image) for image in images),
                 )
-                for images in studies
+                for images, request in zip(studies, requests, strict=True)
             ]
         )
         entry = self._pipeline.entry(

@@ -20,15 +20,18 @@ from api.pipeline.pipeline import Pipeline
 from api.routes.generations import check_owner
 from api.schemas.jobs import BatchDocument
 from api.settings import Settings
-from api.uploads import StudyForm, Upload, read_form, read_uploads
+from api.uploads import MAX_INDICATION, StudyForm, Upload, read_form, read_uploads
 from db.app.database import AppDatabase
-from db.errors import TooLargeError
+from db.errors import TooLargeError, UserError
 from generator.request import GenerationRequest
 
 MAX_PARTS = 2_000
 
 
 _Name = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+_Indication = Annotated[str, msgspec.Meta(max_length=MAX_INDICATION)]
 
 
 class BatchForm(StudyForm, kw_only=True):
@@ -42,6 +45,26 @@ class BatchForm(StudyForm, kw_only=True):
             "not stored."
         ),
     ] = msgspec.field(default_factory=list)
+    indication: Annotated[
+        list[_Indication],
+        msgspec.Meta(
+            description="Why the images were taken: once for all studies, or once per study, in "
+            "the order in which the studies are first named. It is stored."
+        ),
+    ] = msgspec.field(default_factory=list)
+
+    def requests(self, studies: int) -> list[GenerationRequest]:
+        """One for each study. Raises UserError for a value out of range, or for indications that
+        are neither one nor as many as the studies."""
+        given = self.indication or [""]
+        if len(given) not in (1, studies):
+            raise UserError(
+                f"{studies} studies and {len(given)} fields 'indication' were sent: send one for "
+                "all studies, or one for each"
+            )
+        one_each = given * studies if len(given) == 1 else given
+        options = self.options()
+        return [GenerationRequest(options=options, indication=text) for text in one_each]
 
 
 class BatchController(Controller):
@@ -79,10 +102,11 @@ class BatchController(Controller):
             accept_as_chest=options.accept_as_chest,
         )
         studies = _studies(uploads, data.study, limit=settings.max_images)
+        requests = data.requests(len(studies))
         await runner.check_capacity(len(studies))
         with pipeline.enter(caller):
             images = [await pipeline.read(study, caller) for study in studies]
-            accepted = await runner.accept(images, GenerationRequest(options=options), caller)
+            accepted = await runner.accept(images, requests, caller)
         batch = BatchDocument.of(accepted)
         return Response(batch, headers={"Location": f"/batches/{batch.id}"})
 

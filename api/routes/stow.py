@@ -108,7 +108,7 @@ class StowController(Controller):
             if studies:
                 images = [tuple(_image(one) for one in study) for study in studies]
                 wanted = GenerationRequest(options=SearchOptions(k=10))
-                accepted = await runner.accept(images, wanted, caller)
+                accepted = await runner.accept(images, [wanted] * len(images), caller)
                 for study, job in zip(studies, accepted, strict=True):
                     for one in study:
                         one.generation_id = job.generation_id

@@ -114,6 +114,34 @@ def test_a_batch_groups_views_and_answers_in_the_order_sent(client: Client, gate
     assert digests == [[one[1], one[3]], [one[2]], [one[4]]]
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (["dyspnea"], ["dyspnea", "dyspnea"]),
+        (["dyspnea", "fever"], ["dyspnea", "fever"]),
+        (["", "fever"], [None, "fever"]),
+        ([], [None, None]),
+    ],
+)
+def test_a_batch_keeps_its_indications(
+    client: Client, gate: Gate, given: list[str], stored: list[str | None]
+) -> None:
+    gate.open.set()
+    data = {"study": ["b", "a", "b"], "indication": given}
+    answer = client.post("/batches", files=images(1, 2, 3), data=data)
+    batch = settled(client, answer.headers["location"])
+    made = [client.get(f"/generations/{study['generation']}").json() for study in batch["studies"]]
+    assert [one["indication"] for one in made] == stored
+
+
+def test_indications_that_fit_no_study_are_refused(client: Client, tmp_path: Path) -> None:
+    data = {"indication": ["fever"] * 2}
+    answer = client.post("/batches", files=images(1, 2, 3), data=data)
+    assert answer.status_code == 422
+    assert "3 studies and 2 fields 'indication'" in answer.json()["detail"]
+    assert stored_images(tmp_path) == 0
+
+
 def test_every_image_is_a_study_by_default(client: Client, gate: Gate) -> None:
     gate.open.set()
     answer = client.post("/batches", files=images(1, 2, 3))

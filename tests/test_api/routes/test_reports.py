@@ -142,9 +142,11 @@ def test_without_options_ten_cases_are_read_by_likeness_alone(
 
 
 def test_a_report_has_no_words(client: TestClient[Any], retriever: FakeRetriever) -> None:
-    assert send(client, a_png(1), text="effusion", text_weight="1").status_code == 201
+    assert send(client, a_png(1)).status_code == 201
     assert retriever.words == [(None, 0.5)]
-    assert the_problem(client.post("/reports", data={"text": "effusion"}), 400).startswith(
+    refused = the_problem(send(client, a_png(1), text="effusion"), 422)
+    assert refused.startswith("/reports has no field 'text'")
+    assert the_problem(client.post("/reports", data={"k": "3"}), 400).startswith(
         "no image was sent"
     )
 

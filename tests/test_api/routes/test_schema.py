@@ -89,7 +89,8 @@ def test_results_of_a_real_image_are_as_documented(
     answer = requests.post(
         f"{address}{path}",
         files={"images": ("a.png", a_png(1, size=(64, 64)))},
-        data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
+        data={"indication": "dyspnea"}
+        | ({"question": "Is the heart enlarged?"} if path == "/answers" else {}),
         headers=headers,
         timeout=60,
     )

@@ -134,15 +134,29 @@ def test_an_empty_search_is_refused_with_what_may_be_sent(
     assert "nothing to search with" in detail and "'text'" in detail
 
 
-def test_a_field_that_no_form_has_is_refused(tmp_path: Path) -> None:
-    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
-        for path in ("/searches", "/reports", "/answers", "/batches"):
-            answer = client.post(
-                path,
-                files=[("images", ("a.png", a_radiograph(3)))],
-                data={"exclude_patients": "p1", "question": "Is it?"},
-            )
-            assert "there is no field 'exclude_patients'" in the_sentence(answer, 400)
+_OTHERS = ("case", "text", "text_weight", "study", "question", "indication", "image", "images")
+_TAKEN = {
+    "/reports": {"images", "indication"},
+    "/answers": {"images", "indication", "question"},
+    "/classifications": {"images", "indication"},
+    "/captions": {"images", "indication"},
+    "/batches": {"images", "indication", "study"},
+    "/searches": {"images", "text", "text_weight", "case"},
+    "/images": {"image"},
+}
+
+
+@pytest.mark.parametrize("path", _TAKEN)
+def test_a_field_that_a_route_does_not_have_is_refused(tmp_path: Path, path: str) -> None:
+    retriever = FakeRetriever([a_case(1)])
+    with TestClient(an_app(tmp_path, retriever), base_url=HTTP) as client:
+        own = "image" if path == "/images" else "images"
+        files = [(own, ("a.png", a_radiograph(3)))]
+        needed = {"question": "Is it?"} if path == "/answers" else {}
+        for field in ({*_OTHERS} - _TAKEN[path]) | {"exclude_patients"}:
+            answer = client.post(path, files=files, data={**needed, field: "1"})
+            assert f"{path} has no field '{field}'" in the_sentence(answer, 422)
+        assert client.get("/generations").json()["total"] == 0 and retriever.words == []
 
 
 @pytest.mark.parametrize("text", ["null", "true", "[1]", '{"a": 1}', "Erguß 胸水", "-0.5e3", "\0"])

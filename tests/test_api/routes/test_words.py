@@ -91,7 +91,8 @@ def send(client: Client, field: Field, words: str, generation: str) -> httpx.Res
             needed = {"messages": [message(words)]}
         return client.request(method, address, json={**needed, name: words})
     if place == "form":
-        data = {"question": "Is it?", name: words}
+        data = {"question": "Is it?"} if path == "/answers" else {}
+        data[name] = words
         files = {} if name in ("text", "case") else {"images": ("image.png", RADIOGRAPH)}
         return client.request(method, address, data=data, files=files)
     return client.request(method, address)
