@@ -88,6 +88,20 @@ def replacing_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def create_private(path: Path) -> None:
+    """Create an empty file that only its owner can read, with its folder; leave an existing one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def withdraw_from_others(path: Path) -> None:
+    """Leave a file that everyone on the machine can use to its owner; keep all other rights."""
+    with suppress(FileNotFoundError, PermissionError):  # the latter if another user owns it
+        if path.stat().st_mode & 0o007:
+            path.chmod(0o600)
+
+
 def sync_directory(path: Path) -> None:
     """Sync a directory and everything below it to disk."""
     for child in path.iterdir():

@@ -24,7 +24,10 @@ from db.app.jobs import JobStore
 from db.app.schema import migrate
 from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
 from db.errors import NotFoundError, UserError
-from db.files import replacing
+from db.files import create_private, replacing, withdraw_from_others
+
+_LOG_SUFFIXES = ("-wal", "-shm")
+"""Of the files that SQLite keeps beside an open database, with its rights."""
 
 
 class AppDatabase:
@@ -46,11 +49,13 @@ class AppDatabase:
         other file, a database of a newer version, or a path that cannot be written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            create_private(path.resolve())
             engine = open_sqlite(
                 path, read_only=False, write_ahead_log=True, lock_timeout=lock_timeout
             )
             migrate(engine, name=str(path))
+            for suffix in ("", *_LOG_SUFFIXES):
+                withdraw_from_others(path.with_name(path.name + suffix))
         except (DatabaseError, OSError) as error:
             reason = getattr(error, "orig", None) or error
             raise UserError(
@@ -80,7 +85,7 @@ def held(path: Path) -> Iterator[None]:
 
     Raises UserError if another process holds the lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
     try:
         lock.acquire()
@@ -133,7 +138,7 @@ def restore(backup: Path, path: Path) -> Path | None:
             kept = path.with_name(f"{path.name}.before-restore")
             _remove(kept)
             _copy(path, kept)
-        for suffix in ("-wal", "-shm"):
+        for suffix in _LOG_SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         fresh.replace(path)
         return kept
@@ -142,7 +147,9 @@ def restore(backup: Path, path: Path) -> Path | None:
 def _copy(path: Path, to: Path) -> None:
     """Copy with SQLite's backup function, check the copy, then rename it into place."""
     try:
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(to) as fresh:
+            create_private(fresh)
             _copy_pages(path, fresh)
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be copied ({error}): name another file") from error
@@ -163,5 +170,5 @@ def _copy_pages(path: Path, to: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *_LOG_SUFFIXES):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -81,6 +81,7 @@ def open_sqlite(
         url,
         pool_size=_READERS,
         max_overflow=0 if read_only else 10,
+        hide_parameters=True,  # errors are logged, and parameters hold patients' texts
         execution_options={"lock_timeout": lock_timeout},
     )
 

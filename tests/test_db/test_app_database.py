@@ -1,5 +1,6 @@
 """Keys, feedback, backup and restore of the application database."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from db.app.api_keys import ApiKeyStore
 from db.app.audit_log import NewEntry
@@ -208,3 +210,61 @@ def test_a_database_is_served_by_one_process(path: Path) -> None:
         pass
     with held(path):
         pass
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    earlier = os.umask(0o022)
+    yield
+    os.umask(earlier)
+
+
+def rights(folder: Path) -> dict[str, int]:
+    return {one.name: one.stat().st_mode & 0o777 for one in folder.rglob("*")}
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_only_the_owner_can_read_database_and_backups(tmp_path: Path) -> None:
+    path = tmp_path / "service" / "app.sqlite3"
+    with AppDatabase.open(path) as database:
+        database.generations.add(a_generation())
+        back_up(path, tmp_path / "backups" / "one.sqlite3")
+        found = rights(tmp_path)
+    assert {"app.sqlite3-wal", "app.sqlite3-shm"} <= found.keys()
+    restore(tmp_path / "backups" / "one.sqlite3", path)
+    found |= rights(tmp_path)
+    assert "app.sqlite3.before-restore" in found
+    assert found.pop("service") == found.pop("backups") == 0o700
+    found.pop("app.sqlite3.lock")  # empty
+    assert set(found.values()) == {0o600}, found
+
+
+@pytest.mark.usefixtures("usual_umask")
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o640, 0o640)])
+def test_a_database_that_everyone_can_read_is_closed(path: Path, before: int, after: int) -> None:
+    AppDatabase.open(path).close()
+    path.chmod(before)
+    AppDatabase.open(path).close()
+    assert path.stat().st_mode & 0o777 == after
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_what_is_no_application_database_keeps_its_rights(tmp_path: Path) -> None:
+    folder, notes = tmp_path / "folder", tmp_path / "notes.txt"
+    folder.mkdir()
+    notes.write_text("not a database, but some other file of some length\n" * 40)
+    before = rights(tmp_path)
+    for path in (folder, notes):
+        with pytest.raises(UserError):
+            AppDatabase.open(path)
+    assert rights(tmp_path) == before
+
+
+def test_an_error_of_the_database_shows_no_values(database: AppDatabase) -> None:
+    made = a_generation()
+    database.generations.add(made)
+    with pytest.raises(DatabaseError) as error:
+        database.generations.add(made)  # its id is unique
+    assert "UNIQUE" in str(error.value)
+    for value in (made.text, made.indication, made.question, made.created_by):
+        assert str(value) not in str(error.value)
