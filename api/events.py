@@ -11,7 +11,7 @@ from litestar.response import ServerSentEventMessage
 from api.middleware.problems import problem_of
 from api.pipeline.backends import Token
 from api.pipeline.pipeline import Emit, Stage
-from db.app.generation import Generation
+from db.app.generation import Generation, OodCheck
 from generator.tasks import TASKS
 
 
@@ -31,7 +31,7 @@ class StreamEvent(msgspec.Struct, kw_only=True):
     """JSON: `{"stage": ...}`, `{"text": ...}` (not checked yet), a generation or a problem."""
 
 
-Event = Stage | Token | Generation | Failure
+Event = Stage | Token | OodCheck | Generation | Failure
 
 
 async def events(work: Callable[[Emit], Awaitable[Generation]]) -> AsyncIterator[Event]:
@@ -75,6 +75,8 @@ async def server_sent(
             yield _message("stage", {"stage": event})
         elif isinstance(event, Token):
             yield _message("token", {"text": event.text})
+        elif isinstance(event, OodCheck):
+            continue  # in the result, as `ood`
         elif isinstance(event, Failure):
             yield _message("problem", problem_of(event.error))
         else:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from db.app.generation import NOTICE, Generation, Statement
+from db.app.generation import NOTICE, Generation, OodCheck, Statement
 
 _TITLES = {
     "report": "Chest X-ray report",
@@ -24,8 +24,13 @@ def printable(text: str) -> str:
 def opening_lines(generation: Generation) -> Iterator[str]:
     """What every export begins with: the research-use line, and an out-of-distribution warning."""
     yield NOTICE
-    if generation.ood is not None and not generation.ood.in_distribution:
-        yield f"Do not rely on this: {generation.ood.reason}"
+    yield from warning_lines(generation.ood)
+
+
+def warning_lines(ood: OodCheck | None) -> Iterator[str]:
+    """A warning if the images are unlike the indexed ones."""
+    if ood is not None and not ood.in_distribution:
+        yield f"Do not rely on this: {ood.reason}"
 
 
 def other_notes(generation: Generation) -> Iterator[str]:

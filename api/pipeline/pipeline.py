@@ -30,7 +30,7 @@ from api.settings import Settings
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
-from db.app.generation import Generation, Origin
+from db.app.generation import Generation, OodCheck, Origin
 from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from db.index.case import case_key
@@ -48,11 +48,12 @@ Clock = Callable[[], datetime]
 """Returns the current time, with a time zone."""
 
 Stage = Literal["reading", "retrieving", "writing", "checking"]
-Emit = Callable[[Stage | Token], None]
-"""Called at the start of every stage and for every token, from any thread."""
+Emit = Callable[[Stage | Token | OodCheck], None]
+"""Called at the start of every stage, with the images' check before anything is written, and for
+every token, from any thread."""
 
 
-def discard(_: Stage | Token) -> None:
+def discard(_: Stage | Token | OodCheck) -> None:
     """Ignore progress; for callers that need only the result."""
 
 
@@ -187,6 +188,8 @@ class Pipeline:
             votes=request.task == "classify",
         )
         found = await self._schedulers.searching.run(searching, owner=caller.name)
+        if found.retrieval.ood is not None:
+            emit(found.retrieval.ood)
         emit("writing")
         work = WriteInput(images=images, found=found, request=request, emit=emit)
         report = await self._schedulers.writing.run(work, owner=caller.name)

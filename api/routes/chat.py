@@ -13,7 +13,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from api.events import Event, Failure, events
-from api.export.text import observation_lines, with_marks
+from api.export.text import observation_lines, opening_lines, warning_lines, with_marks
 from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, Problem, problem_of, problems
@@ -28,10 +28,11 @@ from api.schemas.chat import (
     ChatRequest,
     Choice,
     ModelList,
+    Usage,
 )
 from api.settings import Settings
 from api.uploads import read_body
-from db.app.generation import Citation, Generation
+from db.app.generation import NOTICE, Citation, Generation, OodCheck
 from db.errors import TooLargeError, UserError
 
 _COMPLETION = ResponseSpec(
@@ -87,7 +88,7 @@ class ChatController(Controller):
         before_request=read_body,
         responses={
             200: _COMPLETION,
-            **problems(400, 408, 409, 413, 422, 503, *GUARDED),
+            **problems(400, 404, 408, 409, 413, 422, 503, *GUARDED),
         },
     )
     async def complete(
@@ -101,7 +102,8 @@ class ChatController(Controller):
         """Send the images as data URLs. `grounded-cxr-ask` answers the question in the user's last
         text; the other models ignore the text and write a report, classes or a caption.
 
-        A stream carries the text before its citations are checked; the last chunk carries the
+        Every answer begins with the research-use line and an out-of-distribution warning. A stream
+        carries the text before its citations are checked; the last chunk carries the
         checked text as `report`, and `citations`.
         """
         uploads, wanted = data.uploads(), data.request()
@@ -114,18 +116,20 @@ class ChatController(Controller):
         if data.stream:
             pipeline.check_capacity(caller)
             progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
-            chunks = _chunks(progress, pipeline, data.model, caller)
+            chunks = _chunks(progress, pipeline, data, caller)
             return Stream(chunks, media_type="text/event-stream")
         made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
-        return Response(await _completion(made, pipeline, data.model))
+        return Response(await _completion(made, pipeline, data))
 
 
-async def _completion(made: Generation, pipeline: Pipeline, model: str) -> ChatCompletion:
+async def _completion(made: Generation, pipeline: Pipeline, asked: ChatRequest) -> ChatCompletion:
+    text = _text(made)
     return ChatCompletion(
         id=f"chatcmpl-{made.id}",
         created=int(made.created_at.timestamp()),
-        model=model,
-        choices=[Choice(message=AnswerMessage(content=_text(made)))],
+        model=asked.model,
+        choices=[Choice(message=AnswerMessage(content=text))],
+        usage=Usage.of(asked.texts, text),
         generation=made.id,
         citations=await _citations(made, pipeline),
     )
@@ -137,7 +141,7 @@ async def _citations(made: Generation, pipeline: Pipeline) -> list[Citation]:
 
 
 async def _chunks(
-    progress: AsyncIterator[Event], pipeline: Pipeline, model: str, caller: Caller
+    progress: AsyncIterator[Event], pipeline: Pipeline, asked: ChatRequest, caller: Caller
 ) -> AsyncIterator[bytes]:
     """The stream as OpenAI's clients read it; the last chunk carries what the report cites.
 
@@ -151,31 +155,40 @@ async def _chunks(
                 "id": f"chatcmpl-{caller.request_id}",
                 "object": "chat.completion.chunk",
                 "created": created,
-                "model": model,
+                "model": asked.model,
                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
                 **more,
             }
         )
 
-    yield chunk({"role": "assistant", "content": ""})
+    yield chunk({"role": "assistant", "content": f"{NOTICE}\n"})
     streamed = False
     async for event in progress:
         if isinstance(event, Token):
             streamed = True
             yield chunk({"content": event.text})
+        elif isinstance(event, OodCheck):
+            for line in warning_lines(event):
+                yield chunk({"content": f"{line}\n"})
         elif isinstance(event, Failure):
             yield _event({"error": _error(problem_of(event.error))})
             return
         elif isinstance(event, Generation):
             if not streamed:
-                yield chunk({"content": _text(event)})
+                yield chunk({"content": _body(event)})
             cited = msgspec.to_builtins(await _citations(event, pipeline))
             more = {"generation": str(event.id), "citations": cited, "report": _text(event)}
+            if asked.stream_options is not None and asked.stream_options.include_usage:
+                more["usage"] = msgspec.to_builtins(Usage.of(asked.texts, _text(event)))
             yield chunk({}, "stop", **more)
     yield b"data: [DONE]\n\n"
 
 
 def _text(made: Generation) -> str:
+    return "\n".join((*opening_lines(made), _body(made)))
+
+
+def _body(made: Generation) -> str:
     """One sentence per line with its citation numbers, a report under the titles of its sections; a
     classification with one observation per line."""
     if made.task == "classify":

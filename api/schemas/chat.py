@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import msgspec
 
 from api.uploads import Upload
 from db.app.generation import NOTICE, Citation
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
@@ -56,6 +57,12 @@ class ChatMessage(msgspec.Struct, kw_only=True):
     content: str | list[TextPart | ImagePart]
 
 
+class StreamOptions(msgspec.Struct, kw_only=True):
+    """As OpenAI's clients send them."""
+
+    include_usage: bool = False
+
+
 class ChatRequest(msgspec.Struct, kw_only=True):
     """A conversation whose last message with images holds the images of one study.
 
@@ -64,18 +71,34 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=100)]
     model: str = MODEL
-    """One of `GET /v1/models`; any other name asks for a report."""
+    """One of `GET /v1/models`; any other name is answered with 404."""
     stream: bool = False
+    stream_options: StreamOptions | None = None
     k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
 
     def request(self) -> GenerationRequest:
-        """Raises UserError for a question that is missing or too long."""
-        task = _TASKS.get(self.model, "report")
+        """Raises NotFoundError for an unknown model, UserError for a missing or long question."""
+        task = _TASKS.get(self.model)
+        if task is None:
+            known = ", ".join(_TASKS)
+            raise NotFoundError(f"there is no model of this name: send one of {known}")
         return GenerationRequest(
             options=SearchOptions(k=self.k),
             task=task,
             question=self._last_text() if task == "ask" else None,
         )
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all messages."""
+        found: list[str] = []
+        for message in self.messages:
+            parts = message.content
+            if isinstance(parts, str):
+                found.append(parts)
+            else:
+                found += [part.text for part in parts if isinstance(part, TextPart)]
+        return found
 
     def _last_text(self) -> str:
         for message in reversed(self.messages):
@@ -117,6 +140,28 @@ class Choice(msgspec.Struct, kw_only=True):
     finish_reason: Literal["stop"] = "stop"
 
 
+class Usage(msgspec.Struct, kw_only=True):
+    """Words and punctuation marks of the texts sent and returned.
+
+    Images and retrieved cases are not counted, and no tokenizer of a model is used.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+    @classmethod
+    def of(cls, sent: Iterable[str], returned: str) -> Self:
+        prompt, completion = sum(map(_count, sent)), _count(returned)
+        return cls(
+            prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+        )
+
+
+def _count(text: str) -> int:
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
 class ChatCompletion(msgspec.Struct, kw_only=True):
     """The report as a chat completion; the last three fields are extensions of this service."""
 
@@ -125,6 +170,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: list[Choice]
+    usage: Usage
     generation: UUID
     """The stored report: `GET /generations/{generation}`."""
     citations: list[Citation]

@@ -8,8 +8,9 @@ import openai
 import pytest
 
 from api.pipeline.backends import ExtractiveBackend
+from db.app.generation import NOTICE, OodCheck
 from tests.support.service.clients import a_message
-from tests.support.service.services import a_png, an_app, serving
+from tests.support.service.services import FakeRetriever, a_case, a_png, an_app, serving
 from tests.support.service.writers import Talker
 
 
@@ -41,7 +42,9 @@ def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, ad
     assert answer.object == "chat.completion" and answer.choices[0].finish_reason == "stop"
     content = answer.choices[0].message.content
     assert content is not None
-    assert content.startswith("FINDINGS\nLungs drawn clear. [1]\nLungs drawn clear. [2]\nIMPRESS")
+    assert content.startswith(
+        f"{NOTICE}\nFINDINGS\nLungs drawn clear. [1]\nLungs drawn clear. [2]\nIMPRESS"
+    )
     extra = answer.model_extra or {}
     assert [c["case"] for c in extra["citations"]] == ["drawn:s1", "drawn:s2"]
     assert "Research use only" in extra["notice"]
@@ -58,7 +61,7 @@ def test_a_stream_without_tokens_is_the_text_in_one_piece(client: openai.OpenAI)
         )
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-    assert text.startswith("FINDINGS\nLungs drawn clear. [1]")
+    assert text.startswith(f"{NOTICE}\nFINDINGS\nLungs drawn clear. [1]")
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].choices[0].finish_reason == "stop"
     extra = chunks[-1].model_extra or {}
@@ -73,12 +76,51 @@ def test_a_stream_of_tokens_ends_with_the_report_that_stands(tmp_path: Path) -> 
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
     ):
         stream = client.chat.completions.create(
-            model="x", messages=[a_message(RADIOGRAPH)], stream=True
+            model="grounded-cxr", messages=[a_message(RADIOGRAPH)], stream=True
         )
         chunks = list(stream)
     pieces = [chunk.choices[0].delta.content for chunk in chunks]
-    assert pieces == ["", "Lungs ", "drawn ", "clear.", None]
-    assert (chunks[-1].model_extra or {})["report"].startswith("FINDINGS")
+    assert pieces == [f"{NOTICE}\n", "Lungs ", "drawn ", "clear.", None]
+    assert (chunks[-1].model_extra or {})["report"].startswith(f"{NOTICE}\nFINDINGS")
+
+
+def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="send one of grounded-cxr"):
+        client.chat.completions.create(model="gpt-4o", messages=[a_message(RADIOGRAPH)])
+
+
+def test_usage_counts_the_texts_sent_and_returned(client: openai.OpenAI) -> None:
+    said = {"role": "user", "content": "Four words, one comma."}
+    messages: list[Any] = [{"role": "user", "content": a_message(RADIOGRAPH)["content"][1:]}, said]
+    answer = client.chat.completions.create(model="grounded-cxr-caption", messages=messages)
+    assert answer.usage is not None and answer.usage.prompt_tokens == 6
+    assert answer.usage.completion_tokens > len(NOTICE.split())
+    assert answer.usage.total_tokens == 6 + answer.usage.completion_tokens
+    *_, last = client.chat.completions.create(
+        model="grounded-cxr-caption",
+        messages=messages,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    assert last.usage == answer.usage
+
+
+def test_an_answer_begins_with_the_notice_and_the_warning(tmp_path: Path) -> None:
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="unlike the drawn.")
+    writer = Talker()
+    writer.go.set()
+    app = an_app(tmp_path, FakeRetriever([a_case(1)], ood=ood), backend=writer)
+    asked: dict[str, Any] = {"model": "grounded-cxr", "messages": [a_message(RADIOGRAPH)]}
+    opening = f"{NOTICE}\nDo not rely on this: unlike the drawn.\n"
+    with (
+        serving(app) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
+    ):
+        answer = client.chat.completions.create(**asked)
+        chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert answer.choices[0].message.content.startswith(opening)
+    pieces = [chunk.choices[0].delta.content or "" for chunk in chunks]
+    assert "".join(pieces) == f"{opening}Lungs drawn clear."
 
 
 def test_a_failure_reaches_the_client_as_its_own_exception(
@@ -86,9 +128,9 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
 ) -> None:
     bad = a_message(b"text")
     with pytest.raises(openai.UnprocessableEntityError, match="not an image"):
-        client.chat.completions.create(model="x", messages=[bad])
+        client.chat.completions.create(model="grounded-cxr", messages=[bad])
     with pytest.raises(openai.APIError, match="not an image"):
-        list(client.chat.completions.create(model="x", messages=[bad], stream=True))
+        list(client.chat.completions.create(model="grounded-cxr", messages=[bad], stream=True))
 
     def break_down(_: Any) -> Any:
         raise RuntimeError("inner secret")
@@ -98,7 +140,7 @@ def test_a_failure_reaches_the_client_as_its_own_exception(
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as other,
         pytest.raises(openai.InternalServerError, match="the server failed"),
     ):
-        other.chat.completions.create(model="x", messages=[a_message(RADIOGRAPH)])
+        other.chat.completions.create(model="grounded-cxr", messages=[a_message(RADIOGRAPH)])
 
 
 @pytest.mark.parametrize(
@@ -128,4 +170,4 @@ def test_what_is_no_study_is_refused(
     client: openai.OpenAI, message: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        client.chat.completions.create(model="x", messages=[message])
+        client.chat.completions.create(model="grounded-cxr", messages=[message])
