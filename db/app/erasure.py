@@ -4,7 +4,8 @@
 
 Generations and the numbers of cited cases stay; quotes are replaced by 'withdrawn'. So are
 statements in the words of these cases that no other cited case supports, and these words in the
-text of a generation and in feedback. Statements that rest on the image alone stay. The audit log is
+text of a generation and in feedback. Feedback also loses their indications, which a person may have
+copied from the case. Statements that rest on the image alone stay. The audit log is
 a hash chain and is not changed, except for a new entry; it holds ids of studies and no text.
 """
 
@@ -111,6 +112,7 @@ def _require_application(path: Path) -> None:
 def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
     studies = [(case.source, case.study_id) for case in cases]
     words = {sentence.text for case in cases for sentence in case.sentences}
+    indications = {text for case in cases for text in _parts(case.indication)}
     quotes = statements = changed = 0
     for generation in _generations(session, studies):
         gone, kept, taken = set(words), set[str](), 0
@@ -134,7 +136,7 @@ def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
             for one in own:
                 one.quote = WITHDRAWN
         quotes += taken
-        changed += _clean(session, generation, gone, kept) or taken > 0
+        changed += _clean(session, generation, gone, kept, indications) or taken > 0
     images = {image.pixels_sha256 for case in cases for image in case.images}
     return Erasure(
         quotes=quotes, statements=statements, generations=changed, own=_about(session, images)
@@ -166,20 +168,25 @@ def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
 
 
 def _clean(
-    session: Session, generation: GenerationRow, gone: Iterable[str], kept: Iterable[str]
+    session: Session,
+    generation: GenerationRow,
+    gone: set[str],
+    kept: set[str],
+    indications: set[str],
 ) -> bool:
     """Erase texts from a generation and its feedback, except in statements that stay.
 
-    Return whether anything was erased.
+    ``indications`` are erased from the feedback alone. Return whether anything was erased.
     """
     take = _Taking(gone, kept)
     generation.text = take.from_text(generation.text)
+    take_said = _Taking(gone | indications, kept)
     for row in session.scalars(
         select(FeedbackRow).where(FeedbackRow.generation == generation.number)
     ):
-        row.text = None if row.text is None else take.from_text(row.text)
-        row.comment = None if row.comment is None else take.from_text(row.comment)
-    return take.taken
+        row.text = None if row.text is None else take_said.from_text(row.text)
+        row.comment = None if row.comment is None else take_said.from_text(row.comment)
+    return take.taken or take_said.taken
 
 
 class _Taking:
@@ -199,6 +206,12 @@ class _Taking:
             return match.group()
         self.taken = True
         return WITHDRAWN
+
+
+def _parts(indication: str) -> set[str]:
+    """An indication, and its sentences of three words or more: fewer are of no one patient."""
+    sentences = re.split(r"[.;?!\n]+", indication)
+    return {indication, *(one for one in sentences if len(_plain(one).split()) >= 3)}
 
 
 def _is_said(text: str, sentences: Iterable[str]) -> bool:

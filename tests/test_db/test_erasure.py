@@ -263,3 +263,33 @@ def test_an_active_writer_is_waited_for_and_then_named(database: AppDatabase, pa
         ):
             erase(path, [a_case()], at=NOW, lock_timeout=0.1)
     assert holds(path, ("quetzal",))
+
+
+@pytest.mark.parametrize(
+    ("comment", "left"),
+    [
+        ("He is a quetzal keeper with fever, see there.", "He is a withdrawn, see there."),
+        ("History: Quetzal keeper with fever. Cough.", "History: withdrawn."),
+        ("Cough is not mentioned.", "Cough is not mentioned."),
+        (None, None),
+    ],
+)
+def test_feedback_loses_an_indication_that_it_quotes(
+    database: AppDatabase, path: Path, comment: str | None, left: str | None
+) -> None:
+    generation = written(said("Clear.", cited(OTHER, "Clear.")), indication="Cough.")
+    database.generations.add(generation)
+    feedback = Feedback(
+        id=uuid4(),
+        generation_id=generation.id,
+        created_at=NOW,
+        created_by="ward",
+        kind="edited",
+        text=comment,
+        comment=comment,
+    )
+    database.feedback.add(feedback)
+    erase(path, [replace(a_case(), indication="Quetzal keeper with fever. Cough.")], at=NOW)
+    (now,) = database.feedback.of(generation.id)
+    assert now == replace(feedback, text=left, comment=left)
+    assert not holds(path) and database.generations.get(generation.id) == generation
