@@ -6,11 +6,14 @@ patient. A route is recorded by its template, a caller by the name of the key.
 
 import logging
 import re
+import sqlite3
 import sys
 import time
+import traceback
 import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from litestar.datastructures import Headers, MutableScopeHeaders
@@ -19,6 +22,7 @@ from opentelemetry import propagate, trace
 from prometheus_client import Counter, Gauge, Histogram
 
 from api.settings import Settings
+from db.errors import UserError
 
 logger = logging.getLogger("api.middleware.access")
 tracer = trace.get_tracer("grounded-cxr")
@@ -31,6 +35,9 @@ WAITING = Gauge("cxr_waiting", "Studies admitted and not yet begun.")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GIVEN_ID = re.compile(r"[0-9a-fA-F-]{8,64}")  # hexadecimal, so that it cannot hold a name
+
+_LONGEST_CHAIN = 10
+"""Errors of one traceback: causes may form a circle."""
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -94,7 +101,27 @@ def _record(scope: Scope, status: int, seconds: float, span: trace.Span) -> None
     logger.info("request", extra={"facts": facts})
 
 
-class JsonFormatter(logging.Formatter):
+_WITHOUT_VALUES = (UserError, sqlite3.Error)
+"""Errors whose messages quote no values: those of this program, and what SQLite says."""
+
+
+class TracebackFormatter(logging.Formatter):
+    """Write tracebacks without the messages of libraries' errors, which quote headers of images."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The frames and type of an error and of its causes, the first one first."""
+        parts: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None and len(parts) < _LONGEST_CHAIN:
+            frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+            said = f": {error}" if isinstance(error, _WITHOUT_VALUES) else ""
+            parts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}{said}")
+            hidden = None if error.__suppress_context__ else error.__context__
+            error = error.__cause__ or hidden
+        return "\n".join(reversed(parts))
+
+
+class JsonFormatter(TracebackFormatter):
     """Write one JSON object per line: time, level, logger, message, request id, request data."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -117,7 +144,7 @@ def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
     handler.setFormatter(
         JsonFormatter()
         if as_json or settings.require_keys
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+        else TracebackFormatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("alembic", "fontTools", "fpdf", "httpx"):  # verbose, and they quote texts

@@ -22,7 +22,7 @@ from litestar.testing import TestClient
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from api.middleware.observability import JsonFormatter
+from api.middleware.observability import JsonFormatter, TracebackFormatter
 from api.pipeline.backends import ExtractiveBackend
 from db.app.generation import NOTICE, OodCheck
 from tests.support.dicoms import write_dicom
@@ -464,3 +464,57 @@ def test_nothing_that_names_a_patient_is_stored_or_logged(
     for word in TELLING:
         assert word not in log and word not in metrics, word
         assert word.encode() not in kept, word
+
+
+def test_an_odd_header_is_quoted_by_no_library(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    odd = {
+        "PatientName": "Quixotic Zebedee",
+        "PatientBirthDate": "Quixotic 1947",
+        "PatientSex": "quixotic",
+        "StudyDate": "Quixotic day",
+        "StudyTime": "Quixotic o'clock",
+        "PatientAge": "Quixotic old",
+        "PatientWeight": None,
+        "AccessionNumber": "Quixotic" * 9,
+        "SpecificCharacterSet": "QUIXOTIC",
+        "StudyInstanceUID": f"{STUDY}.007",
+    }
+    with warnings.catch_warnings(action="ignore"):
+        image = a_dicom(tmp_path, **odd)
+    caplog.clear()
+    capfd.readouterr()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        app = an_app(tmp_path)
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            for path in ("/reports", "/classifications", "/captions", "/searches", "/batches"):
+                client.post(path, files={"images": ("a", image)})
+            client.post("/images", files={"image": ("a", image)})
+            client.post("/studies", **related(image))
+            address = made_from(client, image)
+            joined = client.post(f"{address}/dicom-sr", files={"image": ("a", image)})
+            client.post(f"{address}/pdf", files={"images": ("a", image)})
+    assert joined.status_code == 200, joined.text
+    log = "".join(JsonFormatter().format(r) for r in caplog.records if r.name != "httpx")
+    out = "".join((*capfd.readouterr(), log, *(str(one.message) for one in seen)))
+    assert "quixotic" not in out.lower()
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TracebackFormatter("%(message)s")])
+def test_a_traceback_quotes_no_header(formatter: logging.Formatter) -> None:
+    name, born = "Quixotic", "19470203"
+    try:
+        try:
+            raise ValueError(born)
+        except ValueError as error:
+            raise RuntimeError(name) from error
+    except RuntimeError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("api", logging.ERROR, __file__, 1, "failed", None, info)
+    line = formatter.format(record)
+    for kept in ("builtins.ValueError", "builtins.RuntimeError", "raise ValueError(born)"):
+        assert kept in line
+    assert name not in line and born not in line
