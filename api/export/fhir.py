@@ -1,9 +1,10 @@
 """Export a generation as a FHIR DiagnosticReport, R5 or R4B.
 
-The status is ``preliminary``: no radiologist has read it. There is no subject, because the service
-does not know the patient: the system that files the report adds it. The
-research-use line and an out-of-distribution warning come first in narrative, conclusion and, in R5,
-notes. Source: hl7.org/fhir/R5/diagnosticreport.html.
+The status is ``preliminary``: no radiologist has read it. The subject is a patient without a
+reference, because the service does not know the patient: the system that files the report adds it.
+The author is a contained Device, named by a contained Provenance, because a performer may not be a
+device. The research-use line and an out-of-distribution warning come first in narrative, conclusion
+and, in R5, notes. Source: hl7.org/fhir/R5/diagnosticreport.html.
 """
 
 import base64
@@ -56,7 +57,8 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
             "text": title(generation),
         },
         "issued": generation.created_at.isoformat(),
-        "performer": [{"display": f"{software(generation)} (software)"}],
+        "contained": _author(generation, release),
+        "subject": {"type": "Patient", "display": "Patient not known to this software"},
         "conclusion": " ".join((*opening_lines(generation), _conclusion(generation))),
         "presentedForm": [
             {
@@ -73,6 +75,46 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
         ]
     cleaned: dict[str, Any] = _printable(report)
     return cleaned
+
+
+def _author(generation: Generation, release: Release) -> list[dict[str, Any]]:
+    """The software as a device, and the provenance that names it as author of the report."""
+    name = software(generation)
+    device: dict[str, Any] = {
+        "resourceType": "Device",
+        "id": "device",
+        "manufacturer": "grounded-cxr",
+        "modelNumber": name,
+    }
+    if release == "R5":
+        device["name"] = [{"value": name, "type": "registered-name"}]
+    else:
+        device["deviceName"] = [{"name": name, "type": "model-name"}]
+    if generation.origin is not None:
+        device["version"] = [{"value": generation.origin.program}]
+    author = {
+        "resourceType": "Provenance",
+        "id": "provenance",
+        "target": [{"reference": "#"}],
+        "recorded": generation.created_at.isoformat(),
+        "agent": [
+            {
+                "type": {
+                    "coding": [
+                        {
+                            "system": (
+                                "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+                            ),
+                            "code": "author",
+                            "display": "Author",
+                        }
+                    ]
+                },
+                "who": {"reference": "#device"},
+            }
+        ],
+    }
+    return [device, author]
 
 
 def _printable(value: Any) -> Any:

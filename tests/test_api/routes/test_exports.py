@@ -8,6 +8,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -79,7 +80,11 @@ def test_a_report_is_a_valid_fhir_resource(client: Client, release: str, model: 
     (form,) = resource.presentedForm
     assert form.contentType == "application/pdf"
     assert answer.json()["presentedForm"][0]["data"].startswith("JVBERi")
-    assert resource.subject is None
+    assert resource.subject.type == "Patient" and resource.subject.reference is None
+    device, provenance = resource.contained
+    assert provenance.agent[0].who.reference == f"#{device.id}"
+    assert provenance.target[0].reference == "#"
+    assert (device.modelNumber, device.version[0].value) == ("drawn-1", version("grounded-cxr"))
     narrative = answer.json()["text"]["div"]
     assert "&lt;clear&gt; &amp;" in narrative and "[1] drawn s1" in narrative
     assert (resource.note is not None) if release == "R5" else "note" not in answer.json()
@@ -287,8 +292,10 @@ def test_every_format_exports_a_generation_of_the_language_model(tmp_path: Path,
         made = client.post(
             path,
             files={"images": ("image", image)},
-            data={"question": "Is the heart enlarged?", "indication": "dyspnea"},
+            data={"indication": "dyspnea"}
+            | ({"question": "Is the heart enlarged?"} if path == "/answers" else {}),
         )
+        assert made.status_code == 201, made.text
         address = made.headers["location"]
         for release, model in (("R5", ReportR5), ("R4B", ReportR4B)):
             resource = client.get(f"{address}/fhir", params={"release": release})
