@@ -27,7 +27,9 @@ def check_images(index: Path) -> None:
     from indexer.index import CASES
     from indexer.versions import current_folder
 
-    with CaseStore.open(current_folder(index) / CASES) as cases:
+    folder = current_folder(index)
+    root = Manifest.read(folder).image_root
+    with CaseStore.open(folder / CASES, image_root=None if root is None else Path(root)) as cases:
         images = (image for case in islice(cases, _LOOKED_AT) for image in case.images)
         if not any(image.path is not None and Path(image.path).is_file() for image in images):
             raise UserError(
