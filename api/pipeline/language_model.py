@@ -100,10 +100,7 @@ class LanguageModelBackend:
     def _runner_on(self, retriever: Retriever) -> TaskRunner:
         manifest = retriever.index.manifest
         if self._record is not None:
-            self._record.check_index(
-                index_fingerprint=manifest.fingerprint,
-                encoder_sha256=manifest.encoder.weights_sha256,
-            )
+            self._record.check_index(encoder_sha256=manifest.encoder.weights_sha256)
         return TaskRunner(retriever, self._model, calibration=self._calibration)
 
     @property

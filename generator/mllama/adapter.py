@@ -20,19 +20,14 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def check_served(model: object, manifest: Manifest) -> list[str]:
-    """Return notes for people on a model, and on its adapter with this index.
+    """Return notes for people on a model whose adapter, if any, can be used with an index.
 
     Raises MismatchError where the adapter cannot be used with the index.
     """
-    notes = list(getattr(model, "notes", ()))
     record: AdapterRecord | None = getattr(model, "record", None)
     if record is not None:
-        note = record.check_index(
-            index_fingerprint=manifest.fingerprint,
-            encoder_sha256=manifest.encoder.weights_sha256,
-        )
-        notes += [note] if note else []
-    return notes
+        record.check_index(encoder_sha256=manifest.encoder.weights_sha256)
+    return list(getattr(model, "notes", ()))
 
 
 def attach(

@@ -69,17 +69,13 @@ class AdapterRecord:
                 f"{base}: name that base model, or train an adapter on this one"
             )
 
-    def check_index(self, *, index_fingerprint: str, encoder_sha256: str) -> str | None:
-        """Return a note on using the adapter with an index; None if it was trained on that index.
+    def check_index(self, *, encoder_sha256: str) -> None:
+        """Raise MismatchError for an index of another encoder, whose label scores differ.
 
-        Another index of the same encoder works as well: prior cases are read as text. Raises
-        MismatchError for an index of another encoder, whose label scores differ.
+        Another index of the same encoder works as well: prior cases are read as text.
         """
         if self.encoder_sha256 not in (None, encoder_sha256):
             raise MismatchError(
                 "the adapter was trained on the label scores of another encoder: build the index "
                 "with that encoder, or train an adapter on this index"
             )
-        if self.index_fingerprint in (None, index_fingerprint):
-            return None
-        return "the adapter was trained on another index of the same encoder, which works as well"
