@@ -36,6 +36,8 @@ _STOP = re.compile(r"[.!?]+[\"')\]]?(?=\s|$|[A-Z][a-z])")
 _UNIT = re.compile(r"\s{1,3}\d+\s?(?:cm|mm|x)\b")
 _ITEM = re.compile(r"(?<=\s)\(?(\d{1,2})[.)]\s*(?=[A-Z])")
 _WORD_BEFORE = re.compile(r"[^\s(]{1,40}$")
+_ANSWER = re.compile(r"\s{1,3}(?:none|no|nil|neg|absent)(?:[.,;]|\s*$)", re.IGNORECASE)
+"""What answers a question of one's own: "Fractures? None." is one sentence."""
 
 
 def split_sentences(text: str) -> list[str]:
@@ -76,6 +78,8 @@ def _is_stop(text: str, match: re.Match[str]) -> bool:
     before = _WORD_BEFORE.search(text, max(0, match.start() - 40), match.start())
     word = before[0].lower() if before else ""
     following = text[match.end() : match.end() + 12]
+    if match[0].startswith("?") and (not word or _ANSWER.match(following)):
+        return False  # a mark with no word before it doubts what follows: "? effusion"
     if match[0] != ".":
         return not (match[0].startswith("..") and following.lstrip()[:1].islower())
     if word in _ABBREVIATIONS:

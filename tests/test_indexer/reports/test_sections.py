@@ -131,6 +131,11 @@ def test_sections_are_found_by_their_headings(text: str, expected: dict[str, str
         ),
         ("Lungs... clear. Hepatitis B. End.", ["Lungs... clear.", "Hepatitis B.", "End."]),
         ("Effusion?! Yes (small). ___. XXXX.", ["Effusion?!", "Yes (small).", "XXXX."]),
+        ("Clear. ?Raised hemidiaphragm", ["Clear.", "?Raised hemidiaphragm"]),
+        ("? effusion; heart (? Enlarged).", ["? effusion; heart (? Enlarged)."]),
+        ("Nodule? CT advised.", ["Nodule?", "CT advised."]),
+        ("Fractures? None. Effusion? Small.", ["Fractures? None.", "Effusion?", "Small."]),
+        ("Nodule? No effusion.", ["Nodule?", "No effusion."]),
         (" \n 1. \n . ", []),
     ],
 )
