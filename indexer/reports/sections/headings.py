@@ -123,6 +123,8 @@ def _alone(text: str) -> tuple[Heading, str] | None:
     label = text.strip(_DECORATION + ".:")
     if not label[:1].isupper() or len(label) > 70:
         return None
+    if len(label) < 3 and not label.isupper():
+        return None  # "Cc." is text; "CC" may be a heading
     short = label.isupper() and len(label.split()) < 3
     heading = classify(label, opens_line=short)
     if heading is None or heading.kind == "part":

@@ -158,6 +158,11 @@ def test_sections_come_back_from_a_report_that_was_put_together(
     assert sections(f"FINAL REPORT\n{text}" if parts else "") == parts
 
 
+@pytest.mark.parametrize("line", ["Cc.", "Pc."])
+def test_an_abbreviation_in_lower_case_is_no_heading_of_its_own(line: str) -> None:
+    assert sections(f"FINDINGS: A.\n{line}") == {"findings": f"A.\n{line}"}
+
+
 @settings(deadline=None)
 @given(st.text() | st.text(alphabet="1.2) \n-Aa:X_,FINDGS"))
 def test_every_sentence_is_a_substring_and_they_come_in_order(text: str) -> None:
