@@ -23,6 +23,7 @@ from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION, ask_prompt
 from generator.tasks import TaskRunner
 from indexer.build import build
+from indexer.encoder.weight_files import file_sha256
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
@@ -152,7 +153,7 @@ def test_a_fold_is_trained_and_answered_and_all_are_scored(
     assert about["computed"] == "cpu, none" and made["adapter"]["config"]["rank"] == 2
     assert len(found) == 12 and made["adapter"]["val_loss"] > 0
     begun = json.loads((answers / "fold-0" / "run" / "run.json").read_text())
-    assert begun["initial"] == str(initial)
+    assert begun["initial_sha256"] == file_sha256(initial / "adapter_model.safetensors")
     assert main(["score", *given]) == 1
     assert "fold-1.jsonl holds no answers" in capsys.readouterr().err
     _, asked = read_asked(root / "work")

@@ -20,6 +20,7 @@ from api.pipeline.backends import BackendOptions, BackendRequest, Token, open_ba
 from api.pipeline.current_index import reopening
 from api.pipeline.language_model import LanguageModelBackend
 from api.settings import Settings
+from db.app.generation import NOTICE
 from db.errors import MismatchError
 from generator.calibration import Calibration
 from generator.mllama.adapter_record import AdapterRecord
@@ -441,6 +442,13 @@ def test_each_study_of_a_batch_gets_its_own_text(
     assert origin["sampling"]["max_new_tokens"] == 12
 
 
+def below_notice(text: str | None) -> str:
+    """What stands below the notice that opens every answer."""
+    opening, answer = (text or "").split("\n", 1)
+    assert opening == NOTICE
+    return answer
+
+
 def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Retriever) -> None:
     image = a_png(99, size=(96, 80))
     app = an_app(tmp_path, retriever, a_writer(retriever))
@@ -462,24 +470,26 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
         answer = client.chat.completions.create(model="grounded-cxr-ask", messages=messages)
         extra = answer.model_extra or {}
         numbers = "".join(f"[{one['number']}]" for one in extra["citations"])
-        assert answer.choices[0].message.content == f"Yes. {numbers}" and numbers
+        assert below_notice(answer.choices[0].message.content) == f"Yes. {numbers}" and numbers
         stored = httpx.get(f"{address}/generations/{extra['generation']}").json()
         assert stored["question"] == "Is the heart enlarged?"
         chunks = list(
             client.chat.completions.create(model="grounded-cxr-ask", messages=messages, stream=True)
         )
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
-        assert text == "Yes. [1][2][3][4][5][7] "
+        assert below_notice(text) == "Yes. [1][2][3][4][5][7] "
         last = chunks[-1].model_extra or {}
-        assert last["report"] == f"Yes. {numbers}" and last["citations"] == extra["citations"]
+        assert below_notice(last["report"]) == f"Yes. {numbers}"
+        assert last["citations"] == extra["citations"]
         caption = client.chat.completions.create(
             model="grounded-cxr-caption", messages=[a_message(image)]
         )
-        assert (caption.choices[0].message.content or "").startswith("The heart is enlarged. [")
+        written = below_notice(caption.choices[0].message.content)
+        assert written.startswith("The heart is enlarged. [")
         classes = client.chat.completions.create(
             model="grounded-cxr-classify", messages=[a_message(image)]
         )
-        lines = (classes.choices[0].message.content or "").splitlines()
+        lines = below_notice(classes.choices[0].message.content).splitlines()
         assert len(lines) == 14 and lines[2].startswith("Cardiomegaly: 0.")
         with pytest.raises(openai.UnprocessableEntityError, match="question"):
             client.chat.completions.create(
