@@ -79,14 +79,21 @@ def _build(arguments: argparse.Namespace) -> int:
             source,
             _encoder(arguments, source),
             arguments.out,
-            options=_vector_options(arguments),
-            keep=arguments.keep,
             progress=bar,
-            any_language=arguments.language == "any",
-            keep_identifiers=arguments.keep_identifiers,
-            limits=Limits(accept_as_chest=arguments.accept_as_chest),
+            **_build_settings(arguments),
         )
     return _show_built(built, arguments.out, as_json=arguments.json)
+
+
+def _build_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``build`` and ``add`` are told alike."""
+    return {
+        "options": _vector_options(arguments),
+        "keep": arguments.keep,
+        "any_language": arguments.language == "any",
+        "keep_identifiers": arguments.keep_identifiers,
+        "limits": Limits(accept_as_chest=arguments.accept_as_chest),
+    }
 
 
 def _show_built(built: BuildResult, out: Path, *, as_json: bool) -> int:
@@ -198,12 +205,8 @@ def _add(arguments: argparse.Namespace) -> int:
             source,
             _encoder(arguments, source),
             arguments.index,
-            options=_vector_options(arguments),
-            keep=arguments.keep,
             progress=bar,
-            any_language=arguments.language == "any",
-            keep_identifiers=arguments.keep_identifiers,
-            limits=Limits(accept_as_chest=arguments.accept_as_chest),
+            **_build_settings(arguments),
         )
     return _show_built(built, arguments.index, as_json=arguments.json)
 

@@ -9,7 +9,6 @@ import io
 import re
 from dataclasses import dataclass
 
-import imagecodecs
 import numpy as np
 
 from db.errors import UserError
@@ -46,6 +45,8 @@ def read_array(data: bytes, name: str, limits: Limits) -> Raster | None:
             return None
         width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
         limits.check_size(width, height, name)
+        import imagecodecs  # slow to import
+
         return Raster(values=imagecodecs.png_decode(data))
     if data.startswith(_JPEG_2000):
         return _read_jpeg2000(data, name, limits)
@@ -68,6 +69,8 @@ def _read_jpeg2000(data: bytes, name: str, limits: Limits) -> Raster:
     limits.check_size(stated.width, stated.height, name)
     if stated.samples not in (1, 2, 3, 4):
         raise UserError(f"{name} has {stated.samples} channels: save it as a grey image")
+    import imagecodecs
+
     return Raster(values=imagecodecs.jpeg2k_decode(data))
 
 

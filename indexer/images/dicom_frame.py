@@ -1,6 +1,5 @@
 """Decode the single frame of a DICOM file, whose header may hide that there are several."""
 
-from imagecodecs import jpeg8_decode
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import get_expected_length, pixel_array
@@ -62,6 +61,8 @@ def _lossless_jpeg(dataset: Dataset, codestream: Codestream, name: str) -> Store
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise UserError(f"{name} is damaged: its compressed image is cut short; export it again")
+    from imagecodecs import jpeg8_decode  # slow to import
+
     decoded = jpeg8_decode(frame)
     wrapped: Stored = decoded & decoded.dtype.type(2 ** (codestream.precision or 16) - 1)
     return wrapped
