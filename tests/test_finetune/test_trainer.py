@@ -333,25 +333,32 @@ torch.distributed.destroy_process_group()  # or its threads may outlive the inte
     assert [process.wait(timeout=120) for process in both] == [0, 0]
 
 
-def in_two_processes(tmp_path: Path, *commands: tuple[list[str], int]) -> None:
-    """As ``accelerate launch`` starts the command; after each, both processes are in no group.
+def in_two_processes(tmp_path: Path, arguments: list[str], code: int) -> None:
+    """As ``accelerate launch`` starts the command; after it, both processes are in no group.
 
-    Each command comes with the exit code that it must have in both processes.
+    ``code`` is the exit code that the command must have in both processes. Each command has
+    processes of its own: a second group in one process would meet the first one's addresses.
     """
     script = tmp_path / "two.py"
     script.write_text(
         "import json, sys, torch\n"
         "from accelerate import PartialState\n"
         "from finetune.__main__ import main\n"
-        "for arguments, code in json.loads(sys.argv[1]):\n"
-        "    PartialState._reset_state()  # as in a new process\n"
-        "    assert main(arguments) == code\n"
-        "    assert PartialState().num_processes == 2\n"
-        "    assert not torch.distributed.is_initialized()\n"
+        "arguments, code = json.loads(sys.argv[1])\n"
+        "assert main(arguments) == code\n"
+        "assert PartialState().num_processes == 2\n"
+        "assert not torch.distributed.is_initialized()\n"
     )
     launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
     subprocess.run(
-        [sys.executable, *launch, "--nproc-per-node", "2", str(script), json.dumps(commands)],
+        [
+            sys.executable,
+            *launch,
+            "--nproc-per-node",
+            "2",
+            str(script),
+            json.dumps([arguments, code]),
+        ],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         timeout=300,
@@ -365,7 +372,8 @@ def test_two_processes_train_like_one_by_halving_its_passes_and_always_end_their
     settings = ["dropout=0", "max_steps=2", "accumulation=1"]
     refused = command(base, pack, tmp_path / "out", "--initial", str(tmp_path / "missing"))
     trained = [*command(base, pack, tmp_path / "two"), *settings]
-    in_two_processes(tmp_path, (refused, 1), (trained, 0))
+    in_two_processes(tmp_path, refused, 1)
+    in_two_processes(tmp_path, trained, 0)
     assert main([*command(base, pack, tmp_path / "one"), *settings]) == 0
     found = [dict(losses(tmp_path / name)) for name in ("two", "one")]
     assert len(found[0]) == 2 and found[0] == pytest.approx(found[1], rel=1e-3)
