@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from indexer.reports.labeller import mentions
-from indexer.reports.labelling.vocabulary import COMPARISONS
+from indexer.reports.labelling.vocabulary import BETWEEN_PLACES, COMPARISONS
 from indexer.reports.sentences import has_redaction, refers_to_prior
 
 _OF_ONE_PATIENT = re.compile(
@@ -117,7 +117,6 @@ _CHANGE = re.compile(
     | better\ (?:aerated|expanded|inflated|seen) | (?:improved|better)\ aeration | re-?aerat\w+
     | today(?:['’]?s)? | tonight | yesterday | overnight | this\ morning | (?:days?|weeks?)\ ago
     | (?:more|less)\ (?:prominent|conspicuous|extensive|dense|pronounced|marked|apparent|confluent)
-        (?!\ (?:on|at|in|towards?)\ the)
     | removal\ of | (?:was|were|been|is|are)\ (?:\w+\ )?(?:removed|withdrawn|extubated|exchanged
         |repositioned|retracted) | extubat\w+ | reintubat\w+ | waxing | waning
     | gone | come\ down | (?:gone|come)\ up | grown | growing | regress\w* | recurr\w+ | latest
@@ -128,20 +127,17 @@ _CHANGE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _WITHIN_IMAGE = re.compile(
-    r"\b(?:larger|smaller|bigger) than (?:normal|average|usual|expected)\b"
-    r"|\b(?:right|left)\w* (?:\w+ )?(?:larger|smaller|bigger|greater) than (?:the )?"
-    r"(?:right|left)\b",
-    re.IGNORECASE,
+    r"\b(?:larger|smaller|bigger) than (?:normal|average|usual|expected)\b", re.IGNORECASE
 )
-"""Comparisons within one image."""
+"""A comparison with what is usual."""
 
 
 @lru_cache(maxsize=1 << 15)
 def compares_with_prior(text: str) -> bool:
     """Whether a sentence compares with an earlier image and so cannot be reused."""
-    if refers_to_prior(text) or _CHANGE.search(_WITHIN_IMAGE.sub(" ", text)):
+    plain = BETWEEN_PLACES.sub(" ", text.lower())
+    if refers_to_prior(text) or _CHANGE.search(_WITHIN_IMAGE.sub(" ", plain)):
         return True
-    plain = text.lower()
     may_compare = any(pattern.search(plain) for _, pattern in COMPARISONS)
     return may_compare and any(one.comparison for one in mentions(text))
 

@@ -36,7 +36,7 @@ from indexer.reports.labelling.scope import Scope
 from indexer.reports.labelling.spans import Windows, find_spans
 from indexer.reports.labelling.text import blank, read_text
 
-LABELLER_VERSION = "rules-2"
+LABELLER_VERSION = "rules-3"
 """Changes whenever a label could: reference labels and index manifests name it."""
 
 _RANK: dict[State, int] = {"negative": 0, "uncertain": 1, "positive": 2}
@@ -129,19 +129,16 @@ def _read(sentence: str) -> _Reading:
 def _roll_up(found: Iterable[tuple[Mention, State]]) -> dict[str, State]:
     """The findings' states under their CheXpert observations.
 
-    Vascular congestion is an uncertain Edema, unless edema is spoken of as well.
+    Vascular congestion is an uncertain Edema, and uncertain is over negative, as in the CheXpert
+    labeler: "vascular congestion without edema" is uncertain too.
     """
     labels: dict[str, State] = {}
-    congestion: list[State] = []
     for mention, state in found:
         parent = FINDING[mention.finding].parent
-        if mention.finding == "Vascular Congestion":
-            congestion.append(state)
-        elif parent is not None and _UNROLLED.get(mention.finding) not in mention.kind:
-            _raise(labels, parent, state)
-    if "Edema" not in labels:
-        for state in congestion:
-            _raise(labels, "Edema", "uncertain" if state == "positive" else state)
+        if parent is None or _UNROLLED.get(mention.finding) in mention.kind:
+            continue
+        is_congestion = mention.finding == "Vascular Congestion" and state == "positive"
+        _raise(labels, parent, "uncertain" if is_congestion else state)
     return labels
 
 

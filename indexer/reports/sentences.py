@@ -5,11 +5,12 @@ Every pattern here is linear in the length of the text: reports come from files 
 
 import re
 
+from indexer.reports.labelling.vocabulary import BETWEEN_PLACES
 from indexer.reports.lines import LIST_MARK, SHORT_LINE, is_wrapped
 
 _LINE_BREAK = re.compile(r"\n\s*")
 _ABBREVIATIONS = frozenset(
-    "dr drs mr mrs ms prof st vs e.g i.e eg ie approx cf fig incl ca evid signif sig poss prob"
+    "dr drs mr mrs ms prof st vs pat e.g i.e eg ie approx cf fig incl ca evid signif sig poss prob"
     " susp "
     "sugg def assoc esp excl susp'd poss'y".split()
 )
@@ -28,6 +29,23 @@ _SHORTENED = frozenset(
     """.split()
 )
 """Their stop ends nothing before a lower-case word or a preposition, or where they stand first."""
+_ADJECTIVES = frozenset("rt lt r l bilat lat post ant inf sup med max min mod mult".split())
+"""Of these, what says something of the next word and so ends no sentence at its beginning."""
+_SIDED = re.compile(
+    r"\s*(?:pleural|pneumoth|effus|atelect|lung|lower|upper|mid|bas[ei]|basal|ap(?:ex|ical)|hil|peri-?"
+    r"hil|para|retro|supra|infra|hemi|costo|cp\b|cost|rib|clavic|shoulder|humer|scapul|subclav|intern"
+    r"|ij\b|jugular|picc|chest|port|pacem|breast|arm\b|lobe|main|lateral|side|ventric|atri|pulmon"
+    r"|infiltrat|opaci|nodul|consolid|pneumonia|mass|granul|scar)",
+    re.IGNORECASE,
+)
+"""What "right" and "left" stand before."""
+_IN_TWO = frozenset("e.g i.e z.n z.b s.p st.p v.a d.h u.a".split())
+"""Abbreviations that may be written with a space ("st. p.", "Z. n."); what follows is theirs."""
+_IN_TWO_LAST = frozenset("o.b p.a a.p p.m a.m".split())
+"""The same, and they may end a sentence."""
+_SECOND_LETTER = re.compile(r"\s([A-Za-z])\.")
+_FIRST_PART = re.compile(r"(?:^|[\s(])([A-Za-z]{1,2})\.\s?$")
+_SENTENCE_BEFORE = re.compile(r"(?:^|[.!?;:\n]\s*|\d[.)]\s*|[-*\u2022]\s*)$")
 _GOES_ON = re.compile(
     r"\s*(?:[a-z\d(]|(?:FOR|OF|TO|IN|AT|ON|WITH|AND|OR|FROM|BY|THE|IS|ARE|SIZE)\b)"
 )
@@ -85,12 +103,28 @@ def _is_stop(text: str, match: re.Match[str]) -> bool:
     if word in _ABBREVIATIONS:
         return False
     if word in _SHORTENED or re.fullmatch(r"[a-z](?:\.[a-z])+|[rlsw]", word):
-        first = not any(char.isalnum() for char in text[: match.start() - len(word)][-40:])
+        start = match.start() - len(word)
+        first = not any(char.isalnum() for char in text[:start][-40:])
         if _GOES_ON.match(following) or (first and following.strip()):
             return False
+        if word in _ADJECTIVES and following.strip():
+            if _SENTENCE_BEFORE.search(text, max(0, start - 8), start):
+                return False
+            is_noun = text[:start].rstrip()[-4:].lower().strip() == "the"
+            if word in ("rt", "lt", "r", "l") and not is_noun and _SIDED.match(following):
+                return False
     if word in ("a.m", "p.m", "etc"):
         return text[match.end() : match.end() + 2].strip()[:1].isupper()
+    if word == "no" and following.strip()[:1].isdigit():
+        return False  # a number, not an answer
     if len(word) == 1 and word.isalpha():
+        second = _SECOND_LETTER.match(following)
+        if second and f"{word}.{second[1].lower()}" in _IN_TWO | _IN_TWO_LAST:
+            return False
+        first_part = _FIRST_PART.search(text, max(0, match.start() - 6), match.start() - 1)
+        both = f"{first_part[1].lower()}.{word}" if first_part else ""
+        if both in _IN_TWO or (both in _IN_TWO_LAST and following.lstrip()[:1].islower()):
+            return False
         title = text[max(0, match.start() - 8) : match.start() - 1].strip().lower()
         return not title.endswith(tuple(f"{name}." for name in _TITLES))
     if word.isdigit() and _opens_item(text, match.start() - len(word)):
@@ -118,7 +152,6 @@ _HISTORICAL = re.compile(
     rf"\b(?:prior|previous|earlier)\s(?:(?!{_IMAGE}\b)[\w/-]+[\s,]{{1,2}}){{0,4}}?{_HISTORY}\b"
     r"|\b(?:h(?:a)?emodynamically|clinically) stable|\bpatient (?:is |remains )?stable"
     r"|\bstable (?:condition|patient)"
-    r"|\bcompared (?:to|with) (?:the )?(?:left|right|other|opposite|contralateral)\b"
     r"|\bfor comparison\b.{0,40}\b(?:not|unavailable|none)\b|\bno (?:\w+ ){0,3}comparison\b"
     r"|\binterval (?:follow|radiograph)|\bsymptoms? (?:persist|worsen)"
 )
@@ -143,10 +176,11 @@ _PRIOR = re.compile(
 def refers_to_prior(sentence: str) -> bool:
     """Whether the sentence compares with an earlier image, so that it cannot be true of another.
 
-    Old surgery and old disease ("prior granulomatous disease") are history, not comparison.
+    Old surgery and old disease ("prior granulomatous disease") are history, and "more prominent on
+    the right" compares two sides.
     """
     text = " ".join(sentence.lower().split())
-    return _PRIOR.search(_HISTORICAL.sub(" ", text)) is not None
+    return _PRIOR.search(_HISTORICAL.sub(" ", BETWEEN_PLACES.sub(" ", text))) is not None
 
 
 _FIELD = (

@@ -108,6 +108,24 @@ def test_difficult_sentences_from_practice(text: str, labels: dict[str, State]) 
     assert bool(ours) == bool(labels)
 
 
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["No edema.", "Pulmonary vascular congestion."],
+        ["Pulmonary vascular congestion.", "There is no edema."],
+        ["Pulmonary vascular congestion without edema."],
+    ],
+)
+def test_congestion_makes_edema_uncertain_even_where_edema_is_denied(sentences: list[str]) -> None:
+    """CheXpert labeler: congestion is a doubtful mention, and doubt prevails over denial."""
+    assert label_report(sentences)["Edema"] == "uncertain"
+
+
+def test_edema_that_is_seen_prevails_over_congestion() -> None:
+    assert label_report(["Vascular congestion.", "Mild edema."])["Edema"] == "positive"
+    assert label_report(["No congestion.", "No edema."])["Edema"] == "negative"
+
+
 def test_labels_come_in_the_order_of_the_observations() -> None:
     labels = list(label_sentence("PICC, rib fracture, effusion and cardiomegaly."))
     assert labels == ["Cardiomegaly", "Pleural Effusion", "Fracture", "Support Devices"]

@@ -125,7 +125,7 @@ def observations(row: Row) -> dict[str, State | None]:
     for name, state in named.items():
         parent = FINDING[name].parent
         is_congestion = name == "Vascular Congestion"
-        if parent is None or (is_congestion and "Edema" in named):
+        if parent is None:
             continue
         if state is None:
             unclear.add(parent)

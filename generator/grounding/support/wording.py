@@ -7,10 +7,21 @@ from functools import lru_cache
 from generator.grounding.sentences import content_words
 from indexer.reports.labelling.mention import Mention
 
+
+def _mainly(side: str, other: str) -> str:
+    """How a sentence says that one side has more of a finding."""
+    more = r"(?:more(?: \w+)?|greater|larger|bigger|worse)"
+    return (
+        rf"\b{side}(?: side(?:d)?)? (?:is |are )?{more} than|\b{side} ?> ?{other}"
+        rf"|\b(?:{more}|(?:predominant|main|most|especial|particular)ly) (?:on|at|in|towards?)"
+        rf" the {side}\b|\b(?:less \w+|smaller) (?:on|at|in) the {other}\b"
+    )
+
+
 _QUALIFIERS: tuple[tuple[str, str], ...] = (
     ("significant", r"(?<!no )(?<!without )\bsignificant"),
-    ("mainly right", r"\bright (?:side )?(?:more|greater|larger|worse) than|\bright ?> ?left"),
-    ("mainly left", r"\bleft (?:side )?(?:more|greater|larger|worse) than|\bleft ?> ?right"),
+    ("mainly right", _mainly("right", "left")),
+    ("mainly left", _mainly("left", "right")),
     ("solitary", r"\bsolitary|\bsingle\b(?! (?:lead|chamber|view|ap|frontal|pa|portable))"),
     ("multiple", r"\bmultiple|\bmultifocal|\bnumerous|\binnumerable|\bseveral|\bscattered"),
     ("nondisplaced", r"\bnon-?\s?displaced|\bundisplaced"),

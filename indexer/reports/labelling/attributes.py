@@ -11,9 +11,10 @@ from db.labels import State
 from indexer.reports.labelling import vocabulary as words
 from indexer.reports.labelling.mention import Certainty, Comparison, Degree, Mention, Side
 from indexer.reports.labelling.spans import Windows
-from indexer.reports.labelling.text import Text
+from indexer.reports.labelling.text import Text, blank
 from indexer.reports.labelling.wording import Span
 
+_BOTH: tuple[Side, ...] = ("left", "right")
 _SIDE_OF_TIP = re.compile(r"(?:\b(?:left|right|mid|lower|upper|proximal|distal|main) )*$")
 _TIPPED = frozenset(
     {
@@ -25,6 +26,13 @@ _TIPPED = frozenset(
 """Devices that end somewhere."""
 _SIDED_TIPS = frozenset({"brachiocephalic vein", "pulmonary artery"})
 """Ends that have a side of their own: a right line may end in the left brachiocephalic vein."""
+_OTHER_SIDE = re.compile(r"\bcompared (?:to|with) (?:\w+ ){0,4}?(?:right|left)\b")
+_DIRECTION = re.compile(
+    r"\b(?P<ward>right|left)ward\b|\bto(?:wards?)? (?:the )?(?P<to>right|left)\b"
+    r"|\b(?P<noun>right|left) (?:(?:tracheal|mediastinal|midline) )?(?:shift|deviat|displac)"
+    r"|\b(?:shift\w*|deviat\w+|displac\w+) (?P<adverb>right|left)\b"
+)
+"""Where something is displaced to, whatever else the sentence has on a side."""
 _TWO_SIDES = re.compile(
     r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left"
     r"|[rl]t)\b(?!.*\bthan\b)[^;]*)"
@@ -54,8 +62,10 @@ def describe(
         location -= {"focal", "diffuse"}
     if span.finding == "Scoliosis":  # its side is its kind
         sides = frozenset()
+    elif span.finding == "Mediastinal Shift":
+        sides = _direction(own) or sides
     named = text.plain[span.start : span.end]
-    comparison = _comparison(own) or _comparison(tail) or _comparison(head)
+    comparison = _comparison(own) or _comparison(tail) or _comparison(head + named)
     if state == "negative":
         if "resolved" in comparison:
             comparison = {"removed" if is_device else "resolved"}
@@ -109,7 +119,13 @@ def _values(table: tuple[tuple[str, re.Pattern[str]], ...], stretch: str) -> fro
     return frozenset(value for value, pattern in table if pattern.search(stretch))
 
 
+def _direction(stretch: str) -> frozenset[Side]:
+    words = {word for match in _DIRECTION.finditer(stretch) for word in match.groups() if word}
+    return frozenset(side for side in _BOTH if side in words)
+
+
 def _sides(stretch: str) -> frozenset[Side]:
+    stretch = _OTHER_SIDE.sub(" ", stretch)
     if words.BOTH.search(stretch):
         return frozenset({"left", "right"})
     sides: set[Side] = set()
@@ -137,6 +153,7 @@ def _degree(stretch: str) -> frozenset[Degree]:
 
 
 def _comparison(stretch: str) -> set[Comparison]:
+    stretch = blank(words.BETWEEN_PLACES, stretch)
     return {value for value, pattern in words.COMPARISONS if pattern.search(stretch)}
 
 

@@ -41,6 +41,9 @@ PSEUDO = re.compile(
     r"\b(?:no|without|not|any)(?: (?:any|definite|significant\w*|substantial\w*|appreciabl\w+|yet"
     r"|interval|further|apparent|gross|great\w*|much|measurable|obvious|material\w*|convincing"
     rf"|acute|longer|definitely))* {_CHANGE}\b|\bunresolved\b|\bnot only\b|\bno doubt\b"
+    r"|\b(?:not|never|no longer) (?:(?:\w+ly|quite|yet|now|altogether) ){0,2}(?:without|absent"
+    r"|lacking|devoid of|(?:free|clear) (?:of|from)|negative (?:for|of))\b"
+    r"|\b(?:cannot|could not|can hardly) be (?:\w+ly )?denied\b"
     rf"|\bnot (?:\w+ly )?{_SEEN} (?:on|in) (?:the |this |that )?(?:prior|previous|earlier|last"
     rf"|old"
     r"|lateral|frontal|pa\b|ap\b|other|oblique|outside)|\b(?:near(?:ly)?[- ]?|almost |partial\w* "
@@ -53,7 +56,8 @@ PSEUDO = re.compile(
     r"|comparison|old|earlier) (?:\w+ )?(?:stud\w+|exam\w*|films?|radiograph\w*|images?|imaging"
     r"|comparison|available)\b|\bno longer\b(?= (?:as|quite))"
 )
-"""Looks like a negation of the finding and denies its change, or how well it is seen, instead."""
+"""Looks like a negation of the finding and denies its change, how well it is seen, or a negation:
+"not without effusion", "no longer absent"."""
 
 BOTH_WAYS_NEGATIVE = re.compile(
     r"\b(?:(?:no|nothing|without)(?: [\w-]+){0,6} to suggest|(?:no"
@@ -116,6 +120,7 @@ _BEFORE: tuple[tuple[Effect, str], ...] = (
         r"|apparent(?= \w+ mass)|evaluate for|assess(?:ment)? for|evaluation for|query|queried"
         r"|check for|look for|correlat\w+ (?:\w+ )?for|with or without|versus|vs\.?"
         r"|indeterminate for|consider|uncertain(?: if| whether)?|unclear (?:if|whether)|whether"
+        r"|not (?:unlikely|improbable|impossible|inconceivable)(?: to (?:be|represent))?"
         r"|seemingly|maybe|subtle suggestion of|aspiration (?:or|versus|vs\.?)|\+/-)\b"
         r"|(?<![\w)])\?\s*(?=[a-z0-9])",
     ),
@@ -147,7 +152,7 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
     ),
     (
         "unlikely",
-        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:\w+ )?(?:felt |thought "
+        r"\b(?:(?:is|are|seems?|appears?|remains?) (?:(?!not )\w+ )?(?:felt |thought "
         r"|considered )?(?:to be )?(?:less likely|unlikely|doubtful|not (?:favou?red|likely"
         r"|suspected))|(?:less likely|unlikely)(?=\W*$|[.,;)]| (?:than|given|but|in)\b))\b",
     ),
@@ -164,6 +169,7 @@ _BEHIND: tuple[tuple[Effect, str], ...] = (
         r"|might|would) (?:also )?be (?:considered|present|possible|excluded)|(?:could|may"
         r"|might) (?:have|give|produce)|(?:is|are) (?:also |a )?(?:possible|questioned|considered"
         r"|not completely excluded|questionable|equivocal|borderline|indeterminate|uncertain)"
+        r"|(?:is|are|be|seems?|appears?) not (?:unlikely|improbable|impossible|inconceivable)"
         r"|to be (?:excluded|ruled out)|needs? to be (?:excluded|ruled out)|(?:is|are|be"
         r"|remains?) a (?:consideration|possibility|concern|question)|in the differential"
         r"|(?:possible|questionable|equivocal|query|maybe)(?=[.,;:)]|$))\b|, (?:possible"

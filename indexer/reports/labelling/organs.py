@@ -22,7 +22,7 @@ _CHAIN = re.compile(
 _VALUE = re.compile(r"(?: ?[:=]| -| appearance| appears?| size)? ?")
 _END = re.compile(
     r"[;,:.]|\b(?:but(?! (?:otherwise |\w+ly )*clear)|however|although|though|with(?!in)|without"
-    r"|no|not seen|while|which(?! (?:is|are))|except|and (?:the|there|both)|(?:and "
+    r"|no(?! longer)|not seen|while|which(?! (?:is|are))|except|and (?:the|there|both)|(?:and "
     r"|the )*(?:heart|lungs?|cardiac|cardiomediast\w+|mediastin\w+|pulmonary|vascul\w+|bon[ey]\w*"
     r"|osseous|pleural|trachea|aort\w+|spine|diaphragm\w*))\b"
 )
@@ -58,12 +58,22 @@ class Organ:
     finding: str
     subject: re.Pattern[str]
     predicates: tuple[tuple[re.Pattern[str], State], ...]
+    denied: State = "uncertain"
+    """What it is if a sentence says that it is not normal."""
 
 
-def _organ(finding: str, subject: str, *predicates: tuple[str, State]) -> Organ:
-    return Organ(
-        finding, re.compile(subject), tuple((re.compile(p), state) for p, state in predicates)
-    )
+def _organ(
+    finding: str, subject: str, *predicates: tuple[str, State], denied: State = "uncertain"
+) -> Organ:
+    rows = tuple((re.compile(pattern), state) for pattern, state in predicates)
+    return Organ(finding, re.compile(subject), rows, denied)
+
+
+_NOT_CALLED = re.compile(
+    r"\b(?:not|cannot|hardly|no longer|never)(?: (?:\w+ly|be|been|said|called|considered|described"
+    r"|regarded|termed|deemed|thought|felt|quite|well|look|appear|seem|to|as|a|of))* $"
+)
+"""Before what would be normal: "cannot be said to be clear"."""
 
 
 ORGANS: tuple[Organ, ...] = (
@@ -102,6 +112,7 @@ ORGANS: tuple[Organ, ...] = (
         (_CLEAR, "negative"),
         (r"(?<!ab)normal(?!ly| (?:in )?(?:volume|inflat|expan|size)|\w* aerat)", "negative"),
         (r"\bfree of (?:\w+ )?(?:disease|abnormalit\w+)", "negative"),
+        denied="positive",
     ),
     _organ(
         "Hilar Enlargement",
@@ -114,6 +125,7 @@ ORGANS: tuple[Organ, ...] = (
         r"\b(?:costophrenic|cp|lateral) (?:angles?|sulc(?:us|i)|recess\w*)|\bcpas?\b",
         (r"\bsharp\b|\bclear\b(?! of)|\bpreserved\b|unremarkable|(?<!ab)normal|not blunted"
          r"|\bfree\b(?! (?:air|gas|intra|sub|fluid))|\bdeep\b", "negative"),
+        denied="positive",
     ),
     _organ(
         "Low Lung Volumes",
@@ -124,6 +136,7 @@ ORGANS: tuple[Organ, ...] = (
         "Vertebral Fracture",
         r"\bvertebra\w* (?:body )?heights?\b",
         (r"\b(?:maintained|preserved|intact)\b|" + _NORMAL, "negative"),
+        denied="positive",
     ),
     _organ(
         "Pleural Effusion",
@@ -134,6 +147,7 @@ ORGANS: tuple[Organ, ...] = (
         "Mediastinal Shift",
         r"\btrachea\b|\btracheal air column|\bmediastin(?:um|al structures)\b",
         (r"\bmidline\b|\bcentral(?:ly)?\b|not (?:deviated|displaced|shifted)", "negative"),
+        denied="positive",
     ),
 )  # fmt: skip
 """In the order of ``db.findings.ALL_FINDINGS``, with heart before mediastinum."""
@@ -200,4 +214,7 @@ def _organ_state(organ: Organ, subject: re.Match[str], plain: str) -> OrganState
     if not found:
         return None
     start, _, end, state = min(found)
+    denial = _NOT_CALLED.search(plain, first, start) if state == "negative" else None
+    if denial is not None:
+        start, state = denial.start(), organ.denied
     return OrganState(Span(organ.finding, start, end), state)

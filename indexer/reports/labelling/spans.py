@@ -55,6 +55,13 @@ _STOP = re.compile(
 )
 """The end of a sentence, or a part of the chest that is called clear."""
 _CLAUSE_END = re.compile(r";|\. ")
+_CAUSE = re.compile(
+    r" (?:by (?!\d)|due to|secondary to|because of|caused by|as a result of|resulting from)\b"
+    r"[^,;.()]*"
+)
+"""What follows lies somewhere of its own: "tracheal deviation by a left thyroid mass"."""
+_APPOSITION = re.compile(r" ?(?:\(|, | - )(?:[\w-]+ ){0,3}")
+_GENERIC = re.compile(r"(?:devices?|generator|leads?|catheters?|tub(?:e|ing)|lines?)")
 
 
 def find_spans(plain: str, organs: Iterable[Span]) -> list[Span]:
@@ -64,7 +71,8 @@ def find_spans(plain: str, organs: Iterable[Span]) -> list[Span]:
         found += _search(group, blank(BREAKS, plain) if group is FRACTURES else plain)
     found = [span for span in found if not _hidden(span, found)]
     found.sort(key=lambda span: (span.start, -span.end))
-    return [span for number, span in enumerate(found) if not _repeated(span, found[:number])]
+    found = [span for number, span in enumerate(found) if not _repeated(span, found[:number])]
+    return [span for number, span in enumerate(found) if not _apposed(plain, span, found[:number])]
 
 
 def _search(group: tuple[Wording, ...], plain: str) -> list[Span]:
@@ -73,6 +81,8 @@ def _search(group: tuple[Wording, ...], plain: str) -> list[Span]:
     rest = plain
     for row in group:
         if row.beside and not row.beside.search(plain):
+            continue
+        if row.describes and any(span.finding == row.finding for span in found):
             continue
         spans = [
             Span(row.finding, match.start(), match.end())
@@ -91,6 +101,20 @@ def _repeated(span: Span, earlier: list[Span]) -> bool:
         other.finding == span.finding and span.start < other.end and other.start < span.end
         for other in earlier
     )
+
+
+def _apposed(plain: str, span: Span, earlier: list[Span]) -> bool:
+    """Whether a general word only says more of the device before it: "pacemaker (dual-lead
+    device)"."""
+    if not (span.is_device and earlier and earlier[-1].is_device):
+        return False
+    before = _APPOSITION.fullmatch(plain, earlier[-1].end, span.start)
+    if before is None or not _GENERIC.fullmatch(plain, span.start, span.end):
+        return False
+    closed = plain[span.end : span.end + 1] == ")"
+    if "(" in before[0]:
+        return closed
+    return plain[span.start : span.end].startswith(("device", "generator"))
 
 
 def _hidden(span: Span, spans: list[Span]) -> bool:
@@ -112,13 +136,13 @@ class Windows:
     def window(self, span: Span) -> str:
         """What is said around one mention, and of it."""
         left, right = self._limits(self._index(span))
-        return self._plain[left:right]
+        return self._between(left, span.end, right)
 
     def clause(self, span: Span) -> str:
         """The window as far as the clause goes on."""
         left, right = self._limits(self._index(span))
         end = _CLAUSE_END.search(self._plain, span.end, right)
-        return self._plain[left : end.start() if end else right]
+        return self._between(left, span.end, end.start() if end else right)
 
     def around(self, span: Span) -> tuple[str, str]:
         """What its window has before and behind a mention."""
@@ -148,13 +172,17 @@ class Windows:
     def _parts(self, place: int) -> tuple[str, str]:
         holder = self._spans[place]
         left, right = self._limits(place)
-        return self._plain[left : holder.start], self._plain[holder.end : right]
+        return self._plain[left : holder.start], self._between(holder.end, holder.end, right)
 
     def _limits(self, place: int) -> tuple[int, int]:
         last = place + 1 == len(self._spans)
         right = len(self._plain) if last else self._border(place + 1)[0]
         stop = _STOP.search(self._plain, self._spans[place].end, right)
         return self._border(place)[1], stop.start() if stop else right
+
+    def _between(self, left: int, end: int, right: int) -> str:
+        """A stretch around the mention that ends at ``end``, without what caused it."""
+        return self._plain[left:end] + blank(_CAUSE, self._plain[end:right])
 
     def _border(self, place: int) -> tuple[int, int]:
         """Where the stretch before the mention at ``place`` ends, and where its own begins."""

@@ -105,6 +105,13 @@ CHEST: tuple[Wording, ...] = (
         r"|(?<!kyphotic )\b(?:lateral )?curvature of the (?:\w+ ){0,2}spine|\bspin(?:e"
         r"|al) curvature\b",
     ),
+    wording(
+        "Scoliosis",
+        r"\bconvex(?:ity)?(?: [\w-]+){0,5}? to(?:wards?)? (?:the )?(?:right|left)\b"
+        r"|\b(?:right|left)(?:ward)?[- ]convex(?:ity)?\b",
+        r"\bspin(?:e|al)\b|\bvertebra|\bthoraco-?lumbar\b|\blumbar\b|\bcurv\w+",
+        describes=True,
+    ),
     wording("Kyphosis", r"\b(?:hyper)?kypho(?:sis|tic|scolio\w+)\b"),
     wording(
         "Degenerative Change",

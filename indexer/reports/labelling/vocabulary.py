@@ -138,6 +138,20 @@ EARLIER_SIZE = re.compile(
 )
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
+_PLACE = (
+    r"(?:right|left|[rl]t|(?:(?:right|left|lung|both|upper|lower|mid|middle|extreme) )*"
+    r"(?:bas(?:e|es)|ap(?:ex|ices)|zones?|lobes?|lungs?|hemithorax|periphery|hil(?:um|a)|fields?))\b"
+)
+BETWEEN_PLACES = re.compile(
+    r"\b(?:more \w+|less \w+|worse|larger|bigger|smaller|greater)(?: (?:on|at|in|over|within"
+    rf"|towards?) (?:the )?{_PLACE}(?![^,;.]{{0,30}}\bthan\b)"
+    r"| than (?:that |those )?(?:(?:on|at|in|of) )?(?:the )?(?:right|left|other|opposite"
+    r"|contralateral)\b)"
+    r"|\bcompared (?:to|with) (?:that |those )?(?:(?:on|at|in|of) )?(?:the )?(?:right|left|other"
+    r"|opposite|contralateral)\b"
+)
+"""Compares two places of one image: "more prominent on the right"."""
+
 COMPARISONS: tuple[tuple[Comparison, re.Pattern[str]], ...] = (
     ("new", re.compile(
         r"\b(?:new|newly|interval (?:development|appearance)|development of|developed"
@@ -192,8 +206,10 @@ AGES: tuple[tuple[Age, re.Pattern[str]], ...] = (
 
 KINDS = _table(
     ("dextro", r"\bdextro|\b(?:convex|curvature|convexity)(?: to)?(?: the)? right|\brightward curv"
+               r"|\bconvex\w*(?: [\w-]+){0,5}? to(?:wards?)? (?:the )?right"
                r"|\bright(?:ward)?[- ]convex|\bright(?:ward)? (?:thoracic )?scolio"),
     ("levo", r"\blevo|\b(?:convex|curvature|convexity)(?: to)?(?: the)? left|\bleftward curv"
+             r"|\bconvex\w*(?: [\w-]+){0,5}? to(?:wards?)? (?:the )?left"
              r"|\bleft(?:ward)?[- ]convex|\bleft(?:ward)? (?:thoracic )?scolio"),
     ("hiatal", r"\bhiat(?:al|us)"),
     ("calcified", r"\bcalcif|\bcalcific\b"),

@@ -31,11 +31,15 @@ class Wording:
     pattern: re.Pattern[str]
     beside: re.Pattern[str] | None = None
     """What the sentence has to name as well: "tortuous" means the aorta only where it is named."""
+    describes: bool = False
+    """Whether it is a mere description where a row above finds the same finding by its name."""
 
 
-def wording(finding: str, pattern: str, beside: str | None = None) -> Wording:
+def wording(
+    finding: str, pattern: str, beside: str | None = None, *, describes: bool = False
+) -> Wording:
     """A row of a table below."""
-    return Wording(finding, re.compile(pattern), re.compile(beside) if beside else None)
+    return Wording(finding, re.compile(pattern), re.compile(beside) if beside else None, describes)
 
 
 IS = (

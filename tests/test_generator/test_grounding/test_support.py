@@ -22,6 +22,9 @@ HOLDS = {
         ("Dextroscoliosis.", "Thoracic scoliosis convex to the right."),
         ("Right hilar fullness.", "Prominence of the right hilum."),
         ("Nodule in the lingula.", "7 mm lingular nodule."),
+        ("Effusions, larger on the left.", "Bilateral effusions, left greater than right."),
+        ("Rightward tracheal shift.", "Trachea deviated to the right by a left neck mass."),
+        ("Right-convex scoliosis.", "The thoracic spine is convex to the right."),
     ),
     "place": (
         ("Left basal atelectasis.", "Atelectasis of the left lower lobe."),
@@ -97,6 +100,8 @@ FAILS = {
         ("Right-sided pneumothorax.", "Pneumothorax.", "gives no side"),
         ("Levoscoliosis.", "Dextroscoliosis.", "says dextro, not levo"),
         ("Left PICC.", "Right PICC, left chest tube.", "right, not left"),
+        ("Effusions, larger on the left.", "Effusions, right larger than left.", "mainly left"),
+        ("Tracheal shift to the left.", "Trachea deviated to the right by a left mass.", "right"),
     ),
     "place": (
         ("Right lower lobe nodule.", "Right upper lobe nodule. RLL scar.", "upper lobe"),
@@ -125,6 +130,7 @@ FAILS = {
         ("PICC tip in the right atrium.", "PICC tip in the SVC.", "says tip at svc"),
         ("Central line tip in the SVC.", "Central venous catheter.", "gives no tip"),
         ("Biventricular pacemaker.", "Single lead pacemaker.", ""),
+        ("Dual-lead pacemaker.", "Pacemaker (single-lead device).", "single lead, not dual"),
         ("Mitral valve prosthesis.", "Aortic valve prosthesis.", "says aortic, not mitral"),
         ("Left subclavian catheter.", "Left internal jugular catheter.", "subclavian"),
         ("Spinal hardware.", "Shoulder hardware.", ""),

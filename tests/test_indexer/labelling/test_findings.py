@@ -195,7 +195,7 @@ def test_the_table_rolls_up_to_the_observations() -> None:
         ("Nodule or scar.", {"Lung Lesion": "uncertain", "Lung Opacity": "uncertain"}),
         ("Pulmonary vascular congestion.", {"Edema": "uncertain"}),
         ("No vascular congestion.", {"Edema": "negative"}),
-        ("Vascular congestion without edema.", {"Edema": "negative"}),
+        ("Vascular congestion without edema.", {"Edema": "uncertain"}),
         ("Compression deformity of T8.", {}),
         ("Compression fracture of T8.", {"Fracture": "positive"}),
         ("Vague density over the first rib.", {}),

@@ -46,6 +46,24 @@ DENIAL_ENDS = [
     ("No effusion, low lung volumes.", "-Pleural Effusion; +Low Lung Volumes"),
     ("No tracheostomy with mild mediastinal shift.", "-Tracheostomy Tube; +Mediastinal Shift"),
 ]
+DENIAL_IS_DENIED = [
+    ("The chest is not without nodules.", "+Nodule"),
+    ("The left base is not entirely free of atelectasis.", "+Atelectasis"),
+    ("A pneumothorax is no longer absent.", "+Pneumothorax"),
+    ("Effusion cannot be denied.", "+Pleural Effusion"),
+    ("The lungs cannot be called clear.", "+Lung Opacity"),
+    ("The lungs can hardly be described as clear.", "+Lung Opacity"),
+    ("The lungs are no longer clear.", "+Lung Opacity"),
+    ("The heart cannot be said to be normal.", "?Cardiomegaly"),
+    ("The mediastinum is not normal.", "?Enlarged Cardiomediastinum"),
+    ("The hila do not appear normal.", "?Hilar Enlargement"),
+    ("The pleural spaces are not clear.", "?Pleural Effusion"),
+    ("The trachea is not quite midline.", "+Mediastinal Shift"),
+    ("The costophrenic angles are not sharp.", "+Blunted Costophrenic Angle"),
+    ("Pneumonia is not unlikely.", "?Pneumonia"),
+    ("The heart is not enlarged and the lungs are clear.", "-Cardiomegaly; -Lung Opacity"),
+    ("The lungs are not hyperinflated and are clear.", "-Hyperinflation; -Lung Opacity"),
+]
 DENIAL_GOES_ON = [
     ("No mass, nodule, cavity or consolidation.", "-Mass; -Nodule; -Cavity; -Consolidation"),
     ("No mass, large effusion, or pneumothorax.", "-Mass; -Pleural Effusion; -Pneumothorax"),
@@ -235,6 +253,7 @@ ALL = [
     (kind, text, line)
     for kind, rows in {
         "denial ends": DENIAL_ENDS,
+        "denial is denied": DENIAL_IS_DENIED,
         "denial goes on": DENIAL_GOES_ON,
         "shorthand": SHORTHAND,
         "denied behind": DENIED_BEHIND,

@@ -158,6 +158,32 @@ def test_sections_come_back_from_a_report_that_was_put_together(
     assert sections(f"FINAL REPORT\n{text}" if parts else "") == parts
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rt. Hemidiaphragm is high.|Lt. Lung is clear.",
+        "Small Lt. Pleural effusion.|No nodule.",
+        "Clear Rt. Lung.|Opacity Lt. Lower lobe.",
+        "Effusion on the rt.|The heart is normal.",
+        "PICC on the Lt.|Pleural spaces are clear.",
+        "Bilat. Effusions.|Lat. View is normal.",
+        "A nodule of approx. Two centimeters.|No mass.",
+        "See Fig. A for details.|Normal.",
+        "Left vs. Right asymmetry.|Normal.",
+        "Catheter No. 12 is seen.|Normal.",
+        "Is there effusion? No.|The lungs are clear.",
+        "Dr. Roe was told.|Normal.",
+        "Pat. st. p. Sternotomie.|Herz normal.",
+        "Z. n. Pneumonie.|Kein Erguss.",
+        "Herz o. B.|Lunge frei.",
+        "Made at 5 p. m. on the ward.|Normal.",
+    ],
+)
+def test_an_abbreviation_ends_no_sentence(text: str) -> None:
+    sentences = text.split("|")
+    assert split_sentences(" ".join(sentences)) == sentences
+
+
 @pytest.mark.parametrize("line", ["Cc.", "Pc."])
 def test_an_abbreviation_in_lower_case_is_no_heading_of_its_own(line: str) -> None:
     assert sections(f"FINDINGS: A.\n{line}") == {"findings": f"A.\n{line}"}
@@ -201,6 +227,8 @@ def test_no_text_breaks_the_readers(text: str) -> None:
         "A PICC has been placed.",
         "Similar to the previous examination, a scar is seen.",
         "Prior granulomatous disease, unchanged since XXXX.",
+        "The effusion is worse on the right than before.",
+        "Edema, now worse on the right.",
     ],
 )
 def test_comparison_with_an_earlier_image_is_marked(sentence: str) -> None:
@@ -221,6 +249,9 @@ def test_comparison_with_an_earlier_image_is_marked(sentence: str) -> None:
         "The left lung is lucent compared to the right.",
         "Degenerative changes of the spine.",
         "Increased interstitial markings.",
+        "Bilateral effusions, left larger than right.",
+        "Interstitial markings, worse at the bases.",
+        "Opacities are more extensive on the left.",
     ],
 )
 def test_history_and_description_are_no_reference_to_a_prior_image(sentence: str) -> None:
