@@ -16,11 +16,13 @@ from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
 from indexer.images.radiograph import Limits, as_one_study
 from indexer.images.reader import Radiograph, read_pixels, read_radiograph
+from retriever.results import View
 
 ImageSource = Path | str | bytes | Radiograph | Image.Image | np.ndarray
 """A path, the bytes of a file, a decoded image, or pixels (height, width[, 3])."""
 
 DEFAULT_THRESHOLD = 0.5
+_LEAST_FRONTAL = 0.5
 MAX_TEXT = 4_000
 """Maximum characters of a text query; text towers read a few hundred words at most."""
 
@@ -36,6 +38,8 @@ class Query:
     """(images, dim) float32, unit length."""
     image_label_scores: np.ndarray | None = None
     """(images, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
+    image_frontal: np.ndarray | None = None
+    """(images,) probability of a frontal view; None without a view head."""
     thresholds: Mapping[str, float]
     """Finding to the lowest probability that counts as positive."""
 
@@ -46,6 +50,20 @@ class Query:
             return None
         scores = combine_scores(self.image_label_scores)
         return dict(zip(OBSERVATIONS, (float(score) for score in scores), strict=True))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What is known of each image, in the order given."""
+        scores, frontal = self.image_label_scores, self.image_frontal
+        return tuple(
+            View(
+                is_frontal=_is_frontal(image, None if frontal is None else float(frontal[place])),
+                label_scores=None
+                if scores is None
+                else dict(zip(OBSERVATIONS, map(float, scores[place]), strict=True)),
+            )
+            for place, image in enumerate(self.images)
+        )
 
     @property
     def image_findings(self) -> frozenset[str] | None:
@@ -97,13 +115,14 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
     for images in studies:
         rows = slice(start, start + len(images))
         start = rows.stop
-        scores = embeddings.label_scores
+        scores, frontal = embeddings.label_scores, embeddings.frontal
         queries.append(
             Query(
                 vector=combine_views(embeddings.vectors[rows]),
                 images=tuple(images),
                 image_vectors=embeddings.vectors[rows],
                 image_label_scores=None if scores is None else scores[rows],
+                image_frontal=None if frontal is None else frontal[rows],
                 thresholds=_thresholds(encoder),
             )
         )
@@ -160,6 +179,13 @@ def _read_image(source: ImageSource, limits: Limits | None) -> Radiograph:
     if isinstance(source, Image.Image | np.ndarray):
         return read_pixels(source, limits=limits)
     return read_radiograph(source, limits=limits)
+
+
+def _is_frontal(image: Radiograph, probability: float | None) -> bool | None:
+    """The header decides; where it does not say, the encoder's view head does."""
+    if image.view_position is not None:
+        return image.view_position != "LATERAL"
+    return None if probability is None else probability >= _LEAST_FRONTAL
 
 
 def _thresholds(encoder: Encoder) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The result of a search: hits, and the cases that a rule excluded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.app.generation import ExcludedCase, OodCheck
@@ -21,6 +22,16 @@ class Hit:
         return f"Hit([{self.rank}] {self.case.source} {self.case.study_id}, score {self.score:.3f})"
 
 
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One image of the query."""
+
+    is_frontal: bool | None
+    """By its header or else by the encoder's view head; None where neither says."""
+    label_scores: Mapping[str, float] | None
+    """Observation to probability from the encoder's label head; None without one."""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Retrieval:
     """The hits for one study, best first."""
@@ -38,6 +49,8 @@ class Retrieval:
     """Observation to probability from the encoder's label head, or None without one."""
     label_thresholds: dict[str, float] | None = None
     """Finding to the least label score that counts as positive, as the encoder sets it."""
+    views: tuple[View, ...] = ()
+    """The query images, in the order given; empty where they are not known."""
     ood: OodCheck | None = None
     """Whether the images are out of distribution for the index; None for a search by text alone or
     an index without a typicality profile."""

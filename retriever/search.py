@@ -163,6 +163,7 @@ class Retriever:
             notes=tuple(notes),
             label_scores=None if query.label_scores is None else dict(query.label_scores),
             label_thresholds=None if query.label_scores is None else dict(query.thresholds),
+            views=query.views,
             ood=check_ood(query, self.index, self._profile),
         )
 
