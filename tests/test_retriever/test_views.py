@@ -1,0 +1,57 @@
+"""What a query says of its single images."""
+
+import numpy as np
+import pytest
+
+from db.labels import OBSERVATIONS
+from indexer.encoder.spec import ImageEmbeddings
+from indexer.images.radiograph import Radiograph
+from retriever.query import image_query
+from tests.support.fakes import ThumbnailEncoder
+from tests.support.radiographs import draw_radiograph
+
+
+class ViewEncoder(ThumbnailEncoder):
+    """The first image is frontal by its view head, the second lateral."""
+
+    def embed_images(self, images: list[np.ndarray]) -> ImageEmbeddings:  # type: ignore[override]
+        scores = np.full((len(images), 14), 0.1, np.float32)
+        scores[:, 5] = np.linspace(0.9, 0.2, len(images))
+        return ImageEmbeddings(
+            vectors=super().embed_images(images).vectors,
+            label_scores=scores,
+            frontal=np.array([0.9, 0.1], np.float32)[: len(images)],
+        )
+
+
+def image(seed: int, position: str | None = None) -> Radiograph:
+    return Radiograph(
+        pixels=draw_radiograph(seed, size=(96, 80)),
+        view_position=position,  # type: ignore[arg-type]
+        notes=(),
+    )
+
+
+def test_the_view_head_says_what_is_frontal_where_the_header_does_not() -> None:
+    query = image_query(ViewEncoder(), [image(1), image(2)])
+    assert [view.is_frontal for view in query.views] == [True, False]
+
+
+@pytest.mark.parametrize(("position", "frontal"), [("PA", True), ("AP", True), ("LATERAL", False)])
+def test_the_header_decides_over_the_view_head(position: str, frontal: bool) -> None:
+    assert image_query(ViewEncoder(), [image(1, position)]).views[0].is_frontal is frontal
+
+
+def test_each_view_has_its_own_label_scores() -> None:
+    first, second = image_query(ViewEncoder(), [image(1), image(2)]).views
+    name = OBSERVATIONS[5]
+    assert first.label_scores is not None
+    assert second.label_scores is not None
+    assert first.label_scores[name] == pytest.approx(0.9)
+    assert second.label_scores[name] == pytest.approx(0.2)
+
+
+def test_without_heads_nothing_is_known_of_a_view() -> None:
+    (view,) = image_query(ThumbnailEncoder(), [image(1)]).views
+    assert view.is_frontal is None
+    assert view.label_scores is None
