@@ -28,8 +28,8 @@ _LABELS = frozenset(OBSERVATIONS)
 _CONTENT = frozenset({"text", "findings", "impression", *OBSERVATIONS})
 _BEFUND = frozenset({"befund", "befunde", "befundung"})
 _ORDER = ("image", "images", "text", "findings", "impression", "indication", "comparison",
-          "study_id", "patient_id", "view_position", "split", "labels")  # fmt: skip
-_TEXT_KEYS = ("findings", "impression", "indication", "comparison")
+          "addendum", "study_id", "patient_id", "view_position", "split", "labels")  # fmt: skip
+_TEXT_KEYS = ("findings", "impression", "indication", "comparison", "addendum")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,11 @@ NAMES: dict[str, str] = {
         comparison comparisons sectioncomparison vergleich voraufnahme voraufnahmen comparacion
         comparaison confronto vergelijking comparacao
     """,
+    "addendum": """
+        addendum addenda addendums addendumtext reportaddendum sectionaddendum amendment correction
+        nachtrag nachtraege nachtragstext befundnachtrag erganzung befunderganzung zusatzbefund
+        korrektur adenda adendo addendo aggiunta aanvulling complement additif rectificatif
+    """,
     "study_id": """
         studyid studyuid studyinstanceuid study accessionnumber accession accessionid accno acc
         examid examinationid exam reportid studynumber untersuchungsnummer untersuchungsid

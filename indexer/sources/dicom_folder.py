@@ -32,7 +32,6 @@ from db.errors import NotFoundError, UserError
 from indexer.images.dicom import is_dicom, open_dataset
 from indexer.images.dicom_header import is_chest_radiograph, view_position
 from indexer.images.radiograph import Limits, quiet_decoders
-from indexer.reports.sections.parse import parse_report
 from indexer.sources.grouping import Groups, Rows
 from indexer.sources.records import (
     TWO_PATIENTS,
@@ -45,13 +44,12 @@ from indexer.sources.records import (
 )
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.structured_report import REPORT_STORAGE, read_documents
-from indexer.sources.study_values import SECTIONS
+from indexer.sources.study_values import TEXTS, read_texts
 from indexer.sources.tables import read_table
 
 NO_REPORT = "no report (a structured report in the folder, or a row of --reports)"
 STRAY = "DICOM file without a StudyInstanceUID"
 
-_TEXTS = ("text", *SECTIONS)
 _KEYS = ("study_id", "accession_number")
 _TAGS = [
     "SOPClassUID",
@@ -156,14 +154,13 @@ class DicomFolder:
                 study_id=study_id, reason=TWO_PATIENTS, detail=f"patients {', '.join(patients)}"
             )
         texts = self._texts(tables)
-        found = parse_report(texts.get("text", ""))
+        found = read_texts(texts)
         if not texts:
             rows = sorted(tables.get("sr", []), key=lambda row: row["order"])
             documents = read_documents([Path(row["path"]) for row in rows])
             if documents is None:
                 return SkippedStudy(study_id=study_id, reason=NO_REPORT)
             found = documents
-        sections = {name: texts.get(name, "") for name in SECTIONS}
         images = sorted(
             {row["instance"]: row for row in tables.get("image", [])}.values(),
             key=lambda row: (row["order"], row["path"]),
@@ -175,10 +172,10 @@ class DicomFolder:
                 images=tuple(
                     ImageRecord(path=Path(row["path"]), view_position=row["view"]) for row in images
                 ),
-                indication=sections["indication"] or found.indication,
-                comparison=sections["comparison"] or found.comparison,
-                findings=sections["findings"] or found.findings,
-                impression=sections["impression"] or found.impression,
+                indication=found.indication,
+                comparison=found.comparison,
+                findings=found.findings,
+                impression=found.impression,
                 split=split,
                 notes=found.remarks,
             )
@@ -189,7 +186,7 @@ class DicomFolder:
         rows = tables.get("report", [])
         texts = {
             key: "\n\n".join(dict.fromkeys(row[key] for row in rows if row.get(key)))
-            for key in _TEXTS
+            for key in TEXTS
         }
         return texts if rows else {}
 
@@ -208,7 +205,7 @@ class DicomFolder:
             return "study_id", ()
         _, row = next(read_table(self._reports_path), ("", {}))
         key = next((one for one in _KEYS if self._columns.get(one, one) in row), None)
-        texts = [name for name in _TEXTS if self._columns.get(name, name) in row]
+        texts = [name for name in TEXTS if self._columns.get(name, name) in row]
         if key is None or not {"text", "findings", "impression"} & set(texts):
             raise UserError(
                 f"{self._reports_path} needs a column 'study_id' or 'accession_number' and one of "

@@ -5,6 +5,7 @@ One study per line. The minimum is ``{"image": "a.png", "text": "FINDINGS: ..."}
     {"study_id": "s1", "patient_id": "p1", "split": "train",
      "images": [{"path": "s1/pa.png", "view_position": "PA"}, "s1/lateral.dcm"],
      "indication": "...", "comparison": "...", "findings": "...", "impression": "...",
+     "addendum": "...",
      "labels": {"Cardiomegaly": "positive", "Edema": "uncertain"}}
 
 Paths are relative to the folder of the file. ``text`` is split into sections at its headings.

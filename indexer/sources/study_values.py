@@ -2,12 +2,14 @@
 
 Known keys: ``study_id``, ``patient_id``, ``image`` or ``images`` (paths, or objects with ``path``
 and ``view_position``), ``view_position``, ``text`` (split at its headings) or ``indication``,
-``comparison``, ``findings`` and ``impression``, ``labels`` (observation to state, or names of any
-labels) and ``split``. For a study with labels and no text, the labels are worded as sentences.
+``comparison``, ``findings`` and ``impression``, ``addendum`` (what was added to the report later:
+it may correct it), ``labels`` (observation to state, or names of any labels) and ``split``. For a
+study with labels and no text, the labels are worded as sentences.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +17,12 @@ from db.errors import UserError
 from db.index.store import ViewPosition
 from db.labels import OBSERVATIONS, STATES, Labels
 from indexer.reports.sections.markup import plain_text
-from indexer.reports.sections.parse import parse_report
+from indexer.reports.sections.parse import (
+    SECTIONS,
+    ParsedReport,
+    add_addendum,
+    parse_report,
+)
 from indexer.sources.label_words import (
     labels_of_sentences,
     sentence_of_label,
@@ -30,10 +37,9 @@ from indexer.sources.records import (
     usable_or_skipped,
 )
 
-SECTIONS = ("indication", "comparison", "findings", "impression")
+TEXTS = ("text", *SECTIONS, "addendum")
 KEYS = frozenset(
-    {"study_id", "patient_id", "image", "images", "view_position", "text", "labels", "split"}
-    | set(SECTIONS)
+    {"study_id", "patient_id", "image", "images", "view_position", "labels", "split", *TEXTS}
 )
 
 
@@ -49,14 +55,9 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
     reader = _Reader(values, place)
     study_id = reader.text("study_id") or default_id
     check_study_id(study_id, place)
-    sections = {name: plain_text(reader.text(name)).strip() for name in SECTIONS}
-    if len(sections["findings"]) < _LONGEST_TITLE and _is_title(sections["findings"]):
-        sections["findings"] = ""
-    found = parse_report(reader.text("text"))
-    for name in sections:
-        sections[name] = sections[name] or getattr(found, name)
+    report = read_texts({name: reader.text(name) for name in TEXTS})
     labels, sentences = reader.labels()
-    if sections["findings"] or sections["impression"]:
+    if report.findings or report.impression:
         sentences = ()
     return usable_or_skipped(
         StudyRecord(
@@ -66,13 +67,27 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
             label_sentences=sentences,
             labels=labels,
             split=reader.text("split") or None,
-            indication=sections["indication"],
-            comparison=sections["comparison"],
-            findings=sections["findings"],
-            impression=sections["impression"],
-            notes=found.remarks,
+            indication=report.indication,
+            comparison=report.comparison,
+            findings=report.findings,
+            impression=report.impression,
+            notes=report.remarks,
         )
     )
+
+
+def read_texts(texts: Mapping[str, str]) -> ParsedReport:
+    """Read a report given as some of `TEXTS`: whole, in sections, with an addendum of its own.
+
+    A section that is given counts before the one of that name in the whole report.
+    """
+    report = parse_report(texts.get("text", ""))
+    given = {name: plain_text(texts.get(name, "")).strip() for name in SECTIONS}
+    if len(given["findings"]) < _LONGEST_TITLE and _is_title(given["findings"]):
+        given["findings"] = ""
+    report = replace(report, **{name: text for name, text in given.items() if text})
+    addendum = texts.get("addendum", "")
+    return add_addendum(report, addendum) if addendum else report
 
 
 def _is_title(text: str) -> bool:

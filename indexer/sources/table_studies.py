@@ -21,9 +21,8 @@ from indexer.sources.image_paths import ImagePaths, split_cell
 from indexer.sources.label_words import CHEXPERT_STATES
 from indexer.sources.records import TWO_PATIENTS, Record, RowCounts, SkippedStudy
 from indexer.sources.split_choice import SplitChoice
-from indexer.sources.study_values import KEYS, SECTIONS, parse_study
+from indexer.sources.study_values import KEYS, TEXTS, parse_study
 
-_TEXTS = ("text", *SECTIONS)
 _CONTENT_COLUMNS = frozenset({"text", "findings", "impression", "labels", *OBSERVATIONS})
 _PLACE = "place"
 _LIST = re.compile(r"['\"\s]*[|;,\n]['\"\s]*|^['\"]|['\"]$")
@@ -190,7 +189,7 @@ def merge_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             given = {"path": entry, "view_position": view} if isinstance(entry, str) else entry
             images.setdefault(str(given.get("path")), given)
         for key, value in row.items():
-            if key in _TEXTS:
+            if key in TEXTS:
                 texts.setdefault(key, {})[str(value)] = None
             elif key == "labels" and isinstance(merged.get(key), dict) and isinstance(value, dict):
                 merged[key] = _merge_labels(merged[key], value)

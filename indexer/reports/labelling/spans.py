@@ -27,7 +27,7 @@ _HIDES = {
 }
 """The exact name and the general one that it hides where both match one wording."""
 
-_SPLIT = re.compile(
+SEPARATOR = re.compile(
     r";|\. |: |,? (?:and|or|nor|with|without|but|as well as|plus|associated with|along with"
     r"|there (?:is|are)|no|versus|vs\.?|due to|from|by|secondary to|representing|likely|probably"
     r"|possibly|(?:may|could|might) (?:represent|be|reflect)|suggest\w*|consistent with"
@@ -191,7 +191,7 @@ class Windows:
             begin = max((m.end() for m in re.finditer(r";|\. ", self._plain[:start])), default=0)
             return begin, begin
         last = self._spans[place - 1].end
-        splits = list(_SPLIT.finditer(self._plain, last, start))
+        splits = list(SEPARATOR.finditer(self._plain, last, start))
         if not splits:
             return start, start
         chosen = splits[-1]

@@ -2,16 +2,26 @@
 
     correct({"findings": "Right pneumothorax.", ...}, [("impression", "There is no pneumothorax.")])
 
-A statement is withdrawn where the addendum says the opposite of the same finding, gives it another
-side, or names it as an error. What it says instead joins the section.
+A finding is withdrawn where the addendum says the opposite of it, gives it another side, or names
+it as an error; other findings of the same statement stay. What the addendum says instead joins the
+section.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from db.labels import NO_FINDING, State
-from indexer.reports.labeller import label_sentence
+from db.labels import State
+from indexer.reports.labeller import mentions
+from indexer.reports.sections.opposition import (
+    any_mention,
+    mentions_of,
+    observations_in,
+    opposes,
+    sides_in,
+    sides_of,
+)
+from indexer.reports.sections.withdrawal import Chosen, without_findings
 from indexer.reports.sentences import split_sentences
 
 _REPORT = r"(?:report|dictation|study|exam\w*|interpretation|stud(?:y|ies)|text|results?)"
@@ -59,11 +69,6 @@ _INSTEAD = re.compile(
     re.IGNORECASE,
 )
 _SECTION = re.compile(r"\b(impression|conclusion|findings)\b", re.IGNORECASE)
-_SIDES = {
-    "right": re.compile(r"\bright\b|\br[uml]l\b|\brt\b|\br\b(?= (?:lung|base))", re.I),
-    "left": re.compile(r"\bleft\b|\bl[ul]l\b|\blingula|\blt\b", re.IGNORECASE),
-    "both": re.compile(r"\bbilateral\w*|\bboth\b|\bbi\w*basilar\b", re.IGNORECASE),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,7 @@ class Correction:
     withdrawn: tuple[str, ...]
     """Statements that are no longer the report's."""
     whole: bool
-    """Whether everything before an addendum was withdrawn."""
+    """Whether any_mention before an addendum was withdrawn."""
 
 
 def correct(bodies: Mapping[str, str], addenda: Iterable[tuple[str, str]]) -> Correction:
@@ -102,7 +107,7 @@ class _Reader:
 
     def read(self, sentence: str, section: str) -> str:
         """Withdraw what the sentence corrects; returns what of it is a statement of the report."""
-        labels = _topics(sentence)
+        labels = observations_in(sentence)
         if _WHOLE.search(sentence) and not labels and not _SHOULD.search(sentence):
             named = [match[1].lower() for match in _SECTION.finditer(sentence)]
             targets = ["impression" if name == "conclusion" else name for name in named]
@@ -117,8 +122,8 @@ class _Reader:
         wrong = [clause for clause in clauses if _ERROR.search(clause)]
         if wrong and _SIDES_ONLY.search(sentence) is None:
             stated = [clause for clause in clauses if clause not in wrong]
-            names = {name for clause in wrong for name in _topics(clause)}
-            self._drop(lambda old: not names.isdisjoint(_topics(old)))
+            names = {name for clause in wrong for name in observations_in(clause)}
+            self._drop(lambda _: mentions_of(names))
             for clause in wrong:
                 self._aside(clause)
             for clause in stated:
@@ -143,81 +148,67 @@ class _Reader:
         after = after.replace('"', "").strip(" '")
         named = _SECTION.search(before)
         quoted = re.search(r"[\"'][^\"']+[\"']", before)
-        topics = _topics(before) or _topics(after)
-        if named and not _topics(before) and not quoted and not _sides(before):
+        topics = observations_in(before) or observations_in(after)
+        if named and not observations_in(before) and not quoted and not sides_in(before):
             target = "findings" if named[1].lower() == "findings" else "impression"
             self._drop_all(target)
             self.add(target, after[:1].upper() + after[1:] if after else "")
             self._contradict(after, corrects=True, about=topics)
             self._aside(sentence[: should.end()])
             return ""
-        sides = _sides(before) - _sides(after)
-        names = set(_topics(before))
+        sides = sides_in(before) - sides_in(after)
+        names = set(observations_in(before))
         if names:
-            self._drop(
-                lambda old: (
-                    bool(names & set(_topics(old))) and (not sides or bool(sides & _sides(old)))
-                )
-            )
+            self._drop(lambda old: mentions_of(names, sides, old))
         elif sides:
-            self._drop(
-                lambda old: (
-                    bool(sides & _sides(old))
-                    and (not topics or bool(set(topics) & set(_topics(old))))
-                )
-            )
+            self._drop(lambda old: mentions_of(topics, sides, old))
         self._contradict(after, corrects=True, about=topics)
         self._aside(sentence[: should.end()])
-        return after if _topics(after) else ""
+        return after if observations_in(after) else ""
 
     def _contradict(self, stated: str, *, corrects: bool, about: Mapping[str, State]) -> None:
         """Withdraw statements that the addendum's own contradicts."""
-        new, sides = _topics(stated), _sides(stated)
+        new, sides = observations_in(stated), sides_in(stated)
         if _LATER.search(stated):
             return
         if not new and corrects and sides and not _ADDS.search(stated):
             wrong = {"left", "right"} - sides
-            self._drop(
-                lambda old: (
-                    bool(wrong & _sides(old))
-                    and (not about or bool(set(about) & set(_topics(old))))
-                )
-            )
+            self._drop(lambda old: mentions_of(about, wrong, old))
             return
         named = {name for name, state in new.items() if state == "positive"} - {"Support Devices"}
+        adds = _ADDS.search(stated) is not None
 
-        def opposes(old: str) -> bool:
-            labels, old_sides = _topics(old), _sides(old)
+        def opposed(old: str) -> Chosen | None:
+            labels = observations_in(old)
             if named and not labels and _NORMAL.search(old):
-                return True
-            apart = bool(
-                sides and old_sides and not sides & old_sides and "both" not in sides | old_sides
-            )
-            for name in labels.keys() & new.keys():
-                states = {labels[name], new[name]}
-                if len(states) == 2 and "negative" in states and not apart:
-                    return True
-                if (
-                    labels[name] == "positive"
-                    and new[name] == "uncertain"
-                    and corrects
-                    and not apart
-                ):
-                    return True
-                moved = sides != old_sides and sides and old_sides
-                if moved and corrects and not _ADDS.search(stated) and "negative" not in states:
-                    return True
-            return False
+                return any_mention
+            opposite = {
+                name
+                for name in labels.keys() & new.keys()
+                if opposes(
+                    {labels[name], new[name]},
+                    is_doubted=labels[name] == "positive" and new[name] == "uncertain",
+                    sides=sides,
+                    old_sides=sides_of(name, old),
+                    corrects=corrects,
+                    adds=adds,
+                )
+            }
+            return mentions_of(opposite) if opposite else None
 
-        self._drop(opposes)
+        self._drop(opposed)
 
-    def _drop(self, wanted: Callable[[str], bool]) -> None:
+    def _drop(self, choose: Callable[[str], Chosen | None]) -> None:
+        """Withdraw what ``choose`` returns for each statement; None leaves it as it is."""
         for section in ("findings", "impression"):
             body = self.bodies.get(section, "")
             for old in split_sentences(body):
-                if wanted(old):
-                    self.withdrawn.append(old)
-                    body = _without(body, old)
+                chosen = choose(old)
+                if chosen is None or not (chosen is any_mention or any(map(chosen, mentions(old)))):
+                    continue
+                rest, taken = without_findings(old, chosen)
+                self.withdrawn.append(taken)
+                body = body.replace(old, rest, 1) if rest else _without(body, old)
             self.bodies[section] = body
 
     def _drop_all(self, section: str) -> None:
@@ -242,14 +233,6 @@ _NORMAL = re.compile(
     re.IGNORECASE,
 )
 """Calls the whole image normal, which no finding of an addendum lets stand."""
-
-
-def _topics(sentence: str) -> dict[str, State]:
-    return {name: state for name, state in label_sentence(sentence).items() if name != NO_FINDING}
-
-
-def _sides(text: str) -> set[str]:
-    return {side for side, pattern in _SIDES.items() if pattern.search(text)}
 
 
 def _without(body: str, sentence: str) -> str:

@@ -9,7 +9,7 @@ No word is dropped silently: a line goes to a section, to ``left_out``, or, wher
 it, to the findings with a note. Every step is linear in the length of the text.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from indexer.reports.lines import unwrap
@@ -94,22 +94,41 @@ def parse_report(text: str) -> ParsedReport:
             left_out.append(LeftOut(kind="withdrawn", text=bodies[name]))
             bodies[name] = ""
             notes.append(CORRECTED)
-    if addenda:
-        corrected = correct(
-            bodies, [(one.section, unwrap(one.said)) for one in _paragraphs(addenda)]
-        )
-        bodies = corrected.bodies
-        left_out += [LeftOut(kind="withdrawn", text=part) for part in corrected.withdrawn]
-        if corrected.whole:
-            notes.append(WITHDRAWN)
-        elif corrected.withdrawn and CORRECTED not in notes:
-            notes.append(CORRECTED)
+    bodies = _corrected(bodies, addenda, left_out, notes)
     for name in ("findings", "impression"):
         if bodies[name] and says_nothing(bodies[name]):
             left_out.append(LeftOut(kind="no content", text=bodies[name]))
             bodies[name] = ""
     told = tuple(dict.fromkeys(notes))
     return ParsedReport(**bodies, left_out=tuple(left_out), notes=told)
+
+
+def add_addendum(report: ParsedReport, text: str) -> ParsedReport:
+    """Apply an addendum that is kept apart from its report, as if it stood below it."""
+    placed = place_lines(f"ADDENDUM:\n{plain_text(text)}")
+    left_out, notes = list(report.left_out), list(report.notes)
+    left_out += [
+        LeftOut(kind=one.section, text=one.said) for one in placed if one.section not in SECTIONS
+    ]
+    bodies = {name: getattr(report, name) for name in SECTIONS}
+    said = [one for one in placed if one.section in SECTIONS]
+    bodies = _corrected(bodies, said, left_out, notes)
+    return replace(report, **bodies, left_out=tuple(left_out), notes=tuple(dict.fromkeys(notes)))
+
+
+def _corrected(
+    bodies: dict[str, str], addenda: Sequence[Placed], left_out: list[LeftOut], notes: list[str]
+) -> dict[str, str]:
+    """The sections after the addenda; what these withdraw is told in ``left_out`` and ``notes``."""
+    if not addenda:
+        return bodies
+    corrected = correct(bodies, [(one.section, unwrap(one.said)) for one in _paragraphs(addenda)])
+    left_out += [LeftOut(kind="withdrawn", text=part) for part in corrected.withdrawn]
+    if corrected.whole:
+        notes.append(WITHDRAWN)
+    elif corrected.withdrawn:
+        notes.append(CORRECTED)
+    return corrected.bodies
 
 
 def _final(placed: list[Placed], notes: list[str]) -> list[Placed]:

@@ -3,7 +3,12 @@
 import pytest
 
 from indexer.reports.labeller import label_report
-from indexer.reports.sections.parse import CORRECTED, WITHDRAWN, parse_report
+from indexer.reports.sections.parse import (
+    CORRECTED,
+    WITHDRAWN,
+    add_addendum,
+    parse_report,
+)
 from indexer.reports.sentences import split_sentences
 from tests.support.reports import Expected, differences
 
@@ -157,6 +162,61 @@ REPORTS = {
         impression="Left effusion.\nFindings were discussed with the ward at 10:15.",
     ),
 }
+
+KEPT = [
+    ("Right effusion and left lower lobe nodule.", "No effusion.", "Left lower lobe nodule."),
+    ("No effusion or pneumothorax.", "There is a small effusion.", "No pneumothorax."),
+    (
+        "Effusion and atelectasis at the right base.",
+        "There is no atelectasis.",
+        "Effusion at the right base.",
+    ),
+    (
+        "No consolidation, effusion or pneumothorax is seen.",
+        "There is a left effusion.",
+        "No consolidation or pneumothorax is seen.",
+    ),
+    (
+        "Cardiomegaly, right effusion, and left nodule.",
+        "Correction: the effusion is on the left.",
+        "Cardiomegaly and left nodule.",
+    ),
+    ("Right basal opacity consistent with pneumonia.", "No pneumonia.", "Right basal opacity."),
+    (
+        "The heart is enlarged and there is a right pneumothorax.",
+        "The pneumothorax was reported in error.",
+        "The heart is enlarged.",
+    ),
+    ("Right rib fracture and left effusion.", '"Right" should read "left".', "Left effusion."),
+    ("Heart and lungs are normal.", "There is cardiomegaly.", "Lungs are normal."),
+    ("Lungs and heart are normal.", "There is cardiomegaly.", "Lungs are normal."),
+    ("1. Left effusion; granuloma.\n2. Nodule.", "No effusion.", "1. Granuloma.\n2. Nodule."),
+    ("Right hydropneumothorax.", "There is no effusion.", ""),
+    ("Normal chest.", "There is a left rib fracture.", ""),
+]
+"""Findings, an addendum and what of the findings stays; a word that says two things goes whole."""
+
+
+@pytest.mark.parametrize(("findings", "addendum", "kept"), KEPT)
+def test_a_correction_withdraws_only_the_finding_that_it_names(
+    findings: str, addendum: str, kept: str
+) -> None:
+    report = parse_report(f"FINDINGS:\n{findings}\n\nADDENDUM: {addendum}")
+    assert report.findings == kept
+    assert CORRECTED in report.notes
+    told = " ".join((report.findings, *(one.text for one in report.left_out))).lower()
+    words = "".join(char if char.isalnum() else " " for char in findings.lower()).split()
+    assert all(word in told for word in words)
+
+
+def test_an_addendum_kept_apart_is_applied_like_one_below_the_report() -> None:
+    whole = parse_report("FINDINGS: Right effusion.\nADDENDUM: There is no effusion.\nA. Roe, MD")
+    apart = add_addendum(
+        parse_report("FINDINGS: Right effusion."), "There is no effusion.\nA. Roe, MD"
+    )
+    assert apart == whole
+    assert (apart.findings, apart.impression) == ("", "There is no effusion.")
+    assert add_addendum(apart, "") == apart
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from db.errors import UserError
+from indexer.reports.sections.parse import CORRECTED
 from indexer.sources.own_table import OwnTable
 from indexer.sources.records import StudyRecord
 from tests.support.radiographs import draw_radiograph
@@ -71,6 +72,29 @@ def test_a_german_export_from_windows_is_read_without_options(tmp_path: Path) ->
     )
     assert first.images[0].path == tmp_path / "bilder/1.png"
     assert second.images[0].path == tmp_path / "bilder/2.png"
+
+
+def test_an_addendum_in_a_column_of_its_own_corrects_the_report(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png", tmp_path / "2.png")
+    path = table(
+        tmp_path,
+        "Bilddatei;Befund;Beurteilung;Nachtrag",
+        "1.png;Right effusion and left nodule.;Right effusion.;There is no effusion.",
+        "2.png;Clear lungs.;Normal.;",
+    )
+    source = OwnTable(path)
+    assert "addendum = Nachtrag" in source.remarks[0]
+    first, second = read(path)
+    assert (first.findings, first.impression) == ("Left nodule.", "There is no effusion.")
+    assert CORRECTED in first.notes
+    assert (second.findings, second.impression, second.notes) == ("Clear lungs.", "Normal.", ())
+    path = table(
+        tmp_path,
+        "image,text,Later note",
+        '1.png,"FINDINGS: Left effusion. IMPRESSION: Left effusion.",No effusion on review.',
+    )
+    [study] = read(path, columns={"addendum": "Later note"})
+    assert (study.findings, study.impression) == ("", "No effusion on review.")
 
 
 def test_images_are_found_in_the_folder_that_holds_them(tmp_path: Path) -> None:
