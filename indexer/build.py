@@ -274,6 +274,8 @@ class _Build:
         elif added == 0:
             raise UserError(self._nothing(not_indexed, log))
         else:
+            counts = {note: len(studies) for note, studies in notes.items()}
+            self._info = replace(self._info, notes=counts, identifiers=dict(identifiers))
             manifest = self._publish(skipped, keep)
         return BuildResult(
             manifest=manifest,

@@ -61,6 +61,11 @@ class Manifest:
     """Size of each other file, so that truncation is noticed when the index is opened."""
     file_sha256: Mapping[str, str] = field(default_factory=dict)
     """Hex digest of each of these files, for ``verify``."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """Note on the reading of reports and images to number of studies, of the last build or
+    addition: languages, text under no heading, what was left out."""
+    identifiers: Mapping[str, int] = field(default_factory=dict)
+    """Kind of identifier to how many of it the last build or addition replaced by a mark."""
     version: int = 1
     made_by: str = "build"
     contents: str | None = None

@@ -86,6 +86,8 @@ def merge(
             split=merge_names((one.split for one in manifests), ","),
             licence=merge_names((one.licence for one in manifests), "; "),
             skipped={},
+            notes={},
+            identifiers={},
             vector_options=options or VectorOptions(),
             image_root=None if root is None else str(root),
             withdrawn=withdrawn,

@@ -19,7 +19,7 @@ from indexer.audit.text import exact_digest, has_comparison, identifier_kinds, w
 from indexer.images.radiograph import Limits
 from indexer.index import Index
 from indexer.ingest.build_log import IMAGE_MISSING, IMAGE_UNREADABLE
-from indexer.ingest.studies import to_case, without_identifiers
+from indexer.ingest.studies import foreign_language, to_case, without_identifiers
 from indexer.sources.records import ImageRecord, Record, SkippedStudy, Source, StudyRecord
 
 _FRONTAL = ("PA", "AP", "FRONTAL")
@@ -187,6 +187,11 @@ def _count_texts(record: StudyRecord, case: Case, frontal: bool, tally: Tally) -
     for name, text in texts.items():
         if text:
             tally.add("sections", name)
+    for note in record.notes:
+        tally.add("reading", note, record.study_id)
+    language = foreign_language(record)
+    if language is not None:
+        tally.add("reading", f"report in {language}", record.study_id)
     if record.findings:
         tally.words[len(record.findings.split())] += 1
     for kind in set(identifier_kinds(f"{record.findings}\n{record.impression}")):

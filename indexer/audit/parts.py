@@ -57,6 +57,16 @@ def sections_part(tally: Tally) -> AuditPart:
     return AuditPart(name="sections", counts=tuple(counts))
 
 
+def reading_part(tally: Tally) -> AuditPart:
+    usable = tally.counts["studies", "usable"]
+    return AuditPart(
+        name="reading of reports",
+        counts=tuple(tally.count("reading", name, usable) for name in tally.names("reading")),
+        note="How reports were split into sections, what of them is left out, and their language. "
+        "An index has no labels for reports in another language than English.",
+    )
+
+
 def labels_part(tally: Tally) -> AuditPart:
     usable = tally.counts["studies", "usable"]
     by = [name for name in tally.names("labels") if name.startswith("labelled by")]

@@ -62,6 +62,7 @@ def audit(
         parts.studies_part(tally, scratch),
         parts.images_part(tally, scratch, near),
         parts.sections_part(tally),
+        parts.reading_part(tally),
         parts.labels_part(tally),
         overlaps.texts_part(scratch),
         overlaps.splits_part(scratch, near),

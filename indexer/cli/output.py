@@ -118,6 +118,11 @@ def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) ->
     yield f"studies      {manifest.studies} with {_images(manifest.images)}"
     yield f"images in    {manifest.image_root or 'several places, by absolute paths'}"
     yield f"skipped      {skipped or 'none'}"
+    for note, count in sorted(manifest.notes.items()):
+        yield f"noted        {_studies(count)}: {note}"
+    if manifest.identifiers:
+        replaced = ", ".join(f"{n} {kind}" for kind, n in sorted(manifest.identifiers.items()))
+        yield f"replaced     {replaced}"
     yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
     yield f"weights      sha256 {encoder.weights_sha256}"
     yield f"vectors      {_vectors(manifest)}"

@@ -103,6 +103,8 @@ class VersionInfo:
     labeller_version: str
     vector_options: VectorOptions
     skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    identifiers: Mapping[str, int] = field(default_factory=dict)
     image_root: str | None = None
     withdrawn: tuple[str, ...] = ()
     history: tuple[PastVersion, ...] = ()
@@ -152,6 +154,8 @@ def assemble(
         studies=studies,
         images=images,
         skipped=dict(info.skipped),
+        notes=dict(info.notes),
+        identifiers=dict(info.identifiers),
         encoder=info.encoder,
         metric="cosine",
         labeller_version=info.labeller_version,

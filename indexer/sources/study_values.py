@@ -9,7 +9,6 @@ study with labels and no text, the labels are worded as sentences.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -85,7 +84,8 @@ def read_texts(texts: Mapping[str, str]) -> ParsedReport:
     given = {name: plain_text(texts.get(name, "")).strip() for name in SECTIONS}
     if len(given["findings"]) < _LONGEST_TITLE and _is_title(given["findings"]):
         given["findings"] = ""
-    report = replace(report, **{name: text for name, text in given.items() if text})
+    sections = {name: given[name] or getattr(report, name) for name in SECTIONS}
+    report = ParsedReport(**sections, left_out=report.left_out, notes=report.notes)
     addendum = texts.get("addendum", "")
     return add_addendum(report, addendum) if addendum else report
 

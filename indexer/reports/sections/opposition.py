@@ -56,7 +56,7 @@ def mentions_of(names: Collection[str], sides: Collection[str] = (), old: str = 
 
 def sides_of(name: str, sentence: str) -> set[str]:
     """The sides that a sentence gives an observation, else those that it names at all."""
-    said = {
+    said: set[str] = {
         side
         for one in mentions(sentence)
         if name in (one.finding, FINDING[one.finding].parent)

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from indexer.__main__ import main
+from indexer.audit.result import audit_lines
+from indexer.audit.run import audit
 from indexer.build import BuildResult, build
-from indexer.cli.output import built_lines
+from indexer.cli.output import built_lines, info_lines
 from indexer.index import Index
 from indexer.reports.sections.parse import LEFT_OUT, UNPLACED
 from indexer.sources.jsonl import JsonLines
@@ -65,6 +67,32 @@ def test_text_without_heading_and_text_left_out_are_counted(studies: Path) -> No
     assert f"  1 study: {UNPLACED}" in lines
     assert "    plain" in lines
     assert "  left out of reports, in so many studies: signature 1" in lines
+
+
+def test_the_manifest_counts_the_notes_and_info_lists_them(studies: Path) -> None:
+    result, index = built(studies)
+    assert index.manifest.notes == {note: len(ids) for note, ids in result.notes.items()}
+    assert index.manifest.notes[UNPLACED] == 1
+    lines = list(info_lines(index.manifest, index.path, []))
+    assert f"noted        1 study: {UNPLACED}" in lines
+    assert "noted        1 study: report in German: indexed without labels" in lines
+
+
+def test_the_manifest_counts_replaced_identifiers(studies: Path) -> None:
+    text = "FINDINGS: Clear lungs. Patient: Jane Roe, born 03/04/1950."
+    studies.write_text(json.dumps({"study_id": "a", "image": "a.png", "text": text}))
+    result, index = built(studies)
+    assert result.identifiers and dict(index.manifest.identifiers) == dict(result.identifiers)
+    assert any(line.startswith("replaced     ") for line in info_lines(index.manifest, Path(), []))
+
+
+def test_an_audit_lists_the_notes_by_kind(studies: Path) -> None:
+    found = audit(JsonLines(studies))
+    german = found.count("reading of reports", "report in German")
+    assert (german.count, german.of, german.examples) == (1, 3, ("german",))
+    assert found.count("reading of reports", UNPLACED).examples == ("plain",)
+    assert found.count("reading of reports", f"{LEFT_OUT}signature").examples == ("english",)
+    assert any("report in German" in line for line in audit_lines(found, Path("out")))
 
 
 def test_a_report_that_says_nothing_is_skipped(studies: Path) -> None:
