@@ -18,7 +18,7 @@ from db.errors import UserError
 from finetune.adapter.config import PROFILES, TrainConfig
 from finetune.adapter.sources import check_images, load_data
 from finetune.examples.command import add_arguments
-from finetune.training.places import check_places
+from finetune.training.places import check_places, check_resumable
 from indexer.cli.parser import seconds
 
 _log = logging.getLogger(__name__)
@@ -181,6 +181,8 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
             raise UserError("--dry-run with --index needs --out, where the examples are kept")
     else:
         looks = arguments.resume or arguments.dry_run  # at what is there, without replacing it
+        if arguments.resume:
+            check_resumable(out)
         check_places(out, arguments.merge, base=arguments.base, resume=looks)
     for index in arguments.index or ():
         check_images(index)

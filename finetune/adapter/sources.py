@@ -12,7 +12,7 @@ from typing import Any
 
 from db.errors import MismatchError, UserError
 from db.files import writing
-from finetune.examples.command import pack_of
+from finetune.examples.command import asked, pack_of
 from indexer.manifest import Manifest
 
 BAD_ROWS = "bad_rows.csv"
@@ -103,3 +103,8 @@ def _check_same_examples(arguments: argparse.Namespace, about: Mapping[str, Any]
                 f"{arguments.out} holds a run with another {name} ({then[name]} then, {now} now): "
                 f"{cure}"
             )
+    now = asked(arguments)
+    for name, value in about.get("asked", now).items():
+        if name in now and now[name] != value:
+            flag = f"--{name.replace('_', '-')}"
+            raise MismatchError(f"{arguments.out} holds a run with another {flag}: {cure}")

@@ -73,12 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     from finetune.encoder import run as encoder_run
     from finetune.encoder.export import export
     from finetune.encoder.network import new_network
+    from finetune.training.places import check_resumable
 
-    if (
-        arguments.out.exists()
-        and any(arguments.out.iterdir())
-        and not (arguments.resume or arguments.only)
-    ):
+    if arguments.resume:
+        check_resumable(arguments.out)
+    elif arguments.out.exists() and any(arguments.out.iterdir()) and not arguments.only:
         raise UserError(f"{arguments.out} is not empty: add --resume to continue it")
     parts = config.parts(arguments.folds)
     names = [encoder_run.START, *parts]

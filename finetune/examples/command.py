@@ -13,6 +13,7 @@ as the shipped one on Open-I, name an index for each fold, by an encoder that ha
 import argparse
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from db.errors import UserError
 from finetune.examples.folder import ExampleFolder
 from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
+from indexer.encoder.weight_files import file_sha256
 from indexer.sources.arguments import add_split_arguments, options_of
 
 _log = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
     from finetune.examples.indexes import pack_indexes
     from indexer.sources.catalogue import open_source
 
-    return pack_indexes(
+    pack = pack_indexes(
         arguments.index,
         folds=arguments.folds,
         val_index=arguments.val_index,
@@ -110,3 +112,16 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
         hold_out=HoldOut.of(arguments.hold_out) if arguments.hold_out else None,
         count_tokens=count_tokens,
     )
+    return replace(pack, about={**pack.about, "asked": asked(arguments)})
+
+
+def asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What else decides the examples, by the names of its flags: files by what they hold."""
+    named = {name: getattr(arguments, name) for name in ("data_dir", "reports", "images_dir")}
+    files = {name: getattr(arguments, name) for name in ("folds", "split_file")}
+    stated = {name: None if path is None else str(path.resolve()) for name, path in named.items()}
+    for name, path in files.items():
+        stated[name] = file_sha256(path) if path is not None and path.is_file() else None
+    for name in ("source", "columns", "hold_out", "accept_as_chest"):
+        stated[name] = getattr(arguments, name)
+    return stated

@@ -1,5 +1,6 @@
 """The directories that a run writes to, checked before it begins: free, writable, large enough.
 
+check_resumable(out)                                    # with --resume
 check_places(out, merge, base=base)                     # in the first second
 check_space(out, files=[12_000_000, ...])
 """
@@ -11,6 +12,12 @@ from pathlib import Path
 
 from db.errors import TooLargeError, UserError
 from db.files import unwritable
+
+
+def check_resumable(out: Path) -> None:
+    """Raises UserError where there is nothing to resume: a mistyped directory starts no new run."""
+    if not (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
 
 
 def check_places(out: Path, merge: Path | None, *, base: str, resume: bool) -> None:

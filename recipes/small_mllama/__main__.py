@@ -17,6 +17,7 @@ from typing import Any
 from db.errors import UserError
 from db.files import write_json
 from finetune.examples.folder import ExampleFolder
+from finetune.training.places import check_resumable
 from finetune.training.settings import read_settings
 from indexer.cli.parser import Parser, run, seconds
 from recipes.small_mllama.config import CutConfig, SmallMllamaConfig
@@ -134,15 +135,19 @@ def _train(arguments: argparse.Namespace, config: SmallMllamaConfig) -> None:
     out: Path | None = arguments.out
     if out is None or arguments.pack is None:
         raise UserError("name examples with --pack and a directory for the run with --out")
-    if out.exists() and any(out.iterdir()) and not arguments.resume:
+    if arguments.resume:
+        check_resumable(out)
+    elif out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty: add --resume to continue it")
     import torch
 
     from recipes.small_mllama.batches import Tiles
     from recipes.small_mllama.cut import load_cut
-    from recipes.small_mllama.trainer import SmallMllamaTrainer
+    from recipes.small_mllama.trainer import CHECKPOINT, MODEL, SmallMllamaTrainer
     from recipes.small_mllama.vision import train_vision_encoder
 
+    if (out / MODEL).is_dir() and not (out / CHECKPOINT).is_file():
+        raise UserError(f"the run in {out} has ended: its model is in {out / MODEL}")
     pack = ExampleFolder.load(arguments.pack)
     model, processor = load_cut(arguments.initial)
     device = torch.device(arguments.device)

@@ -148,6 +148,7 @@ def _start(base: Path, pack: Path, out: Path, settings: Sequence[str], folder: P
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     sys.stdout.flush()
+    more = ["--resume"] if out.is_dir() and any(out.iterdir()) else []
     children = []
     for rank in range(PROCESSES):
         child = os.fork()
@@ -157,21 +158,21 @@ def _start(base: Path, pack: Path, out: Path, settings: Sequence[str], folder: P
             os.dup2(output, 2)
             os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_PORT": port}
             os.environ |= {"WORLD_SIZE": str(PROCESSES), "MASTER_ADDR": "127.0.0.1"}
-            os._exit(_train(base, pack, out, settings))
+            os._exit(_train(base, pack, out, [*more, "--set", *settings]))
         children.append(child)
     return children
 
 
-def _train(base: Path, pack: Path, out: Path, settings: Sequence[str]) -> int:
+def _train(base: Path, pack: Path, out: Path, more: Sequence[str]) -> int:
     from accelerate import PartialState
 
     from finetune.__main__ import main
 
     torch.set_num_threads(1)
     PartialState._reset_state()
-    given = ["train", "--base", str(base), "--examples", str(pack), "--out", str(out), "--resume"]
+    given = ["train", "--base", str(base), "--examples", str(pack), "--out", str(out)]
     try:
-        return main([*given, "--device", "cpu", "--set", *settings])
+        return main([*given, "--device", "cpu", *more])
     except SystemExit as error:
         return int(error.code or 0)
     except BaseException as error:

@@ -71,6 +71,15 @@ def test_an_adapter_whose_run_is_lost_is_not_replaced(
     assert (run / WEIGHTS).read_bytes() == before
 
 
+def test_a_place_without_a_run_is_not_resumed(
+    base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistyped = tmp_path / "rnu"
+    error = refusal(capsys, command(base, pack, mistyped, "--resume"))
+    assert error == f"error: {mistyped} holds no run to resume: leave --resume out to start one"
+    assert not mistyped.exists()
+
+
 def test_a_folder_that_holds_something_else_is_not_resumed(
     base: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -282,5 +282,9 @@ def test_the_command_goes_all_the_way(
     assert load_quantised(tmp_path / "shipped").config.model_type == "mllama"
     assert main([*train, "--set", *stages]) == 1
     assert "is not empty: add --resume" in capsys.readouterr().err
+    before = sorted((tmp_path / "run").rglob("*"))
+    assert main([*train, "--resume", "--set", *stages]) == 1
+    assert "has ended: its model is in" in capsys.readouterr().err
+    assert sorted((tmp_path / "run").rglob("*")) == before
     assert main([]) == 1
     assert "name one of --cut, --initial and --trained" in capsys.readouterr().err

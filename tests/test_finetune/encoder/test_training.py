@@ -240,6 +240,8 @@ def test_the_command_packs_trains_resumes_and_refuses_what_does_not_fit(
     tiny = "tower=test_efficientnet epochs=1 batch=4 size=64 dim=16 members=1 fit_steps=1"
     command = ["encoder", "--packed", str(tmp_path / "pack.npz"), "--out", str(tmp_path / "run")]
     command += ["--set", *tiny.split()]
+    assert main([*command, "--resume"]) == 1
+    assert "holds no run to resume" in capsys.readouterr().err
     assert main([*command, "--only", "member-0"]) == 1
     assert "train the part 'start' first" in capsys.readouterr().err
     assert main([*command, "--only", "start"]) == 0

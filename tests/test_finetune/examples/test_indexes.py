@@ -113,6 +113,14 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     given += ["--passes", "1", "--device", "cpu"]
     assert main([*given, "--set", *settings]) == 1
     assert "add --resume to continue it" in capsys.readouterr().err
+    folds = root / "other-folds.json"
+    folds.write_text("{}")
+    for flag, value in (
+        *(("--source", "jsonl"), ("--data-dir", str(root)), ("--hold-out", "patient:0.3")),
+        *(("--folds", str(folds)), ("--split-file", str(folds)), ("--columns", "image=File")),
+    ):
+        assert main([*given, flag, value, "--resume", "--set", *settings]) == 1
+        assert f"holds a run with another {flag}: name what" in capsys.readouterr().err
     assert main([*given, "--resume", "--set", *settings]) == 0
     assert ExampleFolder.load(adapter / "run" / "examples").about["data_sha256"] == before
 
