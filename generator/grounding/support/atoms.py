@@ -9,19 +9,18 @@ and so is the side of a midline structure.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 from db.findings import FINDING
+from generator.grounding.support.pairing import BOTH, taken_apart
 from indexer.reports.labeller import mentions
-from indexer.reports.labelling import vocabulary as words
 from indexer.reports.labelling.mention import Mention, Side
 
 MAX_CHARS = 1_000
 """Characters of a sentence that are read."""
-
-BOTH: frozenset[Side] = frozenset({"left", "right"})
 
 _MIDLINE = frozenset(
     {
@@ -62,7 +61,6 @@ _UNCOUNTED = frozenset({"deformity", "density"})
 _CURVE = {"left": "levo", "right": "dextro"}
 _IMPLIED_SIDE: dict[str, Side] = {"middle lobe": "right", "lingula": "left"}
 
-_PIECE = re.compile(r"[,;]|\b(?:and|with|plus)\b")
 _APART = re.compile(r"[,;.]|\b(?:and|or|another|second|other)\b", re.IGNORECASE)
 
 _READ_AS = re.compile(
@@ -71,6 +69,13 @@ _READ_AS = re.compile(
     r"|\bversus\b|\bvs\b|^\s*or\s*$|\bfavor|\bfrom\b|\bdue to\b",
     re.IGNORECASE,
 )
+_WITH = re.compile(
+    r",? (?:(?:and|which|that) )?(?:(?:has|have|is|are) )?(?:with|containing|contains"
+    r"|(?:associated|together|along) with|accompanied by|associated|surrounded by|and adjacent"
+    r"|and overlying|and associated) (?:(?!no\b|not\b|without\b)[\w-]+ ){0,3}",
+    re.IGNORECASE,
+)
+"""Between a finding and what belongs to it."""
 _NEW_CLAUSE = re.compile(r";|\.\s|\band\b|\bwith(?! )", re.IGNORECASE)
 
 
@@ -79,10 +84,38 @@ def atoms(text: str) -> tuple[Mention, ...]:
     """Return the findings of a sentence in order; a bilateral finding is one."""
     text = text[:MAX_CHARS]
     found = mentions(text)
-    return tuple(
-        _normal_form(one)
-        for place, mention in enumerate(found)
-        for one in _taken_apart(text, found, place, mention)
+    return _at_one_place(
+        text,
+        [
+            _normal_form(one)
+            for place, mention in enumerate(found)
+            for one in taken_apart(text, found, place, mention)
+        ],
+    )
+
+
+def _at_one_place(text: str, found: list[Mention]) -> tuple[Mention, ...]:
+    """The findings, with what a finding comes with at its place: "LUL mass with cavitation"."""
+    for place, (one, other) in enumerate(pairwise(found), start=1):
+        if _is_joined(text, one, other) and not (other.sides or other.location):
+            found[place] = replace(other, sides=one.sides, location=one.location)
+    return tuple(found)
+
+
+def joined(text: str, found: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
+    """Yield the pairs of findings of which the text says that they come together."""
+    for one, other in pairwise(found):
+        if _is_joined(text, one, other):
+            yield one, other
+
+
+def _is_joined(text: str, one: Mention, other: Mention) -> bool:
+    return (
+        one.state != "negative"
+        and other.state != "negative"
+        and {FINDING[one.finding].region, FINDING[other.finding].region} <= {"lungs", "pleura"}
+        and one.end <= other.start
+        and _WITH.fullmatch(text, one.end, other.start) is not None
     )
 
 
@@ -176,71 +209,3 @@ def _normal_form(mention: Mention) -> Mention:
         age=mention.age - implied,
         kind=kind,
     )
-
-
-def _taken_apart(
-    text: str, found: tuple[Mention, ...], place: int, mention: Mention
-) -> Iterator[Mention]:
-    """Yield a mention once for each item of a list that pairs its attributes ("large right and
-    small left"); a mention that pairs nothing stays whole."""
-    several = [
-        name for name, values in _values(mention).items() if len(values) > 1 and name != "size_mm"
-    ] + ["size_mm"] * (len(mention.size_mm) > 1)
-    if len(several) < 2:
-        yield mention
-        return
-    start = found[place - 1].end if place else 0
-    end = found[place + 1].start if place + 1 < len(found) else len(text)
-    items: list[dict[str, frozenset[object]]] = []
-    for piece in _PIECE.split(text[start:end].lower()):
-        said = {
-            name: values & _values(mention)[name]
-            for name, values in _read_piece(piece).items()
-            if name in several and values & _values(mention)[name]
-        }
-        if not items or any(items[-1].get(name, said[name]) != said[name] for name in said):
-            items.append(said)
-        else:
-            items[-1].update(said)
-    for name in several:
-        if (
-            frozenset().union(*(one.get(name, frozenset()) for one in items))
-            != _values(mention)[name]
-        ):
-            yield mention
-            return
-    for item in items:
-        changes: dict[str, object] = {name: item.get(name, frozenset()) for name in several}
-        if "size_mm" in changes:
-            changes["size_mm"] = tuple(
-                size for size in mention.size_mm if size in item.get("size_mm", ())
-            )
-        yield replace(mention, **changes)  # type: ignore[arg-type]
-
-
-def _values(mention: Mention) -> dict[str, frozenset[object]]:
-    return {
-        "sides": frozenset(mention.sides),
-        "location": frozenset(mention.location),
-        "degree": frozenset(mention.degree),
-        "size_mm": frozenset(mention.size_mm),
-    }
-
-
-def _read_piece(piece: str) -> dict[str, frozenset[object]]:
-    sides = {"right"} if words.RIGHT.search(piece) else set()
-    if words.LEFT.search(piece):
-        sides.add("left")
-    sizes = set()
-    for match in words.SIZE.finditer(piece):
-        factor = 10 if match["unit"].startswith("c") else 1
-        for number in words.NUMBER.findall(match["numbers"]):
-            sizes.add(round(float(number.replace(",", ".")) * factor, 2))
-    return {
-        "sides": frozenset(BOTH if words.BOTH.search(piece) else sides),
-        "location": frozenset(
-            name for name, pattern in (*words.LOCATIONS, *words.BONES) if pattern.search(piece)
-        ),
-        "degree": frozenset(name for name, pattern in words.DEGREES if pattern.search(piece)),
-        "size_mm": frozenset(sizes),
-    }

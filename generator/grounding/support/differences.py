@@ -115,6 +115,17 @@ def overlap_in_place(denial: Mention, finding: Mention) -> bool:
     return True
 
 
+def at_one_place(one: Mention, other: Mention) -> bool:
+    """Whether two findings can lie at the same place: neither side nor place keeps them apart."""
+    if one.sides and other.sides and not one.sides & other.sides:
+        return False
+    if not (one.location and other.location):
+        return True
+    return any(within(place, other.location) for place in one.location) or any(
+        within(place, one.location) for place in other.location
+    )
+
+
 def within(place: str, said: Collection[str]) -> bool:
     """Whether a place, or a smaller place within it, is named."""
     return place in said or not _LIES_IN.get(place, frozenset()).isdisjoint(said)

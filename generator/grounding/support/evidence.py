@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 from db.labels import NO_FINDING
 from generator.grounding.claims import Claims, read_text
 from generator.grounding.sentences import compares_with_prior, overlap
-from generator.grounding.support.atoms import BOTH
+from generator.grounding.support.atoms import joined
 from generator.grounding.support.finding_evidence import FindingEvidence, UnsupportedError
 from generator.grounding.support.hierarchy import OPPOSED_TO_NORMAL, common_name
 from generator.grounding.support.organs import is_named_by, is_normal
+from generator.grounding.support.pairing import BOTH
+from generator.grounding.support.terms import missing_terms, terms_beside
 from generator.grounding.support.wording import (
     is_acute,
     leaves_a_rest,
@@ -95,6 +97,8 @@ class Evidence:
         said: list[frozenset[int]] = []
         for one in _single(claims.atoms):
             said += self.findings.saying(one, claims.text)
+        for one, other in joined(claims.text, claims.atoms):
+            self.findings.check_together(one, other, claims.text)
         if claims.labels.get(NO_FINDING) == "positive":
             said.append(self._normal_image(claims))
         else:
@@ -173,6 +177,9 @@ class Evidence:
                 lacking -= _SAID_BY_NAME.get(one.finding, frozenset())
             if lacking:
                 raise UnsupportedError(f"does not say {' or '.join(sorted(lacking))}")
+        terms = terms_beside(claims.text, claims.atoms) if claims.atoms else ()
+        if lacking_terms := missing_terms(terms, [one.text for one in self.sentences]):
+            raise UnsupportedError(f"does not mention {' or '.join(lacking_terms)}")
         for clause in leftover_clauses(claims.text, claims.atoms):
             if read_text(clause).organs or read_text(clause).labels:
                 continue

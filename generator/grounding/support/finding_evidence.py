@@ -7,8 +7,8 @@ found.saying(atom, text)        # indices of sentences, or UnsupportedError with
 from collections.abc import Sequence
 from dataclasses import replace
 
-from generator.grounding.support.atoms import BOTH, evidence_atoms
-from generator.grounding.support.differences import differences, overlap_in_place
+from generator.grounding.support.atoms import evidence_atoms
+from generator.grounding.support.differences import at_one_place, differences, overlap_in_place
 from generator.grounding.support.hierarchy import (
     common_name,
     denied_by,
@@ -16,6 +16,7 @@ from generator.grounding.support.hierarchy import (
     opposed_to,
     said_by,
 )
+from generator.grounding.support.pairing import BOTH
 from generator.grounding.support.wording import leaves_a_rest, same_words, sites
 from indexer.reports.labelling.mention import Mention
 
@@ -78,6 +79,21 @@ class FindingEvidence:
         if not found:
             raise UnsupportedError(missing)
         return [found]
+
+    def check_together(self, one: Mention, other: Mention, text: str) -> None:
+        """Raise UnsupportedError if two findings that come together lie apart in the report."""
+        pairs = [
+            [
+                quote
+                for name in said_by(claim, text[claim.start : claim.end])
+                for _, quote in self._mentions.get(name, ())
+                if not differences(claim, quote)
+            ]
+            for claim in (one, other)
+        ]
+        if all(pairs) and not any(at_one_place(a, b) for a in pairs[0] for b in pairs[1]):
+            names = " and ".join(common_name(claim.finding) for claim in (one, other))
+            raise UnsupportedError(f"reports {names} in different places")
 
     def _compare(
         self,

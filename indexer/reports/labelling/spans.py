@@ -60,7 +60,10 @@ _CAUSE = re.compile(
     r"[^,;.()]*"
 )
 """What follows lies somewhere of its own: "tracheal deviation by a left thyroid mass"."""
-_APPOSITION = re.compile(r" ?(?:\(|, | - )(?:[\w-]+ ){0,3}")
+_APPOSITION = re.compile(
+    r"(?: ?(?:\(|, | - )| (?:in|at|over|with|overlying|within|ending|terminating) [^,;.()]{1,60}\()"
+    r"(?:[\w-]+ ){0,3}"
+)
 _GENERIC = re.compile(r"(?:devices?|generator|leads?|catheters?|tub(?:e|ing)|lines?)")
 
 

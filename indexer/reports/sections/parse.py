@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from indexer.reports.lines import unwrap
-from indexer.reports.sections.addenda import correct
+from indexer.reports.sections.addenda.correction import correct
 from indexer.reports.sections.examinations import choose
 from indexer.reports.sections.markup import plain_text
 from indexer.reports.sections.placing import place_lines

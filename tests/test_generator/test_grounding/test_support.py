@@ -33,6 +33,18 @@ HOLDS = {
         ("Healed fracture of the left sixth rib.", "Old left 6th rib fracture."),
         ("Pneumonia at the left base.", "Left base opacity compatible with pneumonia."),
     ),
+    "together": (
+        ("LUL mass with cavitation.", "LUL mass. LUL cavity."),
+        ("LUL mass with cavitation.", "There is a LUL mass containing a cavity."),
+        ("Left effusion with atelectasis.", "Left effusion and left basal atelectasis."),
+        ("RUL opacity with volume loss.", "Right upper lobe opacity and volume loss."),
+        ("Cardiomegaly with edema.", "Pulmonary edema. The heart is large."),
+    ),
+    "term": (
+        ("Left effusion and pneumatocele.", "Left effusion. Left pneumatoceles."),
+        ("Right opacity with cystic change.", "Right opacity with cysts."),
+        ("Opacity at the right lung base, suspicious in shape.", "RLL opacity."),
+    ),
     "degree": (
         ("Enlarged heart.", "The heart is markedly enlarged."),
         ("Mild cardiac enlargement.", "The heart is slightly enlarged."),
@@ -111,6 +123,19 @@ FAILS = {
         ("Left clavicle fracture.", "Left humerus fracture.", "humerus, not clavicle"),
         ("Pneumonia at the right base.", "Left base opacity, likely pneumonia.", "in doubt"),
         ("Diffuse opacities.", "Left lower lobe opacity.", "not diffuse"),
+    ),
+    "together": (
+        ("LUL mass with cavitation.", "LUL mass. RUL cavity.", "right, not left (cavity)"),
+        ("Mass with cavitation.", "LUL mass. RUL cavity.", "mass and cavity in different places"),
+        ("Effusion with atelectasis.", "Left effusion. Right atelectasis.", "different places"),
+        ("Left effusion with atelectasis.", "Left effusion. Atelectasis.", "gives no side"),
+    ),
+    "term": (
+        ("Left effusion and pneumatocele.", "Left effusion.", "does not mention pneumatocele"),
+        ("Right base opacity, abscess.", "Right base opacity.", "does not mention abscess"),
+        ("No effusion or abscess.", "No effusion.", "does not mention abscess"),
+        ("Opacity from sarcoidosis.", "Opacity.", "does not mention sarcoidosis"),
+        ("Clear lungs, hepatomegaly.", "Clear lungs.", "does not mention hepatomegaly"),
     ),
     "degree": (
         ("Large left effusion.", "Small left effusion.", "says mild or small, not severe or large"),

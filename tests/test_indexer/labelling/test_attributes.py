@@ -83,6 +83,7 @@ def test_side_and_place_are_those_of_the_mention(
         ("Slight convexity of the spine towards the right.", "Scoliosis", "kind", {"dextro"}),
         ("Scoliosis of the spine, convex to the right.", "Scoliosis", "kind", {"dextro"}),
         ("Right pacemaker (single-lead device).", "Pacemaker", "kind", {"single lead"}),
+        ("AICD over the left chest (dual-lead device).", "Pacemaker", "kind", {"dual lead"}),
         ("Pacemaker, dual-chamber device, in place.", "Pacemaker", "kind", {"dual lead"}),
         ("Bilateral opacities, more extensive on the left.", "Lung Opacity", "comparison", set()),
         ("Effusions, right larger than left.", "Pleural Effusion", "comparison", set()),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from db.labels import State
 from indexer.reports.labeller import mentions
-from indexer.reports.sections.opposition import (
+from indexer.reports.sections.addenda.opposition import (
     any_mention,
     mentions_of,
     observations_in,
@@ -21,7 +21,7 @@ from indexer.reports.sections.opposition import (
     sides_in,
     sides_of,
 )
-from indexer.reports.sections.withdrawal import Chosen, without_findings
+from indexer.reports.sections.addenda.withdrawal import Chosen, without_findings
 from indexer.reports.sentences import split_sentences
 
 _REPORT = r"(?:report|dictation|study|exam\w*|interpretation|stud(?:y|ies)|text|results?)"

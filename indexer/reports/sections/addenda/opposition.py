@@ -7,7 +7,7 @@ from db.findings import FINDING
 from db.labels import NO_FINDING, State
 from indexer.reports.labeller import label_sentence, mentions
 from indexer.reports.labelling.mention import Mention
-from indexer.reports.sections.withdrawal import Chosen
+from indexer.reports.sections.addenda.withdrawal import Chosen
 
 _SIDES = {
     "right": re.compile(r"\bright\b|\br[uml]l\b|\brt\b|\br\b(?= (?:lung|base))", re.I),
