@@ -8,10 +8,11 @@ from typing import Literal
 import msgspec
 from litestar.response import ServerSentEventMessage
 
+from api.export.text import warning_lines
 from api.middleware.problems import problem_of
-from api.pipeline.backends import Token
-from api.pipeline.pipeline import Emit, Stage
-from db.app.generation import Generation, OodCheck
+from api.pipeline.backends import Token, TokenCount
+from api.pipeline.pipeline import Emit, Progress
+from db.app.generation import NOTICE, Generation, OodCheck
 from generator.tasks import TASKS
 
 
@@ -25,13 +26,26 @@ class Failure:
 class StreamEvent(msgspec.Struct, kw_only=True):
     """One server-sent event."""
 
-    event: Literal["stage", "token", "report", "answer", "classification", "caption", "problem"]
-    """`stage` and `token` report progress; the last event is named after the result."""
+    event: Literal[
+        "notice",
+        "warning",
+        "stage",
+        "token",
+        "report",
+        "answer",
+        "classification",
+        "caption",
+        "problem",
+    ]
+    """`notice`, the research-use line, comes first; `warning`, of images unlike the indexed ones,
+    before any token. `stage` and `token` report progress; the last event is named after the
+    result."""
     data: str
-    """JSON: `{"stage": ...}`, `{"text": ...}` (not checked yet), a generation or a problem."""
+    """JSON: `{"stage": ...}`, `{"text": ...}` (tokens are not checked yet), a generation or a
+    problem."""
 
 
-Event = Stage | Token | OodCheck | Generation | Failure
+Event = Progress | Generation | Failure
 
 
 async def events(work: Callable[[Emit], Awaitable[Generation]]) -> AsyncIterator[Event]:
@@ -66,17 +80,22 @@ async def server_sent(
     progress: AsyncIterator[Event],
     document: Callable[[Generation], Awaitable[Generation]],
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Yield ``stage`` and ``token`` events, then one named after the result, or ``problem``.
+    """Yield ``notice``, then ``stage``, ``warning`` and ``token`` events, then one named after the
+    result, or ``problem``.
 
     Data are JSON objects.
     """
+    yield _message("notice", {"text": NOTICE})
     async for event in progress:
         if isinstance(event, str):
             yield _message("stage", {"stage": event})
         elif isinstance(event, Token):
             yield _message("token", {"text": event.text})
+        elif isinstance(event, TokenCount):
+            continue
         elif isinstance(event, OodCheck):
-            continue  # in the result, as `ood`
+            for line in warning_lines(event):
+                yield _message("warning", {"text": line})
         elif isinstance(event, Failure):
             yield _message("problem", problem_of(event.error))
         else:

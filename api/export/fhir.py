@@ -1,13 +1,14 @@
 """Export a generation as a FHIR DiagnosticReport, R5 or R4B.
 
-The status is ``preliminary``: no radiologist has read it. The subject is a patient without a
-reference, because the service does not know the patient: the system that files the report adds it.
-The author is a contained Device, named by a contained Provenance, because a performer may not be a
-device. The research-use line and an out-of-distribution warning come first in narrative, conclusion
-and, in R5, notes. Source: hl7.org/fhir/R5/diagnosticreport.html.
+The status is ``preliminary``: no radiologist has read it. The subject is the patient that the
+caller names, or one without a reference, because the service does not know the patient. The author
+is a contained Device, named by a contained Provenance, because a performer may not be a device. The
+research-use line and an out-of-distribution warning come first in narrative, conclusion and, in R5,
+notes. Source: hl7.org/fhir/R5/diagnosticreport.html.
 """
 
 import base64
+import re
 from html import escape
 from typing import Any, Literal
 
@@ -23,12 +24,31 @@ from api.export.text import (
     with_marks,
 )
 from db.app.generation import Generation
+from db.errors import UserError
 
 Release = Literal["R5", "R4B"]
 
+_PATIENT = re.compile(
+    r"(https?://[!-~]{1,400}/)?Patient/[A-Za-z0-9.-]{1,64}(/_history/[A-Za-z0-9.-]{1,64})?"
+    r"|urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+"""References to a patient, relative or absolute; see hl7.org/fhir/R5/references.html."""
 
-def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -> dict[str, Any]:
-    """The resource as JSON values; ``pdf`` becomes its presented form."""
+
+def subject_of(reference: str) -> str:
+    """Return a reference to a patient. Raises UserError for any other text."""
+    if not _PATIENT.fullmatch(reference):
+        raise UserError("the subject is not a reference to a patient: send it as Patient/ID")
+    return reference
+
+
+def diagnostic_report(
+    generation: Generation, release: Release, *, pdf: bytes, subject: str | None = None
+) -> dict[str, Any]:
+    """The resource as JSON values; ``pdf`` becomes its presented form.
+
+    ``subject`` is a reference to the patient (`subject_of`).
+    """
     report: dict[str, Any] = {
         "resourceType": "DiagnosticReport",
         "id": str(generation.id),
@@ -58,7 +78,14 @@ def diagnostic_report(generation: Generation, release: Release, *, pdf: bytes) -
         },
         "issued": generation.created_at.isoformat(),
         "contained": _author(generation, release),
-        "subject": {"type": "Patient", "display": "Patient not known to this software"},
+        "subject": {
+            "type": "Patient",
+            **(
+                {"display": "Patient not known to this software"}
+                if subject is None
+                else {"reference": subject}
+            ),
+        },
         "conclusion": " ".join((*opening_lines(generation), _conclusion(generation))),
         "presentedForm": [
             {

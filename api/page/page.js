@@ -92,7 +92,7 @@ function write(task, values, place) {
     if (task === "report") goToReport();
     const made = await createText(PATHS[task], files(), { ...writingOptions(), ...values }, signal, (event, data) => {
       if (event === "stage") stage(stageText(data.stage));
-      else token(data.text);
+      else if (event === "token") token(data.text);
     });
     place(made);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);

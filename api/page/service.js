@@ -109,6 +109,8 @@ export function exportGeneration(id, format, images = [], field = "images") {
 export const createSearch = (files, values, signal) =>
   json("/searches", post(form("images", files, values), signal));
 
+const PROGRESS = ["notice", "warning", "stage", "token"];
+
 /** Request a generation; `emit(event, data)` gets each stage and token. Returns the finished generation. */
 export async function createText(path, files, values, signal, emit) {
   const headers = { Accept: "text/event-stream" };
@@ -118,7 +120,7 @@ export async function createText(path, files, values, signal, emit) {
       const wait = [429, 503].includes(data.status) ? 1 : null;
       throw new ServiceError(sentence(data.detail), { status: data.status, wait });
     }
-    if (event !== "stage" && event !== "token") return data;
+    if (!PROGRESS.includes(event)) return data;
     emit(event, data);
   }
   throw new ServiceError(LOST, { wait: 0 });

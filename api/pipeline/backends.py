@@ -4,7 +4,8 @@ backend = open_backend(retriever, BackendOptions(model="pretrained/generator"))
 for place, output in backend.write(writings): ...         # tokens, then each result as it ends
 
 A `Backend` gets the studies of a batch and yields their outputs in any order: pieces of text while
-it writes, and at the end of each study one report, or the error to show to the user. An answer or a
+it writes, the number of tokens where it has any, and at the end of each study one report, or the
+error to show to the user. An answer or a
 caption is a report of one statement; a classification is a report with probabilities.
 """
 
@@ -39,6 +40,16 @@ class Token:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenCount:
+    """What a language model read and wrote for one text, in its own tokens."""
+
+    prompt: int
+    """Of all prompts with their cases, without images and what the chat template adds."""
+    completion: int
+    """Of the text before its check; 0 for answers that are only scored."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BackendRequest:
     """One text to write: the request, the study, and the cases found for it."""
@@ -52,7 +63,7 @@ class BackendRequest:
     """Whether the request was cancelled; slow backends call this between tokens."""
 
 
-Output = Token | GroundedReport | UserError
+Output = Token | TokenCount | GroundedReport | UserError
 
 
 class Backend(Protocol):

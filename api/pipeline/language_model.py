@@ -9,6 +9,7 @@ from api.pipeline.backends import (
     BackendRequest,
     Output,
     Token,
+    TokenCount,
 )
 from db.app.generation import Origin
 from db.errors import UserError
@@ -123,10 +124,12 @@ class LanguageModelBackend:
             request = writing.request
             try:
                 study = _study(runner, writing)
+                text = _Text(writing=writing, study=study)
                 if TASKS[request.task].answers:
+                    yield place, self._count(text)
                     yield place, runner.run(request.task, study, request.question or "")
                 else:
-                    texts[place] = _Text(writing=writing, study=study)
+                    texts[place] = text
             except UserError as error:
                 yield place, error
         yield from self._stream(runner, texts)
@@ -155,7 +158,15 @@ class LanguageModelBackend:
                 written[place] += piece
                 yield place, Token(text=piece)
             elif not texts[place].writing.cancelled():
+                yield place, self._count(texts[place], written[place])
                 yield place, texts[place].check(runner, written[place])
+
+    def _count(self, text: "_Text", written: str = "") -> TokenCount:
+        count = self._model.count_tokens
+        return TokenCount(
+            prompt=sum(count(prompt.text) for prompt in text.prompts()),
+            completion=count(written) if written else 0,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,9 +176,12 @@ class _Text:
     writing: BackendRequest
     study: RetrievedStudy
 
-    def prompt(self) -> Prompt:
+    def prompts(self) -> list[Prompt]:
         request = self.writing.request
-        (prompt,) = TASKS[request.task].prompts(self.study, request.question or "")
+        return TASKS[request.task].prompts(self.study, request.question or "")
+
+    def prompt(self) -> Prompt:
+        (prompt,) = self.prompts()
         return prompt
 
     def check(self, runner: TaskRunner, text: str) -> GroundedReport:

@@ -15,7 +15,7 @@ from uuid import UUID
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
-from api.pipeline.backends import Backend, BackendRequest, Token
+from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
 from api.pipeline.current_index import CurrentIndex, shown
 from api.pipeline.scheduler import (
     Admission,
@@ -48,12 +48,13 @@ Clock = Callable[[], datetime]
 """Returns the current time, with a time zone."""
 
 Stage = Literal["reading", "retrieving", "writing", "checking"]
-Emit = Callable[[Stage | Token | OodCheck], None]
-"""Called at the start of every stage, with the images' check before anything is written, and for
-every token, from any thread."""
+Progress = Stage | Token | TokenCount | OodCheck
+Emit = Callable[[Progress], None]
+"""Called at the start of every stage, with the images' check before anything is written, for every
+token, and with the number of tokens where a language model wrote, from any thread."""
 
 
-def discard(_: Stage | Token | OodCheck) -> None:
+def discard(_: Progress) -> None:
     """Ignore progress; for callers that need only the result."""
 
 
@@ -291,7 +292,7 @@ def _write_with(backend: Backend) -> RunBatch[WriteInput, GroundedReport]:
             for ticket in tickets
         ]
         for place, output in backend.write(writings):
-            if isinstance(output, Token):
+            if isinstance(output, Token | TokenCount):
                 tickets[place].work.emit(output)
             else:
                 yield place, output

@@ -18,8 +18,8 @@ from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, Problem, problem_of, problems
 from api.middleware.problems import MEDIA_TYPE as PROBLEM
-from api.pipeline.backends import Token
-from api.pipeline.pipeline import Pipeline
+from api.pipeline.backends import Token, TokenCount
+from api.pipeline.pipeline import Pipeline, Progress
 from api.pipeline.scheduler import BusyError
 from api.routes.generations import document
 from api.schemas.chat import (
@@ -118,18 +118,28 @@ class ChatController(Controller):
             progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
             chunks = _chunks(progress, pipeline, data, caller)
             return Stream(chunks, media_type="text/event-stream")
-        made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
-        return Response(await _completion(made, pipeline, data))
+        counts: list[TokenCount] = []
+
+        def emit(event: Progress) -> None:
+            if isinstance(event, TokenCount):
+                counts.append(event)
+
+        made = await while_connected(
+            request, lambda: pipeline.generate(uploads, wanted, caller, emit=emit)
+        )
+        return Response(await _completion(made, pipeline, data, counts[-1] if counts else None))
 
 
-async def _completion(made: Generation, pipeline: Pipeline, asked: ChatRequest) -> ChatCompletion:
+async def _completion(
+    made: Generation, pipeline: Pipeline, asked: ChatRequest, tokens: TokenCount | None
+) -> ChatCompletion:
     text = _text(made)
     return ChatCompletion(
         id=f"chatcmpl-{made.id}",
         created=int(made.created_at.timestamp()),
         model=asked.model,
         choices=[Choice(message=AnswerMessage(content=text))],
-        usage=Usage.of(asked.texts, text),
+        usage=Usage.of(tokens, asked.texts, text),
         generation=made.id,
         citations=await _citations(made, pipeline),
     )
@@ -162,11 +172,13 @@ async def _chunks(
         )
 
     yield chunk({"role": "assistant", "content": f"{NOTICE}\n"})
-    streamed = False
+    streamed, tokens = False, None
     async for event in progress:
         if isinstance(event, Token):
             streamed = True
             yield chunk({"content": event.text})
+        elif isinstance(event, TokenCount):
+            tokens = event
         elif isinstance(event, OodCheck):
             for line in warning_lines(event):
                 yield chunk({"content": f"{line}\n"})
@@ -179,7 +191,8 @@ async def _chunks(
             cited = msgspec.to_builtins(await _citations(event, pipeline))
             more = {"generation": str(event.id), "citations": cited, "report": _text(event)}
             if asked.stream_options is not None and asked.stream_options.include_usage:
-                more["usage"] = msgspec.to_builtins(Usage.of(asked.texts, _text(event)))
+                usage = Usage.of(tokens, asked.texts, _text(event))
+                more["usage"] = msgspec.to_builtins(usage)
             yield chunk({}, "stop", **more)
     yield b"data: [DONE]\n\n"
 

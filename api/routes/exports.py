@@ -16,7 +16,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from api.export.dicom_sr import to_dicom_sr
-from api.export.fhir import Release, diagnostic_report
+from api.export.fhir import Release, diagnostic_report, subject_of
 from api.export.pdf import to_pdf
 from api.middleware.access import READ, Caller
 from api.middleware.problems import GUARDED, problems
@@ -35,6 +35,20 @@ class ExportForm(msgspec.Struct, kw_only=True):
     """The images that a report was made from."""
 
     images: list[UploadFile]
+
+
+class SubjectForm(msgspec.Struct, kw_only=True):
+    """Whose report it is."""
+
+    subject: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=600,
+            description="A FHIR reference, relative or absolute.",
+            examples=["Patient/123"],
+        ),
+    ]
+    release: Annotated[Release, msgspec.Meta(description="Of FHIR.")] = "R5"
 
 
 def _file(media_type: str, description: str) -> ResponseSpec:
@@ -66,11 +80,31 @@ class ExportController(Controller):
         database: NamedDependency[AppDatabase],
         release: Annotated[Release, QueryParameter(description="Of FHIR.")] = "R5",
     ) -> Response[bytes]:
-        """Return a preliminary report without a subject, with the PDF as its presented form."""
+        """Return a preliminary report of an unnamed patient, with the PDF as its presented form."""
+        return await _export(database, generation_id, partial(_to_fhir, release=release), FHIR)
 
-        def write(made: Generation) -> bytes:
-            return msgspec.json.encode(diagnostic_report(made, release, pdf=to_pdf(made)))
-
+    @post(
+        "/fhir",
+        operation_id="exportFhirOfPatient",
+        summary="A report as FHIR DiagnosticReport of a patient",
+        status_code=HTTP_200_OK,
+        media_type=FHIR,
+        before_request=read_form,
+        responses={
+            200: ResponseSpec(
+                dict[str, Any], media_type=FHIR, description="FHIR", generate_examples=False
+            ),
+            **problems(400, 404, 408, 413, 422, 503, *GUARDED),
+        },
+    )
+    async def fhir_of_patient(
+        self,
+        generation_id: FromPath[UUID],
+        data: Annotated[SubjectForm, Body(media_type=RequestEncodingType.MULTI_PART)],
+        database: NamedDependency[AppDatabase],
+    ) -> Response[bytes]:
+        """Send the reference of the patient: it becomes the subject and is not stored."""
+        write = partial(_to_fhir, release=data.release, subject=subject_of(data.subject))
         return await _export(database, generation_id, write, FHIR)
 
     @get(
@@ -155,6 +189,11 @@ class ExportController(Controller):
         with pipeline.enter(caller):
             images = await pipeline.read([upload], caller)
             return await _export(database, generation_id, write, DICOM, images)
+
+
+def _to_fhir(made: Generation, *, release: Release, subject: str | None = None) -> bytes:
+    report = diagnostic_report(made, release, pdf=to_pdf(made), subject=subject)
+    return msgspec.json.encode(report)
 
 
 async def _export(

@@ -41,7 +41,8 @@ class TaskController(Controller):
     ) -> Response[Generation]:
         """Search prior cases for the images and write a report in which every sentence cites them.
 
-        The report is stored; the images are not. `Accept: text/event-stream` streams each step.
+        The report is stored; the images are not. `Accept: text/event-stream` streams each step,
+        after the research-use line.
         `Prefer: respond-async` answers 202 at once and keeps the images, without their headers,
         until the report is stored.
         """

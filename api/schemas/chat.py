@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.pipeline.backends import TokenCount
 from api.uploads import Upload
 from db.app.generation import NOTICE, Citation
 from db.errors import NotFoundError, UserError
@@ -141,9 +142,10 @@ class Choice(msgspec.Struct, kw_only=True):
 
 
 class Usage(msgspec.Struct, kw_only=True):
-    """Words and punctuation marks of the texts sent and returned.
+    """Tokens that the language model read, with the retrieved cases, and wrote before the check.
 
-    Images and retrieved cases are not counted, and no tokenizer of a model is used.
+    Images are not counted. Without a language model: words and punctuation marks of the texts sent
+    and returned.
     """
 
     prompt_tokens: int
@@ -151,8 +153,11 @@ class Usage(msgspec.Struct, kw_only=True):
     total_tokens: int
 
     @classmethod
-    def of(cls, sent: Iterable[str], returned: str) -> Self:
-        prompt, completion = sum(map(_count, sent)), _count(returned)
+    def of(cls, tokens: TokenCount | None, sent: Iterable[str], returned: str) -> Self:
+        if tokens is None:
+            prompt, completion = sum(map(_count, sent)), _count(returned)
+        else:
+            prompt, completion = tokens.prompt, tokens.completion
         return cls(
             prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
         )

@@ -8,9 +8,10 @@ import httpx
 from litestar.testing import TestClient
 
 from api.pipeline.backends import ExtractiveBackend
+from db.app.generation import NOTICE, OodCheck
 from db.errors import UserError
 from tests.support.service.clients import STREAM, images, parsed
-from tests.support.service.services import an_app, serving
+from tests.support.service.services import FakeRetriever, a_case, an_app, serving
 from tests.support.service.writers import Talker
 
 
@@ -26,6 +27,7 @@ def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> 
         assert client.get(f"/generations/{report['id']}").json() == report
     streamed = [data.get("stage") or data.get("text") for _, data in happened[:-1]]
     assert streamed == [
+        NOTICE,
         "reading",
         "retrieving",
         "writing",
@@ -34,7 +36,26 @@ def test_stages_and_tokens_come_in_order_and_the_report_last(tmp_path: Path) -> 
         "clear.",
         "checking",
     ]
-    assert [event for event, _ in happened] == ["stage"] * 3 + ["token"] * 3 + ["stage", "report"]
+    assert [event for event, _ in happened] == [
+        "notice",
+        *["stage"] * 3,
+        *["token"] * 3,
+        "stage",
+        "report",
+    ]
+
+
+def test_a_warning_of_unlike_images_comes_before_the_first_token(tmp_path: Path) -> None:
+    writer = Talker()
+    writer.go.set()
+    ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="unlike the drawn.")
+    app = an_app(tmp_path, FakeRetriever([a_case(1)], ood=ood), backend=writer)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        happened = parsed(client.post("/reports", files=images(1), headers=STREAM).text)
+    assert happened[0] == ("notice", {"text": NOTICE})
+    names = [event for event, _ in happened]
+    assert names.count("warning") == 1 and names.index("warning") < names.index("token")
+    assert dict(happened)["warning"] == {"text": "Do not rely on this: unlike the drawn."}
 
 
 def test_a_failure_is_the_last_event(tmp_path: Path) -> None:

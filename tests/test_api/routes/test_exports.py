@@ -90,6 +90,37 @@ def test_a_report_is_a_valid_fhir_resource(client: Client, release: str, model: 
     assert (resource.note is not None) if release == "R5" else "note" not in answer.json()
 
 
+@pytest.mark.parametrize(("release", "model"), [("R5", ReportR5), ("R4B", ReportR4B)])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Patient/123",
+        "https://ehr.example.org/fhir/Patient/a-1.2/_history/4",
+        "urn:uuid:0a1b2c3d-0000-4000-8000-0123456789ab",
+    ],
+)
+def test_a_fhir_report_names_the_patient_who_was_sent(
+    client: Client, release: str, model: Any, subject: str
+) -> None:
+    address = f"{made_from(client, a_png(1, size=(64, 64)))}/fhir"
+    # the client sends a form as multipart only with a file
+    fields = {"subject": (None, subject), "release": (None, release)}
+    answer = client.post(address, files=fields)
+    assert answer.status_code == 200, answer.text
+    resource = model.model_validate_json(answer.content)
+    assert (resource.subject.type, resource.subject.reference) == ("Patient", subject)
+    assert resource.subject.display is None
+    assert client.get(address).json()["subject"].keys() == {"type", "display"}
+
+
+@pytest.mark.parametrize("subject", ["Jane Doe", "Device/1", "Patient/", "Patient/1\n", "/x"])
+def test_a_subject_that_is_no_patient_is_refused(client: Client, subject: str) -> None:
+    address = f"{made_from(client, a_png(1, size=(64, 64)))}/fhir"
+    answer = client.post(address, files={"subject": (None, subject)})
+    assert answer.status_code == 422 and "send it as Patient/ID" in answer.json()["detail"]
+    assert "Jane" not in answer.text
+
+
 def test_fhir_of_another_release_is_refused(client: Client) -> None:
     address = made_from(client, a_png(1, size=(64, 64)))
     assert client.get(f"{address}/fhir", params={"release": "STU3"}).status_code == 400

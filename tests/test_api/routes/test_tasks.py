@@ -72,7 +72,7 @@ def test_each_task_gives_a_stored_generation(client: Client, path: str) -> None:
 def test_each_task_streams_its_progress(client: Client, path: str) -> None:
     happened = parsed(send(client, path, STREAM).text)
     task, last = TASKS[path]
-    assert [event for event, _ in happened if event != "token"] == ["stage"] * 4 + [last]
+    assert [event for event, _ in happened if event != "token"] == ["notice", *["stage"] * 4, last]
     assert happened[-1][1]["task"] == task
     tokens = "".join(data["text"] for event, data in happened if event == "token")
     expected = {"ask": "Yes. [1][9]", "classify": ""}.get(task)

@@ -16,7 +16,13 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.pipeline.backends import BackendOptions, BackendRequest, Token, open_backend
+from api.pipeline.backends import (
+    BackendOptions,
+    BackendRequest,
+    Token,
+    TokenCount,
+    open_backend,
+)
 from api.pipeline.current_index import reopening
 from api.pipeline.language_model import LanguageModelBackend
 from api.settings import Settings
@@ -158,7 +164,7 @@ def test_studies_of_all_tasks_share_one_batch(retriever: Retriever) -> None:
     tasks = ("report", "classify", "ask", "caption")
     writings = [a_writing(retriever, writer, task=task, question="Is it?") for task in tasks]
     written = list(writer.write(writings))
-    made = {place: one for place, one in written if not isinstance(one, Token)}
+    made = {place: one for place, one in written if not isinstance(one, Token | TokenCount)}
     assert model.together == [3]
     assert sorted(made) == [0, 1, 2, 3]
     streamed = {
@@ -167,7 +173,7 @@ def test_studies_of_all_tasks_share_one_batch(retriever: Retriever) -> None:
     }
     assert streamed == {n: says(Prompt(task=tasks[n], text="")) + " " for n in streamed}
     # The short answer is there before the long report has ended.
-    ends = [place for place, one in written if not isinstance(one, Token)]
+    ends = [place for place, one in written if not isinstance(one, Token | TokenCount)]
     assert ends == [1, 2, 3, 0]
 
 
@@ -238,7 +244,11 @@ def test_a_prompt_that_is_too_long_fails_alone(retriever: Retriever) -> None:
     writings = [a_writing(retriever, writer, task="report", indication=i) for i in ("", "x" * 200)]
     list(writer.write(writings))
     model.longest = len(model.prompts[0].text)
-    made = {place: one for place, one in writer.write(writings) if not isinstance(one, Token)}
+    made = {
+        place: one
+        for place, one in writer.write(writings)
+        if not isinstance(one, Token | TokenCount)
+    }
     assert isinstance(made[1], PromptTooLongError)
     assert not isinstance(made[0], Exception)
 
@@ -473,9 +483,17 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
         assert below_notice(answer.choices[0].message.content) == f"Yes. {numbers}" and numbers
         stored = httpx.get(f"{address}/generations/{extra['generation']}").json()
         assert stored["question"] == "Is the heart enlarged?"
+        # the scripted model counts words; its prompt holds the retrieved cases
+        assert answer.usage.completion_tokens == 2 and answer.usage.prompt_tokens > 50
         chunks = list(
-            client.chat.completions.create(model="grounded-cxr-ask", messages=messages, stream=True)
+            client.chat.completions.create(
+                model="grounded-cxr-ask",
+                messages=messages,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
         )
+        assert chunks[-1].usage == answer.usage
         text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
         assert below_notice(text) == "Yes. [1][2][3][4][5][7] "
         last = chunks[-1].model_extra or {}
@@ -489,6 +507,7 @@ def test_the_chat_answers_questions_with_citations(tmp_path: Path, retriever: Re
         classes = client.chat.completions.create(
             model="grounded-cxr-classify", messages=[a_message(image)]
         )
+        assert classes.usage.completion_tokens == 0 and classes.usage.prompt_tokens > 500
         lines = below_notice(classes.choices[0].message.content).splitlines()
         assert len(lines) == 14 and lines[2].startswith("Cardiomegaly: 0.")
         with pytest.raises(openai.UnprocessableEntityError, match="question"):
