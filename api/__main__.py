@@ -32,6 +32,7 @@ from api.pipeline.backends import (
 )
 from api.pipeline.current_index import reopening
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
+from api.temporary_files import temporary_files
 from db.app.api_keys import SCOPES
 from db.app.audit_log import Head
 from db.app.database import AppDatabase, back_up, held, restore
@@ -65,6 +66,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         sample_path=arguments.sample,
+        image_roots=tuple(root.absolute() for root in arguments.image_root),
         allowed_hosts=(*LOCAL_NAMES, *arguments.allow_host),
         require_keys=arguments.require_keys or _needs_keys(arguments),
         requests_per_minute=arguments.rate,
@@ -86,7 +88,11 @@ def _serve(arguments: argparse.Namespace) -> int:
             max_batch=arguments.max_batch or settings.max_batch,
             max_written=arguments.max_batch or backend.batch_size,
         )
-        with held(settings.database_path), export_spans(arguments.otlp):
+        with (
+            held(settings.database_path),
+            temporary_files(settings.database_path.with_name(f"{settings.database_path.name}.tmp")),
+            export_spans(arguments.otlp),
+        ):
             app = create_app(
                 settings,
                 retriever=retriever,
@@ -187,10 +193,14 @@ def _back_up(arguments: argparse.Namespace) -> int:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    kept = restore(arguments.file, arguments.database)
+    done = restore(arguments.file, arguments.database, at=datetime.now(UTC))
     print(f"{arguments.database} restored from {arguments.file}")
-    if kept is not None:
-        print(f"the previous database is kept as {kept}")
+    if done.deleted:
+        print(f"{done.deleted} generations that were deleted since are deleted again")
+    if done.erased:
+        print("a patient was removed since the backup: repeat 'indexer remove' with --db")
+    if done.kept is not None:
+        print(f"the previous database is kept as {done.kept}: delete it when it is not needed")
     return 0
 
 
@@ -231,6 +241,15 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
     verb.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     _add_database(verb)
     verb.add_argument("--sample", type=Path, metavar="FILE", help="an image that the page offers")
+    verb.add_argument(
+        "--image-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="also send images of cases from here; by default only from the folder that the index "
+        "names ('indexer info' shows it)",
+    )
     verb.add_argument("--require-keys", action="store_true", help="also on a loopback address")
     verb.add_argument(
         "--allow-host",

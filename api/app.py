@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 import anyio
+from anyio.to_thread import run_sync
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -54,6 +55,9 @@ from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
 
+_LOG_SECONDS = 5.0
+"""How often the write-ahead log is emptied: it keeps the images of studies that have ended."""
+
 
 class Service(Litestar):
     """The application; it logs and counts every request, even those without a route."""
@@ -77,6 +81,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _keep_log_empty(database: AppDatabase) -> None:
+    while True:
+        await anyio.sleep(_LOG_SECONDS)
+        await run_sync(database.empty_log)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -91,7 +101,7 @@ def create_app(
     application. Raises UserError if it cannot be opened.
     """
     database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
-    current = CurrentIndex(retriever, reopen)
+    current = CurrentIndex(retriever, reopen, image_roots=settings.image_roots)
     pipeline = Pipeline(
         current=current,
         backend=backend,
@@ -112,6 +122,7 @@ def create_app(
         try:
             async with pipeline.running(), anyio.create_task_group() as tasks:
                 tasks.start_soon(runner.run)
+                tasks.start_soon(_keep_log_empty, database)
                 yield
                 tasks.cancel_scope.cancel()
         finally:

@@ -23,6 +23,8 @@ class Settings:
     port: int = 8000
     sample_path: Path | None = None
     """An image that the page offers to try."""
+    image_roots: tuple[Path, ...] = ()
+    """Folders, besides that of the index's images, from which images of cases may be sent."""
     allowed_hosts: tuple[str, ...] = LOCAL_NAMES
     """Names by which a browser may call the server: a page elsewhere whose name resolves to this
     machine (DNS rebinding) does not get through."""

@@ -9,7 +9,6 @@ one offset per observation: few numbers, because val has few positives. Fitted b
 ``evaluation calibrate``.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from db.errors import UserError
-from db.files import write_json
+from db.files import parse_json, write_json
 from indexer.encoder.weight_files import local_folder
 
 CALIBRATION = "calibration.json"
@@ -50,7 +49,7 @@ class Calibration:
         if not path.is_file():
             return cls()
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = parse_json(path.read_text(encoding="utf-8"))
             read = cls(**{_FORMER_NAMES.get(key, key): value for key, value in stored.items()})
             numbers = (read.language_model, read.knn, read.label_head, *read.offsets.values())
             if not all(abs(number) <= _MOST for number in numbers):

@@ -15,7 +15,6 @@ contain anything.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Literal
 
 from db.app.erasure import cites
 from db.errors import UserError
+from db.files import parse_json
 from db.index.store import Case, CaseStore
 from indexer.index import CASES
 from indexer.manifest import MANIFEST
@@ -119,7 +119,7 @@ def _what(
 
 
 def _stores(path: Path, studies: Collection[tuple[str, str]]) -> bool:
-    head = json.loads(path.read_text(encoding="utf-8"))
+    head = parse_json(path.read_text(encoding="utf-8"))
     return any((head["source"], study["study_id"]) in studies for study in head["studies"])
 
 

@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import parse_json
 from indexer.encoder.spec import EncoderSpec
 from indexer.vectors.options import VectorOptions, VectorSpec
 
@@ -103,7 +106,7 @@ class Manifest:
                 values = {OLDER_NAMES.get(name, name): value for name, value in values.items()}
             if version == 1:
                 values["file_sha256"] = {"vectors.faiss": values.pop("vectors_sha256")}
-                return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})
+                return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})._checked()
             values.pop(FOLDER, None)
             parts = {
                 "encoder": EncoderSpec(**values["encoder"]),
@@ -112,9 +115,14 @@ class Manifest:
                 "withdrawn": tuple(values["withdrawn"]),
                 "history": tuple(PastVersion(**past) for past in values["history"]),
             }
-            return cls(**{**values, **parts})
-        except (ValueError, TypeError, KeyError) as error:
+            return cls(**{**values, **parts})._checked()
+        except (ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
             raise _unreadable(directory, error) from error
+
+    def _checked(self) -> Self:
+        """Raise msgspec.ValidationError for a value of another type: nothing else reads them."""
+        msgspec.convert(msgspec.to_builtins(self), type(self))
+        return self
 
     def write(self, directory: Path) -> None:
         (directory / MANIFEST).write_text(self.text(), encoding="utf-8")
@@ -141,7 +149,7 @@ def read_values(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(
             f"{directory} is not an index (it has no {MANIFEST}): name an index, or build one with "

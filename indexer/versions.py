@@ -12,6 +12,7 @@ becomes current when one file is renamed, so a reader opens either the old or th
 Format 1 kept its files in the directory itself; the first change moves them into ``versions``.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,7 +38,15 @@ def current_folder(index_dir: Path) -> Path:
     NotFoundError if there is no index and UserError if its manifest is damaged.
     """
     folder = read_values(index_dir).get(FOLDER)
-    return index_dir if folder is None else index_dir / str(folder)
+    if folder is None:
+        return index_dir
+    named = Path(os.path.normpath(str(folder)))
+    if named.is_absolute() or named.parts[:1] in ((), ("..",)):  # of a stranger's index
+        raise UserError(
+            f"{index_dir / MANIFEST} names a folder outside the index ({folder}): build the index "
+            "again"
+        )
+    return index_dir / named
 
 
 @contextmanager

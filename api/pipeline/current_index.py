@@ -9,8 +9,9 @@ import numpy as np
 from anyio.to_thread import run_sync
 from PIL import Image
 
-from db.errors import NotFoundError, UserError
+from db.errors import ForbiddenError, NotFoundError, UserError
 from db.index.case import split_case_key
+from db.index.image_root import is_below
 from db.index.store import Case
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
@@ -106,9 +107,18 @@ def reopening(
 class CurrentIndex:
     """The open retriever; a request reads it once and keeps that one to its end."""
 
-    def __init__(self, retriever: StudySearch, reopen: Reopen | None = None) -> None:
+    def __init__(
+        self,
+        retriever: StudySearch,
+        reopen: Reopen | None = None,
+        *,
+        image_roots: Collection[Path] = (),
+    ) -> None:
+        """``image_roots``: folders, besides that of the index's images, from which images of cases
+        may be read."""
         self.retriever = retriever
         self._reopen = reopen
+        self._image_roots = tuple(image_roots)
         self._reloading = anyio.Lock()
         self.searches_text = has_text_tower(retriever.encoder)
 
@@ -139,9 +149,10 @@ class CurrentIndex:
     async def case_image(self, key: str, number: int) -> bytes:
         """Return an image of a case as PNG; images are numbered from 1.
 
-        Raises NotFoundError if the case, the image or its file is missing.
+        Raises NotFoundError if the case, the image or its file is missing, and ForbiddenError for a
+        file outside the folders of images.
         """
-        return await run_sync(_case_image, self.retriever, key, number)
+        return await run_sync(_case_image, self.retriever, key, number, self._image_roots)
 
     async def available(self, studies: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Return those of the studies (source, study id) that the open index holds."""
@@ -169,12 +180,24 @@ def shown(pixels: np.ndarray) -> bytes:
     return encode_png(pixels)
 
 
-def _case_image(retriever: StudySearch, key: str, number: int) -> bytes:
+def _case_image(
+    retriever: StudySearch, key: str, number: int, image_roots: Sequence[Path]
+) -> bytes:
     case = find_case(retriever, key)
     if not 1 <= number <= len(case.images):
         raise NotFoundError(f"study {case.study_id} has no image {number}")
     image = case.images[number - 1]
     path = None if image.path is None else Path(image.path)
+    root = retriever.index.manifest.image_root
+    if (
+        path is not None
+        and path.is_absolute()
+        and not is_below(path, [*image_roots, *([] if root is None else [Path(root)])])
+    ):
+        raise ForbiddenError(
+            f"image {number} of study {case.study_id} is outside the folder of the index's images: "
+            "start the server with --image-root FOLDER"
+        )
     if path is None or not path.is_absolute() or not path.is_file():
         raise NotFoundError(
             f"image {number} of study {case.study_id} is not on this machine: the index was "

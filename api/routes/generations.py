@@ -19,6 +19,7 @@ from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
 from api.schemas.generations import GenerationList
 from api.schemas.jobs import PendingGeneration
+from db.app.audit_log import DELETED
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.app.generations import GenerationFilter
@@ -136,7 +137,7 @@ class GenerationController(Controller):
                 return
         generation = await run_sync(database.generations.get, generation_id)
         check_owner(generation.created_by, caller)
-        entry = pipeline.entry("generation deleted", caller, generation=str(generation_id))
+        entry = pipeline.entry(DELETED, caller, generation=str(generation_id))
         await run_sync(lambda: database.generations.delete(generation_id, audit=entry))
 
 

@@ -20,6 +20,8 @@ from db.app.models import AuditRow
 from db.engines.sqlite import writing
 from db.errors import UserError
 
+DELETED, ERASED = "generation deleted", "erase"
+"""Actions whose entries name what must not come back with a backup."""
 START = "0" * 64
 """The previous hash of the first entry."""
 

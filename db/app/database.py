@@ -3,28 +3,32 @@
 with AppDatabase.open(Path("data/app.sqlite3")) as database:    # created and migrated
     database.generations.add(generation)
 back_up(Path("data/app.sqlite3"), Path("backup.sqlite3"))       # works while in use
-restore(Path("backup.sqlite3"), Path("data/app.sqlite3"))
+restore(Path("backup.sqlite3"), Path("data/app.sqlite3"), at=now)
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from db.app.api_keys import ApiKeyStore
-from db.app.audit_log import AuditLog
+from db.app.audit_log import DELETED, ERASED, AuditLog, NewEntry
 from db.app.feedback import FeedbackStore
 from db.app.generations import GenerationStore
 from db.app.jobs import JobStore
 from db.app.schema import migrate
-from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
+from db.engines.sqlite import LOCK_TIMEOUT, empty_log, open_sqlite, writing
 from db.errors import NotFoundError, UserError
-from db.files import create_private, replacing, withdraw_from_others
+from db.files import create_private, replacing, unwritable, withdraw_from_others
 
 _LOG_SUFFIXES = ("-wal", "-shm")
 """Of the files that SQLite keeps beside an open database, with its rights."""
@@ -62,14 +66,22 @@ class AppDatabase:
                 f"{path} cannot be used as the application database ({reason}): "
                 "name another file with --database"
             ) from error
-        return cls(engine)
+        opened = cls(engine)
+        opened.empty_log()  # what a killed process left
+        return opened
 
     def check(self, *, lock_timeout: float | None = None) -> None:
         """Raise sqlalchemy.exc.DatabaseError if nothing can be written at present."""
         with writing(self._engine, lock_timeout=lock_timeout):
             pass
 
+    def empty_log(self) -> bool:
+        """Truncate the write-ahead log, which keeps deleted rows; see `db.engines.sqlite`."""
+        log = Path(f"{self._engine.url.database}{_LOG_SUFFIXES[0]}")
+        return not log.exists() or log.stat().st_size == 0 or empty_log(self._engine)
+
     def close(self) -> None:
+        self.empty_log()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -83,16 +95,18 @@ class AppDatabase:
 def held(path: Path) -> Iterator[None]:
     """Lock an application database for one server while the block runs.
 
-    Raises UserError if another process holds the lock.
+    Raises UserError if another process holds the lock, or the folder cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise UserError(
             f"{path} is in use by a running server: stop it, or name another with --database"
         ) from error
+    except OSError as error:
+        raise unwritable(path, error) from error
     try:
         yield
     finally:
@@ -112,12 +126,25 @@ def back_up(path: Path, to: Path) -> None:
     _copy(path, to)
 
 
-def restore(backup: Path, path: Path) -> Path | None:
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What a restore did."""
+
+    kept: Path | None
+    """Where the previous database is now, if there was one."""
+    deleted: int = 0
+    """Generations of the backup that had been deleted since, and are deleted again."""
+    erased: bool = False
+    """Whether a patient was erased since, whose words are back with the backup."""
+
+
+def restore(backup: Path, path: Path, *, at: datetime) -> Restored:
     """Replace the application database with a backup; no server may be using it.
 
-    The old database is kept beside it; its new path is returned. The backup is checked first:
-    pages, schema and audit log. Raises UserError, and changes nothing, if the backup is damaged or
-    of a newer version, or if the database is in use.
+    The old database is kept beside it. What its audit log says was deleted since is deleted from
+    the new one as well. The backup is checked first: pages, schema and audit log. Raises UserError,
+    and changes nothing, if the backup is damaged or of a newer version, or if the database is in
+    use.
     """
     if not backup.is_file():
         raise NotFoundError(f"{backup} does not exist: name a file that a backup wrote")
@@ -128,20 +155,46 @@ def restore(backup: Path, path: Path) -> Path | None:
         try:
             with AppDatabase.open(fresh) as database:
                 database.audit.verify()
+                done = _delete_again(database, path, at) if path.exists() else Restored(kept=None)
             with closing(sqlite3.connect(fresh)) as connection:  # a single file, without a log
                 connection.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
             _remove(fresh)
             raise
-        kept = None
         if path.exists():
             kept = path.with_name(f"{path.name}.before-restore")
             _remove(kept)
             _copy(path, kept)
+            done = replace(done, kept=kept)
         for suffix in _LOG_SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         fresh.replace(path)
-        return kept
+        return done
+
+
+def _delete_again(database: AppDatabase, before: Path, at: datetime) -> Restored:
+    """Delete the generations that the previous database deleted; none if it cannot be read."""
+    query = "SELECT details FROM audit_entries WHERE action = ?"
+    address = f"file:{before.resolve().as_posix()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            deletions = connection.execute(query, (DELETED,)).fetchall()
+            (erasures,) = connection.execute(
+                "SELECT count(*) FROM audit_entries WHERE action = ?", (ERASED,)
+            ).fetchone()
+    except sqlite3.Error:
+        return Restored(kept=None)
+    deleted = 0
+    for (details,) in deletions:
+        generation = str(json.loads(details)["generation"])
+        entry = NewEntry(
+            at=at, caller="restore", action=DELETED, details={"generation": generation}
+        )
+        with suppress(NotFoundError):
+            database.generations.delete(UUID(generation), audit=entry)
+            deleted += 1
+    known = sum(entry.action == ERASED for entry in database.audit)
+    return Restored(kept=None, deleted=deleted, erased=erasures > known)
 
 
 def _copy(path: Path, to: Path) -> None:
@@ -153,6 +206,8 @@ def _copy(path: Path, to: Path) -> None:
             _copy_pages(path, fresh)
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be copied ({error}): name another file") from error
+    except OSError as error:
+        raise unwritable(to, error) from error
 
 
 def _copy_pages(path: Path, to: Path) -> None:

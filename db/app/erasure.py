@@ -21,7 +21,7 @@ from sqlalchemy import Engine, func, select, tuple_
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, selectinload
 
-from db.app.audit_log import NewEntry, append
+from db.app.audit_log import ERASED, NewEntry, append
 from db.app.models import CitationRow, FeedbackRow, GenerationRow, HitRow, StatementRow
 from db.app.schema import migrate
 from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
@@ -64,7 +64,7 @@ def erase(
                 details = {"quotes": done.quotes, "generations": done.generations}
                 append(
                     session,
-                    NewEntry(at=at, caller="indexer", action="erase", details=details),
+                    NewEntry(at=at, caller="indexer", action=ERASED, details=details),
                 )
         _overwrite_free_pages(engine, path)
     except DatabaseError as error:

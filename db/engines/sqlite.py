@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ DatabaseFailure = DatabaseError
 """What stores raise if the disk is full, or the file is locked or damaged."""
 LOCK_TIMEOUT = 5.0
 """Seconds that a writer waits for others."""
+LOG_TIMEOUT = 0.25
+"""Seconds that `empty_log` waits for others, who may have to wait for it meanwhile."""
 _READERS = 8
 """Number of pooled connections; further threads wait for one."""
 
@@ -65,13 +67,15 @@ def open_sqlite(
     read_only: bool,
     write_ahead_log: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
+    prepare: Callable[[Engine, Path], None] | None = None,
 ) -> Engine:
     """Create an engine for one SQLite file, with foreign keys enforced.
 
     A read-only engine never creates the file, and works on read-only media. It opens all its
     connections at once, so they stay on the same file when a rebuild puts another one at the path.
     With a write-ahead log, readers never wait for a writer; without one, the database stays a
-    single file that can be renamed. ``lock_timeout`` is in seconds.
+    single file that can be renamed. ``lock_timeout`` is in seconds. ``prepare`` is called before
+    the first connection.
     """
     if read_only:
         url = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
@@ -93,6 +97,8 @@ def open_sqlite(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA secure_delete = ON")  # overwrite deleted content
 
+    if prepare is not None:
+        prepare(engine, path)
     if read_only:
         with ExitStack() as stack:
             for _ in range(_READERS):
@@ -143,6 +149,35 @@ def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Se
     ):
         yield session
         session.flush()
+
+
+@contextmanager
+def erasing(engine: Engine) -> Iterator[Session]:
+    """Open a session as `writing` does, and empty the write-ahead log after it."""
+    with writing(engine) as session:
+        yield session
+    empty_log(engine)
+
+
+def empty_log(engine: Engine, *, lock_timeout: float = LOG_TIMEOUT) -> bool:
+    """Move the write-ahead log into the database and truncate it, because it keeps deleted rows.
+
+    Returns False if others have kept it in use for ``lock_timeout`` seconds: call it again later.
+    """
+    usual: float = engine.get_execution_options()["lock_timeout"]
+    try:
+        with (
+            _turn(engine, lock_timeout),
+            engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            connection.exec_driver_sql(_busy_timeout(lock_timeout))
+            try:
+                (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(_busy_timeout(usual))
+    except DatabaseFailure:  # locked, or no space: the log stays complete
+        return False
+    return not busy
 
 
 def writers(path: Path) -> FairLock:

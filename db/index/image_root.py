@@ -5,7 +5,8 @@
     full_path("./a/1.png", Path("/srv/mine"))         # /srv/mine/a/1.png
 
 The manifest of an index records the root. A stored path that does not begin with ``./`` is used as
-it is: one outside the root, or the bare file name of an image that was never on this machine.
+it is: one outside the root, or the bare file name of an image that was never on this machine. The
+service sends no image that `is_below` none of its roots, because an index may be a stranger's.
 """
 
 import os
@@ -37,3 +38,13 @@ def full_path(stored: str | None, root: Path | None) -> str | None:
     if stored is None or root is None or not stored.startswith(RELATIVE):
         return stored
     return str(root / stored.removeprefix(RELATIVE))
+
+
+def is_below(path: Path, roots: Iterable[Path]) -> bool:
+    """Return whether an absolute path leads into one of the folders, of which ``/`` is none.
+
+    Steps upwards (``..``) are resolved. Links are not: whoever owns this machine made them.
+    """
+    whole = Path(os.path.normpath(path))
+    folders = [Path(os.path.normpath(root)) for root in roots if root.is_absolute()]
+    return any(root != root.parent and whole.is_relative_to(root) for root in folders)

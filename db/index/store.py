@@ -14,13 +14,14 @@ from typing import Literal, Self
 import numpy as np
 from sqlalchemy import case as sql_case
 from sqlalchemy import delete, func, select, tuple_
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db.engines.sqlite import open_sqlite
-from db.errors import NotFoundError
+from db.errors import NotFoundError, UserError
 from db.index.case import KEY, Case, CaseImage, Section, Sentence, ViewPosition, split_case_key
 from db.index.copying import copy_cases
+from db.index.guard import check_tables, guard
 from db.index.models import CaseRow, ImageRow, IndexBase, LabelRow
 from db.index.rows import read_cases, to_row
 from db.labels import OBSERVATIONS, State
@@ -34,7 +35,7 @@ class CaseStore:
     def __init__(self, path: Path, *, read_only: bool, image_root: Path | None = None) -> None:
         self._path = path
         self._image_root = image_root
-        self._engine = open_sqlite(path, read_only=read_only)
+        self._engine = open_sqlite(path, read_only=read_only, prepare=guard if read_only else None)
 
     @classmethod
     def create(cls, path: Path, *, image_root: Path | None = None) -> Self:
@@ -51,11 +52,18 @@ class CaseStore:
     def open(cls, path: Path, *, image_root: Path | None = None) -> Self:
         """Open an existing store for reading; ``image_root`` completes relative paths of images.
 
-        Raises NotFoundError if there is no such file.
+        Raises NotFoundError if there is no such file, and UserError if it is not a database of
+        cases, now or when it is read (`db.index.guard`).
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
-        return cls(path, read_only=True, image_root=image_root)
+        store = cls(path, read_only=True, image_root=image_root)
+        try:
+            check_tables(store._engine, path)
+        except UserError:
+            store.close()
+            raise
+        return store
 
     def close(self) -> None:
         self._engine.dispose()
@@ -73,8 +81,8 @@ class CaseStore:
             with self._engine.connect() as connection:
                 [first, *_] = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalars()
                 orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-        except DatabaseError as error:
-            return str(error.orig)
+        except UserError as error:
+            return str(error.__cause__)
         if orphan is not None:
             return f"a row of table '{orphan[0]}' belongs to no case"
         return None if first == "ok" else str(first)

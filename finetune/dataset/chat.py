@@ -9,12 +9,12 @@ example of its own, as the service asks it: with the images up to it and without
 it. A question with no words asks for a report.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from db.files import parse_json
 from finetune.dataset.images import Images, images_in
 
 IMAGE_MARK = "<image>"
@@ -53,7 +53,7 @@ def is_chat(value: Any) -> bool:
     """Whether a value is a list of messages, or such a list as JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("[{"):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return False
     return (
@@ -68,7 +68,7 @@ def read_chat(value: Any, given: Images, folder: Path | None) -> Chat:
     questions and answers in turn, each with an image."""
     if not is_chat(value):
         raise ValueError("it is no conversation: a list of messages with role and content")
-    messages = json.loads(value) if isinstance(value, str) else value
+    messages = parse_json(value) if isinstance(value, str) else value
     waiting = list(given)
     images: list[Path | bytes] = []
     marked = any(_is_mark(part) for _, parts in _messages(messages) for part in parts)

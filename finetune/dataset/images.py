@@ -11,7 +11,6 @@ What is in a file is for `indexer.images.reader` to find out, as it is when the 
 import base64
 import binascii
 import io
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,8 @@ from urllib.parse import unquote, urlparse
 
 import numpy as np
 from PIL import Image
+
+from db.files import parse_json
 
 Images = tuple[Path | bytes, ...]
 
@@ -85,9 +86,11 @@ def _of_text(text: str, folder: Path | None) -> list[Path | bytes]:
         return [found]
     if text.startswith("["):
         try:
-            return images_in(json.loads(text), folder)
-        except json.JSONDecodeError:
+            listed = parse_json(text)
+        except ValueError:
             pass
+        else:
+            return images_in(listed, folder)
     if len(text) >= _SHORTEST_FILE and "." not in text:
         return [_decoded(text, "the text")]
     if folder is None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from db.errors import NotFoundError, UserError
-from db.files import replacing_directory, write_json
+from db.files import parse_json, replacing_directory, write_json
 
 JPEG_QUALITY = 80
 
@@ -84,7 +84,7 @@ class ExampleFolder:
                 f"{directory} is not an examples folder: create one with finetune examples"
             )
         try:
-            about = json.loads((directory / "pack.json").read_text(encoding="utf-8"))
+            about = parse_json((directory / "pack.json").read_text(encoding="utf-8"))
             whole = about["data_sha256"] == _digest(directory)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{directory} cannot be read: create the examples again") from error
@@ -110,7 +110,7 @@ def encode_canvas(image: Image.Image) -> bytes:
 
 def _read(path: Path) -> list[Example]:
     with path.open(encoding="utf-8") as stream:
-        return [Example(**json.loads(line)) for line in stream]
+        return [Example(**parse_json(line)) for line in stream]
 
 
 def _digest(directory: Path) -> str:

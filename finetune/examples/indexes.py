@@ -3,7 +3,6 @@
 pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, count_tokens=count)
 """
 
-import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import NotFoundError, UserError
+from db.files import parse_json
 from finetune.examples.draw import build_pack
 from finetune.examples.folder import ExampleFolder
 from finetune.examples.hold_out import HoldOut
@@ -102,7 +102,7 @@ def _groups(retrievers: Sequence[Retriever], folds: Path | None) -> list[list[st
     if not folds.is_file():
         raise NotFoundError(f"{folds} does not exist")
     try:
-        fold_of = {str(study): int(fold) for study, fold in json.loads(folds.read_text()).items()}
+        fold_of = {str(study): int(fold) for study, fold in parse_json(folds.read_text()).items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{folds} must be a JSON object of study id to fold number") from error
     return [

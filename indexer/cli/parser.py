@@ -6,6 +6,7 @@ if __name__ == "__main__":
 """
 
 import argparse
+import errno
 import math
 import os
 import shlex
@@ -21,6 +22,13 @@ EXTRA_OF = {
     "sklearn": "train",
 }
 """Packages that few commands need, and the extras that install them."""
+
+_OF_THE_DISK = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EDQUOT", "ENOSPC", "EPERM", "EROFS")
+    if hasattr(errno, name)
+)
+"""Reasons of the system for not writing or reading a file, of which no program can be the cause."""
 
 PIPE_CLOSED = 141
 """The exit code of a shell for a command that SIGPIPE ended."""
@@ -96,7 +104,8 @@ def moved(argv: Sequence[str], package: str, to: Mapping[str, str]) -> int | Non
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Exit with the return value of ``main``; report a missing package of an extra as an error.
+    """Exit with the return value of ``main``; report a missing package of an extra, a full or
+    read-only disk and a missing right as an error.
 
     Ctrl-C ends the process by SIGINT itself, so that a shell loop around it ends too.
     """
@@ -116,6 +125,15 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.stderr.write(
             f"error: this needs the package {name}, which is not installed: run "
             f"scripts/install {EXTRA_OF[name]}\n"
+        )
+        code = 1
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = error.filename or "a file"
+        sys.stderr.write(
+            f"error: {place} cannot be used ({error.strerror}): make room or get the right to it, "
+            "or name another place\n"
         )
         code = 1
     sys.exit(code)

@@ -8,7 +8,6 @@ and view, and the weights of the text tower come from the package named in the c
 folder itself. They are read when the first text is embedded.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import parse_json
 from indexer.encoder.onnx import cache_key, compiled
 from indexer.encoder.open_clip import OpenClipEncoder, from_open_clip
 from indexer.encoder.text import TextTower, config_text_tower
@@ -140,7 +140,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise NotFoundError(f"{folder} is not an encoder: it has no {CONFIG}")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}): export the encoder again") from error
     if not isinstance(config, dict):

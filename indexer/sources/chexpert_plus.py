@@ -19,12 +19,12 @@ section_end_of_impression; names are replaced by invented ones ("Dr. Roe") and d
 the publishers' section parser leaves numbers and addenda in the impression.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from db.files import parse_json
 from indexer.reports.sections.parse import ParsedReport, parse_report
 from indexer.sources.chexpert import read_view_columns, study_id_from_path
 from indexer.sources.grouping import Groups, Rows
@@ -138,7 +138,7 @@ def _label_rows(path: Path) -> Rows:
                 continue
             place = f"{path}, line {number}"
             try:
-                values = json.loads(line)
+                values = parse_json(line)
                 row = {name: "" if value is None else str(value) for name, value in values.items()}
                 image = row["path_to_image"]
             except (ValueError, AttributeError, KeyError) as error:

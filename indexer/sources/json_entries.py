@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from db.files import parse_json
 from indexer.sources.column_guess import SAMPLE_ROWS
 from indexer.sources.image_bytes import ImageStore
 from indexer.sources.image_paths import ImagePaths
@@ -113,7 +114,7 @@ class EntryFile:
     def load_json(self) -> Any:
         """Read the file. Raises UserError if it is not JSON."""
         try:
-            return json.loads(self.path.read_text(encoding="utf-8-sig"))
+            return parse_json(self.path.read_text(encoding="utf-8-sig"))
         except UnicodeDecodeError as error:
             raise UserError(f"{self.path} is not UTF-8 text") from error
         except ValueError as error:

@@ -14,12 +14,12 @@ the labels are worded as label sentences; an observation that is not a key is un
 licence is the user's own. Known noise: whatever the user's report system writes.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from db.files import parse_json
 from indexer.sources.records import Record, check_file, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.study_values import KEYS, parse_study
@@ -80,7 +80,7 @@ class JsonLines:
                     if not line.strip():
                         continue
                     try:
-                        values = json.loads(line)
+                        values = parse_json(line)
                     except ValueError as error:
                         raise UserError(
                             f"{self._path}, line {number}: invalid JSON ({error})"
@@ -92,7 +92,7 @@ class JsonLines:
     def _listed(self) -> Iterator[tuple[int, Any]]:
         text = self._path.read_text(encoding="utf-8-sig")
         try:
-            listed = json.loads(text)
+            listed = parse_json(text)
         except ValueError as error:
             raise UserError(f"{self._path}: invalid JSON ({error})") from error
         if isinstance(listed, dict) and {"train", "val", "test"} & listed.keys():

@@ -14,12 +14,12 @@ report. Known noise: answers may be written by a language model, and so may quot
 radiologist saw.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db.errors import UserError
+from db.files import parse_json
 from indexer.sources.json_entries import EntryFile
 
 _YES_NO = re.compile(
@@ -45,7 +45,7 @@ class LlavaConversations(EntryFile):
                     place = f"{self.path}, line {number}"
                     try:
                         if line.strip():
-                            yield place, json.loads(line)
+                            yield place, parse_json(line)
                     except ValueError as error:
                         raise UserError(f"{place}: invalid JSON ({error})") from error
             return

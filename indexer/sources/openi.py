@@ -20,7 +20,6 @@ metadata is wrong too often to be useful.
 
 import csv
 import gzip
-import json
 import re
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
@@ -28,6 +27,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from db.errors import MismatchError, NotFoundError, UserError
+from db.files import parse_json
 from db.index.store import ViewPosition
 from indexer.encoder.weight_files import file_sha256, package_file
 from indexer.sources.records import (
@@ -195,7 +195,7 @@ def _read_views(path: Path) -> dict[str, ViewPosition]:
     if not path.is_file():
         return {}
     try:
-        views = json.loads(path.read_text(encoding="utf-8"))
+        views = parse_json(path.read_text(encoding="utf-8"))
         return {name: _VIEWS[view] for name, view in views.items() if view in _VIEWS}
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is not a JSON object of file name to view") from error

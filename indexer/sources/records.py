@@ -4,7 +4,6 @@ for record in source.records():          # same order on every call
     ...
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from db.errors import NotFoundError, UserError
+from db.files import parse_json
 from db.index.store import CaseImage, ViewPosition
 from db.labels import Labels
 from indexer.reports.sections.statements import says_nothing
@@ -189,7 +189,7 @@ def read_split(path: Path) -> Mapping[str, str]:
     two lists.
     """
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
+        lists = parse_json(path.read_text(encoding="utf-8"))
         splits: dict[str, str] = {}
         for split in ("train", "val", "test"):
             for study in lists.get(split, ()):

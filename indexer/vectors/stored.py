@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from db.errors import NotFoundError, UserError
-from db.files import write_bytes
+from db.files import parse_json, write_bytes
 from db.index.store import CaseImage
 from indexer.encoder.spec import EncoderSpec
 from indexer.index import Index
@@ -54,7 +54,7 @@ class StoredVectors:
             if not (directory / name).is_file():
                 raise NotFoundError(f"{directory} holds no stored vectors ({name} is missing)")
         try:
-            head: dict[str, Any] = json.loads((directory / STUDIES).read_text(encoding="utf-8"))
+            head: dict[str, Any] = parse_json((directory / STUDIES).read_text(encoding="utf-8"))
             arrays = safetensors.numpy.load_file(directory / VECTORS)
             unit, images = _unit(arrays["vectors"]), _unit(arrays["film_vectors"])
             encoder = EncoderSpec(**head["encoder"])

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from db.app.api_keys import ApiKeyStore
 from db.app.audit_log import NewEntry
-from db.app.database import AppDatabase, back_up, held, restore
+from db.app.database import AppDatabase, Restored, back_up, held, restore
 from db.app.feedback import Feedback
 from db.errors import MismatchError, NotFoundError, UserError
 from tests.support.service.records import a_generation
@@ -140,7 +141,7 @@ def test_a_backup_taken_during_writes_restores_everything(
     later = a_generation()
     database.generations.add(later)
     database.close()
-    kept = restore(tmp_path / "backup.sqlite3", path)
+    kept = restore(tmp_path / "backup.sqlite3", path, at=NOW).kept
     with AppDatabase.open(path) as restored:
         assert restored.generations.get(generation.id) == generation
         assert restored.keys.find(key) is not None
@@ -153,6 +154,28 @@ def test_a_backup_taken_during_writes_restores_everything(
         assert before.generations.get(later.id) == later
 
 
+def test_what_was_deleted_since_a_backup_does_not_come_back(
+    database: AppDatabase, path: Path, tmp_path: Path
+) -> None:
+    gone, stays = replace(a_generation(), indication="Fever of Anna Quell"), a_generation()
+    for one in (gone, stays):
+        database.generations.add(one)
+    back_up(path, tmp_path / "backup.sqlite3")
+    entry = NewEntry(
+        at=NOW, caller="w", action="generation deleted", details={"generation": str(gone.id)}
+    )
+    database.generations.delete(gone.id, audit=entry)
+    database.audit.append(NewEntry(at=NOW, caller="indexer", action="erase"))
+    database.close()
+    done = restore(tmp_path / "backup.sqlite3", path, at=NOW)
+    assert (done.deleted, done.erased) == (1, True)
+    (tmp_path / "backup.sqlite3").unlink()
+    with AppDatabase.open(path) as restored:
+        assert [one.id for one in restored.generations.page(limit=9).generations] == [stays.id]
+        assert [one.caller for one in restored.audit] == ["restore"] and restored.audit.verify()
+        assert b"Quell" not in b"".join(one.read_bytes() for one in tmp_path.iterdir())
+
+
 def test_a_backup_of_an_older_schema_is_migrated(path: Path, tmp_path: Path) -> None:
     from db.app.schema import migrate
     from db.engines.sqlite import open_sqlite
@@ -160,7 +183,7 @@ def test_a_backup_of_an_older_schema_is_migrated(path: Path, tmp_path: Path) -> 
     engine = open_sqlite(tmp_path / "old.sqlite3", read_only=False)
     migrate(engine, name="old", revision="0001")
     engine.dispose()
-    assert restore(tmp_path / "old.sqlite3", path) is None
+    assert restore(tmp_path / "old.sqlite3", path, at=NOW) == Restored(kept=None)
     with AppDatabase.open(path) as database:
         assert database.generations.page(limit=1).total == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == [
@@ -180,27 +203,27 @@ def test_a_failed_restore_changes_nothing(
     with pytest.raises(UserError, match="already exists"):
         back_up(path, backup)
     with held(path), pytest.raises(UserError, match="in use by a running server"):
-        restore(backup, path)
+        restore(backup, path, at=NOW)
 
     connection = sqlite3.connect(backup)
     connection.execute("DROP TRIGGER audit_entries_no_update")
     connection.execute("UPDATE audit_entries SET caller = 'nobody'")
     connection.commit()
     with pytest.raises(UserError, match="audit log was changed"):
-        restore(backup, path)
+        restore(backup, path, at=NOW)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
     with pytest.raises(MismatchError, match="newer version"):
-        restore(backup, path)
+        restore(backup, path, at=NOW)
 
     for content in (b"no database", b""):
         other = tmp_path / "other"
         other.write_bytes(content)
         with pytest.raises(UserError):
-            restore(other, path)
+            restore(other, path, at=NOW)
     with pytest.raises(NotFoundError):
-        restore(tmp_path / "nothing", path)
+        restore(tmp_path / "nothing", path, at=NOW)
     assert database.generations.get(generation.id) == generation
     assert not list(tmp_path.glob("*.restoring*")) and not list(tmp_path.glob("*.part"))
 
@@ -231,7 +254,7 @@ def test_only_the_owner_can_read_database_and_backups(tmp_path: Path) -> None:
         back_up(path, tmp_path / "backups" / "one.sqlite3")
         found = rights(tmp_path)
     assert {"app.sqlite3-wal", "app.sqlite3-shm"} <= found.keys()
-    restore(tmp_path / "backups" / "one.sqlite3", path)
+    restore(tmp_path / "backups" / "one.sqlite3", path, at=NOW)
     found |= rights(tmp_path)
     assert "app.sqlite3.before-restore" in found
     assert found.pop("service") == found.pop("backups") == 0o700

@@ -20,6 +20,7 @@ from api.pipeline.backends import Backend, ExtractiveBackend
 from api.settings import Settings
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
 from db.errors import UserError
+from db.index.image_root import common_root
 from db.index.store import Case, CaseImage, Sentence
 from db.labels import OBSERVATIONS
 from generator.grounding.report import GroundedReport
@@ -81,6 +82,12 @@ class FakeCases:
         return None
 
 
+def _folder_of_images(cases: Sequence[Case]) -> str | None:
+    paths = [Path(image.path) for case in cases for image in case.images if image.path is not None]
+    root = common_root(path.parent for path in paths if path.is_absolute())
+    return None if root is None else str(root)
+
+
 @dataclass
 class FakeRetriever:
     """Every case is a hit, in the order given, with falling scores."""
@@ -96,6 +103,8 @@ class FakeRetriever:
     running: int = 0
     most_running: int = 0
     refused_exclusions: tuple[str, ...] = ()
+    image_root: str | None = None
+    """By default the folder of all images, as a build records it."""
 
     @property
     def index(self) -> Any:
@@ -109,6 +118,7 @@ class FakeRetriever:
                 encoder=SimpleNamespace(name="drawn-encoder"),
                 labeller_version="drawn-labels-1",
                 licence="the owner's",
+                image_root=self.image_root or _folder_of_images(self.cases),
             ),
             cases=FakeCases(self.cases),
         )

@@ -16,6 +16,16 @@ from indexer.images.reader import read_radiograph
 from tests.support.service.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 
+class NoRoot(FakeRetriever):
+    """An index that records no folder of its images."""
+
+    @property
+    def index(self) -> Any:
+        index = super().index
+        index.manifest.image_root = None
+        return index
+
+
 def a_client(tmp_path: Path, *cases: Case) -> TestClient[Any]:
     return TestClient(an_app(tmp_path, FakeRetriever(list(cases))), base_url="http://127.0.0.1")
 
@@ -97,6 +107,30 @@ def test_a_moved_an_unknown_and_a_relative_file_are_not_found(tmp_path: Path) ->
             assert answer.status_code == 404
             assert "not on this machine" in answer.json()["detail"]
             assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.parametrize("way", ["outside", "upwards", "no root", "whole disk"])
+def test_an_image_outside_the_folder_of_images_is_sent_only_if_the_server_allows_it(
+    tmp_path: Path, way: str
+) -> None:
+    root, private = tmp_path / "images", tmp_path / "private"
+    root.mkdir()
+    private.mkdir()
+    (private / "image.png").write_bytes(a_png(4))
+    stored = root / ".." / "private" / "image.png" if way == "upwards" else private / "image.png"
+    retriever = FakeRetriever([a_case(1, images=[stored])], image_root=str(root))
+    if way == "no root":
+        retriever = NoRoot([a_case(1, images=[stored])])
+    elif way == "whole disk":
+        retriever.image_root = "/"
+    (tmp_path / "allowing").mkdir()
+    with TestClient(an_app(tmp_path, retriever), base_url="http://127.0.0.1") as client:
+        answer = client.get("/cases/drawn:s1/images/1")
+        assert answer.status_code == 403 and "--image-root FOLDER" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
+    app = an_app(tmp_path / "allowing", retriever, image_roots=(private,))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/cases/drawn:s1/images/1").status_code == 200
 
 
 def test_a_file_that_is_no_radiograph_is_never_sent(tmp_path: Path) -> None:
