@@ -1,4 +1,7 @@
-"""Read uploaded images from a multipart form into memory. No upload is written to disk."""
+"""Read uploaded images from a multipart form into memory.
+
+While a form arrives, files of more than a megabyte are in `api.temporary_files`, without a name.
+"""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace

@@ -17,7 +17,7 @@ from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_generation, to_row
 from db.app.models import CitationRow, GenerationRow, StatementRow
-from db.engines.sqlite import writing
+from db.engines.sqlite import erasing, writing
 from db.errors import NotFoundError
 from db.index.case import case_key
 
@@ -130,7 +130,7 @@ class GenerationStore:
 
         Raises NotFoundError for an id that is not stored.
         """
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             row = session.scalars(
                 select(GenerationRow).where(GenerationRow.id == str(generation_id))
             ).first()

@@ -24,13 +24,14 @@ from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_row
 from db.app.models import JobImageRow, JobStudyRow
-from db.engines.sqlite import writing
+from db.engines.sqlite import erasing, writing
 from db.errors import NotFoundError
 from db.index.store import ViewPosition
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
-TEXTS = ("indication", "question")
-"""What a caller wrote about a patient; it ends with the study, and stays with its generation."""
+KEPT = ("task",)
+"""What stays of a request when its study has ended. The rest names patients, in the caller's texts
+and in who is excluded; it stays with the generation alone."""
 ATTEMPTS = 6
 """A study is given up after this many attempts that ended the process, all but the first alone."""
 
@@ -53,8 +54,8 @@ class JobStudy:
     created_at: datetime
     created_by: str
     request: Mapping[str, object]
-    """As JSON values: the task and the options of the search; also the caller's texts (`TEXTS`)
-    until the study has ended."""
+    """As JSON values: the task; until the study has ended also the options of the search and the
+    caller's texts."""
     request_id: str | None = None
     status: Status = "queued"
     detail: str | None = None
@@ -194,14 +195,14 @@ class JobStore:
 
     def fail(self, generation_id: UUID, detail: str) -> None:
         """Mark a running study as failed, with the reason."""
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             row = session.scalars(_of(generation_id)).first()
             if row is not None and row.status == "running":
                 _end(row, "failed", detail)
 
     def cancel(self, generation_id: UUID, *, audit: NewEntry | None = None) -> bool:
         """Cancel a queued or running study. Returns False if it had already ended."""
-        with writing(self._engine) as session:
+        with erasing(self._engine) as session:
             row = session.scalars(_of(generation_id)).first()
             if row is None or row.status not in ("queued", "running"):
                 return False
@@ -232,7 +233,7 @@ def _begin(row: JobStudyRow) -> JobStudy:
 
 def _end(row: JobStudyRow, status: Status, detail: str | None) -> None:
     row.status, row.detail = status, detail
-    row.options = {name: value for name, value in row.options.items() if name not in TEXTS}
+    row.options = {name: value for name, value in row.options.items() if name in KEPT}
     row.images.clear()
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -172,7 +172,7 @@ def test_generations_without_an_ood_check_stay_readable_beside_new_ones(
     assert [hit.study_id for hit in old.hits] == ["s1"]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
-            ("0008",)
+            ("0009",)
         ]
         assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
     connection.close()
@@ -232,6 +232,38 @@ def test_a_generation_is_deleted_with_its_parts(tmp_path: Path) -> None:
         for table, rows in (("statements", 2), ("citations", 1), ("hits", 2)):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
     connection.close()
+
+
+def test_a_deleted_generation_is_in_no_file_while_the_database_is_open(tmp_path: Path) -> None:
+    words = {"indication": "Fever of Anna Quell", "question": "Is Quell's heart large?"}
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        made = [replace(a_generation(), **words, text=f"Quell {n}. " * 50) for n in range(30)]
+        for one in made:
+            database.generations.add(one)
+        stays = a_generation()
+        database.generations.add(stays)
+        for one in made:
+            database.generations.delete(one.id)
+        left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert b"Quell" not in left
+        assert database.generations.get(stays.id) == stays
+
+
+def test_a_log_that_another_program_reads_is_emptied_later(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    made = replace(a_generation(), indication="Fever of Anna Quell")
+    with AppDatabase.open(path) as database:
+        database.generations.add(made)
+        with closing(sqlite3.connect(path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM generations").fetchone()
+            database.generations.delete(made.id)
+            assert not database.empty_log()
+            assert b"Quell" in (tmp_path / "app.sqlite3-wal").read_bytes()
+        assert database.empty_log()
+        assert (tmp_path / "app.sqlite3-wal").read_bytes() == b""
+        database.generations.add(a_generation())  # and it is used again
+        assert (tmp_path / "app.sqlite3-wal").stat().st_size > 0
 
 
 def test_every_migration_can_be_reversed(tmp_path: Path) -> None:

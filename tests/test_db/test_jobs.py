@@ -1,6 +1,7 @@
 """Jobs in the database: taken in turn, ended once, images kept no longer than needed."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -117,7 +118,24 @@ def test_an_image_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> Non
     assert study.images[0].png[200:264] not in kept
 
 
+def test_a_killed_process_leaves_no_image_of_an_ended_study_behind_the_next_start(
+    tmp_path: Path,
+) -> None:
+    study, path = a_study(), tmp_path / "app.sqlite3"
+    (tmp_path / "left").mkdir()
+    with AppDatabase.open(path) as database:
+        database.jobs.add([study])
+        database.jobs.claim(1)
+        database.jobs.finish(a_generation(study.generation_id))
+        for one in (path, tmp_path / "app.sqlite3-wal"):  # as a kill leaves them
+            shutil.copy(one, tmp_path / "left")
+    assert study.images[0].png[200:264] in everything_in(tmp_path / "left")
+    with AppDatabase.open(tmp_path / "left" / "app.sqlite3"):
+        assert study.images[0].png[200:264] not in everything_in(tmp_path / "left")
+
+
 TEXTS = {"indication": "Fever of Anna Quell", "question": "Is Quell's heart large?"}
+SEARCH = {"k": 3, "exclude_patient_ids": ["Quell 17"], "exclude_study_ids": ["drawn:Quell 1"]}
 
 
 def everything_in(folder: Path) -> bytes:
@@ -125,8 +143,8 @@ def everything_in(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
-def test_indication_and_question_of_an_ended_study_are_nowhere(tmp_path: Path, end: str) -> None:
-    whole = replace(a_study(), request={"k": 3, "task": "ask", **TEXTS})
+def test_the_request_of_an_ended_study_is_nowhere(tmp_path: Path, end: str) -> None:
+    whole = replace(a_study(), request={**SEARCH, "task": "ask", **TEXTS})
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         database.jobs.add([whole])
         (claimed,) = database.jobs.claim(1)
@@ -141,24 +159,32 @@ def test_indication_and_question_of_an_ended_study_are_nowhere(tmp_path: Path, e
         else:
             database.jobs.cancel(whole.generation_id)
         ended = database.jobs.study(whole.generation_id)
-        assert (ended.status, ended.request) == (end, {"k": 3, "task": "ask"})
+        assert (ended.status, ended.request) == (end, {"task": "ask"})
+        left = everything_in(tmp_path)  # the write-ahead log included
+        assert b"Quell" not in left and b"\x89PNG" not in left
     back_up(tmp_path / "app.sqlite3", tmp_path / "backup.sqlite3")
     assert b"Quell" not in everything_in(tmp_path)
 
 
-def test_texts_of_studies_that_ended_in_an_earlier_version_are_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("schema", "stored"), [("0007", {**SEARCH, **TEXTS}), ("0008", SEARCH)], ids=["7", "8"]
+)
+def test_requests_that_ended_in_an_earlier_version_are_removed(
+    tmp_path: Path, schema: str, stored: dict[str, object]
+) -> None:
     path = tmp_path / "app.sqlite3"
-    ended, queued = (replace(a_study(), request={"k": 3, **TEXTS}) for _ in range(2))
+    request = {**SEARCH, "task": "report", **TEXTS}
+    ended, queued = (replace(a_study(), request=request) for _ in range(2))
     with AppDatabase.open(path) as database:
         database.jobs.add([ended, queued])
         database.jobs.cancel(ended.generation_id)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(
             "UPDATE job_studies SET options = ? WHERE status = 'cancelled'",
-            (json.dumps(ended.request),),
+            (json.dumps({"task": "report", **stored}),),
         )
-        connection.execute("UPDATE alembic_version SET version_num = '0007'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
         connection.commit()
     with AppDatabase.open(path) as database:
-        assert database.jobs.study(ended.generation_id).request == {"k": 3}
+        assert database.jobs.study(ended.generation_id).request == {"task": "report"}
         assert database.jobs.study(queued.generation_id).request == queued.request
