@@ -267,7 +267,7 @@ def _check_file(database: Path, outcome: Outcome) -> None:
         outcome.damaged.append(f"after kill {outcome.kills}: {error}")
 
 
-def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+def split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """What stands before ``--`` and what stands behind it."""
     end = words.index("--") if "--" in words else len(words)
     return words[:end], words[end + 1 :]
@@ -284,7 +284,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--longest", type=float, default=3.0, help="seconds of load before a kill")
-    ours, behind = _split(sys.argv[1:])
+    ours, behind = split(sys.argv[1:])
     arguments = parser.parse_args(ours)
     images = [path.read_bytes() for path in arguments.images]
     with tempfile.TemporaryDirectory() as folder:
