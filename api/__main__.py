@@ -31,6 +31,7 @@ from api.pipeline.backends import (
     open_backend,
 )
 from api.pipeline.current_index import reopening
+from api.pipeline.decoding import DecodingProcesses
 from api.settings import DATABASE, LOCAL_NAMES, Settings, is_loopback
 from api.temporary_files import temporary_files
 from db.app.api_keys import SCOPES
@@ -80,7 +81,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
     may_fall_back = arguments.model is None and arguments.adapter is None
     log_to_stderr(settings, as_json=arguments.log_json)
-    with listen(settings) as listener:
+    with listen(settings) as listener, DecodingProcesses(count=settings.workers) as decoding:
+        decoding.start()  # while the index is read
         retriever = Retriever.open(arguments.index, device=encoder_device(arguments.device))
         backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
         settings = replace(
@@ -100,6 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 reopen=reopening(
                     arguments.index, backend.use, device=encoder_device(arguments.device)
                 ),
+                decoding=decoding,
             )
             logger.info("generator: %s", backend.description)
             manifest = retriever.index.manifest

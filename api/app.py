@@ -11,7 +11,7 @@ from typing import cast
 
 import anyio
 from anyio.to_thread import run_sync
-from litestar import Litestar
+from litestar import Controller, Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -35,6 +35,7 @@ from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
 from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
+from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline, Schedulers
 from api.pipeline.scheduler import Admission
@@ -57,6 +58,10 @@ from db.app.generation import NOTICE
 
 _LOG_SECONDS = 5.0
 """How often the write-ahead log is emptied: it keeps the images of studies that have ended."""
+
+
+def _limited(controller: type[Controller], max_body_bytes: int) -> Router:
+    return Router(path="/", route_handlers=[controller], request_max_body_size=max_body_bytes)
 
 
 class Service(Litestar):
@@ -94,18 +99,23 @@ def create_app(
     backend: Backend,
     clock: Clock = _now,
     reopen: Reopen | None = None,
+    decoding: Decoding | None = None,
 ) -> Service:
     """The service around an opened index.
 
     The application database is opened here, created and migrated if needed, and closed with the
-    application. Raises UserError if it cannot be opened.
+    application. Raises UserError if it cannot be opened. ``decoding`` stays open; without it the
+    application has processes of its own.
     """
     database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
     current = CurrentIndex(retriever, reopen, image_roots=settings.image_roots)
+    own = None
+    if decoding is None:
+        decoding = own = DecodingProcesses(count=settings.workers)
     pipeline = Pipeline(
         current=current,
         backend=backend,
-        schedulers=Schedulers.in_process(current, backend, settings),
+        schedulers=Schedulers.in_process(current, backend, decoding, settings),
         database=database,
         admission=Admission(capacity=settings.capacity, shared=settings.require_keys),
         clock=clock,
@@ -126,18 +136,20 @@ def create_app(
                 yield
                 tasks.cancel_scope.cancel()
         finally:
+            if own is not None:
+                own.close()
             database.close()
 
     limits = [rate_limit(settings.requests_per_minute).middleware] if settings.require_keys else []
     return Service(
         route_handlers=[
             TaskController,
-            BatchController,
+            _limited(BatchController, settings.max_batch_bytes),
             SearchController,
             GenerationController,
             FeedbackController,
             ExportController,
-            ChatController,
+            _limited(ChatController, min(settings.max_chat_bytes, settings.max_body_bytes)),
             StowController,
             CaseController,
             ImageController,
@@ -155,7 +167,11 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         state=State(
-            {"body_seconds": settings.body_seconds, "check_capacity": pipeline.check_capacity},
+            {
+                "body_seconds": settings.body_seconds,
+                "check_capacity": pipeline.check_capacity,
+                "max_body_bytes": settings.max_body_bytes,
+            },
             deep_copy=False,
         ),
         plugins=[problem_details()],

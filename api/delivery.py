@@ -21,8 +21,9 @@ from api.pipeline.pipeline import Pipeline
 from api.routes.generations import document
 from api.schemas.jobs import PendingGeneration
 from api.settings import Settings
-from api.uploads import read_uploads
+from api.uploads import Upload, read_uploads
 from db.app.generation import Generation
+from db.app.jobs import JobStudy
 from generator.request import GenerationRequest
 
 EVENT_STREAM = "text/event-stream"
@@ -68,15 +69,14 @@ class Delivery:
         if later:
             await self.runner.check_capacity(1)
             await pipeline.check_exclusions(wanted.options)
-        uploads = await read_uploads(
+        uploads = read_uploads(
             images,
             limit=self.settings.max_images,
             accept_as_chest=wanted.options.accept_as_chest,
         )
         if later:
             with pipeline.enter(caller):
-                radiographs = await pipeline.read(uploads, caller)
-                (study,) = await self.runner.accept([radiographs], [wanted], caller)
+                study = await while_connected(request, lambda: self._keep(uploads, wanted))
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             pipeline.check_capacity(caller)
@@ -88,6 +88,11 @@ class Delivery:
             await document(pipeline.current, made),
             headers={"Location": f"/generations/{made.id}"},
         )
+
+    async def _keep(self, uploads: Sequence[Upload], wanted: GenerationRequest) -> JobStudy:
+        images = await self.pipeline.encode(uploads, self.caller)
+        async with self.runner.receive(self.caller) as job:
+            return await job.add(images, wanted)
 
 
 def delivery(

@@ -34,8 +34,13 @@ class Settings:
     """Views of one study."""
     workers: int = 2
     """Images decoded at the same time; further requests wait."""
-    max_batch_images: int = 1000
-    """Of all studies of one batch."""
+    max_batch_bytes: int = 4 * 1024**3
+    """Of one batch."""
+    max_chat_bytes: int = 64 * 1024 * 1024
+    """Of one chat request, which is read into memory; images take a third more there."""
+    max_batch_studies: int = 1000
+    max_batch_images: int = 2000
+    """Of all studies of one batch, and of one request of an imaging system."""
     max_waiting_studies: int = 5000
     """Of all batches, and of requests with ``Prefer: respond-async``."""
     max_batch: int = 8
@@ -76,6 +81,9 @@ class Settings:
             self.workers,
             self.max_batch,
             self.written_together,
+            self.max_batch_bytes,
+            self.max_chat_bytes,
+            self.max_batch_studies,
             self.max_batch_images,
             self.max_waiting_studies,
             self.capacity,

@@ -1,21 +1,23 @@
-"""Read uploaded images from a multipart form into memory.
+"""Read forms and bodies as they arrive; files go to a spool, which ends with the request."""
 
-While a form arrives, files of more than a megabyte are in `api.temporary_files`, without a name.
-"""
-
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import anyio
 import msgspec
 from litestar import Request
 from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.utils.scope.state import ScopeState
 
+from api.form_parts import SpooledUpload, check_charset, read_form_parts, read_related_parts
 from api.middleware.access import the_caller
 from api.pipeline.scheduler import BusyError
+from api.spool import Spool, SpooledFile
 from db.errors import TooLargeError, UserError
 from generator.prompts import MAX_QUESTION, Task
 from generator.request import GenerationRequest
@@ -28,10 +30,15 @@ class Upload:
 
     name: str
     """Its name in messages: the last part of the file name that the client sent."""
-    data: bytes
+    file: SpooledFile
     accept_as_chest: bool = False
     """Whether to read it also if its header names another modality or part of the body."""
 
+
+_MAX_URL_ENCODED_BYTES = 1_000_000
+"""Of a form without files."""
+
+T = TypeVar("T")
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -146,18 +153,29 @@ class ImageForm(msgspec.Struct, kw_only=True):
 async def read_form(request: Request[Any, Any, Any]) -> None:
     """Parse the form and keep it with the request; a ``before_request`` hook.
 
-    Raises BusyError before reading anything if the server is busy, ClientException for a text field
-    that is not UTF-8 (which Litestar reports as a server error), and a 408 if the body does not
-    arrive in time. Raises UserError for a field that the form of the route does not have: Litestar
-    would ignore it, and a misspelt ``exclude_patient`` would exclude no patient.
+    Raises BusyError before reading anything if the server is busy, a 415 or ClientException for a
+    text that is not UTF-8, and a 408 if the body does not arrive in time. Raises UserError for a
+    field that the form of the route does not have: Litestar would ignore it, and a misspelt
+    ``exclude_patient`` would exclude no patient.
     """
-    await _check_place(request)
-    try:
-        await _in_time(request, request.form)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise ClientException("a text field of the form is not UTF-8 text") from error
+    await check_place(request)
     form = request.route_handler.parsed_data_field
     assert form is not None  # the handler takes the form as `data`
+    most = getattr(form.kwarg_definition, "multipart_form_part_limit", None)
+    kind, options = request.content_type
+    check_charset(options.get("charset"))
+    state = ScopeState.from_scope(request.scope)
+    if kind == RequestEncodingType.MULTI_PART:
+        boundary = options.get("boundary")
+        if not boundary:
+            raise ClientException("the Content-Type names no boundary")
+        most = most or request.app.multipart_form_part_limit
+        state.form = await _in_time(
+            request,
+            lambda stream: read_form_parts(stream, boundary, Spool.open(), most=most),
+        )
+    elif kind == RequestEncodingType.URL_ENCODED:
+        state.body = await _in_time(request, _read_texts)
     unknown = sorted(set(await request.form()) - set(form.annotation.__struct_fields__))
     if unknown:
         route = request.scope["path_template"]
@@ -168,12 +186,21 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
 
 async def read_body(request: Request[Any, Any, Any]) -> None:
     """Read the body into memory; a ``before_request`` hook. Raises as ``read_form`` does."""
-    await _check_place(request)
-    await _in_time(request, request.body)
+    await check_place(request)
+    ScopeState.from_scope(request.scope).body = await _in_time(request, _joined)
 
 
-async def _check_place(request: Request[Any, Any, Any]) -> None:
-    """Raise BusyError if the server is busy.
+async def read_related(
+    request: Request[Any, Any, Any], boundary: str, *, most: int
+) -> list[SpooledFile]:
+    """Read the parts of a ``multipart/related`` body. Raises as ``read_form`` does."""
+    return await _in_time(
+        request, lambda stream: read_related_parts(stream, boundary, Spool.open(), most=most)
+    )
+
+
+async def check_place(request: Request[Any, Any, Any]) -> None:
+    """Raise BusyError if the server is busy; a ``before_request`` hook.
 
     If the connection closes after the answer, the body is read to its end first: otherwise the
     client might never see the answer. On a connection that stays open the server skips the rest.
@@ -182,7 +209,7 @@ async def _check_place(request: Request[Any, Any, Any]) -> None:
         request.app.state.check_capacity(the_caller(request))
     except BusyError:
         if _ends_with_answer(request):
-            await _in_time(request, lambda: _discard_body(request))
+            await _in_time(request, _discard)
         raise
 
 
@@ -191,41 +218,67 @@ def _ends_with_answer(request: Request[Any, Any, Any]) -> bool:
     return "close" in map(str.strip, connection_options) or request.scope["http_version"] == "1.0"
 
 
-async def _discard_body(request: Request[Any, Any, Any]) -> None:
-    async for _ in request.stream():
+async def _discard(stream: AsyncIterator[bytes]) -> None:
+    async for _ in stream:
         pass
 
 
+async def _joined(stream: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in stream])
+
+
+async def _read_texts(stream: AsyncIterator[bytes]) -> bytes:
+    data = bytearray()
+    async for chunk in stream:
+        data += chunk
+        if len(data) > _MAX_URL_ENCODED_BYTES:
+            raise RequestEntityTooLarge
+    return bytes(data)
+
+
 async def _in_time(
-    request: Request[Any, Any, Any], read: Callable[[], Coroutine[Any, Any, object]]
-) -> None:
+    request: Request[Any, Any, Any],
+    read: Callable[[AsyncIterator[bytes]], Coroutine[Any, Any, T]],
+) -> T:
+    """Read the body: ``body_seconds`` for up to ``max_body_bytes``, and again for as many more."""
+    state = request.app.state
+    begun = anyio.current_time()
+
+    async def stream(scope: anyio.CancelScope) -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in request.stream():
+            received += len(chunk)
+            times = 1 + received // state.max_body_bytes
+            scope.deadline = begun + times * state.body_seconds
+            yield chunk
+
     try:
-        with anyio.fail_after(request.app.state.body_seconds):
-            await read()
+        with anyio.fail_after(state.body_seconds) as scope:
+            return await read(stream(scope))
     except TimeoutError as error:
         raise HTTPException(
             status_code=408, detail="the request arrived too slowly: send it again, or fewer images"
         ) from error
 
 
-async def read_uploads(
+def read_uploads(
     files: Sequence[UploadFile], *, limit: int, accept_as_chest: bool = False
 ) -> tuple[Upload, ...]:
-    """Read the files into memory. Raises TooLargeError for more than ``limit`` files."""
+    """Name the files of a form. Raises TooLargeError for more than ``limit`` files, and
+    ClientException for what is no file."""
     if len(files) > limit:
         raise TooLargeError(
             f"{len(files)} images were sent, one study may have {limit}: send its views only"
         )
     return tuple(
-        [
-            Upload(
-                name=_last_part(file.filename),
-                data=await file.read(),
-                accept_as_chest=accept_as_chest,
-            )
-            for file in files
-        ]
+        Upload(name=_last_part(file.filename), file=_spooled(file), accept_as_chest=accept_as_chest)
+        for file in files
     )
+
+
+def _spooled(file: UploadFile) -> SpooledFile:
+    assert isinstance(file, SpooledUpload)  # as read_form leaves it
+    return file.spooled
 
 
 def _last_part(name: str) -> str:

@@ -10,8 +10,10 @@ server that is killed every few seconds does not run long enough to suspect any 
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -25,18 +27,48 @@ from api.pipeline.scheduler import BusyError
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation
-from db.app.jobs import JobImage, JobStudy
+from db.app.jobs import JobImage, JobStore, JobStudy
 from db.engines.sqlite import DatabaseFailure
 from db.errors import UserError
 from generator.request import GenerationRequest
-from indexer.images.radiograph import Radiograph
-from indexer.images.reader import encode_png, read_radiograph
+from indexer.images.radiograph import PngRadiograph, Radiograph, as_one_study
+from indexer.images.reader import read_radiograph
 
 logger = logging.getLogger(__name__)
 
 
 class CancelledStudyError(Exception):
     """A study was cancelled while its report was written."""
+
+
+class ReceivedJob:
+    """A job whose images still arrive."""
+
+    def __init__(self, store: JobStore, caller: Caller, *, now: datetime) -> None:
+        self.id = uuid4()
+        self.studies: list[JobStudy] = []
+        """Without their images."""
+        self._store = store
+        self._caller = caller
+        self._now = now
+
+    async def add(self, images: Sequence[PngRadiograph], request: GenerationRequest) -> JobStudy:
+        """Store one study. Raises TwoPatientsError for images of two patients."""
+        study = JobStudy(
+            job_id=self.id,
+            generation_id=uuid4(),
+            created_at=self._now,
+            created_by=self._caller.name,
+            request_id=self._caller.request_id,
+            request=request.to_json(),
+        )
+        kept = tuple(
+            JobImage(png=one.png, view_position=one.view_position, notes=one.notes)
+            for one in as_one_study(images)
+        )
+        self.studies.append(study)
+        await run_sync(self._store.receive, replace(study, images=kept))
+        return study
 
 
 class JobRunner:
@@ -61,45 +93,34 @@ class JobRunner:
         self._more = anyio.Event()
 
     async def check_capacity(self, studies: int) -> None:
-        """Raises BusyError if ``accept`` would."""
+        """Raises BusyError if so many further studies would be too many."""
         if await run_sync(self._jobs.unfinished) + studies > self._capacity:
             raise BusyError(60)
 
-    async def accept(
-        self,
-        studies: Sequence[tuple[Radiograph, ...]],
-        requests: Sequence[GenerationRequest],
-        caller: Caller,
-    ) -> list[JobStudy]:
-        """Store one job for these studies, a request each; it is on disk when this returns.
+    @asynccontextmanager
+    async def receive(self, caller: Caller) -> AsyncIterator["ReceivedJob"]:
+        """Accept the studies that the block adds, all or none.
 
-        Raises BusyError if too many studies are unfinished.
+        Each is on disk as soon as it is added, so that a job of any size takes the memory of one
+        study; they are accepted at the end of the block, and removed if it raises.
         """
-        await self.check_capacity(len(studies))
-        job_id, now = uuid4(), self._pipeline.clock()
-        accepted = await run_sync(
-            lambda: [
-                JobStudy(
-                    job_id=job_id,
-                    generation_id=uuid4(),
-                    created_at=now,
-                    created_by=caller.name,
-                    request_id=caller.request_id,
-                    request=request.to_json(),
-                    images=tuple(_to_job_image(image) for image in images),
+        job = ReceivedJob(self._jobs, caller, now=self._pipeline.clock())
+        try:
+            yield job
+            if job.studies:
+                entry = self._pipeline.entry(
+                    "accepted",
+                    caller,
+                    batch=str(job.id),
+                    generations=[str(study.generation_id) for study in job.studies],
                 )
-                for images, request in zip(studies, requests, strict=True)
-            ]
-        )
-        entry = self._pipeline.entry(
-            "accepted",
-            caller,
-            batch=str(job_id),
-            generations=[str(study.generation_id) for study in accepted],
-        )
-        await run_sync(partial(self._jobs.add, accepted, audit=entry))
+                await run_sync(partial(self._jobs.accept, job.id, audit=entry))
+        except BaseException:
+            with anyio.CancelScope(shield=True), suppress(DatabaseFailure):
+                if job.studies:  # the next start removes them if this fails
+                    await run_sync(self._jobs.discard, job.id)
+            raise
         self._more.set()
-        return accepted
 
     async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
         """Cancel a study, even while it runs. Returns False if it had already ended."""
@@ -194,12 +215,6 @@ class JobRunner:
     def _store(self, generation: Generation, entry: NewEntry) -> None:
         if not self._jobs.finish(generation, audit=entry):
             raise CancelledStudyError
-
-
-def _to_job_image(image: Radiograph) -> JobImage:
-    return JobImage(
-        png=encode_png(image.pixels), view_position=image.view_position, notes=image.notes
-    )
 
 
 def _to_image(image: JobImage) -> Radiograph:

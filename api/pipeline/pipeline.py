@@ -17,6 +17,8 @@ from anyio.to_thread import run_sync
 from api.middleware.access import Caller
 from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
 from api.pipeline.current_index import CurrentIndex, shown
+from api.pipeline.decoder import DecodingKind
+from api.pipeline.decoding import Decoded, Decoding
 from api.pipeline.scheduler import (
     Admission,
     BatchScheduler,
@@ -39,8 +41,8 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Limits, Radiograph, as_one_study
-from indexer.images.reader import read_radiograph
+from indexer.images.dicom import Identifiers
+from indexer.images.radiograph import PngRadiograph, Radiograph, as_one_study
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -68,19 +70,35 @@ class WriteInput:
     emit: Emit
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodeInput:
+    """Files to decode, in order."""
+
+    kind: DecodingKind
+    uploads: tuple[Upload, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedulers:
-    """The schedulers of the three stages; `Pipeline.running` enters them."""
+    """The schedulers of the stages; `Pipeline.running` enters them."""
 
-    decoding: Scheduler[tuple[Upload, ...], tuple[Radiograph, ...]]
+    decoding: Scheduler[DecodeInput, tuple[Decoded, ...]]
+    receiving: Scheduler[DecodeInput, tuple[Decoded, ...]]
+    """Decodes what is kept for later, such as batches, beside the images of those who wait."""
     searching: Scheduler[SearchInput, SearchOutput]
     writing: Scheduler[WriteInput, GroundedReport]
 
     @classmethod
-    def in_process(cls, current: CurrentIndex, backend: Backend, settings: Settings) -> Self:
+    def in_process(
+        cls, current: CurrentIndex, backend: Backend, decoding: Decoding, settings: Settings
+    ) -> Self:
         """Run the stages in threads of this process, on its index and backend."""
+        decode = _decode_with(decoding)
         return cls(
-            decoding=BatchScheduler(_decode, stage="read", max_batch=1, runners=settings.workers),
+            decoding=BatchScheduler(decode, stage="read", max_batch=1, runners=settings.workers),
+            receiving=BatchScheduler(
+                decode, stage="receive", max_batch=1, runners=max(1, settings.workers - 1)
+            ),
             searching=BatchScheduler(
                 _search_with(current), stage="search", max_batch=settings.max_batch
             ),
@@ -114,7 +132,7 @@ class Pipeline:
     async def running(self) -> AsyncIterator[None]:
         """Process work while the block runs; batches in progress at its end are finished."""
         stages = self._schedulers
-        async with stages.writing, stages.searching, stages.decoding:
+        async with stages.writing, stages.searching, stages.decoding, stages.receiving:
             yield
 
     def enter(self, caller: Caller) -> AbstractContextManager[None]:
@@ -167,7 +185,26 @@ class Pipeline:
 
     async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
         """Decode the images of one study. Raises UserError for the first unreadable one."""
-        return await self._schedulers.decoding.run(tuple(uploads), owner=caller.name)
+        work = DecodeInput(kind="pixels", uploads=tuple(uploads))
+        found = await self._schedulers.decoding.run(work, owner=caller.name)
+        return tuple(as_one_study([one for one in found if isinstance(one, Radiograph)]))
+
+    async def encode(self, uploads: Sequence[Upload], caller: Caller) -> tuple[PngRadiograph, ...]:
+        """Decode images to keep them, as PNG. Raises UserError for the first unreadable one."""
+        found = await self._receive("png", uploads, caller)
+        return tuple(one for one in found if isinstance(one, PngRadiograph))
+
+    async def identify(self, upload: Upload, caller: Caller) -> Identifiers:
+        """Read the UIDs of a DICOM file. Raises UserError if it cannot be read."""
+        found = await self._receive("identifiers", [upload], caller)
+        (identifiers,) = (one for one in found if isinstance(one, Identifiers))
+        return identifiers
+
+    async def _receive(
+        self, kind: DecodingKind, uploads: Sequence[Upload], caller: Caller
+    ) -> tuple[Decoded, ...]:
+        work = DecodeInput(kind=kind, uploads=tuple(uploads))
+        return await self._schedulers.receiving.run(work, owner=caller.name)
 
     async def write(
         self,
@@ -253,19 +290,21 @@ class Pipeline:
         self._database.generations.add(generation, audit=entry)
 
 
-def _decode(
-    tickets: Sequence[Ticket[tuple[Upload, ...]]],
-) -> Iterator[tuple[int, tuple[Radiograph, ...] | Exception]]:
-    for place, ticket in enumerate(tickets):
-        try:
-            images = []
-            for upload in ticket.work:
-                ticket.check()
-                limits = Limits(accept_as_chest=upload.accept_as_chest)
-                images.append(read_radiograph(upload.data, name=upload.name, limits=limits))
-            yield place, tuple(as_one_study(images))
-        except (UserError, WorkCancelledError) as error:
-            yield place, error
+def _decode_with(decoding: Decoding) -> RunBatch[DecodeInput, tuple[Decoded, ...]]:
+    def decode(
+        tickets: Sequence[Ticket[DecodeInput]],
+    ) -> Iterator[tuple[int, tuple[Decoded, ...] | Exception]]:
+        for place, ticket in enumerate(tickets):
+            try:
+                images = []
+                for upload in ticket.work.uploads:
+                    ticket.check()
+                    images.append(decoding.run(ticket.work.kind, upload, ticket.cancelled))
+                yield place, tuple(images)
+            except (UserError, WorkCancelledError) as error:
+                yield place, error
+
+    return decode
 
 
 def _search_with(current: CurrentIndex) -> RunBatch[SearchInput, SearchOutput]:

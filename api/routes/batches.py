@@ -1,12 +1,12 @@
 """POST /batches: many studies as one job that survives a restart."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from anyio.to_thread import run_sync
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import ClientException
@@ -14,6 +14,7 @@ from litestar.params import Body, FromPath
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
@@ -22,10 +23,12 @@ from api.schemas.jobs import BatchDocument
 from api.settings import Settings
 from api.uploads import MAX_INDICATION, StudyForm, Upload, read_form, read_uploads
 from db.app.database import AppDatabase
+from db.app.jobs import JobStudy
 from db.errors import TooLargeError, UserError
 from generator.request import GenerationRequest
 
-MAX_PARTS = 2_000
+MAX_PARTS = 6_000
+"""2,000 images, the study of each, 1,000 indications, and the options."""
 
 
 _Name = Annotated[str, msgspec.Meta(max_length=256)]
@@ -81,6 +84,7 @@ class BatchController(Controller):
     )
     async def create(
         self,
+        request: Request[Any, Any, Any],
         data: Annotated[
             BatchForm,
             Body(media_type=RequestEncodingType.MULTI_PART, multipart_form_part_limit=MAX_PARTS),
@@ -92,21 +96,33 @@ class BatchController(Controller):
     ) -> Response[BatchDocument]:
         """Read all images, then answer; one unreadable image refuses the whole batch.
 
-        The images are kept, without their headers, until each report is stored.
+        A batch has at most 1,000 studies and 2,000 images. They are read and stored one study after
+        another, and kept, without their headers, until each report is stored.
         """
         options = data.options()
         await pipeline.check_exclusions(options)
-        uploads = await read_uploads(
+        uploads = read_uploads(
             data.images,
             limit=settings.max_batch_images,
             accept_as_chest=options.accept_as_chest,
         )
         studies = _studies(uploads, data.study, limit=settings.max_images)
+        if len(studies) > settings.max_batch_studies:
+            raise TooLargeError(
+                f"{len(studies)} studies were sent, one batch may have "
+                f"{settings.max_batch_studies:,}: send several batches"
+            )
         requests = data.requests(len(studies))
         await runner.check_capacity(len(studies))
+
+        async def receive() -> list[JobStudy]:
+            async with runner.receive(caller) as job:
+                for study, wanted in zip(studies, requests, strict=True):
+                    await job.add(await pipeline.encode(study, caller), wanted)
+            return job.studies
+
         with pipeline.enter(caller):
-            images = [await pipeline.read(study, caller) for study in studies]
-            accepted = await runner.accept(images, requests, caller)
+            accepted = await while_connected(request, receive)
         batch = BatchDocument.of(accepted)
         return Response(batch, headers={"Location": f"/batches/{batch.id}"})
 

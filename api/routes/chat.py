@@ -31,6 +31,7 @@ from api.schemas.chat import (
     Usage,
 )
 from api.settings import Settings
+from api.spool import Spool
 from api.uploads import read_body
 from db.app.generation import NOTICE, Citation, Generation, OodCheck
 from db.errors import TooLargeError, UserError
@@ -106,7 +107,7 @@ class ChatController(Controller):
         carries the text before its citations are checked; the last chunk carries the
         checked text as `report`, and `citations`.
         """
-        uploads, wanted = data.uploads(), data.request()
+        uploads, wanted = data.uploads(Spool.open()), data.request()
         pipeline.check_task(wanted.task)
         if len(uploads) > settings.max_images:
             raise TooLargeError(

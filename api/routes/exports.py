@@ -142,7 +142,7 @@ class ExportController(Controller):
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Show the images too: send those that the report was made from; others are refused."""
-        uploads = await read_uploads(data.images, limit=settings.max_images)
+        uploads = read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             images = await pipeline.read(uploads, caller)
             return await _export(
@@ -184,10 +184,10 @@ class ExportController(Controller):
     ) -> Response[bytes]:
         """Send a DICOM image that the report was made from: patient and study are copied from its
         header into the answer and not stored."""
-        (upload,) = await read_uploads([data.image], limit=1)
-        write = partial(to_dicom_sr, image=upload.data)
+        (upload,) = read_uploads([data.image], limit=1)
         with pipeline.enter(caller):
             images = await pipeline.read([upload], caller)
+            write = partial(to_dicom_sr, image=await run_sync(upload.file.read))
             return await _export(database, generation_id, write, DICOM, images)
 
 

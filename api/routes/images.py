@@ -49,7 +49,7 @@ class ImageController(Controller):
 
         Nothing is stored.
         """
-        (upload,) = await read_uploads([data.image], limit=1, accept_as_chest=data.accept_as_chest)
+        (upload,) = read_uploads([data.image], limit=1, accept_as_chest=data.accept_as_chest)
         return Response(await pipeline.preview(upload, caller), media_type="image/png")
 
     @get(

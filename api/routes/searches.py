@@ -43,7 +43,7 @@ class SearchController(Controller):
         text tower; see `search_by_text` in `GET /health`.
         """
         options = data.options()
-        uploads = await read_uploads(
+        uploads = read_uploads(
             data.images,
             limit=settings.max_images,
             accept_as_chest=options.accept_as_chest,

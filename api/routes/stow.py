@@ -6,29 +6,29 @@ the reason for its refusal. The identifiers in the answer come from the request 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import pydicom
-from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
-from pydicom.filebase import DicomBytesIO
 
 from api.middleware.access import GENERATE, Caller
+from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, problems
-from api.pipeline.jobs import JobRunner
+from api.pipeline.jobs import JobRunner, ReceivedJob
 from api.pipeline.pipeline import Pipeline
+from api.pipeline.scheduler import BusyError
 from api.settings import Settings
-from api.uploads import Upload, read_body
+from api.uploads import Upload, check_place, read_related
 from db.errors import UserError
 from generator.request import GenerationRequest
-from indexer.images.radiograph import Radiograph, TwoPatientsError, as_one_study, quiet_decoders
+from indexer.images.dicom import Identifiers
+from indexer.images.radiograph import PngRadiograph, TwoPatientsError
 from retriever.options import SearchOptions
 
 DICOM_JSON = "application/dicom+json"
@@ -48,11 +48,8 @@ _STORE = ResponseSpec(
 class Instance:
     """One part of the request."""
 
-    data: bytes
-    study_uid: str = ""
-    class_uid: str = ""
-    instance_uid: str = ""
-    image: Radiograph | None = None
+    upload: Upload
+    identifiers: Identifiers = field(default_factory=Identifiers)
     failure: int | None = None
     generation_id: UUID | None = None
 
@@ -67,7 +64,7 @@ class StowController(Controller):
         opt=GENERATE,
         status_code=200,
         media_type=DICOM_JSON,
-        before_request=read_body,
+        before_request=check_place,
         responses={
             200: _STORE,
             202: ResponseSpec(
@@ -94,34 +91,30 @@ class StowController(Controller):
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Accept a `multipart/related; type="application/dicom"` body, one instance per part."""
-        content_type = request.headers.get("content-type", "")
-        parts = split_related(await request.body(), content_type)
-        instances = await run_sync(lambda: [_identify(part) for part in parts])
-        with pipeline.enter(caller):
+        boundary = _boundary(request.headers.get("content-type", ""))
+        files = await read_related(request, boundary, most=settings.max_batch_images)
+        instances = [Instance(upload=Upload(name="the instance", file=file)) for file in files]
+        await runner.check_capacity(1)
+
+        async def receive() -> None:
             for instance in instances:
-                await _read(instance, pipeline, caller)
-            studies = [
-                study
-                for study in _studies(instances, limit=settings.max_images)
-                if _is_of_one_patient(study)
-            ]
-            if studies:
-                images = [tuple(_image(one) for one in study) for study in studies]
-                wanted = GenerationRequest(options=SearchOptions(k=10))
-                accepted = await runner.accept(images, [wanted] * len(images), caller)
-                for study, job in zip(studies, accepted, strict=True):
-                    for one in study:
-                        one.generation_id = job.generation_id
+                await _identify(instance, pipeline, caller)
+            async with runner.receive(caller) as job:
+                for study in _studies(instances):
+                    await _keep(study, job, pipeline, caller, limit=settings.max_images)
+
+        with pipeline.enter(caller):
+            await while_connected(request, receive)
         taken = sum(one.failure is None for one in instances)
         status = 200 if taken == len(instances) else 202 if taken else 409
         answer = _answer(instances)
         return Response(msgspec.json.encode(answer), status_code=status, media_type=DICOM_JSON)
 
 
-def split_related(body: bytes, content_type: str) -> list[bytes]:
-    """Split a ``multipart/related`` body (RFC 2387) of DICOM instances into its parts.
+def _boundary(content_type: str) -> str:
+    """Return the boundary of a ``multipart/related`` body (RFC 2387) of DICOM instances.
 
-    Raises a 415 for another content type and a 400 for a body without parts.
+    Raises a 415 for another content type and a 400 if there is none.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -133,73 +126,55 @@ def split_related(body: bytes, content_type: str) -> list[bytes]:
         )
     if not boundary:
         raise HTTPException(status_code=400, detail="the Content-Type names no boundary")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
-    parts = []
-    for piece in pieces[1:]:
-        if piece.startswith(b"--"):
-            break
-        _, gap, data = piece.partition(b"\r\n\r\n")
-        if gap:
-            parts.append(data)
-    if not parts:
-        raise HTTPException(
-            status_code=400, detail="the body has no parts, or is cut short: send it again"
-        )
-    return parts
+    return boundary
 
 
-def _identify(data: bytes) -> Instance:
-    """Read the UIDs that identify an instance; empty if the part is not a DICOM file."""
-    instance = Instance(data=data)
+async def _identify(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
+    """Read the UIDs, which are empty if the part is not a DICOM file."""
     try:
-        with quiet_decoders():
-            header = pydicom.dcmread(DicomBytesIO(data), stop_before_pixels=True)
-            instance.study_uid = str(header.get("StudyInstanceUID") or "")
-            instance.class_uid = str(header.get("SOPClassUID") or "")
-            instance.instance_uid = str(header.get("SOPInstanceUID") or "")
-    except Exception:  # pydicom raises many types, with messages that quote the header
-        instance.failure = CANNOT_UNDERSTAND
-    return instance
-
-
-async def _read(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
-    if instance.failure is not None:
-        return
-    try:
-        upload = Upload(name="the instance", data=instance.data)
-        (instance.image,) = await pipeline.read([upload], caller)
+        instance.identifiers = await pipeline.identify(instance.upload, caller)
+    except BusyError:
+        raise
     except UserError:
         instance.failure = CANNOT_UNDERSTAND
 
 
-def _studies(instances: Sequence[Instance], *, limit: int) -> list[list[Instance]]:
+def _studies(instances: Sequence[Instance]) -> list[list[Instance]]:
     """Group the readable instances by study; one without a study UID is its own study."""
     found: dict[str, list[Instance]] = {}
     for place, instance in enumerate(instances):
-        if instance.failure is not None:
-            continue
-        study = found.setdefault(instance.study_uid or f"instance {place}", [])
-        if len(study) < limit:
-            study.append(instance)
-        else:
-            instance.failure = TOO_MANY
+        if instance.failure is None:
+            found.setdefault(instance.identifiers.study or f"instance {place}", []).append(instance)
     return list(found.values())
 
 
-def _is_of_one_patient(study: Sequence[Instance]) -> bool:
-    """Refuse all instances of a study if they are of two patients."""
+async def _keep(
+    study: Sequence[Instance], job: ReceivedJob, pipeline: Pipeline, caller: Caller, *, limit: int
+) -> None:
+    """Store the images of one study; refuse all if they are of two patients."""
+    kept: list[Instance] = []
+    images: list[PngRadiograph] = []
+    for instance in study:
+        if len(images) == limit:
+            instance.failure = TOO_MANY
+            continue
+        try:
+            images += await pipeline.encode([instance.upload], caller)
+            kept.append(instance)
+        except BusyError:
+            raise
+        except UserError:
+            instance.failure = CANNOT_UNDERSTAND
+    if not images:
+        return
     try:
-        as_one_study([_image(one) for one in study])
+        stored = await job.add(images, GenerationRequest(options=SearchOptions(k=10)))
     except TwoPatientsError:
-        for one in study:
+        for one in kept:
             one.failure = MISMATCH
-        return False
-    return True
-
-
-def _image(instance: Instance) -> Radiograph:
-    assert instance.image is not None
-    return instance.image
+    else:
+        for one in kept:
+            one.generation_id = stored.generation_id
 
 
 def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
@@ -207,8 +182,8 @@ def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
     stored, failed = [], []
     for one in instances:
         item: dict[str, Any] = {
-            "00081150": {"vr": "UI", "Value": [one.class_uid] if one.class_uid else []},
-            "00081155": {"vr": "UI", "Value": [one.instance_uid] if one.instance_uid else []},
+            "00081150": {"vr": "UI", "Value": _value(one.identifiers.sop_class)},
+            "00081155": {"vr": "UI", "Value": _value(one.identifiers.instance)},
         }
         if one.failure is None:
             url = f"/generations/{one.generation_id}"
@@ -221,3 +196,7 @@ def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
     if failed:
         answer["00081198"] = {"vr": "SQ", "Value": failed}
     return answer
+
+
+def _value(uid: str) -> list[str]:
+    return [uid] if uid else []

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from api.pipeline.backends import TokenCount
+from api.spool import Spool
 from api.uploads import Upload
 from db.app.generation import NOTICE, Citation
 from db.errors import NotFoundError, UserError
@@ -111,14 +112,20 @@ class ChatRequest(msgspec.Struct, kw_only=True):
                     return text
         return ""
 
-    def uploads(self) -> list[Upload]:
-        """The images. Raises UserError if there are none, or one is not a data URL."""
+    def uploads(self, spool: Spool) -> list[Upload]:
+        """Put the images into the spool.
+
+        Raises UserError if there are none, or one is not a data URL.
+        """
         for message in reversed(self.messages):
             parts = [] if isinstance(message.content, str) else message.content
             images = [part for part in parts if isinstance(part, ImagePart)]
             if images:
                 return [
-                    Upload(name=f"image {number}", data=_decode(image.image_url.url, number))
+                    Upload(
+                        name=f"image {number}",
+                        file=spool.add(_decode(image.image_url.url, number)),
+                    )
                     for number, image in enumerate(images, start=1)
                 ]
         raise UserError(

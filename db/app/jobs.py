@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, func, select, update
+from sqlalchemy import ColumnElement, Engine, Select, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from db.app.audit_log import NewEntry, append
@@ -32,6 +32,8 @@ Status = Literal["queued", "running", "done", "failed", "cancelled"]
 KEPT = ("task",)
 """What stays of a request when its study has ended. The rest names patients, in the caller's texts
 and in who is excluded; it stays with the generation alone."""
+_RECEIVING = "receiving"
+"""The status of a study while the images of its job still arrive."""
 ATTEMPTS = 6
 """A study is given up after this many attempts that ended the process, all but the first alone."""
 
@@ -84,6 +86,32 @@ class JobStore:
             if audit is not None:
                 append(session, audit)
 
+    def receive(self, study: JobStudy) -> None:
+        """Store a study of a job that is not accepted yet: nothing shows it, and no one takes it.
+
+        `accept` accepts the studies of the job, `discard` removes them, and so does `release`.
+        """
+        with writing(self._engine) as session:
+            row = _to_row(study)
+            row.status = _RECEIVING
+            session.add(row)
+
+    def accept(self, job_id: UUID, *, audit: NewEntry | None = None) -> None:
+        """Accept the received studies of a job."""
+        with writing(self._engine) as session:
+            session.execute(
+                update(JobStudyRow)
+                .where(JobStudyRow.job == str(job_id), JobStudyRow.status == _RECEIVING)
+                .values(status="queued")
+            )
+            if audit is not None:
+                append(session, audit)
+
+    def discard(self, job_id: UUID) -> None:
+        """Remove the received studies of a job, with their images."""
+        with writing(self._engine) as session:
+            _remove_received(session, JobStudyRow.job == str(job_id))
+
     def study(self, generation_id: UUID) -> JobStudy:
         """Return the study of a generation. Raises NotFoundError if no job has it."""
         with Session(self._engine) as session:
@@ -97,7 +125,7 @@ class JobStore:
         with Session(self._engine) as session:
             rows = session.scalars(
                 select(JobStudyRow)
-                .where(JobStudyRow.job == str(job_id))
+                .where(JobStudyRow.job == str(job_id), JobStudyRow.status != _RECEIVING)
                 .order_by(JobStudyRow.number)
             ).all()
             if not rows:
@@ -105,12 +133,13 @@ class JobStore:
             return [_to_study(row) for row in rows]
 
     def unfinished(self) -> int:
+        """Count the studies that are queued, running, or still received."""
         with Session(self._engine) as session:
             return (
                 session.scalar(
                     select(func.count())
                     .select_from(JobStudyRow)
-                    .where(JobStudyRow.status.in_(("queued", "running")))
+                    .where(JobStudyRow.status.in_(("queued", "running", _RECEIVING)))
                 )
                 or 0
             )
@@ -153,12 +182,14 @@ class JobStore:
             return None if row is None else _begin(row)
 
     def release(self) -> int:
-        """Requeue studies that an earlier process left running; give up those tried too often.
+        """Requeue studies that an earlier process left running; give up those tried too often, and
+        remove those that it had not accepted yet.
 
         Returns the number of unfinished studies. Call this only while no other process works on the
         database.
         """
         with writing(self._engine) as session:
+            _remove_received(session)
             left = session.scalars(select(JobStudyRow).where(JobStudyRow.status == "running")).all()
             for row in left:
                 if row.attempts < ATTEMPTS:
@@ -214,6 +245,11 @@ class JobStore:
 
 def _of(generation_id: UUID) -> Select[JobStudyRow]:
     return select(JobStudyRow).where(JobStudyRow.generation_id == str(generation_id))
+
+
+def _remove_received(session: Session, *which: ColumnElement[bool]) -> None:
+    for row in session.scalars(select(JobStudyRow).where(JobStudyRow.status == _RECEIVING, *which)):
+        session.delete(row)
 
 
 def _suspects() -> Select[JobStudyRow]:

@@ -17,6 +17,21 @@ _DARK_MEDIAN, _USUAL_MEDIAN, _BRIGHT_MEDIAN = 0.42, 0.65, 0.79
 _LARGEST_EXPONENT = 5.0
 
 
+_BLOCK = 4_000_000
+"""Pixels that are counted at once: NumPy makes them 64-bit integers for it."""
+
+
+def count_levels(
+    codes: npt.NDArray[np.unsignedinteger], levels: int
+) -> npt.NDArray[np.signedinteger]:
+    """Count how many of the pixels (height, width) have each of the values below ``levels``."""
+    counts = np.zeros(levels, np.int64)
+    rows = max(1, _BLOCK // codes.shape[1])
+    for start in range(0, len(codes), rows):
+        counts += np.bincount(codes[start : start + rows].ravel(), minlength=levels)
+    return counts
+
+
 def stretch(values: Fractions, counts: npt.NDArray[np.integer]) -> Fractions:
     """Scale values between robust percentiles of an image to 0..1.
 

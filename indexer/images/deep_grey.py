@@ -1,14 +1,18 @@
 """Scale images of more than 8 bits per channel to 8-bit grey."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from indexer.images.contrast import stretch, to_grey
+from indexer.images.contrast import count_levels, stretch, to_grey
 from indexer.images.radiograph import Grey
 
 MANY_COLOURS = "several colours, unlike a radiograph: turned to grey"
 """Note on an image whose colours are more than one tint."""
 _FAR_COLOUR = 24  # grey levels between a channel and what the brightness explains
 _COLOURED_SHARE = 0.25
+
+_ROWS = 256
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 
@@ -23,7 +27,7 @@ def deep_grey(
     notes = [f"{8 * values.dtype.itemsize}-bit values scaled to 8 bits"]
     if values.dtype == np.uint16:
         levels = np.arange(65536, dtype=np.float64)
-        counts = np.bincount(values.ravel(), minlength=65536)
+        counts = count_levels(values, 65536)
         indices: np.ndarray = values
     else:
         values = values.astype(np.float64)
@@ -47,16 +51,25 @@ def deep_colour(values: np.ndarray) -> tuple[Grey, list[str]]:
     grey = values[..., 0]
     notes = []
     if channels >= 3 and np.ptp(values[..., :3], axis=2).any():
-        grey = np.rint(values[..., :3] @ _LUMINANCE).astype(values.dtype)
+        grey = _by_blocks(lambda block: block[..., :3] @ _LUMINANCE, values)
         notes.append("colour turned to grey")
     if channels in (2, 4):
         hidden = values[..., -1] < np.iinfo(values.dtype).max
         if hidden.any():
-            share = values[..., -1] / np.iinfo(values.dtype).max
-            grey = np.rint(grey * share).astype(values.dtype)
+            most = np.iinfo(values.dtype).max
+            both = np.stack((grey, values[..., -1]), axis=2)
+            grey = _by_blocks(lambda block: block[..., 0] * (block[..., 1] / most), both)
             notes.append("transparent parts made black")
     pixels, scaled = deep_grey(grey)
     return pixels, [*scaled, *notes]
+
+
+def _by_blocks(change: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Apply a change to blocks of rows: it makes floating point of them, four times as large."""
+    changed = np.empty(values.shape[:2], values.dtype)
+    for start in range(0, len(values), _ROWS):
+        changed[start : start + _ROWS] = np.rint(change(values[start : start + _ROWS]))
+    return changed
 
 
 def colour_note(thumbnail: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import pydicom
@@ -18,14 +19,23 @@ from pydicom.uid import (
 from db.errors import TooLargeError, UserError
 from indexer.images.contrast import to_grey
 from indexer.images.deep_grey import colour_note
+from indexer.images.dicom_elements import check_elements
 from indexer.images.dicom_frame import decode_frame
 from indexer.images.dicom_geometry import square_pixels, upright
 from indexer.images.dicom_header import check_header, subject_of, view_position
 from indexer.images.dicom_voi import monochrome
-from indexer.images.radiograph import Grey, Limits, Radiograph
+from indexer.images.radiograph import (
+    Grey,
+    Limits,
+    Radiograph,
+    out_of_memory,
+    quiet_decoders,
+)
 from indexer.images.stored_values import Stored, stored_values
 
 _PREAMBLE = 128
+_LONGEST_UID = 64
+_META_START = b"\x02\x00"
 _GROUP_STARTS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 
 
@@ -43,6 +53,8 @@ def decode(data: bytes, name: str, limits: Limits) -> Radiograph:
         return _decode(data, name, limits)
     except UserError:
         raise
+    except MemoryError as error:
+        raise out_of_memory(name) from error
     except Exception as error:  # pydicom and its decoders raise almost anything on damage
         raise UserError(
             f"{name} is a DICOM file that is damaged, cut short or encoded in a way that cannot be "
@@ -73,20 +85,56 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identifiers:
+    """The UIDs that identify an instance; empty where the header does not state them."""
+
+    study: str = ""
+    sop_class: str = ""
+    instance: str = ""
+
+
+def read_identifiers(data: bytes, name: str, limits: Limits) -> Identifiers:
+    """Read the UIDs of a file. Raises UserError if it is no DICOM file that can be read."""
+    try:
+        with quiet_decoders():
+            if not is_dicom(data):
+                raise UserError(f"{name} is not a DICOM file: send DICOM")
+            dataset = open_dataset(data, name, limits)
+            study, sop_class, instance = (
+                str(dataset.get(keyword) or "")[:_LONGEST_UID]
+                for keyword in ("StudyInstanceUID", "SOPClassUID", "SOPInstanceUID")
+            )
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise out_of_memory(name) from error
+    except Exception as error:
+        raise UserError(f"{name} is a DICOM file that is damaged: export it again") from error
+    return Identifiers(study=study, sop_class=sop_class, instance=instance)
+
+
 def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
-    """Read the data set, inflating a deflated one within the limit on bytes."""
-    if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
-        stream = io.BytesIO(data)
-        stream.seek(_PREAMBLE + 4)
+    """Read the data set, inflating a deflated one, within the limits on bytes and elements."""
+    marked = data[_PREAMBLE : _PREAMBLE + 4] == b"DICM"
+    stream = io.BytesIO(data)
+    stream.seek(_PREAMBLE + 4 if marked else 0)
+    syntax = None
+    if marked or data.startswith(_META_START):
         meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            inflated = inflater.decompress(data[stream.tell() :], limits.max_bytes)
-            if inflater.unconsumed_tail:
-                raise TooLargeError(
-                    f"{name} inflates to more than {limits.max_bytes:,} bytes: send a smaller file"
-                )
-            return _with_syntax(read_dataset(io.BytesIO(inflated), False, True), False, True)
+        syntax = meta.get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflated = inflater.decompress(data[stream.tell() :], limits.max_bytes)
+        if inflater.unconsumed_tail:
+            raise TooLargeError(
+                f"{name} inflates to more than {limits.max_bytes:,} bytes: send a smaller file"
+            )
+        check_elements(inflated, name, limits)
+        return _with_syntax(read_dataset(io.BytesIO(inflated), False, True), False, True)
+    start = stream.tell()
+    big_endian = syntax == ExplicitVRBigEndian or data[start : start + 1] == b"\0"
+    check_elements(data, name, limits, start=start, little_endian=not big_endian)
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little = dataset.original_encoding

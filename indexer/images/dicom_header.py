@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from db.errors import UserError
-from db.index.store import ViewPosition
+from db.index.case import ViewPosition
 from indexer.images.radiograph import Limits, Subject
 
 MODALITIES = frozenset({"CR", "DX", "DR", "RG", "OT", "SC"})
@@ -34,6 +34,8 @@ _NOT_CHEST = frozenset(
         """,
     )
 )
+_LONGEST_VALUE = 256
+"""Characters; the standard allows 64 in an identifier and in each part of a name."""
 BURNED_IN = "text burned into the image by its header: it may name the patient"
 
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
@@ -58,7 +60,9 @@ def check_header(dataset: Dataset, name: str, limits: Limits, notes: list[str]) 
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise UserError(f"{name} holds {frames} frames: send one radiograph per file")
-    limits.check_size(int(dataset.Columns), int(dataset.Rows), name)
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    pixel_bytes = max(1, samples * int(dataset.BitsAllocated) // 8)
+    limits.check_size(int(dataset.Columns), int(dataset.Rows), name, pixel_bytes=pixel_bytes)
     _check_samples(dataset, name)
     lossy = str(dataset.get("LossyImageCompression") or "") == "01"
     if lossy or dataset.file_meta.TransferSyntaxUID in _LOSSY:
@@ -82,7 +86,7 @@ def is_chest_radiograph(dataset: Dataset) -> bool:
 def subject_of(dataset: Dataset) -> Subject:
     """Read whose image it is."""
     keywords = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
-    values = [" ".join(str(dataset.get(keyword) or "").split()) for keyword in keywords]
+    values = [_short(dataset.get(keyword)) for keyword in keywords]
     patient, name, born, study = values
     return Subject(
         patient_id=patient,
@@ -90,6 +94,10 @@ def subject_of(dataset: Dataset) -> Subject:
         birth_date=born,
         study_id=study,
     )
+
+
+def _short(value: object) -> str:
+    return " ".join(str(value or "")[:_LONGEST_VALUE].split())
 
 
 def view_position(dataset: Dataset) -> ViewPosition | None:

@@ -17,7 +17,14 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-from indexer.images.contrast import Fractions, balance_midtones, quantile_span, stretch, to_grey
+from indexer.images.contrast import (
+    Fractions,
+    balance_midtones,
+    count_levels,
+    quantile_span,
+    stretch,
+    to_grey,
+)
 from indexer.images.header_numbers import first_number, is_stated
 from indexer.images.radiograph import Grey
 from indexer.images.stored_values import Stored, StoredValues
@@ -30,7 +37,7 @@ def monochrome(stored: StoredValues, dataset: Dataset, notes: list[str]) -> Grey
     """Convert stored values to grey (height, width) with dark lungs; appends to ``notes``."""
     codes, bits = stored.codes, stored.bits
     values = stored.table()
-    counts = np.bincount(codes.ravel(), minlength=2**bits)
+    counts = count_levels(codes, 2**bits)
 
     padding = _padding(values, dataset, bits)
     if 0 < counts[padding].sum() < counts.sum():

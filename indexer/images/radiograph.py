@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from db.errors import TooLargeError, UserError
-from db.index.store import ViewPosition
+from db.index.case import ViewPosition
 
 Grey = npt.NDArray[np.uint8]
 
@@ -24,6 +25,12 @@ class Limits:
 
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 100_000_000
+    max_decoded_bytes: int = 400_000_000
+    """Pixels, by the bytes that a decoder keeps for each."""
+    max_elements: int = 100_000
+    """Of a DICOM data set, those of its sequences, items and fragments included."""
+    max_depth: int = 50
+    """Of items within items in a DICOM data set."""
     min_side: int = 32
     """Anything smaller is a thumbnail, icon or tracking pixel."""
     accept_as_chest: bool = False
@@ -38,12 +45,22 @@ class Limits:
                 f"{name} has {count:,} bytes, the limit is {self.max_bytes:,}: send a smaller file"
             )
 
-    def check_size(self, width: int, height: int, name: str) -> None:
-        """Raises TooLargeError above ``max_pixels`` and UserError for a side below ``min_side``."""
+    def check_size(self, width: int, height: int, name: str, *, pixel_bytes: int = 1) -> None:
+        """Raises TooLargeError above ``max_pixels`` or ``max_decoded_bytes``, and UserError for a
+        side below ``min_side``.
+
+        ``pixel_bytes``: what a decoder keeps for each pixel.
+        """
         if width * height > self.max_pixels:
             raise TooLargeError(
                 f"{name} declares {width} x {height} pixels, the limit is {self.max_pixels:,} in "
                 "all: send a smaller image"
+            )
+        if width * height * pixel_bytes > self.max_decoded_bytes:
+            raise TooLargeError(
+                f"{name} declares {width} x {height} pixels, which take "
+                f"{width * height * pixel_bytes:,} bytes to decode, the limit is "
+                f"{self.max_decoded_bytes:,}: send a smaller image, in grey"
             )
         if min(width, height) < self.min_side:
             raise UserError(
@@ -98,6 +115,20 @@ class Radiograph:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PngRadiograph:
+    """A decoded radiograph as PNG."""
+
+    png: bytes
+    view_position: ViewPosition | None
+    notes: tuple[str, ...]
+    subject: Subject | None = field(default=None, repr=False)
+    """As of a `Radiograph`."""
+
+
+AnyRadiograph = TypeVar("AnyRadiograph", Radiograph, PngRadiograph)
+
+
 def restore_size(pixels: Grey, width: int, height: int) -> Grey:
     """Restore the aspect ratio of an original of ``width`` x ``height``.
 
@@ -123,11 +154,16 @@ def check_contrast(pixels: Grey, name: str) -> None:
         raise UserError(f"{name} is blank (every pixel is the same): send the image itself")
 
 
+def out_of_memory(name: str) -> TooLargeError:
+    """Make the error for an image that took more memory than there was."""
+    return TooLargeError(f"{name} takes too much memory to decode: send a smaller image")
+
+
 class TwoPatientsError(UserError):
     """Images of two patients where those of one study were expected."""
 
 
-def as_one_study(images: Sequence[Radiograph]) -> list[Radiograph]:
+def as_one_study(images: Sequence[AnyRadiograph]) -> list[AnyRadiograph]:
     """Return the images, with a note if they belong to several studies by their headers.
 
     Raises TwoPatientsError, naming both ids, for images of two patients.
@@ -144,7 +180,9 @@ def as_one_study(images: Sequence[Radiograph]) -> list[Radiograph]:
     studies = {subject.study_id for _, subject in stated if subject.study_id}
     if len(studies) < 2 or SEVERAL_STUDIES in images[0].notes:
         return list(images)
-    return [replace(images[0], notes=(*images[0].notes, SEVERAL_STUDIES)), *images[1:]]
+    noted = list(images)
+    noted[0] = replace(noted[0], notes=(*noted[0].notes, SEVERAL_STUDIES))
+    return noted
 
 
 SEVERAL_STUDIES = "images of different studies by their headers: check that they belong together"

@@ -17,12 +17,13 @@ from PIL import Image, UnidentifiedImageError
 from db.errors import NotFoundError, TooLargeError, UserError
 from indexer.images import dicom
 from indexer.images.deep_grey import colour_note, deep_colour, deep_grey
-from indexer.images.deep_raster import Raster, read_array
+from indexer.images.deep_raster import Raster, read_array, webp_size
 from indexer.images.radiograph import (
     Grey,
     Limits,
     Radiograph,
     check_contrast,
+    out_of_memory,
     quiet_decoders,
     restore_size,
 )
@@ -49,6 +50,8 @@ _EXIF_TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_WEBP_PIXEL_BYTES = 12
+"""Two canvases of the decoder and the image, four bytes each, allocated when the file is opened."""
 _TIFF_PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 _NOTICEABLE_COLOUR = 24  # difference of two channels, in grey levels, that exceeds JPEG noise
@@ -173,9 +176,11 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
         if raster is not None:
             pixels, notes = _grey_values(raster)
             return _turned(pixels, raster.orientation, notes)
+        if (canvas := webp_size(data)) is not None:
+            limits.check_size(*canvas, name, pixel_bytes=_WEBP_PIXEL_BYTES)
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            limits.check_size(*image.size, name)
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            limits.check_size(*image.size, name, pixel_bytes=_pixel_bytes(image))
+            if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise UserError(f"{name} holds several images: send one radiograph per file")
             return _upright(image)
     except UserError:
@@ -190,10 +195,19 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
             f"{name} declares more than the limit of {limits.max_pixels:,} pixels: send a smaller "
             "image"
         ) from error
+    except MemoryError as error:
+        raise out_of_memory(name) from error
     except Exception as error:  # Pillow's readers raise almost anything on damage
         raise UserError(
             f"{name} is damaged or cut short and cannot be decoded: export or upload it again"
         ) from error
+
+
+def _pixel_bytes(image: Image.Image) -> int:
+    """Return what Pillow keeps for a pixel: one byte, two of 16-bit grey, four of anything else."""
+    if image.mode in ("1", "L", "P"):
+        return 1
+    return 2 if image.mode.startswith("I;16") else 4
 
 
 def _upright(image: Image.Image) -> Radiograph:
@@ -250,7 +264,7 @@ def _grey(image: Image.Image) -> tuple[Grey, list[str]]:
         else:
             image = rgba
     if image.mode not in ("1", "L"):
-        image = image.convert("RGB")
+        image = image if image.mode == "RGB" else image.convert("RGB")
         thumbnail = np.asarray(image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0))
         if np.ptp(thumbnail.astype(np.int16), axis=2).max() > _NOTICEABLE_COLOUR:
             notes.append(colour_note(thumbnail))

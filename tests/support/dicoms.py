@@ -1,6 +1,7 @@
 """Small DICOM files around drawn images."""
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    RLELossless,
     generate_uid,
 )
 
@@ -71,6 +73,18 @@ def write_dicom(
         with path.open("wb") as file:
             pydicom.dcmwrite(file, dataset, implicit_vr=implicit, little_endian=little)
     return path
+
+
+def slow_dicom(folder: Path) -> bytes:
+    """A file within all limits whose run lengths take about half a minute to add up."""
+    image = np.zeros((64, 64), np.uint8)
+    data = write_dicom(folder / "slow.dcm", image, syntax=RLELossless).read_bytes()
+    start = data.index(b"\xe0\x7f\x10\x00OB")
+    segment = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x80" * 80_000_000  # of no effect
+    fragments = [b"", segment]
+    items = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(one)) + one for one in fragments)
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return data[: start + 12] + items + end
 
 
 def chest_dataset(pixels: npt.NDArray[np.generic]) -> Dataset:

@@ -1,5 +1,6 @@
 """A service around invented cases: no encoder, no index, no data set."""
 
+import atexit
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from litestar import Litestar
 from api.app import create_app
 from api.listening import listen, server_options
 from api.pipeline.backends import Backend, ExtractiveBackend
+from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.settings import Settings
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
 from db.errors import UserError
@@ -33,6 +35,9 @@ from retriever.results import Hit, Retrieval
 from tests.support.fakes import ReportEncoder
 from tests.support.radiographs import draw_radiograph
 
+DECODING = DecodingProcesses(count=2)
+"""Of all tests of this process: to start one takes a second."""
+atexit.register(DECODING.close)
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
@@ -226,6 +231,7 @@ def an_app(
     tmp_path: Path,
     retriever: FakeRetriever | None = None,
     backend: Backend | None = None,
+    decoding: Decoding | None = None,
     **settings: Any,
 ) -> Litestar:
     return create_app(
@@ -233,6 +239,7 @@ def an_app(
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
         backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,
+        decoding=decoding or DECODING,
     )
 
 

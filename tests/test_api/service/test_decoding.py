@@ -1,0 +1,163 @@
+"""Files are decoded in processes of their own: nothing a file does reaches the service."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from litestar.testing import TestClient
+from PIL import Image
+
+from api.pipeline.decoding import DecodingProcesses
+from api.pipeline.scheduler import BusyError, WorkCancelledError
+from api.spool import Spool
+from api.uploads import Upload
+from db.errors import TooLargeError, UserError
+from indexer.images.radiograph import PngRadiograph, Radiograph
+from indexer.images.reader import read_radiograph
+from tests.support.dicoms import slow_dicom
+from tests.support.service.clients import HTTP, images
+from tests.support.service.services import a_png, an_app, serving
+
+
+@pytest.fixture
+def decoding() -> Iterator[DecodingProcesses]:
+    with DecodingProcesses(count=1, seconds=60) as decoding:
+        yield decoding
+
+
+def upload(data: bytes, name: str = "view.png") -> Upload:
+    return Upload(name=name, file=Spool.open().add(data))
+
+
+def children() -> set[int]:
+    """The decoding processes of this one."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = status.parent.joinpath("cmdline").read_bytes()
+            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == os.getpid() and b"api.pipeline.decoder" in words:
+            found.add(int(status.parent.name))
+    return found
+
+
+def started(before: set[int]) -> int:
+    """The process that was started since, once it uses the processor for a file."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for pid in children() - before:
+            ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]
+            if int(ticks) > 1.5 * os.sysconf("SC_CLK_TCK"):  # its start takes less
+                return pid
+        time.sleep(0.02)
+    raise AssertionError("no file is decoded")
+
+
+def test_a_process_answers_as_the_reader_does(tmp_path: Path, decoding: DecodingProcesses) -> None:
+    data = a_png(1)
+    never = threading.Event()
+    image = decoding.run("pixels", upload(data), never)
+    assert isinstance(image, Radiograph) and image.sha256 == read_radiograph(data).sha256
+    kept = decoding.run("png", upload(data), never)
+    assert isinstance(kept, PngRadiograph)
+    assert read_radiograph(kept.png).sha256 == image.sha256
+    with pytest.raises(UserError, match=r"two\.png is not an image"):
+        decoding.run("pixels", upload(b"text", "two.png"), never)
+
+
+def test_processes_start_when_needed_and_are_used_again(tmp_path: Path) -> None:
+    before = children()
+    with DecodingProcesses(count=2) as decoding:
+        assert children() == before
+        never = threading.Event()
+        for seed in (1, 2):
+            decoding.run("pixels", upload(a_png(seed)), never)
+        assert len(children() - before) == 1
+    assert children() == before
+
+
+def test_a_file_may_take_so_much_processor_time(tmp_path: Path) -> None:
+    never = threading.Event()
+    with DecodingProcesses(count=1, seconds=1) as decoding:
+        with pytest.raises(TooLargeError, match=r"view\.png takes more than 1 s"):
+            decoding.run("pixels", upload(slow_dicom(tmp_path)), never)
+        assert decoding.run("pixels", upload(a_png(1)), never)
+
+
+def test_a_file_may_take_so_much_memory(tmp_path: Path) -> None:
+    pixels = np.zeros((9_000, 9_000), np.uint8)
+    pixels[:100] = 200
+    path = tmp_path / "large.png"
+    Image.fromarray(pixels).save(path, compress_level=1)
+    never = threading.Event()
+    with DecodingProcesses(count=1, memory=300 * 2**20) as decoding:
+        with pytest.raises(TooLargeError, match="too much memory"):
+            decoding.run("pixels", upload(path.read_bytes()), never)
+        assert decoding.run("pixels", upload(a_png(1)), never)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGKILL, BusyError), (signal.SIGSEGV, UserError)]
+)
+def test_a_process_that_dies_is_replaced(
+    tmp_path: Path, decoding: DecodingProcesses, number: int, error: type[UserError]
+) -> None:
+    before, never = children(), threading.Event()
+    ender = threading.Thread(target=lambda: os.kill(started(before), number))
+    ender.start()
+    with pytest.raises(UserError) as refused:
+        decoding.run("pixels", upload(slow_dicom(tmp_path)), never)
+    ender.join()
+    assert type(refused.value) is error
+    assert decoding.run("pixels", upload(a_png(1)), never)
+
+
+def test_cancelled_work_ends_its_process(tmp_path: Path, decoding: DecodingProcesses) -> None:
+    before, cancelled = children(), threading.Event()
+
+    def cancel() -> None:
+        started(before)
+        cancelled.set()
+
+    ender = threading.Thread(target=cancel)
+    ender.start()
+    with pytest.raises(WorkCancelledError):
+        decoding.run("pixels", upload(slow_dicom(tmp_path)), cancelled)
+    ender.join()
+    assert children() == before
+
+
+@pytest.mark.parametrize("path", ["/reports", "/batches", "/searches"])
+def test_a_client_that_leaves_ends_the_process_of_its_file(
+    tmp_path: Path, decoding: DecodingProcesses, path: str
+) -> None:
+    before = children()
+    app = an_app(tmp_path, decoding=decoding)
+    with serving(app) as address:
+        files = {"images": ("slow.dcm", slow_dicom(tmp_path))}
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}{path}", files=files, timeout=httpx.Timeout(60, read=1))
+        deadline = time.monotonic() + 60
+        while children() != before:
+            assert time.monotonic() < deadline, "its file is still decoded"
+            time.sleep(0.02)
+        assert httpx.post(f"{address}/searches", files=images(1)).status_code == 200
+
+
+def test_a_file_that_takes_too_long_is_a_413(tmp_path: Path) -> None:
+    with DecodingProcesses(count=1, seconds=1) as decoding:
+        app: Any = an_app(tmp_path, decoding=decoding)
+        with TestClient(app, base_url=HTTP) as client:
+            files = {"images": ("slow.dcm", slow_dicom(tmp_path))}
+            answer = client.post("/reports", files=files)
+            assert answer.status_code == 413 and "slow.dcm takes" in answer.json()["detail"]
+            assert client.post("/reports", files=images(1)).status_code == 201
