@@ -1,9 +1,9 @@
 """Format the results of commands as lines of text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from db.app.erasure import Erasure
 from indexer.build import BuildResult
 from indexer.erasure import RemainingFile
 from indexer.manifest import Manifest
@@ -12,6 +12,16 @@ from indexer.relocate import Relocation
 from indexer.remove import RemovalResult, RemovalTarget
 from indexer.reports.sections.parse import LEFT_OUT
 from indexer.verify import IndexProblem
+
+if TYPE_CHECKING:  # SQLAlchemy takes a second to import, and few commands need it
+    from db.app.erasure import Erasure
+
+
+class Printed(NamedTuple):
+    """What a verb prints, and its exit code."""
+
+    lines: Iterable[str]
+    exit_code: int = 0
 
 
 def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
@@ -64,7 +74,7 @@ def merged_lines(merged: MergeResult, out: Path) -> Iterator[str]:
 def removed_lines(
     removed: RemovalResult,
     target: RemovalTarget,
-    withdrawn: Erasure | None,
+    withdrawn: "Erasure | None",
     remaining: Sequence[RemainingFile],
     *,
     everywhere: bool,

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -21,6 +21,28 @@ def progress_bar(
     """Wrap ``items`` in a progress bar; without items, return a bar to be moved by ``update``."""
     pace: dict[str, Any] = {} if sys.stderr.isatty() else {"mininterval": SELDOM, "delay": SELDOM}
     return tqdm(items, total=total, initial=initial, unit=unit, file=sys.stderr, **pace)
+
+
+class ImageBar:
+    """A bar that counts images, shown before their number is known."""
+
+    def __init__(self) -> None:
+        self._bar = progress_bar(unit="image")
+        self._bar.leave = False
+        self._bar.set_description_str("reading")
+
+    def start(self, total: int, done: int) -> "tqdm[Any]":
+        """Begin to count up to ``total``, of which ``done`` were finished earlier."""
+        self._bar.leave = True
+        self._bar.total, self._bar.n, self._bar.initial = total, done, done
+        self._bar.set_description_str("")
+        return self._bar
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Run in ``folder``, with an encoder that needs no weights."""
     patch.chdir(folder)
-    for module in ("indexer.__main__", "retriever.search"):
+    for module in ("indexer.cli.verbs.opening", "retriever.search"):
         patch.setattr(f"{module}.load_encoder", lambda name, **_: ThumbnailEncoder())
 
 

@@ -14,7 +14,7 @@ from finetune.__main__ import main as finetune
 from generator.__main__ import main as generator
 from indexer.__main__ import main as indexer
 from indexer.cli.parser import PIPE_CLOSED
-from indexer.cli.progress import progress_bar
+from indexer.cli.progress import ImageBar, progress_bar
 from retriever.__main__ import main as retriever
 from tests.conftest import ROOT
 
@@ -83,6 +83,52 @@ def test_the_progress_bar_of_a_short_job_is_shown_only_on_a_terminal(
         monkeypatch.setattr(sys, "stderr", stream)
         assert list(progress_bar([1, 2, 3], unit="case")) == [1, 2, 3]
         assert bool(stream.getvalue()) == shown
+
+
+FIRST_SHOWN = """
+import io, sys
+from pathlib import Path
+
+class Terminal(io.StringIO):
+    loaded = None
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        if self.loaded is None and "image" in text:
+            Terminal.loaded = [name for name in {heavy} if name in sys.modules]
+        return super().write(text)
+
+sys.stderr = Terminal()
+from indexer.__main__ import main
+code = main(["build", "--source", "csv", "--data-dir", "no.csv", "--out", "no"])
+shown = sys.stderr.getvalue()
+print(Terminal.loaded, code, "error: no.csv" in shown.rpartition("image")[2])
+"""
+
+
+def test_the_bar_of_a_build_is_shown_before_its_imports_and_its_source() -> None:
+    heavy = ["indexer.build", "indexer.sources.catalogue", "pydicom", "torch", "sqlalchemy"]
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_SHOWN.replace("{heavy}", repr(heavy))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[] 1 True\n"
+
+
+def test_the_bar_of_a_build_counts_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with ImageBar() as bar:
+        assert "reading: 0image" in stream.getvalue()
+        assert "0/" not in stream.getvalue()
+        bar.start(10, 4).update(3)
+    assert "7/10" in stream.getvalue().split("\r")[-1]
 
 
 @pytest.mark.parametrize("main", [api, finetune, generator, indexer, retriever])

@@ -1,0 +1,1 @@
+"""What each verb of ``python -m indexer`` does; imported only when it is run."""
