@@ -1,8 +1,11 @@
 """Bind the port before the index is loaded, and configure uvicorn."""
 
+import logging
 import socket
+from functools import partial
 from typing import Any
 
+from api.connection_limit import ConnectionLimit, OnceAMinute, connection_limits
 from api.middleware.slow_clients import HeadTimeoutProtocol
 from api.settings import Settings
 from db.errors import UserError
@@ -28,8 +31,13 @@ def listen(settings: Settings) -> socket.socket:
 
 def server_options(settings: Settings) -> dict[str, Any]:
     """Options of ``uvicorn.Config``."""
+    most, backlog = connection_limits(settings)
+    asyncio_log = logging.getLogger("asyncio")
+    if not any(isinstance(one, OnceAMinute) for one in asyncio_log.filters):
+        asyncio_log.addFilter(OnceAMinute())
     return {
-        "http": HeadTimeoutProtocol,
+        "http": partial(HeadTimeoutProtocol, limit=ConnectionLimit(most)),
+        "backlog": backlog,
         "timeout_keep_alive": settings.keep_alive_seconds,
         "timeout_graceful_shutdown": settings.shutdown_seconds,
         "access_log": False,

@@ -49,6 +49,8 @@ class Settings:
     """Studies in one writing batch; None for as many as ``max_batch``."""
     capacity: int = 64
     """Active and waiting requests; further ones get a 503."""
+    max_connections: int = 1000
+    """Open at once, or fewer where the limit on descriptors is low."""
     require_keys: bool = False
     """Whether requests need an API key; always true where other machines can reach the server."""
     requests_per_minute: int = 600
@@ -86,6 +88,7 @@ class Settings:
             self.max_batch_studies,
             self.max_batch_images,
             self.max_waiting_studies,
+            self.max_connections,
             self.capacity,
             self.requests_per_minute,
             self.body_seconds,

@@ -1,4 +1,4 @@
-"""Close connections whose client takes too long to send a request."""
+"""Close connections whose client takes too long to send a request, and those that are too many."""
 
 import asyncio
 from typing import Any
@@ -6,19 +6,49 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.connection_limit import ConnectionLimit
+
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 10\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
 
 class HeadTimeoutProtocol(H11Protocol):
-    """Uvicorn's HTTP/1.1 protocol with a timeout on the head of a request."""
+    """Uvicorn's HTTP/1.1 protocol with a timeout on the head of a request and a limit on
+    connections."""
 
     head_seconds = 20.0
     """Seconds from the connection, or the first byte, to the end of the head."""
     _timeout: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any, limit: ConnectionLimit, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._limit = limit
+        self._last_active = self.loop.time()
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._watch()
+        if self._limit.admit(self.connections, self):  # type: ignore[arg-type]  # all are of this class
+            self._watch()
+        else:
+            transport.write(_REFUSAL)
+            transport.close()
+
+    @property
+    def idle_since(self) -> float | None:
+        """When it was last active; None while a request is answered."""
+        return None if self._answering else self._last_active
+
+    @property
+    def is_closing(self) -> bool:
+        return bool(self.transport.is_closing())
+
+    def close(self) -> None:
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        self._last_active = self.loop.time()
         super().data_received(data)
         self._watch()
 

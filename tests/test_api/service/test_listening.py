@@ -1,10 +1,14 @@
 """Connections: answered at once, kept for the next request, refused before they bring an image."""
 
+import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from litestar.testing import TestClient
 
+from api.connection_limit import ConnectionLimit, OnceAMinute
 from api.middleware.slow_clients import HeadTimeoutProtocol
 from api.settings import Settings
 from db.app.database import AppDatabase
@@ -180,3 +185,101 @@ def test_a_key_is_looked_up_while_all_other_threads_wait(tmp_path: Path) -> None
         finally:
             go.set()
             busy.result()
+
+
+def test_idle_connections_make_room_for_new_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(an_app(tmp_path), max_connections=16))
+        idle = [stack.enter_context(connect(address)) for _ in range(40)]
+        for _ in range(3):
+            assert httpx.get(f"{address}/health/live").status_code == 200
+        assert idle[0].recv(10) == b""
+        lines = [one for one in caplog.records if one.name == "api.connection_limit"]
+        assert len(lines) == 1 and "16 connections are open" in lines[0].getMessage()
+
+
+def test_connections_at_work_are_kept_and_new_ones_refused(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(an_app(tmp_path), max_connections=16))
+        busy = [stack.enter_context(connect(address)) for _ in range(16)]
+        body = b'--x\r\nContent-Disposition: form-data; name="k"\r\n\r\n1\r\n--x--\r\n'
+        for one in busy:
+            one.sendall(head(address, length=len(body), more="Expect: 100-continue\r\n"))
+            assert one.recv(100).startswith(b"HTTP/1.1 100")  # its handler runs
+        refused = [stack.enter_context(connect(address)) for _ in range(2)]
+        for one in refused:
+            assert one.recv(100).startswith(b"HTTP/1.1 503")
+        for one in busy:
+            one.sendall(body)
+            assert answered(one).startswith(b"HTTP/1.1 400")  # it has no image
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_too_many_connections_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    limit = ConnectionLimit(1, clock=clock)
+    old, new = Line(idle_since=None), Line(idle_since=None)
+    for now in (0.0, 1.0, 2.0, 59.0, 61.0):
+        clock.now = now
+        assert not limit.admit([old, new], new)
+    said = [one.getMessage() for one in caplog.records]
+    assert [line.split(" new ones")[0].split()[-1] for line in said] == ["1", "4"]
+    record = logging.makeLogRecord({"msg": "socket.accept() out of system resource"})
+    once = OnceAMinute(clock=clock)
+    assert [once.filter(record), once.filter(record)] == [True, False]
+    clock.now += 60
+    assert once.filter(record) and once.filter(logging.makeLogRecord({"msg": "another"}))
+
+
+@dataclass(eq=False)
+class Line:
+    """A connection that is only counted."""
+
+    idle_since: float | None
+    is_closing: bool = False
+
+    def close(self) -> None:
+        self.is_closing = True
+
+
+SERVER = """
+import resource, sys, tempfile
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from tests.support.service.services import an_app, serving
+with serving(an_app(Path(sys.argv[1]))) as address:
+    print(address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_more_idle_connections_than_descriptors_do_no_harm(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with ExitStack() as stack:
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stack.enter_context(errors.open("wb")),
+            text=True,
+        )
+        stack.enter_context(server)
+        assert server.stdin and server.stdout
+        address = server.stdout.readline().strip()
+        for _ in range(400):
+            stack.enter_context(connect(address))
+        for _ in range(3):
+            assert httpx.get(f"{address}/health/live").status_code == 200
+        server.stdin.close()
+        assert server.wait(60) == 0
+    assert len(errors.read_text().splitlines()) < 10
