@@ -70,6 +70,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         image_roots=tuple(root.absolute() for root in arguments.image_root),
         allowed_hosts=(*LOCAL_NAMES, *arguments.allow_host),
         require_keys=arguments.require_keys or _needs_keys(arguments),
+        trusted_proxies=tuple(arguments.trusted_proxy),
+        root_path=arguments.root_path.rstrip("/"),
+        cors_origins=tuple(origin.lower().rstrip("/") for origin in arguments.cors_origin),
         requests_per_minute=arguments.rate,
         capacity=arguments.capacity,
     )
@@ -262,7 +265,31 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
         help="a name by which the server may be called, besides localhost",
     )
     verb.add_argument(
-        "--rate", type=int, default=600, help="requests per minute and key (default: %(default)s)"
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network of a proxy in front: its X-Forwarded-For counts for the rate "
+        "limit, and without keys no other proxy may pass on requests",
+    )
+    verb.add_argument(
+        "--root-path",
+        default="",
+        metavar="PREFIX",
+        help="prefix below which a proxy offers the service, such as /cxr",
+    )
+    verb.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this origin call the service, such as https://viewer.example.org",
+    )
+    verb.add_argument(
+        "--rate",
+        type=int,
+        default=600,
+        help="requests per minute and key, or address (default: %(default)s)",
     )
     verb.add_argument(
         "--max-batch",

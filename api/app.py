@@ -12,12 +12,14 @@ from typing import cast
 import anyio
 from anyio.to_thread import run_sync
 from litestar import Controller, Litestar, Router
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.response.base import ASGIResponse
 from litestar.types import (
     ASGIApp,
     LifeSpanReceive,
@@ -29,15 +31,18 @@ from litestar.types import (
 )
 
 from api.delivery import delivery
-from api.middleware.access import Access, check_scope, rate_limit, the_caller
+from api.middleware.access import Access, ScopeCheck, rate_limit, the_caller
+from api.middleware.audit_queue import AuditQueue
 from api.middleware.guard import Guard, add_headers
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
+from api.middleware.proxies import Proxies, strip_prefix
 from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline, Schedulers
+from api.pipeline.readiness import Readiness
 from api.pipeline.scheduler import Admission
 from api.routes.batches import BatchController
 from api.routes.cases import CaseController
@@ -74,7 +79,10 @@ class Service(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
+            prefix = self.state.root_path
             answer = cast("ASGIApp", super().__call__)
+            if not strip_prefix(cast("Scope", scope), prefix):
+                answer = ASGIResponse(status_code=307, headers={"location": f"{prefix}/"})
             await observed(
                 answer, cast("Scope", scope), cast("Receive", receive), cast("Send", send)
             )
@@ -108,6 +116,7 @@ def create_app(
     application has processes of its own.
     """
     database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
+    audit = AuditQueue(database.audit, clock)
     current = CurrentIndex(retriever, reopen, image_roots=settings.image_roots)
     own = None
     if decoding is None:
@@ -120,6 +129,7 @@ def create_app(
         admission=Admission(capacity=settings.capacity, shared=settings.require_keys),
         clock=clock,
     )
+    readiness = Readiness(database=database, current=current, admission=pipeline.admission)
     runner = JobRunner(
         pipeline,
         database,
@@ -133,14 +143,18 @@ def create_app(
             async with pipeline.running(), anyio.create_task_group() as tasks:
                 tasks.start_soon(runner.run)
                 tasks.start_soon(_keep_log_empty, database)
+                tasks.start_soon(audit.run)
                 yield
                 tasks.cancel_scope.cancel()
         finally:
             if own is not None:
                 own.close()
+            with anyio.CancelScope(shield=True):
+                await run_sync(audit.close)
             database.close()
 
-    limits = [rate_limit(settings.requests_per_minute).middleware] if settings.require_keys else []
+    is_limited = settings.require_keys or settings.trusted_proxies
+    limits = [rate_limit(settings.requests_per_minute).middleware] if is_limited else []
     return Service(
         route_handlers=[
             TaskController,
@@ -158,12 +172,14 @@ def create_app(
             WebPageController,
         ],
         dependencies={
+            "audit": Provide(lambda: audit, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),
             "current": Provide(lambda: current, sync_to_thread=False),
             "database": Provide(lambda: database, sync_to_thread=False),
             "delivery": Provide(delivery, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
+            "readiness": Provide(lambda: readiness, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         state=State(
@@ -171,18 +187,21 @@ def create_app(
                 "body_seconds": settings.body_seconds,
                 "check_capacity": pipeline.check_capacity,
                 "max_body_bytes": settings.max_body_bytes,
+                "root_path": settings.root_path,
             },
             deep_copy=False,
         ),
         plugins=[problem_details()],
         exception_handlers={Exception: answer_defect},
-        guards=[check_scope],
+        guards=[ScopeCheck(audit).check],
         middleware=[
-            Guard(settings.allowed_hosts),
+            Guard(settings.allowed_hosts, settings.cors_origins),
+            Proxies(settings.trusted_proxies, refuse_others=not settings.require_keys),
             Access(database.keys, required=settings.require_keys),
             *limits,
         ],
         before_send=[add_headers],
+        cors_config=_cors(settings),
         lifespan=[run],
         request_max_body_size=settings.max_body_bytes,
         multipart_form_part_limit=200,
@@ -192,6 +211,7 @@ def create_app(
             version=importlib.metadata.version("grounded-cxr"),
             description=f"Reports in which every sentence cites prior cases. {NOTICE}",
             path="/schema",
+            servers=[Server(url=settings.root_path or "/")],
             render_plugins=[JsonRenderPlugin()],
             use_handler_docstrings=True,
             components=Components(
@@ -199,4 +219,16 @@ def create_app(
             ),
             security=[{"key": []}, {}],  # a loopback server may need none
         ),
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    """Let pages of other origins call the service, those that were named; by default none."""
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Accept", "Authorization", "Content-Type", "Prefer", "X-Request-ID"],
+        expose_headers=["Location", "Preference-Applied", "Retry-After", "X-Request-ID"],
     )

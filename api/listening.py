@@ -41,6 +41,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "timeout_keep_alive": settings.keep_alive_seconds,
         "timeout_graceful_shutdown": settings.shutdown_seconds,
         "access_log": False,
+        "proxy_headers": False,  # see `api.middleware.proxies`; uvicorn trusts 127.0.0.1 unasked
         "ws": "none",
         "server_header": False,
     }

@@ -1,6 +1,7 @@
 """Settings of a server, fixed when it starts."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +9,16 @@ from db.errors import NotFoundError, UserError
 
 DATABASE = Path("data/app.sqlite3")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where to listen, what to serve, and what one request may ask for.
 
-    Raises UserError for an impossible port or limit, or an address other machines could reach
-    without keys, and NotFoundError for a sample image that is not there.
+    Raises UserError for an impossible port, limit, proxy, prefix or origin, or an address other
+    machines could reach without keys, and NotFoundError for a sample image that is not there.
     """
 
     database_path: Path = DATABASE
@@ -53,8 +56,15 @@ class Settings:
     """Open at once, or fewer where the limit on descriptors is low."""
     require_keys: bool = False
     """Whether requests need an API key; always true where other machines can reach the server."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies whose ``X-Forwarded-For`` is believed, and which may pass on
+    requests to a server without keys."""
+    root_path: str = ""
+    """The prefix below which a proxy offers the service, such as ``/cxr``."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the service, such as ``https://viewer.example.org``."""
     requests_per_minute: int = 600
-    """Per key, where keys are required."""
+    """Per key, where keys are required; per address of requests that trusted proxies pass on."""
     database_seconds: float = 60.0
     """Lock timeout of a write to the application database."""
     body_seconds: float = 120.0
@@ -97,6 +107,24 @@ class Settings:
         )
         if min(limits) < 1 or self.database_seconds <= 0:
             raise UserError("limits must be at least 1, and timeouts more than 0 seconds")
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError as error:
+                raise UserError(
+                    f"'{proxy}' is no address of a proxy: give one such as 127.0.0.1, or a network "
+                    "such as 10.0.0.0/8"
+                ) from error
+        if not _PREFIX.fullmatch(self.root_path):
+            raise UserError(
+                f"'{self.root_path}' is no prefix: give one such as /cxr, with no slash at its end"
+            )
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise UserError(
+                    f"'{origin}' is no origin: give scheme, host and port alone, such as "
+                    "https://viewer.example.org"
+                )
         if self.sample_path is not None and not self.sample_path.is_file():
             raise NotFoundError(f"sample image {self.sample_path} does not exist")
 

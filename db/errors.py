@@ -5,9 +5,11 @@
       TooLargeError      an input above a limit
       ForbiddenError     an action the caller has no right to
       MismatchError      two artefacts that do not belong together, such as index and encoder
+      UnavailableError   something that the program needs and cannot use at present
 
-The command line prints ``error: <text>`` and exits with 1; HTTP answers a 4xx problem document
-with the same text. Any other exception is a bug and keeps its traceback.
+The command line prints ``error: <text>`` and exits with 1; HTTP answers a problem document with the
+same text: a 503 with ``Retry-After`` to an UnavailableError, a 4xx to the others. Any other
+exception is a bug and keeps its traceback.
 
 A message says what is wrong, with which value, and what to do about it.
 """
@@ -27,6 +29,16 @@ class TooLargeError(UserError):
 
 class MismatchError(UserError):
     """Two artefacts that were not made for each other."""
+
+
+class UnavailableError(UserError):
+    """Something that the program needs cannot be used at present; the same request may succeed
+    later."""
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        """``retry_after``: seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ForbiddenError(UserError):

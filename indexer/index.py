@@ -23,6 +23,7 @@ from indexer.typicality.profile import PROFILE, TypicalityProfile
 from indexer.typicality.sample import SAMPLE, ThumbnailSample
 from indexer.vectors.exact import ExactVectors, read_flat
 from indexer.vectors.ivf import IDS, LISTS, VECTORS
+from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.row_files import map_rows
 from indexer.vectors.store import VectorStore, open_vectors
 from indexer.versions import current_folder
@@ -50,6 +51,8 @@ class Index:
     image_vectors: np.ndarray
     """(images, dim) float16, unit length, ordered by case id and position, mapped from disk. Near
     duplicates are found with these, because a case's own vector may include its report."""
+    image_files: MappedFiles
+    """That of the image vectors; check it before reading them."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -83,15 +86,26 @@ class Index:
                 f"{path} is damaged: the manifest counts {manifest.studies} studies, there are "
                 f"{vectors.count} vectors and {cases.count()} cases; build the index again"
             )
-        image_vectors = map_rows(path / _file_name(IMAGE_VECTORS, manifest))
+        image_path = path / _file_name(IMAGE_VECTORS, manifest)
+        image_vectors = map_rows(image_path)
         if image_vectors.shape != (manifest.images, vectors.dim):
             raise MismatchError(
                 f"{path} is damaged: {manifest.images} images and image vectors of shape "
                 f"{image_vectors.shape}; build the index again"
             )
         return cls(
-            path=path, manifest=manifest, vectors=vectors, cases=cases, image_vectors=image_vectors
+            path=path,
+            manifest=manifest,
+            vectors=vectors,
+            cases=cases,
+            image_vectors=image_vectors,
+            image_files=MappedFiles(image_path),
         )
+
+    def check_files(self) -> None:
+        """Raise UnavailableError if a mapped file was cut short since it was opened."""
+        self.vectors.files.check()
+        self.image_files.check()
 
     def require(self, encoder: Encoder | EncoderSpec) -> None:
         """Check that an encoder's vectors can be compared with this index.

@@ -56,6 +56,7 @@ class NearDuplicateFinder:
         self._case_ids = images["case"].copy()
         self._hashes = images["dhash"].copy()
         self._vectors = index.image_vectors
+        self._files = index.image_files
 
     def resembles(self, dhash: int) -> bool:
         """Tell whether any image has nearly this difference hash; if not, it has no duplicate."""
@@ -66,6 +67,7 @@ class NearDuplicateFinder:
         duplicates: dict[int, str] = {}
         for image, vector in zip(query.images, query.image_vectors, strict=True):
             near = _near(self._hashes, difference_hash(image.pixels))
+            self._files.check()
             scores = self._vectors[near].astype(np.float32) @ vector
             for case_id in self._case_ids[near[scores > NEAR_DUPLICATE_SCORE]]:
                 duplicates[int(case_id)] = "a near duplicate of the image"

@@ -93,7 +93,7 @@ class Retriever:
 
         Raises UserError for neither image nor text, an image that cannot be read, images of two
         patients, a text where the encoder cannot embed one, an exclusion that matches no case, or
-        an option out of range.
+        an option out of range. Raises UnavailableError if a file of the index was cut short.
         """
         options = replace(options or SearchOptions(), **overrides)
         self.check_exclusions(options)

@@ -33,8 +33,10 @@ class Guard(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, allowed_hosts: tuple[str, ...]) -> None:
+    def __init__(self, allowed_hosts: tuple[str, ...], cors_origins: tuple[str, ...] = ()) -> None:
+        """Pages of ``cors_origins`` are let through."""
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
+        self._origins = frozenset(cors_origins)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         headers = Headers.from_scope(scope)
@@ -45,18 +47,23 @@ class Guard(ASGIMiddleware):
                 detail="this server does not answer under that host name: call it by the address "
                 "that it printed when it started",
             )
-        if scope.get("method") not in _SAFE_METHODS and not _own_page(headers, host):
+        own = _own_page(headers, host) or headers.get("origin") in self._origins
+        if scope.get("method") not in _SAFE_METHODS and not own:
             raise PermissionDeniedException("another site's page may not send requests here")
         await next_app(scope, receive, send)
 
 
-async def add_headers(message: Message, _: Scope) -> None:
-    """Add the security headers to an answer, errors included; a ``before_send`` hook."""
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Add the security headers to an answer, errors included, and the prefix of the service to a
+    ``Location``; a ``before_send`` hook."""
     if message["type"] == "http.response.start":
         headers = MutableScopeHeaders.from_message(message)
         for name, value in _HEADERS.items():
             headers[name] = value
         headers.setdefault("cache-control", "no-store")
+        location = headers.get("location", "")
+        if location.startswith("/"):
+            headers["location"] = scope["litestar_app"].state.root_path + location
 
 
 def _name(host: str) -> str:

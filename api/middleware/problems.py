@@ -1,13 +1,17 @@
 """Answer every error with a problem document (RFC 9457) whose ``detail`` is one clear sentence.
 
-``UserError`` keeps its own text; a request that does not fit the schema learns which field. An
-unexpected error is logged with its traceback, and the client learns nothing about internals.
+``UserError`` keeps its own text; a request that does not fit the schema learns which field. A
+database that is locked, read-only, gone or out of space, and a full disk, are a 503: the same
+request may succeed later. An unexpected error is logged with its traceback, and the client learns
+nothing about internals.
 """
 
+import errno
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from litestar import Request, Response
@@ -19,14 +23,24 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
-from api.pipeline.scheduler import BusyError
-from db.errors import ForbiddenError, MismatchError, NotFoundError, TooLargeError, UserError
+from db.engines.sqlite import DatabaseFailure, why_unusable
+from db.errors import (
+    ForbiddenError,
+    MismatchError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+    UserError,
+)
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 DEFECT = "the server failed on this request; the cause is in its log"
-GUARDED = (401, 403, 421, 429, 500)
+_RETRY_SECONDS = 5
+_EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+"""System errors that pass: no space, no right to write any more, no file handle left."""
+GUARDED = (401, 403, 421, 429, 500, 503)
 """The problems that every route behind an API key may answer with."""
 
 
@@ -38,6 +52,10 @@ class Problem(msgspec.Struct, kw_only=True):
     detail: str
     """One sentence: what is wrong and what to do about it."""
     type: str = "about:blank"
+
+    @classmethod
+    def of(cls, details: ProblemDetailsException) -> Self:
+        return cls(title=details.title or "", status=details.status_code, detail=details.detail)
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -55,31 +73,21 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 def problem_details() -> ProblemDetailsPlugin:
     return ProblemDetailsPlugin(
-        ProblemDetailsConfig(
-            exception_to_problem_detail_map={
-                UserError: _of_user_error,
-                ValidationException: _of_validation,
-                HTTPException: _of_http,
-                RecursionError: _of_recursion,
-            }
-        )
+        ProblemDetailsConfig(exception_to_problem_detail_map=dict(_DETAILS))
     )
+
+
+def details_of(error: Exception) -> ProblemDetailsException:
+    """Describe any error as a problem, with its headers; log it if it is a defect."""
+    for kind, describe in _DETAILS.items():
+        if isinstance(error, kind):
+            return describe(error)
+    return _defect(error)
 
 
 def problem_of(error: Exception) -> Problem:
     """Return the problem document of an error, to embed it in another answer."""
-    if isinstance(error, UserError):
-        details = _of_user_error(error)
-    elif isinstance(error, ValidationException):
-        details = _of_validation(error)
-    elif isinstance(error, HTTPException):
-        details = _of_http(error)
-    elif isinstance(error, RecursionError):
-        details = _of_recursion(error)
-    else:
-        logger.error("a request failed", exc_info=error)
-        details = _problem(500, DEFECT)
-    return Problem(title=details.title or "", status=details.status_code, detail=details.detail)
+    return Problem.of(details_of(error))
 
 
 def answer_defect(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -101,7 +109,7 @@ def _problem(
 
 
 def _of_user_error(error: UserError) -> ProblemDetailsException:
-    if isinstance(error, BusyError):
+    if isinstance(error, UnavailableError):
         return _problem(503, str(error), {"Retry-After": str(error.retry_after)})
     status = 422
     if isinstance(error, NotFoundError):
@@ -113,6 +121,28 @@ def _of_user_error(error: UserError) -> ProblemDetailsException:
     elif isinstance(error, ForbiddenError):
         status = 403
     return _problem(status, str(error))
+
+
+def _of_database(error: DatabaseFailure) -> ProblemDetailsException:
+    reason = why_unusable(error)
+    return _defect(error) if reason is None else _unusable("database", reason)
+
+
+def _of_system(error: OSError) -> ProblemDetailsException:
+    if error.errno not in _EXHAUSTED:
+        return _defect(error)
+    return _unusable("disk", os.strerror(error.errno).lower())
+
+
+def _unusable(what: str, reason: str) -> ProblemDetailsException:
+    logger.error("the %s cannot be used: %s", what, reason)
+    detail = f"the server cannot use its {what} at present ({reason}): try again later"
+    return _problem(503, detail, {"Retry-After": str(_RETRY_SECONDS)})
+
+
+def _defect(error: Exception) -> ProblemDetailsException:
+    logger.error("a request failed", exc_info=error)
+    return _problem(500, DEFECT)
 
 
 def _of_validation(error: ValidationException) -> ProblemDetailsException:
@@ -133,8 +163,7 @@ def _of_recursion(error: RecursionError) -> ProblemDetailsException:
     """A body that is nested too deeply for the decoder is the client's; any other, a defect."""
     if "deserializing" in str(error):  # msgspec's word; Litestar passes its error on
         return _problem(400, "the JSON is nested too deeply: send the fields that /schema names")
-    logger.error("a request failed", exc_info=error)
-    return _problem(500, DEFECT)
+    return _defect(error)
 
 
 def _of_http(error: HTTPException) -> ProblemDetailsException:
@@ -143,7 +172,7 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
         detail = "there is nothing at this address: see /schema for all addresses"
     elif error.status_code == 429:
         wait = (error.headers or {}).get("RateLimit-Reset", "60")
-        detail = f"this key has sent too many requests: try again in {wait} seconds"
+        detail = f"too many requests of this key or address: try again in {wait} seconds"
         return _problem(429, detail, {**(error.headers or {}), "Retry-After": wait})
     elif error.status_code == 405:
         detail = "this address does not support that method: see /schema"
@@ -156,3 +185,17 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     elif error.status_code == 413:
         detail = "the request is too large for this server: send fewer or smaller images"
     return _problem(error.status_code, detail, error.headers)
+
+
+_DETAILS: Mapping[type[Exception], Callable[[Any], ProblemDetailsException]] = {
+    UserError: _of_user_error,
+    DatabaseFailure: _of_database,
+    OSError: _of_system,
+    ValidationException: _of_validation,
+    HTTPException: _of_http,
+    RecursionError: _of_recursion,
+}
+"""All that is not a defect, the special before the general."""
+DESCRIBED = (*_DETAILS, Exception)
+"""The types that a controller with error documents of its own must handle itself: a handler of the
+application for a type comes before one of the controller for its base."""

@@ -28,7 +28,7 @@ import { accept, closeEditor, editedText, openEditor, review, saveEdit } from ".
 import { createSearch, createText, getGeneration, getHealth, getSample, ServiceError } from "./service.js";
 import { act, cancel, isBusy, run } from "./work.js";
 
-const PATHS = { report: "/reports", ask: "/answers", classify: "/classifications", caption: "/captions" };
+const PATHS = { report: "reports", ask: "answers", classify: "classifications", caption: "captions" };
 
 let limits = { max_images: 8, max_body_bytes: Infinity };
 let studies = 0;

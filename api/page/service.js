@@ -1,4 +1,6 @@
 // Calls to the service. A failure is a ServiceError whose message is for people.
+//
+// Paths are relative to the page, which a proxy may offer below a prefix.
 
 import { capital } from "./elements.js";
 import { askForKey, currentKey, forgetKey } from "./key.js";
@@ -62,8 +64,8 @@ const sentence = (detail) => {
 
 const json = async (path, options) => (await call(path, options)).json();
 const blob = async (path, options) => (await call(path, options)).blob();
-const casePath = (key) => `/cases/${encodeURIComponent(key)}`;
-const generationPath = (id) => `/generations/${encodeURIComponent(id)}`;
+const casePath = (key) => `cases/${encodeURIComponent(key)}`;
+const generationPath = (id) => `generations/${encodeURIComponent(id)}`;
 
 function form(field, files, values = {}) {
   const data = new FormData();
@@ -76,7 +78,7 @@ function form(field, files, values = {}) {
 
 const post = (data, signal) => ({ method: "POST", body: data, signal });
 
-export const getHealth = () => json("/health");
+export const getHealth = () => json("health");
 export const getGeneration = (id) => json(generationPath(id));
 export const deleteGeneration = (id) => call(generationPath(id), { method: "DELETE" });
 export const getCase = (key) => json(casePath(key));
@@ -85,7 +87,7 @@ export const listFeedback = (id) => json(`${generationPath(id)}/feedback`);
 
 export function listGenerations(filters) {
   const wanted = Object.entries(filters).filter(([, value]) => value);
-  return json(`/generations?${new URLSearchParams(wanted)}`);
+  return json(`generations?${new URLSearchParams(wanted)}`);
 }
 
 export function sendFeedback(id, remark) {
@@ -95,10 +97,10 @@ export function sendFeedback(id, remark) {
 
 /** The image as the search sees it, as PNG. */
 export const previewImage = (file, options, signal) =>
-  blob("/images", post(form("image", [file], options), signal));
+  blob("images", post(form("image", [file], options), signal));
 
 export async function getSample() {
-  return new File([await blob("/sample")], "sample X-ray");
+  return new File([await blob("sample")], "sample X-ray");
 }
 
 /** An export of a generation; images, if given, are included in it. */
@@ -107,7 +109,7 @@ export function exportGeneration(id, format, images = [], field = "images") {
 }
 
 export const createSearch = (files, values, signal) =>
-  json("/searches", post(form("images", files, values), signal));
+  json("searches", post(form("images", files, values), signal));
 
 const PROGRESS = ["notice", "warning", "stage", "token"];
 

@@ -48,6 +48,9 @@ class OpenIndex(Protocol):
     def vectors(self) -> Any:
         """``indexer.vectors.store.VectorStore``."""
 
+    def check_files(self) -> None:
+        """Raise UnavailableError if a mapped file was cut short since it was opened."""
+
 
 class StudySearch(Protocol):
     """The part of ``retriever.search.Retriever`` that the service uses."""

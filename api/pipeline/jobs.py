@@ -7,14 +7,18 @@ A study may have ended the process. The next process therefore retries the studi
 written alone, after it has run for a while without them: 1 s, and twice as long before each
 further attempt. A study fails when the server has ended with it ``db.app.jobs.ATTEMPTS`` times. A
 server that is killed every few seconds does not run long enough to suspect any study.
+
+While the database cannot be used (a full disk, a lock), every step waits for it: a report that is
+written is stored as soon as that is possible, and no study fails for it.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import anyio
@@ -28,13 +32,15 @@ from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.app.jobs import JobImage, JobStore, JobStudy
-from db.engines.sqlite import DatabaseFailure
-from db.errors import UserError
+from db.engines.sqlite import DatabaseFailure, why_unusable
+from db.errors import UnavailableError, UserError
 from generator.request import GenerationRequest
 from indexer.images.radiograph import PngRadiograph, Radiograph, as_one_study
 from indexer.images.reader import read_radiograph
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class CancelledStudyError(Exception):
@@ -131,20 +137,16 @@ class JobRunner:
         return cancelled
 
     async def run(self) -> None:
-        """Work until cancelled; unfinished studies then wait for the next start.
-
-        If the database fails (full disk, locked by another program), all studies wait until it can
-        be written to again.
-        """
+        """Work until cancelled; unfinished studies then wait for the next start."""
         while True:
             try:
                 await self._run()
-            except* DatabaseFailure as errors:
-                logger.error("jobs are waiting: the database cannot be written to", exc_info=errors)
+            except* DatabaseFailure as errors:  # a statement failed, see `_insist`
+                logger.error("the work on jobs starts again", exc_info=errors)
             await anyio.sleep(self.pause)
 
     async def _run(self) -> None:
-        await run_sync(self._jobs.release)
+        await self._insist(self._jobs.release)
         started = anyio.current_time()
         try:
             async with anyio.create_task_group() as tasks:
@@ -164,15 +166,15 @@ class JobRunner:
         """Start the studies that may start. Returns the seconds until the next check, or None."""
         if self._suspect in self._running:
             return None
-        suspicion = await run_sync(self._jobs.suspicion)
+        suspicion = await self._insist(self._jobs.suspicion)
         left = None if suspicion is None else self.suspect_delay * 2 ** (suspicion - 1) - uptime
         if left is not None and left <= 0:
-            if not self._running and (suspect := await run_sync(self._jobs.claim_suspect)):
+            if not self._running and (suspect := await self._insist(self._jobs.claim_suspect)):
                 self._suspect = suspect.generation_id
                 self._start(suspect, tasks)
             return None
         free = self._together - len(self._running)
-        for study in await run_sync(self._jobs.claim, free) if free else ():
+        for study in await self._insist(partial(self._jobs.claim, free)) if free else ():
             self._start(study, tasks)
         return left
 
@@ -183,21 +185,49 @@ class JobRunner:
     async def _work(self, study: JobStudy) -> None:
         scope = self._running[study.generation_id]
         with scope:
-            try:
-                await self._write(study)
-            except CancelledStudyError:
-                pass
-            except UserError as error:
-                await run_sync(self._jobs.fail, study.generation_id, str(error))
-            except Exception as error:
-                logger.error("a study of a job failed", exc_info=error)
-                detail = "the server failed on this study; the cause is in its log"
-                await run_sync(self._jobs.fail, study.generation_id, detail)
+            reason = await self._reason_to_fail(study)
+            if reason is not None:
+                await self._insist(partial(self._jobs.fail, study.generation_id, reason))
             del self._running[study.generation_id]
         with suppress(KeyError):
             if scope.cancelled_caught:
                 del self._running[study.generation_id]
         self._more.set()
+
+    async def _reason_to_fail(self, study: JobStudy) -> str | None:
+        """Write and store the generation of a study; return why that is impossible, or None."""
+        waiting = False
+        while True:
+            try:
+                await self._write(study)
+                return None
+            except CancelledStudyError:
+                return None
+            except UnavailableError as error:
+                if not waiting:
+                    logger.error("jobs are waiting: %s", error)
+                waiting = True
+                await anyio.sleep(self.pause)
+            except UserError as error:
+                return str(error)
+            except Exception as error:
+                logger.error("a study of a job failed", exc_info=error)
+                return "the server failed on this study; the cause is in its log"
+
+    async def _insist(self, call: Callable[[], T]) -> T:
+        """Return the result of a call to the database; repeat it while that cannot be used."""
+        waiting = False
+        while True:
+            try:
+                return await run_sync(call)
+            except DatabaseFailure as error:
+                reason = why_unusable(error)
+                if reason is None:
+                    raise
+                if not waiting:
+                    logger.error("jobs are waiting: the database cannot be used: %s", reason)
+                waiting = True
+                await anyio.sleep(self.pause)
 
     async def _write(self, study: JobStudy) -> None:
         images = await run_sync(lambda: tuple(_to_image(image) for image in study.images))
@@ -212,8 +242,8 @@ class JobRunner:
             store=self._store,
         )
 
-    def _store(self, generation: Generation, entry: NewEntry) -> None:
-        if not self._jobs.finish(generation, audit=entry):
+    async def _store(self, generation: Generation, entry: NewEntry) -> None:
+        if not await self._insist(partial(self._jobs.finish, generation, audit=entry)):
             raise CancelledStudyError
 
 

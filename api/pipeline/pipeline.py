@@ -5,13 +5,16 @@ for and a third is written: decode (a few files at a time), search (a batch thro
 write (a batch through the backend).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal, Self
 from uuid import UUID
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
@@ -48,6 +51,9 @@ from retriever.results import Retrieval
 
 Clock = Callable[[], datetime]
 """Returns the current time, with a time zone."""
+
+Store = Callable[[Generation, NewEntry], Awaitable[None]]
+"""Stores a generation with its audit entry."""
 
 Stage = Literal["reading", "retrieving", "writing", "checking"]
 Progress = Stage | Token | TokenCount | OodCheck
@@ -127,6 +133,9 @@ class Pipeline:
         self._backend = backend
         self._schedulers = schedulers
         self._database = database
+        # While the database is locked every request waits in a thread of its own, and the threads
+        # of reads and health checks stay free.
+        self._storing = CapacityLimiter(math.inf)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -214,7 +223,7 @@ class Pipeline:
         *,
         emit: Emit = discard,
         generation_id: UUID | None = None,
-        store: Callable[[Generation, NewEntry], None] | None = None,
+        store: Store | None = None,
     ) -> Generation:
         """Do as ``generate`` for decoded images, even if the server is busy."""
         self.check_task(request.task)
@@ -242,7 +251,7 @@ class Pipeline:
             origin=self.origin(found.encoder),
         )
         entry = generation_entry(generation, request_id=caller.request_id)
-        await run_sync(store or self._store, generation, entry)
+        await (store or self._store)(generation, entry)
         return generation
 
     async def search(
@@ -267,7 +276,8 @@ class Pipeline:
             "index": retrieval.index_fingerprint,
             "cases": [case_key(hit.case.source, hit.case.study_id) for hit in retrieval.hits],
         }
-        await run_sync(self._database.audit.append, self.entry("search", caller, **details))
+        entry = self.entry("search", caller, **details)
+        await run_sync(self._database.audit.append, entry, limiter=self._storing)
         return retrieval
 
     async def preview(self, upload: Upload, caller: Caller) -> bytes:
@@ -286,8 +296,9 @@ class Pipeline:
             request_id=caller.request_id,
         )
 
-    def _store(self, generation: Generation, entry: NewEntry) -> None:
-        self._database.generations.add(generation, audit=entry)
+    async def _store(self, generation: Generation, entry: NewEntry) -> None:
+        add = partial(self._database.generations.add, generation, audit=entry)
+        await run_sync(add, limiter=self._storing)
 
 
 def _decode_with(decoding: Decoding) -> RunBatch[DecodeInput, tuple[Decoded, ...]]:

@@ -26,7 +26,7 @@ from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
 
 from api.middleware.observability import BATCH_SIZE, STAGE_SECONDS, WAITING
-from db.errors import UserError
+from db.errors import UnavailableError
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -34,12 +34,13 @@ W_contra = TypeVar("W_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 
-class BusyError(UserError):
+class BusyError(UnavailableError):
     """The service has no place for another request."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"the server is busy: try again in {retry_after} seconds")
-        self.retry_after = retry_after
+        super().__init__(
+            f"the server is busy: try again in {retry_after} seconds", retry_after=retry_after
+        )
 
 
 class WorkCancelledError(Exception):

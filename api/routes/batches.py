@@ -1,6 +1,7 @@
 """POST /batches: many studies as one job that survives a restart."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -134,10 +135,14 @@ class BatchController(Controller):
         responses=problems(400, 404, *GUARDED),
     )
     async def read(
-        self, batch_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+        self,
+        batch_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        caller: NamedDependency[Caller],
     ) -> BatchDocument:
         """List the studies of the batch in the order in which they were sent."""
-        return BatchDocument.of(await run_sync(database.jobs.job, batch_id))
+        job = partial(database.jobs.job, batch_id, owner=caller.owner)
+        return BatchDocument.of(await run_sync(job))
 
     @delete(
         "/{batch_id:uuid}",
@@ -154,7 +159,7 @@ class BatchController(Controller):
         caller: NamedDependency[Caller],
     ) -> None:
         """Cancel the unfinished studies; reports that are already stored stay."""
-        studies = await run_sync(database.jobs.job, batch_id)
+        studies = await run_sync(partial(database.jobs.job, batch_id, owner=caller.owner))
         check_owner(studies[0].created_by, caller)
         for study in studies:
             await runner.cancel(study.generation_id, caller)

@@ -7,7 +7,8 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from api.middleware.access import READ
+from api.middleware.access import READ, Caller
+from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.schemas.cases import CaseDocument
@@ -27,9 +28,17 @@ class CaseController(Controller):
         opt=READ,
         responses=problems(400, 404, 422, *GUARDED),
     )
-    async def read(self, key: _Key, current: NamedDependency[CurrentIndex]) -> CaseDocument:
+    async def read(
+        self,
+        key: _Key,
+        current: NamedDependency[CurrentIndex],
+        audit: NamedDependency[AuditQueue],
+        caller: NamedDependency[Caller],
+    ) -> CaseDocument:
         """Show the report, labels and images of an indexed study."""
-        return CaseDocument.of(await current.case(key))
+        case = await current.case(key)
+        audit.add("case read", caller.name, case=key)
+        return CaseDocument.of(case)
 
     @get(
         "/{key:str}/images/{number:int}",
@@ -44,6 +53,10 @@ class CaseController(Controller):
         key: _Key,
         number: Annotated[int, PathParameter(description="From 1.")],
         current: NamedDependency[CurrentIndex],
+        audit: NamedDependency[AuditQueue],
+        caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Return the image as PNG; 404 if the data set is not on this machine."""
-        return Response(await current.case_image(key, number), media_type="image/png")
+        png = await current.case_image(key, number)
+        audit.add("case image read", caller.name, case=key, image=number)
+        return Response(png, media_type="image/png")

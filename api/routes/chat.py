@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 from litestar.response import Stream
@@ -16,11 +15,10 @@ from api.events import Event, Failure, events
 from api.export.text import observation_lines, opening_lines, warning_lines, with_marks
 from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.connection import while_connected
-from api.middleware.problems import GUARDED, Problem, problem_of, problems
+from api.middleware.problems import DESCRIBED, GUARDED, Problem, details_of, problem_of, problems
 from api.middleware.problems import MEDIA_TYPE as PROBLEM
 from api.pipeline.backends import Token, TokenCount
 from api.pipeline.pipeline import Pipeline, Progress
-from api.pipeline.scheduler import BusyError
 from api.routes.generations import document
 from api.schemas.chat import (
     AnswerMessage,
@@ -34,7 +32,7 @@ from api.settings import Settings
 from api.spool import Spool
 from api.uploads import read_body
 from db.app.generation import NOTICE, Citation, Generation, OodCheck
-from db.errors import TooLargeError, UserError
+from db.errors import TooLargeError
 
 _COMPLETION = ResponseSpec(
     ChatCompletion,
@@ -45,15 +43,13 @@ _COMPLETION = ResponseSpec(
 
 def _answer_error(_: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """A problem document with the member ``error`` that OpenAI's clients read."""
-    problem = problem_of(error)
-    headers = dict(getattr(error, "headers", None) or {})
-    if isinstance(error, BusyError):
-        headers["Retry-After"] = str(error.retry_after)
+    details = details_of(error)
+    problem = Problem.of(details)
     return Response(
         {**msgspec.to_builtins(problem), "error": _error(problem)},
         status_code=problem.status,
         media_type=PROBLEM,
-        headers=headers,
+        headers=details.headers,
     )
 
 
@@ -64,9 +60,7 @@ def _error(problem: Problem) -> dict[str, str]:
 class ChatController(Controller):
     path = "/v1"
     tags = ("chat",)
-    exception_handlers = dict.fromkeys(
-        (UserError, ValidationException, HTTPException, Exception), _answer_error
-    )
+    exception_handlers = dict.fromkeys(DESCRIBED, _answer_error)
 
     @get(
         "/models",

@@ -1,6 +1,7 @@
 """Export a generation as FHIR, PDF or DICOM SR."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +10,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from litestar import Controller, Response, get, post
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.enums import RequestEncodingType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, FromPath, QueryParameter
@@ -19,6 +20,7 @@ from api.export.dicom_sr import to_dicom_sr
 from api.export.fhir import Release, diagnostic_report, subject_of
 from api.export.pdf import to_pdf
 from api.middleware.access import READ, Caller
+from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
 from api.settings import Settings
@@ -57,10 +59,60 @@ def _file(media_type: str, description: str) -> ResponseSpec:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """Exports what the caller may read, and enters it into the audit log."""
+
+    database: AppDatabase
+    audit: AuditQueue
+    caller: Caller
+
+    async def write(
+        self,
+        generation_id: UUID,
+        write: Callable[[Generation], bytes],
+        media_type: str,
+        images: tuple[Radiograph, ...] = (),
+    ) -> Response[bytes]:
+        """Return a stored generation as a file.
+
+        Raises NotFoundError for one that the caller does not see, MismatchError for an image that
+        it was not made from.
+        """
+        digests = [image.sha256 for image in images]
+
+        def export() -> bytes:
+            made = self.database.generations.get(generation_id, owner=self.caller.owner)
+            if not set(digests) <= set(made.images_sha256):
+                raise MismatchError(
+                    "this is not an image that the report was made from: send that one"
+                )
+            return write(made)
+
+        file = await run_sync(export)
+        self.audit.add(
+            "generation exported",
+            self.caller.name,
+            generation=str(generation_id),
+            media_type=media_type,
+            images_sha256=digests,
+        )
+        return Response(file, media_type=media_type)
+
+
+def _exports(
+    database: NamedDependency[AppDatabase],
+    audit: NamedDependency[AuditQueue],
+    caller: NamedDependency[Caller],
+) -> Exports:
+    return Exports(database=database, audit=audit, caller=caller)
+
+
 class ExportController(Controller):
     path = "/generations/{generation_id:uuid}"
     tags = ("exports",)
     opt = READ
+    dependencies = {"exports": Provide(_exports, sync_to_thread=False)}  # noqa: RUF012
 
     @get(
         "/fhir",
@@ -77,11 +129,11 @@ class ExportController(Controller):
     async def fhir(
         self,
         generation_id: FromPath[UUID],
-        database: NamedDependency[AppDatabase],
+        exports: NamedDependency[Exports],
         release: Annotated[Release, QueryParameter(description="Of FHIR.")] = "R5",
     ) -> Response[bytes]:
         """Return a preliminary report of an unnamed patient, with the PDF as its presented form."""
-        return await _export(database, generation_id, partial(_to_fhir, release=release), FHIR)
+        return await exports.write(generation_id, partial(_to_fhir, release=release), FHIR)
 
     @post(
         "/fhir",
@@ -101,11 +153,11 @@ class ExportController(Controller):
         self,
         generation_id: FromPath[UUID],
         data: Annotated[SubjectForm, Body(media_type=RequestEncodingType.MULTI_PART)],
-        database: NamedDependency[AppDatabase],
+        exports: NamedDependency[Exports],
     ) -> Response[bytes]:
         """Send the reference of the patient: it becomes the subject and is not stored."""
         write = partial(_to_fhir, release=data.release, subject=subject_of(data.subject))
-        return await _export(database, generation_id, write, FHIR)
+        return await exports.write(generation_id, write, FHIR)
 
     @get(
         "/pdf",
@@ -115,10 +167,12 @@ class ExportController(Controller):
         responses={200: _file(PDF, "PDF"), **problems(400, 404, *GUARDED)},
     )
     async def pdf(
-        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+        self,
+        generation_id: FromPath[UUID],
+        exports: NamedDependency[Exports],
     ) -> Response[bytes]:
         """Print the sentences and cited cases; the images are not stored and not shown."""
-        return await _export(database, generation_id, to_pdf, PDF)
+        return await exports.write(generation_id, to_pdf, PDF)
 
     @post(
         "/pdf",
@@ -136,7 +190,7 @@ class ExportController(Controller):
         self,
         generation_id: FromPath[UUID],
         data: Annotated[ExportForm, Body(media_type=RequestEncodingType.MULTI_PART)],
-        database: NamedDependency[AppDatabase],
+        exports: NamedDependency[Exports],
         pipeline: NamedDependency[Pipeline],
         settings: NamedDependency[Settings],
         caller: NamedDependency[Caller],
@@ -145,9 +199,8 @@ class ExportController(Controller):
         uploads = read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             images = await pipeline.read(uploads, caller)
-            return await _export(
-                database, generation_id, partial(to_pdf, images=images), PDF, images
-            )
+            write = partial(to_pdf, images=images)
+            return await exports.write(generation_id, write, PDF, images)
 
     @get(
         "/dicom-sr",
@@ -157,10 +210,12 @@ class ExportController(Controller):
         responses={200: _file(DICOM, "DICOM"), **problems(400, 404, *GUARDED)},
     )
     async def dicom_sr(
-        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+        self,
+        generation_id: FromPath[UUID],
+        exports: NamedDependency[Exports],
     ) -> Response[bytes]:
         """Return the report in a study of its own, without a patient."""
-        return await _export(database, generation_id, to_dicom_sr, DICOM)
+        return await exports.write(generation_id, to_dicom_sr, DICOM)
 
     @post(
         "/dicom-sr",
@@ -178,7 +233,7 @@ class ExportController(Controller):
         self,
         generation_id: FromPath[UUID],
         data: Annotated[ImageForm, Body(media_type=RequestEncodingType.MULTI_PART)],
-        database: NamedDependency[AppDatabase],
+        exports: NamedDependency[Exports],
         pipeline: NamedDependency[Pipeline],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
@@ -188,31 +243,9 @@ class ExportController(Controller):
         with pipeline.enter(caller):
             images = await pipeline.read([upload], caller)
             write = partial(to_dicom_sr, image=await run_sync(upload.file.read))
-            return await _export(database, generation_id, write, DICOM, images)
+            return await exports.write(generation_id, write, DICOM, images)
 
 
 def _to_fhir(made: Generation, *, release: Release, subject: str | None = None) -> bytes:
     report = diagnostic_report(made, release, pdf=to_pdf(made), subject=subject)
     return msgspec.json.encode(report)
-
-
-async def _export(
-    database: AppDatabase,
-    generation_id: UUID,
-    write: Callable[[Generation], bytes],
-    media_type: str,
-    images: tuple[Radiograph, ...] = (),
-) -> Response[bytes]:
-    """Return a stored generation as a file.
-
-    Raises NotFoundError for one that is not stored, MismatchError for an image that it was not
-    made from.
-    """
-
-    def export() -> bytes:
-        made = database.generations.get(generation_id)
-        if not {image.sha256 for image in images} <= set(made.images_sha256):
-            raise MismatchError("this is not an image that the report was made from: send that one")
-        return write(made)
-
-    return Response(await run_sync(export), media_type=media_type)

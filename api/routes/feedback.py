@@ -1,6 +1,7 @@
 """POST and GET /generations/ID/feedback: feedback on a report."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Self
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
 from db.app.database import AppDatabase
@@ -89,7 +91,8 @@ class FeedbackController(Controller):
         caller: NamedDependency[Caller],
     ) -> FeedbackDocument:
         """Store the feedback with the report, for readers and for later training."""
-        data.check(await run_sync(database.generations.get, generation_id))
+        get = partial(database.generations.get, generation_id, owner=caller.owner)
+        data.check(await run_sync(get))
         feedback = Feedback(
             id=uuid4(),
             generation_id=generation_id,
@@ -112,8 +115,14 @@ class FeedbackController(Controller):
         responses=problems(400, 404, *GUARDED),
     )
     async def list_all(
-        self, generation_id: FromPath[UUID], database: NamedDependency[AppDatabase]
+        self,
+        generation_id: FromPath[UUID],
+        database: NamedDependency[AppDatabase],
+        audit: NamedDependency[AuditQueue],
+        caller: NamedDependency[Caller],
     ) -> list[FeedbackDocument]:
         """List the feedback in the order in which it was given."""
-        found = await run_sync(database.feedback.of, generation_id)
+        of = partial(database.feedback.of, generation_id, owner=caller.owner)
+        found = await run_sync(of)
+        audit.add("feedback read", caller.name, generation=str(generation_id))
         return [FeedbackDocument.of(feedback) for feedback in found]

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from api.middleware.access import GENERATE, READ, Caller
+from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.jobs import JobRunner
@@ -43,6 +45,8 @@ class GenerationController(Controller):
     async def list_all(
         self,
         database: NamedDependency[AppDatabase],
+        audit: NamedDependency[AuditQueue],
+        caller: NamedDependency[Caller],
         limit: Annotated[int, QueryParameter(ge=1, le=100, description="Length of a page.")] = 20,
         before: Annotated[
             UUID | None, QueryParameter(description="Only those stored before this one.")
@@ -62,10 +66,14 @@ class GenerationController(Controller):
         ] = None,
         image_sha256: Annotated[str | None, QueryParameter(max_length=64)] = None,
     ) -> GenerationList:
-        """List the reports that match all of the filters."""
+        """List the reports that match all of the filters.
+
+        Those of other API keys are listed only for a key with the scope `read-all`.
+        """
         wanted = GenerationFilter(
             task=task,
             created_by=created_by,
+            owner=caller.owner,
             since=since,
             until=until,
             index_fingerprint=index_fingerprint,
@@ -74,9 +82,11 @@ class GenerationController(Controller):
             image_sha256=image_sha256,
         )
         page = database.generations.page
-        return GenerationList.of(
-            await run_sync(lambda: page(limit=limit, before=before, wanted=wanted))
-        )
+        found = await run_sync(lambda: page(limit=limit, before=before, wanted=wanted))
+        if found.generations:
+            shown = [str(generation.id) for generation in found.generations]
+            audit.add("generations listed", caller.name, generations=shown)
+        return GenerationList.of(found)
 
     @get(
         "/{generation_id:uuid}",
@@ -90,20 +100,30 @@ class GenerationController(Controller):
         generation_id: FromPath[UUID],
         database: NamedDependency[AppDatabase],
         current: NamedDependency[CurrentIndex],
+        audit: NamedDependency[AuditQueue],
+        caller: NamedDependency[Caller],
     ) -> Response[Generation | PendingGeneration]:
         """Return the report as it was written, with its citations and their quotes.
 
         `case_available` and `index.current` say what the open index still holds. A report that was
         requested with `Prefer: respond-async` or in a batch answers 202 until it is stored, and
-        keeps its `status` if it failed or was cancelled.
+        keeps its `status` if it failed or was cancelled. One of another API key answers 404, except
+        to a key with the scope `read-all`.
         """
+
+        async def stored() -> Response[Generation | PendingGeneration]:
+            made = await run_sync(
+                partial(database.generations.get, generation_id, owner=caller.owner)
+            )
+            audit.add("generation read", caller.name, generation=str(generation_id))
+            return Response(await document(current, made))
+
         with suppress(NotFoundError):
-            made = await run_sync(database.generations.get, generation_id)
-            return Response(await document(current, made))
-        pending = await run_sync(database.jobs.study, generation_id)
+            return await stored()
+        study = partial(database.jobs.study, generation_id, owner=caller.owner)
+        pending = await run_sync(study)
         if pending.status == "done":  # finished just now, or deleted since
-            made = await run_sync(database.generations.get, generation_id)
-            return Response(await document(current, made))
+            return await stored()
         waits = pending.status in ("queued", "running")
         return Response(
             PendingGeneration.of(pending),
@@ -130,12 +150,13 @@ class GenerationController(Controller):
 
         A pending report is cancelled. A report of another API key needs the scope `admin`.
         """
+        owner = caller.owner
         with suppress(NotFoundError):
-            study = await run_sync(database.jobs.study, generation_id)
+            study = await run_sync(partial(database.jobs.study, generation_id, owner=owner))
             check_owner(study.created_by, caller)
             if await runner.cancel(generation_id, caller):
                 return
-        generation = await run_sync(database.generations.get, generation_id)
+        generation = await run_sync(partial(database.generations.get, generation_id, owner=owner))
         check_owner(generation.created_by, caller)
         entry = pipeline.entry(DELETED, caller, generation=str(generation_id))
         await run_sync(lambda: database.generations.delete(generation_id, audit=entry))

@@ -1,10 +1,13 @@
 """GET /schema/swagger: the OpenAPI document as a page to try requests on, from installed files."""
 
 from importlib.resources import files
+from typing import Any
 
-from litestar import Controller, MediaType, Response, get
+from litestar import Controller, MediaType, Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+from litestar.response import Redirect
+from litestar.status_codes import HTTP_307_TEMPORARY_REDIRECT
 
 from api.middleware.access import OPEN
 
@@ -20,10 +23,10 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Grounded chest X-ray reports: API</title>
-<link rel="icon" href="/page/icon.svg">
-<link rel="stylesheet" href="/schema/swagger/swagger-ui.css">
-<script src="/schema/swagger/swagger-ui-bundle.js" defer></script>
-<script src="/page/swagger.js" defer></script>
+<link rel="icon" href="../page/icon.svg">
+<link rel="stylesheet" href="swagger/swagger-ui.css">
+<script src="swagger/swagger-ui-bundle.js" defer></script>
+<script src="../page/swagger.js" defer></script>
 </head>
 <body><div id="swagger-ui"></div></body>
 </html>
@@ -31,15 +34,18 @@ _PAGE = """<!doctype html>
 
 
 class OpenApiPageController(Controller):
-    """The page loads nothing from another address, as the content security policy demands."""
+    """The page loads nothing from another address, as the content security policy demands. Its
+    addresses are relative: a proxy may offer the service below a prefix."""
 
     path = "/schema/swagger"
     include_in_schema = False
     opt = OPEN
 
-    @get(media_type=MediaType.HTML, sync_to_thread=False)
-    def page(self) -> str:
-        return _PAGE
+    @get(sync_to_thread=False)
+    def page(self, request: Request[Any, Any, Any]) -> Response[str]:
+        if request.scope["raw_path"].endswith(b"/"):
+            return Redirect(self.path, status_code=HTTP_307_TEMPORARY_REDIRECT)
+        return Response(_PAGE, media_type=MediaType.HTML)
 
     @get("/{name:str}", sync_to_thread=False)
     def asset(self, name: FromPath[str]) -> Response[bytes]:

@@ -1,17 +1,14 @@
 """GET /health, GET /metrics and POST /index/reload: watch and operate the service."""
 
 import importlib.metadata
-import logging
 import platform
 from collections.abc import Mapping
-from functools import partial
 from typing import Literal, Self
 
 import msgspec
 from anyio.to_thread import run_sync
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import ServiceUnavailableException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,18 +17,12 @@ from api.middleware.access import ADMIN, OPEN, READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.pipeline import Pipeline
+from api.pipeline.readiness import Readiness
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
-from db.engines.sqlite import DatabaseFailure
 from db.labels import FINDINGS
 from generator.prompts import Task
-
-logger = logging.getLogger(__name__)
-
-_READY_SECONDS = 2.0
-"""Lock timeout of the readiness check; shorter than that of a write, because probes time out
-sooner than clients."""
 
 
 class IndexSummary(msgspec.Struct, kw_only=True):
@@ -163,21 +154,10 @@ class ServiceController(Controller):
         opt=OPEN,
         responses=problems(421, 500, 503),
     )
-    async def ready(
-        self,
-        database: NamedDependency[AppDatabase],
-        pipeline: NamedDependency[Pipeline],
-    ) -> ServiceStatus:
-        """Answer 503 while the server is busy or the database cannot be written to."""
-        pipeline.admission.check()
-        try:
-            await run_sync(partial(database.check, lock_timeout=_READY_SECONDS))
-        except DatabaseFailure as error:
-            logger.warning("the database cannot be written to", exc_info=error)
-            raise ServiceUnavailableException(
-                "the database cannot be written to: see the log of the server",
-                headers={"Retry-After": "5"},
-            ) from error
+    async def ready(self, readiness: NamedDependency[Readiness]) -> ServiceStatus:
+        """Answer 503 while the server is busy, while the database is locked, read-only, gone or out
+        of space, and if a file of the index was cut short."""
+        await readiness.check()
         return ServiceStatus()
 
     @get(

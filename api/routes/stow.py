@@ -107,7 +107,7 @@ class StowController(Controller):
             await while_connected(request, receive)
         taken = sum(one.failure is None for one in instances)
         status = 200 if taken == len(instances) else 202 if taken else 409
-        answer = _answer(instances)
+        answer = _answer(instances, settings.root_path)
         return Response(msgspec.json.encode(answer), status_code=status, media_type=DICOM_JSON)
 
 
@@ -177,7 +177,7 @@ async def _keep(
             one.generation_id = stored.generation_id
 
 
-def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
+def _answer(instances: Sequence[Instance], root_path: str) -> dict[str, Any]:
     """Build the store instances response (PS3.18 table I.2-1); PS3.5 allows relative URLs."""
     stored, failed = [], []
     for one in instances:
@@ -186,7 +186,7 @@ def _answer(instances: Sequence[Instance]) -> dict[str, Any]:
             "00081155": {"vr": "UI", "Value": _value(one.identifiers.instance)},
         }
         if one.failure is None:
-            url = f"/generations/{one.generation_id}"
+            url = f"{root_path}/generations/{one.generation_id}"
             stored.append({**item, "00081190": {"vr": "UR", "Value": [url]}})
         else:
             failed.append({**item, "00081197": {"vr": "US", "Value": [one.failure]}})

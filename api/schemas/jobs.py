@@ -22,7 +22,7 @@ class PendingGeneration(msgspec.Struct, kw_only=True):
     created_by: str
     batch: UUID
     detail: str | None
-    """Why it failed, in one sentence."""
+    """Why it failed or was cancelled, in one sentence."""
 
     @classmethod
     def of(cls, study: JobStudy) -> Self:

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -17,12 +17,18 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
+from db.app.jobs import cancel_all
 from db.app.models import ApiKeyRow
-from db.engines.sqlite import writing
+from db.engines.sqlite import erasing, writing
 from db.errors import NotFoundError, UserError
 
-Scope = Literal["read", "generate", "admin"]
+Scope = Literal["read", "generate", "read-all", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+IMPLIED: Mapping[Scope, frozenset[Scope]] = {
+    "read-all": frozenset({"read"}),
+    "admin": frozenset(SCOPES),
+}
+"""What a scope allows besides itself."""
 
 _KEY = re.compile(r"cxr_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -88,28 +94,45 @@ class ApiKeyStore:
         return any(key.revoked_at is None for key in self.list_all())
 
     def revoke(self, name: str, *, at: datetime) -> None:
-        """Revoke a key. Raises NotFoundError if no key has this name."""
-        with writing(self._engine) as session:
+        """Revoke a key and cancel its unfinished studies, also those that a server is writing.
+
+        Raises NotFoundError if no key has this name.
+        """
+        with erasing(self._engine) as session:
             row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.name == name)).first()
             if row is None:
                 raise NotFoundError(f"there is no key '{name}': see 'python -m api keys list'")
             if row.revoked_at is None:
                 row.revoked_at = at.astimezone(UTC).replace(tzinfo=None)
-                entry = NewEntry(at=at, caller=LOCAL, action="key revoked", details={"name": name})
+                details = {"name": name, "cancelled": cancel_all(session, name)}
+                entry = NewEntry(at=at, caller=LOCAL, action="key revoked", details=details)
                 append(session, entry)
 
     def find(self, key: str) -> ApiKey | None:
         """Look up a key by its text; None for an unknown or revoked key."""
-        match = _KEY.fullmatch(key)
-        if match is None:
-            return None
         with Session(self._engine) as session:
-            row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.id == match[1])).first()
-            stored = "" if row is None else row.secret_sha256
-            right = hmac.compare_digest(stored, _digest(match[2]))
+            row, right = _row(session, key)
             if row is None or not right or row.revoked_at is not None:
                 return None
             return _to_key(row)
+
+    def why_refused(self, key: str) -> tuple[str | None, str]:
+        """Return the name of a key that `find` does not accept, if it has one, and the reason."""
+        with Session(self._engine) as session:
+            row, right = _row(session, key)
+            if row is None:
+                return None, "no such key"
+            return row.name, "revoked" if right else "wrong secret"
+
+
+def _row(session: Session, key: str) -> tuple[ApiKeyRow | None, bool]:
+    """Return the key of this id, and whether the secret is right."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None, False
+    row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.id == match[1])).first()
+    stored = "" if row is None else row.secret_sha256
+    return row, hmac.compare_digest(stored, _digest(match[2]))
 
 
 def _digest(secret: str) -> str:

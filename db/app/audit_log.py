@@ -4,6 +4,9 @@ Every entry carries the hash of the previous one, which reveals changed, removed
 entries. Entries cut off at the end are revealed only by a count and head noted elsewhere, which
 `AuditLog.verify` takes. Database triggers also refuse changes.
 
+Reads are entered a second or two late and in batches (`api.middleware.audit_queue`), so entries are
+in the order in which they were written, not quite in that of their times.
+
 Entries hold digests, ids and options; never an image, a header or a patient's name.
 """
 
@@ -57,21 +60,23 @@ class Head:
     hash: str
 
 
-def append(session: Session, entry: NewEntry) -> None:
-    """Append an entry within a transaction of ``db.engines.sqlite.writing``, which excludes other
+def append(session: Session, *entries: NewEntry) -> None:
+    """Append entries within a transaction of ``db.engines.sqlite.writing``, which excludes other
     writers."""
     last = session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(1)).first()
-    row = AuditRow(
-        number=1 if last is None else last.number + 1,
-        at=entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        caller=entry.caller,
-        request_id=entry.request_id,
-        action=entry.action,
-        details=json.dumps(dict(entry.details), sort_keys=True, ensure_ascii=False),
-        previous_hash=START if last is None else last.hash,
-    )
-    row.hash = _hash(row)
-    session.add(row)
+    head = START if last is None else last.hash
+    for number, entry in enumerate(entries, start=1 if last is None else last.number + 1):
+        row = AuditRow(
+            number=number,
+            at=entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            caller=entry.caller,
+            request_id=entry.request_id,
+            action=entry.action,
+            details=json.dumps(dict(entry.details), sort_keys=True, ensure_ascii=False),
+            previous_hash=head,
+        )
+        row.hash = head = _hash(row)
+        session.add(row)
     session.flush()
 
 
@@ -81,10 +86,14 @@ class AuditLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def append(self, entry: NewEntry) -> None:
-        """Append an entry; it is on disk when this returns."""
-        with writing(self._engine) as session:
-            append(session, entry)
+    def append(self, *entries: NewEntry, lock_timeout: float | None = None) -> None:
+        """Append entries, all or none; they are on disk when this returns.
+
+        Raises sqlalchemy.exc.DatabaseError if they cannot be written; ``lock_timeout`` is in
+        seconds.
+        """
+        with writing(self._engine, lock_timeout=lock_timeout) as session:
+            append(session, *entries)
 
     def __iter__(self) -> Iterator[AuditEntry]:
         """Yield all entries, oldest first."""

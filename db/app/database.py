@@ -7,6 +7,7 @@ restore(Path("backup.sqlite3"), Path("data/app.sqlite3"), at=now)
 """
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,10 +27,12 @@ from db.app.feedback import FeedbackStore
 from db.app.generations import GenerationStore
 from db.app.jobs import JobStore
 from db.app.schema import migrate
-from db.engines.sqlite import LOCK_TIMEOUT, empty_log, open_sqlite, writing
-from db.errors import NotFoundError, UserError
+from db.engines.sqlite import LOCK_TIMEOUT, empty_log, open_sqlite, write_transaction
+from db.errors import NotFoundError, UnavailableError, UserError
 from db.files import create_private, replacing, unwritable, withdraw_from_others
 
+LEAST_FREE_BYTES = 16 * 1024 * 1024
+"""Room for the images of one accepted study."""
 _LOG_SUFFIXES = ("-wal", "-shm")
 """Of the files that SQLite keeps beside an open database, with its rights."""
 
@@ -52,8 +55,9 @@ class AppDatabase:
         ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for any
         other file, a database of a newer version, or a path that cannot be written.
         """
+        path = path.resolve()
         try:
-            create_private(path.resolve())
+            create_private(path)
             engine = open_sqlite(
                 path, read_only=False, write_ahead_log=True, lock_timeout=lock_timeout
             )
@@ -71,9 +75,13 @@ class AppDatabase:
         return opened
 
     def check(self, *, lock_timeout: float | None = None) -> None:
-        """Raise sqlalchemy.exc.DatabaseError if nothing can be written at present."""
-        with writing(self._engine, lock_timeout=lock_timeout):
-            pass
+        """Write something. Raises sqlalchemy.exc.DatabaseError if nothing can be stored at present,
+        and UnavailableError if the disk has no room for more."""
+        with write_transaction(self._engine, lock_timeout=lock_timeout) as connection:
+            connection.exec_driver_sql("PRAGMA user_version = 0")  # writes a page, to no effect
+        folder = Path(str(self._engine.url.database)).parent
+        if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+            raise UnavailableError("the disk is full", retry_after=60)
 
     def empty_log(self) -> bool:
         """Truncate the write-ahead log, which keeps deleted rows; see `db.engines.sqlite`."""
@@ -97,6 +105,7 @@ def held(path: Path) -> Iterator[None]:
 
     Raises UserError if another process holds the lock, or the folder cannot be written.
     """
+    path = path.resolve()  # one lock, whatever link leads to the database
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, is_singleton=False)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -148,6 +157,7 @@ def restore(backup: Path, path: Path, *, at: datetime) -> Restored:
     """
     if not backup.is_file():
         raise NotFoundError(f"{backup} does not exist: name a file that a backup wrote")
+    path = path.resolve()  # replace the database, not a link to it
     with held(path):
         fresh = path.with_name(f"{path.name}.restoring")
         fresh.unlink(missing_ok=True)

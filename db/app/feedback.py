@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
+from db.app.generations import owned
 from db.app.models import FeedbackRow, GenerationRow
 from db.engines.sqlite import writing
 from db.errors import NotFoundError
@@ -59,12 +60,15 @@ class FeedbackStore:
             if audit is not None:
                 append(session, audit)
 
-    def of(self, generation_id: UUID) -> list[Feedback]:
-        """List feedback, oldest first. Raises NotFoundError if the generation is not stored."""
+    def of(self, generation_id: UUID, *, owner: str | None = None) -> list[Feedback]:
+        """List feedback, oldest first.
+
+        Raises NotFoundError if the generation is not stored, or is not of the key ``owner``.
+        """
         with Session(self._engine) as session:
             rows = session.scalars(
                 select(FeedbackRow)
-                .where(FeedbackRow.generation == _number(session, generation_id))
+                .where(FeedbackRow.generation == _number(session, generation_id, owner))
                 .order_by(FeedbackRow.number)
             )
             return [
@@ -83,9 +87,11 @@ class FeedbackStore:
             ]
 
 
-def _number(session: Session, generation_id: UUID) -> int:
+def _number(session: Session, generation_id: UUID, owner: str | None = None) -> int:
     number = session.scalar(
-        select(GenerationRow.number).where(GenerationRow.id == str(generation_id))
+        select(GenerationRow.number).where(
+            GenerationRow.id == str(generation_id), *owned(GenerationRow, owner)
+        )
     )
     if number is None:
         raise NotFoundError(f"no generation {generation_id} is stored here")

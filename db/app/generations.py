@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_generation, to_row
-from db.app.models import CitationRow, GenerationRow, StatementRow
+from db.app.models import CitationRow, GenerationRow, JobStudyRow, StatementRow
 from db.engines.sqlite import erasing, writing
 from db.errors import NotFoundError
 from db.index.case import case_key
@@ -28,6 +28,8 @@ class GenerationFilter:
 
     task: str | None = None
     created_by: str | None = None
+    owner: str | None = None
+    """The key that asks, if it may list its own alone, whatever ``created_by`` says."""
     since: datetime | None = None
     """Inclusive; with a time zone, like ``until``."""
     until: datetime | None = None
@@ -45,6 +47,7 @@ class GenerationFilter:
         for column, value in (
             (row.task, self.task),
             (row.created_by, self.created_by),
+            (row.created_by, self.owner),
             (row.index_fingerprint, self.index_fingerprint),
         ):
             if value is not None:
@@ -113,12 +116,15 @@ class GenerationStore:
             if audit is not None:
                 append(session, audit)
 
-    def get(self, generation_id: UUID) -> Generation:
-        """Return a generation. Raises NotFoundError for an id that is not stored."""
+    def get(self, generation_id: UUID, *, owner: str | None = None) -> Generation:
+        """Return a generation, with ``owner`` only one of this key.
+
+        Raises NotFoundError for an id that is not stored, and alike for one of another key.
+        """
         with Session(self._engine) as session:
             row = session.scalars(
                 select(GenerationRow)
-                .where(GenerationRow.id == str(generation_id))
+                .where(GenerationRow.id == str(generation_id), *owned(GenerationRow, owner))
                 .options(*_EVERYTHING)
             ).first()
             if row is None:
@@ -149,9 +155,11 @@ class GenerationStore:
     ) -> Page:
         """Return the newest ``limit`` matching generations, or those stored before a given one.
 
-        New generations do not shift later pages. Raises NotFoundError for an unknown ``before``.
+        New generations do not shift later pages. Raises NotFoundError for an unknown ``before``, or
+        one of another key than ``wanted.owner``.
         """
-        conditions = (wanted or GenerationFilter()).conditions()
+        wanted = wanted or GenerationFilter()
+        conditions = wanted.conditions()
         chosen: Select[Any] = (
             select(GenerationRow)
             .where(*conditions)
@@ -162,7 +170,9 @@ class GenerationStore:
         with Session(self._engine) as session:
             if before is not None:
                 number = session.scalar(
-                    select(GenerationRow.number).where(GenerationRow.id == str(before))
+                    select(GenerationRow.number).where(
+                        GenerationRow.id == str(before), *owned(GenerationRow, wanted.owner)
+                    )
                 )
                 if number is None:
                     raise NotFoundError(f"no generation {before} is stored here")
@@ -174,6 +184,13 @@ class GenerationStore:
                 total=session.scalar(counted) or 0,
                 more=len(rows) > limit,
             )
+
+
+def owned(
+    row: type[GenerationRow] | type[JobStudyRow], owner: str | None
+) -> tuple[ColumnElement[bool], ...]:
+    """Limit a query to the rows of one key; not at all if ``owner`` is None."""
+    return () if owner is None else (row.created_by == owner,)
 
 
 _EVERYTHING = (

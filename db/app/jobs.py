@@ -11,7 +11,7 @@ skips it, and `claim_suspect` takes it alone. A study that fails alone too often
 is given up when the process is killed every few seconds for another reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -23,9 +23,10 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_row
-from db.app.models import JobImageRow, JobStudyRow
+from db.app.generations import owned
+from db.app.models import ApiKeyRow, JobImageRow, JobStudyRow
 from db.engines.sqlite import erasing, writing
-from db.errors import NotFoundError
+from db.errors import ForbiddenError, NotFoundError
 from db.index.store import ViewPosition
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -61,7 +62,7 @@ class JobStudy:
     request_id: str | None = None
     status: Status = "queued"
     detail: str | None = None
-    """Why it failed, in one sentence."""
+    """Why it failed or was cancelled, in one sentence."""
     images: tuple[JobImage, ...] = ()
     """Set only by `claim` and `claim_suspect`, and for `add`."""
 
@@ -78,8 +79,12 @@ class JobStore:
         self._engine = engine
 
     def add(self, studies: Sequence[JobStudy], *, audit: NewEntry | None = None) -> None:
-        """Accept studies, all or none; they are on disk when this returns."""
+        """Accept studies, all or none; they are on disk when this returns.
+
+        Raises ForbiddenError if the key of one was revoked meanwhile.
+        """
         with writing(self._engine) as session:
+            _check_keys(session, {study.created_by for study in studies})
             for study in studies:
                 session.add(_to_row(study))
                 session.flush()  # numbers in the order given
@@ -97,13 +102,14 @@ class JobStore:
             session.add(row)
 
     def accept(self, job_id: UUID, *, audit: NewEntry | None = None) -> None:
-        """Accept the received studies of a job."""
+        """Accept the received studies of a job.
+
+        Raises ForbiddenError if its key was revoked meanwhile.
+        """
+        received = (JobStudyRow.job == str(job_id), JobStudyRow.status == _RECEIVING)
         with writing(self._engine) as session:
-            session.execute(
-                update(JobStudyRow)
-                .where(JobStudyRow.job == str(job_id), JobStudyRow.status == _RECEIVING)
-                .values(status="queued")
-            )
+            _check_keys(session, session.scalars(select(JobStudyRow.created_by).where(*received)))
+            session.execute(update(JobStudyRow).where(*received).values(status="queued"))
             if audit is not None:
                 append(session, audit)
 
@@ -112,20 +118,31 @@ class JobStore:
         with writing(self._engine) as session:
             _remove_received(session, JobStudyRow.job == str(job_id))
 
-    def study(self, generation_id: UUID) -> JobStudy:
-        """Return the study of a generation. Raises NotFoundError if no job has it."""
+    def study(self, generation_id: UUID, *, owner: str | None = None) -> JobStudy:
+        """Return the study of a generation, with ``owner`` only one of this key.
+
+        Raises NotFoundError if no job has it, and alike if it is of another key.
+        """
         with Session(self._engine) as session:
-            row = session.scalars(_of(generation_id)).first()
+            wanted = _of(generation_id).where(*owned(JobStudyRow, owner))
+            row = session.scalars(wanted).first()
             if row is None:
                 raise NotFoundError(f"no generation {generation_id} is stored here")
             return _to_study(row)
 
-    def job(self, job_id: UUID) -> list[JobStudy]:
-        """Return the studies in the order given. Raises NotFoundError for an unknown job."""
+    def job(self, job_id: UUID, *, owner: str | None = None) -> list[JobStudy]:
+        """Return the studies in the order given, with ``owner`` only of a job of this key.
+
+        Raises NotFoundError for an unknown job, and alike for one of another key.
+        """
         with Session(self._engine) as session:
             rows = session.scalars(
                 select(JobStudyRow)
-                .where(JobStudyRow.job == str(job_id), JobStudyRow.status != _RECEIVING)
+                .where(
+                    JobStudyRow.job == str(job_id),
+                    JobStudyRow.status != _RECEIVING,
+                    *owned(JobStudyRow, owner),
+                )
                 .order_by(JobStudyRow.number)
             ).all()
             if not rows:
@@ -182,8 +199,8 @@ class JobStore:
             return None if row is None else _begin(row)
 
     def release(self) -> int:
-        """Requeue studies that an earlier process left running; give up those tried too often, and
-        remove those that it had not accepted yet.
+        """Requeue studies that an earlier process left running; give up those tried too often,
+        remove those that it had not accepted yet, and cancel those of revoked keys.
 
         Returns the number of unfinished studies. Call this only while no other process works on the
         database.
@@ -200,6 +217,8 @@ class JobStore:
                         "failed",
                         f"the server stopped {row.attempts} times while it worked on it",
                     )
+            for owner in session.scalars(_revoked()).all():
+                cancel_all(session, owner)
         return self.unfinished()
 
     def park(self, generation_id: UUID) -> None:
@@ -241,6 +260,31 @@ class JobStore:
             if audit is not None:
                 append(session, audit)
             return True
+
+
+def cancel_all(session: Session, owner: str) -> list[str]:
+    """Cancel the unfinished studies of a revoked key, and return the ids of their generations.
+
+    A server that is writing one of them finds it cancelled when it stores the generation.
+    """
+    unfinished = select(JobStudyRow).where(
+        JobStudyRow.created_by == owner, JobStudyRow.status.in_(("queued", "running"))
+    )
+    rows = session.scalars(unfinished.order_by(JobStudyRow.number)).all()
+    for row in rows:
+        _end(row, "cancelled", f"API key '{owner}' revoked")
+    return [row.generation_id for row in rows]
+
+
+def _check_keys(session: Session, owners: Iterable[str]) -> None:
+    """Raise ForbiddenError if one of these keys is revoked."""
+    revoked = session.scalars(_revoked().where(ApiKeyRow.name.in_(set(owners)))).first()
+    if revoked is not None:
+        raise ForbiddenError(f"API key '{revoked}' revoked: ask for another one")
+
+
+def _revoked() -> Select[str]:
+    return select(ApiKeyRow.name).where(ApiKeyRow.revoked_at.is_not(None))
 
 
 def _of(generation_id: UUID) -> Select[JobStudyRow]:

@@ -15,12 +15,42 @@ from sqlalchemy.orm import Session
 
 DatabaseFailure = DatabaseError
 """What stores raise if the disk is full, or the file is locked or damaged."""
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""Results that speak of the file or the disk, and not of the statement."""
 LOCK_TIMEOUT = 5.0
 """Seconds that a writer waits for others."""
 LOG_TIMEOUT = 0.25
 """Seconds that `empty_log` waits for others, who may have to wait for it meanwhile."""
 _READERS = 8
 """Number of pooled connections; further threads wait for one."""
+
+
+def why_unusable(error: DatabaseFailure) -> str | None:
+    """Return in a few words why the database cannot be used at present.
+
+    None if the database is well and the statement at fault, which is a bug.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return str(error.orig) if code is not None and code & 0xFF in _PASSING else None
+
+
+def _failure(code: int, message: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
 
 
 class FairLock:
@@ -73,9 +103,9 @@ def open_sqlite(
 
     A read-only engine never creates the file, and works on read-only media. It opens all its
     connections at once, so they stay on the same file when a rebuild puts another one at the path.
-    With a write-ahead log, readers never wait for a writer; without one, the database stays a
-    single file that can be renamed. ``lock_timeout`` is in seconds. ``prepare`` is called before
-    the first connection.
+    With a write-ahead log, readers never wait for a writer, and nothing is read or written any more
+    once the file was removed or replaced; without one, the database stays a single file that can be
+    renamed. ``lock_timeout`` is in seconds. ``prepare`` is called before the first connection.
     """
     if read_only:
         url = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
@@ -97,6 +127,8 @@ def open_sqlite(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA secure_delete = ON")  # overwrite deleted content
 
+    if write_ahead_log:
+        _keep_to_one_file(engine, path.resolve())
     if prepare is not None:
         prepare(engine, path)
     if read_only:
@@ -104,6 +136,36 @@ def open_sqlite(
             for _ in range(_READERS):
                 stack.enter_context(engine.connect())
     return engine
+
+
+def _keep_to_one_file(engine: Engine, path: Path) -> None:
+    """Raise before each use of a connection if another file, or none, is at the path by now.
+
+    SQLite itself goes on to write to a file that was removed, where nobody finds it again.
+    """
+    opened: list[tuple[int, int]] = []
+
+    def remember(*_: object) -> None:
+        opened[:] = opened or [_identity(path)]
+
+    def check(*_: object) -> None:
+        if not opened:
+            return
+        try:
+            now = _identity(path)
+        except OSError as error:
+            raise _failure(sqlite3.SQLITE_CANTOPEN, "database file is gone") from error
+        if now != opened[0]:
+            raise _failure(sqlite3.SQLITE_CANTOPEN, "database file was replaced")
+
+    event.listen(engine, "connect", remember)
+    event.listen(engine, "do_connect", check)
+    event.listen(engine, "checkout", check)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
@@ -194,7 +256,7 @@ def _turn(engine: Engine, seconds: float) -> Iterator[None]:
         try:
             stack.enter_context(line.turn(seconds))
         except TimeoutError as error:
-            locked = sqlite3.OperationalError(f"database is locked: {error}")
+            locked = _failure(sqlite3.SQLITE_BUSY, f"database is locked: {error}")
             raise OperationalError(_BEGIN, None, locked) from error
         yield
 

@@ -23,6 +23,7 @@ from indexer.vectors.faiss_files import (
     set_selector,
     write_faiss,
 )
+from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.row_vectors import RowVectors
 
 _MORE = 16
@@ -47,19 +48,22 @@ def write_exact(path: Path, ids: np.ndarray, blocks: Iterable[np.ndarray]) -> No
 class ExactVectors(RowVectors):
     """A `VectorStore` that compares a query with every vector."""
 
-    def __init__(self, index: Any) -> None:
-        """``index``: an ``IndexIDMap2`` around an ``IndexFlatIP``, ids ascending."""
+    def __init__(self, index: Any, files: MappedFiles | None = None) -> None:
+        """``index``: an ``IndexIDMap2`` around an ``IndexFlatIP``, ids ascending; ``files``: those
+        that it is mapped from."""
         self._index = index  # owns the memory that the rows are a view of
         flat: Any = faiss.downcast_index(index.index)
         rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
-        super().__init__(faiss.vector_to_array(index.id_map), rows.reshape(flat.ntotal, flat.d))
+        super().__init__(
+            faiss.vector_to_array(index.id_map), rows.reshape(flat.ntotal, flat.d), files
+        )
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Raises NotFoundError if a file is missing and UserError if one is damaged."""
         index = read_faiss(path, MAPPED_VECTORS)
         try:
-            store = cls(index)
+            store = cls(index, MappedFiles(path))
         except (AttributeError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: build the index again") from error
         if (np.diff(store.ids) <= 0).any():
@@ -80,6 +84,7 @@ class ExactVectors(RowVectors):
         only: Collection[int] | np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `indexer.vectors.store.VectorStore`."""
+        self.files.check()
         k = max(k, 1)
         excluded = self._rows(exclude)
         if only is not None:
@@ -114,12 +119,14 @@ class ExactVectors(RowVectors):
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `indexer.vectors.store.VectorStore`."""
+        self.files.check()
         k = min(k, self.count)
         ids = np.zeros((len(queries), k), np.int64)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         vectors = np.require(self._vectors, requirements="A")  # a mapped file may not be aligned
         block = max(1, _SCORES_AT_ONCE // self.count)
         for start in range(0, len(queries), block):
+            self.files.check()
             similarity = queries[start : start + block].astype(np.float32) @ vectors.T
             rows = np.argpartition(similarity, -k, axis=1)[:, -k:]
             cosines = np.take_along_axis(similarity, rows, axis=1)

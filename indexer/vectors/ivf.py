@@ -25,6 +25,7 @@ from indexer.vectors.faiss_files import (
     set_selector,
     write_faiss,
 )
+from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.options import VectorSpec
 from indexer.vectors.row_files import map_rows
 from indexer.vectors.row_vectors import RowVectors
@@ -119,10 +120,16 @@ class IvfVectors(RowVectors):
     """A `VectorStore` that ranks candidates from inverted lists."""
 
     def __init__(
-        self, ids: np.ndarray, vectors: np.ndarray, lists: InvertedLists, spec: VectorSpec
+        self,
+        ids: np.ndarray,
+        vectors: np.ndarray,
+        lists: InvertedLists,
+        spec: VectorSpec,
+        files: MappedFiles | None = None,
     ) -> None:
-        """ids: (n,) int64, ascending; vectors: (n, dim) float16; lists: of the same rows."""
-        super().__init__(ids, vectors)
+        """ids: (n,) int64, ascending; vectors: (n, dim) float16; lists: of the same rows; all
+        mapped from ``files``."""
+        super().__init__(ids, vectors, files)
         self._lists = lists
         self._spec = spec
 
@@ -136,7 +143,8 @@ class IvfVectors(RowVectors):
                 f"{directory} is damaged: {len(ids)} ids and vectors of shape {vectors.shape}; "
                 "build the index again"
             )
-        return cls(ids, vectors, lists, spec)
+        files = MappedFiles(directory / IDS, directory / VECTORS, directory / LISTS)
+        return cls(ids, vectors, lists, spec, files)
 
     def search(
         self,
@@ -147,6 +155,7 @@ class IvfVectors(RowVectors):
         only: Collection[int] | np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `indexer.vectors.store.VectorStore`."""
+        self.files.check()
         k = max(k, 1)
         excluded = self._rows(exclude)
         if only is None:

@@ -5,16 +5,21 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from db.errors import NotFoundError
+from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.row_files import BLOCK_ROWS
 
 
 class RowVectors:
     """Rows of unit vectors with their case ids."""
 
-    def __init__(self, ids: np.ndarray, vectors: np.ndarray) -> None:
-        """ids: (n,) int64, ascending; vectors: (n, dim) float32 or float16."""
+    def __init__(
+        self, ids: np.ndarray, vectors: np.ndarray, files: MappedFiles | None = None
+    ) -> None:
+        """ids: (n,) int64, ascending; vectors: (n, dim) float32 or float16; ``files``: those that
+        they are mapped from."""
         self._ids = ids
         self._vectors = vectors
+        self.files = files or MappedFiles()
 
     @property
     def count(self) -> int:
@@ -34,6 +39,7 @@ class RowVectors:
 
         Raises NotFoundError if there is no such case.
         """
+        self.files.check()
         rows = self._rows([case_id])
         if not len(rows):
             raise NotFoundError(f"no case {case_id} in this index")
@@ -41,11 +47,13 @@ class RowVectors:
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
         """Load all ids, ascending (n,), and their vectors (n, dim) into memory."""
+        self.files.check()
         return np.array(self._ids), np.array(self._vectors, dtype=np.float32)
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the content of `all` in blocks."""
         for start in range(0, self.count, BLOCK_ROWS):
+            self.files.check()
             rows = slice(start, start + BLOCK_ROWS)
             yield np.array(self._ids[rows]), np.array(self._vectors[rows], dtype=np.float32)
 

@@ -12,11 +12,15 @@ import numpy as np
 
 from indexer.vectors.exact import ExactVectors
 from indexer.vectors.ivf import LISTS, IvfVectors
+from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.options import VectorSpec
 
 
 class VectorStore(Protocol):
     """Unit vectors by case id, compared by inner product (cosine)."""
+
+    files: MappedFiles
+    """Those that the vectors are mapped from; none if they are in memory."""
 
     @property
     def count(self) -> int: ...

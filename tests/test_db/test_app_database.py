@@ -86,7 +86,7 @@ def test_the_secret_of_a_key_is_nowhere_in_the_file(
         ("local", ["read"], "cannot name a key"),
         ("x" * 64, ["read"], "cannot name a key"),
         ("lab", ["root"], "unknown scope 'root'"),
-        ("lab", [], "needs one or more of read, generate, admin"),
+        ("lab", [], "needs one or more of read, generate, read-all, admin"),
     ],
 )
 def test_an_invalid_key_name_or_scope_is_refused(
@@ -291,3 +291,29 @@ def test_an_error_of_the_database_shows_no_values(database: AppDatabase) -> None
     assert "UNIQUE" in str(error.value)
     for value in (made.text, made.indication, made.question, made.created_by):
         assert str(value) not in str(error.value)
+
+
+def test_a_second_server_through_a_link_is_refused_and_a_restore_keeps_the_link(
+    tmp_path: Path,
+) -> None:
+    folder, path = tmp_path / "real", tmp_path / "real" / "app.sqlite3"
+    folder.mkdir()
+    (tmp_path / "folder").symlink_to(folder)
+    (tmp_path / "link.sqlite3").symlink_to(path)
+    with AppDatabase.open(path) as database:
+        database.generations.add(a_generation())
+    links = (tmp_path / "folder" / "app.sqlite3", tmp_path / "link.sqlite3", path)
+    for one in links:
+        for other in links:
+            with (
+                held(one),
+                pytest.raises(UserError, match="in use by a running server"),
+                held(other),
+            ):
+                pytest.fail("two servers")
+    back_up(path, tmp_path / "backup.sqlite3")
+    restore(tmp_path / "backup.sqlite3", tmp_path / "link.sqlite3", at=NOW)
+    assert (tmp_path / "link.sqlite3").is_symlink() and not path.is_symlink()
+    with AppDatabase.open(tmp_path / "link.sqlite3") as database:
+        assert database.generations.page(limit=1).total == 1
+        assert not list(tmp_path.glob("link.sqlite3-*"))

@@ -13,7 +13,7 @@ import pytest
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase, back_up
 from db.app.jobs import ATTEMPTS
-from db.errors import NotFoundError
+from db.errors import ForbiddenError, NotFoundError
 from tests.support.service.records import a_generation, a_study
 from tests.support.service.services import NOW
 
@@ -188,3 +188,37 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
     with AppDatabase.open(path) as database:
         assert database.jobs.study(ended.generation_id).request == {"task": "report"}
         assert database.jobs.study(queued.generation_id).request == queued.request
+
+
+def test_no_study_of_a_revoked_key_is_accepted_or_left_over(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.keys.add("ward", ["generate"], at=NOW)
+        running, waiting = a_study("ward"), a_study("ward")
+        database.jobs.add([running])
+        database.jobs.claim(1)
+        database.jobs.add([waiting])
+        database.keys.revoke("ward", at=NOW)
+        for study in (waiting, running):
+            ended = database.jobs.study(study.generation_id)
+            assert (ended.status, ended.detail) == ("cancelled", "API key 'ward' revoked")
+        assert not database.jobs.finish(a_generation(running.generation_id))
+        with pytest.raises(ForbiddenError, match="API key 'ward' revoked"):
+            database.jobs.add([a_study("ward")])
+        late = a_study("ward")
+        database.jobs.receive(late)
+        with pytest.raises(ForbiddenError, match="API key 'ward' revoked"):
+            database.jobs.accept(late.job_id)
+        database.jobs.discard(late.job_id)
+        assert database.jobs.unfinished() == 0
+
+
+def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite3"
+    with AppDatabase.open(path) as database:
+        database.keys.add("ward", ["generate"], at=NOW)
+        database.jobs.add([a_study("ward"), a_study("other")])
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE api_keys SET revoked_at = created_at")
+            connection.commit()
+        assert database.jobs.release() == 1
+        assert [study.created_by for study in database.jobs.claim(5)] == ["other"]

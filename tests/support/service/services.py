@@ -126,6 +126,7 @@ class FakeRetriever:
                 image_root=self.image_root or _folder_of_images(self.cases),
             ),
             cases=FakeCases(self.cases),
+            check_files=lambda: None,
         )
 
     def check_exclusions(self, options: SearchOptions) -> None:

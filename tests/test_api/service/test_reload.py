@@ -1,5 +1,6 @@
 """A rebuilt index is taken over while requests run."""
 
+import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from litestar import Litestar
 
 from api.app import create_app
 from api.pipeline.backends import ExtractiveBackend
 from api.pipeline.current_index import reopening
+from api.pipeline.readiness import Readiness
 from api.settings import Settings
 from db.engines.sqlite import open_sqlite
 from generator.extractive import write_report
 from indexer.build import build
 from indexer.images.reader import encode_png
 from indexer.sources.jsonl import JsonLines
+from indexer.vectors.ivf import LISTS
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
+from tests.support.service.clients import LATER, settled
 from tests.support.service.services import serving
 
 
@@ -115,3 +120,32 @@ def test_an_index_that_cannot_be_opened_leaves_the_old_one(tmp_path: Path) -> No
         image = encode_png(draw_radiograph(1, size=(96, 80)))
         answer = httpx.post(f"{address}/searches", files={"images": ("a.png", image)})
         assert answer.status_code == 200
+
+
+def test_an_index_that_is_cut_short_in_place_is_unready_until_it_is_reloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Readiness, "fresh_seconds", 0.0)
+    an_index(tmp_path, 6)
+    files = {"images": ("a.png", encode_png(draw_radiograph(500, size=(96, 80))))}
+    with serving(an_app(tmp_path)) as address:
+        vectors = next((tmp_path / "index").rglob(LISTS))
+        os.truncate(vectors, vectors.stat().st_size // 2)
+        for answer in (
+            httpx.post(f"{address}/searches", files=files, timeout=60),
+            httpx.post(f"{address}/searches", files={"case": (None, "local:s1")}, timeout=60),
+            httpx.post(f"{address}/reports", files=files, timeout=60),
+            httpx.get(f"{address}/health/ready"),
+        ):
+            assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+            assert "vectors.faiss of the index was cut short" in answer.json()["detail"]
+        answer = httpx.post(f"{address}/reports", files=files, headers=LATER, timeout=60)
+        assert answer.status_code == 202
+        assert httpx.post(f"{address}/index/reload", timeout=60).status_code == 422
+        an_index(tmp_path, 7)
+        assert httpx.post(f"{address}/index/reload", timeout=60).status_code == 200
+        assert httpx.post(f"{address}/searches", files=files, timeout=60).status_code == 200
+        with httpx.Client(base_url=address) as client:
+            made = settled(client, answer.headers["location"])
+        assert made["status"] == "done"
+        assert httpx.get(f"{address}/health/ready").status_code == 200

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
+from sqlalchemy.exc import OperationalError
 
 from api.pipeline.jobs import JobRunner
+from api.pipeline.readiness import Readiness
+from db.app.jobs import JobStore
 from tests.support.service.clients import LATER, settled
 from tests.support.service.services import a_png, an_app
 from tests.support.service.writers import Gate
@@ -21,7 +24,8 @@ RADIOGRAPH = {"images": ("a.png", a_png(1, size=(64, 64)))}
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.routes.service._READY_SECONDS", 0.1)
+    monkeypatch.setattr(Readiness, "lock_seconds", 0.1)
+    monkeypatch.setattr(Readiness, "fresh_seconds", 0.0)
     monkeypatch.setattr(JobRunner, "pause", 0.05)
 
 
@@ -44,7 +48,9 @@ def another_program(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def test_a_request_waits_for_the_database_until_the_lock_timeout(tmp_path: Path) -> None:
     with serving(tmp_path, 0.2) as client, another_program(tmp_path) as other:
-        assert client.post("/reports", files=RADIOGRAPH).status_code == 500
+        refused = client.post("/reports", files=RADIOGRAPH)
+        assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+        assert "database is locked" in refused.json()["detail"]
         other.rollback()
         assert client.post("/reports", files=RADIOGRAPH).status_code == 201
     with serving(tmp_path, 60) as client, another_program(tmp_path) as other:
@@ -79,3 +85,24 @@ def test_accepted_work_continues_when_the_database_is_writable_again(
         report = settled(client, accepted.headers["location"])
         assert report["status"] == "done" and report["statements"]
         assert client.post("/reports", files=RADIOGRAPH).status_code == 201
+
+
+def test_a_lock_when_a_report_is_finished_delays_its_job_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish, calls = JobStore.finish, []
+
+    def locked_once(*arguments: Any, **named: Any) -> bool:
+        calls.append(arguments)
+        if len(calls) == 1:
+            locked = sqlite3.OperationalError("database is locked")
+            locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("BEGIN IMMEDIATE", None, locked)
+        return finish(*arguments, **named)
+
+    monkeypatch.setattr(JobStore, "finish", locked_once)
+    with serving(tmp_path, 60) as client:
+        accepted = client.post("/reports", files=RADIOGRAPH, headers=LATER)
+        report = settled(client, accepted.headers["location"])
+    assert report["status"] == "done" and len(calls) == 2
+    assert caplog.text.count("jobs are waiting") == 1

@@ -47,21 +47,20 @@ def report(client: Client, headers: dict[str, str], **data: str) -> httpx.Respon
     return client.post("/reports", files=files, headers=headers, data=data)
 
 
-def test_every_route_but_the_pages_and_the_health_checks_asks_for_a_key(
-    app: Litestar, client: Client
-) -> None:
-    is_open = set()
-    for route in app.routes:
-        path = re.sub(r"\{\w+:uuid\}", "00000000-0000-0000-0000-000000000000", route.path)
-        path = path.replace("{key:str}", "drawn:s1").replace("{number:int}", "1")
-        path = path.replace("{path:path}", "page.js")
-        for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
-            answer = client.request(method, path)
-            if answer.status_code == 401:
-                assert answer.headers["www-authenticate"] == "Bearer"
-                assert "API key" in answer.json()["detail"]
-            else:
-                is_open.add(route.path)
+def test_every_route_but_the_pages_and_the_health_checks_asks_for_a_key(tmp_path: Path) -> None:
+    app, is_open = an_app(tmp_path, require_keys=True), set()
+    with TestClient(app, base_url=HTTP) as client:
+        for route in app.routes:
+            path = re.sub(r"\{\w+:uuid\}", "00000000-0000-0000-0000-000000000000", route.path)
+            path = path.replace("{key:str}", "drawn:s1").replace("{number:int}", "1")
+            path = path.replace("{path:path}", "page.js")
+            for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
+                answer = client.request(method, path)
+                if answer.status_code == 401:
+                    assert answer.headers["www-authenticate"] == "Bearer"
+                    assert "API key" in answer.json()["detail"]
+                else:
+                    is_open.add(route.path)
     pages = {"/", "/page/{path:path}", "/schema/swagger", "/schema/swagger/{name:str}"}
     assert is_open == {*pages, "/health", "/health/live", "/health/ready"}
 
@@ -86,18 +85,20 @@ def test_wrong_revoked_and_missing_keys_are_refused(client: Client, tmp_path: Pa
 def test_a_key_may_do_what_its_scopes_allow(client: Client, tmp_path: Path) -> None:
     read, generate = key(tmp_path, "read"), key(tmp_path, "generate")
     admin, other = key(tmp_path, "admin"), key(tmp_path, "read", "generate")
+    read_all = key(tmp_path, "read-all", "generate")
     assert report(client, read).status_code == 403
     assert "no scope 'generate'" in report(client, read).json()["detail"]
     made = report(client, generate)
     assert made.status_code == 201 and made.json()["created_by"] == "generate"
     address = made.headers["location"]
     assert client.get(address, headers=generate).status_code == 403
-    assert client.get(address, headers=read).json()["created_by"] == "generate"
+    assert client.get(address, headers=read_all).json()["created_by"] == "generate"
+    assert client.get("/metrics", headers=read_all).status_code == 200
     assert client.post("/index/reload", headers=other).status_code == 403
     assert client.post("/index/reload", headers=admin).status_code == 422
-    assert client.delete(address, headers=other).status_code == 403
+    assert client.delete(address, headers=read_all).status_code == 403
     assert client.delete(address, headers=generate).status_code == 204
-    assert client.get(address, headers=read).status_code == 404
+    assert client.get(address, headers=read_all).status_code == 404
     assert (
         client.delete(report(client, other).headers["location"], headers=admin).status_code == 204
     )
