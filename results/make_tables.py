@@ -64,15 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def with_table(page: str, figures: Mapping[str, Any]) -> str:
-    """The page with the tables of these figures; empty between the marks without figures.
+    """The page with the tables of these figures; empty between the marks without figures."""
+    return between(page, BEGIN, END, written(figures))
+
+
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """The page with ``text`` between two marks.
 
     Raises UserError unless each mark is there once, in order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in before + after:
-        raise UserError(f"the page needs {BEGIN} and, below, {END}: put both there once")
-    return f"{before}{BEGIN}\n{written(figures)}{END}{after}"
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended or begin in rest or end in before + after:
+        raise UserError(f"the page needs {begin} and, below, {end}: put both there once")
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     python -m bench.index.labeller --data ../shared/data --split train
     python -m bench.index.labeller --data ../shared/data --disagreements 60 --seed 0
+    python -m bench.index.labeller --split val --out agreement.json    # for results.labellers
 
 The reference is itself automatic (chexpert_labels_train_val.csv) and follows the FINDINGS section
 (mean positive F1 on train .883; against both sections it is .830). Of 54 disagreements on val that
@@ -21,6 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
+from db.files import write_json
 from db.labels import NO_FINDING, OBSERVATIONS, State
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence
 from indexer.reports.sentences import split_sentences
@@ -82,6 +84,15 @@ def print_table(
             cells.append(f"{f1(a, b):.3f} ({sum(a)}/{sum(b)})")
         mark = "*" if name in AIMED_AT else " "
         print(f"{mark} {name:<26}" + "".join(f"{cell:>18}" for cell in cells))
+    mean, same = agreement(ours, theirs)
+    print(f"mean positive F1 of the observations marked *: {mean:.3f}")
+    print(f"agreement on {NO_FINDING}: {same:.3f} of {len(theirs)} studies")
+
+
+def agreement(
+    ours: Mapping[str, Mapping[str, State]], theirs: Mapping[str, Mapping[str, State]]
+) -> tuple[float, float]:
+    """Mean positive F1 of `AIMED_AT`, and the share of studies that agree on No Finding."""
     scores = [
         f1(
             [ours[study].get(name) == "positive" for study in theirs],
@@ -89,9 +100,8 @@ def print_table(
         )
         for name in AIMED_AT
     ]
-    print(f"mean positive F1 of the observations marked *: {sum(scores) / len(scores):.3f}")
     same = sum((NO_FINDING in ours[study]) == (NO_FINDING in theirs[study]) for study in theirs)
-    print(f"agreement on {NO_FINDING}: {same / len(theirs):.3f} of {len(theirs)} studies")
+    return sum(scores) / len(scores), same / len(theirs)
 
 
 def print_disagreements(
@@ -130,6 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--observation", choices=OBSERVATIONS, action="append")
     parser.add_argument("--disagreements", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the agreement as JSON")
     options = parser.parse_args(argv)
     folder = options.data / "openi"
     reports = read_reports(folder / "NLMCXR_reports.tgz")
@@ -150,6 +161,10 @@ def main(argv: list[str] | None = None) -> int:
         f"{seconds:.1f} s; in brackets: studies ours/theirs"
     )
     print_table(ours, theirs)
+    if options.out is not None:
+        mean, same = agreement(ours, theirs)
+        measured = {"labeller": LABELLER_VERSION, "split": options.split, "studies": len(theirs)}
+        write_json(options.out, {**measured, "mean F1": mean, "No Finding": same})
     if options.disagreements:
         print_disagreements(
             sentences,

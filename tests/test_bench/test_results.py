@@ -13,6 +13,7 @@ from evaluation.provenance import machine
 from evaluation.scores import score
 from generator.calibration import Calibration
 from generator.prompts import Prompt
+from results import labellers
 from results.make_tables import BEGIN, END, FIGURES, PAGE, main, read_json, with_table
 from results.tables import figure, machine_line, plain_command
 from tests.support.evaluations import Bench
@@ -203,3 +204,49 @@ def test_the_committed_page_holds_what_the_committed_figures_give() -> None:
     page = PAGE.read_text(encoding="utf-8")
     figures = read_json(FIGURES) if FIGURES.is_file() else {}
     assert with_table(page, figures) == page
+
+
+AGREED = {"labeller": "rules-8", "split": "val", "studies": 9, "mean F1": 0.5, "No Finding": 0.25}
+
+
+def tell_versions(place: Path, *more: str) -> int:
+    here = ["--figures", str(place / "versions.json"), "--page", str(place / "results.md")]
+    return labellers.main([*here, *more])
+
+
+def test_labeller_versions_stand_side_by_side(place: Path, document: dict[str, Any]) -> None:
+    page = place / "results.md"
+    page.write_text(f"Before.\n{labellers.BEGIN}\nZebra\n{labellers.END}\nAfter.\n")
+    document = {**document, "about": {**document["about"], "labeller": "rules-9"}}
+    (place / "val.json").write_text(json.dumps(document))
+    (place / "agreed.json").write_text(json.dumps(AGREED))
+    given = ["--evaluation", str(place / "val.json"), "--agreement", str(place / "agreed.json")]
+    assert tell_versions(place, *given) == 0
+    text = page.read_text()
+    assert text.startswith("Before.\n") and text.endswith("After.\n") and "Zebra" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert lines[0] == "| | `rules-8` | `rules-9` |"
+    assert "| mean F1 of six common findings against these labels | .500 |  |" in lines
+    wanted = document["subsets"][0]["figures"][SERVED]["CIDEr"]
+    shown = figure([wanted[key] for key in ("value", "low", "high")])
+    assert f"| report as served: CIDEr |  | {shown} |" in lines
+    page.write_text(text.replace(shown, "lost"))
+    assert tell_versions(place) == 0 and page.read_text() == text
+
+
+def test_an_agreement_of_another_split_or_form_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file, said in (
+        ({**AGREED, "split": "train"}, "is on train, not val"),
+        ({}, "no agreement"),
+    ):
+        (place / "agreed.json").write_text(json.dumps(file))
+        assert tell_versions(place, "--agreement", str(place / "agreed.json")) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_the_table_of_versions_on_the_page_is_that_of_the_committed_figures() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    table = labellers.table(read_json(labellers.FIGURES))
+    assert f"{labellers.BEGIN}\n\n{table}\n\n{labellers.END}" in page
