@@ -13,8 +13,8 @@ python -m api restore FILE
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,8 @@ from generator.vision_language import (
 )
 from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.parser import Parser, run
+from indexer.manifest import Manifest
+from indexer.versions import current_folder
 from retriever.search import Retriever
 
 logger = logging.getLogger(__name__)
@@ -84,7 +86,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
     may_fall_back = arguments.model is None and arguments.adapter is None
     log_to_stderr(settings, as_json=arguments.log_json)
-    with listen(settings) as listener, DecodingProcesses(count=settings.workers) as decoding:
+    database = settings.database_path
+    with (
+        listen(settings) as listener,
+        _checked(arguments.index),
+        held(database),
+        temporary_files(database.with_name(f"{database.name}.tmp")),
+        DecodingProcesses(count=settings.workers) as decoding,
+    ):
         decoding.start()  # while the index is read
         retriever = Retriever.open(arguments.index, device=encoder_device(arguments.device))
         backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
@@ -93,11 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             max_batch=arguments.max_batch or settings.max_batch,
             max_written=arguments.max_batch or backend.batch_size,
         )
-        with (
-            held(settings.database_path),
-            temporary_files(settings.database_path.with_name(f"{settings.database_path.name}.tmp")),
-            export_spans(arguments.otlp),
-        ):
+        with export_spans(arguments.otlp):
             app = create_app(
                 settings,
                 retriever=retriever,
@@ -120,6 +125,13 @@ def _serve(arguments: argparse.Namespace) -> int:
             with suppress(KeyboardInterrupt):  # raised again by uvicorn after its orderly end
                 uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+@contextmanager
+def _checked(index_dir: Path) -> Iterator[None]:
+    """Raise UserError for what is no index, before any file is made."""
+    Manifest.read(current_folder(index_dir))
+    yield
 
 
 def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_back: bool) -> Backend:
