@@ -12,6 +12,7 @@ python -m api restore FILE
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,9 @@ from api.app import create_app
 from api.listening import listen, server_options
 from api.middleware.observability import log_to_stderr
 from api.middleware.tracing import export_spans
+from api.pacs.address import credentials
+from api.pacs.client import Pacs
+from api.pacs.connection import PacsConnection
 from api.pipeline.backends import (
     Backend,
     BackendOptions,
@@ -85,6 +89,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         decoding=DecodingOptions(temperature=arguments.temperature, seed=arguments.seed),
     )
     may_fall_back = arguments.model is None and arguments.adapter is None
+    pacs = None if arguments.pacs is None else _open_pacs(arguments.pacs)
     log_to_stderr(settings, as_json=arguments.log_json)
     database = settings.database_path
     with (
@@ -111,6 +116,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                     arguments.index, backend.use, device=encoder_device(arguments.device)
                 ),
                 decoding=decoding,
+                pacs=pacs,
             )
             logger.info("generator: %s", backend.description)
             manifest = retriever.index.manifest
@@ -146,6 +152,10 @@ def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_bac
             reason = str(error)
     logger.warning("no language model (%s): extractive reports, no answers", reason)
     return open_backend(retriever, BackendOptions())
+
+
+def _open_pacs(url: str) -> Pacs:
+    return Pacs(PacsConnection(url, auth=credentials(url, os.environ)))
 
 
 def _needs_keys(arguments: argparse.Namespace) -> bool:
@@ -313,6 +323,12 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
         type=int,
         default=64,
         help="active and waiting requests; further ones get a 503 (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--pacs",
+        metavar="URL",
+        help="a DICOMweb service to search and fetch studies from, and to send a report back to "
+        "when a request says so",
     )
     verb.add_argument("--log-json", action="store_true", help="log JSON lines, requests included")
     verb.add_argument(

@@ -37,6 +37,7 @@ from api.middleware.guard import Guard, add_headers
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
 from api.middleware.proxies import Proxies, strip_prefix
+from api.pacs.client import Pacs
 from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.decoding import Decoding, DecodingProcesses
@@ -52,6 +53,7 @@ from api.routes.feedback import FeedbackController
 from api.routes.generations import GenerationController
 from api.routes.images import ImageController
 from api.routes.openapi_page import OpenApiPageController
+from api.routes.pacs import PacsController, the_pacs
 from api.routes.searches import SearchController
 from api.routes.service import ServiceController
 from api.routes.stow import StowController
@@ -108,8 +110,9 @@ def create_app(
     clock: Clock = _now,
     reopen: Reopen | None = None,
     decoding: Decoding | None = None,
+    pacs: Pacs | None = None,
 ) -> Service:
-    """The service around an opened index.
+    """The service around an opened index, and beside a PACS if there is one.
 
     The application database is opened here, created and migrated if needed, and closed with the
     application. Raises UserError if it cannot be opened. ``decoding`` stays open; without it the
@@ -165,6 +168,7 @@ def create_app(
             ExportController,
             _limited(ChatController, min(settings.max_chat_bytes, settings.max_body_bytes)),
             StowController,
+            PacsController,
             CaseController,
             ImageController,
             ServiceController,
@@ -178,6 +182,7 @@ def create_app(
             "database": Provide(lambda: database, sync_to_thread=False),
             "delivery": Provide(delivery, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
+            "pacs": Provide(lambda: the_pacs(pacs), sync_to_thread=False),
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),

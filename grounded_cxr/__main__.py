@@ -6,6 +6,7 @@ grounded-cxr report data/index pa.png lateral.png
 grounded-cxr ask data/index pa.png --question "Is the heart enlarged?"
 grounded-cxr classify data/index pa.png
 grounded-cxr caption data/index pa.png
+grounded-cxr pacs search https://pacs.example/dicom-web --date 20260131
 grounded-cxr train --index data/mine --out runs/adapter
 grounded-cxr evaluate retrieval data/index --data-dir DIR --split-file FILE --split val
 grounded-cxr serve data/index
@@ -57,6 +58,10 @@ COMMANDS = {
     ),
     "caption": Command(
         module="generator.__main__", verb="caption", about="one sentence about an image"
+    ),
+    "pacs": Command(
+        module="grounded_cxr.pacs.__main__",
+        about="find a study in a PACS by DICOMweb, report on it, send the report back",
     ),
     "train": Command(
         module="finetune.__main__",

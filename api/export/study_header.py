@@ -75,6 +75,15 @@ class StudyHeader:
                     values[keyword] = text
             return cls(values=values, left_out=tuple(left_out))
 
+    def check_patient(self) -> None:
+        """Raises UserError if the patient's id was left out: an archive would take the report for
+        another patient's."""
+        if "PatientID" in self.left_out:
+            raise UserError(
+                "the PatientID in the image's header is not valid DICOM, so the report is not "
+                "sent: correct the image first"
+            )
+
 
 def _text(header: pydicom.Dataset, keyword: str) -> str | None:
     """Return one value without padding, or None for several, or for one that is no text."""

@@ -32,6 +32,7 @@ OPEN = {"scope": "open"}
 READ = {"scope": "read"}
 GENERATE = {"scope": "generate"}
 ADMIN = {"scope": "admin"}
+PACS = {"scope": "pacs"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,13 @@ def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
         else TracebackFormatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("alembic", "fontTools", "fpdf", "httpx"):  # verbose, and they quote texts
+    for library in (
+        "alembic",
+        "fontTools",
+        "fpdf",
+        "httpx",
+        "httpx2",
+    ):  # verbose, and they quote texts
         logging.getLogger(library).setLevel(logging.ERROR)
     if not (as_json or settings.require_keys):
         logging.getLogger("api.middleware.access").setLevel(logging.WARNING)

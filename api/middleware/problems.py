@@ -23,6 +23,7 @@ from litestar.plugins.problem_details import (
     ProblemDetailsPlugin,
 )
 
+from api.pacs.connection import PacsError
 from db.engines.sqlite import DatabaseFailure, why_unusable
 from db.errors import (
     ForbiddenError,
@@ -120,6 +121,8 @@ def _of_user_error(error: UserError) -> ProblemDetailsException:
         status = 409
     elif isinstance(error, ForbiddenError):
         status = 403
+    elif isinstance(error, PacsError):
+        status = 502
     return _problem(status, str(error))
 
 

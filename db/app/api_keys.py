@@ -22,7 +22,7 @@ from db.app.models import ApiKeyRow
 from db.engines.sqlite import erasing, writing
 from db.errors import NotFoundError, UserError
 
-Scope = Literal["read", "generate", "read-all", "admin"]
+Scope = Literal["read", "generate", "read-all", "pacs", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 IMPLIED: Mapping[Scope, frozenset[Scope]] = {
     "read-all": frozenset({"read"}),

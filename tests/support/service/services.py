@@ -17,6 +17,7 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.listening import listen, server_options
+from api.pacs.client import Pacs
 from api.pipeline.backends import Backend, ExtractiveBackend
 from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.settings import Settings
@@ -233,6 +234,7 @@ def an_app(
     retriever: FakeRetriever | None = None,
     backend: Backend | None = None,
     decoding: Decoding | None = None,
+    pacs: Pacs | None = None,
     **settings: Any,
 ) -> Litestar:
     return create_app(
@@ -241,6 +243,7 @@ def an_app(
         backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,
         decoding=decoding or DECODING,
+        pacs=pacs,
     )
 
 

@@ -12,6 +12,8 @@ import pytest
 from litestar import Litestar
 
 from api.app import create_app
+from api.pacs.client import Pacs
+from api.pacs.connection import PacsConnection
 from api.pipeline.current_index import reopening
 from api.settings import Settings
 from indexer.build import build
@@ -20,6 +22,7 @@ from retriever.search import Retriever
 from tests.conftest import ROOT
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, write_studies
+from tests.support.pacs import STUDY, holding, scripted
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import settled
 from tests.support.service.services import a_png, serving
@@ -38,23 +41,31 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(studies, ReportEncoder({"Cardiomegaly": 0.8}), path / "index")
     for seed, name in enumerate(("pa.png", "lateral.png")):
         (path / name).write_bytes(a_png(40 + seed, size=(96, 80)))
-    uids = {"StudyInstanceUID": "1.2.3.4", "SeriesInstanceUID": "1.2.3.4.5"}
+    uids = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.1"}
     write_dicom(path / "image.dcm", draw_radiograph(42, size=(96, 80)), **uids)
     return path
 
 
 @pytest.fixture(scope="module")
-def app(desk: Path) -> Litestar:
+def archive(desk: Path) -> Iterator[str]:
+    """The address of a PACS that holds the DICOM image."""
+    with scripted(holding((desk / "image.dcm").read_bytes())) as there:
+        yield there.url
+
+
+@pytest.fixture(scope="module")
+def app(desk: Path, archive: str) -> Litestar:
     return create_app(
         Settings(database_path=desk / "app.sqlite3", sample_path=desk / "pa.png"),
         retriever=Retriever.open(desk / "index", ReportEncoder({"Cardiomegaly": 0.8})),
         backend=TalkingWriter(),
         reopen=reopening(desk / "index"),
+        pacs=Pacs(PacsConnection(archive)),
     )
 
 
 @pytest.fixture(scope="module")
-def names(app: Litestar, desk: Path) -> Iterator[dict[str, str]]:
+def names(app: Litestar, desk: Path, archive: str) -> Iterator[dict[str, str]]:
     """What stands for what in the lines: the address, and ids out of earlier answers."""
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         image = (desk / "image.dcm").read_bytes()
@@ -66,6 +77,8 @@ def names(app: Litestar, desk: Path) -> Iterator[dict[str, str]]:
             "GENERATION": made["id"],
             "BATCH": batch.json()["id"],
             "CASE": made["hits"][0]["case"],
+            "STUDY": STUDY,
+            "PACS": archive,
         }
 
 

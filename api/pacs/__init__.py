@@ -1,0 +1,1 @@
+"""DICOMweb client of a PACS: search studies, fetch their radiographs, send a report back."""

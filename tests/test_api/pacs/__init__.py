@@ -1,0 +1,1 @@
+"""The DICOMweb client."""
