@@ -37,7 +37,7 @@ _WALL_SECONDS = 300
 """For one file, however busy the machine is."""
 _CHECK_SECONDS = 0.1
 _MAX_HEAD_BYTES = 2**20
-_MAX_BODY_BYTES = 2 * Limits().max_pixels
+_MAX_BODY_BYTES = 4 * Limits().max_kept_pixels
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ class Limits:
     max_pixels: int = 100_000_000
     max_decoded_bytes: int = 400_000_000
     """Pixels, by the bytes that a decoder keeps for each."""
+    max_kept_pixels: int = 20_000_000
+    """A larger image is reduced: detectors for the chest have fewer, encoders look at far fewer."""
     max_elements: int = 100_000
     """Of a DICOM data set, those of its sequences, items and fragments included."""
     max_depth: int = 50
@@ -129,6 +132,18 @@ class PngRadiograph:
 AnyRadiograph = TypeVar("AnyRadiograph", Radiograph, PngRadiograph)
 
 
+def reduced(image: Radiograph, limits: Limits) -> Radiograph:
+    """Average blocks of pixels of an image larger than ``max_kept_pixels``, with a note."""
+    height, width = image.pixels.shape
+    factor = math.ceil(math.sqrt(height * width / limits.max_kept_pixels))
+    if factor <= 1:
+        return image
+    factors = tuple(max(1, min(factor, side // limits.min_side)) for side in (width, height))
+    small = np.asarray(Image.fromarray(image.pixels).reduce(factors)).copy()  # type: ignore[arg-type]
+    note = f"reduced from {width} x {height} to {small.shape[1]} x {small.shape[0]} pixels"
+    return replace(image, pixels=small, notes=(*image.notes, note))
+
+
 def restore_size(pixels: Grey, width: int, height: int) -> Grey:
     """Restore the aspect ratio of an original of ``width`` x ``height``.
 
@@ -180,7 +195,7 @@ def as_one_study(images: Sequence[AnyRadiograph]) -> list[AnyRadiograph]:
     studies = {subject.study_id for _, subject in stated if subject.study_id}
     if len(studies) < 2 or SEVERAL_STUDIES in images[0].notes:
         return list(images)
-    noted = list(images)
+    noted: list[AnyRadiograph] = list(images)
     noted[0] = replace(noted[0], notes=(*noted[0].notes, SEVERAL_STUDIES))
     return noted
 

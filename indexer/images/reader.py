@@ -5,7 +5,8 @@
 
 The type of a file is determined from its content, never from its name. Whatever a file declares is
 checked against ``Limits`` before it is used. Eight-bit images pass unchanged; deeper ones are
-scaled linearly between the 0.1st and 99.9th percentiles of their values.
+scaled linearly between the 0.1st and 99.9th percentiles of their values. Images of more than 20
+megapixels are reduced.
 """
 
 import io
@@ -25,6 +26,7 @@ from indexer.images.radiograph import (
     check_contrast,
     out_of_memory,
     quiet_decoders,
+    reduced,
     restore_size,
 )
 
@@ -78,7 +80,7 @@ def read_radiograph(
         else:
             image = _decode_raster(data, name, limits)
     check_contrast(image.pixels, name)
-    return image
+    return reduced(image, limits)
 
 
 def read_pixels(
@@ -94,7 +96,8 @@ def read_pixels(
         limits.check_size(source.shape[1], source.shape[0], name)
         pixels, notes = deep_colour(source)
         check_contrast(pixels, name)
-        return Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
+        deep = Radiograph(pixels=pixels, view_position=None, notes=tuple(notes))
+        return reduced(deep, limits)
     image = source if isinstance(source, Image.Image) else _from_array(source, name)
     limits.check_size(*image.size, name)
     with quiet_decoders():
@@ -103,7 +106,7 @@ def read_pixels(
         except Exception as error:  # a lazily opened file may be damaged
             raise UserError(f"{name} cannot be read as a radiograph: check the image") from error
     check_contrast(radiograph.pixels, name)
-    return radiograph
+    return reduced(radiograph, limits)
 
 
 def _from_array(values: np.ndarray, name: str) -> Image.Image:

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from db.errors import TooLargeError, UserError
 from indexer.images.deep_grey import deep_colour
 from indexer.images.radiograph import Limits
-from indexer.images.reader import read_radiograph
+from indexer.images.reader import encode_png, read_pixels, read_radiograph
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 
@@ -194,3 +194,19 @@ def test_deep_colour_is_converted_alike_in_blocks() -> None:
     assert np.array_equal(deep_colour(clear)[0], whole)
     clear[:350, :, 3] = 0
     assert (deep_colour(clear)[0][:350] == deep_colour(clear)[0].min()).all()
+
+
+def test_an_image_larger_than_any_detector_is_reduced() -> None:
+    pixels = draw_radiograph(1, size=(300, 200))
+    limits = Limits(max_kept_pixels=20_000)
+    for read in (
+        read_radiograph(encode_png(pixels), limits=limits),
+        read_pixels(pixels, limits=limits),
+    ):
+        assert read.pixels.shape == (150, 100)
+        assert read.notes == ("reduced from 200 x 300 to 100 x 150 pixels",)
+        assert abs(float(read.pixels.mean()) - float(pixels.mean())) < 1
+        assert read.pixels[0, 0] == round(float(pixels[:2, :2].mean()))
+    narrow = read_pixels(draw_radiograph(1, size=(40, 3000)), limits=limits)
+    assert narrow.pixels.shape == (40, 1000)
+    assert read_pixels(pixels, limits=Limits(max_kept_pixels=60_000)).pixels.shape == (300, 200)
