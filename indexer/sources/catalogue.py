@@ -13,16 +13,17 @@ from indexer.sources.chexpert import CheXpert
 from indexer.sources.chexpert_plus import CheXpertPlus
 from indexer.sources.dicom_folder import DicomFolder
 from indexer.sources.hub import HubDataset
-from indexer.sources.jsonl import JsonLines
+from indexer.sources.jsonl import JsonLines, has_our_keys, read_json_table
 from indexer.sources.llava import LlavaConversations
 from indexer.sources.mimic_cxr import MimicCxr
 from indexer.sources.openi import OpenI
-from indexer.sources.own_table import OwnTable
+from indexer.sources.own_table import OwnTable, TableReader
 from indexer.sources.padchest import PadChest
 from indexer.sources.r2gen import R2GenAnnotations
-from indexer.sources.records import Source, read_split
+from indexer.sources.records import Source, check_file, read_split
 from indexer.sources.source_options import SOURCES, SourceOptions
 from indexer.sources.split_choice import UNLISTED, SplitChoice
+from indexer.sources.tables import read_table
 from indexer.sources.vindr_cxr import VinDrCxr
 from indexer.vectors.stored import StoredVectors
 
@@ -82,9 +83,13 @@ def _mimic_cxr(options: SourceOptions) -> Source:
 
 
 def _json(options: SourceOptions) -> Source:
+    path = _data_dir(options)
+    check_file(path, "--data-dir must name a JSON Lines file")
+    if options.columns or options.images_dir or not has_our_keys(path):
+        return _table(options, read_json_table)
     listed = _choice(options, own=True).listed
     name = options.name or "local"
-    return JsonLines(_data_dir(options), name=name, split=options.split, listed=listed)
+    return JsonLines(path, name=name, split=options.split, listed=listed)
 
 
 def _entries(kind: type[R2GenAnnotations | LlavaConversations], options: SourceOptions) -> Source:
@@ -96,13 +101,14 @@ def _entries(kind: type[R2GenAnnotations | LlavaConversations], options: SourceO
     )
 
 
-def _table(options: SourceOptions) -> Source:
+def _table(options: SourceOptions, reader: TableReader = read_table) -> Source:
     return OwnTable(
         _data_dir(options),
         name=options.name or "local",
         columns=options.columns,
         images_dir=options.images_dir,
         choice=_choice(options, own=True),
+        reader=reader,
     )
 
 
@@ -140,8 +146,8 @@ _SOURCES: dict[str, tuple[Callable[[SourceOptions], Source], frozenset[str]]] = 
     "dicom": (_dicom, frozenset({"name", "reports", "columns"})),
     "csv": (_table, _TABLE_OPTIONS),
     "parquet": (_table, _TABLE_OPTIONS),
-    "json": (_json, frozenset({"name"})),
-    "jsonl": (_json, frozenset({"name"})),
+    "json": (_json, _TABLE_OPTIONS),
+    "jsonl": (_json, _TABLE_OPTIONS),
     "r2gen": (lambda o: _entries(R2GenAnnotations, o), frozenset({"name", "images_dir"})),
     "llava": (lambda o: _entries(LlavaConversations, o), frozenset({"name", "images_dir"})),
     "hub": (_hub, _TABLE_OPTIONS),

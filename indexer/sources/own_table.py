@@ -20,6 +20,7 @@ Face); they are written to ``--images-dir``. The licence is the user's own. Know
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from db.errors import NotFoundError
 from indexer.sources.column_guess import SAMPLE_ROWS, guess_columns
@@ -29,6 +30,14 @@ from indexer.sources.records import Record, RowCounts, check_identifier
 from indexer.sources.split_choice import SplitChoice
 from indexer.sources.table_studies import RowOptions, TableStudies, check_given
 from indexer.sources.tables import Row, read_table
+
+
+class TableReader(Protocol):
+    """Reads a table, as `indexer.sources.tables.read_table` does."""
+
+    def __call__(self, path: Path, *, head: bool = False) -> Iterator[tuple[str, Row]]:
+        """Yield each row with its place; with ``head`` one of empty cells first."""
+        ...
 
 
 class OwnTable:
@@ -44,8 +53,10 @@ class OwnTable:
         columns: Mapping[str, str] | None = None,
         images_dir: Path | None = None,
         choice: SplitChoice | None = None,
+        reader: TableReader = read_table,
     ) -> None:
         """``columns`` maps our column names to those of the file; an empty name is no column.
+        ``reader`` reads a file of another format.
 
         Raises NotFoundError if there is no table, and UserError if it cannot be read or a guess of
         its columns could be wrong.
@@ -59,6 +70,7 @@ class OwnTable:
                 f"{path} is not a table: --data-dir names a CSV or Parquet file, or a folder of "
                 "Parquet files"
             )
+        self._reader = reader
         folder = path if path.is_dir() else path.parent
         given = dict(columns or {})
         names, rows = self._first_rows()
@@ -104,7 +116,7 @@ class OwnTable:
         return tuple(lines)
 
     def _first_rows(self) -> tuple[list[str], list[Row]]:
-        table = read_table(self._paths[0], head=True)
+        table = self._reader(self._paths[0], head=True)
         names = list(next(table)[1])
         return names, [row for _, row in islice(table, SAMPLE_ROWS)]
 
@@ -118,4 +130,4 @@ class OwnTable:
 
     def _read(self) -> Iterator[tuple[str, Row]]:
         for path in self._paths:
-            yield from read_table(path)
+            yield from self._reader(path)

@@ -50,7 +50,7 @@ def test_each_source_names_the_expected_files(name: str, tmp_path: Path) -> None
     for takes, option in (
         ({"openi", "mimic-cxr", "dicom"}, {"reports": nowhere}),
         ({"openi"}, {"vectors": nowhere}),
-        ({"csv", "parquet", "r2gen", "llava", "hub"}, {"images_dir": nowhere}),
+        ({"csv", "parquet", "json", "jsonl", "r2gen", "llava", "hub"}, {"images_dir": nowhere}),
     ):
         if name not in takes:
             flag = next(iter(option)).replace("_", "-")

@@ -1,5 +1,6 @@
 """Tables of people who have not read the manual: their columns and images are found."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from PIL import Image
 
 from db.errors import UserError
 from indexer.reports.sections.parse import CORRECTED
+from indexer.sources.catalogue import open_source
 from indexer.sources.own_table import OwnTable
-from indexer.sources.records import StudyRecord
+from indexer.sources.records import Source, StudyRecord
+from indexer.sources.source_options import SourceOptions
 from tests.support.radiographs import draw_radiograph
 
 
@@ -201,3 +204,54 @@ def test_equal_rows_are_counted_with_their_places(tmp_path: Path) -> None:
     assert [one.study_id for one in source.records()] == ["1", "2"]
     assert source.rows is not None
     assert (source.rows.rows, source.rows.repeated) == (3, (f"{tmp_path / 't.csv'}, line 4",))
+
+
+def json_source(path: Path, *rows: object, **options: object) -> Source:
+    lines = "\n".join(json.dumps(row) for row in rows)
+    path.write_text(lines if path.suffix == ".jsonl" else json.dumps(rows))
+    return open_source(
+        path.suffix.removeprefix("."),
+        SourceOptions(data_dir=path, **options),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.json"])
+def test_keys_of_json_objects_are_guessed_as_columns_are(tmp_path: Path, name: str) -> None:
+    draw(tmp_path / "1.png", tmp_path / "2.png", tmp_path / "3.png")
+    source = json_source(
+        tmp_path / name,
+        {"Accession": 7, "files": ["1.png", "2.png"], "Befund": "Right effusion.", "ward": 3},
+        {"Accession": 8, "files": ["3.png"], "Befund": "Clear lungs.", "Nachtrag": "No nodule."},
+    )
+    remarks = getattr(source, "remarks", ())
+    assert remarks[0] == (
+        "columns: images = files, text = Befund, addendum = Nachtrag, study_id = Accession"
+    ) or remarks[0].startswith("columns: image = files, text = Befund")
+    assert "not read: ward" in remarks
+    first, second = source.records()
+    assert isinstance(first, StudyRecord) and isinstance(second, StudyRecord)
+    assert (first.study_id, first.findings) == ("7", "Right effusion.")
+    assert [image.path.name for image in first.images] == ["1.png", "2.png"]
+    assert (second.findings, second.impression) == ("Clear lungs.", "No nodule.")
+
+
+def test_keys_of_json_objects_can_be_named(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png")
+    columns = {"image": "a", "text": "b"}
+    source = json_source(tmp_path / "s.jsonl", {"a": "1.png", "b": "Effusion."}, columns=columns)
+    [study] = source.records()
+    assert isinstance(study, StudyRecord) and study.findings == "Effusion."
+
+
+def test_a_misspelt_key_beside_ours_is_still_refused(tmp_path: Path) -> None:
+    row = {"image": "1.png", "text": "Effusion.", "patiant_id": "7"}
+    with pytest.raises(UserError, match="unknown key 'patiant_id'"):
+        list(json_source(tmp_path / "s.jsonl", row).records())
+
+
+def test_a_table_with_tabs_is_guessed(tmp_path: Path) -> None:
+    draw(tmp_path / "1.png")
+    path = tmp_path / "t.tsv"
+    path.write_text("Bilddatei\tBefund\n1.png\tKleiner Erguss, sonst frei.\n")
+    [study] = read(path)
+    assert study.findings == "Kleiner Erguss, sonst frei."

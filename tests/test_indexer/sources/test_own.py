@@ -16,6 +16,7 @@ from db.errors import NotFoundError, UserError
 from db.labels import OBSERVATIONS, STATES
 from indexer.build import build
 from indexer.reports.sections.markup import plain_text
+from indexer.reports.sections.parse import parse_report
 from indexer.reports.sections.statements import says_nothing
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines
@@ -182,7 +183,7 @@ RECORDS = st.fixed_dictionaries(
     {
         "indication": WORDS,
         "comparison": WORDS,
-        "findings": WORDS.filter(bool),
+        "findings": WORDS.filter(lambda text: parse_report(text).findings != ""),
         "impression": WORDS,
         "patient_id": WORDS,
         "labels": st.dictionaries(st.sampled_from(OBSERVATIONS), st.sampled_from(STATES)),
