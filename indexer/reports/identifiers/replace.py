@@ -3,9 +3,10 @@
     replaced = replace_identifiers("Discussed with Dr. Jane Roe, pager 12345.")
     replaced.text                       # "Discussed with Dr. [**name**], pager [**telephone**]."
 
-The rules find what is marked as an identifier by its form or by the words around it: a title,
-"signed by", "MRN". A bare name that no rule knows stays, so this is no guarantee of
-de-identification. Repetitions in patterns are bounded, so time grows with the length of the text.
+The rules find what is marked as an identifier by its form, by the label of its field or by the
+words around it (a title, "signed by", "MRN"), and names that lists of given and family names have.
+A bare name that no list has stays, so this is no guarantee of de-identification. Repetitions in
+patterns are bounded, so time grows with the length of the text.
 """
 
 import re
@@ -14,11 +15,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from indexer.reports.identifiers.names import replace_names
+from indexer.reports.identifiers import scripts
+from indexer.reports.identifiers.addresses import replace_addresses
+from indexer.reports.identifiers.dates import AGE, DATE, DAY_OF_YEAR
+from indexer.reports.identifiers.hospitals import replace_hospitals
+from indexer.reports.identifiers.messages import replace_messages
 from indexer.reports.identifiers.numbers import PATTERNS
+from indexer.reports.identifiers.people.find import find_names
+from indexer.reports.identifiers.values import replace_values
 
 _LONGEST = 100_000
 """Characters that are looked at; no report has more."""
+_DIGIT = re.compile(r"\d")
+_TIME = r"(?:,? \d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)?"
+_DATE = re.compile(rf"(?<![\w/.-]){DATE}(?![\d/-]|\s?(?:mm|cm)\b){_TIME}", re.IGNORECASE)
+_BESIDE_NAME = re.compile(
+    r"(?P<keep>\[\*\*name\*\*\][ ,;/(|#-]{1,4}(?:ID"
+    r"|No\.?)?[ #:]{0,2})(?:[A-Z]{0,3}\d{4,12})(?![\w/.-]*\d|\w)"
+)
+_INITIALS = re.compile(
+    r"(?m)(?P<keep>(?:^|(?<=[.\]] )|(?<=\n))[ \t]{0,3})(?!(?:PA|AP|LAT|CT|MR|AC|DC|RT|LT|OR|AND|CR"
+    r"|ER|ED|IV)[/:])"
+    r"(?:[A-Z]{2,4}[/:] ?[a-z]{2,4}|[a-z]{2,3}/[a-z]{2,3}"
+    r"|[A-Z]{2,4}/[A-Z]{2,4}/[a-zA-Z]{2,4})(?=[ \t.]*(?:$|\n|\[\*\*|[DT]:))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +53,33 @@ def replace_identifiers(text: str) -> Replaced:
     """Replace identifiers by marks such as ``[**name**]``, which are read as redactions."""
     counts: Counter[str] = Counter()
     head, rest = text[:_LONGEST], text[_LONGEST:]
-    for kind, pattern in PATTERNS:
-        head, count = pattern.subn(partial(_marked, kind), head)
-        if count:
-            counts[kind] += count
-    head, count = replace_names(head, mark("name"))
-    if count:
+    if "|" in head or "^" in head:
+        head, count = replace_messages(head, mark("name"))
         counts["name"] += count
-    return Replaced(text=head + rest, counts=counts)
+    head, fields = replace_values(head, _MARKS)
+    counts.update(fields)
+    digits = _DIGIT.search(head) is not None
+    if scripts.ANY.search(head):
+        head, found = scripts.replace_scripts(head, _MARKS)
+        counts.update(found)
+    patterns = [*PATTERNS, *_WITH_DIGITS] if digits else PATTERNS[:_WITHOUT_DIGITS]
+    for kind, pattern in patterns:
+        head, count = pattern.subn(partial(_marked, kind), head)
+        counts[kind] += count
+    head, count = replace_addresses(head, mark("address"))
+    counts["address"] += count
+    head, count = replace_hospitals(head, mark("place"))
+    counts["place"] += count
+    head, count = _without_names(head)
+    counts["name"] += count
+    if count and digits:
+        head, count = _BESIDE_NAME.subn(partial(_marked, "number"), head)
+        counts["number"] += count
+    head, count = _INITIALS.subn(partial(_marked, "name"), head)
+    counts["name"] += count
+    return Replaced(
+        text=head + rest, counts={kind: count for kind, count in counts.items() if count}
+    )
 
 
 def mark(kind: str) -> str:
@@ -48,7 +87,26 @@ def mark(kind: str) -> str:
     return f"[**{kind}**]"
 
 
+_MARKS = {
+    kind: mark(kind)
+    for kind in ("name", "number", "date of birth", "address", "place", "telephone")
+}
+_WITH_DIGITS = (("date", _DATE), ("date", DAY_OF_YEAR), ("age", AGE))
+_WITHOUT_DIGITS = 3
+"""Of the patterns, those for e-mail and web addresses come first; the others need digits."""
+
+
 def _marked(kind: str, match: re.Match[str]) -> str:
     """Keep the label in front of an identifier, the group ``keep``."""
     kept = match.groupdict().get("keep") or ""
     return f"{kept}{mark(kind)}"
+
+
+def _without_names(text: str) -> tuple[str, int]:
+    spans = find_names(text)
+    parts: list[str] = []
+    done = 0
+    for span in spans:
+        parts += [text[done : span.start], mark("name")]
+        done = span.end
+    return "".join([*parts, text[done:]]), len(spans)

@@ -1,6 +1,9 @@
 """What identifies a person in a report is replaced; signs, devices and measurements are not."""
 
 import json
+import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +19,32 @@ from indexer.versions import Versions
 from tests.support.fakes import ThumbnailEncoder, write_studies
 
 DATA = Path(__file__).parents[2] / "data"
+_TOKEN = re.compile(r"[^\W_]{2,}")
+_LABELS = frozenset(
+    """
+    dr Dr Mr Mrs Prof Nurse Frau Sig ra Mme Dra Dott MUDr NHS Ward Room Bed Station Flat Apt The bay
+    am of de la and years year old yo aged Jahre años med ул
+    """.split()
+)
+"""Words beside an identifier that may stay."""
 
 
 def lines(name: str) -> list[str]:
     text = (DATA / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+REPORTS = [
+    json.loads(line)
+    for line in (DATA / "reading" / "identifiers.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+def left(report: str, planted: str, replaced: str) -> list[str]:
+    """Return the words of an identifier that are in the text as often as before."""
+    before, after = Counter(_TOKEN.findall(report)), Counter(_TOKEN.findall(replaced))
+    words = [word for word in _TOKEN.findall(planted) if word not in _LABELS and before[word]]
+    return [word for word in words if after[word] >= before[word]]
 
 
 PLANTED = [line.split(" || ") for line in lines("planted_identifiers.txt")]
@@ -32,6 +56,40 @@ def test_an_identifier_is_replaced(planted: list[str]) -> None:
     replaced = replace_identifiers(text)
     assert [one for one in identifiers if one in replaced.text] == []
     assert sum(replaced.counts.values()) == replaced.text.count("[**")
+
+
+def test_identifiers_in_reports_of_many_countries_are_replaced() -> None:
+    missed = [
+        (one, report["report"])
+        for report in REPORTS
+        for one in report["planted"]
+        if left(report["report"], one, replace_identifiers(report["report"]).text)
+    ]
+    assert missed == []
+
+
+def test_the_words_around_identifiers_stay() -> None:
+    lost: Counter[str] = Counter()
+    for report in REPORTS:
+        planted = Counter(word for one in report["planted"] for word in _TOKEN.findall(one))
+        before = Counter(_TOKEN.findall(report["report"]))
+        after = Counter(_TOKEN.findall(replace_identifiers(report["report"]).text))
+        lost.update(
+            {word: count for word, count in before.items() if count - after[word] > planted[word]}
+        )
+    assert sum(lost.values()) <= len(REPORTS) * 0.2
+
+
+@pytest.mark.parametrize(
+    "form",
+    [str, str.upper, "The patient has {} today.".format],
+    ids=["alone", "capitals", "inside"],
+)
+def test_nothing_of_a_harmless_span_is_replaced(form: Callable[[str], str]) -> None:
+    spans = [
+        form(one) for one in (*lines("reading/harmless_spans.txt"), *lines("not_identifiers.txt"))
+    ]
+    assert [one for one in spans if replace_identifiers(one).counts] == []
 
 
 @pytest.mark.parametrize("text", lines("not_identifiers.txt"))

@@ -1,0 +1,103 @@
+"""What stands before a word with a capital: a title, a role, the label of a field, "signed by"."""
+
+from enum import IntEnum
+
+from indexer.reports.identifiers.fields import explicit, label_before
+from indexer.reports.identifiers.people.cues import (
+    BY,
+    BY_VERBS,
+    DIRECT,
+    FROM,
+    LINKS,
+    PATIENTS,
+    RELATIVES,
+    ROLES,
+    SALUTATIONS,
+    TELL,
+    TITLES,
+    WEAK_TITLES,
+)
+
+_LOOK = 90
+"""Characters before a name that are looked at."""
+
+
+class Before(IntEnum):
+    """What stands before a run, from nothing to what makes a name of any word."""
+
+    NONE = 0
+    PATIENT = 1
+    DIRECT = 2
+    TOLD = 3
+    RELATIVE = 4
+    ROLE = 5
+    FIELD = 6
+    TITLE = 7
+
+
+def cue_before(text: str, start: int) -> Before:
+    """Return what stands before a place."""
+    head = text[max(0, start - _LOOK) : start]
+    stripped = head.rstrip(' \t\n("“„')
+    if not stripped:
+        return Before.NONE
+    gap = head[len(stripped) :]
+    last = stripped.rpartition(" ")[2].rpartition("\n")[2]
+    key = last.lstrip("([-–/*").casefold().replace(".", "")
+    if "\n" in gap and not (last.endswith((":", ",")) and gap.count("\n") == 1):
+        return Before.NONE
+    if stripped.endswith((":", "：", "=", "|")) or (gap.count(" ") and last in ("-", "–", "—")):
+        end = max(0, start - _LOOK) + len(stripped) - len(last if last in "-–—" else last[-1])
+        label, kinds = label_before(text, end)
+        if "name" in kinds:
+            return Before.TITLE if label in explicit() else Before.FIELD
+        return Before.NONE
+    if key in ("/sgd/", "/s/", "//", "//signed//", "sgd/", "s/", "/es/", "es/") or last in (
+        "/sgd/", "/s/", "/es/", "//", "//signed//", "/Sgd/",
+    ):  # fmt: skip
+        return Before.TITLE
+    return _word_cue(text, head, stripped, key, last)
+
+
+def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Before:
+    bare = key.strip(",")
+    before = stripped[: len(stripped) - len(last)]
+    if bare in TITLES and not key.endswith(","):
+        return Before.TITLE if last[:1].isupper() or bare in ("dr", "dra", "prof") else Before.ROLE
+    if bare in SALUTATIONS:
+        return Before.ROLE
+    if last in ("Mr", "Ms", "Mr.", "Ms."):
+        return Before.ROLE
+    if key in WEAK_TITLES and (last.endswith(".") or last[:1].isupper()):
+        return Before.TOLD if last.endswith(".") or key in ("mr", "ms") else Before.PATIENT
+    if key in ("i,", "me,", "i") and (key != "i" or head.endswith("(")):
+        return Before.ROLE
+    if bare in RELATIVES:
+        return Before.RELATIVE
+    if bare in ROLES:
+        return Before.ROLE if not key.endswith(",") or bare not in ("pa", "np") else Before.PATIENT
+    if key in BY and BY_VERBS.search(before):
+        return Before.ROLE
+    if (key in LINKS and TELL.search(before)) or key in ("d/w", "dw"):
+        return Before.TOLD
+    if key == "from" and FROM.search(before):
+        return Before.RELATIVE
+    if bare in DIRECT:
+        return Before.DIRECT if bare == "called" else Before.TOLD
+    if bare in PATIENTS or key in BY or key in ("pa", "np", "rn"):
+        return Before.PATIENT
+    return Before.NONE
+
+
+def title_before(text: str, start: int) -> Before:
+    """Return TITLE behind a title, FIELD behind the label of a field for persons."""
+    head = text[max(0, start - 40) : start]
+    stripped = head.rstrip(" ")
+    if stripped.endswith((":", "：", "=")):
+        _, kinds = label_before(text, max(0, start - 40) + len(stripped) - 1)
+        return Before.FIELD if "name" in kinds else Before.NONE
+    if stripped.endswith("\n") or head == stripped:
+        return Before.NONE
+    last = stripped.rpartition(" ")[2].rpartition("\n")[2]
+    key = last.strip("(/").casefold().replace(".", "")
+    return Before.TITLE if key in TITLES and last[:1] != last[:1].casefold() else Before.NONE

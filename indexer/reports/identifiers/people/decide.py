@@ -1,0 +1,145 @@
+"""Whether words with capitals are a name, by themselves and by what stands around them."""
+
+from collections.abc import Sequence
+
+from indexer.reports.identifiers.people.context import Before
+from indexer.reports.identifiers.people.cues import (
+    AFTER_HEADER,
+    AFTER_PERSON,
+    AFTER_TOLD,
+    DEGREE,
+    THING,
+)
+from indexer.reports.identifiers.people.letters import Capital
+from indexer.reports.identifiers.people.lexicon import Kind, kind_of
+
+_KNOWN = frozenset(
+    {
+        "mary joseph", "pierre marie", "robert jones", "austin flint", "graham steell",
+        "santa claus", "pierre robin", "ivor lewis", "austin moore", "charlie brown",
+        "mickey mouse", "san francisco", "ann arbor", "lady windermere", "johns hopkins",
+        "saint jude", "simon nitinol", "marie bamberger", "charcot marie tooth", "los angeles",
+        "san diego", "louis bar", "alice in wonderland", "le fort",
+    }
+)  # fmt: skip
+"""Names of signs, devices and places that look like a given name and a surname."""
+
+
+def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue: Before) -> bool:
+    """Return whether two pieces with a comma between are SURNAME, Given."""
+    after = text[first[-1].end : first[-1].end + 40]
+    if cue is Before.FIELD or cue is Before.TITLE:
+        return kind_of(first[0]) is not Kind.EPONYM or kind_of(last[-1]) is not Kind.EPONYM
+    if THING.match(after) or kind_of(first[0]) is Kind.EPONYM:
+        return False
+    if cue in (Before.ROLE, Before.PATIENT) and kind_of(last[0]) is not Kind.EPONYM:
+        return first[0].initial or given(first) or bool(AFTER_HEADER.match(after))
+    if first[0].initial:
+        alone = after.startswith(".") or len(first) > 1
+        return alone and listed(last[-1]) and _starts(text, last[0].start)
+    if kind_of(first[0]) is Kind.GIVEN:
+        return not _listing(text, first[-1].end) or _starts(text, last[0].start)
+    degree = DEGREE.match(after)
+    return _starts(text, last[0].start) and bool(
+        AFTER_HEADER.match(after) or (degree and not degree["weak"])
+    )
+
+
+def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
+    """Return whether a piece is a name by itself and by what stands around it."""
+    after = text[piece[-1].end : piece[-1].end + 60]
+    kinds = [kind_of(token) for token in piece]
+    words = [token for token in piece if not token.initial]
+    if not words or any(_redacted(token) for token in words):
+        return False
+    if " ".join(token.key for token in words) in _KNOWN:
+        return False
+    thing = bool(THING.match(after))
+    eponym = Kind.EPONYM in kinds and Kind.GIVEN not in kinds
+    capitals = words[0].capitals
+    listed = any(kind in (Kind.GIVEN, Kind.SURNAME) for kind in kinds)
+    if cue in (Before.TITLE, Before.FIELD):
+        return not (cue is Before.FIELD and thing and eponym) and (
+            cue is Before.TITLE
+            or listed
+            or len(words[0].text) > 3
+            or not capitals
+            or len(piece) > 1
+        )
+    if thing and (eponym or len(words) == 1 or Kind.GIVEN not in kinds or Kind.EPONYM in kinds):
+        return False
+    short = capitals and len(words) == 1 and len(words[0].text) < 4 and len(piece) == 1
+    if cue is Before.ROLE:
+        return not short and (not capitals or listed or eponym or len(piece) > 1)
+    if cue is Before.RELATIVE:
+        return not eponym and not short and (listed or not capitals)
+    if cue is Before.TOLD:
+        return not short and (not eponym or person_follows(after))
+    if cue is Before.DIRECT:
+        return not short and not eponym
+    degree = DEGREE.match(after)
+    if degree is not None and not short and (degree["comma"] or not degree["weak"] or listed):
+        return True
+    if AFTER_TOLD.match(after) and not short:
+        return True
+    return _bare(text, piece, kinds, after, cue)
+
+
+def _bare(
+    text: str, piece: Sequence[Capital], kinds: Sequence[Kind], after: str, cue: Before
+) -> bool:
+    """Return whether a piece is a name without a word before it that says so."""
+    words = [token for token in piece if not token.initial]
+    given = Kind.GIVEN in kinds
+    eponyms = sum(kind is Kind.EPONYM for kind in kinds)
+    full = len(piece) > 1
+    if eponyms == len(words) and not (full and given):
+        return False
+    if AFTER_PERSON.match(after) and (given or (full and not eponyms)):
+        return True
+    header = AFTER_HEADER.match(after)
+    if piece[-1].text in ("M", "F") and after.startswith(" [**") and len(words) > 1:
+        return not eponyms or given
+    if header is not None and (full or "is a" in header[0] or cue is Before.PATIENT):
+        return not eponyms or given
+    if not full or not given:
+        return False
+    if all(token.initial for token in piece[1:]) and not piece[0].capitals:
+        return cue is Before.PATIENT and len(piece) > 1
+    mixed = {token.capitals for token in words}
+    if words[0].capitals and len(mixed) == 1:
+        return len(words) > 1 and all(
+            kind in (Kind.GIVEN, Kind.SURNAME, Kind.INITIAL, Kind.EPONYM) for kind in kinds
+        )
+    return len(words) > 1
+
+
+def person_follows(after: str) -> bool:
+    return not after.strip() or after.lstrip(" ")[:1] in ".,;()\n" or after.startswith(
+        (" at ", " on ", " by ", " via ", " who", " in ", " AT ", " ON ", " BY ", " VIA ")
+    )  # fmt: skip
+
+
+def _listing(text: str, end: int) -> bool:
+    """Return whether a comma or "and" and another capital follow."""
+    after = text[end : end + 30]
+    joint = next((one for one in (", and ", " and ", ", ", " or ") if after.startswith(one)), "")
+    return bool(joint) and after[len(joint) : len(joint) + 1].isupper() and not DEGREE.match(after)
+
+
+def _starts(text: str, start: int) -> bool:
+    """Return whether a place is the start of a line or of a sentence."""
+    head = text[max(0, start - 4) : start].rstrip(" \t")
+    return not head or head[-1] in "\n.-|:;*"
+
+
+def given(tokens: Sequence[Capital]) -> bool:
+    return any(kind_of(token) is Kind.GIVEN for token in tokens)
+
+
+def listed(token: Capital) -> bool:
+    return kind_of(token, words=False) in (Kind.GIVEN, Kind.SURNAME)
+
+
+def _redacted(token: Capital) -> bool:
+    return not token.key.strip("x'-")

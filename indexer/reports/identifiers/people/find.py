@@ -1,0 +1,140 @@
+"""Names of people in scripts that have capitals, found by the words around them.
+
+Words with a capital are read in runs ("J. van der Berg"). A run is a name by what stands before it
+(a title, the label of a field, "signed by", "discussed with", "her son"), by what stands behind it
+(a degree, an age, "was notified"), or by itself: a given name beside a surname, SURNAME, Given. A
+word of a report is no name, an eponym ("Kerley", "Swan-Ganz") only behind a title or a role.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from indexer.reports.identifiers.fields import label_start
+from indexer.reports.identifiers.people.context import Before, cue_before, title_before
+from indexer.reports.identifiers.people.cues import DEGREE, TITLES
+from indexer.reports.identifiers.people.decide import (
+    accepted,
+    given,
+    last_first,
+    listed,
+    person_follows,
+)
+from indexer.reports.identifiers.people.letters import Capital, particles_before, runs
+from indexer.reports.identifiers.people.lexicon import STOP, SURNAME_WORDS, Kind, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Where a name stands."""
+
+    start: int
+    end: int
+
+
+def find_names(text: str) -> list[Person]:
+    """Return where names of people stand, in their order."""
+    found: list[Person] = []
+    pieces = [piece for run in runs(text) for piece in _pieces(text, run)]
+    place = 0
+    while place < len(pieces):
+        span, used = _name_at(text, pieces, place, found)
+        if span is not None:
+            found.append(span)
+        place += used
+    return found
+
+
+def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
+    """Split a run at its words and titles; a surname that is also a word stays by its name."""
+    pieces: list[list[Capital]] = []
+    current: list[Capital] = []
+    label = label_start(text, run[-1].end)
+    for place, token in enumerate(run):
+        kind = kind_of(token)
+        if kind is Kind.WORD and _name_by_neighbours(text, run, place, bool(current)):
+            kind = Kind.SURNAME
+        if (
+            kind is Kind.WORD
+            or token.start >= label
+            or (token.key in TITLES and not given(current))
+        ):
+            current = []
+        elif current:
+            current.append(token)
+        else:
+            current = [token]
+            pieces.append(current)
+    return pieces
+
+
+def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: bool) -> bool:
+    """Return whether a word is a name here: "Dr. May", "R. Field", "John Young", "BROWN, T."."""
+    token = run[place]
+    if token.key in STOP or token.key in TITLES or token.initial:
+        return False
+    cue = title_before(text, token.start)
+    if cue is Before.TITLE:
+        return True
+    if token.key in SURNAME_WORDS and not token.capitals and not inside:
+        after = text[token.end : token.end + 60]
+        told = cue_before(text, token.start) in (Before.TOLD, Before.ROLE)
+        if told and (person_follows(after) or DEGREE.match(after)):
+            return True
+    before = run[place - 1] if place else None
+    if before is not None and inside and listed(token):
+        if before.initial and text[before.end] == ".":
+            return True
+        return kind_of(before) is Kind.GIVEN and _looks_alike(before, token)
+    if listed(token):
+        after = text[token.end : token.end + 12]
+        if after.startswith(", ") and _is_initial_then_end(after[2:]):
+            return True
+        if after.startswith(", "):
+            following = after[2:].split(" ")[0].strip(".,;:")
+            start = token.end + 2
+            word = Capital(text[start:].split(" ")[0].split("\n")[0].strip(".,;:"), start, start)
+            return bool(following) and bool(word.text) and kind_of(word) is Kind.GIVEN
+        if cue is Before.FIELD and place + 1 < len(run):
+            return True
+    return False
+
+
+def _is_initial_then_end(after: str) -> bool:
+    return len(after) > 1 and after[0].isupper() and after[1] == "."
+
+
+def _looks_alike(one: Capital, other: Capital) -> bool:
+    return one.capitals == other.capitals
+
+
+def _name_at(
+    text: str, pieces: Sequence[list[Capital]], place: int, found: Sequence[Person]
+) -> tuple[Person | None, int]:
+    """Return the name that begins with a piece, and how many pieces it takes up."""
+    piece = pieces[place]
+    start = particles_before(text, piece[0].start)
+    cue = cue_before(text, start)
+    if cue is Before.NONE and start != piece[0].start:
+        start = piece[0].start
+        cue = cue_before(text, start)
+    if found and _joined_to(text, found[-1], start):
+        cue = max(cue, Before.DIRECT)
+    following = pieces[place + 1] if place + 1 < len(pieces) else None
+    if following is not None and text[piece[-1].end : following[0].start] in (
+        ", ",
+        ",",
+        ",  ",
+        " , ",
+    ):
+        both = [*piece, *following]
+        if len(piece) <= 3 and len(following) <= 3 and last_first(text, piece, following, cue):
+            return Person(start, both[-1].end), 2
+    if accepted(text, piece, cue):
+        return Person(start, piece[-1].end), 1
+    return None, 1
+
+
+def _joined_to(text: str, span: Person, start: int) -> bool:
+    gap = text[span.end : start]
+    return len(gap) < 8 and gap.strip(" ,") in ("and", "und", "et", "y", "e", "en", "&", "i", "og",
+                                                 "och", "ja", "ve", "и", "/")  # fmt: skip

@@ -1,0 +1,146 @@
+"""Replace values behind labels of fields: "IPP : 8001234567", "Adresse: ...", "Typed: mk"."""
+
+import re
+from collections import Counter
+
+from indexer.reports.identifiers.dates import DATE
+from indexer.reports.identifiers.fields import explicit, label_before
+from indexer.reports.identifiers.people.letters import LETTERS, UPPER, Capital
+from indexer.reports.identifiers.people.lexicon import Kind, kind_of
+
+_SEPARATOR = re.compile(r"[ \t\u3000]{0,4}(?:[:=：#]{1,2}|(?<= )[-–—](?= )|\t|\|)[ \t\u3000]{0,4}")
+_NUMBER = re.compile(
+    r"#?(?:[A-Z]{1,4} (?=\d{3}))?(?=[^\s,;|()]{0,14}\d)\w[\w./-]{0,30}(?:[ -]"
+    r"(?=[\w/-]{0,6}\d)[A-Z\d][A-Z\d/-]{0,11}(?!\w)){0,6}"
+    r"(?: [A-Z]{1,2}(?![\w]))?(?<=\w)(?! ?(?:mm|cm|ml|mg|kVp?|%)\b)"
+)
+_TELEPHONE = re.compile(r"[+(]?\d(?:[ ()/.-]{0,2}\d){2,14}(?:,? ?(?:x|ext\.?) ?\d{1,6})?")
+_BIRTH = re.compile(
+    rf"(?:{DATE}|\d{{8}}|\d{{1,2}}[ /.-]{{1,2}}\d{{1,2}}[ /.-]{{1,2}}\d{{2,4}}|(?:19"
+    rf"|20)\d\d)(?!\d)",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"[^\n,;|(\[]{2,60}?(?=\s*(?:[\n,;|(\[]|\.(?:\s|$)|  | [-–—] |$))")
+_ADDRESS = re.compile(
+    r"[^\n;|\[]{2,110}?(?=\s*(?:[\n;|\[]|\.(?=\s|$)(?!\s+(?!(?i:tel|тел|tél|ph|fax|mob))(?:[\d№#]"
+    r"|[^\W\d_][a-zа-я]{0,3}\.|[^\W\d_]+(?:[,;\d]|\s*$| \d)))|  | [-–—] |$))"
+)
+_LOWER_NAME = re.compile(
+    rf"[{LETTERS}'-]{{2,20}}(?:,? [{LETTERS}'-]{{1,20}}\.?){{0,3}}(?=\s*(?:[\n,;.|(]|  |$))"
+)
+_INITIALS = re.compile(
+    rf"(?:[{LETTERS}]{{2,4}}(?:/[{LETTERS}]{{2,4}})?|(?:[{UPPER}]\.){{2,4}})(?=[\s.,;/)|]|$)"
+)
+_TYPED = re.compile(
+    rf"(?P<keep>\b(?i:geschrieben|diktiert|schreibkraft|typed|transcribed|dictated"
+    rf"|transcriptionist|typist|tr|dict)"
+    rf"(?i: by| von)?[ ]{{1,2}})(?P<initials>[{LETTERS}]{{2,3}})(?=[.,;/)\n]|$|[ ]\[| on| at)"
+)
+_BY_LABELS = re.compile(
+    r"(?:dictat|transcri|typ|tech|radiographer|operator|geschrieb|schreib|diktat|diktiert|report"
+    r"|sign|read"
+    r"|verif|author|perform|entered|\bby$|mtr|laborant|sekr|secr|dict|approv|review|edit|initial"
+    r"|gez|vid)"
+)
+_STATES = frozenset(
+    "none unknown absent nil no not the see as per same self supine upright erect male female yes"
+    " ap pa "
+    "n/a na tbd ct mr us lat er ed icu gp".split()
+)
+
+
+def replace_values(text: str, marks: dict[str, str]) -> tuple[str, Counter[str]]:
+    """Return the text with marks for the values of fields, and how many of each kind."""
+    counts: Counter[str] = Counter()
+    parts: list[str] = []
+    done = 0
+    for separator in _SEPARATOR.finditer(text):
+        start = separator.end()
+        if separator.start() < done:
+            continue
+        label, kinds = label_before(text, separator.start())
+        if not label and separator[0].strip() == "#":
+            continue
+        for kind in kinds:
+            end = _value_end(text, start, kind, label)
+            if end > start:
+                parts += [text[done:start], marks[kind]]
+                counts[kind] += 1
+                done = end
+                break
+    if parts:
+        text = "".join([*parts, text[done:]])
+
+    def typed(match: re.Match[str]) -> str:
+        word = match["initials"]
+        if word.casefold() in _STATES or kind_of(Capital(word, 0, 0)) is Kind.WORD:
+            return match[0]
+        counts["name"] += 1
+        return f"{match['keep']}{marks['name']}"
+
+    return _TYPED.sub(typed, text), counts
+
+
+def _value_end(text: str, start: int, kind: str, label: str) -> int:
+    """Return where the value of a field ends; its start if there is none of this kind."""
+    if text.startswith("[**", start):
+        return start
+    if kind == "number":
+        match = _NUMBER.match(text, start)
+        if match is None or len(re.sub(r"\W", "", match[0])) < (3 if len(label) > 2 else 5):
+            return start
+        return match.end()
+    if kind == "telephone":
+        match = _TELEPHONE.match(text, start)
+        return match.end() if match else start
+    if kind == "date of birth":
+        match = _BIRTH.match(text, start)
+        return match.end() if match else start
+    if kind == "name":
+        return _name_end(text, start, label)
+    match = (_PLACE if kind == "place" else _ADDRESS).match(text, start)
+    if match is None:
+        return start
+    value = _cut(text, start, match.end())
+    return start + len(value) if _tells(value) else start
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    """Cut a value before the label of the next field."""
+    separator = _SEPARATOR.search(text, start, min(len(text), end + 3))
+    while separator is not None:
+        label, _ = label_before(text, separator.start())
+        if label and separator.start() > start:
+            words = text[start : separator.start()].rstrip().split(" ")
+            return " ".join(words[: -len(label.split())]).rstrip(" ,.")
+        separator = _SEPARATOR.search(text, separator.end(), min(len(text), end + 3))
+    return text[start:end]
+
+
+def _tells(value: str) -> bool:
+    """Return whether a place has a number or a word that is not of a report."""
+    if re.search(r"\d", value):
+        return not re.fullmatch(r"[\d.,\s]*(?:mm|cm|%)?", value) or value.strip().isdigit()
+    return any(
+        kind_of(Capital(word, 0, 0)) is not Kind.WORD
+        for word in re.findall(rf"(?<![{LETTERS}])[{UPPER}][{LETTERS}'’-]+", value)
+    )
+
+
+def _name_end(text: str, start: int, label: str) -> int:
+    """Return the end of a name in small letters, or of initials ("Typed by: mk")."""
+    if _BY_LABELS.search(label):
+        match = _INITIALS.match(text, start)
+        if match is not None and match[0].casefold() not in _STATES:
+            words = re.findall(rf"[{LETTERS}]+", match[0])
+            if match[0].isupper() or kind_of(Capital(words[0], 0, 0)) is not Kind.WORD:
+                return match.end()
+    if label in explicit():
+        match = _LOWER_NAME.match(text, start)
+        if match is not None and match[0][0].islower():
+            words = re.findall(rf"[{LETTERS}'-]+", match[0])
+            if not any(
+                word in _STATES or kind_of(Capital(word, 0, 0)) is Kind.WORD for word in words
+            ):
+                return match.end()
+    return start
