@@ -3,16 +3,17 @@
 import re
 from dataclasses import replace
 
-from indexer.reports.sections import english
 from indexer.reports.sections import statements as wording
-from indexer.reports.sections.labels import body_parts, is_examination, plain_label
+from indexer.reports.sections.labels import body_parts, is_examination
 from indexer.reports.sections.particulars import particulars_of
 from indexer.reports.sections.reading import SENTENCE, Placed
+from indexer.reports.sections.words import anatomy
+from indexer.reports.sections.words.phrases import plain_label
 
 OTHER_EXAMINATION = "other examination"
 _KEPT = ("indication", "comparison", "findings", "impression")
 _PART = re.compile(
-    rf"\b(?:{'|'.join(sorted(english.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial"
+    rf"\b(?:{'|'.join(sorted(anatomy.OTHER_PARTS - {'rib', 'ribs', 'aorta', 'bone'}))}|tibial"
     r"|femoral|bowel gas|pubic|ramus|ilia[cl]|acetabul\w+|metacarpal|metatarsal|colon)\b"
 )
 _CHEST = re.compile(

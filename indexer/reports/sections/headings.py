@@ -8,15 +8,12 @@ stands in capitals.
 
 import re
 
-from indexer.reports.sections import english
-from indexer.reports.sections.labels import (
+from indexer.reports.sections.labels import CONNECTOR, TWO_SENTENCES, Heading, classify
+from indexer.reports.sections.words import anatomy, english
+from indexer.reports.sections.words.phrases import (
     COMMON,
-    CONNECTOR,
     FINDINGS_NOT_HEADINGS,
     PHRASES,
-    TWO_SENTENCES,
-    Heading,
-    classify,
     plain_label,
 )
 
@@ -150,7 +147,7 @@ def _ends_in_text(label: str) -> bool:
             re.search(r"\d{3}|/", re.sub(r"\([^)]*\)", "", label)) is not None and "/" not in plain
         )
     last = plain.split()[-1]
-    return (last in english.MODIFIERS and last not in english.CHEST) or not last.isalpha()
+    return (last in anatomy.MODIFIERS and last not in anatomy.CHEST) or not last.isalpha()
 
 
 def _in_capitals(text: str) -> tuple[Heading, str] | None:

@@ -11,18 +11,13 @@ speaks of the image is findings.
 import re
 from dataclasses import replace
 
-from indexer.reports.sections import english, european
 from indexer.reports.sections.examinations import body_and_rest, title_and_rest
 from indexer.reports.sections.headings import split_headings
-from indexer.reports.sections.labels import (
-    Heading,
-    body_parts,
-    is_plain_heading,
-    plain_label,
-    says_more,
-)
+from indexer.reports.sections.labels import Heading, body_parts, is_plain_heading, says_more
 from indexer.reports.sections.reading import Placed, has_words
 from indexer.reports.sections.text import TextReading
+from indexer.reports.sections.words import anatomy, english, european
+from indexer.reports.sections.words.phrases import plain_label
 
 
 def place_lines(text: str) -> list[Placed]:
@@ -159,7 +154,7 @@ class _Placer(TextReading):
         elif (
             self._several
             and heading.parts == {"other"}
-            and label in english.AMBIGUOUS_PARTS | english.OTHER_PARTS
+            and label in anatomy.AMBIGUOUS_PARTS | anatomy.OTHER_PARTS
         ):
             self._examination(replace(heading, kind="part"), rest)
             return

@@ -8,9 +8,10 @@ import re
 
 from indexer.reports.lines import LIST_MARK, is_wrapped
 from indexer.reports.sections import statements as wording
-from indexer.reports.sections.labels import is_examination, plain_label
+from indexer.reports.sections.labels import is_examination
 from indexer.reports.sections.particulars import is_name, particulars_of, signature_in
 from indexer.reports.sections.reading import NUMBER, SENTENCE, Reading, has_words
+from indexer.reports.sections.words.phrases import plain_label
 
 _TELLS = re.compile(
     r"\b(?:notified|discussed|called|communicated|informed|conveyed|telephone|paged|relayed)\b",

@@ -1,0 +1,1 @@
+"""What headings of reports are called, by language and by what they open."""
