@@ -82,6 +82,12 @@ class Patient:
         return _FIRST_DAY + timedelta(days=self.number)
 
     @property
+    def headers(self) -> dict[str, str]:
+        """Of a request."""
+        names = ("authorization", "cookie", "user-agent", "x-request-id", "referer", "traceparent")
+        return {name: f"{self.word('x')} {self.record}" for name in names}
+
+    @property
     def indication(self) -> str:
         return f"Fever of {self.word('i')}"
 
@@ -340,6 +346,8 @@ class _Run:
             self._count(f"search {client.post('/searches', files=files).status_code}")
             client.post("/searches", files=files, data={"exclude_patient": patient.record})
             client.post("/images", files={"image": (name, data)})
+            client.get("/generations", params={"text": patient.word("u")})
+            client.get(f"/cases/local:{patient.word('v')}", headers=patient.headers)
             client.post("/reports", files=[("images", (name, data[: len(data) // 2]))], data=form)
             if way == 0 and answer.status_code == 201:
                 self._use(client, answer.headers["location"], patient, (name, data))

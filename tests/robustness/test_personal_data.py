@@ -7,6 +7,9 @@ from typing import ClassVar
 
 import uvicorn
 
+from api.listening import server_options
+from api.middleware.observability import log_to_stderr
+from api.settings import Settings
 from api.temporary_files import temporary_files
 from db.app.database import held
 from tests.robustness.personal_data import Patient, planted_in, run, search
@@ -20,9 +23,11 @@ class AnsweringServer:
     imports: ClassVar[Sequence[str]] = (__name__,)
 
     def __call__(self, database: Path, port: int) -> None:
-        folder = database.with_name(f"{database.name}.tmp")
-        with held(database), temporary_files(folder):
-            uvicorn.run(an_app(database.parent, backend=TalkingWriter()), port=port, ws="none")
+        settings = Settings(database_path=database, port=port)
+        log_to_stderr(settings, as_json=True)
+        with held(database), temporary_files(database.with_name(f"{database.name}.tmp")):
+            app = an_app(database.parent, backend=TalkingWriter())
+            uvicorn.run(app, port=port, log_config=None, **server_options(settings))
 
 
 def test_nothing_of_a_patient_is_left_after_deletion_a_kill_and_a_stop(tmp_path: Path) -> None:

@@ -156,6 +156,13 @@ def test_the_command_serves_an_index_and_shuts_down_cleanly(tmp_path: Path) -> N
         assert answer.status_code == 201
         assert answer.json()["generator"].startswith("extractive-")
         assert any(s["grounded"] for s in answer.json()["statements"])
+        if sys.platform == "linux":
+            folder = tmp_path / "kept" / "app.sqlite3.tmp"
+            assert folder.stat().st_mode & 0o777 == 0o700
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            started_with = [Path(f"/proc/{one}/environ").read_bytes() for one in children]
+            decoders = [one for one in started_with if f"TMPDIR={folder}".encode() in one]
+            assert decoders and len(decoders) == len(started_with)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
