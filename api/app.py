@@ -43,6 +43,7 @@ from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline, Schedulers
+from api.pipeline.pixel_budget import PixelBudget
 from api.pipeline.readiness import Readiness
 from api.pipeline.scheduler import Admission
 from api.routes.batches import BatchController
@@ -130,6 +131,7 @@ def create_app(
         schedulers=Schedulers.in_process(current, backend, decoding, settings),
         database=database,
         admission=Admission(capacity=settings.capacity, shared=settings.require_keys),
+        budget=PixelBudget(settings.max_pixel_bytes),
         clock=clock,
     )
     readiness = Readiness(database=database, current=current, admission=pipeline.admission)

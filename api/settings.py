@@ -52,6 +52,8 @@ class Settings:
     """Studies in one writing batch; None for as many as ``max_batch``."""
     capacity: int = 64
     """Active and waiting requests; further ones get a 503."""
+    max_pixel_bytes: int = 600_000_000
+    """Of decoded images of all active requests; further ones wait."""
     max_connections: int = 1000
     """Open at once, or fewer where the limit on descriptors is low."""
     require_keys: bool = False
@@ -98,6 +100,7 @@ class Settings:
             self.max_batch_studies,
             self.max_batch_images,
             self.max_waiting_studies,
+            self.max_pixel_bytes,
             self.max_connections,
             self.capacity,
             self.requests_per_minute,

@@ -35,8 +35,7 @@ from db.app.jobs import JobImage, JobStore, JobStudy
 from db.engines.sqlite import DatabaseFailure, why_unusable
 from db.errors import UnavailableError, UserError
 from generator.request import GenerationRequest
-from indexer.images.radiograph import PngRadiograph, Radiograph, as_one_study
-from indexer.images.reader import read_radiograph
+from indexer.images.radiograph import PngRadiograph, as_one_study
 
 logger = logging.getLogger(__name__)
 
@@ -230,26 +229,18 @@ class JobRunner:
                 await anyio.sleep(self.pause)
 
     async def _write(self, study: JobStudy) -> None:
-        images = await run_sync(lambda: tuple(_to_image(image) for image in study.images))
         caller = Caller(
             name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
         )
-        await self._pipeline.write(
-            images,
-            GenerationRequest.from_json(study.request),
-            caller,
-            generation_id=study.generation_id,
-            store=self._store,
-        )
+        async with self._pipeline.restored(study.images) as images:
+            await self._pipeline.write(
+                images,
+                GenerationRequest.from_json(study.request),
+                caller,
+                generation_id=study.generation_id,
+                store=self._store,
+            )
 
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         if not await self._insist(partial(self._jobs.finish, generation, audit=entry)):
             raise CancelledStudyError
-
-
-def _to_image(image: JobImage) -> Radiograph:
-    return Radiograph(
-        pixels=read_radiograph(image.png).pixels,
-        view_position=image.view_position,
-        notes=image.notes,
-    )

@@ -7,7 +7,8 @@ write (a batch through the backend).
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
 from api.pipeline.current_index import CurrentIndex, shown
 from api.pipeline.decoder import DecodingKind
 from api.pipeline.decoding import Decoded, Decoding
+from api.pipeline.pixel_budget import PixelBudget, PixelShare
 from api.pipeline.scheduler import (
     Admission,
     BatchScheduler,
@@ -37,6 +39,7 @@ from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation, OodCheck, Origin
 from db.app.generations import generation_entry
+from db.app.jobs import JobImage
 from db.errors import MismatchError, UserError
 from db.index.case import case_key
 from generator.generation import origin_of, to_generation
@@ -45,7 +48,8 @@ from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
 from indexer.images.dicom import Identifiers
-from indexer.images.radiograph import PngRadiograph, Radiograph, as_one_study
+from indexer.images.radiograph import Limits, PngRadiograph, Radiograph, as_one_study
+from indexer.images.reader import read_radiograph
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -60,6 +64,10 @@ Progress = Stage | Token | TokenCount | OodCheck
 Emit = Callable[[Progress], None]
 """Called at the start of every stage, with the images' check before anything is written, for every
 token, and with the number of tokens where a language model wrote, from any thread."""
+
+
+_share: ContextVar[PixelShare] = ContextVar("share")
+"""Of the budget for pixels, of the request that is active."""
 
 
 def discard(_: Progress) -> None:
@@ -125,12 +133,14 @@ class Pipeline:
         schedulers: Schedulers,
         database: AppDatabase,
         admission: Admission,
+        budget: PixelBudget,
         clock: Clock,
     ) -> None:
         self.current = current
         self.admission = admission
         self.clock = clock
         self._backend = backend
+        self._budget = budget
         self._schedulers = schedulers
         self._database = database
         # While the database is locked every request waits in a thread of its own, and the threads
@@ -144,9 +154,18 @@ class Pipeline:
         async with stages.writing, stages.searching, stages.decoding, stages.receiving:
             yield
 
-    def enter(self, caller: Caller) -> AbstractContextManager[None]:
-        """Hold a place among the active requests. Raises BusyError if there is none."""
-        return self.admission.enter(caller.name)
+    @contextmanager
+    def enter(self, caller: Caller) -> Iterator[None]:
+        """Hold a place among the active requests, and what ``read`` decodes meanwhile.
+
+        Raises BusyError if there is none.
+        """
+        with self.admission.enter(caller.name), self._budget.share() as share:
+            before = _share.set(share)
+            try:
+                yield
+            finally:
+                _share.reset(before)
 
     def check_capacity(self, caller: Caller) -> None:
         """Raises BusyError if ``enter`` would."""
@@ -193,10 +212,29 @@ class Pipeline:
             return await self.write(images, request, caller, emit=emit)
 
     async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
-        """Decode the images of one study. Raises UserError for the first unreadable one."""
+        """Decode the images of one study, within ``enter``.
+
+        Raises UserError for the first unreadable one.
+        """
         work = DecodeInput(kind="pixels", uploads=tuple(uploads))
-        found = await self._schedulers.decoding.run(work, owner=caller.name)
-        return tuple(as_one_study([one for one in found if isinstance(one, Radiograph)]))
+
+        async def decode() -> list[Radiograph]:
+            found = await self._schedulers.decoding.run(work, owner=caller.name)
+            return [one for one in found if isinstance(one, Radiograph)]
+
+        most = Limits().max_kept_pixels * len(uploads)
+        return tuple(as_one_study(await _share.get().decode(most, decode)))
+
+    @asynccontextmanager
+    async def restored(self, images: Sequence[JobImage]) -> AsyncIterator[tuple[Radiograph, ...]]:
+        """Decode the images of a job, for the block."""
+
+        async def decode() -> list[Radiograph]:
+            return await run_sync(lambda: [_restored(image) for image in images])
+
+        most = sum(width * height for width, height in map(_png_size, images))
+        with self._budget.share() as share:
+            yield tuple(await share.decode(most, decode))
 
     async def encode(self, uploads: Sequence[Upload], caller: Caller) -> tuple[PngRadiograph, ...]:
         """Decode images to keep them, as PNG. Raises UserError for the first unreadable one."""
@@ -299,6 +337,19 @@ class Pipeline:
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         add = partial(self._database.generations.add, generation, audit=entry)
         await run_sync(add, limiter=self._storing)
+
+
+def _png_size(image: JobImage) -> tuple[int, int]:
+    """Return width and height of a PNG."""
+    return int.from_bytes(image.png[16:20], "big"), int.from_bytes(image.png[20:24], "big")
+
+
+def _restored(image: JobImage) -> Radiograph:
+    return Radiograph(
+        pixels=read_radiograph(image.png).pixels,
+        view_position=image.view_position,
+        notes=image.notes,
+    )
 
 
 def _decode_with(decoding: Decoding) -> RunBatch[DecodeInput, tuple[Decoded, ...]]:

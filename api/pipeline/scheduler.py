@@ -190,6 +190,7 @@ class BatchScheduler(Generic[W, R]):
                     failure = error
             for waiting in batch:
                 waiting.settle(failure)
+            del waiting  # its images would stay in memory until the next batch
 
     def _work(self, batch: Sequence[_Waiting[W, R]]) -> None:
         for place, outcome in self._run_batch([waiting.ticket for waiting in batch]):

@@ -4,12 +4,15 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
+import numpy as np
 import pytest
 from litestar.exceptions import ClientException
 from litestar.testing import TestClient
@@ -18,16 +21,18 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from api.form_parts import read_form_parts, read_related_parts
 from api.pipeline.decoder import DecodingKind
 from api.pipeline.decoding import Decoded
+from api.pipeline.pixel_budget import PixelBudget
 from api.spool import Spool
 from api.temporary_files import temporary_files
 from api.uploads import Upload
 from db.app.database import AppDatabase
 from db.errors import NotFoundError, TooLargeError
+from indexer.images.radiograph import Radiograph
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import HTTP, images, settled
 from tests.support.service.records import a_study
-from tests.support.service.services import DECODING, a_png, an_app
+from tests.support.service.services import DECODING, a_png, an_app, serving
 from tests.support.service.writers import Gate
 
 Client = TestClient[Any]
@@ -224,3 +229,46 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         answer = client.post("/reports", files=images(1))
         assert answer.status_code == 503 and "no room" in answer.json()["detail"]
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_pixels_in_memory_are_bounded(tmp_path: Path, gate: Gate) -> None:
+    """The second study is decoded when the images of the first are no longer needed."""
+    watched = Watched(tmp_path)
+    app: Any = an_app(tmp_path, backend=gate, decoding=watched, max_pixel_bytes=10_000)
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
+        answers: list[int] = []
+
+        def ask(seed: int) -> None:
+            answers.append(client.post("/reports", files=images(seed)).status_code)
+
+        threads = [threading.Thread(target=ask, args=(seed,)) for seed in (1, 2)]
+        threads[0].start()
+        assert gate.reached.wait(60)
+        threads[1].start()
+        time.sleep(0.5)
+        assert len(watched.kept) == 1
+        gate.open.set()
+        for thread in threads:
+            thread.join()
+        assert answers == [201, 201] and len(watched.kept) == 2
+
+
+def test_a_budget_counts_pixels_until_their_share_ends() -> None:
+    async def decode() -> list[Radiograph]:
+        return [Radiograph(pixels=np.zeros((8, 8), np.uint8), view_position=None, notes=())]
+
+    async def use() -> None:
+        budget = PixelBudget(100)
+        with budget.share() as share:
+            await share.decode(1_000, decode)  # more than there ever is: alone
+            assert budget.taken == 64
+            with budget.share() as other:
+                with anyio.move_on_after(0.1) as waiting:
+                    await other.decode(50, decode)
+                assert waiting.cancelled_caught and budget.taken == 64
+        assert budget.taken == 0
+        with budget.share() as share:
+            await share.decode(50, decode)
+            assert budget.taken == 64
+
+    anyio.run(use)
