@@ -51,6 +51,7 @@ _IMPLIED: dict[str, frozenset[str]] = {
     "Elevated Hemidiaphragm": frozenset({"base"}),
     "Granuloma": frozenset({"calcified", "chronic", "nodular"}),
     "Hilar Enlargement": frozenset({"hilum"}),
+    "Mediastinal Shift": frozenset({"displaced"}),
     "Nodule": frozenset({"nodular"}),
 }
 """Places, kinds and ages that a finding implies."""

@@ -32,6 +32,7 @@ _DIRECTION = re.compile(
     r"|\b(?P<noun>right|left) (?:(?:tracheal|mediastinal|midline) )?(?:shift|deviat|displac)"
     r"|\b(?:shift\w*|deviat\w+|displac\w+) (?P<adverb>right|left)\b"
 )
+_AWAY = re.compile(r"\baway from (?:the )?(right|left)\b")
 """Where something is displaced to, whatever else the sentence has on a side."""
 _TWO_SIDES = re.compile(
     r"(?P<one>[^,;]*\b(?:right|left|[rl]t)\b[^,;]*?) and (?P<two>[^,;]*\b(?:right|left"
@@ -121,7 +122,10 @@ def _values(table: tuple[tuple[str, re.Pattern[str]], ...], stretch: str) -> fro
 
 def _direction(stretch: str) -> frozenset[Side]:
     words = {word for match in _DIRECTION.finditer(stretch) for word in match.groups() if word}
-    return frozenset(side for side in _BOTH if side in words)
+    left = {match[1] for match in _AWAY.finditer(stretch)}
+    return frozenset(side for side in _BOTH if side in words) or (
+        frozenset(side for side in _BOTH if side not in left) if len(left) == 1 else frozenset()
+    )
 
 
 def _sides(stretch: str) -> frozenset[Side]:

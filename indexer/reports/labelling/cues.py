@@ -41,7 +41,7 @@ PSEUDO = re.compile(
     r"\b(?:no|without|not|any)(?: (?:any|definite|significant\w*|substantial\w*|appreciabl\w+|yet"
     r"|interval|further|apparent|gross|great\w*|much|measurable|obvious|material\w*|convincing"
     rf"|acute|longer|definitely))* {_CHANGE}\b|\bunresolved\b|\bnot only\b|\bno doubt\b"
-    r"|\b(?:not|never|no longer) (?:(?:\w+ly|quite|yet|now|altogether) ){0,2}(?:without|absent"
+    r"|\b(?:not|nor|never|no longer) (?:(?:\w+ly|quite|yet|now|altogether) ){0,2}(?:without|absent"
     r"|lacking|devoid of|(?:free|clear) (?:of|from)|negative (?:for|of))\b"
     r"|\b(?:cannot|could not|can hardly) be (?:\w+ly )?denied\b"
     rf"|\bnot (?:\w+ly )?{_SEEN} (?:on|in) (?:the |this |that )?(?:prior|previous|earlier|last"

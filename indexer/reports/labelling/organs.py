@@ -74,6 +74,11 @@ _NOT_CALLED = re.compile(
     r"|regarded|termed|deemed|thought|felt|quite|well|look|appear|seem|to|as|a|of))* $"
 )
 """Before what would be normal: "cannot be said to be clear"."""
+_NOT_SAID = re.compile(
+    r"\b(?:cannot|could not|not possible to|unable to|impossible to|wrong to) (?:\w+ly )?(?:say"
+    r"|state|claim|conclude|call|describe)(?: that)?(?: (?:the|both|either|right|left))* $"
+)
+"""The same before the organ: "cannot say that the lungs are clear"."""
 
 
 ORGANS: tuple[Organ, ...] = (
@@ -146,7 +151,8 @@ ORGANS: tuple[Organ, ...] = (
     _organ(
         "Mediastinal Shift",
         r"\btrachea\b|\btracheal air column|\bmediastin(?:um|al structures)\b",
-        (r"\bmidline\b|\bcentral(?:ly)?\b|not (?:deviated|displaced|shifted)", "negative"),
+        (r"(?<!of )(?<!from )(?<!of the )(?<!from the )\bmidline\b|\bcentral(?:ly)?\b"
+         r"|not (?:deviated|displaced|shifted)", "negative"),
         denied="positive",
     ),
 )  # fmt: skip
@@ -214,7 +220,9 @@ def _organ_state(organ: Organ, subject: re.Match[str], plain: str) -> OrganState
     if not found:
         return None
     start, _, end, state = min(found)
-    denial = _NOT_CALLED.search(plain, first, start) if state == "negative" else None
-    if denial is not None:
-        start, state = denial.start(), organ.denied
+    if state == "negative":
+        if denial := _NOT_CALLED.search(plain, first, start):
+            start, state = denial.start(), organ.denied
+        elif _NOT_SAID.search(plain[: subject.start()]):
+            start, state = subject.start(), organ.denied
     return OrganState(Span(organ.finding, start, end), state)

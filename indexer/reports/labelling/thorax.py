@@ -108,7 +108,7 @@ CHEST: tuple[Wording, ...] = (
     wording(
         "Scoliosis",
         r"\bconvex(?:ity)?(?: [\w-]+){0,5}? to(?:wards?)? (?:the )?(?:right|left)\b"
-        r"|\b(?:right|left)(?:ward)?[- ]convex(?:ity)?\b",
+        r"|\bconvex(?:ity)? (?:right|left)\b|\b(?:right|left)(?:ward)?[- ]convex(?:ity)?\b",
         r"\bspin(?:e|al)\b|\bvertebra|\bthoraco-?lumbar\b|\blumbar\b|\bcurv\w+",
         describes=True,
     ),

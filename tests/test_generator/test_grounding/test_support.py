@@ -24,6 +24,7 @@ HOLDS = {
         ("Nodule in the lingula.", "7 mm lingular nodule."),
         ("Effusions, larger on the left.", "Bilateral effusions, left greater than right."),
         ("Rightward tracheal shift.", "Trachea deviated to the right by a left neck mass."),
+        ("Tracheal displacement.", "Leftward deviation of the trachea."),
         ("Right-convex scoliosis.", "The thoracic spine is convex to the right."),
     ),
     "place": (

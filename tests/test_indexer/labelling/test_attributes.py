@@ -45,6 +45,8 @@ def only(text: str, finding: str) -> Mention:
         ("Leftward shift of the mediastinum from the right.", "Mediastinal Shift", "left", ""),
         ("A right neck mass displaces the trachea to the left.", "Mediastinal Shift", "left", ""),
         ("Left-to-right mediastinal shift.", "Mediastinal Shift", "right", ""),
+        ("Shift of the mediastinum away from the left.", "Mediastinal Shift", "right", ""),
+        ("The trachea deviates to the left of the midline.", "Mediastinal Shift", "left", ""),
         ("Left base opacity due to right-sided rotation.", "Lung Opacity", "left", "base"),
         (
             "Left hemidiaphragm elevated compared to the right.",
@@ -82,6 +84,7 @@ def test_side_and_place_are_those_of_the_mention(
         ("The lumbar spine is convex to the left.", "Scoliosis", "kind", {"levo"}),
         ("Slight convexity of the spine towards the right.", "Scoliosis", "kind", {"dextro"}),
         ("Scoliosis of the spine, convex to the right.", "Scoliosis", "kind", {"dextro"}),
+        ("Mild thoracic curvature, convex left.", "Scoliosis", "kind", {"levo"}),
         ("Right pacemaker (single-lead device).", "Pacemaker", "kind", {"single lead"}),
         ("AICD over the left chest (dual-lead device).", "Pacemaker", "kind", {"dual lead"}),
         ("Pacemaker, dual-chamber device, in place.", "Pacemaker", "kind", {"dual lead"}),
