@@ -37,7 +37,7 @@ _POSTCODE = (
 _TAIL = rf"(?:,? (?:{_POSTCODE} {CITY}|{CITY}(?:,? {_POSTCODE})?|{_POSTCODE})(?![\w])){{0,3}}"
 _FLAT = (
     r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|App|Lot|Room|Floor|piso|apto|bte|étage|m\.|кв\.|#)"
-    r"\.? ?\w{1,6}\.?){0,2}"
+    r"\.? ?\w{1,6}\.?|,? \d{1,2}[º°] ?[A-Z]?\b){0,2}"
 )
 _ADDRESSES = tuple(
     re.compile(pattern)
@@ -50,8 +50,10 @@ _ADDRESSES = tuple(
         rf"|[ -]?[Ss]trasse|[Ss]tr\.|weg|platz|allee|gasse|damm|ufer|ring|straat|laan|plein|gracht"
         rf"|kade|dijk|singel|gatan|vägen|gata|veien|vej|gade|katu|tie|utca|út|tér)\s?\d{{1,4}}\s?"
         rf"[a-zA-Z]?\b{_FLAT}{_TAIL}",
-        rf"(?<!\w)(?:\d{{1,4}}(?: ?bis| ?ter|[a-zA-Z])?,? )?(?i:rue|avenue|boulevard|bd|place"
-        rf"|chemin|allée|impasse|quai|route|cours|square) (?:{SMALL}[ ]?){{0,3}}{CITY}{_TAIL}",
+        rf"(?<!\w)(?:\d{{1,4}}(?: ?bis| ?ter|[a-zA-Z])?,? (?i:rue|avenue|boulevard|bd|place|chemin"
+        rf"|allée"
+        rf"|impasse|quai|route|cours|square)|[Rr]ue|[Bb]oulevard|[Cc]hemin|[Ii]mpasse|[Qq]uai) "
+        rf"(?:(?:de|du|des|la|le|les|l['’]|d['’]|aux)[ ]?){{0,3}}{CITY}{_TAIL}",
         rf"(?<!\w)(?:Via|Viale|Piazza|Corso|Calle|C/|Avenida|Avda\.|Av\.|Plaza|Paseo|Carrera|Cra\."
         rf"|Rua|Praça"
         rf"|Travessa|Largo|Strada|Carrer|Ronda|Camino|Str\.|ul\.|Ul\.|al\.|os\.|ulice|ul|Jl\."
@@ -68,7 +70,7 @@ _ADDRESSES = tuple(
         rf"(?<![\w.,/-])(?:[A-Z]{{1,2}}-)?\d{{5}} (?!(?:[Uu]nits?|Hz"
         rf"|IU)\b)[{UPPER}][a-zäöüßéèâôîç-]{{2,24}}(?:[ -]"
         rf"(?:{SMALL}[ -]){{0,2}}[{UPPER}][{LETTERS}-]{{1,24}}){{0,2}}",
-        rf"(?<![\w.,/-])\d{{2}}-\d{{3}} {CITY}",
+        rf"(?<![\w.,/-])\d{{2}}-\d{{3}} (?!MM|CM|ML|MG|HU){CITY}",
         rf"(?<![\w.,/-])\d{{4}} (?!AP|PA|CT|AM|PM|MR|ML|MM|CM|MG|HU|CC)[A-Z]{{2}} {CITY}",
         r"(?<!\w)(?:GIR 0AA|[A-Z]{1,2}\d[A-Z\d]? \d(?!TH|ND|RD|ST|CM|MM|ML|MG)[A-Z]{2})\b",
         r"(?<!\w)[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d\b",

@@ -43,7 +43,7 @@ _NUMERIC = (
     r"|3[01])(?:[0-2]\d[0-5]\d(?:[0-5]\d)?)?"
 )
 _WRITTEN = (
-    rf"{_WEEKDAY}{_MONTH}[ -]{_DAY}{_DAYS},? {_YEAR}"
+    rf"{_WEEKDAY}{_MONTH}[ -]{_DAY}{_DAYS}[ ,-]{{1,2}}{_YEAR}"
     rf"|{_WEEKDAY}{_DAY}{_DAYS}\.?(?: de| of|\.)?[ /.-]?{_MONTH}(?: de| del|,)?[ /.-]?"
     rf"(?:{_YEAR}|\d\d(?![\d:.]))(?: ?(?:г\.|р\.))?"
     rf"|(?:19|20)\d\d\.? {_MONTH} {_DAY}\.?"
@@ -66,25 +66,35 @@ _FULL_MONTH = (
     r"(?:January|February|March|April|June|July|August|September|October|November|December|Jan|Feb"
     r"|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?"
 )
+BIRTH_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?= ?(?:г\. ?р|р\. ?н))")
+"""A year of birth, in Russian and Ukrainian."""
 DAY_OF_YEAR = re.compile(
     rf"(?<![\w/.-])(?:(?:{_FULL_MONTH}|(?<=on )May|(?<=of )May|(?<=from )May|(?<=dated )May"
     rf"|(?<=since )May) {_DAY}(?:st|nd|rd|th)?(?![\w/-]|[.,:]\d|\s?(?:mm|cm|ml|mg|days?|%|of))"
     rf"|{_DAY}(?:st|nd|rd|th)? (?:of )?(?:{_FULL_MONTH}|May)(?![\w-]|[’']s| (?:be|have|not"
     rf"|represent"
     rf"|also|reflect|relate|indicate|show|suggest))"
-    rf"|(?:(?<=dated )|(?<=study from )|(?<=exam from )|(?<=film from )|(?<=radiograph from ))"
+    rf"|(?:(?<=dated )|(?<=study from )|(?<=exam from )|(?<=film from )|(?<=radiograph from )"
+    r"|(?<=\[\*\*date\*\*\], )|(?<=\[\*\*date\*\*\] and ))"
     r"\d{1,2}/\d{1,2})(?![\w/])"
 )
 """A day without a year."""
 
 AGE = re.compile(
-    r"(?<![\w.,/-])(?:9\d|1[01]\d)(?=(?:[ -]?(?:years?|yrs?|yr|y)[ -]?(?:old|o\b|of age)|"
+    r"(?<![\w.,/-])(?:9\d|1[01]\d)(?=(?: ?Y(?:/[MF]|\b)|"
+    r"[ -]?(?:years?|yrs?|yr|y)[ -]?(?:old|o\b|of age)|"
     r"[ -]?y[./]?o\b|[ -]?jährig| ?[-/] ?[MFmfw]\b| ?[MF]\b(?![/-])| ans\b| años\b| anni\b| jaar\b"
     r"| anos\b|-letni| lat\b| let\b| лет\b| год|[ -]årig| år\b| éves\b| ani\b| yaş|-vuotias"
     r"| Jahre\b"
     r"|岁|歳|才|세|살))"
+    r"|(?<=\([MF]/)(?:9\d|1[01]\d)(?=\))|(?<=\b[MF]/)(?:9\d|1[01]\d)\b"
     r"|(?:(?<=aged )|(?<=Aged )|(?<=AGED )|(?<=age )|(?<=Age )|(?<=age: )|(?<=Age: )|(?<=AGE: )"
     r"|(?<=Alter: )|(?<=Alter )|(?<=Edad: )|(?<=Âge : )|(?<=Età: )|(?<=Idade: )|(?<=Leeftijd: ))"
     r"(?:9\d|1[01]\d)(?![\w.%]|/\d| ?(?:%|mm|cm|days|weeks|months|pack))"
 )
 """An age over 89, in years."""
+AGE_IN_WORDS = re.compile(
+    r"\b(?i:ninety(?:-\w{3,5})?|(?:a |one )?hundred(?:[- ](?:and[- ])?\w{3,10}(?:-\w{3,5})?)?)"
+    r"(?=[- ](?i:years?)[- ](?i:old))"
+)
+"""An age over 89 that is written out."""

@@ -11,10 +11,10 @@ from indexer.reports.identifiers.addresses import (
     street_like,
 )
 from indexer.reports.identifiers.people.cues import THING
-from indexer.reports.identifiers.people.letters import LETTERS, UPPER, Capital
+from indexer.reports.identifiers.people.letters import LETTERS, LOWER, UPPER, Capital
 from indexer.reports.identifiers.people.lexicon import Kind, kind_of
 
-_WORD = rf"[{UPPER}][{LETTERS}'’.-]{{0,24}}"
+_WORD = rf"[{UPPER}](?:(?<=S)t\.|(?<=D)r\.|(?<=S)te\.|[{LETTERS}'’-]{{0,24}})"
 _HOUSE = (
     r"(?:Hospitals?|Hosp\.?|HOSPITAL|Medical Cent(?:er|re)|MEDICAL CENT(?:ER|RE)|Med Center"
     r"|Infirmary"
@@ -39,6 +39,8 @@ _HOUSE = (
     r"|Kórház|[Kk]linika"
     r"|Hastanesi|hastanesi|Krankenhaus|Klinikum|Klinik|Spital|Kantonsspital|Stift|Pflegeheim"
     r"|Seniorenheim"
+    r"|Police Department|Fire Department|(?:High |Elementary |Middle )?School"
+    r"|Correctional \w{4,10}|Prison|Detention Cent(?:er|re)"
     r"|Oncology Cent(?:er|re)|Chest Cent(?:er|re)|General|Memorial)(?![\w-])"
 )
 _OPENING = (
@@ -57,15 +59,23 @@ _OPENING = (
     r"|Nemocnice|Fakultní nemocnice|FN|Poliklinika"
     r"|Opća bolnica|Klinički bolnički centar|KBC|Bolnica|Bệnh viện|BV|RSUD|RSUP|RSIA|RS"
     r"|Rumah Sakit|Hospital"
-    r"|Νοσοκομείο|Γ\.Ν\.|Clinic|The Royal|Queen|King['’]s|Royal)"
+    r"|Νοσοκομείο|Γ\.Ν\.|Vårdcentral(?:en)?|Terveyskeskus|Legesenter|Clinic|The Royal|Queen"
+    r"|King['’]s|Royal)"
 )
 _NAME = rf"{_WORD}(?:[ -](?:{SMALL}[ ]){{0,3}}{_WORD}){{0,4}}"
 _HOUSES = (
     re.compile(
-        rf"(?<![\w-])(?:(?:{_WORD}|{INSIDE}|\d{{1,3}}(?:st|nd|rd|th))[ -]){{1,6}}{_HOUSE}"
+        rf"(?<![\w-])(?:(?:{_WORD}|{INSIDE}|\d{{1,3}}(?:st|nd|rd"
+        rf"|th))[ -]){{1,6}}?{_HOUSE}(?: {_HOUSE}){{0,2}}(?P<town>(?:"
+        rf" [{UPPER}][{LOWER}]{{2,20}}){{0,2}})"
         rf"(?:(?i: of) (?i:the )?(?:(?!Ward|Room|Bed"
         rf"|Department){_WORD}[ -]?){{0,4}}(?<=[{LETTERS}]))?"
         rf"(?:,? (?:NHS (?:Foundation )?Trust))?"
+    ),
+    re.compile(
+        rf"(?<![\w-])[{UPPER}][{LETTERS}]{{3,20}}(?:hospitalet|hospital|sjukhuset|sjukhus|sykehus"
+        rf"|sjukehus|sygehus"
+        r"|klinikum|krankenhaus|ziekenhuis|sairaala|kórház|spital)(?![\w-])"
     ),
     re.compile(rf"(?<![\w-])The (?:{_WORD} ){{1,3}}(?:Surgery|Practice|Medical Practice), {CITY}"),
     re.compile(rf"(?<![\w-]){_OPENING} (?:{SMALL} ?){{0,3}}{_NAME}"),
@@ -104,11 +114,11 @@ _ROOM = re.compile(
     r"|[Kk]amer|[Ss]al|Oda|[Ee]nfermaria|[Ll]eito|[Qq]uarto|[Aa]fdeling|Afd\.|Abteilung|[Oo]sasto"
     r"|Avd\.?|[Aa]vdeling|[Pp]okoj|[Ll]ůžko|[Ss]al[aię]"
     r"|[Ll]óżko|[Oo]ddział|[Пп]алата|[Кк]ойка|[Оо]тделение|[Rr]uang|[Kk]amar|[Pp]hòng|[Gg]iường"
-    r"|[Kk]órterem|[Ss]alon|Bldg\.?|Building)"
+    r"|[Kk]órterem|[Ss]alon|Bldg\.?|Building|Resus|[Tt]heatre|[Bb]ox|[Cc]ot|[Cc]abin)"
     r"[ .:#-]{1,3}(?:[Nn]o\.? |[Nn]r\.? |№ ?|#)?)"
     r"(?:[A-Z]{1,3}-?)?\d{1,4}(?:[A-Za-z](?![\w]))?(?:[-/][A-Z0-9]{1,3})?"
     r"(?: (?:North|South|East|West|Nord|Süd|Ost|[A-D])\b)?(?![\w%]|[.,]\d| ?(?:mm|cm|of\b|Fr\b"
-    r"|ml\b|degrees))"
+    r"|ml\b|degrees|CM\b|MM\b|ML\b|[Nn]odes?\b|[Ll]ymph|LN))"
 )
 _SOCIETY = re.compile(
     r" (?:of (?:Chest|Radiology|Medicine|Surgery)|Risk|Model|Score|Criteria|Classification|Journal|"
@@ -142,7 +152,9 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
             or not is_proper(name, strict=strict)
         ):
             return match[0]
-        tail = name[len(name.rstrip(" ,.")) :]
+        town = match.groupdict().get("town") or ""
+        name = name.removesuffix(town) if town else name
+        tail = name[len(name.rstrip(" ,.")) :] + town[len(_town(town)) :]
         count += 1
         return f"{keep}{_leading(name)}{mark}{tail}"
 
@@ -155,6 +167,16 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
         text = pattern.sub(house, text)
     text = _FROM.sub(lambda match: house(match, strict=True), text)
     return _ROOM.sub(room, _NAMED_ROOM.sub(room, text)), count
+
+
+def _town(words: str) -> str:
+    """Return the words behind a hospital that may be its town: those of no report."""
+    kept = ""
+    for word in re.findall(r" [^ ]+", words):
+        if kind_of(Capital(word.strip(), 0, 0)) in (Kind.WORD, Kind.EPONYM):
+            break
+        kept += word
+    return kept
 
 
 def _leading(name: str) -> str:

@@ -20,7 +20,8 @@ _LABEL = (
     r"|no\.?|nr\.?|nummer|#|identifier)"
     r"|pat\.?[ -]?(?:nr|id)|hosp(?:ital|\.)? ?(?:no\.?|number|id|#|num)|unit (?:no\.?|number)"
     r"|account|acct|encounter|visit (?:no\.?|number|id|#)"
-    r"|(?-i:CSN|FIN|URN|UR|NHI|HCN|PHN|UHID|CHI|IPP|NIP|NHC|NUHSA|CIP|HN|DNI|NIE|NIF|BSN|CPF|CNS"
+    r"|(?-i:RG|RČ|DL|OPD|CSN|FIN|URN|UR|NHI|HCN|PHN|UHID|CHI|IPP|NIP|NHC|NUHSA|CIP|HN|DNI|NIE|NIF"
+    r"|BSN|CPF|CNS"
     r"|SSN|NHS|SVNR|AHV|KVNR|PID|ACC|Acc|CRM|GMC|NPI|RPPS|LANR|AGB)\b"
     r"|(?-i:\bID)(?=[ \t]?(?:no\b|number|nr|#|:|=)|\d{5})"
     r"|accession|acc(?:ession)?\.? ?(?:no\.?|number|#)|order (?:no\.?|number|#|id)"
@@ -136,16 +137,43 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?<![\w.+/-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ ./-]?\d){6,12}"
             r"|\(\d{3}\) ?\d{3}[-. ]\d{4}|(?:1[-. ])?\d{3}[-.]\d{3}[-.]\d{4}"
-            r"|\d{3} \d{3}-\d{4}|\(0\d{2,5}\) ?\d{2,4}(?:[ -]?\d{2,4}){1,3}|0\d(?: \d\d){4}"
+            r"|\d{3} \d{3}-\d{4}|\(0\d{1,5}\) ?\d{2,4}(?:[ -]?\d{2,4}){1,3}|0\d(?: \d\d){4}"
             r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,6}|0\d{2,4}[ /]\d{5,8})"
             r"(?:,? ?(?:x|ext\.?) ?\d{1,6})?(?![\w-]|\.\d)"
+        ),
+    ),
+    ("telephone", re.compile(r"(?<![\w.,/-])[2-9]\d{2}-\d{4}(?![\w-]|[.,]\d)")),
+    (
+        "number",
+        re.compile(
+            r"(?P<keep>\b(?!(?:model|series|image|size|slice|rib|figure|step|level|grade|type|item"
+            r"|page"
+            r"|section|version|line|line item|lead|film|view|plate|cpt|icd|code|part|catalog|ref"
+            r"|tube|blade) )"
+            r"[^\W\d_]{2,20}[ -](?:no|nr|number|id|nummer|num[ée]ro|número|#)\.?[ :#]{1,3})"
+            r"(?=[\w/.-]{0,6}\d)(?=(?:[\w/.-]{0,8}?\d){4})[A-Z\d][\w/-]*(?:\.\d[\w/-]*)*"
+            r"(?:[ -]\d{2,6}){0,4}(?! ?(?:mm|cm|ml|mg))"
+            r"|(?P<keep_by>(?<![\w&])#[ ]?)(?:[A-Z]{0,3}\d{4,12})(?!\w)"
+            r"|(?P<keep_lot>\b[Ll]ot (?:no\.? |# ?)?)(?=[A-Z\d-]*\d{3})[A-Z\d-]{4,14}\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "web address",
+        re.compile(
+            r"(?P<keep>\b(?:skype|whatsapp|twitter|facebook|instagram|wechat)[: ]{1,2})"
+            r"@?\w[\w.-]{3,30}\w",
+            re.IGNORECASE,
         ),
     ),
     (
         "number",
         re.compile(
-            r"(?<![\w.-])(?:\d{3}-\d{2}-\d{4}|\d{3}[ -]\d{3}[ -]\d{4}|\d{3}\.\d{3}\.\d{3}-\d{2}"
-            r"|756\.\d{4}\.\d{4}\.\d{2}"
+            r"(?<![\w.-])(?<!SNOMED )(?<!LOINC )(?<!RadLex )(?:\d{3}-\d{2}-\d{4}"
+            r"|\d{3}[ -]\d{3}[ -]\d{4}|\d{3}\.\d{3}\.\d{3}-\d{2}"
+            r"|\d{1,2}\.\d{3}\.\d{3}-[\dkKxX]|\d{6,8}[-+]\d{3,4}|\d{6}/\d{3,4}"
+            r"|[A-Z]?\d{3,4}-\d{3,4}-\d{3,4}"
+            r"|\d{4} \d{4} \d{4}(?: \d{4})?|756\.\d{4}\.\d{4}\.\d{2}"
             r"|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|\d{8}-?[A-Z]|[XYZ]-?\d{7}-?[A-Z]"
             r"|[12] \d{2} \d{2} \d{2,3} \d{3} \d{3}(?: \d{2})?"
             r"|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]|[A-Z]{1,6}[-/]?\d{6,16}"

@@ -17,7 +17,7 @@ from functools import partial
 
 from indexer.reports.identifiers import scripts
 from indexer.reports.identifiers.addresses import replace_addresses
-from indexer.reports.identifiers.dates import AGE, DATE, DAY_OF_YEAR
+from indexer.reports.identifiers.dates import AGE, AGE_IN_WORDS, BIRTH_YEAR, DATE, DAY_OF_YEAR
 from indexer.reports.identifiers.hospitals import replace_hospitals
 from indexer.reports.identifiers.messages import replace_messages
 from indexer.reports.identifiers.numbers import PATTERNS
@@ -36,8 +36,16 @@ _BESIDE_NAME = re.compile(
 _INITIALS = re.compile(
     r"(?m)(?P<keep>(?:^|(?<=[.\]] )|(?<=\n))[ \t]{0,3})(?!(?:PA|AP|LAT|CT|MR|AC|DC|RT|LT|OR|AND|CR"
     r"|ER|ED|IV)[/:])"
-    r"(?:[A-Z]{2,4}[/:] ?[a-z]{2,4}|[a-z]{2,3}/[a-z]{2,3}"
+    r"(?:[A-Z]{2,4}[/:](?!nil|no|neg|pos|ok|yes|none)[a-z]{2,4}|[a-z]{2,3}/[a-z]{2,3}"
     r"|[A-Z]{2,4}/[A-Z]{2,4}/[a-zA-Z]{2,4})(?=[ \t.]*(?:$|\n|\[\*\*|[DT]:))"
+)
+
+
+_IN_BRACKETS = re.compile(
+    r"(?P<keep>\b(?i:addendum|amended|edited|corrected|typed|dictated|transcribed|signed|initials?"
+    r"|verified|by)"
+    r"[ :]{1,2}\()(?:[A-Z]{2,3}|(?:[A-Z]\.){2,3})(?=\))"
+    r"|(?P<keep_by>\b(?:par|von|by|door|por|da|av|af) )(?:[A-Z]{2,4}/[a-z]{2,4})\b"
 )
 
 
@@ -53,6 +61,9 @@ def replace_identifiers(text: str) -> Replaced:
     """Replace identifiers by marks such as ``[**name**]``, which are read as redactions."""
     counts: Counter[str] = Counter()
     head, rest = text[:_LONGEST], text[_LONGEST:]
+    others: dict[str, str] = {}
+    if "[**" in head:
+        head = _MARK.sub(partial(_hidden, others), head)
     if "|" in head or "^" in head:
         head, count = replace_messages(head, mark("name"))
         counts["name"] += count
@@ -63,6 +74,8 @@ def replace_identifiers(text: str) -> Replaced:
         head, found = scripts.replace_scripts(head, _MARKS)
         counts.update(found)
     patterns = [*PATTERNS, *_WITH_DIGITS] if digits else PATTERNS[:_WITHOUT_DIGITS]
+    if "year" in head:
+        head, counts["age"] = AGE_IN_WORDS.subn(mark("age"), head)
     for kind, pattern in patterns:
         head, count = pattern.subn(partial(_marked, kind), head)
         counts[kind] += count
@@ -77,9 +90,28 @@ def replace_identifiers(text: str) -> Replaced:
         counts["number"] += count
     head, count = _INITIALS.subn(partial(_marked, "name"), head)
     counts["name"] += count
+    head, count = _IN_BRACKETS.subn(partial(_marked, "name"), head)
+    counts["name"] += count
+    for hidden, other in others.items():
+        head = head.replace(hidden, other)
     return Replaced(
         text=head + rest, counts={kind: count for kind, count in counts.items() if count}
     )
+
+
+_MARK = re.compile(r"\[\*\*[^\]\n]{0,80}\*\*\]")
+_PRIVATE = 0xE000
+_MOST_MARKS = 6000
+"""Characters of the private use area, one for each mark that was in the text before."""
+
+
+def _hidden(others: dict[str, str], match: re.Match[str]) -> str:
+    """Hide a mark that was in the text before, so that nothing inside it is replaced."""
+    if len(others) >= _MOST_MARKS:
+        return match[0]
+    hidden = chr(_PRIVATE + len(others))
+    others[hidden] = match[0]
+    return hidden
 
 
 def mark(kind: str) -> str:
@@ -91,14 +123,15 @@ _MARKS = {
     kind: mark(kind)
     for kind in ("name", "number", "date of birth", "address", "place", "telephone")
 }
-_WITH_DIGITS = (("date", _DATE), ("date", DAY_OF_YEAR), ("age", AGE))
+_WITH_DIGITS = (("date", _DATE), ("date", DAY_OF_YEAR), ("age", AGE), ("date of birth", BIRTH_YEAR))
 _WITHOUT_DIGITS = 3
 """Of the patterns, those for e-mail and web addresses come first; the others need digits."""
 
 
 def _marked(kind: str, match: re.Match[str]) -> str:
     """Keep the label in front of an identifier, the group ``keep``."""
-    kept = match.groupdict().get("keep") or ""
+    groups = match.groupdict()
+    kept = groups.get("keep") or groups.get("keep_by") or groups.get("keep_lot") or ""
     return f"{kept}{mark(kind)}"
 
 

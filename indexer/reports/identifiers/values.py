@@ -12,7 +12,7 @@ _SEPARATOR = re.compile(r"[ \t\u3000]{0,4}(?:[:=：#]{1,2}|(?<= )[-–—](?= )|
 _NUMBER = re.compile(
     r"#?(?:[A-Z]{1,4} (?=\d{3}))?(?=[^\s,;|()]{0,14}\d)\w[\w./-]{0,30}(?:[ -]"
     r"(?=[\w/-]{0,6}\d)[A-Z\d][A-Z\d/-]{0,11}(?!\w)){0,6}"
-    r"(?: [A-Z]{1,2}(?![\w]))?(?<=\w)(?! ?(?:mm|cm|ml|mg|kVp?|%)\b)"
+    r"(?:(?<!\.) [A-Z]{1,2}(?![\w]))?(?<=\w)(?! ?(?:mm|cm|ml|mg|kVp?|%)\b)"
 )
 _TELEPHONE = re.compile(r"[+(]?\d(?:[ ()/.-]{0,2}\d){2,14}(?:,? ?(?:x|ext\.?) ?\d{1,6})?")
 _BIRTH = re.compile(
@@ -22,7 +22,9 @@ _BIRTH = re.compile(
 )
 _PLACE = re.compile(r"[^\n,;|(\[]{2,60}?(?=\s*(?:[\n,;|(\[]|\.(?:\s|$)|  | [-–—] |$))")
 _ADDRESS = re.compile(
-    r"[^\n;|\[]{2,110}?(?=\s*(?:[\n;|\[]|\.(?=\s|$)(?!\s+(?!(?i:tel|тел|tél|ph|fax|mob))(?:[\d№#]"
+    r"[^\n;|\[]{2,110}?(?=\s*(?:[\n;|\[]"
+    r"|(?<!\bJl)(?<!\bul)(?<!\bул)(?<!\bг)(?<!\bд)(?<!\bкв)(?<!\bAv)(?<!\bNo)(?<!\bal)(?<!\bSt)"
+    r"\.(?=\s|$)(?!\s+(?!(?i:tel|тел|tél|ph|fax|mob))(?:[\d№#]"
     r"|[^\W\d_][a-zа-я]{0,3}\.|[^\W\d_]+(?:[,;\d]|\s*$| \d)))|  | [-–—] |$))"
 )
 _LOWER_NAME = re.compile(
@@ -34,7 +36,7 @@ _INITIALS = re.compile(
 _TYPED = re.compile(
     rf"(?P<keep>\b(?i:geschrieben|diktiert|schreibkraft|typed|transcribed|dictated"
     rf"|transcriptionist|typist|tr|dict)"
-    rf"(?i: by| von)?[ ]{{1,2}})(?P<initials>[{LETTERS}]{{2,3}})(?=[.,;/)\n]|$|[ ]\[| on| at)"
+    rf"(?i: by| von)?[ ]{{1,2}})(?P<initials>[{LETTERS}]{{2,3}})(?=[.,;/)\n]|$|[ ]\[| on| at| /)"
 )
 _BY_LABELS = re.compile(
     r"(?:dictat|transcri|typ|tech|radiographer|operator|geschrieb|schreib|diktat|diktiert|report"
@@ -61,7 +63,7 @@ def replace_values(text: str, marks: dict[str, str]) -> tuple[str, Counter[str]]
         label, kinds = label_before(text, separator.start())
         if not label and separator[0].strip() == "#":
             continue
-        for kind in kinds:
+        for kind in (kind for kind in kinds if kind in marks):
             end = _value_end(text, start, kind, label)
             if end > start:
                 parts += [text[done:start], marks[kind]]

@@ -1,5 +1,6 @@
 """What stands before a word with a capital: a title, a role, the label of a field, "signed by"."""
 
+import re
 from enum import IntEnum
 
 from indexer.reports.identifiers.fields import explicit, label_before
@@ -27,12 +28,19 @@ class Before(IntEnum):
 
     NONE = 0
     PATIENT = 1
-    DIRECT = 2
-    TOLD = 3
-    RELATIVE = 4
-    ROLE = 5
-    FIELD = 6
-    TITLE = 7
+    STAFF = 2
+    DIRECT = 3
+    TOLD = 4
+    RELATIVE = 5
+    ROLE = 6
+    FIELD = 7
+    TITLE = 8
+
+
+_MIXED = ("Mr", "Ms", "Mr.", "Ms.", "Mrs", "Mrs.")
+"""Titles that in capitals are also abbreviations."""
+_FACULTIES = ("med", "univ", "habil", "nat", "rer", "phil", "dent", "ssa")
+_DOCTOR = re.compile(r"(?i)\b(?:dr|prof|priv-doz|pd|lek|dott)\b\.?(?: ?(?:med|rer|habil)\.)? ?$")
 
 
 def cue_before(text: str, start: int) -> Before:
@@ -43,7 +51,7 @@ def cue_before(text: str, start: int) -> Before:
         return Before.NONE
     gap = head[len(stripped) :]
     last = stripped.rpartition(" ")[2].rpartition("\n")[2]
-    key = last.lstrip("([-–/*").casefold().replace(".", "")
+    key = last.lstrip("([-–—/*").casefold().replace(".", "")
     if "\n" in gap and not (last.endswith((":", ",")) and gap.count("\n") == 1):
         return Before.NONE
     if stripped.endswith((":", "：", "=", "|")) or (gap.count(" ") and last in ("-", "–", "—")):
@@ -66,8 +74,8 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.TITLE if last[:1].isupper() or bare in ("dr", "dra", "prof") else Before.ROLE
     if bare in SALUTATIONS:
         return Before.ROLE
-    if last in ("Mr", "Ms", "Mr.", "Ms."):
-        return Before.ROLE
+    if last.lstrip("([-–—/*") in _MIXED or (key in _FACULTIES and _DOCTOR.search(before)):
+        return Before.TITLE
     if key in WEAK_TITLES and (last.endswith(".") or last[:1].isupper()):
         return Before.TOLD if last.endswith(".") or key in ("mr", "ms") else Before.PATIENT
     if key in ("i,", "me,", "i") and (key != "i" or head.endswith("(")):
@@ -84,7 +92,9 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.RELATIVE
     if bare in DIRECT:
         return Before.DIRECT if bare == "called" else Before.TOLD
-    if bare in PATIENTS or key in BY or key in ("pa", "np", "rn"):
+    if key in ("pa", "np", "rn", "pa-c") and last.isupper():
+        return Before.STAFF
+    if bare in PATIENTS or key in BY:
         return Before.PATIENT
     return Before.NONE
 
@@ -98,6 +108,8 @@ def title_before(text: str, start: int) -> Before:
         return Before.FIELD if "name" in kinds else Before.NONE
     if stripped.endswith("\n") or head == stripped:
         return Before.NONE
-    last = stripped.rpartition(" ")[2].rpartition("\n")[2]
-    key = last.strip("(/").casefold().replace(".", "")
+    last = stripped.rpartition(" ")[2].rpartition("\n")[2].lstrip("([-–—/*")
+    if last in _MIXED:
+        return Before.TITLE
+    key = last.casefold().replace(".", "")
     return Before.TITLE if key in TITLES and last[:1] != last[:1].casefold() else Before.NONE

@@ -14,7 +14,7 @@ TITLES = _words(
     herr herrn hr frau mevr mevrouw mw meneer dhr sra srta señor señora señorita monsieur
     madame mme mlle mlles messrs docteur docteure doctora doutor doutora senhor senhora
     kollege kollegin kollegen oberarzt oberärztin chefarzt chefärztin assistenzarzt oa oä
-    mudr mddr mvdr phdr pan pani paní panu panią slečna bay bayan sayın uzm doç
+    mudr mddr mvdr phdr pan pani paní panu panią slečna bayan sayın uzm doç
     bs ông bà anh chị tn ny nn bapak ibu sdr puan encik dato datuk shri smt kumari
     matron sgt cpl maj capt lieutenant reverend rabbi father-in-law
     δρ κος κα κυρία κύριος г-н г-жа гн гжа др доц проф пан пані пані́
@@ -58,8 +58,8 @@ PATIENTS = _words(
     patient pt patientin paziente paciente patiënt patiënte pacjent pacjentka pacjenta pacient
     pacientka potilas pasient pasienten patienten beteg hasta hastanın пациент пациентка пациента
     пациентки пацієнт пацієнтка больной больная ασθενής ασθενούς pacijent pacijentica bolnik
-    pasien patsient pacientas pacients client resident bestemor boy girl baby infant twin neonate
-    of on named called über für von betreffend betr re regarding concerning for d'origine
+    pasien patsient pacientas pacients client resident bestemor nhân boy girl baby infant twin
+    neonate of on named called über für von betreffend betr re regarding concerning for d'origine
     identified
     """
 )
@@ -146,6 +146,7 @@ AFTER_HEADER = re.compile(
     r"nacid[oa] |nascid[oa] |ur\. |nar\. |född|født|f\. ?\d|\* ?\d)"
     r"|\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b"
     r"| años\b| anni\b| jaar\b| anos\b| lat\b| лет\b| год\w*\b| år\b|[ /]?[MFmfKW]\b| Jahre\b)"
+    r"|(?:19|20)\d\d ?(?:г\.? ?р|р\. ?н|m\.)|\d{1,3} tuổi|\d{1,3} th\b"
     r"|[MFmf]\b[ ,/]{0,2}(?:\d{1,3}\b|\[\*\*)|(?:male|female)\b[, ])",
     re.IGNORECASE,
 )

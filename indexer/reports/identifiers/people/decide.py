@@ -28,6 +28,8 @@ _KNOWN = frozenset(
 def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue: Before) -> bool:
     """Return whether two pieces with a comma between are SURNAME, Given."""
     after = text[first[-1].end : first[-1].end + 40]
+    if DEGREE.match(text, last[-1].end):
+        return False
     if cue is Before.FIELD or cue is Before.TITLE:
         return kind_of(first[0]) is not Kind.EPONYM or kind_of(last[-1]) is not Kind.EPONYM
     if THING.match(after) or kind_of(first[0]) is Kind.EPONYM:
@@ -35,7 +37,8 @@ def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue
     if cue in (Before.ROLE, Before.PATIENT) and kind_of(last[0]) is not Kind.EPONYM:
         return first[0].initial or given(first) or bool(AFTER_HEADER.match(after))
     if first[0].initial:
-        alone = after.startswith(".") or len(first) > 1
+        side = first[0].text in "RLTCS" and not after.startswith(".")
+        alone = (after[:1] in (".", " ", "") and not side) or len(first) > 1
         return alone and listed(last[-1]) and _starts(text, last[0].start)
     if kind_of(first[0]) is Kind.GIVEN:
         return not _listing(text, first[-1].end) or _starts(text, last[0].start)
@@ -77,6 +80,8 @@ def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
         return not short and (not eponym or person_follows(after))
     if cue is Before.DIRECT:
         return not short and not eponym
+    if cue is Before.STAFF and not eponym and (Kind.GIVEN in kinds or len(piece) > 1):
+        return True
     degree = DEGREE.match(after)
     if degree is not None and not short and (degree["comma"] or not degree["weak"] or listed):
         return True
@@ -100,6 +105,8 @@ def _bare(
     header = AFTER_HEADER.match(after)
     if piece[-1].text in ("M", "F") and after.startswith(" [**") and len(words) > 1:
         return not eponyms or given
+    if cue is Before.PATIENT and full and piece[1].initial and not eponyms:
+        return text[piece[1].end : piece[1].end + 1] == "."
     if header is not None and (full or "is a" in header[0] or cue is Before.PATIENT):
         return not eponyms or given
     if not full or not given:

@@ -56,6 +56,7 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
         if (
             kind is Kind.WORD
             or token.start >= label
+            or _labels_number(text, token)
             or (token.key in TITLES and not given(current))
         ):
             current = []
@@ -65,6 +66,15 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
             current = [token]
             pieces.append(current)
     return pieces
+
+
+def _labels_number(text: str, token: Capital) -> bool:
+    """Return whether two or three capitals stand before a number ("RG 12.345.678-9")."""
+    after = text[token.end : token.end + 12].lstrip(" .:#")
+    return token.capitals and len(token.text) < 4 and (after[:1].isdigit() or after[:7] in _NUMBER)
+
+
+_NUMBER = ("[**numb", "[**tele")
 
 
 def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: bool) -> bool:
@@ -82,7 +92,7 @@ def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: b
             return True
     before = run[place - 1] if place else None
     if before is not None and inside and listed(token):
-        if before.initial and text[before.end] == ".":
+        if before.initial and text[before.end] == "." and text[token.end : token.end + 1] != "/":
             return True
         return kind_of(before) is Kind.GIVEN and _looks_alike(before, token)
     if listed(token):

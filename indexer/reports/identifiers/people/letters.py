@@ -6,16 +6,17 @@ from dataclasses import dataclass
 _SCRIPTS = (*range(0x41, 0x250), *range(0x370, 0x590), *range(0x1E00, 0x2000))
 """Latin, Greek, Cyrillic and Armenian."""
 UPPER = "".join(chr(code) for code in _SCRIPTS if chr(code).isupper())
+LOWER = "".join(chr(code) for code in _SCRIPTS if chr(code).islower())
 LETTERS = "".join(chr(code) for code in _SCRIPTS if chr(code).isalpha()) + "\u0300-\u036f"
 
 _TOKEN = re.compile(
-    rf"(?<![\w'’^@/\\-])(?:[dDlL]['’]|[Aa]l-|[Ee]l-)?[{UPPER}][{LETTERS}]{{0,24}}"
+    rf"(?<![\w'’^@/\\])(?<![^.]-)(?:[dDlL]['’]|[Aa]l-|[Ee]l-)?[{UPPER}][{LETTERS}]{{0,24}}"
     rf"(?:['’][{LETTERS}]{{1,20}}|-[{LETTERS}]{{1,20}}){{0,3}}(?![\w@\\^])"
 )
 PARTICLES = frozenset(
     """
-    van von vom zu zum zur de der den del della delle degli di da do dos das du des d' la le las
-    los ten ter te het 't el al bin ibn ben bint abu y e af av san dal dalla dello lo
+    van von vom zu de der den del della delle degli di da do dos das du des d' la le las
+    los ten ter te het 't el al bin ibn ben bint abu y e af av san dal dalla dello lo dela delos
     """.split()
 )
 _MOST_PARTICLES = 3
@@ -60,7 +61,7 @@ def runs(text: str) -> list[list[Capital]]:
 
 
 def _joined(previous: Capital, gap: str) -> bool:
-    if gap in (" ", "  "):
+    if gap in (" ", "  ") or (gap == ".-" and previous.initial):
         return True
     if len(gap) > 12 or not gap or gap[0] not in " .":
         return False
