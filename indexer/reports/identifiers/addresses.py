@@ -34,7 +34,11 @@ _POSTCODE = (
     r"|(?:[A-Z]{2},? )?[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}|\d{2}-\d{3}"
     r"|\d{5}-\d{3}|\d{3} \d{2})(?![\w-])"
 )
-_TAIL = rf"(?:,? (?:{_POSTCODE} {CITY}|{CITY}(?:,? {_POSTCODE})?|{_POSTCODE})(?![\w])){{0,3}}"
+_TAIL = (
+    r"(?:,? (?!(?:Hosp|NHS|MRN|DOB|DoB|Tel|Phone|Fax|ID|Acc|SSN|Dr|GP|No|Patient|Age|Sex|Ref|Mob"
+    r"|Ph)\b)"
+    rf"(?:{_POSTCODE} {CITY}|{CITY}(?:,? {_POSTCODE})?|{_POSTCODE})(?![\w])){{0,3}}"
+)
 _FLAT = (
     r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|App|Lot|Room|Floor|piso|apto|bte|étage|m\.|кв\.|#)"
     r"\.? ?\w{1,6}\.?|,? \d{1,2}[º°] ?[A-Z]?\b){0,2}"

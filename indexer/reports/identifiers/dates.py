@@ -53,7 +53,8 @@ _WRITTEN = (
 )
 _ROMAN_DATE = rf"{_DAY}[ ./-]{{1,2}}(?-i:{_ROMAN})[ ./-]{{1,2}}(?:(?:19|20)\d\d|\d\d)(?!\d)"
 _EAST = (
-    r"(?:(?:明治|大正|昭和|平成|令和|民國|民国|[MTSHR])?\s?(?:\d{1,4}"
+    r"(?:[MTSHR]\d{1,2}\.\d{1,2}\.\d{1,2}|(?:明治|大正|昭和|平成|令和|民國|民国"
+    r"|[MTSHR])?\s?(?:\d{1,4}"
     r"|元)\s?[年년]\s?\d{1,2}\s?[月월]"
     r"\s?\d{1,2}\s?[日号號일]|[१२३४५६७८९०]{1,4}[/-][१२३४५६७८९०]{1,2}[/-][१२३४५६७८९०]{1,4}"
     r"|[\u0660-\u0669\u06f0-\u06f9]{1,4}[/.-][\u0660-\u0669\u06f0-\u06f9]{1,2}[/.-]"
@@ -66,8 +67,14 @@ _FULL_MONTH = (
     r"(?:January|February|March|April|June|July|August|September|October|November|December|Jan|Feb"
     r"|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?"
 )
-BIRTH_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?= ?(?:г\. ?р|р\. ?н))")
-"""A year of birth, in Russian and Ukrainian."""
+BIRTH_YEAR = re.compile(
+    r"(?<!\d)(?:19|20)\d\d(?= ?(?:г\. ?р|р\. ?н|年生))"
+    r"|(?P<keep>\b(?i:nar\.|narozen[aý]?|born(?: in)?|ur\.|sinh năm|năm sinh|jahrgang|jg\.|rocznik"
+    r"|född|født|né en|née en"
+    r"|nacid[oa] en|nat[oa] nel|nascid[oa] em|geboren in|birth year|year of birth|yob"
+    r"|d\.d\.)[ :]{1,2})(?:19|20)\d\d\b(?![-/.]\d)"
+)
+"""A year of birth."""
 DAY_OF_YEAR = re.compile(
     rf"(?<![\w/.-])(?:(?:{_FULL_MONTH}|(?<=on )May|(?<=of )May|(?<=from )May|(?<=dated )May"
     rf"|(?<=since )May) {_DAY}(?:st|nd|rd|th)?(?![\w/-]|[.,:]\d|\s?(?:mm|cm|ml|mg|days?|%|of))"

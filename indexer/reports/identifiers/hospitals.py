@@ -33,7 +33,8 @@ _HOUSE = (
     r"|Medical Group|Medical Associates|Sanatorium|Polyclinic|Diagnostics|Diagnostic Cent(?:er|re)"
     r"|Assisted Living|Senior Living|Retirement (?:Home|Village|Community)|Manor"
     r"|NHS (?:Foundation )?Trust"
-    r"|Ward|WARD|Surgery(?= \()|Wing|Pavilion|ziekenhuis|Ziekenhuis|Gasthuis|sjukhus|sjukhuset"
+    r"|Ward|WARD|Surgery(?=,|\.| \(|$)|Wing|Pavilion|ziekenhuis|Ziekenhuis|Gasthuis|sjukhus"
+    r"|sjukhuset"
     r"|sykehus|sjukehus"
     r"|universitetssjukehus|universitetssjukhus|universitetssykehus|sygehus|sairaala|Sairaala"
     r"|Kórház|[Kk]linika"
@@ -49,7 +50,8 @@ _OPENING = (
     r"|Landesklinikum|Landeskrankenhaus|LKH|Klinik|Praxis|Pflegeheim|Seniorenheim|Altenheim|MVZ"
     r"|Radiologie(?:zentrum|praxis)"
     r"|CHU|CHRU|CHR|CHUV|CH|Hôpital|Hôpitaux|Centre [Hh]ospitalier(?: (?:[Uu]niversitaire"
-    r"|[Rr]égional))?|Clinique|Polyclinique|EHPAD|Cabinet"
+    r"|[Rr]égional))?|Clinique|Polyclinique|EHPAD|Cabinet(?: [Mm]édical)?|Radiologie(?= (?:am|im"
+    r"|an|in|Dr))(?: [Mm]édical)?"
     r"|Hospital(?: (?:Clínico|Universitario|General|Clínic|Regional|Municipal|Geral|Comarcal"
     r"|Nacional)){0,2}"
     r"|Clínica|Sanatorio|Centro [Mm]édico|Centro de [Ss]alud|Policlínico|Ospedale|Ospedali"
@@ -67,7 +69,7 @@ _HOUSES = (
     re.compile(
         rf"(?<![\w-])(?:(?:{_WORD}|{INSIDE}|\d{{1,3}}(?:st|nd|rd"
         rf"|th))[ -]){{1,6}}?{_HOUSE}(?: {_HOUSE}){{0,2}}(?P<town>(?:"
-        rf" [{UPPER}][{LOWER}]{{2,20}}){{0,2}})"
+        rf",? [{UPPER}][{LOWER}]{{2,20}}){{0,2}})"
         rf"(?:(?i: of) (?i:the )?(?:(?!Ward|Room|Bed"
         rf"|Department){_WORD}[ -]?){{0,4}}(?<=[{LETTERS}]))?"
         rf"(?:,? (?:NHS (?:Foundation )?Trust))?"
@@ -172,8 +174,8 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
 def _town(words: str) -> str:
     """Return the words behind a hospital that may be its town: those of no report."""
     kept = ""
-    for word in re.findall(r" [^ ]+", words):
-        if kind_of(Capital(word.strip(), 0, 0)) in (Kind.WORD, Kind.EPONYM):
+    for word in re.findall(r",? [^ ,]+", words):
+        if kind_of(Capital(word.strip(", "), 0, 0)) in (Kind.WORD, Kind.EPONYM):
             break
         kept += word
     return kept

@@ -128,7 +128,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|m[óo]vil|cellulare|telemóvel"
             r"|callback|call back|direct line|voip|x(?=\d))"
             r"[ \t]{0,2}(?:no\.?|number|nr\.?|#|:|is|at|n[º°]){0,2}[ \t]{0,2})"
-            r"[+(]?\d(?:[ ()/.-]{0,2}\d){2,14}(?!\d|\.\d|\s?(?:mm|cm|mg|ml))",
+            r"[+(]?\d(?:[ ()/.-]{0,2}\d){2,14}(?!\d|\.\d|\s?(?:mm|cm|mg|ml))(?:,? ?(?:x"
+            r"|ext\.?) ?\d{1,6})?",
             re.IGNORECASE,
         ),
     ),
@@ -140,6 +141,18 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|\d{3} \d{3}-\d{4}|\(0\d{1,5}\) ?\d{2,4}(?:[ -]?\d{2,4}){1,3}|0\d(?: \d\d){4}"
             r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,6}|0\d{2,4}[ /]\d{5,8})"
             r"(?:,? ?(?:x|ext\.?) ?\d{1,6})?(?![\w-]|\.\d)"
+        ),
+    ),
+    (
+        "number",
+        re.compile(
+            r"(?P<keep>(?<!\w)(?:ΑΜ|АМ|AM)[ :.]{1,2})\d{4,12}(?![\w:])"
+            r"|(?P<keep_by>(?<![\w-])(?!SNOMED|LOINC|CPT|ICD|BNP|DAP|DLP|WBC|PLT|HCPCS|NCT"
+            r"|RVU)[A-ZΑ-ΩА-ЯŠČŘŽ]{2,6}[ :.#]{1,2})"
+            r"\d{6,14}(?![\w,.]*\d|\w| ?[a-zµ]{1,5}/)"
+            r"|(?P<keep_lot>\b(?i:prot(?:ocollo)?\. ?n?\.?|r[ée]f(?:[ée]rence|erenz|erencia)?\.?"
+            r"|aktenzeichen|az\.)[ :]{1,3})"
+            r"(?=[\w/-]{0,12}\d{3})[A-Z\d][\w/-]{3,20}"
         ),
     ),
     ("telephone", re.compile(r"(?<![\w.,/-])[2-9]\d{2}-\d{4}(?![\w-]|[.,]\d)")),

@@ -28,7 +28,8 @@ _ADDRESS = re.compile(
     r"|[^\W\d_][a-zа-я]{0,3}\.|[^\W\d_]+(?:[,;\d]|\s*$| \d)))|  | [-–—] |$))"
 )
 _LOWER_NAME = re.compile(
-    rf"[{LETTERS}'-]{{2,20}}(?:,? [{LETTERS}'-]{{1,20}}\.?){{0,3}}(?=\s*(?:[\n,;.|(]|  |$))"
+    rf"[{LETTERS}'-]{{2,20}}(?:,? [{LETTERS}'-]{{1,20}}\.?){{0,3}}(?=\s*(?:[\n,;.|(]|  |$"
+    rf"|[^\s:]{{2,12}}:))"
 )
 _INITIALS = re.compile(
     rf"(?:[{LETTERS}]{{2,4}}(?:/[{LETTERS}]{{2,4}})?|(?:[{UPPER}]\.){{2,4}})(?=[\s.,;/)|]|$)"
@@ -38,16 +39,22 @@ _TYPED = re.compile(
     rf"|transcriptionist|typist|tr|dict)"
     rf"(?i: by| von)?[ ]{{1,2}})(?P<initials>[{LETTERS}]{{2,3}})(?=[.,;/)\n]|$|[ ]\[| on| at| /)"
 )
+_LOWER_PERSON = re.compile(
+    r"(?P<keep>\b(?P<title>[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Nn]urse|[Pp]t|[Pp]atient|[Dd]/[Ww])\.? )"
+    r"(?P<first>(?!(?:dr|mr|mrs|ms|prof|nurse|pt"
+    r"|patient)\b)[a-zà-ÿ][a-zà-ÿ'-]{1,20})(?P<last> [a-zà-ÿ][a-zà-ÿ'-]{1,20})?(?![\w'-])"
+)
 _BY_LABELS = re.compile(
     r"(?:dictat|transcri|typ|tech|radiographer|operator|geschrieb|schreib|diktat|diktiert|report"
     r"|sign|read"
-    r"|verif|author|perform|entered|\bby$|mtr|laborant|sekr|secr|dict|approv|review|edit|initial"
+    r"|verif|author|perform|entered|\bby$|\bvon$|\bpar$|\bpor$|\bda$|\bdoor$|\baf$|\bav$|erstellt"
+    r"|checked|mtr|laborant|sekr|secr|dict|approv|review|edit|initial"
     r"|gez|vid)"
 )
 _STATES = frozenset(
     "none unknown absent nil no not the see as per same self supine upright erect male female yes"
     " ap pa "
-    "n/a na tbd ct mr us lat er ed icu gp".split()
+    "n/a na tbd ct mr us lat er ed icu gp dr dra drs prof mrs ms lek md oa herr frau hr mme".split()
 )
 
 
@@ -80,7 +87,29 @@ def replace_values(text: str, marks: dict[str, str]) -> tuple[str, Counter[str]]
         counts["name"] += 1
         return f"{match['keep']}{marks['name']}"
 
-    return _TYPED.sub(typed, text), counts
+    def person(match: re.Match[str]) -> str:
+        kinds = [
+            _lower_kind(match[group]) for group in ("first", "last") if match[group] is not None
+        ]
+        sure = match["title"].casefold() in ("dr", "mrs", "prof")
+        if sure and kinds[0] not in (Kind.WORD, Kind.INITIAL):
+            last = match["last"] or ""
+            keep = last if len(kinds) > 1 and kinds[1] not in _LISTED else ""
+        elif len(kinds) > 1 and kinds[0] is Kind.GIVEN and kinds[1] in (*_LISTED, Kind.EPONYM):
+            keep = ""
+        else:
+            return match[0]
+        counts["name"] += 1
+        return f"{match['keep']}{marks['name']}{keep}"
+
+    return _LOWER_PERSON.sub(person, _TYPED.sub(typed, text)), counts
+
+
+_LISTED = (Kind.GIVEN, Kind.SURNAME)
+
+
+def _lower_kind(word: str) -> Kind:
+    return kind_of(Capital(word.strip(" "), 0, 0))
 
 
 def _value_end(text: str, start: int, kind: str, label: str) -> int:
@@ -140,7 +169,7 @@ def _name_end(text: str, start: int, label: str) -> int:
     if label in explicit():
         match = _LOWER_NAME.match(text, start)
         if match is not None and match[0][0].islower():
-            words = re.findall(rf"[{LETTERS}'-]+", match[0])
+            words = re.findall(rf"[{LETTERS}'-]{{2,}}", match[0])
             if not any(
                 word in _STATES or kind_of(Capital(word, 0, 0)) is Kind.WORD for word in words
             ):

@@ -82,7 +82,7 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.ROLE
     if bare in RELATIVES:
         return Before.RELATIVE
-    if bare in ROLES:
+    if bare in ROLES or bare.partition("-")[0] in ROLES:
         return Before.ROLE if not key.endswith(",") or bare not in ("pa", "np") else Before.PATIENT
     if key in BY and BY_VERBS.search(before):
         return Before.ROLE

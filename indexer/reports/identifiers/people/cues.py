@@ -4,7 +4,7 @@ import re
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset(word.casefold() for word in text.split())
 
 
 TITLES = _words(
@@ -16,7 +16,7 @@ TITLES = _words(
     kollege kollegin kollegen oberarzt oberärztin chefarzt chefärztin assistenzarzt oa oä
     mudr mddr mvdr phdr pan pani paní panu panią slečna bayan sayın uzm doç
     bs ông bà anh chị tn ny nn bapak ibu sdr puan encik dato datuk shri smt kumari
-    matron sgt cpl maj capt lieutenant reverend rabbi father-in-law
+    matron col sgt cpl maj capt lieutenant reverend rabbi father-in-law
     δρ κος κα κυρία κύριος г-н г-жа гн гжа др доц проф пан пані пані́
     leg lek dra. exmo exma ilmo ilma don doña doc mudr. medr
     """
@@ -143,7 +143,7 @@ AFTER_HEADER = re.compile(
     r"(?:(?:an?|eine?|une?|una?|aged?|age:?|il|m|f|male|female|sex:? ?[mf])[ ,/]{1,2}){0,3}"
     rf"(?:{_NUMBERED}|\[\*\*date\*\*\] ?\)|(?:DOB|D\.O\.B|MRN|MR#|NHS|UHID|CHI|SSN|born|geb\b"
     rf"|née? le|nat[oa] |"
-    r"nacid[oa] |nascid[oa] |ur\. |nar\. |född|født|f\. ?\d|\* ?\d)"
+    r"nacid[oa] |nascid[oa] |ur\. |nar\. |szül|sz\. |р\. |[MF] ?\||född|født|f\. ?\d|\* ?\d)"
     r"|\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b"
     r"| años\b| anni\b| jaar\b| anos\b| lat\b| лет\b| год\w*\b| år\b|[ /]?[MFmfKW]\b| Jahre\b)"
     r"|(?:19|20)\d\d ?(?:г\.? ?р|р\. ?н|m\.)|\d{1,3} tuổi|\d{1,3} th\b"

@@ -30,11 +30,14 @@ def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue
     after = text[first[-1].end : first[-1].end + 40]
     if DEGREE.match(text, last[-1].end):
         return False
+    if cue is Before.TITLE and len(last) > 1 and not (given(first) and last[-1].capitals):
+        return False
     if cue is Before.FIELD or cue is Before.TITLE:
         return kind_of(first[0]) is not Kind.EPONYM or kind_of(last[-1]) is not Kind.EPONYM
     if THING.match(after) or kind_of(first[0]) is Kind.EPONYM:
         return False
-    if cue in (Before.ROLE, Before.PATIENT) and kind_of(last[0]) is not Kind.EPONYM:
+    dotted = first[0].initial and after.startswith(".")
+    if cue in (Before.ROLE, Before.PATIENT) and (kind_of(last[0]) is not Kind.EPONYM or dotted):
         return first[0].initial or given(first) or bool(AFTER_HEADER.match(after))
     if first[0].initial:
         side = first[0].text in "RLTCS" and not after.startswith(".")

@@ -56,6 +56,12 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
         if (
             kind is Kind.WORD
             or token.start >= label
+            or (
+                place
+                and token is run[-1]
+                and text.startswith((":", ".:"), token.end)
+                and not listed(token)
+            )
             or _labels_number(text, token)
             or (token.key in TITLES and not given(current))
         ):

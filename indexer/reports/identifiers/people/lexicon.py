@@ -19,7 +19,7 @@ from indexer.reports.identifiers.people.name_lists import given_names, surnames
 
 def _read(name: str) -> frozenset[str]:
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return frozenset(text.partition("\n")[2].split())
+    return frozenset(text.partition("\n")[2].casefold().split())
 
 
 WORDS = _read("words.txt")
