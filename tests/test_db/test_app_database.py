@@ -86,7 +86,7 @@ def test_the_secret_of_a_key_is_nowhere_in_the_file(
         ("local", ["read"], "cannot name a key"),
         ("x" * 64, ["read"], "cannot name a key"),
         ("lab", ["root"], "unknown scope 'root'"),
-        ("lab", [], "needs one or more of read, generate, read-all, admin"),
+        ("lab", [], "needs one or more of read, generate, read-all, pacs, admin"),
     ],
 )
 def test_an_invalid_key_name_or_scope_is_refused(
