@@ -7,13 +7,15 @@ ever appended.
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
+from evaluation.metrics.bootstrap import Interval
 from evaluation.provenance import Provenance
 from evaluation.retrieval.scores import Evaluation
+from evaluation.tables import Table
 
 _FIGURES = (
     *("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr", "label micro-F1", "label macro-F1"),
@@ -52,7 +54,9 @@ def append_run(path: Path, entry: Mapping[str, Any], *, command: str, again: str
         stream.write(json.dumps(line, sort_keys=True) + "\n")
 
 
-def retrieval_entry(evaluation: Evaluation, origin: Provenance) -> dict[str, Any]:
+def retrieval_entry(
+    evaluation: Evaluation, origin: Provenance, tables: Sequence[Table] = ()
+) -> dict[str, Any]:
     """What the log keeps of an evaluation of retrieval."""
     subset = evaluation.subsets[0]
     return {
@@ -67,17 +71,27 @@ def retrieval_entry(evaluation: Evaluation, origin: Provenance) -> dict[str, Any
             for system, figures in subset.figures.items()
             if _values(figures)
         },
+        "tables": {table.title: table_values(table) for table in tables},
     }
+
+
+def table_values(table: Table) -> dict[str, Any]:
+    """Value, low and high of every cell, by row and column."""
+    return {
+        row: {column: rounded(cell.interval) for column, cell in cells.items()}
+        for row, cells in table.rows.items()
+    }
+
+
+def rounded(interval: Interval) -> list[float]:
+    """Value, low and high, as they are logged."""
+    return [round(value, 4) for value in (interval.value, interval.low, interval.high)]
 
 
 def _values(figures: Mapping[str, Any]) -> dict[str, list[float]]:
     """Value, low and high of the figures that are logged; undefined ones are left out."""
     return {
-        name: [
-            round(figures[name].value, 4),
-            round(figures[name].low, 4),
-            round(figures[name].high, 4),
-        ]
+        name: rounded(figures[name])
         for name in _FIGURES
         if name in figures and figures[name].value == figures[name].value
     }

@@ -160,5 +160,6 @@ def judged(
         count = write_pairs(checked, rows, references, path)
         note = f"{count} pairs to judge are in {path}: fill in its last column, and run again"
         return replace(scores, notes=(*scores.notes, note))
-    table = agreement_table(read_pairs(path), checked, resamples=resamples)
+    patients = {study.study_id: study.patient_id for study in references.studies}
+    table = agreement_table(read_pairs(path), checked, patients=patients, resamples=resamples)
     return replace(scores, tables=(*scores.tables, table))

@@ -16,6 +16,7 @@ from evaluation.answers.scores import answer_tables
 from evaluation.classification.scores import COMBINED, class_tables, opinions
 from evaluation.grounding.citations import CheckedReport, check_reports, grounding_table
 from evaluation.grounding.over_reliance import over_reliance_tables
+from evaluation.log import rounded, table_values
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic, mean_of
 from evaluation.metrics.clinical_bert import similarity
 from evaluation.outputs.names import (
@@ -95,12 +96,9 @@ class Scores:
         figures: dict[str, Any] = {}
         if self.evaluation is not None:
             for system, found in self.evaluation.subsets[0].figures.items():
-                figures[system] = {name: _rounded(one) for name, one in found.items()}
+                figures[system] = {name: rounded(one) for name, one in found.items()}
         for table in self.tables:
-            figures[table.title] = {
-                row: {column: _rounded(cell.interval) for column, cell in cells.items()}
-                for row, cells in table.rows.items()
-            }
+            figures[table.title] = table_values(table)
         return {
             "weights_sha256": self.about.weights_sha256,
             "model": self.about.model,
@@ -139,15 +137,22 @@ def score(
         for name in (WITH_RETRIEVAL, WITH_INDICATION, EXTRACTIVE):
             if rows := rows_of(outputs, name, references.studies):
                 checked[name] = check_reports(rows, outputs, references)
-        tables.append(grounding_table(checked, resamples=resamples))
+        tables.append(grounding_table(checked, patients=references.patients, resamples=resamples))
         tables += over_reliance_tables(outputs, references, systems, resamples)
     sources = opinions(outputs, references, calibration)
     if sources:
         labels = [study.labels for study in references.studies]
         shares = positives([case.labels for case in references.indexed.values()]).mean(axis=0)
         note = f"{COMBINED}: weights and offsets fitted on {calibration.fitted_on}"
-        tables += class_tables(sources, labels, shares, note=note, resamples=resamples)
-    tables += answer_tables(outputs, resamples)
+        tables += class_tables(
+            sources,
+            labels,
+            shares,
+            patients=references.patients,
+            note=note,
+            resamples=resamples,
+        )
+    tables += answer_tables(outputs, references.cases, resamples)
     notes = [f"{len(references.studies)} studies"]
     if references.left:
         notes.append(f"{references.left} studies of the split are not in the outputs")
@@ -177,8 +182,10 @@ def _similarity_table(
         if system.texts is not None
     }
     notes = [f"mean cosine of findings and reference, by {folder.name}"]
-    return tabulate(CLINICAL_BERT, {"mean": cells}, notes=notes, resamples=resamples)
-
-
-def _rounded(interval: Any) -> list[float]:
-    return [round(interval.value, 4), round(interval.low, 4), round(interval.high, 4)]
+    return tabulate(
+        CLINICAL_BERT,
+        {"mean": cells},
+        patients=references.patients,
+        notes=notes,
+        resamples=resamples,
+    )

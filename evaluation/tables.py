@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from evaluation.metrics.bootstrap import (
     RESAMPLES,
-    FloatArray,
     Interval,
     Statistic,
     bootstrap,
+    by_patient,
     of_sums,
+    paired_bootstrap,
     ratio,
 )
 
@@ -45,6 +46,17 @@ class Share:
         return int(np.sum(self.hits)), int(np.sum(self.of))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Difference:
+    """A score of one system minus that of another on the same studies."""
+
+    a: Statistic
+    b: Statistic
+
+
+Cell = Statistic | Share | Difference
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """One cell."""
@@ -69,30 +81,30 @@ class Table:
 
 def tabulate(
     title: str,
-    rows: Mapping[str, Mapping[str, Statistic | Share]],
+    rows: Mapping[str, Mapping[str, Cell]],
     *,
+    patients: Sequence[str | None] | None = None,
     notes: Sequence[str] = (),
     resamples: int = RESAMPLES,
 ) -> Table:
-    """Every cell with its interval; all on the same resamples of the studies."""
+    """Every cell with its interval; all on the same resamples of the patients.
+
+    ``patients`` has the id of each study's patient, None where it is unknown; without it each
+    study, or whatever the statistics count, is resampled by itself.
+    """
     return Table(
         title=title,
         rows={
-            row: {column: _figure(cell, resamples) for column, cell in cells.items()}
+            row: {column: _figure(cell, patients, resamples) for column, cell in cells.items()}
             for row, cells in rows.items()
         },
         notes=tuple(notes),
     )
 
 
-def minus(a: Statistic | Share, b: Statistic | Share) -> Statistic:
-    """The paired difference, as a statistic of its own."""
-    one, other = _statistic(a), _statistic(b)
-
-    def compute(weights: FloatArray) -> FloatArray:
-        return one.compute(weights) - other.compute(weights)
-
-    return Statistic(studies=one.studies, compute=compute)
+def minus(a: Statistic | Share, b: Statistic | Share) -> Difference:
+    """The paired difference, with its interval and the p of paired randomization."""
+    return Difference(a=_statistic(a), b=_statistic(b))
 
 
 def to_text(table: Table) -> str:
@@ -128,9 +140,19 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _figure(cell: Statistic | Share, resamples: int) -> Figure:
+def format_p(p: float) -> str:
+    """``p .031``, ``p <.001``."""
+    return "p <.001" if p < 0.001 else f"p {p:.3f}".replace("0.", ".")
+
+
+def _figure(cell: Cell, patients: Sequence[str | None] | None, resamples: int) -> Figure:
+    def of(statistic: Statistic) -> Statistic:
+        return statistic if patients is None else by_patient(statistic, patients)
+
+    if isinstance(cell, Difference):
+        return Figure(interval=paired_bootstrap(of(cell.a), of(cell.b), resamples=resamples))
     return Figure(
-        interval=bootstrap(_statistic(cell), resamples=resamples),
+        interval=bootstrap(of(_statistic(cell)), resamples=resamples),
         count=cell.count if isinstance(cell, Share) else None,
     )
 
@@ -147,4 +169,6 @@ def _cell(figure: Figure | None) -> str:
         text = "undefined"
     else:
         text = f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+        if one.p is not None:
+            text += f" {format_p(one.p)}"
     return f"{text} {figure.count[0]}/{figure.count[1]}" if figure.count else text

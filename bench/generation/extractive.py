@@ -25,7 +25,7 @@ from tqdm import tqdm
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, NO_FINDING, Labels, State
-from evaluation.metrics.bootstrap import bootstrap, paired_bootstrap
+from evaluation.metrics.bootstrap import bootstrap, by_patient, paired_bootstrap
 from evaluation.metrics.labels import f1_statistic, label_counts, label_f1
 from generator.extractive import DEFAULT, ExtractiveConfig, write_report
 from generator.grounding.report import GroundedReport
@@ -60,6 +60,7 @@ class Study:
 
     labels: Labels
     retrieval: Retrieval
+    patient_id: str | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +107,7 @@ def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]
         case = to_case(record, source.name, 0, images=())
         query = image_query(retriever.encoder, images)
         retrieval = retriever.find(query, SearchOptions(k=k, exclude_study_ids=[record.study_id]))
-        yield Study(labels=case.labels, retrieval=retrieval)
+        yield Study(labels=case.labels, retrieval=retrieval, patient_id=record.patient_id)
 
 
 def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
@@ -126,6 +127,7 @@ def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
         ids, scores = index.vectors.search(query, k, exclude=excluded)
         hits = zip(index.cases.get([int(i) for i in ids]), scores, strict=True)
         yield Study(
+            patient_id=case.patient_id,
             labels=case.labels,
             retrieval=Retrieval(
                 hits=tuple(
@@ -155,10 +157,11 @@ def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Name
     print(f"index: {manifest.studies} studies, encoder {manifest.encoder.name}")
     print(f"reference labels: labeller {LABELLER_VERSION}, uncertain counted as positive")
     print(f"{'label F1, micro, 13 findings':30} F1 [95 %]            precision recall  No Finding")
+    patients = [study.patient_id for study in studies]
     statistics = {}
     for name, predictions in systems.items():
         score = label_f1(references, predictions)
-        statistics[name] = f1_statistic(label_counts(references, predictions))
+        statistics[name] = by_patient(f1_statistic(label_counts(references, predictions)), patients)
         interval = bootstrap(statistics[name])
         print(
             f"  {name:28} {score.micro.f1:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
@@ -168,7 +171,7 @@ def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Name
     gain = paired_bootstrap(statistics["extractive"], statistics["copy the nearest"])
     print(
         f"  extractive minus copy the nearest: {gain.value:+.3f} "
-        f"[{gain.low:+.3f}, {gain.high:+.3f}], paired"
+        f"[{gain.low:+.3f}, {gain.high:+.3f}], paired, p {gain.p:.4f}"
     )
     broken = Counter[str]()
     for report in reports:

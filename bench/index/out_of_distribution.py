@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from bench.index.other_images import other_images
 from db.errors import UserError
-from evaluation.metrics.bootstrap import bootstrap
+from evaluation.metrics.bootstrap import bootstrap, by_patient
 from evaluation.metrics.ranking import auc_statistic, roc_auc
 from evaluation.retrieval.studies import read_studies
 from indexer.images.radiograph import Grey, Radiograph
@@ -68,7 +68,7 @@ def measure(arguments: argparse.Namespace) -> int:
         splits=read_split(arguments.split_file),
         keep=[arguments.split],
     )
-    studies, _ = read_studies(source, retriever.index)
+    studies, _ = read_studies(source, retriever)
     radiographs = [radiograph for study in studies for radiograph in study.images]
     inside = measures_of(retriever, profile, radiographs)
     kinds = other_images([radiograph.pixels for radiograph in radiographs[::EVERY]])
@@ -82,7 +82,9 @@ def measure(arguments: argparse.Namespace) -> int:
     everything = np.concatenate(list(outside.values()))
     scores = np.concatenate([profile.typicality(inside), profile.typicality(everything)])
     labels = np.repeat([1, 0], [len(inside), len(everything)])
-    auroc = bootstrap(auc_statistic(labels, scores), resamples=2000)
+    patients = [study.patient_id for study in studies for _ in study.images]
+    auc = by_patient(auc_statistic(labels, scores), [*patients, *[None] * len(everything)])
+    auroc = bootstrap(auc, resamples=2000)
     flagged = float(np.mean(profile.typicality(inside) < threshold))
     chest_score = float(profile.typicality(chest[None])[0])
 

@@ -6,7 +6,7 @@ folds = by_group(rows, 5)           # of whole images, for a model that is tuned
 Answers are compared as lower-case words without citations, punctuation and articles, as in
 Rajpurkar et al., EMNLP 2016. The majority answer is taken from the scored questions themselves,
 separately for closed and open ones, so no constant answer does better. The bootstrap resamples
-studies (or images), not questions.
+patients (or images, where these are all that is known), not questions.
 """
 
 import random
@@ -17,10 +17,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from db.errors import UserError
-from evaluation.metrics.bootstrap import RESAMPLES, Statistic
+from db.index.store import Case
+from evaluation.metrics.bootstrap import RESAMPLES
 from evaluation.outputs.names import REPORT_QUESTIONS, VQA_RAD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.rows import AnswerRow, Outputs
-from evaluation.tables import Share, Table, minus, tabulate
+from evaluation.tables import Cell, Share, Table, minus, tabulate
 from generator.grounding.answers import is_yes
 
 MAJORITY = "majority answer"
@@ -86,11 +87,13 @@ def answer_table(
     title: str,
     systems: Mapping[str, Sequence[AnswerRow]],
     *,
+    patients: Mapping[str, str | None] | None = None,
     notes: Sequence[str] = (),
     resamples: int = RESAMPLES,
 ) -> Table:
     """Every system on the same questions; the first is also set against each other one.
 
+    ``patients`` maps a group of questions to its patient; one that it lacks is its own.
     Raises UserError where they were not asked the same.
     """
     (first, rows), *others = systems.items()
@@ -98,11 +101,12 @@ def answer_table(
         if {row.key for row in some} != {row.key for row in rows}:
             raise UserError(f"'{first}' and '{name}' did not answer the same questions")
     groups = sorted({row.group for row in rows})
-    table: dict[str, dict[str, Statistic | Share]] = {}
+    shares: dict[str, dict[str, Share]] = {}
     for system, some in systems.items():
         for measure, share in _shares(some, groups).items():
-            table.setdefault(measure, {})[system] = share
-    for measure, cells in list(table.items()):
+            shares.setdefault(measure, {})[system] = share
+    table: dict[str, Mapping[str, Cell]] = dict(shares)
+    for measure, cells in shares.items():
         table[f"{measure}: {first} minus"] = {
             name: minus(cells[first], cells[name]) for name, _ in others
         }
@@ -110,18 +114,20 @@ def answer_table(
     return tabulate(
         title,
         table,
+        patients=[(patients or {}).get(group) or group for group in groups],
         notes=(
-            f"{len(rows)} questions on {len(groups)} studies or images, {closed} closed; these are "
-            "resampled, not questions",
+            f"{len(rows)} questions on {len(groups)} studies or images, {closed} closed; patients, "
+            "or images, are resampled, not questions",
             *notes,
         ),
         resamples=resamples,
     )
 
 
-def answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
+def answer_tables(outputs: Outputs, cases: Mapping[str, Case], resamples: int) -> list[Table]:
     """One table for each question set; the majority answer of VQA-RAD is that of each fold.
 
+    ``cases`` has the studies asked about, by study id.
     Raises UserError where a condition has not answered a set.
     """
     tables = []
@@ -149,6 +155,7 @@ def answer_tables(outputs: Outputs, resamples: int) -> list[Table]:
             answer_table(
                 f"Questions: {name}",
                 {**systems, MAJORITY: majority(asked, folds)},
+                patients={group: case.patient_id for group, case in cases.items()},
                 notes=notes,
                 resamples=resamples,
             )

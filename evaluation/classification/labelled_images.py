@@ -20,9 +20,15 @@ from db.errors import UserError
 from db.files import write_text
 from db.labels import EXTRA_FINDINGS, NO_FINDING, OBSERVATIONS
 from evaluation.log import append_run, require_first_run
-from evaluation.metrics.bootstrap import FloatArray, Statistic, average, check_resamples
+from evaluation.metrics.bootstrap import (
+    Statistic,
+    average,
+    by_patient,
+    check_resamples,
+    restrict,
+)
 from evaluation.metrics.ranking import auc_statistic
-from evaluation.tables import Table, minus, tabulate, to_text, without_nan
+from evaluation.tables import Cell, Table, minus, tabulate, to_text, without_nan
 from indexer.cli.progress import progress_bar
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
@@ -111,10 +117,17 @@ def auc_table(images: Sequence[NihImage], scored: Sequence[Scored], *, resamples
     """Tabulate mean and single AUCs of one encoder, or of one, another, and their difference."""
     labels = label_table([image.labels for image in images])
     truth, known = observed(labels)
-    _, patient = np.unique([image.patient_id for image in images], return_inverse=True)
+    patients = [image.patient_id for image in images]
     folders = np.array([image.folder for image in images])
     everywhere = np.ones(len(images), np.bool_)
-    rows: dict[str, dict[str, Statistic]] = {}
+    rows: dict[str, dict[str, Cell]] = {}
+
+    def auc(
+        shown: npt.NDArray[np.uint8],
+        scores: npt.NDArray[np.float32],
+        chosen: npt.NDArray[np.bool_] = everywhere,
+    ) -> Statistic:
+        return restrict(by_patient(auc_statistic(shown, scores), patients), chosen)
 
     def add(name: str, chosen: npt.NDArray[np.bool_]) -> list[int]:
         shown = truth[chosen].sum(axis=0)
@@ -126,7 +139,7 @@ def auc_table(images: Sequence[NihImage], scored: Sequence[Scored], *, resamples
         if columns:
             rows[f"{name} ({len(columns)} observations)"] = _compared(
                 [
-                    average([_auc(truth[:, c], one.labels[:, c], chosen, patient) for c in columns])
+                    average([auc(truth[:, c], one.labels[:, c], chosen) for c in columns])
                     for one in scored
                 ],
                 scored,
@@ -140,7 +153,7 @@ def auc_table(images: Sequence[NihImage], scored: Sequence[Scored], *, resamples
         positives = int(truth[:, column].sum())
         if 0 < positives < len(images):
             rows[f"{OBSERVATIONS[column]} ({positives})"] = _compared(
-                [_auc(truth[:, column], s.labels[:, column], everywhere, patient) for s in scored],
+                [auc(truth[:, column], one.labels[:, column]) for one in scored],
                 scored,
             )
     for column, name in enumerate(EXTRA_FINDINGS):
@@ -148,42 +161,24 @@ def auc_table(images: Sequence[NihImage], scored: Sequence[Scored], *, resamples
         having = [s for s in scored if s.extra is not None]
         if having and 0 < int(shown.sum()) < len(images):
             rows[f"{name} ({int(shown.sum())})"] = _compared(
-                [
-                    _auc(shown, s.extra[:, column], everywhere, patient)
-                    for s in having
-                    if s.extra is not None
-                ],
+                [auc(shown, s.extra[:, column]) for s in having if s.extra is not None],
                 having,
             )
     return tabulate(
         "AUC by images, intervals by patient",
         rows,
-        notes=(f"{len(images)} images of {int(patient.max()) + 1} patients",),
+        notes=(f"{len(images)} images of {len(set(patients))} patients",),
         resamples=resamples,
     )
 
 
-def _compared(statistics: Sequence[Statistic], scored: Sequence[Scored]) -> dict[str, Statistic]:
-    cells = {one.name: value for one, value in zip(scored, statistics, strict=True)}
+def _compared(statistics: Sequence[Statistic], scored: Sequence[Scored]) -> dict[str, Cell]:
+    cells: dict[str, Cell] = {
+        one.name: value for one, value in zip(scored, statistics, strict=True)
+    }
     if len(statistics) == 2:
         cells["difference"] = minus(statistics[0], statistics[1])
     return cells
-
-
-def _auc(
-    truth: npt.NDArray[np.uint8],
-    scores: npt.NDArray[np.float32],
-    chosen: npt.NDArray[np.bool_],
-    patient: npt.NDArray[np.int64],
-) -> Statistic:
-    """The AUC over the chosen images, as a function of how often each patient is drawn."""
-    of_images = auc_statistic(truth[chosen], scores[chosen])
-    patient_of = patient[chosen]
-
-    def compute(weights: FloatArray) -> FloatArray:
-        return of_images.compute(weights[:, patient_of])
-
-    return Statistic(studies=int(patient.max()) + 1, compute=compute)
 
 
 def _cells(table: Table) -> dict[str, Any]:

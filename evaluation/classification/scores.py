@@ -76,6 +76,7 @@ def class_tables(
     labels: Sequence[Labels],
     shares: np.ndarray,
     *,
+    patients: Sequence[str | None] | None = None,
     note: str,
     resamples: int = RESAMPLES,
 ) -> list[Table]:
@@ -104,6 +105,7 @@ def class_tables(
         tabulate(
             f"Classification: {metric}",
             rows,
+            patients=patients,
             notes=[note, notes[metric]] if metric in notes else [note],
             resamples=resamples,
         )

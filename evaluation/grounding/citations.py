@@ -20,11 +20,11 @@ from typing import Literal
 from db.app.generation import Statement
 from db.files import write_text
 from db.labels import named
-from evaluation.metrics.bootstrap import RESAMPLES, Statistic
+from evaluation.metrics.bootstrap import RESAMPLES
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import sentences
-from evaluation.tables import Share, Table, minus, tabulate
+from evaluation.tables import Cell, Share, Table, minus, tabulate
 from generator.grounding.citations import CitationCheck, check_citations
 from generator.grounding.written import WrittenSentence
 
@@ -147,16 +147,20 @@ def write_sentences(reports: Mapping[str, Sequence[CheckedReport]], path: Path) 
 
 
 def grounding_table(
-    reports: Mapping[str, Sequence[CheckedReport]], *, resamples: int = RESAMPLES
+    reports: Mapping[str, Sequence[CheckedReport]],
+    *,
+    patients: Sequence[str | None] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Table:
-    """Tabulate the measures by system."""
-    rows: dict[str, dict[str, Statistic | Share]] = {}
+    """Tabulate the measures by system; ``patients`` has the patient of each report."""
+    rows: dict[str, dict[str, Cell]] = {}
     for system, some in reports.items():
         for measure, cell in measures(some).items():
             rows.setdefault(measure, {})[system] = cell
     return tabulate(
         "Grounding",
         rows,
+        patients=patients,
         notes=(
             "coverage: of sentences that state an observation, those that cite a shown case",
             "precision: of the numbers written, those whose case says the sentence",
@@ -167,9 +171,9 @@ def grounding_table(
     )
 
 
-def measures(reports: Sequence[CheckedReport]) -> dict[str, Statistic | Share]:
+def measures(reports: Sequence[CheckedReport]) -> dict[str, Cell]:
     """Return all measures of one system's citations."""
-    found: dict[str, Statistic | Share] = {
+    found: dict[str, Cell] = {
         "coverage, as written": _coverage(reports, findings=False),
         "coverage of findings, as written": _coverage(reports, findings=True),
     }

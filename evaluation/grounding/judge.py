@@ -105,9 +105,12 @@ def agreement_table(
     judged: Mapping[_Key, bool],
     checked: Sequence[CheckedReport],
     *,
+    patients: Mapping[str, str | None] | None = None,
     resamples: int = RESAMPLES,
 ) -> Table:
-    """Compare the check with the judgements, resampling pairs.
+    """Compare the check with the judgements, resampling studies with all their pairs.
+
+    ``patients`` maps a study to its patient, whose studies are then resampled together.
 
     Raises UserError for judgements of other outputs.
     """
@@ -134,9 +137,11 @@ def agreement_table(
             rows.setdefault(measure, {})[group] = Share(hits=hits & some, of=some)
         outcomes = np.stack([check & reader, check & ~reader, ~check & reader, ~check & ~reader])
         rows.setdefault("kappa", {})[group] = of_sums((outcomes & some).T, _kappa)
+    studies = [pair.key[0] for pair in pairs]
     return tabulate(
         "Citations judged by reading",
         rows,
+        patients=[(patients or {}).get(study) or study for study in studies],
         notes=(f"{len(pairs)} pairs of a sentence and a case, read without the check's result",),
         resamples=resamples,
     )

@@ -63,6 +63,7 @@ def _of_condition(
         references=[references.cases[row.study_id].labels for row in shown],
         retrievals=[references.retrieval(outputs, row.study_id) for row in shown],
         contexts=[[hit.case.labels for hit in references.hits(row.context)] for row in shown],
+        patients=[references.cases[row.study_id].patient_id for row in shown],
         title=title,
         resamples=resamples,
     )
@@ -74,6 +75,7 @@ def over_reliance_table(
     references: Sequence[Labels],
     retrievals: Sequence[Retrieval],
     contexts: Sequence[Sequence[Labels]],
+    patients: Sequence[str | None] | None = None,
     title: str = "Over-reliance",
     resamples: int = RESAMPLES,
 ) -> Table:
@@ -101,6 +103,7 @@ def over_reliance_table(
     return tabulate(
         title,
         rows,
+        patients=patients,
         notes=(
             "pairs of a study and one of 13 findings; the contexts are those of the first system, "
             "for the others as well",

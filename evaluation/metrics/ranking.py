@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from db.errors import UserError
-from evaluation.metrics.bootstrap import FloatArray, Statistic, ratio
+from evaluation.metrics.bootstrap import Compute, FloatArray, Rows, Statistic, ratio
 
 
 def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
@@ -29,30 +29,38 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 def auc_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """`roc_auc`, ready for `bootstrap`."""
-    ranking = _Ranking(labels, scores)
 
-    def compute(weights: FloatArray) -> FloatArray:
-        positive, negative = ranking.grouped(weights)
-        negatives = negative.sum(axis=1)
-        lower = negatives[:, None] - np.cumsum(negative, axis=1)
-        won = (positive * (lower + negative / 2)).sum(axis=1)
-        return ratio(won, positive.sum(axis=1) * negatives)
+    def of(rows: Rows) -> Compute:
+        ranking = _Ranking(*rows)
 
-    return Statistic(studies=ranking.studies, compute=compute)
+        def compute(weights: FloatArray) -> FloatArray:
+            positive, negative = ranking.grouped(weights)
+            negatives = negative.sum(axis=1)
+            lower = negatives[:, None] - np.cumsum(negative, axis=1)
+            won = (positive * (lower + negative / 2)).sum(axis=1)
+            return ratio(won, positive.sum(axis=1) * negatives)
+
+        return compute
+
+    return Statistic(rows=_ranked(labels, scores), score=of)
 
 
 def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """`average_precision`, ready for `bootstrap`."""
-    ranking = _Ranking(labels, scores)
 
-    def compute(weights: FloatArray) -> FloatArray:
-        positive, negative = ranking.grouped(weights)
-        found = np.cumsum(positive, axis=1)
-        retrieved = found + np.cumsum(negative, axis=1)
-        precision = found / np.maximum(retrieved, 1e-300)  # nothing drawn so far: adds 0
-        return ratio((precision * positive).sum(axis=1), positive.sum(axis=1))
+    def of(rows: Rows) -> Compute:
+        ranking = _Ranking(*rows)
 
-    return Statistic(studies=ranking.studies, compute=compute)
+        def compute(weights: FloatArray) -> FloatArray:
+            positive, negative = ranking.grouped(weights)
+            found = np.cumsum(positive, axis=1)
+            retrieved = found + np.cumsum(negative, axis=1)
+            precision = found / np.maximum(retrieved, 1e-300)  # nothing drawn so far: adds 0
+            return ratio((precision * positive).sum(axis=1), positive.sum(axis=1))
+
+        return compute
+
+    return Statistic(rows=_ranked(labels, scores), score=of)
 
 
 def precision_at_k(relevance: npt.ArrayLike, k: int) -> FloatArray:
@@ -112,30 +120,39 @@ def reciprocal_rank(ranks: npt.ArrayLike) -> FloatArray:
     return 1 / _ranks(ranks)
 
 
+def _ranked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Rows:
+    """Labels (n,) of 0 and 1, and the rank of each score (n,), ties sharing their mean rank.
+
+    Ranks of two systems can be exchanged, whatever the scales of their scores.
+    """
+    positive, values = _zero_or_one(labels), np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or positive.shape != values.shape:
+        raise UserError(
+            f"a ranking needs one label and one score per study and at least one study, got "
+            f"shapes {positive.shape} and {values.shape}"
+        )
+    if np.isnan(values).any():
+        raise UserError(f"{int(np.isnan(values).sum())} of {values.size} scores are NaN")
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - count / 2
+    return positive.astype(np.float64), middle[place]
+
+
 class _Ranking:
     """Labels in the order of falling scores, with where a new score begins."""
 
-    def __init__(self, labels: npt.ArrayLike, scores: npt.ArrayLike) -> None:
-        positive, values = _zero_or_one(labels), np.asarray(scores, dtype=np.float64)
-        if values.ndim != 1 or values.size == 0 or positive.shape != values.shape:
-            raise UserError(
-                f"a ranking needs one label and one score per study and at least one study, got "
-                f"shapes {positive.shape} and {values.shape}"
-            )
-        if np.isnan(values).any():
-            raise UserError(f"{int(np.isnan(values).sum())} of {values.size} scores are NaN")
-        self.studies = values.size
-        self._order = np.argsort(-values, kind="stable")
-        ordered = values[self._order]
+    def __init__(self, labels: FloatArray, scores: FloatArray) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        ordered = scores[self._order]
         self._starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        self._positive = positive[self._order].astype(np.float64)
+        self._positive = labels[self._order]
 
     def grouped(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weight of the positives and of the negatives at each distinct score: (b, groups)."""
         ordered = weights[:, self._order]
         positive = ordered * self._positive
         negative = ordered - positive
-        if len(self._starts) == self.studies:
+        if len(self._starts) == len(self._order):
             return positive, negative
         return (
             np.add.reduceat(positive, self._starts, axis=1),

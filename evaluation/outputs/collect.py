@@ -20,7 +20,7 @@ from generator.mllama.adapter import check_served
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import TaskRunner
-from generator.vision_language import DecodingOptions, VisionLanguageModel
+from generator.vision_language import DecodingOptions, VisionLanguageModel, strategy_of
 from indexer.cli.arguments import encoder_device
 from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import options_of
@@ -103,6 +103,7 @@ def _about(
         adapter=model.adapter,
         weights_sha256=model.weights_sha256,
         prompt_version=PROMPT_VERSION,
+        strategy=strategy_of(model),
         max_new_tokens=arguments.max_new_tokens,
     )
 

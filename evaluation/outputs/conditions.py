@@ -82,6 +82,7 @@ def marked(statements: Sequence[Statement]) -> str:
 
 def nearest_row(study_id: str, hits: Sequence[Hit]) -> ReportRow:
     """The nearest case that has findings, copied."""
+    hits = sorted(hits, key=lambda hit: -hit.score)
     case = next((hit.case for hit in hits if hit.case.findings), hits[0].case)
     return ReportRow(
         system=NEAREST,

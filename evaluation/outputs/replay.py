@@ -35,6 +35,7 @@ class _RemoteModel(ABC):
         self.base_sha256, self.adapter_sha256 = model.base_sha256, model.adapter_sha256
         self.tile_size, self.context_tokens = model.tile_size, model.context_tokens
         self.count_tokens = model.count_tokens
+        self.record = getattr(model, "record", None)
 
     @abstractmethod
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:

@@ -19,6 +19,7 @@ from db.errors import MismatchError, NotFoundError, UserError
 from db.files import write_text
 from db.labels import FINDINGS, State
 from evaluation.outputs.names import IMAGE_FINDINGS_WITHHELD, IMAGE_ONLY
+from retriever.options import Strategy
 
 FORMAT_VERSION = 1
 
@@ -40,6 +41,8 @@ class OutputsHeader:
     """Of model and adapter together."""
     prompt_version: str
     max_new_tokens: int
+    strategy: Strategy = "similar"
+    """How the cases in the prompts were chosen."""
     computed: str = "here"
     """Device and quantization the model ran with, if it ran on another machine."""
     format_version: int = FORMAT_VERSION

@@ -18,8 +18,8 @@ from generator.context.build import Context
 from indexer.index import Index
 from indexer.ingest.studies import to_case
 from indexer.sources.records import Source, StudyRecord
+from retriever.case_filter import normalise_report
 from retriever.results import Hit, Retrieval
-from retriever.search import normalise_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class References:
         studies = [
             EvaluationStudy(
                 study_id=case.study_id,
+                patient_id=case.patient_id,
                 images=(),
                 frontal=(),
                 findings=case.findings,
@@ -76,6 +77,11 @@ class References:
             without=len(records) - len(cases),
             left=len(cases) - len(studies),
         )
+
+    @property
+    def patients(self) -> tuple[str | None, ...]:
+        """The patient of each study."""
+        return tuple(study.patient_id for study in self.studies)
 
     def hits(self, names: Sequence[str]) -> tuple[Hit, ...]:
         """Ranked from 1 in this order; the cosine is unknown and 0. Raises MismatchError."""

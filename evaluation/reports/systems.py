@@ -201,6 +201,7 @@ def label_table(
     return tabulate(
         title,
         rows,
+        patients=[study.patient_id for study in studies],
         notes=("in brackets: studies whose report names it, uncertain counted as positive",),
         resamples=resamples,
     )

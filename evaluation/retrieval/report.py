@@ -14,7 +14,7 @@ from db.labels import OBSERVATIONS
 from evaluation.metrics.bootstrap import Interval
 from evaluation.provenance import Provenance
 from evaluation.retrieval.scores import AUC_MEAN, AUC_PR_MEAN, LEAST_POSITIVES, Evaluation, Subset
-from evaluation.tables import without_nan
+from evaluation.tables import format_p, without_nan
 
 TEXT = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 LABELS = ("label micro-F1", "label macro-F1", "No Finding F1", AUC_MEAN, AUC_PR_MEAN)
@@ -39,7 +39,7 @@ def to_table(evaluation: Evaluation, origin: Provenance) -> str:
         f"{origin.encoder} (weights {origin.weights_sha256[:12]})",
         f"reference text: {origin.reference_text}, cleaning {origin.cleaning}; reference labels: "
         f"labeller {origin.reference_labeller} on {origin.reference_labels_from}",
-        f"[..] 95 % intervals, studies resampled {origin.resamples} times; votes of "
+        f"[..] 95 % intervals, patients resampled {origin.resamples} times; votes of "
         f"{origin.votes_of} cases, temperature {origin.vote_temperature}",
     ]
     for subset in evaluation.subsets:
@@ -149,4 +149,5 @@ def _short(metric: str) -> str:
 def _cell(interval: Interval | None, sign: str = "") -> str:
     if interval is None:
         return "-"
-    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+    p = "" if interval.p is None else f" {format_p(interval.p)}"
+    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]{p}"

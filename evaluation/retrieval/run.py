@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
 
 from db.files import write_text
@@ -12,8 +13,10 @@ from evaluation.metrics.bootstrap import check_resamples
 from evaluation.provenance import provenance
 from evaluation.retrieval.report import to_document, to_table, write_plots
 from evaluation.retrieval.scores import evaluate
-from evaluation.retrieval.studies import read_studies
+from evaluation.retrieval.shown_cases import shown_cases_table
+from evaluation.retrieval.studies import embed, read_studies
 from evaluation.retrieval.systems import compare
+from evaluation.tables import to_text, without_nan
 from indexer.cli.progress import progress_bar
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
@@ -36,11 +39,15 @@ def evaluate_retrieval(arguments: argparse.Namespace) -> int:
     sys.stderr.write(f"{len(studies)} studies read, embedding and searching\n")
     systems = compare(retriever, studies, baseline=baseline)
     evaluation = evaluate(studies, systems, resamples=arguments.resamples)
+    queries = embed(retriever.encoder, studies, "both")
+    shown = shown_cases_table(retriever, studies, queries, resamples=arguments.resamples)
     origin = provenance(
         manifest, split=arguments.split, without=without, resamples=arguments.resamples
     )
-    document = json.dumps(to_document(evaluation, origin), indent=2)
-    table = to_table(evaluation, origin)
+    document = json.dumps(
+        {**to_document(evaluation, origin), "tables": [without_nan(asdict(shown))]}, indent=2
+    )
+    table = f"{to_table(evaluation, origin)}\n\n{to_text(shown)}"
     if arguments.out is not None:
         write_text(arguments.out / "evaluation.json", document + "\n")
         write_text(arguments.out / "evaluation.txt", table + "\n")
@@ -48,7 +55,7 @@ def evaluate_retrieval(arguments: argparse.Namespace) -> int:
     if arguments.split == "test":
         append_run(
             arguments.test_log,
-            retrieval_entry(evaluation, origin),
+            retrieval_entry(evaluation, origin, [shown]),
             command=arguments.command,
             again=arguments.again,
         )

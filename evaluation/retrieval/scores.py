@@ -5,8 +5,9 @@ evaluation = evaluate(studies, systems)
 evaluation.subsets[0].figures["trained, both views"]["label micro-F1"].value
 
 Reference text: the FINDINGS section alone, cleaned as `CLEANING` names it. Reference labels: what
-`LABELLER_VERSION` reads in the whole report. Intervals: studies resampled 10,000 times; document
-frequencies of CIDEr are those of all references of the split, also in a subset.
+`LABELLER_VERSION` reads in the whole report. Intervals: patients resampled 10,000 times, each with
+all its studies; document frequencies of CIDEr are those of all references of the split, also in a
+subset.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,14 @@ from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, positives
 from evaluation.metrics.bootstrap import (
     RESAMPLES,
-    FloatArray,
     Interval,
     Statistic,
     average,
     bootstrap,
+    by_patient,
     mean_of,
     paired_bootstrap,
+    restrict,
 )
 from evaluation.metrics.labels import f1_statistic, label_counts
 from evaluation.metrics.ranking import (
@@ -65,7 +67,7 @@ class Subset:
     figures: Mapping[str, Figures]
     """By system."""
     differences: Mapping[str, Figures]
-    """By system: the first system minus it, paired."""
+    """By system: the first system minus it, paired, with the p of paired randomization."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,14 @@ def evaluate(
     names = [title(system) for system in systems]
     if len(set(names)) < len(names):
         raise UserError(f"two systems have the same name: {', '.join(names)}")
-    statistics = {title(system): _statistics(system, studies) for system in systems}
+    patients = [study.patient_id for study in studies]
+    statistics = {
+        title(system): {
+            metric: by_patient(one, patients)
+            for metric, one in _statistics(system, studies).items()
+        }
+        for system in systems
+    }
     labels = positives([study.labels for study in studies])
     everything = np.ones(len(studies), dtype=bool)
     fresh = np.array([not study.in_index for study in studies])
@@ -186,17 +195,3 @@ def _subset(
             if metrics is not first
         },
     )
-
-
-def restrict(statistic: Statistic, chosen: npt.NDArray[np.bool_]) -> Statistic:
-    """A statistic on some of its studies: the others are never drawn."""
-    places = np.flatnonzero(chosen)
-    if len(places) == statistic.studies:
-        return statistic
-
-    def compute(weights: FloatArray) -> FloatArray:
-        full = np.zeros((len(weights), statistic.studies))
-        full[:, places] = weights
-        return statistic.compute(full)
-
-    return Statistic(studies=len(places), compute=compute)

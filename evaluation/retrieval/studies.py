@@ -14,9 +14,10 @@ from indexer.encoder.spec import Encoder
 from indexer.images.reader import Limits, Radiograph
 from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
+from retriever.case_filter import normalise_report
 from retriever.overlap import Overlap
 from retriever.query import Query, image_queries
-from retriever.search import Retriever, normalise_report
+from retriever.search import Retriever
 
 Views = Literal["both", "frontal"]
 
@@ -31,6 +32,7 @@ class EvaluationStudy:
     """One study with the report that systems are measured against."""
 
     study_id: str
+    patient_id: str | None
     images: tuple[Radiograph, ...]
     frontal: tuple[Radiograph, ...]
     """The images that are frontal views, or all of them where none is known to be."""
@@ -115,6 +117,7 @@ def _read(record: StudyRecord, source: str, known: set[str]) -> EvaluationStudy:
     case = to_case(record, source, 0, images=())
     return EvaluationStudy(
         study_id=record.study_id,
+        patient_id=record.patient_id,
         images=tuple(radiographs),
         frontal=frontal or tuple(radiographs),
         findings=record.findings,

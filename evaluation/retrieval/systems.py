@@ -17,10 +17,11 @@ from evaluation.metrics.ranking import first_ranks
 from evaluation.retrieval.studies import EvaluationStudy, Views, embed
 from indexer.reports.labeller import label_report
 from indexer.reports.sentences import split_sentences
+from retriever.case_filter import normalise_report
 from retriever.knn_votes import Vote, weighted_votes
 from retriever.options import SearchOptions
 from retriever.query import Query, embed_texts, has_text_tower
-from retriever.search import K_VOTES, Retriever, normalise_report
+from retriever.search import K_VOTES, Retriever
 
 K_RANKED = 10
 """Hits whose ranking is scored."""

@@ -79,6 +79,7 @@ def checked(
 def a_study(study_id: str) -> EvaluationStudy:
     return EvaluationStudy(
         study_id=study_id,
+        patient_id=None,
         images=(),
         frontal=(),
         findings="",

@@ -90,6 +90,7 @@ def evaluation(retriever: Retriever, val: list[EvaluationStudy]) -> Evaluation:
 def study(number: int, findings: str, labels: Labels, *, in_index: bool = False) -> EvaluationStudy:
     return EvaluationStudy(
         study_id=f"s{number}",
+        patient_id=None,
         images=(),
         frontal=(),
         findings=findings,
