@@ -59,7 +59,10 @@ def to_generation(
         images_sha256=retrieval.images_sha256,
         options={
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(request.options).items()
+            for name, value in {
+                **asdict(request.options),
+                "strategy": retrieval.strategy,
+            }.items()
             if name != "text_weight"  # no words are searched with
         },
         notes=_notes(report, retrieval),

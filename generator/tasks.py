@@ -36,7 +36,7 @@ from generator.prompts import (
 )
 from generator.retrieved_study import RetrievedStudy
 from generator.study_canvas import frontal_first, study_canvas
-from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel, strategy_of
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, image_query, read_images
@@ -78,6 +78,11 @@ class TaskRunner:
             sampling=sampling,
         )
 
+    def search_options(self, options: SearchOptions | None = None) -> SearchOptions:
+        """The options of a search for cases, by default chosen as for the adapter's training."""
+        options = options or SearchOptions()
+        return replace(options, strategy=options.strategy or strategy_of(self.model))
+
     def retrieve(
         self,
         images: Sequence[ImageSource],
@@ -102,15 +107,11 @@ class TaskRunner:
         max_cases: int | None = None,
     ) -> RetrievedStudy:
         """Search with images that are already embedded; otherwise as `retrieve`."""
-        options = options or SearchOptions()
+        options = self.search_options(options)
         retrieval = find_candidates(self.retriever, query, options)
         if max_cases is not None:
             retrieval = limit_hits(retrieval, max_cases)
-        votes = self.retriever.vote(
-            query,
-            exclude_patient_ids=options.exclude_patient_ids,
-            exclude_study_ids=options.exclude_study_ids,
-        )
+        votes = self.retriever.vote(query, options)
         views = [image.pixels for image in frontal_first(query.images)]
         image = study_canvas(views, self.model.tile_size)
         return self.assemble(image, retrieval, votes, indication)

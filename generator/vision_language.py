@@ -14,6 +14,7 @@ import numpy.typing as npt
 from db.errors import UserError
 from generator.prompts import Prompt
 from indexer.encoder.weight_files import local_folder
+from retriever.options import Strategy
 
 DEFAULT_MODEL = "pretrained/generator"
 NO_MODEL = "none"
@@ -24,6 +25,16 @@ def default_model() -> str:
     folder = local_folder(DEFAULT_MODEL)
     found = folder is not None and any(folder.glob("*.safetensors"))
     return DEFAULT_MODEL if found else NO_MODEL
+
+
+def strategy_of(model: object) -> Strategy:
+    """How cases were chosen for the prompts that a model's adapter was trained on.
+
+    The most similar ones for a model without an adapter, or with one that was made elsewhere.
+    """
+    record = getattr(model, "record", None)
+    strategy: Strategy = "similar" if record is None else record.strategy
+    return strategy
 
 
 class PromptTooLongError(UserError, ValueError):

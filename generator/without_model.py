@@ -28,13 +28,7 @@ def run_without_model(
     if request.task == "ask":
         raise UserError("a question needs a language model: name one with --model")
     options = request.options
-    votes = {}
-    if request.task == "classify":
-        votes = retriever.vote(
-            query,
-            exclude_patient_ids=options.exclude_patient_ids,
-            exclude_study_ids=options.exclude_study_ids,
-        )
+    votes = retriever.vote(query, options) if request.task == "classify" else {}
     retrieval = retriever.find(query, options)
     return retrieval, write_without_model(request.task, retrieval, votes)
 

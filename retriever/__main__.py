@@ -17,7 +17,7 @@ from indexer.cli.arguments import add_device
 from indexer.cli.parser import Parser, moved, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.knn_votes import vote
-from retriever.results import Retrieval
+from retriever.results import Hit, Retrieval
 from retriever.search import Retriever
 
 OpenRetriever = Callable[..., Retriever]
@@ -62,13 +62,19 @@ def _lines(retrieval: Retrieval) -> str:
     if retrieval.ood is not None and not retrieval.ood.in_distribution:
         lines.append(f"warning: {retrieval.ood.reason}")
     for hit in retrieval.hits:
-        text = " ".join(hit.case.report.split())
+        text = " ".join(_marked(hit).split())
         lines.append(f"[{hit.rank}] {hit.score:.3f} {hit.case.source} {hit.case.study_id}: {text}")
     lines += [
         f"excluded: {one.source} {one.study_id} ({one.score:.3f}), {one.reason}"
         for one in retrieval.excluded_cases
     ]
     return "\n".join(lines if retrieval.hits else [*lines, "no case passes these rules"])
+
+
+def _marked(hit: Hit) -> str:
+    """The report, with the sentence that says what the text asks for between asterisks."""
+    report, said = hit.case.report, hit.matched_sentence
+    return report if said is None else report.replace(said, f"**{said}**", 1)
 
 
 def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:

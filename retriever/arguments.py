@@ -37,9 +37,8 @@ def _add(parser: argparse.ArgumentParser, one: Parameter, default: Any) -> None:
             flag, action="append", default=[], metavar=one.metavar, help=f"{one.help}; repeatable"
         )
     elif choices := get_args(one.type):
-        parser.add_argument(
-            flag, choices=choices, default=default, help=f"{one.help} (default: %(default)s)"
-        )
+        shown = "" if default is None else " (default: %(default)s)"
+        parser.add_argument(flag, choices=choices, default=default, help=f"{one.help}{shown}")
     else:
         shown = "" if default is None else " (default: %(default)s)"
         parser.add_argument(

@@ -10,6 +10,7 @@ only cases whose labels equal or overlap those that the label head finds in the 
 is maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -20,6 +21,9 @@ from db.labels import FINDINGS
 from indexer.images.radiograph import Limits
 
 LabelFilter = Literal["none", "exact", "partial"]
+Strategy = Literal["similar", "findings"]
+"""``similar``: the nearest cases. ``findings``: some cases for each finding that is likely in the
+image; see `retriever.ranking.finding_wise`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class Parameter:
     name: str
     """With underscores; singular for a list, whose parameter is repeated."""
     type: Any
-    """``bool``, ``int``, ``float``, ``LabelFilter``, or ``str`` if ``many``."""
+    """``bool``, ``int``, ``float``, a ``Literal`` of choices, or ``str`` if ``many``."""
     help: str
     option: str = ""
     """The field of `SearchOptions`."""
@@ -52,6 +56,17 @@ class SearchOptions:
 
     k: int = field(default=5, metadata=_parameter("k", int, "maximum number of hits", least=1))
     """Maximum number of hits."""
+    strategy: Strategy | None = field(
+        default=None,
+        metadata=_parameter(
+            "strategy",
+            Strategy,
+            "the nearest cases, or some for each finding that is likely in the image; by default "
+            "the nearest, and for a text those that its writer was made for",
+        ),
+    )
+    """None leaves it to the caller: a search takes the nearest cases, a writer what it was made
+    for."""
     exclude_patient_ids: Collection[str] = field(
         default=(),
         metadata=_parameter(
@@ -163,6 +178,19 @@ class SearchOptions:
             raise UserError(
                 f"unknown label filter '{self.label_filter}': use none, exact or partial"
             )
+        if self.strategy not in (None, *get_args(Strategy)):
+            raise UserError(f"unknown strategy '{self.strategy}': use similar or findings")
+        if self.strategy == "findings" and self.diversity > 0:
+            raise UserError(
+                "the strategy 'findings' chooses different cases by itself: leave diversity out"
+            )
+
+    def least_score(self, best: float | None) -> float:
+        """Return the least cosine of a hit, given that of the best; None before there is one."""
+        least = -1.0 if self.min_score is None else self.min_score
+        if self.min_ratio is None or best is None:
+            return least
+        return max(least, self.min_ratio * best) if best > 0 else math.inf
 
     @property
     def limits(self) -> Limits:

@@ -43,6 +43,9 @@ class Query:
     thresholds: Mapping[str, float]
     """Finding to the lowest probability that counts as positive."""
 
+    text: str | None = None
+    """The text that was combined with the images, or searched with alone."""
+
     @property
     def label_scores(self) -> dict[str, float] | None:
         """Observation to probability over all images; None without images or label head."""
@@ -97,10 +100,15 @@ def read_query(
     word_vector = embed_texts(encoder, [words])[0]
     if not images:
         none = np.zeros((0, len(word_vector)), np.float32)
-        return Query(vector=word_vector, image_vectors=none, thresholds=_thresholds(encoder))
+        return Query(
+            vector=word_vector,
+            image_vectors=none,
+            thresholds=_thresholds(encoder),
+            text=words,
+        )
     query = image_query(encoder, read_images(images, limits))
     parts = [(1 - text_weight) * query.vector, text_weight * word_vector]
-    return replace(query, vector=combine_views(np.stack(parts)))
+    return replace(query, vector=combine_views(np.stack(parts)), text=words)
 
 
 def image_query(encoder: Encoder, images: Sequence[Radiograph]) -> Query:

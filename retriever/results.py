@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from db.app.generation import ExcludedCase, OodCheck
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
+from retriever.options import Strategy
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -17,6 +18,8 @@ class Hit:
     score: float
     """Cosine between the query study and the case, in -1..1."""
     case: Case
+    matched_sentence: str | None = None
+    """Of a search by text: the sentence of the report that says what the text asks for."""
 
     def __repr__(self) -> str:
         return f"Hit([{self.rank}] {self.case.source} {self.case.study_id}, score {self.score:.3f})"
@@ -34,7 +37,10 @@ class View:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Retrieval:
-    """The hits for one study, best first."""
+    """The hits for one study, best first.
+
+    That is by cosine, unless a text or the strategy ``findings`` ranked them (`retriever.ranking`).
+    """
 
     hits: tuple[Hit, ...]
     excluded_cases: tuple[ExcludedCase, ...] = ()
@@ -51,6 +57,13 @@ class Retrieval:
     """Finding to the least label score that counts as positive, as the encoder sets it."""
     views: tuple[View, ...] = ()
     """The query images, in the order given; empty where they are not known."""
+    strategy: Strategy = "similar"
+    """How the hits were chosen."""
+    finding_likelihoods: dict[str, float] | None = None
+    """Finding to the probability that ranked the hits; None unless the strategy was
+    ``findings``."""
+    wanted_findings: tuple[str, ...] = ()
+    """The findings that had a quota of the hits, those first that are most unusual in the index."""
     ood: OodCheck | None = None
     """Whether the images are out of distribution for the index; None for a search by text alone or
     an index without a typicality profile."""

@@ -6,29 +6,32 @@ retrieval.hits[0].case.findings
 retriever.search(text="small left pleural effusion").hits
 """
 
-import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from db.app.generation import ExcludedCase
 from db.errors import UserError
-from db.index.store import Case
+from db.index.store import STATE_CODES, Case
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import difference_hash
 from indexer.index import Index
+from retriever.case_filter import CaseFilter
 from retriever.exclusions import check_exclusions
 from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
 from retriever.near_duplicates import NearDuplicateFinder
 from retriever.ood import check_ood
 from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, image_query, read_query
+from retriever.ranking.finding_wise import FindingRanking, FindingWiseSearch, finding_likelihoods
+from retriever.ranking.nearest import NearestSearch
+from retriever.ranking.word_search import WordSearch
+from retriever.ranking.words import read_asks
 from retriever.results import Hit, Retrieval
 
 K_VOTES = 500
@@ -38,15 +41,6 @@ more."""
 
 _CACHE_SIZE = 4_096
 """Number of cases cached in memory; each takes a few kilobytes."""
-
-_CANDIDATES_PER_HIT = 5
-"""With diversity, k hits are chosen from this many times k candidates."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    case: Case
-    score: float
 
 
 class Retriever:
@@ -60,7 +54,14 @@ class Retriever:
         self._cache: dict[int, Case] = {}
         self._duplicates = NearDuplicateFinder(index)
         self._profile = index.read_profile()
-        self._case_ids, self._positives = index.cases.positive_table()  # (cases,), (cases, 14)
+        self._case_ids, states = index.cases.state_table()  # (cases,), (cases, 14)
+        self._positives = states >= STATE_CODES["uncertain"]
+        self._findings = self._positives[:, [OBSERVATIONS.index(name) for name in FINDINGS]]
+        self._finding_wise = FindingWiseSearch(
+            index.vectors, self._case_ids, self._findings, self._cases
+        )
+        self._nearest = NearestSearch(index.vectors, self._cases)
+        self._word_search = WordSearch(index.vectors, self._case_ids, states, self._cases)
 
     def __repr__(self) -> str:
         manifest = self.index.manifest
@@ -116,47 +117,42 @@ class Retriever:
         There are fewer than ``k`` if fewer pass the options. Cases of excluded patients or studies
         never appear; near duplicates and repeated reports are listed in ``excluded_cases``.
         """
+        notes = [note for image in query.images for note in image.notes]
         excluded = self.index.cases.ids_of(
             patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
         )
-        excluded_cases: list[ExcludedCase] = []
-        kept: list[_Candidate] = []
-        seen_reports: dict[str, str] = {}
         duplicates = self._duplicates.find(query) if options.exclude_near_duplicates else {}
-        wanted = options.k if options.diversity == 0 else _CANDIDATES_PER_HIT * options.k
-        for candidate in self._candidates(
-            query.vector, wanted, excluded, self._allowed(query, options)
-        ):
-            if len(kept) == wanted or _too_low(candidate.score, kept, options):
-                break
-            case = candidate.case
-            reason = duplicates.get(case.case_id)
-            if reason is None and options.distinct_reports:
-                first = seen_reports.setdefault(normalise_report(case.report), case.study_id)
-                if first != case.study_id:
-                    reason = f"same report as study {first}"
-            if reason is None:
-                kept.append(candidate)
-            else:
-                excluded_cases.append(
-                    ExcludedCase(
-                        source=case.source,
-                        study_id=case.study_id,
-                        score=candidate.score,
-                        reason=reason,
-                    )
-                )
-        if options.diversity > 0:
-            kept = self._diverse(kept, options)
-        notes = [note for image in query.images for note in image.notes]
+        case_filter = CaseFilter(options, duplicates)
+        allowed = self._allowed(query, options)
+        ranking = None
+        if options.strategy == "findings":
+            ranking = self._finding_ranking(query, options)
+            pool = self._finding_wise.pool(query, options, ranking, excluded, allowed)
+            kept = self._finding_wise.choose(pool, options.k, ranking, case_filter)
+        elif asks := read_asks(query.text or ""):
+            found = self._word_search.candidates(query, asks, options, excluded, allowed)
+            kept = self._nearest.admitted(found, options, case_filter)
+            if kept and not any(one.sentence for one in kept):
+                notes.append("no case says what the text asks for: these are the nearest others")
+        else:
+            near = self._nearest.candidates(query, options, excluded, allowed)
+            kept = self._nearest.admitted(near, options, case_filter)
         if not kept and options.label_filter != "none":
             notes.append(f"no case passes the label filter '{options.label_filter}'")
         return Retrieval(
             hits=tuple(
-                Hit(rank=rank, score=candidate.score, case=candidate.case)
+                Hit(
+                    rank=rank,
+                    score=candidate.score,
+                    case=candidate.case,
+                    matched_sentence=candidate.sentence,
+                )
                 for rank, candidate in enumerate(kept, start=1)
             ),
-            excluded_cases=tuple(excluded_cases),
+            excluded_cases=tuple(case_filter.excluded_cases),
+            strategy=options.strategy or "similar",
+            finding_likelihoods=None if ranking is None else dict(ranking.likelihoods),
+            wanted_findings=() if ranking is None else ranking.wanted,
             index_fingerprint=self.index.manifest.fingerprint,
             source=self.index.manifest.source,
             images_sha256=tuple(image.sha256 for image in query.images),
@@ -167,26 +163,49 @@ class Retriever:
             ood=check_ood(query, self.index, self._profile),
         )
 
+    def _finding_ranking(self, query: Query, options: SearchOptions) -> FindingRanking:
+        """Read the likelihoods of the findings from the query, once for a search.
+
+        Raises UserError for a query with a text, which says itself what is wanted.
+        """
+        if query.text is not None:
+            raise UserError(
+                "the strategy 'findings' reads the findings from the image, and a text names them "
+                "itself: leave out the text or the strategy"
+            )
+        likelihoods = finding_likelihoods(self.vote(query, options), query.label_scores)
+        return FindingRanking(likelihoods, self._findings.mean(axis=0))
+
     def vote(
         self,
         query: Query,
+        options: SearchOptions | None = None,
         *,
         k: int = K_VOTES,
-        exclude_patient_ids: Collection[str] = (),
-        exclude_study_ids: Collection[str] = (),
         temperature: float = TEMPERATURE,
     ) -> dict[str, Vote]:
         """Classify labels by the votes of the ``k`` nearest cases.
 
-        No report is read, and near duplicates vote like any other case.
+        What ``options`` excludes does not vote: patients, studies and, by default, near duplicates
+        of the images, so the report of an indexed study never votes on the study itself. No report
+        is read, and cases with the same report all vote.
         """
-        excluded = self.index.cases.ids_of(
-            patient_ids=exclude_patient_ids, study_ids=exclude_study_ids
-        )
+        excluded = self._excluded(query, options or SearchOptions())
         ids, scores = self.index.vectors.search(query.vector, k, exclude=excluded)
         rows = np.searchsorted(self._case_ids, ids)
         ranks = range(1, len(rows) + 1)
         return weighted_votes(scores, self._positives[rows], ranks, temperature=temperature)
+
+    def _excluded(self, query: Query, options: SearchOptions) -> set[int]:
+        """Ids of the cases that ``options`` excludes for this query."""
+        excluded = set(
+            self.index.cases.ids_of(
+                patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
+            )
+        )
+        return excluded | set(
+            self._duplicates.find(query) if options.exclude_near_duplicates else ()
+        )
 
     def duplicates(self, images: Sequence[Radiograph]) -> dict[int, str]:
         """Map ids of cases that hold one of the images, or a near duplicate, to what they hold.
@@ -199,20 +218,6 @@ class Retriever:
         if alike:
             found = self._duplicates.find(image_query(self.encoder, alike)) | found
         return found
-
-    def _candidates(
-        self, query: np.ndarray, k: int, excluded: Collection[int], only: np.ndarray | None
-    ) -> Iterator[_Candidate]:
-        """Yield candidates, best first, reading more of them from the index as needed."""
-        wanted, given = k + 8, 0
-        while True:
-            ids, scores = self.index.vectors.search(query, wanted, exclude=excluded, only=only)
-            cases = self._cases([int(i) for i in ids[given:]])
-            for case, score in zip(cases, scores[given:], strict=True):
-                yield _Candidate(case=case, score=float(score))
-            if len(ids) < wanted:
-                return
-            given, wanted = len(ids), 4 * wanted
 
     def _cases(self, case_ids: Sequence[int]) -> list[Case]:
         """Get cases by id, with a cache, because reading a case takes milliseconds."""
@@ -230,7 +235,7 @@ class Retriever:
         wanted = frozenset(options.labels)
         if options.label_filter == "none" and not wanted:
             return None
-        have = self._positives[:, [OBSERVATIONS.index(name) for name in FINDINGS]]
+        have = self._findings
         allowed = (have | ~_columns(wanted)).all(axis=1)
         if options.label_filter != "none":
             seen = _columns(_query_findings(query, self.encoder))
@@ -241,35 +246,6 @@ class Retriever:
                 allowed &= (have & seen).any(axis=1) | neither
         found: np.ndarray = self._case_ids[allowed]
         return found
-
-    def _diverse(self, candidates: list[_Candidate], options: SearchOptions) -> list[_Candidate]:
-        """Choose ``k`` candidates by maximal marginal relevance, in the order of their scores."""
-        if not candidates:
-            return candidates
-        vectors = np.stack([self.index.vectors.vector(one.case.case_id) for one in candidates])
-        scores = np.array([one.score for one in candidates])
-        similarity = vectors @ vectors.T
-        chosen = [0]
-        while len(chosen) < min(options.k, len(candidates)):
-            gain = (1 - options.diversity) * scores
-            gain -= options.diversity * similarity[:, chosen].max(axis=1)
-            gain[chosen] = -np.inf
-            chosen.append(int(gain.argmax()))
-        return [candidates[place] for place in sorted(chosen)]
-
-
-def normalise_report(report: str) -> str:
-    """Reduce a report to its lower-case words, to find reports with the same wording."""
-    return " ".join(re.findall(r"[a-z0-9]+", report.lower()))
-
-
-def _too_low(score: float, kept: Sequence[_Candidate], options: SearchOptions) -> bool:
-    if options.min_score is not None and score < options.min_score:
-        return True
-    if options.min_ratio is None or not kept:
-        return False
-    best = kept[0].score
-    return best <= 0 or score < options.min_ratio * best
 
 
 def _columns(findings: Collection[str]) -> np.ndarray:

@@ -21,7 +21,7 @@ import { drawFound } from "./cases/found.js";
 import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js";
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
-import { searchOptions, writingOptions } from "./study/options.js";
+import { wordOptions, writingOptions } from "./study/options.js";
 import { startPanel } from "./report/panel.js";
 import { finishProgress, hideProgress, stage, startProgress, token } from "./report/progress.js";
 import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./report/review.js";
@@ -133,7 +133,7 @@ function searchByWords() {
     const weight = beside.length > 0 ? byId("text-weight").value : "";
     startProgress(byId("report-progress"), cancel);
     stage(stageText("retrieving"));
-    const found = await createSearch(beside, { ...searchOptions(), text, text_weight: weight }, signal);
+    const found = await createSearch(beside, { ...wordOptions(), text, text_weight: weight }, signal);
     clearPanel();
     if (files().length === 0) clearImages();
     else askForView();

@@ -65,13 +65,7 @@ class StudySearch(Protocol):
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
 
-    def vote(
-        self,
-        query: Query,
-        *,
-        exclude_patient_ids: Collection[str],
-        exclude_study_ids: Collection[str],
-    ) -> dict[str, Vote]: ...
+    def vote(self, query: Query, options: SearchOptions) -> dict[str, Vote]: ...
 
     def search(
         self, images: Sequence[Radiograph], options: SearchOptions, *, text: str | None

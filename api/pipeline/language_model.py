@@ -113,7 +113,7 @@ class LanguageModelBackend:
 
     def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
         """Retrieve more hits than the model is shown, so that each finding has one."""
-        return find_candidates(retriever, query, options)
+        return find_candidates(retriever, query, self._runner.search_options(options))
 
     def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         runner = self._runner  # one for the whole batch, even if `use` replaces it

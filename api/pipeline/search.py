@@ -79,7 +79,7 @@ def _search(
         retriever.check_exclusions(options)
         if query is not None:
             retrieval = work.find(retriever, query, options)
-            votes = _vote(retriever, query, options, retrieval) if work.votes else {}
+            votes = retriever.vote(query, options) if work.votes else {}
             return SearchOutput(retrieval=retrieval, encoder=encoder, votes=votes)
         if work.case is not None:
             return SearchOutput(
@@ -89,24 +89,6 @@ def _search(
         return SearchOutput(retrieval=retrieval, encoder=encoder)
     except Exception as error:
         return error
-
-
-def _vote(
-    retriever: StudySearch, query: Query, options: SearchOptions, retrieval: Retrieval
-) -> Mapping[str, Vote]:
-    """Count the votes of all cases that may be hits.
-
-    A case left out as a near duplicate of the image does not vote; one left out because another hit
-    has the same report does.
-    """
-    duplicates = [
-        o.study_id for o in retrieval.excluded_cases if not o.reason.startswith("same report")
-    ]
-    return retriever.vote(
-        query,
-        exclude_patient_ids=options.exclude_patient_ids,
-        exclude_study_ids=(*options.exclude_study_ids, *duplicates),
-    )
 
 
 def _search_by_case(retriever: StudySearch, key: str, options: SearchOptions) -> Retrieval:

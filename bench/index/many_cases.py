@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{path.stat().st_size / 1e6:,.0f} MB on disk")
         cases = timed("open", lambda: CaseStore.open(path))
         timed("count", cases.count)
-        ids, table = timed("labels of all, at Retriever.open", cases.positive_table)
+        ids, table = timed("labels of all, at Retriever.open", cases.state_table)
         rows = np.zeros((count, DIM), np.float16)
         index: Any = SimpleNamespace(cases=cases, image_vectors=rows)
         duplicates = timed(

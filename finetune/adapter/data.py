@@ -34,8 +34,8 @@ class TrainingData(Protocol):
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """``prompt_version``, ``data_sha256``, and of an index ``index_fingerprint`` and
-        ``encoder_sha256``."""
+        """``prompt_version``, ``data_sha256``, and of an index ``index_fingerprint``,
+        ``encoder_sha256`` and ``strategy``."""
         ...
 
     def canvas(self, number: int) -> Image.Image:

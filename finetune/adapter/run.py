@@ -66,6 +66,7 @@ class TrainingRun:
             prompt_version=PROMPT_VERSION,
             index_fingerprint=data.about.get("index_fingerprint"),
             encoder_sha256=data.about.get("encoder_sha256"),
+            strategy=data.about.get("strategy", "similar"),
             data_sha256=data.about["data_sha256"],
             config=asdict(config),
             packages=package_versions(),

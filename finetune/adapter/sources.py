@@ -95,8 +95,8 @@ def _check_same_examples(arguments: argparse.Namespace, about: Mapping[str, Any]
     searched = Manifest.read(arguments.val_index or arguments.index[0]).fingerprint
     if about["indexes"] != fingerprints or about["index_fingerprint"] != searched:
         raise MismatchError(f"{arguments.out} holds a run on another index: {cure}")
-    then = {**about.get("options", {}), "side": about.get("side")}
-    for name in ("passes", "seed", "side"):
+    then = {"strategy": "similar", **about.get("options", {}), "side": about.get("side")}
+    for name in ("strategy", "passes", "seed", "side"):
         now = getattr(arguments, name)
         if name in then and now is not None and now != then[name]:
             raise MismatchError(

@@ -21,8 +21,8 @@ from finetune.dataset.store import StudyImages
 from finetune.examples.folder import Example
 from finetune.examples.hold_out import HoldOut
 from indexer.encoder.spec import Encoder
+from retriever.case_filter import normalise_report
 from retriever.near_duplicates import near_pairs
-from retriever.search import normalise_report
 
 _log = logging.getLogger(__name__)
 

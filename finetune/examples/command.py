@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from db.errors import UserError
 from finetune.examples.folder import ExampleFolder
@@ -23,6 +23,7 @@ from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
 from indexer.encoder.weight_files import file_sha256
 from indexer.sources.arguments import add_split_arguments, options_of
+from retriever.options import Strategy
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold-out",
         metavar="patient:SHARE",
         help="validate with a share of the patients, such as patient:0.1, not with a val split",
+    )
+    parser.add_argument(
+        "--strategy",
+        choices=get_args(Strategy),
+        default=ExampleOptions.strategy,
+        help="how cases are chosen for the prompts, and later for the adapter (%(default)s)",
     )
     parser.add_argument(
         "--passes",
@@ -107,7 +114,9 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
         folds=arguments.folds,
         val_index=arguments.val_index,
         val_source=open_source(arguments.source, options_of(arguments)) if named else None,
-        options=ExampleOptions(passes=arguments.passes, seed=arguments.seed),
+        options=ExampleOptions(
+            strategy=arguments.strategy, passes=arguments.passes, seed=arguments.seed
+        ),
         side=arguments.side,
         hold_out=HoldOut.of(arguments.hold_out) if arguments.hold_out else None,
         count_tokens=count_tokens,

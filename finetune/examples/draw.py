@@ -31,6 +31,7 @@ from generator.context.build import (
     Context,
     ContextOptions,
     select_hits,
+    targets,
     write_context,
 )
 from generator.context.shown_case import CountTokens
@@ -43,8 +44,8 @@ from generator.prompts import (
     classify_prompts,
     report_prompt,
 )
+from retriever.case_filter import normalise_report
 from retriever.results import Hit
-from retriever.search import normalise_report
 
 
 def build_pack(
@@ -169,7 +170,8 @@ class _Drawer:
             candidates = [
                 hit for hit in candidates if draw.random() < KEPT_WHEN_THINNED
             ] or candidates[:1]
-        hits = select_hits(candidates, seen or (), shown)
+        shown = shown.of(study.retrieval.strategy)
+        hits = select_hits(candidates, targets(study.retrieval, seen or ()), shown)
         if draw.random() < options.empty:
             hits = []
         elif hits and draw.random() < options.distracted:

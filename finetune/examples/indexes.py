@@ -56,7 +56,11 @@ def pack_indexes(
         if hold_out is not None:
             raise UserError("name a val split or --hold-out, not both")
         overlap = Overlap(retrievers)
-        val = list(gather_split(searched, val_source, side=side, overlap=overlap))
+        val = list(
+            gather_split(
+                searched, val_source, side=side, overlap=overlap, strategy=options.strategy
+            )
+        )
         overlap.warn()
         if not val:
             raise UserError(
@@ -69,7 +73,7 @@ def pack_indexes(
         studies: list[TrainingStudy] = []
         for retriever, study_ids in zip(retrievers, groups, strict=True):
             some = [study_id for study_id in study_ids if wanted(study_id)]
-            found = gather(retriever, some, side=side, hidden=held)
+            found = gather(retriever, some, side=side, hidden=held, strategy=options.strategy)
             studies += progress_bar(found, total=len(some), unit="study")
         return studies
 
@@ -88,6 +92,7 @@ def pack_indexes(
             "source": manifest.source,
             "licence": manifest.licence,
             "side": side,
+            "strategy": options.strategy,
         },
     )
 

@@ -3,12 +3,15 @@
 from dataclasses import asdict, dataclass
 
 from db.errors import UserError
+from retriever.options import Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleOptions:
     """How contexts are drawn, and how many examples a study gives."""
 
+    strategy: Strategy = "similar"
+    """How cases are chosen; the adapter's record keeps it, and serving chooses likewise."""
     passes: int = 8
     """Times that every study is drawn."""
     empty: float = 0.1
@@ -35,7 +38,7 @@ class ExampleOptions:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name not in ("passes", "seed") and not 0 <= value <= 1:
+            if name not in ("strategy", "passes", "seed") and not 0 <= value <= 1:
                 raise UserError(f"{name} must be from 0 to 1, not {value}")
         if self.passes < 1:
             raise UserError(f"passes must be at least 1, not {self.passes}")

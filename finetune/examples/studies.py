@@ -23,11 +23,12 @@ from indexer.images.radiograph import Limits, Radiograph, restore_size
 from indexer.images.reader import read_radiograph
 from indexer.ingest.studies import decode_study, to_case
 from indexer.sources.records import Source, StudyRecord
-from retriever.options import SearchOptions
+from retriever.case_filter import normalise_report
+from retriever.options import SearchOptions, Strategy
 from retriever.overlap import Overlap
 from retriever.query import Query, image_queries
 from retriever.results import Retrieval
-from retriever.search import Retriever, normalise_report
+from retriever.search import Retriever
 
 _STUDIES_AT_ONCE = 16
 _LOOKED_UP_AT_ONCE = 500
@@ -50,6 +51,7 @@ def gather(
     *,
     side: int,
     hidden: Collection[str] = (),
+    strategy: Strategy = "similar",
 ) -> Iterator[TrainingStudy]:
     """Studies that are cases of the index, in the order given; of every source that has the id.
     ``hidden`` are study ids that no search may find.
@@ -57,7 +59,7 @@ def gather(
     Raises UserError for one that is not, or whose images are no longer where the index was built.
     """
     read = ((case, _images(case)) for case in _cases(retriever, list(dict.fromkeys(study_ids))))
-    yield from _search(retriever, read, side, hidden)
+    yield from _search(retriever, read, side, strategy, hidden)
 
 
 def _cases(retriever: Retriever, study_ids: Sequence[str]) -> Iterator[Case]:
@@ -79,12 +81,13 @@ def gather_split(
     *,
     side: int,
     overlap: Overlap,
+    strategy: Strategy = "similar",
 ) -> Iterator[TrainingStudy]:
     """Studies of a split that is held out; those without images are passed over.
 
     Raises MismatchError for a study of which ``overlap`` finds anything.
     """
-    yield from _search(retriever, _read_apart(source, overlap), side)
+    yield from _search(retriever, _read_apart(source, overlap), side, strategy)
 
 
 def _read_apart(source: Source, overlap: Overlap) -> Iterator[tuple[Case, Sequence[Radiograph]]]:
@@ -133,6 +136,7 @@ def _search(
     retriever: Retriever,
     read: Iterable[tuple[Case, Sequence[Radiograph]]],
     side: int,
+    strategy: Strategy,
     hidden: Collection[str] = (),
 ) -> Iterator[TrainingStudy]:
     waiting: list[tuple[Case, Sequence[Radiograph]]] = []
@@ -143,7 +147,7 @@ def _search(
             shown = study_canvas([image.pixels for image in frontal_first(images)], side)
             yield TrainingStudy(
                 case=case,
-                retrieval=_others(retriever, query, case, hidden),
+                retrieval=_others(retriever, query, case, strategy, hidden),
                 canvas=encode_canvas(shown),
             )
 
@@ -156,11 +160,18 @@ def _search(
         yield from together()
 
 
-def _others(retriever: Retriever, query: Query, case: Case, hidden: Collection[str]) -> Retrieval:
+def _others(
+    retriever: Retriever,
+    query: Query,
+    case: Case,
+    strategy: Strategy,
+    hidden: Collection[str],
+) -> Retrieval:
     retrieval = find_candidates(
         retriever,
         query,
         SearchOptions(
+            strategy=strategy,
             exclude_patient_ids=[case.patient_id] if case.patient_id else [],
             exclude_study_ids=[case.study_id, *hidden],
         ),

@@ -14,6 +14,7 @@ from typing import Protocol
 from generator.context.shown_case import has_reusable_sentence
 from retriever.options import SearchOptions
 from retriever.query import Query
+from retriever.ranking.finding_wise import ranking_score
 from retriever.results import Retrieval
 
 MAX_CANDIDATES = 50
@@ -39,18 +40,22 @@ def find_candidates(
 ) -> Retrieval:
     """Find up to `MAX_CANDIDATES` hits, each report once, plus hits for image and given findings.
 
-    All of ``options`` but ``k`` and ``distinct_reports`` apply. The hits are ranked by score. Of
-    the cases left out, only near duplicates of the image are listed, not repeated reports.
+    All of ``options`` but ``k`` and ``distinct_reports`` apply. The hits are ranked by score, or as
+    their strategy ranks them. Of the cases left out, only near duplicates of the image are listed,
+    not repeated reports.
     """
     options = replace(options or SearchOptions(), k=MAX_CANDIDATES, distinct_reports=True)
     retrieval = retriever.find(query, options)
     hits = list(retrieval.hits)
     known = {hit.case.case_id for hit in hits}
-    for finding in sorted({*(retrieval.image_findings or ()), *findings}):
+    likelihoods = retrieval.finding_likelihoods
+    nearest = replace(options, strategy="similar")
+    wanted = (*(retrieval.image_findings or ()), *retrieval.wanted_findings, *findings)
+    for finding in sorted(set(wanted)):
         if sum(has_reusable_sentence(hit.case, finding) for hit in hits) >= _PER_FINDING:
             continue
         naming = (*options.labels, finding)
-        more = retriever.find(query, replace(options, k=_MAX_NAMING, labels=naming)).hits
+        more = retriever.find(query, replace(nearest, k=_MAX_NAMING, labels=naming)).hits
         new = [
             hit
             for hit in more
@@ -58,7 +63,13 @@ def find_candidates(
         ]
         hits += new
         known |= {hit.case.case_id for hit in new}
-    hits.sort(key=lambda hit: -hit.score)
+    hits.sort(
+        key=lambda hit: (
+            -hit.score
+            if likelihoods is None
+            else -ranking_score(hit.score, hit.case.labels, likelihoods)
+        )
+    )
     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
     excluded_cases = [
         one for one in retrieval.excluded_cases if not one.reason.startswith("same report")

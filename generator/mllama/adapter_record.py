@@ -12,6 +12,7 @@ from typing import Any, Self
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import read_json, write_json
 from generator.prompts import PROMPT_VERSION
+from retriever.options import Strategy
 
 RECORD = "adapter_record.json"
 
@@ -26,6 +27,8 @@ class AdapterRecord:
     index_fingerprint: str | None = None
     """Of the index whose cases are in the prompts; None for data without an index."""
     encoder_sha256: str | None = None
+    strategy: Strategy = "similar"
+    """How the cases in the prompts were chosen."""
     data_sha256: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)

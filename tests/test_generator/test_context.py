@@ -7,20 +7,23 @@ import numpy as np
 import pytest
 
 from db.errors import UserError
-from db.labels import named
+from db.labels import FINDINGS, named
 from generator.context.build import (
     MAX_INDICATION,
     REPORT_CONTEXT,
     SHORT_CONTEXT,
     ContextOptions,
     build_context,
+    limit_hits,
     select_hits,
+    targets,
     write_context,
 )
 from generator.context.candidates import MAX_CANDIDATES, find_candidates
 from generator.context.shown_case import case_line
 from retriever.options import SearchOptions
 from retriever.query import Query
+from retriever.ranking.finding_wise import ranking_score
 from retriever.results import Retrieval
 from retriever.search import Retriever
 from tests.support.cases import a_case, a_retrieval, words
@@ -316,3 +319,46 @@ def test_exclusions_apply_to_the_search_for_a_finding_too() -> None:
     )
     assert "s56" not in {hit.case.study_id for hit in found.hits}
     assert all(options.exclude_study_ids == ["s1"] for options in shelf.asked)
+
+
+def test_cases_are_added_for_the_findings_that_the_search_wanted_named() -> None:
+    normal = [f"The lungs are clear. Sign {number}." for number in range(8)]
+    reports = [*normal, "There is a rib fracture.", "Mild cardiomegaly.", "Small effusion."]
+    similar = a_retrieval(reports, {"Fracture": 0.9})
+    assert [hit.rank for hit in build_context(similar, count_tokens=words).hits] == [1, 2, 3, 4, 5]
+    found = replace(
+        similar, strategy="findings", wanted_findings=("Cardiomegaly", "Fracture", "Edema")
+    )
+    context = build_context(found, count_tokens=words)
+    assert [hit.case.study_id for hit in context.hits] == [
+        "s1",
+        "s2",
+        "s3",
+        "s4",
+        "s5",
+        "s9",
+        "s10",
+    ]
+    assert "Film: Fracture [6]" in context.text, "what the image is said to show stays the same"
+    assert targets(found, ["Fracture"]) == ["Fracture", "Cardiomegaly", "Edema"]
+    brief = build_context(found, count_tokens=words, options=SHORT_CONTEXT)
+    assert [hit.case.study_id for hit in brief.hits] == ["s1", "s2", "s3", "s9", "s10"]
+    few = limit_hits(found, 6)
+    assert [hit.case.study_id for hit in few.hits] == ["s1", "s2", "s3", "s4", "s5", "s9"]
+
+
+def test_candidates_of_the_strategy_keep_its_order_and_search_for_wanted_findings() -> None:
+    likelihoods = {**dict.fromkeys(FINDINGS, 0.01), "Fracture": 0.9999}
+    found = replace(
+        a_retrieval([*MANY, *["There is a rib fracture."] * 3]),
+        strategy="findings",
+        finding_likelihoods=likelihoods,
+        wanted_findings=("Fracture",),
+    )
+    shelf = Shelf(found)
+    candidates = find_candidates(shelf, QUERY, SearchOptions(strategy="findings"))
+    assert [options.strategy for options in shelf.asked] == ["findings", "similar"]
+    assert [options.labels for options in shelf.asked] == [(), ("Fracture",)]
+    ranked = [ranking_score(hit.score, hit.case.labels, likelihoods) for hit in candidates.hits]
+    assert ranked == sorted(ranked, reverse=True)
+    assert "Fracture" in named(candidates.hits[0].case.labels)

@@ -13,6 +13,7 @@ from db.errors import UserError
 from db.labels import OBSERVATIONS
 from generator.calibration import Calibration
 from generator.grounding.report import GroundedReport
+from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt
 from generator.retrieved_study import RetrievedStudy
 from generator.study_canvas import MAX_VIEWS
@@ -352,3 +353,16 @@ def test_a_finding_that_no_shown_case_states_is_noted_and_not_added(
         "classifier positive, omitted by the model, not stated by any shown case: "
         "Cardiomegaly (0.80)"
     )
+
+
+def test_cases_are_chosen_as_for_the_adapter_unless_the_caller_says_otherwise(
+    retriever: CountingRetriever, image: bytes
+) -> None:
+    runner, model = runner_of(retriever)
+    assert runner.search_options().strategy == "similar"
+    assert runner.retrieve([image]).retrieval.strategy == "similar"
+    record = AdapterRecord(base_model="tiny", base_sha256="b" * 64, strategy="findings")
+    model.record = record  # type: ignore[attr-defined]
+    assert runner.retrieve([image]).retrieval.strategy == "findings"
+    asked = SearchOptions(strategy="similar")
+    assert runner.retrieve([image], asked).retrieval.strategy == "similar"

@@ -418,16 +418,28 @@ def test_voting_without_reading_cases_gives_the_votes_of_the_hits(
 ) -> None:
     query = read_query(retriever.encoder, [image(4)])
     hits = retriever.search([image(4)], k=12, exclude_near_duplicates=False).hits
-    voted, expected = retriever.vote(query, k=12), vote(hits)
+    keeping = SearchOptions(exclude_near_duplicates=False)
+    voted, expected = retriever.vote(query, keeping, k=12), vote(hits)
     for name, one in expected.items():
         assert voted[name].probability == pytest.approx(one.probability, abs=1e-5)
         assert voted[name].supporting_ranks == one.supporting_ranks
-    alone = retriever.vote(query, k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"])
-    others = retriever.search(
-        [image(4)], k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"]
-    )
+    options = SearchOptions(k=COUNT, exclude_patient_ids=["p1"], exclude_study_ids=["s9"])
+    alone = retriever.vote(query, options, k=COUNT)
+    others = retriever.search([image(4)], options)
     assert alone["No Finding"].probability == pytest.approx(
         vote(others.hits)["No Finding"].probability, abs=1e-5
+    )
+
+
+def test_the_report_of_an_indexed_study_does_not_vote_on_itself(
+    retriever: Retriever, image: Callable[[int], Path]
+) -> None:
+    query = read_query(retriever.encoder, [image(4)])
+    itself = retriever.search([image(4)], k=1, exclude_near_duplicates=False).hits[0]
+    own = SearchOptions(exclude_study_ids=[itself.case.study_id])
+    assert retriever.vote(query) == retriever.vote(query, own)
+    assert retriever.vote(query) != retriever.vote(
+        query, SearchOptions(exclude_near_duplicates=False)
     )
 
 

@@ -19,6 +19,8 @@ export function drawFound(found, text, open) {
 function row(hit, open) {
   const { number, score } = hit;
   const { source, study_id, impression, findings } = hit.case;
+  const said = hit.matched_sentence;
   const shown = { number, score, source, study_id, case: hit.case.case, case_available: true };
-  return drawHit({ ...shown, cited: false }, [], open, impression || findings);
+  const preview = said ? make("mark", {}, said) : impression || findings;
+  return drawHit({ ...shown, cited: false }, said ? [said] : [], open, preview);
 }

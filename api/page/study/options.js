@@ -4,6 +4,7 @@ import { byId } from "../elements.js";
 
 const FIELDS = {
   k: "k",
+  strategy: "strategy",
   exclude_patient: "exclude-patient",
   exclude_study: "exclude-study",
   label: "label",
@@ -25,6 +26,9 @@ export function searchOptions() {
 
 /** How an image is read. */
 export const imageOptions = () => ({ accept_as_chest: byId("accept-as-chest").checked });
+
+/** The search options beside a text, which says itself which findings are wanted. */
+export const wordOptions = () => ({ ...searchOptions(), strategy: "" });
 
 /** The search options and the indication. */
 export const writingOptions = () => ({ ...searchOptions(), indication: byId("indication").value.trim() });

@@ -4,7 +4,7 @@ import atexit
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -139,15 +139,10 @@ class FakeRetriever:
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
         return self.search(query.images, options, text=None)
 
-    def vote(
-        self,
-        query: Query,
-        *,
-        exclude_patient_ids: Collection[str] = (),
-        exclude_study_ids: Collection[str] = (),
-    ) -> dict[str, Vote]:
+    def vote(self, query: Query, options: SearchOptions | None = None) -> dict[str, Vote]:
         """Two thirds for an opacity, with an interval; nothing else."""
-        self.voters.append({case.study_id for case in self.cases} - set(exclude_study_ids))
+        excluded = (options or SearchOptions()).exclude_study_ids
+        self.voters.append({case.study_id for case in self.cases} - set(excluded))
         none = Vote(probability=0.0, low=0.0, high=0.25, supporting_ranks=())
         opacity = Vote(probability=0.66, low=0.5, high=0.75, supporting_ranks=(1,))
         return {name: opacity if name == "Lung Opacity" else none for name in OBSERVATIONS}
@@ -174,7 +169,12 @@ class FakeRetriever:
         cases = [case for case in self.cases if case.study_id not in options.exclude_study_ids]
         return Retrieval(
             hits=tuple(
-                Hit(rank=rank, score=0.96 - 0.04 * rank, case=case)
+                Hit(
+                    rank=rank,
+                    score=0.96 - 0.04 * rank,
+                    case=case,
+                    matched_sentence=_saying(case, text),
+                )
                 for rank, case in enumerate(cases[: options.k], start=1)
             ),
             excluded_cases=(
@@ -186,9 +186,17 @@ class FakeRetriever:
             source="drawn",
             images_sha256=tuple(radiograph.sha256 for radiograph in radiographs),
             notes=tuple(note for radiograph in radiographs for note in radiograph.notes),
+            strategy=options.strategy or "similar",
+            wanted_findings=("Lung Opacity",) if options.strategy == "findings" else (),
             label_scores={"Cardiomegaly": 0.125, "Lung Opacity": 0.75} if radiographs else None,
             ood=self.ood if radiographs else None,
         )
+
+
+def _saying(case: Case, text: str | None) -> str | None:
+    """The first sentence with the words of a text."""
+    said = [one.text for one in case.sentences if text and text.lower() in one.text.lower()]
+    return said[0] if said else None
 
 
 def write_report(retrieval: Retrieval) -> GroundedReport:

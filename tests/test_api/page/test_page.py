@@ -167,6 +167,7 @@ def test_the_minimum_similarity_is_applied_and_shown_in_the_report(
         browser.one("#min-score").send_keys("0.6")
         browser.one("#min-ratio").send_keys("0.5")
         browser.one("#diversity").send_keys("0.3")
+        browser.one("#strategy").send_keys("the most similar")
         browser.one("#indication").send_keys("drawn for a test")
         browser.choose(images.pa)
         browser.write_report()
@@ -175,6 +176,7 @@ def test_the_minimum_similarity_is_applied_and_shown_in_the_report(
     call = retriever.calls[-1]
     assert (call["labels"], call["label_filter"]) == (("Edema",), "exact")
     assert (call["min_score"], call["min_ratio"], call["diversity"]) == (0.6, 0.5, 0.3)
+    assert call["strategy"] == "similar"
     text = browser.one("#report-body").text
     assert "Only cases with a similarity of at least 0.60 and at least 0.50 of the best" in text
     assert "typicality of the X-ray -0.40, flagged below -3.20" in text

@@ -95,3 +95,13 @@ def test_a_text_search_finds_cases_that_open(
     browser.write_report()
     assert browser.one("#report-title").text == "Report"
     assert browser.all(".warning") == []
+
+
+def test_the_sentence_that_says_the_words_is_marked_in_the_list_and_in_the_case(
+    browser: Browser, address: str, retriever: FakeRetriever
+) -> None:
+    found_by_words(browser, address, "lungs drawn clear")
+    assert browser.one(".hit mark").text == "Lungs drawn clear."
+    assert retriever.calls[-1]["strategy"] is None, "a text says itself what is wanted"
+    browser.press(".hit")
+    assert browser.wait("#case mark").text == "Lungs drawn clear."

@@ -89,6 +89,7 @@ def test_options_reach_the_search_and_are_kept(
         a_png(1),
         a_png(2),
         k="2",
+        strategy="similar",
         exclude_patient="p9",
         exclude_study=["s1", "s7"],
         keep_near_duplicates="true",
@@ -103,6 +104,7 @@ def test_options_reach_the_search_and_are_kept(
     assert answer.status_code == 201
     expected = {
         "k": 2,
+        "strategy": "similar",
         "exclude_patient_ids": ["p9"],
         "exclude_study_ids": ["s1", "s7"],
         "exclude_near_duplicates": False,
@@ -128,6 +130,7 @@ def test_without_options_ten_cases_are_read_by_likeness_alone(
     kept = send(client, a_png(1)).json()["options"]
     assert kept == {
         "k": 10,
+        "strategy": "similar",
         "exclude_patient_ids": [],
         "exclude_study_ids": [],
         "exclude_near_duplicates": True,

@@ -1,11 +1,12 @@
 """POST /searches: by images, by words, by both; what the encoder cannot do gets a sentence."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from litestar.testing import TestClient
 
@@ -252,3 +253,31 @@ def test_an_image_under_another_header_is_read_on_demand(serve: Serve, tmp_path:
             path, files={field: ("view.dcm", image)}, data={"accept_as_chest": "true"}
         )
         assert answer.status_code in (200, 201), answer.text
+
+
+class Wordy(ReportEncoder):
+    """Embeds any words where the image of seed 2 is, whose report denies an effusion."""
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        return super().embed_text(["2" for _ in texts])
+
+
+def test_words_find_cases_that_say_them_and_mark_the_sentence(serve: Serve) -> None:
+    client = serve(Wordy())
+    found = send(client, text="effusion", k="4").json()
+    assert {hit["matched_sentence"] for hit in found["hits"]} == {"Small left pleural effusion."}
+    assert found["strategy"] == "similar" and found["finding_likelihoods"] is None
+    (hit,) = send(client, text="no effusion", k="1").json()["hits"]
+    assert hit["matched_sentence"] == "No pneumothorax or effusion."
+
+
+def test_the_strategy_names_the_findings_that_it_wants(serve: Serve) -> None:
+    client = serve(ReportEncoder({"Cardiomegaly": 0.9}))
+    found = send(client, a_radiograph(3), strategy="findings", k="8").json()
+    assert found["strategy"] == "findings" and "Cardiomegaly" in found["wanted_findings"]
+    assert found["finding_likelihoods"]["Cardiomegaly"] > 0.1
+    named = [hit for hit in found["hits"] if hit["case"]["labels"].get("Cardiomegaly")]
+    assert len(named) >= 2
+    refused = the_sentence(send(client, a_radiograph(3), strategy="findings", text="7"), 422)
+    assert "leave out the text or the strategy" in refused
+    assert "strategy" in the_sentence(send(client, a_radiograph(3), strategy="nearest"), 400)

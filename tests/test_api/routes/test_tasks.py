@@ -194,12 +194,6 @@ def test_classes_without_a_model_are_votes_and_label_head_uncalibrated(
     assert retriever.voters == [{"s1", "s2", "s3"}]
 
 
-def test_a_near_duplicate_does_not_vote(bare: Client, retriever: FakeRetriever) -> None:
-    retriever.cases.append(a_case(9, study_id="s-copy"))
-    send(bare, "/classifications")
-    assert "s-copy" not in retriever.voters[0]
-
-
 def test_classes_with_a_model_name_the_calibration_studies(client: Client) -> None:
     made = send(client, "/classifications").json()
     assert made["calibrated_on"] == "drawn val"

@@ -9,7 +9,7 @@ from db.index.store import Case
 from finetune.examples.draw import build_pack, train_examples, val_examples
 from finetune.examples.options import ExampleOptions
 from finetune.examples.studies import TrainingStudy
-from retriever.search import normalise_report
+from retriever.case_filter import normalise_report
 from tests.support.cases import a_case, a_retrieval, words
 
 NEVER = {

@@ -71,7 +71,8 @@ def adapter(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = root / "adapter"
     given = ["train", "--index", str(root / "index"), "--base", str(base), "--out", str(out)]
     settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
-    assert main([*given, "--passes", "1", "--device", "cpu", "--set", *settings]) == 0
+    given += ["--passes", "1", "--strategy", "findings", "--device", "cpu"]
+    assert main([*given, "--set", *settings]) == 0
     return out
 
 
@@ -85,7 +86,9 @@ def test_an_adapter_trained_from_an_index_names_it_and_writes_a_report_with_it(
     given = ["report", str(root / "index"), str(root / "3.png"), "--exclude-study", "s03"]
     model = ["--model", record.base_model, "--adapter", str(adapter), "--max-new-tokens", "8"]
     assert generate([*given, *model, "--json"]) == 0
-    assert str(adapter) in json.loads(capsys.readouterr().out)["generator"]
+    made = json.loads(capsys.readouterr().out)
+    assert str(adapter) in made["generator"]
+    assert record.strategy == made["options"]["strategy"] == "findings", "served as it was trained"
 
 
 def test_held_out_patients_are_shown_in_no_context(adapter: Path) -> None:
@@ -111,6 +114,9 @@ def test_a_run_from_an_index_is_resumed_with_the_same_examples(
     given = ["train", "--index", str(root / "index"), "--base", base, "--out", str(adapter)]
     settings = [*SETTINGS, "max_steps=1", "batch=1", "eval_examples=1", "sample_tokens=0"]
     given += ["--passes", "1", "--device", "cpu"]
+    assert main([*given, "--resume", "--set", *settings]) == 1
+    assert "another strategy (findings then, similar now)" in capsys.readouterr().err
+    given += ["--strategy", "findings"]
     assert main([*given, "--set", *settings]) == 1
     assert "add --resume to continue it" in capsys.readouterr().err
     folds = root / "other-folds.json"

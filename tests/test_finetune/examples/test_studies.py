@@ -8,8 +8,9 @@ from db.errors import UserError
 from finetune.examples.studies import gather, gather_split
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
+from retriever.case_filter import normalise_report
 from retriever.overlap import Overlap
-from retriever.search import Retriever, normalise_report
+from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
 
 
@@ -65,3 +66,12 @@ def test_a_missing_study_or_a_changed_image_is_refused(folder: Path, tmp_path: P
     image.unlink()
     with pytest.raises(UserError, match="is missing: rebuild the index"):
         list(gather(retriever, ["s6"], side=16))
+
+
+def test_cases_are_chosen_by_the_strategy_that_the_examples_name(folder: Path) -> None:
+    retriever = Retriever.open(folder / "index", ReportEncoder())
+    (plain,) = gather(retriever, ["s0"], side=16)
+    assert plain.retrieval.strategy == "similar"
+    (study,) = gather(retriever, ["s0"], side=16, strategy="findings")
+    assert study.retrieval.strategy == "findings" and study.retrieval.wanted_findings
+    assert "s0" not in {hit.case.study_id for hit in study.retrieval.hits}

@@ -1,0 +1,1 @@
+"""How cases are ranked other than by their cosine."""
