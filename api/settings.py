@@ -36,7 +36,7 @@ class Settings:
     max_images: int = 8
     """Views of one study."""
     workers: int = 2
-    """Images decoded at the same time; further requests wait."""
+    """Ordinary images decoded at the same time, besides one large one; further requests wait."""
     max_batch_bytes: int = 4 * 1024**3
     """Of one batch."""
     max_chat_bytes: int = 64 * 1024 * 1024

@@ -22,14 +22,13 @@ import msgspec
 from db.errors import NotFoundError, TooLargeError, UserError
 from db.index.case import ViewPosition
 from indexer.images.dicom import Identifiers, read_identifiers
-from indexer.images.radiograph import Limits, Radiograph, Subject, out_of_memory
+from indexer.images.radiograph import LargeImageError, Limits, Radiograph, Subject, out_of_memory
 from indexer.images.reader import encode_png, read_radiograph
 
 HEAD = struct.Struct(">I")
 """The length of the JSON that follows, of a job and of an outcome."""
-_READ_AT_ONCE = 16 * 2**20
 _ERRORS: dict[str, type[UserError]] = {
-    one.__name__: one for one in (UserError, TooLargeError, NotFoundError)
+    one.__name__: one for one in (UserError, TooLargeError, LargeImageError, NotFoundError)
 }
 
 
@@ -47,6 +46,10 @@ class DecodingJob(msgspec.Struct, kw_only=True):
     length: int
     """Where the file is in what the descriptor opens."""
     accept_as_chest: bool = False
+    max_bytes: int
+    max_pixels: int
+    max_decoded_bytes: int
+    """As in `Limits`."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -102,18 +105,24 @@ def _receive(connection: socket.socket) -> tuple[DecodingJob, int] | None:
 
 def _answer(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memoryview]:
     try:
-        return _decoded(job, _read(job, descriptor))
+        return _decoded(job, descriptor)
     except UserError as error:
         return Outcome(error=str(error), error_type=type(error).__name__), b""
     except MemoryError:
-        return Outcome(error=str(out_of_memory(job.name)), error_type="TooLargeError"), b""
+        return Outcome(error=str(out_of_memory(job.name)), error_type="LargeImageError"), b""
     except Exception as error:  # a message may quote the header
         frames = "".join(traceback.format_tb(error.__traceback__))
         return Outcome(defect=f"{frames}{type(error).__qualname__}"), b""
 
 
-def _decoded(job: DecodingJob, data: bytes) -> tuple[Outcome, bytes | memoryview]:
-    limits = Limits(accept_as_chest=job.accept_as_chest)
+def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memoryview]:
+    limits = Limits(
+        accept_as_chest=job.accept_as_chest,
+        max_bytes=job.max_bytes,
+        max_pixels=job.max_pixels,
+        max_decoded_bytes=job.max_decoded_bytes,
+    )
+    data = _read(job, descriptor, limits)
     if job.kind == "identifiers":
         return Outcome(identifiers=read_identifiers(data, job.name, limits)), b""
     image = read_radiograph(data, name=job.name, limits=limits)
@@ -134,20 +143,19 @@ def _bytes_of(image: Radiograph) -> memoryview:
     return image.pixels.reshape(-1).data
 
 
-def _read(job: DecodingJob, descriptor: int) -> bytes:
+def _read(job: DecodingJob, descriptor: int, limits: Limits) -> bytes:
     import os
 
-    data = bytearray()
+    parts: list[bytes] = []
     try:
-        while len(data) < job.length:
-            count = min(_READ_AT_ONCE, job.length - len(data))
-            part = os.pread(descriptor, count, job.offset + len(data))
-            if not part:
+        limits.check_bytes(job.length, job.name)
+        while (done := sum(map(len, parts))) < job.length:
+            parts.append(os.pread(descriptor, job.length - done, job.offset + done))
+            if not parts[-1]:
                 break
-            data += part
     finally:
         os.close(descriptor)
-    return bytes(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _limit_memory(limit: int) -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -25,14 +26,26 @@ import numpy as np
 from api.pipeline.decoder import HEAD, DecodingJob, DecodingKind, Outcome
 from api.pipeline.scheduler import BusyError, WorkCancelledError
 from api.uploads import Upload
-from db.errors import TooLargeError, UserError
+from db.errors import UserError
 from indexer.images.dicom import Identifiers
-from indexer.images.radiograph import Grey, Limits, PngRadiograph, Radiograph
+from indexer.images.radiograph import Grey, LargeImageError, Limits, PngRadiograph, Radiograph
 
-MEMORY = 1_200 * 2**20
-"""Bytes of address space of one process, of which its libraries take up to 300 MB."""
-SECONDS = 20
-"""Of processor time for one file; the largest that are accepted take 5."""
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingLimits:
+    """What one file may take; any ordinary radiograph stays within the default."""
+
+    memory: int = 600 * 2**20
+    """Bytes of address space of the process, of which its libraries take up to 300 MB."""
+    seconds: int = 2
+    """Of processor time; full-size radiographs take .1 to 1."""
+    image: Limits = Limits(  # noqa: RUF009  # immutable
+        max_bytes=64 * 2**20, max_pixels=Limits.max_kept_pixels, max_decoded_bytes=80_000_000
+    )
+
+
+LARGE = DecodingLimits(memory=1_200 * 2**20, seconds=20, image=Limits())
+"""For a file that needs more than the default. One is decoded at a time."""
 _WALL_SECONDS = 300
 """For one file, however busy the machine is."""
 _CHECK_SECONDS = 0.1
@@ -56,15 +69,22 @@ class Decoding(Protocol):
 
 
 class DecodingProcesses:
-    """A few processes that decode; a context manager that ends them."""
+    """A few processes that decode; a context manager that ends them.
 
-    def __init__(self, *, count: int, memory: int = MEMORY, seconds: int = SECONDS) -> None:
-        self._count = count
-        self._memory = memory
-        self._seconds = seconds
-        self._places: queue.LifoQueue[_Process | None] = queue.LifoQueue()
-        for _ in range(count):
-            self._places.put(None)
+    ``count`` of them decode ordinary files. What they refuse as too large, or as taking too long,
+    one more process decodes again, with higher limits, so that large files wait for each other and
+    others do not wait for them.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int,
+        limits: DecodingLimits = DecodingLimits(),  # immutable
+        large: DecodingLimits = LARGE,
+    ) -> None:
+        self._ordinary = _Pool(count, limits)
+        self._large = _Pool(1, large)
 
     def __enter__(self) -> Self:
         return self
@@ -78,13 +98,37 @@ class DecodingProcesses:
         self.close()
 
     def start(self) -> None:
-        """Start all processes now, so that the first files do not wait for them."""
-        places = [self._places.get() for _ in range(self._count)]
-        for place in places:
-            self._places.put(place or _Process(memory=self._memory, seconds=self._seconds))
+        """Start the processes for ordinary files now, so that the first do not wait for them."""
+        self._ordinary.start()
 
     def close(self) -> None:
         """End the processes. Files that are being decoded are finished first."""
+        self._ordinary.close()
+        self._large.close()
+
+    def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
+        try:
+            return self._ordinary.run(kind, upload, cancelled)
+        except LargeImageError:
+            return self._large.run(kind, upload, cancelled)
+
+
+class _Pool:
+    """Processes with the same limits."""
+
+    def __init__(self, count: int, limits: DecodingLimits) -> None:
+        self._count = count
+        self._limits = limits
+        self._places: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        for _ in range(count):
+            self._places.put(None)
+
+    def start(self) -> None:
+        places = [self._places.get() for _ in range(self._count)]
+        for place in places:
+            self._places.put(place or _Process(self._limits))
+
+    def close(self) -> None:
         for _ in range(self._count):
             process = self._places.get()
             if process is not None:
@@ -93,12 +137,16 @@ class DecodingProcesses:
             self._places.put(None)
 
     def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
+        image = self._limits.image
         job = DecodingJob(
             kind=kind,
             name=upload.name,
             offset=upload.file.offset,
             length=upload.file.length,
             accept_as_chest=upload.accept_as_chest,
+            max_bytes=image.max_bytes,
+            max_pixels=image.max_pixels,
+            max_decoded_bytes=image.max_decoded_bytes,
         )
         outcome, body = self._answer(job, upload.file.spool.descriptor, cancelled)
         outcome.raise_error()
@@ -115,10 +163,10 @@ class DecodingProcesses:
     def _answer(
         self, job: DecodingJob, descriptor: int, cancelled: threading.Event
     ) -> tuple[Outcome, Grey]:
-        process = self._places.get()
+        process = self._free(cancelled)
         try:
             if process is None or process.has_ended:
-                process = _Process(memory=self._memory, seconds=self._seconds)
+                process = _Process(self._limits)
             return process.run(job, descriptor, cancelled)
         except _EndedError as ended:
             raise self._reason(ended, job.name) from None
@@ -126,12 +174,21 @@ class DecodingProcesses:
             alive = process is not None and not process.has_ended
             self._places.put(process if alive else None)
 
+    def _free(self, cancelled: threading.Event) -> "_Process | None":
+        """Wait for a place; None if its process is not started."""
+        while True:
+            try:
+                return self._places.get(timeout=_CHECK_SECONDS)
+            except queue.Empty:
+                if cancelled.is_set():
+                    raise WorkCancelledError from None
+
     def _reason(self, ended: "_EndedError", name: str) -> UserError:
         """Say why a process ended while it decoded a file."""
         if ended.exit_code is None or ended.exit_code == -signal.SIGXCPU:
-            return TooLargeError(
-                f"{name} takes more than {self._seconds} s to decode: send a smaller image, or "
-                "export it uncompressed"
+            return LargeImageError(
+                f"{name} takes more than {self._limits.seconds} s to decode: send a smaller image, "
+                "or export it uncompressed"
             )
         if ended.exit_code == -signal.SIGKILL:  # by the kernel: no memory is left
             return BusyError(10)
@@ -150,14 +207,14 @@ class _EndedError(Exception):
 class _Process:
     """One decoding process, and the socket to it."""
 
-    def __init__(self, *, memory: int, seconds: int) -> None:
+    def __init__(self, limits: DecodingLimits) -> None:
         ours, theirs = socket.socketpair()
         words = [sys.executable, "-m", "api.pipeline.decoder", str(theirs.fileno())]
         path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [*words, str(memory), str(seconds)],
+                    [*words, str(limits.memory), str(limits.seconds)],
                     env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,

@@ -66,6 +66,9 @@ Emit = Callable[[Progress], None]
 token, and with the number of tokens where a language model wrote, from any thread."""
 
 
+_WAITING_LARGE = 8
+"""Large files that may wait for the one process that decodes them without delaying others."""
+
 _share: ContextVar[PixelShare] = ContextVar("share")
 """Of the budget for pixels, of the request that is active."""
 
@@ -109,7 +112,9 @@ class Schedulers:
         """Run the stages in threads of this process, on its index and backend."""
         decode = _decode_with(decoding)
         return cls(
-            decoding=BatchScheduler(decode, stage="read", max_batch=1, runners=settings.workers),
+            decoding=BatchScheduler(
+                decode, stage="read", max_batch=1, runners=_WAITING_LARGE + settings.workers
+            ),
             receiving=BatchScheduler(
                 decode, stage="receive", max_batch=1, runners=max(1, settings.workers - 1)
             ),

@@ -196,11 +196,13 @@ def _send_batch(address: str, measured: Measured, studies: int, height: int) -> 
         if answer.status_code != 202:
             measured.failed.append(f"batch: {answer.status_code} {answer.text[:200]}")
             return
+        print(f"batch accepted after {measured.accept_seconds:.0f} s", flush=True)
         while True:
             batch = client.get(answer.headers["location"]).json()
             if batch["finished"]:
                 break
-            time.sleep(1)
+            print(f"{batch['done']} studies, {max(measured.pss_mb):.0f} MB so far", flush=True)
+            time.sleep(5)
     measured.done = batch["done"]
     measured.batch_seconds = time.monotonic() - started
     if measured.done != studies:

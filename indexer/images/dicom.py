@@ -16,7 +16,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from db.errors import TooLargeError, UserError
+from db.errors import UserError
 from indexer.images.contrast import to_grey
 from indexer.images.deep_grey import colour_note
 from indexer.images.dicom_elements import check_elements
@@ -26,6 +26,7 @@ from indexer.images.dicom_header import check_header, subject_of, view_position
 from indexer.images.dicom_voi import monochrome
 from indexer.images.radiograph import (
     Grey,
+    LargeImageError,
     Limits,
     Radiograph,
     out_of_memory,
@@ -127,7 +128,7 @@ def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         inflated = inflater.decompress(data[stream.tell() :], limits.max_bytes)
         if inflater.unconsumed_tail:
-            raise TooLargeError(
+            raise LargeImageError(
                 f"{name} inflates to more than {limits.max_bytes:,} bytes: send a smaller file"
             )
         check_elements(inflated, name, limits)

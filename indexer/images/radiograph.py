@@ -20,6 +20,10 @@ from db.index.case import ViewPosition
 Grey = npt.NDArray[np.uint8]
 
 
+class LargeImageError(TooLargeError):
+    """An image of too many bytes or pixels, or that takes too much memory or time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Limits on a file. Sizes in its header are checked before decoding."""
@@ -40,27 +44,27 @@ class Limits:
     """Read a DICOM file also if its header names another modality or part of the body."""
 
     def check_bytes(self, count: int, name: str) -> None:
-        """Raises TooLargeError above ``max_bytes`` and UserError for an empty file."""
+        """Raises LargeImageError above ``max_bytes`` and UserError for an empty file."""
         if count == 0:
             raise UserError(f"{name} is empty (zero bytes): export or upload the image again")
         if count > self.max_bytes:
-            raise TooLargeError(
+            raise LargeImageError(
                 f"{name} has {count:,} bytes, the limit is {self.max_bytes:,}: send a smaller file"
             )
 
     def check_size(self, width: int, height: int, name: str, *, pixel_bytes: int = 1) -> None:
-        """Raises TooLargeError above ``max_pixels`` or ``max_decoded_bytes``, and UserError for a
+        """Raises LargeImageError above ``max_pixels`` or ``max_decoded_bytes``, and UserError for a
         side below ``min_side``.
 
         ``pixel_bytes``: what a decoder keeps for each pixel.
         """
         if width * height > self.max_pixels:
-            raise TooLargeError(
+            raise LargeImageError(
                 f"{name} declares {width} x {height} pixels, the limit is {self.max_pixels:,} in "
                 "all: send a smaller image"
             )
         if width * height * pixel_bytes > self.max_decoded_bytes:
-            raise TooLargeError(
+            raise LargeImageError(
                 f"{name} declares {width} x {height} pixels, which take "
                 f"{width * height * pixel_bytes:,} bytes to decode, the limit is "
                 f"{self.max_decoded_bytes:,}: send a smaller image, in grey"
@@ -139,7 +143,7 @@ def reduced(image: Radiograph, limits: Limits) -> Radiograph:
     if factor <= 1:
         return image
     factors = tuple(max(1, min(factor, side // limits.min_side)) for side in (width, height))
-    small = np.asarray(Image.fromarray(image.pixels).reduce(factors)).copy()  # type: ignore[arg-type]
+    small = np.asarray(Image.fromarray(image.pixels).reduce(factors)).copy()
     note = f"reduced from {width} x {height} to {small.shape[1]} x {small.shape[0]} pixels"
     return replace(image, pixels=small, notes=(*image.notes, note))
 
@@ -169,9 +173,9 @@ def check_contrast(pixels: Grey, name: str) -> None:
         raise UserError(f"{name} is blank (every pixel is the same): send the image itself")
 
 
-def out_of_memory(name: str) -> TooLargeError:
+def out_of_memory(name: str) -> LargeImageError:
     """Make the error for an image that took more memory than there was."""
-    return TooLargeError(f"{name} takes too much memory to decode: send a smaller image")
+    return LargeImageError(f"{name} takes too much memory to decode: send a smaller image")
 
 
 class TwoPatientsError(UserError):

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from db.errors import NotFoundError, TooLargeError, UserError
+from db.errors import NotFoundError, UserError
 from indexer.images import dicom
 from indexer.images.deep_grey import colour_note, deep_colour, deep_grey
 from indexer.images.deep_raster import Raster, read_array, webp_size
 from indexer.images.radiograph import (
     Grey,
+    LargeImageError,
     Limits,
     Radiograph,
     check_contrast,
@@ -194,7 +195,7 @@ def _decode_raster(data: bytes, name: str, limits: Limits) -> Radiograph:
             "WebP, PGM or DICOM"
         ) from error
     except Image.DecompressionBombError as error:
-        raise TooLargeError(
+        raise LargeImageError(
             f"{name} declares more than the limit of {limits.max_pixels:,} pixels: send a smaller "
             "image"
         ) from error

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from litestar.testing import TestClient
 from PIL import Image
 
-from api.pipeline.decoding import DecodingProcesses
+from api.pipeline.decoding import LARGE, DecodingProcesses
 from api.pipeline.scheduler import BusyError, WorkCancelledError
 from api.spool import Spool
 from api.uploads import Upload
@@ -28,7 +29,7 @@ from tests.support.service.services import a_png, an_app, serving
 
 @pytest.fixture
 def decoding() -> Iterator[DecodingProcesses]:
-    with DecodingProcesses(count=1, seconds=60) as decoding:
+    with DecodingProcesses(count=1, large=replace(LARGE, seconds=60)) as decoding:
         yield decoding
 
 
@@ -85,10 +86,22 @@ def test_processes_start_when_needed_and_are_used_again(tmp_path: Path) -> None:
     assert children() == before
 
 
+def test_a_large_file_is_decoded_by_a_process_for_large_ones(tmp_path: Path) -> None:
+    before, never = children(), threading.Event()
+    path = tmp_path / "large.png"
+    Image.fromarray(np.eye(5_000, dtype=np.uint8) * 200).save(path, compress_level=1)
+    with DecodingProcesses(count=1) as decoding:
+        decoding.run("pixels", upload(a_png(1)), never)
+        assert len(children() - before) == 1
+        large = decoding.run("pixels", upload(path.read_bytes()), never)
+        assert isinstance(large, Radiograph) and large.pixels.shape == (2_500, 2_500)
+        assert len(children() - before) == 2
+
+
 def test_a_file_may_take_so_much_processor_time(tmp_path: Path) -> None:
     never = threading.Event()
-    with DecodingProcesses(count=1, seconds=1) as decoding:
-        with pytest.raises(TooLargeError, match=r"view\.png takes more than 1 s"):
+    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
+        with pytest.raises(TooLargeError, match=r"view\.png takes more than 3 s"):
             decoding.run("pixels", upload(slow_dicom(tmp_path)), never)
         assert decoding.run("pixels", upload(a_png(1)), never)
 
@@ -99,7 +112,7 @@ def test_a_file_may_take_so_much_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.fromarray(pixels).save(path, compress_level=1)
     never = threading.Event()
-    with DecodingProcesses(count=1, memory=300 * 2**20) as decoding:
+    with DecodingProcesses(count=1, large=replace(LARGE, memory=300 * 2**20)) as decoding:
         with pytest.raises(TooLargeError, match="too much memory"):
             decoding.run("pixels", upload(path.read_bytes()), never)
         assert decoding.run("pixels", upload(a_png(1)), never)
@@ -154,7 +167,7 @@ def test_a_client_that_leaves_ends_the_process_of_its_file(
 
 
 def test_a_file_that_takes_too_long_is_a_413(tmp_path: Path) -> None:
-    with DecodingProcesses(count=1, seconds=1) as decoding:
+    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
         app: Any = an_app(tmp_path, decoding=decoding)
         with TestClient(app, base_url=HTTP) as client:
             files = {"images": ("slow.dcm", slow_dicom(tmp_path))}
