@@ -81,6 +81,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         cors_origins=tuple(origin.lower().rstrip("/") for origin in arguments.cors_origin),
         requests_per_minute=arguments.rate,
         capacity=arguments.capacity,
+        mcp=arguments.mcp,
     )
     options = BackendOptions(
         model=arguments.model or default_model(),
@@ -329,6 +330,11 @@ def parser(prog: str = "python -m api") -> argparse.ArgumentParser:
         metavar="URL",
         help="a DICOMweb service to search and fetch studies from, and to send a report back to "
         "when a request says so",
+    )
+    verb.add_argument(
+        "--mcp",
+        action="store_true",
+        help="offer tools to agents at /mcp (Model Context Protocol; scripts/install mcp)",
     )
     verb.add_argument("--log-json", action="store_true", help="log JSON lines, requests included")
     verb.add_argument(

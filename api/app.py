@@ -5,9 +5,9 @@ app = create_app(Settings(), retriever=Retriever.open(index_dir), backend=Extrac
 
 import importlib.metadata
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from anyio.to_thread import run_sync
@@ -63,6 +63,9 @@ from api.routes.web_page import WebPageController
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
+
+if TYPE_CHECKING:
+    from api.mcp.endpoint import McpEndpoint
 
 _LOG_SECONDS = 5.0
 """How often the write-ahead log is emptied: it keeps the images of studies that have ended."""
@@ -142,10 +145,16 @@ def create_app(
         capacity=settings.max_waiting_studies,
     )
 
+    agents = _agents(pipeline, audit, settings) if settings.mcp else None
+
     @asynccontextmanager
     async def run(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with pipeline.running(), anyio.create_task_group() as tasks:
+            async with (
+                pipeline.running(),
+                nullcontext() if agents is None else agents.running(),
+                anyio.create_task_group() as tasks,
+            ):
                 tasks.start_soon(runner.run)
                 tasks.start_soon(_keep_log_empty, database)
                 tasks.start_soon(audit.run)
@@ -176,6 +185,7 @@ def create_app(
             ServiceController,
             OpenApiPageController,
             WebPageController,
+            *(() if agents is None else (agents.router,)),
         ],
         dependencies={
             "audit": Provide(lambda: audit, sync_to_thread=False),
@@ -238,4 +248,14 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["Accept", "Authorization", "Content-Type", "Prefer", "X-Request-ID"],
         expose_headers=["Location", "Preference-Applied", "Retry-After", "X-Request-ID"],
+    )
+
+
+def _agents(pipeline: Pipeline, audit: AuditQueue, settings: Settings) -> "McpEndpoint":
+    from api.mcp.endpoint import McpEndpoint  # its libraries are an extra
+    from api.mcp.tools import AgentService
+
+    return McpEndpoint(
+        AgentService(pipeline=pipeline, audit=audit, max_images=settings.max_images),
+        max_body_bytes=min(settings.max_chat_bytes, settings.max_body_bytes),
     )

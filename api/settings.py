@@ -40,7 +40,10 @@ class Settings:
     max_batch_bytes: int = 4 * 1024**3
     """Of one batch."""
     max_chat_bytes: int = 64 * 1024 * 1024
-    """Of one chat request, which is read into memory; images take a third more there."""
+    """Of one request of a chat or an agent, which is read into memory; images take a third more
+    there."""
+    mcp: bool = False
+    """Whether agents may call the tools of `api.mcp`, which need the extra ``mcp``."""
     max_batch_studies: int = 1000
     max_batch_images: int = 2000
     """Of all studies of one batch, and of one request of an imaging system."""

@@ -33,6 +33,8 @@ READ = {"scope": "read"}
 GENERATE = {"scope": "generate"}
 ADMIN = {"scope": "admin"}
 PACS = {"scope": "pacs"}
+ANY = {"scope": "any"}
+"""For a route that needs a key of any scope, and checks the scope itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class ScopeCheck:
                 "this needs an API key that is not revoked: send 'Authorization: Bearer KEY'",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if not caller.may(needed):
+        if needed != "any" and not caller.may(needed):
             refused = Refusal(caller=caller.name, reason=f"no scope '{needed}'")
             self._enter(refused, connection)
             raise PermissionDeniedException(f"this API key has {refused.reason}")

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 EXTRA_OF = {
     "datasets": "data",
     "gguf": "train",
+    "mcp": "mcp",
+    "mcp_types": "mcp",
     "pyarrow": "data",
     "scipy": "train",
     "sklearn": "train",

@@ -1,0 +1,138 @@
+"""What agents may send to each tool; the JSON Schemas of the tools are made from these.
+
+Images come as base64 alone: nothing here names a file or an address.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from api.spool import Spool
+from api.uploads import MAX_INDICATION, Upload
+from db.errors import TooLargeError, UserError
+from generator.prompts import MAX_QUESTION
+from generator.request import GenerationRequest
+from retriever.options import SearchOptions
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Images = Annotated[
+    list[str],
+    msgspec.Meta(
+        description="The views of one study, each a file in base64: DICOM, PNG, JPEG, TIFF, BMP or "
+        "WebP.",
+    ),
+]
+_AcceptAsChest = Annotated[
+    bool,
+    msgspec.Meta(description="Read DICOM also if its header names another modality or body part."),
+]
+
+
+class CaseArguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A prior case to read."""
+
+    case: Annotated[str, msgspec.Meta(max_length=600, description="As a hit or citation names it.")]
+    images: Annotated[bool, msgspec.Meta(description="Whether to return its images as PNG.")] = (
+        False
+    )
+
+
+class StudyArguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to search; what all tools with images have in common."""
+
+    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Prior cases to find.")] = 10
+    exclude_patient: Annotated[
+        list[_Id], msgspec.Meta(description="Patients none of whose cases may be found.")
+    ] = msgspec.field(default_factory=list)
+    exclude_study: Annotated[
+        list[_Id], msgspec.Meta(description="Studies that may not be found.")
+    ] = msgspec.field(default_factory=list)
+    accept_as_chest: _AcceptAsChest = False
+
+    def options(self) -> SearchOptions:
+        """Raises UserError for a value out of range."""
+        return SearchOptions(
+            k=self.k,
+            exclude_patient_ids=tuple(self.exclude_patient),
+            exclude_study_ids=tuple(self.exclude_study),
+            accept_as_chest=self.accept_as_chest,
+        )
+
+
+class SearchArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
+    """Images, a text or both, or an indexed case, to search with."""
+
+    images: _Images = msgspec.field(default_factory=list)
+    text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
+    case: (
+        Annotated[str, msgspec.Meta(max_length=600, description="An indexed case to search with.")]
+        | None
+    ) = None
+
+    def check(self) -> None:
+        """Raises UserError for an empty search, or for a case with images or text."""
+        if self.case is not None and (self.images or self.text is not None):
+            raise UserError("a search by case takes neither images nor text: leave them out")
+        if not self.images and self.text is None and self.case is None:
+            raise UserError("there is nothing to search with: send images, a text or a case")
+
+
+class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
+    """The images of one study to report on."""
+
+    images: _Images
+    indication: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
+        ),
+    ] = ""
+
+    def request(self) -> GenerationRequest:
+        """Raises UserError for a value out of range."""
+        return GenerationRequest(task="report", options=self.options(), indication=self.indication)
+
+
+class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
+    """The images of one study, and a question about them."""
+
+    question: Annotated[
+        str,
+        msgspec.Meta(min_length=1, max_length=MAX_QUESTION, description="About the images."),
+    ]
+
+    def request(self) -> GenerationRequest:
+        """Raises UserError also for an empty question."""
+        return GenerationRequest(
+            task="ask",
+            options=self.options(),
+            indication=self.indication,
+            question=self.question,
+        )
+
+
+def decoded(images: Sequence[str], *, limit: int, accept_as_chest: bool) -> list[Upload]:
+    """Put the images into a spool.
+
+    Raises UserError for what is not base64, and TooLargeError for more than ``limit`` images.
+    """
+    if len(images) > limit:
+        raise TooLargeError(
+            f"{len(images)} images were sent, one study may have {limit}: send its views only"
+        )
+    spool, uploads = Spool.open(), []
+    for number, text in enumerate(images, start=1):
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise UserError(
+                f"image {number} is not base64: send the content of a file (paths and addresses "
+                "are not opened)"
+            ) from error
+        uploads.append(
+            Upload(name=f"image {number}", file=spool.add(data), accept_as_chest=accept_as_chest)
+        )
+    return uploads
