@@ -180,6 +180,7 @@ def test_a_warning_comes_second_in_every_answer_about_images(tool: str, tmp_path
     [
         ("write_report", {"images": ["/etc/passwd"]}, "image 1 is not base64"),
         ("write_report", {"images": ["https://example.org/a.png"]}, "image 1 is not base64"),
+        ("write_report", {"images": ["bm8g!aW1hZ2U="]}, "image 1 is not base64"),
         ("write_report", {"images": ["bm8gaW1hZ2U="]}, "image 1"),
         ("write_report", {"images": []}, "no image was sent"),
         ("write_report", {}, "images"),
