@@ -4,7 +4,6 @@ The address of the PACS comes from the operator alone. Study and patient are nam
 that no log of a proxy holds them. Nothing is sent to the PACS but a report whose request names it.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +29,6 @@ from api.uploads import Upload, read_body
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.errors import MismatchError, NotFoundError
-from indexer.images.radiograph import Radiograph
 
 
 class PacsController(Controller):
@@ -101,9 +99,9 @@ class PacsController(Controller):
 
         async def write() -> Generation:
             with pipeline.enter(caller):
-                _, images = await _fetched(
-                    pacs, data.study, pipeline, caller, accept_as_chest=data.accept_as_chest
-                )
+                uploads = await _fetched(pacs, data.study, accept_as_chest=data.accept_as_chest)
+                images = await pipeline.read(uploads, caller)
+                check_images(images, data.study, pacs.url)
                 return await pipeline.write(images, wanted, caller)
 
         made = await while_connected(request, write)
@@ -145,10 +143,12 @@ class PacsController(Controller):
         check_owner(made.created_by, caller)
         check_study_uid(data.study)
         with pipeline.enter(caller):
-            files, images = await _fetched(pacs, data.study, pipeline, caller, accept_as_chest=True)
+            uploads = await _fetched(pacs, data.study, accept_as_chest=True)
+            images = await pipeline.read(uploads, caller)
+            check_images(images, data.study, pacs.url)
             of_report = [
-                file
-                for file, image in zip(files, images, strict=True)
+                upload
+                for upload, image in zip(uploads, images, strict=True)
                 if image.sha256 in made.images_sha256
             ]
             if not of_report:
@@ -171,28 +171,25 @@ def the_pacs(pacs: Pacs | None) -> Pacs:
     return pacs
 
 
-async def _fetched(
-    pacs: Pacs, study_uid: str, pipeline: Pipeline, caller: Caller, *, accept_as_chest: bool
-) -> tuple[list[bytes], tuple[Radiograph, ...]]:
-    """The radiographs of a study, as files and decoded."""
+async def _fetched(pacs: Pacs, study_uid: str, *, accept_as_chest: bool) -> list[Upload]:
+    """The radiographs of a study, kept on disk while the request runs."""
     files = await pacs.fetch(study_uid)
-    images = await pipeline.read(await run_sync(_spooled, files, accept_as_chest), caller)
-    check_images(images, study_uid, pacs.url)
-    return files, images
+
+    def spooled() -> list[Upload]:
+        spool = Spool.open()
+        return [
+            Upload(
+                name=f"image {number} of the study",
+                file=spool.add(file),
+                accept_as_chest=accept_as_chest,
+            )
+            for number, file in enumerate(files, start=1)
+        ]
+
+    return await run_sync(spooled)
 
 
-def _spooled(files: Sequence[bytes], accept_as_chest: bool) -> list[Upload]:
-    spool = Spool.open()
-    return [
-        Upload(
-            name=f"image {number} of the study",
-            file=spool.add(file),
-            accept_as_chest=accept_as_chest,
-        )
-        for number, file in enumerate(files, start=1)
-    ]
-
-
-def _structured_report(made: Generation, image: bytes) -> bytes:
+def _structured_report(made: Generation, upload: Upload) -> bytes:
+    image = upload.file.read()
     StudyHeader.of(image).check_patient()
     return to_dicom_sr(made, image)
