@@ -175,7 +175,7 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
         detail = "there is nothing at this address: see /schema for all addresses"
     elif error.status_code == 429:
         wait = (error.headers or {}).get("RateLimit-Reset", "60")
-        detail = f"too many requests of this key or address: try again in {wait} seconds"
+        detail = f"too many requests: try again in {wait} seconds"
         return _problem(429, detail, {**(error.headers or {}), "Retry-After": wait})
     elif error.status_code == 405:
         detail = "this address does not support that method: see /schema"
