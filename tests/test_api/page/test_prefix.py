@@ -32,7 +32,8 @@ def test_the_page_works_below_a_prefix(browser: Browser, origin: str) -> None:
     browser.greeted(f"{origin}/cxr")  # without the slash at its end
     assert browser.script("return location.pathname") == "/cxr/"
     browser.press("#sample")
-    browser.write_report()
+    browser.wait(".statement")
+    browser.until(lambda: browser.script("return location.hash.length > 1"), "no address")
     browser.press(".statement .chip")
     browser.wait("#case img")
     browser.press("#case-close")
