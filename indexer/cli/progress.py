@@ -16,26 +16,30 @@ SELDOM = 60
 
 
 def progress_bar(
-    items: Iterable[Any] | None = None, *, total: int | None = None, initial: int = 0, unit: str
+    items: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str,
+    desc: str | None = None,
 ) -> "tqdm[Any]":
     """Wrap ``items`` in a progress bar; without items, return a bar to be moved by ``update``."""
     pace: dict[str, Any] = {} if sys.stderr.isatty() else {"mininterval": SELDOM, "delay": SELDOM}
-    return tqdm(items, total=total, initial=initial, unit=unit, file=sys.stderr, **pace)
+    return tqdm(items, desc=desc, total=total, initial=initial, unit=unit, file=sys.stderr, **pace)
 
 
 class ImageBar:
     """A bar that counts images, shown before their number is known."""
 
     def __init__(self) -> None:
-        self._bar = progress_bar(unit="image")
+        self._bar = progress_bar(unit="image", desc="reading")
         self._bar.leave = False
-        self._bar.set_description_str("reading")
 
     def start(self, total: int, done: int) -> "tqdm[Any]":
         """Begin to count up to ``total``, of which ``done`` were finished earlier."""
         self._bar.leave = True
         self._bar.total, self._bar.n, self._bar.initial = total, done, done
-        self._bar.set_description_str("")
+        self._bar.set_description_str("", refresh=False)
         return self._bar
 
     def __enter__(self) -> Self:

@@ -48,4 +48,9 @@ def plan(source: Source, settings: list[Any], image_root: Path | None) -> Plan:
 
 
 def image_count(records: Iterable[Record]) -> int:
-    return sum(len(record.images) for record in records if isinstance(record, StudyRecord))
+    """Count the images of studies, those of studies that were embedded earlier included."""
+    return sum(_images_of(record) for record in records if isinstance(record, StudyRecord))
+
+
+def _images_of(record: StudyRecord) -> int:
+    return len(record.images if record.embedded is None else record.embedded.images)

@@ -131,6 +131,15 @@ def test_the_bar_of_a_build_counts_images(monkeypatch: pytest.MonkeyPatch) -> No
     assert "7/10" in stream.getvalue().split("\r")[-1]
 
 
+def test_the_bar_of_a_short_build_writes_nothing_into_a_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with ImageBar() as bar:
+        bar.start(10, 4).update(6)
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("main", [api, finetune, generator, indexer, retriever])
 def test_options_cannot_be_abbreviated(
     main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]

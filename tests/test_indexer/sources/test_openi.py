@@ -14,6 +14,7 @@ from PIL import Image
 from db.errors import NotFoundError, UserError
 from indexer.build import build
 from indexer.index import Index
+from indexer.ingest.plan import image_count
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import OpenI, packaged_reports, read_reports
 from indexer.sources.records import SkippedStudy, StudyRecord, read_split
@@ -131,6 +132,7 @@ def test_stored_vectors_hold_no_text_and_no_pixels_and_build_the_same_index(
 
     stored = StoredVectors.read(tmp_path / "stored")
     source = OpenI(reports_path=openi / "NLMCXR_reports.tgz", vectors=stored)
+    assert image_count(source.records()) == index.manifest.images  # which a progress bar counts
     build(source, stored.encoder, tmp_path / "again")
     again = Index.open(tmp_path / "again")
     assert [c.study_id for c in again.cases] == [c.study_id for c in index.cases]
