@@ -217,12 +217,22 @@ ORTHANC = Path("/usr/sbin/Orthanc")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
-@contextmanager
-def orthanc(folder: Path) -> Iterator[httpx.Client]:
-    """A client of an Orthanc with DICOMweb that holds nothing yet, on a free port of this machine.
+@dataclass(frozen=True, kw_only=True)
+class Orthanc:
+    """A running Orthanc with DICOMweb."""
 
-    Its DICOMweb service is at ``client.base_url`` joined with ``dicom-web``. The test is skipped
-    where Orthanc is not installed.
+    client: httpx.Client
+    """Of its own API."""
+    url: str
+    """Of its DICOMweb service."""
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Orthanc]:
+    """Run an Orthanc that holds nothing yet, on a free port of this machine.
+
+    The test is skipped where Orthanc is not installed.
     """
     if not (ORTHANC.is_file() and PLUGIN.is_file()) and os.environ.get("CI") != "true":
         pytest.skip("no Orthanc: apt-get install orthanc orthanc-dicomweb")
@@ -247,9 +257,10 @@ def orthanc(folder: Path) -> Iterator[httpx.Client]:
     with (folder / "orthanc.log").open("wb") as log:
         process = subprocess.Popen([ORTHANC, config], stdout=log, stderr=log)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=(USER, PASSWORD)) as client:
+        address = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=address, auth=(USER, PASSWORD)) as client:
             _wait_for(client, process)
-            yield client
+            yield Orthanc(client=client, url=f"{address}/dicom-web", process=process)
     finally:
         process.terminate()
         process.wait(60)

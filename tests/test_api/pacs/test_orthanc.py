@@ -1,5 +1,6 @@
 """Against a real PACS: Orthanc with its DICOMweb plug-in, holding drawn images."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from litestar.testing import TestClient
 from api.pacs.address import PASSWORD as PASSWORD_VARIABLE
 from api.pacs.address import USER as USER_VARIABLE
 from api.pacs.client import Pacs
-from api.pacs.connection import PacsConnection, PacsError
+from api.pacs.connection import PacsConnection, PacsError, PacsLimits
 from api.pacs.studies import StudyQuery
 from db.app.generation import NOTICE
 from db.errors import NotFoundError
@@ -64,14 +65,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         "PatientID": "MRN-2",
     }
     files = [an_image(folder, 1), an_image(folder, 2, ViewPosition="LATERAL")]
-    with orthanc(folder) as client:
+    with orthanc(folder) as running:
         for file in (*files, an_image(folder, 3, **other)):
-            assert client.post("/instances", content=file).is_success
-        yield Archive(
-            client=client,
-            url=f"{client.base_url}/dicom-web".replace("//dicom", "/dicom"),
-            files=files,
-        )
+            assert running.client.post("/instances", content=file).is_success
+        yield Archive(client=running.client, url=running.url, files=files)
 
 
 def found(archive: Archive, **query: Any) -> list[str]:
@@ -164,3 +161,22 @@ def test_the_command_line_finds_fetches_reports_and_sends_back(
     (shown,) = [one for one in archive.reports() if one["SOPInstanceUID"] == instance]
     check_shown(shown)
     assert PASSWORD not in target + stored + written.out
+
+
+def test_an_orthanc_that_hangs_or_ends_is_one_sentence(tmp_path: Path) -> None:
+    limits = PacsLimits(silent_seconds=1.0, pauses=(0.0,))
+    with orthanc(tmp_path) as running:
+        auth = httpx2.BasicAuth(USER, PASSWORD)
+        pacs = Pacs(PacsConnection(running.url, auth=auth, limits=limits))
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(PacsError, match="sent nothing for 1 seconds"):
+                anyio.run(pacs.search, StudyQuery())
+        finally:
+            running.process.send_signal(signal.SIGCONT)
+        unhurried = Pacs(PacsConnection(running.url, auth=auth))
+        assert anyio.run(unhurried.search, StudyQuery()).studies == []
+        running.process.terminate()
+        running.process.wait(60)
+        with pytest.raises(PacsError, match="cannot be reached"):
+            anyio.run(pacs.search, StudyQuery())
