@@ -76,6 +76,12 @@ _ADDRESSES = tuple(
         rf"(?:{SMALL}[ -]){{0,2}}[{UPPER}][{LETTERS}-]{{1,24}}){{0,2}}",
         rf"(?<![\w.,/-])\d{{2}}-\d{{3}} (?!MM|CM|ML|MG|HU){CITY}",
         rf"(?<![\w.,/-])\d{{4}} (?!AP|PA|CT|AM|PM|MR|ML|MM|CM|MG|HU|CC)[A-Z]{{2}} {CITY}",
+        rf"(?<![\w.])\d{{1,4}}[a-z]?,? (?:The )?{CITY}, {CITY},? (?:[A-Z]{{1,2}}\d[A-Z\d]?"
+        rf" ?\d[A-Z]{{2}}"
+        rf"|[A-Z]{{2}} \d{{5}})\b",
+        rf"(?P<check>(?<!\w)(?:[{UPPER}][{LETTERS}'’]{{2,20}} ){{1,3}}(?:Street|Road|Rd|Avenue|Ave"
+        rf"|Lane|Drive"
+        rf"|Close|Terrace|Boulevard|Blvd|Crescent|Gardens))\b\.?{_TAIL}",
         r"(?<!\w)(?:GIR 0AA|[A-Z]{1,2}\d[A-Z\d]? \d(?!TH|ND|RD|ST|CM|MM|ML|MG)[A-Z]{2})\b",
         r"(?<!\w)[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d\b",
         rf"(?P<keep>(?i:\b(?:lives|living|resides|residing|residence|wohnhaft|wohnt|demeurant"
@@ -95,6 +101,9 @@ def replace_addresses(text: str, mark: str) -> tuple[str, int]:
     def address(match: re.Match[str]) -> str:
         nonlocal count
         keep = match.groupdict().get("keep") or ""
+        check = match.groupdict().get("check")
+        if check is not None and not is_proper(check.rpartition(" ")[0]):
+            return match[0]
         if keep and not is_proper(match[0][len(keep) :]):
             return match[0]
         count += 1
@@ -127,7 +136,10 @@ def is_proper(name: str, *, strict: bool = False) -> bool:
     found = False
     for word in re.findall(rf"[{LETTERS}][{LETTERS}'’-]*", name):
         key = word.casefold()
-        if key in ("st", "saint", "san", "santa", "mount", "mt", "sankt", "sint") and not strict:
+        if (
+            key in ("st", "saint", "san", "santa", "mount", "mt", "sankt", "sint")
+            and word[0].isupper()
+        ):
             return True
         if not word[0].isupper() or key in GENERIC:
             continue

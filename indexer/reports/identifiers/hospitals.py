@@ -68,11 +68,12 @@ _NAME = rf"{_WORD}(?:[ -](?:{SMALL}[ ]){{0,3}}{_WORD}){{0,4}}"
 _HOUSES = (
     re.compile(
         rf"(?<![\w-])(?:(?:{_WORD}|{INSIDE}|\d{{1,3}}(?:st|nd|rd"
-        rf"|th))[ -]){{1,6}}?{_HOUSE}(?: {_HOUSE}){{0,2}}(?P<town>(?:"
-        rf",? [{UPPER}][{LOWER}]{{2,20}}){{0,2}})"
+        rf"|th))[ -]){{1,6}}?{_HOUSE}(?: {_HOUSE}){{0,2}}"
         rf"(?:(?i: of) (?i:the )?(?:(?!Ward|Room|Bed"
         rf"|Department){_WORD}[ -]?){{0,4}}(?<=[{LETTERS}]))?"
         rf"(?:,? (?:NHS (?:Foundation )?Trust))?"
+        rf"(?P<town>(?:,? (?!Department|Dept|Division|Ward|Room|Service)[{UPPER}][{LOWER}]{{2,20}}"
+        rf"(?![{LETTERS}])){{0,2}})"
     ),
     re.compile(
         rf"(?<![\w-])[{UPPER}][{LETTERS}]{{3,20}}(?:hospitalet|hospital|sjukhuset|sjukhus|sykehus"

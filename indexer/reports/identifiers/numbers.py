@@ -39,7 +39,8 @@ _LABEL = (
     r"|RM|EGN|OIB|TC|NIK|NRIC|IC)\b"
     r"(?=[ .:#]{0,2}(?:No\.? |no\.? )?[A-Z]{0,4}\d{4})|registration|reg\.? ?(?:no\.?|number|#)"
     r"|pt\.? ?#|req(?:\.|uest)? ?#?(?=[A-Z]?\d)"
-    r"|folder|file (?:no\.?|number|#)|chart (?:no\.?|number|#)|job (?:no\.?|id|number|#)"
+    r"|folder|group(?= \d{4})|last (?:four|4)(?: digits)?(?: of)?(?: ssn)?|file (?:no\.?|number|#)"
+    r"|chart (?:no\.?|number|#)|job (?:no\.?|id|number|#)"
     r"|dictation (?:id|#)|member (?:no\.?|number|#)|member(?= [A-Z]\d)"
     r"|health card(?: (?:no\.?|number))?|licen[cs]e plate|number plate|plate no|trial (?:no\.?"
     r"|number)|report (?:no\.?|id|#)|visit(?= [A-Z]+\d)"
@@ -60,6 +61,13 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"(?:mailto:)?\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}\b"),
     ),
     ("web address", re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"]{3,200}", re.IGNORECASE)),
+    (
+        "web address",
+        re.compile(
+            r"(?<![\w.@])@[a-z][\w.]{2,24}\w|(?<=by )[a-z][a-z._]{1,20}\d{1,4}(?![\w.-]*\d"
+            r"|\w)"
+        ),
+    ),
     (
         "web address",
         re.compile(
@@ -108,9 +116,11 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|geb(?:oren)?(?:\. ?am|\.| am)?|geburtsdatum|n[ée]e? le"
             r"|date de naissance|fecha de nacimiento|f\.? ?nac\.?|nacid[oa] el|fdn|data di nascita"
             r"|nat[oa] il|geboortedatum|geb\. ?datum"
-            r"|geboren op|data de nascimento|nascid[oa] em|\*)[ \t]{0,3}(?:[:=-]|is"
+            r"|geboren op|data de nascimento|nascid[oa] em|född|født|syntynyt|urodzon[ya]"
+            r"|narozen[aý]?|nar\.|ur\.|szül\.?|născută?"
+            r"|doğum(?: tarihi)?|d\.t\.|γενν\.|ngày sinh|sinh ngày|lahir|\*)[ \t]{0,3}(?:[:=-]|is"
             r"|was)?[ \t]{0,3})"
-            rf"(?:{DATE}|(?:19|20)\d{{6}}|\d{{1,2}}[ /.-]\d{{1,2}}[ /.-]\d{{2,4}})(?!\d)",
+            rf"(?:{DATE}|(?:19|20)\d{{6}}|\d{{6}}|\d{{1,2}}[ /.-]\d{{1,2}}[ /.-]\d{{2,4}})(?!\d)",
             re.IGNORECASE,
         ),
     ),
@@ -184,7 +194,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?<![\w.-])(?<!SNOMED )(?<!LOINC )(?<!RadLex )(?:\d{3}-\d{2}-\d{4}"
             r"|\d{3}[ -]\d{3}[ -]\d{4}|\d{3}\.\d{3}\.\d{3}-\d{2}"
-            r"|\d{1,2}\.\d{3}\.\d{3}-[\dkKxX]|\d{6,8}[-+]\d{3,4}|\d{6}/\d{3,4}"
+            r"|[A-Z]{1,6}-\d{2,4}-\d{3,10}|\d{1,2}\.\d{3}\.\d{3}-[\dkKxX]|\d{6,8}[-+]\d{3,4}"
+            r"|\d{6}/\d{3,4}"
             r"|[A-Z]?\d{3,4}-\d{3,4}-\d{3,4}"
             r"|\d{4} \d{4} \d{4}(?: \d{4})?|756\.\d{4}\.\d{4}\.\d{2}"
             r"|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|\d{8}-?[A-Z]|[XYZ]-?\d{7}-?[A-Z]"

@@ -14,6 +14,8 @@ from indexer.reports.identifiers.people.cues import (
     RELATIVES,
     ROLES,
     SALUTATIONS,
+    SIGNED,
+    SUBJECTS,
     TELL,
     TITLES,
     WEAK_TITLES,
@@ -28,13 +30,14 @@ class Before(IntEnum):
 
     NONE = 0
     PATIENT = 1
-    STAFF = 2
-    DIRECT = 3
-    TOLD = 4
-    RELATIVE = 5
-    ROLE = 6
-    FIELD = 7
-    TITLE = 8
+    SUBJECT = 2
+    STAFF = 3
+    DIRECT = 4
+    TOLD = 5
+    RELATIVE = 6
+    ROLE = 7
+    FIELD = 8
+    TITLE = 9
 
 
 _MIXED = ("Mr", "Ms", "Mr.", "Ms.", "Mrs", "Mrs.")
@@ -94,6 +97,12 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.DIRECT if bare == "called" else Before.TOLD
     if key in ("pa", "np", "rn", "pa-c") and last.isupper():
         return Before.STAFF
+    if key in SIGNED:
+        return Before.STAFF
+    if bare in ("boy", "girl", "baby", "infant", "newborn") and last[:1].isupper():
+        return Before.RELATIVE
+    if bare in SUBJECTS:
+        return Before.SUBJECT
     if bare in PATIENTS or key in BY:
         return Before.PATIENT
     return Before.NONE

@@ -24,6 +24,22 @@ TITLES = _words(
 """A title makes a name of any word behind it but a few ("Dr. May")."""
 WEAK_TITLES = _words("mr ms m fr sr pr sir lord rev pd d dª phd med medi univ mgr ing")
 """Titles that are also abbreviations (MR, MS, M. for morbus): no eponym or common word follows."""
+SIGNED = _words(
+    """
+    signed dictated approved verified reported transcribed interpreted finalized signé signée validé
+    validée gez firmado firmada firmato refertato diktiert vidiert signerat undertecknat ondertekend
+    assinado podpisano popsal popsala opisał opisała sgd
+    """
+)
+"""Behind these the name of a person stands, with or without "by"."""
+SUBJECTS = _words(
+    """
+    patient pt patientin paziente paciente patiente patiënt patiënte pacjent pacjentka pacient
+    pacientka potilas pasient beteg hasta пациент пациентка пацієнт пацієнтка больной больная
+    ασθενής pacijent pasien client veteran inmate
+    """
+)
+"""Words for a patient, behind which a given name alone is one."""
 ROLES = _words(
     """
     physician doctor provider radiologist resident attending clinician consultant surgeon
@@ -75,7 +91,8 @@ SALUTATIONS = _words(
 )
 BY = _words("by von durch par por da door przez af av pelo pela dal dalla dallo av. а by:")
 BY_VERBS = re.compile(
-    r"\b(?:dictat|sign|approv|review|transcrib|verif|authentic|finali|authori|interpret|report"
+    r"\b(?:final|prelim|draft|wet read|dictat|sign|approv|review|transcrib|verif|authentic|finali"
+    r"|authori|interpret|report"
     r"|releas|perform|request|order|refer|edit|validat|prepar|creat|typed|attest|confirm|acknowl"
     r"|co-?sign|e-?sign|scann|overread|read|seen|written|examin|acquir|supervis|check|entered"
     r"|submitt|agreed|attended|brought|accompan|complet|generat|discuss|communicat|notif|call"
@@ -162,7 +179,9 @@ DEGREE = re.compile(
 )
 """What follows the name of a person of the staff."""
 THING = re.compile(
-    r"(?:['’]s?)?[ -](?:[\w-]{2,15} ){0,2}?(?:disease|syndrome|sequence|signs?|lines?|fractures?"
+    r"(?:['’]s?)?[ -](?:(?!(?:with|and|for|has|had|of|in|is|was|to|on|at|the|by|no|from|who"
+    r"|or)\b)[\w-]{2,15} ){0,2}?"
+    r"(?:disease|syndrome|sequence|signs?|lines?|fractures?"
     r"|catheters?|tubes?|drains?|valves?|lesions?|deformity|hernia|shunt|procedure|operation|repair"
     r"|views?|projection|nodes?|nodules?|murmur|classification|criteria|scores?|index|rule|scale"
     r"|technique|filters?|rods?|bars?|stents?|devices?|wires?|pins?|plates?|anomaly|tumou?rs?"

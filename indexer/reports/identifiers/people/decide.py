@@ -1,5 +1,6 @@
 """Whether words with capitals are a name, by themselves and by what stands around them."""
 
+import re
 from collections.abc import Sequence
 
 from indexer.reports.identifiers.people.context import Before
@@ -13,9 +14,18 @@ from indexer.reports.identifiers.people.cues import (
 from indexer.reports.identifiers.people.letters import Capital
 from indexer.reports.identifiers.people.lexicon import Kind, kind_of
 
+_PATIENTS = (Before.PATIENT, Before.SUBJECT)
+_PLACES = frozenset({"san", "santa", "los", "las", "saint", "st", "fort"})
+"""First words of the names of places, which fevers and criteria are named after."""
+_NAMED_AFTER = re.compile(
+    r"(?:['’]s)? (?:syndrome|disease|sequence|signs?|fever|anomaly|procedure|operation|criteria"
+    r"|scores?|classification|phenomenon|principles|textbook|atlas|needle|catheter|valve|stent|virus|nodule)\b",
+    re.IGNORECASE,
+)
+_YEARS = re.compile(r"\d ?-?(?:y|ans|años|anni|jaar|anos|lat|лет|år|Jahre|jähr)", re.IGNORECASE)
 _KNOWN = frozenset(
     {
-        "mary joseph", "pierre marie", "robert jones", "austin flint", "graham steell",
+        "bard max", "mary joseph", "pierre marie", "robert jones", "austin flint", "graham steell",
         "santa claus", "pierre robin", "ivor lewis", "austin moore", "charlie brown",
         "mickey mouse", "san francisco", "ann arbor", "lady windermere", "johns hopkins",
         "saint jude", "simon nitinol", "marie bamberger", "charcot marie tooth", "los angeles",
@@ -37,7 +47,9 @@ def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue
     if THING.match(after) or kind_of(first[0]) is Kind.EPONYM:
         return False
     dotted = first[0].initial and after.startswith(".")
-    if cue in (Before.ROLE, Before.PATIENT) and (kind_of(last[0]) is not Kind.EPONYM or dotted):
+    if cue in (Before.ROLE, Before.PATIENT, Before.SUBJECT) and (
+        kind_of(last[0]) is not Kind.EPONYM or dotted
+    ):
         return first[0].initial or given(first) or bool(AFTER_HEADER.match(after))
     if first[0].initial:
         side = first[0].text in "RLTCS" and not after.startswith(".")
@@ -83,6 +95,8 @@ def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
         return not short and (not eponym or person_follows(after))
     if cue is Before.DIRECT:
         return not short and not eponym
+    if cue is Before.SUBJECT and Kind.GIVEN in kinds and not capitals:
+        return True
     if cue is Before.STAFF and not eponym and (Kind.GIVEN in kinds or len(piece) > 1):
         return True
     degree = DEGREE.match(after)
@@ -106,16 +120,19 @@ def _bare(
     if AFTER_PERSON.match(after) and (given or (full and not eponyms)):
         return True
     header = AFTER_HEADER.match(after)
+    alone = given and not words[0].capitals and header is not None and _YEARS.search(header[0])
     if piece[-1].text in ("M", "F") and after.startswith(" [**") and len(words) > 1:
         return not eponyms or given
-    if cue is Before.PATIENT and full and piece[1].initial and not eponyms:
+    if cue in _PATIENTS and full and piece[1].initial and not eponyms:
         return text[piece[1].end : piece[1].end + 1] == "."
-    if header is not None and (full or "is a" in header[0] or cue is Before.PATIENT):
+    if header is not None and (full or "is a" in header[0] or cue in _PATIENTS or alone):
         return not eponyms or given
-    if not full or not given:
+    if not full or not given or words[0].key in _PLACES or _NAMED_AFTER.match(after):
+        return False
+    if kinds[0] is Kind.EPONYM and kinds[-1] is Kind.GIVEN and not words[0].capitals:
         return False
     if all(token.initial for token in piece[1:]) and not piece[0].capitals:
-        return cue is Before.PATIENT and len(piece) > 1
+        return cue in _PATIENTS
     mixed = {token.capitals for token in words}
     if words[0].capitals and len(mixed) == 1:
         return len(words) > 1 and all(

@@ -19,7 +19,7 @@ from indexer.reports.identifiers.people.decide import (
     listed,
     person_follows,
 )
-from indexer.reports.identifiers.people.letters import Capital, particles_before, runs
+from indexer.reports.identifiers.people.letters import PARTICLES, Capital, particles_before, runs
 from indexer.reports.identifiers.people.lexicon import STOP, SURNAME_WORDS, Kind, kind_of
 
 
@@ -51,6 +51,9 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
     label = label_start(text, run[-1].end)
     for place, token in enumerate(run):
         kind = kind_of(token)
+        inner = token.key in PARTICLES and current and place + 1 < len(run)
+        if inner and kind_of(run[place + 1]) not in (Kind.WORD, Kind.EPONYM):
+            kind = Kind.SURNAME
         if kind is Kind.WORD and _name_by_neighbours(text, run, place, bool(current)):
             kind = Kind.SURNAME
         if (
@@ -109,7 +112,12 @@ def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: b
             following = after[2:].split(" ")[0].strip(".,;:")
             start = token.end + 2
             word = Capital(text[start:].split(" ")[0].split("\n")[0].strip(".,;:"), start, start)
-            return bool(following) and bool(word.text) and kind_of(word) is Kind.GIVEN
+            if not following or not word.text:
+                return False
+            kind = kind_of(word)
+            return kind is Kind.GIVEN or (
+                cue is Before.FIELD and word.text[0].isupper() and kind is not Kind.WORD
+            )
         if cue is Before.FIELD and place + 1 < len(run):
             return True
     return False

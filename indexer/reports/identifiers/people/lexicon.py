@@ -74,7 +74,8 @@ def _numbered(key: str) -> bool:
 def _compound(text: str) -> bool:
     """Return whether a word is one like "HIV-positive"; "Jean-luc" is a name."""
     first, *rest = text.split("-")
-    return any(part[:1].islower() for part in rest) and _listed(first.casefold()) is Kind.UNKNOWN
+    lower = any(part[:1].islower() and part in WORDS for part in rest)
+    return lower and _listed(first.casefold()) is Kind.UNKNOWN
 
 
 @lru_cache(maxsize=65536)
