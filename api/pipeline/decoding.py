@@ -183,8 +183,10 @@ class _Pool:
                 if cancelled.is_set():
                     raise WorkCancelledError from None
 
-    def _reason(self, ended: "_EndedError", name: str) -> UserError:
+    def _reason(self, ended: "_EndedError", name: str) -> Exception:
         """Say why a process ended while it decoded a file."""
+        if ended.exit_code is not None and ended.exit_code >= 0:  # no decoder ends it so
+            return RuntimeError(f"a decoding process ended with {ended.exit_code}")
         if ended.exit_code is None or ended.exit_code == -signal.SIGXCPU:
             return LargeImageError(
                 f"{name} takes more than {self._limits.seconds} s to decode: send a smaller image, "

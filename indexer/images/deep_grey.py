@@ -50,7 +50,7 @@ def deep_colour(values: np.ndarray) -> tuple[Grey, list[str]]:
     channels = values.shape[2]
     grey = values[..., 0]
     notes = []
-    if channels >= 3 and np.ptp(values[..., :3], axis=2).any():
+    if channels >= 3 and any((grey != values[..., other]).any() for other in (1, 2)):
         grey = _by_blocks(lambda block: block[..., :3] @ _LUMINANCE, values)
         notes.append("colour turned to grey")
     if channels in (2, 4):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -132,6 +133,14 @@ def test_a_process_that_dies_is_replaced(
     ender.join()
     assert type(refused.value) is error
     assert decoding.run("pixels", upload(a_png(1)), never)
+
+
+def test_a_process_that_cannot_start_is_a_defect(
+    decoding: DecodingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        decoding.run("pixels", upload(a_png(1)), threading.Event())
 
 
 def test_cancelled_work_ends_its_process(tmp_path: Path, decoding: DecodingProcesses) -> None:
