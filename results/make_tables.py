@@ -173,6 +173,8 @@ def _rows(table: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:
 
 def _interval(values: Mapping[str, float | None]) -> list[float | None]:
     found = [values[name] for name in ("value", "low", "high")]
+    if values.get("p") is not None:
+        found.append(values["p"])
     return [None if one is None else round(one, 6) for one in found]
 
 

@@ -16,6 +16,7 @@ from evaluation.outputs.names import (
     WITH_RETRIEVAL,
     WITHOUT_RETRIEVAL,
 )
+from evaluation.tables import format_p
 
 Cell = Sequence[float | None] | None
 Rows = Mapping[str, Mapping[str, Cell]]
@@ -47,13 +48,17 @@ def written(figures: Mapping[str, Any]) -> str:
 
 
 def figure(cell: Cell, *, signed: bool = False) -> str:
-    """``.507 [.336, .699]``; a difference has signs; empty for none, a dash for undefined."""
+    """``.507 [.336, .699]``; a difference has signs, and its p where it is known.
+
+    Empty for none, a dash for undefined.
+    """
     if cell is None:
         return ""
     if any(one is None for one in cell):
         return "-"
-    value, low, high = (_number(one, signed) for one in cell if one is not None)
-    return f"{value} [{low}, {high}]"
+    value, low, high = (_number(one, signed) for one in cell[:3] if one is not None)
+    p = "".join(f" {format_p(one)}" for one in cell[3:] if one is not None)
+    return f"{value} [{low}, {high}]{p}"
 
 
 def markdown(corner: str, rows: Rows, columns: Sequence[str], *, signed: bool = False) -> str:

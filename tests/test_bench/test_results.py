@@ -190,6 +190,8 @@ def test_mismatched_figures_are_refused_and_nothing_is_written(
 def test_numbers_have_three_decimals_and_no_leading_zero() -> None:
     assert figure([0.5071, 0.336, 1.0372]) == ".507 [.336, 1.037]"
     assert figure([-0.0119, -0.054, 0.034], signed=True) == "-.012 [-.054, +.034]"
+    assert figure([0.02, -0.01, 0.05, 0.031], signed=True) == "+.020 [-.010, +.050] p .031"
+    assert figure([0.02, 0.01, 0.05, 0.0001], signed=True) == "+.020 [+.010, +.050] p <.001"
     assert figure(None) == "" and figure([None, None, None]) == "-"
     assert plain_command("python x --data ../shared/openi 'a b'") == "python x --data openi 'a b'"
 

@@ -76,6 +76,16 @@ def test_the_table_counts_closed_questions_and_resamples_studies() -> None:
     assert "6 questions on 2 studies or images, 5 closed" in table.notes[0]
 
 
+def test_questions_on_studies_of_one_patient_are_resampled_together() -> None:
+    rows = [row(n, "Yes.", "Yes." if n < 2 else "No.", group=f"s{n}") for n in range(4)]
+    patients = {"s0": "a", "s1": "a", "s2": "b", "s3": None}
+    table = answer_table("drawn", {"ours": rows}, patients=patients, resamples=500)
+    apart = answer_table("drawn", {"ours": rows}, resamples=500)
+    shares = [one.rows["closed accuracy"]["ours"].interval for one in (table, apart)]
+    assert shares[0].value == shares[1].value == 0.5
+    assert shares[0] != shares[1]
+
+
 def test_systems_that_were_asked_other_questions_are_not_compared() -> None:
     with pytest.raises(UserError, match="'ours' and 'theirs' did not answer the same questions"):
         answer_table("drawn", {"ours": [row(0, "a", "a")], "theirs": [row(1, "a", "a")]})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,20 @@ import pytest
 from PIL import Image
 
 from db.errors import UserError
-from db.labels import NO_FINDING, OBSERVATIONS, Labels
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, positives
 from evaluation.__main__ import main
 from evaluation.metrics.bootstrap import mean_of
 from evaluation.provenance import provenance
+from evaluation.reports.systems import label_table
 from evaluation.retrieval.report import to_document, to_table, write_plots
 from evaluation.retrieval.scores import LEAST_POSITIVES, Evaluation, evaluate, restrict, title
+from evaluation.retrieval.shown_cases import NAMED, STRATEGIES, shown_cases_table
 from evaluation.retrieval.studies import EvaluationStudy, embed, read_studies
 from evaluation.retrieval.systems import System, compare, label_head, nearest_case
 from indexer.build import build
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.jsonl import JsonLines
+from retriever.options import SearchOptions
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
@@ -124,6 +128,43 @@ def test_another_study_of_an_indexed_patient_is_refused(
     path.write_text(json.dumps(line))
     with pytest.raises(UserError, match="study new of split 'all' is not held out, its patient"):
         read_studies(JsonLines(path), retriever)
+
+
+def test_studies_of_one_patient_are_resampled_together_in_every_figure() -> None:
+    """Two patients of ten studies each: right on all of the one and on none of the other."""
+    studies = [
+        replace(study(number, "Words.", {"Edema": "positive"}), patient_id=f"p{number // 10}")
+        for number in range(20)
+    ]
+    right = [one.labels if one.patient_id == "p0" else {} for one in studies]
+    ours = System(name="ours", views=None, labels=right)
+    none = System(name="none", views=None, labels=[{}] * 20)
+    (subset,) = evaluate(studies, [ours, none], resamples=200).subsets
+    gain = subset.differences["none"]["label micro-F1"]
+    for found in (subset.figures["ours"]["label micro-F1"], gain):
+        assert (found.low, found.high) == (0, 1), "a patient is drawn whole, or not at all"
+    assert gain.p == 1, "outputs are exchanged whole too: the difference is as large either way"
+    (row,) = (r for r in label_table([ours], studies, resamples=200).rows if r.startswith("Edema"))
+    cell = label_table([ours], studies, resamples=200).rows[row]["ours"].interval
+    assert (cell.low, cell.high) == (0, 1)
+
+
+def test_the_cases_of_both_strategies_are_compared(
+    retriever: Retriever, val: list[EvaluationStudy]
+) -> None:
+    queries = embed(retriever.encoder, val, "both")
+    rows = shown_cases_table(retriever, val, queries, resamples=50).rows
+    assert len(rows) == 9 and all("difference" in cells for cells in rows.values())
+    named_here = rows[f"search, k = 10: {NAMED}"]
+    truth = positives([one.labels for one in val], FINDINGS)
+    for strategy in STRATEGIES:
+        count = 0
+        for query, wanted in zip(queries, truth, strict=True):
+            hits = retriever.find(query, SearchOptions(k=10, strategy=strategy)).hits
+            offered = positives([hit.case.labels for hit in hits], FINDINGS).any(axis=0)
+            count += int((offered & wanted).sum())
+        assert named_here[strategy].count == (count, int(truth.sum()))
+    assert all(0 <= cells["similar"].interval.value <= 1 for cells in rows.values())
 
 
 def test_perfect_answers_score_one_and_the_difference_to_none_is_paired() -> None:
