@@ -62,7 +62,7 @@ class Pacs:
     def __init__(self, connection: PacsConnection) -> None:
         self._connection = connection
         self._limits = connection.limits
-        self._fetching = anyio.Semaphore(2)  # studies that are held in memory while they arrive
+        self._fetching = anyio.Semaphore(2)  # studies that arrive at the same time
 
     @property
     def url(self) -> str:
@@ -88,8 +88,13 @@ class Pacs:
         )
 
     async def fetch(self, study_uid: str) -> list[bytes]:
-        """Return the radiographs of a study as DICOM files.
+        """Return the radiographs of a study as DICOM files; otherwise as `fetch_each`."""
+        return await self.fetch_each(study_uid, lambda file: file)
 
+    async def fetch_each(self, study_uid: str, keep: Callable[[bytes], Parsed]) -> list[Parsed]:
+        """Call ``keep``, in a thread, with each radiograph of a study; return what it returns.
+
+        The radiographs are DICOM files, and no more than one is in memory at a time.
         Those for presentation; where there are none, those for processing, or secondary captures.
         Raises NotFoundError for a study that is not there or has no radiograph, TooLargeError above
         a limit, PacsError as `search` does.
@@ -99,16 +104,13 @@ class Pacs:
             reply = await self._document(requests, f"studies/{study_uid}/instances", {})
             listed = () if reply.status == 404 else self._listed(reply)
             places = self._radiographs(study_uid, listed)
-            files: list[bytes] = []
+            kept, left = [], self._limits.max_bytes
             for series, instance in places:
-                files.append(
-                    await self._file(
-                        requests,
-                        f"studies/{study_uid}/series/{series}/instances/{instance}",
-                        self._limits.max_bytes - sum(map(len, files)),
-                    )
-                )
-        return files
+                path = f"studies/{study_uid}/series/{series}/instances/{instance}"
+                file = await self._file(requests, path, left)
+                left -= len(file)
+                kept.append(await run_sync(keep, file))
+        return kept
 
     async def store(self, sr: bytes) -> str:
         """Send a structured report and return its SOPInstanceUID.

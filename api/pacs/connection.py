@@ -42,7 +42,7 @@ class PacsLimits:
     """Results of a search; there may be more, which the result says."""
     max_images: int = 8
     """Radiographs of one study."""
-    max_bytes: int = 256 * 1024 * 1024
+    max_bytes: int = 128 * 1024 * 1024
     """Of all radiographs of a study."""
     max_document_bytes: int = 8 * 1024 * 1024
     """Of one answer that describes studies or images."""

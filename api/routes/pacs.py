@@ -173,20 +173,12 @@ def the_pacs(pacs: Pacs | None) -> Pacs:
 
 async def _fetched(pacs: Pacs, study_uid: str, *, accept_as_chest: bool) -> list[Upload]:
     """The radiographs of a study, kept on disk while the request runs."""
-    files = await pacs.fetch(study_uid)
-
-    def spooled() -> list[Upload]:
-        spool = Spool.open()
-        return [
-            Upload(
-                name=f"image {number} of the study",
-                file=spool.add(file),
-                accept_as_chest=accept_as_chest,
-            )
-            for number, file in enumerate(files, start=1)
-        ]
-
-    return await run_sync(spooled)
+    spool = await run_sync(Spool.open)
+    files = await pacs.fetch_each(study_uid, spool.add)
+    return [
+        Upload(name=f"image {number} of the study", file=file, accept_as_chest=accept_as_chest)
+        for number, file in enumerate(files, start=1)
+    ]
 
 
 def _structured_report(made: Generation, upload: Upload) -> bytes:
