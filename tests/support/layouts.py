@@ -53,6 +53,9 @@ def write_own(folder: Path) -> None:
     ]
     (folder / "studies.jsonl").write_text("\n".join(json.dumps(study) for study in studies))
     (folder / "studies.json").write_text(json.dumps(studies))
+    named = {"study_id": "accession", "image": "file", "text": "befund"}
+    export = [{named[key]: study[key] for key in named} for study in studies]
+    (folder / "export.jsonl").write_text("\n".join(json.dumps(study) for study in export))
     draw(folder / "4.png", 4)
     more = {"study_id": "s4", "image": "4.png", "text": "FINDINGS: Clear. IMPRESSION: Normal."}
     (folder / "more.jsonl").write_text(json.dumps(more))
