@@ -49,7 +49,7 @@ _ADDRESSES = tuple(
         rf"(?<![\w.])(?:(?:Flat|Apt|Unit|House|Plot|H\.? ?No\.?) ?\d{{1,4}}[A-Za-z]?,? )?\d{{1,5}}"
         rf"[A-Za-z]?,? (?:[NSEW]{{1,2}}\.? |North |South |East |West )?(?:\d{{1,3}}(?:st|nd|rd|th) "
         rf"|[{UPPER}][{LETTERS}'’.]{{1,20}} ){{1,4}}{_STREET}(?: [NSEW]{{1,2}}\b)?{_FLAT}{_TAIL}",
-        rf"(?<!\w)[{UPPER}][{LETTERS}.-]{{1,30}}(?:[ -][{UPPER}][{LETTERS}.-]{{1,20}}){{0,2}}?"
+        rf"(?<![\w.-])[{UPPER}][{LETTERS}.-]{{1,30}}(?:[ ][{UPPER}][{LETTERS}.-]{{1,20}}){{0,2}}?"
         rf"(?:[ -]?[Ss]traße"
         rf"|[ -]?[Ss]trasse|[Ss]tr\.|weg|platz|allee|gasse|damm|ufer|ring|straat|laan|plein|gracht"
         rf"|kade|dijk|singel|gatan|vägen|gata|veien|vej|gade|katu|tie|utca|út|tér)\s?\d{{1,4}}\s?"
@@ -69,8 +69,8 @@ _ADDRESSES = tuple(
         rf"(?<!\w)(?:г\.|м\.|гор\.|с\.|пос\.|город) ?{CITY}(?:,? (?:ул\.|вул\.|пр\."
         rf"|д\.) ?[{UPPER}\d][{LETTERS}\d./-]{{0,20}}){{0,3}}",
         r"\b(?i:P\.? ?O\.? Box|Postfach|Boîte postale|B\.P\.|Apartado|Postbus|Casilla) \d{1,6}\b",
-        rf"(?<!\w){CITY},? [A-Z]{{2}},? \d{{5}}(?:-\d{{4}})?\b",
-        rf"(?<!\w){CITY},? (?:NSW|VIC|QLD|TAS|ACT|WA|SA|NT)(?: \d{{4}})?\b",
+        rf"(?<![\w-]){CITY},? [A-Z]{{2}},? \d{{5}}(?:-\d{{4}})?\b",
+        rf"(?<![\w-]){CITY},? (?:NSW|VIC|QLD|TAS|ACT|WA|SA|NT)(?: \d{{4}})?\b",
         rf"(?<![\w.,/-])(?:[A-Z]{{1,2}}-)?\d{{5}} (?!(?:[Uu]nits?|Hz"
         rf"|IU)\b)[{UPPER}][a-zäöüßéèâôîç-]{{2,24}}(?:[ -]"
         rf"(?:{SMALL}[ -]){{0,2}}[{UPPER}][{LETTERS}-]{{1,24}}){{0,2}}",

@@ -64,7 +64,7 @@ _OPENING = (
     r"|Νοσοκομείο|Γ\.Ν\.|Vårdcentral(?:en)?|Terveyskeskus|Legesenter|Clinic|The Royal|Queen"
     r"|King['’]s|Royal)"
 )
-_NAME = rf"{_WORD}(?:[ -](?:{SMALL}[ ]){{0,3}}{_WORD}){{0,4}}"
+_NAME = rf"{_WORD}(?:[ ](?:{SMALL}[ ]){{0,3}}{_WORD}){{0,4}}"
 _HOUSES = (
     re.compile(
         rf"(?<![\w-])(?:(?:{_WORD}|{INSIDE}|\d{{1,3}}(?:st|nd|rd"
