@@ -106,7 +106,7 @@ def test_a_rate_limited_key_shows_how_long_to_wait(
         for _ in range(15):
             httpx.get(f"{url}/generations", headers=headers)
         browser.press("#write")
-        assert "too many requests: try again in" in browser.failure()
+        assert "Too many requests: try again in" in browser.failure()
         again = browser.one("#again")
         assert not again.is_enabled() and again.text.startswith("Try again in ")
         browser.press("#dismiss")
