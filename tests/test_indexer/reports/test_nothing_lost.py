@@ -116,6 +116,12 @@ def test_no_line_behind_a_heading_is_lost(parts: list[tuple[str, str, str]]) -> 
     assert lost(text) == []
 
 
+def test_a_bare_number_in_an_addendum_is_kept() -> None:
+    text = "FINDINGS: Clear lungs.\nA. Roe, MD\n\nADDENDUM: Cough.\n\nHISTORY: 31415926\nFall."
+    assert lost(text) == []
+    assert "31415926" in parse_report(text).indication
+
+
 def test_a_report_of_thousands_of_lines_is_read_in_time() -> None:
     choice = random.Random(7)
     with ended_after():

@@ -8,7 +8,7 @@ section.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from db.labels import State
@@ -87,11 +87,16 @@ def correct(bodies: Mapping[str, str], addenda: Iterable[tuple[str, str]]) -> Co
     reader = _Reader(dict(bodies))
     for section, text in addenda:
         reader.corrects = _ANNOUNCES.search(text) is not None
-        added = [
-            part for sentence in split_sentences(text) if (part := reader.read(sentence, section))
-        ]
+        added = [part for one in _statements(text) if (part := reader.read(one, section))]
         reader.add(section, "\n".join(added))
     return Correction(bodies=reader.bodies, withdrawn=tuple(reader.withdrawn), whole=reader.whole)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """The sentences of unwrapped text, and lines that hold nothing but a number."""
+    for line in text.split("\n"):
+        if any(char.isalnum() for char in line):
+            yield from split_sentences(line) or [line]
 
 
 class _Reader:
