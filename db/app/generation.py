@@ -82,13 +82,23 @@ class Statement:
         return f"{self.text} {marks or '[image only]'}{rule}"
 
 
+ObservationState = Literal["present", "possible", "absent", "not assessable"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """The probability of one of the 14 observations, and its three sources; all in 0..1."""
+    """How one of the 14 observations was assessed: its probability and its three sources, 0..1."""
 
     name: str
     probability: float
     """From the sources below together."""
+    low: float | None = None
+    """Lower end of the range of ``probability``: the least that the 95 % interval of ``knn`` and
+    the single views give. None, like the next two, for those made before there were states."""
+    high: float | None = None
+    state: ObservationState | None = None
+    """What every text of this study agrees with. ``possible`` is below the operating point, but
+    not below that of the next higher sensitivity."""
     language_model: float | None
     """Probability of yes against no from the language model; None without one."""
     knn: float
@@ -100,6 +110,8 @@ class Observation:
     """From the encoder's label head; None without one."""
     cases: tuple[int, ...] = ()
     """Numbers of the hits that name it."""
+    cases_against: tuple[int, ...] = ()
+    """Numbers of the hits that deny it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +202,8 @@ class Generation:
     """None except for the task ``ask``."""
     indication: str | None = None
     """Why the images were taken, as the caller gave it."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before the text, each a sentence; every surface shows them first."""
     text: str
     generator: str
     """Name and version of what wrote it."""
@@ -199,8 +213,10 @@ class Generation:
     images_sha256: tuple[str, ...]
     """Digests of the decoded images; the images themselves are not kept."""
     options: Mapping[str, Any]
-    """Of the search, as JSON values."""
+    """Of the search, and ``sensitivity``, as JSON values."""
     notes: tuple[str, ...] = ()
+    technical_notes: tuple[str, ...] = ()
+    """How the image files were read."""
     label_scores: Mapping[str, float] | None = None
     """Observation to probability from the encoder's label head, uncalibrated."""
     ood: OodCheck | None = None
@@ -208,7 +224,8 @@ class Generation:
     statements: tuple[Statement, ...] = ()
     """One for an answer or a caption; for classes, those more likely than not."""
     observations: tuple[Observation, ...] | None = None
-    """None except for the task ``classify``."""
+    """The assessment that the text was written from; None for those made before it was stored,
+    except for the task ``classify``."""
     calibrated_on: str | None = None
     """The studies on which the probabilities were calibrated; None where they were not."""
     hits: tuple[GenerationHit, ...] = ()

@@ -43,6 +43,8 @@ def to_row(generation: Generation) -> GenerationRow:
         images_sha256=list(generation.images_sha256),
         options=dict(generation.options),
         notes=list(generation.notes),
+        warnings=list(generation.warnings),
+        technical_notes=list(generation.technical_notes),
         label_scores=None if generation.label_scores is None else dict(generation.label_scores),
         ood=None if generation.ood is None else asdict(generation.ood),
         excluded_cases=[asdict(one) for one in generation.excluded_cases],
@@ -92,6 +94,8 @@ def to_generation(row: GenerationRow) -> Generation:
         images_sha256=tuple(row.images_sha256),
         options=row.options,
         notes=tuple(row.notes),
+        warnings=tuple(row.warnings or ()),
+        technical_notes=tuple(row.technical_notes or ()),
         label_scores=row.label_scores,
         ood=None if row.ood is None else OodCheck(**row.ood),
         statements=tuple(_to_statement(statement) for statement in row.statements),
@@ -108,11 +112,14 @@ def to_generation(row: GenerationRow) -> Generation:
         indication=row.indication,
         observations=None
         if row.observations is None
-        else tuple(
-            Observation(**{**one, "cases": tuple(one["cases"])}) for one in row.observations
-        ),
+        else tuple(_to_observation(one) for one in row.observations),
         calibrated_on=row.calibrated_on,
     )
+
+
+def _to_observation(stored: dict[str, Any]) -> Observation:
+    numbers = {name: tuple(stored.get(name, ())) for name in ("cases", "cases_against")}
+    return Observation(**{**stored, **numbers})
 
 
 def _check_of(statement: Statement) -> dict[str, Any] | None:

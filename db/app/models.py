@@ -42,6 +42,8 @@ class GenerationRow(AppBase):
     images_sha256: Mapped[Any] = mapped_column(JSON)
     options: Mapped[Any] = mapped_column(JSON)
     notes: Mapped[Any] = mapped_column(JSON)
+    warnings: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    technical_notes: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     label_scores: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     ood: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     excluded_cases: Mapped[Any] = mapped_column(JSON)

@@ -183,6 +183,8 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
             "UPDATE job_studies SET options = ? WHERE status = 'cancelled'",
             (json.dumps({"task": "report", **stored}),),
         )
+        for column in ("warnings", "technical_notes"):  # of version 0010
+            connection.execute(f"ALTER TABLE generations DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
         connection.commit()
     with AppDatabase.open(path) as database:
