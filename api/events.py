@@ -11,8 +11,8 @@ from litestar.response import ServerSentEventMessage
 from api.export.text import warning_lines
 from api.middleware.problems import problem_of
 from api.pipeline.backends import Token, TokenCount
-from api.pipeline.pipeline import Emit, Progress
-from db.app.generation import NOTICE, Generation, OodCheck
+from api.pipeline.pipeline import Emit, Progress, WarningLine
+from db.app.generation import NOTICE, Generation
 from generator.tasks import TASKS
 
 
@@ -86,6 +86,7 @@ async def server_sent(
     Data are JSON objects.
     """
     yield _message("notice", {"text": NOTICE})
+    known: set[str] = set()
     async for event in progress:
         if isinstance(event, str):
             yield _message("stage", {"stage": event})
@@ -93,12 +94,15 @@ async def server_sent(
             yield _message("token", {"text": event.text})
         elif isinstance(event, TokenCount):
             continue
-        elif isinstance(event, OodCheck):
-            for line in warning_lines(event):
-                yield _message("warning", {"text": line})
+        elif isinstance(event, WarningLine):
+            known.add(event.text)
+            yield _message("warning", {"text": event.text})
         elif isinstance(event, Failure):
             yield _message("problem", problem_of(event.error))
         else:
+            for line in warning_lines(event):
+                if line not in known:
+                    yield _message("warning", {"text": line})
             noun = TASKS[event.task].noun  # type: ignore[index]  # written from a Task
             yield _message(noun, await document(event))
 

@@ -19,6 +19,7 @@ from api.middleware.access import the_caller
 from api.pipeline.scheduler import BusyError
 from api.spool import Spool, SpooledFile
 from db.errors import TooLargeError, UserError
+from generator.assessment.calibration import Sensitivity
 from generator.prompts import MAX_QUESTION, Task
 from generator.request import GenerationRequest
 from retriever.options import Parameter, SearchOptions, parameters
@@ -91,10 +92,21 @@ class IndicationForm(StudyForm, kw_only=True):
             max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
         ),
     ] = ""
+    sensitivity: Annotated[
+        Sensitivity,
+        msgspec.Meta(
+            description="How readily a finding is called: `high` finds more, `specific` errs less."
+        ),
+    ] = "balanced"
 
     def request(self, task: Task) -> GenerationRequest:
         """Raises UserError as `options` does."""
-        return GenerationRequest(task=task, options=self.options(), indication=self.indication)
+        return GenerationRequest(
+            task=task,
+            options=self.options(),
+            indication=self.indication,
+            sensitivity=self.sensitivity,
+        )
 
 
 class QuestionForm(IndicationForm, kw_only=True):

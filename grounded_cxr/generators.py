@@ -13,7 +13,7 @@ from pathlib import Path
 
 from db.app.generation import Origin
 from db.errors import UserError
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration, Sensitivity
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
 from generator.request import GenerationRequest
@@ -69,7 +69,7 @@ def load_generator(
     from generator.mllama.load import load_model
 
     loaded = load_model(model, adapter, device=device, quantization=quantization)  # type: ignore[arg-type]
-    return Generator(loaded, calibration=Calibration.of(loaded.adapter or model))
+    return Generator(loaded)
 
 
 class Generator:
@@ -78,7 +78,10 @@ class Generator:
     def __init__(
         self, model: VisionLanguageModel | None = None, *, calibration: Calibration | None = None
     ) -> None:
-        """``model`` None composes texts from sentences of the retrieved cases."""
+        """``model`` None composes texts from sentences of the retrieved cases.
+
+        ``calibration`` is by default that of the index, the adapter or the encoder.
+        """
         self.model = model
         self._calibration = calibration
 
@@ -97,6 +100,7 @@ class Generator:
         k: int = 10,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
         """Findings and impression of one study.
@@ -108,6 +112,7 @@ class Generator:
             k: The most cases to write from; a language model is shown at most seven.
             exclude_patient_ids: Patients none of whose cases may appear.
             exclude_study_ids: Studies that may not appear.
+            sensitivity: How readily a finding is called: high finds more, specific errs less.
             decoding: Length, temperature and seed of what a language model writes.
 
         Raises:
@@ -115,7 +120,9 @@ class Generator:
             MismatchError: The adapter was trained with another encoder than that of the index.
         """
         options = _options(k, exclude_patient_ids, exclude_study_ids)
-        request = GenerationRequest(task="report", indication=indication, options=options)
+        request = GenerationRequest(
+            task="report", indication=indication, options=options, sensitivity=sensitivity
+        )
         return self._do(retriever, images, request, decoding)
 
     def ask(
@@ -126,6 +133,7 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
         """A short answer to a question about the images, with its citations.
@@ -136,7 +144,9 @@ class Generator:
         if self.model is None:
             raise UserError("a question needs a language model: load_generator('MODEL')")
         options = _options(10, exclude_patient_ids, exclude_study_ids)
-        request = GenerationRequest(task="ask", question=question, options=options)
+        request = GenerationRequest(
+            task="ask", question=question, options=options, sensitivity=sensitivity
+        )
         return self._do(retriever, images, request, decoding)
 
     def classify(
@@ -146,14 +156,16 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        sensitivity: Sensitivity = "balanced",
     ) -> Report:
         """The 14 CheXpert observations, each with a probability, in ``observations``.
 
-        Without a language model they come from the votes of the cases and the encoder's label
-        head, and are not calibrated. Raises as `report`.
+        They come from the votes of the cases and the encoder's label head, and from a language
+        model to which the calibration gives weight. Raises as `report`.
         """
         options = _options(10, exclude_patient_ids, exclude_study_ids)
-        return self._do(retriever, images, GenerationRequest(task="classify", options=options))
+        request = GenerationRequest(task="classify", options=options, sensitivity=sensitivity)
+        return self._do(retriever, images, request)
 
     def caption(
         self,
@@ -162,11 +174,12 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
         """One sentence about the images as a whole. Raises as `report`."""
         options = _options(10, exclude_patient_ids, exclude_study_ids)
-        request = GenerationRequest(task="caption", options=options)
+        request = GenerationRequest(task="caption", options=options, sensitivity=sensitivity)
         return self._do(retriever, images, request, decoding)
 
     def _do(
@@ -181,7 +194,9 @@ class Generator:
         origin = origin_of(retriever.encoder.spec)
         if self.model is None:
             query = image_query(retriever.encoder, radiographs)
-            retrieval, written = run_without_model(retriever, query, request)
+            retrieval, written = run_without_model(
+                retriever, query, request, calibration=self._calibration_for(retriever)
+            )
         else:
             retrieval, written, origin = self._write(
                 self.model, retriever, radiographs, request, decoding, origin
@@ -197,6 +212,12 @@ class Generator:
         cases = {hit.rank: hit.case for hit in written.hits}
         return Report(generation=generation, images=radiographs, cases=cases)
 
+    def _calibration_for(self, retriever: Retriever) -> Calibration:
+        if self._calibration is not None:
+            return self._calibration
+        adapter = None if self.model is None else self.model.adapter or self.model.name
+        return Calibration.find(retriever.index, adapter)
+
     def _write(
         self,
         model: VisionLanguageModel,
@@ -210,12 +231,13 @@ class Generator:
 
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
-        runner = TaskRunner(retriever, model, calibration=self._calibration)
+        runner = TaskRunner(retriever, model, calibration=self._calibration_for(retriever))
         study = runner.retrieve(
             radiographs,
             request.options,
             indication=request.indication or "",
             max_cases=request.options.k if request.task == "report" else None,
+            sensitivity=request.sensitivity,
         )
         written = runner.run(request.task, study, request.question or "", decoding)
         return study.retrieval, written, runner.describe(origin, decoding)

@@ -55,12 +55,17 @@ class Report:
 
     @property
     def observations(self) -> tuple[Observation, ...] | None:
-        """The 14 observations with their probabilities, 0..1; None for other tasks."""
+        """The assessment: the 14 observations with their probabilities, 0..1, and states."""
         return self.generation.observations
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know before the text, each a sentence."""
+        return self.generation.warnings
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for the reader, such as an out-of-distribution warning."""
+        """Notes for the reader, such as what the language model wrote and was left out."""
         return tuple(self.generation.notes)
 
     @property
@@ -85,6 +90,7 @@ class Report:
     def _repr_html_(self) -> str:
         parts = [
             '<div style="max-width:62em">',
+            *(f"<p><b>{escape(line)}</b></p>" for line in self.warnings),
             '<div style="display:flex;gap:1.2em;flex-wrap:wrap;align-items:flex-start">',
             f"<div>{''.join(_picture(one.pixels, IMAGE_SIDE) for one in self.images)}</div>",
             '<div style="flex:1;min-width:18em">',
@@ -97,8 +103,8 @@ class Report:
         return "\n".join(parts)
 
     def _texts(self) -> Iterator[str]:
-        if self.observations is not None:
-            yield from _table(self.observations)
+        if self.generation.task == "classify":
+            yield from _table(self.observations or ())
             return
         if self.generation.question:
             yield f"<p><i>{escape(self.generation.question)}</i></p>"
@@ -138,9 +144,10 @@ def _sentence(statement: Statement) -> str:
 
 
 def _table(observations: Sequence[Observation]) -> Iterator[str]:
-    yield "<table><tr><th>observation</th><th>probability</th></tr>"
+    yield "<table><tr><th>observation</th><th>probability</th><th>state</th></tr>"
     for one in sorted(observations, key=lambda one: -one.probability):
-        yield f"<tr><td>{escape(one.name)}</td><td>{one.probability:.2f}</td></tr>"
+        state = one.state or ""
+        yield f"<tr><td>{escape(one.name)}</td><td>{one.probability:.2f}</td><td>{state}</td></tr>"
     yield "</table>"
 
 

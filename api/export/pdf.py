@@ -62,7 +62,7 @@ def to_pdf(generation: Generation, images: Sequence[Radiograph] = ()) -> bytes:
                     _line(page, doubt, size=8)
     if not generation.statements and generation.text:
         _line(page, generation.text)
-    if generation.observations:
+    if generation.task == "classify" and generation.observations:
         _heading(page, "Observations")
         for line in observation_lines(generation):
             _line(page, line, size=9)

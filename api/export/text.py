@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from db.app.generation import NOTICE, Generation, OodCheck, Statement
+from db.app.generation import NOTICE, Generation, Statement
+from generator.assessment.situation import ood_warnings
 
 _TITLES = {
     "report": "Chest X-ray report",
@@ -22,15 +23,14 @@ def printable(text: str) -> str:
 
 
 def opening_lines(generation: Generation) -> Iterator[str]:
-    """What every export begins with: the research-use line, and an out-of-distribution warning."""
+    """What every export begins with: the research-use line, and the warnings."""
     yield NOTICE
-    yield from warning_lines(generation.ood)
+    yield from warning_lines(generation)
 
 
-def warning_lines(ood: OodCheck | None) -> Iterator[str]:
-    """A warning if the images are unlike the indexed ones."""
-    if ood is not None and not ood.in_distribution:
-        yield f"Do not rely on this: {ood.reason}"
+def warning_lines(generation: Generation) -> Iterator[str]:
+    """The warnings; of a generation stored before there were any, that of its images."""
+    yield from generation.warnings or ood_warnings(generation.ood)
 
 
 def other_notes(generation: Generation) -> Iterator[str]:
@@ -39,6 +39,8 @@ def other_notes(generation: Generation) -> Iterator[str]:
     for note in generation.notes:
         if ood is None or ood.in_distribution or ood.reason not in note:
             yield note
+    if generation.technical_notes:
+        yield f"image files: {'; '.join(generation.technical_notes)}"
 
 
 def software(generation: Generation) -> str:
@@ -82,10 +84,12 @@ def check_remarks(statement: Statement) -> Iterator[str]:
 
 def observation_lines(generation: Generation) -> Iterator[str]:
     """The observations of a classification, one line each."""
-    for one in generation.observations or ():
+    shown = generation.observations if generation.task == "classify" else None
+    for one in shown or ():
         parts = [f"retrieved cases {one.knn:.2f} ({one.knn_low:.2f} to {one.knn_high:.2f})"]
         if one.label_head is not None:
             parts.append(f"label head {one.label_head:.2f}")
         if one.language_model is not None:
             parts.append(f"language model {one.language_model:.2f}")
-        yield f"{one.name}: {one.probability:.2f} ({', '.join(parts)})"
+        state = "" if one.state is None else f", {one.state}"
+        yield f"{one.name}: {one.probability:.2f}{state} ({', '.join(parts)})"

@@ -21,6 +21,7 @@ from api.export.text import (
 )
 from db.app.generation import NOTICE, Generation, OodCheck, Statement
 from db.index.case import Case, case_key
+from generator.assessment.situation import study_warnings
 from retriever.results import Hit, Retrieval
 
 
@@ -150,7 +151,7 @@ def case_answer(case: Case, images: Sequence[bytes]) -> ToolAnswer:
 
 def search_answer(retrieval: Retrieval) -> ToolAnswer:
     hits = [AgentHit.of(hit) for hit in retrieval.hits]
-    warnings = list(warning_lines(retrieval.ood))
+    warnings = list(study_warnings(retrieval))
     lines = [NOTICE, *warnings]
     for hit in hits:
         lines += [f"[{hit.number}] {hit.case.case}, score {hit.score:.3f}", *hit.case.lines()]
@@ -170,7 +171,7 @@ def generation_answer(made: Generation) -> ToolAnswer:
     return ToolAnswer(
         lines=(*opening_lines(made), *_body(made), *(f"Note: {note}" for note in notes)),
         document=GenerationAnswer(
-            warnings=list(warning_lines(made.ood)),
+            warnings=list(warning_lines(made)),
             generation=made.id,
             text=made.text,
             statements=[AgentStatement.of(statement) for statement in made.statements],

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from api.pipeline.current_index import StudySearch
 from db.app.generation import Origin
 from db.errors import UserError
-from generator.context.candidates import CandidateSearch
-from generator.extractive import write_report
+from generator.assessment.calibration import Calibration, Sensitivity
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from generator.vision_language import GREEDY, NO_MODEL, DecodingOptions
-from generator.without_model import write_without_model
+from generator.without_model import WriteReport, find_to_write, write_without_model
 from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
@@ -58,7 +58,7 @@ class BackendRequest:
     retrieval: Retrieval
     request: GenerationRequest
     votes: Mapping[str, Vote] = field(default_factory=dict)
-    """Votes of many more cases than the hits; set only for the task ``classify``."""
+    """Votes of many more cases than the hits."""
     cancelled: Callable[[], bool] = field(default=lambda: False)
     """Whether the request was cancelled; slow backends call this between tokens."""
 
@@ -87,14 +87,17 @@ class Backend(Protocol):
     def describe(self, origin: Origin) -> Origin:
         """Fill model, adapter, prompt version, seed and sampling into ``origin``."""
 
-    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
+    def find(
+        self,
+        retriever: StudySearch,
+        query: Query,
+        options: SearchOptions,
+        sensitivity: Sensitivity = "balanced",
+    ) -> Retrieval:
         """Retrieve the hits that the backend selects from."""
 
     def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         """Yield pairs of a position in the batch and an output."""
-
-
-WriteReport = Callable[[Retrieval], GroundedReport]
 
 
 class ExtractiveBackend:
@@ -107,17 +110,39 @@ class ExtractiveBackend:
         f"{EXTRACTIVE_RATE:.0f} reports a minute on two CPU cores"
     )
 
-    def __init__(self, write_report: WriteReport = write_report) -> None:
+    def __init__(
+        self,
+        write_report: WriteReport | None = None,
+        *,
+        retriever: Retriever | None = None,
+    ) -> None:
+        """The calibration is that of the index of ``retriever``, read when it is needed."""
         self._write_report = write_report
+        self._retriever = retriever
+        self._calibration: Calibration | None = None
 
     def use(self, retriever: Retriever) -> None:
-        """Do nothing: this backend keeps no index."""
+        self._retriever, self._calibration = retriever, None
 
     def describe(self, origin: Origin) -> Origin:
         return origin
 
-    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
-        return retriever.find(query, options)
+    def find(
+        self,
+        retriever: StudySearch,
+        query: Query,
+        options: SearchOptions,
+        sensitivity: Sensitivity = "balanced",
+    ) -> Retrieval:
+        retrieval, _ = find_to_write(
+            retriever, query, options, calibration=self._calibrated(), sensitivity=sensitivity
+        )
+        return retrieval
+
+    def _calibrated(self) -> Calibration | None:
+        if self._calibration is None and self._retriever is not None:
+            self._calibration = Calibration.find(self._retriever.index)
+        return self._calibration
 
     def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         for place, writing in enumerate(writings):
@@ -128,7 +153,11 @@ class ExtractiveBackend:
 
     def _write(self, writing: BackendRequest) -> GroundedReport:
         return write_without_model(
-            writing.request.task, writing.retrieval, writing.votes, write=self._write_report
+            writing.request,
+            writing.retrieval,
+            writing.votes,
+            calibration=self._calibrated(),
+            write=self._write_report,
         )
 
 
@@ -160,7 +189,7 @@ def _open_mllama(retriever: Retriever, options: BackendOptions) -> Backend:
 
 
 BACKENDS: Mapping[str, Callable[[Retriever, BackendOptions], Backend]] = {
-    "extractive": lambda retriever, options: ExtractiveBackend(),
+    "extractive": lambda retriever, options: ExtractiveBackend(retriever=retriever),
     "mllama": _open_mllama,
 }
 

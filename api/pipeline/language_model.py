@@ -1,7 +1,7 @@
 """Serve a language model: write the texts of several requests in one batch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from api.pipeline.backends import (
@@ -11,11 +11,12 @@ from api.pipeline.backends import (
     Token,
     TokenCount,
 )
+from api.pipeline.current_index import StudySearch
 from db.app.generation import Origin
 from db.errors import UserError
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration, Sensitivity
 from generator.context.build import limit_hits
-from generator.context.candidates import CandidateSearch, find_candidates
+from generator.context.candidates import find_candidates
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt, Task
@@ -54,7 +55,9 @@ class LanguageModelBackend:
         decoding: DecodingOptions = GREEDY,
         rate: float | None = None,
     ) -> None:
-        """``rate``: expected reports per minute, None if it was not measured.
+        """``calibration``: by default that of the index or the adapter, see `Calibration.find`.
+
+        ``rate``: expected reports per minute, None if it was not measured.
 
         Raises MismatchError for an adapter that was trained with another encoder.
         """
@@ -80,7 +83,6 @@ class LanguageModelBackend:
             retriever,
             model,
             record=model.record,
-            calibration=Calibration.of(model.adapter or options.model),
             decoding=options.decoding,
             rate=SHIPPED_CPU_RATE if shipped and model.decoder.device.type == "cpu" else None,
         )
@@ -102,7 +104,11 @@ class LanguageModelBackend:
         manifest = retriever.index.manifest
         if self._record is not None:
             self._record.check_index(encoder_sha256=manifest.encoder.weights_sha256)
-        return TaskRunner(retriever, self._model, calibration=self._calibration)
+        calibration = self._calibration
+        if calibration is None:
+            adapter = self._model.adapter or self._model.name
+            calibration = Calibration.find(retriever.index, adapter)
+        return TaskRunner(retriever, self._model, calibration=calibration)
 
     @property
     def batch_size(self) -> int:
@@ -111,7 +117,13 @@ class LanguageModelBackend:
     def describe(self, origin: Origin) -> Origin:
         return self._runner.describe(origin, self._decoding)
 
-    def find(self, retriever: CandidateSearch, query: Query, options: SearchOptions) -> Retrieval:
+    def find(
+        self,
+        retriever: StudySearch,
+        query: Query,
+        options: SearchOptions,
+        sensitivity: Sensitivity = "balanced",
+    ) -> Retrieval:
         """Retrieve more hits than the model is shown, so that each finding has one."""
         return find_candidates(retriever, query, self._runner.search_options(options))
 
@@ -124,12 +136,16 @@ class LanguageModelBackend:
             request = writing.request
             try:
                 study = _study(runner, writing)
+                decided = runner.decide(request.task, study, request.question or "")
                 text = _Text(writing=writing, study=study)
-                if TASKS[request.task].answers:
+                if decided is not None:
+                    yield place, self._count(text)
+                    yield place, decided
+                elif TASKS[request.task].answers:
                     yield place, self._count(text)
                     yield place, runner.run(request.task, study, request.question or "")
                 else:
-                    texts[place] = text
+                    texts[place] = replace(text, study=runner.assess(study))
             except UserError as error:
                 yield place, error
         yield from self._stream(runner, texts)
@@ -197,4 +213,5 @@ def _study(runner: TaskRunner, writing: BackendRequest) -> RetrievedStudy:
         limit_hits(writing.retrieval, writing.request.options.k),
         dict(writing.votes),
         writing.request.indication or "",
+        sensitivity=writing.request.sensitivity,
     )

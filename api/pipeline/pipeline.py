@@ -37,11 +37,12 @@ from api.settings import Settings
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
-from db.app.generation import Generation, OodCheck, Origin
+from db.app.generation import Generation, Origin
 from db.app.generations import generation_entry
 from db.app.jobs import JobImage
 from db.errors import MismatchError, UserError
 from db.index.case import case_key
+from generator.assessment.situation import study_warnings
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
@@ -60,7 +61,16 @@ Store = Callable[[Generation, NewEntry], Awaitable[None]]
 """Stores a generation with its audit entry."""
 
 Stage = Literal["reading", "retrieving", "writing", "checking"]
-Progress = Stage | Token | TokenCount | OodCheck
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarningLine:
+    """What a reader must know before the text."""
+
+    text: str
+
+
+Progress = Stage | Token | TokenCount | WarningLine
 Emit = Callable[[Progress], None]
 """Called at the start of every stage, with the images' check before anything is written, for every
 token, and with the number of tokens where a language model wrote, from any thread."""
@@ -274,12 +284,12 @@ class Pipeline:
         searching = SearchInput(
             images=images,
             options=request.options,
-            find=self._backend.find,
-            votes=request.task == "classify",
+            find=partial(self._backend.find, sensitivity=request.sensitivity),
+            votes=True,
         )
         found = await self._schedulers.searching.run(searching, owner=caller.name)
-        if found.retrieval.ood is not None:
-            emit(found.retrieval.ood)
+        for line in study_warnings(found.retrieval):
+            emit(WarningLine(text=line))
         emit("writing")
         work = WriteInput(images=images, found=found, request=request, emit=emit)
         report = await self._schedulers.writing.run(work, owner=caller.name)

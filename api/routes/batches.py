@@ -26,6 +26,7 @@ from api.uploads import MAX_INDICATION, StudyForm, Upload, read_form, read_uploa
 from db.app.database import AppDatabase
 from db.app.jobs import JobStudy
 from db.errors import TooLargeError, UserError
+from generator.assessment.calibration import Sensitivity
 from generator.request import GenerationRequest
 
 MAX_PARTS = 6_000
@@ -56,6 +57,12 @@ class BatchForm(StudyForm, kw_only=True):
             "the order in which the studies are first named. It is stored."
         ),
     ] = msgspec.field(default_factory=list)
+    sensitivity: Annotated[
+        Sensitivity,
+        msgspec.Meta(
+            description="How readily a finding is called: `high` finds more, `specific` errs less."
+        ),
+    ] = "balanced"
 
     def requests(self, studies: int) -> list[GenerationRequest]:
         """One for each study. Raises UserError for a value out of range, or for indications that
@@ -68,7 +75,10 @@ class BatchForm(StudyForm, kw_only=True):
             )
         one_each = given * studies if len(given) == 1 else given
         options = self.options()
-        return [GenerationRequest(options=options, indication=text) for text in one_each]
+        return [
+            GenerationRequest(options=options, indication=text, sensitivity=self.sensitivity)
+            for text in one_each
+        ]
 
 
 class BatchController(Controller):

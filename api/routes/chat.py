@@ -18,7 +18,7 @@ from api.middleware.connection import while_connected
 from api.middleware.problems import DESCRIBED, GUARDED, Problem, details_of, problem_of, problems
 from api.middleware.problems import MEDIA_TYPE as PROBLEM
 from api.pipeline.backends import Token, TokenCount
-from api.pipeline.pipeline import Pipeline, Progress
+from api.pipeline.pipeline import Pipeline, Progress, WarningLine
 from api.routes.generations import document
 from api.schemas.chat import (
     AnswerMessage,
@@ -31,7 +31,7 @@ from api.schemas.chat import (
 from api.settings import Settings
 from api.spool import Spool
 from api.uploads import read_body
-from db.app.generation import NOTICE, Citation, Generation, OodCheck
+from db.app.generation import NOTICE, Citation, Generation
 from db.errors import TooLargeError
 
 _COMPLETION = ResponseSpec(
@@ -168,20 +168,24 @@ async def _chunks(
 
     yield chunk({"role": "assistant", "content": f"{NOTICE}\n"})
     streamed, tokens = False, None
+    known: set[str] = set()
     async for event in progress:
         if isinstance(event, Token):
             streamed = True
             yield chunk({"content": event.text})
         elif isinstance(event, TokenCount):
             tokens = event
-        elif isinstance(event, OodCheck):
-            for line in warning_lines(event):
-                yield chunk({"content": f"{line}\n"})
+        elif isinstance(event, WarningLine):
+            known.add(event.text)
+            yield chunk({"content": f"{event.text}\n"})
         elif isinstance(event, Failure):
             yield _event({"error": _error(problem_of(event.error))})
             return
         elif isinstance(event, Generation):
             if not streamed:
+                for line in warning_lines(event):
+                    if line not in known:
+                        yield chunk({"content": f"{line}\n"})
                 yield chunk({"content": _body(event)})
             cited = msgspec.to_builtins(await _citations(event, pipeline))
             more = {"generation": str(event.id), "citations": cited, "report": _text(event)}

@@ -2,7 +2,7 @@
 
 import { byId, make } from "../elements.js";
 import { drawNotes, drawText, TASKS } from "./generation.js";
-import { drawWarning, isDoubtful } from "./panel.js";
+import { drawWarning, drawWarnings, isDoubtful } from "./panel.js";
 
 const NO_MODEL =
   "This server runs without a language model, so it answers no questions (start it with --model pretrained/generator).";
@@ -38,6 +38,7 @@ export function addAnswer(made, open) {
     { class: isDoubtful(made.ood) ? "answer doubtful" : "answer", "data-task": made.task, tabindex: -1 },
     make("h3", { class: "question" }, made.question ?? TASKS[made.task]),
     isDoubtful(made.ood) ? drawWarning(made.ood, "this answer") : null,
+    ...drawWarnings(made),
     ...drawText(made, open),
     ...drawNotes(made),
   );

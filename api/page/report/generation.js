@@ -3,7 +3,17 @@
 import { counted, decimals, make } from "../elements.js";
 import { drawHits } from "../cases/hits.js";
 import { drawObservations } from "./observations.js";
-import { block, isDoubtful, lines, repeatsWarning, startPanel, typicality, warningText } from "./panel.js";
+import {
+  block,
+  drawWarnings,
+  isDoubtful,
+  lines,
+  otherWarnings,
+  repeatsWarning,
+  startPanel,
+  typicality,
+  warningText,
+} from "./panel.js";
 import { drawScores } from "./scores.js";
 import { drawLegend, drawStatement, marksOf } from "./statement.js";
 
@@ -15,7 +25,7 @@ export const nameOf = (task) => (TASKS[task] ?? task).toLowerCase();
 
 /** The text alone, without hits and notes; `open(cited, opener)` shows a cited case. */
 export function drawText(made, open) {
-  if (made.observations) return [drawObservations(made, open)];
+  if (made.task === "classify") return [drawObservations(made, open)];
   const placed = made.statements.map((statement, place) => ({ statement, place }));
   const drawn = (part) => part.map(({ statement, place }) => drawStatement(statement, place, open));
   if (placed.length === 0) return [make("p", { class: "empty" }, "Nothing is stated.")];
@@ -29,12 +39,13 @@ export function drawText(made, open) {
 /** A whole generation in the report panel. */
 export function drawGeneration(made, open) {
   const body = startPanel(TASKS[made.task] ?? made.task, made.ood, `this ${nameOf(made.task)}`);
+  body.append(...drawWarnings(made));
   if (made.question) body.append(make("p", { class: "question" }, made.question));
   if (made.indication) {
     body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
   }
   body.append(...drawText(made, open));
-  if (!made.observations) body.append(drawLegend());
+  if (made.task !== "classify") body.append(drawLegend());
   body.append(...drawNotes(made));
   if (made.hits.length > 0) body.append(block("Prior cases", least(made.options), drawHits(made, open)));
   if (made.label_scores) body.append(drawScores(made.label_scores));
@@ -44,8 +55,12 @@ export function drawGeneration(made, open) {
 
 export function drawNotes(made) {
   const notes = made.notes.filter((note) => !repeatsWarning(note, made.ood));
-  return notes.length > 0 ? [block("Notes", lines(notes))] : [];
+  const technical = made.technical_notes.length > 0 ? [technicalNotes(made.technical_notes)] : [];
+  return notes.length > 0 ? [block("Notes", lines(notes)), ...technical] : technical;
 }
+
+const technicalNotes = (notes) =>
+  make("details", { class: "block inner" }, make("summary", {}, "How the image files were read"), lines(notes));
 
 /** The sentences without citation marks, for the editor. */
 export const plainText = (made) => paragraphs(made, (statement) => statement.text).join("\n\n");
@@ -53,7 +68,10 @@ export const plainText = (made) => paragraphs(made, (statement) => statement.tex
 /** The text with its citation marks, for the clipboard; `edited`, if given, replaces it. */
 export function copyText(made, edited = null) {
   const cases = made.hits.filter((hit) => hit.cited).map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
-  const warning = isDoubtful(made.ood) ? warningText(made.ood, `this ${nameOf(made.task)}`) : "";
+  const warning = [
+    isDoubtful(made.ood) ? warningText(made.ood, `this ${nameOf(made.task)}`) : "",
+    ...otherWarnings(made),
+  ].filter(Boolean).join("\n");
   const own = edited ? [edited] : paragraphs(made, (statement) => `${statement.text} ${marksOf(statement)}`);
   return [warning, made.question, ...own, edited ? "" : cases.join("\n"), made.notice].filter(Boolean).join("\n\n");
 }

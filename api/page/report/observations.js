@@ -31,8 +31,8 @@ function row(one, made, open) {
   ];
   return make(
     "li",
-    { class: probability >= 0.5 ? "score likely" : "score" },
-    make("span", { class: "name" }, name),
+    { class: one.state === "present" ? "score likely" : "score" },
+    make("span", { class: "name" }, one.state ? `${name}: ${one.state}` : name),
     make("span", { class: "bars" }, bar(probability), interval(knn, low, high)),
     make("span", { class: "number" }, decimals(probability)),
     make(

@@ -30,6 +30,12 @@ export function drawWarning(ood, what) {
   );
 }
 
+/** The warnings but for that of an unlike X-ray, which has a box of its own. */
+export const otherWarnings = (made) => made.warnings.filter((line) => !(made.ood && line.includes(made.ood.reason)));
+
+export const drawWarnings = (made) =>
+  otherWarnings(made).map((line) => make("p", { class: "warning", role: "alert" }, line));
+
 export function typicality(ood) {
   const { score, threshold } = ood;
   return `typicality of the X-ray ${decimals(score)}, flagged below ${decimals(threshold)}`;

@@ -30,5 +30,9 @@ export const imageOptions = () => ({ accept_as_chest: byId("accept-as-chest").ch
 /** The search options beside a text, which says itself which findings are wanted. */
 export const wordOptions = () => ({ ...searchOptions(), strategy: "" });
 
-/** The search options and the indication. */
-export const writingOptions = () => ({ ...searchOptions(), indication: byId("indication").value.trim() });
+/** The search options, the indication and how readily a finding is called. */
+export const writingOptions = () => ({
+  ...searchOptions(),
+  indication: byId("indication").value.trim(),
+  sensitivity: byId("sensitivity").value,
+});

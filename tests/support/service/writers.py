@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output, Token
 from db.app.generation import Citation, Origin, RemovedCitation, Statement
-from generator.classification import Classification
+from generator.assessment.classification import Classification
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.tasks import TASKS
@@ -97,8 +97,10 @@ class TalkingWriter(ExtractiveBackend):
             return _answer(writing)
         made = self._write(writing)
         if isinstance(made, Classification):
-            seen = tuple(replace(one, language_model=0.75) for one in made.observations)
-            return replace(made, observations=seen, calibrated_on="drawn val")
+            found = made.assessment
+            seen = tuple(replace(one, language_model=0.75) for one in found.observations)
+            found = replace(found, observations=seen, calibrated_on="drawn val")
+            return replace(made, assessment=found)
         doubted = tuple(
             replace(
                 one, contradiction="classifier score for Lung Opacity is 0.75", added_by_rule=True

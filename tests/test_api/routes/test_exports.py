@@ -353,7 +353,7 @@ def test_every_format_exports_a_generation_of_the_language_model(tmp_path: Path,
         ],
         "/classifications": [
             "Lung Opacity, probability 0.71.",
-            "Edema: 0.00 (retrieved cases 0.00 (0.00 to 0.25), language model 0.75)",
+            "Edema: 0.00, absent (retrieved cases 0.00 (0.00 to 0.25), language model 0.75)",
         ],
         "/captions": ["No case says this. [image only]"],
     }

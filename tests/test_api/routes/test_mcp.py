@@ -169,7 +169,7 @@ def test_a_warning_comes_second_in_every_answer_about_images(tool: str, tmp_path
     question = {"question": "Is it calm?"} if tool == "ask" else {}
     with serving(an_app(tmp_path, retriever, backend=TalkingWriter(), mcp=True)) as address:
         made = called(address, tool, images=[image()], **question)
-    warning = "Do not rely on this: no radiograph at all"
+    warning = "Do not rely on this: no radiograph at all."
     assert lines(made)[:2] == [NOTICE, warning]
     assert made.structured_content["warnings"] == [warning]
     assert lines(made).count(warning) == 1
