@@ -129,13 +129,15 @@ def add_answer_to(verbs: Any) -> None:
 
 
 def add_calibrate_to(verbs: Any) -> None:
-    """Register ``calibrate``, which writes `calibration.json` beside the weights."""
+    """Register ``calibrate``, which writes `calibration.json` into the index, or beside the weights
+    of a model."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "calibrate",
-        help="fit the probabilities of classification on val",
+        help="fit the probabilities and operating points of the assessment on val",
         examples=[
+            f"--index data/index {_SPLIT} --split val",
             f"--model pretrained/generator --index data/index {_SPLIT} --split val "
-            "--out runs/calibration"
+            "--out runs/calibration",
         ],
     )
     _add_model_and_split(parser, splits=("val",))
@@ -207,9 +209,9 @@ def _run_model(arguments: argparse.Namespace) -> int:
 
 
 def _run_calibrate(arguments: argparse.Namespace) -> int:
-    from evaluation.run import calibrate_model
+    from evaluation.classification.calibrate import calibrate
 
-    return calibrate_model(arguments)
+    return calibrate(arguments)
 
 
 def _run_answer(arguments: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ from evaluation.retrieval.report import to_document, to_table
 from evaluation.retrieval.scores import Evaluation, evaluate
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate, to_text, without_nan
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from indexer.manifest import Manifest
 
 
@@ -122,7 +122,7 @@ def score(
     resamples: int = RESAMPLES,
 ) -> Scores:
     """Compute every table that the outputs allow. Raises UserError for incomplete outputs."""
-    systems = report_systems(outputs, references)
+    systems = report_systems(outputs, references, calibration)
     written = [
         condition for condition in CONDITIONS if rows_of(outputs, condition, references.studies)
     ]

@@ -25,7 +25,7 @@ from db.app.database import AppDatabase
 from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from generator import output
-from generator.calibration import Calibration
+from generator.assessment.calibration import SENSITIVITIES, Calibration
 from generator.generation import origin_of, to_generation
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
@@ -83,6 +83,7 @@ def _do(arguments: argparse.Namespace) -> int:
         task=arguments.task,
         question=getattr(arguments, "question", None),
         indication=arguments.indication,
+        sensitivity=arguments.sensitivity,
         options=replace(search_options(arguments), k=getattr(arguments, "k", 10)),
     )
     opened = _open_runner(arguments)
@@ -91,7 +92,9 @@ def _do(arguments: argparse.Namespace) -> int:
         retriever.check_exclusions(request.options)
         images = read_images(arguments.images, request.options.limits)
         query = image_query(retriever.encoder, images)
-        retrieval, report = run_without_model(retriever, query, request)
+        retrieval, report = run_without_model(
+            retriever, query, request, calibration=Calibration.find(retriever.index)
+        )
         origin = origin_of(retriever.encoder.spec)
     else:
         decoding = _decoding(arguments)
@@ -101,6 +104,7 @@ def _do(arguments: argparse.Namespace) -> int:
             request.options,
             indication=arguments.indication,
             max_cases=request.options.k if request.task == "report" else None,
+            sensitivity=request.sensitivity,
         )
         retrieval = study.retrieval
         report = opened.run(request.task, study, request.question or "", decoding)
@@ -144,7 +148,8 @@ def _open_runner(arguments: argparse.Namespace) -> TaskRunner | None:
         return None
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    return TaskRunner(retriever, model, calibration=Calibration.of(model.adapter or name))
+    calibration = Calibration.find(retriever.index, model.adapter or name)
+    return TaskRunner(retriever, model, calibration=calibration)
 
 
 def _note_no_model(reason: str) -> None:
@@ -224,6 +229,13 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
         "--quantization", default="auto", metavar="NAME", help="on a GPU: auto, none, nf4 or int8"
     )
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")
+    verb.add_argument(
+        "--sensitivity",
+        choices=SENSITIVITIES,
+        default="balanced",
+        help="how readily a finding is called: high finds more, specific errs less "
+        "(default: %(default)s)",
+    )
     add_search_arguments(verb, only=["exclude_patient_ids", "exclude_study_ids", "accept_as_chest"])
     verb.add_argument(
         "--max-new-tokens",

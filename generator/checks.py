@@ -1,88 +1,124 @@
 """From the raw output of a language model to a grounded report, one function per task.
 
 report = check_report(study, "The heart is enlarged. [1]", generator="MODEL, prompts-4")
-report.statements[0].citations, report.notes
+report.statements[0].citations, report.warnings, report.notes
 
-Each function resolves the citations of an output and removes those that the cited report does not
-support; see `generator.grounding`.
+Each function resolves the citations of an output, removes those that the cited report does not
+support (`generator.grounding`), and makes the rest agree with the assessment of the study.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from db.labels import OBSERVATIONS
-from generator.calibration import Calibration
-from generator.classification import Classification, observe, to_classification
+from generator.assessment.assess import Assessment
+from generator.assessment.classification import Classification, to_classification
+from generator.assessment.situation import study_warnings, text_warnings
 from generator.context.build import Context
 from generator.grounding import answers
 from generator.grounding.citations import check_citations
-from generator.grounding.omitted_findings import add_omitted_findings, omission_notes
+from generator.grounding.consistency import (
+    leave_out_contradictions,
+    make_consistent,
+    word_findings,
+)
 from generator.grounding.report import GroundedReport
 from generator.grounding.written import parse_cited_sentences
+from generator.questions.decide import answer_report, decide, settled_answer
 from generator.retrieved_study import RetrievedStudy
 
 
 def check_report(study: RetrievedStudy, written: str, *, generator: str) -> GroundedReport:
-    """Findings and impression; findings that the model omitted are added."""
+    """Findings and impression; present findings that the model omitted are added."""
     report = _grounded(study, written, study.context, written, generator)
-    statements = add_omitted_findings(report.statements, study.context, study.retrieval)
-    notes = omission_notes(statements, study.retrieval)
-    return replace(report, statements=statements, notes=(*report.notes, *notes))
+    agreed = make_consistent(report.statements, study.context, study.retrieval, study.assessment)
+    return replace(
+        report,
+        statements=agreed.statements,
+        warnings=(
+            *report.warnings,
+            *text_warnings(agreed.statements, study.assessment.present, study.assessment),
+        ),
+        notes=(*report.notes, *agreed.notes),
+    )
 
 
 def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> GroundedReport:
-    """The first sentence of a caption."""
+    """The first sentence of a caption that agrees with the assessment."""
     text = f"Impression: {written}"
     caption = _grounded(study, text, study.short_context, written, generator)
-    return replace(caption, statements=caption.statements[:1])
+    kept, notes = leave_out_contradictions(caption.statements, study.assessment)
+    if caption.statements and not kept:
+        kept = word_findings(
+            study.assessment.present, "impression", study.short_context, study.retrieval
+        )
+    empty = () if kept else ("Nothing is stated.",)
+    return replace(
+        caption,
+        statements=tuple(kept[:1]),
+        warnings=(*caption.warnings, *empty),
+        notes=(*caption.notes, *notes),
+    )
+
+
+def decided_answer(study: RetrievedStudy, question: str) -> GroundedReport | None:
+    """The answer that the assessment or a rule gives; None where a model has to."""
+    return answer_report(
+        decide(question, study.assessment, study.retrieval),
+        study.retrieval,
+        study.assessment,
+        hits=study.short_context.hits,
+        notes=study.notes,
+    )
 
 
 def check_answer(
     study: RetrievedStudy, question: str, written: str, *, generator: str
 ) -> GroundedReport:
-    """An answer as one statement, or no statement if the model wrote nothing."""
+    """An answer as one statement, or no statement if the model wrote nothing.
+
+    An answer that the assessment contradicts is replaced by what the assessment says.
+    """
     statement = answers.check_answer(question, written, study.short_context, study.retrieval)
     silent = () if statement.text else ("the model wrote no answer",)
+    kept, notes = leave_out_contradictions([statement], study.assessment)
+    if not kept:
+        kept = [settled_answer(statement.labels, study.assessment)]
     return GroundedReport(
-        statements=(statement,) if statement.text else (),
+        statements=tuple(kept) if statement.text else (),
         hits=study.short_context.hits,
         generator=generator,
         index_fingerprint=study.retrieval.index_fingerprint,
-        notes=(*study.notes, *silent),
+        warnings=study_warnings(study.retrieval),
+        notes=(*study.notes, *silent, *notes),
         label_scores=study.retrieval.label_scores,
+        assessment=study.assessment,
         as_written=written,
     )
 
 
 def check_classes(
-    study: RetrievedStudy,
-    likelihoods: Any,
-    observations: Sequence[str] = OBSERVATIONS,
-    *,
-    calibration: Calibration,
-    generator: str,
+    study: RetrievedStudy, assessment: Assessment, *, generator: str
 ) -> Classification:
-    """``likelihoods``: natural log-probabilities of yes and no, (observations, 2)."""
-    scores, fitted_on = study.retrieval.label_scores, calibration.fitted_on
-    return to_classification(
-        [
-            observe(
-                name,
-                study.votes[name],
-                language_model=1 / (1 + math.exp(min(float(no - yes), 500.0))),
-                label_head=None if scores is None else scores[name],
-                calibration=calibration,
-            )
-            for name, (yes, no) in zip(observations, likelihoods, strict=True)
-        ],
+    """The assessment with the language model's opinions in it."""
+    classes = to_classification(
+        assessment,
         study.retrieval,
         hits=study.short_context.hits,
         generator=generator,
-        calibrated_on=None if fitted_on == Calibration().fitted_on else fitted_on,
         notes=study.notes,
     )
+    return replace(classes, warnings=study_warnings(study.retrieval))
+
+
+def yes_probabilities(likelihoods: Any) -> dict[str, float]:
+    """Observation to probability; ``likelihoods`` are natural log-probabilities of yes and no,
+    (14, 2)."""
+    return {
+        name: 1 / (1 + math.exp(min(float(no - yes), 500.0)))
+        for name, (yes, no) in zip(OBSERVATIONS, likelihoods, strict=True)
+    }
 
 
 def _grounded(
@@ -97,7 +133,9 @@ def _grounded(
         hits=context.hits,
         generator=generator,
         index_fingerprint=study.retrieval.index_fingerprint,
+        warnings=study_warnings(study.retrieval),
         notes=tuple(notes),
         label_scores=study.retrieval.label_scores,
+        assessment=study.assessment,
         as_written=written,
     )

@@ -2,17 +2,19 @@
 
     retriever = Retriever.open(Path("data/index"))
     retrieval = retriever.search(["image.dcm"], k=10)
-    print(write_report(retrieval))
+    print(write_report(retrieval, assessment=assess(retrieval, retriever.vote(query))))
 
-The hits first vote on the findings that are present. Sentences that state these are chosen, the
-best supported first, then sentences on normal regions that no present finding contradicts. No claim
+The assessment says which findings are present; without one, and for findings outside the 14
+observations, the hits vote. Sentences that state these are chosen, the best supported first, then
+sentences on normal regions that no present finding contradicts. A present finding that no sentence
+states is added by rule, with the hits that name it or on the image alone. No claim
 repeats within findings or within impression, and each finding has one state in the whole report.
 The impression restates the findings in other words. Sentences that compare with an earlier image,
 have words removed by a de-identifier, or apply to one patient only (sizes, dates, advice) are never
 used, nor are sentences with a side on which the hits disagree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from db.app.generation import Statement
@@ -20,13 +22,16 @@ from db.errors import UserError
 from db.findings import Region
 from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
+from generator.assessment.assess import Assessment
+from generator.assessment.situation import study_warnings, text_warnings
+from generator.assessment.wording import bare_sentence
 from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.regions import REGIONS, TOPICS
 from generator.grounding.report import GroundedReport
 from generator.grounding.sentences import near_duplicates
 from retriever.results import Retrieval
 
-EXTRACTIVE_VERSION = "extractive-1"
+EXTRACTIVE_VERSION = "extractive-2"
 
 LEAST_STATEMENTS = 3
 
@@ -63,8 +68,13 @@ class ExtractiveConfig:
 DEFAULT = ExtractiveConfig()
 
 
-def write_report(retrieval: Retrieval, config: ExtractiveConfig = DEFAULT) -> GroundedReport:
-    """Compose findings and impression from the hits; every statement cites at least one.
+def write_report(
+    retrieval: Retrieval,
+    config: ExtractiveConfig = DEFAULT,
+    *,
+    assessment: Assessment | None = None,
+) -> GroundedReport:
+    """Compose findings and impression from the hits; what no hit supports is added by rule.
 
     Raises UserError where there is no hit to write from.
     """
@@ -73,56 +83,61 @@ def write_report(retrieval: Retrieval, config: ExtractiveConfig = DEFAULT) -> Gr
             "no prior case passes the rules of this search, so there is nothing to write from: "
             "exclude less or use a larger index"
         )
-    draft = _Draft(retrieval, config)
+    draft = _Draft(retrieval, config, assessment)
     draft.write()
+    statements = draft.statements()
     return GroundedReport(
-        statements=draft.statements(),
+        statements=statements,
         hits=retrieval.hits,
         generator=EXTRACTIVE_VERSION,
         index_fingerprint=retrieval.index_fingerprint,
-        notes=(*retrieval.notes, *_doubts(retrieval), *draft.notes()),
+        warnings=(
+            *study_warnings(retrieval),
+            *text_warnings(statements, draft.present, assessment),
+        ),
+        notes=retrieval.notes,
         label_scores=retrieval.label_scores,
+        assessment=assessment,
     )
-
-
-def _doubts(retrieval: Retrieval) -> tuple[str, ...]:
-    ood = retrieval.ood
-    if ood is None or ood.in_distribution:
-        return ()
-    return (f"do not rely on this report: {ood.reason}",)
 
 
 class _Draft:
     """One report being composed."""
 
-    def __init__(self, retrieval: Retrieval, config: ExtractiveConfig) -> None:
+    def __init__(
+        self, retrieval: Retrieval, config: ExtractiveConfig, assessment: Assessment | None
+    ) -> None:
         self._config = config
+        self._assessment = assessment
         self._agreement = Agreement(retrieval, rank_decay=config.rank_decay)
-        scores = retrieval.label_scores if config.label_score_weight else None
         self._printable = self._agreement.printable()
-        self._shares = self._agreement.shares()
-        if scores is not None:
-            weight = config.label_score_weight
-            self._shares = {
-                name: (1 - weight) * share + weight * scores[name] if name in scores else share
-                for name, share in self._shares.items()
-            }
+        shares = self._agreement.shares()
+        self._shares = {**shares, **_weights(shares, retrieval, config, assessment)}
+        names = set(self._shares) - set(FINDINGS) if assessment else self._shares
         self._present = {
             name
-            for name, share in self._shares.items()
-            if share >= (config.agreement_share if name in TOPICS else config.positive_share)
+            for name in names
+            if self._shares[name]
+            >= (config.agreement_share if name in TOPICS else config.positive_share)
         }
+        if assessment is not None:
+            self._present |= set(assessment.present)
+        self._may_be = set(self._shares)
+        if assessment is not None:
+            self._may_be -= set(FINDINGS) - {*assessment.present, *assessment.possible}
         self._states: dict[str, State] = {}
         self._chosen: dict[Section, list[HitSentence]] = {"findings": [], "impression": []}
 
     def write(self) -> None:
-        for also in (frozenset[str](), frozenset(TOPICS), frozenset(self._shares)):
+        for also in (frozenset[str](), frozenset(TOPICS), frozenset(self._may_be)):
             self._say_present("findings", also)
         self._say_normal(self._config.agreement_share)
         for region in ALWAYS_SAID:
             if not any(region in one.claims.regions for one in self._chosen["findings"]):
                 self._say_normal(self._config.agreement_share / 3, only=region)
+        self._say_bare("findings")
         self._say_present("impression")
+        self._say_bare("impression")
         self._sum_up()
         for least in (self._config.agreement_share / 2, 0.0):
             self._say_normal(least, up_to=LEAST_STATEMENTS - len(self._chosen["impression"]))
@@ -145,6 +160,20 @@ class _Draft:
 
         while self._choose(section, gain, also):
             pass
+
+    def _say_bare(self, section: Section) -> None:
+        """Add the bare name of each present finding that no sentence states.
+
+        In the impression only where it would be empty.
+        """
+        if self._assessment is None or (section == "impression" and self._chosen[section]):
+            return
+        for name in FINDINGS:
+            if name in self._present and name not in self._said(section):
+                one = self._agreement.bare(bare_sentence(name), section)
+                if self._admits(one, section, frozenset()):
+                    self._chosen[section].append(one)
+                    self._states.update(one.claims.states)
 
     def _say_normal(
         self, least: float, up_to: int | None = None, only: Region | None = None
@@ -220,12 +249,14 @@ class _Draft:
         return (
             claims.named <= self._present | also
             and not claims.denies(self._present)
+            and not (self._assessment and self._assessment.contradicted(claims.labels))
             and all(self._states.get(n, state) == state for n, state in claims.states.items())
             and not claims.keys & self._said(section)
             and not any(
                 near_duplicates(claims.words, other.claims.words)
-                for chosen in self._chosen.values()
+                for part, chosen in self._chosen.items()
                 for other in chosen
+                if part == section or not one.by_rule
             )
         )
 
@@ -240,6 +271,7 @@ class _Draft:
                 text=one.text,
                 citations=self._agreement.citations(one),
                 labels=dict(one.claims.labels),
+                added_by_rule=one.by_rule,
             )
             for section, chosen in self._chosen.items()
             for one in sorted(
@@ -248,17 +280,26 @@ class _Draft:
             )
         )
 
-    def notes(self) -> tuple[str, ...]:
-        """Name findings that the hits agree on and the report could not state."""
-        if not any(self._chosen.values()):
-            return (
-                "nothing is stated: no sentence of the prior cases can be reused for another image",
-            )
-        said = self._said("findings") | self._said("impression")
-        missing = [name for name in FINDINGS if name in self._present and name not in said]
-        if not missing:
-            return ()
-        return (
-            "not stated although prior cases agree on it, because no case has a reusable sentence: "
-            f"{', '.join(missing)}",
-        )
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The observations that the report ought to state."""
+        return tuple(name for name in FINDINGS if name in self._present)
+
+
+def _weights(
+    shares: Mapping[str, float],
+    retrieval: Retrieval,
+    config: ExtractiveConfig,
+    assessment: Assessment | None,
+) -> dict[str, float]:
+    """How much each finding counts among the others: its probability, or share and label score."""
+    if assessment is not None:
+        return {name: assessment[name].probability for name in FINDINGS}
+    scores, weight = retrieval.label_scores, config.label_score_weight
+    if scores is None or not weight:
+        return {}
+    return {
+        name: (1 - weight) * share + weight * scores[name]
+        for name, share in shares.items()
+        if name in scores
+    }

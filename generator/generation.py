@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from db.app.generation import Citation, Generation, GenerationHit, IndexReference, Origin
-from generator.classification import Classification
+from generator.assessment.situation import study_warnings, technical
 from generator.grounding.report import GroundedReport
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
@@ -44,7 +44,8 @@ def to_generation(
     ``created_at`` is aware; ``generation_id`` is a new one where none is given.
     """
     report = without_unsupported(report)
-    classes = report if isinstance(report, Classification) else None
+    assessment = None if report.assessment is None else report.assessment.with_cases(report.hits)
+    notes, technical_notes = technical(tuple(dict.fromkeys((*retrieval.notes, *report.notes))))
     return Generation(
         id=generation_id or uuid4(),
         created_at=created_at,
@@ -52,6 +53,7 @@ def to_generation(
         task=request.task,
         question=request.question,
         indication=request.indication,
+        warnings=tuple(dict.fromkeys((*study_warnings(retrieval), *report.warnings))),
         text=report.text,
         generator=report.generator,
         origin=origin,
@@ -64,13 +66,15 @@ def to_generation(
                 "strategy": retrieval.strategy,
             }.items()
             if name != "text_weight"  # no words are searched with
-        },
-        notes=_notes(report, retrieval),
+        }
+        | {"sensitivity": request.sensitivity},
+        notes=notes,
+        technical_notes=technical_notes,
         label_scores=report.label_scores,
         ood=retrieval.ood,
         statements=report.statements,
-        observations=None if classes is None else classes.observations,
-        calibrated_on=None if classes is None else classes.calibrated_on,
+        observations=None if assessment is None else assessment.observations,
+        calibrated_on=None if assessment is None else assessment.calibrated_on,
         hits=tuple(
             GenerationHit(
                 number=hit.rank,
@@ -108,12 +112,3 @@ def _holds(citation: Citation, hit: Hit | None) -> bool:
         return False
     said = [sentence.text for sentence in hit.case.sentences]
     return citation.quote in said or citation.quote in hit.case.report
-
-
-def _notes(report: GroundedReport, retrieval: Retrieval) -> tuple[str, ...]:
-    """Each once, with a warning about an unusual image whatever the generator."""
-    notes = dict.fromkeys((*retrieval.notes, *report.notes))
-    ood = retrieval.ood
-    if ood is None or ood.in_distribution or any(ood.reason in note for note in notes):
-        return tuple(notes)
-    return (*notes, f"do not rely on this: {ood.reason}")

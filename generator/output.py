@@ -13,8 +13,9 @@ def as_json(generation: Generation) -> str:
 
 
 def page(generation: Generation) -> str:
-    """The text with citation marks, cited cases, notes and notice."""
-    lines = list(_text(generation))
+    """Warnings, the text with citation marks, cited cases, notes and notice."""
+    lines = [f"WARNING: {warning}" for warning in generation.warnings]
+    lines += _text(generation)
     lines += _cited_cases(generation)
     lines += [
         f"contradicted by the image: “{statement.text}” ({statement.contradiction})"
@@ -22,6 +23,8 @@ def page(generation: Generation) -> str:
         if statement.contradiction
     ]
     lines += [f"note: {note}" for note in generation.notes]
+    if generation.technical_notes:
+        lines.append(f"image files: {'; '.join(generation.technical_notes)}")
     lines += [
         f"excluded: {one.source} {one.study_id} (score {one.score:.3f}), {one.reason}"
         for one in generation.excluded_cases
@@ -30,7 +33,7 @@ def page(generation: Generation) -> str:
 
 
 def _text(generation: Generation) -> Iterator[str]:
-    if generation.observations is not None:
+    if generation.task == "classify":
         yield from _observations(generation)
     elif generation.task == "ask":
         yield from (str(statement) for statement in generation.statements)
@@ -44,18 +47,22 @@ def _text(generation: Generation) -> Iterator[str]:
 
 def _observations(generation: Generation) -> Iterator[str]:
     """A table, most probable first."""
-    yield f"{'':28}probability language model   kNN label head"
+    yield f"{'':28}probability  range       state          language model   kNN label head"
     for one in sorted(generation.observations or (), key=lambda one: -one.probability):
         language_model, label_head = (
             "-" if value is None else f"{value:.2f}"
             for value in (one.language_model, one.label_head)
         )
+        low, high = one.low, one.high
+        ends = "-" if low is None or high is None else f"{low:.2f}-{high:.2f}"
         yield (
-            f"{one.name:28}{one.probability:11.2f} {language_model:>14} {one.knn:5.2f} "
-            f"{label_head:>10}"
+            f"{one.name:28}{one.probability:11.2f}  {ends:10}  {one.state or '-':14} "
+            f"{language_model:>14} {one.knn:5.2f} {label_head:>10}"
         )
     if generation.calibrated_on:
         yield f"calibrated on {generation.calibrated_on}"
+    if sensitivity := generation.options.get("sensitivity"):
+        yield f"states at the operating point '{sensitivity}'"
 
 
 def _cited_cases(generation: Generation) -> Iterator[str]:

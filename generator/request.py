@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from db.errors import UserError
+from generator.assessment.calibration import SENSITIVITIES, Sensitivity
 from generator.prompts import MAX_QUESTION, Task
 from retriever.options import SearchOptions
 
@@ -22,11 +23,17 @@ class GenerationRequest:
     question: str | None = None
     indication: str | None = None
     """Why the images were taken; stored as it is given here."""
+    sensitivity: Sensitivity = "balanced"
+    """Which operating point decides what is present; the same for every task."""
 
     def __post_init__(self) -> None:
         for name in ("question", "indication"):
             given = getattr(self, name)
             object.__setattr__(self, name, None if given is None else _plain(given) or None)
+        if self.sensitivity not in SENSITIVITIES:
+            raise UserError(
+                f"unknown sensitivity '{self.sensitivity}': use {', '.join(SENSITIVITIES)}"
+            )
         if self.task == "ask" and self.question is None:
             raise UserError("the question is empty: ask something about the image")
         if self.question is not None and len(self.question) > MAX_QUESTION:
@@ -36,7 +43,12 @@ class GenerationRequest:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; the options of the search stand beside the rest."""
-        own = {"task": self.task, "question": self.question, "indication": self.indication}
+        own = {
+            "task": self.task,
+            "question": self.question,
+            "indication": self.indication,
+            "sensitivity": self.sensitivity,
+        }
         stored: dict[str, Any] = json.loads(json.dumps({**asdict(self.options), **own}))
         return stored
 
@@ -54,6 +66,7 @@ class GenerationRequest:
             task=stored.get("task", "report"),
             question=stored.get("question"),
             indication=stored.get("indication"),
+            sensitivity=stored.get("sensitivity", "balanced"),
         )
 
 

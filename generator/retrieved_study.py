@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from generator.assessment.assess import Assessment, assess
+from generator.assessment.calibration import Calibration, Sensitivity
 from generator.context.build import REPORT_CONTEXT, SHORT_CONTEXT, Context, build_context
 from generator.context.shown_case import CountTokens
 from generator.study_canvas import MAX_VIEWS
@@ -24,6 +26,7 @@ class RetrievedStudy:
     """For a report."""
     short_context: Context
     """For a question, a classification or a caption."""
+    assessment: Assessment
 
     @classmethod
     def assemble(
@@ -34,8 +37,10 @@ class RetrievedStudy:
         indication: str = "",
         *,
         count_tokens: CountTokens,
+        calibration: Calibration | None = None,
+        sensitivity: Sensitivity = "balanced",
     ) -> "RetrievedStudy":
-        """Build both contexts from the hits; ``count_tokens`` is that of the model."""
+        """Build both contexts from the hits, and assess; ``count_tokens`` is that of the model."""
         return cls(
             image=image,
             retrieval=retrieval,
@@ -47,15 +52,13 @@ class RetrievedStudy:
             short_context=build_context(
                 retrieval, indication=indication, count_tokens=count_tokens, options=SHORT_CONTEXT
             ),
+            assessment=assess(retrieval, votes, calibration=calibration, sensitivity=sensitivity),
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Search notes, an out-of-distribution warning, and how many images were not shown."""
+        """Search notes, and how many images were not shown."""
         notes = list(self.retrieval.notes)
-        ood = self.retrieval.ood
-        if ood is not None and not ood.in_distribution:
-            notes.append(f"do not rely on this: {ood.reason}")
         left_out = len(self.retrieval.images_sha256) - MAX_VIEWS
         if self.image is not None and left_out > 0:
             notes.append(

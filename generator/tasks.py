@@ -2,6 +2,7 @@
 
 runner = TaskRunner(Retriever.open(Path("data/index")), load_model("pretrained/generator"))
 study = runner.retrieve(["pa.dcm", "lateral.dcm"], indication="dyspnea")
+study.assessment["Cardiomegaly"].state          # the texts below agree with it
 runner.report(study); runner.ask(study, "Is the heart enlarged?"); runner.classify(study)
 
 `TASKS` is the one table of tasks: the prompts that the model reads, and how its output becomes a
@@ -12,14 +13,15 @@ searched with once, however many tasks follow.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from PIL import Image
 
 from db.app.generation import Origin
-from db.labels import OBSERVATIONS
 from generator import checks
-from generator.calibration import Calibration
-from generator.classification import Classification
+from generator.assessment.assess import Assessment, assess
+from generator.assessment.calibration import Calibration, Sensitivity
+from generator.assessment.classification import Classification
 from generator.context.build import limit_hits
 from generator.context.candidates import find_candidates
 from generator.grounding.report import GroundedReport
@@ -60,6 +62,7 @@ class TaskRunner:
         self.retriever = retriever
         self.model = model
         self.calibration = calibration or Calibration()
+        self._assessed: WeakKeyDictionary[RetrievedStudy, RetrievedStudy] = WeakKeyDictionary()
         self.name = (
             f"{model.name}{f' + {model.adapter}' if model.adapter else ''}, {PROMPT_VERSION}"
         )
@@ -90,13 +93,16 @@ class TaskRunner:
         *,
         indication: str = "",
         max_cases: int | None = None,
+        sensitivity: Sensitivity = "balanced",
     ) -> RetrievedStudy:
-        """Decode, embed and search; the model is shown at most ``max_cases``.
+        """Decode, embed, search and assess; the model is shown at most ``max_cases``.
 
         Raises UserError for an image that cannot be read.
         """
         query = image_query(self.retriever.encoder, read_images(images))
-        return self.retrieve_query(query, options, indication=indication, max_cases=max_cases)
+        return self.retrieve_query(
+            query, options, indication=indication, max_cases=max_cases, sensitivity=sensitivity
+        )
 
     def retrieve_query(
         self,
@@ -105,6 +111,7 @@ class TaskRunner:
         *,
         indication: str = "",
         max_cases: int | None = None,
+        sensitivity: Sensitivity = "balanced",
     ) -> RetrievedStudy:
         """Search with images that are already embedded; otherwise as `retrieve`."""
         options = self.search_options(options)
@@ -114,7 +121,7 @@ class TaskRunner:
         votes = self.retriever.vote(query, options)
         views = [image.pixels for image in frontal_first(query.images)]
         image = study_canvas(views, self.model.tile_size)
-        return self.assemble(image, retrieval, votes, indication)
+        return self.assemble(image, retrieval, votes, indication, sensitivity=sensitivity)
 
     def assemble(
         self,
@@ -122,10 +129,44 @@ class TaskRunner:
         retrieval: Retrieval,
         votes: dict[str, Vote],
         indication: str = "",
+        *,
+        sensitivity: Sensitivity = "balanced",
     ) -> RetrievedStudy:
         """Put a study together from its parts; the model is shown nothing else."""
         return RetrievedStudy.assemble(
-            image, retrieval, votes, indication, count_tokens=self.model.count_tokens
+            image,
+            retrieval,
+            votes,
+            indication,
+            count_tokens=self.model.count_tokens,
+            calibration=self.calibration,
+            sensitivity=sensitivity,
+        )
+
+    def assess(self, study: RetrievedStudy) -> RetrievedStudy:
+        """The study with the language model's opinions in its assessment.
+
+        Without asking the model where the calibration gives it no weight. A study is asked about
+        once, however many tasks follow.
+        """
+        if self.calibration.language_model == 0:
+            return study
+        return self._with_opinions(study)
+
+    def _with_opinions(self, study: RetrievedStudy) -> RetrievedStudy:
+        if study not in self._assessed:
+            prompts = classify_prompts(study.short_context, image=study.image)
+            opinions = self.model.loglikelihood(prompts, [YES, NO])
+            self._assessed[study] = replace(study, assessment=self._assessment(study, opinions))
+        return self._assessed[study]
+
+    def _assessment(self, study: RetrievedStudy, likelihoods: Any) -> Assessment:
+        return assess(
+            study.retrieval,
+            study.votes,
+            calibration=self.calibration,
+            sensitivity=study.assessment.sensitivity,
+            language_model=checks.yes_probabilities(likelihoods),
         )
 
     def run(
@@ -141,11 +182,17 @@ class TaskRunner:
         """
         definition = TASKS[task]
         prompts = definition.prompts(study, question)
+        if (decided := self.decide(task, study, question)) is not None:
+            return decided
         if definition.answers:
             likelihoods = self.model.loglikelihood(prompts, definition.answers)
             return definition.check(self, study, question, likelihoods)
         (text,) = self.model.generate(prompts, options)
-        return definition.check(self, study, question, text)
+        return definition.check(self, self.assess(study), question, text)
+
+    def decide(self, task: Task, study: RetrievedStudy, question: str) -> GroundedReport | None:
+        """The answer to a question that needs no model, of the assessment; None for any other."""
+        return checks.decided_answer(self.assess(study), question) if task == "ask" else None
 
     def report(self, study: RetrievedStudy, options: DecodingOptions = GREEDY) -> GroundedReport:
         """Write findings and impression, every citation checked."""
@@ -161,12 +208,10 @@ class TaskRunner:
         """Describe the image as a whole in one statement."""
         return self.run("caption", study, options=options)
 
-    def classify(
-        self, study: RetrievedStudy, observations: Sequence[str] = OBSERVATIONS
-    ) -> Classification:
+    def classify(self, study: RetrievedStudy) -> Classification:
         """Return each observation's probability, from model, retrieved cases and encoder."""
-        prompts = classify_prompts(study.short_context, observations, study.image)
-        return self.check_classes(study, self.model.loglikelihood(prompts, [YES, NO]), observations)
+        assessed = self._with_opinions(study)
+        return checks.check_classes(assessed, assessed.assessment, generator=self.name)
 
     def reports(
         self, studies: Sequence[RetrievedStudy], options: DecodingOptions = GREEDY
@@ -175,7 +220,7 @@ class TaskRunner:
         prompts = [report_prompt(study.context, study.image) for study in studies]
         texts = self.model.generate(prompts, options)
         return [
-            checks.check_report(study, text, generator=self.name)
+            checks.check_report(self.assess(study), text, generator=self.name)
             for study, text in zip(studies, texts, strict=True)
         ]
 
@@ -189,14 +234,12 @@ class TaskRunner:
             pieces.append(piece)
             yield "text", piece
         yield "stage", "checking citations"
-        yield checks.check_report(study, "".join(pieces), generator=self.name)
+        yield checks.check_report(self.assess(study), "".join(pieces), generator=self.name)
 
-    def check_classes(
-        self, study: RetrievedStudy, likelihoods: Any, observations: Sequence[str] = OBSERVATIONS
-    ) -> Classification:
-        """See `generator.checks.check_classes`."""
+    def check_classes(self, study: RetrievedStudy, likelihoods: Any) -> Classification:
+        """The classes from the model's answers, (14, 2); see `checks.check_classes`."""
         return checks.check_classes(
-            study, likelihoods, observations, calibration=self.calibration, generator=self.name
+            study, self._assessment(study, likelihoods), generator=self.name
         )
 
 

@@ -1,56 +1,105 @@
 """The tasks without a language model: a report, a caption or classes from the hits alone.
 
-retrieval, report = run_without_model(retriever, query, request)
+retrieval, report = run_without_model(retriever, query, request, calibration=calibration)
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from db.errors import UserError
-from generator.classification import observe_without_model, to_classification
+from generator.assessment.assess import assess
+from generator.assessment.calibration import Calibration, Sensitivity
+from generator.assessment.classification import to_classification
+from generator.assessment.situation import study_warnings
+from generator.context.candidates import CandidateSearch, add_cases_for
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
-from generator.prompts import Task
 from generator.request import GenerationRequest
 from retriever.knn_votes import Vote
+from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Retrieval
 from retriever.search import Retriever
 
+CLASSES_VERSION = "votes-2"
+
+WriteReport = Callable[[Retrieval], GroundedReport]
+"""What may take the place of `generator.extractive.write_report`."""
+
+
+class VotingSearch(CandidateSearch, Protocol):
+    """A search whose cases can also vote."""
+
+    def vote(self, query: Query, options: SearchOptions) -> dict[str, Vote]: ...
+
 
 def run_without_model(
-    retriever: Retriever, query: Query, request: GenerationRequest
+    retriever: Retriever,
+    query: Query,
+    request: GenerationRequest,
+    *,
+    calibration: Calibration | None = None,
 ) -> tuple[Retrieval, GroundedReport]:
-    """Search, then write what the request asks for.
+    """Search, assess, and write what the request asks for.
 
     Raises UserError for a question, and where no case passes the rules of the search.
     """
     if request.task == "ask":
         raise UserError("a question needs a language model: name one with --model")
-    options = request.options
-    votes = retriever.vote(query, options) if request.task == "classify" else {}
+    retrieval, votes = find_to_write(
+        retriever,
+        query,
+        request.options,
+        calibration=calibration,
+        sensitivity=request.sensitivity,
+    )
+    return retrieval, write_without_model(request, retrieval, votes, calibration=calibration)
+
+
+def find_to_write(
+    retriever: VotingSearch,
+    query: Query,
+    options: SearchOptions,
+    *,
+    calibration: Calibration | None = None,
+    sensitivity: Sensitivity = "balanced",
+) -> tuple[Retrieval, dict[str, Vote]]:
+    """Find hits of which one words each present finding, where the index has such a case."""
     retrieval = retriever.find(query, options)
-    return retrieval, write_without_model(request.task, retrieval, votes)
+    if not retrieval.hits:
+        return retrieval, {}
+    votes = retriever.vote(query, options)
+    found = assess(query, votes, calibration=calibration, sensitivity=sensitivity)
+    return add_cases_for(retriever, query, options, retrieval, found.present), votes
 
 
 def write_without_model(
-    task: Task,
+    request: GenerationRequest,
     retrieval: Retrieval,
     votes: Mapping[str, Vote],
     *,
-    write: Callable[[Retrieval], GroundedReport] = write_report,
+    calibration: Calibration | None = None,
+    write: WriteReport | None = None,
 ) -> GroundedReport:
-    """Write a report, a caption or classes from hits.
+    """Write a report, a caption or classes from hits and the assessment.
 
-    A caption is the first statement of the report's impression, or of its findings. Classes weigh
-    the ``votes`` of the retrieved cases and the encoder's label head equally. Raises UserError as
-    `generator.extractive.write_report`.
+    A caption is the first statement of the report's impression, or of its findings. Raises
+    UserError as `generator.extractive.write_report`.
     """
-    if task == "classify":
-        observations = observe_without_model(votes, retrieval.label_scores)
-        return to_classification(observations, retrieval, hits=retrieval.hits, generator="votes-1")
-    report = write(retrieval)
-    if task == "caption":
+    assessment = assess(retrieval, votes, calibration=calibration, sensitivity=request.sensitivity)
+    if request.task == "classify":
+        classes = to_classification(
+            assessment,
+            retrieval,
+            hits=retrieval.hits,
+            generator=CLASSES_VERSION,
+            notes=retrieval.notes,
+        )
+        return replace(classes, warnings=study_warnings(retrieval))
+    report = write(retrieval) if write else write_report(retrieval, assessment=assessment)
+    if request.task == "caption":
         first = (*report.section("impression"), *report.section("findings"))[:1]
-        return replace(report, statements=first)
+        empty = () if first else ("Nothing is stated.",)
+        return replace(report, statements=first, warnings=(*study_warnings(retrieval), *empty))
     return report

@@ -49,6 +49,11 @@ def current_folder(index_dir: Path) -> Path:
     return index_dir / named
 
 
+def index_root(folder: Path) -> Path:
+    """Return the index directory that a folder, as `current_folder` returns it, belongs to."""
+    return folder.parent.parent if folder.parent.name == _VERSIONS else folder
+
+
 @contextmanager
 def changing(index_dir: Path, work: str, *, cure: str) -> Iterator["Versions"]:
     """Lock an index for changes, and first complete or discard what a kill left unfinished.

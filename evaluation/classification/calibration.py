@@ -1,4 +1,4 @@
-"""Fits `generator.calibration`: three weights for all observations and one offset each.
+"""Fits `generator.assessment.calibration`: three weights for all observations and one offset each.
 
 calibration = fit(opinions, truth, fitted_on="val of openi")
 
@@ -7,11 +7,13 @@ towards the mean of the opinions and offsets towards each other (ridge); a weigh
 out negative is left out.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from db.errors import UserError
-from db.labels import OBSERVATIONS
-from generator.calibration import Calibration, log_odds
+from db.labels import NO_FINDING, OBSERVATIONS
+from generator.assessment.calibration import UNFITTED_POINTS, Calibration, Sensitivity, log_odds
 
 RIDGE = 1.0
 """Half of it times the squared distance is added to the log-loss, which is a sum over pairs."""
@@ -22,6 +24,9 @@ MIN_NAMED = 10
 not. Of 40 fits on drawn opinions all did better on other studies than the mean of the opinions from
 20 studies on, which name about 20 observations; 95 % did with 10 studies, and 68 % with 3. See
 `tests/test_evaluation/classification/test_calibration_minimum.py`."""
+
+SPECIFICITY: Mapping[Sensitivity, float] = {"high": 0.7, "balanced": 0.8, "specific": 0.95}
+"""Share of the studies whose reports name no finding that are given none."""
 
 _STEPS = 100
 
@@ -45,11 +50,12 @@ def check_enough(studies: int, truth: np.ndarray | None = None) -> None:
 
 def fit(
     *,
-    language_model: np.ndarray,
+    language_model: np.ndarray | None = None,
     knn: np.ndarray,
     label_head: np.ndarray | None,
     truth: np.ndarray,
     name: str,
+    encoder_sha256: str | None = None,
 ) -> Calibration:
     """Probabilities (n, 14) against what the reports say, (n, 14) of 0 and 1.
 
@@ -57,7 +63,10 @@ def fit(
     """
     if truth.all() or not truth.any():
         raise UserError("nothing can be calibrated on reports that name nothing, or everything")
-    sources = [language_model, knn] if label_head is None else [language_model, knn, label_head]
+    given = [
+        place for place, one in enumerate((language_model, knn, label_head)) if one is not None
+    ]
+    sources = [one for one in (language_model, knn, label_head) if one is not None]
     odds = np.stack([np.vectorize(log_odds)(one) for one in sources], axis=-1)  # (n, 14, s)
     used = list(range(len(sources)))
     while True:
@@ -67,14 +76,49 @@ def fit(
             break
         used.pop(int(weights.argmin()))
     whole = np.zeros(3)
-    whole[used] = np.maximum(weights, 0)
+    whole[[given[place] for place in used]] = np.maximum(weights, 0)
     offsets = values[len(used)] + values[len(used) + 1 :]
+    scores = odds[..., used] @ np.maximum(weights, 0) + offsets
     return Calibration(
         language_model=round(float(whole[0]), 6),
         knn=round(float(whole[1]), 6),
         label_head=round(float(whole[2]), 6),
         offsets={n: round(float(o), 6) for n, o in zip(OBSERVATIONS, offsets, strict=True)},
         fitted_on=name,
+        operating_points=operating_points(1 / (1 + np.exp(-scores)), truth),
+        encoder_sha256=encoder_sha256,
+    )
+
+
+def operating_points(probabilities: np.ndarray, truth: np.ndarray) -> dict[Sensitivity, float]:
+    """Thresholds that leave a share of the studies without findings without one: `SPECIFICITY`.
+
+    ``probabilities`` and ``truth`` are (n, 14). With fewer than `MIN_STUDIES` such studies the
+    thresholds of an unfitted calibration are kept.
+    """
+    findings = [place for place, name in enumerate(OBSERVATIONS) if name != NO_FINDING]
+    normal = probabilities[:, findings][~truth[:, findings].any(axis=1)]
+    if len(normal) < MIN_STUDIES:
+        return dict(UNFITTED_POINTS)
+    highest = normal.max(axis=1)
+    return {
+        name: round(min(max(float(np.quantile(highest, share)), 1e-4), 1 - 1e-4), 6)
+        for name, share in SPECIFICITY.items()
+    }
+
+
+def operating_figures(probabilities: np.ndarray, truth: np.ndarray, point: float) -> str:
+    """What an operating point gives on these studies; both tables are (n, 14)."""
+    findings = [place for place, name in enumerate(OBSERVATIONS) if name != NO_FINDING]
+    called, there = probabilities[:, findings] >= point, truth[:, findings].astype(bool)
+    normal = ~there.any(axis=1)
+    without = float((~called[normal].any(axis=1)).mean()) if normal.any() else float("nan")
+    some = float(called[~normal].any(axis=1).mean()) if (~normal).any() else float("nan")
+    found = float((called & there).sum() / max(1, there.sum()))
+    right = float((called & there).sum() / max(1, called.sum()))
+    return (
+        f"from {point:.2f}; of the studies without findings {without:.2f} are given none, of the "
+        f"others {some:.2f} are given one; recall {found:.2f}, precision {right:.2f}"
     )
 
 

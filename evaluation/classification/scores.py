@@ -22,7 +22,7 @@ from evaluation.reports.references import References
 from evaluation.reports.systems import highest
 from evaluation.retrieval.scores import LEAST_POSITIVES
 from evaluation.tables import Share, Table, tabulate
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 
 COMBINED, ANSWERED = "combined", "yes or no of the model"
 BINS = 10

@@ -16,6 +16,7 @@ from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import own_cases
 from evaluation.retrieval.studies import read_studies
+from generator.assessment.calibration import Calibration
 from generator.mllama.adapter import check_served
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
@@ -36,7 +37,7 @@ def write_prompts(arguments: argparse.Namespace) -> int:
     if arguments.model is None:
         raise UserError("name the --model whose tokens and tile size the prompts are made for")
     source = open_source(arguments.source, options_of(arguments))
-    retriever = _retriever(arguments)
+    retriever = open_retriever(arguments)
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
     check_served(model, retriever.index.manifest)
     recorder = PromptRecorder(model, arguments.write_prompts)
@@ -61,7 +62,7 @@ def collect_outputs(arguments: argparse.Namespace) -> Outputs:
     if arguments.split == "test" and arguments.limit is not None:
         raise UserError("the test split is measured once and whole: use --limit with --split val")
     source = open_source(arguments.source, options_of(arguments))
-    retriever = _retriever(arguments)
+    retriever = open_retriever(arguments)
     model: VisionLanguageModel = load_model(
         arguments.model, arguments.adapter, device=arguments.device
     )
@@ -77,11 +78,12 @@ def collect_outputs(arguments: argparse.Namespace) -> Outputs:
     return outputs
 
 
-def _retriever(arguments: argparse.Namespace) -> Retriever:
-    open_retriever = arguments.open_retriever or Retriever.open
+def open_retriever(arguments: argparse.Namespace) -> Retriever:
+    """Open the index with its encoder on the device that the arguments name."""
+    opened = arguments.open_retriever or Retriever.open
     if (device := encoder_device(arguments.device)) != "cpu":
-        open_retriever = partial(open_retriever, device=device)
-    retriever: Retriever = open_retriever(arguments.index)
+        opened = partial(opened, device=device)
+    retriever: Retriever = opened(arguments.index)
     return retriever
 
 
@@ -121,7 +123,11 @@ def _ask(
         source, retriever, progress=lambda records: islice(records, arguments.limit)
     )
     writer = OutputWriter(
-        TaskRunner(retriever, model),
+        TaskRunner(
+            retriever,
+            model,
+            calibration=Calibration.find(retriever.index, model.adapter or model.name),
+        ),
         outputs,
         options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
     )

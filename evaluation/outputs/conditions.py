@@ -24,7 +24,9 @@ from evaluation.retrieval.systems import (
     most_frequent_findings,
     random_cases,
 )
-from generator.extractive import write_report
+from generator.assessment.calibration import Calibration
+from generator.request import GenerationRequest
+from generator.without_model import run_without_model
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Hit, Retrieval
@@ -56,13 +58,16 @@ def case_names(hits: Sequence[Hit]) -> tuple[str, ...]:
     return tuple(case_name(hit.case) for hit in hits)
 
 
-def extractive_row(study_id: str, retriever: Retriever, query: Query) -> ReportRow:
+def extractive_row(
+    study_id: str, retriever: Retriever, query: Query, calibration: Calibration
+) -> ReportRow:
     """The report without a language model, in the form that a language model writes."""
-    retrieval = retriever.find(query, SearchOptions(k=K_EXTRACTIVE))
+    request = GenerationRequest(options=SearchOptions(k=K_EXTRACTIVE))
+    retrieval, report = run_without_model(retriever, query, request, calibration=calibration)
     return ReportRow(
         system=EXTRACTIVE,
         study_id=study_id,
-        text=marked(write_report(retrieval).statements),
+        text=marked(report.statements),
         context=case_names(retrieval.hits),
     )
 

@@ -186,7 +186,7 @@ class OutputWriter:
             if study_id in self._outputs.images:
                 continue
             rows += [
-                extractive_row(study_id, retriever, image.query),
+                extractive_row(study_id, retriever, image.query, self._runner.calibration),
                 nearest_row(study_id, retrieval.hits),
                 StudyRow(
                     study_id=study_id,
@@ -235,7 +235,7 @@ class OutputWriter:
             study_id = image.study.study_id
             if study_id in self._outputs.classes.get(WITH_RETRIEVAL, {}):
                 continue
-            found = self._runner.classify(image.read).observations
+            found = self._runner.classify(image.read).assessment.observations
             values = {
                 one.name: round(one.language_model, 8)
                 for one in found

@@ -18,16 +18,19 @@ from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State, positiv
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic
 from evaluation.metrics.labels import f1_statistic, label_counts
 from evaluation.outputs.conditions import marked
-from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, SERVED, VOTE
+from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, SERVED, VOTE, WITH_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.retrieval.studies import EvaluationStudy
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate
+from generator.assessment.assess import Assessment, assess
+from generator.assessment.calibration import Calibration, Sensitivity
 from generator.grounding.citations import check_citations
-from generator.grounding.omitted_findings import add_omitted_findings
+from generator.grounding.consistency import make_consistent
 from generator.grounding.written import WrittenSentence, parse_cited_sentences
 from indexer.reports.labeller import label_report
+from retriever.knn_votes import Vote
 
 COMMON = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five that the field averages over: the competition tasks of CheXpert."""
@@ -81,11 +84,13 @@ def rows_of(outputs: Outputs, system: str, studies: Sequence[EvaluationStudy]) -
     return found
 
 
-def report_systems(outputs: Outputs, references: References) -> list[System]:
+def report_systems(
+    outputs: Outputs, references: References, calibration: Calibration
+) -> list[System]:
     """Systems that write reports, the served reports first, and those that only call findings."""
     written = [rows_of(outputs, name, references.studies) for name in (*CONDITIONS, *BASELINES)]
     if written[0]:
-        written.insert(0, served(written[0], outputs, references))
+        written.insert(0, served(written[0], outputs, references, calibration))
     systems = [
         System(
             name=rows[0].system,
@@ -99,17 +104,47 @@ def report_systems(outputs: Outputs, references: References) -> list[System]:
     return [*systems, *calling_systems(outputs, references)]
 
 
-def served(rows: Sequence[ReportRow], outputs: Outputs, references: References) -> list[ReportRow]:
-    """Citations checked, sentences about a change refused, left-out findings added."""
-    return [_served(row, outputs, references) for row in rows]
+def served(
+    rows: Sequence[ReportRow],
+    outputs: Outputs,
+    references: References,
+    calibration: Calibration,
+) -> list[ReportRow]:
+    """Citations checked, changes refused, and made to agree with the assessment."""
+    return [_served(row, outputs, references, calibration) for row in rows]
 
 
-def _served(row: ReportRow, outputs: Outputs, references: References) -> ReportRow:
+def _served(
+    row: ReportRow, outputs: Outputs, references: References, calibration: Calibration
+) -> ReportRow:
     retrieval = references.retrieval(outputs, row.study_id)
     context = references.context(row.context)
     grounding = check_citations(parse_cited_sentences(row.text), context, retrieval)
-    statements = add_omitted_findings(grounding.statements, context, retrieval)
-    return replace(row, system=SERVED, text=marked(statements))
+    assessment = stored_assessment(outputs, references, row.study_id, calibration)
+    agreed = make_consistent(grounding.statements, context, retrieval, assessment)
+    return replace(row, system=SERVED, text=marked(agreed.statements))
+
+
+def stored_assessment(
+    outputs: Outputs,
+    references: References,
+    study_id: str,
+    calibration: Calibration,
+    sensitivity: Sensitivity = "balanced",
+) -> Assessment:
+    """The assessment of a study from its stored scores, votes and answers of yes and no."""
+    votes = {
+        name: Vote(probability=share, low=share, high=share, supporting_ranks=())
+        for name, share in outputs.images[study_id].votes.items()
+    }
+    answered = outputs.classes.get(WITH_RETRIEVAL, {}).get(study_id)
+    return assess(
+        references.retrieval(outputs, study_id),
+        votes,
+        calibration=calibration,
+        sensitivity=sensitivity,
+        language_model=None if answered is None else answered.probabilities,
+    )
 
 
 def calling_systems(outputs: Outputs, references: References) -> list[System]:

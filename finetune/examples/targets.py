@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from db.findings import Region
 from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
+from generator.assessment.wording import bare_sentence
 from generator.context.build import Context
 from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.claims import Claims, read_claims
-from generator.grounding.omitted_findings import bare_sentence
 from generator.grounding.regions import REGIONS, TOPICS, abnormal_region
 from generator.grounding.sentences import SIDES, is_usable, near_duplicates, overlap, tidy
 from indexer.reports.labeller import label_sentence

@@ -16,7 +16,7 @@ from finetune.adapter.config import TrainConfig
 from finetune.export.licence import find_licence
 from finetune.export.model_card import CARD, adapter_card
 from finetune.training.places import check_places
-from generator.calibration import CALIBRATION
+from generator.assessment.calibration import CALIBRATION
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, find_folder, read_config
 from indexer.cli.progress import quiet_loading

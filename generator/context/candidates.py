@@ -15,7 +15,7 @@ from generator.context.shown_case import has_reusable_sentence
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.ranking.finding_wise import ranking_score
-from retriever.results import Retrieval
+from retriever.results import Hit, Retrieval
 
 MAX_CANDIDATES = 50
 """Hits of the first search, whatever they name."""
@@ -47,31 +47,64 @@ def find_candidates(
     options = replace(options or SearchOptions(), k=MAX_CANDIDATES, distinct_reports=True)
     retrieval = retriever.find(query, options)
     hits = list(retrieval.hits)
-    known = {hit.case.case_id for hit in hits}
-    likelihoods = retrieval.finding_likelihoods
     nearest = replace(options, strategy="similar")
     wanted = (*(retrieval.image_findings or ()), *retrieval.wanted_findings, *findings)
     for finding in sorted(set(wanted)):
-        if sum(has_reusable_sentence(hit.case, finding) for hit in hits) >= _PER_FINDING:
-            continue
-        naming = (*options.labels, finding)
-        more = retriever.find(query, replace(nearest, k=_MAX_NAMING, labels=naming)).hits
-        new = [
-            hit
-            for hit in more
-            if hit.case.case_id not in known and has_reusable_sentence(hit.case, finding)
-        ]
-        hits += new
-        known |= {hit.case.case_id for hit in new}
-    hits.sort(
+        if sum(has_reusable_sentence(hit.case, finding) for hit in hits) < _PER_FINDING:
+            hits += _naming(retriever, query, nearest, finding, hits)
+    excluded_cases = [
+        one for one in retrieval.excluded_cases if not one.reason.startswith("same report")
+    ]
+    return replace(retrieval, hits=_ranked(hits, retrieval), excluded_cases=tuple(excluded_cases))
+
+
+def add_cases_for(
+    retriever: CandidateSearch,
+    query: Query,
+    options: SearchOptions,
+    retrieval: Retrieval,
+    findings: Collection[str],
+) -> Retrieval:
+    """Replace the last hits by cases that word these findings, at most ``options.k`` in all.
+
+    For a finding that no hit has in a reusable sentence, the nearest case that has one is taken.
+    """
+    nearest = replace(options, strategy="similar")
+    added: list[Hit] = []
+    for finding in findings:
+        if not any(has_reusable_sentence(hit.case, finding) for hit in (*retrieval.hits, *added)):
+            known = [*retrieval.hits, *added]
+            added += _naming(retriever, query, nearest, finding, known)[:1]
+    kept = retrieval.hits[: max(1, options.k - len(added))]
+    return replace(retrieval, hits=_ranked([*kept, *added], retrieval)[: options.k])
+
+
+def _naming(
+    retriever: CandidateSearch,
+    query: Query,
+    options: SearchOptions,
+    finding: str,
+    known: Collection[Hit],
+) -> list[Hit]:
+    """The nearest cases with a reusable sentence on a finding, without those that are known."""
+    naming = (*options.labels, finding)
+    more = retriever.find(query, replace(options, k=_MAX_NAMING, labels=naming)).hits
+    ids = {hit.case.case_id for hit in known}
+    return [
+        hit
+        for hit in more
+        if hit.case.case_id not in ids and has_reusable_sentence(hit.case, finding)
+    ]
+
+
+def _ranked(hits: Collection[Hit], retrieval: Retrieval) -> tuple[Hit, ...]:
+    likelihoods = retrieval.finding_likelihoods
+    best_first = sorted(
+        hits,
         key=lambda hit: (
             -hit.score
             if likelihoods is None
             else -ranking_score(hit.score, hit.case.labels, likelihoods)
-        )
+        ),
     )
-    ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1))
-    excluded_cases = [
-        one for one in retrieval.excluded_cases if not one.reason.startswith("same report")
-    ]
-    return replace(retrieval, hits=ranked, excluded_cases=tuple(excluded_cases))
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(best_first, start=1))

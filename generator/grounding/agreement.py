@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from db.app.generation import Citation
-from db.index.store import Sentence
+from db.index.store import Section, Sentence
 from db.labels import FINDINGS, State
-from generator.grounding.claims import Claims, read_claims
+from generator.grounding.claims import Claims, read_claims, read_text
 from generator.grounding.regions import TOPICS
 from generator.grounding.report import cite
 from generator.grounding.sentences import SIDES, is_usable, overlap, tidy, without_side
@@ -31,6 +31,8 @@ class HitSentence:
     """The text as printed in a report."""
     usable: bool
     """Whether the sentence may be reused in a report; any sentence can be cited."""
+    by_rule: bool = False
+    """Whether a rule worded it and not the hit."""
 
 
 class Agreement:
@@ -109,6 +111,19 @@ class Agreement:
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
         return tuple(one for one in printed if one is not None and self.supporters(one.claims))
+
+    def bare(self, text: str, section: Section) -> HitSentence:
+        """A sentence in the words of a rule; the hits that support it, if any, are cited."""
+        claims = read_text(text)
+        said = Sentence(section=section, text=text, labels=claims.labels, refers_to_prior=False)
+        return HitSentence(
+            hit=self._retrieval.hits[0],
+            sentence=said,
+            claims=claims,
+            text=text,
+            usable=False,
+            by_rule=True,
+        )
 
     def _is_contested(self, candidate: HitSentence) -> bool:
         """Whether another sentence reports the same finding on the other side only."""

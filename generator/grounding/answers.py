@@ -92,7 +92,7 @@ def claimed_labels(question: str, answer: str) -> Labels:
     A question that names no finding takes those of the answer.
     """
     yes = is_yes(answer)
-    asked = _asked(question)
+    asked = asked_states(question)
     if yes is None or not asked:
         return _read(answer)
     return asked if yes else {name: _opposite(state) for name, state in asked.items()}
@@ -120,7 +120,7 @@ def _find(case: Case, claimed: Labels, question: str, answer: str) -> tuple[str 
     for place, sentence in enumerate(case.sentences):
         if (
             asked
-            and named(sentence.labels).isdisjoint(_asked(question))
+            and named(sentence.labels).isdisjoint(asked_states(question))
             and not any(evidence.findings.mentions_at(place, one.mention.finding) for one in asked)
         ):
             continue
@@ -184,7 +184,7 @@ class _Asked:
 
 
 def _findings_asked(question: str) -> list[_Asked]:
-    text = _as_statement(question.strip().rstrip("?").strip())
+    text = as_statement(question.strip().rstrip("?").strip())
     return [
         _Asked(mention=one, wording=text[one.start : one.end])
         for one in atoms(text)
@@ -222,13 +222,13 @@ def _opposite(state: State) -> State:
     return "positive" if state == "negative" else "negative"
 
 
-def _asked(question: str) -> dict[str, State]:
+def asked_states(question: str) -> dict[str, State]:
     """Return the labels that "yes" to a question states."""
     words = question.strip().rstrip("?").strip()
     if match := _NORMAL.fullmatch(words):
         abnormal = match["abnormal"] or match["abnormality"]
         return {NO_FINDING: "negative" if abnormal else "positive"}
-    found = _read(_as_statement(words))
+    found = _read(as_statement(words))
     return {n: "negative" if state == "negative" else "positive" for n, state in found.items()}
 
 
@@ -238,7 +238,7 @@ def _read(text: str) -> dict[str, State]:
     return label_sentence(text) or named_so
 
 
-def _as_statement(words: str) -> str:
+def as_statement(words: str) -> str:
     """ "Is there a nodule" as "There is a nodule.": labels are read from statements."""
     for lay, term in _LAY_WORDS:
         words = lay.sub(term, words)

@@ -1,7 +1,8 @@
 """A grounded report: statements, each with the prior cases it rests on.
 
 The one type that every generator fills, extractive or language model, for every task: an answer and
-a caption are reports of one statement, a `generator.classification.Classification` one of classes.
+a caption are reports of one statement, and a classification is one of classes
+(`generator.assessment.classification`).
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from db.app.generation import NOTICE, Citation, Statement
 from db.index.case import Section
+from generator.assessment.assess import Assessment
 from retriever.results import Hit
 
 
@@ -21,8 +23,12 @@ class GroundedReport:
     generator: str
     """Name and version of what wrote it, e.g. ``extractive-1``."""
     index_fingerprint: str
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before the text, each a sentence."""
     notes: tuple[str, ...] = ()
     label_scores: Mapping[str, float] | None = None
+    assessment: Assessment | None = None
+    """What the text agrees with; None where none was made."""
     as_written: str | None = None
     """What a language model wrote, before its citations were checked; None without one."""
     notice: str = NOTICE
@@ -62,7 +68,7 @@ class GroundedReport:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        return f"{self.marked_text}\n{self.notice}"
+        return "\n".join((*self.warnings, self.marked_text, self.notice))
 
 
 def cite(hit: Hit, quote: str, index_fingerprint: str) -> Citation:

@@ -11,7 +11,7 @@ import pytest
 from evaluation.outputs.names import EXTRACTIVE, SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.provenance import machine
 from evaluation.scores import score
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.prompts import Prompt
 from results import labellers
 from results.make_tables import BEGIN, END, FIGURES, PAGE, main, read_json, with_table

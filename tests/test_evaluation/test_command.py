@@ -12,7 +12,7 @@ from db.errors import UserError
 from evaluation.__main__ import main
 from evaluation.outputs.prompts import read_prompts
 from evaluation.provenance import machine
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.mllama.checkpoint import base_sha256
 from generator.prompts import PROMPT_VERSION
 from indexer.build import build

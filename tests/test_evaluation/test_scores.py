@@ -47,7 +47,7 @@ from evaluation.reports.systems import (
 )
 from evaluation.scores import Scores, score
 from evaluation.tables import to_text
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.prompts import Prompt
 from tests.support.evaluations import HELD_OUT, Bench
 from tests.support.models.scripted_model import ScriptedModel
@@ -111,7 +111,12 @@ def test_a_report_as_served_is_checked_and_names_what_the_model_left_out(
     wrote = "Findings: The lungs are clear. [1] The effusion has grown. [1] Impression: Clear. [9]"
     outputs = bench.write(ScriptedModel(lambda _: wrote), tmp_path / "o.jsonl", tasks=("report",))
     references = bench.references(outputs)
-    rows = served(rows_of(outputs, WITH_RETRIEVAL, references.studies), outputs, references)
+    rows = served(
+        rows_of(outputs, WITH_RETRIEVAL, references.studies),
+        outputs,
+        references,
+        Calibration(knn=0.0, label_head=1.0),
+    )
     assert {row.system for row in rows} == {SERVED}
     for row in rows:
         findings, _, impression = row.text.partition("Impression:")

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from db.errors import UserError
-from generator.calibration import Calibration, log_odds
+from db.errors import MismatchError, UserError
+from generator.assessment.calibration import CALIBRATION, Calibration, log_odds
+from indexer.build import build
+from indexer.index import Index
+from indexer.sources.jsonl import JsonLines
+from tests.support.fakes import ThumbnailEncoder, write_studies
 
 
 def test_by_default_the_mean_of_the_log_odds() -> None:
@@ -16,8 +20,16 @@ def test_by_default_the_mean_of_the_log_odds() -> None:
         "Edema", language_model=0.2, knn=0.2, label_head=0.2
     ) == pytest.approx(0.2)
     assert calibration.probability(
-        "Edema", language_model=0.1, knn=0.5, label_head=0.9
+        "Edema", language_model=0.9, knn=0.1, label_head=0.9
     ) == pytest.approx(0.5)
+
+
+def test_without_a_fit_the_language_model_has_no_weight() -> None:
+    sure, doubtful = (
+        Calibration().probability("Edema", language_model=one, knn=0.2, label_head=0.4)
+        for one in (0.99, 0.01)
+    )
+    assert sure == doubtful
 
 
 def test_an_image_without_scores_leaves_its_weight_to_the_others() -> None:
@@ -93,3 +105,50 @@ def test_the_former_names_of_the_sources_are_read(tmp_path: Path, label_head: st
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps({"model": 0.5, "vote": 0.1, label_head: 0.9}))
     assert Calibration.read(path) == Calibration(language_model=0.5, knn=0.1, label_head=0.9)
+
+
+def an_index(tmp_path: Path) -> Index:
+    built = tmp_path / "index"
+    build(JsonLines(write_studies(tmp_path / "studies", 3)), ThumbnailEncoder(), built)
+    return Index.open(built)
+
+
+def test_the_calibration_of_an_index_goes_before_that_of_an_adapter(tmp_path: Path) -> None:
+    index = an_index(tmp_path)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    assert Calibration.find(index, adapter) == Calibration()
+    Calibration(fitted_on="the adapter").write(adapter / CALIBRATION)
+    assert Calibration.find(index, adapter).name == "the adapter"
+    Calibration(fitted_on="the index").write(tmp_path / "index" / CALIBRATION)
+    assert Calibration.find(index, adapter).name == "the index"
+    assert Calibration.find(Index.open(tmp_path / "index")).name == "the index"
+
+
+def test_a_calibration_of_another_encoder_is_refused_with_the_cure(tmp_path: Path) -> None:
+    index = an_index(tmp_path)
+    path = tmp_path / "index" / CALIBRATION
+    Calibration(encoder_sha256="7" * 64).write(path)
+    with pytest.raises(MismatchError, match="evaluation calibrate"):
+        Calibration.find(index)
+    Calibration(encoder_sha256=index.manifest.encoder.weights_sha256).write(path)
+    assert Calibration.find(index).encoder_sha256 == index.manifest.encoder.weights_sha256
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        {},
+        {"high": 0.1, "balanced": 0.2},
+        {"high": 0.3, "balanced": 0.2, "specific": 0.5},
+        {"high": 0.0, "balanced": 0.2, "specific": 0.5},
+        {"high": 0.1, "balanced": 0.2, "specific": 1},
+    ],
+)
+def test_operating_points_that_do_not_rise_between_0_and_1_are_refused(
+    tmp_path: Path, points: dict[str, float]
+) -> None:
+    path = tmp_path / CALIBRATION
+    path.write_text(json.dumps({"operating_points": points}))
+    with pytest.raises(UserError, match="calibrate the adapter again"):
+        Calibration.read(path)

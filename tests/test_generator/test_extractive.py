@@ -244,14 +244,14 @@ def test_a_sentence_that_holds_of_one_patient_alone_is_not_carried_over(unfit: s
 def test_hits_that_only_compare_give_no_statement_and_say_why() -> None:
     report = write("Cardiomegaly, unchanged from the prior film.")
     assert report.statements == ()
-    assert report.notes == (
-        "nothing is stated: no sentence of the prior cases can be reused for another image",
+    assert report.warnings == (
+        "Nothing is stated: no sentence could be written that holds for this study.",
     )
 
 
-def test_a_finding_that_no_sentence_can_say_is_noted() -> None:
+def test_a_finding_that_no_sentence_can_say_is_warned_of() -> None:
     report = write("Cardiomegaly, unchanged.", "Cardiomegaly, unchanged. No pneumothorax.")
-    assert "Cardiomegaly" in report.notes[0]
+    assert report.warnings[0] == "Present, but no prior case says so: cardiomegaly."
     assert "Cardiomegaly" not in report.text
 
 
@@ -319,10 +319,11 @@ def test_the_label_head_can_outvote_the_hits_but_needs_a_case_to_cite() -> None:
     assert report.label_scores == scores
 
 
-def test_a_note_warns_of_an_image_unlike_the_index() -> None:
+def test_the_first_line_warns_of_an_image_unlike_the_index() -> None:
     ood = OodCheck(in_distribution=False, score=-9.0, threshold=-1.0, reason="not a chest image")
     report = write_report(replace(retrieval(NORMAL), ood=ood))
-    assert report.notes == ("do not rely on this report: not a chest image",)
+    assert report.warnings == ("Do not rely on this: not a chest image.",)
+    assert str(report).startswith("Do not rely on this")
 
 
 @pytest.mark.parametrize("wrong", [{"positive_share": 1.5}, {"rank_decay": -1}])
@@ -385,4 +386,4 @@ def test_whatever_the_hits_say_the_report_keeps_its_promises(
         assert present <= {NO_FINDING, "Support Devices"}
     if "Lung Opacity" in present or "Consolidation" in present:
         assert "lungs are clear" not in report.text
-    assert report.statements or "nothing is stated" in report.notes[0]
+    assert report.statements or "Nothing is stated" in report.warnings[0]

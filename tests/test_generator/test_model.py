@@ -22,7 +22,7 @@ from peft import PeftModel
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import MismatchError, NotFoundError, TooLargeError, UserError
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, find_folder
 from generator.mllama.load import Quantization, load_model

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
 from generator.mllama.load import load_model

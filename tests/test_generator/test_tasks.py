@@ -11,7 +11,7 @@ from PIL import Image
 from db.app.generation import NOTICE, OodCheck
 from db.errors import UserError
 from db.labels import OBSERVATIONS
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt
@@ -32,6 +32,14 @@ from tests.support.radiographs import draw_radiograph
 REPORT = (
     "Findings: The heart is enlarged. [1][2] The lungs are clear. [9] Impression: New effusion."
 )
+
+
+BY_LABEL_HEAD = Calibration(
+    knn=0.0,
+    label_head=1.0,
+    operating_points={"high": 0.3, "balanced": 0.5, "specific": 0.9},
+)
+"""Of what the label head sees, cardiomegaly is present and a fracture possible."""
 
 
 class CountingRetriever(Retriever):
@@ -71,7 +79,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def runner_of(retriever: Retriever, text: str = REPORT) -> tuple[TaskRunner, ScriptedModel]:
     model = ScriptedModel(script=lambda prompt: text)
-    return TaskRunner(retriever, model), model
+    return TaskRunner(retriever, model, calibration=BY_LABEL_HEAD), model
 
 
 @pytest.fixture
@@ -136,6 +144,7 @@ def test_a_report_is_checked_against_the_cases_that_were_shown(
     assert [statement.text for statement in report.statements] == [
         "The heart is enlarged.",
         "The lungs are clear.",
+        "There is cardiomegaly.",
     ]
     for statement in report.statements:
         assert statement.citations
@@ -191,8 +200,8 @@ def test_closing_a_stream_stops_the_model(
 def test_an_answer_is_checked_against_the_brief_context(
     retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    runner, model = runner_of(retriever, "Yes. [1][2][3][4][8]")
-    answer = runner.ask(study, "Is the heart enlarged?")
+    runner, model = runner_of(retriever, "Cardiomegaly. [1][2][3][4][8]")
+    answer = runner.ask(study, "How large is the heart enlargement?")
     assert model.prompts[0].text.startswith(study.short_context.text)
     assert answer.hits == study.short_context.hits
     for citation in answer.citations:
@@ -241,7 +250,7 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
         offsets={"Edema": 0.5},
         fitted_on="val of drawn",
     )
-    result = TaskRunner(retriever, model, calibration=calibration).classify(study)
+    result = TaskRunner(retriever, model, calibration=calibration).classify(study).assessment
     assert tuple(one.name for one in result.observations) == OBSERVATIONS
     assert {id(prompt.image) for prompt in model.prompts} == {id(study.image)}
     assert study.retrieval.label_scores is not None
@@ -254,17 +263,34 @@ def test_classes_combine_model_votes_and_image_by_the_calibration(
             one.name, language_model=one.language_model, knn=one.knn, label_head=one.label_head
         )
     assert result.calibrated_on == "val of drawn"
-    assert result.hits == study.short_context.hits
 
 
-def test_some_observations_can_be_asked_for_alone(
+def test_a_model_that_has_weight_is_asked_once_however_many_tasks_follow(
     retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
-    runner, model = runner_of(retriever)
-    result = runner.classify(study, ["Edema"])
-    assert [one.name for one in result.observations] == ["Edema"]
+    model = ScriptedModel(script=lambda prompt: REPORT, yes=lambda prompt: 0.95)
+    calibration = replace(BY_LABEL_HEAD, language_model=1.0)
+    runner = TaskRunner(retriever, model, calibration=calibration)
+    report, answer = runner.report(study), runner.ask(study, "Is there an effusion?")
+    classes = runner.classify(study)
+    assert len(model.prompts) == 1 + len(OBSERVATIONS)
+    assert report.assessment == answer.assessment == classes.assessment
+    assert classes.assessment["Pleural Effusion"].language_model == pytest.approx(0.95)
+
+
+def test_a_model_without_weight_is_shown_to_disagree_and_changes_nothing(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    model = ScriptedModel(script=lambda prompt: REPORT, yes=lambda prompt: 0.95)
+    runner = TaskRunner(retriever, model, calibration=BY_LABEL_HEAD)
+    report = runner.report(study)
     assert len(model.prompts) == 1
-    assert result.calibrated_on is None
+    classes = runner.classify(study)
+    assert report.assessment is not None
+    assert classes.assessment.present == report.assessment.present == ("Cardiomegaly",)
+    (note,) = [note for note in classes.notes if "disagrees" in note]
+    assert "Edema 0.95 against 0.10 (absent)" in note
+    assert "Cardiomegaly" not in note
 
 
 def test_a_model_that_is_entirely_sure_gives_a_probability_still(
@@ -274,8 +300,8 @@ def test_a_model_that_is_entirely_sure_gives_a_probability_still(
         def loglikelihood(self, prompts, answers):  # type: ignore[no-untyped-def]
             return np.array([[-2000.0, -1.0]] * len(prompts))
 
-    result = TaskRunner(retriever, Sure(script=lambda prompt: "")).classify(study, ["Edema"])
-    (edema,) = result.observations
+    result = TaskRunner(retriever, Sure(script=lambda prompt: "")).classify(study)
+    edema = result.assessment["Edema"]
     assert edema.language_model is not None and 0 <= edema.language_model < 1e-6
 
 
@@ -285,18 +311,18 @@ def test_every_task_warns_of_an_image_out_of_distribution(
     ood = OodCheck(in_distribution=False, score=-9.0, threshold=-2.0, reason="it is a cat")
     strange = replace(study, retrieval=replace(study.retrieval, ood=ood))
     runner, _ = runner_of(retriever)
-    note = "do not rely on this: it is a cat"
+    warning = "Do not rely on this: it is a cat."
     for result in (
         runner.report(strange),
         runner.ask(strange, "Is the heart enlarged?"),
         runner.classify(strange),
         runner.caption(strange),
     ):
-        assert note in result.notes
+        assert result.warnings[0] == warning
         assert result.notice == NOTICE
     usual = replace(ood, in_distribution=True)
     known = replace(study, retrieval=replace(study.retrieval, ood=usual))
-    assert note not in runner.report(known).notes
+    assert warning not in runner.report(known).warnings
 
 
 def test_a_note_names_images_that_the_model_cannot_be_shown(
@@ -315,44 +341,101 @@ def test_a_generator_is_named_after_model_adapter_and_prompts(retriever: Retriev
 
 
 @pytest.mark.parametrize(
-    ("written", "left_out"),
+    ("written", "added"),
     [
-        ("Findings: The lungs are clear. [1] Impression: No pneumonia.", True),
-        ("Findings: The heart is enlarged. [1]", False),
-        ("Findings: The heart is probably enlarged. [1]", False),
-        ("Findings: The heart is not enlarged. [1]", False),  # a contradiction, and shown as one
+        ("Findings: The lungs are clear. [1] Impression: Cardiomegaly. [4]", 0),
+        ("Findings: The lungs are clear. [1] Impression: No pneumonia.", 1),
+        ("Findings: The heart is enlarged. [1] Impression: Normal lungs.", 0),
+        ("Findings: The heart is probably enlarged. [1] Impression: Normal lungs.", 0),
+        ("Findings: The heart is not enlarged. [1] Impression: No pneumonia.", 1),
     ],
 )
-def test_an_image_finding_that_the_model_omits_is_added_and_noted(
-    retriever: CountingRetriever, study: RetrievedStudy, written: str, left_out: bool
+def test_a_present_finding_that_the_model_omits_is_added_and_noted(
+    retriever: CountingRetriever, study: RetrievedStudy, written: str, added: int
 ) -> None:
     runner, _ = runner_of(retriever, written)
     report = runner.report(study)
-    note = "classifier positive, omitted by the model, added by rule: Cardiomegaly (0.80)"
-    assert (note in report.notes) == left_out
-    added = [one for one in report.statements if one.added_by_rule]
-    assert [one.text for one in added] == ["There is cardiomegaly."] * left_out
-    assert all(one.grounded and not one.citations_added for one in added)
-    if left_out:
-        assert [one.section for one in report.statements] == ["findings", "findings", "impression"]
-        assert "There is cardiomegaly. [4] (added by rule)" in report.marked_text
-    assert "cardiomegaly" not in (report.as_written or "")
-    denied = [one.contradiction for one in report.statements]
-    assert any(denied) == ("not enlarged" in written)
-    assert not any(one.added_by_rule for one in runner.caption(study).statements)
+    note = "present, omitted by the model, added by rule: Cardiomegaly (0.80)"
+    assert (note in report.notes) == bool(added)
+    found = [one for one in report.statements if one.added_by_rule]
+    assert [one.text for one in found] == ["There is cardiomegaly."] * added
+    assert all(one.grounded and not one.citations_added for one in found)
+    assert report.assessment is not None
+    for statement in report.statements:
+        assert not report.assessment.contradicted(statement.labels)
+    assert report.section("impression")
 
 
-def test_a_finding_that_no_shown_case_states_is_noted_and_not_added(
+def test_a_sentence_that_the_assessment_contradicts_is_left_out_and_quoted(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    written = "Findings: The heart is not enlarged. [1] There is edema. The lungs are clear. [3]"
+    report = runner_of(retriever, written)[0].report(study)
+    assert "The heart is not enlarged." not in report.text
+    assert "edema" not in report.text
+    assert "The lungs are clear." in report.text
+    left_out = [note for note in report.notes if note.startswith("left out, because the assess")]
+    assert any("not enlarged.” (Cardiomegaly present, 0.80)" in note for note in left_out)
+    assert any("“There is edema.” (Edema absent, 0.10)" in note for note in left_out)
+
+
+def test_an_impression_is_made_of_the_present_findings_where_the_model_wrote_none(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    report = runner_of(retriever, "Findings: The heart is enlarged. [1]")[0].report(study)
+    (statement,) = report.section("impression")
+    assert statement.text == "There is cardiomegaly."
+    assert statement.added_by_rule
+
+
+def test_a_finding_that_no_shown_case_states_rests_on_the_image_and_is_warned_of(
     retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
     runner, _ = runner_of(retriever, "Findings: The lungs are clear.")
     alone = replace(study, context=replace(study.context, hits=()))
     report = runner.report(alone)
-    assert [one.text for one in report.statements] == ["The lungs are clear."]
-    assert report.notes[-1] == (
-        "classifier positive, omitted by the model, not stated by any shown case: "
-        "Cardiomegaly (0.80)"
-    )
+    assert "There is cardiomegaly. [image only] (added by rule)" in report.marked_text
+    assert report.warnings[0] == "Present, but no prior case says so: cardiomegaly (0.80)."
+
+
+def test_a_caption_that_the_assessment_contradicts_gives_way_to_a_present_finding(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    caption = runner_of(retriever, "The heart is not enlarged. [1]")[0].caption(study)
+    (statement,) = caption.statements
+    assert statement.text == "There is cardiomegaly."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the heart enlarged?", "Yes, cardiomegaly is seen (0.80)."),
+        ("Is there an effusion?", "No, no pleural effusion is seen (0.10)."),
+        ("Is there a fracture?", "No, fracture is only possible (0.40)."),
+        ("Which side is the effusion on?", "No pleural effusion is seen (0.10)."),
+        (
+            "What is the capital of France?",
+            "This answers questions about the findings of the chest X-ray only.",
+        ),
+    ],
+)
+def test_what_the_assessment_decides_is_not_asked_of_the_model(
+    retriever: CountingRetriever, study: RetrievedStudy, question: str, answer: str
+) -> None:
+    runner, model = runner_of(retriever, "Left.")
+    found = runner.ask(study, question)
+    assert found.text == answer
+    assert model.prompts == []
+    assert found.assessment == study.assessment
+
+
+def test_an_answer_that_the_assessment_contradicts_is_replaced(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    runner, _ = runner_of(retriever, "A large pleural effusion. [1]")
+    found = runner.ask(study, "How large is the heart enlargement?")
+    assert found.text == "No pleural effusion is seen (0.10)."
+    assert any("A large pleural effusion." in note for note in found.notes)
 
 
 def test_cases_are_chosen_as_for_the_adapter_unless_the_caller_says_otherwise(

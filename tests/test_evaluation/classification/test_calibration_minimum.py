@@ -13,7 +13,7 @@ from evaluation.classification.calibration import (
     check_enough,
     fit,
 )
-from generator.calibration import Calibration
+from generator.assessment.calibration import Calibration
 
 SHARES = np.array(
     [0.38, 0.02, 0.10, 0.03, 0.10, 0.02, 0.01, 0.01, 0.08, 0.01, 0.04, 0.01, 0.03, 0.05]

@@ -5,9 +5,9 @@ import pytest
 from db.index.store import Case
 from db.labels import FINDINGS
 from finetune.examples.targets import caption_answer, report_answer, report_targets
+from generator.assessment.wording import bare_sentence
 from generator.context.build import write_context
 from generator.grounding.citations import CitationCheck
-from generator.grounding.omitted_findings import bare_sentence
 from generator.grounding.written import WrittenSentence, parse_cited_sentences
 from indexer.reports.labeller import label_sentence
 from tests.support.cases import a_case, a_retrieval, shown, words

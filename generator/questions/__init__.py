@@ -1,0 +1,1 @@
+"""Questions: what is asked, whether an X-ray can answer it, and the answers that need no model."""
