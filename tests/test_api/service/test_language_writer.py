@@ -283,8 +283,9 @@ def test_a_disconnected_client_stops_the_model_between_tokens(
     model = Talking(script=lambda _: "word " * 500, seconds=0.02)
     app = an_app(tmp_path, retriever, a_writer(retriever, model), capacity=1)
     with serving(app) as address:
+        files = {"images": ("a.png", a_png(1, size=(96, 80)))}
+        httpx.post(f"{address}/searches", files=files, timeout=60)  # the decoders have started
         with pytest.raises(httpx.ReadTimeout):
-            files = {"images": ("a.png", a_png(1, size=(96, 80)))}
             httpx.post(f"{address}/reports", files=files, timeout=1)
         until = time.monotonic() + 60
         while not model.ended or httpx.get(f"{address}/health/ready").status_code == 503:
