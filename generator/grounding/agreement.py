@@ -13,11 +13,24 @@ from db.labels import FINDINGS, State
 from generator.grounding.claims import Claims, read_claims, read_text
 from generator.grounding.regions import TOPICS
 from generator.grounding.report import cite
-from generator.grounding.sentences import SIDES, is_usable, overlap, tidy, without_side
+from generator.grounding.sentences import (
+    SIDES,
+    is_usable,
+    overlap,
+    tells_a_story,
+    tidy,
+    without_side,
+)
 from generator.grounding.support.evidence import Evidence, Support
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import has_redaction
 from retriever.results import Hit, Retrieval
+
+LEAST_SHARED = 2
+"""Hits that must tell a cause or a history before a report does."""
+
+_SAME_STORY = 0.5
+"""Overlap in wording of two sentences that tell the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +119,26 @@ class Agreement:
         """Return the sentences that may be reused and that at least one hit supports.
 
         Where hits name opposite sides of a finding, the side is removed from the sentence, or the
-        sentence is dropped.
+        sentence is dropped. A cause or a history needs `LEAST_SHARED` hits that tell it.
         """
         usable = [one for one in self.candidates if one.usable]
         printed = [self._without_side(one) if self._is_contested(one) else one for one in usable]
-        return tuple(one for one in printed if one is not None and self.supporters(one.claims))
+        return tuple(
+            one
+            for one in printed
+            if one is not None and self.supporters(one.claims) and self._is_shared(one)
+        )
+
+    def _is_shared(self, candidate: HitSentence) -> bool:
+        if not tells_a_story(candidate.text):
+            return True
+        telling = {
+            one.hit.rank
+            for one in self.candidates
+            if tells_a_story(one.sentence.text)
+            and overlap(one.claims.words, candidate.claims.words) >= _SAME_STORY
+        }
+        return len(telling) >= LEAST_SHARED
 
     def bare(self, text: str, section: Section) -> HitSentence:
         """A sentence in the words of a rule; the hits that support it, if any, are cited."""

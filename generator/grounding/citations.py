@@ -18,10 +18,10 @@ from db.app.generation import Citation, RemovedCitation, Statement
 from db.index.store import Section
 from db.labels import NO_FINDING, Labels
 from generator.context.build import Context
-from generator.grounding.agreement import Agreement, HitSentence
+from generator.grounding.agreement import LEAST_SHARED, Agreement, HitSentence
 from generator.grounding.claims import Claims
 from generator.grounding.report import cite
-from generator.grounding.sentences import compares_with_prior, overlap
+from generator.grounding.sentences import compares_with_prior, overlap, tells_a_story
 from generator.grounding.support.evidence import Support
 from generator.grounding.written import WrittenSentence
 from retriever.results import Retrieval
@@ -53,6 +53,13 @@ class CitationCheck:
         """Map the number of each supporting case to the sentences that support together."""
         return self._agreement.supporters(sentence.claims)
 
+    def telling(self, sentence: WrittenSentence) -> int:
+        """How many shown cases support a sentence in one that tells a cause or a history too."""
+        return sum(
+            any(tells_a_story(one.sentence.text) for one in quotes)
+            for quotes in self.supporters(sentence).values()
+        )
+
     def support(self, number: int, claims: Claims) -> Support:
         """Check claims against one case; the result says what it states instead."""
         return self._agreement.support_of(number, claims)
@@ -69,6 +76,7 @@ def check_citations(
     check = CitationCheck(context, retrieval)
     statements: list[Statement] = []
     refused: list[str] = []
+    stories: list[str] = []
     said: set[tuple[Section, str]] = set()
     for sentence in written:
         if (sentence.section, sentence.text.lower()) in said:
@@ -77,8 +85,16 @@ def check_citations(
         if compares_with_prior(sentence.text):
             refused.append(sentence.text)
             continue
+        if tells_a_story(sentence.text) and check.telling(sentence) < LEAST_SHARED:
+            stories.append(sentence.text)
+            continue
         statements.append(to_statement(sentence, check, retrieval))
     notes = [f"left out because there is no earlier image to compare with: “{s}”" for s in refused]
+    notes += [
+        f"left out because it tells a cause or a history that fewer than {LEAST_SHARED} cases "
+        f"share: “{text}”"
+        for text in stories
+    ]
     return CheckedStatements(statements=tuple(statements), notes=tuple(notes))
 
 

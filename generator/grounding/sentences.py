@@ -158,6 +158,30 @@ def is_usable(text: str) -> bool:
     )
 
 
+_STORY = re.compile(
+    r"""
+    \b(?: stigmata | sequelae? | status[\s-]post | s/p | p\.?o\. | known | secondary\ to | owing\ to
+    | related\ to | attributable\ to | (?:due|owing)\ to | in\ the\ setting\ of | history\ of
+    | post-?\ ?(?:surgical|operative|traumatic|radiation|infectious|treatment|procedural)
+    | (?:recent|remote|previous|prior)\ (?:fall|surgery|trauma|infection|injury|radiation|resection)
+    | after\ (?:a\ )?(?:fall|surgery|trauma|radiation|resection|biopsy|treatment)
+    | (?:from|consistent\ with|compatible\ with|reflecting|representing)\ (?:\w+\ ){0,2}?
+      (?:surgery|fall|trauma|cirrhosis|liver\ disease|radiation|resection|mastectomy|thoracotomy)
+    | liver\ disease | cirrhosis | mastectomy | lobectomy | pneumonectomy | lumpectomy
+    )\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A cause, or what happened to a patient before."""
+
+
+@lru_cache(maxsize=1 << 15)
+def tells_a_story(text: str) -> bool:
+    """Whether a sentence tells the cause of a finding or a history: that of one patient, unless
+    several cases share it."""
+    return bool(_STORY.search(text))
+
+
 def tidy(text: str) -> str:
     """Normalise a sentence for print: no list number, single spaces, a capital, a full stop."""
     words = " ".join(_ENUMERATION.sub("", text).split()).rstrip(" .,;")

@@ -387,3 +387,16 @@ def test_whatever_the_hits_say_the_report_keeps_its_promises(
     if "Lung Opacity" in present or "Consolidation" in present:
         assert "lungs are clear" not in report.text
     assert report.statements or "Nothing is stated" in report.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        "The heart is enlarged, with stigmata of liver disease.",
+        "Cardiomegaly secondary to valve disease.",
+        "Cardiomegaly in the setting of renal failure.",
+    ],
+)
+def test_a_cause_is_carried_over_only_where_several_hits_tell_it(story: str) -> None:
+    assert story not in texts(write(story, ("The heart is enlarged.", "Cardiomegaly.")))
+    assert story in texts(write(story, story))

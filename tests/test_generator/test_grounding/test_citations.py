@@ -302,3 +302,15 @@ def test_statements_carry_labels_and_their_support_in_the_image() -> None:
     assert clear.contradiction is None
     assert heart.image_support == pytest.approx(0.2)
     assert heart.contradiction == "classifier score for Cardiomegaly is 0.80"
+
+
+def test_a_cause_or_history_is_said_only_where_several_cases_share_it() -> None:
+    story = "Left rib fractures, status post fall."
+    written = f"Findings: {story} [1] The lungs are clear. [2]"
+    alone = grounded(written, reports=(story, "Left rib fracture. The lungs are clear."))
+    assert [one.text for one in alone.statements] == ["The lungs are clear."]
+    (note,) = alone.notes
+    assert note.startswith("left out because it tells a cause or a history") and story in note
+    shared = grounded(written, reports=(story, f"{story} The lungs are clear."))
+    assert [one.text for one in shared.statements] == [story, "The lungs are clear."]
+    assert shared.notes == ()
