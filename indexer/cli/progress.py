@@ -29,14 +29,18 @@ def progress_bar(
 
 
 class ImageBar:
-    """A bar that counts images, shown before their number is known."""
+    """A bar that counts images; a terminal shows it before their number is known, a log after."""
 
     def __init__(self) -> None:
-        self._bar = progress_bar(unit="image", desc="reading")
-        self._bar.leave = False
+        self._bar: tqdm[Any] | None = None
+        if sys.stderr.isatty():
+            self._bar = progress_bar(unit="image", desc="reading")
+            self._bar.leave = False
 
     def start(self, total: int, done: int) -> "tqdm[Any]":
         """Begin to count up to ``total``, of which ``done`` were finished earlier."""
+        if self._bar is None:
+            self._bar = progress_bar(unit="image")
         self._bar.leave = True
         self._bar.total, self._bar.n, self._bar.initial = total, done, done
         self._bar.set_description_str("", refresh=False)
@@ -46,7 +50,8 @@ class ImageBar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 @contextmanager

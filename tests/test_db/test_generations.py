@@ -14,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import event
 
 from db.app.database import AppDatabase
 from db.app.generation import IndexReference
@@ -75,6 +76,23 @@ def test_pages_start_with_the_newest_and_do_not_shift_when_new_ones_arrive(tmp_p
         last = store.page(limit=2, before=ids[1])
         assert [g.id for g in last.generations] == [ids[0]]
         assert not last.more
+
+
+def test_a_page_takes_as_many_statements_for_ten_generations_as_for_one(tmp_path: Path) -> None:
+    statements: list[str] = []
+    with opened(tmp_path / "app.sqlite3") as store:
+        for number in range(1, 11):
+            store.add(a_generation(UUID(int=number)))
+        engine = open_sqlite(tmp_path / "app.sqlite3", read_only=True)
+        event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        counts = []
+        for limit in (1, 10):
+            statements.clear()
+            found = GenerationStore(engine).page(limit=limit).generations
+            assert len(found) == limit and all(one.hits and one.statements for one in found)
+            counts.append(len(statements))
+        engine.dispose()
+    assert counts[0] == counts[1] > 1
 
 
 def test_a_generation_is_stored_atomically(tmp_path: Path) -> None:

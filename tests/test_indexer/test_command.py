@@ -140,6 +140,19 @@ def test_the_bar_of_a_short_build_writes_nothing_into_a_log(
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
 
 
+def test_the_bar_of_a_slow_build_is_in_a_log_from_the_first_image_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    monkeypatch.setattr("indexer.cli.progress.SELDOM", 0)
+    with ImageBar() as bar:
+        assert stream.getvalue() == "", (
+            "nothing is counted yet, and a build from vectors counts none"
+        )
+        bar.start(10, 4).update(6)
+    assert "10/10" in stream.getvalue()
+
+
 @pytest.mark.parametrize("main", [api, finetune, generator, indexer, retriever])
 def test_options_cannot_be_abbreviated(
     main: Callable[[Sequence[str]], int], capsys: pytest.CaptureFixture[str]
