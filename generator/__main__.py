@@ -236,7 +236,9 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
         help="how readily a finding is called: high finds more, specific errs less "
         "(default: %(default)s)",
     )
-    add_search_arguments(verb, only=["exclude_patient_ids", "exclude_study_ids", "accept_as_chest"])
+    add_search_arguments(
+        verb, only=["strategy", "exclude_patient_ids", "exclude_study_ids", "accept_as_chest"]
+    )
     verb.add_argument(
         "--max-new-tokens",
         type=int,

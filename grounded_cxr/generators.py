@@ -28,7 +28,7 @@ from generator.vision_language import (
 from generator.without_model import run_without_model
 from grounded_cxr.report import Report
 from indexer.images.radiograph import Radiograph
-from retriever.options import SearchOptions
+from retriever.options import SearchOptions, Strategy
 from retriever.query import ImageSource, image_query, read_images
 from retriever.results import Retrieval
 from retriever.search import Retriever
@@ -100,6 +100,7 @@ class Generator:
         k: int = 10,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        strategy: Strategy | None = None,
         sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
@@ -109,9 +110,11 @@ class Generator:
             retriever: Where prior cases are searched.
             images: One image, or the views of one study.
             indication: Why the images were taken; a language model reads it.
-            k: The most cases to write from; a language model is shown at most seven.
+            k: The most cases to write from; a language model is shown at most nine.
             exclude_patient_ids: Patients none of whose cases may appear.
             exclude_study_ids: Studies that may not appear.
+            strategy: ``similar`` for the nearest cases, ``findings`` for some of each likely
+                finding; None for what the language model's adapter was trained with.
             sensitivity: How readily a finding is called: high finds more, specific errs less.
             decoding: Length, temperature and seed of what a language model writes.
 
@@ -119,7 +122,7 @@ class Generator:
             UserError: An image cannot be read, or no case passes the rules of the search.
             MismatchError: The adapter was trained with another encoder than that of the index.
         """
-        options = _options(k, exclude_patient_ids, exclude_study_ids)
+        options = _options(k, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(
             task="report", indication=indication, options=options, sensitivity=sensitivity
         )
@@ -133,6 +136,7 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        strategy: Strategy | None = None,
         sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
@@ -143,7 +147,7 @@ class Generator:
         """
         if self.model is None:
             raise UserError("a question needs a language model: load_generator('MODEL')")
-        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        options = _options(10, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(
             task="ask", question=question, options=options, sensitivity=sensitivity
         )
@@ -156,6 +160,7 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        strategy: Strategy | None = None,
         sensitivity: Sensitivity = "balanced",
     ) -> Report:
         """The 14 CheXpert observations, each with a probability, in ``observations``.
@@ -163,7 +168,7 @@ class Generator:
         They come from the votes of the cases and the encoder's label head, and from a language
         model to which the calibration gives weight. Raises as `report`.
         """
-        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        options = _options(10, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(task="classify", options=options, sensitivity=sensitivity)
         return self._do(retriever, images, request)
 
@@ -174,11 +179,12 @@ class Generator:
         *,
         exclude_patient_ids: Collection[str] = (),
         exclude_study_ids: Collection[str] = (),
+        strategy: Strategy | None = None,
         sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
     ) -> Report:
         """One sentence about the images as a whole. Raises as `report`."""
-        options = _options(10, exclude_patient_ids, exclude_study_ids)
+        options = _options(10, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(task="caption", options=options, sensitivity=sensitivity)
         return self._do(retriever, images, request, decoding)
 
@@ -243,5 +249,12 @@ class Generator:
         return study.retrieval, written, runner.describe(origin, decoding)
 
 
-def _options(k: int, patients: Collection[str], studies: Collection[str]) -> SearchOptions:
-    return SearchOptions(k=k, exclude_patient_ids=tuple(patients), exclude_study_ids=tuple(studies))
+def _options(
+    k: int, patients: Collection[str], studies: Collection[str], strategy: Strategy | None
+) -> SearchOptions:
+    return SearchOptions(
+        k=k,
+        strategy=strategy,
+        exclude_patient_ids=tuple(patients),
+        exclude_study_ids=tuple(studies),
+    )

@@ -192,7 +192,9 @@ def parser(prog: str = "python -m grounded_cxr.pacs") -> argparse.ArgumentParser
     add_model_device(verb)
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")
     add_search_arguments(
-        verb, only=["k", "exclude_patient_ids", "exclude_study_ids", "accept_as_chest"], k=10
+        verb,
+        only=["k", "strategy", "exclude_patient_ids", "exclude_study_ids", "accept_as_chest"],
+        k=10,
     )
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(

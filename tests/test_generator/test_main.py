@@ -305,3 +305,13 @@ def test_the_encoder_runs_on_a_gpu_only_where_that_is_named(
     argv = ["report", str(index_dir), image(index_dir, 3), "--model", "none", *given]
     assert main(argv, open_retriever=open_retriever) == 0
     assert asked == [expected]
+
+
+def test_the_strategy_chooses_the_cases_of_every_task(
+    index_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("report", "classify", "caption"):
+        given = [verb, str(index_dir), image(index_dir, 2), "--model", "none", "--json"]
+        for more, strategy in ((["--strategy", "findings"], "findings"), ([], "similar")):
+            assert run(*given, *more) == 0
+            assert json.loads(capsys.readouterr().out)["options"]["strategy"] == strategy
