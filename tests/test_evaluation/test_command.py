@@ -103,6 +103,30 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     assert calibration.fitted_on in note
 
 
+def test_an_index_is_calibrated_without_a_model_and_every_task_reads_it(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = root / "index" / "calibration.json"
+    assert run(root, "calibrate", "--limit", 3) == 1
+    assert "too few to calibrate on" in capsys.readouterr().err
+    monkeypatch.setattr("evaluation.classification.calibration.MIN_STUDIES", 3)
+    monkeypatch.setattr("evaluation.classification.calibrate.MIN_STUDIES", 3)
+    monkeypatch.setattr("evaluation.classification.calibration.MIN_NAMED", 1)
+    assert run(root, "calibrate") == 0
+    printed = capsys.readouterr().out
+    assert [line.split(":")[0].strip() for line in printed.splitlines()[1:]] == [
+        "high",
+        "balanced",
+        "specific",
+    ]
+    calibration = Calibration.read(path)
+    assert calibration.language_model == 0
+    assert calibration.encoder_sha256 == ENCODER.spec.weights_sha256
+    retriever = Retriever.open(root / "index", ENCODER)
+    assert Calibration.find(retriever.index, root / "model") == calibration
+    path.unlink()
+
+
 def test_weights_are_measured_on_test_once(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
