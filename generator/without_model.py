@@ -1,4 +1,4 @@
-"""The tasks without a language model: a report, a caption or classes from the hits alone.
+"""The tasks without a language model: a report, an answer, a caption or classes.
 
 retrieval, report = run_without_model(retriever, query, request, calibration=calibration)
 """
@@ -15,6 +15,7 @@ from generator.assessment.situation import study_warnings
 from generator.context.candidates import CandidateSearch, add_cases_for
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
+from generator.questions.decide import answer_report, decide
 from generator.request import GenerationRequest
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
@@ -43,10 +44,9 @@ def run_without_model(
 ) -> tuple[Retrieval, GroundedReport]:
     """Search, assess, and write what the request asks for.
 
-    Raises UserError for a question, and where no case passes the rules of the search.
+    Raises UserError for a question that the assessment does not answer, and where no case passes
+    the rules of the search.
     """
-    if request.task == "ask":
-        raise UserError("a question needs a language model: name one with --model")
     retrieval, votes = find_to_write(
         retriever,
         query,
@@ -82,12 +82,23 @@ def write_without_model(
     calibration: Calibration | None = None,
     write: WriteReport | None = None,
 ) -> GroundedReport:
-    """Write a report, a caption or classes from hits and the assessment.
+    """Write a report, an answer, a caption or classes from hits and the assessment.
 
     A caption is the first statement of the report's impression, or of its findings. Raises
     UserError as `generator.extractive.write_report`.
     """
     assessment = assess(retrieval, votes, calibration=calibration, sensitivity=request.sensitivity)
+    if request.task == "ask":
+        answer = decide(request.question or "", assessment, retrieval)
+        written = answer_report(
+            answer, retrieval, assessment, hits=retrieval.hits, notes=retrieval.notes
+        )
+        if written is None:
+            raise UserError(
+                "a question on side, degree or another than the 14 observations needs a language "
+                "model: name one with --model"
+            )
+        return written
     if request.task == "classify":
         classes = to_classification(
             assessment,

@@ -142,11 +142,9 @@ class Generator:
     ) -> Report:
         """A short answer to a question about the images, with its citations.
 
-        Raises UserError without a language model, and for a question that is empty or too long;
-        otherwise as `report`.
+        Without a language model the assessment answers. Raises UserError for a question that it
+        does not answer, and for one that is empty or too long; otherwise as `report`.
         """
-        if self.model is None:
-            raise UserError("a question needs a language model: load_generator('MODEL')")
         options = _options(10, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(
             task="ask", question=question, options=options, sensitivity=sensitivity

@@ -1,6 +1,7 @@
 """The command line of the generator: a report for a person, JSON for a machine."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +181,16 @@ def test_classes_and_a_caption_need_no_language_model(
     assert len(caption["statements"]) == 1 and caption["statements"][0]["citations"]
 
 
-def test_a_question_without_a_language_model_is_refused(
+def test_without_a_language_model_the_assessment_answers(
     index_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["ask", str(index_dir), image(index_dir, 2), "--model", "none"]
-    assert ask_model(*argv, "--question", "Is there edema?") == 1
-    assert "a question needs a language model" in capsys.readouterr().err
+    assert ask_model(*argv, "--question", "Is there edema?") == 0
+    assert re.search(r"No, no edema is seen \(0\.\d\d\)\.", capsys.readouterr().out)
+    assert ask_model(*argv, "--question", "What is the capital of France?") == 0
+    assert "questions about the findings of the chest X-ray only" in capsys.readouterr().out
+    assert ask_model(*argv, "--question", "Is the aorta tortuous?") == 1
+    assert "needs a language model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("most", [1, 3])
