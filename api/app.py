@@ -42,10 +42,11 @@ from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
-from api.pipeline.pipeline import Clock, Pipeline, Schedulers
+from api.pipeline.pipeline import Clock, Pipeline
 from api.pipeline.pixel_budget import PixelBudget
 from api.pipeline.readiness import Readiness
 from api.pipeline.scheduler import Admission
+from api.pipeline.stages import Schedulers
 from api.routes.batches import BatchController
 from api.routes.cases import CaseController
 from api.routes.chat import ChatController

@@ -11,7 +11,7 @@ from litestar.response import ServerSentEventMessage
 from api.export.text import warning_lines
 from api.middleware.problems import problem_of
 from api.pipeline.backends import Token, TokenCount
-from api.pipeline.pipeline import Emit, Progress, WarningLine
+from api.pipeline.stages import Emit, Progress, WarningLine
 from db.app.generation import NOTICE, Generation
 from generator.tasks import TASKS
 

@@ -185,7 +185,7 @@ def brought_along(asked: Sequence[str]) -> set[str]:
 def test_nothing_prints_but_the_command_line() -> None:
     for package in MAY_IMPORT:
         for module in (ROOT / package).rglob("*.py"):
-            if module.name == "__main__.py":
+            if module.name == "__main__.py" or module.parent == ROOT / "api" / "cli":
                 continue
             calls = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.Call)]
             assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), (

@@ -1,50 +1,41 @@
-"""From uploaded images to a stored generation.
+"""From uploaded images to a stored generation: decode, search, write, check, store.
 
-Three stages, each with its own scheduler, so that one study is decoded while another is searched
-for and a third is written: decode (a few files at a time), search (a batch through the encoder),
-write (a batch through the backend).
+    async with pipeline.running():
+        generation = await pipeline.generate(uploads, request, caller, emit=emit)
+
+`api.pipeline.stages` says how studies pass through the stages together.
 """
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Literal, Self
 from uuid import UUID
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
-from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
+from api.pipeline.backends import Backend
 from api.pipeline.current_index import CurrentIndex, shown
 from api.pipeline.decoder import DecodingKind
-from api.pipeline.decoding import Decoded, Decoding
+from api.pipeline.decoding import Decoded
 from api.pipeline.pixel_budget import PixelBudget, PixelShare
-from api.pipeline.scheduler import (
-    Admission,
-    BatchScheduler,
-    RunBatch,
-    Scheduler,
-    Ticket,
-    WorkCancelledError,
-)
-from api.pipeline.search import SearchInput, SearchOutput, search_all
-from api.settings import Settings
+from api.pipeline.scheduler import Admission
+from api.pipeline.search import SearchInput
+from api.pipeline.stages import DecodeInput, Emit, Schedulers, WarningLine, WriteInput, discard
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation, Origin
 from db.app.generations import generation_entry
 from db.app.jobs import JobImage
-from db.errors import MismatchError, UserError
+from db.errors import MismatchError
 from db.index.case import case_key
 from generator.assessment.situation import study_warnings
 from generator.generation import origin_of, to_generation
-from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
@@ -60,81 +51,8 @@ Clock = Callable[[], datetime]
 Store = Callable[[Generation, NewEntry], Awaitable[None]]
 """Stores a generation with its audit entry."""
 
-Stage = Literal["reading", "retrieving", "writing", "checking"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WarningLine:
-    """What a reader must know before the text."""
-
-    text: str
-
-
-Progress = Stage | Token | TokenCount | WarningLine
-Emit = Callable[[Progress], None]
-"""Called at the start of every stage, with the images' check before anything is written, for every
-token, and with the number of tokens where a language model wrote, from any thread."""
-
-
-_WAITING_LARGE = 8
-"""Large files that may wait for the one process that decodes them without delaying others."""
-
 _share: ContextVar[PixelShare] = ContextVar("share")
 """Of the budget for pixels, of the request that is active."""
-
-
-def discard(_: Progress) -> None:
-    """Ignore progress; for callers that need only the result."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WriteInput:
-    """The input of the writing stage for one study."""
-
-    images: tuple[Radiograph, ...]
-    found: SearchOutput
-    request: GenerationRequest
-    emit: Emit
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DecodeInput:
-    """Files to decode, in order."""
-
-    kind: DecodingKind
-    uploads: tuple[Upload, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedulers:
-    """The schedulers of the stages; `Pipeline.running` enters them."""
-
-    decoding: Scheduler[DecodeInput, tuple[Decoded, ...]]
-    receiving: Scheduler[DecodeInput, tuple[Decoded, ...]]
-    """Decodes what is kept for later, such as batches, beside the images of those who wait."""
-    searching: Scheduler[SearchInput, SearchOutput]
-    writing: Scheduler[WriteInput, GroundedReport]
-
-    @classmethod
-    def in_process(
-        cls, current: CurrentIndex, backend: Backend, decoding: Decoding, settings: Settings
-    ) -> Self:
-        """Run the stages in threads of this process, on its index and backend."""
-        decode = _decode_with(decoding)
-        return cls(
-            decoding=BatchScheduler(
-                decode, stage="read", max_batch=1, runners=_WAITING_LARGE + settings.workers
-            ),
-            receiving=BatchScheduler(
-                decode, stage="receive", max_batch=1, runners=max(1, settings.workers - 1)
-            ),
-            searching=BatchScheduler(
-                _search_with(current), stage="search", max_batch=settings.max_batch
-            ),
-            writing=BatchScheduler(
-                _write_with(backend), stage="write", max_batch=settings.written_together
-            ),
-        )
 
 
 class Pipeline:
@@ -365,52 +283,3 @@ def _restored(image: JobImage) -> Radiograph:
         view_position=image.view_position,
         notes=image.notes,
     )
-
-
-def _decode_with(decoding: Decoding) -> RunBatch[DecodeInput, tuple[Decoded, ...]]:
-    def decode(
-        tickets: Sequence[Ticket[DecodeInput]],
-    ) -> Iterator[tuple[int, tuple[Decoded, ...] | Exception]]:
-        for place, ticket in enumerate(tickets):
-            try:
-                images = []
-                for upload in ticket.work.uploads:
-                    ticket.check()
-                    images.append(decoding.run(ticket.work.kind, upload, ticket.cancelled))
-                yield place, tuple(images)
-            except (UserError, WorkCancelledError) as error:
-                yield place, error
-
-    return decode
-
-
-def _search_with(current: CurrentIndex) -> RunBatch[SearchInput, SearchOutput]:
-    def search(
-        tickets: Sequence[Ticket[SearchInput]],
-    ) -> Iterator[tuple[int, SearchOutput | Exception]]:
-        yield from enumerate(search_all(current.retriever, tickets))
-
-    return search
-
-
-def _write_with(backend: Backend) -> RunBatch[WriteInput, GroundedReport]:
-    def write(
-        tickets: Sequence[Ticket[WriteInput]],
-    ) -> Iterator[tuple[int, GroundedReport | Exception]]:
-        writings = [
-            BackendRequest(
-                images=ticket.work.images,
-                retrieval=ticket.work.found.retrieval,
-                votes=ticket.work.found.votes,
-                request=ticket.work.request,
-                cancelled=ticket.cancelled.is_set,
-            )
-            for ticket in tickets
-        ]
-        for place, output in backend.write(writings):
-            if isinstance(output, Token | TokenCount):
-                tickets[place].work.emit(output)
-            else:
-                yield place, output
-
-    return write

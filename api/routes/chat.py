@@ -18,7 +18,8 @@ from api.middleware.connection import while_connected
 from api.middleware.problems import DESCRIBED, GUARDED, Problem, details_of, problem_of, problems
 from api.middleware.problems import MEDIA_TYPE as PROBLEM
 from api.pipeline.backends import Token, TokenCount
-from api.pipeline.pipeline import Pipeline, Progress, WarningLine
+from api.pipeline.pipeline import Pipeline
+from api.pipeline.stages import Progress, WarningLine
 from api.routes.generations import document
 from api.schemas.chat import (
     AnswerMessage,

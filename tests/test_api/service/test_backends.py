@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api import __main__ as command
+from api.cli import serve as command
 from api.pipeline import backends
 from api.pipeline.backends import (
     BACKENDS,

@@ -1,0 +1,95 @@
+"""``python -m api audit``, ``backup`` and ``restore``: the application database."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from api.settings import DATABASE
+from db.app.audit_log import Head
+from db.app.database import AppDatabase, back_up, restore
+from db.errors import NotFoundError, UserError
+
+
+def add_to(verbs: Any) -> None:
+    """Register the verbs."""
+    audit = verbs.add_parser(
+        "audit", help="check the audit log", examples=["verify"]
+    ).add_subparsers(required=True, metavar="VERB")
+    verb = audit.add_parser(
+        "verify", help="prove that the audit log was not changed", examples=["", "--head 12:0a1b2c"]
+    )
+    verb.add_argument("--head", metavar="NUMBER:HASH", help="as an earlier run printed it")
+    add_database(verb)
+    verb.set_defaults(run=_verify_audit)
+
+    verb = verbs.add_parser(
+        "backup",
+        help="back up the application database, even while serving",
+        examples=["backup.sqlite3"],
+    )
+    verb.add_argument("file", type=Path, metavar="FILE", help="the backup to write")
+    add_database(verb)
+    verb.set_defaults(run=_back_up)
+    verb = verbs.add_parser(
+        "restore",
+        help="restore a backup; no server may be running",
+        examples=["backup.sqlite3"],
+    )
+    verb.add_argument("file", type=Path, metavar="FILE", help="the backup to restore")
+    add_database(verb)
+    verb.set_defaults(run=_restore)
+
+
+def add_database(verb: argparse.ArgumentParser) -> None:
+    """Add the option that names it."""
+    verb.add_argument(
+        "--database",
+        type=Path,
+        default=DATABASE,
+        metavar="FILE",
+        help="where reports are stored (default: %(default)s)",
+    )
+
+
+def existing(path: Path) -> AppDatabase:
+    """Open the database.
+
+    Raises NotFoundError if the file is missing: opening it would create it.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist: name the application database")
+    return AppDatabase.open(path)
+
+
+def _verify_audit(arguments: argparse.Namespace) -> int:
+    known = None
+    if arguments.head is not None:
+        number, _, digest = arguments.head.partition(":")
+        if not number.isdecimal() or not digest:
+            raise UserError(
+                f"'{arguments.head}' is not a head: give the NUMBER:HASH of an earlier run"
+            )
+        known = Head(number=int(number), hash=digest)
+    with existing(arguments.database) as database:
+        head = database.audit.verify(known)
+    print(f"audit log intact, head {head.number}:{head.hash}")
+    return 0
+
+
+def _back_up(arguments: argparse.Namespace) -> int:
+    back_up(arguments.database, arguments.file)
+    print(f"{arguments.database} copied to {arguments.file}")
+    return 0
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    done = restore(arguments.file, arguments.database, at=datetime.now(UTC))
+    print(f"{arguments.database} restored from {arguments.file}")
+    if done.deleted:
+        print(f"{done.deleted} generations that were deleted since are deleted again")
+    if done.erased:
+        print("a patient was removed since the backup: repeat 'indexer remove' with --db")
+    if done.kept is not None:
+        print(f"the previous database is kept as {done.kept}: delete it when it is not needed")
+    return 0
