@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import anyio
 import mcp_types as protocol
 import msgspec
 from litestar import Controller, Request, Response, Router, post
@@ -90,9 +91,14 @@ class McpEndpoint:
         manager, body = self._manager, await request.body()
         assert manager is not None
         sent: list[Message] = []
+        bodies = [body]
 
         async def receive() -> Message:
-            return cast("Message", {"type": "http.request", "body": body, "more_body": False})
+            if not bodies:  # the library waits for the client to leave, as `while_connected` does
+                await anyio.sleep_forever()
+            return cast(
+                "Message", {"type": "http.request", "body": bodies.pop(), "more_body": False}
+            )
 
         async def send(message: Message) -> None:
             sent.append(message)

@@ -271,6 +271,26 @@ def test_only_own_pages_and_small_posts_are_taken(tmp_path: Path) -> None:
             assert answer.status_code == 400, nonsense
 
 
+def test_an_agent_that_waits_for_notifications_holds_nothing_up(address: str) -> None:
+    version, method = "2026-07-28", "subscriptions/listen"
+    envelope = {
+        protocol.PROTOCOL_VERSION_META_KEY: version,
+        protocol.CLIENT_CAPABILITIES_META_KEY: {},
+    }
+    answer = httpx.post(
+        f"{address}/mcp",
+        json={"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": envelope}},
+        headers={
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": version,
+            "mcp-method": method,
+        },
+        timeout=60,
+    )
+    assert "error" in answer.json()
+    assert httpx.get(f"{address}/health/live").status_code == 200
+
+
 def test_a_server_that_was_not_asked_to_has_no_endpoint(tmp_path: Path) -> None:
     with serving(an_app(tmp_path)) as address:
         assert httpx.post(f"{address}/mcp", json={}).status_code == 404
