@@ -82,6 +82,13 @@ class StudyForm(_SearchFields, kw_only=True):
 MAX_INDICATION = 1_000
 """Characters."""
 
+SensitivityField = Annotated[
+    Sensitivity,
+    msgspec.Meta(
+        description="How readily a finding is called: `high` finds more, `specific` errs less."
+    ),
+]
+
 
 class IndicationForm(StudyForm, kw_only=True):
     """The images of one study to write about, and how to search with them."""
@@ -92,12 +99,7 @@ class IndicationForm(StudyForm, kw_only=True):
             max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
         ),
     ] = ""
-    sensitivity: Annotated[
-        Sensitivity,
-        msgspec.Meta(
-            description="How readily a finding is called: `high` finds more, `specific` errs less."
-        ),
-    ] = "balanced"
+    sensitivity: SensitivityField = "balanced"
 
     def request(self, task: Task) -> GenerationRequest:
         """Raises UserError as `options` does."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from api.spool import Spool
-from api.uploads import MAX_INDICATION, Upload
+from api.uploads import MAX_INDICATION, SensitivityField, Upload
 from db.errors import TooLargeError, UserError
 from generator.prompts import MAX_QUESTION
 from generator.request import GenerationRequest
@@ -90,10 +90,16 @@ class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
             max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
         ),
     ] = ""
+    sensitivity: SensitivityField = "balanced"
 
     def request(self) -> GenerationRequest:
         """Raises UserError for a value out of range."""
-        return GenerationRequest(task="report", options=self.options(), indication=self.indication)
+        return GenerationRequest(
+            task="report",
+            options=self.options(),
+            indication=self.indication,
+            sensitivity=self.sensitivity,
+        )
 
 
 class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +117,7 @@ class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
             options=self.options(),
             indication=self.indication,
             question=self.question,
+            sensitivity=self.sensitivity,
         )
 
 

@@ -22,11 +22,10 @@ from api.pipeline.pipeline import Pipeline
 from api.routes.generations import check_owner
 from api.schemas.jobs import BatchDocument
 from api.settings import Settings
-from api.uploads import MAX_INDICATION, StudyForm, Upload, read_form, read_uploads
+from api.uploads import MAX_INDICATION, SensitivityField, StudyForm, Upload, read_form, read_uploads
 from db.app.database import AppDatabase
 from db.app.jobs import JobStudy
 from db.errors import TooLargeError, UserError
-from generator.assessment.calibration import Sensitivity
 from generator.request import GenerationRequest
 
 MAX_PARTS = 6_000
@@ -57,12 +56,7 @@ class BatchForm(StudyForm, kw_only=True):
             "the order in which the studies are first named. It is stored."
         ),
     ] = msgspec.field(default_factory=list)
-    sensitivity: Annotated[
-        Sensitivity,
-        msgspec.Meta(
-            description="How readily a finding is called: `high` finds more, `specific` errs less."
-        ),
-    ] = "balanced"
+    sensitivity: SensitivityField = "balanced"
 
     def requests(self, studies: int) -> list[GenerationRequest]:
         """One for each study. Raises UserError for a value out of range, or for indications that

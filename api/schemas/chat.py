@@ -11,10 +11,9 @@ import msgspec
 
 from api.pipeline.backends import TokenCount
 from api.spool import Spool
-from api.uploads import Upload
+from api.uploads import SensitivityField, Upload
 from db.app.generation import NOTICE, Citation
 from db.errors import NotFoundError, UserError
-from generator.assessment.calibration import Sensitivity
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
@@ -78,9 +77,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     stream: bool = False
     stream_options: StreamOptions | None = None
     k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
-    sensitivity: Annotated[
-        Sensitivity, msgspec.Meta(description="How readily a finding is called.")
-    ] = "balanced"
+    sensitivity: SensitivityField = "balanced"
 
     def request(self) -> GenerationRequest:
         """Raises NotFoundError for an unknown model, UserError for a missing or long question."""

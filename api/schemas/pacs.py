@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from api.pacs.studies import MODALITIES, StudyQuery
-from api.uploads import MAX_INDICATION
+from api.uploads import MAX_INDICATION, SensitivityField
 from db.app.generation import NOTICE
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
@@ -52,6 +52,7 @@ class PacsReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
         ),
     ] = ""
+    sensitivity: SensitivityField = "balanced"
     k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
     exclude_patient: list[_Id] = msgspec.field(default_factory=list)
     exclude_study: list[_Id] = msgspec.field(default_factory=list)
@@ -65,7 +66,12 @@ class PacsReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             exclude_study_ids=tuple(self.exclude_study),
             accept_as_chest=self.accept_as_chest,
         )
-        return GenerationRequest(task="report", options=options, indication=self.indication)
+        return GenerationRequest(
+            task="report",
+            options=options,
+            indication=self.indication,
+            sensitivity=self.sensitivity,
+        )
 
 
 class SendBack(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -105,7 +105,14 @@ def test_the_tools_are_listed_with_what_they_take(address: str, mode: str) -> No
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_report_is_written_stored_and_cites_its_cases(address: str, mode: str) -> None:
-    made = called(address, "write_report", mode, images=[image(1), image(2)], indication="cough")
+    made = called(
+        address,
+        "write_report",
+        mode,
+        images=[image(1), image(2)],
+        indication="cough",
+        sensitivity="high",
+    )
     assert not made.is_error and lines(made)[0] == NOTICE
     assert "FINDINGS" in lines(made) and "Lungs drawn clear. [1]" in lines(made)
     assert '[1] drawn:s1: "Lungs drawn clear."' in lines(made)
@@ -113,6 +120,7 @@ def test_a_report_is_written_stored_and_cites_its_cases(address: str, mode: str)
     assert list(document)[:2] == ["notice", "warnings"] and document["warnings"] == []
     stored = httpx.get(f"{address}/generations/{document['generation']}").json()
     assert stored["indication"] == "cough" and len(stored["images_sha256"]) == 2
+    assert stored["options"]["sensitivity"] == "high"
     assert [one["text"] for one in document["statements"]] == [
         one["text"] for one in stored["statements"]
     ]

@@ -385,3 +385,27 @@ def test_many_at_once_get_each_their_own_report(tmp_path: Path, retriever: FakeR
             kept = store.get(UUID(report_given["id"]))
             assert list(kept.images_sha256) == report_given["images_sha256"]
         assert store.page(limit=1).total == 8
+
+
+@pytest.mark.parametrize("path", ["/reports", "/classifications", "/captions"])
+def test_the_sensitivity_is_kept_and_an_unknown_one_refused(
+    client: TestClient[Any], path: str
+) -> None:
+    made = send(client, a_png(1), path=path, sensitivity="specific")
+    assert made.json()["options"]["sensitivity"] == "specific"
+    refused = send(client, a_png(1), path=path, sensitivity="low")
+    assert refused.status_code == 400 and "sensitivity" in refused.text
+
+
+def test_every_task_states_the_same_observations(
+    client: TestClient[Any], retriever: FakeRetriever
+) -> None:
+    retriever.ood = OodCheck(in_distribution=False, score=-9.0, threshold=-2.0, reason="a cat")
+    made = [
+        send(client, a_png(1), path=path).json()
+        for path in ("/reports", "/classifications", "/captions")
+    ]
+    states = [{o["name"]: o["state"] for o in one["observations"] or ()} for one in made]
+    assert states[1]["Lung Opacity"] == "present" and states[1]["Edema"] == "absent"
+    assert all(one in ({}, states[1]) for one in states)
+    assert all(one["warnings"][0] == "Do not rely on this: a cat." for one in made)
