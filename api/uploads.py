@@ -201,6 +201,11 @@ async def read_form(request: Request[Any, Any, Any]) -> None:
 async def read_body(request: Request[Any, Any, Any]) -> None:
     """Read the body into memory; a ``before_request`` hook. Raises as ``read_form`` does."""
     await check_place(request)
+    await receive_body(request)
+
+
+async def receive_body(request: Request[Any, Any, Any]) -> None:
+    """Do as ``read_body``, even if the server is busy: for what needs no place."""
     ScopeState.from_scope(request.scope).body = await _in_time(request, _joined)
 
 

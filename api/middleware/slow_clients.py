@@ -1,4 +1,5 @@
-"""Close connections whose client takes too long to send a request, and those that are too many."""
+"""Close connections whose client takes too long to send a request or reads no answer, and those
+that are too many."""
 
 import asyncio
 from typing import Any
@@ -20,7 +21,10 @@ class HeadTimeoutProtocol(H11Protocol):
 
     head_seconds = 20.0
     """Seconds from the connection, or the first byte, to the end of the head."""
+    unread_seconds = 60.0
+    """Seconds in which a client may read nothing of what waits to be sent to it."""
     _timeout: asyncio.TimerHandle | None = None
+    _unread_timeout: asyncio.TimerHandle | None = None
 
     def __init__(self, *args: Any, limit: ConnectionLimit, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -29,6 +33,7 @@ class HeadTimeoutProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # `pause_writing` tells of every byte that waits
         if self._limit.admit(self.connections, self):  # type: ignore[arg-type]  # all are of this class
             self._watch()
         else:
@@ -45,15 +50,25 @@ class HeadTimeoutProtocol(H11Protocol):
         return bool(self.transport.is_closing())
 
     def close(self) -> None:
-        self.transport.close()
+        """Close at once; a client that does not read would keep the descriptor otherwise."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._last_active = self.loop.time()
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._cancel_unread_timeout()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_timeout()
+        self._cancel_unread_timeout()
         super().connection_lost(exc)
 
     @property
@@ -88,6 +103,30 @@ class HeadTimeoutProtocol(H11Protocol):
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
+
+    def _watch_reader(self) -> None:
+        self._cancel_unread_timeout()
+        waiting = self._unsent
+        self._unread_timeout = self.loop.call_later(
+            self.unread_seconds, self._give_up_reader, waiting
+        )
+
+    def _give_up_reader(self, before: int) -> None:
+        """End the connection unless some of the bytes that waited were sent; nothing is added to
+        them meanwhile."""
+        if self._unsent < before:
+            self._watch_reader()
+        else:
+            self.transport.abort()
+
+    @property
+    def _unsent(self) -> int:
+        return int(self.transport.get_write_buffer_size())
+
+    def _cancel_unread_timeout(self) -> None:
+        if self._unread_timeout is not None:
+            self._unread_timeout.cancel()
+            self._unread_timeout = None
 
     def _time_out(self) -> None:
         self._timeout = None

@@ -15,6 +15,7 @@ from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
+from api.uploads import receive_body
 from db.app.database import AppDatabase
 from db.app.feedback import Feedback, Kind
 from db.app.generation import Generation
@@ -75,12 +76,14 @@ class FeedbackDocument(msgspec.Struct, kw_only=True):
 class FeedbackController(Controller):
     path = "/generations/{generation_id:uuid}/feedback"
     tags = ("generations",)
+    request_max_body_size = 1_000_000
 
     @post(
         operation_id="createFeedback",
         summary="Give feedback on a report",
         opt=GENERATE,
-        responses=problems(400, 404, 422, *GUARDED),
+        before_request=receive_body,
+        responses=problems(400, 404, 408, 413, 422, *GUARDED),
     )
     async def create(
         self,

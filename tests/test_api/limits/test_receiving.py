@@ -9,12 +9,14 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import httpx
 import numpy as np
 import pytest
 from litestar.exceptions import ClientException
+from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -36,6 +38,7 @@ from tests.support.service.services import DECODING, a_png, an_app, serving
 from tests.support.service.writers import Gate
 
 Client = TestClient[Any]
+JSON = {"content-type": "application/json"}
 DICOM = 'multipart/related; type="application/dicom"; boundary=x'
 
 
@@ -210,6 +213,35 @@ def test_what_a_killed_server_had_received_is_removed_at_the_next_start(tmp_path
         assert [one.status for one in database.jobs.job(whole.job_id)] == ["queued"]
         assert database.jobs.release() == 1
     assert stored_images(tmp_path) == len(whole.images)
+
+
+def test_every_body_is_read_in_time(tmp_path: Path) -> None:
+    """Litestar reads a body for as long as its client likes."""
+    handlers = {
+        f"{route.path} {handler}": handler
+        for route in an_app(tmp_path, mcp=True).routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if "data" in handler.parsed_fn_signature.parameters
+    }
+    assert len(handlers) > 10
+    hooks = {name: handler.resolve_before_request() for name, handler in handlers.items()}
+    assert [name for name, hook in hooks.items() if hook is None] == []
+
+
+def test_feedback_that_arrives_too_slowly_or_is_too_large_is_refused(tmp_path: Path) -> None:
+    with serving(an_app(tmp_path, body_seconds=1)) as address:
+        path = f"{address}/generations/{uuid4()}/feedback"
+        more = httpx.post(path, content=b" " * 1_000_001, headers=JSON)
+        assert more.status_code == 413
+        slow = httpx.post(path, content=slowly(b"{}"), headers=JSON, timeout=60)
+        assert slow.status_code == 408
+
+
+def slowly(data: bytes) -> Iterator[bytes]:
+    yield data[:1]
+    time.sleep(3)
+    yield data[1:]
 
 
 def test_a_form_without_files_is_short(tmp_path: Path) -> None:

@@ -216,6 +216,28 @@ def test_connections_at_work_are_kept_and_new_ones_refused(tmp_path: Path) -> No
             assert answered(one).startswith(b"HTTP/1.1 400")  # it has no image
 
 
+def test_a_client_that_reads_no_answer_is_disconnected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for more than the buffers of the system take, so that answers wait in the server."""
+    monkeypatch.setattr(HeadTimeoutProtocol, "unread_seconds", 3.0)
+    ended = threading.Event()
+    lost = HeadTimeoutProtocol.connection_lost
+
+    def connection_lost(self: HeadTimeoutProtocol, exc: Exception | None) -> None:
+        lost(self, exc)
+        ended.set()
+
+    monkeypatch.setattr(HeadTimeoutProtocol, "connection_lost", connection_lost)
+    with serving(an_app(tmp_path), keep_alive_seconds=1) as address, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = address.removeprefix("http://").split(":")
+        connection.connect((host, int(port)))
+        wanted = f"GET /schema/swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        connection.sendall(wanted.encode() * 4)
+        assert ended.wait(60)
+
+
 class Clock:
     """Seconds that pass when they are told to."""
 
