@@ -6,13 +6,15 @@ retrieval.hits[0].case.findings
 retriever.search(text="small left pleural effusion").hits
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from db.app.generation import OodCheck
 from db.errors import UserError
 from db.index.store import STATE_CODES, Case
 from db.labels import FINDINGS, OBSERVATIONS
@@ -43,6 +45,15 @@ _CACHE_SIZE = 4_096
 """Number of cases cached in memory; each takes a few kilobytes."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ImageChecks:
+    """What the images of one query are, beside the index."""
+
+    duplicates: Mapping[int, str]
+    """Case to how it duplicates one of the images."""
+    ood: OodCheck | None
+
+
 class Retriever:
     """An open index, with the encoder that it was built with."""
 
@@ -52,6 +63,7 @@ class Retriever:
         self.index = index
         self.encoder = encoder
         self._cache: dict[int, Case] = {}
+        self._checks: WeakKeyDictionary[Query, _ImageChecks] = WeakKeyDictionary()
         self._duplicates = NearDuplicateFinder(index)
         self._profile = index.read_profile()
         self._case_ids, states = index.cases.state_table()  # (cases,), (cases, 14)
@@ -121,7 +133,7 @@ class Retriever:
         excluded = self.index.cases.ids_of(
             patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
         )
-        duplicates = self._duplicates.find(query) if options.exclude_near_duplicates else {}
+        duplicates = self._image_checks(query).duplicates if options.exclude_near_duplicates else {}
         case_filter = CaseFilter(options, duplicates)
         allowed = self._allowed(query, options)
         ranking = None
@@ -160,7 +172,7 @@ class Retriever:
             label_scores=None if query.label_scores is None else dict(query.label_scores),
             label_thresholds=None if query.label_scores is None else dict(query.thresholds),
             views=query.views,
-            ood=check_ood(query, self.index, self._profile),
+            ood=self._image_checks(query).ood,
         )
 
     def _finding_ranking(self, query: Query, options: SearchOptions) -> FindingRanking:
@@ -204,8 +216,19 @@ class Retriever:
             )
         )
         return excluded | set(
-            self._duplicates.find(query) if options.exclude_near_duplicates else ()
+            self._image_checks(query).duplicates if options.exclude_near_duplicates else ()
         )
+
+    def _image_checks(self, query: Query) -> "_ImageChecks":
+        """Compare the images of a query with the index, once however many searches follow."""
+        found = self._checks.get(query)
+        if found is None:
+            found = _ImageChecks(
+                duplicates=self._duplicates.find(query),
+                ood=check_ood(query, self.index, self._profile),
+            )
+            self._checks[query] = found
+        return found
 
     def duplicates(self, images: Sequence[Radiograph]) -> dict[int, str]:
         """Map ids of cases that hold one of the images, or a near duplicate, to what they hold.

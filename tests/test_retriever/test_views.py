@@ -1,13 +1,19 @@
 """What a query says of its single images."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from db.labels import OBSERVATIONS
+from indexer.build import build
 from indexer.encoder.spec import ImageEmbeddings
 from indexer.images.radiograph import Radiograph
-from retriever.query import image_query
-from tests.support.fakes import ThumbnailEncoder
+from indexer.sources.jsonl import JsonLines
+from retriever.options import SearchOptions
+from retriever.query import Query, image_query
+from retriever.search import Retriever
+from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
 
 
@@ -55,3 +61,26 @@ def test_without_heads_nothing_is_known_of_a_view() -> None:
     (view,) = image_query(ThumbnailEncoder(), [image(1)]).views
     assert view.is_frontal is None
     assert view.label_scores is None
+
+
+def test_images_are_compared_with_the_index_once_however_many_searches_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = ThumbnailEncoder()
+    build(JsonLines(write_studies(tmp_path / "studies", 4)), encoder, tmp_path / "index")
+    retriever = Retriever.open(tmp_path / "index", encoder)
+    checked: list[Query] = []
+
+    def check(query: Query, *index: object) -> None:
+        checked.append(query)
+
+    monkeypatch.setattr("retriever.search.check_ood", check)
+    first, second = (image_query(encoder, [image(seed)]) for seed in (1, 2))
+    for query in (first, second, first):
+        retriever.find(query, SearchOptions(k=2))
+        retriever.vote(query)
+    assert checked == [first, second]
+    alike = retriever.find(first, SearchOptions(k=2)).excluded_cases
+    assert [one.study_id for one in alike] == ["s1"]
+    kept = retriever.find(first, SearchOptions(k=2, exclude_near_duplicates=False))
+    assert kept.excluded_cases == ()
