@@ -130,10 +130,7 @@ class McpEndpoint:
                 raise NotFoundError(f"there is no such tool: use one of {', '.join(TOOLS)}")
             if not caller.may(tool.scope):
                 raise ForbiddenError(f"this API key has no scope '{tool.scope}'")
-            try:
-                given = msgspec.convert(params.arguments or {}, tool.arguments)
-            except msgspec.ValidationError as error:
-                raise UserError(f"{params.name} cannot use these arguments: {error}") from error
+            given = _given(params.name, tool, params.arguments or {})
             return _result(await tool.run(self._service, caller, given))
         except Exception as error:
             problem = problem_of(error)
@@ -141,6 +138,22 @@ class McpEndpoint:
                 content=[protocol.TextContent(text=f"{NOTICE}\nError: {problem.detail}")],
                 is_error=True,
             )
+
+
+def _given(name: str, tool: AgentTool, arguments: dict[str, Any]) -> msgspec.Struct:
+    """Read the arguments of a tool.
+
+    Raises UserError for what does not fit, and for texts with half a surrogate pair: the library's
+    JSON parser takes them, a database and a tokenizer do not.
+    """
+    try:
+        msgspec.json.encode({key: arguments[key] for key in arguments if key != "images"})
+        given: msgspec.Struct = msgspec.convert(arguments, tool.arguments)
+    except UnicodeEncodeError:
+        raise UserError(f"{name} cannot use these arguments: a text is not Unicode") from None
+    except msgspec.ValidationError as error:
+        raise UserError(f"{name} cannot use these arguments: {error}") from error
+    return given
 
 
 class McpController(Controller):

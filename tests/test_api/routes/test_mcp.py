@@ -279,24 +279,41 @@ def test_only_own_pages_and_small_posts_are_taken(tmp_path: Path) -> None:
             assert answer.status_code == 400, nonsense
 
 
-def test_an_agent_that_waits_for_notifications_holds_nothing_up(address: str) -> None:
-    version, method = "2026-07-28", "subscriptions/listen"
+def posted(address: str, method: str, params: str = "{}", **headers: str) -> httpx.Response:
+    """The answer to a message that the SDK's client would not send; ``params`` is JSON."""
+    version = "2026-07-28"
     envelope = {
         protocol.PROTOCOL_VERSION_META_KEY: version,
         protocol.CLIENT_CAPABILITIES_META_KEY: {},
     }
-    answer = httpx.post(
+    more = f'{params[:-1]}{", " if len(params) > 2 else ""}"_meta": {json.dumps(envelope)}}}'
+    return httpx.post(
         f"{address}/mcp",
-        json={"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": envelope}},
+        content=f'{{"jsonrpc": "2.0", "id": 1, "method": "{method}", "params": {more}}}',
         headers={
             "accept": "application/json, text/event-stream",
+            "content-type": "application/json",
             "mcp-protocol-version": version,
             "mcp-method": method,
+            **headers,
         },
         timeout=60,
     )
-    assert "error" in answer.json()
+
+
+def test_an_agent_that_waits_for_notifications_holds_nothing_up(address: str) -> None:
+    assert "error" in posted(address, "subscriptions/listen").json()
     assert httpx.get(f"{address}/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["indication", "question", "name\\ud800"])
+def test_half_a_surrogate_pair_is_refused(address: str, field: str) -> None:
+    given = json.dumps({"images": [image()], "question": "Is it?"})[:-1]
+    call = f'{{"name": "ask", "arguments": {given}, "{field}": "a\\ud800b"}}}}'
+    answer = posted(address, "tools/call", call, **{"mcp-name": "ask"}).json()
+    (content,) = answer["result"]["content"]
+    assert content["text"].endswith("ask cannot use these arguments: a text is not Unicode")
+    assert httpx.get(f"{address}/generations").json()["total"] == 0
 
 
 def test_a_server_that_was_not_asked_to_has_no_endpoint(tmp_path: Path) -> None:
