@@ -88,6 +88,8 @@ def _restore(arguments: argparse.Namespace) -> int:
     print(f"{arguments.database} restored from {arguments.file}")
     if done.deleted:
         print(f"{done.deleted} generations that were deleted since are deleted again")
+    if done.revoked:
+        print(f"{done.revoked} API keys that were revoked since are revoked again")
     if done.erased:
         print("a patient was removed since the backup: repeat 'indexer remove' with --db")
     if done.kept is not None:

@@ -143,6 +143,8 @@ class Restored:
     """Where the previous database is now, if there was one."""
     deleted: int = 0
     """Generations of the backup that had been deleted since, and are deleted again."""
+    revoked: int = 0
+    """Keys of the backup that had been revoked since, and are revoked again."""
     erased: bool = False
     """Whether a patient was erased since, whose words are back with the backup."""
 
@@ -151,9 +153,9 @@ def restore(backup: Path, path: Path, *, at: datetime) -> Restored:
     """Replace the application database with a backup; no server may be using it.
 
     The old database is kept beside it. What its audit log says was deleted since is deleted from
-    the new one as well. The backup is checked first: pages, schema and audit log. Raises UserError,
-    and changes nothing, if the backup is damaged or of a newer version, or if the database is in
-    use.
+    the new one as well, and keys that were revoked since are revoked. The backup is checked first:
+    pages, schema and audit log. Raises UserError, and changes nothing, if the backup is damaged or
+    of a newer version, or if the database is in use.
     """
     if not backup.is_file():
         raise NotFoundError(f"{backup} does not exist: name a file that a backup wrote")
@@ -165,7 +167,7 @@ def restore(backup: Path, path: Path, *, at: datetime) -> Restored:
         try:
             with AppDatabase.open(fresh) as database:
                 database.audit.verify()
-                done = _delete_again(database, path, at) if path.exists() else Restored(kept=None)
+                done = _repeat(database, path, at) if path.exists() else Restored(kept=None)
             with closing(sqlite3.connect(fresh)) as connection:  # a single file, without a log
                 connection.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
@@ -182,8 +184,9 @@ def restore(backup: Path, path: Path, *, at: datetime) -> Restored:
         return done
 
 
-def _delete_again(database: AppDatabase, before: Path, at: datetime) -> Restored:
-    """Delete the generations that the previous database deleted; none if it cannot be read."""
+def _repeat(database: AppDatabase, before: Path, at: datetime) -> Restored:
+    """Delete the generations and revoke the keys that the previous database deleted and revoked;
+    none if it cannot be read."""
     query = "SELECT details FROM audit_entries WHERE action = ?"
     address = f"file:{before.resolve().as_posix()}?mode=ro"
     try:
@@ -192,6 +195,9 @@ def _delete_again(database: AppDatabase, before: Path, at: datetime) -> Restored
             (erasures,) = connection.execute(
                 "SELECT count(*) FROM audit_entries WHERE action = ?", (ERASED,)
             ).fetchone()
+            revoked = connection.execute(
+                "SELECT id, name FROM api_keys WHERE revoked_at IS NOT NULL"
+            ).fetchall()
     except sqlite3.Error:
         return Restored(kept=None)
     deleted = 0
@@ -203,8 +209,12 @@ def _delete_again(database: AppDatabase, before: Path, at: datetime) -> Restored
         with suppress(NotFoundError):
             database.generations.delete(UUID(generation), audit=entry)
             deleted += 1
+    active = {(key.id, key.name) for key in database.keys.list_all() if key.revoked_at is None}
+    again = sorted(active.intersection(revoked))
+    for _, name in again:
+        database.keys.revoke(name, at=at)
     known = sum(entry.action == ERASED for entry in database.audit)
-    return Restored(kept=None, deleted=deleted, erased=erasures > known)
+    return Restored(kept=None, deleted=deleted, revoked=len(again), erased=erasures > known)
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -154,6 +154,19 @@ def test_a_backup_taken_during_writes_restores_everything(
         assert before.generations.get(later.id) == later
 
 
+def test_a_key_that_was_revoked_since_a_backup_stays_revoked(
+    database: AppDatabase, path: Path, tmp_path: Path
+) -> None:
+    lost, stays = (database.keys.add(name, ["read"], at=NOW) for name in ("lost", "stays"))
+    back_up(path, tmp_path / "backup.sqlite3")
+    database.keys.revoke("lost", at=NOW)
+    database.close()
+    assert restore(tmp_path / "backup.sqlite3", path, at=NOW).revoked == 1
+    with AppDatabase.open(path) as restored:
+        assert restored.keys.find(lost) is None and restored.keys.find(stays) is not None
+        assert [entry.action for entry in restored.audit][-1] == "key revoked"
+
+
 def test_what_was_deleted_since_a_backup_does_not_come_back(
     database: AppDatabase, path: Path, tmp_path: Path
 ) -> None:
