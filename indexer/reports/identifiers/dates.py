@@ -45,7 +45,7 @@ _NUMERIC = (
 _WRITTEN = (
     rf"{_WEEKDAY}{_MONTH}[ -]{_DAY}{_DAYS}[ ,-]{{1,2}}{_YEAR}"
     rf"|{_WEEKDAY}{_DAY}{_DAYS}\.?(?: de| of|\.)?[ /.-]?{_MONTH}(?: de| del|,)?[ /.-]?"
-    rf"(?:{_YEAR}|\d\d(?![\d:.]))(?: ?(?:г\.|р\.))?"
+    rf"(?:{_YEAR}|\d\d(?![\d:]|\.\d))(?: ?(?:г\.|р\.))?"
     rf"|(?:19|20)\d\d\.? {_MONTH} {_DAY}\.?"
     rf"|(?:19|20)\d\d[-/ ]{_MONTH}[-/ ]{_DAY}"
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day,? "
@@ -75,6 +75,13 @@ BIRTH_YEAR = re.compile(
     r"|d\.d\.)[ :]{1,2})(?:19|20)\d\d\b(?![-/.]\d)"
 )
 """A year of birth."""
+_STUDY = (
+    r"studies|study|exam(?:ination)?s?|films?|radiographs?|x-?rays?|cxrs?|images?|imaging|scans?|ct"
+    r"|priors?|comparisons?|compared|reports?|opacity|opacities|effusions?|infiltrates?"
+    r"|consolidations?|nodules?|pneumothorax|pneumothoraces|findings?|admission|surgery|operation"
+    r"|visit|seen|noted|done|taken|performed|obtained|placed|inserted|admitted|removed|aufnahme"
+    r"|röntgen\w*|untersuchung|vergleich|clich[ée]|radiographie|placa|radiograf[ií]a|rx"
+)
 DAY_OF_YEAR = re.compile(
     rf"(?<![\w/.-])(?:(?:{_FULL_MONTH}|(?<=on )May|(?<=of )May|(?<=from )May|(?<=dated )May"
     rf"|(?<=since )May) {_DAY}(?:st|nd|rd|th)?(?![\w/-]|[.,:]\d|\s?(?:mm|cm|ml|mg|days?|%|of))"
@@ -84,6 +91,12 @@ DAY_OF_YEAR = re.compile(
     rf"|(?:(?<=dated )|(?<=study from )|(?<=exam from )|(?<=film from )|(?<=radiograph from )"
     r"|(?<=\[\*\*date\*\*\], )|(?<=\[\*\*date\*\*\] and ))"
     r"\d{1,2}/\d{1,2})(?![\w/])"
+    rf"|(?P<keep>\b(?i:(?:{_STUDY})\b[^.;\d\n]{{0,30}}? (?:of|on|from|since|dated|vom|du|del)"
+    r"|since|dated) (?:the )?)"
+    r"(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2]))"
+    r"(?![\w/%]|[.,]\d|-\d| ?(?i:of|mm|cm|ribs?|views?|leads?|lobes?|zones?)\b)"
+    r"|(?P<keep_by>(?<!GCS )(?<!score )\b(?:of|on|from) )"
+    r"(?:[1-9]|1[0-2])/(?:1[3469]|17|19|2[1-35-9]|31)(?![\w/%]|[.,]\d|-\d)"
 )
 """A day without a year."""
 
@@ -100,8 +113,26 @@ AGE = re.compile(
     r"(?:9\d|1[01]\d)(?![\w.%]|/\d| ?(?:%|mm|cm|days|weeks|months|pack))"
 )
 """An age over 89, in years."""
+_OVER_89 = r"(?:9\d|1[01]\d)"
+_WORDS_OVER_89 = (
+    r"(?:ninety(?:-\w{3,5})?|(?:a |one )?hundred(?:[- ](?:and[- ])?\w{3,10}(?:-\w{3,5})?)?)"
+)
 AGE_IN_WORDS = re.compile(
-    r"\b(?i:ninety(?:-\w{3,5})?|(?:a |one )?hundred(?:[- ](?:and[- ])?\w{3,10}(?:-\w{3,5})?)?)"
-    r"(?=[- ](?i:years?)[- ](?i:old))"
+    rf"\b(?i:{_WORDS_OVER_89})(?=[- ](?i:years?)[- ](?i:old))"
+    rf"|\b(?i:(?P<keep>aged?:? )ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?)\b"
 )
 """An age over 89 that is written out."""
+_ORDINAL = r"(?:9\d(?:th|st|nd|rd)|1[01]\d(?:th|st|nd|rd)|ninet(?:ieth|y-\w{4,7})|hundredth)"
+_ENDS = r"(?=\.?(?:\s*$|\n)|\. |[,;)]| (?:and|who|with|but|now|today|years|yrs|or)\b)"
+AGE_OF_PERSON = re.compile(
+    r"(?P<keep>(?:\[\*\*name\*\*\],?|\b(?i:she|he|patient|pt|lady|gentleman|man|woman|mother|father"
+    r"|resident|grandmother|grandfather|husband|wife|who))"
+    r"(?: is|'s|’s| was| turned| turns| has turned|, now|, aged)(?: now| aged| nearly| almost| over"
+    r"| already| only| about| just| recently)? )"
+    rf"(?i:{_OVER_89}|{_WORDS_OVER_89}){_ENDS}"
+    r"|(?P<keep_by>\b(?i:man|woman|lady|gentleman|patient|female|male|mother|father) of )"
+    rf"(?i:{_OVER_89}|{_WORDS_OVER_89})(?![\w%./]| ?(?:mm|cm|kg|mmHg|lb|pack)\b)"
+    r"|(?P<keep_lot>\b(?i:her|his|their|the patient's) )(?i:"
+    rf"{_ORDINAL})(?= (?:year|birthday)\b)"
+)
+"""An age over 89 that the words of the sentence give a person ("Mrs Roe is 101")."""

@@ -10,7 +10,7 @@ from indexer.reports.identifiers.addresses import (
     is_proper,
     street_like,
 )
-from indexer.reports.identifiers.people.cues import THING
+from indexer.reports.identifiers.people.follows import THING
 from indexer.reports.identifiers.people.letters import LETTERS, LOWER, UPPER, Capital
 from indexer.reports.identifiers.people.lexicon import Kind, kind_of
 
@@ -104,10 +104,18 @@ _FROM = re.compile(
     rf"|employed|works|worked|worker) (?:from|at|of|by|to|von|aus|de|du|desde|dal"
     rf"|da) (?:the )?)){_NAME}(?!\w)"
 )
+_NAMED_WARD = re.compile(
+    rf"(?<![\w-])(?P<name>(?:{_WORD} ){{1,2}}?)(?:(?P<side>North|South|East|West|Upper|Lower|Nord"
+    rf"|Süd"
+    rf"|Ost|[A-D]|\d{{1,2}}[A-D]?) (?=(?i:ward|unit|wing|suite|bay)\b)|(?=(?i:ward|lodge)\b))"
+)
+_ADJECTIVE = re.compile(r"(?i)(?:ic|al|ar|ary|ive|ics|gy|cy|ry|ing|ment|ent|ed|ion|ity|ure|care)$")
+"""How the names of departments end ("Orthogeriatric ward")."""
 _NAMED_ROOM = re.compile(
-    rf"(?P<keep>\b(?i:reparto|servizio|oddział|klinika|abteilung|afdeling|avdelning|osasto|secția"
-    rf"|servis) )"
-    rf"{_WORD} (?:\d{{1,2}}|[IVX]{{1,4}})\b[A-Z]?"
+    rf"(?P<keep>\b(?:(?i:reparto|servizio|oddział|klinika|abteilung|afdeling|avdelning|osasto"
+    rf"|secția"
+    rf"|servis|pflegestation|sengepost|vårdavdelning)|[Ww]ard|Station|Stn\.?|[Uu]nité|[Ss]ala) )"
+    rf"{_WORD} (?:\d{{1,2}}|[IVX]{{1,4}}|[A-D]|North|South|East|West|Nord|Süd|Ost)\b[A-Z]?"
 )
 _ROOM = re.compile(
     r"(?P<keep>(?<![\w-])(?:[Ww]ard|WARD|[Bb]ed|BED|[Rr]oom|ROOM|Rm\.?|[Bb]ay|BAY|[Cc]ubicle"
@@ -166,9 +174,21 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
         count += 1
         return f"{match['keep']}{mark}"
 
+    def ward(match: re.Match[str]) -> str:
+        nonlocal count
+        name = match["name"].rstrip(" ")
+        lead = _leading(name)
+        if not is_proper(name[len(lead) :], strict=True):
+            return match[0]
+        if _ADJECTIVE.search(name) and not street_like(name, name.rpartition(" ")[2]):
+            return match[0]
+        count += 1
+        return f"{lead}{mark} "
+
     for pattern in _HOUSES:
         text = pattern.sub(house, text)
     text = _FROM.sub(lambda match: house(match, strict=True), text)
+    text = _NAMED_WARD.sub(ward, text)
     return _ROOM.sub(room, _NAMED_ROOM.sub(room, text)), count
 
 

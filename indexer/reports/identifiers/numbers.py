@@ -133,6 +133,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?P<keep>\b(?:tel(?:e(?:phone|fon|foon)?|\.)?|t[ée]l(?:[ée]phone|[ée]fono|efono"
             r"|efone|\.)?|phone|ph\.|mobile|mob\.|cell(?: phone)?|fax"
+            r"|cel\.|c[ée]l(?:ular)?\.?|whatsapp|telf\.?|fono|rufnummer|funkruf|dial|call(?= 0)"
+            r"|(?:bleep|pager|page|beep)s?(?: (?:him|her|me|them|us))?(?: on| at)?"
             r"|pager|beeper|bleep|ext(?:ension|n|\.)?|durchwahl|dect|sein|toestel|tst\.|poste"
             r"|piepser|funk|interno|handy|gsm|cep|тел\.?|моб\.?|τηλ\.?|tlf\.?|puh\.?|telp?\.?"
             r"|m[óo]vil|cellulare|telemóvel"
@@ -149,7 +151,10 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?<![\w.+/-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ ./-]?\d){6,12}"
             r"|\(\d{3}\) ?\d{3}[-. ]\d{4}|(?:1[-. ])?\d{3}[-.]\d{3}[-.]\d{4}"
             r"|\d{3} \d{3}-\d{4}|\(0\d{1,5}\) ?\d{2,4}(?:[ -]?\d{2,4}){1,3}|0\d(?: \d\d){4}"
-            r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,6}|0\d{2,4}[ /]\d{5,8})"
+            r"|0\d{2,4}[ /-]\d{3,4}[ -]?\d{3,6}|0\d{2,4}[ /]\d{5,8}"
+            r"|0\d{1,4}(?=(?: ?\d){6})(?: \d{2,4}){2,5}|1[389]00 \d{3} \d{3}"
+            r"|[2-9]\d{2} \d{3} \d{2} \d{2}"
+            r"|\(?\d{2}\)? 9?\d{4}-\d{4}|[6-9]\d{4} \d{5}|0800[ -]\d{2,4}(?:[ -]?\d{2,4}){0,2})"
             r"(?:,? ?(?:x|ext\.?) ?\d{1,6})?(?![\w-]|\.\d)"
         ),
     ),
@@ -166,6 +171,21 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("telephone", re.compile(r"(?<![\w.,/-])[2-9]\d{2}-\d{4}(?![\w-]|[.,]\d)")),
+    (
+        "telephone",
+        re.compile(
+            r"(?P<keep>\b(?:paged|bleeped|beeped|phoned|telephoned|rang|rung|called|call|calling"
+            r"|dial"
+            r"|contacted|contact|reached|reachable|reach|callback|available)(?: (?:him|her|them"
+            r"|us|me"
+            r"|back|it|out|through)){0,2} (?:to|on|at|via) (?:line )?)"
+            r"(?:\d-\d{4}|(?<! at )(?!(?:19|20)\d\d|0\d{3}\b)[1-9]\d{3,4})"
+            r"(?!\w|[-:/]\d|[.,]\d| ?(?:h|hrs?|hours|am|pm|mm|ml|uhr)\b)"
+            r"|(?P<keep_by>\b(?:on|at|to|line|desk|call|dial|ring|page|phone) )\d-\d{4}(?![\w-]"
+            r"|[.,]\d)",
+            re.IGNORECASE,
+        ),
+    ),
     (
         "number",
         re.compile(

@@ -17,7 +17,14 @@ from functools import partial
 
 from indexer.reports.identifiers import scripts
 from indexer.reports.identifiers.addresses import replace_addresses
-from indexer.reports.identifiers.dates import AGE, AGE_IN_WORDS, BIRTH_YEAR, DATE, DAY_OF_YEAR
+from indexer.reports.identifiers.dates import (
+    AGE,
+    AGE_IN_WORDS,
+    AGE_OF_PERSON,
+    BIRTH_YEAR,
+    DATE,
+    DAY_OF_YEAR,
+)
 from indexer.reports.identifiers.hospitals import replace_hospitals
 from indexer.reports.identifiers.messages import replace_messages
 from indexer.reports.identifiers.numbers import PATTERNS
@@ -27,6 +34,7 @@ from indexer.reports.identifiers.values import replace_values
 _LONGEST = 100_000
 """Characters that are looked at; no report has more."""
 _DIGIT = re.compile(r"\d")
+_TENTH_DECADE = re.compile(r"ninet|hundred", re.IGNORECASE)
 _TIME = r"(?:,? \d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)?"
 _DATE = re.compile(rf"(?<![\w/.-]){DATE}(?![\d/-]|\s?(?:mm|cm)\b){_TIME}", re.IGNORECASE)
 _BESIDE_NAME = re.compile(
@@ -74,8 +82,8 @@ def replace_identifiers(text: str) -> Replaced:
         head, found = scripts.replace_scripts(head, _MARKS)
         counts.update(found)
     patterns = [*PATTERNS, *_WITH_DIGITS] if digits else PATTERNS[:_WITHOUT_DIGITS]
-    if "year" in head:
-        head, counts["age"] = AGE_IN_WORDS.subn(mark("age"), head)
+    if _TENTH_DECADE.search(head):
+        head, counts["age"] = AGE_IN_WORDS.subn(partial(_marked, "age"), head)
     for kind, pattern in patterns:
         head, count = pattern.subn(partial(_marked, kind), head)
         counts[kind] += count
@@ -88,6 +96,9 @@ def replace_identifiers(text: str) -> Replaced:
     if count and digits:
         head, count = _BESIDE_NAME.subn(partial(_marked, "number"), head)
         counts["number"] += count
+    if digits or _TENTH_DECADE.search(head):
+        head, count = AGE_OF_PERSON.subn(partial(_marked, "age"), head)
+        counts["age"] += count
     head, count = _INITIALS.subn(partial(_marked, "name"), head)
     counts["name"] += count
     head, count = _IN_BRACKETS.subn(partial(_marked, "name"), head)

@@ -42,7 +42,9 @@ _TYPED = re.compile(
 _LOWER_PERSON = re.compile(
     r"(?P<keep>\b(?P<title>[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Nn]urse|[Pp]t|[Pp]atient|[Dd]/[Ww])\.? )"
     r"(?P<first>(?!(?:dr|mr|mrs|ms|prof|nurse|pt"
-    r"|patient)\b)[a-zà-ÿ][a-zà-ÿ'-]{1,20})(?P<last> [a-zà-ÿ][a-zà-ÿ'-]{1,20})?(?![\w'-])"
+    r"|patient|van|von|vom|de|der|den|del|della|di|da|do|dos|das|du|des|la|le|los|ter|ten|bin|ibn"
+    r"|ben"
+    r"|bint|abu|al|el)\b)[a-zà-ÿ][a-zà-ÿ'-]{1,20})(?P<last> [a-zà-ÿ][a-zà-ÿ'-]{1,20})?(?![\w'-])"
 )
 _BY_LABELS = re.compile(
     r"(?:dictat|transcri|typ|tech|radiographer|operator|geschrieb|schreib|diktat|diktiert|report"

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,33 @@ def test_identifiers_in_reports_of_many_countries_are_replaced() -> None:
     planted = sum(len(report["planted"]) for report in REPORTS)
     assert planted > 500
     assert len(missed) <= 0.02 * planted, missed
+
+
+def held_back(name: str) -> list[dict[str, Any]]:
+    path = DATA / "reading" / "held_back" / "identifiers" / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_identifiers_of_the_set_that_was_held_back_are_replaced() -> None:
+    rows = held_back("planted")
+    missed = [
+        (one, row["text"])
+        for row in rows
+        for one in row["identifiers"]
+        if left(row["text"], one, replace_identifiers(row["text"]).text)
+    ]
+    assert sum(len(row["identifiers"]) for row in rows) == 110
+    assert missed == []
+
+
+def test_harmless_spans_of_the_set_that_was_held_back_stay() -> None:
+    hurt = [
+        row["text"]
+        for row in held_back("harmless")
+        if row["text"].count(row["keep"])
+        != replace_identifiers(row["text"]).text.count(row["keep"])
+    ]
+    assert hurt == []
 
 
 def test_the_words_around_identifiers_stay() -> None:

@@ -40,6 +40,20 @@ class Before(IntEnum):
     TITLE = 9
 
 
+_ON_DUTY = re.compile(
+    r"(?i)\b(?:nurse|sister|matron|registrar|doctor|resident|intern|officer|consultant|physician"
+    r"|midwife|therapist|physio|clerk|radiographer|technologist|surgeon|fellow|colleague"
+    r"|anaesthetist"
+    r"|anesthesiologist|paramedic|pfleger|schwester|infirmière|interne|enfermera|infermiera)"
+    r" (?:in charge|on(?: the)? [\w-]+|for the [\w-]+|from [\w-]+|looking after (?:him|her)"
+    r"|at the bedside|of the [\w-]+|de garde|de guardia|di turno|vom dienst|today|tonight),$"
+)
+"""A member of the staff, with a word or two before the comma."""
+_TITLES_IN_BRACKETS = TITLES | WEAK_TITLES
+ABBREVIATIONS = frozenset(
+    "mo rmo jmo smo cmo dmo ho rn srn sn lpn lvn cna hca en msn mta mtr".split()
+)
+"""Members of the staff that are written in capitals."""
 _MIXED = ("Mr", "Ms", "Mr.", "Ms.", "Mrs", "Mrs.")
 """Titles that in capitals are also abbreviations."""
 _FACULTIES = ("med", "univ", "habil", "nat", "rer", "phil", "dent", "ssa")
@@ -73,6 +87,14 @@ def cue_before(text: str, start: int) -> Before:
 def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Before:
     bare = key.strip(",")
     before = stripped[: len(stripped) - len(last)]
+    if last.startswith("(") and last.endswith(")") and bare.strip(")") in _TITLES_IN_BRACKETS:
+        return Before.TITLE
+    if key.endswith(",") and _ON_DUTY.search(stripped):
+        return Before.ROLE
+    if key.endswith(",") and (
+        bare in ("nurse", "matron", "doctor", "professor") and last[:1].islower()
+    ):
+        return Before.ROLE
     if bare in TITLES and not key.endswith(","):
         return Before.TITLE if last[:1].isupper() or bare in ("dr", "dra", "prof") else Before.ROLE
     if bare in SALUTATIONS:
@@ -85,6 +107,8 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.ROLE
     if bare in RELATIVES:
         return Before.RELATIVE
+    if bare in ABBREVIATIONS:
+        return Before.ROLE if last.strip("([,").isupper() and not key.endswith(",") else Before.NONE
     if bare in ROLES or bare.partition("-")[0] in ROLES:
         return Before.ROLE if not key.endswith(",") or bare not in ("pa", "np") else Before.PATIENT
     if key in BY and BY_VERBS.search(before):
@@ -95,7 +119,7 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.RELATIVE
     if bare in DIRECT:
         return Before.DIRECT if bare == "called" else Before.TOLD
-    if key in ("pa", "np", "rn", "pa-c") and last.isupper():
+    if key in ("pa", "np", "pa-c") and last.isupper():
         return Before.STAFF
     if key in SIGNED:
         return Before.STAFF

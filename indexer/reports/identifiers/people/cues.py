@@ -18,6 +18,9 @@ TITLES = _words(
     bs ông bà anh chị tn ny nn bapak ibu sdr puan encik dato datuk shri smt kumari
     matron col sgt cpl maj capt lieutenant reverend rabbi father-in-law
     δρ κος κα κυρία κύριος г-н г-жа гн гжа др доц проф пан пані пані́
+    alhaji alhaja hajia hajiya mallam malam mama baba mzee bwana bibi sheikh sheikha haji hajah
+    tuan datin begum sri sardar thiru selvi fräulein mx sor ustaz sultan tengku tunku encik cik
+    nurs bapa pak bu mbak nyonya khun datuk moulana maulana syed
     leg lek dra. exmo exma ilmo ilma don doña doc mudr. medr
     """
 )
@@ -35,7 +38,14 @@ SIGNED = _words(
 SUBJECTS = _words(
     """
     patient pt patientin paziente paciente patiente patiënt patiënte pacjent pacjentka pacient
-    pacientka potilas pasient beteg hasta пациент пациентка пацієнт пацієнтка больной больная
+    pacientka potilas pasient beteg pacjenta pacjentki pacjentce pacjentem pacjentowi pacjentkę
+    pacjentką pacienta pacienti pacientky pacientce pacientku pacientem pacientky pacientei
+    pacientului pacijenta pacijentice pacijentu pacijentici bolesnik bolesnica bolesnika bolesnice
+    bolnik bolnica bolnika bolnice pacientës patientens pasienten patienten pasientens potilaan
+    betegnek patientin patiënten paciento pacientės хворий хвора хворого хворої больного больной
+    пациента пациентки пациенту пациентке пациенткой пацієнта пацієнтки пацієнтці пацієнту
+    ασθενούς ασθενή hastanın hastamız hastamızın hasta пациент пациентка пацієнт пацієнтка больной
+    больная
     ασθενής pacijent pasien client veteran inmate
     """
 )
@@ -51,6 +61,25 @@ ROLES = _words(
     radiólogo radióloga radiologo radiologa huisarts radioloog arts collega colleague lekarz
     lekarka radiolog lékař lékařka läkare läkaren læge lægen lege legen lääkäri orvos medic
     doktor doktoru hekim врач врача врачом врачу лікар ιατρός dokter dokternya ärztin arzt
+    chief master pastor constable officer engr mo rmo jmo smo cmo dmo ho rn srn sn lpn lvn cna hca
+    en
+    aprn fnp msn physio physiotherapist dietitian dietician orderly porter clerk locum counsellor
+    phlebotomist healthcare-assistant matron housekeeper warden captain sergeant inspector
+    assistenzärztin assistenzarzt dienstarzt dienstärztin stationsarzt stationsärztin
+    stationsschwester oberschwester krankenschwester krankenpfleger pflegerin pflegekraft
+    pflegefachfrau pflegefachmann rettungssanitäter notarzt notärztin hebamme mta mtra mtr
+    interne externe aide-soignant aide-soignante sage-femme kinésithérapeute manipulateur
+    manipulatrice cadre secrétaire brancardier urgentiste réanimateur pneumologue
+    residente enfermeiro técnico técnica tecnico tecnica tecnólogo tecnóloga auxiliar matrona
+    celador fisioterapeuta neumólogo neumóloga internista infermiere ostetrica caposala
+    specializzando specializzanda pneumologo verpleger verpleegster assistent co-assistent
+    laborant laborante laborantka pielęgniarz pielęgniarki pielęgniarce pielęgniarką technik
+    elektroradiolog ratownik fizjoterapeuta położna rezydent stażysta dyżurny sestra sestře
+    zdravotní sanitář överläkare underläkare distriktsläkare st-läkare undersköterska
+    röntgensjuksköterska barnmorska overlege turnuslege sykepleier radiograf overlæge
+    sygeplejerske reservelæge sairaanhoitaja röntgenhoitaja hoitaja ápoló ápolónő nővér asistent
+    asistentă asistenta hemşiresi asistan teknisyen медсестра медсестре медсестрой фельдшер
+    рентгенолог рентгенолога рентгенлаборант лаборант медбрат санитар медсестрі perawat bidan
     infirmière infirmier enfermera enfermero enfermeira infermiera verpleegkundige zuweiser
     pielęgniarka sjuksköterska pfleger schwester hemşire np crna pa-c doktora
     """
@@ -69,7 +98,7 @@ RELATIVES = _words(
     hustru fru make dotter datter sønn son mor far
     """
 )
-PATIENTS = _words(
+PATIENTS = SUBJECTS | _words(
     """
     patient pt patientin paziente paciente patiënt patiënte pacjent pacjentka pacjenta pacient
     pacientka potilas pasient pasienten patienten beteg hasta hastanın пациент пациентка пациента
@@ -77,6 +106,7 @@ PATIENTS = _words(
     pasien patsient pacientas pacients client resident bestemor nhân boy girl baby infant twin
     neonate of on named called über für von betreffend betr re regarding concerning for d'origine
     identified
+    named nommé nommée llamado llamada chiamato chiamata genannt heet
     """
 )
 """Behind these a full name stands, with a given name or in the form SURNAME Given."""
@@ -131,72 +161,15 @@ FROM = re.compile(
 DIRECT = _words(
     """
     paged informed notified called phoned telephoned told contacted alerted texted advised
-    messaged emailed bleeped beeped attn attention informing notifying
+    messaged emailed bleeped beeped rung rang asked thanked reminded warned named messaged
+    verständigt benachrichtigt avisado avisada avisé prévenu prévenue avvisato avvisata attn
+    attention informing notifying
     """
 )
-AFTER_TOLD = re.compile(
-    r"(?:,? (?:was|were|is|has been|had been|wurde|a été|fue|è stat[oa]|werd|foi) (?:\w+ )?"
-    r"(?:notified|informed|paged|called|contacted|told|aware|made aware|alerted|phoned|advised"
-    r"|updated|consulted|informiert|verständigt|benachrichtigt|informée?|prévenue?|avertie?"
-    r"|informad[oa]|avisad[oa]|informat[oa]|avvisat[oa]|geïnformeerd|ingelicht)\b"
-    r"| (?:acknowledge[ds]|verbalized|confirmed receipt|agrees|agreed|read back|concurs|concurred"
-    r"|aware\b|repeated back|personally|informiert|prévenue?|understood|accepted the))",
+OF_STUDY = re.compile(
+    r"\b(?:films?|x-?rays?|radiographs?|cxrs?|chest|images?|reports?|study|studies|requests?"
+    r"|results?"
+    r"|look|care|thank you|referral)\b(?: \w+){0,3}? (?:of|for|on|about|regarding|re) $",
     re.IGNORECASE,
 )
-"""What follows a person who was told."""
-AFTER_PERSON = re.compile(
-    r"(?:,? (?:who )?(?:presents? (?:with|to|for|today|after)|presented|complains|complained"
-    r"|denies|denied|underwent|fell|tripped|slipped|coughed|smokes|smoked|vomited|collapsed"
-    r"|has (?:a )?(?:history|known|had|been)|had a|could not|was (?:admitted|seen|examined"
-    r"|discharged|scanned|imaged|brought|rotated|unable|intubated|born|referred|transferred)"
-    r"|states that|reports that|is (?:a|an) (?:known|smoker|retired|former)|lives|works|stellt"
-    r"|klagt|présente|refiere|presenta|lamenta|heeft)\b)",
-    re.IGNORECASE,
-)
-"""What a person does; no organ does."""
-_NUMBERED = r"\[\*\*(?:date of birth|number|age)"
-AFTER_HEADER = re.compile(
-    r"(?:['’]s)?[ \t]{0,3}[,;|(/\[-]{0,2}[ \t]{0,3}(?:(?:is|was|ist|est|es|è),? )?"
-    r"(?:(?:an?|eine?|une?|una?|aged?|age:?|il|m|f|male|female|sex:? ?[mf])[ ,/]{1,2}){0,3}"
-    rf"(?:{_NUMBERED}|\[\*\*date\*\*\] ?\)|(?:DOB|D\.O\.B|MRN|MR#|NHS|UHID|CHI|SSN|born|geb\b"
-    rf"|née? le|nat[oa] |"
-    r"nacid[oa] |nascid[oa] |ur\. |nar\. |szül|sz\. |р\. |[MF] ?\||född|født|f\. ?\d|\* ?\d)"
-    r"|\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b"
-    r"| años\b| anni\b| jaar\b| anos\b| lat\b| лет\b| год\w*\b| år\b|[ /]?[MFmfKW]\b| Jahre\b)"
-    r"|(?:19|20)\d\d ?(?:г\.? ?р|р\. ?н|m\.)|\d{1,3} tuổi|\d{1,3} th\b"
-    r"|[MFmf]\b[ ,/]{0,2}(?:\d{1,3}\b|\[\*\*)|(?:male|female)\b[, ])",
-    re.IGNORECASE,
-)
-"""What follows the name of a patient: an age, a sex, a number, a date of birth."""
-DEGREE = re.compile(
-    r"(?P<comma>,?)[ ]{1,2}\(?(?:M\.? ?D\.?|D\.O\.|(?P<weak>DO|RN|NP|PA|RT|SP|BS|LT|OD|Jr\.?|Sr\."
-    r"|III)|MBBS|MBBCh"
-    r"|MBChB|BMBS|MB ?BS|FRCR|FRANZCR|FRCPC?|FACR|FACC|FACS|MRCP|MRCS|FRCS|FFRRCSI|R\.N\.|CRNP"
-    r"|APRN|ARNP|PA-C|P\.A\.|LPN|BSN|MSN|Ph\.?D\.?|R\.?T\.?(?: ?\([RCTM)(]{1,6}\))|RRA|ARRT|MPH"
-    r"|DNP|RPA|CNP|FNP|DABR|DMRD|DNB|DMRE|CCRN|FCCP|RDMS|Esq\.?|Sp\.? ?Rad"
-    r"|Facharzt|Fachärztin|radiologue|radiólog[oa]|radiolog[oa]|radioloog|radiologist"
-    r"|(?:consultant|attending|resident|specialist) radiologist|PGY-?\d|R[1-5]\b)(?![\w])"
-)
-"""What follows the name of a person of the staff."""
-THING = re.compile(
-    r"(?:['’]s?)?[ -](?:(?!(?:with|and|for|has|had|of|in|is|was|to|on|at|the|by|no|from|who"
-    r"|or)\b)[\w-]{2,15} ){0,2}?"
-    r"(?:disease|syndrome|sequence|signs?|lines?|fractures?"
-    r"|catheters?|tubes?|drains?|valves?|lesions?|deformity|hernia|shunt|procedure|operation|repair"
-    r"|views?|projection|nodes?|nodules?|murmur|classification|criteria|scores?|index|rule|scale"
-    r"|technique|filters?|rods?|bars?|stents?|devices?|wires?|pins?|plates?|anomaly|tumou?rs?"
-    r"|lymphoma|sarcoma|complex|focus|foci|rings?|angle|hump|prosthesis|flap|position|method|grade"
-    r"|type|cells?|body|bodies|lobes?|space|triangle|canals?|ligament|muscle|sling|splint|bandage"
-    r"|pacemakers?|icd|lead|leads|valvuloplasty|generator|port|graft|endograft|occluder|coil|pump"
-    r"|tracheostomy|clips?|cannula|arthritis|thyroiditis|arteritis|kyphosis|arthropathy|palsy"
-    r"|phenomenon|contracture|cyst|neuroma|crisis|stain|virus|bacillus|test|trial|study|criterion"
-    r"|curve|units?|staging|stage|model|system|guidelines?|protocol|manual|atlas|textbook|journal"
-    r"|society|university|foundation|registry|reaction|effect|law|formula|equation|equivalent"
-    r"|maneuver|manoeuvre|approach|incision|anastomosis|maze|switch|baffle|conduit|circulation"
-    r"|physiology|heart|aneurysm|diverticulum|foramen|pouch|limb|loop|reservoir|chain|pattern"
-    r"|purpura|vasculitis|chorea|ataxia|dystrophy|anemia|hemoglobin|instrumentation|struts?"
-    r"|screws?|cage|hardware|cuff|collar|brace|cast|traction|nail|\w{2,20}(?:ectomy|otomy|ostomy"
-    r"|plasty|plication|pexy|oma|itis|osis|emia|pathy|graphy|gram))\b",
-    re.IGNORECASE,
-)
-"""What an eponym is followed by."""
+"""What stands before the name of the patient whose study it is ("film today for ...")."""

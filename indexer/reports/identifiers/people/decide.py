@@ -4,11 +4,14 @@ import re
 from collections.abc import Sequence
 
 from indexer.reports.identifiers.people.context import Before
-from indexer.reports.identifiers.people.cues import (
+from indexer.reports.identifiers.people.cues import OF_STUDY
+from indexer.reports.identifiers.people.follows import (
     AFTER_HEADER,
     AFTER_PERSON,
     AFTER_TOLD,
     DEGREE,
+    HONORIFIC,
+    OWNED,
     THING,
 )
 from indexer.reports.identifiers.people.letters import Capital
@@ -19,9 +22,11 @@ _PLACES = frozenset({"san", "santa", "los", "las", "saint", "st", "fort"})
 """First words of the names of places, which fevers and criteria are named after."""
 _NAMED_AFTER = re.compile(
     r"(?:['’]s)? (?:syndrome|disease|sequence|signs?|fever|anomaly|procedure|operation|criteria"
-    r"|scores?|classification|phenomenon|principles|textbook|atlas|needle|catheter|valve|stent|virus|nodule)\b",
+    r"|scores?|classification|phenomenon|principles|textbook|atlas|needle|catheter|valve|stent"
+    r"|virus|nodule)\b",
     re.IGNORECASE,
 )
+_PATRONYM = re.compile(r" (?:bin|binti|bint|ibn) ")
 _YEARS = re.compile(r"\d ?-?(?:y|ans|años|anni|jaar|anos|lat|лет|år|Jahre|jähr)", re.IGNORECASE)
 _KNOWN = frozenset(
     {
@@ -75,32 +80,44 @@ def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
     thing = bool(THING.match(after))
     eponym = Kind.EPONYM in kinds and Kind.GIVEN not in kinds
     capitals = words[0].capitals
-    listed = any(kind in (Kind.GIVEN, Kind.SURNAME) for kind in kinds)
+    known = any(kind in (Kind.GIVEN, Kind.SURNAME) for kind in kinds)
     if cue in (Before.TITLE, Before.FIELD):
         return not (cue is Before.FIELD and thing and eponym) and (
-            cue is Before.TITLE
-            or listed
-            or len(words[0].text) > 3
-            or not capitals
-            or len(piece) > 1
+            cue is Before.TITLE or known or len(words[0].text) > 3 or not capitals or len(piece) > 1
         )
     if thing and (eponym or len(words) == 1 or Kind.GIVEN not in kinds or Kind.EPONYM in kinds):
         return False
     short = capitals and len(words) == 1 and len(words[0].text) < 4 and len(piece) == 1
     if cue is Before.ROLE:
-        return not short and (not capitals or listed or eponym or len(piece) > 1)
+        return not short and (not capitals or known or eponym or len(piece) > 1)
     if cue is Before.RELATIVE:
-        return not eponym and not short and (listed or not capitals)
+        return not eponym and not short and (known or not capitals)
     if cue is Before.TOLD:
         return not short and (not eponym or person_follows(after))
     if cue is Before.DIRECT:
         return not short and not eponym
-    if cue is Before.SUBJECT and Kind.GIVEN in kinds and not capitals:
+    if cue is Before.SUBJECT and not capitals:
+        names = [kind for kind in kinds if kind is not Kind.INITIAL]
+        if Kind.GIVEN in kinds or (len(names) > 1 and Kind.EPONYM not in names):
+            return True
+    if (
+        len(words) > 1
+        and not capitals
+        and Kind.EPONYM not in kinds
+        and any(listed(token) for token in words)
+        and OF_STUDY.search(text[max(0, piece[0].start - 60) : piece[0].start])
+    ):
+        return True
+    if _PATRONYM.search(text, piece[0].start, piece[-1].end) and not eponym:
+        return True
+    if HONORIFIC.match(after) and not eponym:
+        return True
+    if words[-1].owner and not eponym and not capitals and OWNED.match(after):
         return True
     if cue is Before.STAFF and not eponym and (Kind.GIVEN in kinds or len(piece) > 1):
         return True
     degree = DEGREE.match(after)
-    if degree is not None and not short and (degree["comma"] or not degree["weak"] or listed):
+    if degree is not None and not short and (degree["comma"] or not degree["weak"] or known):
         return True
     if AFTER_TOLD.match(after) and not short:
         return True
@@ -119,6 +136,8 @@ def _bare(
         return False
     if AFTER_PERSON.match(after) and (given or (full and not eponyms)):
         return True
+    if AFTER_PERSON.match(after) and listed(words[-1]) and not words[0].capitals:
+        return not eponyms
     header = AFTER_HEADER.match(after)
     alone = given and not words[0].capitals and header is not None and _YEARS.search(header[0])
     if piece[-1].text in ("M", "F") and after.startswith(" [**") and len(words) > 1:

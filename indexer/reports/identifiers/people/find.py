@@ -6,12 +6,13 @@ Words with a capital are read in runs ("J. van der Berg"). A run is a name by wh
 word of a report is no name, an eponym ("Kerley", "Swan-Ganz") only behind a title or a role.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from indexer.reports.identifiers.fields import label_start
 from indexer.reports.identifiers.people.context import Before, cue_before, title_before
-from indexer.reports.identifiers.people.cues import DEGREE, TITLES
+from indexer.reports.identifiers.people.cues import OF_STUDY, TITLES
 from indexer.reports.identifiers.people.decide import (
     accepted,
     given,
@@ -19,8 +20,9 @@ from indexer.reports.identifiers.people.decide import (
     listed,
     person_follows,
 )
+from indexer.reports.identifiers.people.follows import AFTER_PERSON, DEGREE
 from indexer.reports.identifiers.people.letters import PARTICLES, Capital, particles_before, runs
-from indexer.reports.identifiers.people.lexicon import STOP, SURNAME_WORDS, Kind, kind_of
+from indexer.reports.identifiers.people.lexicon import BESIDE, STOP, SURNAME_WORDS, Kind, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,17 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
     pieces: list[list[Capital]] = []
     current: list[Capital] = []
     label = label_start(text, run[-1].end)
+    named = _named_by_words(text, run)
     for place, token in enumerate(run):
         kind = kind_of(token)
         inner = token.key in PARTICLES and current and place + 1 < len(run)
         if inner and kind_of(run[place + 1]) not in (Kind.WORD, Kind.EPONYM):
             kind = Kind.SURNAME
-        if kind is Kind.WORD and _name_by_neighbours(text, run, place, bool(current)):
+        if kind is Kind.WORD and (
+            named
+            or _name_by_neighbours(text, run, place, bool(current))
+            or _ends_name(text, run, place, current)
+        ):
             kind = Kind.SURNAME
         if (
             kind is Kind.WORD
@@ -66,7 +73,7 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
                 and not listed(token)
             )
             or _labels_number(text, token)
-            or (token.key in TITLES and not given(current))
+            or (token.key in TITLES and not given(current) and not _after_particle(text, token))
         ):
             current = []
         elif current:
@@ -83,6 +90,7 @@ def _labels_number(text: str, token: Capital) -> bool:
     return token.capitals and len(token.text) < 4 and (after[:1].isdigit() or after[:7] in _NUMBER)
 
 
+_OF_FATHER = re.compile(r"\b(?:bin|binti|bint|ibn) $")
 _NUMBER = ("[**numb", "[**tele")
 
 
@@ -121,6 +129,36 @@ def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: b
         if cue is Before.FIELD and place + 1 < len(run):
             return True
     return False
+
+
+def _after_particle(text: str, token: Capital) -> bool:
+    """Return whether a title stands inside a name ("bin Haji Osman")."""
+    return bool(_OF_FATHER.search(text, max(0, token.start - 7), token.start))
+
+
+def _named_by_words(text: str, run: Sequence[Capital]) -> bool:
+    """Return whether words that are also names are one here ("Grace Long was brought in")."""
+    if not 1 < len(run) < 4 or any(token.capitals or token.initial for token in run):
+        return False
+    if any(kind_of(one) is Kind.WORD and one.key not in SURNAME_WORDS for one in run):
+        return False
+    if kind_of(run[0], words=False) is not Kind.GIVEN or not listed(run[-1]):
+        return False
+    head = text[max(0, run[0].start - 60) : run[0].start]
+    return bool(AFTER_PERSON.match(text, run[-1].end) or OF_STUDY.search(head))
+
+
+def _ends_name(text: str, run: Sequence[Capital], place: int, current: Sequence[Capital]) -> bool:
+    """Return whether a word is the last of a name that a field or a title begins."""
+    token = run[place]
+    if len(current) < 2 or token is not run[-1] or token.capitals or token.initial:
+        return False
+    if token.key in STOP or token.key in TITLES or token.key in BESIDE or not listed(token):
+        return False
+    after = text[token.end : token.end + 2]
+    if after.strip(" ") and after[0] not in ".,;)\n":
+        return False
+    return cue_before(text, current[0].start) in (Before.FIELD, Before.TITLE, Before.ROLE)
 
 
 def _is_initial_then_end(after: str) -> bool:

@@ -15,11 +15,16 @@ _TOKEN = re.compile(
 )
 PARTICLES = frozenset(
     """
-    van von vom zu de der den del della delle degli di da do dos das du des d' la le las
-    los ten ter te het 't el al bin ibn ben bint abu y e af av san dal dalla dello lo dela delos
+    van von vom zu zur zum de der den del della delle degli di da do dos das du des d' la le las
+    los ten ter te het 't el al bin ibn ben bint binti binte binto abu ould wa ng y e af av san dal
+    dalla dello lo dela delos
     """.split()
 )
 _MOST_PARTICLES = 3
+_SUFFIX = re.compile(
+    r"(?<=..)'(?:s|[nysm]?[ıiuüae]n?|[nı][ıiuü]n|[dt][ae]n?|ya|ye|l[ae]|[yn][ıiuü]|[ae])$"
+)
+"""The genitive, and the cases of Turkish names ("Ayşe'nin")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,12 @@ class Capital:
     @property
     def key(self) -> str:
         """The word without case and genitive."""
-        return self.text.replace("’", "'").casefold().removesuffix("'s").strip("'")
+        return _SUFFIX.sub("", self.text.replace("’", "'").casefold()).strip("'")
+
+    @property
+    def owner(self) -> bool:
+        """Whether it is a genitive ("Roe's")."""
+        return _SUFFIX.search(self.text.replace("’", "'").casefold()) is not None
 
     @property
     def initial(self) -> bool:

@@ -38,7 +38,8 @@ _SUFFIX = re.compile(
 )
 
 
-_BESIDE = ROLES | RELATIVES | PATIENTS | SALUTATIONS | DIRECT
+BESIDE = ROLES | RELATIVES | PATIENTS | SALUTATIONS | DIRECT
+"""Words that stand beside names and are none themselves."""
 
 
 class Kind(Enum):
@@ -82,7 +83,7 @@ def _compound(text: str) -> bool:
 def _kind(key: str) -> Kind:
     parts = [part for part in re.split(r"-", key) if part]
     if (
-        key in _BESIDE
+        key in BESIDE
         or key in WORDS
         or (len(parts) > 1 and all(len(p) < 2 or p in WORDS for p in parts))
     ):
