@@ -52,8 +52,8 @@ class AgentCase(msgspec.Struct, kw_only=True):
             ("Findings", self.findings),
             ("Impression", self.impression),
         ):
-            if text:
-                yield f"{title}: {text}"
+            if text:  # on one line: no report can pass for another line of the answer
+                yield f"{title}: {' '.join(text.split())}"
 
 
 class AgentHit(msgspec.Struct, kw_only=True):
