@@ -37,7 +37,7 @@ def lines(name: str) -> list[str]:
 
 REPORTS = [
     json.loads(line)
-    for line in (DATA / "reading" / "identifiers.jsonl").read_text(encoding="utf-8").splitlines()
+    for line in (DATA / "identifiers.jsonl").read_text(encoding="utf-8").splitlines()
 ]
 
 
