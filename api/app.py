@@ -33,17 +33,18 @@ from litestar.types import (
 from api.delivery import delivery
 from api.middleware.access import Access, ScopeCheck, rate_limit, the_caller
 from api.middleware.audit_queue import AuditQueue
+from api.middleware.bodies import Bodies, BodyLimits
 from api.middleware.guard import Guard, add_headers
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
 from api.middleware.proxies import Proxies, strip_prefix
 from api.pacs.client import Pacs
 from api.pipeline.backends import Backend
+from api.pipeline.byte_budget import ByteBudget
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
 from api.pipeline.decoding import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline
-from api.pipeline.pixel_budget import PixelBudget
 from api.pipeline.readiness import Readiness
 from api.pipeline.scheduler import Admission
 from api.pipeline.stages import Schedulers
@@ -135,7 +136,7 @@ def create_app(
         schedulers=Schedulers.in_process(current, backend, decoding, settings),
         database=database,
         admission=Admission(capacity=settings.capacity, shared=settings.require_keys),
-        budget=PixelBudget(settings.max_pixel_bytes),
+        budget=ByteBudget(settings.max_pixel_bytes),
         clock=clock,
     )
     readiness = Readiness(database=database, current=current, admission=pipeline.admission)
@@ -202,9 +203,7 @@ def create_app(
         },
         state=State(
             {
-                "body_seconds": settings.body_seconds,
                 "check_capacity": pipeline.check_capacity,
-                "max_body_bytes": settings.max_body_bytes,
                 "root_path": settings.root_path,
             },
             deep_copy=False,
@@ -217,6 +216,7 @@ def create_app(
             Proxies(settings.trusted_proxies, refuse_others=not settings.require_keys),
             Access(database.keys, required=settings.require_keys),
             *limits,
+            Bodies(_body_limits(settings)),
         ],
         before_send=[add_headers],
         cors_config=_cors(settings),
@@ -237,6 +237,16 @@ def create_app(
             ),
             security=[{"key": []}, {}],  # a loopback server may need none
         ),
+    )
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(
+        memory=ByteBudget(settings.max_body_memory_bytes, shared=settings.require_keys),
+        disk=ByteBudget(settings.max_spooled_bytes, shared=settings.require_keys),
+        seconds=settings.body_seconds,
+        bytes_in_time=settings.max_body_bytes,
+        wait_seconds=settings.body_wait_seconds,
     )
 
 

@@ -1,7 +1,7 @@
 """Read multipart bodies as they arrive: texts into memory, files into a spool."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -42,25 +42,30 @@ class SpooledUpload(UploadFile):
         return True
 
 
-class _Writer:
-    """Writes one file after another to a spool, in large pieces."""
+class SpoolWriter:
+    """Writes one file after another to a new spool, in large pieces."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._start = spool.size
+    def __init__(self, before: Callable[[int], Awaitable[None]]) -> None:
+        """``before`` is called with the number of bytes before they are written."""
+        self._spool = Spool.open()
+        self._before = before
+        self._start = 0
         self._waiting = bytearray()
 
     async def write(self, data: bytes) -> None:
         self._waiting += data
         if len(self._waiting) >= _WRITTEN_AT_ONCE:
-            waiting, self._waiting = self._waiting, bytearray()
-            await run_sync(_save, self._spool, waiting)
+            await self._flush()
 
-    def end_file(self) -> SpooledFile:
-        _save(self._spool, self._waiting)
-        self._waiting = bytearray()
+    async def end_file(self) -> SpooledFile:
+        await self._flush()
         file, self._start = self._spool.file_since(self._start), self._spool.size
         return file
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, bytearray()
+        await self._before(len(waiting))
+        await run_sync(_save, self._spool, waiting)
 
 
 def _save(spool: Spool, data: bytearray) -> None:
@@ -81,7 +86,7 @@ def check_charset(charset: str | None) -> None:
 
 
 async def read_form_parts(
-    stream: AsyncIterator[bytes], boundary: str, spool: Spool, *, most: int
+    stream: AsyncIterator[bytes], boundary: str, writer: SpoolWriter, *, most: int
 ) -> dict[str, Any]:
     """Read a ``multipart/form-data`` body of at most so many parts: texts, and SpooledUploads.
 
@@ -89,7 +94,7 @@ async def read_form_parts(
     too many parts, TooLargeError for a long text, and a 415 for one that is not UTF-8.
     """
     fields: defaultdict[str, list[Any]] = defaultdict(list)
-    reader = _FormReader(spool)
+    reader = _FormReader(writer)
     try:
         with PushMultipartParser(boundary.encode(), max_segment_count=most) as parser:
             async for chunk in stream:
@@ -109,8 +114,8 @@ async def read_form_parts(
 class _FormReader:
     """Turns the events of the parser into fields."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._writer = _Writer(spool)
+    def __init__(self, writer: SpoolWriter) -> None:
+        self._writer = writer
         self._segment: MultipartSegment | None = None
         self._text = bytearray()
         self._texts = 0
@@ -121,7 +126,7 @@ class _FormReader:
             check_charset(event.charset)
             self._segment, self._text = event, bytearray()
         elif event is None:
-            return self._end()
+            return await self._end()
         elif self._segment is not None and self._segment.filename:
             await self._writer.write(event)
         else:
@@ -137,7 +142,7 @@ class _FormReader:
                 "a file needs a file name"
             )
 
-    def _end(self) -> tuple[str, str | SpooledUpload]:
+    async def _end(self) -> tuple[str, str | SpooledUpload]:
         segment = self._segment
         if segment is None:
             raise ClientException("Invalid multipart/form-data")
@@ -146,13 +151,13 @@ class _FormReader:
         upload = SpooledUpload(
             filename=segment.filename,
             content_type=segment.content_type or "text/plain",
-            spooled=self._writer.end_file(),
+            spooled=await self._writer.end_file(),
         )
         return segment.name, upload
 
 
 async def read_related_parts(
-    stream: AsyncIterator[bytes], boundary: str, spool: Spool, *, most: int
+    stream: AsyncIterator[bytes], boundary: str, writer: SpoolWriter, *, most: int
 ) -> list[SpooledFile]:
     """Read the parts of a ``multipart/related`` body (RFC 2387), without their headers.
 
@@ -160,7 +165,6 @@ async def read_related_parts(
     TooLargeError for more than ``most``.
     """
     reader = _RelatedReader(boundary.encode("latin-1", "replace"))
-    writer = _Writer(spool)
     parts: list[SpooledFile] = []
     try:
         async for chunk in stream:
@@ -168,13 +172,13 @@ async def read_related_parts(
                 if event is not None:
                     await writer.write(event)
                     continue
-                parts.append(writer.end_file())
+                parts.append(await writer.end_file())
                 if len(parts) > most:
                     raise TooLargeError(
                         f"more than {most:,} instances were sent: send them in several requests"
                     )
         if reader.is_within_part:
-            parts.append(writer.end_file())
+            parts.append(await writer.end_file())
     except FormParserError as error:
         raise ClientException("the body is damaged or cut short: send it again") from error
     if not parts:

@@ -57,6 +57,10 @@ class Settings:
     """Active and waiting requests; further ones get a 503."""
     max_pixel_bytes: int = 600_000_000
     """Of decoded images of all active requests; further ones wait."""
+    max_body_memory_bytes: int = 256 * 1024 * 1024
+    """Of the bodies of all requests that are kept in memory, and of one more; others wait."""
+    max_spooled_bytes: int = 8 * 1024**3
+    """Of the uploaded files of all requests on disk, and of one more request; others wait."""
     max_connections: int = 1000
     """Open at once, or fewer where the limit on descriptors is low."""
     require_keys: bool = False
@@ -74,6 +78,8 @@ class Settings:
     """Lock timeout of a write to the application database."""
     body_seconds: float = 120.0
     """Timeout for the body of a request."""
+    body_wait_seconds: float = 30.0
+    """How long a body may wait for room before its request gets a 503."""
     keep_alive_seconds: int = 75
     """How long an idle connection stays open. Clients keep one for less (httpx 5 s, pools of
     proxies 60 s): a server that closes first may do so just as the next request is on its way."""
@@ -104,6 +110,8 @@ class Settings:
             self.max_batch_images,
             self.max_waiting_studies,
             self.max_pixel_bytes,
+            self.max_body_memory_bytes,
+            self.max_spooled_bytes,
             self.max_connections,
             self.capacity,
             self.requests_per_minute,
@@ -111,7 +119,7 @@ class Settings:
             self.keep_alive_seconds,
             self.shutdown_seconds,
         )
-        if min(limits) < 1 or self.database_seconds <= 0:
+        if min(limits) < 1 or min(self.database_seconds, self.body_wait_seconds) <= 0:
             raise UserError("limits must be at least 1, and timeouts more than 0 seconds")
         for proxy in self.trusted_proxies:
             try:

@@ -3,16 +3,12 @@
 Images come as base64 alone: nothing here names a file or an address.
 """
 
-import base64
-import binascii
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
-from api.spool import Spool
-from api.uploads import MAX_INDICATION, SensitivityField, Upload
-from db.errors import TooLargeError, UserError
+from api.schemas.forms import MAX_INDICATION, SensitivityField
+from db.errors import UserError
 from generator.prompts import MAX_QUESTION
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
@@ -119,27 +115,3 @@ class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
             question=self.question,
             sensitivity=self.sensitivity,
         )
-
-
-def decoded(images: Sequence[str], *, limit: int, accept_as_chest: bool) -> list[Upload]:
-    """Put the images into a spool.
-
-    Raises UserError for what is not base64, and TooLargeError for more than ``limit`` images.
-    """
-    if len(images) > limit:
-        raise TooLargeError(
-            f"{len(images)} images were sent, one study may have {limit}: send its views only"
-        )
-    spool, uploads = Spool.open(), []
-    for number, text in enumerate(images, start=1):
-        try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise UserError(
-                f"image {number} is not base64: send the content of a file (paths and addresses "
-                "are not opened)"
-            ) from error
-        uploads.append(
-            Upload(name=f"image {number}", file=spool.add(data), accept_as_chest=accept_as_chest)
-        )
-    return uploads

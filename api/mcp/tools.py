@@ -16,11 +16,11 @@ from api.mcp.arguments import (
     CaseArguments,
     ReportArguments,
     SearchArguments,
-    decoded,
 )
 from api.middleware.access import Caller
 from api.middleware.audit_queue import AuditQueue
 from api.pipeline.pipeline import Pipeline
+from api.uploads import Upload, decode_uploads
 from db.app.api_keys import Scope
 from db.errors import UserError
 
@@ -76,9 +76,11 @@ async def _write(service: AgentService, caller: Caller, given: ReportArguments) 
     return generation_answer(await service.pipeline.generate(uploads, wanted, caller))
 
 
-async def _uploads(service: AgentService, images: list[str], *, accept_as_chest: bool) -> Any:
+async def _uploads(
+    service: AgentService, images: list[str], *, accept_as_chest: bool
+) -> list[Upload]:
     return await run_sync(
-        lambda: decoded(images, limit=service.max_images, accept_as_chest=accept_as_chest)
+        lambda: decode_uploads(images, limit=service.max_images, accept_as_chest=accept_as_chest)
     )
 
 

@@ -19,10 +19,10 @@ from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
 from api.pipeline.backends import Backend
+from api.pipeline.byte_budget import ByteBudget, ByteShare
 from api.pipeline.current_index import CurrentIndex, shown
 from api.pipeline.decoder import DecodingKind
 from api.pipeline.decoding import Decoded
-from api.pipeline.pixel_budget import PixelBudget, PixelShare
 from api.pipeline.scheduler import Admission
 from api.pipeline.search import SearchInput
 from api.pipeline.stages import DecodeInput, Emit, Schedulers, WarningLine, WriteInput, discard
@@ -51,7 +51,7 @@ Clock = Callable[[], datetime]
 Store = Callable[[Generation, NewEntry], Awaitable[None]]
 """Stores a generation with its audit entry."""
 
-_share: ContextVar[PixelShare] = ContextVar("share")
+_share: ContextVar[ByteShare] = ContextVar("share")
 """Of the budget for pixels, of the request that is active."""
 
 
@@ -66,7 +66,7 @@ class Pipeline:
         schedulers: Schedulers,
         database: AppDatabase,
         admission: Admission,
-        budget: PixelBudget,
+        budget: ByteBudget,
         clock: Clock,
     ) -> None:
         self.current = current
@@ -156,7 +156,7 @@ class Pipeline:
             return [one for one in found if isinstance(one, Radiograph)]
 
         most = Limits().max_kept_pixels * len(uploads)
-        return tuple(as_one_study(await _share.get().decode(most, decode)))
+        return tuple(as_one_study(await _decoded(_share.get(), most, decode)))
 
     @asynccontextmanager
     async def restored(self, images: Sequence[JobImage]) -> AsyncIterator[tuple[Radiograph, ...]]:
@@ -167,7 +167,7 @@ class Pipeline:
 
         most = sum(width * height for width, height in map(_png_size, images))
         with self._budget.share() as share:
-            yield tuple(await share.decode(most, decode))
+            yield tuple(await _decoded(share, most, decode))
 
     async def encode(self, uploads: Sequence[Upload], caller: Caller) -> tuple[PngRadiograph, ...]:
         """Decode images to keep them, as PNG. Raises UserError for the first unreadable one."""
@@ -270,6 +270,16 @@ class Pipeline:
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         add = partial(self._database.generations.add, generation, audit=entry)
         await run_sync(add, limiter=self._storing)
+
+
+async def _decoded(
+    share: ByteShare, most: int, decode: Callable[[], Awaitable[list[Radiograph]]]
+) -> list[Radiograph]:
+    """Decode images of at most so many bytes, which then count with their real size."""
+    await share.take(most)
+    images = await decode()
+    share.give(most - sum(image.pixels.nbytes for image in images))
+    return images
 
 
 def _png_size(image: JobImage) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
@@ -30,10 +31,8 @@ from api.schemas.chat import (
     Usage,
 )
 from api.settings import Settings
-from api.spool import Spool
-from api.uploads import read_body
+from api.uploads import decode_uploads, read_body
 from db.app.generation import NOTICE, Citation, Generation
-from db.errors import TooLargeError
 
 _COMPLETION = ResponseSpec(
     ChatCompletion,
@@ -102,13 +101,9 @@ class ChatController(Controller):
         carries the text before its citations are checked; the last chunk carries the
         checked text as `report`, and `citations`.
         """
-        uploads, wanted = data.uploads(Spool.open()), data.request()
+        wanted = data.request()
         pipeline.check_task(wanted.task)
-        if len(uploads) > settings.max_images:
-            raise TooLargeError(
-                f"{len(uploads)} images were sent, one study may have {settings.max_images}: "
-                "send its views only"
-            )
+        uploads = await run_sync(lambda: decode_uploads(data.images(), limit=settings.max_images))
         if data.stream:
             pipeline.check_capacity(caller)
             progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))

@@ -23,8 +23,9 @@ from api.middleware.access import READ, Caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
+from api.schemas.forms import ImageForm
 from api.settings import Settings
-from api.uploads import ImageForm, read_form, read_uploads
+from api.uploads import read_form, read_uploads
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.errors import MismatchError

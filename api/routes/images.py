@@ -13,8 +13,9 @@ from litestar.status_codes import HTTP_200_OK
 from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
+from api.schemas.forms import ImageForm
 from api.settings import Settings
-from api.uploads import ImageForm, read_form, read_uploads
+from api.uploads import read_form, read_uploads
 from db.errors import NotFoundError
 
 _PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)

@@ -12,9 +12,10 @@ from api.middleware.access import GENERATE, Caller
 from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
+from api.schemas.forms import SearchForm
 from api.schemas.searches import SearchDocument
 from api.settings import Settings
-from api.uploads import SearchForm, read_form, read_uploads
+from api.uploads import read_form, read_uploads
 
 
 class SearchController(Controller):

@@ -10,7 +10,8 @@ from litestar.response import Response
 
 from api.delivery import DELIVERED, Delivery
 from api.middleware.access import GENERATE
-from api.uploads import IndicationForm, QuestionForm, read_form
+from api.schemas.forms import IndicationForm, QuestionForm
+from api.uploads import read_form
 from db.app.generation import Generation
 
 MULTIPART = Body(media_type=RequestEncodingType.MULTI_PART)

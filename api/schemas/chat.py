@@ -1,7 +1,5 @@
 """Wire types of OpenAI's chat completions; fields without a meaning here are ignored."""
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterable
 from typing import Annotated, Literal, Self
@@ -10,8 +8,7 @@ from uuid import UUID
 import msgspec
 
 from api.pipeline.backends import TokenCount
-from api.spool import Spool
-from api.uploads import SensitivityField, Upload
+from api.schemas.forms import SensitivityField
 from db.app.generation import NOTICE, Citation
 from db.errors import NotFoundError, UserError
 from generator.prompts import Task
@@ -114,22 +111,16 @@ class ChatRequest(msgspec.Struct, kw_only=True):
                     return text
         return ""
 
-    def uploads(self, spool: Spool) -> list[Upload]:
-        """Put the images into the spool.
+    def images(self) -> list[str]:
+        """Return the images of the last message that has some, in base64.
 
         Raises UserError if there are none, or one is not a data URL.
         """
         for message in reversed(self.messages):
             parts = [] if isinstance(message.content, str) else message.content
-            images = [part for part in parts if isinstance(part, ImagePart)]
-            if images:
-                return [
-                    Upload(
-                        name=f"image {number}",
-                        file=spool.add(_decode(image.image_url.url, number)),
-                    )
-                    for number, image in enumerate(images, start=1)
-                ]
+            urls = [part.image_url.url for part in parts if isinstance(part, ImagePart)]
+            if urls:
+                return [_data(url, number) for number, url in enumerate(urls, start=1)]
         raise UserError(
             "no image was sent: add a part {type: image_url} with a data URL to a message"
         )
@@ -212,14 +203,11 @@ class ModelList(msgspec.Struct, kw_only=True):
         return cls(data=[ModelEntry(id=name) for name, task in _TASKS.items() if task in tasks])
 
 
-def _decode(url: str, number: int) -> bytes:
+def _data(url: str, number: int) -> str:
     head, comma, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64") and comma):
         raise UserError(
             f"image {number} is not a data URL: send data:image/png;base64,... (other URLs "
             "are not opened)"
         )
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UserError(f"image {number} is not valid base64: send it again") from error
+    return data

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from api.pacs.studies import MODALITIES, StudyQuery
-from api.uploads import MAX_INDICATION, SensitivityField
+from api.schemas.forms import MAX_INDICATION, SensitivityField
 from db.app.generation import NOTICE
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions

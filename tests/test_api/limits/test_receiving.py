@@ -13,23 +13,20 @@ from uuid import uuid4
 
 import anyio
 import httpx
-import numpy as np
 import pytest
 from litestar.exceptions import ClientException
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from api.form_parts import read_form_parts, read_related_parts
+from api.form_parts import SpoolWriter, read_form_parts, read_related_parts
 from api.pipeline.decoder import DecodingKind
 from api.pipeline.decoding import Decoded
-from api.pipeline.pixel_budget import PixelBudget
 from api.spool import Spool
 from api.temporary_files import temporary_files
 from api.uploads import Upload
 from db.app.database import AppDatabase
 from db.errors import NotFoundError, TooLargeError
-from indexer.images.radiograph import Radiograph
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import HTTP, images, settled
@@ -59,13 +56,17 @@ async def in_chunks(data: bytes, size: int) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
+async def ignore(_: int) -> None: ...
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("before", [b"", b"\r\n", b"a preamble\r\n"])
 def test_a_body_may_arrive_in_any_pieces(tmp_path: Path, size: int, before: bytes) -> None:
     parts = [b"one", b"", b"two\r\n--not the boundary\r\n-", os.urandom(5000)]
     body = before + related(*parts)
-    spool = Spool.open()
-    found = anyio.run(lambda: read_related_parts(in_chunks(body, size), "x", spool, most=4))
+    found = anyio.run(
+        lambda: read_related_parts(in_chunks(body, size), "x", SpoolWriter(ignore), most=4)
+    )
     assert [part.read() for part in found] == parts
     form = b"".join(
         b'--x\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
@@ -74,18 +75,22 @@ def test_a_body_may_arrive_in_any_pieces(tmp_path: Path, size: int, before: byte
         for part in parts
     )
     form += b'--x\r\nContent-Disposition: form-data; name="k"\r\n\r\n12\r\n--x--\r\n'
-    fields = anyio.run(lambda: read_form_parts(in_chunks(form, size), "x", spool, most=5))
+    fields = anyio.run(
+        lambda: read_form_parts(in_chunks(form, size), "x", SpoolWriter(ignore), most=5)
+    )
     assert [file.spooled.read() for file in fields["images"]] == parts
     assert fields["k"] == "12"
 
 
 def test_a_request_has_so_many_parts(tmp_path: Path) -> None:
-    spool = Spool.open()
-    body = related(*[b""] * 4)
+    def read(body: bytes) -> object:
+        writer = SpoolWriter(ignore)
+        return anyio.run(lambda: read_related_parts(in_chunks(body, 100), "x", writer, most=3))
+
     with pytest.raises(TooLargeError, match="more than 3 instances"):
-        anyio.run(lambda: read_related_parts(in_chunks(body, 100), "x", spool, most=3))
+        read(related(*[b""] * 4))
     with pytest.raises(ClientException):
-        anyio.run(lambda: read_related_parts(in_chunks(b"x" * 200_000, 100), "x", spool, most=3))
+        read(b"x" * 200_000)
 
 
 def test_files_have_no_name_and_end_with_their_request(tmp_path: Path) -> None:
@@ -266,7 +271,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_pixels_in_memory_are_bounded(tmp_path: Path, gate: Gate) -> None:
     """The second study is decoded when the images of the first are no longer needed."""
     watched = Watched(tmp_path)
-    app: Any = an_app(tmp_path, backend=gate, decoding=watched, max_pixel_bytes=10_000)
+    app: Any = an_app(tmp_path, backend=gate, decoding=watched, max_pixel_bytes=1_000)
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         answers: list[int] = []
 
@@ -283,24 +288,3 @@ def test_pixels_in_memory_are_bounded(tmp_path: Path, gate: Gate) -> None:
         for thread in threads:
             thread.join()
         assert answers == [201, 201] and len(watched.kept) == 2
-
-
-def test_a_budget_counts_pixels_until_their_share_ends() -> None:
-    async def decode() -> list[Radiograph]:
-        return [Radiograph(pixels=np.zeros((8, 8), np.uint8), view_position=None, notes=())]
-
-    async def use() -> None:
-        budget = PixelBudget(100)
-        with budget.share() as share:
-            await share.decode(1_000, decode)  # more than there ever is: alone
-            assert budget.taken == 64
-            with budget.share() as other:
-                with anyio.move_on_after(0.1) as waiting:
-                    await other.decode(50, decode)
-                assert waiting.cancelled_caught and budget.taken == 64
-        assert budget.taken == 0
-        with budget.share() as share:
-            await share.decode(50, decode)
-            assert budget.taken == 64
-
-    anyio.run(use)
