@@ -16,6 +16,7 @@ from evaluation.answers.scores import answer_tables
 from evaluation.classification.scores import COMBINED, class_tables, opinions
 from evaluation.grounding.citations import CheckedReport, check_reports, grounding_table
 from evaluation.grounding.over_reliance import over_reliance_tables
+from evaluation.layout import wrapped
 from evaluation.log import rounded, table_values
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic, mean_of
 from evaluation.metrics.clinical_bert import similarity
@@ -67,12 +68,13 @@ class Scores:
     def text(self) -> str:
         """For a terminal."""
         model = self.about.model + (f" + {self.about.adapter}" if self.about.adapter else "")
-        lines = [
+        notes = (
             f"model {model} (weights {self.about.weights_sha256[:12]}), "
             f"{self.about.prompt_version}, greedy, at most {self.about.max_new_tokens} tokens",
             f"computed: {self.about.computed}",
             *self.notes,
-        ]
+        )
+        lines = [line for note in notes for line in wrapped(note, indent="  ")]
         if self.evaluation is not None:
             lines.append(to_table(self.evaluation, self.origin))
             lines += [f"{name}: not computed, {why}" for name, why in self.not_computed.items()]

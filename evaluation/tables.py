@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.layout import lay_out, wrapped
 from evaluation.metrics.bootstrap import (
     RESAMPLES,
     Interval,
@@ -23,7 +24,8 @@ from evaluation.metrics.bootstrap import (
     ratio,
 )
 
-_WIDTH = 22
+FEW = 3
+"""Studies that a figure needs; with fewer its text is "too few": its values are in JSON alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +41,11 @@ class Share:
     def statistic(self) -> Statistic:
         """The ratio; NaN in a resample with a denominator of 0."""
         counts = np.stack([np.asarray(self.hits, float), np.asarray(self.of, float)], axis=1)
-        return of_sums(counts, lambda sums: ratio(sums[:, 0], sums[:, 1]))
+        return of_sums(
+            counts,
+            lambda sums: ratio(sums[:, 0], sums[:, 1]),
+            informative=lambda rows: int(np.count_nonzero(rows[:, 1])),
+        )
 
     @property
     def count(self) -> tuple[int, int]:
@@ -64,6 +70,8 @@ class Figure:
     interval: Interval
     count: tuple[int, int] | None = None
     """Numerator and denominator of a share."""
+    studies: int | None = None
+    """How many studies it rests on; None where that was not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,27 +116,16 @@ def minus(a: Statistic | Share, b: Statistic | Share) -> Difference:
 
 
 def to_text(table: Table) -> str:
-    """For a terminal; columns are numbered where their names are long."""
+    """For a terminal, at most `evaluation.layout.WIDTH` characters wide."""
     columns = table.columns
-    heads = columns
-    lines = [f"== {table.title} ==", *table.notes]
-    if any(len(column) > _WIDTH for column in columns):
-        heads = [f"({number})" for number in range(1, len(columns) + 1)]
-        lines += [f"  {head} {column}" for head, column in zip(heads, columns, strict=True)]
-    cells = {
-        row: [_cell(figures.get(column)) for column in columns]
+    lines = [f"== {table.title} =="]
+    for note in table.notes:
+        lines += wrapped(note, indent="  ")
+    cells = [
+        (row, [_cell(figures.get(column)) for column in columns])
         for row, figures in table.rows.items()
-    }
-    widths = [
-        max(len(head), *(len(row[place]) for row in cells.values()))
-        for place, head in enumerate(heads)
     ]
-    first = max((len(row) for row in table.rows), default=0) + 2
-    lines.append(" " * first + "  ".join(h.rjust(w) for h, w in zip(heads, widths, strict=True)))
-    for row, texts in cells.items():
-        filled = "  ".join(t.rjust(w) for t, w in zip(texts, widths, strict=True))
-        lines.append(f"{row:{first}}{filled}")
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join([*lines, *lay_out(columns, cells)])
 
 
 def without_nan(value: Any) -> Any:
@@ -150,10 +147,14 @@ def _figure(cell: Cell, patients: Sequence[str | None] | None, resamples: int) -
         return statistic if patients is None else by_patient(statistic, patients)
 
     if isinstance(cell, Difference):
-        return Figure(interval=paired_bootstrap(of(cell.a), of(cell.b), resamples=resamples))
+        return Figure(
+            interval=paired_bootstrap(of(cell.a), of(cell.b), resamples=resamples),
+            studies=min(cell.a.informative, cell.b.informative),
+        )
     return Figure(
         interval=bootstrap(of(_statistic(cell)), resamples=resamples),
         count=cell.count if isinstance(cell, Share) else None,
+        studies=_statistic(cell).informative,
     )
 
 
@@ -167,6 +168,8 @@ def _cell(figure: Figure | None) -> str:
     one = figure.interval
     if one.value != one.value:
         text = "undefined"
+    elif figure.studies is not None and figure.studies < FEW:
+        text = "too few"
     else:
         text = f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
         if one.p is not None:

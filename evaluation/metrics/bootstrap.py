@@ -64,10 +64,18 @@ class Statistic:
     does not change its input."""
     patients: npt.NDArray[np.intp] | None = None
     """(studies,) the number of each study's patient, from 0; None where each has one study."""
+    count: Callable[[Rows], int] | None = None
+    """Rows to the number of studies that the score rests on; None where it rests on all."""
 
     @property
     def studies(self) -> int:
         return len(self.rows[0])
+
+    @property
+    def informative(self) -> int:
+        """How many studies the score rests on: those asked about, say, or the fewer of positive and
+        negative ones."""
+        return self.studies if self.count is None else self.count(self.rows)
 
     @cached_property
     def compute(self) -> Compute:
@@ -87,13 +95,23 @@ def mean_of(scores: npt.ArrayLike) -> Statistic:
         raise UserError(f"a mean needs one score per study, got shape {each.shape}")
     defined = ~np.isnan(each)
     sums = np.stack([np.where(defined, each, 0.0), defined.astype(np.float64)], axis=1)
-    return of_sums(sums, lambda totals: ratio(totals[:, 0], totals[:, 1]))
+    return of_sums(
+        sums,
+        lambda totals: ratio(totals[:, 0], totals[:, 1]),
+        informative=lambda rows: int(rows[:, 1].sum()),
+    )
 
 
-def of_sums(counts: npt.ArrayLike, score: Callable[[FloatArray], FloatArray]) -> Statistic:
+def of_sums(
+    counts: npt.ArrayLike,
+    score: Callable[[FloatArray], FloatArray],
+    *,
+    informative: Callable[[FloatArray], int] | None = None,
+) -> Statistic:
     """A score of per-study counts (n, ...) summed over the studies.
 
-    ``score`` takes sums (b, ...) to (b,).
+    ``score`` takes sums (b, ...) to (b,), ``informative`` the counts, (n, ...) flattened to two
+    dimensions, to the number of studies that the score rests on.
     """
     each = np.asarray(counts, dtype=np.float64)
     if each.ndim < 2 or each.shape[0] == 0:
@@ -104,7 +122,8 @@ def of_sums(counts: npt.ArrayLike, score: Callable[[FloatArray], FloatArray]) ->
         (flat,) = rows
         return lambda weights: score((weights @ flat).reshape(-1, *shape))
 
-    return Statistic(rows=(each.reshape(each.shape[0], -1),), score=of)
+    count = None if informative is None else (lambda rows: informative(rows[0]))
+    return Statistic(rows=(each.reshape(each.shape[0], -1),), score=of, count=count)
 
 
 def average(statistics: Sequence[Statistic]) -> Statistic:

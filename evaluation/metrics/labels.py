@@ -80,7 +80,11 @@ def label_counts(
 def f1_statistic(counts: npt.ArrayLike, average: Average = "micro") -> Statistic:
     """F1 from `label_counts`, over all the observations counted there; for a single one slice
     ``counts[:, [i]]``. Macro skips, in each resample, an observation without a positive."""
-    return of_sums(counts, _micro if average == "micro" else _macro)
+    return of_sums(
+        counts,
+        _micro if average == "micro" else _macro,
+        informative=lambda rows: int(rows.any(axis=1).sum()),
+    )
 
 
 def label_overlap(

@@ -42,7 +42,7 @@ def auc_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
 
         return compute
 
-    return Statistic(rows=_ranked(labels, scores), score=of)
+    return Statistic(rows=_ranked(labels, scores), score=of, count=_rarer)
 
 
 def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
@@ -60,7 +60,7 @@ def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) ->
 
         return compute
 
-    return Statistic(rows=_ranked(labels, scores), score=of)
+    return Statistic(rows=_ranked(labels, scores), score=of, count=_rarer)
 
 
 def precision_at_k(relevance: npt.ArrayLike, k: int) -> FloatArray:
@@ -136,6 +136,12 @@ def _ranked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Rows:
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - count / 2
     return positive.astype(np.float64), middle[place]
+
+
+def _rarer(rows: Rows) -> int:
+    """How many positive or negative studies there are, whichever are fewer."""
+    positive = int(rows[0].sum())
+    return min(positive, len(rows[0]) - positive)
 
 
 class _Ranking:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from db.labels import OBSERVATIONS
+from evaluation.layout import lay_out, wrapped
 from evaluation.metrics.bootstrap import Interval
 from evaluation.provenance import Provenance
 from evaluation.retrieval.scores import AUC_MEAN, AUC_PR_MEAN, LEAST_POSITIVES, Evaluation, Subset
-from evaluation.tables import format_p, without_nan
+from evaluation.tables import FEW, format_p, without_nan
 
 TEXT = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 LABELS = ("label micro-F1", "label macro-F1", "No Finding F1", AUC_MEAN, AUC_PR_MEAN)
@@ -34,14 +35,15 @@ def to_document(evaluation: Evaluation, origin: Provenance) -> dict[str, Any]:
 
 def to_table(evaluation: Evaluation, origin: Provenance) -> str:
     """For a terminal: a block a subset, a row a system and a row an observation."""
-    lines = [
+    notes = (
         f"split {origin.split} of {origin.source}; index {origin.index_fingerprint[:12]}, encoder "
         f"{origin.encoder} (weights {origin.weights_sha256[:12]})",
         f"reference text: {origin.reference_text}, cleaning {origin.cleaning}; reference labels: "
         f"labeller {origin.reference_labeller} on {origin.reference_labels_from}",
         f"[..] 95 % intervals, patients resampled {origin.resamples} times; votes of "
         f"{origin.votes_of} cases, temperature {origin.vote_temperature}",
-    ]
+    )
+    lines = [line for note in notes for line in wrapped(note, indent="  ")]
     for subset in evaluation.subsets:
         lines += ["", f"== {subset.name}: {subset.studies} studies =="]
         for metrics in (TEXT, LABELS, RANKING, OWN_REPORT):
@@ -100,16 +102,12 @@ def _with_count(metric: str, subset: Subset) -> str:
 
 def _block(subset: Subset, metrics: Sequence[str]) -> list[str]:
     """Systems that have any of these metrics, one row each."""
-    rows = [(s, figures) for s, figures in subset.figures.items() if figures.keys() & set(metrics)]
-    if not rows:
-        return []
-    head = "  ".join(f"{_short(metric):>20}" for metric in metrics)
-    width = max(len(system) for system in subset.figures) + 2
-    lines = ["", f"{'':{width}}{head}"]
-    for system, figures in rows:
-        cells = (_cell(figures.get(metric)) for metric in metrics)
-        lines.append(f"{system:{width}}{'  '.join(f'{cell:>20}' for cell in cells)}".rstrip())
-    return lines
+    rows = [
+        (system, [_cell(figures.get(metric), subset.studies) for metric in metrics])
+        for system, figures in subset.figures.items()
+        if figures.keys() & set(metrics)
+    ]
+    return ["", *lay_out([_short(metric) for metric in metrics], rows)] if rows else []
 
 
 def _auc_rows(subset: Subset) -> list[str]:
@@ -120,34 +118,39 @@ def _auc_rows(subset: Subset) -> list[str]:
     ]
     if not systems:
         return []
-    lines = ["", f"AUC (mean over findings with {LEAST_POSITIVES}+ positives, marked *)"]
-    lines += [f"  ({number}) {system}" for number, system in enumerate(systems, start=1)]
-    head = "  ".join(f"{f'({number})':>20}" for number in range(1, len(systems) + 1))
-    lines.append(f"{'observation':30}{'positives':>10}  {head}")
+    rows = []
     for name in OBSERVATIONS:
-        cells = [_cell(subset.figures[system].get(f"AUC {name}")) for system in systems]
-        marked = f"{name} *" if name in subset.mean_over else name
-        row = "  ".join(f"{cell:>20}" for cell in cells)
-        lines.append(f"{marked:30}{subset.positives[name]:10}  {row}")
-    return lines
+        count = subset.positives[name]
+        marked = f"{name} ({count}){' *' if name in subset.mean_over else ''}"
+        least = min(count, subset.studies - count)
+        cells = [_cell(subset.figures[system].get(f"AUC {name}"), least) for system in systems]
+        rows.append((marked, cells))
+    title = (
+        "AUC, with the positives of each observation (the mean is over findings with "
+        f"{LEAST_POSITIVES} or more, marked *)"
+    )
+    return ["", *wrapped(title), *lay_out(systems, rows)]
 
 
 def _differences(subset: Subset) -> list[str]:
     first = next(iter(subset.figures))
-    lines = ["", f"{first} minus ..., paired"]
-    for system, figures in subset.differences.items():
-        parts = (f"{metric} {_cell(value, sign='+')}" for metric, value in figures.items())
-        if figures:
-            lines.append(f"  {system}: {'; '.join(parts)}")
-    return lines
+    found = {system: figures for system, figures in subset.differences.items() if figures}
+    metrics = list(dict.fromkeys(metric for figures in found.values() for metric in figures))
+    rows = [
+        (system, [_cell(figures.get(metric), subset.studies, sign="+") for metric in metrics])
+        for system, figures in found.items()
+    ]
+    return ["", f"{first} minus ..., paired", *lay_out(metrics, rows)] if rows else []
 
 
 def _short(metric: str) -> str:
     return metric.replace("own report ", "own ").replace(", with findings", " (finding)")
 
 
-def _cell(interval: Interval | None, sign: str = "") -> str:
-    if interval is None:
+def _cell(interval: Interval | None, studies: int, sign: str = "") -> str:
+    if interval is None or interval.value != interval.value:
         return "-"
+    if studies < FEW:
+        return "too few"
     p = "" if interval.p is None else f" {format_p(interval.p)}"
     return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]{p}"

@@ -13,6 +13,7 @@ from PIL import Image
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, positives
 from evaluation.__main__ import main
+from evaluation.layout import WIDTH
 from evaluation.metrics.bootstrap import mean_of
 from evaluation.provenance import provenance
 from evaluation.reports.systems import label_table
@@ -344,7 +345,10 @@ def test_labeller_and_cleaning_stand_beside_the_figures(
     assert document["provenance"]["cleaning"] == "r2gen-iu"
     assert document["provenance"]["reference_text"] == "FINDINGS alone"
     table = to_table(evaluation, origin)
-    assert f"cleaning r2gen-iu; reference labels: labeller {LABELLER_VERSION}" in table
+    assert f"cleaning r2gen-iu; reference labels: labeller {LABELLER_VERSION}" in " ".join(
+        table.split()
+    )
+    assert max(map(len, table.splitlines())) <= WIDTH
     assert "nearest case by thumbnail, both minus ..., paired" in table
     for name in OBSERVATIONS:
         assert f"\n{name}" in table
