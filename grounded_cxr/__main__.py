@@ -9,6 +9,7 @@ grounded-cxr caption data/index pa.png
 grounded-cxr pacs search https://pacs.example/dicom-web --date 20260131
 grounded-cxr train --index data/mine --out runs/adapter
 grounded-cxr evaluate retrieval data/index --data-dir DIR --split-file FILE --split val
+grounded-cxr benchmark run FOLDER --index data/index --data-dir DIR --split-file FILE --split val
 grounded-cxr serve data/index
 
 ``python -m grounded_cxr`` is the same. Each verb is a command of one package, with the arguments
@@ -71,6 +72,10 @@ COMMANDS = {
     "evaluate": Command(
         module="evaluation.__main__",
         about="figures of retrieval or a model on a held-out split",
+    ),
+    "benchmark": Command(
+        module="evaluation.grounding.__main__",
+        about="a leaderboard of the citations in any system's reports",
     ),
     "serve": Command(
         module="api.__main__", verb="serve", about="serve the HTTP API and the web page"

@@ -105,7 +105,7 @@ def test_the_help_lists_the_verbs_and_says_research_use_only(
         main(["--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    assert all(re.search(rf"^ +{verb} ", shown, re.MULTILINE) for verb in COMMANDS)
+    assert all(re.search(rf"^ +{verb}\s", shown, re.MULTILINE) for verb in COMMANDS)
     assert "Research use only" in shown
 
 

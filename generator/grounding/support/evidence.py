@@ -95,7 +95,7 @@ class Evidence:
         if compares_with_prior(claims.text):
             raise UnsupportedError(COMPARES)
         said: list[frozenset[int]] = []
-        for one in _single(claims.atoms):
+        for one in one_sided(claims.atoms):
             said += self.findings.saying(one, claims.text)
         for one, other in joined(claims.text, claims.atoms):
             self.findings.check_together(one, other, claims.text)
@@ -187,7 +187,7 @@ class Evidence:
                 raise UnsupportedError(f"does not say “{clause}”")
 
 
-def _single(found: Sequence[Mention]) -> Iterator[Mention]:
+def one_sided(found: Sequence[Mention]) -> Iterator[Mention]:
     """Yield findings of one side each; different sentences may support them."""
     for one in found:
         if one.state != "negative" and one.sides == BOTH:
