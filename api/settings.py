@@ -4,6 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from db.errors import NotFoundError, UserError
 
@@ -21,7 +22,9 @@ class Settings:
     machines could reach without keys, and NotFoundError for a sample image that is not there.
     """
 
-    database_path: Path = DATABASE
+    database_path: Any = DATABASE
+    """A `Location`: the path of a SQLite file, or the URL of a PostgreSQL database. (msgspec, with
+    which Litestar checks settings, knows no union of these types.)"""
     host: str = "127.0.0.1"
     port: int = 8000
     sample_path: Path | None = None
@@ -85,6 +88,13 @@ class Settings:
     proxies 60 s): a server that closes first may do so just as the next request is on its way."""
     shutdown_seconds: int = 30
     """How long running requests may take to finish when the server stops."""
+
+    @property
+    def temporary_folder(self) -> Path:
+        """Beside the database; by port where that is on a server."""
+        if isinstance(self.database_path, Path):
+            return self.database_path.with_name(f"{self.database_path.name}.tmp")
+        return DATABASE.with_name(f"service-{self.port}.tmp")
 
     @property
     def written_together(self) -> int:

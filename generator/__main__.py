@@ -38,7 +38,7 @@ from generator.vision_language import (
     default_model,
 )
 from generator.without_model import run_without_model
-from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.arguments import add_model_device, database, encoder_device
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.query import image_query, read_images
@@ -119,8 +119,8 @@ def _do(arguments: argparse.Namespace) -> int:
         origin=origin,
     )
     if arguments.db is not None:
-        with AppDatabase.open(arguments.db) as database:
-            database.generations.add(generation, audit=generation_entry(generation))
+        with AppDatabase.open(arguments.db) as opened_database:
+            opened_database.generations.add(generation, audit=generation_entry(generation))
     print(output.as_json(generation) if arguments.json else output.page(generation))
     return 0
 
@@ -253,7 +253,10 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, default=0, help="of words drawn at a temperature")
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(
-        "--db", type=Path, metavar="FILE", help="also store it in this application database"
+        "--db",
+        type=database,
+        metavar="DATABASE",
+        help="also store it in this application database: file or URL",
     )
 
 

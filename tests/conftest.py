@@ -10,6 +10,9 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from db.engines.location import Location
+from tests.support.databases import Located, PostgresServer, on_postgresql, running_server
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -33,6 +36,30 @@ def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GROUNDED_CXR_CACHE", str(folder / "encoders"))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One for all processes of the session; tests that need it are skipped without its package."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with running_server(folder / "postgresql") as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def located(request: pytest.FixtureRequest) -> Located:
+    """Runs a test on both engines."""
+    if request.param == "sqlite":
+        return lambda path: path
+    return on_postgresql(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture
+def location(located: Located, tmp_path: Path) -> Location:
+    """Where the application database of a test is, on both engines."""
+    return located(tmp_path / "app.sqlite3")
 
 
 def tracked_files() -> list[Path]:

@@ -7,8 +7,11 @@ from typing import Any
 
 from api.settings import DATABASE
 from db.app.audit_log import Head
-from db.app.database import AppDatabase, back_up, restore
-from db.errors import NotFoundError, UserError
+from db.app.backup import back_up, restore
+from db.app.database import AppDatabase
+from db.engines.location import shown
+from db.errors import UserError
+from indexer.cli.arguments import database
 
 
 def add_to(verbs: Any) -> None:
@@ -45,21 +48,12 @@ def add_database(verb: argparse.ArgumentParser) -> None:
     """Add the option that names it."""
     verb.add_argument(
         "--database",
-        type=Path,
+        type=database,
         default=DATABASE,
-        metavar="FILE",
-        help="where reports are stored (default: %(default)s)",
+        metavar="DATABASE",
+        help="where reports are stored: a SQLite file, or a URL such as "
+        "postgresql+psycopg://USER@HOST/NAME (default: %(default)s)",
     )
-
-
-def existing(path: Path) -> AppDatabase:
-    """Open the database.
-
-    Raises NotFoundError if the file is missing: opening it would create it.
-    """
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist: name the application database")
-    return AppDatabase.open(path)
 
 
 def _verify_audit(arguments: argparse.Namespace) -> int:
@@ -71,21 +65,21 @@ def _verify_audit(arguments: argparse.Namespace) -> int:
                 f"'{arguments.head}' is not a head: give the NUMBER:HASH of an earlier run"
             )
         known = Head(number=int(number), hash=digest)
-    with existing(arguments.database) as database:
-        head = database.audit.verify(known)
+    with AppDatabase.open_existing(arguments.database) as opened:
+        head = opened.audit.verify(known)
     print(f"audit log intact, head {head.number}:{head.hash}")
     return 0
 
 
 def _back_up(arguments: argparse.Namespace) -> int:
     back_up(arguments.database, arguments.file)
-    print(f"{arguments.database} copied to {arguments.file}")
+    print(f"{shown(arguments.database)} copied to {arguments.file}")
     return 0
 
 
 def _restore(arguments: argparse.Namespace) -> int:
     done = restore(arguments.file, arguments.database, at=datetime.now(UTC))
-    print(f"{arguments.database} restored from {arguments.file}")
+    print(f"{shown(arguments.database)} restored from {arguments.file}")
     if done.deleted:
         print(f"{done.deleted} generations that were deleted since are deleted again")
     if done.revoked:

@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from api.cli.database import add_database, existing
+from api.cli.database import add_database
 from db.app.api_keys import SCOPES
 from db.app.database import AppDatabase
 
@@ -42,7 +42,7 @@ def _add_key(arguments: argparse.Namespace) -> int:
 
 
 def _list_keys(arguments: argparse.Namespace) -> int:
-    with existing(arguments.database) as database:
+    with AppDatabase.open_existing(arguments.database) as database:
         for key in database.keys.list_all():
             state = "active" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
             scopes = " ".join(sorted(key.scopes))
@@ -51,7 +51,7 @@ def _list_keys(arguments: argparse.Namespace) -> int:
 
 
 def _revoke_key(arguments: argparse.Namespace) -> int:
-    with existing(arguments.database) as database:
+    with AppDatabase.open_existing(arguments.database) as database:
         database.keys.revoke(arguments.name, at=datetime.now(UTC))
     print(f"API key '{arguments.name}' revoked")
     return 0

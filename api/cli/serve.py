@@ -24,7 +24,8 @@ from api.pipeline.current_index import reopening
 from api.pipeline.decoding import DecodingProcesses
 from api.settings import LOCAL_NAMES, Settings, is_loopback
 from api.temporary_files import temporary_files
-from db.app.database import AppDatabase, held
+from db.app.database import AppDatabase
+from db.engines.engine import exists, held
 from db.errors import MismatchError
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL, DecodingOptions, default_model
 from indexer.cli.arguments import add_model_device, encoder_device
@@ -168,12 +169,11 @@ def run(arguments: argparse.Namespace) -> int:
     may_fall_back = arguments.model is None and arguments.adapter is None
     pacs = None if arguments.pacs is None else _open_pacs(arguments.pacs)
     log_to_stderr(settings, as_json=arguments.log_json)
-    database = settings.database_path
     with (
         listen(settings) as listener,
         _checked(arguments.index),
-        held(database),
-        temporary_files(database.with_name(f"{database.name}.tmp")),
+        held(settings.database_path),
+        temporary_files(settings.temporary_folder),
         DecodingProcesses(count=settings.workers) as decoding,
     ):
         decoding.start()  # while the index is read
@@ -237,7 +237,7 @@ def _open_pacs(url: str) -> Pacs:
 
 def _needs_keys(arguments: argparse.Namespace) -> bool:
     """Whether other machines can reach the address and an active API key exists."""
-    if is_loopback(arguments.host) or not arguments.database.is_file():
+    if is_loopback(arguments.host) or not exists(arguments.database):
         return False
     with AppDatabase.open(arguments.database) as database:
         return database.keys.any_active()

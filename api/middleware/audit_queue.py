@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 
 from api.middleware.observability import request_id
 from db.app.audit_log import AuditLog, NewEntry
-from db.engines.sqlite import DatabaseFailure
+from db.engines.engine import DatabaseFailure
 from db.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class AuditQueue:
     def flush(self) -> None:
         """Write the entries that wait.
 
-        Raises ``db.engines.sqlite.DatabaseFailure`` if they cannot be written; they wait on.
+        Raises ``db.engines.engine.DatabaseFailure`` if they cannot be written; they wait on.
         """
         with self._one_batch:
             with self._guard:

@@ -24,7 +24,7 @@ from litestar.plugins.problem_details import (
 )
 
 from api.pacs.connection import PacsError
-from db.engines.sqlite import DatabaseFailure, why_unusable
+from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import (
     ForbiddenError,
     MismatchError,

@@ -32,7 +32,7 @@ from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation
 from db.app.jobs import JobImage, JobStore, JobStudy
-from db.engines.sqlite import DatabaseFailure, why_unusable
+from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import UnavailableError, UserError
 from generator.request import GenerationRequest
 from indexer.images.radiograph import PngRadiograph, as_one_study

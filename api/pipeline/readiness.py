@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.scheduler import Admission
 from db.app.database import AppDatabase
-from db.engines.sqlite import DatabaseFailure, why_unusable
+from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import UnavailableError
 
 logger = logging.getLogger(__name__)

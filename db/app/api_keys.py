@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from db.app.audit_log import NewEntry, append
 from db.app.jobs import cancel_all
 from db.app.models import ApiKeyRow
-from db.engines.sqlite import erasing, writing
+from db.engines.engine import erasing, writing
 from db.errors import NotFoundError, UserError
 
 Scope = Literal["read", "generate", "read-all", "pacs", "admin"]
@@ -99,7 +99,8 @@ class ApiKeyStore:
         Raises NotFoundError if no key has this name.
         """
         with erasing(self._engine) as session:
-            row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.name == name)).first()
+            found = select(ApiKeyRow).where(ApiKeyRow.name == name).with_for_update()
+            row = session.scalars(found).first()
             if row is None:
                 raise NotFoundError(f"there is no key '{name}': see 'python -m api keys list'")
             if row.revoked_at is None:

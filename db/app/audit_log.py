@@ -20,7 +20,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.models import AuditRow
-from db.engines.sqlite import writing
+from db.engines.engine import exclude_writers, writing
 from db.errors import UserError
 
 DELETED, ERASED = "generation deleted", "erase"
@@ -61,8 +61,9 @@ class Head:
 
 
 def append(session: Session, *entries: NewEntry) -> None:
-    """Append entries within a transaction of ``db.engines.sqlite.writing``, which excludes other
-    writers."""
+    """Append entries within a transaction of ``db.engines.engine.writing``, as its last step: until
+    it ends, nobody else can append."""
+    exclude_writers(session.connection())
     last = session.scalars(select(AuditRow).order_by(AuditRow.number.desc()).limit(1)).first()
     head = START if last is None else last.hash
     for number, entry in enumerate(entries, start=1 if last is None else last.number + 1):

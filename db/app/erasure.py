@@ -17,15 +17,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select, tuple_
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from db.app.audit_log import ERASED, NewEntry, append
 from db.app.models import CitationRow, FeedbackRow, GenerationRow, HitRow, StatementRow
 from db.app.schema import migrate
-from db.engines.sqlite import LOCK_TIMEOUT, open_sqlite, writing
-from db.errors import NotFoundError, UserError
+from db.engines.engine import (
+    DatabaseFailure,
+    JsonStrings,
+    open_engine,
+    overwrite_free_pages,
+    reason,
+    require_application,
+    writing,
+)
+from db.engines.location import Location, shown
+from db.engines.sqlite import LOCK_TIMEOUT
+from db.errors import UserError
 from db.index.store import Case
 
 WITHDRAWN = "withdrawn"
@@ -44,20 +53,22 @@ class Erasure:
 
 
 def erase(
-    path: Path, cases: Sequence[Case], *, at: datetime, lock_timeout: float = LOCK_TIMEOUT
+    location: Location,
+    cases: Sequence[Case],
+    *,
+    at: datetime,
+    lock_timeout: float = LOCK_TIMEOUT,
 ) -> Erasure:
     """Erase these cases' sentences from an application database and from its free pages.
 
-    A second call changes nothing. ``lock_timeout`` is in seconds. Raises NotFoundError if the file
-    is missing, and UserError if it is another kind of file, or if another process keeps old pages
-    in use.
+    A second call changes nothing. ``lock_timeout`` is in seconds. Raises NotFoundError if the
+    database is missing, and UserError if it is another kind of file, or if another process keeps
+    old pages in use.
     """
-    if not path.is_file():
-        raise NotFoundError(f"{path} does not exist: name the application database")
-    _require_application(path)
-    engine = open_sqlite(path, read_only=False, write_ahead_log=True, lock_timeout=lock_timeout)
+    require_application(location)
+    engine = open_engine(location, lock_timeout=lock_timeout)
     try:
-        migrate(engine, name=str(path))
+        migrate(engine, name=shown(location))
         with writing(engine) as session:
             done = _erase(session, cases)
             if done.generations:
@@ -66,10 +77,14 @@ def erase(
                     session,
                     NewEntry(at=at, caller="indexer", action=ERASED, details=details),
                 )
-        _overwrite_free_pages(engine, path)
-    except DatabaseError as error:
+        if not overwrite_free_pages(engine):
+            raise UserError(
+                f"the quotes in {shown(location)} are withdrawn, but another process keeps old "
+                "pages of it in use: stop the server and run the same command again"
+            )
+    except DatabaseFailure as error:
         raise UserError(
-            f"{path} cannot be changed ({error.orig}): stop the program that uses it"
+            f"{shown(location)} cannot be changed ({reason(error)}): stop the program that uses it"
         ) from error
     finally:
         engine.dispose()
@@ -94,19 +109,6 @@ def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
         raise OSError(str(error)) from error
     except sqlite3.DatabaseError as error:
         raise OSError(str(error)) from error
-
-
-def _require_application(path: Path) -> None:
-    """Check without writing, because opening a foreign database as ours would change it."""
-    query = f"SELECT 1 FROM sqlite_master WHERE name = '{GenerationRow.__tablename__}'"
-    address = f"file:{path.resolve().as_posix()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True)) as connection:
-            found = connection.execute(query).fetchone()
-    except sqlite3.DatabaseError as error:
-        raise UserError(f"{path} cannot be read ({error}): name another file with --db") from error
-    if found is None:
-        raise UserError(f"{path} is not an application database: name another file with --db")
 
 
 def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
@@ -155,11 +157,12 @@ def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequ
         select(GenerationRow)
         .where(GenerationRow.number.in_(cited) | GenerationRow.number.in_(shown))
         .options(selectinload(GenerationRow.statements).selectinload(StatementRow.citations))
+        .with_for_update(of=GenerationRow)
     ).all()
 
 
 def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
-    digests = func.json_each(GenerationRow.images_sha256).table_valued("value")
+    digests = JsonStrings(GenerationRow.images_sha256).table_valued("value")
     of_images = select(digests.c.value).where(digests.c.value.in_(images)).exists()
     found = session.scalars(
         select(GenerationRow.id).where(of_images).order_by(GenerationRow.number)
@@ -228,15 +231,3 @@ def _is_said(text: str, sentences: Iterable[str]) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
-
-
-def _overwrite_free_pages(engine: Engine, path: Path) -> None:
-    """Overwrite free pages. Raises UserError if another process has old pages in use."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM")
-        (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-    if busy:
-        raise UserError(
-            f"the quotes in {path} are withdrawn, but another process keeps old pages of it in "
-            "use: stop the server and run the same command again"
-        )

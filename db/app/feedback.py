@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from db.app.audit_log import NewEntry, append
 from db.app.generations import owned
 from db.app.models import FeedbackRow, GenerationRow
-from db.engines.sqlite import writing
+from db.engines.engine import writing
 from db.errors import NotFoundError
 
 Kind = Literal["accepted", "edited", "wrong_citation"]
@@ -47,7 +47,7 @@ class FeedbackStore:
             session.add(
                 FeedbackRow(
                     id=str(feedback.id),
-                    generation=_number(session, feedback.generation_id),
+                    generation=_number(session, feedback.generation_id, keep=True),
                     created_at=feedback.created_at.astimezone(UTC).replace(tzinfo=None),
                     created_by=feedback.created_by,
                     kind=feedback.kind,
@@ -87,12 +87,14 @@ class FeedbackStore:
             ]
 
 
-def _number(session: Session, generation_id: UUID, owner: str | None = None) -> int:
-    number = session.scalar(
-        select(GenerationRow.number).where(
-            GenerationRow.id == str(generation_id), *owned(GenerationRow, owner)
-        )
+def _number(
+    session: Session, generation_id: UUID, owner: str | None = None, *, keep: bool = False
+) -> int:
+    """Find a generation; with ``keep`` nobody deletes it until the transaction ends."""
+    wanted = select(GenerationRow.number).where(
+        GenerationRow.id == str(generation_id), *owned(GenerationRow, owner)
     )
+    number = session.scalar(wanted.with_for_update(read=True) if keep else wanted)
     if number is None:
         raise NotFoundError(f"no generation {generation_id} is stored here")
     return number

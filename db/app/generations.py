@@ -17,7 +17,7 @@ from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_generation, to_row
 from db.app.models import CitationRow, GenerationRow, JobStudyRow, StatementRow
-from db.engines.sqlite import erasing, writing
+from db.engines.engine import JsonStrings, erasing, writing
 from db.errors import NotFoundError
 from db.index.case import case_key
 
@@ -67,7 +67,7 @@ class GenerationFilter:
             )
             found.append(row.number.in_(citing))
         if self.image_sha256 is not None:
-            images = func.json_each(row.images_sha256).table_valued("value")
+            images = JsonStrings(row.images_sha256).table_valued("value")
             found.append(select(images.c.value).where(images.c.value == self.image_sha256).exists())
         return found
 
@@ -138,7 +138,9 @@ class GenerationStore:
         """
         with erasing(self._engine) as session:
             row = session.scalars(
-                select(GenerationRow).where(GenerationRow.id == str(generation_id))
+                select(GenerationRow)
+                .where(GenerationRow.id == str(generation_id))
+                .with_for_update()
             ).first()
             if row is None:
                 raise NotFoundError(f"no generation {generation_id} is stored here")

@@ -25,7 +25,7 @@ from db.app.generation import Generation
 from db.app.generation_rows import to_row
 from db.app.generations import owned
 from db.app.models import ApiKeyRow, JobImageRow, JobStudyRow
-from db.engines.sqlite import erasing, writing
+from db.engines.engine import erasing, writing
 from db.errors import ForbiddenError, NotFoundError
 from db.index.store import ViewPosition
 
@@ -177,8 +177,10 @@ class JobStore:
             rows = session.scalars(
                 select(JobStudyRow)
                 .join(turns, turns.c.number == JobStudyRow.number)
+                .where(JobStudyRow.status == "queued")  # seen again once the row is locked
                 .order_by(turns.c.turn, JobStudyRow.number)
                 .limit(count)
+                .with_for_update(of=JobStudyRow, skip_locked=True)
                 .options(selectinload(JobStudyRow.images))
             ).all()
             return [_begin(row) for row in rows]
@@ -195,7 +197,8 @@ class JobStore:
         Run it alone: if the process ends again, only this study is counted.
         """
         with writing(self._engine) as session:
-            row = session.scalars(_suspects().options(selectinload(JobStudyRow.images))).first()
+            free = _suspects().with_for_update(skip_locked=True)
+            row = session.scalars(free.options(selectinload(JobStudyRow.images))).first()
             return None if row is None else _begin(row)
 
     def release(self) -> int:
@@ -234,7 +237,7 @@ class JobStore:
     def finish(self, generation: Generation, *, audit: NewEntry | None = None) -> bool:
         """Store the generation of a running study. Returns False if it was cancelled."""
         with writing(self._engine) as session:
-            row = session.scalars(_of(generation.id)).first()
+            row = session.scalars(_of(generation.id).with_for_update()).first()
             if row is None or row.status != "running":
                 return False
             _end(row, "done", None)
@@ -246,14 +249,14 @@ class JobStore:
     def fail(self, generation_id: UUID, detail: str) -> None:
         """Mark a running study as failed, with the reason."""
         with erasing(self._engine) as session:
-            row = session.scalars(_of(generation_id)).first()
+            row = session.scalars(_of(generation_id).with_for_update()).first()
             if row is not None and row.status == "running":
                 _end(row, "failed", detail)
 
     def cancel(self, generation_id: UUID, *, audit: NewEntry | None = None) -> bool:
         """Cancel a queued or running study. Returns False if it had already ended."""
         with erasing(self._engine) as session:
-            row = session.scalars(_of(generation_id)).first()
+            row = session.scalars(_of(generation_id).with_for_update()).first()
             if row is None or row.status not in ("queued", "running"):
                 return False
             _end(row, "cancelled", None)
@@ -270,17 +273,18 @@ def cancel_all(session: Session, owner: str) -> list[str]:
     unfinished = select(JobStudyRow).where(
         JobStudyRow.created_by == owner, JobStudyRow.status.in_(("queued", "running"))
     )
-    rows = session.scalars(unfinished.order_by(JobStudyRow.number)).all()
+    rows = session.scalars(unfinished.order_by(JobStudyRow.number).with_for_update()).all()
     for row in rows:
         _end(row, "cancelled", f"API key '{owner}' revoked")
     return [row.generation_id for row in rows]
 
 
 def _check_keys(session: Session, owners: Iterable[str]) -> None:
-    """Raise ForbiddenError if one of these keys is revoked."""
-    revoked = session.scalars(_revoked().where(ApiKeyRow.name.in_(set(owners)))).first()
-    if revoked is not None:
-        raise ForbiddenError(f"API key '{revoked}' revoked: ask for another one")
+    """Raise ForbiddenError if one of these keys is revoked, and let none be revoked meanwhile."""
+    keys = select(ApiKeyRow.name, ApiKeyRow.revoked_at).where(ApiKeyRow.name.in_(set(owners)))
+    for name, revoked_at in session.execute(keys.with_for_update(read=True)):
+        if revoked_at is not None:
+            raise ForbiddenError(f"API key '{name}' revoked: ask for another one")
 
 
 def _revoked() -> Select[str]:

@@ -8,10 +8,23 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from db.engines.sqlite import write_transaction
+from db.engines.engine import exclude_writers, write_transaction
 from db.errors import MismatchError
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_SHARED = "versions"
+"""The folder of revisions after 0010, which both engines have in common."""
+
+
+def alembic_config(dialect: str) -> Config:
+    """Return the configuration with the revisions of one engine: SQLite has a chain from the first
+    version on, PostgreSQL begins at 0010 with the same tables."""
+    config = Config()
+    folders = [_MIGRATIONS / name for name in (dialect, _SHARED) if (_MIGRATIONS / name).is_dir()]
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(map(str, folders)).replace("%", "%%"))
+    return config
 
 
 def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
@@ -20,10 +33,10 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
     ``name`` is what messages call the database. Raises MismatchError for a database that a newer
     version has written.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = alembic_config(engine.dialect.name)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    with write_transaction(engine) as connection:  # which also keeps two starting servers apart
+    with write_transaction(engine) as connection:
+        exclude_writers(connection)  # two starting servers
         current = MigrationContext.configure(connection).get_current_revision()
         if current is not None and current not in known:
             raise MismatchError(

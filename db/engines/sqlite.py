@@ -1,4 +1,4 @@
-"""Create SQLite engines, and write through them one transaction at a time."""
+"""Create SQLite engines, and write through them one transaction at a time; hold their files."""
 
 import sqlite3
 import threading
@@ -11,10 +11,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.orm import Session
 
-DatabaseFailure = DatabaseError
-"""What stores raise if the disk is full, or the file is locked or damaged."""
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -38,7 +35,7 @@ _READERS = 8
 """Number of pooled connections; further threads wait for one."""
 
 
-def why_unusable(error: DatabaseFailure) -> str | None:
+def why_unusable(error: DatabaseError) -> str | None:
     """Return in a few words why the database cannot be used at present.
 
     None if the database is well and the statement at fault, which is a bug.
@@ -198,34 +195,14 @@ def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> I
 _BEGIN = "BEGIN IMMEDIATE"
 
 
-@contextmanager
-def writing(engine: Engine, *, lock_timeout: float | None = None) -> Iterator[Session]:
-    """Open a session in a `write_transaction`.
-
-    No other writer can change what the session has read until the block ends. Changes are stored
-    completely or not at all, and are on disk when the block ends.
-    """
-    with (
-        write_transaction(engine, lock_timeout=lock_timeout) as connection,
-        Session(bind=connection) as session,
-    ):
-        yield session
-        session.flush()
-
-
-@contextmanager
-def erasing(engine: Engine) -> Iterator[Session]:
-    """Open a session as `writing` does, and empty the write-ahead log after it."""
-    with writing(engine) as session:
-        yield session
-    empty_log(engine)
-
-
 def empty_log(engine: Engine, *, lock_timeout: float = LOG_TIMEOUT) -> bool:
     """Move the write-ahead log into the database and truncate it, because it keeps deleted rows.
 
     Returns False if others have kept it in use for ``lock_timeout`` seconds: call it again later.
     """
+    log = Path(f"{engine.url.database}-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return True
     usual: float = engine.get_execution_options()["lock_timeout"]
     try:
         with (
@@ -237,7 +214,7 @@ def empty_log(engine: Engine, *, lock_timeout: float = LOG_TIMEOUT) -> bool:
                 (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
             finally:
                 connection.exec_driver_sql(_busy_timeout(usual))
-    except DatabaseFailure:  # locked, or no space: the log stays complete
+    except DatabaseError:  # locked, or no space: the log stays complete
         return False
     return not busy
 

@@ -31,7 +31,7 @@ from db.errors import MismatchError, UserError
 from generator import output
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from grounded_cxr.generators import Generator, load_generator
-from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.arguments import add_model_device, database, encoder_device
 from indexer.cli.parser import Parser, run
 from indexer.images.radiograph import Limits, Radiograph
 from indexer.images.reader import read_radiograph
@@ -91,8 +91,8 @@ def _report(arguments: argparse.Namespace) -> int:
     check_images(images, arguments.study, pacs.url)
     generation = replace(_write(arguments, retriever, images), created_by="command line")
     if arguments.db is not None:
-        with AppDatabase.open(arguments.db) as database:
-            database.generations.add(generation, audit=generation_entry(generation))
+        with AppDatabase.open(arguments.db) as opened:
+            opened.generations.add(generation, audit=generation_entry(generation))
     print(output.as_json(generation) if arguments.json else output.page(generation))
     if arguments.send_back:
         _send_back(pacs, generation, files[0], arguments.study)
@@ -198,7 +198,10 @@ def parser(prog: str = "python -m grounded_cxr.pacs") -> argparse.ArgumentParser
     )
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(
-        "--db", type=Path, metavar="FILE", help="also store it in this application database"
+        "--db",
+        type=database,
+        metavar="DATABASE",
+        help="also store it in this application database: file or URL",
     )
     verb.set_defaults(run=_report)
     return whole

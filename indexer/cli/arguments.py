@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from db.engines.location import Location, parse_location
+from db.errors import UserError
 from indexer.cli.parser import Parser
 from indexer.encoder.load import DEVICES
 from indexer.encoder.spec import DEFAULT_ENCODER
@@ -58,9 +60,11 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("--study", metavar="ID", action="append", help="may be given several times")
     verb.add_argument("--source", metavar="NAME", help="the source, if several have this id")
     verb.add_argument("--everywhere", action="store_true", help="remove from every version too")
-    database = verb.add_mutually_exclusive_group()
-    database.add_argument("--db", type=Path, metavar="FILE", help="application database to clean")
-    database.add_argument("--no-db", action="store_true", help="no database quotes this index")
+    either = verb.add_mutually_exclusive_group()
+    either.add_argument(
+        "--db", type=database, metavar="DATABASE", help="application database to clean: file or URL"
+    )
+    either.add_argument("--no-db", action="store_true", help="no database quotes this index")
     verb.add_argument(
         "--look-in",
         metavar="DIR",
@@ -165,6 +169,14 @@ def add_model_device(verb: argparse.ArgumentParser) -> None:
 def encoder_device(device: str) -> str:
     """Return the encoder's device for ``--device``: a GPU only if one was named."""
     return device if device.startswith("cuda") else "cpu"
+
+
+def database(text: str) -> Location:
+    """The type of an option that names an application database."""
+    try:
+        return parse_location(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:

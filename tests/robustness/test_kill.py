@@ -16,8 +16,9 @@ import uvicorn
 
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
-from db.app.database import AppDatabase, held
+from db.app.database import AppDatabase
 from db.app.jobs import ATTEMPTS, JobImage
+from db.engines.engine import held
 from tests.robustness.kill import Server, run, start
 from tests.support.service.clients import images, settled
 from tests.support.service.records import a_study

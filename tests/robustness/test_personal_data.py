@@ -11,7 +11,7 @@ from api.listening import server_options
 from api.middleware.observability import log_to_stderr
 from api.settings import Settings
 from api.temporary_files import temporary_files
-from db.app.database import held
+from db.engines.engine import held
 from tests.robustness.personal_data import Patient, planted_in, run, search
 from tests.support.service.services import an_app
 from tests.support.service.writers import TalkingWriter

@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from db.app.audit_log import START, Head, NewEntry, append
 from db.app.database import AppDatabase
-from db.engines.sqlite import open_sqlite, writing
+from db.engines.engine import open_engine, writing
+from db.engines.location import Location
 from db.errors import UserError
+from tests.support.databases import drop_audit_triggers, run_sql
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -29,25 +30,15 @@ def an_entry(number: int) -> NewEntry:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "app.sqlite3"
-
-
-@pytest.fixture
-def database(path: Path) -> Iterator[AppDatabase]:
-    with AppDatabase.open(path) as database:
+def database(location: Location) -> Iterator[AppDatabase]:
+    with AppDatabase.open(location) as database:
         yield database
 
 
-def change(path: Path, *statements: str) -> None:
-    """As somebody would who has the file and drops the triggers."""
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TRIGGER audit_entries_no_update")
-    connection.execute("DROP TRIGGER audit_entries_no_delete")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+def change(location: Location, *statements: str) -> None:
+    """As somebody would who drops the triggers."""
+    drop_audit_triggers(location)
+    run_sql(location, *statements)
 
 
 def test_entries_read_back_in_order_and_the_log_is_intact(database: AppDatabase) -> None:
@@ -61,10 +52,11 @@ def test_entries_read_back_in_order_and_the_log_is_intact(database: AppDatabase)
     assert database.audit.verify() == Head(number=3, hash=entries[2].hash)
 
 
-def test_a_long_log_is_read_to_its_end(database: AppDatabase, path: Path) -> None:
-    with writing(open_sqlite(path, read_only=False)) as session:
-        for number in range(1, 503):
-            append(session, an_entry(number))
+def test_a_long_log_is_read_to_its_end(database: AppDatabase, location: Location) -> None:
+    engine = open_engine(location)
+    with writing(engine) as session:
+        append(session, *map(an_entry, range(1, 503)))
+    engine.dispose()
     assert database.audit.verify().number == len(list(database.audit)) == 502
 
 
@@ -72,13 +64,11 @@ def test_a_long_log_is_read_to_its_end(database: AppDatabase, path: Path) -> Non
     "verb", ["UPDATE audit_entries SET caller = 'x'", "DELETE FROM audit_entries"]
 )
 def test_the_database_itself_refuses_to_change_an_entry(
-    database: AppDatabase, path: Path, verb: str
+    database: AppDatabase, location: Location, verb: str
 ) -> None:
     database.audit.append(an_entry(1))
-    connection = sqlite3.connect(path)
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(verb)
-    connection.close()
+    with pytest.raises(IntegrityError, match="append-only"):
+        run_sql(location, verb)
 
 
 @pytest.mark.parametrize(
@@ -93,24 +83,24 @@ def test_the_database_itself_refuses_to_change_an_entry(
     ],
 )
 def test_a_changed_entry_is_named(
-    database: AppDatabase, path: Path, statement: str, says: str
+    database: AppDatabase, location: Location, statement: str, says: str
 ) -> None:
     for number in range(1, 4):
         database.audit.append(an_entry(number))
-    change(path, statement)
+    change(location, statement)
     with pytest.raises(UserError, match=says):
         database.audit.verify()
 
 
 def test_a_shortened_or_rewritten_log_does_not_match_a_recorded_head(
-    database: AppDatabase, path: Path
+    database: AppDatabase, location: Location
 ) -> None:
     for number in range(1, 4):
         database.audit.append(an_entry(number))
     noted = database.audit.verify()
     database.audit.append(an_entry(4))
     assert database.audit.verify(noted).number == 4
-    change(path, "DELETE FROM audit_entries WHERE number > 2")
+    change(location, "DELETE FROM audit_entries WHERE number > 2")
     assert database.audit.verify().number == 2
     with pytest.raises(UserError, match="does not lead through entry 3"):
         database.audit.verify(noted)
@@ -120,7 +110,7 @@ def test_a_shortened_or_rewritten_log_does_not_match_a_recorded_head(
 
 
 def test_an_entry_rewritten_with_its_hash_breaks_the_rest_of_the_chain(
-    database: AppDatabase, path: Path
+    database: AppDatabase, location: Location
 ) -> None:
     for number in range(1, 4):
         database.audit.append(an_entry(number))
@@ -129,7 +119,7 @@ def test_an_entry_rewritten_with_its_hash_breaks_the_rest_of_the_chain(
     text = json.dumps(dict(details), sort_keys=True, ensure_ascii=False)
     forged = hashlib.sha256(json.dumps([*parts, text, START]).encode()).hexdigest()
     change(
-        path,
+        location,
         f"UPDATE audit_entries SET caller = 'other', hash = '{forged}' WHERE number = 1",
         f"UPDATE audit_entries SET previous_hash = '{forged}' WHERE number = 2",
     )
@@ -137,8 +127,10 @@ def test_an_entry_rewritten_with_its_hash_breaks_the_rest_of_the_chain(
         database.audit.verify()
 
 
-def test_two_processes_and_many_threads_write_one_chain(database: AppDatabase, path: Path) -> None:
-    with AppDatabase.open(path) as other:
+def test_two_processes_and_many_threads_write_one_chain(
+    database: AppDatabase, location: Location
+) -> None:
+    with AppDatabase.open(location) as other:
         threads = [
             threading.Thread(target=lambda log=log: [log.append(an_entry(1)) for _ in range(10)])
             for log in (database.audit, other.audit) * 3

@@ -14,8 +14,10 @@ from db.app.database import AppDatabase
 from db.app.erasure import WITHDRAWN, Erasure, cites, erase
 from db.app.feedback import Feedback
 from db.app.generation import Citation, Generation, GenerationHit, Statement
+from db.engines.location import Location
 from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseImage, CaseStore, Sentence
+from tests.support.databases import bytes_of_tables
 from tests.support.service.records import FINGERPRINT, a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -74,13 +76,15 @@ def written(*statements: Statement, **parts: object) -> Generation:
     return replace(a_generation(uuid4()), statements=statements, text=text, **given)
 
 
-def raw(path: Path) -> bytes:
-    """All that lies in the file and beside it, pages that are free among it."""
-    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+def raw(location: Location) -> bytes:
+    """All that lies in the files of a database, pages that are free among it."""
+    if not isinstance(location, Path):
+        return bytes_of_tables(location)
+    return b"".join(file.read_bytes() for file in sorted(location.parent.glob(f"{location.name}*")))
 
 
-def holds(path: Path, words: tuple[str, ...] = HIS_WORDS) -> list[str]:
-    kept = raw(path).lower()
+def holds(location: Location, words: tuple[str, ...] = HIS_WORDS) -> list[str]:
+    kept = raw(location).lower()
     return [word for word in words if word.encode() in kept]
 
 
@@ -91,29 +95,41 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[AppDatabase]:
+    """In a file."""
     with AppDatabase.open(path) as database:
         yield database
 
 
-def test_the_generation_stays_and_its_quote_is_withdrawn(database: AppDatabase, path: Path) -> None:
+@pytest.fixture
+def stores(location: Location) -> Iterator[AppDatabase]:
+    """On either engine."""
+    with AppDatabase.open(location) as database:
+        yield database
+
+
+def test_the_generation_stays_and_its_quote_is_withdrawn(
+    stores: AppDatabase, location: Location
+) -> None:
     quote = SENTENCES[0]
     generation = written(said(quote, cited(STUDY, quote)), said("Clear.", cited(OTHER, "Clear.")))
     untouched = written(said("Clear.", cited(OTHER, "Clear.")), hits=())
     for one in (generation, untouched):
-        database.generations.add(one)
-    assert cites(path, {STUDY}) and holds(path, ("quetzal",))
-    done = erase(path, [a_case()], at=NOW)
+        stores.generations.add(one)
+    assert holds(location, ("quetzal",))
+    assert not isinstance(location, Path) or cites(location, {STUDY})
+    done = erase(location, [a_case()], at=NOW)
     assert done == Erasure(quotes=1, statements=1, generations=1, own=())
-    now = database.generations.get(generation.id)
+    now = stores.generations.get(generation.id)
     first, second = now.statements
     assert first == said(WITHDRAWN, cited(STUDY, WITHDRAWN)) and second == generation.statements[1]
     assert now.text == "FINDINGS\nwithdrawn.\nClear."
     assert now == replace(generation, text=now.text, statements=now.statements)
-    assert database.generations.get(untouched.id) == untouched
-    assert not holds(path) and not cites(path, {STUDY})
-    [entry] = database.audit
+    assert stores.generations.get(untouched.id) == untouched
+    assert not holds(location)
+    assert not isinstance(location, Path) or not cites(location, {STUDY})
+    [entry] = stores.audit
     assert entry.action == "erase" and entry.details == {"quotes": 1, "generations": 1}
-    assert database.audit.verify().number == 1
+    assert stores.audit.verify().number == 1
 
 
 @pytest.mark.parametrize(
@@ -138,12 +154,12 @@ def test_the_generation_stays_and_its_quote_is_withdrawn(database: AppDatabase, 
     ],
 )
 def test_a_statement_is_withdrawn_if_only_removed_cases_support_it(
-    database: AppDatabase, path: Path, text: str, citations: list[Citation], left: str
+    stores: AppDatabase, location: Location, text: str, citations: list[Citation], left: str
 ) -> None:
     generation = written(said(text, *citations))
-    database.generations.add(generation)
-    erase(path, [a_case()], at=NOW)
-    [now] = database.generations.get(generation.id).statements
+    stores.generations.add(generation)
+    erase(location, [a_case()], at=NOW)
+    [now] = stores.generations.get(generation.id).statements
     assert now.text == left
     for citation, before in zip(now.citations, citations, strict=True):
         own = (before.source, before.study_id) == STUDY
@@ -151,7 +167,7 @@ def test_a_statement_is_withdrawn_if_only_removed_cases_support_it(
 
 
 def test_edited_texts_and_comments_lose_only_the_removed_sentences(
-    database: AppDatabase, path: Path
+    stores: AppDatabase, location: Location
 ) -> None:
     generation = written(
         said(SENTENCES[0], cited(STUDY, SENTENCES[0])),
@@ -162,7 +178,7 @@ def test_edited_texts_and_comments_lose_only_the_removed_sentences(
     edited = "Calm. A quetzal  feather\nlies over the LEFT apex [1], no pleural effusion. Done."
     remarks = []
     for one in (generation, shown_only, elsewhere):
-        database.generations.add(one)
+        stores.generations.add(one)
         for kind, text in (("edited", edited), ("wrong_citation", None)):
             remark = Feedback(
                 id=uuid4(),
@@ -173,26 +189,26 @@ def test_edited_texts_and_comments_lose_only_the_removed_sentences(
                 text=text,
                 comment=None if text else f"Not: {SENTENCES[2]}",
             )
-            database.feedback.add(remark)
+            stores.feedback.add(remark)
             remarks.append(remark)
-    done = erase(path, [a_case()], at=NOW)
+    done = erase(location, [a_case()], at=NOW)
     assert (done.quotes, done.statements, done.generations) == (1, 1, 2)
-    first, comment = database.feedback.of(generation.id)
+    first, comment = stores.feedback.of(generation.id)
     assert first.text == "Calm. withdrawn [1], no pleural effusion. Done."
     assert (comment.text, comment.comment) == (None, "Not: withdrawn.")
     # There nothing but the removed case says that there is no effusion.
-    assert database.feedback.of(shown_only.id)[0].text == "Calm. withdrawn [1], withdrawn. Done."
+    assert stores.feedback.of(shown_only.id)[0].text == "Calm. withdrawn [1], withdrawn. Done."
     # Written without this case in sight: what is like it there is a coincidence.
-    assert database.feedback.of(elsewhere.id) == remarks[4:]
+    assert stores.feedback.of(elsewhere.id) == remarks[4:]
 
 
-def test_a_second_erasure_changes_nothing(database: AppDatabase, path: Path) -> None:
-    database.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
-    erase(path, [a_case()], at=NOW)
-    before = raw(path)
-    again = erase(path, [a_case()], at=NOW)
+def test_a_second_erasure_changes_nothing(stores: AppDatabase, location: Location) -> None:
+    stores.generations.add(written(said(SENTENCES[0], cited(STUDY, SENTENCES[0]))))
+    erase(location, [a_case()], at=NOW)
+    before = raw(location)
+    again = erase(location, [a_case()], at=NOW)
     assert again == Erasure(quotes=0, statements=0, generations=0, own=())
-    assert len(list(database.audit)) == 1 and len(raw(path)) == len(before)
+    assert len(list(stores.audit)) == 1 and len(raw(location)) == len(before)
 
 
 def test_free_pages_are_overwritten(database: AppDatabase, path: Path) -> None:
@@ -225,19 +241,21 @@ def test_a_reader_with_old_pages_is_an_error_until_the_call_is_repeated(
     assert not holds(path)
 
 
-def test_generations_about_the_removed_images_are_named(database: AppDatabase, path: Path) -> None:
+def test_generations_about_the_removed_images_are_named(
+    stores: AppDatabase, location: Location
+) -> None:
     generation = written(said("Clear."), hits=(), images_sha256=("ab" * 32, RADIOGRAPH))
-    database.generations.add(generation)
-    done = erase(path, [a_case()], at=NOW)
+    stores.generations.add(generation)
+    done = erase(location, [a_case()], at=NOW)
     assert done == Erasure(quotes=0, statements=0, generations=0, own=(str(generation.id),))
-    assert database.generations.get(generation.id) == generation
+    assert stores.generations.get(generation.id) == generation
 
 
-def test_a_case_without_sentences_loses_its_quotes(database: AppDatabase, path: Path) -> None:
+def test_a_case_without_sentences_loses_its_quotes(stores: AppDatabase, location: Location) -> None:
     generation = written(said("Cardiomegaly.", cited(STUDY, "Cardiomegaly.")))
-    database.generations.add(generation)
-    erase(path, [a_case(())], at=NOW)
-    assert database.generations.get(generation.id).text == "FINDINGS\nwithdrawn."
+    stores.generations.add(generation)
+    erase(location, [a_case(())], at=NOW)
+    assert stores.generations.get(generation.id).text == "FINDINGS\nwithdrawn."
 
 
 def test_only_an_application_database_is_changed(path: Path, tmp_path: Path) -> None:
@@ -275,10 +293,10 @@ def test_an_active_writer_is_waited_for_and_then_named(database: AppDatabase, pa
     ],
 )
 def test_feedback_loses_an_indication_that_it_quotes(
-    database: AppDatabase, path: Path, comment: str | None, left: str | None
+    stores: AppDatabase, location: Location, comment: str | None, left: str | None
 ) -> None:
     generation = written(said("Clear.", cited(OTHER, "Clear.")), indication="Cough.")
-    database.generations.add(generation)
+    stores.generations.add(generation)
     feedback = Feedback(
         id=uuid4(),
         generation_id=generation.id,
@@ -288,8 +306,8 @@ def test_feedback_loses_an_indication_that_it_quotes(
         text=comment,
         comment=comment,
     )
-    database.feedback.add(feedback)
-    erase(path, [replace(a_case(), indication="Quetzal keeper with fever. Cough.")], at=NOW)
-    (now,) = database.feedback.of(generation.id)
+    stores.feedback.add(feedback)
+    erase(location, [replace(a_case(), indication="Quetzal keeper with fever. Cough.")], at=NOW)
+    (now,) = stores.feedback.of(generation.id)
     assert now == replace(feedback, text=left, comment=left)
-    assert not holds(path) and database.generations.get(generation.id) == generation
+    assert not holds(location) and stores.generations.get(generation.id) == generation

@@ -12,39 +12,43 @@ from uuid import UUID, uuid4
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 
 from db.app.database import AppDatabase
 from db.app.generation import IndexReference
 from db.app.generations import GenerationFilter, GenerationStore
 from db.app.models import AppBase
-from db.app.schema import migrate
+from db.app.schema import alembic_config, migrate
+from db.engines.engine import open_engine
+from db.engines.location import Location
 from db.engines.sqlite import open_sqlite
 from db.errors import MismatchError, NotFoundError, UserError
-from tests.conftest import ROOT
+from tests.support.databases import Located, counted, run_sql
 from tests.support.service.records import a_generation
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[GenerationStore]:
-    with AppDatabase.open(path) as database:
+def opened(location: Location) -> Iterator[GenerationStore]:
+    with AppDatabase.open(location) as database:
         yield database.generations
 
 
-def test_a_generation_is_read_as_it_was_stored_even_after_a_restart(tmp_path: Path) -> None:
-    stored = a_generation()
-    with opened(tmp_path / "new" / "app.sqlite3") as store:
+def test_a_generation_is_read_as_it_was_stored_even_after_a_restart(
+    located: Located, tmp_path: Path
+) -> None:
+    stored, location = a_generation(), located(tmp_path / "new" / "app.sqlite3")
+    with opened(location) as store:
         store.add(stored)
         assert store.get(stored.id) == stored
-    with opened(tmp_path / "new" / "app.sqlite3") as store:
+    with opened(location) as store:
         assert store.get(stored.id) == stored
 
 
-def test_times_are_stored_in_utc(tmp_path: Path) -> None:
+def test_times_are_stored_in_utc(location: Location) -> None:
     local = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
-    with opened(tmp_path / "app.sqlite3") as store:
+    with opened(location) as store:
         given = replace(a_generation(), created_at=local)
         store.add(given)
         kept = store.get(given.id).created_at
@@ -52,18 +56,20 @@ def test_times_are_stored_in_utc(tmp_path: Path) -> None:
     assert kept.isoformat() == "2025-12-31T23:00:00+00:00"
 
 
-def test_an_unknown_id_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_an_unknown_id_is_an_error_that_names_it(location: Location) -> None:
     missing = uuid4()
-    with opened(tmp_path / "app.sqlite3") as store:
+    with opened(location) as store:
         with pytest.raises(NotFoundError, match=str(missing)):
             store.get(missing)
         with pytest.raises(NotFoundError, match=str(missing)):
             store.page(limit=5, before=missing)
 
 
-def test_pages_start_with_the_newest_and_do_not_shift_when_new_ones_arrive(tmp_path: Path) -> None:
+def test_pages_start_with_the_newest_and_do_not_shift_when_new_ones_arrive(
+    location: Location,
+) -> None:
     ids = [UUID(int=number) for number in (5, 3, 4, 1, 2)]
-    with opened(tmp_path / "app.sqlite3") as store:
+    with opened(location) as store:
         assert store.page(limit=2).generations == ()
         for generation_id in ids:
             store.add(a_generation(generation_id))
@@ -78,12 +84,12 @@ def test_pages_start_with_the_newest_and_do_not_shift_when_new_ones_arrive(tmp_p
         assert not last.more
 
 
-def test_a_page_takes_as_many_statements_for_ten_generations_as_for_one(tmp_path: Path) -> None:
+def test_a_page_takes_as_many_statements_for_ten_generations_as_for_one(location: Location) -> None:
     statements: list[str] = []
-    with opened(tmp_path / "app.sqlite3") as store:
+    with opened(location) as store:
         for number in range(1, 11):
             store.add(a_generation(UUID(int=number)))
-        engine = open_sqlite(tmp_path / "app.sqlite3", read_only=True)
+        engine = open_engine(location)
         event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
         counts = []
         for limit in (1, 10):
@@ -95,20 +101,17 @@ def test_a_page_takes_as_many_statements_for_ten_generations_as_for_one(tmp_path
     assert counts[0] == counts[1] > 1
 
 
-def test_a_generation_is_stored_atomically(tmp_path: Path) -> None:
-    path = tmp_path / "app.sqlite3"
+def test_a_generation_is_stored_atomically(location: Location) -> None:
     broken = replace(a_generation(), hits=(a_generation().hits[0],) * 2)
-    with opened(path) as store:
-        with pytest.raises(Exception, match="UNIQUE"):
+    with opened(location) as store:
+        with pytest.raises(IntegrityError):
             store.add(broken)
         assert store.page(limit=5).total == 0
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM statements").fetchone() == (0,)
-    connection.close()
+    assert counted(location, "statements") == 0
 
 
-def test_threads_store_concurrently(tmp_path: Path) -> None:
-    with opened(tmp_path / "app.sqlite3") as store:
+def test_threads_store_concurrently(location: Location) -> None:
+    with opened(location) as store:
         threads = [
             threading.Thread(target=lambda: [store.add(a_generation()) for _ in range(5)])
             for _ in range(8)
@@ -120,8 +123,8 @@ def test_threads_store_concurrently(tmp_path: Path) -> None:
         assert store.page(limit=1).total == 40
 
 
-def test_migrations_give_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
-    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+def test_migrations_give_exactly_the_tables_of_the_models(location: Location) -> None:
+    engine = open_engine(location)
     migrate(engine, name="the database")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -196,7 +199,7 @@ def test_generations_without_an_ood_check_stay_readable_beside_new_ones(
     connection.close()
 
 
-def test_a_page_is_filtered(tmp_path: Path) -> None:
+def test_a_page_is_filtered(location: Location) -> None:
     day = datetime(2026, 3, 2, tzinfo=UTC)
     first, second, third = (UUID(int=n) for n in (1, 2, 3))
     odd = {
@@ -208,7 +211,7 @@ def test_a_page_is_filtered(tmp_path: Path) -> None:
         "index": IndexReference(fingerprint="99" * 32, source="drawn"),
         "statements": (),
     }
-    with opened(tmp_path / "app.sqlite3") as store:
+    with opened(location) as store:
         store.add(a_generation(first))
         store.add(replace(a_generation(second), **odd))
         store.add(a_generation(third))
@@ -234,10 +237,9 @@ def test_a_page_is_filtered(tmp_path: Path) -> None:
         assert [g.id for g in cut.generations] == [first]
 
 
-def test_a_generation_is_deleted_with_its_parts(tmp_path: Path) -> None:
-    path = tmp_path / "app.sqlite3"
+def test_a_generation_is_deleted_with_its_parts(location: Location) -> None:
     gone, stays = a_generation(), a_generation()
-    with opened(path) as store:
+    with opened(location) as store:
         store.add(gone)
         store.add(stays)
         store.delete(gone.id)
@@ -246,10 +248,8 @@ def test_a_generation_is_deleted_with_its_parts(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             store.delete(gone.id)
         assert store.get(stays.id) == stays
-    with sqlite3.connect(path) as connection:
-        for table, rows in (("statements", 2), ("citations", 1), ("hits", 2)):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
-    connection.close()
+    for table, rows in (("statements", 2), ("citations", 1), ("hits", 2)):
+        assert counted(location, table) == rows
 
 
 def test_a_deleted_generation_is_in_no_file_while_the_database_is_open(tmp_path: Path) -> None:
@@ -284,13 +284,11 @@ def test_a_log_that_another_program_reads_is_emptied_later(tmp_path: Path) -> No
         assert (tmp_path / "app.sqlite3-wal").stat().st_size > 0
 
 
-def test_every_migration_can_be_reversed(tmp_path: Path) -> None:
-    engine = open_sqlite(tmp_path / "app.sqlite3", read_only=False)
+def test_every_migration_can_be_reversed(location: Location) -> None:
+    engine = open_engine(location)
     migrate(engine, name="the database")
     with engine.connect() as connection:
-        config = Config()
-        migrations = ROOT / "db" / "migrations"
-        config.set_main_option("script_location", str(migrations))
+        config = alembic_config(engine.dialect.name)
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         connection.commit()
@@ -301,14 +299,11 @@ def test_every_migration_can_be_reversed(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "app.sqlite3"
-    AppDatabase.open(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(location: Location) -> None:
+    AppDatabase.open(location).close()
+    run_sql(location, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(MismatchError, match=r"newer version \(schema 9999\)"):
-        AppDatabase.open(path)
+        AppDatabase.open(location)
 
 
 @pytest.mark.parametrize("kind", ["text", "directory", "under a file"])

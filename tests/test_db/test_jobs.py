@@ -11,15 +11,18 @@ from uuid import uuid4
 import pytest
 
 from db.app.audit_log import NewEntry
-from db.app.database import AppDatabase, back_up
+from db.app.backup import back_up
+from db.app.database import AppDatabase
 from db.app.jobs import ATTEMPTS
+from db.engines.location import Location
 from db.errors import ForbiddenError, NotFoundError
+from tests.support.databases import run_sql
 from tests.support.service.records import a_generation, a_study
 from tests.support.service.services import NOW
 
 
-def test_a_study_is_claimed_once_with_all_its_images(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_a_study_is_claimed_once_with_all_its_images(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         study = a_study()
         database.jobs.add([study])
         assert database.jobs.study(study.generation_id) == replace(study, images=())
@@ -30,8 +33,8 @@ def test_a_study_is_claimed_once_with_all_its_images(tmp_path: Path) -> None:
             database.jobs.study(uuid4())
 
 
-def test_owners_take_turns(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_owners_take_turns(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         many, few = [a_study("many") for _ in range(4)], [a_study("few") for _ in range(2)]
         database.jobs.add([*many, *few])
         taken = [study.created_by for study in database.jobs.claim(4)]
@@ -41,9 +44,9 @@ def test_owners_take_turns(tmp_path: Path) -> None:
         ]
 
 
-def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
+def test_a_study_ends_once_with_its_generation(location: Location) -> None:
     entry = NewEntry(at=NOW, caller="ward", action="report")
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(location) as database:
         job_id = uuid4()
         done, taken_back, failed = (a_study(job_id=job_id) for _ in range(3))
         database.jobs.add([done, taken_back, failed])
@@ -63,8 +66,8 @@ def test_a_study_ends_once_with_its_generation(tmp_path: Path) -> None:
         assert database.audit.verify().number == 1
 
 
-def test_a_study_left_running_is_requeued_as_a_suspect(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_a_study_left_running_is_requeued_as_a_suspect(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         one, two, three = studies = [a_study() for _ in range(3)]
         database.jobs.add(studies)
         database.jobs.claim(2)
@@ -80,8 +83,8 @@ def test_a_study_left_running_is_requeued_as_a_suspect(tmp_path: Path) -> None:
         assert taken == fewest_attempts_first
 
 
-def test_parking_does_not_make_a_study_suspect(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_parking_does_not_make_a_study_suspect(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         study = a_study()
         database.jobs.add([study])
         database.jobs.claim(1)
@@ -90,8 +93,8 @@ def test_parking_does_not_make_a_study_suspect(tmp_path: Path) -> None:
         assert [s.generation_id for s in database.jobs.claim(9)] == [study.generation_id]
 
 
-def test_a_study_that_ended_the_server_alone_repeatedly_fails(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_a_study_that_ended_the_server_alone_repeatedly_fails(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         study, beside = a_study(), a_study()
         database.jobs.add([study, beside])
         database.jobs.claim(2)
@@ -192,8 +195,8 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
         assert database.jobs.study(queued.generation_id).request == queued.request
 
 
-def test_no_study_of_a_revoked_key_is_accepted_or_left_over(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+def test_no_study_of_a_revoked_key_is_accepted_or_left_over(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         database.keys.add("ward", ["generate"], at=NOW)
         running, waiting = a_study("ward"), a_study("ward")
         database.jobs.add([running])
@@ -214,13 +217,10 @@ def test_no_study_of_a_revoked_key_is_accepted_or_left_over(tmp_path: Path) -> N
         assert database.jobs.unfinished() == 0
 
 
-def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(tmp_path: Path) -> None:
-    path = tmp_path / "app.sqlite3"
-    with AppDatabase.open(path) as database:
+def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(location: Location) -> None:
+    with AppDatabase.open(location) as database:
         database.keys.add("ward", ["generate"], at=NOW)
         database.jobs.add([a_study("ward"), a_study("other")])
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("UPDATE api_keys SET revoked_at = created_at")
-            connection.commit()
+        run_sql(location, "UPDATE api_keys SET revoked_at = created_at")
         assert database.jobs.release() == 1
         assert [study.created_by for study in database.jobs.claim(5)] == ["other"]

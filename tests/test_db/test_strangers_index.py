@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Engine
 
 from api.__main__ import main as api
-from db.app.database import AppDatabase, back_up
+from db.app.backup import back_up
+from db.app.database import AppDatabase
 from db.engines.sqlite import open_sqlite
 from db.errors import UserError
 from db.files import parse_json

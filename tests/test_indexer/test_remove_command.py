@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from db.app.database import back_up
+from db.app.backup import back_up
 from generator.mllama.adapter_record import AdapterRecord
 from indexer.__main__ import main
 from indexer.build import add, build

@@ -37,7 +37,7 @@ def remove_cases(arguments: argparse.Namespace) -> Printed:
     remaining = []
     if everywhere:
         folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
-        cleaned = [arguments.index, *([] if arguments.db is None else [arguments.db])]
+        cleaned = [arguments.index, *([arguments.db] if isinstance(arguments.db, Path) else [])]
         remaining = find_remaining_files(folders, found.cases, found.fingerprints, exclude=cleaned)
     if arguments.json:
         parts = {

@@ -16,7 +16,7 @@ from api.middleware import audit_queue
 from api.middleware.audit_queue import AuditQueue, Refusal
 from db.app.audit_log import AuditEntry
 from db.app.database import AppDatabase
-from db.engines.sqlite import DatabaseFailure
+from db.engines.engine import DatabaseFailure
 from db.errors import UnavailableError
 from tests.support.service.clients import HTTP, images
 from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app

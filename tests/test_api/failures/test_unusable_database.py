@@ -37,7 +37,7 @@ def pragmas(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return engine
 
-    monkeypatch.setattr("db.app.database.open_sqlite", opened)
+    monkeypatch.setattr("db.engines.database_file.open_sqlite", opened)
     monkeypatch.setattr(Readiness, "fresh_seconds", 0.0)
     return told
 

