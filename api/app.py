@@ -42,7 +42,7 @@ from api.pacs.client import Pacs
 from api.pipeline.backends import Backend
 from api.pipeline.byte_budget import ByteBudget
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
-from api.pipeline.decoding import Decoding, DecodingProcesses
+from api.pipeline.decoding.processes import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline
 from api.pipeline.readiness import Readiness

@@ -90,7 +90,7 @@ class Delivery:
         )
 
     async def _keep(self, uploads: Sequence[Upload], wanted: GenerationRequest) -> JobStudy:
-        images = await self.pipeline.encode(uploads, self.caller)
+        images = await self.pipeline.images.encode(uploads, self.caller)
         async with self.runner.receive(self.caller) as job:
             return await job.add(images, wanted)
 

@@ -12,6 +12,7 @@ import os
 import tempfile
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 
@@ -29,6 +30,13 @@ class Spool:
         """Create the file in the folder for temporary files, and take its name away."""
         with tempfile.TemporaryFile(buffering=0) as file:
             return cls(os.dup(file.fileno()))
+
+    @classmethod
+    def existing(cls, path: Path) -> "SpooledFile":
+        """Open a file that is kept elsewhere. Raises OSError."""
+        spool = cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        spool.size = os.fstat(spool.descriptor).st_size
+        return spool.file_since(0)
 
     def write(self, data: bytes | bytearray) -> None:
         """Append to the end."""

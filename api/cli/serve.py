@@ -21,7 +21,7 @@ from api.pacs.client import Pacs
 from api.pacs.connection import PacsConnection
 from api.pipeline.backends import Backend, BackendOptions, open_backend
 from api.pipeline.current_index import reopening
-from api.pipeline.decoding import DecodingProcesses
+from api.pipeline.decoding.processes import DecodingProcesses
 from api.settings import LOCAL_NAMES, Settings, is_loopback
 from api.temporary_files import temporary_files
 from db.app.database import AppDatabase

@@ -87,11 +87,10 @@ class BasicTextSR(SOPClass):
         self.update(_content(generation, () if study is None else study.left_out))
 
 
-def to_dicom_sr(generation: Generation, image: bytes | None = None) -> bytes:
-    """The SR file. Raises UserError if the image is not a DICOM file with a study."""
+def to_dicom_sr(generation: Generation, study: StudyHeader | None = None) -> bytes:
+    """The SR file."""
     out = io.BytesIO()
     with quiet_decoders():
-        study = None if image is None else StudyHeader.of(image)
         BasicTextSR(generation, study).save_as(out, enforce_file_format=True)
     return out.getvalue()
 

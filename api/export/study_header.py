@@ -1,25 +1,21 @@
 """Patient and study of a DICOM header, as far as its values are valid DICOM (PS3.5, section 6.2).
 
-study = StudyHeader.of(data)
+study = StudyHeader.of(read_study_attributes(data, "the image", Limits()))
 study.values["PatientName"], study.left_out           # "Doe^Jane", ("PatientSex",)
 
 Devices write dates such as 1950 or 00000000 and sexes such as UNKNOWN. Copying these would make
 another file that readers refuse, so they are left out and named.
 """
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-import pydicom
-from pydicom.valuerep import PersonName
-
 from api.export.text import printable
 from db.errors import UserError
-from indexer.images.radiograph import quiet_decoders
+from indexer.images.dicom import StudyAttributes
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _SEX = re.compile("[MFO]")
@@ -51,29 +47,21 @@ class StudyHeader:
     """Keywords of the attributes whose values are not valid."""
 
     @classmethod
-    def of(cls, image: bytes) -> Self:
-        """Read a file's header. Raises UserError if it is not a DICOM file with a study."""
-        with quiet_decoders():
-            try:
-                header = pydicom.dcmread(io.BytesIO(image), stop_before_pixels=True)
-            except Exception:  # the message may quote the header
-                raise UserError(
-                    "the image is not a DICOM file, so it names no study: "
-                    "send the image's DICOM file"
-                ) from None
-            study = _text(header, "StudyInstanceUID")
-            if not study or not _UID.fullmatch(study):
-                raise UserError(
-                    "the DICOM file has no valid StudyInstanceUID: send a file that has one"
-                )
-            values, left_out = {"StudyInstanceUID": study}, []
-            for keyword, pattern in _PATTERNS.items():
-                text = _text(header, keyword)
-                if text is None or (text and not _is_valid(text, pattern)):
-                    left_out.append(keyword)
-                elif text:
-                    values[keyword] = text
-            return cls(values=values, left_out=tuple(left_out))
+    def of(cls, attributes: StudyAttributes) -> Self:
+        """Check what a file's header states. Raises UserError if it states no study."""
+        study = attributes["StudyInstanceUID"]
+        if not study or not _UID.fullmatch(study):
+            raise UserError(
+                "the DICOM file has no valid StudyInstanceUID: send a file that has one"
+            )
+        values, left_out = {"StudyInstanceUID": study}, []
+        for keyword, pattern in _PATTERNS.items():
+            text = attributes[keyword]
+            if text is None or (text and not _is_valid(text, pattern)):
+                left_out.append(keyword)
+            elif text:
+                values[keyword] = text
+        return cls(values=values, left_out=tuple(left_out))
 
     def check_patient(self) -> None:
         """Raises UserError if the patient's id was left out: an archive would take the report for
@@ -83,17 +71,6 @@ class StudyHeader:
                 "the PatientID in the image's header is not valid DICOM, so the report is not "
                 "sent: correct the image first"
             )
-
-
-def _text(header: pydicom.Dataset, keyword: str) -> str | None:
-    """Return one value without padding, or None for several, or for one that is no text."""
-    try:
-        value = header.get(keyword)
-    except Exception:  # pydicom raises almost anything on an invalid element
-        return None
-    if value is None:
-        return ""
-    return str(value).strip(" \0") if isinstance(value, str | PersonName) else None
 
 
 def _is_valid(text: str, pattern: re.Pattern[str] | None) -> bool:

@@ -57,10 +57,13 @@ async def _search(service: AgentService, caller: Caller, given: SearchArguments)
 
 
 async def _get_case(service: AgentService, caller: Caller, given: CaseArguments) -> ToolAnswer:
-    current = service.pipeline.current
-    case = await current.case(given.case)
+    pipeline = service.pipeline
+    case = await pipeline.current.case(given.case)
     numbers = range(1, len(case.images) + 1) if given.images else ()
-    images = [await current.case_image(given.case, number) for number in numbers]
+    images = [
+        await pipeline.images.preview(await pipeline.current.case_image(given.case, one), caller)
+        for one in numbers
+    ]
     service.audit.add("case read", caller.name, case=given.case)
     for number in numbers:
         service.audit.add("case image read", caller.name, case=given.case, image=number)

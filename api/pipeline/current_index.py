@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
-import numpy as np
 from anyio.to_thread import run_sync
-from PIL import Image
 
+from api.spool import Spool
+from api.uploads import Upload
 from db.errors import ForbiddenError, NotFoundError, UserError
 from db.index.case import split_case_key
 from db.index.image_root import is_below
@@ -16,16 +16,12 @@ from db.index.store import Case
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
-from indexer.images.reader import encode_png, read_radiograph, restore_size
 from indexer.index import Index
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query, has_text_tower
 from retriever.results import Retrieval
 from retriever.search import Retriever
-
-PREVIEW_SIDE = 1600
-"""Longest side of a preview in pixels; the search uses the full image."""
 
 
 class Cases(Protocol):
@@ -143,11 +139,11 @@ class CurrentIndex:
         """Raises NotFoundError for a study that the index does not hold."""
         return await run_sync(find_case, self.retriever, key)
 
-    async def case_image(self, key: str, number: int) -> bytes:
-        """Return an image of a case as PNG; images are numbered from 1.
+    async def case_image(self, key: str, number: int) -> Upload:
+        """Open the file of an image of a case; images are numbered from 1.
 
-        Raises NotFoundError if the case, the image or its file is missing, and ForbiddenError for a
-        file outside the folders of images.
+        Raises NotFoundError if the case, the image or its file is missing, ForbiddenError for a
+        file outside the folders of images, and UserError for one that cannot be opened.
         """
         return await run_sync(_case_image, self.retriever, key, number, self._image_roots)
 
@@ -168,18 +164,9 @@ def find_case(retriever: StudySearch, key: str) -> Case:
     return case
 
 
-def shown(pixels: np.ndarray) -> bytes:
-    """Encode an image as PNG, reduced to ``PREVIEW_SIDE``."""
-    if max(pixels.shape) > PREVIEW_SIDE:
-        image = Image.fromarray(pixels)
-        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    return encode_png(pixels)
-
-
 def _case_image(
     retriever: StudySearch, key: str, number: int, image_roots: Sequence[Path]
-) -> bytes:
+) -> Upload:
     case = find_case(retriever, key)
     if not 1 <= number <= len(case.images):
         raise NotFoundError(f"study {case.study_id} has no image {number}")
@@ -200,5 +187,14 @@ def _case_image(
             f"image {number} of study {case.study_id} is not on this machine: the index was "
             "built without it, or it was moved"
         )
-    radiograph = read_radiograph(path, name=f"image {number} of study {case.study_id}")
-    return shown(restore_size(radiograph.pixels, image.width, image.height))
+    name = f"image {number} of study {case.study_id}"
+    try:
+        file = Spool.existing(path)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read ({error.strerror}): check the file") from error
+    return Upload(
+        name=name,
+        file=file,
+        accept_as_chest=True,  # when it was indexed
+        proportions=(image.width, image.height),
+    )

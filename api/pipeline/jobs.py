@@ -232,7 +232,7 @@ class JobRunner:
         caller = Caller(
             name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
         )
-        async with self._pipeline.restored(study.images) as images:
+        async with self._pipeline.images.restored(study.images) as images:
             await self._pipeline.write(
                 images,
                 GenerationRequest.from_json(study.request),

@@ -9,7 +9,6 @@
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -19,19 +18,17 @@ from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
 from api.pipeline.backends import Backend
-from api.pipeline.byte_budget import ByteBudget, ByteShare
-from api.pipeline.current_index import CurrentIndex, shown
-from api.pipeline.decoder import DecodingKind
-from api.pipeline.decoding import Decoded
+from api.pipeline.byte_budget import ByteBudget
+from api.pipeline.current_index import CurrentIndex
+from api.pipeline.images import ImageReading
 from api.pipeline.scheduler import Admission
 from api.pipeline.search import SearchInput
-from api.pipeline.stages import DecodeInput, Emit, Schedulers, WarningLine, WriteInput, discard
+from api.pipeline.stages import Emit, Schedulers, WarningLine, WriteInput, discard
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation, Origin
 from db.app.generations import generation_entry
-from db.app.jobs import JobImage
 from db.errors import MismatchError
 from db.index.case import case_key
 from generator.assessment.situation import study_warnings
@@ -39,9 +36,7 @@ from generator.generation import origin_of, to_generation
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.dicom import Identifiers
-from indexer.images.radiograph import Limits, PngRadiograph, Radiograph, as_one_study
-from indexer.images.reader import read_radiograph
+from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -50,9 +45,6 @@ Clock = Callable[[], datetime]
 
 Store = Callable[[Generation, NewEntry], Awaitable[None]]
 """Stores a generation with its audit entry."""
-
-_share: ContextVar[ByteShare] = ContextVar("share")
-"""Of the budget for pixels, of the request that is active."""
 
 
 class Pipeline:
@@ -72,8 +64,8 @@ class Pipeline:
         self.current = current
         self.admission = admission
         self.clock = clock
+        self.images = ImageReading(schedulers, budget)
         self._backend = backend
-        self._budget = budget
         self._schedulers = schedulers
         self._database = database
         # While the database is locked every request waits in a thread of its own, and the threads
@@ -89,16 +81,12 @@ class Pipeline:
 
     @contextmanager
     def enter(self, caller: Caller) -> Iterator[None]:
-        """Hold a place among the active requests, and what ``read`` decodes meanwhile.
+        """Hold a place among the active requests, and the images that they read.
 
         Raises BusyError if there is none.
         """
-        with self.admission.enter(caller.name), self._budget.share() as share:
-            before = _share.set(share)
-            try:
-                yield
-            finally:
-                _share.reset(before)
+        with self.admission.enter(caller.name), self.images.kept():
+            yield
 
     def check_capacity(self, caller: Caller) -> None:
         """Raises BusyError if ``enter`` would."""
@@ -141,50 +129,8 @@ class Pipeline:
         self.check_task(request.task)
         with self.enter(caller):
             emit("reading")
-            images = await self.read(uploads, caller)
+            images = await self.images.read(uploads, caller)
             return await self.write(images, request, caller, emit=emit)
-
-    async def read(self, uploads: Sequence[Upload], caller: Caller) -> tuple[Radiograph, ...]:
-        """Decode the images of one study, within ``enter``.
-
-        Raises UserError for the first unreadable one.
-        """
-        work = DecodeInput(kind="pixels", uploads=tuple(uploads))
-
-        async def decode() -> list[Radiograph]:
-            found = await self._schedulers.decoding.run(work, owner=caller.name)
-            return [one for one in found if isinstance(one, Radiograph)]
-
-        most = Limits().max_kept_pixels * len(uploads)
-        return tuple(as_one_study(await _decoded(_share.get(), most, decode)))
-
-    @asynccontextmanager
-    async def restored(self, images: Sequence[JobImage]) -> AsyncIterator[tuple[Radiograph, ...]]:
-        """Decode the images of a job, for the block."""
-
-        async def decode() -> list[Radiograph]:
-            return await run_sync(lambda: [_restored(image) for image in images])
-
-        most = sum(width * height for width, height in map(_png_size, images))
-        with self._budget.share() as share:
-            yield tuple(await _decoded(share, most, decode))
-
-    async def encode(self, uploads: Sequence[Upload], caller: Caller) -> tuple[PngRadiograph, ...]:
-        """Decode images to keep them, as PNG. Raises UserError for the first unreadable one."""
-        found = await self._receive("png", uploads, caller)
-        return tuple(one for one in found if isinstance(one, PngRadiograph))
-
-    async def identify(self, upload: Upload, caller: Caller) -> Identifiers:
-        """Read the UIDs of a DICOM file. Raises UserError if it cannot be read."""
-        found = await self._receive("identifiers", [upload], caller)
-        (identifiers,) = (one for one in found if isinstance(one, Identifiers))
-        return identifiers
-
-    async def _receive(
-        self, kind: DecodingKind, uploads: Sequence[Upload], caller: Caller
-    ) -> tuple[Decoded, ...]:
-        work = DecodeInput(kind=kind, uploads=tuple(uploads))
-        return await self._schedulers.receiving.run(work, owner=caller.name)
 
     async def write(
         self,
@@ -236,7 +182,7 @@ class Pipeline:
     ) -> Retrieval:
         """Return hits only; nothing is stored but an audit entry."""
         with self.enter(caller):
-            images = await self.read(uploads, caller) if uploads else ()
+            images = await self.images.read(uploads, caller) if uploads else ()
             searching = SearchInput(images=images, options=options, text=text, case=case)
             found = await self._schedulers.searching.run(searching, owner=caller.name)
         retrieval = found.retrieval
@@ -251,12 +197,6 @@ class Pipeline:
         await run_sync(self._database.audit.append, entry, limiter=self._storing)
         return retrieval
 
-    async def preview(self, upload: Upload, caller: Caller) -> bytes:
-        """Return an uploaded image as the search uses it, as PNG."""
-        with self.enter(caller):
-            (image,) = await self.read([upload], caller)
-            return await run_sync(shown, image.pixels)
-
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
         """Make an audit entry with the current time."""
         return NewEntry(
@@ -270,26 +210,3 @@ class Pipeline:
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         add = partial(self._database.generations.add, generation, audit=entry)
         await run_sync(add, limiter=self._storing)
-
-
-async def _decoded(
-    share: ByteShare, most: int, decode: Callable[[], Awaitable[list[Radiograph]]]
-) -> list[Radiograph]:
-    """Decode images of at most so many bytes, which then count with their real size."""
-    await share.take(most)
-    images = await decode()
-    share.give(most - sum(image.pixels.nbytes for image in images))
-    return images
-
-
-def _png_size(image: JobImage) -> tuple[int, int]:
-    """Return width and height of a PNG."""
-    return int.from_bytes(image.png[16:20], "big"), int.from_bytes(image.png[20:24], "big")
-
-
-def _restored(image: JobImage) -> Radiograph:
-    return Radiograph(
-        pixels=read_radiograph(image.png).pixels,
-        view_position=image.view_position,
-        notes=image.notes,
-    )

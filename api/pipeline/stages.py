@@ -10,8 +10,8 @@ from typing import Literal, Self
 
 from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
 from api.pipeline.current_index import CurrentIndex
-from api.pipeline.decoder import DecodingKind
-from api.pipeline.decoding import Decoded, Decoding
+from api.pipeline.decoding.messages import DecodingKind
+from api.pipeline.decoding.processes import Decoded, Decoding
 from api.pipeline.scheduler import (
     BatchScheduler,
     RunBatch,

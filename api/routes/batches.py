@@ -124,7 +124,7 @@ class BatchController(Controller):
         async def receive() -> list[JobStudy]:
             async with runner.receive(caller) as job:
                 for study, wanted in zip(studies, requests, strict=True):
-                    await job.add(await pipeline.encode(study, caller), wanted)
+                    await job.add(await pipeline.images.encode(study, caller), wanted)
             return job.studies
 
         with pipeline.enter(caller):

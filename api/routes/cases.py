@@ -1,16 +1,18 @@
 """GET /cases: show the prior cases that citations point to."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Controller, Response, get
+from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
 from api.middleware.access import READ, Caller
 from api.middleware.audit_queue import AuditQueue
+from api.middleware.connection import while_connected
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
+from api.pipeline.pipeline import Pipeline
 from api.schemas.cases import CaseDocument
 
 _Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
@@ -50,13 +52,15 @@ class CaseController(Controller):
     )
     async def image(
         self,
+        request: Request[Any, Any, Any],
         key: _Key,
         number: Annotated[int, PathParameter(description="From 1.")],
-        current: NamedDependency[CurrentIndex],
+        pipeline: NamedDependency[Pipeline],
         audit: NamedDependency[AuditQueue],
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Return the image as PNG; 404 if the data set is not on this machine."""
-        png = await current.case_image(key, number)
+        file = await pipeline.current.case_image(key, number)
+        png = await while_connected(request, lambda: pipeline.images.preview(file, caller))
         audit.add("case image read", caller.name, case=key, image=number)
         return Response(png, media_type="image/png")

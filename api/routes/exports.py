@@ -19,6 +19,7 @@ from litestar.status_codes import HTTP_200_OK
 from api.export.dicom_sr import to_dicom_sr
 from api.export.fhir import Release, diagnostic_report, subject_of
 from api.export.pdf import to_pdf
+from api.export.study_header import StudyHeader
 from api.middleware.access import READ, Caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.problems import GUARDED, problems
@@ -199,7 +200,7 @@ class ExportController(Controller):
         """Show the images too: send those that the report was made from; others are refused."""
         uploads = read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
-            images = await pipeline.read(uploads, caller)
+            images = await pipeline.images.read(uploads, caller)
             write = partial(to_pdf, images=images)
             return await exports.write(generation_id, write, PDF, images)
 
@@ -242,8 +243,9 @@ class ExportController(Controller):
         header into the answer and not stored."""
         (upload,) = read_uploads([data.image], limit=1)
         with pipeline.enter(caller):
-            images = await pipeline.read([upload], caller)
-            write = partial(to_dicom_sr, image=await run_sync(upload.file.read))
+            images = await pipeline.images.read([upload], caller)
+            study = StudyHeader.of(await pipeline.images.study_attributes(upload, caller))
+            write = partial(to_dicom_sr, study=study)
             return await exports.write(generation_id, write, DICOM, images)
 
 

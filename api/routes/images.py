@@ -51,7 +51,9 @@ class ImageController(Controller):
         Nothing is stored.
         """
         (upload,) = read_uploads([data.image], limit=1, accept_as_chest=data.accept_as_chest)
-        return Response(await pipeline.preview(upload, caller), media_type="image/png")
+        with pipeline.enter(caller):
+            png = await pipeline.images.preview(upload, caller)
+        return Response(png, media_type="image/png")
 
     @get(
         "/sample",

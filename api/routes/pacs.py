@@ -100,7 +100,7 @@ class PacsController(Controller):
         async def write() -> Generation:
             with pipeline.enter(caller):
                 uploads = await _fetched(pacs, data.study, accept_as_chest=data.accept_as_chest)
-                images = await pipeline.read(uploads, caller)
+                images = await pipeline.images.read(uploads, caller)
                 check_images(images, data.study, pacs.url)
                 return await pipeline.write(images, wanted, caller)
 
@@ -144,7 +144,7 @@ class PacsController(Controller):
         check_study_uid(data.study)
         with pipeline.enter(caller):
             uploads = await _fetched(pacs, data.study, accept_as_chest=True)
-            images = await pipeline.read(uploads, caller)
+            images = await pipeline.images.read(uploads, caller)
             check_images(images, data.study, pacs.url)
             of_report = [
                 upload
@@ -153,7 +153,9 @@ class PacsController(Controller):
             ]
             if not of_report:
                 raise MismatchError("the report was not made from an image of this study")
-            sr = await run_sync(_structured_report, made, of_report[0])
+            header = StudyHeader.of(await pipeline.images.study_attributes(of_report[0], caller))
+            header.check_patient()
+            sr = await run_sync(to_dicom_sr, made, header)
             facts = {"generation": str(made.id), "pacs": pacs.url}
             await run_sync(
                 database.audit.append, pipeline.entry("sending to pacs", caller, **facts)
@@ -179,9 +181,3 @@ async def _fetched(pacs: Pacs, study_uid: str, *, accept_as_chest: bool) -> list
         Upload(name=f"image {number} of the study", file=file, accept_as_chest=accept_as_chest)
         for number, file in enumerate(files, start=1)
     ]
-
-
-def _structured_report(made: Generation, upload: Upload) -> bytes:
-    image = upload.file.read()
-    StudyHeader.of(image).check_patient()
-    return to_dicom_sr(made, image)

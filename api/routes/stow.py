@@ -132,7 +132,7 @@ def _boundary(content_type: str) -> str:
 async def _identify(instance: Instance, pipeline: Pipeline, caller: Caller) -> None:
     """Read the UIDs, which are empty if the part is not a DICOM file."""
     try:
-        instance.identifiers = await pipeline.identify(instance.upload, caller)
+        instance.identifiers = await pipeline.images.identify(instance.upload, caller)
     except BusyError:
         raise
     except UserError:
@@ -159,7 +159,7 @@ async def _keep(
             instance.failure = TOO_MANY
             continue
         try:
-            images += await pipeline.encode([instance.upload], caller)
+            images += await pipeline.images.encode([instance.upload], caller)
             kept.append(instance)
         except BusyError:
             raise

@@ -33,6 +33,7 @@ from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from grounded_cxr.generators import Generator, load_generator
 from indexer.cli.arguments import add_model_device, database, encoder_device
 from indexer.cli.parser import Parser, run
+from indexer.images.dicom import read_study_attributes
 from indexer.images.radiograph import Limits, Radiograph
 from indexer.images.reader import read_radiograph
 from retriever.arguments import add_search_arguments
@@ -126,8 +127,9 @@ def _write(
 
 def _send_back(pacs: Pacs, generation: Generation, image: bytes, study_uid: str) -> None:
     """Say where the report goes, then send it."""
-    StudyHeader.of(image).check_patient()
-    sr = to_dicom_sr(generation, image)
+    study = StudyHeader.of(read_study_attributes(image, "the image", Limits()))
+    study.check_patient()
+    sr = to_dicom_sr(generation, study)
     print(
         f"Sending to {pacs.url}, study {study_uid}: a preliminary, unverified DICOM SR. {NOTICE}",
         file=sys.stderr,

@@ -15,8 +15,9 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+from pydicom.valuerep import PersonName
 
-from db.errors import UserError
+from db.errors import TooLargeError, UserError
 from indexer.images.contrast import to_grey
 from indexer.images.deep_grey import colour_note
 from indexer.images.dicom_elements import check_elements
@@ -113,6 +114,50 @@ def read_identifiers(data: bytes, name: str, limits: Limits) -> Identifiers:
     except Exception as error:
         raise UserError(f"{name} is a DICOM file that is damaged: export it again") from error
     return Identifiers(study=study, sop_class=sop_class, instance=instance)
+
+
+STUDY_KEYWORDS = (
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber"),
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "ReferringPhysicianName"),
+)
+_LONGEST_VALUE = 256
+"""Characters; the standard allows 64 in each of the three parts of a name."""
+
+StudyAttributes = dict[str, str | None]
+"""Keyword to value without padding: empty where the header has none, None for several values, for
+one that is no text, and for one that is longer than any may be."""
+
+
+def read_study_attributes(data: bytes, name: str, limits: Limits) -> StudyAttributes:
+    """Read the `STUDY_KEYWORDS` of a file, within the limits on bytes and elements.
+
+    Raises TooLargeError above a limit, and UserError if it is no DICOM file that can be read.
+    """
+    with quiet_decoders():
+        try:
+            if is_dicom(data):
+                dataset = open_dataset(data, name, limits)
+                return {keyword: _text(dataset, keyword) for keyword in STUDY_KEYWORDS}
+        except TooLargeError:
+            raise
+        except MemoryError as error:
+            raise out_of_memory(name) from error
+        except Exception:  # the message may quote the header
+            pass
+    raise UserError(
+        f"{name} is not a DICOM file, so it names no study: send the image's DICOM file"
+    )
+
+
+def _text(dataset: Dataset, keyword: str) -> str | None:
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # pydicom raises almost anything on an invalid element
+        return None
+    if value is None:
+        return ""
+    text = str(value).strip(" \0") if isinstance(value, str | PersonName) else None
+    return None if text is None or len(text) > _LONGEST_VALUE else text
 
 
 def open_dataset(data: bytes, name: str, limits: Limits) -> Dataset:

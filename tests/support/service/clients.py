@@ -63,3 +63,10 @@ def settled(
             return document
         time.sleep(0.02)
     pytest.fail(f"{address} did not settle")
+
+
+def memory_mb() -> float:
+    """The most memory that this process had so far."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

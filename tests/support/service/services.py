@@ -19,7 +19,7 @@ from api.app import create_app
 from api.listening import listen, server_options
 from api.pacs.client import Pacs
 from api.pipeline.backends import Backend, ExtractiveBackend
-from api.pipeline.decoding import Decoding, DecodingProcesses
+from api.pipeline.decoding.processes import Decoding, DecodingProcesses
 from api.settings import Settings
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
 from db.errors import UserError

@@ -16,7 +16,9 @@ import pytest
 from litestar.testing import TestClient
 from PIL import Image
 
-from api.pipeline.decoding import LARGE, DecodingProcesses
+from api.pacs.address import PASSWORD, TOKEN
+from api.pipeline.decoding.process import LARGE, ORDINARY
+from api.pipeline.decoding.processes import DecodingProcesses
 from api.pipeline.scheduler import BusyError, WorkCancelledError
 from api.spool import Spool
 from api.uploads import Upload
@@ -47,7 +49,7 @@ def children() -> set[int]:
             parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, ValueError):
             continue
-        if parent == os.getpid() and b"api.pipeline.decoder" in words:
+        if parent == os.getpid() and b"api.pipeline.decoding.worker" in words:
             found.add(int(status.parent.name))
     return found
 
@@ -85,6 +87,38 @@ def test_processes_start_when_needed_and_are_used_again(tmp_path: Path) -> None:
             decoding.run("pixels", upload(a_png(seed)), never)
         assert len(children() - before) == 1
     assert children() == before
+
+
+def test_another_process_takes_the_place_of_one_after_many_files(tmp_path: Path) -> None:
+    before, never = children(), threading.Event()
+    with DecodingProcesses(count=1, limits=replace(ORDINARY, files=2)) as decoding:
+        processes = []
+        for seed in (1, 2, 3, 4, 5):
+            decoding.run("pixels", upload(a_png(seed, size=(64, 64))), never)
+            processes.append(children() - before)
+        first, none, second, neither, third = processes
+        assert none == neither == set() and len(first) == len(second) == len(third) == 1
+        assert len(first | second | third) == 3
+
+
+def test_processor_time_has_a_limit_that_no_decoder_can_catch(tmp_path: Path) -> None:
+    before = children()
+    with DecodingProcesses(count=1) as decoding:
+        decoding.run("pixels", upload(a_png(1)), threading.Event())
+        (process,) = children() - before
+        limits = Path(f"/proc/{process}/limits").read_text().splitlines()
+        _, _, _, soft, hard, _ = next(one for one in limits if "cpu time" in one).split()
+        assert int(soft) <= int(hard) < 1_000
+
+
+def test_a_process_knows_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (TOKEN, PASSWORD, "HF_TOKEN", "SOME_API_KEY"):
+        monkeypatch.setenv(name, "a secret")
+    before = children()
+    with DecodingProcesses(count=1) as decoding:
+        decoding.run("pixels", upload(a_png(1)), threading.Event())
+        (process,) = children() - before
+        assert b"secret" not in Path(f"/proc/{process}/environ").read_bytes()
 
 
 def test_a_large_file_is_decoded_by_a_process_for_large_ones(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +20,8 @@ from litestar.testing import TestClient
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from api.form_parts import SpoolWriter, read_form_parts, read_related_parts
-from api.pipeline.decoder import DecodingKind
-from api.pipeline.decoding import Decoded
+from api.pipeline.decoding.messages import DecodingKind
+from api.pipeline.decoding.processes import Decoded
 from api.spool import Spool
 from api.temporary_files import temporary_files
 from api.uploads import Upload
@@ -29,7 +29,7 @@ from db.app.database import AppDatabase
 from db.errors import NotFoundError, TooLargeError
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
-from tests.support.service.clients import HTTP, images, settled
+from tests.support.service.clients import HTTP, images, memory_mb, settled
 from tests.support.service.records import a_study
 from tests.support.service.services import DECODING, a_png, an_app, serving
 from tests.support.service.writers import Gate
@@ -110,10 +110,7 @@ def test_a_bomb_among_instances_is_refused_and_the_others_are_accepted(tmp_path:
     data = write_dicom(
         tmp_path / "a.dcm", image, syntax=DeflatedExplicitVRLittleEndian
     ).read_bytes()
-    (length,) = struct.unpack_from("<I", data, 140)
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    bomb = data[: 144 + length] + deflater.compress(b"\x09\0\x01\0SH\0\0" * 40_000_000)
-    bomb += deflater.flush()
+    bomb = inflated_more(data, [b"\x09\0\x01\0SH\0\0" * 4_000_000] * 10)
     good = write_dicom(tmp_path / "b.dcm", image).read_bytes()
     before = memory_mb()
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
@@ -128,23 +125,51 @@ def test_a_bomb_among_instances_is_refused_and_the_others_are_accepted(tmp_path:
     assert memory_mb() - before < 100
 
 
-def memory_mb() -> float:
-    """The most memory that this process had so far."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 class Watched:
-    """Decodes as always; ``kept`` is how many images were stored each time."""
+    """Decodes as always; ``kept`` is how many images were stored each time, ``kinds`` what for."""
 
     def __init__(self, folder: Path) -> None:
         self.kept: list[int] = []
+        self.kinds: list[DecodingKind] = []
         self._folder = folder
 
     def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
         self.kept.append(stored_images(self._folder))
+        self.kinds.append(kind)
         return DECODING.run(kind, upload, cancelled)
+
+
+def test_the_header_of_an_image_is_not_inflated_in_the_service(tmp_path: Path) -> None:
+    """200 MB of padding, deflated to 200 kB."""
+    image = draw_radiograph(1, size=(64, 48))
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        image,
+        syntax=DeflatedExplicitVRLittleEndian,
+        StudyInstanceUID="1.2.3",
+        PatientName="Doe^Jane",
+    )
+    padding = struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 200_000_000)
+    data = inflated_more(path.read_bytes(), [padding, *[bytes(1_000_000)] * 200])
+    before, watched = memory_mb(), Watched(tmp_path)
+    app: Any = an_app(tmp_path, decoding=watched)
+    with TestClient(app, base_url=HTTP) as client:
+        made = client.post("/reports", files={"images": ("a.dcm", data)})
+        assert made.status_code == 201, made.text
+        address = f"{made.headers['location']}/dicom-sr"
+        answer = client.post(address, files={"image": ("a.dcm", data)})
+        assert answer.status_code == 200 and b"Doe^Jane" in answer.content
+    assert watched.kinds == ["pixels", "pixels", "study"]
+    assert memory_mb() - before < 100
+
+
+def inflated_more(data: bytes, more: Iterable[bytes]) -> bytes:
+    """A deflated DICOM file with these bytes at its end."""
+    (length,) = struct.unpack_from("<I", data, 140)
+    start = 144 + length
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    whole = [zlib.decompress(data[start:], wbits=-zlib.MAX_WBITS), *more]
+    return data[:start] + b"".join(map(deflater.compress, whole)) + deflater.flush()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """GET /cases: the report, the image and the public page of a prior case."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -8,11 +9,15 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
+from api.pipeline.decoding.process import LARGE
+from api.pipeline.decoding.processes import DecodingProcesses
 from api.schemas.cases import public_url
 from db.errors import UserError
 from db.index.case import case_key, split_case_key
 from db.index.store import Case
 from indexer.images.reader import read_radiograph
+from tests.support.dicoms import slow_dicom
+from tests.support.service.clients import memory_mb
 from tests.support.service.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
 
@@ -90,6 +95,27 @@ def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
     with a_client(tmp_path, a_case(1, images=[image])) as client:
         pixels = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels
     assert max(pixels.shape) == 1600
+
+
+def test_an_image_that_takes_too_long_does_not_hold_the_service(tmp_path: Path) -> None:
+    image = tmp_path / "slow.dcm"
+    image.write_bytes(slow_dicom(tmp_path))
+    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
+        app: Any = an_app(tmp_path, FakeRetriever([a_case(1, images=[image])]), decoding=decoding)
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            answer = client.get("/cases/drawn:s1/images/1")
+            assert answer.status_code == 413 and "more than 3 s" in answer.json()["detail"]
+
+
+def test_impossible_proportions_of_an_image_are_refused(tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    image.write_bytes(a_png(1, size=(32, 60_000)))
+    case = a_case(1, images=[image])
+    square = replace(case, images=(replace(case.images[0], width=1, height=1),))
+    before = memory_mb()
+    with a_client(tmp_path, square) as client:
+        assert client.get("/cases/drawn:s1/images/1").status_code == 413
+    assert memory_mb() - before < 500
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "2", "99999999999999999999"])

@@ -1,88 +1,45 @@
 """Decode files in a process of its own, within limits on memory and processor time.
 
-    python -m api.pipeline.decoder SOCKET MEMORY SECONDS
+    python -m api.pipeline.decoding.worker SOCKET MEMORY SECONDS FILES
 
-`api.pipeline.decoding` starts it and sends one job after another over the socket, each with the
-descriptor of the file. The process ends with the socket. What it decodes may come from anybody:
-answers are plain values, never pickles, and nothing is written to stderr.
+`api.pipeline.decoding.process` starts it and sends one job after another over the socket, FILES at
+most, each with the descriptor of the file. The process ends with the socket. What it decodes may
+come from anybody: answers are plain values, never pickles, and nothing is written to stderr.
 """
 
 import math
 import signal
 import socket
-import struct
 import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import msgspec
+import numpy as np
+from PIL import Image
 
-from db.errors import NotFoundError, TooLargeError, UserError
-from db.index.case import ViewPosition
-from indexer.images.dicom import Identifiers, read_identifiers
-from indexer.images.radiograph import LargeImageError, Limits, Radiograph, Subject, out_of_memory
+from api.pipeline.decoding.messages import HEAD, DecodingJob, Outcome
+from db.errors import UserError
+from indexer.images.dicom import read_identifiers, read_study_attributes
+from indexer.images.radiograph import Grey, Limits, Radiograph, out_of_memory, restore_size
 from indexer.images.reader import encode_png, read_radiograph
 
-HEAD = struct.Struct(">I")
-"""The length of the JSON that follows, of a job and of an outcome."""
-_ERRORS: dict[str, type[UserError]] = {
-    one.__name__: one for one in (UserError, TooLargeError, LargeImageError, NotFoundError)
-}
-
-
-DecodingKind = Literal["pixels", "png", "identifiers"]
-"""What is asked for."""
-
-
-class DecodingJob(msgspec.Struct, kw_only=True):
-    """A file to decode, and what to answer."""
-
-    kind: DecodingKind
-    name: str
-    """Of the file, for messages."""
-    offset: int
-    length: int
-    """Where the file is in what the descriptor opens."""
-    accept_as_chest: bool = False
-    max_bytes: int
-    max_pixels: int
-    max_decoded_bytes: int
-    """As in `Limits`."""
-
-
-class Outcome(msgspec.Struct, kw_only=True):
-    """What became of a job; ``size`` bytes of pixels or PNG follow it."""
-
-    size: int = 0
-    height: int = 0
-    width: int = 0
-    view_position: ViewPosition | None = None
-    notes: tuple[str, ...] = ()
-    subject: Subject | None = None
-    identifiers: Identifiers | None = None
-    error: str | None = None
-    error_type: str = "UserError"
-    defect: str | None = None
-    """The traceback of an error in this program, without its message."""
-
-    def raise_error(self) -> None:
-        """Raise the error, if there is one."""
-        if self.defect is not None:
-            raise RuntimeError(f"a decoder failed:\n{self.defect}")
-        if self.error is not None:
-            raise _ERRORS.get(self.error_type, UserError)(self.error)
+PREVIEW_SIDE = 1600
+"""Longest side of a preview in pixels; the search uses the full image."""
+_START_SECONDS = 60
+"""Of processor time, for the imports of a process on a slow machine."""
 
 
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
-    memory, seconds = int(sys.argv[2]), int(sys.argv[3])
+    memory, seconds, files = map(int, sys.argv[2:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the server
     _limit_memory(memory)
+    most = _START_SECONDS + files * (seconds + 1)  # a file's seconds are rounded up
     while (received := _receive(connection)) is not None:
         job, descriptor = received
-        _limit_seconds(seconds)
+        _limit_seconds(seconds, most)
         outcome, body = _answer(job, descriptor)
         head = msgspec.json.encode(outcome)
         connection.sendall(HEAD.pack(len(head)) + head)
@@ -125,8 +82,13 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
     data = _read(job, descriptor, limits)
     if job.kind == "identifiers":
         return Outcome(identifiers=read_identifiers(data, job.name, limits)), b""
+    if job.kind == "study":
+        return Outcome(study=read_study_attributes(data, job.name, limits)), b""
     image = read_radiograph(data, name=job.name, limits=limits)
-    body = encode_png(image.pixels) if job.kind == "png" else _bytes_of(image)
+    if job.kind == "preview":
+        body: bytes | memoryview = _preview(image.pixels, job.proportions)
+    else:
+        body = encode_png(image.pixels) if job.kind == "png" else _bytes_of(image)
     height, width = image.pixels.shape
     outcome = Outcome(
         size=len(body),
@@ -137,6 +99,17 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
         subject=image.subject,
     )
     return outcome, body
+
+
+def _preview(pixels: Grey, proportions: tuple[int, int] | None) -> bytes:
+    """Encode an image as PNG, reduced to ``PREVIEW_SIDE``."""
+    if proportions is not None:
+        pixels = restore_size(pixels, *proportions)
+    if max(pixels.shape) > PREVIEW_SIDE:
+        image = Image.fromarray(pixels)
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image)
+    return encode_png(pixels)
 
 
 def _bytes_of(image: Radiograph) -> memoryview:
@@ -167,13 +140,18 @@ def _limit_memory(limit: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _limit_seconds(seconds: int) -> None:
-    """Let the kernel end this process after so many further seconds of processor time."""
+def _limit_seconds(seconds: int, most: int) -> None:
+    """Let the kernel end this process after so many further seconds of processor time.
+
+    It may catch the signal of that limit, but not that of ``most`` seconds for all its files.
+    """
     import resource
 
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     end = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (min(end, most), most))
 
 
 if __name__ == "__main__":
