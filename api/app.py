@@ -30,6 +30,7 @@ from litestar.types import (
     Send,
 )
 
+from api.background import repeat
 from api.delivery import delivery
 from api.middleware.access import Access, ScopeCheck, rate_limit, the_caller
 from api.middleware.audit_queue import AuditQueue
@@ -103,9 +104,8 @@ def _now() -> datetime:
 
 
 async def _keep_log_empty(database: AppDatabase) -> None:
-    while True:
-        await anyio.sleep(_LOG_SECONDS)
-        await run_sync(database.empty_log)
+    failing = "the write-ahead log cannot be emptied"
+    await repeat(database.empty_log, seconds=_LOG_SECONDS, failing=failing)
 
 
 def create_app(
@@ -139,7 +139,9 @@ def create_app(
         budget=ByteBudget(settings.max_pixel_bytes),
         clock=clock,
     )
-    readiness = Readiness(database=database, current=current, admission=pipeline.admission)
+    readiness = Readiness(
+        database=database, audit=audit, current=current, admission=pipeline.admission
+    )
     runner = JobRunner(
         pipeline,
         database,

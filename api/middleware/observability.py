@@ -116,6 +116,8 @@ class TracebackFormatter(logging.Formatter):
             frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
             said = f": {error}" if isinstance(error, _WITHOUT_VALUES) else ""
             parts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}{said}")
+            if isinstance(error, BaseExceptionGroup):
+                parts += [self.formatException((None, one, None)) for one in error.exceptions]
             hidden = None if error.__suppress_context__ else error.__context__
             error = error.__cause__ or hidden
         return "\n".join(reversed(parts))

@@ -93,6 +93,8 @@ class JobRunner:
         self._together = together
         self._capacity = capacity
         self._running: dict[UUID, anyio.CancelScope] = {}
+        self._receiving: set[UUID] = set()
+        """Jobs that are not accepted yet."""
         self._suspect: UUID | None = None
         """The suspect in progress; it runs alone."""
         self._more = anyio.Event()
@@ -110,6 +112,7 @@ class JobRunner:
         study; they are accepted at the end of the block, and removed if it raises.
         """
         job = ReceivedJob(self._jobs, caller, now=self._pipeline.clock())
+        self._receiving.add(job.id)
         try:
             yield job
             if job.studies:
@@ -125,6 +128,8 @@ class JobRunner:
                 if job.studies:  # the next start removes them if this fails
                     await run_sync(self._jobs.discard, job.id)
             raise
+        finally:
+            self._receiving.discard(job.id)
         self._more.set()
 
     async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
@@ -140,12 +145,12 @@ class JobRunner:
         while True:
             try:
                 await self._run()
-            except* DatabaseFailure as errors:  # a statement failed, see `_insist`
+            except* Exception as errors:  # a failed statement, see `_insist`, or another defect
                 logger.error("the work on jobs starts again", exc_info=errors)
             await anyio.sleep(self.pause)
 
     async def _run(self) -> None:
-        await self._insist(self._jobs.release)
+        await self._insist(partial(self._jobs.release, receiving=self._receiving))
         started = anyio.current_time()
         try:
             async with anyio.create_task_group() as tasks:

@@ -6,6 +6,7 @@ import anyio
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
+from api.middleware.audit_queue import AuditQueue
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.scheduler import Admission
 from db.app.database import AppDatabase
@@ -25,9 +26,15 @@ class Readiness:
     clients."""
 
     def __init__(
-        self, *, database: AppDatabase, current: CurrentIndex, admission: Admission
+        self,
+        *,
+        database: AppDatabase,
+        audit: AuditQueue,
+        current: CurrentIndex,
+        admission: Admission,
     ) -> None:
         self._database = database
+        self._audit = audit
         self._current = current
         self._admission = admission
         self._one_look = anyio.Lock()
@@ -36,8 +43,8 @@ class Readiness:
         self._reason: str | None = None
 
     async def check(self) -> None:
-        """Raise UnavailableError while the server is busy, nothing can be stored or the index is
-        damaged."""
+        """Raise UnavailableError while the server is busy, while the database or the audit log cannot
+        be written, or the index is damaged."""
         self._admission.check()
         asked = anyio.current_time()
         async with self._one_look:
@@ -53,6 +60,7 @@ class Readiness:
         try:
             self._current.retriever.index.check_files()
             self._database.check(lock_timeout=self.lock_seconds)
+            self._audit.check()
         except UnavailableError as error:
             logger.warning("not ready: %s", error)
             return str(error)

@@ -11,7 +11,7 @@ skips it, and `claim_suspect` takes it alone. A study that fails alone too often
 is given up when the process is killed every few seconds for another reason.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -201,15 +201,17 @@ class JobStore:
             row = session.scalars(free.options(selectinload(JobStudyRow.images))).first()
             return None if row is None else _begin(row)
 
-    def release(self) -> int:
-        """Requeue studies that an earlier process left running; give up those tried too often,
-        remove those that it had not accepted yet, and cancel those of revoked keys.
+    def release(self, *, receiving: Collection[UUID] = ()) -> int:
+        """Requeue studies that are left running; give up those tried too often, remove those that
+        were not accepted yet, and cancel those of revoked keys.
 
-        Returns the number of unfinished studies. Call this only while no other process works on the
-        database.
+        Returns the number of unfinished studies. Call this only while no study runs and no other
+        process works on the database. ``receiving`` are the jobs of this process that are not
+        accepted yet, which stay; one may be added while this waits for the database.
         """
         with writing(self._engine) as session:
-            _remove_received(session)
+            kept = [str(job) for job in tuple(receiving)]
+            _remove_received(session, JobStudyRow.job.not_in(kept))
             left = session.scalars(select(JobStudyRow).where(JobStudyRow.status == "running")).all()
             for row in left:
                 if row.attempts < ATTEMPTS:

@@ -224,3 +224,13 @@ def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(location: Loca
         run_sql(location, "UPDATE api_keys SET revoked_at = created_at")
         assert database.jobs.release() == 1
         assert [study.created_by for study in database.jobs.claim(5)] == ["other"]
+
+
+def test_work_that_starts_again_keeps_what_still_arrives(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        left, arriving = a_study(), a_study()
+        for study in (left, arriving):
+            database.jobs.receive(study)
+        assert database.jobs.release(receiving={arriving.job_id}) == 1
+        database.jobs.accept(arriving.job_id)
+        assert [one.generation_id for one in database.jobs.claim(2)] == [arriving.generation_id]

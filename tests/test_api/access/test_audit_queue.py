@@ -2,8 +2,9 @@
 
 import re
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from litestar.testing import TestClient
 
 from api.middleware import audit_queue
 from api.middleware.audit_queue import AuditQueue, Refusal
-from db.app.audit_log import AuditEntry
+from api.pipeline.readiness import Readiness
+from db.app.audit_log import AuditEntry, AuditLog, NewEntry
 from db.app.database import AppDatabase
 from db.engines.engine import DatabaseFailure
 from db.errors import UnavailableError
@@ -121,10 +123,44 @@ def test_every_refused_key_is_entered_with_its_name_and_the_reason(tmp_path: Pat
 def test_entries_are_written_while_the_server_runs(tmp_path: Path) -> None:
     with TestClient(an_app_with_an_image(tmp_path), base_url=HTTP) as client:
         client.get("/cases/drawn:s1")
-        until = time.monotonic() + 60
-        while not entries(tmp_path):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: entries(tmp_path))
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_an_error_of_any_kind_loses_no_entry_and_is_told_by_the_readiness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    append, broken = AuditLog.append, threading.Event()
+    tried: list[int] = []
+
+    def failing(log: AuditLog, *entries: NewEntry, **options: Any) -> None:
+        if broken.is_set():
+            tried.append(len(entries))
+            raise ZeroDivisionError
+        append(log, *entries, **options)
+
+    monkeypatch.setattr(AuditLog, "append", failing)
+    monkeypatch.setattr(audit_queue, "SECONDS", 0.01)
+    monkeypatch.setattr(Readiness, "fresh_seconds", 0.0)
+    broken.set()
+    with TestClient(an_app_with_an_image(tmp_path), base_url=HTTP) as client:
+        client.get("/cases/drawn:s1")
+        until(lambda: len(tried) > 1)
+        answer = client.get("/health/ready")
+        assert answer.status_code == 503 and "audit log" in answer.json()["detail"]
+        client.get("/cases/drawn:s2")
+        broken.clear()
+        until(lambda: client.get("/health/ready").status_code == 200)
+    assert [entry.details["case"] for entry in entries(tmp_path)] == ["drawn:s1", "drawn:s2"]
+    assert caplog.text.count("audit entries are waiting") == 1
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.fixture
@@ -174,3 +210,47 @@ def test_guessing_keys_does_not_fill_the_log(database: AppDatabase) -> None:
     found = list(database.audit)
     assert len(found) == 1 + audit_queue.MOST_REFUSALS + 1
     assert sum(int(str(entry.details.get("times", 0))) for entry in found) == 5_000
+
+
+@pytest.mark.parametrize("value", ["\ud800", {1}, float])
+def test_what_cannot_be_stored_is_refused_before_it_is_shown(
+    database: AppDatabase, value: object
+) -> None:
+    queue = AuditQueue(database.audit, lambda: NOW)
+    with pytest.raises((TypeError, ValueError)):
+        queue.add("case read", "ward", case=value)
+    queue.add("case read", "ward", case="drawn:s1")
+    queue.flush()
+    assert [entry.details["case"] for entry in database.audit] == ["drawn:s1"]
+
+
+def test_guessing_keys_does_not_fill_the_memory_while_the_log_cannot_be_written(
+    database: AppDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_queue, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(audit_queue, "MOST_REFUSALS", 10)
+    queue = AuditQueue(database.audit, lambda: NOW)
+    with closing(sqlite3.connect(tmp_path / "app.sqlite3")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for batch in range(5):
+            for number in range(20):
+                address = f"2001:db8:{batch:x}::{number:x}"
+                queue.refuse(Refusal(reason="no such key", address=address))
+            with pytest.raises(DatabaseFailure):
+                queue.flush()
+    queue.flush()
+    found = list(database.audit)
+    assert len(found) == 10 + 1
+    assert sum(int(str(entry.details["times"])) for entry in found) == 100
+    assert found[-1].details["reason"] == "several" and found[-1].caller == "unknown"
+
+
+def test_entries_that_are_lost_at_the_end_are_counted_in_the_log(
+    database: AppDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(AuditLog, "append", lambda *_, **__: 1 / 0)
+    queue = AuditQueue(database.audit, lambda: NOW)
+    queue.add("case read", "ward", case="drawn:s1")
+    queue.refuse(Refusal(reason="no such key"))
+    queue.close()
+    assert "2 audit entries are lost" in caplog.text

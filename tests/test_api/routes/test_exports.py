@@ -556,3 +556,14 @@ def test_a_traceback_quotes_no_header(formatter: logging.Formatter) -> None:
     for kept in ("builtins.ValueError", "builtins.RuntimeError", "raise ValueError(born)"):
         assert kept in line
     assert name not in line and born not in line
+
+
+def test_a_traceback_shows_each_error_of_a_group() -> None:
+    name = "Quixotic"
+    try:
+        raise ExceptionGroup(name, [ValueError(name), KeyError(name)])
+    except ExceptionGroup as error:
+        line = TracebackFormatter().formatException((type(error), error, error.__traceback__))
+    for kept in ("builtins.ValueError", "builtins.KeyError", "builtins.ExceptionGroup"):
+        assert kept in line
+    assert name not in line

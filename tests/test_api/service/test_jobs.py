@@ -11,6 +11,7 @@ from litestar.testing import TestClient
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
+from db.app.jobs import JobStore, JobStudy
 from tests.support.service.clients import HTTP, images, settled
 from tests.support.service.records import a_study
 from tests.support.service.services import an_app, write_report
@@ -86,3 +87,21 @@ def test_a_server_that_soon_ends_again_suspects_no_study_and_does_the_rest(
     monkeypatch.setattr(JobRunner, "suspect_delay", 0.2)
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
         assert settled(client, f"/generations/{left}")["status"] == "done"
+
+
+def test_an_error_of_any_kind_does_not_end_the_work_on_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim, failures = JobStore.claim, [ZeroDivisionError(), KeyError()]
+
+    def failing(store: JobStore, count: int) -> list[JobStudy]:
+        if failures:
+            raise failures.pop()
+        return claim(store, count)
+
+    monkeypatch.setattr(JobStore, "claim", failing)
+    monkeypatch.setattr(JobRunner, "pause", 0.0)
+    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+        batch = client.post("/batches", files=images(1)).headers["location"]
+        assert settled(client, batch)["done"] == 1
+    assert caplog.text.count("the work on jobs starts again") == 2
