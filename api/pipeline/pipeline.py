@@ -123,8 +123,8 @@ class Pipeline:
     ) -> Generation:
         """Read, search, write, check, store.
 
-        Raises UserError, and BusyError at once if the server is busy. Nothing is stored after an
-        error or a cancelled call.
+        Raises UserError, BusyError at once if the server is busy, and ForbiddenError if the key of
+        the caller was revoked meanwhile. Nothing is stored after an error or a cancelled call.
         """
         self.check_task(request.task)
         with self.enter(caller):
@@ -180,7 +180,10 @@ class Pipeline:
         text: str | None,
         case: str | None,
     ) -> Retrieval:
-        """Return hits only; nothing is stored but an audit entry."""
+        """Return hits only; nothing is stored but an audit entry.
+
+        Raises ForbiddenError if the key of the caller was revoked meanwhile.
+        """
         with self.enter(caller):
             images = await self.images.read(uploads, caller) if uploads else ()
             searching = SearchInput(images=images, options=options, text=text, case=case)
@@ -194,7 +197,7 @@ class Pipeline:
             "cases": [case_key(hit.case.source, hit.case.study_id) for hit in retrieval.hits],
         }
         entry = self.entry("search", caller, **details)
-        await run_sync(self._database.audit.append, entry, limiter=self._storing)
+        await run_sync(self._database.audit.admit, entry, limiter=self._storing)
         return retrieval
 
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:

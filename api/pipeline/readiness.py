@@ -43,8 +43,8 @@ class Readiness:
         self._reason: str | None = None
 
     async def check(self) -> None:
-        """Raise UnavailableError while the server is busy, while the database or the audit log cannot
-        be written, or the index is damaged."""
+        """Raise UnavailableError while the server is busy, the database or the audit log cannot be
+        written, or the index is damaged."""
         self._admission.check()
         asked = anyio.current_time()
         async with self._one_look:

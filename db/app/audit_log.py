@@ -20,6 +20,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.models import AuditRow
+from db.app.owners import check_active
 from db.engines.engine import exclude_writers, writing
 from db.errors import UserError
 
@@ -95,6 +96,16 @@ class AuditLog:
         """
         with writing(self._engine, lock_timeout=lock_timeout) as session:
             append(session, *entries)
+
+    def admit(self, entry: NewEntry) -> None:
+        """Append the entry of what its caller is about to be shown or to do elsewhere.
+
+        Raises as `append` does, and ForbiddenError if the caller is a key that was revoked
+        meanwhile.
+        """
+        with writing(self._engine) as session:
+            check_active(session, entry.caller)
+            append(session, entry)
 
     def __iter__(self) -> Iterator[AuditEntry]:
         """Yield all entries, oldest first."""

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
-from db.app.generations import owned
 from db.app.models import FeedbackRow, GenerationRow
+from db.app.owners import check_active, owned
 from db.engines.engine import writing
 from db.errors import NotFoundError
 
@@ -42,8 +42,13 @@ class FeedbackStore:
         self._engine = engine
 
     def add(self, feedback: Feedback, *, audit: NewEntry | None = None) -> None:
-        """Store feedback. Raises NotFoundError if the generation is not stored."""
+        """Store feedback.
+
+        Raises NotFoundError if the generation is not stored, and ForbiddenError if the key was
+        revoked meanwhile.
+        """
         with writing(self._engine) as session:
+            check_active(session, feedback.created_by)
             session.add(
                 FeedbackRow(
                     id=str(feedback.id),

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_generation, to_row
-from db.app.models import CitationRow, GenerationRow, JobStudyRow, StatementRow
+from db.app.models import CitationRow, GenerationRow, StatementRow
+from db.app.owners import check_active, owned
 from db.engines.engine import JsonStrings, erasing, writing
 from db.errors import NotFoundError
 from db.index.case import case_key
@@ -109,9 +110,10 @@ class GenerationStore:
     def add(self, generation: Generation, *, audit: NewEntry | None = None) -> None:
         """Store a generation and its audit entry in one transaction.
 
-        Both are on disk when this returns.
+        Both are on disk when this returns. Raises ForbiddenError if the key was revoked meanwhile.
         """
         with writing(self._engine) as session:
+            check_active(session, generation.created_by)
             session.add(to_row(generation))
             if audit is not None:
                 append(session, audit)
@@ -186,13 +188,6 @@ class GenerationStore:
                 total=session.scalar(counted) or 0,
                 more=len(rows) > limit,
             )
-
-
-def owned(
-    row: type[GenerationRow] | type[JobStudyRow], owner: str | None
-) -> tuple[ColumnElement[bool], ...]:
-    """Limit a query to the rows of one key; not at all if ``owner`` is None."""
-    return () if owner is None else (row.created_by == owner,)
 
 
 _EVERYTHING = (

@@ -11,7 +11,7 @@ skips it, and `claim_suspect` takes it alone. A study that fails alone too often
 is given up when the process is killed every few seconds for another reason.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session, selectinload
 from db.app.audit_log import NewEntry, append
 from db.app.generation import Generation
 from db.app.generation_rows import to_row
-from db.app.generations import owned
-from db.app.models import ApiKeyRow, JobImageRow, JobStudyRow
+from db.app.models import JobImageRow, JobStudyRow
+from db.app.owners import check_active, owned, revoked_keys
 from db.engines.engine import erasing, writing
-from db.errors import ForbiddenError, NotFoundError
+from db.errors import NotFoundError
 from db.index.store import ViewPosition
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -84,7 +84,7 @@ class JobStore:
         Raises ForbiddenError if the key of one was revoked meanwhile.
         """
         with writing(self._engine) as session:
-            _check_keys(session, {study.created_by for study in studies})
+            check_active(session, *(study.created_by for study in studies))
             for study in studies:
                 session.add(_to_row(study))
                 session.flush()  # numbers in the order given
@@ -108,7 +108,8 @@ class JobStore:
         """
         received = (JobStudyRow.job == str(job_id), JobStudyRow.status == _RECEIVING)
         with writing(self._engine) as session:
-            _check_keys(session, session.scalars(select(JobStudyRow.created_by).where(*received)))
+            owners = session.scalars(select(JobStudyRow.created_by).where(*received))
+            check_active(session, *owners)
             session.execute(update(JobStudyRow).where(*received).values(status="queued"))
             if audit is not None:
                 append(session, audit)
@@ -222,7 +223,7 @@ class JobStore:
                         "failed",
                         f"the server stopped {row.attempts} times while it worked on it",
                     )
-            for owner in session.scalars(_revoked()).all():
+            for owner in session.scalars(revoked_keys()).all():
                 cancel_all(session, owner)
         return self.unfinished()
 
@@ -279,18 +280,6 @@ def cancel_all(session: Session, owner: str) -> list[str]:
     for row in rows:
         _end(row, "cancelled", f"API key '{owner}' revoked")
     return [row.generation_id for row in rows]
-
-
-def _check_keys(session: Session, owners: Iterable[str]) -> None:
-    """Raise ForbiddenError if one of these keys is revoked, and let none be revoked meanwhile."""
-    keys = select(ApiKeyRow.name, ApiKeyRow.revoked_at).where(ApiKeyRow.name.in_(set(owners)))
-    for name, revoked_at in session.execute(keys.with_for_update(read=True)):
-        if revoked_at is not None:
-            raise ForbiddenError(f"API key '{name}' revoked: ask for another one")
-
-
-def _revoked() -> Select[str]:
-    return select(ApiKeyRow.name).where(ApiKeyRow.revoked_at.is_not(None))
 
 
 def _of(generation_id: UUID) -> Select[JobStudyRow]:

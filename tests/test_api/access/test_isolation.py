@@ -2,16 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from db.app.database import AppDatabase
-from tests.support.service.clients import HTTP, LATER, images, settled
-from tests.support.service.services import NOW, an_app
+from db.app.feedback import Feedback
+from db.errors import ForbiddenError
+from retriever.results import Retrieval
+from tests.support.service.clients import HTTP, LATER, STREAM, a_message, images, settled
+from tests.support.service.records import a_generation
+from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app
 from tests.support.service.writers import Gate
 
 Client = TestClient[Any]
@@ -146,6 +152,56 @@ def test_what_a_revoked_key_has_waiting_ends_and_is_never_stored(tmp_path: Path)
         }
         assert entry.details["cancelled"] == [one["generation"] for one in studies]
         assert client.get("/generations").json()["total"] == 1
+
+
+REPORT = {"files": images(1)}
+ASKED = [
+    ("/reports", REPORT, 403),
+    ("/classifications", REPORT, 403),
+    ("/searches", REPORT, 403),
+    ("/reports", {**REPORT, "headers": STREAM}, 200),
+    ("/v1/chat/completions", {"json": {"messages": [a_message(a_png(1))]}}, 403),
+]
+
+
+@pytest.mark.parametrize(("path", "sent", "status"), ASKED)
+def test_a_key_that_is_revoked_during_a_request_gets_nothing_and_leaves_nothing(
+    tmp_path: Path, path: str, sent: dict[str, Any], status: int
+) -> None:
+    revoked: list[str] = []
+
+    class Revoking(FakeRetriever):
+        def search(self, *arguments: Any, **named: Any) -> Retrieval:
+            with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+                database.keys.revoke("ward", at=NOW)
+            revoked.append("ward")
+            return super().search(*arguments, **named)
+
+    app = an_app(tmp_path, Revoking([a_case(1)]), require_keys=True)
+    with TestClient(app, base_url=HTTP) as client:
+        ward = headers(tmp_path, "ward", "generate")
+        admin = headers(tmp_path, "admin", "admin")
+        asked = {**sent, "headers": {**ward, **sent.get("headers", {})}}
+        answer = client.post(path, **asked)
+        assert revoked and answer.status_code == status
+        assert "API key 'ward' revoked" in answer.text and "drawn:s1" not in answer.text
+        assert client.get("/generations", headers=admin).json()["total"] == 0
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        assert not {entry.action for entry in database.audit} & {"report", "classify", "search"}
+
+
+def test_feedback_of_a_revoked_key_is_not_stored(tmp_path: Path) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.keys.add("ward", ["generate"], at=NOW)
+        made = replace(a_generation(), created_by="ward")
+        database.generations.add(made)
+        database.keys.revoke("ward", at=NOW)
+        given = Feedback(
+            id=uuid4(), generation_id=made.id, created_at=NOW, created_by="ward", kind="accepted"
+        )
+        with pytest.raises(ForbiddenError, match="'ward' revoked"):
+            database.feedback.add(given)
+        assert database.feedback.of(made.id) == []
 
 
 def test_without_keys_everything_is_seen(tmp_path: Path) -> None:
