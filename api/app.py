@@ -32,13 +32,14 @@ from litestar.types import (
 
 from api.background import repeat
 from api.delivery import delivery
-from api.middleware.access import Access, ScopeCheck, rate_limit, the_caller
+from api.middleware.access import Access, ScopeCheck, the_caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.bodies import Bodies, BodyLimits
 from api.middleware.guard import Guard, add_headers
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
 from api.middleware.proxies import Proxies, strip_prefix
+from api.middleware.rate_limit import STORE, Counters, rate_limit
 from api.pacs.client import Pacs
 from api.pipeline.backends import Backend
 from api.pipeline.byte_budget import ByteBudget
@@ -172,7 +173,7 @@ def create_app(
             database.close()
 
     is_limited = settings.require_keys or settings.trusted_proxies
-    limits = [rate_limit(settings.requests_per_minute).middleware] if is_limited else []
+    limits = [rate_limit(settings.requests_per_minute)] if is_limited else []
     return Service(
         route_handlers=[
             TaskController,
@@ -220,6 +221,7 @@ def create_app(
             *limits,
             Bodies(_body_limits(settings)),
         ],
+        stores={STORE: Counters()},
         before_send=[add_headers],
         cors_config=_cors(settings),
         lifespan=[run],

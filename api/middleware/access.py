@@ -20,7 +20,6 @@ from litestar.enums import ScopeType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from api.middleware.audit_queue import UNKNOWN, AuditQueue, Refusal
@@ -124,23 +123,3 @@ def the_caller(request: Request[Any, Any, Any]) -> Caller:
     """Provide the dependency ``caller`` to the handlers behind `ScopeCheck`."""
     caller: Caller = request.scope["user"]
     return caller
-
-
-def rate_limit(requests_per_minute: int) -> RateLimitConfig:
-    """Limit the requests per minute of each key, and of each address that sends none."""
-    return RateLimitConfig(
-        rate_limit=("minute", requests_per_minute),
-        identifier_for_request=_identity,
-        check_throttle_handler=_is_counted,
-    )
-
-
-def _identity(request: Request[Any, Any, Any]) -> str:
-    caller: Caller | None = request.scope.get("user")
-    if caller is not None and caller.name != LOCAL:
-        return f"key {caller.name}"
-    return f"address {request.client.host if request.client else 'unknown'}"
-
-
-def _is_counted(request: Request[Any, Any, Any]) -> bool:
-    return bool(request.scope["route_handler"].opt.get("scope", "read") != "open")

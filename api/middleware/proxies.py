@@ -36,7 +36,8 @@ class Proxies(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         client = scope.get("client")
         headers = Headers.from_scope(scope)
-        if client is not None and self._is_trusted(_address(client[0])):
+        peer = None if client is None else read_address(client[0])
+        if self._is_trusted(peer):
             sent_by = self._sender(headers)
             if sent_by is not None:
                 scope["client"] = (str(sent_by), 0)
@@ -58,7 +59,7 @@ class Proxies(ASGIMiddleware):
         """
         named = [one for line in headers.getall("x-forwarded-for", []) for one in line.split(",")]
         for text in reversed(named):
-            address = _address(text)
+            address = read_address(text)
             if not self._is_trusted(address):
                 return address
         return None
@@ -68,8 +69,11 @@ def _is_forwarded(headers: Headers) -> bool:
     return any(name in _FORWARDING or name.startswith(_FORWARDING_PREFIX) for name in headers)
 
 
-def _address(text: str) -> Address | None:
-    """Read an address, also one with a port as some proxies write it; None for anything else."""
+def read_address(text: str) -> Address | None:
+    """Read an address, also one with a port as some proxies write it; None for anything else.
+
+    The zone of an IPv6 address, which may be any text, is left out.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -79,7 +83,9 @@ def _address(text: str) -> Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))
+    return address
 
 
 def strip_prefix(scope: Scope, prefix: str) -> bool:

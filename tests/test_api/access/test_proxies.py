@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from litestar.testing import TestClient
 
+from api.middleware.rate_limit import Counters
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.errors import UserError
@@ -55,9 +57,13 @@ def test_the_limit_counts_the_address_that_the_trusted_proxy_names(tmp_path: Pat
         assert [left(address, "203.0.113.7") for _ in range(2)] == [29, 28]
         assert left(address, "203.0.113.8") == 29
         assert left(address, "2001:db8::1") == 29 and left(address, "[2001:db8::1]:4711") == 28
+        # one client may send from each address of a /64
+        assert left(address, "2001:db8::ffff:1:2:3") == 27
+        assert left(address, "2001:db8:0:1::1") == 29
+        assert left(address, "::ffff:203.0.113.7") == 27
         # what the client itself wrote comes first, and a second proxy of ours last
-        assert left(address, "198.51.100.1, 203.0.113.7") == 27
-        assert left(address, "198.51.100.2, 203.0.113.7:4711, 10.0.0.9") == 26
+        assert left(address, "198.51.100.1, 203.0.113.7") == 26
+        assert left(address, "198.51.100.2, 203.0.113.7:4711, 10.0.0.9") == 25
         assert left(address, None) == 29 and left(address, "unknown") == 28
 
 
@@ -75,6 +81,60 @@ def test_a_refused_key_is_entered_with_the_address_behind_the_proxy(tmp_path: Pa
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
         (entry,) = database.audit
     assert entry.details["address"] == "203.0.113.7"
+
+
+def test_counters_expire_and_stay_few() -> None:
+    async def count() -> None:
+        counters = Counters(most=3)
+        for number in range(5):
+            await counters.set(f"old {number}", "1", expires_in=-1)
+        assert counters.size == 0
+        for number in range(5):
+            await counters.set(f"new {number}", "1", expires_in=60)
+            await counters.set("new 0", "2", expires_in=60)  # used again, so not the oldest
+        assert counters.size == 3
+        values = [await counters.get(f"new {number}") for number in range(5)]
+        assert values == [b"2", None, None, b"1", b"1"]
+
+    anyio.run(count)
+
+
+def test_the_counters_of_a_server_are_these(tmp_path: Path) -> None:
+    app = an_app(tmp_path, trusted_proxies=("127.0.0.1",))
+    with serving(app) as address:
+        for number in range(3):
+            left(address, f"2001:db8:0:{number}::1")
+    counters = app.stores.get("rate_limit")
+    assert isinstance(counters, Counters) and counters.size == 3
+
+
+PLANTED = "Quixotic"
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"),
+    [
+        (f"fe80::1%{PLANTED}", "fe80::1"),
+        (f"[fe80::1%{PLANTED}]:80", "fe80::1"),
+        (f"fe80::1%{PLANTED}%{'x' * 5_000}", "127.0.0.1"),
+        (f"203.0.113.7:{PLANTED}", "203.0.113.7"),
+        (f"[2001:db8::1]{PLANTED}", "2001:db8::1"),
+        (f"203.0.113.7, {PLANTED}", "127.0.0.1"),
+        ("203.0.113.07", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+    ids=lambda one: one[:40],
+)
+def test_no_text_of_a_forwarding_header_is_kept(tmp_path: Path, sent: str, counted: str) -> None:
+    app = an_app(tmp_path, require_keys=True, trusted_proxies=("127.0.0.1",))
+    with serving(app) as address:
+        headers = {"x-forwarded-for": sent, "authorization": "Bearer no"}
+        assert httpx.get(f"{address}/generations", headers=headers).status_code == 401
+    (key,) = app.stores.get("rate_limit")._store  # type: ignore[attr-defined]
+    assert PLANTED not in key and len(key) < 100
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        (entry,) = database.audit
+    assert entry.details["address"] == counted
 
 
 @pytest.fixture(params=["/cxr", ""], ids=["kept", "stripped"])
