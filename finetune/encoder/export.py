@@ -19,13 +19,8 @@ from finetune.encoder.run import CONFIG as RUN_CONFIG
 from finetune.encoder.run import SCORES, WEIGHTS
 from indexer.encoder.folder import CONFIG, HEADS, MODEL
 from indexer.encoder.network import MEAN, STD
-from indexer.encoder.text import (
-    CONTEXT_LENGTH,
-    TEXT_PACKAGE,
-    TEXT_VERSION,
-    TextSource,
-    text_network,
-)
+from indexer.encoder.text import CONTEXT_LENGTH, TextSource, text_network
+from indexer.encoder.weight_files import TEXT_PACKAGE, TEXT_VERSION
 
 PUBLIC_TEXT_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _TEXT_FILES = (

