@@ -8,7 +8,7 @@ python -m generator caption INDEX IMAGE [IMAGE ...]
 
 ``--model`` names a folder or hub id of Llama 3.2 Vision (default: ``pretrained/generator``, if its
 weights are there). ``--model none`` writes a report, classes or a caption from the hits alone, and
-answers what the assessment decides.
+answers from the assessment and the hits.
 
 ``--json`` prints the generation as ``POST /reports`` of the service answers it; see
 `db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.

@@ -25,7 +25,8 @@ from generator.grounding.consistency import (
 )
 from generator.grounding.report import GroundedReport
 from generator.grounding.written import parse_cited_sentences
-from generator.questions.decide import answer_report, decide, settled_answer
+from generator.questions.decide import decide
+from generator.questions.report import answer_report, settled_answer
 from generator.retrieved_study import RetrievedStudy
 
 
@@ -64,8 +65,11 @@ def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> Gro
 
 def decided_answer(study: RetrievedStudy, question: str) -> GroundedReport | None:
     """The answer that the assessment or a rule gives; None where a model has to."""
+    answer = decide(question, study.assessment, study.retrieval)
+    if answer is None:
+        return None
     return answer_report(
-        decide(question, study.assessment, study.retrieval),
+        answer,
         study.retrieval,
         study.assessment,
         hits=study.short_context.hits,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from db.errors import UserError
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration, Sensitivity
 from generator.assessment.classification import to_classification
@@ -15,7 +14,8 @@ from generator.assessment.situation import study_warnings
 from generator.context.candidates import CandidateSearch, add_cases_for
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
-from generator.questions.decide import answer_report, decide
+from generator.questions.decide import decide_all
+from generator.questions.report import answer_report
 from generator.request import GenerationRequest
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
@@ -44,8 +44,7 @@ def run_without_model(
 ) -> tuple[Retrieval, GroundedReport]:
     """Search, assess, and write what the request asks for.
 
-    Raises UserError for a question that the assessment does not answer, and where no case passes
-    the rules of the search.
+    Raises UserError where no case passes the rules of the search.
     """
     retrieval, votes = find_to_write(
         retriever,
@@ -84,21 +83,16 @@ def write_without_model(
 ) -> GroundedReport:
     """Write a report, an answer, a caption or classes from hits and the assessment.
 
-    A caption is the first statement of the report's impression, or of its findings. Raises
-    UserError as `generator.extractive.write_report`.
+    An answer is of the assessment and the hits, and declines what these do not hold. A caption is
+    the first statement of the report's impression, or of its findings. Raises UserError
+    as `generator.extractive.write_report`.
     """
     assessment = assess(retrieval, votes, calibration=calibration, sensitivity=request.sensitivity)
     if request.task == "ask":
-        answer = decide(request.question or "", assessment, retrieval)
-        written = answer_report(
+        answer = decide_all(request.question or "", assessment, retrieval)
+        return answer_report(
             answer, retrieval, assessment, hits=retrieval.hits, notes=retrieval.notes
         )
-        if written is None:
-            raise UserError(
-                "a question on side, degree or another than the 14 observations needs a language "
-                "model: name one with --model"
-            )
-        return written
     if request.task == "classify":
         classes = to_classification(
             assessment,

@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from bench.generation.questions import measure, read
 from db.labels import OBSERVATIONS
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration
-from generator.questions.decide import DecidedAnswer, decide
-from generator.questions.parse import parse
+from generator.questions.answer import DecidedAnswer
+from generator.questions.decide import decide, decide_all
+from generator.questions.reading.parse import parse
+from generator.questions.reading.spelling import respell
+from generator.questions.reading.split import split_questions
+from generator.questions.report import to_statement
 from indexer.reports.labeller import label_sentence
 from retriever.results import View
 from tests.conftest import ROOT
@@ -49,22 +54,13 @@ def text_of(question: str) -> str:
     return found.text
 
 
-def lines(name: str) -> list[str]:
-    return (FILES / name).read_text(encoding="utf-8").splitlines()
-
-
-def test_off_topic_and_false_premises_are_declined_or_corrected() -> None:
-    asked = lines("declined.txt")
-    assert len(asked) == 100
-    passed = [one for one in asked if (found := answered(one)) is None or not found.declined]
-    assert len(passed) <= 2, passed
-
-
-def test_questions_on_the_image_are_not_declined() -> None:
-    asked = lines("in_scope.txt")
-    assert len(asked) == 100
-    declined = [one for one in asked if (found := answered(one)) is not None and found.declined]
-    assert len(declined) <= 1, declined
+def test_questions_to_turn_away_are_and_questions_on_the_image_are_not() -> None:
+    score = measure(
+        read(FILES / "declined.txt"), read(FILES / "in_scope.txt"), ASSESSMENT, RETRIEVAL
+    )
+    assert len(score.missed) <= 2, score.missed
+    assert len(score.declined) <= 2, score.declined
+    assert len(score.corrected) <= 2, score.corrected
 
 
 @pytest.mark.parametrize(
@@ -141,3 +137,111 @@ def test_a_finding_that_no_hit_names_is_no_premise_either() -> None:
     assert text_of("How severe is the scoliosis?") == "No similar case names scoliosis."
     named = replace(RETRIEVAL, hits=a_retrieval(["Mild scoliosis."]).hits)
     assert decide("How severe is the scoliosis?", ASSESSMENT, named) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("any plural effussion?", "No, no pleural effusion is seen (0.10)."),
+        ("is the hart too big", "Yes, cardiomegaly is seen (0.80)."),
+        ("r/o PTX", "No pneumothorax is seen (0.10)."),
+        ("numonia?", "No pneumonia is seen (0.10)."),
+        ("consol?", "No consolidation is seen (0.10)."),
+        ("Has one of my lungs gone down?", "No, no pneumothorax is seen (0.10)."),
+        ("do you see a white patch", "Yes, lung opacity is seen (0.70)."),
+        ("swelling of the lungs?", "No edema is seen (0.10)."),
+        ("Can you rule out a fracture?", "Yes, no fracture is seen (0.10)."),
+        ("There's no effusion, is there?", "Yes, no pleural effusion is seen (0.10)."),
+        ("62M cough, fever. Is there pneumonia?", "No, no pneumonia is seen (0.10)."),
+        ("Is anything wrong with the lungs?", "Yes, lung opacity is seen (0.70)."),
+        ("Are the findings normal?", "No, cardiomegaly (0.80) and lung opacity (0.70) are seen."),
+        ("PA or AP?", "Frontal and lateral; PA and AP are not told apart."),
+        ("Is everything OK in there?", "No, cardiomegaly (0.80) and lung opacity (0.70) are seen."),
+        ("Give me a list of what is present", "Cardiomegaly, lung opacity."),
+        ("How likely is pneumonia?", "No pneumonia is seen (0.10)."),
+    ],
+)
+def test_questions_are_read_in_the_words_of_those_who_ask(question: str, answer: str) -> None:
+    assert text_of(question) == answer
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is the nodule calcified?",
+        "Which lung is down?",
+        "Does the pleural plaque look old?",
+        "Which lobe is the spot in?",
+        "There is a mass at the hilum. Is it calcified?",
+        "Given the effusion, is the heart enlarged?",
+        "Is there a fracture under the pneumothorax?",
+        "measure the rim of air at the apex",
+    ],
+)
+def test_a_finding_that_is_taken_for_granted_is_corrected_where_it_is_not_seen(
+    question: str,
+) -> None:
+    found = answered(question)
+    assert found is not None and found.corrected and not found.declined
+    assert found.text.startswith("No ") and set(found.labels.values()) == {"negative"}
+
+
+def test_what_is_seen_may_be_taken_for_granted() -> None:
+    for question in ("Is the opacity calcified?", "Which lobe is the shadow in?"):
+        assert answered(question) is None, question
+    assert text_of("Given the opacity, is there an effusion?").startswith("No, no pleural")
+
+
+def test_a_question_on_it_is_about_the_finding_before() -> None:
+    assert split_questions("Is there an effusion? Which side is it on?") == [
+        "Is there an effusion?",
+        "Which side is the pleural effusion on?",
+    ]
+    assert split_questions("Is there a mass and where is it?")[1] == "where is the lung lesion?"
+    assert split_questions("Known COPD. Any nodules?") == ["Any nodules?"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "cited"),
+    [
+        ("Where is the lung opacity?",
+         "Lung opacity is seen (0.70); the similar cases have it on the right.", [1, 2]),
+        ("How severe is the cardiomegaly?",
+         "Cardiomegaly is seen (0.80); without a language model nothing more is said of it.", [1]),
+        ("Is the aorta tortuous?",
+         "Whether there is tortuous aorta is not assessed; no similar case names it.", []),
+        ("Are the hila symmetric?", "Without a language model this question is not answered.", []),
+        ("Is there an effusion?", "No, no pleural effusion is seen (0.10).", [2, 3]),
+    ],
+)  # fmt: skip
+def test_without_a_language_model_the_similar_cases_tell_the_rest(
+    question: str, answer: str, cited: list[int]
+) -> None:
+    found = decide_all(question, ASSESSMENT, RETRIEVAL)
+    assert found.text == answer
+    statement = to_statement(found, RETRIEVAL.hits, RETRIEVAL)
+    assert [one.number for one in statement.citations] == cited
+
+
+def test_a_finding_outside_the_14_is_told_with_the_cases_that_name_it() -> None:
+    retrieval = a_retrieval(["Mild scoliosis. No effusion.", "Normal chest."], SCORES)
+    found = decide_all("Is there scoliosis?", ASSESSMENT, retrieval)
+    assert found.text == "Whether there is scoliosis is not assessed; 1 of 2 similar cases name it."
+    statement = to_statement(found, retrieval.hits, retrieval)
+    assert [one.quote for one in statement.citations] == ["Mild scoliosis."]
+
+
+@pytest.mark.parametrize(
+    ("word", "right"),
+    [
+        ("pnuemothorax", "pneumothorax"),
+        ("atelectisis", "atelectasis"),
+        ("emfisema", "emphysema"),
+        ("cardiomeg", "cardiomegaly"),
+        ("lesson", "lesson"),
+        ("fusion", "fusion"),
+        ("restaurant", "restaurant"),
+    ],
+)
+def test_misspelt_words_of_chest_xrays_are_put_right_and_others_left(word: str, right: str) -> None:
+    assert respell(word) == right

@@ -1,0 +1,122 @@
+"""Answers on which findings are there: yes or no, a side, a region, and all of them."""
+
+from db.index.case import Case
+from db.labels import NO_FINDING
+from generator.assessment.assess import DEVICES, Assessment
+from generator.assessment.wording import noun
+from generator.grounding.claims import read_claims
+from generator.questions.answer import DecidedAnswer, labels_of, seen, stated, valued
+from generator.questions.reading.parse import ParsedQuestion
+from generator.questions.reading.whole import REGIONS
+from retriever.results import Retrieval
+
+
+def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval) -> DecidedAnswer:
+    """Answer whether the findings asked for are seen, with what is seen of each."""
+    agree = [
+        (assessment[name].state == "present") == (state == "positive")
+        for name, state in parsed.asked.items()
+    ]
+    yes = all(agree) if parsed.every else any(agree)
+    names = list(parsed.asked)
+    if parsed.region:
+        there = [name for name in names if assessment[name].state == "present"]
+        if not there:
+            values = [f"{noun(name)} {assessment[name].probability:.2f}" for name in names[:3]]
+            text = f"no abnormality of the {parsed.region} is seen ({', '.join(values)})."
+            lead = "Yes" if yes else "No"
+            return DecidedAnswer(text=f"{lead}, {text}", labels=labels_of(names, assessment))
+        names = there
+    if parsed.side and yes and len(names) == 1 and "positive" in parsed.asked.values():
+        return _sided(parsed, names[0], assessment, retrieval)
+    first, *rest = [stated(name, assessment) for name in names]
+    lead = f"{'Yes' if yes else 'No'}, {first[:1].lower()}{first[1:]}"
+    if not parsed.yes_no:
+        lead = first
+    return DecidedAnswer(text=" ".join([lead, *rest]), labels=labels_of(names, assessment))
+
+
+def side_of_hits(name: str, retrieval: Retrieval) -> str:
+    """The side on which the similar cases clearly have a finding: left, right, or empty."""
+    counts = {"left": 0.0, "right": 0.0}
+    for hit in retrieval.hits:
+        for side in sides_of(hit.case, name):
+            counts[side] += 1 / hit.rank
+    for side, other in (("left", "right"), ("right", "left")):
+        if counts[side] > 2 * counts[other]:
+            return side
+    return ""
+
+
+def sides_of(case: Case, name: str) -> frozenset[str]:
+    """The sides on which a report has a finding; empty where it names none."""
+    found: set[str] = set()
+    for sentence in case.sentences:
+        if sentence.labels.get(name) in ("positive", "uncertain"):
+            found |= {
+                side
+                for one in read_claims(sentence).atoms
+                if one.state != "negative"
+                for side in one.sides
+            }
+    return frozenset(found)
+
+
+def all_findings(assessment: Assessment) -> DecidedAnswer:
+    """What is seen, by name."""
+    labels = labels_of(assessment.present, assessment)
+    if assessment.present:
+        return DecidedAnswer(text=f"{', '.join(assessment.present).capitalize()}.", labels=labels)
+    text = "Nothing abnormal."
+    if assessment.possible:
+        possible = valued(assessment.possible, assessment)
+        text = f"Nothing abnormal for certain; possible: {possible}."
+    return DecidedAnswer(text=text, labels=labels)
+
+
+def no_abnormality(assessment: Assessment) -> DecidedAnswer | None:
+    """The answer to where the abnormality is, where there is none."""
+    if not assessment.is_normal:
+        return None
+    return DecidedAnswer(text="No abnormality is seen.", corrected=True)
+
+
+def normal(parsed: ParsedQuestion, assessment: Assessment) -> DecidedAnswer:
+    """Whether the study is normal."""
+    wants_normal = parsed.asked[NO_FINDING] == "positive"
+    found = [name for name in assessment.present if name != DEVICES]
+    yes = "Yes" if assessment.is_normal == wants_normal else "No"
+    if not assessment.is_normal:
+        verb = "is" if len(found) == 1 else "are"
+        text = f"{yes}, {valued(found, assessment)} {verb} seen."
+        return DecidedAnswer(text=text, labels=labels_of(found, assessment))
+    doubt = ""
+    if assessment.possible:
+        doubt = f"; possible: {valued(assessment.possible, assessment)}"
+    return DecidedAnswer(text=f"{yes}, no abnormality is seen{doubt}.")
+
+
+def region(parsed: ParsedQuestion, assessment: Assessment) -> DecidedAnswer:
+    """What is seen of one region."""
+    names = REGIONS[parsed.region][1]
+    there = [name for name in names if seen(name, assessment)]
+    if not there:
+        text = f"No abnormality of the {parsed.region} is seen."
+        return DecidedAnswer(text=text, labels=labels_of(names, assessment))
+    text = " ".join(stated(name, assessment) for name in there)
+    return DecidedAnswer(text=text, labels=labels_of(there, assessment))
+
+
+def _sided(
+    parsed: ParsedQuestion, name: str, assessment: Assessment, retrieval: Retrieval
+) -> DecidedAnswer:
+    """A present finding with the side asked for: the hits that name it say which."""
+    (asked,) = parsed.side
+    found = side_of_hits(name, retrieval)
+    labels = labels_of([name], assessment)
+    value = f"{assessment[name].probability:.2f}"
+    if found and found != asked:
+        text = f"No, {noun(name)} is seen ({value}), but the similar cases have it on the {found}."
+        return DecidedAnswer(text=text, labels=labels)
+    doubt = "" if found else "; the side is not certain"
+    return DecidedAnswer(text=f"Yes, {noun(name)} is seen ({value}){doubt}.", labels=labels)

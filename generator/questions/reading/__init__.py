@@ -1,0 +1,1 @@
+"""Reading a question: spelling, words, topic, what it asks of which findings."""

@@ -1,0 +1,181 @@
+"""The findings that a question names, and those that it takes for granted.
+
+named("Is there a nodule or scoliosis?")         # Named(("Lung Lesion",), ("Scoliosis",))
+taken_for_granted("Is the nodule calcified?")       # (Named(("Lung Lesion",), ()),)
+taken_for_granted("Is the nodule present?")         # ()
+
+"the nodule" takes a nodule for granted, and so does "which lobe has the nodule", unless all that is
+asked is whether it is there. Text is that of `generator.questions.reading.wording.in_report_words`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from db.findings import FINDING
+from db.labels import FINDINGS, NO_FINDING
+from generator.grounding.answers import as_statement, asked_states
+from generator.grounding.support.atoms import atoms
+from generator.questions.reading.vocabulary import CONTENTLESS, words_of
+
+_DEFINITE = re.compile(
+    r"\b(?:the|this|that|these|those|his|her|hers|its|their|my|your|such an?|with an?|what an?)\s+"
+    r"(?P<noun>[\w-]+(?:[ /]+[\w-]+){0,4})"
+)
+_SUBJECT = re.compile(
+    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will|would|might)\s+"
+    r"(?!(?:there|it|this|that|these|those|the|an?|any|some|no|you|we|i|he|she|they|one|either)\b)"
+    r"(?P<noun>[\w-]+(?:[ /]+[\w-]+){0,4})"
+)
+"""A bare noun as the subject: "is pneumonia contagious"."""
+_NOUN_ENDS = frozenset(
+    """
+    is are was were has have had does do did in on at of to from and or but with without which
+    who where when for a an any look looks seem seems appear appears be been being there
+    """.split()
+)
+_EXISTS = frozenset(
+    """
+    present visible seen there noted evident apparent shown identified identifiable detected
+    found real definite definitely obvious exist exists suspected likely possible confirmed true
+    still evidence sign signs place situ anywhere absent gone excluded ruled here now visualised
+    visualized
+    """.split()
+)
+_PREDICATE = re.compile(
+    r"^(?:(?:en|un)?larged|hyper\w+|flattened|widened|elevated|tortuous|calcified|dilated|deviated"
+    r"|thickened|blunted|displaced|prominent|fractured|broken|collapsed|shifted|raised|abnormal"
+    r"|congested|full|unfolded|clear|normal|curved|increased|depressed|inflated|intact)$"
+)
+"""What is said of an organ: "are the lymph nodes enlarged" takes nothing for granted."""
+_STATED = frozenset(
+    """
+    present visible seen there noted evident apparent shown identified detected found depicted
+    demonstrated visualized visualised appreciated situ
+    """.split()
+)
+_ABOUT = re.compile(
+    r"^\W*(?:what|which|where|who|when|why|how|whose|(?:in|on|at|of|to|by|for|from) (?:what|which)"
+    r"|(?:(?:can|could|would) you |please |kindly )*(?:describe|characteri[sz]e|measure|locate"
+    r"|locali[sz]e|grade|quantify|count|point (?:out|to|at)|show me|outline|circle|mark|stage"
+    r"|estimate|size up|compare|elaborate))\b"
+    r"|\b(?:where|which|what|how (?:big|large|small|wide|deep|severe|bad|many|much|far|thick|long))"
+    r" (?:[\w-]+ ){0,6}(?:is|are|sits?|lies?|ends?)\b"
+)
+_DEGREES = (
+    r"(?:big|large|small|tiny|mild|moderate|severe|massive|simple|complex|acute|chronic|old|new"
+    r"|recent|benign|malignant|focal|diffuse|unilateral|bilateral|left|right|upper|lower)"
+)
+_PROBABLY = re.compile(
+    r"\b(?:likel\w+|probab\w+|confiden\w+|certain\w*|sure|chances? (?:of|that)|odds)\b"
+    r"|^\W*(?:what|how) about\b|\b(?:tell|say|know|see|check|confirm|wonder\w*) (?:me )?(?:if"
+    r"|whether)\b"
+)
+_WHICH_EXIST = re.compile(
+    r"\b(?:what|which)(?! (?:side|lung|lobe|part|zone|region|area|size|shape|level)) (?:[\w/-]+"
+    r" ){0,6}?"
+    r"(?:(?:is|are) (?:there|present|visible|seen|in place|in situ|shown|noted|evident)"
+    r"|(?:do|can) you see)\b"
+)
+_GIVEN = re.compile(
+    r"\b(?:given|since|considering|now that|seeing that|apart from|besides|other than|in"
+    r" addition to"
+    r"|despite|in spite of|because of|due to|on account of)\b(?P<claim>[^,;?]+)"
+)
+_TOLD = re.compile(
+    r"^(?P<claim>.+?)[.;,:]\s+(?:(?:and|so|but|then) )?(?=(?:is|are|does|do|has|have|what|where"
+    r"|which|how|can|could|why)\b.*\b(?:it|its|it's|they|them|their)\b)"
+)
+"""A statement, and after it a question on what it states."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Findings that one noun or one question names."""
+
+    names: tuple[str, ...] = ()
+    """Of the 14 observations, in their order."""
+    topics: tuple[str, ...] = ()
+    """Findings outside them."""
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.topics)
+
+    @classmethod
+    def of(cls, several: Sequence["Named"]) -> Self:
+        """All that several nouns name."""
+        names = {name for one in several for name in one.names}
+        return cls(
+            names=tuple(name for name in FINDINGS if name in names),
+            topics=tuple(dict.fromkeys(topic for one in several for topic in one.topics)),
+        )
+
+
+@lru_cache(maxsize=1 << 12)
+def named(text: str) -> Named:
+    """The findings that a question or a noun names."""
+    plain = as_statement(text.rstrip("? ").strip())
+    found = [one.finding for one in atoms(plain)]
+    parents = {FINDING[one].parent for one in found}
+    parents |= set(asked_states(plain)) - {NO_FINDING}
+    parents |= {name for name in FINDINGS if name.lower() in plain.lower()}
+    return Named(
+        names=tuple(name for name in FINDINGS if name in parents),
+        topics=tuple(dict.fromkeys(one for one in found if FINDING[one].parent is None)),
+    )
+
+
+def taken_for_granted(text: str) -> tuple[Named, ...]:
+    """What must be seen for the question to make sense, one entry for each noun."""
+    if _PROBABLY.search(text):
+        return ()
+    found = list(_claimed(text))
+    for match in (*_DEFINITE.finditer(text), *_SUBJECT.finditer(text)):
+        noun = _noun(match["noun"])
+        if noun and not _only_existence(text, noun):
+            found.append(named(noun))
+    if is_about(text) and not found:
+        found.append(named(text))
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def is_about(text: str) -> bool:
+    """Whether it asks for more than whether something is there: where, how, what kind."""
+    if re.search(rf"\b{_DEGREES} or (?:an? )?{_DEGREES}\b", text):
+        return True
+    whether = (
+        _PROBABLY.search(text)
+        or _WHICH_EXIST.search(text)
+        or re.search(r"\b(?:there is no|there are no|absence of|rules? out|excludes?)\b", text)
+    )
+    return bool(_ABOUT.search(text)) and not whether
+
+
+def _claimed(text: str) -> tuple[Named, ...]:
+    claims = [match["claim"] for match in _GIVEN.finditer(text)]
+    if told := _TOLD.match(text):
+        claims.append(told["claim"])
+    return tuple(
+        named(claim) for claim in claims if not re.search(r"\b(?:no|not|without)\b", claim)
+    )
+
+
+def _noun(words: str) -> str:
+    """The shortest beginning of some words that names a finding; empty where none does."""
+    noun: list[str] = []
+    for word in words.split():
+        if word in _NOUN_ENDS:
+            break
+        noun.append(word)
+        if named(" ".join(noun)):
+            return "" if noun[1:] and _PREDICATE.match(word) else " ".join(noun)
+    return ""
+
+
+def _only_existence(text: str, noun: str) -> bool:
+    """Whether nothing is asked of a noun but whether it is there, and on which side."""
+    rest = {word for word in words_of(text.replace(noun, " ")) if word not in CONTENTLESS}
+    stated = not rest.isdisjoint(_STATED) and text.split(noun)[0].split()[-1:] != ["the"]
+    return not is_about(text) and (stated or rest <= _EXISTS)

@@ -1,0 +1,1 @@
+"""The topics that a chest X-ray does not answer: forms of questions, and what declines them."""

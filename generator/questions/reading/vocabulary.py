@@ -1,0 +1,117 @@
+"""The words of questions on X-rays, by what they say.
+
+A question that names no finding is one on the image if it uses no other words than these.
+"""
+
+import re
+
+CONTENTLESS = frozenset(
+    """
+    a an the this that these those is are was were be been being am do does did has have had can
+    could would will may might i you we he she it they me my your his her its their our one of
+    in on at to for from with within by as and or but if so there here any some no not all every
+    please thanks thank hi hello hey ok okay kindly just only also then now still yet again well
+    what whats hows wheres theres which who where when why how whose whether really actually
+    maybe perhaps u ur pls plz don t s isn aren doesn haven hasn let us tell say know see look
+    looks looking looked seen show shows showing shown appear appears seem seems think believe
+    like about out up
+    """.split()
+)
+"""Words that say nothing of what is asked."""
+IMAGE_WORDS = frozenset(
+    """
+    x xray xrays ray rays cxr radiograph radiographs radiography film films image images imaging
+    scan picture pictures study exam examination view views chest thorax thoracic plate
+    """.split()
+)
+_TALK = frozenset(
+    """
+    give list name describe description summary summarise summarize report read reading
+    interpret interpretation impression opinion overview conclusion comment comments explain
+    review check assess evaluate evaluation prelim preliminary wet finding findings abnormality
+    abnormalities abnormal abnormally normal normality diagnosis diagnoses diagnose dx ddx
+    differential problem problems trouble issue issues pathology pathologies pathological
+    disease diseases diseased condition conditions lesion wrong fine good bad alright right
+    correct healthy health clear clean unremarkable remarkable unusual strange odd weird
+    worrying worry worried concerning concern concerns suspicious significant important relevant
+    main major most key everything anything something nothing things thing stuff going happening
+    present visible patient patients pt person case standout stands stand stick sticks jump
+    jumps note noteworthy attention wnl nad acute active process cardiopulmonary intrathoracic
+    limits within call called overall short brief briefly line sentence words plain simple
+    simply detail detailed full complete verdict result results outcome story thoughts
+    likelihood likelihoods probability probabilities each else other first whole general
+    generally signs sign evidence mean means doctor dr radiologist sir madam morning afternoon
+    evening dear could quickly quick mum mom dad mother father son daughter wife husband grandma
+    grandad baby inside observe observed observations observation detect detected identify
+    identified notice noticed spot illness represent represents indicate indicates suggest
+    suggests kind type sort special above sick sickness ill damage damaged red flag flags yes y
+    n way shape common largest today available body part parts organ organs system systems man
+    woman lady gentleman guy male female year old yo years boy girl m f take get make made
+    better english speak pre post op preop postop operative routine portable admission dealing
+    ordinary understood including include included hx pmh find finds found seeing sees should
+    agree agreed likely top two three four five number bill never always big little lot many
+    much less least best certain sure single remark seriously entire total state status exactly
+    precisely want need know knows help understand talk through go over looking out checking
+    telling given gave says said saying reads child kid teach student expert colleague noted
+    mention mentioned highlight highlights point points item items bullet chief principal
+    primary leading readout wrongs concerningly crucial critical noticeable obvious evident
+    clearly anywhere
+    """.split()
+)
+OF_READING = frozenset(
+    "finding findings abnormality abnormalities diagnosis diagnoses impression pathology"
+    " pathologies radiologist radiologists interpretation".split()
+)
+"""Words that are used of the reading of images only."""
+ORGANS = frozenset(
+    """
+    heart ctr cardiothoracic cardiac cardiomediastinal mediastinum mediastinal lung lungs lobe
+    lobes pulmonary parenchyma pleura pleural pleurae costophrenic angle angles cp rib ribs bone
+    bones bony skeletal skeleton osseous clavicle clavicles diaphragm diaphragms hemidiaphragm
+    hila hilum hilar aorta aortic trachea tracheal airway airways vessels vascular vasculature
+    markings silhouette contour contours shadow borders border size fields field zones zone
+    bases base apex apices spine vertebrae vertebral sternum shoulder shoulders soft tissue
+    tissues space spaces midline knob arch parenchymal interstitial airspace airspaces wall
+    ventricle ventricles ventricular atrium atria atrial valve valves pericardium pericardial
+    esophagus oesophagus gastric stomach bubble subdiaphragmatic subcutaneous bronchus bronchi
+    bronchial carina fissure fissures vessel breast breasts nipple nipples scapula humerus
+    costochondral disc discs lymph node nodes artery arteries vein veins svc hemithorax
+    retrocardiac perihilar
+    """.split()
+)
+_SIDES = frozenset(
+    """
+    left right upper lower middle side sides both bilateral top bottom
+    """.split()
+)
+APPEARANCE = frozenset(
+    """
+    calcification calcifications calcified air gas level levels collection collections lucency
+    lucent lucencies density densities dense distribution pattern margin margins outline
+    obscured blunted blunting sharp deviated deviation shifted shift elevated depressed
+    flattened flat thickened thickening widened widening narrowed narrowing enlarged prominent
+    prominence bulge bulging bump bumps dot dots line lines nodular reticular alveolar cavitary
+    cyst cystic cysts bulla bronchogram bronchograms apical basal basilar peripheral central
+    segmental lobar aneurysm dissection embolus embolism infarct tuberculosis tb sarcoidosis
+    sarcoid silicosis lytic sclerotic lesion lesions expanded expansion aspiration asbestosis
+    abscess injury injuries trauma located location asymmetric asymmetry symmetric symmetry tip
+    placement malposition malpositioned superimposed extensive adenopathy cavity pneumonitis
+    bronchitis foreign mass
+    """.split()
+)
+"""What radiographs show, though no rule reads it."""
+_GENERAL = CONTENTLESS | IMAGE_WORDS | _TALK | ORGANS | _SIDES
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in lower case."""
+    return re.findall(r"[a-z]+", text.lower())
+
+
+def strange_words(text: str) -> list[str]:
+    """The words that are neither of X-rays nor of talk."""
+    return [word for word in words_of(text) if word not in _GENERAL]
+
+
+def has_any(text: str, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(words_of(text))

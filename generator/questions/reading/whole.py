@@ -1,0 +1,204 @@
+"""Questions on the X-ray as a whole or on a region: views, modality, normal or not, what is seen.
+
+asks_whole("Is everything OK in there?")        # "normal"
+asks_whole("Give me a list of what is present")     # "what"
+region_of("How does the heart look?")       # "heart"
+
+Such a question may use no other words than those of X-rays and of talk: "Is everything OK with my
+bank account?" is none.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from db.labels import State
+from generator.questions.reading.vocabulary import (
+    APPEARANCE,
+    IMAGE_WORDS,
+    OF_READING,
+    ORGANS,
+    has_any,
+    strange_words,
+)
+
+_MODALITY = re.compile(
+    r"\bmodality\b|\b(?:which|what) (?:imaging )?technique\b|\bhow was (?:this|the) (?:image"
+    r"|picture"
+    r"|scan|film|study) (?:taken|made|acquired)|\b(?:what|which) (?:kind|type|sort) of (?:image"
+    r"|imaging|scan|picture|study|exam\w*|film|x-?ray)|\b(?:is|was) (?:this|it|that|the image)(?:"
+    r" image| study| scan| picture)? (?:really |actually )?(?:an?|from an?) (?:[\w-]+ ){0,2}?(?:ct"
+    r"|mri?|mr|pet|ultrasound|x-?ray|cxr|scan|radiograph|mammogra\w+|photo\w*|cat scan)\b"
+    r"|\bwhat (?:am i (?:looking at|seeing)|is this(?: image| picture)?)(?: here)?\W*$|\b(?:ct"
+    r"|mri|x-?ray"
+    r"|ultrasound|radiograph) or (?:an? )?(?:ct|mri|x-?ray|ultrasound|radiograph)\b"
+)
+_PART = (
+    r"(?:chest|thorax|lungs?|heart|ribs?|abdomen|belly|stomach|pelvis|skull|head|brain|neck"
+    r"|spine|arm"
+    r"|leg|knee|hand|foot|hip|shoulder|back|breast)"
+)
+_ANATOMY = re.compile(
+    r"\b(?:which|what) (?:(?:[\w-]+ ){0,4}?organs?\b|body part|part of the body|anatom\w+|region"
+    r" of the body|organ"
+    r" system|structures?|body region|area of the body|system)\b|\b(?:is|was) (?:this|it)(?: image"
+    r"| an image| a picture| a study| x-?ray| film| an x-?ray)* (?:(?:of|the|my|his|her|a|an) )*"
+    rf"(?P<part>{_PART})\b(?! (?:x|film|radiograph|view|normal|clear|ok|fine|image|scan))"
+)
+_PROJECTION = r"(?:frontal|lateral|lat|pa|ap|antero-?posterior|postero-?anterior)"
+_VIEW = re.compile(
+    r"\b(?:which|what|how many) (?:views?|projections?|planes?|positions?|orientation)\b|\bin"
+    r" what plane\b"
+    r"|\bwhat is the (?:plane|projection|view|orientation)\b|\bhow (?:is|was) (?:this|the)"
+    r" (?:[\w-]+ )?(?:image|x-?ray"
+    r"|film|radiograph|study) (?:oriented|taken|acquired|positioned|projected|shot)"
+    rf"|\b(?:taken|acquired|shot|obtained) (?:in )?(?:the |an? )?{_PROJECTION}\b|\bin (?:the "
+    rf"|an? )?{_PROJECTION}\b"
+    rf"|\b{_PROJECTION}\b.*\b(?:views?|films?|images?|x-?rays?|radiographs?|projections?|study"
+    rf"|or)\b"
+    r"|\b(?:view|film|image|x-?ray|radiograph|study|this|it) (?:is )?(?:an? )?"
+    rf"{_PROJECTION}\b|\bmid-?sagittal\b|\b(?:axial|sagittal|coronal)\b|^\W*{_PROJECTION}\W*$"
+    rf"|^\W*{_PROJECTION} \w+\W*$|\bor (?:an? |the )?{_PROJECTION}\b|\bis there (?:an?|any|the)"
+    rf" (?:\w+ )?{_PROJECTION}\b"
+    rf"|\b(?:one|single|two|both) (?:view|projection)s?\b|\b(?:views|images) (?:did|do|have|are"
+    rf"|were)\b"
+    rf"|\b(?:is|was) (?:this|it|that) (?:(?:taken|done|shot) )?(?:an? )?{_PROJECTION}\b"
+)
+_WHAT = re.compile(
+    r"\b(?:what|what'?s|which|list|name|describe|summari[sz]e|tell me|give|report|read|interpret"
+    r"|explain|walk"
+    r"|comment|show me|review|assess|evaluate)\b|^\W*(?:the )?(?:\w+ )?(?:findings|impression"
+    r"|summary|overview"
+    r"|diagnos[ie]s|d?dx|read|report|interpretation|opinion|thoughts|conclusion)\W*(?:please"
+    r"|pls)?\W*$"
+    r"|\b(?:findings|impression|d?dx|thoughts)\W*$|\b(?:summary|overview|diagnosis)\b"
+)
+_OPEN_TALK = re.compile(
+    r"\b(?:see|seeing|find|found|anything|everything|nothing|something|show|shows|dealing|going"
+    r"|happening"
+    r"|look|looks|tell|say|going on|explain|understand|picture|image|x-?ray|film|chest|scan)\b"
+)
+"""What is asked where all words are of talk: "what are we dealing with"."""
+_SOUND = (
+    r"(?:normal\w*|healthy|unremarkable|fine|okay|ok|alright|good|clear|clean|wnl|nad|within(?:"
+    r" \w+)?"
+    r" limits|all right)"
+)
+_ABNORMAL = (
+    r"(?:abnormal\w*|wrong|bad|patholog\w*|disease[sd]?|findings?|unusual|suspicious|acute|active"
+    r"|weird|odd|strange|worry\w*|worried|concern\w*|problems?|trouble|issues?|remarkable"
+    r"|significant|anything|something|nothing|out of the ordinary|damaged?|illness|sick|red"
+    r" flags?|of note|stands? out|noteworthy)"
+)
+_NORMAL = re.compile(rf"\b(?:{_SOUND}|{_ABNORMAL})\b")
+_IS_ABNORMAL = re.compile(rf"\b{_ABNORMAL}\b")
+_DENIED = re.compile(r"\b(?:no|not|nothing|without|free|none)\b")
+_WELL = re.compile(
+    r"\b(?:normal|clear|unremarkable|intact|healthy|fine|okay|ok|alright|good|well aerated|aerated"
+    r"|expanded|within(?: \w+)? limits|wnl|sharp|clean)\b"
+)
+
+REGIONS: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
+    "heart": (re.compile(r"\b(?:heart|cardiac|cardio-?thoracic|ctr)\b"), ("Cardiomegaly",)),
+    "mediastinum": (
+        re.compile(r"\b(?:mediastin\w+|cardiomediastin\w+)\b"),
+        ("Enlarged Cardiomediastinum", "Cardiomegaly"),
+    ),
+    "lungs": (
+        re.compile(r"\b(?:lungs?|lung fields?|parenchyma|airspaces?|lobes?)\b"),
+        ("Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia", "Atelectasis"),
+    ),
+    "pleura": (
+        re.compile(r"\b(?:pleura\w*|(?:costophrenic|cp) angles?)\b"),
+        ("Pleural Effusion", "Pneumothorax", "Pleural Other"),
+    ),
+    "bones": (
+        re.compile(r"\b(?:bones?|bony|ribs?|skelet\w+|osseous|clavicles?)\b"),
+        ("Fracture",),
+    ),
+}
+"""What is asked about as a whole, and the findings that make it abnormal."""
+
+
+def names_organ(text: str) -> bool:
+    return has_any(text, ORGANS) or region_of(text) != ""
+
+
+def is_of_xrays(text: str) -> bool:
+    """Whether a text names an organ of the chest, or what radiographs show."""
+    return names_organ(text) or has_any(text, APPEARANCE)
+
+
+def is_projection(text: str) -> bool:
+    return bool(re.search(rf"\b{_PROJECTION}\b", text))
+
+
+def asks_where(text: str) -> bool:
+    """Whether the place of an abnormality is asked: "which side is abnormal"."""
+    return bool(
+        re.search(
+            r"\bwhere\b|\b(?:which|what) (?:\w+ )?(?:side|level|part|zone|location)\b|\blocation"
+            r" of\b",
+            text,
+        )
+    )
+
+
+def called_abnormal(text: str) -> bool:
+    return bool(_IS_ABNORMAL.search(text))
+
+
+def region_of(text: str) -> str:
+    """The region that a text in lower case names; empty for none."""
+    return next((name for name, (words, _) in REGIONS.items() if words.search(text)), "")
+
+
+def called_well(text: str) -> bool:
+    """Whether it asks if something is as it should be: "are the lungs clear"."""
+    return bool(_WELL.search(text))
+
+
+def without_well(text: str) -> str:
+    return _WELL.sub("", text)
+
+
+def is_modality(text: str) -> bool:
+    return bool(_MODALITY.search(text))
+
+
+def is_view(text: str) -> bool:
+    return bool(_VIEW.search(text))
+
+
+def anatomy_of(text: str) -> str | None:
+    """The part of the body that is asked about, empty where none is; None for another question."""
+    found = _ANATOMY.search(text)
+    return (found["part"] or "") if found else None
+
+
+def asks_whole(text: str, *, yes_no: bool) -> Literal["normal", "what"] | None:
+    """Whether a text in lower case asks if the image is normal, or what it shows.
+
+    None if it does neither, or is about something else.
+    """
+    if names_organ(text):
+        return None
+    strange = strange_words(text)
+    most = 2 if has_any(text, OF_READING) else 1 if has_any(text, IMAGE_WORDS) else 0
+    if len(strange) > most:
+        return None
+    if (yes_no or not _WHAT.search(text)) and _NORMAL.search(text):
+        return "normal"
+    if yes_no and not strange and re.search(r"\bright\b|\bas it should\b", text):
+        return "normal"
+    if not yes_no and (_WHAT.search(text) or (not strange and _OPEN_TALK.search(text))):
+        return "what"
+    return None
+
+
+def wanted_state(text: str) -> State:
+    """The state of No Finding to which "yes" is the answer."""
+    abnormal = bool(
+        _IS_ABNORMAL.search(re.sub(rf"\b(?:findings?|results?)\b(?=.*\b{_SOUND})", "", text))
+    )
+    return "negative" if abnormal != bool(_DENIED.search(text)) else "positive"
