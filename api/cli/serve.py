@@ -227,7 +227,7 @@ def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_bac
             return open_backend(retriever, options)
         except MismatchError as error:
             reason = str(error)
-    logger.warning("no language model (%s): extractive reports, no answers", reason)
+    logger.warning("no language model (%s): extractive reports, answers by rule", reason)
     return open_backend(retriever, BackendOptions())
 
 

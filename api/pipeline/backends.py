@@ -103,7 +103,7 @@ class Backend(Protocol):
 class ExtractiveBackend:
     """A backend without a language model: see `generator.without_model.write_without_model`."""
 
-    tasks: tuple[Task, ...] = ("report", "classify", "caption")
+    tasks: tuple[Task, ...] = ("report", "ask", "classify", "caption")
     batch_size: int = 8
     description = (
         "extractive, without a language model; about "

@@ -105,8 +105,7 @@ class Pipeline:
         """Raises MismatchError for a task that the backend does not support."""
         if task not in self.tasks:
             raise MismatchError(
-                "this server answers no questions: it runs without a language model (start it "
-                "with --model pretrained/generator)"
+                f"this server does not {task}: its backend writes {', '.join(self.tasks)} only"
             )
 
     async def check_exclusions(self, options: SearchOptions) -> None:

@@ -70,8 +70,8 @@ class ChatController(Controller):
         responses=problems(*GUARDED),
     )
     async def models(self, pipeline: NamedDependency[Pipeline]) -> ModelList:
-        """The model chooses the task: `grounded-cxr` writes reports; `grounded-cxr-ask`, on servers
-        with a language model, answers the question in the last message."""
+        """The model chooses the task: `grounded-cxr` writes reports, `grounded-cxr-ask` answers the
+        question in the last message."""
         return ModelList.of(pipeline.tasks)
 
     @post(

@@ -83,7 +83,7 @@ class Health(msgspec.Struct, kw_only=True):
     keys_required: bool
     """Whether requests need an API key."""
     tasks: list[Task]
-    """Tasks that the service can do; `ask` (`POST /answers`) needs a language model."""
+    """Tasks that the service can do."""
     model: ServedModel | None
     """Null if the service runs without a language model."""
     notice: str = NOTICE

@@ -55,7 +55,8 @@ class TaskController(Controller):
     ) -> Response[Generation]:
         """Answer in a few words, with the prior cases that support the answer.
 
-        Stored and delivered like reports. A server without a language model answers 409.
+        Without a language model the assessment, the views and the hits answer; what they do not
+        hold is declined in one sentence. Stored and delivered like reports.
         """
         return await delivery.deliver(data.images, data.request("ask"))
 

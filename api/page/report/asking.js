@@ -4,8 +4,7 @@ import { byId, make } from "../elements.js";
 import { drawNotes, drawText, TASKS } from "./generation.js";
 import { drawWarning, drawWarnings, isDoubtful } from "./panel.js";
 
-const NO_MODEL =
-  "This server runs without a language model, so it answers no questions (start it with --model pretrained/generator).";
+const NO_ANSWERS = "This server answers no questions.";
 const NO_IMAGE = "Choose an X-ray first: a question needs one, and X-rays are not stored.";
 
 let tasks = [];
@@ -22,7 +21,7 @@ export function allowAsking(images, busy) {
   const answers = tasks.includes("ask");
   byId("question").disabled = byId("ask").disabled = !answers || images === 0 || busy;
   for (const task of ["classify", "caption"]) byId(task).disabled = images === 0 || busy;
-  const why = images === 0 ? NO_IMAGE : answers ? "" : NO_MODEL;
+  const why = images === 0 ? NO_IMAGE : answers ? "" : NO_ANSWERS;
   byId("asking-note").textContent = why;
   byId("asking-note").hidden = !why;
 }

@@ -47,6 +47,12 @@ class Talker(ExtractiveBackend):
         yield from super().write(writings)
 
 
+class WithoutAnswers(ExtractiveBackend):
+    """Does every task but to answer questions."""
+
+    tasks: tuple[Task, ...] = ("report", "classify", "caption")
+
+
 class TalkingWriter(ExtractiveBackend):
     """Streams what it writes word by word, and holds its last word back until ``go`` is set.
 

@@ -52,7 +52,7 @@ def test_observations_have_bars_intervals_and_the_cases_that_name_them(report: B
     report.wait("#case-title")
 
 
-def test_the_question_form_says_when_there_is_no_language_model(
+def test_the_question_form_says_when_the_server_answers_no_questions(
     browser: Browser, tmp_path: Path, images: Images
 ) -> None:
     writer = MarkingWriter(("report", "classify", "caption"))
@@ -65,7 +65,7 @@ def test_the_question_form_says_when_there_is_no_language_model(
         browser.wait("#write:enabled")
         assert not browser.one("#question").is_enabled()
         note = browser.one("#asking-note").text
-        assert "runs without a language model" in note and "--model" in note
+        assert note == "This server answers no questions."
         assert browser.one("#caption").is_enabled()
 
 

@@ -30,7 +30,8 @@ RADIOGRAPH = a_png(1, size=(64, 64))
 
 
 def test_a_completion_is_the_report_with_its_citations(client: openai.OpenAI, address: str) -> None:
-    names = ["grounded-cxr", "grounded-cxr-classify", "grounded-cxr-caption"]
+    tasks = ("", "-ask", "-classify", "-caption")
+    names = [f"grounded-cxr{task}" for task in tasks]
     assert [model.id for model in client.models.list()] == names
     earlier = {"role": "assistant", "content": "Send me an image."}
     answer = client.chat.completions.create(
@@ -121,6 +122,23 @@ def test_an_answer_begins_with_the_notice_and_the_warning(tmp_path: Path) -> Non
     assert answer.choices[0].message.content.startswith(opening)
     pieces = [chunk.choices[0].delta.content or "" for chunk in chunks]
     assert "".join(pieces) == f"{opening}Lungs drawn clear."
+
+
+def test_without_a_language_model_the_assessment_answers(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "model": "grounded-cxr-ask",
+        "messages": [a_message(RADIOGRAPH, text="Which side is the effusion on?")],
+    }
+    with (
+        serving(an_app(tmp_path)) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
+    ):
+        assert "grounded-cxr-ask" in [one.id for one in client.models.list()]
+        content = client.chat.completions.create(**asked).choices[0].message.content
+        chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert content.splitlines()[1].startswith("No pleural effusion is seen (0.")
+    pieces = [chunk.choices[0].delta.content or "" for chunk in chunks]
+    assert "".join(pieces) == content
 
 
 def test_a_failure_reaches_the_client_as_its_own_exception(

@@ -23,7 +23,7 @@ from db.app.generation import NOTICE, OodCheck
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app, serving
-from tests.support.service.writers import Gate, TalkingWriter
+from tests.support.service.writers import Gate, TalkingWriter, WithoutAnswers
 
 T = TypeVar("T")
 MODES = ["legacy", "2026-07-28", "auto"]
@@ -218,12 +218,18 @@ def test_what_cannot_be_done_is_one_sentence(
     assert sentence in refused(called(address, tool, **arguments))
 
 
-def test_a_server_without_a_language_model_offers_no_questions(tmp_path: Path) -> None:
+def test_a_server_without_a_language_model_answers_from_the_assessment(tmp_path: Path) -> None:
     with serving(an_app(tmp_path, mcp=True)) as address:
+        answer = called(address, "ask", images=[image()], question="Is there an effusion?")
+        assert lines(answer)[1].startswith("No, no pleural effusion is seen (0.")
+
+
+def test_a_server_without_answers_offers_no_questions(tmp_path: Path) -> None:
+    with serving(an_app(tmp_path, backend=WithoutAnswers(), mcp=True)) as address:
         listed = through(address, lambda client: client.list_tools())
         assert "ask" not in [tool.name for tool in listed.tools]
         answer = called(address, "ask", images=[image()], question="Is it calm?")
-        assert "without a language model" in refused(answer)
+        assert "does not ask" in refused(answer)
 
 
 def test_a_defect_is_logged_and_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.support.service.services import a_png, an_app, serving
-from tests.support.service.writers import TalkingWriter
+from tests.support.service.writers import TalkingWriter, WithoutAnswers
 
 EXAMPLES = 6
 """Of each operation; tests/robustness/fuzz.py takes more."""
@@ -101,8 +101,8 @@ def test_results_of_a_real_image_are_as_documented(
         schema["/generations/{generation_id}"]["GET"].validate_response(stored)
 
 
-def test_a_server_without_a_model_refuses_questions_as_documented(tmp_path: Path) -> None:
-    bare = an_app(tmp_path)
+def test_a_server_without_answers_refuses_questions_as_documented(tmp_path: Path) -> None:
+    bare = an_app(tmp_path, backend=WithoutAnswers())
     schema = schemathesis.openapi.from_dict(bare.openapi_schema.to_schema())
     with serving(bare) as address:
         image = {"images": ("a.png", a_png(1, size=(64, 64)))}

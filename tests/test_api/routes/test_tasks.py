@@ -1,6 +1,7 @@
 """Answers, classes and captions: with a language model and without one."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from html import escape
@@ -14,7 +15,7 @@ from db.app.database import AppDatabase
 from db.labels import OBSERVATIONS
 from tests.support.service.clients import HTTP, LATER, STREAM, parsed, settled
 from tests.support.service.services import FakeRetriever, a_case, a_png, an_app
-from tests.support.service.writers import TalkingWriter
+from tests.support.service.writers import TalkingWriter, WithoutAnswers
 
 TASKS = {
     "/reports": ("report", "report"),
@@ -143,19 +144,39 @@ def test_a_hostile_question_is_only_text(client: Client, words: str) -> None:
     assert "<script>" not in narrative and escape(kept) in narrative
 
 
-def test_without_a_model_questions_are_refused_before_an_image_is_read(bare: Client) -> None:
-    for headers in ({}, STREAM, LATER):
-        answer = bare.post(
-            "/answers",
-            files={"images": ("a.png", b"no image")},
-            data={"question": "Is it?"},
-            headers=headers,
-        )
-        assert answer.status_code == 409
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert "--model" in answer.json()["detail"] and "\n" not in answer.json()["detail"]
-    assert "ask" not in bare.get("/health").json()["tasks"]
-    assert bare.get("/generations").json()["total"] == 0
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is there an effusion?", r"No, no pleural effusion is seen \(0\.\d\d\)\."),
+        ("Is the nodule calcified?", r"No lung lesion is seen \(0\.\d\d\)\."),
+        ("What is the capital of France?", r"This (?:answers|describes) .+\."),
+        ("Is the aorta tortuous?", r"Whether there is tortuous aorta is not assessed; .+\."),
+    ],
+)
+def test_without_a_model_the_assessment_answers(bare: Client, question: str, answer: str) -> None:
+    made = send(bare, "/answers", question=question)
+    assert made.status_code == 201
+    (statement,) = made.json()["statements"]
+    assert re.fullmatch(answer, statement["text"])
+    assert "ask" in bare.get("/health").json()["tasks"]
+
+
+def test_a_backend_without_answers_refuses_questions_before_an_image_is_read(
+    tmp_path: Path,
+) -> None:
+    with TestClient(an_app(tmp_path, backend=WithoutAnswers()), base_url=HTTP) as client:
+        for headers in ({}, STREAM, LATER):
+            answer = client.post(
+                "/answers",
+                files={"images": ("a.png", b"no image")},
+                data={"question": "Is it?"},
+                headers=headers,
+            )
+            assert answer.status_code == 409
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "does not ask" in answer.json()["detail"]
+        assert "ask" not in client.get("/health").json()["tasks"]
+        assert client.get("/generations").json()["total"] == 0
 
 
 def test_with_a_model_the_health_check_names_it(client: Client) -> None:
@@ -215,12 +236,12 @@ def test_the_request_of_a_job_survives_a_restart(tmp_path: Path) -> None:
     assert made["statements"][0]["text"] == "Yes."
 
 
-def test_a_job_of_a_server_without_the_model_says_why_it_failed(tmp_path: Path) -> None:
+def test_a_job_of_a_server_without_answers_says_why_it_failed(tmp_path: Path) -> None:
     with TestClient(an_app(tmp_path, backend=TalkingWriter(hold=True)), base_url=HTTP) as client:
         address = send(client, "/answers", LATER).headers["location"]
-    with TestClient(an_app(tmp_path), base_url=HTTP) as client:
+    with TestClient(an_app(tmp_path, backend=WithoutAnswers()), base_url=HTTP) as client:
         failed = settled(client, address)
-    assert failed["status"] == "failed" and "--model" in failed["detail"]
+    assert failed["status"] == "failed" and "does not ask" in failed["detail"]
 
 
 def test_a_study_that_an_earlier_version_accepted_becomes_a_report(tmp_path: Path) -> None:
