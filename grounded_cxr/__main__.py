@@ -11,6 +11,7 @@ grounded-cxr train --index data/mine --out runs/adapter
 grounded-cxr evaluate retrieval data/index --data-dir DIR --split-file FILE --split val
 grounded-cxr benchmark run FOLDER --index data/index --data-dir DIR --split-file FILE --split val
 grounded-cxr serve data/index
+grounded-cxr db copy data/app.sqlite3 postgresql+psycopg://cxr@db.example/cxr
 
 ``python -m grounded_cxr`` is the same. Each verb is a command of one package, with the arguments
 that the package itself declares: ``grounded-cxr report`` is ``python -m generator report``.
@@ -79,6 +80,11 @@ COMMANDS = {
     ),
     "serve": Command(
         module="api.__main__", verb="serve", about="serve the HTTP API and the web page"
+    ),
+    "db": Command(
+        module="api.__main__",
+        verb="db",
+        about="copy the application database to another place",
     ),
 }
 

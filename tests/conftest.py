@@ -44,7 +44,7 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    with running_server(folder / "postgresql") as server:
+    with running_server(folder) as server:
         yield server
 
 
@@ -54,6 +54,12 @@ def located(request: pytest.FixtureRequest) -> Located:
     if request.param == "sqlite":
         return lambda path: path
     return on_postgresql(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture
+def each_engine(located: Located, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test of the service on both engines."""
+    monkeypatch.setattr("tests.support.service.services.LOCATED", located)
 
 
 @pytest.fixture

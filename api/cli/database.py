@@ -1,4 +1,4 @@
-"""``python -m api audit``, ``backup`` and ``restore``: the application database."""
+"""``python -m api audit``, ``backup``, ``restore`` and ``db``: the application database."""
 
 import argparse
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ from typing import Any
 from api.settings import DATABASE
 from db.app.audit_log import Head
 from db.app.backup import back_up, restore
+from db.app.copying import copy_database
 from db.app.database import AppDatabase
 from db.engines.location import shown
 from db.errors import UserError
@@ -43,6 +44,20 @@ def add_to(verbs: Any) -> None:
     add_database(verb)
     verb.set_defaults(run=_restore)
 
+    places = verbs.add_parser(
+        "db", help="move the application database", examples=["copy data/app.sqlite3 copy.sqlite3"]
+    ).add_subparsers(required=True, metavar="VERB")
+    verb = places.add_parser(
+        "copy",
+        help="copy it from SQLite to PostgreSQL or back; no server may be running",
+        examples=["data/app.sqlite3 postgresql+psycopg://cxr@db.example/cxr"],
+    )
+    verb.add_argument("source", type=database, metavar="SOURCE", help="a SQLite file, or a URL")
+    verb.add_argument(
+        "target", type=database, metavar="TARGET", help="another one, missing or empty"
+    )
+    verb.set_defaults(run=_copy)
+
 
 def add_database(verb: argparse.ArgumentParser) -> None:
     """Add the option that names it."""
@@ -74,6 +89,14 @@ def _verify_audit(arguments: argparse.Namespace) -> int:
 def _back_up(arguments: argparse.Namespace) -> int:
     back_up(arguments.database, arguments.file)
     print(f"{shown(arguments.database)} copied to {arguments.file}")
+    return 0
+
+
+def _copy(arguments: argparse.Namespace) -> int:
+    copied = copy_database(arguments.source, arguments.target)
+    print(f"{shown(arguments.source)} copied to {shown(arguments.target)}, every row compared:")
+    print(", ".join(f"{count} {table}" for table, count in copied.rows.items()))
+    print(f"audit log intact, head {copied.head.number}:{copied.head.hash}")
     return 0
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from db.app.audit_log import DELETED, ERASED, NewEntry
 from db.app.database import AppDatabase
-from db.engines.database_file import LOG_SUFFIXES
+from db.engines.database_file import LOG_SUFFIXES, remove
 from db.engines.engine import held
 from db.engines.location import Location, shown
 from db.errors import NotFoundError, UserError
@@ -74,11 +74,11 @@ def restore(backup: Path, path: Location, *, at: datetime) -> Restored:
             with closing(sqlite3.connect(fresh)) as connection:  # a single file, without a log
                 connection.execute("PRAGMA journal_mode = DELETE")
         except BaseException:
-            _remove(fresh)
+            remove(fresh)
             raise
         if path.exists():
             kept = path.with_name(f"{path.name}.before-restore")
-            _remove(kept)
+            remove(kept)
             _copy(path, kept)
             done = replace(done, kept=kept)
         for suffix in LOG_SUFFIXES:
@@ -154,8 +154,3 @@ def _copy_pages(path: Path, to: Path) -> None:
         if not other.execute("SELECT 1 FROM sqlite_master WHERE name = 'generations'").fetchone():
             raise UserError(f"{path} is not an application database: name another file")
         other.execute("PRAGMA journal_mode = DELETE")  # a single file, readable on any medium
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", *LOG_SUFFIXES):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ class AppDatabase:
     """The stores of one application database; safe to use from several threads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self.generations = GenerationStore(engine)
         self.feedback = FeedbackStore(engine)
         self.keys = ApiKeyStore(engine)
@@ -60,15 +60,15 @@ class AppDatabase:
     def check(self, *, lock_timeout: float | None = None) -> None:
         """Write something. Raises sqlalchemy.exc.DatabaseError if nothing can be stored at present,
         and UnavailableError if the disk has no room for more."""
-        check_writable(self._engine, lock_timeout=lock_timeout)
+        check_writable(self.engine, lock_timeout=lock_timeout)
 
     def empty_log(self) -> bool:
         """Empty the write-ahead log, which keeps deleted rows; see `db.engines.engine`."""
-        return empty_log(self._engine)
+        return empty_log(self.engine)
 
     def close(self) -> None:
         self.empty_log()
-        self._engine.dispose()
+        self.engine.dispose()
 
     def __enter__(self) -> Self:
         return self

@@ -91,6 +91,12 @@ def held(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def remove(path: Path) -> None:
+    """Remove a database that nobody uses, with the files beside it."""
+    for suffix in ("", *LOG_SUFFIXES):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def overwrite_free_pages(engine: Engine) -> bool:
     """Overwrite free pages; return False if another process has old pages in use."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -117,6 +117,25 @@ def exclude_writers(connection: Connection) -> None:
     it ends."""
     if connection.dialect.name == "postgresql":
         postgresql.exclude_writers(connection)  # in SQLite, the transaction does it
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Open a connection on which every statement reads the same state of the database."""
+    if _is_postgresql(engine):
+        repeatable = engine.execution_options(isolation_level="REPEATABLE READ")
+        with repeatable.connect() as connection:
+            yield connection
+    else:
+        with sqlite.write_transaction(engine) as connection:  # others read on, and write later
+            yield connection
+
+
+def continue_numbers(connection: Connection, table: Table) -> None:
+    """Let new rows of a table have higher numbers than those that were written with numbers."""
+    if connection.dialect.name == "postgresql":
+        (column,) = table.primary_key.columns
+        postgresql.continue_numbers(connection, table.name, column.name)
 
 
 def empty_log(engine: Engine) -> bool:

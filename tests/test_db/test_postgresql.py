@@ -101,6 +101,23 @@ def test_it_is_backed_up_by_its_own_tools(url: URL, tmp_path: Path) -> None:
         restore(tmp_path / "backup", url, at=NOW)
 
 
+def test_a_dump_of_a_database_in_use_restores_everything(
+    postgresql_server: PostgresServer, tmp_path: Path
+) -> None:
+    one, other, dump = postgresql_server.empty(), postgresql_server.empty(), tmp_path / "cxr.dump"
+    made = a_generation()
+    with AppDatabase.open(one) as database:
+        database.generations.add(made, audit=ENTRY)
+        postgresql_server.tool("pg_dump", "--format=custom", f"--file={dump}", database=one)
+    postgresql_server.tool("pg_restore", "--exit-on-error", str(dump), database=other)
+    with AppDatabase.open(other) as database:
+        assert database.generations.get(made.id) == made
+        database.audit.append(ENTRY)
+        assert database.audit.verify().number == 2
+    with pytest.raises(DatabaseError, match="append-only"):
+        run_sql(other, "TRUNCATE audit_entries")
+
+
 def test_a_writer_waits_for_the_audit_chain_until_the_lock_timeout(url: URL) -> None:
     engine = open_engine(url)
     with AppDatabase.open(url, lock_timeout=0.05) as database, AppDatabase.open(url) as other:

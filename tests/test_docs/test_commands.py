@@ -113,19 +113,27 @@ def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch.setattr(f"{module}.load_encoder", lambda name, **_: ThumbnailEncoder())
 
 
-LIGHT = re.compile(rf"{PROG} (index|search (?!.*--text))|python -m api (keys|audit|backup|restore)")
+EXAMPLE = "postgresql+psycopg://cxr@db.example/cxr"
+"""A real database takes its place."""
+LIGHT = re.compile(
+    rf"{PROG} (db|index|search (?!.*--text))|python -m api (keys|audit|backup|restore)"
+)
 
 
 @pytest.mark.parametrize("page", [p for p, text in PAGES.items() if LIGHT.search(text)])
 def test_the_light_commands_of_a_page_run_one_after_the_other(
     page: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     desk = tmp_path / "desk"
     shutil.copytree(drawn, desk)
     prepare(monkeypatch, desk)
     ran = 0
-    for command in commands(PAGES[page]):
+    text = PAGES[page]
+    if EXAMPLE in text:
+        url = request.getfixturevalue("postgresql_server").empty()
+        text = text.replace(EXAMPLE, url.render_as_string(hide_password=False))
+    for command in commands(text):
         found = package_words(command)
         if found is not None and LIGHT.match(command):
             module, prog, words = found

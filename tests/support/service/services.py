@@ -22,6 +22,7 @@ from api.pipeline.backends import Backend, ExtractiveBackend
 from api.pipeline.decoding.processes import Decoding, DecodingProcesses
 from api.settings import Settings
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
+from db.engines.location import Location
 from db.errors import UserError
 from db.index.image_root import common_root
 from db.index.store import Case, CaseImage, Sentence
@@ -33,6 +34,7 @@ from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Hit, Retrieval
+from tests.support.databases import Located
 from tests.support.fakes import ReportEncoder
 from tests.support.radiographs import draw_radiograph
 
@@ -237,6 +239,15 @@ def a_digest(png: bytes) -> str:
     return read_radiograph(png).sha256
 
 
+LOCATED: Located = lambda path: path  # noqa: E731
+"""Set by the fixture `each_engine`."""
+
+
+def database_at(tmp_path: Path) -> Location:
+    """The application database of a test."""
+    return LOCATED(tmp_path / "app.sqlite3")
+
+
 def an_app(
     tmp_path: Path,
     retriever: FakeRetriever | None = None,
@@ -246,7 +257,7 @@ def an_app(
     **settings: Any,
 ) -> Litestar:
     return create_app(
-        Settings(database_path=tmp_path / "app.sqlite3", **settings),
+        Settings(database_path=database_at(tmp_path), **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
         backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,

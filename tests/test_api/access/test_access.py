@@ -18,7 +18,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from api.middleware.observability import JsonFormatter
 from db.app.database import AppDatabase
-from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app
+from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app, database_at
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 HTTP = "http://127.0.0.1"
 Client = TestClient[Any]
@@ -26,7 +28,7 @@ Client = TestClient[Any]
 
 def key(tmp_path: Path, *scopes: str) -> dict[str, str]:
     """The header of a new key."""
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         name = "-".join(scopes)
         return {"authorization": f"Bearer {database.keys.add(name, scopes, at=NOW)}"}
 
@@ -77,7 +79,7 @@ def test_wrong_revoked_and_missing_keys_are_refused(client: Client, tmp_path: Pa
         {"x-api-key": right["authorization"]},
     ):
         assert client.get("/generations", headers=wrong).status_code == 401
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         database.keys.revoke("read", at=NOW)
     assert client.get("/generations", headers=right).status_code == 401
 
@@ -193,7 +195,7 @@ def test_the_audit_log_records_who_asked_and_what_was_cited(client: Client, tmp_
     files = {"images": ("image.png", a_png(1, size=(64, 64)))}
     client.post("/searches", files=files, data={"k": "2", "text": "calm"}, headers=headers)
     client.delete(f"/generations/{made['id']}", headers=headers)
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         _, reported, searched, deleted = database.audit
         assert database.audit.verify().number == 4
     assert (reported.caller, reported.action, reported.request_id) == (
@@ -229,7 +231,7 @@ def test_a_citation_that_its_case_does_not_support_is_never_stored(tmp_path: Pat
         return replace(honest, statements=(forged, lost, *rest))
 
     app = create_app(
-        Settings(database_path=tmp_path / "app.sqlite3"),
+        Settings(database_path=database_at(tmp_path)),
         retriever=FakeRetriever([a_case(n) for n in (1, 2, 3)]),
         backend=ExtractiveBackend(boast),
     )

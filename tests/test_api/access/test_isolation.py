@@ -17,8 +17,10 @@ from db.errors import ForbiddenError
 from retriever.results import Retrieval
 from tests.support.service.clients import HTTP, LATER, STREAM, a_message, images, settled
 from tests.support.service.records import a_generation
-from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app
+from tests.support.service.services import NOW, FakeRetriever, a_case, a_png, an_app, database_at
 from tests.support.service.writers import Gate
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 Client = TestClient[Any]
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -27,7 +29,7 @@ FEEDBACK = {"kind": "accepted"}
 
 def headers(tmp_path: Path, name: str, *scopes: str) -> dict[str, str]:
     """Those of a new key."""
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         return {"authorization": f"Bearer {database.keys.add(name, scopes, at=NOW)}"}
 
 
@@ -140,7 +142,7 @@ def test_what_a_revoked_key_has_waiting_ends_and_is_never_stored(tmp_path: Path)
         batch = client.post("/batches", files=images(1, 2), headers=ward).headers["location"]
         assert gate.reached.wait(60)
         kept = client.post("/batches", files=images(3), headers=other).headers["location"]
-        with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        with AppDatabase.open(database_at(tmp_path)) as database:
             database.keys.revoke("ward", at=NOW)
             *_, entry = database.audit
         gate.open.set()
@@ -172,7 +174,7 @@ def test_a_key_that_is_revoked_during_a_request_gets_nothing_and_leaves_nothing(
 
     class Revoking(FakeRetriever):
         def search(self, *arguments: Any, **named: Any) -> Retrieval:
-            with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+            with AppDatabase.open(database_at(tmp_path)) as database:
                 database.keys.revoke("ward", at=NOW)
             revoked.append("ward")
             return super().search(*arguments, **named)
@@ -186,12 +188,12 @@ def test_a_key_that_is_revoked_during_a_request_gets_nothing_and_leaves_nothing(
         assert revoked and answer.status_code == status
         assert "API key 'ward' revoked" in answer.text and "drawn:s1" not in answer.text
         assert client.get("/generations", headers=admin).json()["total"] == 0
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         assert not {entry.action for entry in database.audit} & {"report", "classify", "search"}
 
 
 def test_feedback_of_a_revoked_key_is_not_stored(tmp_path: Path) -> None:
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         database.keys.add("ward", ["generate"], at=NOW)
         made = replace(a_generation(), created_by="ward")
         database.generations.add(made)

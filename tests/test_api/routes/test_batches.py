@@ -1,6 +1,5 @@
 """Reports that come later: asked for with Prefer, or many in a batch, through stops and kills."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +14,19 @@ from litestar.testing import TestClient
 from api.pipeline.backends import ExtractiveBackend
 from generator.grounding.report import GroundedReport
 from retriever.results import Retrieval
+from tests.support.databases import counted
 from tests.support.service.clients import HTTP, LATER, images, settled
-from tests.support.service.services import a_digest, a_png, an_app, serving, write_report
+from tests.support.service.services import (
+    a_digest,
+    a_png,
+    an_app,
+    database_at,
+    serving,
+    write_report,
+)
 from tests.support.service.writers import Gate
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 Client = TestClient[Any]
 
@@ -37,10 +46,7 @@ def client(tmp_path: Path, gate: Gate) -> Iterator[Client]:
 
 
 def stored_images(tmp_path: Path) -> int:
-    with sqlite3.connect(tmp_path / "app.sqlite3") as connection:
-        (count,) = connection.execute("SELECT count(*) FROM job_images").fetchone()
-    connection.close()
-    return int(count)
+    return counted(database_at(tmp_path), "job_images")
 
 
 def test_a_report_can_be_asked_for_now_and_read_later(

@@ -9,6 +9,8 @@ from litestar.testing import TestClient
 
 from tests.support.service.services import FakeRetriever, a_case, a_png, an_app
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 Client = TestClient[Any]
 
 

@@ -17,7 +17,9 @@ from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.service.services import FakeRetriever, a_case, a_png, an_app
+from tests.support.service.services import FakeRetriever, a_case, a_png, an_app, database_at
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 HTTP = "http://127.0.0.1"
 
@@ -45,7 +47,7 @@ def citations(report: dict[str, Any]) -> list[tuple[str, list[tuple[Any, ...]]]]
 
 def serve_index(tmp_path: Path, index_dir: Path) -> Litestar:
     return create_app(
-        Settings(database_path=tmp_path / "app.sqlite3"),
+        Settings(database_path=database_at(tmp_path)),
         retriever=Retriever.open(index_dir, ThumbnailEncoder()),
         backend=ExtractiveBackend(write_report),
     )

@@ -14,8 +14,10 @@ from db.app.database import AppDatabase
 from db.app.jobs import JobStore, JobStudy
 from tests.support.service.clients import HTTP, images, settled
 from tests.support.service.records import a_study
-from tests.support.service.services import an_app, write_report
+from tests.support.service.services import an_app, database_at, write_report
 from tests.support.service.writers import Gate
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_a_shutdown_parks_running_studies_and_the_next_start_finishes_them(
 
 def left_by_a_crash(tmp_path: Path, count: int) -> list[str]:
     """Ids of studies that were under way when a server ended."""
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         studies = [a_study() for _ in range(count)]
         database.jobs.add(studies)
         assert len(database.jobs.claim(count)) == count
@@ -82,7 +84,7 @@ def test_a_server_that_soon_ends_again_suspects_no_study_and_does_the_rest(
             batch = client.post("/batches", files=images(1)).headers["location"]
             assert settled(client, batch)["done"] == 1
             assert client.get(f"/generations/{left}").status_code == 202
-    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+    with AppDatabase.open(database_at(tmp_path)) as database:
         assert database.jobs.suspicion() == 1
     monkeypatch.setattr(JobRunner, "suspect_delay", 0.2)
     with TestClient(an_app(tmp_path), base_url=HTTP) as client:
