@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.generation.questions import measure, read
-from db.labels import OBSERVATIONS
+from db.labels import FINDINGS, OBSERVATIONS
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration
 from generator.questions.answer import DecidedAnswer
@@ -245,3 +245,22 @@ def test_a_finding_outside_the_14_is_told_with_the_cases_that_name_it() -> None:
 )
 def test_misspelt_words_of_chest_xrays_are_put_right_and_others_left(word: str, right: str) -> None:
     assert respell(word) == right
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        *((f"Is there {name.lower()}?", "presence") for name in FINDINGS),
+        *((f"Does the film show {name.lower()}?", "presence") for name in FINDINGS),
+        *((f"Where is the {name.lower()}?", "detail") for name in FINDINGS),
+        ("Is the film normal?", "normal"),
+        ("Is this a normal chest x-ray?", "normal"),
+        ("Is there any abnormality?", "normal"),
+        ("What does the film show?", "what"),
+        ("What is the main finding?", "what"),
+        ("What view is this?", "view"),
+        ("Is this a frontal or a lateral film?", "view"),
+    ],
+)
+def test_questions_made_from_reports_are_read(question: str, kind: str) -> None:
+    assert parse(question).kind == kind

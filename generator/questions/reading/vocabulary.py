@@ -48,14 +48,14 @@ _TALK = frozenset(
     n way shape common largest today available body part parts organ organs system systems man
     woman lady gentleman guy male female year old yo years boy girl m f take get make made
     better english speak pre post op preop postop operative routine portable admission dealing
-    ordinary understood including include included hx pmh find finds found seeing sees should
-    agree agreed likely top two three four five number bill never always big little lot many
-    much less least best certain sure single remark seriously entire total state status exactly
-    precisely want need know knows help understand talk through go over looking out checking
-    telling given gave says said saying reads child kid teach student expert colleague noted
-    mention mentioned highlight highlights point points item items bullet chief principal
-    primary leading readout wrongs concerningly crucial critical noticeable obvious evident
-    clearly anywhere
+    ordinary understood including include included hx pmh off place positives negatives positive
+    negative pertinent processes trauma fall find finds found seeing sees should agree agreed
+    likely top two three four five number bill never always big little lot many much less least
+    best certain sure single remark seriously entire total state status exactly precisely want
+    need know knows help understand talk through go over looking out checking telling given gave
+    says said saying reads child kid teach student expert colleague noted mention mentioned
+    highlight highlights point points item items bullet chief principal primary leading readout
+    wrongs concerningly crucial critical noticeable obvious evident clearly anywhere
     """.split()
 )
 OF_READING = frozenset(

@@ -15,11 +15,13 @@ from typing import Literal
 from db.labels import State
 from generator.questions.reading.vocabulary import (
     APPEARANCE,
+    CONTENTLESS,
     IMAGE_WORDS,
     OF_READING,
     ORGANS,
     has_any,
     strange_words,
+    words_of,
 )
 
 _MODALITY = re.compile(
@@ -29,7 +31,8 @@ _MODALITY = re.compile(
     r"|imaging|scan|picture|study|exam\w*|film|x-?ray)|\b(?:is|was) (?:this|it|that|the image)(?:"
     r" image| study| scan| picture)? (?:really |actually )?(?:an?|from an?) (?:[\w-]+ ){0,2}?(?:ct"
     r"|mri?|mr|pet|ultrasound|x-?ray|cxr|scan|radiograph|mammogra\w+|photo\w*|cat scan)\b"
-    r"|\bwhat (?:am i (?:looking at|seeing)|is this(?: image| picture)?)(?: here)?\W*$|\b(?:ct"
+    r"|\bwhat(?: am i (?:looking at|seeing)|(?:'?s| is) this(?: image| picture)?)(?: here)?\W*$"
+    r"|\b(?:ct"
     r"|mri|x-?ray"
     r"|ultrasound|radiograph) or (?:an? )?(?:ct|mri|x-?ray|ultrasound|radiograph)\b"
 )
@@ -58,6 +61,7 @@ _VIEW = re.compile(
     rf"|or)\b"
     r"|\b(?:view|film|image|x-?ray|radiograph|study|this|it) (?:is )?(?:an? )?"
     rf"{_PROJECTION}\b|\bmid-?sagittal\b|\b(?:axial|sagittal|coronal)\b|^\W*{_PROJECTION}\W*$"
+    r"|\b(?:front|side)(?:-on)? view|^\W*(?:front|side) or (?:side|front)\b"
     rf"|^\W*{_PROJECTION} \w+\W*$|\bor (?:an? |the )?{_PROJECTION}\b|\bis there (?:an?|any|the)"
     rf" (?:\w+ )?{_PROJECTION}\b"
     rf"|\b(?:one|single|two|both) (?:view|projection)s?\b|\b(?:views|images) (?:did|do|have|are"
@@ -76,7 +80,7 @@ _WHAT = re.compile(
 _OPEN_TALK = re.compile(
     r"\b(?:see|seeing|find|found|anything|everything|nothing|something|show|shows|dealing|going"
     r"|happening"
-    r"|look|looks|tell|say|going on|explain|understand|picture|image|x-?ray|film|chest|scan)\b"
+    r"|look|looks|seen|tell|say|going on|explain|understand|picture|image|x-?ray|film|chest|scan)\b"
 )
 """What is asked where all words are of talk: "what are we dealing with"."""
 _SOUND = (
@@ -87,7 +91,7 @@ _SOUND = (
 _ABNORMAL = (
     r"(?:abnormal\w*|wrong|bad|patholog\w*|disease[sd]?|findings?|unusual|suspicious|acute|active"
     r"|weird|odd|strange|worry\w*|worried|concern\w*|problems?|trouble|issues?|remarkable"
-    r"|significant|anything|something|nothing|out of the ordinary|damaged?|illness|sick|red"
+    r"|significant|anything|something|nothing|any|off|out of the ordinary|damaged?|illness|sick|red"
     r" flags?|of note|stands? out|noteworthy)"
 )
 _NORMAL = re.compile(rf"\b(?:{_SOUND}|{_ABNORMAL})\b")
@@ -95,7 +99,7 @@ _IS_ABNORMAL = re.compile(rf"\b{_ABNORMAL}\b")
 _DENIED = re.compile(r"\b(?:no|not|nothing|without|free|none)\b")
 _WELL = re.compile(
     r"\b(?:normal|clear|unremarkable|intact|healthy|fine|okay|ok|alright|good|well aerated|aerated"
-    r"|expanded|within(?: \w+)? limits|wnl|sharp|clean)\b"
+    r"|expanded|right size|as it should be|within(?: \w+)? limits|wnl|sharp|clean)\b"
 )
 
 REGIONS: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
@@ -163,7 +167,8 @@ def without_well(text: str) -> str:
 
 
 def is_modality(text: str) -> bool:
-    return bool(_MODALITY.search(text))
+    """Whether it asks how the image was made, and not how it looks: "is this a normal X-ray"."""
+    return bool(_MODALITY.search(text)) and not _NORMAL.search(text)
 
 
 def is_view(text: str) -> bool:
@@ -189,11 +194,11 @@ def asks_whole(text: str, *, yes_no: bool) -> Literal["normal", "what"] | None:
         return None
     if (yes_no or not _WHAT.search(text)) and _NORMAL.search(text):
         return "normal"
-    if yes_no and not strange and re.search(r"\bright\b|\bas it should\b", text):
-        return "normal"
-    if not yes_no and (_WHAT.search(text) or (not strange and _OPEN_TALK.search(text))):
-        return "what"
-    return None
+    if not strange and set(words_of(text)) <= CONTENTLESS and not _OPEN_TALK.search(text):
+        return None
+    if yes_no:
+        return None if strange else "normal"
+    return "what" if not strange or _WHAT.search(text) else None
 
 
 def wanted_state(text: str) -> State:

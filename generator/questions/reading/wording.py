@@ -41,6 +41,8 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"back ?bone", "spine"),
     (r"r ?/ ?o(?= |$)|query", "rule out"),
     (r"w ?/ ?o(?= )", "without"),
+    (r"(?P<what>(?:the|his|her|my) [\w ]{2,30}), (?P<is>is|are|does|do|has|have) (?:it|they)",
+     r"\g<is> \g<what>"),
     (r"if(?= (?:there(?: is| are|'s)|you see|it shows|this shows)\b)", ""),
     (r"neg(?:ative)? for", "free of"),
     (r"pneumo[ -]thorax", "pneumothorax"),
@@ -63,6 +65,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
      "pneumothorax"),
     (r"(?:(?:apical|pleural|extrapulmonary|intrapleural) (?:air|gas|lucency)|air leak"
      r"|(?:air|gas) in the pleura\w*(?: space| cavity)?)", "pneumothorax"),
+    (r"(?<=the )air(?= (?:extend|go|reach|spread|come|collect|track|take))", "pneumothorax"),
     (r"deep sulcus(?: sign)?|(?:visceral )?pleural (?:line|edge)", "pneumothorax"),
     # edema before effusion: swollen lungs, not fluid around them
     (rf"swelling (?:of|in|inside|on) {_LUNG}|lung swelling|lung congestion|congestion (?:of|in|on)"
@@ -95,7 +98,8 @@ _ROWS: tuple[tuple[str, str], ...] = (
      r"|(?<!on the )(?<!you )(?<!can )(?<!to )(?<!we )(?<!i )(?:(?:dark|white|black|bright|small"
      r"|round"
      r"|grey|little|tiny|pale|light) )*spots?)", "lung mass"),
-    (r"(?:lung |pulmonary )?abscess(?:es)?", "cavity"),
+    (r"(?:lung |pulmonary )?abscess(?:es)?|holes? in (?:the |his |her |my )?(?:\w+ )?lungs?",
+     "cavity"),
     # pneumonia
     (r"(?:chest|lung|respiratory|pulmonary|airway) (?:tract )?infections?|infections? (?:in|of)"
      rf" (?:{_LUNG}|(?:the |my |his |her )?chest)|infected (?:lungs?|chest)|lrti", "pneumonia"),
@@ -113,6 +117,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
      "there cardiomegaly"),
     (r"(?:widened|wide|widening of(?: the)?|broad(?:ened)?|enlarged) (?:\w+ )?mediastin\w+",
      "enlarged cardiomediastinum"),
+    (r"mediastin\w+ (?:swelling|widening|enlargement|bulge)", "enlarged cardiomediastinum"),
     (rf"{_DET}mediastin\w+ (?:{_IS} )*{_VERY}(?:widened|wide|enlarged|widening|broad(?:ened)?)",
      "there enlarged cardiomediastinum"),
     (r"(?:the )?(?:ctr|cardio-?thoracic ratio) (?:is )?(?:>|above|over|greater|more|increased"
@@ -126,6 +131,9 @@ _ROWS: tuple[tuple[str, str], ...] = (
     # bones
     (rf"{_BROKEN} (?:\w+ )?{_BONE}|(?:cracks?|breaks?) in (?:\w+ ){{0,2}}{_BONE}"
      rf"|{_BONE} (?:cracks?|breaks?)", "fracture"),
+    (rf"{_BONE} (?:did|do|have|has) (?:the )?\w+ (?:break|broken?|crack(?:ed)?|fracture)"
+     rf"|(?:break|broke|broken"
+     rf"|crack|cracked) (?:\w+ ){{0,2}}?{_BONE}", "fracture"),
     (r"(?<=the )breaks?|(?<= a )breaks?|(?<=any )breaks?", "fracture"),
     (rf"{_DET}{_BONE} (?:(?:{_IS}|that|which) )*{_BROKEN}", "there fracture"),
     # devices

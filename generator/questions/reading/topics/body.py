@@ -18,10 +18,12 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"\b(?:brain|skull|head(?! of)|intracranial|kidneys?|renal|bladder|gall\s?bladder"
         r"|gallstones?|liver|hepatic|spleen|pancreas|prostate|uterus|ovar(?:y|ies)|fetus"
         r"|foetus|knees?|ankles?|wrists?|fingers?|toes?|foot|feet|hips?|pelvis|femur|tibia"
-        r"|teeth|tooth|carotids?|ureters?|molars?|dental|jaw|eyes?|ears?|nose|sinus(?:es)?"
+        r"|teeth|tooth|carotids?|coronar\w+|ureters?|molars?|dental|jaw|eyes?|ears?|nose"
+        r"|sinus(?:es)?"
         r"|appendi\w+|colon|rectum"
         r"|bowels?(?! gas)|intestin\w+|tonsils?|elbows?|(?<!right )(?<!left )(?<!other )hands?"
-        r"|legs?|lumbar|sacr\w+|testic\w+|hair|tongue)\b(?! side)",
+        r"|legs?|lumbar|sacr\w+|testic\w+|hair|tongue)\b(?! side)|\b(?:cancer|tumou?r|mass|ulcer"
+        r"|pain|lump)s? (?:\w+ )?(?:in|of) (?:\w+ )?(?:stomach|tummy|belly|abdomen)",
         OTHER_PART,
     ),
     (
