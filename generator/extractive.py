@@ -43,7 +43,7 @@ ALWAYS_SAID: tuple[Region, ...] = ("heart", "lungs", "pleura")
 class ExtractiveConfig:
     """How much agreement among hits is enough.
 
-    The defaults were tuned for the shipped encoder by ``bench/generation/extractive.py --tune``.
+    The defaults were chosen on the val split of Open-I, before an assessment was given.
     """
 
     positive_share: float = 0.2

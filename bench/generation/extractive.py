@@ -1,35 +1,33 @@
-"""Check the extractive generator's guarantees on a whole split, and measure its label F1.
+"""Check the extractive report's guarantees on a whole split, as served, and measure its label F1.
 
     python -m bench.generation.extractive --index data/train_index --data-dir DIR --split-file \
         FILE --split val
-    python -m bench.generation.extractive ... --tune
 
-Every study of the split is searched with all its images and its own study left out. Exit code 1
-where a report breaks a promise. ``--tune`` prints label F1 over a grid of ExtractiveConfig, on the
-indexed studies (each searched for among the others, by its stored vector) and on the split.
+Every study of the split is searched with all its images and its own study left out, assessed, and
+written without a language model. Exit code 1 where a report breaks a promise.
 """
 
 import argparse
-import itertools
 import random
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from db.errors import UserError
 from db.index.store import Case
-from db.labels import FINDINGS, NO_FINDING, Labels, State
+from db.labels import FINDINGS, NO_FINDING, Labels
 from evaluation.metrics.bootstrap import bootstrap, by_patient, paired_bootstrap
 from evaluation.metrics.labels import f1_statistic, label_counts, label_f1
-from generator.extractive import DEFAULT, ExtractiveConfig, write_report
+from generator.assessment.assess import Assessment, assess
+from generator.assessment.calibration import SENSITIVITIES, Calibration
+from generator.extractive import DEFAULT, write_report
 from generator.grounding.report import GroundedReport
-from indexer.encoder.spec import combine_views
+from generator.without_model import find_to_write
 from indexer.images.reader import Limits
 from indexer.ingest.studies import decode_study, to_case
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence, mentions
@@ -38,28 +36,21 @@ from indexer.sources.openi import OpenI
 from indexer.sources.records import StudyRecord, read_split
 from retriever.options import SearchOptions
 from retriever.query import image_query
-from retriever.results import Hit, Retrieval
+from retriever.results import Retrieval
 from retriever.search import Retriever
 
 K = 10
-GRID = {
-    "k": (5, 10, 20),
-    "rank_decay": (0.0, 0.25, 0.5, 1.0),
-    "label_score_weight": (0.0, 0.3, 0.5, 0.7),
-    "positive_share": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5),
-}
-WRITTEN = 3
-"""Of how many settings, the best by votes alone, the reports are written as well."""
 
 NORMAL: Labels = {NO_FINDING: "positive"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study to report on: its own report as reference, and its hits."""
+    """A study to report on: its own report as reference, its hits and its assessment."""
 
     labels: Labels
     retrieval: Retrieval
+    assessment: Assessment
     patient_id: str | None
 
 
@@ -70,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split-file", type=Path, required=True)
     parser.add_argument("--split", default="val")
     parser.add_argument("-k", type=int, default=K)
-    parser.add_argument("--tune", action="store_true", help="print the grid instead")
+    parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="balanced")
     parser.add_argument("--examples", type=int, default=0, help="also print this many reports")
     arguments = parser.parse_args(argv)
     try:
@@ -86,63 +77,45 @@ def main(argv: Sequence[str] | None = None) -> int:
             splits=read_split(arguments.split_file),
             keep=[arguments.split],
         )
-        if arguments.tune:
-            most = max(GRID["k"])
-            print_grid(list(left_out_one(retriever, int(most))), "indexed studies, one left out")
-            print_grid(list(search_split(retriever, source, int(most))), f"{arguments.split} split")
-            return 0
-        studies = list(search_split(retriever, source, arguments.k))
+        studies = list(search_split(retriever, source, arguments))
         return measure(retriever, studies, arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def search_split(retriever: Retriever, source: OpenI, k: int) -> Iterator[Study]:
-    """Every study of the split that has an image and a report, searched with all its images."""
+def search_split(
+    retriever: Retriever, source: OpenI, arguments: argparse.Namespace
+) -> Iterator[Study]:
+    """Every study of the split that has an image and a report, searched and assessed as served."""
+    calibration = Calibration.find(retriever.index)
+    sensitivity = arguments.sensitivity
     for record in tqdm(list(source.records()), unit="study", file=sys.stderr):
         if not isinstance(record, StudyRecord):
             continue
         images = decode_study(record, 0, Limits()).images
         case = to_case(record, source.name, 0, images=())
         query = image_query(retriever.encoder, images)
-        retrieval = retriever.find(query, SearchOptions(k=k, exclude_study_ids=[record.study_id]))
-        yield Study(labels=case.labels, retrieval=retrieval, patient_id=record.patient_id)
-
-
-def left_out_one(retriever: Retriever, k: int) -> Iterator[Study]:
-    """Every indexed study, with its hits among the studies of other patients.
-
-    A trained encoder has seen these images, so what is best here need not be best on new ones.
-    """
-    index = retriever.index
-    images: dict[int, list[int]] = {}
-    for row, (case_id, _) in enumerate(index.cases.image_hashes()):
-        images.setdefault(case_id, []).append(row)
-    for case in tqdm(list(index.cases), unit="study", file=sys.stderr):
-        excluded = index.cases.ids_of(
-            patient_ids=[case.patient_id] if case.patient_id else [], study_ids=[case.study_id]
+        retrieval, votes = find_to_write(
+            retriever,
+            query,
+            SearchOptions(k=arguments.k, exclude_study_ids=[record.study_id]),
+            calibration=calibration,
+            sensitivity=sensitivity,
         )
-        query = combine_views(index.image_vectors[images[case.case_id]].astype(np.float32))
-        ids, scores = index.vectors.search(query, k, exclude=excluded)
-        hits = zip(index.cases.get([int(i) for i in ids]), scores, strict=True)
         yield Study(
-            patient_id=case.patient_id,
             labels=case.labels,
-            retrieval=Retrieval(
-                hits=tuple(
-                    Hit(rank=rank, score=float(score), case=hit)
-                    for rank, (hit, score) in enumerate(hits, start=1)
-                ),
-                index_fingerprint=index.manifest.fingerprint,
-                source=index.manifest.source,
-                images_sha256=(),
-            ),
+            retrieval=retrieval,
+            assessment=assess(retrieval, votes, calibration=calibration, sensitivity=sensitivity),
+            patient_id=record.patient_id,
         )
 
 
 def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Namespace) -> int:
-    reports = [write_report(study.retrieval) for study in tqdm(studies, file=sys.stderr)]
+    reports = [
+        write_report(study.retrieval, assessment=study.assessment)
+        for study in tqdm(studies, file=sys.stderr)
+    ]
     references = [study.labels for study in studies]
     draw = random.Random(0)
     indexed = list(retriever.index.cases.label_sets().values())
@@ -153,7 +126,10 @@ def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Name
         "random case": [draw.choice(indexed) for _ in studies],
     }
     manifest = retriever.index.manifest
-    print(f"{len(studies)} {arguments.split} studies, k = {arguments.k}, {DEFAULT}")
+    print(
+        f"{len(studies)} {arguments.split} studies, k = {arguments.k}, sensitivity "
+        f"{arguments.sensitivity}, {DEFAULT}"
+    )
     print(f"index: {manifest.studies} studies, encoder {manifest.encoder.name}")
     print(f"reference labels: labeller {LABELLER_VERSION}, uncertain counted as positive")
     print(f"{'label F1, micro, 13 findings':30} F1 [95 %]            precision recall  No Finding")
@@ -180,8 +156,8 @@ def measure(retriever: Retriever, studies: list[Study], arguments: argparse.Name
     citations = [len(s.citations) for report in reports for s in report.statements]
     print(
         f"statements a report: {dict(sorted(sizes.items()))}; "
-        f"citations a statement: {sum(citations) / len(citations):.1f}; reports with a finding "
-        f"that could not be stated: {sum(any('not stated' in n for n in r.notes) for r in reports)}"
+        f"citations a statement: {sum(citations) / len(citations):.1f}; on the image alone: "
+        f"{sum(not s.citations for report in reports for s in report.statements)}"
     )
     for promise in PROMISES:
         print(f"  {promise}: broken {broken[promise]} times")
@@ -197,7 +173,9 @@ PROMISES = (
     "nothing called normal beside its finding",
     "no reference to a prior image",
     "no XXXX",
-    "every statement cited",
+    "every statement cited, or added by rule",
+    "nothing that the assessment contradicts",
+    "every present finding stated",
     "every quote in the cited report",
     "every quote says the sentence or its labels",
     "the printed text has the labels of its statements",
@@ -229,6 +207,11 @@ def broken_promises(report: GroundedReport) -> Iterator[str]:
         yield "no finding in two states"
     present = {n for n, found in states.items() if found & {"positive", "uncertain"}}
     abnormal = present - {NO_FINDING, "Support Devices"}
+    assert report.assessment is not None
+    if report.assessment.contradicted(report_labels(report)):
+        yield "nothing that the assessment contradicts"
+    if set(report.assessment.present) - present:
+        yield "every present finding stated"
     text = report.text.lower()
     if (abnormal and NO_FINDING in present) or any(
         re.search(pattern, text) and present & findings for pattern, findings in _CALLED_NORMAL
@@ -240,8 +223,8 @@ def broken_promises(report: GroundedReport) -> Iterator[str]:
         yield "no XXXX"
     cases: dict[int, Case] = {hit.rank: hit.case for hit in report.hits}
     for statement in report.statements:
-        if not statement.citations:
-            yield "every statement cited"
+        if not statement.citations and not statement.added_by_rule:
+            yield "every statement cited, or added by rule"
         for citation in statement.citations:
             case = cases[citation.number]
             if (case.source, case.study_id) != (citation.source, citation.study_id) or (
@@ -279,54 +262,6 @@ def say(quotes: Sequence[str], text: str, labels: Labels) -> bool:
 def report_labels(report: GroundedReport) -> Labels:
     """What the labeller reads in the printed text."""
     return label_report(split_sentences(report.text))
-
-
-def print_grid(studies: list[Study], title: str) -> None:
-    references = [study.labels for study in studies]
-    copied = label_f1(references, [study.retrieval.hits[0].case.labels for study in studies])
-    print(f"\n{title}: {len(studies)}; copy the nearest {copied.micro.f1:.3f}")
-    print("label F1, micro, of the votes alone and of the report")
-    rows = []
-    for k, decay, weight, share in itertools.product(*GRID.values()):
-        if weight and any(study.retrieval.label_scores is None for study in studies):
-            continue
-        config = replace(DEFAULT, rank_decay=decay, label_score_weight=weight, positive_share=share)
-        votes = [vote(study.retrieval, int(k), config) for study in studies]
-        rows.append((label_f1(references, votes).micro.f1, int(k), config))
-    rows.sort(key=lambda row: -row[0])
-    for index, (score, k, config) in enumerate(rows):
-        written = ""
-        if index < WRITTEN:
-            reports = [
-                write_report(replace(s.retrieval, hits=s.retrieval.hits[:k]), config)
-                for s in studies
-            ]
-            found = label_f1(references, [report_labels(report) for report in reports])
-            written = f"{found.micro.f1:.3f}"
-        print(
-            f"  k {k:2} decay {config.rank_decay} label scores {config.label_score_weight} "
-            f"share {config.positive_share:.2f}: {score:.3f} {written}"
-        )
-
-
-def vote(retrieval: Retrieval, k: int, config: ExtractiveConfig) -> Labels:
-    """The findings that the weighted hits agree on, whether or not a sentence can say them."""
-    hits = retrieval.hits[:k]
-    weights = [hit.rank**-config.rank_decay for hit in hits]
-    present: dict[str, State] = {}
-    for name in FINDINGS:
-        share = sum(
-            weight
-            for weight, hit in zip(weights, hits, strict=True)
-            if hit.case.labels.get(name) in ("positive", "uncertain")
-        ) / sum(weights)
-        if share == 0:
-            continue
-        if config.label_score_weight and retrieval.label_scores is not None:
-            share += config.label_score_weight * (retrieval.label_scores[name] - share)
-        if share >= config.positive_share:
-            present[name] = "positive"
-    return present
 
 
 if __name__ == "__main__":
