@@ -69,7 +69,7 @@ def measure(arguments: argparse.Namespace) -> int:
         keep=[arguments.split],
     )
     studies, _ = read_studies(source, retriever)
-    radiographs = [radiograph for study in studies for radiograph in study.images]
+    radiographs = [radiograph for study in studies for radiograph in study.decode()]
     inside = measures_of(retriever, profile, radiographs)
     kinds = other_images([radiograph.pixels for radiograph in radiographs[::EVERY]])
     outside = {

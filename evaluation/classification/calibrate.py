@@ -61,12 +61,12 @@ def _calibrate_index(arguments: argparse.Namespace) -> int:
         retriever,
         progress=lambda records: progress_bar(list(islice(records, arguments.limit)), unit="study"),
     )
-    queries = embed(retriever.encoder, studies, "both")
     truth = positives([study.labels for study in studies])
     check_enough(len(studies), truth)
-    votes = [retriever.vote(query) for query in queries]
-    knn = np.array([[vote[name].probability for name in OBSERVATIONS] for vote in votes])
-    scores = [query.label_scores for query in queries]
+    queries = embed(retriever.encoder, studies, "both")
+    found = [(retriever.vote(query), query.label_scores) for query in queries]
+    knn = np.array([[vote[name].probability for name in OBSERVATIONS] for vote, _ in found])
+    scores = [one for _, one in found]
     head = None
     if all(one is not None for one in scores):
         head = np.array([[(one or {})[name] for name in OBSERVATIONS] for one in scores])

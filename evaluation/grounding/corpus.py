@@ -14,6 +14,7 @@ from db.errors import UserError
 from db.index.case import Case, case_key
 from evaluation.grounding.submission import Passage, Text
 from evaluation.reports.references import own_cases
+from evaluation.retrieval.studies import nothing_left
 from indexer.reports.sentences import split_sentences
 from indexer.sources.records import Source
 from retriever.case_filter import normalise_report
@@ -105,9 +106,7 @@ class Task:
         """Raises UserError where a study, or another one of its patient, is indexed."""
         studies = tuple(own_cases(source).values())
         if not studies:
-            raise UserError(
-                f"split '{source.split}' of {source.name} has no study with images and findings"
-            )
+            raise UserError(nothing_left(source))
         for study in studies:
             of_patient = corpus.patients.get((study.source, study.patient_id or ""))
             if (study.source, study.study_id) in corpus.studies or of_patient:

@@ -175,7 +175,7 @@ class OutputWriter:
         if not studies:
             return []
         retriever = self._runner.retriever
-        queries = image_queries(retriever.encoder, [study.images for study in studies])
+        queries = image_queries(retriever.encoder, [study.decode() for study in studies])
         images = [
             _EmbeddedStudy(study=study, query=query, read=self._runner.retrieve_query(query))
             for study, query in zip(studies, queries, strict=True)

@@ -59,7 +59,6 @@ class References:
                 study_id=case.study_id,
                 patient_id=case.patient_id,
                 images=(),
-                frontal=(),
                 findings=case.findings,
                 report=case.report,
                 labels=case.labels,

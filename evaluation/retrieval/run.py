@@ -33,16 +33,21 @@ def evaluate_retrieval(arguments: argparse.Namespace) -> int:
     manifest = retriever.index.manifest
     if arguments.split == "test":
         require_first_run(arguments.test_log, manifest.encoder.weights_sha256, arguments.again)
-    studies, without = read_studies(
+    studies, left_out = read_studies(
         open_source(arguments.source, options_of(arguments)), retriever, progress=_progress
     )
-    sys.stderr.write(f"{len(studies)} studies read, embedding and searching\n")
+    sys.stderr.write(
+        f"{left_out.summary()}\n{len(studies)} studies read, embedding and searching\n"
+    )
     systems = compare(retriever, studies, baseline=baseline)
     evaluation = evaluate(studies, systems, resamples=arguments.resamples)
     queries = embed(retriever.encoder, studies, "both")
     shown = shown_cases_table(retriever, studies, queries, resamples=arguments.resamples)
     origin = provenance(
-        manifest, split=arguments.split, without=without, resamples=arguments.resamples
+        manifest,
+        split=arguments.split,
+        without=len(left_out.skipped),
+        resamples=arguments.resamples,
     )
     document = json.dumps(
         {**to_document(evaluation, origin), "tables": [without_nan(asdict(shown))]}, indent=2

@@ -8,7 +8,7 @@ and the nDCG of the cases in their order, with the label overlap of case and stu
 many ranks as there are cases.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ _Choose = Callable[[Retriever, Query, Strategy], Sequence[Hit]]
 def shown_cases_table(
     retriever: Retriever,
     studies: Sequence[EvaluationStudy],
-    queries: Sequence[Query],
+    queries: Iterable[Query],
     *,
     resamples: int = RESAMPLES,
 ) -> Table:
@@ -52,15 +52,20 @@ def shown_cases_table(
     row_of = {case_id: row for row, case_id in enumerate(labels)}
     truth = positives([study.labels for study in studies], FINDINGS)
     overlap = label_overlap(truth, named)  # (n, cases)
+    chosen: dict[str, dict[Strategy, list[list[int]]]] = {
+        purpose: {strategy: [] for strategy in STRATEGIES} for purpose in _PURPOSES
+    }
+    for query in queries:
+        for purpose, choose in _PURPOSES.items():
+            for strategy in STRATEGIES:
+                hits = choose(retriever, query, strategy)
+                chosen[purpose][strategy].append([row_of[hit.case.case_id] for hit in hits])
     rows: dict[str, dict[str, Cell]] = {}
-    for purpose, choose in _PURPOSES.items():
-        by_strategy = {}
-        for strategy in STRATEGIES:
-            chosen = [
-                [row_of[hit.case.case_id] for hit in choose(retriever, query, strategy)]
-                for query in queries
-            ]
-            by_strategy[strategy] = _measures(truth, named, overlap, chosen)
+    for purpose in _PURPOSES:
+        by_strategy = {
+            strategy: _measures(truth, named, overlap, chosen[purpose][strategy])
+            for strategy in STRATEGIES
+        }
         for measure, cell in by_strategy["similar"].items():
             rows[f"{purpose}: {measure}"] = {
                 **{strategy: by_strategy[strategy][measure] for strategy in STRATEGIES},

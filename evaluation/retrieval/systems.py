@@ -5,7 +5,7 @@ systems = compare(retriever, studies, baseline=other_retriever)
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from retriever.case_filter import normalise_report
 from retriever.knn_votes import Vote, weighted_votes
 from retriever.options import SearchOptions
 from retriever.query import Query, embed_texts, has_text_tower
+from retriever.results import Retrieval
 from retriever.search import K_VOTES, Retriever
 
 K_RANKED = 10
@@ -97,28 +98,53 @@ def _of_index(
     encoder_name: str, retriever: Retriever, studies: Sequence[EvaluationStudy]
 ) -> Iterator[System]:
     every_view: tuple[Views, ...] = ("both", "frontal")
-    queries = {views: embed(retriever.encoder, studies, views) for views in every_view}
+    found = {
+        views: searched(retriever, embed(retriever.encoder, studies, views)) for views in every_view
+    }
     for views in every_view:
         name = f"nearest case by {encoder_name}"
-        yield nearest_case(name, views, retriever, queries[views], studies)
+        yield nearest_case(name, views, retriever, found[views], studies)
     for views in every_view:
-        head = label_head(f"label head of {encoder_name}", views, queries[views])
+        head = label_head(f"label head of {encoder_name}", views, found[views])
         if head is not None:
             yield head
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchedStudy:
+    """What one query gave, without its images."""
+
+    vector: np.ndarray
+    """(dim,)"""
+    retrieval: Retrieval
+    votes: Mapping[str, Vote]
+    label_scores: Mapping[str, float] | None
+
+
+def searched(retriever: Retriever, queries: Iterable[Query]) -> list[SearchedStudy]:
+    """Search and vote with each query."""
+    options = SearchOptions(k=K_RANKED)
+    return [
+        SearchedStudy(
+            vector=query.vector,
+            retrieval=retriever.find(query, options),
+            votes=retriever.vote(query),
+            label_scores=query.label_scores,
+        )
+        for query in queries
+    ]
 
 
 def nearest_case(
     name: str,
     views: Views,
     retriever: Retriever,
-    queries: Sequence[Query],
+    found: Sequence[SearchedStudy],
     studies: Sequence[EvaluationStudy],
 ) -> System:
     """Copy the nearest case that has findings; its label scores are votes of the nearest cases."""
-    options = SearchOptions(k=K_RANKED)
-    retrievals = [retriever.find(query, options) for query in queries]
-    hits = [retrieval.hits for retrieval in retrievals]
-    ood_checks = [one.ood for one in retrievals if one.ood is not None]
+    hits = [one.retrieval.hits for one in found]
+    ood_checks = [one.retrieval.ood for one in found if one.retrieval.ood is not None]
     nearest = [next((hit.case for hit in some if hit.case.findings), some[0].case) for some in hits]
     relevance = Relevance(studies, retriever.index.cases.label_sets())
     return System(
@@ -126,17 +152,17 @@ def nearest_case(
         views=views,
         texts=[case.findings for case in nearest],
         labels=[case.labels for case in nearest],
-        scores=_probabilities([retriever.vote(query) for query in queries]),
+        scores=_probabilities([one.votes for one in found]),
         relevance=relevance.of([[hit.case for hit in some] for some in hits]),
         pool=relevance.pool,
         flagged=[not ood.in_distribution for ood in ood_checks] or None,
-        own_report_ranks=_own_report_ranks(retriever, queries, studies),
+        own_report_ranks=_own_report_ranks(retriever, [one.vector for one in found], studies),
     )
 
 
-def label_head(name: str, views: Views, queries: Sequence[Query]) -> System | None:
+def label_head(name: str, views: Views, found: Sequence[SearchedStudy]) -> System | None:
     """The encoder's label scores, or None where it has no label head."""
-    scores = [query.label_scores for query in queries]
+    scores = [one.label_scores for one in found]
     rows = [[one[name] for name in OBSERVATIONS] for one in scores if one is not None]
     return System(name=name, views=views, scores=np.array(rows)) if rows else None
 
@@ -183,14 +209,12 @@ def _probabilities(votes: Sequence[Mapping[str, Vote]]) -> np.ndarray:
 
 
 def _own_report_ranks(
-    retriever: Retriever, queries: Sequence[Query], studies: Sequence[EvaluationStudy]
+    retriever: Retriever, vectors: Sequence[np.ndarray], studies: Sequence[EvaluationStudy]
 ) -> np.ndarray | None:
     """A report that says word for word the same is the study's own as well."""
     if not has_text_tower(retriever.encoder):
         return None
     reports = [" ".join(study.report.split())[:4_000] for study in studies]
-    scores = (
-        np.stack([query.vector for query in queries]) @ embed_texts(retriever.encoder, reports).T
-    )
+    scores = np.stack(vectors) @ embed_texts(retriever.encoder, reports).T
     texts = np.array([normalise_report(report) for report in reports])
     return first_ranks(scores, texts[:, None] == texts[None])

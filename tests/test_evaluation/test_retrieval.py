@@ -1,6 +1,7 @@
 """Evaluation: figures that can be worked out by hand, and a test split that is met once."""
 
 import json
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ from evaluation.retrieval.report import to_document, to_table, write_plots
 from evaluation.retrieval.scores import LEAST_POSITIVES, Evaluation, evaluate, restrict, title
 from evaluation.retrieval.shown_cases import NAMED, STRATEGIES, shown_cases_table
 from evaluation.retrieval.studies import EvaluationStudy, embed, read_studies
-from evaluation.retrieval.systems import System, compare, label_head, nearest_case
+from evaluation.retrieval.systems import System, compare, label_head, nearest_case, searched
 from indexer.build import build
+from indexer.images.radiograph import Radiograph
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
@@ -83,7 +85,7 @@ def retriever(studies_path: Path) -> Retriever:
 @pytest.fixture(scope="module")
 def val(studies_path: Path, retriever: Retriever) -> list[EvaluationStudy]:
     studies, without = read_studies(JsonLines(studies_path, split="val"), retriever)
-    assert without == 0
+    assert not without.skipped and not without.dropped
     return studies
 
 
@@ -97,7 +99,6 @@ def study(number: int, findings: str, labels: Labels, *, in_index: bool = False)
         study_id=f"s{number}",
         patient_id=None,
         images=(),
-        frontal=(),
         findings=findings,
         report=findings,
         labels=labels,
@@ -111,13 +112,49 @@ def test_studies_come_with_both_views_and_the_frontal_ones_apart(
     assert len(val) == HELD_OUT
     assert {len(one.images) for one in val} == {2} and {len(one.frontal) for one in val} == {1}
     assert all(one.frontal[0] is one.images[0] for one in val)
+    both, frontal = val[0].decode(), val[0].decode("frontal")
+    assert [one.view_position for one in both] == ["PA", "LATERAL"]
+    assert [one.sha256 for one in frontal] == [both[0].sha256]
     indexed = {case.findings for case in retriever.index.cases}
     assert all(one.in_index == (one.findings in indexed) for one in val)
 
 
 def test_a_split_that_is_indexed_is_refused(studies_path: Path, retriever: Retriever) -> None:
-    with pytest.raises(UserError, match=r"study s0 of split 'train' is not held out, it is in"):
+    with pytest.raises(UserError, match=r"not held out: \w+ \w+ has s0 in split 'train'"):
         read_studies(JsonLines(studies_path, split="train"), retriever)
+
+
+def test_images_are_decoded_where_they_are_used_and_let_go(
+    val: list[EvaluationStudy], retriever: Retriever
+) -> None:
+    assert not [one for one in val if isinstance(one.images[0], Radiograph)]
+    queries = embed(retriever.encoder, val, "both")
+    first = weakref.ref(next(queries).images[0])
+    assert len(list(queries)) == len(val) - 1
+    assert first() is None
+
+
+def test_missing_images_are_skipped_and_counted_as_a_build_does(
+    studies_path: Path, retriever: Retriever, tmp_path: Path
+) -> None:
+    held = [one for one in map(json.loads, studies_path.read_text().splitlines())
+            if one["split"] == "val"]  # fmt: skip
+    for one in held:
+        for image in one["images"]:
+            image["path"] = str(studies_path.parent / image["path"])
+    held[0]["images"][0]["path"] = "not-there.png"  # its lateral image is left
+    for image in held[1]["images"]:
+        image["path"] = "nor-there.png"
+    held[2].pop("findings")
+    held[2]["impression"] = "Normal chest."
+    path = tmp_path / "studies.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in held))
+    studies, left_out = read_studies(JsonLines(path, split="val"), retriever)
+    assert len(studies) == HELD_OUT - 2 and len(studies[0].images) == 1
+    assert left_out.summary() == (
+        f"{HELD_OUT} studies: 3 images missing, 1 study skipped without a readable image, "
+        "1 skipped (report without findings)"
+    )
 
 
 def test_another_study_of_an_indexed_patient_is_refused(
@@ -127,7 +164,10 @@ def test_another_study_of_an_indexed_patient_is_refused(
     line |= {"study_id": "new", "image": str(studies_path.parent / line["image"])}
     path = tmp_path / "other.jsonl"
     path.write_text(json.dumps(line))
-    with pytest.raises(UserError, match="study new of split 'all' is not held out, its patient"):
+    with pytest.raises(
+        UserError,
+        match=r"patient p0 has new in split 'all' and s0 in the index: evaluate on patients",
+    ):
         read_studies(JsonLines(path), retriever)
 
 
@@ -153,7 +193,7 @@ def test_studies_of_one_patient_are_resampled_together_in_every_figure() -> None
 def test_the_cases_of_both_strategies_are_compared(
     retriever: Retriever, val: list[EvaluationStudy]
 ) -> None:
-    queries = embed(retriever.encoder, val, "both")
+    queries = list(embed(retriever.encoder, val, "both"))
     rows = shown_cases_table(retriever, val, queries, resamples=50).rows
     assert len(rows) == 9 and all("difference" in cells for cells in rows.values())
     named_here = rows[f"search, k = 10: {NAMED}"]
@@ -267,17 +307,17 @@ def test_every_baseline_is_in_the_table(evaluation: Evaluation) -> None:
 def test_the_nearest_case_is_copied_and_many_cases_vote(
     retriever: Retriever, val: list[EvaluationStudy]
 ) -> None:
-    queries = embed(retriever.encoder, val, "both")
-    system = nearest_case("n", "both", retriever, queries, val)
+    found = searched(retriever, embed(retriever.encoder, val, "both"))
+    system = nearest_case("n", "both", retriever, found, val)
     assert title(system) == "n, both"
-    hits = retriever.search(val[3].images, k=10).hits
+    hits = retriever.search(val[3].decode(), k=10).hits
     assert system.texts is not None and system.texts[3] == hits[0].case.findings
     assert system.labels is not None and system.labels[3] == hits[0].case.labels
-    votes = retriever.vote(queries[3])
+    votes = found[3].votes
     assert system.scores is not None and system.scores.shape == (HELD_OUT, 14)
     assert system.scores[3, 2] == votes["Cardiomegaly"].probability
     assert system.relevance is not None and system.relevance.shape == (HELD_OUT, 10)
-    assert label_head("head", "both", queries) is None
+    assert label_head("head", "both", found) is None
 
 
 def test_a_case_without_findings_is_not_copied(
@@ -291,9 +331,9 @@ def test_a_case_without_findings_is_not_copied(
     path.write_text("\n".join(map(json.dumps, lines)))
     build(JsonLines(path), ThumbnailEncoder(), tmp_path / "index")
     retriever = Retriever.open(tmp_path / "index", ThumbnailEncoder())
-    queries = embed(retriever.encoder, val, "both")
-    nearest = [retriever.search(one.images, k=1).hits[0].case.findings for one in val]
-    system = nearest_case("n", "both", retriever, queries, val)
+    found = searched(retriever, embed(retriever.encoder, val, "both"))
+    nearest = [retriever.search(one.decode(), k=1).hits[0].case.findings for one in val]
+    system = nearest_case("n", "both", retriever, found, val)
     assert "" in nearest and system.texts is not None and "" not in system.texts
 
 
@@ -305,8 +345,8 @@ def test_an_encoder_without_a_text_encoder_has_no_row_for_own_reports(
             raise UserError("the encoder has no text tower")
 
     towerless = Retriever(retriever.index, Towerless())
-    queries = embed(towerless.encoder, val, "both")
-    assert nearest_case("n", "both", towerless, queries, val).own_report_ranks is None
+    found = searched(towerless, embed(towerless.encoder, val, "both"))
+    assert nearest_case("n", "both", towerless, found, val).own_report_ranks is None
 
 
 def test_an_encoder_with_heads_gets_rows_for_them(

@@ -81,7 +81,6 @@ def a_study(study_id: str) -> EvaluationStudy:
         study_id=study_id,
         patient_id=None,
         images=(),
-        frontal=(),
         findings="",
         report="",
         labels={},
