@@ -3,6 +3,7 @@
 python -m evaluation retrieval INDEX --data-dir DIR --split-file FILE --split val --out DIR
 python -m evaluation model --model MODEL --index INDEX --data-dir DIR --split-file FILE \\
     --split val --out DIR
+python -m evaluation own studies.csv --split-by patient:0.2 --out DIR
 python -m evaluation labels ENCODER --nih-dir DIR ... --split val
 python -m evaluation answer --prompts PROMPTS --model MODEL --out ANSWERS
 python -m evaluation calibrate --model MODEL --index INDEX --data-dir DIR --split-file FILE \\
@@ -33,6 +34,7 @@ def parser(prog: str = "python -m evaluation") -> Parser:
     command.add_retrieval_to(verbs)
     command.add_labels_to(verbs)
     command.add_model_to(verbs)
+    command.add_own_to(verbs)
     command.add_answer_to(verbs)
     command.add_calibrate_to(verbs)
     return whole

@@ -19,8 +19,10 @@ from evaluation.outputs.names import (
     WITH_RETRIEVAL,
     WITHOUT_RETRIEVAL,
 )
+from generator.vision_language import NO_MODEL
 from indexer.cli.arguments import add_device, add_model_device
-from indexer.sources.arguments import add_split_arguments
+from indexer.encoder.spec import DEFAULT_ENCODER
+from indexer.sources.arguments import add_own_arguments, add_split_arguments
 
 if TYPE_CHECKING:
     from retriever.search import Retriever
@@ -110,6 +112,44 @@ def add_model_to(verbs: Any) -> None:
     parser.set_defaults(run=_run_model)
 
 
+def add_own_to(verbs: Any) -> None:
+    """Register ``own``, which needs no index."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "own",
+        help="index one part of your own data, report on the other, and write an HTML page",
+        examples=["studies.csv --split-by patient:0.2 --out runs/own"],
+    )
+    parser.add_argument(
+        "data_dir", type=Path, metavar="DATA", help="your table, JSON file or folder"
+    )
+    add_own_arguments(parser)
+    add_model_device(parser)
+    parser.add_argument(
+        "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--model", default=NO_MODEL, metavar="MODEL", help="a language model (default: none)"
+    )
+    parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for index, outputs and report"
+    )
+    _add_figures(parser)
+    parser.set_defaults(
+        run=_run_own,
+        limit=None,
+        vqa_rad=None,
+        outputs=None,
+        answers=None,
+        write_prompts=None,
+        clinical_bert=None,
+        judge=None,
+        max_new_tokens=160,
+        conditions=[WITH_RETRIEVAL, WITHOUT_RETRIEVAL],
+        tasks=["report", "classify"],
+    )
+
+
 def add_answer_to(verbs: Any) -> None:
     """Register ``answer``, which needs no index."""
     parser: argparse.ArgumentParser = verbs.add_parser(
@@ -150,7 +190,11 @@ def _add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[st
         "--outputs", type=Path, metavar="FILE", help="score these outputs, without a model"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="for outputs, tables and plots")
-    parser.add_argument("--model", metavar="MODEL", help="folder or hub name of the base model")
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"folder or hub name of the base model; {NO_MODEL}: the extractive report alone",
+    )
     parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
     add_model_device(parser)
     parser.add_argument(
@@ -206,6 +250,12 @@ def _run_model(arguments: argparse.Namespace) -> int:
     from evaluation.run import evaluate_model
 
     return evaluate_model(arguments)
+
+
+def _run_own(arguments: argparse.Namespace) -> int:
+    from evaluation.own import evaluate_own
+
+    return evaluate_own(arguments)
 
 
 def _run_calibrate(arguments: argparse.Namespace) -> int:

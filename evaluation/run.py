@@ -11,6 +11,7 @@ from db.files import write_text
 from evaluation.classification.plots import write_plots
 from evaluation.grounding.citations import write_sentences
 from evaluation.grounding.judge import agreement_table, read_pairs, write_pairs
+from evaluation.html_report import write_report
 from evaluation.log import append_run
 from evaluation.metrics.bootstrap import check_resamples
 from evaluation.outputs.collect import collect_outputs, write_prompts
@@ -21,11 +22,13 @@ from evaluation.reports.references import References
 from evaluation.reports.systems import rows_of
 from evaluation.scores import Scores, score
 from generator.assessment.calibration import Calibration
+from generator.vision_language import NO_MODEL
 from indexer.index import Index
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 
 SENTENCES = "sentences.jsonl"
+REPORT = "report.html"
 
 
 def evaluate_model(arguments: argparse.Namespace) -> int:
@@ -36,11 +39,10 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
     if arguments.write_prompts is not None:
         return write_prompts(arguments)
     check_resamples(arguments.resamples)
-    outputs = collect_outputs(arguments)
+    outputs, left_out = collect_outputs(arguments)
     index = Index.open(arguments.index)
-    references = References.read(
-        open_source(arguments.source, options_of(arguments)), index, outputs
-    )
+    source = open_source(arguments.source, options_of(arguments))
+    references = References.read(source, index, outputs)
     scores = score(
         outputs,
         references,
@@ -51,16 +53,20 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
     )
     if arguments.judge is not None:
         scores = judged(arguments.judge, scores, outputs, references, arguments.resamples)
-    ran_here = arguments.model is not None and arguments.answers is None
+    ran_here = arguments.model not in (None, NO_MODEL) and arguments.answers is None
     run = run_record(arguments.command, gpu=ran_here and arguments.device != "cpu")
     document = json.dumps({"run": run, **scores.document()}, indent=2)
     if arguments.out is not None:
         write_text(arguments.out / "evaluation.json", document + "\n")
         write_text(arguments.out / "evaluation.txt", scores.text() + "\n")
         write_sentences(scores.checked, arguments.out / SENTENCES)
+        plots: list[Path] = []
         if scores.sources:
             labels = [study.labels for study in references.studies]
-            write_plots(scores.sources, labels, arguments.out)
+            plots = write_plots(scores.sources, labels, arguments.out)
+        notes = [] if left_out is None else [left_out.summary()]
+        path = arguments.out / REPORT
+        write_report(path, scores, outputs, references, source, plots, notes)
     if outputs.about.split == "test":
         append_run(
             arguments.test_log,

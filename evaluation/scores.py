@@ -41,6 +41,7 @@ from evaluation.retrieval.scores import Evaluation, evaluate
 from evaluation.retrieval.systems import System
 from evaluation.tables import Share, Table, tabulate, to_text, without_nan
 from generator.assessment.calibration import Calibration
+from generator.vision_language import NO_MODEL
 from indexer.manifest import Manifest
 
 
@@ -131,7 +132,7 @@ def score(
     tables: list[Table] = []
     evaluation = None
     checked: dict[str, list[CheckedReport]] = {}
-    if written:
+    if written or outputs.about.model == NO_MODEL:
         evaluation = evaluate(references.studies, systems, resamples=resamples)
         if clinical_bert is not None:
             tables.append(_similarity_table(clinical_bert, references, systems, resamples))

@@ -22,7 +22,7 @@ from evaluation.classification.calibration import (
     fit,
     operating_figures,
 )
-from evaluation.classification.scores import ANSWERED, opinions
+from evaluation.classification.scores import ANSWERED, combined, opinions
 from evaluation.outputs.collect import collect_outputs, open_retriever, write_prompts
 from evaluation.outputs.names import HEAD, VOTE
 from evaluation.reports.references import References
@@ -85,7 +85,7 @@ def _calibrate_index(arguments: argparse.Namespace) -> int:
 
 def _calibrate_model(arguments: argparse.Namespace) -> int:
     _check_enough(arguments)
-    outputs = collect_outputs(arguments)
+    outputs, _ = collect_outputs(arguments)
     name = outputs.about.adapter or outputs.about.model
     folder = local_folder(name)
     if folder is None:
@@ -131,33 +131,10 @@ def _write(
         f"{path}: language model {calibration.language_model:.2f}, kNN {calibration.knn:.2f}, "
         f"label head {calibration.label_head:.2f}, fitted on {calibration.fitted_on}\n"
     )
-    fitted = calibrated(calibration, knn, head, language)
+    fitted = combined(calibration, knn, head, language)
     for name in SPECIFICITY:
         figures = operating_figures(fitted, truth, calibration.operating_points[name])
         sys.stdout.write(f"  {name}: {figures}\n")
-
-
-def calibrated(
-    calibration: Calibration,
-    knn: np.ndarray,
-    head: np.ndarray | None,
-    language: np.ndarray | None = None,
-) -> np.ndarray:
-    """The probabilities (n, 14) of a calibration for the opinions, each (n, 14)."""
-    return np.array(
-        [
-            [
-                calibration.probability(
-                    name,
-                    language_model=None if language is None else language[row, column],
-                    knn=knn[row, column],
-                    label_head=None if head is None else head[row, column],
-                )
-                for column, name in enumerate(OBSERVATIONS)
-            ]
-            for row in range(len(knn))
-        ]
-    )
 
 
 def _check_enough(arguments: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from evaluation.reports.systems import highest
 from evaluation.retrieval.scores import LEAST_POSITIVES
 from evaluation.tables import Share, Table, tabulate
 from generator.assessment.calibration import Calibration
+from generator.vision_language import NO_MODEL
 
 COMBINED, ANSWERED = "combined", "yes or no of the model"
 BINS = 10
@@ -36,39 +37,56 @@ def opinions(
 ) -> dict[str, np.ndarray]:
     """Return each source's probabilities, (n, 14); none if the model classified nothing.
 
-    Raises UserError if it classified only some of the studies.
+    Where there is no language model, those of encoder and votes. Raises UserError if it classified
+    only some of the studies.
     """
     answered = outputs.classes.get(WITH_RETRIEVAL, {})
     studies = references.studies
+    alone = outputs.about.model == NO_MODEL
     missing = sum(study.study_id not in answered for study in studies)
-    if missing == len(studies):
+    if missing == len(studies) and not alone:
         return {}
-    if missing:
+    if missing and not alone:
         raise UserError(
             f"{missing} of {len(studies)} studies are not classified in {outputs.path}: "
             "complete them with --model"
         )
     images = [outputs.images[study.study_id] for study in studies]
-    model = _table([answered[study.study_id].probabilities for study in studies])
+    model = None
+    if not alone:
+        model = _table([answered[study.study_id].probabilities for study in studies])
     votes = _table([image.votes for image in images])
     scores = [image.label_scores for image in images]
     head = None if any(one is None for one in scores) else _table([one or {} for one in scores])
-    combined = np.array(
+    found = {
+        COMBINED: combined(calibration, votes, head, model),
+        **({} if model is None else {ANSWERED: model}),
+        VOTE: votes,
+    }
+    return found if head is None else {**found, HEAD: head}
+
+
+def combined(
+    calibration: Calibration,
+    knn: np.ndarray,
+    head: np.ndarray | None,
+    language: np.ndarray | None = None,
+) -> np.ndarray:
+    """The probabilities (n, 14) of a calibration for the opinions, each (n, 14)."""
+    return np.array(
         [
             [
                 calibration.probability(
                     name,
-                    language_model=model[row, column],
-                    knn=votes[row, column],
+                    language_model=None if language is None else language[row, column],
+                    knn=knn[row, column],
                     label_head=None if head is None else head[row, column],
                 )
                 for column, name in enumerate(OBSERVATIONS)
             ]
-            for row in range(len(studies))
+            for row in range(len(knn))
         ]
     )
-    found = {COMBINED: combined, ANSWERED: model, VOTE: votes}
-    return found if head is None else {**found, HEAD: head}
 
 
 def class_tables(

@@ -56,17 +56,21 @@ class Corpus:
 
     def whole_sentences(self, passage: Passage) -> Passage:
         """Extend a passage to the sentences that it touches."""
-        start, end = None, None
-        place = 0
         report = self.reports[passage.case]
         last = len(report) if passage.end is None else passage.end
+        touched: list[tuple[int, int]] = []
+        begin = 0
         for sentence in split_sentences(report):
-            place = report.find(sentence, place)
-            if place < last and place + len(sentence) > passage.start:
-                start = place if start is None else start
-                end = place + len(sentence)
-            place += len(sentence)
-        return passage if start is None else replace(passage, start=start, end=end)
+            found = report.find(sentence, begin)
+            if found < 0:  # its white space is not as in the report
+                continue
+            begin = found + len(sentence)
+            if found < last and begin > passage.start:
+                touched.append((found, begin))
+        if not touched:
+            return passage
+        start, end = min(touched[0][0], passage.start), max(touched[-1][1], last)
+        return replace(passage, start=start, end=end)
 
     def resolve(self, text: Text, place: str) -> str:
         """The words of a text or a passage. Raises UserError, which names ``place``."""

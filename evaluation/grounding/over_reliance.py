@@ -13,7 +13,12 @@ import numpy as np
 
 from db.labels import FINDINGS, Labels, positives
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic
-from evaluation.outputs.names import IMAGE_FINDINGS_WITHHELD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
+from evaluation.outputs.names import (
+    EXTRACTIVE,
+    IMAGE_FINDINGS_WITHHELD,
+    WITH_RETRIEVAL,
+    WITHOUT_RETRIEVAL,
+)
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import report_labels, rows_of
@@ -30,9 +35,13 @@ SHARED = "in both, seen by the encoder: written"
 def over_reliance_tables(
     outputs: Outputs, references: References, systems: Sequence[System], resamples: int
 ) -> list[Table]:
-    """On the contexts of the first condition, and on those without what the image shows."""
+    """On the contexts of the first condition, and on those without what the image shows.
+
+    Without a language model, on those of the extractive report.
+    """
     tables = []
-    if shown := rows_of(outputs, WITH_RETRIEVAL, references.studies):
+    shown = rows_of(outputs, WITH_RETRIEVAL, references.studies)
+    if shown or (shown := rows_of(outputs, EXTRACTIVE, references.studies)):
         written = {one.name: one.labels for one in systems if one.labels is not None}
         tables.append(
             _of_condition(outputs, references, shown, written, "Over-reliance", resamples)

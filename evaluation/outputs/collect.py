@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -11,19 +12,26 @@ from tempfile import TemporaryDirectory
 from db.errors import UserError
 from evaluation.answers.questions import vqa_rad_questions
 from evaluation.log import require_first_run
+from evaluation.outputs.no_model import NoModel
 from evaluation.outputs.replay import AnswerReplayer, PromptRecorder
 from evaluation.outputs.rows import Outputs, OutputsHeader
 from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import own_cases
-from evaluation.retrieval.studies import read_studies
+from evaluation.retrieval.studies import EvaluationStudy, read_studies
 from generator.assessment.calibration import Calibration
 from generator.mllama.adapter import check_served
 from generator.mllama.load import load_model
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import TaskRunner
-from generator.vision_language import DecodingOptions, VisionLanguageModel, strategy_of
+from generator.vision_language import (
+    NO_MODEL,
+    DecodingOptions,
+    VisionLanguageModel,
+    strategy_of,
+)
 from indexer.cli.arguments import encoder_device
 from indexer.cli.progress import progress_bar
+from indexer.ingest.build_log import NotIndexed
 from indexer.sources.arguments import options_of
 from indexer.sources.catalogue import open_source
 from indexer.sources.records import Source
@@ -40,42 +48,56 @@ def write_prompts(arguments: argparse.Namespace) -> int:
     retriever = open_retriever(arguments)
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
     check_served(model, retriever.index.manifest)
+    studies, _ = _studies(arguments, source, retriever)
     recorder = PromptRecorder(model, arguments.write_prompts)
     with TemporaryDirectory() as scratch:
         about = _about(arguments, source, retriever, recorder)
-        _ask(arguments, source, retriever, recorder, Outputs.open(Path(scratch) / OUTPUTS, about))
+        outputs = Outputs.open(Path(scratch) / OUTPUTS, about)
+        _ask(arguments, source, studies, TaskRunner(retriever, recorder), outputs)
     sys.stdout.write(f"{recorder.save()} prompts are in {arguments.write_prompts}\n")
     return 0
 
 
-def collect_outputs(arguments: argparse.Namespace) -> Outputs:
-    """Read the outputs to score, or complete them first. Raises UserError."""
+def collect_outputs(arguments: argparse.Namespace) -> tuple[Outputs, NotIndexed | None]:
+    """Read the outputs to score, or complete them first; with these comes what was left out.
+
+    Raises UserError, before any file is written.
+    """
     if (arguments.model is None) == (arguments.outputs is None):
         raise UserError("name a --model to write outputs, or --outputs that are to be scored")
     if arguments.outputs is not None:
         outputs = Outputs.read(arguments.outputs)
         if outputs.about.split == "test":
             require_first_run(arguments.test_log, outputs.about.weights_sha256, arguments.again)
-        return outputs
+        return outputs, None
     if arguments.out is None:
         raise UserError("name a directory for what the model writes with --out")
     if arguments.split == "test" and arguments.limit is not None:
         raise UserError("the test split is measured once and whole: use --limit with --split val")
     source = open_source(arguments.source, options_of(arguments))
     retriever = open_retriever(arguments)
-    model: VisionLanguageModel = load_model(
-        arguments.model, arguments.adapter, device=arguments.device
-    )
-    check_served(model, retriever.index.manifest)
+    model = _model(arguments, retriever)
     if arguments.split == "test":
         require_first_run(arguments.test_log, model.weights_sha256, arguments.again)
     about = _about(arguments, source, retriever, model)
     if arguments.answers is not None:
         model = player = AnswerReplayer(model, arguments.answers)
         about = replace(about, computed=player.computed)
+    studies, left_out = _studies(arguments, source, retriever)
     outputs = Outputs.open(arguments.out / OUTPUTS, about)
-    _ask(arguments, source, retriever, model, outputs)
-    return outputs
+    calibration = Calibration.find(retriever.index, model.adapter or model.name)
+    runner = TaskRunner(retriever, model, calibration=calibration)
+    _ask(arguments, source, studies, runner, outputs)
+    return outputs, left_out
+
+
+def _model(arguments: argparse.Namespace, retriever: Retriever) -> VisionLanguageModel:
+    if arguments.model == NO_MODEL:
+        arguments.conditions, arguments.tasks = [], []
+        return NoModel(retriever.index.manifest.encoder.weights_sha256)
+    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
+    check_served(model, retriever.index.manifest)
+    return model
 
 
 def open_retriever(arguments: argparse.Namespace) -> Retriever:
@@ -110,26 +132,27 @@ def _about(
     )
 
 
+def _studies(
+    arguments: argparse.Namespace, source: Source, retriever: Retriever
+) -> tuple[list[EvaluationStudy], NotIndexed]:
+    studies, left_out = read_studies(
+        source, retriever, progress=lambda records: islice(records, arguments.limit)
+    )
+    sys.stderr.write(f"{left_out.summary()}\n")
+    return studies, left_out
+
+
 def _ask(
     arguments: argparse.Namespace,
     source: Source,
-    retriever: Retriever,
-    model: VisionLanguageModel,
+    studies: Sequence[EvaluationStudy],
+    runner: TaskRunner,
     outputs: Outputs,
 ) -> None:
     """Run the model for everything that the outputs lack."""
     questions = [] if arguments.vqa_rad is None else vqa_rad_questions(arguments.vqa_rad)
-    studies, _ = read_studies(
-        source, retriever, progress=lambda records: islice(records, arguments.limit)
-    )
     writer = OutputWriter(
-        TaskRunner(
-            retriever,
-            model,
-            calibration=Calibration.find(retriever.index, model.adapter or model.name),
-        ),
-        outputs,
-        options=DecodingOptions(max_new_tokens=arguments.max_new_tokens),
+        runner, outputs, options=DecodingOptions(max_new_tokens=arguments.max_new_tokens)
     )
     with progress_bar(total=len(studies), unit="study") as bar:
         writer.write(

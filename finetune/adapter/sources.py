@@ -48,7 +48,7 @@ def load_data(arguments: argparse.Namespace, processor: Any, *, makes: bool) -> 
     if arguments.dataset is not None:
         from finetune.dataset.examples import DatasetExamples
         from finetune.dataset.rows import Columns
-        from finetune.examples.hold_out import HoldOut
+        from indexer.sources.hold_out import HoldOut
 
         return DatasetExamples.load(
             arguments.dataset,

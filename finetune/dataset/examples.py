@@ -26,12 +26,12 @@ from finetune.dataset.rows import Columns, Row, RowError, find_columns, read_row
 from finetune.dataset.splits import Split, SplitName, find_splits
 from finetune.dataset.store import StudyImages
 from finetune.examples.folder import Example
-from finetune.examples.hold_out import HoldOut
 from generator.context.build import write_context
 from generator.prompts import PROMPT_VERSION, ask_prompt, report_prompt
 from generator.study_canvas import MAX_VIEWS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import DEFAULT_ENCODER, Encoder
+from indexer.sources.hold_out import HoldOut
 
 _log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from db.errors import UserError
 from finetune.dataset.splits import SplitName
 from finetune.dataset.store import StudyImages
 from finetune.examples.folder import Example
-from finetune.examples.hold_out import HoldOut
 from indexer.encoder.spec import Encoder
+from indexer.sources.hold_out import HoldOut
 from retriever.case_filter import normalise_report
 from retriever.near_duplicates import near_pairs
 

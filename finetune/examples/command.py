@@ -19,10 +19,10 @@ from typing import Any, get_args
 
 from db.errors import UserError
 from finetune.examples.folder import ExampleFolder
-from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
 from indexer.encoder.weight_files import file_sha256
 from indexer.sources.arguments import add_split_arguments, options_of
+from indexer.sources.hold_out import HoldOut
 from retriever.options import Strategy
 
 _log = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from db.errors import NotFoundError, UserError
 from db.files import parse_json
 from finetune.examples.draw import build_pack
 from finetune.examples.folder import ExampleFolder
-from finetune.examples.hold_out import HoldOut
 from finetune.examples.options import ExampleOptions
 from finetune.examples.studies import TrainingStudy, gather, gather_split
 from generator.context.shown_case import CountTokens
 from indexer.cli.progress import progress_bar
+from indexer.sources.hold_out import HoldOut
 from indexer.sources.records import Source
 from retriever.near_duplicates import Embed, near_pairs
 from retriever.overlap import Overlap

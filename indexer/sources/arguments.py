@@ -31,14 +31,32 @@ def add_split_arguments(verb: argparse.ArgumentParser) -> None:
     _add_places(verb)
 
 
+def add_own_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add the same for a verb whose data is a positional argument, ``data_dir``."""
+    verb.add_argument(
+        "--source", choices=SOURCES, metavar="NAME", help=f"{_names()} (by the file's suffix)"
+    )
+    verb.set_defaults(vectors=None)
+    _add_options(verb)
+
+
 def _add_places(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--data-dir", type=Path, metavar="PATH", help="folder of the data set, or your own file"
     )
+    _add_options(verb)
+
+
+def _add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--reports", type=Path, metavar="PATH", help="reports, if not with the images"
     )
     verb.add_argument("--split-file", type=Path, metavar="FILE", help="JSON: split to study ids")
+    verb.add_argument(
+        "--split-by",
+        metavar="patient:SHARE",
+        help="draw this share of the patients as val, the others as train",
+    )
     verb.add_argument("--name", help="source name for your own cases (default: local)")
     verb.add_argument(
         "--columns",
@@ -66,6 +84,7 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
         vectors=arguments.vectors,
         reports=arguments.reports,
         split_file=arguments.split_file,
+        split_by=arguments.split_by,
         split=arguments.split,
         name=arguments.name,
         columns=_columns(_PAIR.split(arguments.columns) if arguments.columns else ()),

@@ -4,7 +4,7 @@ source = open_source("mimic-cxr", SourceOptions(data_dir=Path("mimic-cxr-jpg"), 
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from db.errors import UserError
@@ -12,6 +12,8 @@ from indexer.sources.chestxray14 import ChestXray14
 from indexer.sources.chexpert import CheXpert
 from indexer.sources.chexpert_plus import CheXpertPlus
 from indexer.sources.dicom_folder import DicomFolder
+from indexer.sources.drawn_split import DrawnSplit
+from indexer.sources.hold_out import HoldOut
 from indexer.sources.hub import HubDataset
 from indexer.sources.jsonl import JsonLines, has_our_keys, read_json_table
 from indexer.sources.llava import LlavaConversations
@@ -48,7 +50,18 @@ def open_source(name: str, options: SourceOptions) -> Source:
             )
     if options.data_dir is None and not (name == "openi" and options.vectors):
         raise UserError(f"source {name} needs --data-dir: {_DATA_DIR.get(name, 'its folder')}")
-    return open_it(options)
+    return open_it(options) if options.split_by is None else _drawn(name, options)
+
+
+def _drawn(name: str, options: SourceOptions) -> Source:
+    """The part that ``--split`` names of a split drawn by patient."""
+    if options.split_file is not None or options.vectors is not None:
+        raise UserError("--split-by draws a split: leave out --split-file and --vectors")
+    keep = options.split.split(",") if options.split else []
+    hold_out = HoldOut.of(options.split_by or "", "--split-by")
+    return DrawnSplit(
+        open_source(name, replace(options, split=None, split_by=None)), hold_out, keep
+    )
 
 
 def _choice(options: SourceOptions, own: bool = False) -> SplitChoice:
@@ -133,7 +146,7 @@ def _hub(options: SourceOptions) -> Source:
     )
 
 
-_ALWAYS = frozenset({"data_dir", "split_file", "split"})
+_ALWAYS = frozenset({"data_dir", "split_file", "split_by", "split"})
 _TABLE_OPTIONS = frozenset({"name", "columns", "images_dir"})
 _SOURCES: dict[str, tuple[Callable[[SourceOptions], Source], frozenset[str]]] = {
     "openi": (_openi, frozenset({"vectors", "reports"})),

@@ -35,6 +35,8 @@ class SourceOptions:
     reports: Path | None = None
     """An archive, folder or table of reports kept apart from the images."""
     split_file: Path | None = None
+    split_by: str | None = None
+    """``patient:0.2``: draw train and val by patient, where no split is named."""
     split: str | None = None
     """Splits to keep, separated by commas."""
     name: str | None = None

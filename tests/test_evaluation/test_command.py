@@ -73,7 +73,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *("outputs.jsonl", "sentences.jsonl", "evaluation.json", "evaluation.txt"),
-        *("roc.png", "reliability.png"),
+        *("roc.png", "reliability.png", "report.html"),
     }
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())["run"]
     assert made["machine"] == machine(gpu=False)

@@ -360,3 +360,11 @@ def test_the_corpus_is_written_as_passages_count(root: Path, tmp_path: Path) -> 
     cases = list(Retriever.open(root / "index", ReportEncoder()).index.cases)
     assert [row["report"] for row in rows] == [case.report for case in cases]
     assert rows[0]["case"] == f"local:{cases[0].study_id}"
+
+
+@pytest.mark.parametrize("findings", ["Clear lungs.  No\n effusion.", "1. Clear lungs 2. No mass"])
+def test_a_whole_report_is_cited_whatever_its_white_space(findings: str) -> None:
+    corpus = Corpus([a_case(4, findings, "Normal  chest.")])
+    whole = corpus.whole_sentences(Passage(case="drawn:s4"))
+    assert corpus.resolve(whole, "here") == corpus.reports["drawn:s4"]
+    assert corpus.has_text(corpus.reports["drawn:s4"])

@@ -12,8 +12,8 @@ from PIL import Image
 from db.errors import UserError
 from finetune.dataset.examples import DatasetExamples
 from finetune.dataset.rows import Columns
-from finetune.examples.hold_out import HoldOut
 from indexer.encoder.spec import Encoder
+from indexer.sources.hold_out import HoldOut
 from tests.support.datasets import write_images, write_lines
 from tests.support.fakes import ThumbnailEncoder
 from tests.support.radiographs import draw_radiograph

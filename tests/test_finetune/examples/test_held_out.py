@@ -11,10 +11,10 @@ from PIL import Image
 from db.errors import MismatchError, UserError
 from finetune.examples import indexes as index_examples
 from finetune.examples.folder import ExampleFolder
-from finetune.examples.hold_out import HoldOut
 from finetune.examples.indexes import pack_indexes
 from finetune.examples.options import ExampleOptions
 from indexer.build import build
+from indexer.sources.hold_out import HoldOut
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.cases import words

@@ -81,3 +81,40 @@ def test_open_i_has_no_splits_without_a_split_file(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(UserError, match="openi has no splits of its own: --split needs"):
         open_source("openi", SourceOptions(data_dir=tmp_path, split="train"))
+
+
+def test_a_split_is_drawn_by_patient_whatever_the_order_of_the_rows(tmp_path: Path) -> None:
+    rows = [f"{n}.png,Clear.,s{n},p{n // 2}" for n in range(40)]
+    table = tmp_path / "t.csv"
+    parts: list[dict[str, set[str]]] = []
+    for ordered in (rows, rows[::-1]):
+        table.write_text("\n".join(["image,text,study_id,patient_id", *ordered]) + "\n")
+        found = {}
+        for split in ("train", "val"):
+            drawn = ("--split-by", "patient:0.2", "--split", split)
+            source = open_source(*options("--source", "csv", "--data-dir", str(table), *drawn))
+            assert source.split == split
+            found[split] = {record.study_id for record in source.records()}
+        parts.append(found)
+    assert parts[0] == parts[1]
+    train, val = parts[0]["train"], parts[0]["val"]
+    assert not train & val and len(train | val) == 40 and 2 <= len(val) <= 14
+    assert all((f"s{n}" in val) == (f"s{n + 1}" in val) for n in range(0, 40, 2))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split-by", "0.2"), "--split-by must be patient:SHARE"),
+        (("--split-by", "image:0.2"), "--split-by draws patients: give it as patient:0.2"),
+        (("--split-by", "patient:0.2", "--split", "test"), "draws train and val, not 'test'"),
+        (("--split-by", "patient:0.2", "--split-file", "s.json"), "leave out --split-file"),
+    ],
+)
+def test_a_split_that_cannot_be_drawn_is_refused(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image,text\na.png,Clear.\n")
+    with pytest.raises(UserError, match=message):
+        open_source(*options("--source", "csv", "--data-dir", str(table), *words))

@@ -24,8 +24,8 @@ class HoldOut:
     share: float = 0.1
 
     @classmethod
-    def of(cls, text: str) -> Self:
-        """``patient:0.1``. Raises UserError for anything else."""
+    def of(cls, text: str, option: str = "--hold-out") -> Self:
+        """``patient:0.1``. Raises UserError, which names ``option``, for anything else."""
         unit, _, share = text.partition(":")
         try:
             number = float(share)
@@ -33,7 +33,7 @@ class HoldOut:
             number = 0.0
         if unit not in get_args(Unit) or not 0 < number < 1:
             raise UserError(
-                f"--hold-out must be patient:SHARE or image:SHARE with a share between 0 and 1, "
+                f"{option} must be patient:SHARE or image:SHARE with a share between 0 and 1, "
                 f"such as patient:0.1, not {text}"
             )
         return cls(unit="image" if unit == "image" else "patient", share=number)
