@@ -86,6 +86,18 @@ def details_of(error: Exception) -> ProblemDetailsException:
     return _defect(error)
 
 
+def status_of(error: Exception) -> int:
+    """Return the status that an error is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    for kind, status in _STATUS.items():
+        if isinstance(error, kind):
+            return status
+    failing = isinstance(error, DatabaseFailure) and why_unusable(error) is not None
+    exhausted = isinstance(error, OSError) and error.errno in _EXHAUSTED
+    return 503 if failing or exhausted else 500
+
+
 def problem_of(error: Exception) -> Problem:
     """Return the problem document of an error, to embed it in another answer."""
     return Problem.of(details_of(error))
@@ -110,20 +122,8 @@ def _problem(
 
 
 def _of_user_error(error: UserError) -> ProblemDetailsException:
-    if isinstance(error, UnavailableError):
-        return _problem(503, str(error), {"Retry-After": str(error.retry_after)})
-    status = 422
-    if isinstance(error, NotFoundError):
-        status = 404
-    elif isinstance(error, TooLargeError):
-        status = 413
-    elif isinstance(error, MismatchError):
-        status = 409
-    elif isinstance(error, ForbiddenError):
-        status = 403
-    elif isinstance(error, PacsError):
-        status = 502
-    return _problem(status, str(error))
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, UnavailableError) else {}
+    return _problem(status_of(error), str(error), headers)
 
 
 def _of_database(error: DatabaseFailure) -> ProblemDetailsException:
@@ -190,6 +190,16 @@ def _of_http(error: HTTPException) -> ProblemDetailsException:
     return _problem(error.status_code, detail, error.headers)
 
 
+_STATUS: Mapping[type[UserError], int] = {
+    UnavailableError: 503,
+    NotFoundError: 404,
+    TooLargeError: 413,
+    MismatchError: 409,
+    ForbiddenError: 403,
+    PacsError: 502,
+    UserError: 422,
+}
+"""The special before the general."""
 _DETAILS: Mapping[type[Exception], Callable[[Any], ProblemDetailsException]] = {
     UserError: _of_user_error,
     DatabaseFailure: _of_database,

@@ -196,7 +196,7 @@ class Pipeline:
             "cases": [case_key(hit.case.source, hit.case.study_id) for hit in retrieval.hits],
         }
         entry = self.entry("search", caller, **details)
-        await run_sync(self._database.audit.admit, entry, limiter=self._storing)
+        await self.admit(entry)
         return retrieval
 
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
@@ -208,6 +208,13 @@ class Pipeline:
             details=details,
             request_id=caller.request_id,
         )
+
+    async def admit(self, entry: NewEntry) -> None:
+        """Store the entry of what its caller is about to be shown or to do elsewhere.
+
+        Raises ForbiddenError if the key of the caller was revoked meanwhile.
+        """
+        await run_sync(self._database.audit.admit, entry, limiter=self._storing)
 
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         add = partial(self._database.generations.add, generation, audit=entry)

@@ -2,8 +2,12 @@
 
 The address of the PACS comes from the operator alone. Study and patient are named in the body, so
 that no log of a proxy holds them. Nothing is sent to the PACS but a report whose request names it.
+
+Every attempt is in the audit log, one that fails with the status of its answer.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,7 +22,7 @@ from api.export.study_header import StudyHeader
 from api.middleware.access import PACS, Caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.connection import while_connected
-from api.middleware.problems import GUARDED, problems
+from api.middleware.problems import GUARDED, problems, status_of
 from api.pacs.client import Pacs, check_images, check_study_uid
 from api.pacs.studies import PacsStudies
 from api.pipeline.pipeline import Pipeline
@@ -59,18 +63,20 @@ class PacsController(Controller):
         404 if the server was started without `--pacs`. Nothing is stored but an audit entry, which
         names no patient and no study.
         """
-        query = data.query()
-        with pipeline.enter(caller):
-            found = await while_connected(request, partial(pacs.search, query))
-        audit.add(
-            "pacs searched",
-            caller.name,
-            pacs=pacs.url,
-            date=query.date,
-            modalities=list(query.modalities),
-            by_patient=bool(query.patient_id),
-            studies=len(found.studies),
-        )
+        with _failure_entered("pacs search", pacs, audit, caller):
+            query = data.query()
+            with pipeline.enter(caller):
+                found = await while_connected(request, partial(pacs.search, query))
+            entry = pipeline.entry(
+                "pacs searched",
+                caller,
+                pacs=pacs.url,
+                date=query.date,
+                modalities=list(query.modalities),
+                by_patient=bool(query.patient_id),
+                studies=len(found.studies),
+            )
+            await pipeline.admit(entry)
         return found
 
     @post(
@@ -87,15 +93,13 @@ class PacsController(Controller):
         data: JSONBody[PacsReport],
         pacs: NamedDependency[Pacs],
         pipeline: NamedDependency[Pipeline],
+        audit: NamedDependency[AuditQueue],
         caller: NamedDependency[Caller],
     ) -> Response[Generation]:
         """Fetch the radiographs of the study (WADO-RS) and report on them as `POST /reports` does.
 
         The images are not stored, and nothing is sent to the PACS.
         """
-        wanted = data.request()
-        check_study_uid(data.study)
-        await pipeline.check_exclusions(wanted.options)
 
         async def write() -> Generation:
             with pipeline.enter(caller):
@@ -104,7 +108,12 @@ class PacsController(Controller):
                 check_images(images, data.study, pacs.url)
                 return await pipeline.write(images, wanted, caller)
 
-        made = await while_connected(request, write)
+        with _failure_entered("pacs report", pacs, audit, caller):
+            wanted = data.request()
+            check_study_uid(data.study)
+            await pipeline.check_exclusions(wanted.options)
+            made = await while_connected(request, write)
+        audit.add("pacs report", caller.name, pacs=pacs.url, generation=str(made.id))
         return Response(
             await document(pipeline.current, made),
             status_code=HTTP_201_CREATED,
@@ -125,6 +134,7 @@ class PacsController(Controller):
         pacs: NamedDependency[Pacs],
         pipeline: NamedDependency[Pipeline],
         database: NamedDependency[AppDatabase],
+        audit: NamedDependency[AuditQueue],
         caller: NamedDependency[Caller],
     ) -> SentBack:
         """Send the report as a preliminary, unverified DICOM SR (STOW-RS) to the study it is about.
@@ -133,36 +143,22 @@ class PacsController(Controller):
         study and not stored here. A report is sent by its own key, and only to the `target` that
         the request names; sending it again stores no second one.
         """
-        if data.target.rstrip("/") != pacs.url:
-            raise MismatchError(
-                f"this server sends to {pacs.url} alone: name it as 'target', or do not send"
-            )
-        made = await run_sync(
-            partial(database.generations.get, data.generation, owner=caller.owner)
-        )
-        check_owner(made.created_by, caller)
-        check_study_uid(data.study)
-        with pipeline.enter(caller):
-            uploads = await _fetched(pacs, data.study, accept_as_chest=True)
-            images = await pipeline.images.read(uploads, caller)
-            check_images(images, data.study, pacs.url)
-            of_report = [
-                upload
-                for upload, image in zip(uploads, images, strict=True)
-                if image.sha256 in made.images_sha256
-            ]
-            if not of_report:
-                raise MismatchError("the report was not made from an image of this study")
-            header = StudyHeader.of(await pipeline.images.study_attributes(of_report[0], caller))
-            header.check_patient()
-            sr = await run_sync(to_dicom_sr, made, header)
+        with _failure_entered("sending to pacs", pacs, audit, caller):
+            if data.target.rstrip("/") != pacs.url:
+                raise MismatchError(
+                    f"this server sends to {pacs.url} alone: name it as 'target', or do not send"
+                )
+            get = partial(database.generations.get, data.generation, owner=caller.owner)
+            made = await run_sync(get)
+            check_owner(made.created_by, caller)
+            check_study_uid(data.study)
             facts = {"generation": str(made.id), "pacs": pacs.url}
-            await run_sync(
-                database.audit.append, pipeline.entry("sending to pacs", caller, **facts)
-            )
-            instance = await pacs.store(sr)
-        entry = pipeline.entry("sent to pacs", caller, **facts, instance=instance)
-        await run_sync(database.audit.append, entry)
+            with pipeline.enter(caller):
+                sr = await _for_study(made, data.study, pacs, pipeline, caller)
+                await pipeline.admit(pipeline.entry("sending to pacs", caller, **facts))
+                instance = await pacs.store(sr)
+            entry = pipeline.entry("sent to pacs", caller, **facts, instance=instance)
+            await run_sync(database.audit.append, entry)
         return SentBack(target=pacs.url, study=data.study, instance=instance)
 
 
@@ -171,6 +167,32 @@ def the_pacs(pacs: Pacs | None) -> Pacs:
     if pacs is None:
         raise NotFoundError("this server knows no PACS: start it with --pacs URL")
     return pacs
+
+
+@contextmanager
+def _failure_entered(action: str, pacs: Pacs, audit: AuditQueue, caller: Caller) -> Iterator[None]:
+    """Enter it into the audit log if the block raises, with the status of the answer."""
+    try:
+        yield
+    except BaseException as error:  # the end of the server included
+        status = status_of(error) if isinstance(error, Exception) else 503
+        audit.add(f"{action} failed", caller.name, pacs=pacs.url, status=status)
+        raise
+
+
+async def _for_study(
+    made: Generation, study_uid: str, pacs: Pacs, pipeline: Pipeline, caller: Caller
+) -> bytes:
+    """The structured report of a generation that was made from an image of the study."""
+    uploads = await _fetched(pacs, study_uid, accept_as_chest=True)
+    images = await pipeline.images.read(uploads, caller)
+    check_images(images, study_uid, pacs.url)
+    for upload, image in zip(uploads, images, strict=True):
+        if image.sha256 in made.images_sha256:
+            header = StudyHeader.of(await pipeline.images.study_attributes(upload, caller))
+            header.check_patient()
+            return await run_sync(to_dicom_sr, made, header)
+    raise MismatchError("the report was not made from an image of this study")
 
 
 async def _fetched(pacs: Pacs, study_uid: str, *, accept_as_chest: bool) -> list[Upload]:

@@ -32,6 +32,7 @@ from tests.support.service.services import NOW, FakeRetriever, a_case, an_app, f
 
 Client = TestClient[Any]
 WANTED = {"study": STUDY}
+NO_ID = "00000000-0000-0000-0000-000000000000"
 PLANTED = ("Quixotic", "Zebedee", "MRN-31415926", "19470203", STUDY, "A17")
 """What no log, audit entry or stored report may hold of a header or a request."""
 
@@ -143,7 +144,7 @@ def test_a_warning_comes_second_in_what_is_sent(there: Scripted, tmp_path: Path)
         ({"target": "http://elsewhere.example/dicom-web"}, 409, "sends to http://127.0.0.1"),
         ({"study": "1.2.3"}, 404, "holds no study 1.2.3"),
         ({"study": "../system"}, 422, "not a StudyInstanceUID"),
-        ({"generation": "00000000-0000-0000-0000-000000000000"}, 404, "no generation"),
+        ({"generation": NO_ID}, 404, "no generation"),
         ({"target": None}, 400, "target"),
         ({"force": True}, 400, "force"),
     ],
@@ -257,7 +258,10 @@ def test_what_is_asked_of_the_pacs_is_audited_without_patient_or_study(
         asked = {"generation": made["id"], "study": STUDY, "target": there.url}
         sent = client.post("/pacs/send-back", json=asked).json()
     entries = {entry.action: entry.details for entry in audited(tmp_path)}
-    assert entries.keys() == {"pacs searched", "report", "sending to pacs", "sent to pacs"}
+    assert entries.keys() == {
+        *("pacs searched", "report", "pacs report", "sending to pacs", "sent to pacs")
+    }
+    assert entries["pacs report"] == {"generation": made["id"], "pacs": there.url}
     assert entries["pacs searched"]["by_patient"] is True
     assert entries["sent to pacs"] == {
         "generation": made["id"],
@@ -271,6 +275,68 @@ def test_what_is_asked_of_the_pacs_is_audited_without_patient_or_study(
     for planted in PLANTED:
         assert planted not in logged + json.dumps(made), planted
         assert planted.encode() not in kept, planted
+
+
+FAILING: list[list[bytes]] = [
+    [answer(status=503)],
+    [answer(b"<html>", kind="text/html")],
+    [answer(status=401)],
+]
+
+
+@pytest.mark.parametrize("answers", FAILING, ids=["busy", "nonsense", "refuses"])
+def test_what_fails_with_the_pacs_is_audited_with_its_status(
+    answers: list[bytes], tmp_path: Path
+) -> None:
+    with scripted(*answers) as there, beside(there.url, tmp_path) as client:
+        made = client.post("/reports", files=images(1)).json()
+        asked = {"generation": made["id"], "study": STUDY, "target": there.url}
+        assert client.post("/pacs/searches", json={}).status_code == 502
+        assert client.post("/pacs/reports", json=WANTED).status_code == 502
+        assert client.post("/pacs/send-back", json=asked).status_code == 502
+    _, *failed = audited(tmp_path)
+    assert [entry.action for entry in failed] == [
+        *("pacs search failed", "pacs report failed", "sending to pacs failed")
+    ]
+    assert [entry.details for entry in failed] == [{"pacs": there.url, "status": 502}] * 3
+
+
+def test_every_refused_attempt_is_audited_without_what_was_asked(tmp_path: Path) -> None:
+    with beside(f"http://127.0.0.1:{free_port()}/dicom-web", tmp_path) as client:
+        client.post("/pacs/reports", json=WANTED)  # it is down
+        client.post("/pacs/reports", json={"study": "../Quixotic"})
+        client.post("/pacs/searches", json={"date": "19470203-1"})
+        client.post("/pacs/send-back", json={"generation": NO_ID, "study": STUDY, "target": "x"})
+    entries = audited(tmp_path)
+    assert [(entry.action, entry.details["status"]) for entry in entries] == [
+        ("pacs report failed", 502),
+        ("pacs report failed", 422),
+        ("pacs search failed", 422),
+        ("sending to pacs failed", 409),
+    ]
+    assert not [planted for planted in PLANTED if planted in str(entries)]
+
+
+def test_nothing_is_sent_for_a_key_that_is_revoked_meanwhile(
+    there: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        key = database.keys.add("archive", ["pacs"], at=NOW)
+    with beside(there.url, tmp_path, require_keys=True) as client:
+        client.headers["authorization"] = f"Bearer {key}"
+        made = client.post("/pacs/reports", json=WANTED).json()
+        asked = {"generation": made["id"], "study": STUDY, "target": there.url}
+        fetch = Pacs.fetch_each
+
+        async def revoking(*arguments: Any) -> Any:
+            with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+                database.keys.revoke("archive", at=NOW)
+            return await fetch(*arguments)
+
+        monkeypatch.setattr(Pacs, "fetch_each", revoking)
+        refused = client.post("/pacs/send-back", json=asked)
+        assert refused.status_code == 403 and "revoked" in refused.json()["detail"]
+    assert not sent_to(there)
 
 
 def test_a_search_that_finds_more_says_so(tmp_path: Path) -> None:
