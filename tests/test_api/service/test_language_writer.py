@@ -1,6 +1,7 @@
 """A language model behind the service: a scripted one, and a tiny one with random weights."""
 
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -280,19 +281,28 @@ def test_nothing_is_written_for_a_client_that_disconnected(retriever: Retriever)
 def test_a_disconnected_client_stops_the_model_between_tokens(
     tmp_path: Path, retriever: Retriever
 ) -> None:
-    model = Talking(script=lambda _: "word " * 500, seconds=0.02)
+    began, words = threading.Event(), 100_000
+
+    def script(_: Prompt) -> str:
+        began.set()
+        return "word " * words
+
+    model = Talking(script=script, seconds=0.01)
     app = an_app(tmp_path, retriever, a_writer(retriever, model), capacity=1)
-    with serving(app) as address:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         files = {"images": ("a.png", a_png(1, size=(96, 80)))}
-        httpx.post(f"{address}/searches", files=files, timeout=60)  # the decoders have started
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{address}/reports", files=files, timeout=1)
-        until = time.monotonic() + 60
-        while not model.ended or httpx.get(f"{address}/health/ready").status_code == 503:
+        asked = client.build_request("POST", "/reports", files=files)
+        head = [f"{name}: {value}" for name, value in asked.headers.items()]
+        lines = ["POST /reports HTTP/1.1", *head, "", ""]
+        with socket.create_connection((asked.url.host, asked.url.port)) as connection:
+            connection.sendall("\r\n".join(lines).encode() + asked.read())
+            assert began.wait(300), "the model did not begin"
+        until = time.monotonic() + 300
+        while not model.ended or client.get("/health/ready").status_code == 503:
             assert time.monotonic() < until, "the model went on"
             time.sleep(0.02)
-        assert model.ended[0] < 250
-        assert httpx.get(f"{address}/generations").json()["total"] == 0
+        assert model.ended[0] < words
+        assert client.get("/generations").json()["total"] == 0
 
 
 def test_a_slow_model_refuses_the_excess_at_once(tmp_path: Path, retriever: Retriever) -> None:
