@@ -70,8 +70,15 @@ class ImageReading:
             yield tuple(await _decoded(share, most, decode))
 
     async def encode(self, uploads: Sequence[Upload], caller: Caller) -> tuple[PngRadiograph, ...]:
-        """Decode images to keep them, as PNG. Raises UserError for the first unreadable one."""
-        found = await _run(self._receiving, "png", uploads, caller)
+        """Decode images to keep them, as PNG, one after another: other callers' come between them.
+
+        Raises UserError for the first unreadable one.
+        """
+        found = [
+            one
+            for upload in uploads
+            for one in await _run(self._receiving, "png", [upload], caller)
+        ]
         return tuple(one for one in found if isinstance(one, PngRadiograph))
 
     async def identify(self, upload: Upload, caller: Caller) -> Identifiers:

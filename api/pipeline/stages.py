@@ -90,7 +90,7 @@ class Schedulers:
                 decode, stage="read", max_batch=1, runners=_WAITING_LARGE + settings.workers
             ),
             receiving=BatchScheduler(
-                decode, stage="receive", max_batch=1, runners=max(1, settings.workers - 1)
+                decode, stage="receive", max_batch=1, runners=_WAITING_LARGE + settings.workers
             ),
             searching=BatchScheduler(
                 _search_with(current), stage="search", max_batch=settings.max_batch

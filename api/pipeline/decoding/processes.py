@@ -11,6 +11,7 @@ another.
 import queue
 import signal
 import threading
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -29,6 +30,8 @@ from indexer.images.dicom import Identifiers, StudyAttributes
 from indexer.images.radiograph import Grey, LargeImageError, PngRadiograph, Radiograph
 
 _CHECK_SECONDS = 0.1
+_FOR_LATER: frozenset[DecodingKind] = frozenset({"png", "identifiers"})
+"""What is decoded to be kept, as of a batch."""
 
 
 Decoded = Radiograph | PngRadiograph | Identifiers | StudyAttributes
@@ -51,7 +54,8 @@ class DecodingProcesses:
 
     ``count`` of them decode ordinary files. What they refuse as too large, or as taking too long,
     one more process decodes again, with higher limits, so that large files wait for each other and
-    others do not wait for them.
+    others do not wait for them. Files that are kept for later leave one process to those that
+    somebody waits for.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class DecodingProcesses:
     ) -> None:
         self._ordinary = _Pool(count, limits)
         self._large = _Pool(1, large)
+        self._for_later = threading.Semaphore(max(1, count - 1))
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +91,8 @@ class DecodingProcesses:
 
     def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
         try:
-            return self._ordinary.run(kind, upload, cancelled)
+            with self._for_later if kind in _FOR_LATER else nullcontext():
+                return self._ordinary.run(kind, upload, cancelled)
         except LargeImageError:
             return self._large.run(kind, upload, cancelled)
 

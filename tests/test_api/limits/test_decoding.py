@@ -6,8 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -18,7 +20,7 @@ from PIL import Image
 
 from api.pacs.address import PASSWORD, TOKEN
 from api.pipeline.decoding.process import LARGE, ORDINARY
-from api.pipeline.decoding.processes import DecodingProcesses
+from api.pipeline.decoding.processes import DecodingProcesses, _Pool
 from api.pipeline.scheduler import BusyError, WorkCancelledError
 from api.spool import Spool
 from api.uploads import Upload
@@ -217,3 +219,23 @@ def test_a_file_that_takes_too_long_is_a_413(tmp_path: Path) -> None:
             answer = client.post("/reports", files=files)
             assert answer.status_code == 413 and "slow.dcm takes" in answer.json()["detail"]
             assert client.post("/reports", files=images(1)).status_code == 201
+
+
+def test_files_kept_for_later_leave_a_process_to_those_that_someone_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, go = Queue[str](), threading.Event()
+
+    def held(_: object, kind: str, *__: object) -> None:
+        running.put(kind)
+        assert go.wait(60)
+
+    monkeypatch.setattr(_Pool, "run", held)
+    decoding, file = DecodingProcesses(count=2), upload(b"")
+    with ThreadPoolExecutor(4) as pool:
+        for kind in ("png", "png", "identifiers"):
+            pool.submit(decoding.run, kind, file, threading.Event())
+        assert running.get(timeout=60) in ("png", "identifiers")
+        pool.submit(decoding.run, "pixels", file, threading.Event())
+        assert running.get(timeout=60) == "pixels"
+        go.set()

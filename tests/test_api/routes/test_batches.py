@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,15 @@ import pytest
 from litestar.testing import TestClient
 
 from api.pipeline.backends import ExtractiveBackend
+from api.pipeline.decoding.messages import DecodingKind
+from api.pipeline.decoding.processes import Decoded
+from api.uploads import Upload
 from generator.grounding.report import GroundedReport
 from retriever.results import Retrieval
 from tests.support.databases import counted
 from tests.support.service.clients import HTTP, LATER, images, settled
 from tests.support.service.services import (
+    DECODING,
     a_digest,
     a_png,
     an_app,
@@ -243,3 +248,33 @@ def test_a_client_that_leaves_takes_its_work_along(tmp_path: Path, gate: Gate) -
         gate.open.set()
         assert httpx.post(f"{address}/reports", files=images(2), timeout=60).status_code == 201
         assert httpx.get(f"{address}/generations").json()["total"] == 1
+
+
+class SlowFirst:
+    """Holds the first file that is decoded to be kept."""
+
+    def __init__(self) -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
+        if kind == "png" and not self.reached.is_set():
+            self.reached.set()
+            assert self.go.wait(60)
+        return DECODING.run(kind, upload, cancelled)
+
+
+def test_a_batch_that_takes_long_to_decode_holds_no_other(tmp_path: Path) -> None:
+    slow = SlowFirst()
+    app = an_app(tmp_path, decoding=slow)
+    with (
+        serving(app) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(client.post, "/batches", files=images(1, 2))
+        assert slow.reached.wait(60)
+        assert client.post("/batches", files=images(3)).status_code == 202
+        assert client.post("/reports", files=images(4), headers=LATER).status_code == 202
+        assert not first.done()
+        slow.go.set()
+        assert first.result().status_code == 202
