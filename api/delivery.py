@@ -23,7 +23,7 @@ from api.schemas.jobs import PendingGeneration
 from api.settings import Settings
 from api.uploads import Upload, read_uploads
 from db.app.generation import Generation
-from db.app.jobs import JobStudy
+from db.app.jobs.study import JobStudy
 from generator.request import GenerationRequest
 
 EVENT_STREAM = "text/event-stream"

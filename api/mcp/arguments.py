@@ -7,23 +7,26 @@ from typing import Annotated
 
 import msgspec
 
-from api.schemas.forms import MAX_INDICATION, SensitivityField
+from api.schemas.fields import (
+    AcceptAsChestField,
+    CaseField,
+    HitCountField,
+    Id,
+    IndicationField,
+    QuestionField,
+    SensitivityField,
+    TextField,
+)
 from db.errors import UserError
-from generator.prompts import MAX_QUESTION
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Images = Annotated[
     list[str],
     msgspec.Meta(
         description="The views of one study, each a file in base64: DICOM, PNG, JPEG, TIFF, BMP or "
         "WebP.",
     ),
-]
-_AcceptAsChest = Annotated[
-    bool,
-    msgspec.Meta(description="Read DICOM also if its header names another modality or body part."),
 ]
 
 
@@ -39,14 +42,14 @@ class CaseArguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class StudyArguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How to search; what all tools with images have in common."""
 
-    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Prior cases to find.")] = 10
+    k: HitCountField = 10
     exclude_patient: Annotated[
-        list[_Id], msgspec.Meta(description="Patients none of whose cases may be found.")
+        list[Id], msgspec.Meta(description="Patients none of whose cases may be found.")
     ] = msgspec.field(default_factory=list)
     exclude_study: Annotated[
-        list[_Id], msgspec.Meta(description="Studies that may not be found.")
+        list[Id], msgspec.Meta(description="Studies that may not be found.")
     ] = msgspec.field(default_factory=list)
-    accept_as_chest: _AcceptAsChest = False
+    accept_as_chest: AcceptAsChestField = False
 
     def options(self) -> SearchOptions:
         """Raises UserError for a value out of range."""
@@ -62,11 +65,8 @@ class SearchArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
     """Images, a text or both, or an indexed case, to search with."""
 
     images: _Images = msgspec.field(default_factory=list)
-    text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
-    case: (
-        Annotated[str, msgspec.Meta(max_length=600, description="An indexed case to search with.")]
-        | None
-    ) = None
+    text: TextField | None = None
+    case: CaseField | None = None
 
     def check(self) -> None:
         """Raises UserError for an empty search, or for a case with images or text."""
@@ -80,12 +80,7 @@ class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
     """The images of one study to report on."""
 
     images: _Images
-    indication: Annotated[
-        str,
-        msgspec.Meta(
-            max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
-        ),
-    ] = ""
+    indication: IndicationField = ""
     sensitivity: SensitivityField = "balanced"
 
     def request(self) -> GenerationRequest:
@@ -101,10 +96,7 @@ class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
 class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
     """The images of one study, and a question about them."""
 
-    question: Annotated[
-        str,
-        msgspec.Meta(min_length=1, max_length=MAX_QUESTION, description="About the images."),
-    ]
+    question: QuestionField
 
     def request(self) -> GenerationRequest:
         """Raises UserError also for an empty question."""

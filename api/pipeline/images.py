@@ -18,7 +18,7 @@ from api.pipeline.decoding.processes import Decoded
 from api.pipeline.scheduler import Scheduler
 from api.pipeline.stages import DecodeInput, Schedulers
 from api.uploads import Upload
-from db.app.jobs import JobImage
+from db.app.jobs.study import JobImage
 from indexer.images.dicom import Identifiers, StudyAttributes
 from indexer.images.radiograph import Limits, PngRadiograph, Radiograph, as_one_study
 from indexer.images.reader import read_radiograph

@@ -5,8 +5,9 @@ the next one continues: a study is done only when its generation is stored.
 
 A study may have ended the process. The next process therefore retries the studies that were being
 written alone, after it has run for a while without them: 1 s, and twice as long before each
-further attempt. A study fails when the server has ended with it ``db.app.jobs.ATTEMPTS`` times. A
-server that is killed every few seconds does not run long enough to suspect any study.
+further attempt. A study fails when the server has ended with it ``ATTEMPTS`` times
+(`db.app.jobs.store`). A server that is killed every few seconds does not run long enough to suspect
+any study.
 
 While the database cannot be used (a full disk, a lock), every step waits for it: a report that is
 written is stored as soon as that is possible, and no study fails for it.
@@ -31,7 +32,8 @@ from api.pipeline.scheduler import BusyError
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
 from db.app.generation import Generation
-from db.app.jobs import JobImage, JobStore, JobStudy
+from db.app.jobs.store import JobStore
+from db.app.jobs.study import JobImage, JobStudy
 from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import UnavailableError, UserError
 from generator.request import GenerationRequest

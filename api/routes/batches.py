@@ -20,12 +20,13 @@ from api.middleware.problems import GUARDED, problems
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Pipeline
 from api.routes.generations import check_owner
-from api.schemas.forms import MAX_INDICATION, SensitivityField, StudyForm
+from api.schemas.fields import MAX_INDICATION, SensitivityField
+from api.schemas.forms import StudyForm
 from api.schemas.jobs import BatchDocument
 from api.settings import Settings
 from api.uploads import Upload, read_form, read_uploads
 from db.app.database import AppDatabase
-from db.app.jobs import JobStudy
+from db.app.jobs.study import JobStudy
 from db.errors import TooLargeError, UserError
 from generator.request import GenerationRequest
 

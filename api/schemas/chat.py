@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from api.pipeline.backends import TokenCount
-from api.schemas.forms import SensitivityField
+from api.schemas.fields import HitCountField, SensitivityField
 from db.app.generation import NOTICE, Citation
 from db.errors import NotFoundError, UserError
 from generator.prompts import Task
@@ -73,7 +73,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     """One of `GET /v1/models`; any other name is answered with 404."""
     stream: bool = False
     stream_options: StreamOptions | None = None
-    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
+    k: HitCountField = 10
     sensitivity: SensitivityField = "balanced"
 
     def request(self) -> GenerationRequest:

@@ -7,12 +7,18 @@ import msgspec
 from litestar.datastructures import UploadFile
 from litestar.exceptions import ClientException
 
-from generator.assessment.calibration import Sensitivity
-from generator.prompts import MAX_QUESTION, Task
+from api.schemas.fields import (
+    AcceptAsChestField,
+    CaseField,
+    Id,
+    IndicationField,
+    QuestionField,
+    SensitivityField,
+    TextField,
+)
+from generator.prompts import Task
 from generator.request import GenerationRequest
 from retriever.options import Parameter, SearchOptions, parameters
-
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 def _search_field(one: Parameter) -> tuple[str, Any, Any]:
@@ -20,7 +26,7 @@ def _search_field(one: Parameter) -> tuple[str, Any, Any]:
     default = _SEARCH_DEFAULTS.get(one.option, one.default)
     most = _MOST_HITS if one.option == "k" else one.most
     description = f"{one.help[:1].upper()}{one.help[1:]}."
-    kind: Any = list[_Id] if one.many else one.type
+    kind: Any = list[Id] if one.many else one.type
     meta = msgspec.Meta(ge=one.least, le=most, description=description)
     annotated: Any = Annotated[kind, meta]
     if one.many:
@@ -50,26 +56,10 @@ class StudyForm(_SearchFields, kw_only=True):
         return SearchOptions.of(msgspec.structs.asdict(self))
 
 
-MAX_INDICATION = 1_000
-"""Characters."""
-
-SensitivityField = Annotated[
-    Sensitivity,
-    msgspec.Meta(
-        description="How readily a finding is called: `high` finds more, `specific` errs less."
-    ),
-]
-
-
 class IndicationForm(StudyForm, kw_only=True):
     """The images of one study to write about, and how to search with them."""
 
-    indication: Annotated[
-        str,
-        msgspec.Meta(
-            max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
-        ),
-    ] = ""
+    indication: IndicationField = ""
     sensitivity: SensitivityField = "balanced"
 
     def request(self, task: Task) -> GenerationRequest:
@@ -85,15 +75,7 @@ class IndicationForm(StudyForm, kw_only=True):
 class QuestionForm(IndicationForm, kw_only=True):
     """The images of one study, and a question about them."""
 
-    question: Annotated[
-        str,
-        msgspec.Meta(
-            min_length=1,
-            max_length=MAX_QUESTION,
-            description="About the images.",
-            examples=["Is the heart enlarged?"],
-        ),
-    ]
+    question: QuestionField
 
     def request(self, task: Task) -> GenerationRequest:
         """Raises UserError also for an empty question."""
@@ -105,10 +87,8 @@ class SearchForm(StudyForm, kw_only=True):
 
     images: list[UploadFile] = msgspec.field(default_factory=list)
     """One file per view of one study; none to search by text alone."""
-    text: Annotated[str, msgspec.Meta(description="What a report would say.")] | None = None
-    case: (
-        Annotated[str, msgspec.Meta(description="An indexed case, as `source:study_id`.")] | None
-    ) = None
+    text: TextField | None = None
+    case: CaseField | None = None
     text_weight: _TEXT_WEIGHT[1] = _TEXT_WEIGHT[2]  # type: ignore[valid-type]
 
     def options(self) -> SearchOptions:
@@ -127,9 +107,4 @@ class ImageForm(msgspec.Struct, kw_only=True):
     """One image."""
 
     image: UploadFile
-    accept_as_chest: Annotated[
-        bool,
-        msgspec.Meta(
-            description="Read DICOM also if the header names another modality or body part."
-        ),
-    ] = False
+    accept_as_chest: AcceptAsChestField = False

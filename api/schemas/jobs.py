@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.app.jobs import JobStudy, Status
+from db.app.jobs.study import JobStudy, Status
 from generator.prompts import Task
 
 Unfinished = Literal["queued", "running", "failed", "cancelled"]

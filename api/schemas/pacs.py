@@ -6,12 +6,17 @@ from uuid import UUID
 import msgspec
 
 from api.pacs.studies import MODALITIES, StudyQuery
-from api.schemas.forms import MAX_INDICATION, SensitivityField
+from api.schemas.fields import (
+    AcceptAsChestField,
+    HitCountField,
+    Id,
+    IndicationField,
+    SensitivityField,
+)
 from db.app.generation import NOTICE
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _StudyUid = Annotated[
     str, msgspec.Meta(max_length=64, description="StudyInstanceUID.", examples=["1.2.840.99.1"])
 ]
@@ -46,17 +51,12 @@ class PacsReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The study to report on, and how to search with it."""
 
     study: _StudyUid
-    indication: Annotated[
-        str,
-        msgspec.Meta(
-            max_length=MAX_INDICATION, description="Why the images were taken. It is stored."
-        ),
-    ] = ""
+    indication: IndicationField = ""
     sensitivity: SensitivityField = "balanced"
-    k: Annotated[int, msgspec.Meta(ge=1, le=100, description="Number of hits.")] = 10
-    exclude_patient: list[_Id] = msgspec.field(default_factory=list)
-    exclude_study: list[_Id] = msgspec.field(default_factory=list)
-    accept_as_chest: bool = False
+    k: HitCountField = 10
+    exclude_patient: list[Id] = msgspec.field(default_factory=list)
+    exclude_study: list[Id] = msgspec.field(default_factory=list)
+    accept_as_chest: AcceptAsChestField = False
 
     def request(self) -> GenerationRequest:
         """Raises UserError for a value out of range."""

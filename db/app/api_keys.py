@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from db.app.audit_log import NewEntry, append
-from db.app.jobs import cancel_all
+from db.app.jobs.rows import cancel_all
 from db.app.models import ApiKeyRow
 from db.engines.engine import erasing, writing
 from db.errors import NotFoundError, UserError

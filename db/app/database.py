@@ -13,7 +13,7 @@ from db.app.api_keys import ApiKeyStore
 from db.app.audit_log import AuditLog
 from db.app.feedback import FeedbackStore
 from db.app.generations import GenerationStore
-from db.app.jobs import JobStore
+from db.app.jobs.store import JobStore
 from db.app.schema import migrate
 from db.engines.engine import check_writable, empty_log, exists, prepared
 from db.engines.location import Location, shown

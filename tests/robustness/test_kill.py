@@ -17,11 +17,12 @@ import uvicorn
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
-from db.app.jobs import ATTEMPTS, JobImage
+from db.app.jobs.store import ATTEMPTS
+from db.app.jobs.study import JobImage
 from db.engines.engine import held
 from tests.robustness.kill import Server, run, start
 from tests.support.service.clients import images, settled
-from tests.support.service.records import a_study
+from tests.support.service.records import a_study, accept
 from tests.support.service.services import a_digest, a_png, an_app, write_report
 
 POISON = a_png(99, size=(64, 64))
@@ -124,7 +125,7 @@ def test_only_the_study_that_ends_the_server_each_time_fails(tmp_path: Path) -> 
     image = JobImage(png=POISON, view_position="PA", notes=())
     poison, *innocent = (replace(a_study(), images=(image,)), a_study(), a_study())
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        database.jobs.add([poison, *innocent])
+        accept(database, [poison, *innocent])
     ends = 0
     while True:
         with (

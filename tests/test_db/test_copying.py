@@ -23,7 +23,7 @@ from tests.support.databases import (
     drop_audit_triggers,
     run_sql,
 )
-from tests.support.service.records import a_generation, a_study
+from tests.support.service.records import a_generation, a_study, accept
 from tests.support.service.services import NOW
 
 TABLES = (
@@ -45,7 +45,7 @@ def fill(location: Location) -> tuple[AppDatabase, str]:
             )
         database.generations.delete(made.id)
         key = database.keys.add("ward", ["read"], at=NOW)
-        database.jobs.add([a_study(), a_study()])
+        accept(database, [a_study(), a_study()])
     return database, key
 
 

@@ -13,18 +13,18 @@ import pytest
 from db.app.audit_log import NewEntry
 from db.app.backup import back_up
 from db.app.database import AppDatabase
-from db.app.jobs import ATTEMPTS
+from db.app.jobs.store import ATTEMPTS
 from db.engines.location import Location
 from db.errors import ForbiddenError, NotFoundError
 from tests.support.databases import run_sql
-from tests.support.service.records import a_generation, a_study
+from tests.support.service.records import a_generation, a_study, accept
 from tests.support.service.services import NOW
 
 
 def test_a_study_is_claimed_once_with_all_its_images(location: Location) -> None:
     with AppDatabase.open(location) as database:
         study = a_study()
-        database.jobs.add([study])
+        accept(database, [study])
         assert database.jobs.study(study.generation_id) == replace(study, images=())
         assert database.jobs.claim(5) == [replace(study, status="running")]
         assert database.jobs.claim(5) == []
@@ -36,7 +36,7 @@ def test_a_study_is_claimed_once_with_all_its_images(location: Location) -> None
 def test_owners_take_turns(location: Location) -> None:
     with AppDatabase.open(location) as database:
         many, few = [a_study("many") for _ in range(4)], [a_study("few") for _ in range(2)]
-        database.jobs.add([*many, *few])
+        accept(database, [*many, *few])
         taken = [study.created_by for study in database.jobs.claim(4)]
         assert taken == ["many", "few", "many", "few"]
         assert [s.generation_id for s in database.jobs.claim(9)] == [
@@ -49,7 +49,7 @@ def test_a_study_ends_once_with_its_generation(location: Location) -> None:
     with AppDatabase.open(location) as database:
         job_id = uuid4()
         done, taken_back, failed = (a_study(job_id=job_id) for _ in range(3))
-        database.jobs.add([done, taken_back, failed])
+        accept(database, [done, taken_back, failed])
         database.jobs.claim(3)
         assert database.jobs.finish(a_generation(done.generation_id), audit=entry)
         assert not database.jobs.finish(a_generation(done.generation_id), audit=entry)
@@ -69,7 +69,7 @@ def test_a_study_ends_once_with_its_generation(location: Location) -> None:
 def test_a_study_left_running_is_requeued_as_a_suspect(location: Location) -> None:
     with AppDatabase.open(location) as database:
         one, two, three = studies = [a_study() for _ in range(3)]
-        database.jobs.add(studies)
+        accept(database, studies)
         database.jobs.claim(2)
         assert database.jobs.suspicion() is None and database.jobs.claim_suspect() is None
         assert database.jobs.release() == 3
@@ -86,7 +86,7 @@ def test_a_study_left_running_is_requeued_as_a_suspect(location: Location) -> No
 def test_parking_does_not_make_a_study_suspect(location: Location) -> None:
     with AppDatabase.open(location) as database:
         study = a_study()
-        database.jobs.add([study])
+        accept(database, [study])
         database.jobs.claim(1)
         database.jobs.park(study.generation_id)
         assert database.jobs.suspicion() is None
@@ -96,7 +96,7 @@ def test_parking_does_not_make_a_study_suspect(location: Location) -> None:
 def test_a_study_that_ended_the_server_alone_repeatedly_fails(location: Location) -> None:
     with AppDatabase.open(location) as database:
         study, beside = a_study(), a_study()
-        database.jobs.add([study, beside])
+        accept(database, [study, beside])
         database.jobs.claim(2)
         database.jobs.release()
         assert (claimed := database.jobs.claim_suspect()) is not None
@@ -115,7 +115,7 @@ def test_a_study_that_ended_the_server_alone_repeatedly_fails(location: Location
 def test_an_image_is_overwritten_when_its_study_has_ended(tmp_path: Path) -> None:
     study = a_study()
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        database.jobs.add([study])
+        accept(database, [study])
         database.jobs.cancel(study.generation_id)
     kept = (tmp_path / "app.sqlite3").read_bytes()
     assert study.images[0].png[200:264] not in kept
@@ -127,7 +127,7 @@ def test_a_killed_process_leaves_no_image_of_an_ended_study_behind_the_next_star
     study, path = a_study(), tmp_path / "app.sqlite3"
     (tmp_path / "left").mkdir()
     with AppDatabase.open(path) as database:
-        database.jobs.add([study])
+        accept(database, [study])
         database.jobs.claim(1)
         database.jobs.finish(a_generation(study.generation_id))
         for one in (path, tmp_path / "app.sqlite3-wal"):  # as a kill leaves them
@@ -149,7 +149,7 @@ def everything_in(folder: Path) -> bytes:
 def test_the_request_of_an_ended_study_is_nowhere(tmp_path: Path, end: str) -> None:
     whole = replace(a_study(), request={**SEARCH, "task": "ask", **TEXTS})
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        database.jobs.add([whole])
+        accept(database, [whole])
         (claimed,) = database.jobs.claim(1)
         assert claimed.request == whole.request
         if end == "done":
@@ -179,7 +179,7 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
     request = {**SEARCH, "task": "report", **TEXTS}
     ended, queued = (replace(a_study(), request=request) for _ in range(2))
     with AppDatabase.open(path) as database:
-        database.jobs.add([ended, queued])
+        accept(database, [ended, queued])
         database.jobs.cancel(ended.generation_id)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(
@@ -199,16 +199,16 @@ def test_no_study_of_a_revoked_key_is_accepted_or_left_over(location: Location) 
     with AppDatabase.open(location) as database:
         database.keys.add("ward", ["generate"], at=NOW)
         running, waiting = a_study("ward"), a_study("ward")
-        database.jobs.add([running])
+        accept(database, [running])
         database.jobs.claim(1)
-        database.jobs.add([waiting])
+        accept(database, [waiting])
         database.keys.revoke("ward", at=NOW)
         for study in (waiting, running):
             ended = database.jobs.study(study.generation_id)
             assert (ended.status, ended.detail) == ("cancelled", "API key 'ward' revoked")
         assert not database.jobs.finish(a_generation(running.generation_id))
         with pytest.raises(ForbiddenError, match="API key 'ward' revoked"):
-            database.jobs.add([a_study("ward")])
+            accept(database, [a_study("ward")])
         late = a_study("ward")
         database.jobs.receive(late)
         with pytest.raises(ForbiddenError, match="API key 'ward' revoked"):
@@ -220,7 +220,7 @@ def test_no_study_of_a_revoked_key_is_accepted_or_left_over(location: Location) 
 def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(location: Location) -> None:
     with AppDatabase.open(location) as database:
         database.keys.add("ward", ["generate"], at=NOW)
-        database.jobs.add([a_study("ward"), a_study("other")])
+        accept(database, [a_study("ward"), a_study("other")])
         run_sql(location, "UPDATE api_keys SET revoked_at = created_at")
         assert database.jobs.release() == 1
         assert [study.created_by for study in database.jobs.claim(5)] == ["other"]

@@ -16,7 +16,7 @@ from db.engines.engine import exists, open_engine, why_unusable, writing
 from db.engines.location import parse_location, shown
 from db.errors import NotFoundError, UserError
 from tests.support.databases import GUARDED, PASSWORD, PostgresServer, counted, run_sql
-from tests.support.service.records import a_generation, a_study
+from tests.support.service.records import a_generation, a_study, accept
 from tests.support.service.services import NOW
 
 ENTRY = NewEntry(at=NOW, caller="ward", action="report")
@@ -137,7 +137,7 @@ def test_a_writer_waits_for_the_audit_chain_until_the_lock_timeout(url: URL) -> 
 def test_a_study_is_claimed_by_one_of_two_servers_at_a_time(url: URL) -> None:
     studies = [a_study() for _ in range(12)]
     with AppDatabase.open(url) as one, AppDatabase.open(url) as other:
-        one.jobs.add(studies)
+        accept(one, studies)
         taken: list[object] = []
         threads = [
             threading.Thread(
@@ -159,7 +159,7 @@ def test_a_claim_does_not_wait_for_a_study_that_another_holds(url: URL) -> None:
     first, second = a_study(), a_study()
     engine = open_engine(url)
     with AppDatabase.open(url, lock_timeout=0.05) as database:
-        database.jobs.add([first, second])
+        accept(database, [first, second])
         with writing(engine) as session:
             session.connection().exec_driver_sql(
                 "SELECT 1 FROM job_studies WHERE number = 1 FOR UPDATE"

@@ -1,8 +1,10 @@
 """Whole records of the application database."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from db.app.database import AppDatabase
 from db.app.generation import (
     Citation,
     ExcludedCase,
@@ -15,7 +17,8 @@ from db.app.generation import (
     RemovedCitation,
     Statement,
 )
-from db.app.jobs import JobImage, JobStudy
+from db.app.jobs.study import JobImage, JobStudy
+from db.errors import ForbiddenError
 from tests.support.service.services import NOW, a_png
 
 FINGERPRINT = "ab" * 32
@@ -114,3 +117,15 @@ def a_study(owner: str = "ward", job_id: UUID | None = None) -> JobStudy:
             JobImage(png=a_png(2, size=(64, 64)), view_position=None, notes=()),
         ),
     )
+
+
+def accept(database: AppDatabase, studies: Sequence[JobStudy]) -> None:
+    """Store studies of jobs, as the service does when their requests have arrived."""
+    for study in studies:
+        database.jobs.receive(study)
+    for job_id in dict.fromkeys(study.job_id for study in studies):
+        try:
+            database.jobs.accept(job_id)
+        except ForbiddenError:
+            database.jobs.discard(job_id)
+            raise

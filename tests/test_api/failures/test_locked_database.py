@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.pipeline.jobs import JobRunner
 from api.pipeline.readiness import Readiness
-from db.app.jobs import JobStore
+from db.app.jobs.store import JobStore
 from tests.support.service.clients import LATER, settled
 from tests.support.service.services import a_png, an_app
 from tests.support.service.writers import Gate

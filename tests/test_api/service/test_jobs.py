@@ -11,9 +11,10 @@ from litestar.testing import TestClient
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from api.pipeline.jobs import JobRunner
 from db.app.database import AppDatabase
-from db.app.jobs import JobStore, JobStudy
+from db.app.jobs.store import JobStore
+from db.app.jobs.study import JobStudy
 from tests.support.service.clients import HTTP, images, settled
-from tests.support.service.records import a_study
+from tests.support.service.records import a_study, accept
 from tests.support.service.services import an_app, database_at, write_report
 from tests.support.service.writers import Gate
 
@@ -43,7 +44,7 @@ def left_by_a_crash(tmp_path: Path, count: int) -> list[str]:
     """Ids of studies that were under way when a server ended."""
     with AppDatabase.open(database_at(tmp_path)) as database:
         studies = [a_study() for _ in range(count)]
-        database.jobs.add(studies)
+        accept(database, studies)
         assert len(database.jobs.claim(count)) == count
         return [str(study.generation_id) for study in studies]
 
