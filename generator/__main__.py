@@ -38,7 +38,7 @@ from generator.vision_language import (
     default_model,
 )
 from generator.without_model import run_without_model
-from indexer.cli.arguments import add_model_device, database, encoder_device
+from indexer.cli.arguments import add_model_device, encoder_device, location
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.query import image_query, read_images
@@ -214,7 +214,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
 
 def _add_study(verb: argparse.ArgumentParser) -> None:
     """What every task takes: the index, the views of one study, whom to leave out, the model."""
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("index", type=location, metavar="INDEX", help="an index: directory or URL")
     verb.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="views of one study")
     verb.add_argument(
         "--model",
@@ -254,7 +254,7 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(
         "--db",
-        type=database,
+        type=location,
         metavar="DATABASE",
         help="also store it in this application database: file or URL",
     )

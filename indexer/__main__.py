@@ -9,6 +9,8 @@ python -m indexer merge INDEX INDEX --out INDEX
 python -m indexer verify INDEX
 python -m indexer upgrade INDEX
 python -m indexer relocate INDEX --root DIR
+python -m indexer publish INDEX postgresql+psycopg://cxr@db.example/index
+python -m indexer pull postgresql+psycopg://cxr@db.example/index INDEX
 python -m indexer audit --source openi --data-dir DIR --split-file FILE --out audit
 python -m indexer info INDEX
 python -m indexer export-vectors INDEX --out DIR
@@ -33,6 +35,8 @@ _VERBS = {
     "merge": "change.merge_indexes",
     "upgrade": "change.upgrade_index",
     "relocate": "change.relocate_index",
+    "publish": "publish.publish_index",
+    "pull": "publish.pull_index",
     "verify": "describe.verify_index",
     "info": "describe.show_index",
     "export-vectors": "describe.export_vectors",

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from db.errors import UserError
-from indexer.cli.arguments import add_device
+from indexer.cli.arguments import add_device, location
 from indexer.cli.parser import Parser, moved, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.knn_votes import vote
@@ -92,7 +92,7 @@ def parser(prog: str = "python -m retriever") -> argparse.ArgumentParser:
             'data/index --text "small left pleural effusion"',
         ],
     )
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("index", type=location, metavar="INDEX", help="an index: directory or URL")
     verb.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="views of one study")
     verb.add_argument("--text", help="words as a report would put them; with or without images")
     add_search_arguments(verb)

@@ -8,13 +8,13 @@ retriever.search(text="small left pleural effusion").hits
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from db.app.generation import OodCheck
+from db.engines.location import Location, parse_location
 from db.errors import UserError
 from db.index.store import STATE_CODES, Case
 from db.labels import FINDINGS, OBSERVATIONS
@@ -23,6 +23,7 @@ from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import difference_hash
 from indexer.index import Index
+from indexer.published import open_index
 from retriever.case_filter import CaseFilter
 from retriever.exclusions import check_exclusions
 from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
@@ -81,13 +82,15 @@ class Retriever:
 
     @classmethod
     def open(
-        cls, index_dir: Path | str, encoder: Encoder | None = None, *, device: str = "cpu"
+        cls, index_dir: Location | str, encoder: Encoder | None = None, *, device: str = "cpu"
     ) -> Self:
-        """Open an index directory, by default with the encoder named in its manifest.
+        """Open an index, by default with the encoder named in its manifest.
+
+        ``index_dir`` is a directory, or the URL of a database that it was published in.
 
         ``device`` is where that encoder runs: ``cpu`` or ``cuda``.
         """
-        index = Index.open(Path(index_dir))
+        index = open_index(parse_location(index_dir) if isinstance(index_dir, str) else index_dir)
         return cls(index, encoder or load_encoder(index.manifest.encoder.name, device=device))
 
     def search(

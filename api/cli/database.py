@@ -12,7 +12,7 @@ from db.app.copying import copy_database
 from db.app.database import AppDatabase
 from db.engines.location import shown
 from db.errors import UserError
-from indexer.cli.arguments import database
+from indexer.cli.arguments import location
 
 
 def add_to(verbs: Any) -> None:
@@ -52,9 +52,9 @@ def add_to(verbs: Any) -> None:
         help="copy it from SQLite to PostgreSQL or back; no server may be running",
         examples=["data/app.sqlite3 postgresql+psycopg://cxr@db.example/cxr"],
     )
-    verb.add_argument("source", type=database, metavar="SOURCE", help="a SQLite file, or a URL")
+    verb.add_argument("source", type=location, metavar="SOURCE", help="a SQLite file, or a URL")
     verb.add_argument(
-        "target", type=database, metavar="TARGET", help="another one, missing or empty"
+        "target", type=location, metavar="TARGET", help="another one, missing or empty"
     )
     verb.set_defaults(run=_copy)
 
@@ -63,7 +63,7 @@ def add_database(verb: argparse.ArgumentParser) -> None:
     """Add the option that names it."""
     verb.add_argument(
         "--database",
-        type=database,
+        type=location,
         default=DATABASE,
         metavar="DATABASE",
         help="where reports are stored: a SQLite file, or a URL such as "

@@ -26,9 +26,11 @@ from api.settings import LOCAL_NAMES, Settings, is_loopback
 from api.temporary_files import temporary_files
 from db.app.database import AppDatabase
 from db.engines.engine import exists, held
+from db.engines.location import Location
 from db.errors import MismatchError
+from db.index.published import PublishedVersion
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL, DecodingOptions, default_model
-from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.arguments import add_model_device, encoder_device, location
 from indexer.manifest import Manifest
 from indexer.versions import current_folder
 from retriever.search import Retriever
@@ -43,7 +45,7 @@ def add_to(verbs: Any) -> None:
         help="answer requests and serve the web page",
         examples=["data/index", "data/index --port 8001"],
     )
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("index", type=location, metavar="INDEX", help="an index: directory or URL")
     verb.add_argument(
         "--host",
         default="127.0.0.1",
@@ -211,9 +213,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _checked(index_dir: Path) -> Iterator[None]:
+def _checked(index: Location) -> Iterator[None]:
     """Raise UserError for what is no index, before any file is made."""
-    Manifest.read(current_folder(index_dir))
+    if isinstance(index, Path):
+        Manifest.read(current_folder(index))
+    else:
+        PublishedVersion.open(index).close()
     yield
 
 

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 
 from api.spool import Spool
 from api.uploads import Upload
+from db.engines.location import Location
 from db.errors import ForbiddenError, NotFoundError, UserError
 from db.index.case import split_case_key
 from db.index.image_root import is_below
@@ -16,7 +17,7 @@ from db.index.store import Case
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
-from indexer.index import Index
+from indexer.published import open_index
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query, has_text_tower
@@ -73,19 +74,19 @@ Reopen = Callable[[StudySearch], StudySearch]
 
 
 def reopening(
-    index_dir: Path,
+    location: Location,
     use: Callable[[Retriever], None] = lambda _: None,
     *,
     device: str = "cpu",
 ) -> Reopen:
-    """Return a function that opens an index directory again, with the same encoder if it fits.
+    """Return a function that opens an index again, with the same encoder if it fits.
 
     ``use`` gets the new retriever before any request does, and may raise to refuse it. ``device``
     is where a new encoder runs: ``cpu`` or ``cuda``.
     """
 
     def reopen(before: StudySearch) -> Retriever:
-        index = Index.open(index_dir)
+        index = open_index(location)
         same = index.manifest.encoder.same_space(before.encoder.spec)
         retriever = Retriever(
             index,

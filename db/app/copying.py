@@ -6,33 +6,26 @@
 The copy is one transaction: every row is written, read back and compared before it is kept.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, select
+from sqlalchemy import Connection, select
 
 from db.app.audit_log import Head
 from db.app.database import AppDatabase
 from db.app.models import AppBase
 from db.engines.database_file import remove
 from db.engines.engine import (
-    DatabaseFailure,
-    continue_numbers,
     exclude_writers,
     exists,
     held,
-    reason,
     snapshot,
     write_transaction,
 )
 from db.engines.location import Location, shown
+from db.engines.rows import copy_tables
 from db.errors import NotFoundError, UserError
-
-_PAGE, _PAGE_OF_IMAGES = 500, 8
-"""Rows in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,40 +66,4 @@ def _copy_rows(reading: Connection, writing: Connection, name: str) -> dict[str,
     for table in tables:
         if writing.execute(select(table).limit(1)).first() is not None:
             raise UserError(f"{name} holds {table.name} already: name an empty database")
-    rows = {}
-    for table in tables:
-        whole = hashlib.sha256()
-        rows[table.name] = 0
-        for page in _pages(reading, table, whole):
-            try:
-                writing.execute(table.insert(), page)
-            except DatabaseFailure as error:
-                raise UserError(
-                    f"{name} cannot take a row of {table.name} ({reason(error)}): nothing is copied"
-                ) from error
-            rows[table.name] += len(page)
-        again = hashlib.sha256()
-        if sum(len(page) for page in _pages(writing, table, again)) != rows[table.name] or (
-            again.digest() != whole.digest()
-        ):
-            raise UserError(f"{name} holds other {table.name} than were copied: check its disk")
-        continue_numbers(writing, table)
-    return rows
-
-
-def _pages(
-    connection: Connection, table: Table, digest: "hashlib._Hash"
-) -> Iterator[Sequence[dict[str, Any]]]:
-    """Yield the rows of a table by primary key, and add them to the digest.
-
-    The character NUL counts as U+FFFD, which PostgreSQL stores for it.
-    """
-    has_images = any(isinstance(column.type, LargeBinary) for column in table.columns)
-    page = _PAGE_OF_IMAGES if has_images else _PAGE
-    found = connection.execute(
-        select(table).order_by(*table.primary_key.columns).execution_options(yield_per=page)
-    )
-    for rows in found.mappings().partitions():
-        for row in rows:
-            digest.update(repr(list(row.values())).replace("\\x00", "\ufffd").encode())
-        yield [dict(row) for row in rows]
+    return copy_tables(reading, writing, tables, name=name)

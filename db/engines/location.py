@@ -14,7 +14,9 @@ from sqlalchemy.exc import ArgumentError
 
 from db.errors import UserError
 
-Location = Path | URL
+DatabaseUrl = URL
+"""Of PostgreSQL."""
+Location = Path | DatabaseUrl
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 _EXAMPLE = "postgresql+psycopg://USER@HOST/NAME"
 

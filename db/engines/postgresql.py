@@ -24,8 +24,9 @@ _CONNECT_TIMEOUT = 10
 """Seconds."""
 _ANSWER_TIMEOUT = 30_000
 """Milliseconds after which a connection without an answer from the other machine is given up."""
-_CHAIN, _SERVER = 0x6378_7201, 0x6378_7202
-"""Advisory locks: of the writers of the audit chain and the schema, and of the serving process."""
+_CHAIN, _SERVER, INDEX = 0x6378_7201, 0x6378_7202, 0x6378_7203
+"""Advisory locks: of the writers of the audit chain and the tables, of the serving process, and of
+whoever publishes an index."""
 _HERE = "hashtext(current_schema())"
 """Of which services: those whose tables are in one schema of one database."""
 _WITH_TEXTS = ("generations", "statements", "citations", "feedback", "job_studies", "job_images")
@@ -101,9 +102,9 @@ def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> I
         yield connection
 
 
-def exclude_writers(connection: Connection) -> None:
+def exclude_writers(connection: Connection, lock: int = _CHAIN) -> None:
     """Wait for other transactions that have called this, and keep them out until the end."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CHAIN}, {_HERE})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock}, {_HERE})")
 
 
 def continue_numbers(connection: Connection, table: str, column: str) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+from sqlalchemy import Connection, Engine, delete, func, select, tuple_
 from sqlalchemy import case as sql_case
-from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from db.engines.rows import copy_tables
 from db.engines.sqlite import open_sqlite
 from db.errors import NotFoundError, UserError
 from db.index.case import KEY, Case, CaseImage, Section, Sentence, ViewPosition, split_case_key
@@ -35,10 +36,11 @@ STATE_CODES: dict[State, int] = {"negative": 1, "uncertain": 2, "positive": 3}
 class CaseStore:
     """The cases of one index in one SQLite file."""
 
-    def __init__(self, path: Path, *, read_only: bool, image_root: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, engine: Engine, *, name: str, image_root: Path | None = None) -> None:
+        """``engine``: of a database with the tables of an index; ``name``: of its file."""
+        self._name = name
         self._image_root = image_root
-        self._engine = open_sqlite(path, read_only=read_only, prepare=guard if read_only else None)
+        self._engine = engine
 
     @classmethod
     def create(cls, path: Path, *, image_root: Path | None = None) -> Self:
@@ -46,7 +48,7 @@ class CaseStore:
 
         Paths of images below ``image_root`` are stored relative to it.
         """
-        store = cls(path, read_only=False, image_root=image_root)
+        store = cls(open_sqlite(path, read_only=False), name=path.name, image_root=image_root)
         with store._full_disk_named():
             IndexBase.metadata.create_all(store._engine)
         return store
@@ -60,7 +62,8 @@ class CaseStore:
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist: the index is incomplete, build it again")
-        store = cls(path, read_only=True, image_root=image_root)
+        engine = open_sqlite(path, read_only=True, prepare=guard)
+        store = cls(engine, name=path.name, image_root=image_root)
         try:
             check_tables(store._engine, path)
         except UserError:
@@ -76,7 +79,7 @@ class CaseStore:
         try:
             yield
         except OperationalError as error:
-            raise OSError(f"{self._path.name}: {error.orig}") from error
+            raise OSError(f"{self._name}: {error.orig}") from error
 
     def damage(self) -> str | None:
         """Return the first fault that SQLite finds in the file, or None."""
@@ -122,6 +125,12 @@ class CaseStore:
         with self._full_disk_named(), autocommit.connect() as connection:
             roots = (image_root, self._image_root)
             copy_cases(connection, path, without=without, shift=shift, roots=roots)
+
+    def copy_to(self, connection: Connection, *, name: str) -> None:
+        """Create the tables in another database, called ``name``, and copy every row."""
+        IndexBase.metadata.create_all(connection)
+        with self._engine.connect() as reading:
+            copy_tables(reading, connection, IndexBase.metadata.sorted_tables, name=name)
 
     def remove_from(self, case_id: int) -> None:
         """Delete every case with this id or a higher one, to resume a build."""

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -31,7 +30,7 @@ from db.errors import MismatchError, UserError
 from generator import output
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from grounded_cxr.generators import Generator, load_generator
-from indexer.cli.arguments import add_model_device, database, encoder_device
+from indexer.cli.arguments import add_model_device, encoder_device, location
 from indexer.cli.parser import Parser, run
 from indexer.images.dicom import read_study_attributes
 from indexer.images.radiograph import Limits, Radiograph
@@ -178,7 +177,7 @@ def parser(prog: str = "python -m grounded_cxr.pacs") -> argparse.ArgumentParser
     )
     _add_url(verb)
     verb.add_argument("study", metavar="STUDY_UID", help="a StudyInstanceUID, as search lists it")
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("index", type=location, metavar="INDEX", help="an index: directory or URL")
     verb.add_argument(
         "--send-back",
         action="store_true",
@@ -201,7 +200,7 @@ def parser(prog: str = "python -m grounded_cxr.pacs") -> argparse.ArgumentParser
     verb.add_argument("--json", action="store_true", help="print one JSON object")
     verb.add_argument(
         "--db",
-        type=database,
+        type=location,
         metavar="DATABASE",
         help="also store it in this application database: file or URL",
     )

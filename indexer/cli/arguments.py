@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from db.engines.location import Location, parse_location
+from db.engines.location import DatabaseUrl, Location, parse_location
 from db.errors import UserError
 from indexer.cli.parser import Parser
 from indexer.encoder.load import DEVICES
@@ -62,7 +62,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("--everywhere", action="store_true", help="remove from every version too")
     either = verb.add_mutually_exclusive_group()
     either.add_argument(
-        "--db", type=database, metavar="DATABASE", help="application database to clean: file or URL"
+        "--db", type=location, metavar="DATABASE", help="application database to clean: file or URL"
     )
     either.add_argument("--no-db", action="store_true", help="no database quotes this index")
     verb.add_argument(
@@ -113,6 +113,27 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         "--root", type=Path, required=True, metavar="DIR", help="the folder that holds the images"
     )
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    verb = verbs.add_parser(
+        "publish",
+        help="publish an index in PostgreSQL with pgvector",
+        examples=["data/mine postgresql+psycopg://cxr@db.example/index"],
+    )
+    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    verb.add_argument("url", type=database_url, metavar="URL", help="of a PostgreSQL database")
+    verb.add_argument(
+        "--min-recall", type=float, default=0.97, metavar="R", help="of HNSW (%(default)s)"
+    )
+    _add_keep(verb)
+
+    verb = verbs.add_parser(
+        "pull",
+        help="write a published index into a directory",
+        examples=["postgresql+psycopg://cxr@db.example/index data/copy"],
+    )
+    verb.add_argument("url", type=database_url, metavar="URL", help="of a PostgreSQL database")
+    verb.add_argument("index", type=Path, metavar="INDEX", help="the index directory to write")
+    _add_keep(verb)
 
     verb = verbs.add_parser(
         "audit",
@@ -171,12 +192,20 @@ def encoder_device(device: str) -> str:
     return device if device.startswith("cuda") else "cpu"
 
 
-def database(text: str) -> Location:
-    """The type of an option that names an application database."""
+def location(text: str) -> Location:
+    """The type of an option that names something on disk, or in PostgreSQL by URL."""
     try:
         return parse_location(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def database_url(text: str) -> DatabaseUrl:
+    """The type of an argument that names a PostgreSQL database."""
+    found = location(text)
+    if isinstance(found, Path):
+        raise argparse.ArgumentTypeError("name a database: postgresql+psycopg://USER@HOST/NAME")
+    return found
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:

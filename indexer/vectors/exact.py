@@ -31,7 +31,7 @@ _MORE = 16
 
 _LARGE_SHARE = 4
 
-_ROUNDING = 2.0**-22
+ROUNDING = 2.0**-22
 """The rounding error of an inner product of unit vectors, per dimension."""
 
 _SCORES_AT_ONCE = 16_000_000
@@ -111,7 +111,7 @@ class ExactVectors(RowVectors):
             scores, found = self._index.search(one, wanted, params=parameters)
             scores, found = scores[0][found[0] >= 0], found[0][found[0] >= 0]
             if len(scores) == wanted:
-                least = scores[k - 1] - _ROUNDING * self.dim
+                least = scores[k - 1] - ROUNDING * self.dim
                 if scores[-1] >= least:  # there may be more ties with the k-th
                     _, _, found = self._index.range_search(one, float(least), params=parameters)
         del kept

@@ -1,0 +1,125 @@
+"""Read versions of an index that `db.index.publishing` wrote into PostgreSQL.
+
+version = PublishedVersion.open(url)                # the current one
+with version.reading() as rows:
+    ids, vectors = rows.nearest(query, 5, exclude=[7])
+
+The table ``index_versions`` says which version is current; a reader stays on the one that it opened
+for as long as it is kept.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from db.engines.location import shown
+from db.engines.postgresql import open_postgresql, reason
+from db.engines.sqlite import LOCK_TIMEOUT
+from db.errors import NotFoundError, UnavailableError, UserError
+from db.index.vector_rows import VectorRows
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedVersion:
+    """One version, read-only; newer versions do not affect it."""
+
+    url: URL
+    schema: str
+    """That its tables are in."""
+    engine: Engine
+    manifest: str
+    dim: int
+    hnsw: bool
+
+    @classmethod
+    def open(cls, url: URL) -> Self:
+        """Open the current version.
+
+        Raises NotFoundError if there is none, and UserError if the database cannot be used.
+        """
+        engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
+        with named_errors(url), engine.connect() as connection:
+            run = connection.exec_driver_sql
+            row = None
+            if run("SELECT to_regclass('index_versions')").scalar_one() is not None:
+                row = run(
+                    "SELECT schema, dim, hnsw, manifest, current_schema() AS home "
+                    "FROM index_versions ORDER BY version DESC LIMIT 1"
+                ).first()
+        if row is None:
+            raise NotFoundError(
+                f"{shown(url)} holds no index: publish one with 'python -m indexer publish'"
+            )
+        before = str(url.query.get("options", ""))
+        kept = re.sub(r"-c\s*search_path=\S+", "", before).strip()
+        path = f"{kept} -csearch_path={row.schema},{row.home},public".strip()
+        inside = url.update_query_dict({"options": path})
+        return cls(
+            url=url,
+            schema=row.schema,
+            engine=open_postgresql(inside, lock_timeout=LOCK_TIMEOUT),
+            manifest=row.manifest,
+            dim=row.dim,
+            hnsw=row.hnsw,
+        )
+
+    def file_names(self) -> list[str]:
+        """Return the names of the files of the version."""
+        with self._connected() as connection:
+            names = connection.exec_driver_sql("SELECT DISTINCT name FROM files").scalars()
+            return sorted(names)
+
+    def parts(self, name: str) -> Iterator[bytes]:
+        """Yield the content of one file; nothing if there is no such file."""
+        part = 0
+        while True:
+            with self._connected() as connection:
+                content = connection.exec_driver_sql(
+                    "SELECT content FROM files WHERE name = %s AND part = %s", (name, part)
+                ).scalar_one_or_none()
+            if content is None:
+                return
+            yield bytes(content)
+            part += 1
+
+    def image_vectors(self, places: np.ndarray) -> np.ndarray:
+        """Return the vectors of images by place: (n, dim) float16."""
+        with self.reading() as rows:
+            return rows.image_vectors(places)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[VectorRows]:
+        """Read vectors while the block runs. Raises UnavailableError if the server fails."""
+        with self._connected() as connection:
+            yield VectorRows(connection, self.dim)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DatabaseError as error:
+            raise UnavailableError(
+                f"the index in {shown(self.url)} cannot be read ({reason(error)})", retry_after=60
+            ) from error
+
+
+@contextmanager
+def named_errors(url: URL) -> Iterator[None]:
+    """Raise UserError, in one sentence, where the block cannot use the database."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise UserError(
+            f"{shown(url)} cannot be used for an index ({reason(error)}): check the server and "
+            "your rights there"
+        ) from error
