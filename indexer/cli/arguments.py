@@ -2,14 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from db.engines.location import DatabaseUrl, Location, parse_location
 from db.errors import UserError
 from indexer.cli.parser import Parser
 from indexer.encoder.load import DEVICES
 from indexer.encoder.spec import DEFAULT_ENCODER
 from indexer.sources.arguments import add_source_arguments
 from indexer.versions import KEPT
+
+if TYPE_CHECKING:
+    from db.engines.location import DatabaseUrl, Location
 
 
 def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
@@ -192,15 +195,17 @@ def encoder_device(device: str) -> str:
     return device if device.startswith("cuda") else "cpu"
 
 
-def location(text: str) -> Location:
+def location(text: str) -> "Location":
     """The type of an option that names something on disk, or in PostgreSQL by URL."""
+    from db.engines.location import parse_location  # which takes time that `build` shows its bar in
+
     try:
         return parse_location(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def database_url(text: str) -> DatabaseUrl:
+def database_url(text: str) -> "DatabaseUrl":
     """The type of an argument that names a PostgreSQL database."""
     found = location(text)
     if isinstance(found, Path):
