@@ -7,6 +7,7 @@ retriever.search(text="small left pleural effusion").hits
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -226,10 +227,10 @@ class Retriever:
         """Compare the images of a query with the index, once however many searches follow."""
         found = self._checks.get(query)
         if found is None:
-            found = _ImageChecks(
-                duplicates=self._duplicates.find(query),
-                ood=check_ood(query, self.index, self._profile),
-            )
+            with ThreadPoolExecutor(1) as beside:  # large images take tens of milliseconds
+                ood = beside.submit(check_ood, query, self.index, self._profile)
+                duplicates = self._duplicates.find(query)
+            found = _ImageChecks(duplicates=duplicates, ood=ood.result())
             self._checks[query] = found
         return found
 

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
+import anyio
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
 from api.pipeline.byte_budget import ByteBudget, ByteShare
 from api.pipeline.decoding.messages import DecodingKind
 from api.pipeline.decoding.processes import Decoded
-from api.pipeline.scheduler import Scheduler
+from api.pipeline.scheduler import Scheduler, WorkCancelledError
 from api.pipeline.stages import DecodeInput, Schedulers
 from api.uploads import Upload
 from db.app.jobs.study import JobImage
@@ -23,6 +24,8 @@ from indexer.images.dicom import Identifiers, StudyAttributes
 from indexer.images.radiograph import Limits, PngRadiograph, Radiograph, as_one_study
 from indexer.images.reader import read_radiograph
 
+_TOGETHER = 2
+"""Files of one study that are decoded at the same time."""
 _share: ContextVar[ByteShare] = ContextVar("share")
 """Of the budget for pixels, of the request that is active."""
 
@@ -52,11 +55,35 @@ class ImageReading:
         """
 
         async def decode() -> list[Radiograph]:
-            found = await _run(self._decoding, "pixels", uploads, caller)
+            found = await self._together(uploads, caller)
             return [one for one in found if isinstance(one, Radiograph)]
 
         most = Limits().max_kept_pixels * len(uploads)
         return tuple(as_one_study(await _decoded(_share.get(), most, decode)))
+
+    async def _together(self, uploads: Sequence[Upload], caller: Caller) -> list[Decoded]:
+        """Decode a few files of a study at a time; raise the error of the first in order."""
+        scopes = [anyio.CancelScope() for _ in uploads]
+        found: list[Decoded | Exception] = [WorkCancelledError() for _ in uploads]
+        turn = anyio.Semaphore(_TOGETHER)
+
+        async def decode(place: int, upload: Upload) -> None:
+            with scopes[place]:
+                async with turn:
+                    try:
+                        (found[place],) = await _run(self._decoding, "pixels", [upload], caller)
+                    except Exception as error:  # raised below: the task group would wrap it
+                        found[place] = error
+                        for later in scopes[place + 1 :]:
+                            later.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for place, upload in enumerate(uploads):
+                tasks.start_soon(decode, place, upload)
+        for one in found:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in found if not isinstance(one, Exception)]
 
     @asynccontextmanager
     async def restored(self, images: Sequence[JobImage]) -> AsyncIterator[tuple[Radiograph, ...]]:

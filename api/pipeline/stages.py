@@ -43,7 +43,7 @@ Emit = Callable[[Progress], None]
 token, and with the number of tokens where a language model wrote, from any thread."""
 
 
-_WAITING_LARGE = 8
+_WAITING_LARGE = 16
 """Large files that may wait for the one process that decodes them without delaying others."""
 
 

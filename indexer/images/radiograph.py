@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -113,12 +114,12 @@ class Radiograph:
     subject: Subject | None = field(default=None, repr=False)
     """Of a DICOM header; compared between the images of a study, never stored."""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash shape and pixels, so that equal images in different files have equal hashes."""
         height, width = self.pixels.shape
         digest = hashlib.sha256(f"{height}x{width}:".encode())
-        digest.update(self.pixels.tobytes())
+        digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
 

@@ -19,8 +19,9 @@ from litestar.testing import TestClient
 from PIL import Image
 
 from api.pacs.address import PASSWORD, TOKEN
+from api.pipeline.decoding.messages import DecodingKind
 from api.pipeline.decoding.process import LARGE, ORDINARY
-from api.pipeline.decoding.processes import DecodingProcesses, _Pool
+from api.pipeline.decoding.processes import Decoded, DecodingProcesses, _Pool
 from api.pipeline.scheduler import BusyError, WorkCancelledError
 from api.spool import Spool
 from api.uploads import Upload
@@ -29,7 +30,7 @@ from indexer.images.radiograph import PngRadiograph, Radiograph
 from indexer.images.reader import read_radiograph
 from tests.support.dicoms import slow_dicom
 from tests.support.service.clients import HTTP, images
-from tests.support.service.services import a_png, an_app, serving
+from tests.support.service.services import DECODING, a_digest, a_png, an_app, serving
 
 
 @pytest.fixture
@@ -192,6 +193,33 @@ def test_cancelled_work_ends_its_process(tmp_path: Path, decoding: DecodingProce
         decoding.run("pixels", upload(slow_dicom(tmp_path)), cancelled)
     ender.join()
     assert children() == before
+
+
+def test_the_first_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    app: Any = an_app(tmp_path)
+    texts = [("images", (name, b"text")) for name in ("a.png", "b.png", "c.png")]
+    with TestClient(app, base_url=HTTP) as client:
+        for files, name in ((texts, "a.png"), ([*images(1), *texts[1:]], "b.png")):
+            answer = client.post("/reports", files=files)
+            assert answer.status_code == 422 and answer.json()["detail"].startswith(name)
+
+
+class Paired:
+    """Decodes only once two files are decoded at the same time."""
+
+    def __init__(self) -> None:
+        self._both = threading.Barrier(2, timeout=60)
+
+    def run(self, kind: DecodingKind, upload: Upload, cancelled: threading.Event) -> Decoded:
+        self._both.wait()
+        return DECODING.run(kind, upload, cancelled)
+
+
+def test_two_files_of_a_study_are_decoded_at_the_same_time(tmp_path: Path) -> None:
+    with TestClient(an_app(tmp_path, decoding=Paired()), base_url=HTTP) as client:
+        made = client.post("/reports", files=images(1, 2, 3, 4)).json()
+        alone = [a_digest(a_png(seed, size=(64, 64))) for seed in (1, 2, 3, 4)]
+        assert made["images_sha256"] == alone
 
 
 @pytest.mark.parametrize("path", ["/reports", "/batches", "/searches"])
