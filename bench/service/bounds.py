@@ -96,6 +96,16 @@ def pss_mb(pid: int) -> float:
     return total / 1024
 
 
+def processor_seconds(pid: int) -> float:
+    """Used so far by the process and its descendants that run."""
+    ticks = 0
+    for one in family(pid):
+        with suppress(OSError, ValueError):
+            words = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(words[11]) + int(words[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def ordinary_jpeg(seed: int, height: int) -> bytes:
     """A grey image with the noise of a detector; a radiograph is about 2,500 x 3,000."""
     random = np.random.default_rng(seed)
@@ -210,16 +220,17 @@ def _send_batch(address: str, measured: Measured, studies: int, height: int) -> 
 
 
 @contextmanager
-def served(index: str, folder: Path) -> Iterator[tuple[str, int]]:
-    """A server of its own; yields its address and process id."""
+def served(index: Path, folder: Path, *, checkout: Path | None = None) -> Iterator[tuple[str, int]]:
+    """A server of its own, of this code or that in ``checkout``; yields address and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = ["serve", index, "--model", "none", "--port", str(port)]
+    words = ["serve", str(index.absolute()), "--model", "none", "--port", str(port)]
     database = folder / "app.sqlite3"
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "api", *words, "--database", str(database)],
+            [sys.executable, "-m", "api", *words, "--database", str(database.absolute())],
+            cwd=checkout,
             stderr=log,
             stdout=log,
         )
@@ -227,7 +238,7 @@ def served(index: str, folder: Path) -> Iterator[tuple[str, int]]:
         try:
             while True:
                 if server.poll() is not None:
-                    sys.exit(f"the server did not start: see {folder / 'server.log'}")
+                    sys.exit(f"no server: {(folder / 'server.log').read_text()}")
                 with suppress(httpx.HTTPError):
                     if httpx.get(f"{address}/health/live").status_code == 200:
                         break
@@ -240,7 +251,7 @@ def served(index: str, folder: Path) -> Iterator[tuple[str, int]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("index")
+    parser.add_argument("index", type=Path)
     parser.add_argument("--files", type=int, default=40)
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--height", type=int, default=3000, help="of an image of the batch")
