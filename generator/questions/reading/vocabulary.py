@@ -12,9 +12,9 @@ CONTENTLESS = frozenset(
     in on at to for from with within by as and or but if so there here any some no not all every
     please thanks thank hi hello hey ok okay kindly just only also then now still yet again well
     what whats hows wheres theres which who where when why how whose whether really actually
-    maybe perhaps u ur pls plz don t s isn aren doesn haven hasn let us tell say know see look
-    looks looking looked seen show shows showing shown appear appears seem seems think believe
-    like about out up
+    maybe perhaps u ur pls plz don t s isn aren doesn haven hasn d ll ve re m im let us tell say
+    know see look looks looking looked seen show shows showing shown appear appears seem seems
+    think believe like about out up
     """.split()
 )
 """Words that say nothing of what is asked."""
@@ -48,19 +48,20 @@ _TALK = frozenset(
     n way shape common largest today available body part parts organ organs system systems man
     woman lady gentleman guy male female year old yo years boy girl m f take get make made
     better english speak pre post op preop postop operative routine portable admission dealing
-    ordinary understood including include included hx pmh off place positives negatives positive
-    negative pertinent processes trauma fall find finds found seeing sees should agree agreed
-    likely top two three four five number bill never always big little lot many much less least
-    best certain sure single remark seriously entire total state status exactly precisely want
-    need know knows help understand talk through go over looking out checking telling given gave
-    says said saying reads child kid teach student expert colleague noted mention mentioned
-    highlight highlights point points item items bullet chief principal primary leading readout
-    wrongs concerningly crucial critical noticeable obvious evident clearly anywhere
+    ordinary understood including include included hx pmh reason reasons off place positives
+    negatives positive negative pertinent processes trauma fall find finds found seeing sees
+    should agree agreed likely top two three four five number bill never always big little lot
+    many much less least best certain sure single remark seriously entire total state status
+    exactly precisely want need know knows help understand talk through go over looking out
+    checking telling given gave says said saying reads child kid teach student expert colleague
+    noted mention mentioned highlight highlights point points item items bullet chief principal
+    primary leading readout wrongs concerningly crucial critical noticeable obvious evident
+    clearly anywhere
     """.split()
 )
 OF_READING = frozenset(
     "finding findings abnormality abnormalities diagnosis diagnoses impression pathology"
-    " pathologies radiologist radiologists interpretation".split()
+    " pathologies radiologist radiologists interpretation report".split()
 )
 """Words that are used of the reading of images only."""
 ORGANS = frozenset(
@@ -93,10 +94,10 @@ APPEARANCE = frozenset(
     prominence bulge bulging bump bumps dot dots line lines nodular reticular alveolar cavitary
     cyst cystic cysts bulla bronchogram bronchograms apical basal basilar peripheral central
     segmental lobar aneurysm dissection embolus embolism infarct tuberculosis tb sarcoidosis
-    sarcoid silicosis lytic sclerotic lesion lesions expanded expansion aspiration asbestosis
-    abscess injury injuries trauma located location asymmetric asymmetry symmetric symmetry tip
-    placement malposition malpositioned superimposed extensive adenopathy cavity pneumonitis
-    bronchitis foreign mass
+    sarcoid silicosis lytic sclerotic lesion lesions expanded expansion aspiration surgery
+    surgical postoperative asbestosis abscess injury injuries trauma located location asymmetric
+    asymmetry symmetric symmetry tip placement malposition malpositioned superimposed extensive
+    adenopathy cavity pneumonitis bronchitis foreign mass
     """.split()
 )
 """What radiographs show, though no rule reads it."""

@@ -189,7 +189,7 @@ def asks_whole(text: str, *, yes_no: bool) -> Literal["normal", "what"] | None:
     if names_organ(text):
         return None
     strange = strange_words(text)
-    most = 2 if has_any(text, OF_READING) else 1 if has_any(text, IMAGE_WORDS) else 0
+    most = 3 if has_any(text, OF_READING) else 2 if has_any(text, IMAGE_WORDS) else 0
     if len(strange) > most:
         return None
     if (yes_no or not _WHAT.search(text)) and _NORMAL.search(text):
@@ -197,7 +197,7 @@ def asks_whole(text: str, *, yes_no: bool) -> Literal["normal", "what"] | None:
     if not strange and set(words_of(text)) <= CONTENTLESS and not _OPEN_TALK.search(text):
         return None
     if yes_no:
-        return None if strange else "normal"
+        return "normal" if not strange or _NORMAL.search(text) else None
     return "what" if not strange or _WHAT.search(text) else None
 
 

@@ -53,6 +53,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"opac(?:s)?", "opacity"),
     (r"chf|(?:congestive )?(?:heart|cardiac) failure|failing heart|heart (?:is )?failing"
      r"|decompensat\w+|in failure", "pulmonary edema"),
+    (r"(?:chest|thoracic|pleural) cavity", "pleural space"),
     # pneumothorax
     (rf"(?:collapsed|deflated|popped|punctured|burst|dropped) {_OF_LUNG}lungs?", "pneumothorax"),
     (rf"{_LUNG} (?:{_IS} )*(?:half |partly |fully |completely |still )*(?:collapsed"
@@ -130,10 +131,11 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (rf"{_DET}(?:lining|pleura) (?:{_IS} )*{_VERY}thick\w*", "there pleural thickening"),
     # bones
     (rf"{_BROKEN} (?:\w+ )?{_BONE}|(?:cracks?|breaks?) in (?:\w+ ){{0,2}}{_BONE}"
-     rf"|{_BONE} (?:cracks?|breaks?)", "fracture"),
+     rf"|{_BONE} (?:cracks?|breaks?|snaps?)", "fracture"),
     (rf"{_BONE} (?:did|do|have|has) (?:the )?\w+ (?:break|broken?|crack(?:ed)?|fracture)"
      rf"|(?:break|broke|broken"
      rf"|crack|cracked) (?:\w+ ){{0,2}}?{_BONE}", "fracture"),
+    (rf"(?:anything|something|everything) (?:{_IS} )*{_BROKEN}", "there fracture"),
     (r"(?<=the )breaks?|(?<= a )breaks?|(?<=any )breaks?", "fracture"),
     (rf"{_DET}{_BONE} (?:(?:{_IS}|that|which) )*{_BROKEN}", "there fracture"),
     # devices

@@ -7,9 +7,9 @@ QUALITY = "Exposure, position and quality of the image are not assessed."
 FORMS: tuple[tuple[str, str], ...] = (
     (
         r"\b(?:ecg|ekg|ejection fraction|h(?:a)?emoglobin|blood (?:test|count|pressure|sugar"
-        r"|gas|type|group)|creatinine|troponin|oxygen sat\w*|o2 sats?|sats|spo2|an(?:a)?emi[ac]"
-        r"|cholesterol|lung function|fev1|bnp|crp|white (?:cell|blood)"
-        r"|wbc|potassium|sodium|glucose|heart (?:rate|rhythm|murmur|beat)|arrhythmia"
+        r"|gas|type|group)|creatinine|troponin|oxygen sat\w*|o2 sats?|sats|spo2"
+        r"|an(?:a)?emi[ac]|cholesterol|lung function|fev1|bnp|crp|white (?:cell|blood)|wbc"
+        r"|potassium|sodium|glucose|heart (?:rate|rhythm|murmur|beat)|arrhythmia"
         r"|palpitations|afib|atrial fibrillation|breath sounds|wheez\w+|depression|dementia"
         r"|alzheimer\w*|autism|adhd|iq)\b",
         NOT_SHOWN,
@@ -17,13 +17,13 @@ FORMS: tuple[tuple[str, str], ...] = (
     (
         r"\b(?:brain|skull|head(?! of)|intracranial|kidneys?|renal|bladder|gall\s?bladder"
         r"|gallstones?|liver|hepatic|spleen|pancreas|prostate|uterus|ovar(?:y|ies)|fetus"
-        r"|foetus|knees?|ankles?|wrists?|fingers?|toes?|foot|feet|hips?|pelvis|femur|tibia"
-        r"|teeth|tooth|carotids?|coronar\w+|ureters?|molars?|dental|jaw|eyes?|ears?|nose"
-        r"|sinus(?:es)?"
-        r"|appendi\w+|colon|rectum"
-        r"|bowels?(?! gas)|intestin\w+|tonsils?|elbows?|(?<!right )(?<!left )(?<!other )hands?"
-        r"|legs?|lumbar|sacr\w+|testic\w+|hair|tongue)\b(?! side)|\b(?:cancer|tumou?r|mass|ulcer"
-        r"|pain|lump)s? (?:\w+ )?(?:in|of) (?:\w+ )?(?:stomach|tummy|belly|abdomen)",
+        r"|foetus|knees?|ankles?|wrists?|fingers?|toes?|foot|(?<!off her )(?<!off his )feet"
+        r"|hips?|pelvis|femur|tibia|teeth|tooth|carotids?|coronar\w+|ureters?|molars?|dental"
+        r"|jaw|eyes?|ears?|nose|sinus(?:es)?|appendi\w+|colon|rectum|bowels?(?! gas)"
+        r"|intestin\w+|tonsils?|elbows?|(?<!right )(?<!left )(?<!other )hands?|legs?|lumbar"
+        r"|sacr\w+|testic\w+|hair|tongue)\b(?! side)|\bstomach (?:lining|ulcer|ache|pain"
+        r"|cancer|acid)|\b(?:cancer|tumou?r|mass|ulcer|pain|lump)s? (?:\w+ )?(?:in"
+        r"|of) (?:\w+ )?(?:stomach|tummy|belly|abdomen)",
         OTHER_PART,
     ),
     (
