@@ -136,6 +136,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
      rf"|(?:break|broke|broken"
      rf"|crack|cracked) (?:\w+ ){{0,2}}?{_BONE}", "fracture"),
     (rf"(?:anything|something|everything) (?:{_IS} )*{_BROKEN}", "there fracture"),
+    (rf"{_BROKEN} ones?", "fracture"),
     (r"(?<=the )breaks?|(?<= a )breaks?|(?<=any )breaks?", "fracture"),
     (rf"{_DET}{_BONE} (?:(?:{_IS}|that|which) )*{_BROKEN}", "there fracture"),
     # devices
