@@ -8,7 +8,7 @@ from indexer.reports.identifiers.people.lexicon import Kind, kind_of
 SMALL = (
     r"(?:of|the|and|&|for|at|de|la|el|los|las|le|les|du|des|d['’]|l['’]|der|die|das|den|am|an|im|in"
     r"|zu[mr]?|und|di|del|della|dei|degli|da|do|dos|das|e|y|et|van|het|'t|op|aan|rechts|links|w|we"
-    r"|im\.|им\.|sur|sous|en|na|v|ve|och|og)"
+    r"|für|pour|para|voor|im\.|им\.|sur|sous|en|na|v|ve|och|og)"
 )
 """Small words inside the names of streets, towns and hospitals."""
 INSIDE = (
@@ -30,7 +30,8 @@ _STREET = (
     r"|CRESCENT|HIGHWAY|HWY|PARKWAY|CIRCLE|WAY|GROVE)\b\.?"
 )
 _POSTCODE = (
-    r"(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]{2},?\.? \d{5}(?:-\d{4})?|[A-Z]{2,3},? \d{4}"
+    r"(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[\dW] ?(?=[A-Z]{0,3}\d)[A-Z\d]{4}"
+    r"|[A-Z]{2},?\.? \d{5}(?:-\d{4})?|[A-Z]{2,3},? \d{4}"
     r"|(?:[A-Z]{2},? )?[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2}|(?:[A-Z]{1,2}-)?\d{4,6}|\d{2}-\d{3}"
     r"|\d{5}-\d{3}|\d{3} \d{2})(?![\w-])"
 )
@@ -68,7 +69,8 @@ _ADDRESSES = tuple(
         rf"(?:,? (?:кв\.|m\.|lok\.|ap\.|piso|apto\.?|bl\.|корп\.) ?\w{{1,5}}){{0,2}}{_TAIL}",
         rf"(?<!\w)(?:г\.|м\.|гор\.|с\.|пос\.|город) ?{CITY}(?:,? (?:ул\.|вул\.|пр\."
         rf"|д\.) ?[{UPPER}\d][{LETTERS}\d./-]{{0,20}}){{0,3}}",
-        r"\b(?i:P\.? ?O\.? Box|Postfach|Boîte postale|B\.P\.|Apartado|Postbus|Casilla) \d{1,6}\b",
+        r"\b(?i:P\.? ?O\.? Box|Postfach|Boîte postale|B\.P\.|Apartado|Postbus|Casilla) \d{1,6}\b"
+        rf"(?:(?:,? {CITY}){{0,1}}{_TAIL})",
         rf"(?<![\w-]){CITY},? [A-Z]{{2}},? \d{{5}}(?:-\d{{4}})?\b",
         rf"(?<![\w-]){CITY},? (?:NSW|VIC|QLD|TAS|ACT|WA|SA|NT)(?: \d{{4}})?\b",
         rf"(?<![\w.,/-])(?:[A-Z]{{1,2}}-)?\d{{5}} (?!(?:[Uu]nits?|Hz"
@@ -84,7 +86,8 @@ _ADDRESSES = tuple(
         rf"|Close|Terrace|Boulevard|Blvd|Crescent|Gardens))\b\.?{_TAIL}",
         r"(?<!\w)(?:GIR 0AA|[A-Z]{1,2}\d[A-Z\d]? \d(?!TH|ND|RD|ST|CM|MM|ML|MG)[A-Z]{2})\b",
         r"(?<!\w)[ABCEGHJ-NPRSTVXY]\d[A-Z] \d[A-Z]\d\b",
-        rf"(?P<keep>(?i:\b(?:lives|living|resides|residing|residence|wohnhaft|wohnt|demeurant"
+        rf"(?P<keep>(?i:\b(?:lives|living|resides|resident(?= (?:in|at) )|residing|domiciled"
+        rf"|staying|residence|wohnhaft|wohnt|demeurant"
         rf"|habite|reside|residente"
         rf"|domicilié|woonachtig|woont|zamieszkał\w|zam\.|проживает|bor|bosatt|lakik|native|moved"
         rf"|relocated|born|geboren|née?|nat[oa]|nacid[oa]|nascid[oa]|natural|född) (?:in|at|on"
@@ -124,6 +127,10 @@ GENERIC = frozenset(
     world royal queen de la del der die den du des los las le les el di da do für zu fracture
     cardiac heart cancer lung pulmonary respiratory pain wound sleep eye oncology surgery
     trauma intensive step down isolation observation in-patient urgent primary family dialysis
+    institut instituto istituto institute centre centro zentrum studio cabinet clinique clínica
+    laboratoire laboratorio gabinete praxis klinik poradnia radiologie kardiologie pneumologie
+    chirurgie medizin innere diagnostische interventionelle
+    radiología radiologia neumología cardiología imagerie médicale imagen diagnóstico für
     transplant behavioral cardiology pediatric paediatric maternity general-ward medicine
     internal isolation female male post
     """.split()

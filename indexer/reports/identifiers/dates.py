@@ -85,20 +85,33 @@ _STUDY = (
 DAY_OF_YEAR = re.compile(
     rf"(?<![\w/.-])(?:(?:{_FULL_MONTH}|(?<=on )May|(?<=of )May|(?<=from )May|(?<=dated )May"
     rf"|(?<=since )May) {_DAY}(?:st|nd|rd|th)?(?![\w/-]|[.,:]\d|\s?(?:mm|cm|ml|mg|days?|%|of))"
-    rf"|{_DAY}(?:st|nd|rd|th)? (?:of )?(?:{_FULL_MONTH}|May)(?![\w-]|[’']s| (?:be|have|not"
-    rf"|represent"
-    rf"|also|reflect|relate|indicate|show|suggest))"
-    rf"|(?:(?<=dated )|(?<=study from )|(?<=exam from )|(?<=film from )|(?<=radiograph from )"
-    r"|(?<=\[\*\*date\*\*\], )|(?<=\[\*\*date\*\*\] and ))"
-    r"\d{1,2}/\d{1,2})(?![\w/])"
+    rf"|{_DAY}(?:st|nd|rd|th)? (?:of )?(?:{_FULL_MONTH}(?![\w-])|May(?![\w-]|[’']s| (?:be|have|not"
+    rf"|represent|also|reflect|relate|indicate|show|suggest)))"
+    rf")(?![\w/])"
+)
+"""A day without a year, with its month in letters."""
+DAY_IN_FIGURES = re.compile(
+    r"(?:(?<=dated )|(?<=study from )|(?<=exam from )|(?<=film from )|(?<=radiograph from )"
+    r"|(?<=\[\*\*date\*\*\], )|(?<=\[\*\*date\*\*\] and ))(?<![\w/.-])\d{1,2}/\d{1,2}(?![\w/])"
     rf"|(?P<keep>\b(?i:(?:{_STUDY})\b[^.;\d\n]{{0,30}}? (?:of|on|from|since|dated|vom|du|del)"
     r"|since|dated) (?:the )?)"
     r"(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2]))"
-    r"(?![\w/%]|[.,]\d|-\d| ?(?i:of|mm|cm|ribs?|views?|leads?|lobes?|zones?)\b)"
+    r"(?![\w/%]|[.,]\d|-\d| ?(?i:of|mm|cm|ribs?|views?|leads?|lobes?|zones?|slices?|images?"
+    r"|films?|occasions?|levels?|pages?|frames?)\b)"
     r"|(?P<keep_by>(?<!GCS )(?<!score )\b(?:of|on|from) )"
     r"(?:[1-9]|1[0-2])/(?:1[3469]|17|19|2[1-35-9]|31)(?![\w/%]|[.,]\d|-\d)"
+    r"|(?P<keep_dot>\b(?i:vom|am|seit|zum|on|from|of) )(?:1[3-9]|2\d|3[01])\.(?:0?[1-9]|1[0-2])"
+    r"(?=\.(?!\d)|[,;)]|$)"
+    r"|(?P<keep_am>\b(?i:vom|seit|zum) )\d{1,2}\.(?:0?[1-9]|1[0-2])\.(?!\d)"
+    r"|(?P<keep_film>\b(?i:films?|study|x-ray|radiograph|cxr|image), )\d{1,2}/\d{1,2}(?=[,;])"
+    r"|(?P<keep_on>\b(?i:on) )(?!(?P<_same>[1-9])/(?P=_same)\b|[1-4]/[2-5]\b"
+    r"|\d{1,2}/10\b)(?:0?[1-9]|1[0-2])/"
+    r"(?:0?[1-9]|[12]\d|3[01])"
+    r"(?=[.,;)]{0,2}(?:\s*$|\n| (?:at|and|by|with|from|for|in|after|which|to)\b)|;)"
 )
-"""A day without a year."""
+"""A day without a year, in figures ("the film of 4/17", "vom 28.9.")."""
+FIGURES = re.compile(r"\d[/.]\d")
+"""What a text has in which there is one."""
 
 AGE = re.compile(
     r"(?<![\w.,/-])(?:9\d|1[01]\d)(?=(?: ?Y(?:/[MF]|\b)|"
@@ -110,7 +123,7 @@ AGE = re.compile(
     r"|(?<=\([MF]/)(?:9\d|1[01]\d)(?=\))|(?<=\b[MF]/)(?:9\d|1[01]\d)\b"
     r"|(?:(?<=aged )|(?<=Aged )|(?<=AGED )|(?<=age )|(?<=Age )|(?<=age: )|(?<=Age: )|(?<=AGE: )"
     r"|(?<=Alter: )|(?<=Alter )|(?<=Edad: )|(?<=Âge : )|(?<=Età: )|(?<=Idade: )|(?<=Leeftijd: ))"
-    r"(?:9\d|1[01]\d)(?![\w.%]|/\d| ?(?:%|mm|cm|days|weeks|months|pack))"
+    r"(?:9\d|1[01]\d)(?![\w%]|[./]\d| ?(?:%|mm|cm|days|weeks|months|pack))"
 )
 """An age over 89, in years."""
 _OVER_89 = r"(?:9\d|1[01]\d)"
@@ -123,7 +136,10 @@ AGE_IN_WORDS = re.compile(
 )
 """An age over 89 that is written out."""
 _ORDINAL = r"(?:9\d(?:th|st|nd|rd)|1[01]\d(?:th|st|nd|rd)|ninet(?:ieth|y-\w{4,7})|hundredth)"
-_ENDS = r"(?=\.?(?:\s*$|\n)|\. |[,;)]| (?:and|who|with|but|now|today|years|yrs|or)\b)"
+_ENDS = (
+    r"(?=\.?(?:\s*$|\n)|\. |[,;)]| (?:and|who|with|but|now|today|years|yrs|or|last|this|next|on"
+    r"|in)\b)"
+)
 AGE_OF_PERSON = re.compile(
     r"(?P<keep>(?:\[\*\*name\*\*\],?|\b(?i:she|he|patient|pt|lady|gentleman|man|woman|mother|father"
     r"|resident|grandmother|grandfather|husband|wife|who))"

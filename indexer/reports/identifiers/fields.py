@@ -73,8 +73,9 @@ def label_start(text: str, end: int) -> int:
         return len(text)
     start = separator
     for _ in label.split(" "):
-        start = text.rfind(" ", 0, len(text[:start].rstrip(" "))) + 1
-        if start == 0:
+        start = len(text[:start].rstrip(" "))
+        start = max(text.rfind(" ", 0, start), text.rfind("\n", 0, start)) + 1
+        if start == 0 or plain(text[start:separator]).endswith(label):
             break
     return start
 

@@ -61,7 +61,8 @@ _OPENING = (
     r"|Nemocnice|Fakultní nemocnice|FN|Poliklinika"
     r"|Opća bolnica|Klinički bolnički centar|KBC|Bolnica|Bệnh viện|BV|RSUD|RSUP|RSIA|RS"
     r"|Rumah Sakit|Hospital"
-    r"|Νοσοκομείο|Γ\.Ν\.|Vårdcentral(?:en)?|Terveyskeskus|Legesenter|Clinic|The Royal|Queen"
+    r"|Νοσοκομείο|Γ\.Ν\.|Vårdcentral(?:en)?|Terveyskeskus|Legesenter|Clinic|The Royal|Queen|HMP"
+    r"|HMYOI|YOI|RAF|HMS|USS|FCI|USP"
     r"|King['’]s|Royal)"
 )
 _NAME = rf"{_WORD}(?:[ ](?:{SMALL}[ ]){{0,3}}{_WORD}){{0,4}}"
@@ -75,13 +76,13 @@ _HOUSES = (
         rf"(?P<town>(?:,? (?!Department|Dept|Division|Ward|Room|Service)[{UPPER}][{LOWER}]{{2,20}}"
         rf"(?![{LETTERS}])){{0,2}})"
     ),
+    re.compile(rf"(?<![\w-])The (?:{_WORD} ){{1,3}}(?:Surgery|Practice|Medical Practice), {CITY}"),
+    re.compile(rf"(?<![\w-]){_OPENING} (?:{SMALL} ?){{0,3}}{_NAME}"),
     re.compile(
         rf"(?<![\w-])[{UPPER}][{LETTERS}]{{3,20}}(?:hospitalet|hospital|sjukhuset|sjukhus|sykehus"
         rf"|sjukehus|sygehus"
         r"|klinikum|krankenhaus|ziekenhuis|sairaala|kórház|spital)(?![\w-])"
     ),
-    re.compile(rf"(?<![\w-])The (?:{_WORD} ){{1,3}}(?:Surgery|Practice|Medical Practice), {CITY}"),
-    re.compile(rf"(?<![\w-]){_OPENING} (?:{SMALL} ?){{0,3}}{_NAME}"),
     re.compile(
         rf"(?<![\w-])(?:[{UPPER}][{LETTERS}.]{{1,20}}-){{1,3}}(?:Krankenhaus|Klinik|Klinikum"
         rf"|Spital|Hospital"
@@ -93,6 +94,11 @@ _HOUSES = (
         rf"|ГКБ|ГБУЗ|МБУЗ|ЦРБ|ОКБ|ФГБУ|НИИ)[ ]?(?:№ ?\d{{1,4}}|им\. ?{_WORD}(?: {_WORD})?"
         rf"|«[^»\n]{{2,40}}»|г\. ?{_WORD}|{_WORD})"
     ),
+)
+_INSTITUTE = re.compile(
+    rf"(?:Cabinet|Centre|Centro|Studio|Institut|Instituto|Istituto|Laboratoire"
+    rf"|Laboratorio|Clinique|Clínica|Gabinete|Poradnia|Praxis|Zentrum) (?:[{LOWER}'’]{{2,16}} ?)"
+    rf"{{1,4}} {_NAME}"
 )
 _FROM = re.compile(
     r"(?P<keep>(?i:\b(?:transfer(?:red)?|transported|sent|referred|admitted|discharged"
@@ -118,19 +124,25 @@ _NAMED_ROOM = re.compile(
     rf"{_WORD} (?:\d{{1,2}}|[IVX]{{1,4}}|[A-D]|North|South|East|West|Nord|Süd|Ost)\b[A-Z]?"
 )
 _ROOM = re.compile(
-    r"(?P<keep>(?<![\w-])(?:[Ww]ard|WARD|[Bb]ed|BED|[Rr]oom|ROOM|Rm\.?|[Bb]ay|BAY|[Cc]ubicle"
+    r"(?P<keep>(?<![\w-])(?:RM|[Ww]ard|WARD|[Bb]ed|BED|[Rr]oom|ROOM|Rm\.?|[Bb]ay|BAY|[Cc]ubicle"
     r"|[Ss]tall|[Pp]od|[Ff]loor|Unit|UNIT"
     r"|Stn\.?|Suite|Station|Stat\.|Zimmer|Zi\.|Bett|[Cc]hambre|Ch\.|[Ll]it|LIT|[Ss]alle"
     r"|[Hh]abitación|Hab\.|[Cc]ama|[Ss]ala|[Ss]tanza|[Ll]etto"
     r"|[Kk]amer|[Ss]al|Oda|[Ee]nfermaria|[Ll]eito|[Qq]uarto|[Aa]fdeling|Afd\.|Abteilung|[Oo]sasto"
     r"|Avd\.?|[Aa]vdeling|[Pp]okoj|[Ll]ůžko|[Ss]al[aię]"
     r"|[Ll]óżko|[Oo]ddział|[Пп]алата|[Кк]ойка|[Оо]тделение|[Rr]uang|[Kk]amar|[Pp]hòng|[Gg]iường"
-    r"|[Kk]órterem|[Ss]alon|Bldg\.?|Building|Resus|[Tt]heatre|[Bb]ox|[Cc]ot|[Cc]abin)"
+    r"|[Kk]órterem|[Ss]alon|Bldg\.?|Building|Resus|[Tt]heatre|[Bb]ox|[Cc]ot|[Cc]abin|(?:Location"
+    r"|LOCATION)(?= \d))"
     r"[ .:#-]{1,3}(?:[Nn]o\.? |[Nn]r\.? |№ ?|#)?)"
     r"(?:[A-Z]{1,3}-?)?\d{1,4}(?:[A-Za-z](?![\w]))?(?:[-/][A-Z0-9]{1,3})?"
-    r"(?: (?:North|South|East|West|Nord|Süd|Ost|[A-D])\b)?(?![\w%]|[.,]\d| ?(?:mm|cm|of\b|Fr\b"
-    r"|ml\b|degrees|CM\b|MM\b|ML\b|[Nn]odes?\b|[Ll]ymph|LN))"
+    r"(?: (?:North|South|East|West|Nord|Süd|Ost|[A-D])\b)?(?![\w%]|[.,]\d| ?(?:mm|cm|(?i:of)\b|Fr\b"
+    r"|ml\b|(?i:deg)|CM\b|MM\b|ML\b|[Nn]odes?\b|[Ll]ymph|LN))"
 )
+_CLINIC = re.compile(
+    rf"(?P<keep>\b[Cc]linic )\d{{1,2}}[A-Z]\b|(?P<keep_saint>\b(?:at|from|in|to) )"
+    rf"(?:St|Saint|Ste)\.? {_WORD}['’]s(?![\w-])(?! (?:fire|vitus|dance))"
+)
+"""A numbered clinic, a hospital that is called by its saint."""
 _SOCIETY = re.compile(
     r" (?:of (?:Chest|Radiology|Medicine|Surgery)|Risk|Model|Score|Criteria|Classification|Journal|"
     r"acquired|bed\b|course|stay|day\b|gown|grade)",
@@ -172,7 +184,7 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
     def room(match: re.Match[str]) -> str:
         nonlocal count
         count += 1
-        return f"{match['keep']}{mark}"
+        return f"{next(text for text in match.groups() if text)}{mark}"
 
     def ward(match: re.Match[str]) -> str:
         nonlocal count
@@ -187,9 +199,14 @@ def replace_hospitals(text: str, mark: str) -> tuple[str, int]:
 
     for pattern in _HOUSES:
         text = pattern.sub(house, text)
+    text = _INSTITUTE.sub(house, text)
     text = _FROM.sub(lambda match: house(match, strict=True), text)
     text = _NAMED_WARD.sub(ward, text)
-    return _ROOM.sub(room, _NAMED_ROOM.sub(room, text)), count
+    for pattern in (_NAMED_ROOM, _ROOM):
+        text = pattern.sub(room, text)
+    if "linic " in text or "’s" in text or "'s" in text:
+        text = _CLINIC.sub(room, text)
+    return text, count
 
 
 def _town(words: str) -> str:

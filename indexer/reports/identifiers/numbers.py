@@ -21,7 +21,7 @@ _LABEL = (
     r"|pat\.?[ -]?(?:nr|id)|hosp(?:ital|\.)? ?(?:no\.?|number|id|#|num)|unit (?:no\.?|number)"
     r"|account|acct|encounter|visit (?:no\.?|number|id|#)"
     r"|(?-i:RG|RČ|DL|OPD|CSN|FIN|URN|UR|NHI|HCN|PHN|UHID|CHI|IPP|NIP|NHC|NUHSA|CIP|HN|DNI|NIE|NIF"
-    r"|BSN|CPF|CNS"
+    r"|BSN|CPF|CNS|IPD|OPD|IP|OP|VN|AN"
     r"|SSN|NHS|SVNR|AHV|KVNR|PID|ACC|Acc|CRM|GMC|NPI|RPPS|LANR|AGB)\b"
     r"|(?-i:\bID)(?=[ \t]?(?:no\b|number|nr|#|:|=)|\d{5})"
     r"|accession|acc(?:ession)?\.? ?(?:no\.?|number|#)|order (?:no\.?|number|#|id)"
@@ -32,7 +32,8 @@ _LABEL = (
     r"|auftrags?(?:nummer|[ -]?nr\.?)|versicher(?:ten|ungs)(?:nummer|[ -]?nr\.?)"
     r"|social security|insurance|policy|member id|medicare|medicaid|nhs|ss#|passport|licen[cs]e"
     r"|national insurance|employee (?:id|no\.?|number|#)|badge|staff (?:no\.?|id|number)"
-    r"|operator id"
+    r"|operator id|(?:employee|staff|prisoner|inmate|detainee|claim|service"
+    r"|collar)(?= [A-Z]?-?\d{4})"
     r"|(?:radiologist|reporter|reader|tech|physician|provider|user|device|subject"
     r"|participant) (?:id|no\.?"
     r"|number|#)|serial(?= (?:no|number|#))|s/n\b|(?-i:SN|UDI|EMPI|MPI|GMC|HCPC|AHPRA|DEA|NMC|HN"
@@ -76,6 +77,14 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|(?<![\w.@/-])(?:[a-z][\w-]{1,30}\.){1,3}(?:com|org|net|edu|gov|nhs\.uk|co\.uk"
             r"|ac\.uk|local)"
             r"(?:/\S{0,80})?(?![\w-])"
+        ),
+    ),
+    (
+        "web address",
+        re.compile(
+            r"(?P<keep>\b(?:skype|whatsapp|twitter|facebook|instagram|wechat)[: ]{1,2})"
+            r"@?\w[\w.-]{3,30}\w",
+            re.IGNORECASE,
         ),
     ),
     (
@@ -138,7 +147,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|pager|beeper|bleep|ext(?:ension|n|\.)?|durchwahl|dect|sein|toestel|tst\.|poste"
             r"|piepser|funk|interno|handy|gsm|cep|тел\.?|моб\.?|τηλ\.?|tlf\.?|puh\.?|telp?\.?"
             r"|m[óo]vil|cellulare|telemóvel"
-            r"|callback|call back|direct line|voip|x(?=\d))"
+            r"|callback|call back|direct line|voip|x(?=\d{3,6}\b))"
             r"[ \t]{0,2}(?:no\.?|number|nr\.?|#|:|is|at|n[º°]){0,2}[ \t]{0,2})"
             r"[+(]?\d(?:[ ()/.-]{0,2}\d){2,14}(?!\d|\.\d|\s?(?:mm|cm|mg|ml))(?:,? ?(?:x"
             r"|ext\.?) ?\d{1,6})?",
@@ -178,7 +187,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|dial"
             r"|contacted|contact|reached|reachable|reach|callback|available)(?: (?:him|her|them"
             r"|us|me"
-            r"|back|it|out|through)){0,2} (?:to|on|at|via) (?:line )?)"
+            r"|back|it|out|through|immediately|again|urgently)){0,2}(?: at \d{1,2}:?\d\d)? (?:to"
+            r"|on|at|via) (?:line )?)"
             r"(?:\d-\d{4}|(?<! at )(?!(?:19|20)\d\d|0\d{3}\b)[1-9]\d{3,4})"
             r"(?!\w|[-:/]\d|[.,]\d| ?(?:h|hrs?|hours|am|pm|mm|ml|uhr)\b)"
             r"|(?P<keep_by>\b(?:on|at|to|line|desk|call|dial|ring|page|phone) )\d-\d{4}(?![\w-]"
@@ -202,14 +212,6 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        "web address",
-        re.compile(
-            r"(?P<keep>\b(?:skype|whatsapp|twitter|facebook|instagram|wechat)[: ]{1,2})"
-            r"@?\w[\w.-]{3,30}\w",
-            re.IGNORECASE,
-        ),
-    ),
-    (
         "number",
         re.compile(
             r"(?<![\w.-])(?<!SNOMED )(?<!LOINC )(?<!RadLex )(?:\d{3}-\d{2}-\d{4}"
@@ -218,6 +220,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"|\d{6}/\d{3,4}"
             r"|[A-Z]?\d{3,4}-\d{3,4}-\d{3,4}"
             r"|\d{4} \d{4} \d{4}(?: \d{4})?|756\.\d{4}\.\d{4}\.\d{2}"
+            r"|[STFGM]\d{7}[A-Z]|[A-Z]{1,2}\d{6}\([\dA]\)|[A-Z]\d{4}[A-Z]{2}"
             r"|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|\d{8}-?[A-Z]|[XYZ]-?\d{7}-?[A-Z]"
             r"|[12] \d{2} \d{2} \d{2,3} \d{3} \d{3}(?: \d{2})?"
             r"|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]|[A-Z]{1,6}[-/]?\d{6,16}"

@@ -23,7 +23,9 @@ from indexer.reports.identifiers.dates import (
     AGE_OF_PERSON,
     BIRTH_YEAR,
     DATE,
+    DAY_IN_FIGURES,
     DAY_OF_YEAR,
+    FIGURES,
 )
 from indexer.reports.identifiers.hospitals import replace_hospitals
 from indexer.reports.identifiers.messages import replace_messages
@@ -34,17 +36,22 @@ from indexer.reports.identifiers.values import replace_values
 _LONGEST = 100_000
 """Characters that are looked at; no report has more."""
 _DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d(?:[^\d\n]{0,12}\d){2}")
+"""What the patterns for numbers need."""
 _TENTH_DECADE = re.compile(r"ninet|hundred", re.IGNORECASE)
 _TIME = r"(?:,? \d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)?"
 _DATE = re.compile(rf"(?<![\w/.-]){DATE}(?![\d/-]|\s?(?:mm|cm)\b){_TIME}", re.IGNORECASE)
 _BESIDE_NAME = re.compile(
     r"(?P<keep>\[\*\*name\*\*\][ ,;/(|#-]{1,4}(?:ID"
-    r"|No\.?)?[ #:]{0,2})(?:[A-Z]{0,3}\d{4,12})(?![\w/.-]*\d|\w)"
+    r"|No\.?)?[ #:]{0,2})(?:[A-Z]{0,3}\d{4,12}|[A-Z]{0,3}[ -]?(?=[\d-]{0,8}\d{4}|\d{2})"
+    r"\d{1,8}-\d{2,8}(?:-\d{1,8}){0,2})(?![\w/.-]*\d|\w)"
 )
 _INITIALS = re.compile(
     r"(?m)(?P<keep>(?:^|(?<=[.\]] )|(?<=\n))[ \t]{0,3})(?!(?:PA|AP|LAT|CT|MR|AC|DC|RT|LT|OR|AND|CR"
     r"|ER|ED|IV)[/:])"
     r"(?:[A-Z]{2,4}[/:](?!nil|no|neg|pos|ok|yes|none)[a-z]{2,4}|[a-z]{2,3}/[a-z]{2,3}"
+    r"|(?<=[.\]] )(?!Rt|Lt|Pa|Ap)[A-Z][a-z]{1,2}/[A-Z][a-z]{1,2}(?=\.?\s*\Z)"
+    r"|[A-Z]{2,3}/[A-Z]{2,3}(?=[ \t]?\[\*\*date)"
     r"|[A-Z]{2,4}/[A-Z]{2,4}/[a-zA-Z]{2,4})(?=[ \t.]*(?:$|\n|\[\*\*|[DT]:))"
 )
 
@@ -81,7 +88,10 @@ def replace_identifiers(text: str) -> Replaced:
     if scripts.ANY.search(head):
         head, found = scripts.replace_scripts(head, _MARKS)
         counts.update(found)
-    patterns = [*PATTERNS, *_WITH_DIGITS] if digits else PATTERNS[:_WITHOUT_DIGITS]
+    few = _WITH_ONE_DIGIT if digits else _WITHOUT_DIGITS
+    patterns = list(PATTERNS if _DIGITS.search(head) else PATTERNS[:few])
+    patterns += _WITH_DIGITS if digits else ()
+    patterns += _WITH_FIGURES if FIGURES.search(head) else ()
     if _TENTH_DECADE.search(head):
         head, counts["age"] = AGE_IN_WORDS.subn(partial(_marked, "age"), head)
     for kind, pattern in patterns:
@@ -135,14 +145,16 @@ _MARKS = {
     for kind in ("name", "number", "date of birth", "address", "place", "telephone")
 }
 _WITH_DIGITS = (("date", _DATE), ("date", DAY_OF_YEAR), ("age", AGE), ("date of birth", BIRTH_YEAR))
-_WITHOUT_DIGITS = 3
-"""Of the patterns, those for e-mail and web addresses come first; the others need digits."""
+_WITH_FIGURES = (("date", DAY_IN_FIGURES),)
+_WITHOUT_DIGITS, _WITH_ONE_DIGIT = 3, 9
+"""Of the patterns, those for e-mail and web addresses come first, then those for users and
+machines, which need a digit; the others need three."""
 
 
 def _marked(kind: str, match: re.Match[str]) -> str:
-    """Keep the label in front of an identifier, the group ``keep``."""
-    groups = match.groupdict()
-    kept = groups.get("keep") or groups.get("keep_by") or groups.get("keep_lot") or ""
+    """Keep the label in front of an identifier, the group ``keep`` or one like it."""
+    groups = match.groupdict().items()
+    kept = next((text for name, text in groups if name.startswith("keep") and text), "")
     return f"{kept}{mark(kind)}"
 
 

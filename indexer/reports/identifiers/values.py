@@ -5,6 +5,7 @@ from collections import Counter
 
 from indexer.reports.identifiers.dates import DATE
 from indexer.reports.identifiers.fields import explicit, label_before
+from indexer.reports.identifiers.people.cues import RELATIVES
 from indexer.reports.identifiers.people.letters import LETTERS, UPPER, Capital
 from indexer.reports.identifiers.people.lexicon import Kind, kind_of
 
@@ -40,7 +41,10 @@ _TYPED = re.compile(
     rf"(?i: by| von)?[ ]{{1,2}})(?P<initials>[{LETTERS}]{{2,3}})(?=[.,;/)\n]|$|[ ]\[| on| at| /)"
 )
 _LOWER_PERSON = re.compile(
-    r"(?P<keep>\b(?P<title>[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Nn]urse|[Pp]t|[Pp]atient|[Dd]/[Ww])\.? )"
+    r"(?P<keep>\b(?P<title>[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Nn]urse|[Pp]t|[Pp]atient|[Dd]/[Ww]"
+    r"|(?:step|grand|god)?(?:mother"
+    r"|father|son|daughter)|mum|mom|dad|wife|husband|sister|brother|niece|nephew|aunt|uncle"
+    r"|partner|carer)\.? )"
     r"(?P<first>(?!(?:dr|mr|mrs|ms|prof|nurse|pt"
     r"|patient|van|von|vom|de|der|den|del|della|di|da|do|dos|das|du|des|la|le|los|ter|ten|bin|ibn"
     r"|ben"
@@ -57,6 +61,12 @@ _STATES = frozenset(
     "none unknown absent nil no not the see as per same self supine upright erect male female yes"
     " ap pa "
     "n/a na tbd ct mr us lat er ed icu gp dr dra drs prof mrs ms lek md oa herr frau hr mme".split()
+)
+
+
+_AFTER_RELATIVE = re.compile(
+    r"[.,;)]|$|\n| (?:at|says|states|reports|said|stated|is|was|present|called|came|here|who"
+    r"|with)\b"
 )
 
 
@@ -97,6 +107,10 @@ def replace_values(text: str, marks: dict[str, str]) -> tuple[str, Counter[str]]
         if sure and kinds[0] not in (Kind.WORD, Kind.INITIAL):
             last = match["last"] or ""
             keep = last if len(kinds) > 1 and kinds[1] not in _LISTED else ""
+        elif match["title"] in RELATIVES:
+            if kinds[0] is not Kind.GIVEN or not _AFTER_RELATIVE.match(text, match.end("first")):
+                return match[0]
+            keep = match["last"] or ""
         elif len(kinds) > 1 and kinds[0] is Kind.GIVEN and kinds[1] in (*_LISTED, Kind.EPONYM):
             keep = ""
         else:
@@ -104,7 +118,8 @@ def replace_values(text: str, marks: dict[str, str]) -> tuple[str, Counter[str]]
         counts["name"] += 1
         return f"{match['keep']}{marks['name']}{keep}"
 
-    return _LOWER_PERSON.sub(person, _TYPED.sub(typed, text)), counts
+    text = _TYPED.sub(typed, text)
+    return _LOWER_PERSON.sub(person, text), counts
 
 
 _LISTED = (Kind.GIVEN, Kind.SURNAME)

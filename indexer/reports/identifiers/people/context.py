@@ -9,6 +9,7 @@ from indexer.reports.identifiers.people.cues import (
     BY_VERBS,
     DIRECT,
     FROM,
+    GROUPS,
     LINKS,
     PATIENTS,
     RELATIVES,
@@ -56,6 +57,16 @@ ABBREVIATIONS = frozenset(
 """Members of the staff that are written in capitals."""
 _MIXED = ("Mr", "Ms", "Mr.", "Ms.", "Mrs", "Mrs.")
 """Titles that in capitals are also abbreviations."""
+_NUMBERED = ("[**number**]", "[**date of birth**]")
+"""A number of the patient, beside which a name stands."""
+_BY_OR_WITH = re.compile(r"\b(?:by|with|to|from|per) $", re.IGNORECASE)
+_PROFESSION = tuple(
+    "ologist aesthetist ethetist therapist iatrist iatrician ician usionist nutritionist hygienist"
+    " pharmacist chiropodist woman worker teacher driver guard keeper adviser advisor coordinator"
+    " manager".split()
+)
+"""How the words for a profession end."""
+_THANKED = re.compile(r"\b(?:thank you|thanks|grateful to you) (?:\w+ ){0,4}$", re.IGNORECASE)
 _FACULTIES = ("med", "univ", "habil", "nat", "rer", "phil", "dent", "ssa")
 _DOCTOR = re.compile(r"(?i)\b(?:dr|prof|priv-doz|pd|lek|dott)\b\.?(?: ?(?:med|rer|habil)\.)? ?$")
 
@@ -86,6 +97,12 @@ def cue_before(text: str, start: int) -> Before:
 
 def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Before:
     bare = key.strip(",")
+    if "]" in last and stripped.rstrip(",;:)|/").endswith(_NUMBERED):
+        return Before.PATIENT
+    if head.endswith("(") and stripped.endswith("[**name**]"):
+        return Before.SUBJECT
+    if head.endswith("(") and bare in GROUPS:
+        return Before.ROLE
     before = stripped[: len(stripped) - len(last)]
     if last.startswith("(") and last.endswith(")") and bare.strip(")") in _TITLES_IN_BRACKETS:
         return Before.TITLE
@@ -105,12 +122,22 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.TOLD if last.endswith(".") or key in ("mr", "ms") else Before.PATIENT
     if key in ("i,", "me,", "i") and (key != "i" or head.endswith("(")):
         return Before.ROLE
+    if bare == "rt" and _BY_OR_WITH.search(before):
+        return Before.ROLE
+    if bare == "cc" and not before.rpartition("\n")[2].strip(" "):
+        return Before.TOLD
+    if key in ("referring", "seeing", "see") and _THANKED.search(before):
+        return Before.TOLD
     if bare in RELATIVES:
         return Before.RELATIVE
+    if bare in ABBREVIATIONS and _BY_OR_WITH.search(before) and not key.endswith(","):
+        return Before.TITLE
     if bare in ABBREVIATIONS:
         return Before.ROLE if last.strip("([,").isupper() and not key.endswith(",") else Before.NONE
     if bare in ROLES or bare.partition("-")[0] in ROLES:
         return Before.ROLE if not key.endswith(",") or bare not in ("pa", "np") else Before.PATIENT
+    if bare.endswith(_PROFESSION) and not key.endswith(","):
+        return Before.ROLE
     if key in BY and BY_VERBS.search(before):
         return Before.ROLE
     if (key in LINKS and TELL.search(before)) or key in ("d/w", "dw"):
@@ -123,9 +150,11 @@ def _word_cue(text: str, head: str, stripped: str, key: str, last: str) -> Befor
         return Before.STAFF
     if key in SIGNED:
         return Before.STAFF
-    if bare in ("boy", "girl", "baby", "infant", "newborn") and last[:1].isupper():
+    if bare in ("boy", "girl", "baby", "infant", "newborn") and (
+        last[:1].isupper() or before.rstrip(" ").casefold().endswith(("baby", "infant", "newborn"))
+    ):
         return Before.RELATIVE
-    if bare in SUBJECTS:
+    if bare in SUBJECTS or last in ("Name", "NAME"):
         return Before.SUBJECT
     if bare in PATIENTS or key in BY:
         return Before.PATIENT

@@ -16,7 +16,8 @@ TITLES = _words(
     kollege kollegin kollegen oberarzt oberärztin chefarzt chefärztin assistenzarzt oa oä
     mudr mddr mvdr phdr pan pani paní panu panią slečna bayan sayın uzm doç
     bs ông bà anh chị tn ny nn bapak ibu sdr puan encik dato datuk shri smt kumari
-    matron col sgt cpl maj capt lieutenant reverend rabbi father-in-law
+    matron cdr cmdr ldr brig pte pvt cpt insp col sgt cpl maj capt lieutenant reverend rabbi
+    father-in-law
     δρ κος κα κυρία κύριος г-н г-жа гн гжа др доц проф пан пані пані́
     alhaji alhaja hajia hajiya mallam malam mama baba mzee bwana bibi sheikh sheikha haji hajah
     tuan datin begum sri sardar thiru selvi fräulein mx sor ustaz sultan tengku tunku encik cik
@@ -25,11 +26,12 @@ TITLES = _words(
     """
 )
 """A title makes a name of any word behind it but a few ("Dr. May")."""
-WEAK_TITLES = _words("mr ms m fr sr pr sir lord rev pd d dª phd med medi univ mgr ing")
+WEAK_TITLES = _words("mr ms m lt fr sr pr sir lord rev pd d dª phd med medi univ mgr ing")
 """Titles that are also abbreviations (MR, MS, M. for morbus): no eponym or common word follows."""
 SIGNED = _words(
     """
     signed dictated approved verified reported transcribed interpreted finalized signé signée validé
+    checked rpt'd rptd rep'd final prelim preliminary
     validée gez firmado firmada firmato refertato diktiert vidiert signerat undertecknat ondertekend
     assinado podpisano popsal popsala opisał opisała sgd
     """
@@ -60,7 +62,8 @@ ROLES = _words(
     hausarzt hausärztin radiologe radiologin médecin medecin radiologue médico médica medico
     radiólogo radióloga radiologo radiologa huisarts radioloog arts collega colleague lekarz
     lekarka radiolog lékař lékařka läkare läkaren læge lægen lege legen lääkäri orvos medic
-    doktor doktoru hekim врач врача врачом врачу лікар ιατρός dokter dokternya ärztin arzt
+    doktor doktoru hekim ακτινολόγος
+    врач врача врачом врачу лікар ιατρός dokter dokternya ärztin arzt
     chief master pastor constable officer engr mo rmo jmo smo cmo dmo ho rn srn sn lpn lvn cna hca
     en
     aprn fnp msn physio physiotherapist dietitian dietician orderly porter clerk locum counsellor
@@ -86,6 +89,10 @@ ROLES = _words(
 )
 RELATIVES = _words(
     """
+    flatmate housemate colleague coworker co-worker cellmate landlord landlady godmother godfather
+    grandma grandpa granny widow widower fiance fiancee half-brother half-sister foster-mother
+    interpreter translator chaperone b/o chaplain bystander lodger tenant tutor classmate sitter
+    volunteer
     husband wife son daughter mother father brother sister spouse partner aunt uncle niece nephew
     grandson granddaughter grandmother grandfather guardian caregiver carer friend neighbor
     neighbour mom dad mum stepmother stepfather fiancé fiancée s/o d/o w/o c/o girlfriend
@@ -98,6 +105,8 @@ RELATIVES = _words(
     hustru fru make dotter datter sønn son mor far
     """
 )
+GROUPS = _words("team staff crew nurses doctors physicians parents family residents relatives")
+"""Those whose members stand in brackets ("nursing staff (Rosa and Tom)")."""
 PATIENTS = SUBJECTS | _words(
     """
     patient pt patientin paziente paciente patiënt patiënte pacjent pacjentka pacjenta pacient
@@ -125,6 +134,9 @@ BY_VERBS = re.compile(
     r"|authori|interpret|report"
     r"|releas|perform|request|order|refer|edit|validat|prepar|creat|typed|attest|confirm|acknowl"
     r"|co-?sign|e-?sign|scann|overread|read|seen|written|examin|acquir|supervis|check|entered"
+    r"|submitt|addend|amend|correct|answer|accept|receiv|plac|insert|reposition|pull|remov|adjust"
+    r"|interview|translat|interpret|witness|held|consent|chaperon|escort|found|administ|opinion"
+    r"|comment|note|letter|request|given|taken|spoken|collect|intubat|sedat|advanc|withdrawn"
     r"|submitt|agreed|attended|brought|accompan|complet|generat|discuss|communicat|notif|call"
     r"|befund|vidier|freigeg|unterz|unterschr|diktier|geschrieb|überw|zugew|erstellt|untersucht"
     r"|signé|validé|dict|adress|relu|rédig|interprét|demand|réalis|prescri|effectu"
@@ -143,7 +155,8 @@ LINKS = _words(
 TELL = re.compile(
     r"\b(?:discuss\w*|communicat\w*|convey\w*|relay\w*|report(?:ed)?|call(?:ed)?|phoned|telephoned"
     r"|paged|notif\w*|inform\w*|told|spoke|spoken|given|delivered|acknowledged|contact\w*"
-    r"|messag\w*|faxed|texted|alerted|advised|conferred|reviewed|consulted|provided|transmitted"
+    r"|note|memo|letter|copy|copied|reminder|messag\w*|faxed|texted|alerted|advised|conferred"
+    r"|reviewed|consulted|provided|transmitted"
     r"|sent|verbalized|confirmed|emailed|e-mailed|agree[ds]?|shown|passed|handed|talk\w*|left"
     r"|escalated|obtained|consult|correspondence|dw|d/w"
     r"|besprochen|rücksprache|mitgeteilt|telefonisch|telefon\w*|abgesprochen|demonstriert"

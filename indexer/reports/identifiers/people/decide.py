@@ -11,6 +11,7 @@ from indexer.reports.identifiers.people.follows import (
     AFTER_TOLD,
     DEGREE,
     HONORIFIC,
+    IS_STAFF,
     OWNED,
     THING,
 )
@@ -26,7 +27,11 @@ _NAMED_AFTER = re.compile(
     r"|virus|nodule)\b",
     re.IGNORECASE,
 )
-_PATRONYM = re.compile(r" (?:bin|binti|bint|ibn) ")
+_PREPOSITION = re.compile(r"(?<![\w-])(?:for|to|from|about|regarding|by) \Z")
+"""English, so that what follows with capitals is no noun of another language."""
+_PATRONYM = re.compile(r" (?:bin|binti|bint|ibn|nwa|ní|nic|[sd]/o) ")
+_ENDS = re.compile(r"[ ,;]{0,2}(?:\[\*\*|$|\n)|\.(?:\s|$)")
+"""What stands behind a signature: a date, the end of the line or of the sentence."""
 _YEARS = re.compile(r"\d ?-?(?:y|ans|años|anni|jaar|anos|lat|лет|år|Jahre|jähr)", re.IGNORECASE)
 _KNOWN = frozenset(
     {
@@ -51,6 +56,8 @@ def last_first(text: str, last: Sequence[Capital], first: Sequence[Capital], cue
         return kind_of(first[0]) is not Kind.EPONYM or kind_of(last[-1]) is not Kind.EPONYM
     if THING.match(after) or kind_of(first[0]) is Kind.EPONYM:
         return False
+    if cue is Before.PATIENT and text[max(0, last[0].start - 9) : last[0].start].count("**]"):
+        return kind_of(last[-1]) is not Kind.EPONYM
     dotted = first[0].initial and after.startswith(".")
     if cue in (Before.ROLE, Before.PATIENT, Before.SUBJECT) and (
         kind_of(last[0]) is not Kind.EPONYM or dotted
@@ -108,6 +115,14 @@ def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
         and OF_STUDY.search(text[max(0, piece[0].start - 60) : piece[0].start])
     ):
         return True
+    if (
+        cue in (Before.NONE, Before.PATIENT)
+        and len(words) > 1
+        and not (capitals or thing or Kind.EPONYM in kinds)
+        and all(len(token.text) > 2 for token in words)
+        and _PREPOSITION.search(text, max(0, piece[0].start - 12), piece[0].start)
+    ):
+        return True
     if _PATRONYM.search(text, piece[0].start, piece[-1].end) and not eponym:
         return True
     if HONORIFIC.match(after) and not eponym:
@@ -116,10 +131,12 @@ def accepted(text: str, piece: Sequence[Capital], cue: Before) -> bool:
         return True
     if cue is Before.STAFF and not eponym and (Kind.GIVEN in kinds or len(piece) > 1):
         return True
+    if cue is Before.STAFF and len(words) == 1 and not eponym and not capitals:
+        return _ENDS.match(after) is not None
     degree = DEGREE.match(after)
     if degree is not None and not short and (degree["comma"] or not degree["weak"] or known):
         return True
-    if AFTER_TOLD.match(after) and not short:
+    if (AFTER_TOLD.match(after) or (IS_STAFF.match(after) and not eponym)) and not short:
         return True
     return _bare(text, piece, kinds, after, cue)
 

@@ -20,9 +20,10 @@ from indexer.reports.identifiers.people.decide import (
     listed,
     person_follows,
 )
-from indexer.reports.identifiers.people.follows import AFTER_PERSON, DEGREE
+from indexer.reports.identifiers.people.follows import AFTER_PERSON, AFTER_TOLD, DEGREE
 from indexer.reports.identifiers.people.letters import PARTICLES, Capital, particles_before, runs
 from indexer.reports.identifiers.people.lexicon import BESIDE, STOP, SURNAME_WORDS, Kind, kind_of
+from indexer.reports.identifiers.people.signatures import names_by_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,19 @@ def find_names(text: str) -> list[Person]:
         if span is not None:
             found.append(span)
         place += used
-    return found
+    return _with_places(text, found)
+
+
+def _with_places(text: str, found: list[Person]) -> list[Person]:
+    """Return the names together with those known by their place; what overlaps is one name."""
+    merged: list[Person] = []
+    places = [Person(start, end) for start, end in names_by_place(text)]
+    for one in sorted([*found, *places], key=lambda person: person.start):
+        if merged and one.start < merged[-1].end:
+            merged[-1] = Person(merged[-1].start, max(merged[-1].end, one.end))
+        else:
+            merged.append(one)
+    return merged
 
 
 def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
@@ -58,7 +71,7 @@ def _pieces(text: str, run: Sequence[Capital]) -> list[list[Capital]]:
         if inner and kind_of(run[place + 1]) not in (Kind.WORD, Kind.EPONYM):
             kind = Kind.SURNAME
         if kind is Kind.WORD and (
-            named
+            place >= named
             or _name_by_neighbours(text, run, place, bool(current))
             or _ends_name(text, run, place, current)
         ):
@@ -104,9 +117,21 @@ def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: b
         return True
     if token.key in SURNAME_WORDS and not token.capitals and not inside:
         after = text[token.end : token.end + 60]
-        told = cue_before(text, token.start) in (Before.TOLD, Before.ROLE)
-        if told and (person_follows(after) or DEGREE.match(after)):
+        if cue_before(text, token.start) in _TOLD and _ends_person(after):
             return True
+    if listed(token) and not token.capitals and not inside and token.key not in BESIDE:
+        after = text[token.end : token.end + 60]
+        if cue_before(text, token.start) is Before.ROLE and _ends_person(after):
+            return True
+    if (
+        inside
+        and cue is Before.NONE
+        and listed(token)
+        and not token.capitals
+        and place + 1 < len(run)
+        and kind_of(run[place + 1]) in (Kind.GIVEN, Kind.SURNAME)
+    ):
+        return True
     before = run[place - 1] if place else None
     if before is not None and inside and listed(token):
         if before.initial and text[before.end] == "." and text[token.end : token.end + 1] != "/":
@@ -131,34 +156,60 @@ def _name_by_neighbours(text: str, run: Sequence[Capital], place: int, inside: b
     return False
 
 
+_TOLD = (Before.TOLD, Before.ROLE, Before.RELATIVE)
+
+
+def _ends_person(after: str) -> bool:
+    return person_follows(after) or bool(DEGREE.match(after) or AFTER_TOLD.match(after))
+
+
 def _after_particle(text: str, token: Capital) -> bool:
     """Return whether a title stands inside a name ("bin Haji Osman")."""
     return bool(_OF_FATHER.search(text, max(0, token.start - 7), token.start))
 
 
-def _named_by_words(text: str, run: Sequence[Capital]) -> bool:
-    """Return whether words that are also names are one here ("Grace Long was brought in")."""
-    if not 1 < len(run) < 4 or any(token.capitals or token.initial for token in run):
-        return False
-    if any(kind_of(one) is Kind.WORD and one.key not in SURNAME_WORDS for one in run):
-        return False
-    if kind_of(run[0], words=False) is not Kind.GIVEN or not listed(run[-1]):
-        return False
-    head = text[max(0, run[0].start - 60) : run[0].start]
-    return bool(AFTER_PERSON.match(text, run[-1].end) or OF_STUDY.search(head))
+def _named_by_words(text: str, run: Sequence[Capital]) -> int:
+    """Return where in a run words that are also names are one ("Grace Long was brought in")."""
+    first = next((place for place, one in enumerate(run) if one.key not in BESIDE), len(run))
+    words = run[first:]
+    if not 1 < len(words) < 4 or any(token.capitals or token.initial for token in words):
+        return len(run)
+    if any(one.key in STOP or one.key in BESIDE for one in words[1:]):
+        return len(run)
+    if kind_of(words[0], words=False) is not Kind.GIVEN or not listed(words[-1]):
+        return len(run)
+    cue = cue_before(text, words[0].start)
+    acts = AFTER_PERSON.match(text, words[-1].end)
+    if acts and (_ONLY_PEOPLE.match(text, words[-1].end) or cue in _OF_PERSON):
+        return first
+    if cue in (*_TOLD, Before.FIELD) and person_follows(text[words[-1].end :][:60]):
+        return first
+    if any(kind_of(one) is Kind.WORD and one.key not in SURNAME_WORDS for one in words):
+        return len(run)
+    head = text[max(0, words[0].start - 60) : words[0].start]
+    return first if acts or OF_STUDY.search(head) else len(run)
+
+
+_OF_PERSON = (Before.SUBJECT, Before.PATIENT, Before.TITLE, Before.FIELD)
+_ONLY_PEOPLE = re.compile(
+    r",? (?:was born|attended|presents with|presented with|complains|denies|fell|lives|smokes)\b"
+)
 
 
 def _ends_name(text: str, run: Sequence[Capital], place: int, current: Sequence[Capital]) -> bool:
     """Return whether a word is the last of a name that a field or a title begins."""
     token = run[place]
-    if len(current) < 2 or token is not run[-1] or token.capitals or token.initial:
+    if not current or token is not run[-1] or token.capitals or token.initial:
+        return False
+    if len(current) < 2 and kind_of(current[0], words=False) is not Kind.GIVEN:
         return False
     if token.key in STOP or token.key in TITLES or token.key in BESIDE or not listed(token):
         return False
     after = text[token.end : token.end + 2]
     if after.strip(" ") and after[0] not in ".,;)\n":
         return False
-    return cue_before(text, current[0].start) in (Before.FIELD, Before.TITLE, Before.ROLE)
+    cue = cue_before(text, current[0].start)
+    return cue is Before.TITLE or (len(current) > 1 and cue in (Before.FIELD, Before.ROLE))
 
 
 def _is_initial_then_end(after: str) -> bool:

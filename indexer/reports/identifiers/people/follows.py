@@ -5,7 +5,8 @@ import re
 AFTER_TOLD = re.compile(
     r"(?:,? (?:was|were|is|has been|had been|wurde|a été|fue|è stat[oa]|werd|foi) (?:\w+ )?"
     r"(?:notified|informed|paged|called|contacted|told|aware|made aware|alerted|phoned|advised"
-    r"|updated|consulted|informiert|verständigt|benachrichtigt|informée?|prévenue?|avertie?"
+    r"|updated|consulted|reached|bleeped|rung|texted|emailed|faxed|messaged|informiert"
+    r"|verständigt|benachrichtigt|informée?|prévenue?|avertie?"
     r"|informad[oa]|avisad[oa]|informat[oa]|avvisat[oa]|geïnformeerd|ingelicht)\b"
     r"|,? (?:who )?(?:answered|replied|responded by|took the (?:call|message)|(?:phoned|called"
     r"|rang) back"
@@ -14,13 +15,16 @@ AFTER_TOLD = re.compile(
     r"|wants|wondered|wonders|would like|will (?:pass|review|tell|inform|arrange|see|call|ring"
     r"|attend"
     r"|come|tap|insert|remove|adjust)|knows|repeated the|relayed|promised|has been told)\b"
+    r"|(?:['’]s)?(?: team)? (?:informed|notified|alerted)\b(?! of the (?:need|plan))"
+    r"|,? (?:on|at|via|\()? ?\[\*\*tele"
     r"| (?:acknowledge[ds]|verbalized|confirmed receipt|agrees|agreed|read back|concurs|concurred"
     r"|aware\b|repeated back|personally|informiert|prévenue?|understood|accepted the))",
     re.IGNORECASE,
 )
 """What follows a person who was told."""
 AFTER_PERSON = re.compile(
-    r"(?:,? (?:who )?(?:presents? (?:with|to|for|today|after)|presented|complains|complained"
+    r"(?: [sd]/o\b| (?:reporting|dictating|covering|signing) (?:for|on|off)\b"
+    r"|,? (?:who )?(?:presents? (?:with|to|for|today|after)|presented|complains|complained"
     r"|denies|denied|underwent|fell|tripped|slipped|coughed|smokes|smoked|vomited|collapsed"
     r"|has (?:a )?(?:history|known|had|been)|had a|could not|was (?:admitted|seen|examined"
     r"|taken|sent|x-rayed|moved|sedated|found (?:on|by|at|in bed)|in bed|too (?:ill|unwell"
@@ -28,12 +32,20 @@ AFTER_PERSON = re.compile(
     r"|discharged|scanned|imaged|brought|rotated|unable|intubated|born|referred|transferred)"
     r"|is (?:now |nearly )?(?:9\d|1[01]\d|[1-8]\d(?=,? (?:and|years)))(?![\w%.]| ?(?:mm|cm))"
     r"|swallowed|inhaled|choked|came (?:in|to|by|with)|is breathless|went (?:home|to)|walked"
-    r"|arrived"
-    r"|states that|reports that|is (?:a|an) (?:known|smoker|retired|former)|lives|works|stellt"
+    r"|arrived|attended|seen (?:in|by|at|on)"
+    r"|(?:is|was|will be) (?:seen|reviewed|examined) (?:again|in|by|at)|needs|no longer"
+    r"|states that|reports that|is (?:a|an) (?:known|smoker|retired|former|\d)|lives|works|stellt"
     r"|klagt|présente|refiere|presenta|lamenta|heeft)\b)",
     re.IGNORECASE,
 )
 """What a person does; no organ does."""
+IS_STAFF = re.compile(
+    r",? (?:the|our|his|her|a|an) (?:[\w-]{2,15} ){0,2}(?:nurse|doctor|registrar|resident|surgeon"
+    r"|radiographer|physio|physiotherapist|technologist|midwife|consultant|pharmacist|therapist"
+    r"|secretary|clerk|paramedic|carer|houseman|intern|fellow)\b",
+    re.IGNORECASE,
+)
+"""What says that a person is of the staff ("Elspeth, the stoma nurse")."""
 OWNED = re.compile(
     r" (?:(?:own|old|last|latest|new|first|second|repeat|previous|portable|mobile|chest|PA|AP"
     r"|akciğer"
@@ -58,6 +70,7 @@ AFTER_HEADER = re.compile(
     rf"(?:{_NUMBERED}|\[\*\*date\*\*\] ?\)|(?:DOB|D\.O\.B|MRN|MR#|NHS|UHID|CHI|SSN|born|geb\b"
     rf"|née? le|nat[oa] |"
     r"nacid[oa] |nascid[oa] |ur\. |nar\. |szül|sz\. |р\. |[MF] ?\||född|født|f\. ?\d|\* ?\d)"
+    r"|\[\*\*place|(?:rm|room|bed|ward)\b ?[:#]?\d"
     r"|\d{1,3}(?:[ -]?(?:years?|yrs?|y)[ -]?(?:old|o\b)?|[ -]?y[./]?o\b|[ -]?jährig\w*| ans\b"
     r"| años\b| anni\b| jaar\b| anos\b| lat\b| лет\b| год\w*\b| år\b|[ /]?[MFmfKW]\b| Jahre\b)"
     r"|(?:19|20)\d\d ?(?:г\.? ?р|р\. ?н|m\.)|\d{1,3} tuổi|\d{1,3} th\b"

@@ -10,14 +10,14 @@ LOWER = "".join(chr(code) for code in _SCRIPTS if chr(code).islower())
 LETTERS = "".join(chr(code) for code in _SCRIPTS if chr(code).isalpha()) + "\u0300-\u036f"
 
 _TOKEN = re.compile(
-    rf"(?<![\w'’^@/\\])(?<![^.]-)(?:[dDlL]['’]|[Aa]l-|[Ee]l-)?[{UPPER}][{LETTERS}]{{0,24}}"
-    rf"(?:['’][{LETTERS}]{{1,20}}|-[{LETTERS}]{{1,20}}){{0,3}}(?![\w@\\^])"
+    rf"(?<![\w'’^@/\\])(?<![^.]-)(?:[dDlL]['’]|[Aa]l-|[Ee]l-|['’ʻ‘](?=[{LETTERS}]{{2,12}}['’ʻ][{LETTERS}]))?[{UPPER}][{LETTERS}]{{0,24}}"
+    rf"(?:['’ʻ][{LETTERS}]{{1,20}}|-[{LETTERS}]{{1,20}}){{0,3}}(?![\w@\\^])"
 )
 PARTICLES = frozenset(
     """
     van von vom zu zur zum de der den del della delle degli di da do dos das du des d' la le las
     los ten ter te het 't el al bin ibn ben bint binti binte binto abu ould wa ng y e af av san dal
-    dalla dello lo dela delos
+    dalla dello lo dela delos nwa ní nic ó mac ap ferch ul ud
     """.split()
 )
 _MOST_PARTICLES = 3

@@ -14,7 +14,7 @@ from indexer.reports.identifiers.people.cues import (
     SALUTATIONS,
 )
 from indexer.reports.identifiers.people.letters import PARTICLES, Capital
-from indexer.reports.identifiers.people.name_lists import given_names, surnames
+from indexer.reports.identifiers.people.name_lists import given_names, surnames, without_accents
 
 
 def _read(name: str) -> frozenset[str]:
@@ -96,10 +96,13 @@ def _kind(key: str) -> Kind:
     return listed
 
 
+@lru_cache(maxsize=65536)
 def _listed(key: str) -> Kind:
-    given = given_names()
     if key in PARTICLES:
         return Kind.UNKNOWN
-    if key in given or key.split("-")[0] in given:
+    spellings = {key, without_accents(key)}
+    if any(one in given_names() or one.split("-")[0] in given_names() for one in spellings):
         return Kind.GIVEN
-    return Kind.SURNAME if key in surnames() or key.split("-")[-1] in surnames() else Kind.UNKNOWN
+    if any(one in surnames() or one.split("-")[-1] in surnames() for one in spellings):
+        return Kind.SURNAME
+    return Kind.UNKNOWN

@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any
 
 _SHORTEST = 2
+_PLAIN = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ø": "o", "ð": "d", "æ": "ae"})
+"""Letters that do not decompose."""
 
 
 @cache
@@ -42,11 +44,17 @@ def _spellings(word: str) -> Iterator[str]:
     key = word.strip(".,'").replace("’", "'").casefold()
     if len(key) >= _SHORTEST:
         yield key
-        plain = "".join(
-            one for one in unicodedata.normalize("NFKD", key) if not unicodedata.combining(one)
-        )
+        plain = without_accents(key)
         if plain != key:
             yield plain
+
+
+def without_accents(key: str) -> str:
+    """Return a name as lists in plain letters have it ("gülşen" is "gulsen", "łukasz" "lukasz")."""
+    if key.isascii():
+        return key
+    decomposed = unicodedata.normalize("NFKD", key.translate(_PLAIN))
+    return "".join(one for one in decomposed if not unicodedata.combining(one))
 
 
 @cache
