@@ -37,6 +37,7 @@ def parser(prog: str = "python -m evaluation") -> Parser:
     command.add_own_to(verbs)
     command.add_answer_to(verbs)
     command.add_calibrate_to(verbs)
+    command.add_export_to(verbs)
     return whole
 
 

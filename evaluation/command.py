@@ -106,6 +106,12 @@ def add_model_to(verbs: Any) -> None:
         "--clinical-bert", type=Path, metavar="DIR", help="weights for ClinicalBERT similarity"
     )
     parser.add_argument(
+        "--metrics-python",
+        type=Path,
+        metavar="PYTHON",
+        help="the Python of an environment with radeval, for its metrics",
+    )
+    parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="sentence-citation pairs to judge, or judged"
     )
     _add_figures(parser)
@@ -143,6 +149,7 @@ def add_own_to(verbs: Any) -> None:
         answers=None,
         write_prompts=None,
         clinical_bert=None,
+        metrics_python=None,
         judge=None,
         max_new_tokens=160,
         conditions=[WITH_RETRIEVAL, WITHOUT_RETRIEVAL],
@@ -166,6 +173,30 @@ def add_answer_to(verbs: Any) -> None:
     parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the answers")
     parser.set_defaults(run=_run_answer)
+
+
+def add_export_to(verbs: Any) -> None:
+    """Register ``export``."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "export",
+        help="write a system's stored reports in the form of another leaderboard",
+        examples=[
+            "--format rexrank --system extractive --outputs runs/val/outputs.jsonl "
+            f"--index data/index {_SPLIT} --split val --out runs/rexrank.json"
+        ],
+    )
+    parser.add_argument("--format", choices=("rexrank",), required=True, help="the leaderboard")
+    parser.add_argument("--system", required=True, metavar="NAME", help="as the tables name it")
+    parser.add_argument(
+        "--outputs", type=Path, required=True, metavar="FILE", help="of 'evaluate model'"
+    )
+    parser.add_argument(
+        "--index", type=Path, required=True, metavar="INDEX", help="the index of the outputs"
+    )
+    add_split_arguments(parser)
+    parser.add_argument("--split", choices=("val", "test"), required=True, help="the held-out part")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the reports")
+    parser.set_defaults(run=_run_export)
 
 
 def add_calibrate_to(verbs: Any) -> None:
@@ -262,6 +293,12 @@ def _run_calibrate(arguments: argparse.Namespace) -> int:
     from evaluation.classification.calibrate import calibrate
 
     return calibrate(arguments)
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from evaluation.outputs.export import export_reports
+
+    return export_reports(arguments)
 
 
 def _run_answer(arguments: argparse.Namespace) -> int:

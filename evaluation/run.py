@@ -49,6 +49,7 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
         index.manifest,
         calibration=Calibration.find(index, outputs.about.adapter or outputs.about.model),
         clinical_bert=arguments.clinical_bert,
+        metrics_python=arguments.metrics_python,
         resamples=arguments.resamples,
     )
     if arguments.judge is not None:

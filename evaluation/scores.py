@@ -5,7 +5,7 @@ scores.text(), scores.document(), scores.log_entry()
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ from evaluation.reports.references import References
 from evaluation.reports.systems import (
     CLINICAL_BERT,
     NOT_COMPUTED,
+    OF_RADEVAL,
     label_tables,
+    radeval_table,
     report_systems,
     rows_of,
 )
@@ -59,12 +61,19 @@ class Scores:
     """The citations of each system, checked."""
     sources: Mapping[str, np.ndarray]
     """Probabilities of the 14 observations, (n, 14); empty where the model was not asked."""
+    others: tuple[str, ...] = ()
+    """Metrics of `NOT_COMPUTED` that RadEval was asked for."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that RadEval could not compute, and why."""
 
     @property
     def not_computed(self) -> dict[str, str]:
         """Metrics that are missing, and why."""
-        there = {table.title for table in self.tables}
-        return {name: why for name, why in NOT_COMPUTED.items() if name not in there}
+        there = {table.title for table in self.tables} | {*self.others}
+        return {
+            **{name: why for name, why in NOT_COMPUTED.items() if name not in there},
+            **self.missing,
+        }
 
     def text(self) -> str:
         """For a terminal."""
@@ -122,6 +131,7 @@ def score(
     *,
     calibration: Calibration,
     clinical_bert: Path | None = None,
+    metrics_python: Path | None = None,
     resamples: int = RESAMPLES,
 ) -> Scores:
     """Compute every table that the outputs allow. Raises UserError for incomplete outputs."""
@@ -130,12 +140,18 @@ def score(
         condition for condition in CONDITIONS if rows_of(outputs, condition, references.studies)
     ]
     tables: list[Table] = []
+    others: tuple[str, ...] = ()
+    missing: Mapping[str, str] = {}
     evaluation = None
     checked: dict[str, list[CheckedReport]] = {}
     if written or outputs.about.model == NO_MODEL:
         evaluation = evaluate(references.studies, systems, resamples=resamples)
         if clinical_bert is not None:
             tables.append(_similarity_table(clinical_bert, references, systems, resamples))
+        if metrics_python is not None:
+            table, missing = radeval_table(metrics_python, references, systems, resamples)
+            tables.append(table)
+            others = OF_RADEVAL
         tables += label_tables(references, systems, resamples)
         for name in (WITH_RETRIEVAL, WITH_INDICATION, EXTRACTIVE):
             if rows := rows_of(outputs, name, references.studies):
@@ -172,6 +188,8 @@ def score(
         notes=tuple(notes),
         checked=checked,
         sources=sources,
+        others=others,
+        missing=missing,
     )
 
 

@@ -7,16 +7,18 @@ Scored as text are the findings that a report has, without numbers; where it has
 impression. Its labels are read from the whole report, as those of the reference are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State, positives
-from evaluation.metrics.bootstrap import RESAMPLES, Statistic
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic, mean_of
 from evaluation.metrics.labels import f1_statistic, label_counts
+from evaluation.metrics.radeval import radeval_scores
 from evaluation.outputs.conditions import marked
 from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, SERVED, VOTE, WITH_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow
@@ -43,6 +45,9 @@ NOT_COMPUTED = {
     "CheXbert F1": "its weights are not given",
 }
 """What other papers report and a table may lack, and why; never replaced by something else."""
+
+OF_RADEVAL = ("RadGraph F1", "CheXbert F1")
+"""Those that RadEval computes, or names as missing itself."""
 
 
 @lru_cache(maxsize=1 << 15)
@@ -208,6 +213,25 @@ def label_tables(references: References, systems: Sequence[System], resamples: i
 def _only(system: System, chosen: Sequence[bool]) -> System:
     labels = [one for one, yes in zip(system.labels or (), chosen, strict=True) if yes]
     return System(name=system.name, views=None, labels=labels)
+
+
+def radeval_table(
+    python: Path, references: References, systems: Sequence[System], resamples: int
+) -> tuple[Table, Mapping[str, str]]:
+    """The metrics of RadEval on the findings as written, and what it could not compute."""
+    texts = {one.name: one.texts for one in systems if one.texts is not None}
+    found = radeval_scores(python, [study.findings for study in references.studies], texts)
+    rows = {
+        key: {system: mean_of(values) for system, values in each.items()}
+        for key, each in found.scores.items()
+    }
+    notes = [
+        f"mean over studies, by radeval {found.version}, on the findings without any cleaning",
+        *(f"{name}: not computed, {why}" for name, why in found.missing.items()),
+    ]
+    title = "Metrics of RadEval"
+    table = tabulate(title, rows, patients=references.patients, notes=notes, resamples=resamples)
+    return table, found.missing
 
 
 def label_table(
