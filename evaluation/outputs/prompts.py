@@ -5,8 +5,9 @@ python -m evaluation answer --prompts PROMPTS --model MODEL --out ANSWERS   # th
 python -m evaluation model --model MODEL ... --answers ANSWERS              # here again
 
 ``prompts.jsonl`` holds one prompt a line and ``images`` their images, lossless; the answers are
-another such file. The digest of a prompt identifies it, so an answer to a prompt that has changed
-since is never taken for an answer to the new one. All of it is made of patients' data.
+another such file. A prompt may be answered several times, drawn with several seeds. The digest of
+a prompt identifies it, so an answer to a prompt that has changed since is never taken for an answer
+to the new one. All of it is made of patients' data.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ from generator.vision_language import DecodingOptions, VisionLanguageModel
 
 PROMPTS, IMAGES = "prompts.jsonl", "images"
 BATCH = 128
+_WAYS = ("answers", "max_new_tokens", "temperature", "seeds")
+"""Of a line: how its prompt is to be answered."""
 
 
 def answer_prompts(
@@ -52,15 +55,10 @@ def answer_prompts(
         if not kept:
             stream.truncate(0)
             _write(stream, [about])
-        for options, some in _groups(open_lines):
+        for way, some in _groups(open_lines):
             for start in range(0, len(some), BATCH):
                 batch = some[start : start + BATCH]
-                prompts = list(prompts_of(batch, directory))
-                found: Sequence[Any]
-                if isinstance(options, int):
-                    found = model.generate(prompts, DecodingOptions(max_new_tokens=options))
-                else:
-                    found = model.loglikelihood(prompts, options).tolist()
+                found = _answers(model, list(prompts_of(batch, directory)), way)
                 pairs = zip(batch, found, strict=True)
                 _write(stream, [{"key": line["key"], "answer": one} for line, one in pairs])
                 progress(len(batch))
@@ -135,17 +133,40 @@ def pixels_sha256(image: Image.Image) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
+def _answers(
+    model: VisionLanguageModel, prompts: list[Prompt], way: Mapping[str, Any]
+) -> Sequence[Any]:
+    """A text for each prompt, or texts by seed, or the log-likelihoods of given answers."""
+    if "answers" in way:
+        found: Sequence[Any] = model.loglikelihood(prompts, way["answers"]).tolist()
+        return found
+    if "seeds" not in way:
+        return model.generate(prompts, DecodingOptions(max_new_tokens=way["max_new_tokens"]))
+    drawn = {
+        str(seed): model.generate(
+            prompts,
+            DecodingOptions(
+                max_new_tokens=way["max_new_tokens"], temperature=way["temperature"], seed=seed
+            ),
+        )
+        for seed in way["seeds"]
+    }
+    return [{seed: texts[place] for seed, texts in drawn.items()} for place in range(len(prompts))]
+
+
 def _groups(
     lines: Sequence[dict[str, Any]],
-) -> Iterator[tuple[int | list[str], list[dict[str, Any]]]]:
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Prompts that are answered in the same way: by length, or by image where one is chosen of."""
-    ways = {json.dumps(line.get("answers", line.get("max_new_tokens"))) for line in lines}
-    for way in sorted(ways):
-        options = json.loads(way)
-        some = [one for one in lines if one.get("answers", one.get("max_new_tokens")) == options]
-        if isinstance(options, int):
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        way = {name: line[name] for name in _WAYS if name in line}
+        groups.setdefault(json.dumps(way), []).append(line)
+    for stated in sorted(groups):
+        way, some = json.loads(stated), groups[stated]
+        if "answers" not in way:
             some.sort(key=lambda line: len(line["text"]))
-        yield options, some
+        yield way, some
 
 
 def prompts_of(lines: Sequence[dict[str, Any]], directory: Path) -> Iterator[Prompt]:

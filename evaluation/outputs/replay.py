@@ -56,7 +56,11 @@ class PromptRecorder(_RemoteModel):
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
         for prompt in prompts:
-            self._record(prompt, {"max_new_tokens": options.max_new_tokens})
+            line = self._record(prompt, {"max_new_tokens": options.max_new_tokens})
+            if options.temperature:
+                line["temperature"] = options.temperature
+                seeds = line.setdefault("seeds", [])
+                seeds += [options.seed] if options.seed not in seeds else []
         return ["" for _ in prompts]
 
     def loglikelihood(
@@ -72,7 +76,7 @@ class PromptRecorder(_RemoteModel):
         write_text(self._directory / PROMPTS, "".join(lines))
         return len(self._lines)
 
-    def _record(self, prompt: Prompt, how: Mapping[str, Any]) -> None:
+    def _record(self, prompt: Prompt, how: Mapping[str, Any]) -> dict[str, Any]:
         image = None
         if prompt.image is not None:
             image = f"{pixels_sha256(prompt.image)}.png"
@@ -80,8 +84,8 @@ class PromptRecorder(_RemoteModel):
             if not path.exists():
                 prompt.image.save(path, "PNG")
         key = prompt_sha256(prompt)
-        line = {"key": key, "task": prompt.task, "text": prompt.text, "image": image}
-        self._lines[key] = {**line, **how}
+        line = {"key": key, "task": prompt.task, "text": prompt.text, "image": image, **how}
+        return self._lines.setdefault(key, line)
 
 
 class AnswerReplayer(_RemoteModel):
@@ -101,7 +105,16 @@ class AnswerReplayer(_RemoteModel):
             )
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        return [str(self._answer(prompt)) for prompt in prompts]
+        found = [self._answer(prompt) for prompt in prompts]
+        if not options.temperature:
+            return [str(one) for one in found]
+        try:
+            return [str(one[str(options.seed)]) for one in found]
+        except (KeyError, TypeError):
+            raise MismatchError(
+                f"{self._path} has no answer that was drawn with seed {options.seed}: write the "
+                "prompts and answer them again"
+            ) from None
 
     def loglikelihood(
         self, prompts: Sequence[Prompt], answers: Sequence[str]

@@ -1,6 +1,7 @@
 """Prompts that travel to another machine, and the answers that come back."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from db.errors import MismatchError, NotFoundError, UserError
 from evaluation.outputs.prompts import answer_prompts, prompt_sha256, read_prompts
 from evaluation.outputs.replay import AnswerReplayer, PromptRecorder
 from generator.prompts import Prompt
+from generator.vision_language import GREEDY, DecodingOptions
 from tests.support.evaluations import Bench
 from tests.support.models.scripted_model import ScriptedModel
 from tests.support.radiographs import draw_radiograph
@@ -102,6 +104,26 @@ def test_a_run_that_was_cut_goes_on_where_it_was(
     other = ScriptedModel(script, weights_sha256="0" * 64)
     answer_prompts(other, tmp_path, answers, computed="cpu")
     assert len(other.prompts) == 6
+
+
+def test_a_prompt_is_answered_once_for_each_seed_that_it_was_drawn_with(tmp_path: Path) -> None:
+    class Drawing(ScriptedModel):
+        def generate(
+            self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY
+        ) -> list[str]:
+            return [f"{one.text} {options.seed} {options.temperature}" for one in prompts]
+
+    model, prompts = Drawing(script), [Prompt(task="report", text=text) for text in ("a", "b")]
+    recorder = PromptRecorder(model, tmp_path)
+    for seed in (3, 4, 4):
+        recorder.generate(prompts, DecodingOptions(temperature=0.5, seed=seed))
+    assert recorder.save() == 2
+    answer_prompts(model, tmp_path, tmp_path / "answers", computed="cpu")
+    player = AnswerReplayer(model, tmp_path / "answers")
+    drawn = DecodingOptions(temperature=0.5, seed=4)
+    assert player.generate(prompts, drawn) == ["a 4 0.5", "b 4 0.5"]
+    with pytest.raises(MismatchError, match="no answer that was drawn with seed 5"):
+        player.generate(prompts, DecodingOptions(temperature=0.5, seed=5))
 
 
 @pytest.mark.parametrize(
