@@ -37,6 +37,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def counted(self) -> int:
+        """What the example counts in the mean of a step: the tokens of its answer."""
+        return len(self.ids) - self.prompt_length
+
 
 class Rendering:
     """A processor's chat template, and the tokens that belong to it."""

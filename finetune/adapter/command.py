@@ -11,8 +11,9 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from db.errors import UserError
 from finetune.adapter.config import PROFILES, TrainConfig
@@ -21,7 +22,11 @@ from finetune.examples.command import add_arguments
 from finetune.training.places import check_places, check_resumable
 from indexer.cli.parser import seconds
 
+if TYPE_CHECKING:
+    from finetune.adapter.run import TrainingRun
+
 _log = logging.getLogger(__name__)
+Config = TypeVar("Config", bound=TrainConfig)
 
 BASE = "pretrained/generator"
 _FLAGS = ("backend", "bits", "epochs", "batch", "lr", "seed")
@@ -38,10 +43,6 @@ def add_to(verbs: Any) -> None:
             "--dataset train.jsonl --image-column image --text-column report --out runs/adapter",
         ],
     )
-    parser.add_argument(
-        "--base", default=BASE, metavar="MODEL", help="folder or hub name (%(default)s)"
-    )
-    parser.add_argument("--out", type=Path, metavar="ADAPTER", help="directory of the adapter")
     add_arguments(parser)
     parser.add_argument("--examples", type=Path, metavar="PACK", help="of finetune examples")
     parser.add_argument("--dataset", metavar="NAME|DIR|FILE", help="images with texts")
@@ -58,20 +59,32 @@ def add_to(verbs: Any) -> None:
     parser.add_argument(
         "--skip-bad", action="store_true", help="skip invalid rows, listed in ADAPTER/run"
     )
+    add_training_arguments(parser, TrainConfig)
+    parser.set_defaults(run=run)
+
+
+def add_training_arguments(
+    parser: argparse.ArgumentParser, config: type[TrainConfig], *, example: str = "max_steps=100"
+) -> None:
+    """What every kind of training of an adapter takes; `run_training` reads these arguments."""
+    parser.add_argument(
+        "--base", default=BASE, metavar="MODEL", help="folder or hub name (%(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="ADAPTER", help="directory of the adapter")
     parser.add_argument("--profile", choices=PROFILES, default="default", help="t4: a 16 GB card")
     parser.add_argument("--backend", metavar="NAME", help="auto, unsloth or peft")
     parser.add_argument("--bits", metavar="N", help="of the base weights: auto, 4, 8 or none")
-    parser.add_argument("--epochs", type=int, help=f"default: {TrainConfig.epochs}")
+    parser.add_argument("--epochs", type=int, help=f"default: {config.epochs}")
     parser.add_argument(
-        "--batch", type=int, help=f"examples per forward pass (default: {TrainConfig.batch})"
+        "--batch", type=int, help=f"examples per forward pass (default: {config.batch})"
     )
-    parser.add_argument("--lr", type=float, help=f"learning rate (default: {TrainConfig.lr})")
+    parser.add_argument("--lr", type=float, help=f"learning rate (default: {config.lr})")
     parser.add_argument(
         "--set",
         nargs="*",
         default=[],
         metavar="NAME=VALUE",
-        help="any setting of finetune/adapter/config.py, e.g. max_steps=100",
+        help=f"any setting of {config.__module__.replace('.', '/')}.py, e.g. {example}",
     )
     parser.add_argument("--initial", type=Path, metavar="ADAPTER", help="start from its weights")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
@@ -83,14 +96,35 @@ def add_to(verbs: Any) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises UserError for what cannot work, before any long work."""
-    began = time.monotonic()
-    config = _config(arguments)
+    # the default of a flag that examples have too says nothing
+    seed = None if arguments.seed == TrainConfig.seed else arguments.seed
+    given = argparse.Namespace(**{**vars(arguments), "seed": seed})
+    config = read_config_of(given, TrainConfig)
     _check_arguments(arguments)
+    return run_training(arguments, config, load_data, _training_run)
+
+
+def _training_run() -> "type[TrainingRun]":
+    from finetune.adapter.run import TrainingRun
+
+    return TrainingRun
+
+
+def run_training(
+    arguments: argparse.Namespace,
+    config: TrainConfig,
+    load: Callable[..., Any],
+    kind: "Callable[[], type[TrainingRun]]",
+) -> int:
+    """Train an adapter on what ``load(arguments, processor, makes=...)`` returns, or show it.
+
+    ``kind`` imports the class of the run, after the backend. Raises UserError.
+    """
+    began = time.monotonic()
     from finetune.adapter import backends as qlora
     from finetune.training.devices import Devices
 
@@ -105,15 +139,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     base_config = read_config(find_folder(arguments.base))
     qlora.check_bits(arguments.base, base_config, config)
-    from finetune.adapter.run import TrainingRun
-
     processor = qlora.load_processor(arguments.base)
     with Devices.joined("cuda" if gpu else "cpu") as devices:
         if not devices.first:
             logging.disable()
         with devices.first_goes_ahead():
-            data = load_data(arguments, processor, makes=devices.first)
-        training = TrainingRun.prepare(
+            data = load(arguments, processor, makes=devices.first)
+        training = kind().prepare(
             base=arguments.base,
             base_config=base_config,
             processor=processor,
@@ -151,7 +183,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _config(arguments: argparse.Namespace) -> TrainConfig:
+def read_config_of(arguments: argparse.Namespace, kind: type[Config]) -> Config:
     """Raises UserError where a flag and ``--set`` disagree."""
     settings = [
         f"{name}={getattr(arguments, name)}"
@@ -159,30 +191,33 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
         if getattr(arguments, name) is not None
     ]
     given = dict(setting.partition("=")[::2] for setting in arguments.set)
-    if arguments.seed == TrainConfig.seed:  # the default of a flag that examples have too
-        settings.remove(f"seed={arguments.seed}")
     for setting in settings:
         name, _, value = setting.partition("=")
         if given.get(name, value) != value:
             raise UserError(f"--{name} {value} and --set {name}={given[name]} disagree: give one")
-    return TrainConfig.of([*settings, *arguments.set], arguments.profile)
+    return kind.of([*settings, *arguments.set], arguments.profile)
+
+
+def check_out(arguments: argparse.Namespace) -> None:
+    """Raises UserError where the adapter or merged weights cannot be written."""
+    out: Path | None = arguments.out
+    if out is None:
+        if not arguments.dry_run:
+            raise UserError("name a directory for the adapter with --out")
+        return
+    if arguments.resume:
+        check_resumable(out)
+    looks = arguments.resume or arguments.dry_run  # at what is there, without replacing it
+    check_places(out, arguments.merge, base=arguments.base, resume=looks)
 
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
-    out: Path | None = arguments.out
     if sum(x is not None for x in (arguments.index, arguments.examples, arguments.dataset)) != 1:
         raise UserError("name the examples with one of --index, --examples and --dataset")
     if arguments.examples is not None and arguments.hold_out is not None:
         raise UserError("--examples are split already: give --hold-out to finetune examples")
-    if out is None:
-        if not arguments.dry_run:
-            raise UserError("name a directory for the adapter with --out")
-        if arguments.index:
-            raise UserError("--dry-run with --index needs --out, where the examples are kept")
-    else:
-        looks = arguments.resume or arguments.dry_run  # at what is there, without replacing it
-        if arguments.resume:
-            check_resumable(out)
-        check_places(out, arguments.merge, base=arguments.base, resume=looks)
+    check_out(arguments)
+    if arguments.out is None and arguments.index:
+        raise UserError("--dry-run with --index needs --out, where the examples are kept")
     for index in arguments.index or ():
         check_images(index)

@@ -1,8 +1,8 @@
 """Settings of adapter training. The defaults fit Llama 3.2 Vision 11B on one consumer GPU."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from db.errors import UserError
 from finetune.training.settings import check_finite, read_settings
@@ -130,6 +130,12 @@ class TrainConfig:
         if profile not in PROFILES:
             raise UserError(f"no profile is called '{profile}': use {', '.join(PROFILES)}")
         return read_settings(cls, [*PROFILES[profile], *settings])
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> Self:
+        """Those settings of an adapter's record that this class has."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     def resolved(self, *, gpu: bool, bfloat16: bool, unsloth: bool) -> Self:
         """With every ``auto`` decided for a machine, which is what an adapter records.

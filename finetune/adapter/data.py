@@ -2,11 +2,11 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from PIL import Image
@@ -63,10 +63,10 @@ class TrainingSet:
     @classmethod
     def make(
         cls, data: TrainingData, processor: Any, config: TrainConfig, dtype: torch.dtype
-    ) -> "TrainingSet":
+    ) -> Self:
         """Raises UserError where an example cannot be trained on, or none is left."""
         rendering = Rendering(processor)
-        train = _tokenise(data.train, rendering)
+        train = [cls.tokenise(example, rendering) for example in data.train]
         fits = [len(tokens) <= config.max_tokens for tokens in train]
         kept = list(compress(train, fits))
         if not kept:
@@ -77,7 +77,7 @@ class TrainingSet:
                 if train
                 else "the data holds no training example: check where it was made"
             )
-        whole_val = list(zip(data.val, _tokenise(data.val, rendering), strict=True))
+        whole_val = [(example, cls.tokenise(example, rendering)) for example in data.val]
         fitting = [pair for pair in whole_val if len(pair[1]) <= config.max_tokens]
         val = [tokens for _, tokens in _choose(fitting, config)]
         if len(train) > len(kept) or len(whole_val) > len(fitting):
@@ -96,7 +96,7 @@ class TrainingSet:
             val=val,
             collate=collate,
             rendering=rendering,
-            tasks=list(compress((example.task for example in data.train), fits)),
+            tasks=list(compress(map(cls.kind, data.train), fits)),
             too_long=len(train) - len(kept),
             val_too_long=len(whole_val) - len(fitting),
             sample=(
@@ -106,6 +106,28 @@ class TrainingSet:
             ),
         )
 
+    @staticmethod
+    def tokenise(example: Any, rendering: Rendering) -> Tokens:
+        """The token ids of an example of the data."""
+        return rendering.tokenise(example.prompt, example.answer, image=example.canvas)
+
+    @staticmethod
+    def kind(example: Any) -> str:
+        """What a dry run shows one example of."""
+        return str(example.task)
+
+    def describe(self, number: int) -> Iterator[str]:
+        """A training example for a person, with all control tokens."""
+        tokens, decode = self.train[number], self.rendering.tokenizer.decode
+        yield (
+            f"--- example {number} ({self.tasks[number]}): {len(tokens)} tokens, of which the loss "
+            f"counts the last {tokens.counted}; image {tokens.image}"
+        )
+        yield (
+            f"{decode(tokens.ids[: tokens.prompt_length])}>>> "
+            f"{decode(tokens.ids[tokens.prompt_length :])}"
+        )
+
     def greedy_texts(self, model: Any, device: torch.device) -> list[str]:
         """Answers to the first prompts, those of the validation before the others."""
         prompts = [*self.val, *self.train][:COMPARED]
@@ -113,10 +135,6 @@ class TrainingSet:
             write_answer(model, device, one, self.collate, self.rendering, COMPARED_TOKENS)
             for one in prompts
         ]
-
-
-def _tokenise(examples: Sequence[Example], rendering: Rendering) -> list[Tokens]:
-    return [rendering.tokenise(e.prompt, e.answer, image=e.canvas) for e in examples]
 
 
 def _choose(

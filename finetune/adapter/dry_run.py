@@ -1,7 +1,7 @@
 """Show the examples of a run, and try one step of it, without training.
 
-    describe(data, rendering, config)     # lines for a person
-    try_step(trainable, data)             # memory and time, measured
+    describe(data, config)                          # lines for a person
+    try_step(trainable, data.train, objective)      # memory and time, measured
 
 Activations depend on the kernels that torch picks for a device and a shape, so a step is run
 instead of estimated: the longest forward pass of the first epoch, with gradients and the
@@ -9,15 +9,17 @@ optimizer's state, and one of usual length to measure the time.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from db.errors import TooLargeError
-from finetune.adapter.backends import Trainable, answer_loss
+from finetune.adapter.backends import Trainable
 from finetune.adapter.batches import Pass, plan_epoch, plan_run
-from finetune.adapter.collator import Rendering, Tokens
+from finetune.adapter.collator import Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
 from finetune.adapter.trainer import make_optimizer
@@ -28,17 +30,10 @@ _SHOWN = 3
 """Examples at least, where there are so many."""
 
 
-def describe(data: TrainingSet, rendering: Rendering, config: TrainConfig) -> Iterator[str]:
+def describe(data: TrainingSet, config: TrainConfig) -> Iterator[str]:
     """Lines for a person: an example of each task, lengths and steps."""
     for number in chosen_examples(data.tasks):
-        tokens = data.train[number]
-        prompt = rendering.tokenizer.decode(tokens.ids[: tokens.prompt_length])
-        answer = rendering.tokenizer.decode(tokens.ids[tokens.prompt_length :])
-        yield (
-            f"--- example {number} ({data.tasks[number]}): {len(tokens)} tokens, of which the loss "
-            f"counts the last {len(tokens) - tokens.prompt_length}; image {tokens.image}"
-        )
-        yield f"{prompt}>>> {answer}"
+        yield from data.describe(number)
     yield "--- tokens per example"
     yield from histogram([len(tokens) for tokens in data.train])
     steps = plan_run(data.train, config)
@@ -94,29 +89,40 @@ class StepTrial:
     """Of an epoch."""
 
 
-def try_step(trainable: Trainable, data: TrainingSet) -> StepTrial:
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """How examples become the loss of a forward pass."""
+
+    collate: Callable[[Sequence[Any]], dict[str, Tensor]]
+    loss: Callable[[dict[str, Tensor]], Tensor]
+
+
+def try_step(trainable: Trainable, examples: Sequence[Tokens], objective: Objective) -> StepTrial:
     """Run an optimizer step; the weights change, so load them again to train.
 
     Raises TooLargeError where it does not fit into the memory of a GPU.
     """
     config = trainable.config
-    plan = plan_epoch(data.train, config, 0)
-    passes = sorted((p for step in plan for p in step), key=lambda p: _tokens(data.train, p))
+    plan = plan_epoch(examples, config, 0)
+    passes = sorted((p for step in plan for p in step), key=lambda p: _tokens(examples, p))
     longest, usual = passes[-1], passes[len(passes) // 2]
     optimizer = make_optimizer(list(trainable.weights.values()), config)
     try:
-        _run(trainable, data, longest)
+        _run(trainable, [examples[number] for number in longest], objective)
         optimizer.step()
-        seconds = _run(trainable, data, usual)  # gradients and optimizer state are there as well
+        usual_examples = [examples[number] for number in usual]
+        seconds = _run(
+            trainable, usual_examples, objective
+        )  # gradients and optimizer state are there as well
     except torch.OutOfMemoryError as error:
         raise TooLargeError(
-            f"a forward pass of {_tokens(data.train, longest)} tokens does not fit into the GPU: "
+            f"a forward pass of {_tokens(examples, longest)} tokens does not fit into the GPU: "
             "use --bits 4, a smaller --batch, or a lower max_tokens"
         ) from error
-    total = sum(_tokens(data.train, one) for one in passes)
+    total = sum(_tokens(examples, one) for one in passes)
     return StepTrial(
         memory_gb=memory_gb(trainable.device),
-        epoch_seconds=seconds * total / _tokens(data.train, usual),
+        epoch_seconds=seconds * total / _tokens(examples, usual),
         steps=len(plan),
     )
 
@@ -131,12 +137,11 @@ def describe_trial(trial: StepTrial, weights: str, *, epochs: float, devices: in
     )
 
 
-def _run(trainable: Trainable, data: TrainingSet, numbers: Pass) -> float:
+def _run(trainable: Trainable, examples: Sequence[Tokens], objective: Objective) -> float:
     """Seconds of a forward and a backward pass."""
-    examples = [data.train[number] for number in numbers]
-    batch = {n: v.to(trainable.device) for n, v in data.collate(examples).items()}
+    batch = {n: v.to(trainable.device) for n, v in objective.collate(examples).items()}
     started = time.monotonic()
-    answer_loss(trainable, batch).backward()  # type: ignore[no-untyped-call]
+    objective.loss(batch).backward()  # type: ignore[no-untyped-call]
     if trainable.device.type == "cuda":
         torch.cuda.synchronize(trainable.device)
     return time.monotonic() - started

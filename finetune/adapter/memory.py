@@ -61,9 +61,12 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    base_config: Any, config: TrainConfig, *, tokens: int, examples: int
+    base_config: Any, config: TrainConfig, *, tokens: int, examples: int, references: int = 0
 ) -> MemoryEstimate:
-    """For forward passes of ``examples`` padded to ``tokens`` each, with a resolved config."""
+    """For forward passes of ``examples`` padded to ``tokens`` each, with a resolved config.
+
+    ``references`` are frozen adapters, which are counted with the base.
+    """
     from transformers import MllamaForConditionalGeneration
 
     with torch.device("meta"):
@@ -86,7 +89,7 @@ def estimate_memory(
     )
     state = 2 if config.optimizer == "adamw8bit" else 8
     return MemoryEstimate(
-        base=round(base),
+        base=round(base) + 4 * trained * references,
         adapter=trained * (4 + 4 + state),
         activations=_activations(base_config, config, tokens * examples, examples, width),
         trained=trained,

@@ -5,16 +5,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 
 from db.errors import MismatchError, NotFoundError
-from finetune.adapter.backends import load_trainable
-from finetune.adapter.collator import Rendering
+from finetune.adapter.backends import Trainable, answer_loss, load_trainable
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingData, TrainingSet
-from finetune.adapter.dry_run import describe, describe_trial, largest_pass, try_step
+from finetune.adapter.dry_run import (
+    Objective,
+    describe,
+    describe_trial,
+    largest_pass,
+    try_step,
+)
 from finetune.adapter.initial import check_initial, load_adapter_weights
 from finetune.adapter.memory import MemoryEstimate, check_memory, estimate_memory
 from finetune.adapter.statement import check_run, package_versions, state_run
@@ -33,10 +38,15 @@ from generator.prompts import PROMPT_VERSION
 class TrainingRun:
     """Everything but the weights, checked and ready."""
 
+    sets: ClassVar[type[TrainingSet]] = TrainingSet
+    trainer: ClassVar[type[AdapterTrainer]] = AdapterTrainer
+    rows: ClassVar[int] = 1
+    """Texts per example."""
+    references: ClassVar[int] = 0
+    """Frozen adapters beside the one that is trained."""
     base: str
     config: TrainConfig
     devices: Devices
-    rendering: Rendering
     data: TrainingSet
     record: AdapterRecord
     memory: MemoryEstimate
@@ -57,7 +67,7 @@ class TrainingRun:
         config: TrainConfig,
         devices: Devices,
         initial: Path | None = None,
-    ) -> "TrainingRun":
+    ) -> Self:
         """Raises UserError for examples, memory or an adapter that do not fit; loads no weights."""
         _check_prompts(data.about)
         record = AdapterRecord(
@@ -74,15 +84,20 @@ class TrainingRun:
         if initial is not None:
             _check_initial(initial, record)
             check_initial(initial, config)
-        chosen = TrainingSet.make(data, processor, config, getattr(torch, config.precision))
+        chosen = cls.sets.make(data, processor, config, getattr(torch, config.precision))
         examples, tokens = largest_pass(chosen.train, config)
-        memory = estimate_memory(base_config, config, tokens=tokens, examples=examples)
+        memory = estimate_memory(
+            base_config,
+            config,
+            tokens=tokens,
+            examples=examples * cls.rows,
+            references=cls.references,
+        )
         check_memory(memory, devices.free_memory())
         return cls(
             base=base,
             config=config,
             devices=devices,
-            rendering=Rendering(processor),
             data=chosen,
             record=record,
             memory=memory,
@@ -93,11 +108,16 @@ class TrainingRun:
 
     def describe(self) -> Iterator[str]:
         """What a dry run prints; the base model is loaded for the last line."""
-        yield from describe(self.data, self.rendering, self.config)
+        yield from describe(self.data, self.config)
         config, devices = self.config, self.devices
-        trial = try_step(load_trainable(self.base, config, devices.device), self.data)
+        trainable = load_trainable(self.base, config, devices.device)
+        trial = try_step(trainable, self.data.train, self.objective(trainable))
         epochs = config.max_steps / trial.steps if config.max_steps else config.epochs
         yield describe_trial(trial, self.memory.weights(), epochs=epochs, devices=devices.count)
+
+    def objective(self, trainable: Trainable) -> Objective:
+        """What a dry run tries."""
+        return Objective(collate=self.data.collate, loss=partial(answer_loss, trainable))
 
     def check_space(self, out: Path, merge: Path | None) -> None:
         """Raises TooLargeError where the disk cannot hold what the run writes."""
@@ -128,7 +148,7 @@ class TrainingRun:
             f"{sum(w.numel() for w in trainable.weights.values()):,} weights to train on "
             f"{len(self.data.train)} examples; {self.memory.weights()}"
         )
-        trainer = AdapterTrainer(
+        trainer = self.trainer(
             trainable, self.data, out_dir, self.record, devices=self.devices, show=show
         )
         return trainer.train(max_seconds=None if until is None else until - time.monotonic())

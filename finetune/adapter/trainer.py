@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,17 +32,16 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
 
-PANELS = {
-    "loss": ("loss", "val_loss"),
-    "learning rate": ("lr",),
-    "tokens per second": ("tokens_per_second",),
-}
-
 
 class AdapterTrainer(Learner):
     """Trains in ``out_dir``, which holds the best adapter so far; ``out_dir/run`` the rest."""
 
-    losses = ("loss",)
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
+    panels: ClassVar[Mapping[str, Sequence[str]]] = {
+        "loss": ("loss", "val_loss"),
+        "learning rate": ("lr",),
+        "tokens per second": ("tokens_per_second",),
+    }
 
     def __init__(
         self,
@@ -59,6 +58,7 @@ class AdapterTrainer(Learner):
         self.config: TrainConfig = trainable.config
         self.devices, self.show = devices, show
         self.weights = trainable.weights
+        self.collate: Callable[[Sequence[Any]], dict[str, Tensor]] = data.collate
         self.run_dir = out_dir / RUN
         self.plan = plan_run(data.train, self.config)
         devices.check_work(self.plan)
@@ -103,31 +103,27 @@ class AdapterTrainer(Learner):
         mine = [self.devices.share(passes) for passes in self.plan[start:]]
         batches = BatchesAhead(
             [[train[number] for number in numbers] for share in mine for numbers in share],
-            self.data.collate,
+            self.collate,
             self.trainable.device,
         )
         self._batches, self._waited = batches, 0.0
         for passes, share in zip(self.plan[start:], mine, strict=True):
-            answers = sum(
-                len(train[number]) - train[number].prompt_length
-                for numbers in passes
-                for number in numbers
-            )
-            yield [(next(batches), answers) for _ in share]
+            counted = sum(train[number].counted for numbers in passes for number in numbers)
+            yield [(next(batches), counted) for _ in share]
 
     def loss(
-        self, batch: tuple[dict[str, Tensor], int], at: Position
+        self, batch: tuple[dict[str, Tensor], int], at: Position | None
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """That of a step is the mean over the answers' tokens of all its examples."""
-        inputs, answers = batch
-        share = int((inputs["labels"] != IGNORED).sum()) / answers
+        inputs, counted = batch
+        share = int((inputs["labels"] != IGNORED).sum()) / counted
         loss = answer_loss(self.trainable, inputs) * share
         return loss, {"loss": loss}
 
     def evaluate(self) -> dict[str, Any]:
         if not self.data.val:
             return {}
-        scores: dict[str, Any] = {"val_loss": self.validation_loss()}
+        scores: dict[str, Any] = self.validate()
         if self.data.sample is not None and self.devices.first and not self._hurried:
             scores["sample"] = self.data.sample(self.trainable)
         return scores
@@ -142,23 +138,23 @@ class AdapterTrainer(Learner):
         self._hurried = True
 
     @torch.no_grad()
-    def validation_loss(self) -> float:
-        """Mean over the answers' tokens of the validation examples."""
+    def validate(self) -> dict[str, float]:
+        """Means over all that the validation examples count, ``val_loss`` first."""
         plan = self.devices.share(plan_validation(self.data.val, self.config))
         batches = BatchesAhead(
             [[self.data.val[number] for number in numbers] for numbers in plan],
-            self.data.collate,
+            self.collate,
             self.trainable.device,
         )
-        loss = torch.zeros((), device=self.trainable.device)
-        count = torch.zeros((), device=self.trainable.device)
+        sums = {name: torch.zeros((), device=self.trainable.device) for name in self.losses}
         unsloth = self.config.backend == "unsloth"  # it keeps its own record of modes
         with nullcontext() if unsloth else _evaluating(self.trainable.model):
             for batch in batches:
-                counted = int((batch["labels"] != IGNORED).sum())
-                loss += answer_loss(self.trainable, batch) * counted
-                count += counted
-        return float(self.devices.sum(loss) / self.devices.sum(count))
+                for name, value in self.loss((batch, 1), None)[1].items():
+                    sums[name] += value
+        count = sum(self.data.val[number].counted for numbers in plan for number in numbers)
+        counted = self.devices.sum(torch.tensor(float(count), device=self.trainable.device))
+        return {f"val_{name}": float(self.devices.sum(s) / counted) for name, s in sums.items()}
 
     def measures(self, at: Position, seconds: float) -> dict[str, float]:
         examples = [number for numbers in self.plan[at.step] for number in numbers]
@@ -197,7 +193,7 @@ class AdapterTrainer(Learner):
         return f"the adapter of step {step} is kept in {self.out_dir}"
 
     def logged_scores(self) -> None:
-        draw_curves(self.run_dir / LOG, self.run_dir / CURVES, PANELS)
+        draw_curves(self.run_dir / LOG, self.run_dir / CURVES, self.panels)
 
 
 class _evaluating:  # noqa: N801

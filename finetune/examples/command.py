@@ -23,6 +23,7 @@ from finetune.examples.options import ExampleOptions
 from indexer.encoder.weight_files import file_sha256
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.hold_out import HoldOut
+from indexer.sources.records import Source
 from retriever.options import Strategy
 
 _log = logging.getLogger(__name__)
@@ -47,18 +48,7 @@ def add_to(verbs: Any) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What examples are made from; `pack_of` reads these arguments."""
-    parser.add_argument(
-        "--index", type=Path, nargs="+", metavar="INDEX", help="studies to train on"
-    )
-    parser.add_argument("--folds", type=Path, metavar="FILE", help="JSON: study to index number")
-    parser.add_argument("--val-index", type=Path, metavar="INDEX", help="searched for val studies")
-    add_split_arguments(parser)
-    parser.set_defaults(split="val")
-    parser.add_argument(
-        "--hold-out",
-        metavar="patient:SHARE",
-        help="validate with a share of the patients, such as patient:0.1, not with a val split",
-    )
+    add_study_arguments(parser)
     parser.add_argument(
         "--strategy",
         choices=get_args(Strategy),
@@ -70,6 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=ExampleOptions.passes,
         help="over all studies (default: %(default)s)",
+    )
+
+
+def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """The studies to train on and to validate with; `val_source_of` reads some of them."""
+    parser.add_argument(
+        "--index", type=Path, nargs="+", metavar="INDEX", help="studies to train on"
+    )
+    parser.add_argument("--folds", type=Path, metavar="FILE", help="JSON: study to index number")
+    parser.add_argument("--val-index", type=Path, metavar="INDEX", help="searched for val studies")
+    add_split_arguments(parser)
+    parser.set_defaults(split="val")
+    parser.add_argument(
+        "--hold-out",
+        metavar="patient:SHARE",
+        help="validate with a share of the patients, such as patient:0.1, not with a val split",
     )
     parser.add_argument(
         "--seed", type=int, default=ExampleOptions.seed, help="of the draws (%(default)s)"
@@ -105,15 +111,13 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
     """Examples of the index or indexes that the arguments name."""
     if not arguments.index:
         raise UserError("name an index with --index")
-    named = any((arguments.data_dir, arguments.split_file, arguments.reports))
     from finetune.examples.indexes import pack_indexes
-    from indexer.sources.catalogue import open_source
 
     pack = pack_indexes(
         arguments.index,
         folds=arguments.folds,
         val_index=arguments.val_index,
-        val_source=open_source(arguments.source, options_of(arguments)) if named else None,
+        val_source=val_source_of(arguments),
         options=ExampleOptions(
             strategy=arguments.strategy, passes=arguments.passes, seed=arguments.seed
         ),
@@ -122,6 +126,15 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
         count_tokens=count_tokens,
     )
     return replace(pack, about={**pack.about, "asked": asked(arguments)})
+
+
+def val_source_of(arguments: argparse.Namespace) -> Source | None:
+    """The val split that the arguments name, if they name any."""
+    if not any((arguments.data_dir, arguments.split_file, arguments.reports)):
+        return None
+    from indexer.sources.catalogue import open_source
+
+    return open_source(arguments.source, options_of(arguments))
 
 
 def asked(arguments: argparse.Namespace) -> dict[str, Any]:

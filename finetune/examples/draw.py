@@ -192,13 +192,13 @@ class _Drawer:
         changed = list(hits)
         for place in draw.sample(range(len(hits)), min(len(hits), draw.randint(1, 3))):
             outlier = draw.choice(self._others)
-            if outlier.case.study_id not in own and not _of_one(outlier.case, study.case):
+            if outlier.case.study_id not in own and not of_one(outlier.case, study.case):
                 changed[place] = outlier
                 own.add(outlier.case.study_id)
         return changed
 
 
-def _of_one(case: Case, own: Case) -> bool:
+def of_one(case: Case, own: Case) -> bool:
     """Whether a case is of the same patient, or says word for word the same."""
     same_patient = own.patient_id is not None and case.patient_id == own.patient_id
     return same_patient or normalise_report(case.report) == normalise_report(own.report)

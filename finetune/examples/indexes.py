@@ -1,11 +1,15 @@
-"""From indexes to examples to train on, and a val split or held-out patients to validate with.
+"""From indexes to studies to train on, and a val split or held-out patients to validate with.
 
+found = gather_indexes([Path("data/index")], side=224)
+found.train, found.val
 pack = pack_indexes([Path("data/index")], options=ExampleOptions(), side=224, count_tokens=count)
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +24,7 @@ from indexer.cli.progress import progress_bar
 from indexer.sources.hold_out import HoldOut
 from indexer.sources.records import Source
 from retriever.near_duplicates import Embed, near_pairs
+from retriever.options import Strategy
 from retriever.overlap import Overlap
 from retriever.search import Retriever
 
@@ -27,6 +32,16 @@ _log = logging.getLogger(__name__)
 
 VAL_SHARE = 10
 """Without a val split, one patient in so many is held out for validation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatheredStudies:
+    """Studies with what a search finds for them, those to train on apart from the others."""
+
+    train: Sequence[TrainingStudy]
+    val: Sequence[TrainingStudy]
+    about: Mapping[str, Any]
+    """Indexes, encoder, source, licence, side and strategy, for whatever is made of the studies."""
 
 
 def pack_indexes(
@@ -40,26 +55,51 @@ def pack_indexes(
     val_source: Source | None = None,
     hold_out: HoldOut | None = None,
 ) -> ExampleFolder:
+    """Examples drawn from the studies of `gather_indexes`. Raises UserError as it does."""
+    found = gather_indexes(
+        indexes,
+        side=side,
+        strategy=options.strategy,
+        folds=folds,
+        val_index=val_index,
+        val_source=val_source,
+        hold_out=hold_out,
+    )
+    return build_pack(found.train, found.val, options, count_tokens=count_tokens, about=found.about)
+
+
+def gather_indexes(
+    indexes: Sequence[Path],
+    *,
+    side: int,
+    strategy: Strategy = "similar",
+    folds: Path | None = None,
+    val_index: Path | None = None,
+    val_source: Source | None = None,
+    hold_out: HoldOut | None = None,
+    choose: Callable[[Sequence[str]], Sequence[str]] = lambda study_ids: study_ids,
+) -> GatheredStudies:
     """Each study looked up in the index of its fold; ``side`` is pixels of an image on the canvas.
 
     ``val_index`` is what the adapter will be served with: the pack names it and its encoder.
     Studies of ``val_source``, a split that no index holds, are searched for in ``val_index``, or in
-    the first index; without such a split ``hold_out`` says which patients are held out. Raises
-    UserError for what does not fit together, and MismatchError for a study to validate with that an
-    index to train on holds, or its patient, or one of its images.
+    the first index; without such a split ``hold_out`` says which patients are held out. ``choose``
+    picks some of the studies to train on. Raises UserError for what does not fit together, and
+    MismatchError for a study to validate with that an index to train on holds, or its patient, or
+    one of its images.
     """
     retrievers = [Retriever.open(path) for path in indexes]
     groups = _groups(retrievers, folds)
     searched = retrievers[0] if val_index is None else Retriever.open(val_index)
+    if val_source is not None and hold_out is not None:
+        raise UserError("name a val split or --hold-out, not both")
+    held = frozenset[str]() if val_source is not None else _held_out(retrievers, hold_out)
+    chosen = frozenset(choose([one for group in groups for one in group if one not in held]))
     val: list[TrainingStudy] = []
     if val_source is not None:
-        if hold_out is not None:
-            raise UserError("name a val split or --hold-out, not both")
         overlap = Overlap(retrievers)
         val = list(
-            gather_split(
-                searched, val_source, side=side, overlap=overlap, strategy=options.strategy
-            )
+            gather_split(searched, val_source, side=side, overlap=overlap, strategy=strategy)
         )
         overlap.warn()
         if not val:
@@ -67,24 +107,19 @@ def pack_indexes(
                 f"source {val_source.name} has no study with images and a report or labels in "
                 f"split '{val_source.split}'"
             )
-    held = frozenset[str]() if val else _held_out(retrievers, hold_out)
 
-    def gathered(wanted: Callable[[str], bool]) -> list[TrainingStudy]:
+    def gathered(wanted: Collection[str]) -> list[TrainingStudy]:
         studies: list[TrainingStudy] = []
         for retriever, study_ids in zip(retrievers, groups, strict=True):
-            some = [study_id for study_id in study_ids if wanted(study_id)]
-            found = gather(retriever, some, side=side, hidden=held, strategy=options.strategy)
+            some = [study_id for study_id in study_ids if study_id in wanted]
+            found = gather(retriever, some, side=side, hidden=held, strategy=strategy)
             studies += progress_bar(found, total=len(some), unit="study")
         return studies
 
-    train = gathered(lambda study_id: study_id not in held)
-    val = val or gathered(lambda study_id: study_id in held)
     manifest = searched.index.manifest
-    return build_pack(
-        train,
-        val,
-        options,
-        count_tokens=count_tokens,
+    return GatheredStudies(
+        train=gathered(chosen),
+        val=val or gathered(held),
         about={
             "indexes": [retriever.index.manifest.fingerprint for retriever in retrievers],
             "index_fingerprint": manifest.fingerprint,
@@ -92,7 +127,7 @@ def pack_indexes(
             "source": manifest.source,
             "licence": manifest.licence,
             "side": side,
-            "strategy": options.strategy,
+            "strategy": strategy,
         },
     )
 

@@ -89,7 +89,8 @@ def _merge(
     from peft import PeftModel
     from transformers import GenerationConfig
 
-    config = replace(TrainConfig(**record.config), backend="peft", bits="none", precision="float32")
+    recorded = TrainConfig.recorded(record.config)
+    config = replace(recorded, backend="peft", bits="none", precision="float32")
     with quiet_loading(bars=sys.stderr.isatty()):
         base = load_base(record.base_model, config, device)
         wrapped: Any = PeftModel.from_pretrained(base, str(adapter_dir))
