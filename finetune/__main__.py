@@ -8,6 +8,8 @@ from db.errors import UserError
 from finetune.adapter import command as train_command
 from finetune.encoder import command as encoder_command
 from finetune.examples import command as examples_command
+from finetune.preferences import command as prefer_command
+from finetune.preferences import pairs_command
 from indexer.cli.parser import Parser, moved, run
 
 MOVED = {
@@ -30,6 +32,8 @@ def parser(prog: str = "python -m finetune") -> Parser:
     encoder_command.add_to(verbs)
     examples_command.add_to(verbs)
     train_command.add_to(verbs)
+    pairs_command.add_to(verbs)
+    prefer_command.add_to(verbs)
     return whole
 
 

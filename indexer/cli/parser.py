@@ -23,6 +23,7 @@ EXTRA_OF = {
     "pyarrow": "data",
     "scipy": "train",
     "sklearn": "train",
+    "trl": "train",
 }
 """Packages that few commands need, and the extras that install them."""
 

@@ -1,4 +1,4 @@
-"""What tests of training share: a tiny base model, written once, and a small example pack."""
+"""What tests of training share: a tiny base model, written once, examples and pairs."""
 
 import json
 from functools import cache
@@ -9,6 +9,8 @@ import pytest
 
 from finetune.adapter.config import TrainConfig
 from finetune.examples.folder import Example, ExampleFolder, encode_canvas
+from finetune.preferences.pair_file import write_pairs
+from finetune.preferences.pairs import PreferencePair
 from finetune.training.log import read_log
 from generator.prompts import PROMPT_VERSION
 from tests.conftest import ROOT
@@ -73,6 +75,36 @@ def write_pack(folder: Path, *, examples: int = 12, prompt_version: str = PROMPT
         canvas_ends=np.cumsum([len(file) for file in files]),
     ).save(folder)
     return folder
+
+
+def write_pair_file(folder: Path, *, pairs: int = 12) -> Path:
+    """Pairs of both kinds, three of them to validate with; every study has an image of its own."""
+    made = [
+        PreferencePair(
+            kind="over-reliance" if number % 3 == 0 else "reward",
+            study_id=f"study-{number}",
+            patient_id=f"patient-{number}",
+            prompt=REPORT,
+            answer="Findings: The heart is enlarged. [1]",
+            rejected="Findings: No pneumothorax." + " The lungs are clear." * (number % 3),
+        )
+        for number in range(pairs)
+    ]
+    return write_pairs(
+        folder,
+        {"train": made[3:], "val": made[:3]},
+        {
+            one.study_id: encode_canvas(drawn_canvas(1 + number % 2, number))
+            for number, one in enumerate(made)
+        },
+        {
+            "prompt_version": PROMPT_VERSION,
+            "index_fingerprint": "f" * 64,
+            "encoder_sha256": "e" * 64,
+            "strategy": "findings",
+            "held_out": {"studies": ["study-100"], "patients": ["patient-100"]},
+        },
+    )
 
 
 def check_recorded(name: str, log: Path, *, by: str = "step") -> None:
