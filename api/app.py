@@ -199,6 +199,7 @@ def create_app(
             "database": Provide(lambda: database, sync_to_thread=False),
             "delivery": Provide(delivery, sync_to_thread=False),
             "runner": Provide(lambda: runner, sync_to_thread=False),
+            "has_pacs": Provide(lambda: pacs is not None, sync_to_thread=False),
             "pacs": Provide(lambda: the_pacs(pacs), sync_to_thread=False),
             "pipeline": Provide(lambda: pipeline, sync_to_thread=False),
             "readiness": Provide(lambda: readiness, sync_to_thread=False),

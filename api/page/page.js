@@ -22,6 +22,7 @@ import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js"
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
 import { wordOptions, writingOptions } from "./study/options.js";
+import { clearSendBack, createPacsReport, offerSendBack, startPacs } from "./pacs.js";
 import { startPanel } from "./report/panel.js";
 import { finishProgress, hideProgress, stage, startProgress, token } from "./report/progress.js";
 import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./report/review.js";
@@ -146,6 +147,7 @@ function searchByWords() {
 /** Show a generation; `ownImages` if it was made from the current images. */
 function show(made, ownImages) {
   close();
+  clearSendBack();
   shown = made;
   drawGeneration(made, open);
   askFor("Drop the X-rays of another study");
@@ -155,6 +157,7 @@ function show(made, ownImages) {
 
 function clearPanel() {
   close();
+  clearSendBack();
   shown = null;
   review(null);
   clearAnswers();
@@ -178,6 +181,26 @@ function openStored(id) {
   }, () => openStored(id));
 }
 
+/** Fetch a study of the PACS and report on it; only then can the report be sent back. */
+function reportOnStudy(study, target) {
+  return run(async (signal) => {
+    startProgress(byId("report-progress"), cancel);
+    stage("Fetching the study and writing about it");
+    goToReport();
+    const made = await createPacsReport(study, signal);
+    showNoImage("X-rays that the PACS sent are not stored.");
+    clearAnswers();
+    show(made, false);
+    offerSendBack(made, study, target, act);
+    history.replaceState(null, "", `#${made.id}`);
+    finishProgress("Report on a study of the PACS written");
+    fillHistory();
+    goToReport();
+  }, () => reportOnStudy(study, target));
+}
+
+startPacs({ report: reportOnStudy, act });
+
 const fillHistory = startHistory({
   open: openStored,
   removed: (id) => {
@@ -194,6 +217,7 @@ async function greet() {
   studies = health.index.studies;
   sample = health.sample;
   byId("words").hidden = !health.search_by_text;
+  byId("pacs").hidden = !health.pacs;
   byId("key-open").hidden = !health.keys_required;
   if (byId("label").length === 1) {
     byId("label").append(...health.findings.map((name) => make("option", {}, name)));

@@ -90,10 +90,15 @@ export function listGenerations(filters) {
   return json(`generations?${new URLSearchParams(wanted)}`);
 }
 
-export function sendFeedback(id, remark) {
+function postJson(path, values, signal) {
   const headers = { "Content-Type": "application/json" };
-  return json(`${generationPath(id)}/feedback`, { method: "POST", headers, body: JSON.stringify(remark) });
+  return json(path, { method: "POST", headers, body: JSON.stringify(values), signal });
 }
+
+export const sendFeedback = (id, remark) => postJson(`${generationPath(id)}/feedback`, remark);
+export const searchPacs = (query) => postJson("pacs/searches", query);
+export const reportOnPacs = (wanted, signal) => postJson("pacs/reports", wanted, signal);
+export const sendBack = (wanted) => postJson("pacs/send-back", wanted);
 
 /** The image as the search sees it, as PNG. */
 export const previewImage = (file, options, signal) =>

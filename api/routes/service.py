@@ -78,6 +78,8 @@ class Health(msgspec.Struct, kw_only=True):
     """Whether `GET /sample` has an image."""
     search_by_text: bool
     """Whether the encoder of the index can embed text."""
+    pacs: bool
+    """Whether studies of a PACS can be searched: the server was started with `--pacs`."""
     findings: list[str]
     """Values of the search option `label`."""
     keys_required: bool
@@ -110,6 +112,7 @@ class ServiceController(Controller):
         current: NamedDependency[CurrentIndex],
         pipeline: NamedDependency[Pipeline],
         settings: NamedDependency[Settings],
+        has_pacs: NamedDependency[bool],
     ) -> Health:
         """Describe the index, model, versions and limits of the running service."""
         origin = pipeline.origin(current.retriever.encoder.spec)
@@ -126,6 +129,7 @@ class ServiceController(Controller):
             ),
             sample=settings.sample_path is not None,
             search_by_text=current.searches_text,
+            pacs=has_pacs,
             findings=list(FINDINGS),
             keys_required=settings.require_keys,
             tasks=list(pipeline.tasks),

@@ -12,6 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from api.app import create_app
+from api.pacs.client import Pacs
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output, Token
 from api.settings import Settings
 from db.app.generation import Citation, OodCheck, Origin, RemovedCitation, Statement
@@ -150,13 +151,19 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
 
 
 def a_page(
-    folder: Path, retriever: FakeRetriever, writer: MarkingWriter, **settings: Any
+    folder: Path,
+    retriever: FakeRetriever,
+    writer: MarkingWriter,
+    *,
+    pacs: Pacs | None = None,
+    **settings: Any,
 ) -> Litestar:
     """The application, its database in ``folder``."""
     return create_app(
         Settings(database_path=folder / "app.sqlite3", **settings),
         retriever=retriever,
         backend=writer,
+        pacs=pacs,
     )
 
 
