@@ -29,7 +29,8 @@ def test_health_reports_index_versions_and_limits(client: TestClient[Any]) -> No
     assert health["index"]["studies"] == 4
     assert health["limits"] == {"max_images": 8, "max_body_bytes": 256 * 1024 * 1024}
     assert health["sample"] is True
-    assert health["tasks"] == ["report", "classify", "caption"] and health["model"] is None
+    assert health["tasks"] == ["report", "ask", "classify", "caption"]
+    assert health["model"] is None and health["pacs"] is False
     assert set(health["versions"]) == {"grounded-cxr", "litestar", "python"}
 
 
