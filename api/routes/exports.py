@@ -69,6 +69,11 @@ class Exports:
     audit: AuditQueue
     caller: Caller
 
+    async def require(self, generation_id: UUID) -> None:
+        """Raise NotFoundError for a generation that the caller does not see, before any work."""
+        owner = self.caller.owner
+        await run_sync(partial(self.database.generations.get, generation_id, owner=owner))
+
     async def write(
         self,
         generation_id: UUID,
@@ -198,6 +203,7 @@ class ExportController(Controller):
         caller: NamedDependency[Caller],
     ) -> Response[bytes]:
         """Show the images too: send those that the report was made from; others are refused."""
+        await exports.require(generation_id)
         uploads = read_uploads(data.images, limit=settings.max_images)
         with pipeline.enter(caller):
             images = await pipeline.images.read(uploads, caller)
@@ -241,6 +247,7 @@ class ExportController(Controller):
     ) -> Response[bytes]:
         """Send a DICOM image that the report was made from: patient and study are copied from its
         header into the answer and not stored."""
+        await exports.require(generation_id)
         (upload,) = read_uploads([data.image], limit=1)
         with pipeline.enter(caller):
             images = await pipeline.images.read([upload], caller)
