@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import anyio
 import httpx
@@ -22,16 +21,17 @@ from tests.support.service.writers import Gate
 
 FORM = "multipart/form-data; boundary=x"
 DICOM = 'multipart/related; type="application/dicom"; boundary=x'
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
 ROUTES = {
     "/reports": FORM,
     "/searches": FORM,
     "/images": FORM,
     "/batches": FORM,
-    f"/generations/{uuid4()}/dicom-sr": FORM,
+    f"/generations/{UNKNOWN}/dicom-sr": FORM,
     "/studies": DICOM,
     "/v1/chat/completions": "application/json",
     "/mcp": "application/json",
-    f"/generations/{uuid4()}/feedback": "application/json",
+    f"/generations/{UNKNOWN}/feedback": "application/json",
     "/pacs/searches": "application/json",
 }
 
