@@ -111,11 +111,17 @@ def missed_in(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def test_identifiers_of_the_set_that_was_held_back_last_are_replaced() -> None:
+def test_identifiers_of_the_sets_that_were_held_back_last_are_replaced() -> None:
     assert missed_in(held_back("last_planted")) == []
+    # not used for a change of the rules: 121 of 132 at first sight
+    assert len(missed_in(held_back("newest_planted"))) <= 11
+
+
+@pytest.mark.parametrize("name", ["last_harmless", "newest_harmless"])
+def test_harmless_spans_of_the_sets_that_were_held_back_last_stay(name: str) -> None:
     hurt = [
         row["text"]
-        for row in held_back("last_harmless")
+        for row in held_back(name)
         if row["text"].count(row["keep"])
         != replace_identifiers(row["text"]).text.count(row["keep"])
     ]
