@@ -51,7 +51,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"atx", "atelectasis"),
     (r"eff(?:s|us)?", "effusion"),
     (r"opac(?:s)?", "opacity"),
-    (r"chf|(?:congestive )?(?:heart|cardiac) failure|failing heart|heart (?:is )?failing"
+    (r"c[ch]f|(?:congestive )?(?:heart|cardiac) failure|failing heart|heart (?:is )?failing"
      r"|decompensat\w+|in failure", "pulmonary edema"),
     (r"(?:chest|thoracic|pleural) cavity", "pleural space"),
     # pneumothorax
