@@ -104,11 +104,7 @@ def _exchanged(
 
 def _with_hits_of(study: TrainingStudy, other: TrainingStudy) -> Retrieval:
     """A search for one image that found the cases of another; none is the study's own."""
-    hits = [
-        hit
-        for hit in other.retrieval.hits
-        if hit.case.study_id != study.case.study_id and not of_one(hit.case, study.case)
-    ]
+    hits = [hit for hit in other.retrieval.hits if not of_one(hit.case, study.case)]
     return replace(
         study.retrieval,
         hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)),

@@ -115,14 +115,33 @@ def test_what_the_model_did_not_write_is_made_of_the_report_and_of_the_context()
     assert origins == {"chosen": "target", "rejected": "copied case"}
 
 
+def test_an_answer_that_copies_is_never_chosen_however_good_it_is() -> None:
+    one = asked("over-reliance", 1)
+    good, copy = f"Findings: {LARGE} {EFFUSION} [1]", f"Findings: {EFFUSION} [1]"
+    assert make_pair(one, [good, copy, "Findings: No pneumothorax."], OPTIONS) is None
+    pair = make_pair(one, [good, f"Findings: {LARGE}"], OPTIONS)
+    assert pair is not None and pair.rejected == good
+
+
+def test_a_case_whose_finding_is_not_shown_is_nothing_to_reject() -> None:
+    unsaid = "The left pleural effusion has increased since the prior examination."
+    studies = [STUDIES[0], a_training_study(5, CLEAR, [f"{unsaid} {CLEAR}"])]
+    made = prompts_of(studies, OPTIONS, count_tokens=words)
+    [one] = [o for o in made if o.kind == "over-reliance" and o.study is STUDIES[0]]
+    assert one.foreign == {"Pleural Effusion"} and "effusion" not in one.prompt.text
+    assert make_pair(one, [f"Findings: {LARGE}"], OPTIONS) is None
+
+
 def test_no_case_of_the_study_itself_its_patient_or_its_words_is_exchanged_in() -> None:
     own = a_training_study(1, LARGE, [CLEAR], patient_id="p1")
     sibling = a_case(900, f"{EFFUSION} Of the same patient.", patient_id="p1")
     twin = a_case(901, LARGE)
-    other = a_training_study(2, EFFUSION, [own.case, sibling, twin, "A right pneumothorax."])
+    fair = f"There is a right pneumothorax. {LARGE}"
+    other = a_training_study(2, EFFUSION, [own.case, sibling, twin, fair])
     made = prompts_of([own, other], OPTIONS, count_tokens=words)
     [one] = [o for o in made if o.kind == "over-reliance" and o.study is own]
-    assert [hit.case.findings for hit in one.context.hits] == ["A right pneumothorax."]
+    assert [hit.case.findings for hit in one.context.hits] == [fair]
+    assert one.foreign == {"Pneumothorax"}
     assert [hit.rank for hit in one.context.hits] == [1]
 
 

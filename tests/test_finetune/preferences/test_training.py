@@ -190,6 +190,19 @@ def test_the_adapter_is_loaded_and_answers_as_the_merged_weights_do(
     assert said != plain
 
 
+def test_the_chosen_answer_becomes_likelier_than_the_rejected_one(
+    finished: Path, base: Path, initial: Path
+) -> None:
+    prompt = Prompt(task="report", text=REPORT, image=drawn_canvas(1, 4))
+    answers = ["Findings: The heart is enlarged. [1]", "Findings: No pneumothorax."]
+    ahead = []
+    for adapter in (initial, finished):
+        model = load_model(str(base), str(adapter), device="cpu")
+        [[chosen, rejected]] = model.loglikelihood([prompt], answers).tolist()
+        ahead.append(chosen - rejected)
+    assert ahead[1] > ahead[0] + 1
+
+
 def test_a_run_that_was_stopped_and_resumed_ends_like_one_left_alone(
     finished: Path, base: Path, pairs: Path, initial: Path, tmp_path: Path
 ) -> None:
