@@ -129,7 +129,7 @@ def test_harmless_spans_of_the_sets_that_were_held_back_last_stay(name: str) -> 
 
 
 def test_identifiers_in_every_part_of_a_report_are_replaced() -> None:
-    rows = planted_in(DATA / "reading" / "identifiers_planted.jsonl")
+    rows = planted_in(DATA / "identifiers_planted.jsonl")
     planted = sum(len(row["identifiers"]) for row in rows)
     missed = missed_in(rows)
     assert planted > 450
@@ -138,9 +138,7 @@ def test_identifiers_in_every_part_of_a_report_are_replaced() -> None:
 
 def test_sentences_that_look_as_if_they_named_someone_stay() -> None:
     assert [
-        text
-        for text in lines("reading/identifiers_harmless.txt")
-        if replace_identifiers(text).text != text
+        text for text in lines("identifiers_harmless.txt") if replace_identifiers(text).text != text
     ] == []
 
 
