@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from db.errors import UserError
 from finetune.examples.folder import ExampleFolder
@@ -23,8 +23,10 @@ from finetune.examples.options import ExampleOptions
 from indexer.encoder.weight_files import file_sha256
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.hold_out import HoldOut
-from indexer.sources.records import Source
 from retriever.options import Strategy
+
+if TYPE_CHECKING:
+    from indexer.sources.records import Source
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +130,7 @@ def pack_of(arguments: argparse.Namespace, count_tokens: Callable[[str], int]) -
     return replace(pack, about={**pack.about, "asked": asked(arguments)})
 
 
-def val_source_of(arguments: argparse.Namespace) -> Source | None:
+def val_source_of(arguments: argparse.Namespace) -> "Source | None":
     """The val split that the arguments name, if they name any."""
     if not any((arguments.data_dir, arguments.split_file, arguments.reports)):
         return None
