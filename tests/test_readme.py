@@ -44,6 +44,8 @@ ELSEWHERE = {
 }
 """Commands that this file does not run, and where they are run."""
 
+BAR = re.compile(r"|(?:\d+%|\d+image).*image/s\]")
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -141,7 +143,8 @@ def test_the_python_of_the_readme_works(desk: Path, python: "Python") -> None:
 
 
 def test_every_sentence_that_the_demo_prints_cites_a_listed_open_i_study(demo: Demo) -> None:
-    assert demo.stderr == "", "no library writes beside it"
+    beside = [line for line in re.split(r"[\r\n]+", demo.stderr) if not BAR.fullmatch(line.strip())]
+    assert beside == [], "nothing but the bar of a slow build stands beside it"
     assert demo.reports
     for printed in demo.reports:
         report, cases = printed.split("CITED CASES")

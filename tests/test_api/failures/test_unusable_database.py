@@ -12,7 +12,7 @@ import pytest
 from litestar.testing import TestClient
 from sqlalchemy import Engine, event
 
-from api.pipeline.pipeline import Pipeline
+from api.pipeline.images import ImageReading
 from api.pipeline.readiness import Readiness
 from db.engines.sqlite import open_sqlite
 from tests.support.service.clients import HTTP, LATER, STREAM, a_message, images, parsed
@@ -126,7 +126,7 @@ def test_a_full_disk_outside_the_database_is_a_503_and_another_error_is_a_defect
         async def fail(*_: object, error: OSError = error) -> None:
             raise error
 
-        monkeypatch.setattr(Pipeline, "read", fail)
+        monkeypatch.setattr(ImageReading, "read", fail)
         answer = client.post("/reports", files=ONE)
         assert answer.status_code == status and "secret" not in answer.text
 

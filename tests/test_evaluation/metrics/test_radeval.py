@@ -1,5 +1,6 @@
 """The exchange with RadEval, on a stand-in for its package."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def python(tmp_path: Path) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: radeval\nVersion: 2.2.1\n")
     path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    run = f'PYTHONPATH={shlex.quote(str(tmp_path))} exec {shlex.quote(sys.executable)} "$@"'
+    path.write_text(f"#!/bin/sh\n{run}\n")
     path.chmod(0o755)
     return path
 
