@@ -7,7 +7,6 @@ pull(url, Path("data/copy"))          # the same files, byte for byte
 The files of the version are kept too: the manifest and what is read whole come from them.
 """
 
-import hashlib
 import shutil
 import tempfile
 import weakref
@@ -24,6 +23,7 @@ from db.errors import MismatchError, UserError
 from db.index.published import PublishedVersion
 from db.index.publishing import Draft, publishing
 from db.index.store import CaseStore
+from indexer.encoder.weight_files import file_sha256
 from indexer.index import CASES, IMAGE_VECTORS, Index
 from indexer.manifest import FORMAT_VERSION, MANIFEST, Manifest
 from indexer.vectors.ivf import IDS, LISTS, VECTORS
@@ -113,7 +113,7 @@ def pull(url: DatabaseUrl, index_dir: Path, *, keep: int = KEPT) -> Manifest:
         before = None if have is None else (have.version, have.fingerprint)
         _check_newer(before, manifest, str(index_dir))
         for name, digest in manifest.file_sha256.items():
-            if not (draft / name).is_file() or _sha256(draft / name) != digest:
+            if not (draft / name).is_file() or file_sha256(draft / name) != digest:
                 raise UserError(f"{shown(url)} holds another {name} than was published")
         versions.publish(draft, manifest, keep=keep)
     return manifest
@@ -187,11 +187,6 @@ def _write_files(
             with (folder / name).open("wb") as stream:
                 stream.writelines(version.parts(name))
     return Manifest.read(folder)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _recall(draft: Draft, ids: np.ndarray) -> float:

@@ -1,12 +1,10 @@
 """The verbs of the citation benchmark, as the command line asks for them."""
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from db.files import replacing, write_text
@@ -26,6 +24,7 @@ from evaluation.retrieval.studies import read_studies
 from evaluation.tables import Table, to_text, without_nan
 from generator.assessment.calibration import Calibration
 from indexer.cli.progress import progress_bar
+from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.arguments import options_of
@@ -42,7 +41,7 @@ def score_folder(arguments: argparse.Namespace) -> int:
     """
     check_resamples(arguments.resamples)
     submissions = read_folder(arguments.folder)
-    digests = {one.system: _sha256(path) for path, one in submissions.items()}
+    digests = {one.system: file_sha256(path) for path, one in submissions.items()}
     if arguments.split == "test":
         for digest in digests.values():
             require_first_run(arguments.test_log, digest, arguments.again, collection=COLLECTION)
@@ -130,7 +129,3 @@ def _log_entry(system: str, about: Mapping[str, Any], tables: Sequence[Table]) -
         "system": system,
         "figures": without_nan({one.title: table_values(one)[system] for one in tables}),
     }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
