@@ -9,7 +9,7 @@ python -m finetune pairs --index INDEX --out PAIRS --answers ANSWERS        # he
 import argparse
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     from generator.mllama.load import load_model
 
     model = load_model(arguments.model, arguments.adapter, device=arguments.device)
-    found = _gathered(arguments, model)
+    splits = {} if arguments.split_file is None else read_split(arguments.split_file)
+    found = _gathered(arguments, model, splits)
     maker = PairMaker(model, found, options, arguments.out)
     prompts = maker.write_prompts(arguments.out / PROMPTS)
     if arguments.write_prompts:
@@ -104,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.answers is None:
         place = device_name(model.decoder.model.device)
         maker.answer(arguments.out / PROMPTS, answers, computed=place)
-    written = maker.write_pairs(answers, held_out=_held_out(arguments, found))
+    written = maker.write_pairs(answers, held_out=_held_out(splits, found))
     _log.info("%s", written)
     return 0
 
@@ -122,11 +123,11 @@ def _options(arguments: argparse.Namespace) -> PairOptions:
     )
 
 
-def _gathered(arguments: argparse.Namespace, model: "MllamaModel") -> "GatheredStudies":
+def _gathered(
+    arguments: argparse.Namespace, model: "MllamaModel", splits: Mapping[str, str]
+) -> "GatheredStudies":
     from finetune.examples.indexes import gather_indexes
     from generator.vision_language import strategy_of
-
-    splits = {} if arguments.split_file is None else read_split(arguments.split_file)
 
     def choose(study_ids: Sequence[str]) -> Sequence[str]:
         for study_id in study_ids:
@@ -151,9 +152,8 @@ def _gathered(arguments: argparse.Namespace, model: "MllamaModel") -> "GatheredS
     )
 
 
-def _held_out(arguments: argparse.Namespace, found: "GatheredStudies") -> dict[str, list[str]]:
+def _held_out(splits: Mapping[str, str], found: "GatheredStudies") -> dict[str, list[str]]:
     """The studies and patients that no pair may be trained on."""
-    splits = {} if arguments.split_file is None else read_split(arguments.split_file)
     listed = {study_id for study_id, split in splits.items() if split in ("val", "test")}
     cases = [study.case for study in found.val]
     return {
