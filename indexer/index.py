@@ -45,6 +45,8 @@ class Index:
 
     path: Path
     """The folder of the version."""
+    place: str
+    """How messages name the index: its folder, or the URL of its database."""
     manifest: Manifest
     vectors: VectorStore
     cases: CaseStore
@@ -95,6 +97,7 @@ class Index:
             )
         return cls(
             path=path,
+            place=str(path),
             manifest=manifest,
             vectors=vectors,
             cases=cases,
@@ -116,7 +119,7 @@ class Index:
         given = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
         if not built.same_space(given):
             raise MismatchError(
-                f"{self.path} was built with encoder '{built.name}' "
+                f"{self.place} was built with encoder '{built.name}' "
                 f"(weights {built.weights_sha256[:12]}), not with '{given.name}' "
                 f"(weights {given.weights_sha256[:12]}): use '--encoder {built.name}' or build "
                 "the index again"

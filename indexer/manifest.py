@@ -17,7 +17,7 @@ import msgspec
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import parse_json
 from indexer.encoder.spec import EncoderSpec
-from indexer.vectors.options import VectorOptions, VectorSpec
+from indexer.vectors.options import SelectivityClass, ServerSpec, VectorOptions, VectorSpec
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 4
@@ -86,6 +86,8 @@ class Manifest:
     """Digests of patients and studies that must not be indexed again (``indexer.remove``)."""
     history: tuple[PastVersion, ...] = ()
     """Earlier versions, the oldest first."""
+    server: ServerSpec | None = None
+    """How it is searched in PostgreSQL; None in a directory."""
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -94,12 +96,27 @@ class Manifest:
 
         Raises NotFoundError if there is none and UserError if it cannot be read.
         """
-        values = read_values(directory)
+        return cls._of(read_values(directory), directory)
+
+    @classmethod
+    def parse(cls, text: str, place: str) -> Self:
+        """Read the manifest of an index on a server, which ``place`` names.
+
+        Raises UserError if it cannot be read.
+        """
+        try:
+            values = parse_json(text)
+        except ValueError as error:
+            raise _unreadable(place, error) from error
+        return cls._of(values, place)
+
+    @classmethod
+    def _of(cls, values: dict[str, Any], place: Path | str) -> Self:
         try:
             version = values["format_version"]
             if version not in range(1, FORMAT_VERSION + 1):
                 raise MismatchError(
-                    f"{directory} has index format {version}, but this program reads 1 to "
+                    f"{place} has index format {version}, but this program reads 1 to "
                     f"{FORMAT_VERSION}: update the program, or build the index again"
                 )
             if version < 3:
@@ -108,16 +125,20 @@ class Manifest:
                 values["file_sha256"] = {"vectors.faiss": values.pop("vectors_sha256")}
                 return cls(**{**values, "encoder": EncoderSpec(**values["encoder"])})._checked()
             values.pop(FOLDER, None)
-            parts = {
+            parts: dict[str, Any] = {
                 "encoder": EncoderSpec(**values["encoder"]),
                 "vector_options": VectorOptions(**values["vector_options"]),
                 "vectors": VectorSpec(**values["vectors"]),
                 "withdrawn": tuple(values["withdrawn"]),
                 "history": tuple(PastVersion(**past) for past in values["history"]),
             }
+            if values.get("server") is not None:
+                server = values["server"]
+                classes = tuple(SelectivityClass(**one) for one in server["classes"])
+                parts["server"] = ServerSpec(**{**server, "classes": classes})
             return cls(**{**values, **parts})._checked()
         except (ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
-            raise _unreadable(directory, error) from error
+            raise _unreadable(place, error) from error
 
     def _checked(self) -> Self:
         """Raise msgspec.ValidationError for a value of another type: nothing else reads them."""
@@ -129,6 +150,8 @@ class Manifest:
 
     def text(self, **more: object) -> str:
         values = {**asdict(self), **more}
+        if self.server is None:
+            del values["server"]
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def past(self) -> PastVersion:
@@ -162,5 +185,6 @@ def read_values(directory: Path) -> dict[str, Any]:
     return values
 
 
-def _unreadable(directory: Path, error: object) -> UserError:
-    return UserError(f"{directory / MANIFEST} cannot be read ({error}): build the index again")
+def _unreadable(place: Path | str, error: object) -> UserError:
+    name = place / MANIFEST if isinstance(place, Path) else f"the {MANIFEST} of {place}"
+    return UserError(f"{name} cannot be read ({error}): build the index again")

@@ -6,7 +6,7 @@ retrieval.hits[0].case.findings
 retriever.search(text="small left pleural effusion").hits
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -17,6 +17,14 @@ import numpy as np
 from db.app.generation import OodCheck
 from db.engines.location import Location, parse_location
 from db.errors import UserError
+from db.index.selection import (
+    LabelRule,
+    Selection,
+    names_all,
+    names_any,
+    names_only,
+    pack_states,
+)
 from db.index.store import STATE_CODES, Case
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.load import load_encoder
@@ -24,7 +32,7 @@ from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import difference_hash
 from indexer.index import Index
-from indexer.published import open_index
+from indexer.published.opening import open_index
 from retriever.case_filter import CaseFilter
 from retriever.exclusions import check_exclusions
 from retriever.knn_votes import TEMPERATURE, Vote, weighted_votes
@@ -37,6 +45,7 @@ from retriever.ranking.nearest import NearestSearch
 from retriever.ranking.word_search import WordSearch
 from retriever.ranking.words import read_asks
 from retriever.results import Hit, Retrieval
+from retriever.selected import open_selective
 
 K_VOTES = 500
 """Number of cases that vote in `Retriever.vote`. On the val studies of Open-I with ImageNet
@@ -71,11 +80,12 @@ class Retriever:
         self._case_ids, states = index.cases.state_table()  # (cases,), (cases, 14)
         self._positives = states >= STATE_CODES["uncertain"]
         self._findings = self._positives[:, [OBSERVATIONS.index(name) for name in FINDINGS]]
+        self._vectors = open_selective(index, self._case_ids, pack_states(states))
         self._finding_wise = FindingWiseSearch(
-            index.vectors, self._case_ids, self._findings, self._cases
+            self._vectors, self._case_ids, self._findings, self._cases
         )
-        self._nearest = NearestSearch(index.vectors, self._cases)
-        self._word_search = WordSearch(index.vectors, self._case_ids, states, self._cases)
+        self._nearest = NearestSearch(self._vectors, self._cases)
+        self._word_search = WordSearch(self._vectors, self._cases)
 
     def __repr__(self) -> str:
         manifest = self.index.manifest
@@ -92,7 +102,11 @@ class Retriever:
         ``device`` is where that encoder runs: ``cpu`` or ``cuda``.
         """
         index = open_index(parse_location(index_dir) if isinstance(index_dir, str) else index_dir)
-        return cls(index, encoder or load_encoder(index.manifest.encoder.name, device=device))
+        try:
+            return cls(index, encoder or load_encoder(index.manifest.encoder.name, device=device))
+        except BaseException:
+            index.close()
+            raise
 
     def search(
         self,
@@ -134,24 +148,21 @@ class Retriever:
         never appear; near duplicates and repeated reports are listed in ``excluded_cases``.
         """
         notes = [note for image in query.images for note in image.notes]
-        excluded = self.index.cases.ids_of(
-            patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
-        )
         duplicates = self._image_checks(query).duplicates if options.exclude_near_duplicates else {}
         case_filter = CaseFilter(options, duplicates)
-        allowed = self._allowed(query, options)
+        selection = replace(_excluding(options), labels=self._label_rules(query, options))
         ranking = None
         if options.strategy == "findings":
             ranking = self._finding_ranking(query, options)
-            pool = self._finding_wise.pool(query, options, ranking, excluded, allowed)
+            pool = self._finding_wise.pool(query, options, ranking, selection)
             kept = self._finding_wise.choose(pool, options.k, ranking, case_filter)
         elif asks := read_asks(query.text or ""):
-            found = self._word_search.candidates(query, asks, options, excluded, allowed)
+            found = self._word_search.candidates(query, asks, options, selection)
             kept = self._nearest.admitted(found, options, case_filter)
             if kept and not any(one.sentence for one in kept):
                 notes.append("no case says what the text asks for: these are the nearest others")
         else:
-            near = self._nearest.candidates(query, options, excluded, allowed)
+            near = self._nearest.candidates(query, options, selection)
             kept = self._nearest.admitted(near, options, case_filter)
         if not kept and options.label_filter != "none":
             notes.append(f"no case passes the label filter '{options.label_filter}'")
@@ -206,22 +217,15 @@ class Retriever:
         of the images, so the report of an indexed study never votes on the study itself. No report
         is read, and cases with the same report all vote.
         """
-        excluded = self._excluded(query, options or SearchOptions())
-        ids, scores = self.index.vectors.search(query.vector, k, exclude=excluded)
+        options = options or SearchOptions()
+        selection = _excluding(options)
+        if options.exclude_near_duplicates:
+            duplicates = frozenset(self._image_checks(query).duplicates)
+            selection = replace(selection, without_cases=duplicates)
+        ids, scores = self._vectors.select(query.vector, k, selection)
         rows = np.searchsorted(self._case_ids, ids)
         ranks = range(1, len(rows) + 1)
         return weighted_votes(scores, self._positives[rows], ranks, temperature=temperature)
-
-    def _excluded(self, query: Query, options: SearchOptions) -> set[int]:
-        """Ids of the cases that ``options`` excludes for this query."""
-        excluded = set(
-            self.index.cases.ids_of(
-                patient_ids=options.exclude_patient_ids, study_ids=options.exclude_study_ids
-            )
-        )
-        return excluded | set(
-            self._image_checks(query).duplicates if options.exclude_near_duplicates else ()
-        )
 
     def _image_checks(self, query: Query) -> "_ImageChecks":
         """Compare the images of a query with the index, once however many searches follow."""
@@ -257,27 +261,21 @@ class Retriever:
             kept.pop(next(iter(kept)), None)
         return [known[one] for one in case_ids]
 
-    def _allowed(self, query: Query, options: SearchOptions) -> np.ndarray | None:
-        """Return the ids of cases that pass both label options; None if all do."""
-        wanted = frozenset(options.labels)
-        if options.label_filter == "none" and not wanted:
-            return None
-        have = self._findings
-        allowed = (have | ~_columns(wanted)).all(axis=1)
+    def _label_rules(self, query: Query, options: SearchOptions) -> tuple[LabelRule, ...]:
+        """Return the rules of both label options."""
+        rules = [names_all(options.labels)] if options.labels else []
         if options.label_filter != "none":
-            seen = _columns(_query_findings(query, self.encoder))
-            if options.label_filter == "exact":
-                allowed &= (have == seen).all(axis=1)
-            else:
-                neither = ~have.any(axis=1) & ~seen.any()
-                allowed &= (have & seen).any(axis=1) | neither
-        found: np.ndarray = self._case_ids[allowed]
-        return found
+            seen = _query_findings(query, self.encoder) & set(FINDINGS)
+            partial = options.label_filter == "partial" and seen
+            rules.append(names_any(seen) if partial else names_only(seen))
+        return tuple(rules)
 
 
-def _columns(findings: Collection[str]) -> np.ndarray:
-    """(13,) bool, in the order of FINDINGS."""
-    return np.array([name in findings for name in FINDINGS])
+def _excluding(options: SearchOptions) -> Selection:
+    return Selection(
+        without_patients=tuple(options.exclude_patient_ids),
+        without_studies=tuple(options.exclude_study_ids),
+    )
 
 
 def _query_findings(query: Query, encoder: Encoder) -> frozenset[str]:

@@ -17,7 +17,7 @@ from db.index.store import Case
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.radiograph import Radiograph
-from indexer.published import open_index
+from indexer.published.opening import open_index
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query, has_text_tower
@@ -87,12 +87,15 @@ def reopening(
 
     def reopen(before: StudySearch) -> Retriever:
         index = open_index(location)
-        same = index.manifest.encoder.same_space(before.encoder.spec)
-        retriever = Retriever(
-            index,
-            before.encoder if same else load_encoder(index.manifest.encoder.name, device=device),
-        )
-        use(retriever)
+        try:
+            spec = index.manifest.encoder
+            same = spec.same_space(before.encoder.spec)
+            encoder = before.encoder if same else load_encoder(spec.name, device=device)
+            retriever = Retriever(index, encoder)
+            use(retriever)
+        except BaseException:
+            index.close()
+            raise
         return retriever
 
     return reopen

@@ -49,6 +49,7 @@ def open_postgresql(url: URL, *, lock_timeout: float, pooled: bool = True) -> En
             "application_name": "grounded-cxr",
             "connect_timeout": _CONNECT_TIMEOUT,
             "tcp_user_timeout": _ANSWER_TIMEOUT,
+            "prepare_threshold": None,  # plans depend on how many cases a search leaves out
             "options": f"{url.query.get('options', '')} {_timeout(lock_timeout)}".strip(),
         },
         execution_options={"lock_timeout": lock_timeout},

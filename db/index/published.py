@@ -2,7 +2,7 @@
 
 version = PublishedVersion.open(url)                # the current one
 with version.reading() as rows:
-    ids, vectors = rows.nearest(query, 5, exclude=[7])
+    ids, vectors = rows.nearest(query, 5, Selection(without_patients=("p17",)))
 
 The table ``index_versions`` says which version is current; a reader stays on the one that it opened
 for as long as it is kept.
@@ -21,8 +21,11 @@ from sqlalchemy.exc import DatabaseError
 from db.engines.location import shown
 from db.engines.postgresql import open_postgresql, reason
 from db.engines.sqlite import LOCK_TIMEOUT
-from db.errors import NotFoundError, UnavailableError, UserError
+from db.errors import MismatchError, NotFoundError, UnavailableError, UserError
 from db.index.vector_rows import VectorRows
+
+LAYOUT = 2
+"""Of the tables of a version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +38,13 @@ class PublishedVersion:
     engine: Engine
     manifest: str
     dim: int
-    hnsw: bool
 
     @classmethod
     def open(cls, url: URL) -> Self:
         """Open the current version.
 
-        Raises NotFoundError if there is none, and UserError if the database cannot be used.
+        Raises NotFoundError if there is none, MismatchError if another release of the program
+        published it, and UserError if the database cannot be used.
         """
         engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
         with named_errors(url), engine.connect() as connection:
@@ -49,12 +52,21 @@ class PublishedVersion:
             row = None
             if run("SELECT to_regclass('index_versions')").scalar_one() is not None:
                 row = run(
-                    "SELECT schema, dim, hnsw, manifest, current_schema() AS home "
+                    "SELECT schema, dim, layout, manifest, current_schema() AS home "
                     "FROM index_versions ORDER BY version DESC LIMIT 1"
                 ).first()
         if row is None:
             raise NotFoundError(
                 f"{shown(url)} holds no index: publish one with 'python -m indexer publish'"
+            )
+        if row.layout != LAYOUT:
+            age, cure = (
+                ("a newer", "update the program")
+                if row.layout > LAYOUT
+                else ("an older", "publish the index again")
+            )
+            raise MismatchError(
+                f"{shown(url)} holds an index that {age} release of the program published: {cure}"
             )
         before = str(url.query.get("options", ""))
         kept = re.sub(r"-c\s*search_path=\S+", "", before).strip()
@@ -66,7 +78,6 @@ class PublishedVersion:
             engine=open_postgresql(inside, lock_timeout=LOCK_TIMEOUT),
             manifest=row.manifest,
             dim=row.dim,
-            hnsw=row.hnsw,
         )
 
     def file_names(self) -> list[str]:

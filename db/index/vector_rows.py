@@ -1,7 +1,7 @@
 """Read the vectors of one version of an index from PostgreSQL.
 
 rows = VectorRows(connection, dim=384)
-ids, vectors = rows.nearest(query, 5, exclude=[7])
+ids, vectors = rows.nearest(query, 5, Selection(without_patients=("p17",)))
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 from sqlalchemy import Connection
 
-_EF_SEARCH, _MOST_EF_SEARCH = 200, 1000
-"""Candidates that HNSW keeps while it searches, at least, and the most that pgvector takes."""
+from db.index.selection import ALL, Selection
+
+MOST_EF_SEARCH = 1000
+"""The most candidates that pgvector lets HNSW keep while it searches."""
+_MOST_SCANNED = 200_000
+"""Tuples that an iterative scan of HNSW visits at most before it gives up."""
+_HASH_MEMORY = "256MB"
+"""For the ids of excluded cases: a quarter of a million take 10 MB, and without a hash table each
+case would be compared with each of them."""
 
 
 class VectorRows:
@@ -25,53 +32,84 @@ class VectorRows:
         found = self._run("SELECT case_id FROM vectors ORDER BY case_id")
         return np.fromiter(found.scalars(), np.int64)
 
+    def allowed(self, selection: Selection, count: int) -> int:
+        """Estimate how many of ``count`` cases a selection leaves, from counts of label sets and
+        of the cases of excluded patients and studies."""
+        left = float(count)
+        if selection.labels:
+            left = self._run(
+                f"SELECT coalesce(sum(cases), 0) FROM label_sets WHERE {selection.label_sql()}"
+            ).scalar_one()
+        if selection.only_cases is not None:
+            left = min(left, len(selection.only_cases))
+        excluded = len(selection.without_cases)
+        if selection.excludes:
+            query, values = selection.excluded_sql()
+            excluded += self._run(
+                f"SELECT count(DISTINCT id) FROM ({query}) AS excluded", values
+            ).scalar_one()
+        return round(float(left) * selection.share * max(1 - excluded / max(count, 1), 0))
+
     def nearest(
+        self, query: np.ndarray, limit: int, selection: Selection = ALL
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return ids and vectors, (limit, dim) float32, of the cases nearest to a query (dim,)."""
+        where, values = selection.conditions(by_label_set=True)
+        self._remember_excluded(selection)
+        return self._vectors(
+            f"vectors WHERE {where} ORDER BY embedding <#> %s::vector({self._dim}) LIMIT %s",
+            (*values, _text(query), limit),
+        )
+
+    def proposed(
         self,
         query: np.ndarray,
         limit: int,
+        selection: Selection = ALL,
         *,
-        exclude: Sequence[int] = (),
-        only: Sequence[int] | None = None,
-        approximate: bool = False,
+        proposed: int,
+        ef_search: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return ids and vectors, (limit, dim) float32, of the cases nearest to a query (dim,).
+        """Return what `nearest` does, of the ``proposed`` cases that HNSW finds first.
 
-        ``approximate`` asks HNSW, which may miss some.
+        It may miss some, the fewer the higher ``ef_search`` is, and return fewer than ``limit``.
         """
-        where, values = _conditions(exclude, only)
-        column, kind = "embedding", "vector"
-        if approximate:
-            column, kind = f"(embedding::halfvec({self._dim}))", "halfvec"
-            self._run(
-                f"SET LOCAL hnsw.ef_search = {min(max(_EF_SEARCH, limit), _MOST_EF_SEARCH)}; "
-                "SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL enable_seqscan = off"
-            )
-        found = self._vectors(
-            f"{where} ORDER BY {column} <#> %s::{kind}({self._dim}) LIMIT %s",
-            (*values, _text(query), limit),
+        where, values = selection.conditions()
+        candidates = min(max(ef_search, proposed), MOST_EF_SEARCH)
+        self._remember_excluded(selection)
+        self._run(
+            f"SET LOCAL hnsw.ef_search = {candidates}; "
+            "SET LOCAL hnsw.iterative_scan = relaxed_order; "
+            f"SET LOCAL hnsw.max_scan_tuples = {_MOST_SCANNED}; "
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
         )
-        if approximate:
-            self._run("SET LOCAL enable_seqscan = on")
+        query_text = _text(query)
+        found = self._vectors(
+            "(WITH proposed AS MATERIALIZED (SELECT case_id, embedding FROM vectors "
+            f"WHERE {where} ORDER BY (embedding::halfvec({self._dim})) <#> "
+            f"%s::halfvec({self._dim}) LIMIT %s) SELECT * FROM proposed "
+            f"ORDER BY embedding <#> %s::vector({self._dim}) LIMIT %s) AS nearest",
+            (*values, query_text, proposed, query_text, limit),
+        )
+        self._run("SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on")
         return found
 
     def within(
-        self,
-        query: np.ndarray,
-        cosine: float,
-        *,
-        exclude: Sequence[int] = (),
-        only: Sequence[int] | None = None,
+        self, query: np.ndarray, cosine: float, selection: Selection = ALL
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and vectors of all cases whose inner product with a query is at least this."""
-        where, values = _conditions(exclude, only)
+        where, values = selection.conditions(by_label_set=True)
+        self._remember_excluded(selection)
         return self._vectors(
-            f"{where} AND embedding <#> %s::vector({self._dim}) <= %s",
+            f"vectors WHERE {where} AND embedding <#> %s::vector({self._dim}) <= %s",
             (*values, _text(query), -cosine),
         )
 
     def block(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and vectors of up to ``count`` cases from the id ``first`` on, by id."""
-        return self._vectors("WHERE case_id >= %s ORDER BY case_id LIMIT %s", (first, count))
+        return self._vectors(
+            "vectors WHERE case_id >= %s ORDER BY case_id LIMIT %s", (first, count)
+        )
 
     def image_vectors(self, places: np.ndarray) -> np.ndarray:
         """Return the vectors of images by place: (n, dim) float16."""
@@ -83,26 +121,15 @@ class VectorRows:
         )
         return _numbers(list(found.scalars()), self._dim, ">f2").astype(np.float16)
 
+    def _remember_excluded(self, selection: Selection) -> None:
+        if selection.excludes:
+            self._run(f"SET LOCAL work_mem = '{_HASH_MEMORY}'")
+
     def _vectors(self, rest: str, values: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._run(
-            f"SELECT case_id, vector_send(embedding) FROM vectors {rest}", values
-        ).all()
+        rows = self._run(f"SELECT case_id, vector_send(embedding) FROM {rest}", values).all()
         ids = np.array([case_id for case_id, _ in rows], np.int64)
         vectors = _numbers([sent for _, sent in rows], self._dim, ">f4")
         return ids, vectors.astype(np.float32)
-
-
-def _conditions(
-    exclude: Sequence[int], only: Sequence[int] | None
-) -> tuple[str, tuple[object, ...]]:
-    where, values = ["true"], list[object]()
-    if len(exclude):
-        where.append("case_id <> ALL(%s::bigint[])")
-        values.append(list(exclude))
-    if only is not None:
-        where.append("case_id = ANY(%s::bigint[])")
-        values.append(list(only))
-    return f"WHERE {' AND '.join(where)}", tuple(values)
 
 
 def _text(vector: np.ndarray) -> str:

@@ -127,6 +127,9 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument(
         "--min-recall", type=float, default=0.97, metavar="R", help="of HNSW (%(default)s)"
     )
+    verb.add_argument(
+        "--replace-encoder", action="store_true", help="after a version of another encoder too"
+    )
     _add_keep(verb)
 
     verb = verbs.add_parser(

@@ -113,6 +113,17 @@ def problem_lines(problems: Sequence[IndexProblem], index_dir: Path) -> Iterator
     yield f"{index_dir}: " + ("whole" if not count else _some(count, "problem", "problems"))
 
 
+def served_lines(manifest: Manifest) -> Iterator[str]:
+    """How an index is searched on a server."""
+    if manifest.server is None or not manifest.server.classes:
+        yield "  every search is exact"
+        return
+    for one in manifest.server.classes:
+        which = "without filter" if one.share == 1 else f"filter of {one.share:.1%}"
+        how = f"HNSW, ef_search {one.ef_search}" if one.ef_search else "exact"
+        yield f"  {which}: {how}, recall {one.recall:.3f} on {one.queries} cases"
+
+
 def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) -> Iterator[str]:
     encoder = manifest.encoder
     skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.skipped.items()))

@@ -73,3 +73,36 @@ class VectorSpec:
     """The share of the 10 nearest other cases found, measured on a sample of indexed cases."""
     queries: int = 0
     """Number of cases in that sample; 0 for an exact search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectivityClass:
+    """How a published index is searched where so many cases may be hits."""
+
+    share: float
+    """Of the cases, above 0 to 1; the class reaches down to the share of the next one."""
+    ef_search: int
+    """Candidates that HNSW keeps; 0 for an exact search."""
+    recall: float
+    """The share of the 10 nearest other cases found, measured when the index was published; the
+    lowest of a random filter and of filters by one finding."""
+    queries: int
+    """Number of indexed cases that it was measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSpec:
+    """How a published index is searched, as the manifest on the server records it."""
+
+    classes: tuple[SelectivityClass, ...] = ()
+    """The largest share first; none if every search is exact."""
+    exact_rows: int = 0
+    """Searches are exact where at most so many cases may be hits."""
+
+    def ef_search(self, left: int, count: int) -> int:
+        """Return the candidates of HNSW where ``left`` of ``count`` cases may be hits; 0 for an
+        exact search."""
+        if left <= self.exact_rows:
+            return 0
+        below = [one for one in self.classes if one.share * count <= left]
+        return below[0].ef_search if below else 0

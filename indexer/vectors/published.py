@@ -1,38 +1,37 @@
 """Search vectors in PostgreSQL: exactly where few cases are left, by HNSW otherwise.
 
-store = PublishedVectors(PublishedVersion.open(url))
-store.search(query, k=5, exclude={7})
+store = PublishedVectors(PublishedVersion.open(url), manifest.server)
+store.select(query, k=5, selection=Selection(without_patients=("p17",)))
 
 PostgreSQL proposes cases; their float32 vectors are scored here as `ExactVectors` scores them. So
 an exact search has the same hits, scores and order as one in FAISS.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from db.errors import NotFoundError
 from db.index.published import PublishedVersion
+from db.index.selection import ALL, Selection
 from db.index.vector_rows import VectorRows
 from indexer.vectors.exact import ROUNDING, ExactVectors
 from indexer.vectors.mapped_files import MappedFiles
+from indexer.vectors.options import ServerSpec
 
 _MORE = 16
 """How many more than k cases are asked for, to tell whether any come close to the k-th."""
-PROPOSED = 4
-"""How many cases HNSW proposes per requested hit."""
-HNSW_SHARE = 0.2
-"""HNSW is searched only where at least this share of the cases may be hits: below it, its recall is
-lower and an exact search is fast."""
+_PROPOSED = 4
+"""How many cases HNSW proposes per requested hit; their float32 vectors decide."""
 _BLOCK = 4096
 
 
 class PublishedVectors:
     """A `VectorStore` on a version in PostgreSQL."""
 
-    def __init__(self, version: PublishedVersion) -> None:
+    def __init__(self, version: PublishedVersion, spec: ServerSpec) -> None:
         self._version = version
+        self._spec = spec
         with version.reading() as rows:
             self._ids = rows.ids()
         self.files = MappedFiles()
@@ -57,26 +56,20 @@ class PublishedVectors:
         *,
         exclude: Collection[int] | np.ndarray = (),
         only: Collection[int] | np.ndarray | None = None,
-        exact: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `indexer.vectors.store.VectorStore`; ``exact`` never asks HNSW."""
-        k = max(k, 1)
-        excluded = self._known(exclude)
-        wanted = None
-        if only is not None:
-            wanted = np.setdiff1d(self._known(only), excluded, assume_unique=True)
-            excluded = excluded[:0]
-        left = self.count - len(excluded) if wanted is None else len(wanted)
-        rules = {
-            "exclude": excluded.tolist(),
-            "only": None if wanted is None else wanted.tolist(),
-        }
+        """See `indexer.vectors.store.VectorStore`."""
+        selection = Selection(
+            without_cases=frozenset(map(int, exclude)),
+            only_cases=None if only is None else frozenset(map(int, only)),
+        )
+        return self.select(query, k, selection)
+
+    def select(
+        self, query: np.ndarray, k: int, selection: Selection
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Like `search`, among the cases of a selection, which the server finds by its rules."""
         with self._version.reading() as rows:
-            if self._version.hnsw and not exact and left >= HNSW_SHARE * self.count:
-                found = rows.nearest(query, PROPOSED * k, approximate=True, **rules)
-            else:
-                found = _surely_nearest(rows, query, k, rules)
-        return best(*found, query, k, clipped=only is not None)
+            return search_rows(rows, query, k, selection, spec=self._spec, count=self.count)
 
     def search_many(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `indexer.vectors.store.VectorStore`."""
@@ -116,15 +109,34 @@ class PublishedVectors:
             yield ids, vectors
             first = int(ids[-1]) + 1
 
-    def _known(self, ids: Collection[int] | np.ndarray) -> np.ndarray:
-        """Return those of the ids that exist, ascending."""
-        if not len(ids):
-            return np.zeros(0, np.int64)
-        return np.intersect1d(np.fromiter(ids, np.int64, count=len(ids)), self._ids)
+
+def search_rows(
+    rows: VectorRows,
+    query: np.ndarray,
+    k: int,
+    selection: Selection = ALL,
+    *,
+    spec: ServerSpec,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search ``count`` vectors of a version: ids and cosines, best first."""
+    k = max(k, 1)
+    clipped = bool(selection.labels) or selection.only_cases is not None
+    ef_search = 0
+    if spec.classes:
+        left = count if selection == ALL else rows.allowed(selection, count)
+        ef_search = spec.ef_search(left, count)
+    if ef_search:
+        ids, vectors = rows.proposed(
+            query, k + _MORE, selection, proposed=_PROPOSED * (k + _MORE), ef_search=ef_search
+        )
+        if len(ids) >= k:
+            return _best(ids, vectors, query, k, clipped=clipped)
+    return _best(*_surely_nearest(rows, query, k, selection), query, k, clipped=clipped)
 
 
-def best(
-    ids: np.ndarray, vectors: np.ndarray, query: np.ndarray, k: int, *, clipped: bool = False
+def _best(
+    ids: np.ndarray, vectors: np.ndarray, query: np.ndarray, k: int, *, clipped: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score vectors, (n, dim) float32, and return the k best ids and their cosines."""
     if not len(ids):
@@ -135,16 +147,16 @@ def best(
 
 
 def _surely_nearest(
-    rows: VectorRows, query: np.ndarray, k: int, rules: Mapping[str, Any]
+    rows: VectorRows, query: np.ndarray, k: int, selection: Selection
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and vectors that surely include the k best and all ties with the k-th.
 
     pgvector sums products in its own order, as FAISS does.
     """
-    ids, vectors = rows.nearest(query, k + _MORE, **rules)
+    ids, vectors = rows.nearest(query, k + _MORE, selection)
     if len(ids) == k + _MORE:
         scores = np.einsum("ij,j->i", vectors, query.astype(np.float32))
         least = float(np.sort(scores)[-k]) - 2 * ROUNDING * vectors.shape[1]
         if scores.min() >= least:  # there may be more ties with the k-th
-            return rows.within(query, least, **rules)
+            return rows.within(query, least, selection)
     return ids, vectors

@@ -15,20 +15,21 @@ prints what the strategy names.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from db.index.selection import Selection, names_all
 from db.index.store import Case
 from db.labels import FINDINGS, Labels, named
-from indexer.vectors.store import VectorStore
 from retriever.case_filter import Candidate, CaseFilter
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query
+from retriever.selected import SelectiveVectors
 
 LIKELIHOOD_WEIGHT = 1.0
 """Of the mean log-likelihood of a case's labels, beside its cosine."""
@@ -128,7 +129,7 @@ class FindingWiseSearch:
 
     def __init__(
         self,
-        vectors: VectorStore,
+        vectors: SelectiveVectors,
         case_ids: npt.NDArray[np.intp],
         findings: npt.NDArray[np.bool_],
         cases: Callable[[Sequence[int]], Sequence[Case]],
@@ -144,19 +145,14 @@ class FindingWiseSearch:
         query: Query,
         options: SearchOptions,
         ranking: FindingRanking,
-        excluded: Collection[int],
-        allowed: npt.NDArray[np.intp] | None,
+        selection: Selection,
     ) -> Pool:
         """The nearest cases, and the nearest that name each wanted finding."""
         size = max(_POOL, _POOL_PER_HIT * options.k)
-        found = [self._vectors.search(query.vector, size, exclude=excluded, only=allowed)]
+        found = [self._vectors.select(query.vector, size, selection)]
         for name in ranking.wanted:
-            naming = self._case_ids[self._findings[:, FINDINGS.index(name)]]
-            if allowed is not None:
-                naming = np.intersect1d(naming, allowed)
-            found.append(
-                self._vectors.search(query.vector, options.k, exclude=excluded, only=naming)
-            )
+            naming = selection.narrowed(names_all([name]))
+            found.append(self._vectors.select(query.vector, options.k, naming))
         ids, first = np.unique(np.concatenate([ids for ids, _ in found]), return_index=True)
         cosines = np.concatenate([scores for _, scores in found])[first]
         best = float(cosines.max(initial=-1.0))

@@ -1,19 +1,19 @@
 """The nearest cases, and the most diverse of these.
 
 nearest = NearestSearch(vectors, cases)
-nearest.admitted(nearest.candidates(query, options, excluded, allowed), options, case_filter)
+nearest.admitted(nearest.candidates(query, options, selection), options, case_filter)
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from db.index.selection import Selection
 from db.index.store import Case
-from indexer.vectors.store import VectorStore
 from retriever.case_filter import Candidate, CaseFilter
 from retriever.options import SearchOptions
 from retriever.query import Query
+from retriever.selected import SelectiveVectors
 
 _CANDIDATES_PER_HIT = 5
 """With diversity, k hits are chosen from this many times k candidates."""
@@ -23,23 +23,19 @@ class NearestSearch:
     """The search of one index."""
 
     def __init__(
-        self, vectors: VectorStore, cases: Callable[[Sequence[int]], Sequence[Case]]
+        self, vectors: SelectiveVectors, cases: Callable[[Sequence[int]], Sequence[Case]]
     ) -> None:
         """``cases`` reads cases by id."""
         self._vectors = vectors
         self._cases = cases
 
     def candidates(
-        self,
-        query: Query,
-        options: SearchOptions,
-        excluded: Collection[int],
-        allowed: npt.NDArray[np.intp] | None,
+        self, query: Query, options: SearchOptions, selection: Selection
     ) -> Iterator[Candidate]:
         """Yield candidates, best first, reading more of them from the index as needed."""
         size, given = _wanted(options) + 8, 0
         while True:
-            ids, scores = self._vectors.search(query.vector, size, exclude=excluded, only=allowed)
+            ids, scores = self._vectors.select(query.vector, size, selection)
             cases = self._cases([int(i) for i in ids[given:]])
             for case, score in zip(cases, scores[given:], strict=True):
                 yield Candidate(case=case, score=float(score), value=float(score))

@@ -3,23 +3,22 @@
 import argparse
 
 from db.engines.location import shown
-from indexer.cli.output import Printed
-from indexer.published import publish, pull
+from indexer.cli.output import Printed, served_lines
+from indexer.published.publish import PublishOptions, publish, pull
 
 
 def publish_index(arguments: argparse.Namespace) -> Printed:
-    done = publish(
-        arguments.index, arguments.url, keep=arguments.keep, min_recall=arguments.min_recall
+    options = PublishOptions(
+        keep=arguments.keep,
+        min_recall=arguments.min_recall,
+        replace_encoder=arguments.replace_encoder,
     )
-    manifest = done.manifest
-    how = "searched exactly"
-    if done.recall is not None:
-        how = f"searched by HNSW, recall {done.recall:.3f}; exactly where filters leave few cases"
+    manifest = publish(arguments.index, arguments.url, options)
     return Printed(
         [
             f"{manifest.studies} studies of {arguments.index} published as version "
             f"{manifest.version} in {shown(arguments.url)}",
-            f"  {how}",
+            *served_lines(manifest),
         ]
     )
 

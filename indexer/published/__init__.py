@@ -1,0 +1,1 @@
+"""An index in PostgreSQL with pgvector: publish it, open it there, pull it back."""
