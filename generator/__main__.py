@@ -38,7 +38,8 @@ from generator.vision_language import (
     default_model,
 )
 from generator.without_model import run_without_model
-from indexer.cli.arguments import add_model_device, encoder_device, location
+from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.options import location
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.query import image_query, read_images

@@ -30,6 +30,10 @@ Progress = Callable[[Iterable[Case], int], Iterable[Case]]
 """Wraps the cases, given their count, as ``tqdm`` does."""
 
 
+def silently(cases: Iterable[Case], _total: int) -> Iterable[Case]:
+    return cases
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexProblem:
     """One mismatch between an index and its manifest."""
@@ -43,7 +47,7 @@ def verify(
     index_dir: Path,
     *,
     pixels: bool = False,
-    progress: Progress = lambda cases, _total: cases,
+    progress: Progress = silently,
 ) -> list[IndexProblem]:
     """List the problems of every kept version, the current one first.
 
@@ -70,10 +74,15 @@ def _check(folder: Path, manifest: Manifest, *, pixels: bool, progress: Progress
         if damage is not None:
             yield f"{folder / 'cases.sqlite'} is damaged: {damage}"
             return
-        yield from _check_vectors(index)
-        yield from _check_cases(index, pixels=pixels, progress=progress)
+        yield from check_content(index, pixels=pixels, progress=progress)
     finally:
         index.close()
+
+
+def check_content(index: Index, *, pixels: bool, progress: Progress) -> Iterator[str]:
+    """Yield what vectors, cases and images have that the manifest does not describe."""
+    yield from _check_vectors(index)
+    yield from _check_cases(index, pixels=pixels, progress=progress)
 
 
 def _check_files(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -104,15 +113,15 @@ def _off_length(rows: np.ndarray) -> np.ndarray:
 
 
 def _check_cases(index: Index, *, pixels: bool, progress: Progress) -> Iterator[str]:
-    ids = index.vectors.ids
-    held, place = NO_CONTENTS, 0
+    held = NO_CONTENTS
     lost, changed = [], []
-    for case in progress(index.cases, index.manifest.studies):
-        if case.case_id != ids[place]:
+    vectors = (pair for block in index.vectors.blocks() for pair in zip(*block, strict=True))
+    cases = progress(index.cases, index.manifest.studies)
+    for case, (case_id, vector) in zip(cases, vectors, strict=False):
+        if case.case_id != case_id:
             yield f"case {case.case_id} (study {case.study_id}) has no vector"
             return
-        vector = index.vectors.vector(case.case_id)
-        held, place = add_contents(held, sum_contents([(case, vector)])), place + 1
+        held = add_contents(held, sum_contents([(case, vector)]))
         for number, image in enumerate(case.images, start=1):
             name = f"image {number} of study {case.study_id}"
             if image.path is None or not Path(image.path).is_absolute():

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from db.errors import UserError
-from indexer.cli.arguments import add_device, location
+from indexer.cli.arguments import add_device
+from indexer.cli.options import location
 from indexer.cli.parser import Parser, moved, run
 from retriever.arguments import add_search_arguments, search_options
 from retriever.knn_votes import vote

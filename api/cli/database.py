@@ -12,7 +12,7 @@ from db.app.copying import copy_database
 from db.app.database import AppDatabase
 from db.engines.location import shown
 from db.errors import UserError
-from indexer.cli.arguments import location
+from indexer.cli.options import location
 
 
 def add_to(verbs: Any) -> None:

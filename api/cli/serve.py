@@ -30,7 +30,8 @@ from db.engines.location import Location
 from db.errors import MismatchError
 from db.index.published import PublishedVersion
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL, DecodingOptions, default_model
-from indexer.cli.arguments import add_model_device, encoder_device, location
+from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.options import location
 from indexer.manifest import Manifest
 from indexer.versions import current_folder
 from retriever.search import Retriever

@@ -9,13 +9,13 @@ for as long as it is kept.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Row
 from sqlalchemy.exc import DatabaseError
 
 from db.engines.location import shown
@@ -33,6 +33,7 @@ class PublishedVersion:
     """One version, read-only; newer versions do not affect it."""
 
     url: URL
+    number: int
     schema: str
     """That its tables are in."""
     engine: Engine
@@ -40,21 +41,13 @@ class PublishedVersion:
     dim: int
 
     @classmethod
-    def open(cls, url: URL) -> Self:
-        """Open the current version.
+    def open(cls, url: URL, version: int | None = None) -> Self:
+        """Open the current version, or the one of this number.
 
         Raises NotFoundError if there is none, MismatchError if another release of the program
         published it, and UserError if the database cannot be used.
         """
-        engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
-        with named_errors(url), engine.connect() as connection:
-            run = connection.exec_driver_sql
-            row = None
-            if run("SELECT to_regclass('index_versions')").scalar_one() is not None:
-                row = run(
-                    "SELECT schema, dim, layout, manifest, current_schema() AS home "
-                    "FROM index_versions ORDER BY version DESC LIMIT 1"
-                ).first()
+        row = next((one for one in _versions(url) if version in (None, one.version)), None)
         if row is None:
             raise NotFoundError(
                 f"{shown(url)} holds no index: publish one with 'python -m indexer publish'"
@@ -74,6 +67,7 @@ class PublishedVersion:
         inside = url.update_query_dict({"options": path})
         return cls(
             url=url,
+            number=row.version,
             schema=row.schema,
             engine=open_postgresql(inside, lock_timeout=LOCK_TIMEOUT),
             manifest=row.manifest,
@@ -104,6 +98,14 @@ class PublishedVersion:
         with self.reading() as rows:
             return rows.image_vectors(places)
 
+    def has_hnsw(self) -> bool:
+        """Return whether HNSW of the vectors was built and is valid."""
+        with self._connected() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('vectors_hnsw')"
+            ).scalar_one_or_none()
+        return bool(found)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -122,6 +124,26 @@ class PublishedVersion:
             raise UnavailableError(
                 f"the index in {shown(self.url)} cannot be read ({reason(error)})", retry_after=60
             ) from error
+
+
+def version_numbers(url: URL) -> list[int]:
+    """Return the numbers of the versions on a server, the current one first; none without an index.
+
+    Raises UserError if the database cannot be used.
+    """
+    return [row.version for row in _versions(url)]
+
+
+def _versions(url: URL) -> Sequence[Row[Any]]:
+    engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
+    with named_errors(url), engine.connect() as connection:
+        run = connection.exec_driver_sql
+        if run("SELECT to_regclass('index_versions')").scalar_one() is None:
+            return []
+        return run(
+            "SELECT version, schema, dim, layout, manifest, current_schema() AS home "
+            "FROM index_versions ORDER BY version DESC"
+        ).all()
 
 
 @contextmanager

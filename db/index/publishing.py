@@ -56,12 +56,7 @@ def publishing(url: URL, *, keep: int) -> Iterator["Draft"]:
     engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
     with named_errors(url), engine.begin() as connection:
         exclude_writers(connection, INDEX)
-        if not connection.exec_driver_sql(
-            "SELECT 1 FROM pg_available_extensions WHERE name = %s", (EXTENSION,)
-        ).first():
-            raise UserError(
-                f"{shown(url)} lacks pgvector: install the extension '{EXTENSION}' on its server"
-            )
+        _require_pgvector(connection, shown(url))
         connection.exec_driver_sql(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
         connection.exec_driver_sql(_VERSIONS)
         yield Draft(connection, shown(url))
@@ -72,6 +67,20 @@ def publishing(url: URL, *, keep: int) -> Iterator["Draft"]:
         ).scalars()
         for schema in old:
             connection.exec_driver_sql(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+def check_server(url: URL) -> None:
+    """Raise UserError if the database cannot be used, or lacks pgvector; change nothing."""
+    engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
+    with named_errors(url), engine.connect() as connection:
+        _require_pgvector(connection, shown(url))
+
+
+def _require_pgvector(connection: Connection, name: str) -> None:
+    if not connection.exec_driver_sql(
+        "SELECT 1 FROM pg_available_extensions WHERE name = %s", (EXTENSION,)
+    ).first():
+        raise UserError(f"{name} lacks pgvector: install the extension '{EXTENSION}' on its server")
 
 
 class Draft:

@@ -32,6 +32,16 @@ class VectorRows:
         found = self._run("SELECT case_id FROM vectors ORDER BY case_id")
         return np.fromiter(found.scalars(), np.int64)
 
+    def states(self) -> np.ndarray:
+        """Return the packed states of all cases by ascending id: (n,) int64."""
+        found = self._run("SELECT states FROM vectors ORDER BY case_id")
+        return np.fromiter(found.scalars(), np.int64)
+
+    def label_sets(self) -> dict[int, int]:
+        """Map packed states to the number of cases that have them."""
+        found = self._run("SELECT states, cases FROM label_sets")
+        return {row.states: row.cases for row in found}
+
     def allowed(self, selection: Selection, count: int) -> int:
         """Estimate how many of ``count`` cases a selection leaves, from counts of label sets and
         of the cases of excluded patients and studies."""
@@ -120,6 +130,10 @@ class VectorRows:
             ([int(place) for place in places],),
         )
         return _numbers(list(found.scalars()), self._dim, ">f2").astype(np.float16)
+
+    def image_count(self) -> int:
+        """Return the number of vectors of images."""
+        return int(self._run("SELECT count(*) FROM image_vectors").scalar_one())
 
     def _remember_excluded(self, selection: Selection) -> None:
         if selection.excludes:

@@ -30,7 +30,8 @@ from db.errors import MismatchError, UserError
 from generator import output
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from grounded_cxr.generators import Generator, load_generator
-from indexer.cli.arguments import add_model_device, encoder_device, location
+from indexer.cli.arguments import add_model_device, encoder_device
+from indexer.cli.options import location
 from indexer.cli.parser import Parser, run
 from indexer.images.dicom import read_study_attributes
 from indexer.images.radiograph import Limits, Radiograph

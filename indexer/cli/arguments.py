@@ -2,17 +2,22 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from db.errors import UserError
+from indexer.cli.options import (
+    add_index,
+    add_keep,
+    add_out,
+    add_reading,
+    add_replace_encoder,
+    add_version,
+    add_work,
+    database_url,
+    location,
+)
 from indexer.cli.parser import Parser
 from indexer.encoder.load import DEVICES
 from indexer.encoder.spec import DEFAULT_ENCODER
 from indexer.sources.arguments import add_source_arguments
-from indexer.versions import KEPT
-
-if TYPE_CHECKING:
-    from db.engines.location import DatabaseUrl, Location
 
 
 def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
@@ -31,34 +36,34 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         ],
     )
     add_source_arguments(verb)
-    _add_reading(verb)
+    add_reading(verb)
     verb.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
     add_device(verb)
-    verb.add_argument(
-        "--out", type=Path, required=True, metavar="INDEX", help="the index directory to write"
-    )
-    _add_version(verb)
+    add_out(verb)
+    add_version(verb)
+    add_work(verb)
 
     verb = verbs.add_parser(
         "add",
         help="add the studies of a source that are not there yet",
         examples=["data/mine --source jsonl --data-dir more.jsonl"],
     )
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    add_index(verb)
     add_source_arguments(verb)
-    _add_reading(verb)
+    add_reading(verb)
     verb.add_argument("--encoder", help="default: the one that the index was built with")
     add_device(verb)
-    _add_version(verb)
+    add_version(verb)
+    add_work(verb)
 
     verb = verbs.add_parser(
         "remove",
         help="remove studies, or a patient from every version",
         examples=["data/mine --study s12", "data/mine --patient p17 --db data/app.sqlite3"],
     )
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    add_index(verb)
     verb.add_argument("--patient", metavar="ID", help="from every kept version, for good")
     verb.add_argument("--study", metavar="ID", action="append", help="may be given several times")
     verb.add_argument("--source", metavar="NAME", help="the source, if several have this id")
@@ -75,7 +80,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         default=["runs"],
         help="search this folder for adapters and backups (besides runs and the index folder)",
     )
-    _add_keep(verb)
+    add_keep(verb)
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
 
     verb = verbs.add_parser(
@@ -84,19 +89,17 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         examples=["data/mine data/index --out data/both"],
     )
     verb.add_argument(
-        "indexes", type=Path, nargs="+", metavar="INDEX", help="index directories to read"
+        "indexes", type=location, nargs="+", metavar="INDEX", help="directories or URLs to read"
     )
-    verb.add_argument(
-        "--out", type=Path, required=True, metavar="INDEX", help="the index directory to write"
-    )
-    _add_version(verb)
+    add_out(verb)
+    add_version(verb)
 
     verb = verbs.add_parser(
         "verify",
         help="check every file, row and vector of an index",
         examples=["data/mine", "data/mine --pixels"],
     )
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    add_index(verb)
     verb.add_argument("--pixels", action="store_true", help="decode every image and compare it")
     verb.add_argument("--json", action="store_true", help="print the problems as JSON")
 
@@ -104,7 +107,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         "upgrade", help="upgrade an index of an older format", examples=["data/mine"]
     )
     verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
-    _add_keep(verb)
+    add_keep(verb)
 
     verb = verbs.add_parser(
         "relocate",
@@ -127,10 +130,8 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument(
         "--min-recall", type=float, default=0.97, metavar="R", help="of HNSW (%(default)s)"
     )
-    verb.add_argument(
-        "--replace-encoder", action="store_true", help="after a version of another encoder too"
-    )
-    _add_keep(verb)
+    add_replace_encoder(verb)
+    add_keep(verb)
 
     verb = verbs.add_parser(
         "pull",
@@ -139,7 +140,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     )
     verb.add_argument("url", type=database_url, metavar="URL", help="of a PostgreSQL database")
     verb.add_argument("index", type=Path, metavar="INDEX", help="the index directory to write")
-    _add_keep(verb)
+    add_keep(verb)
 
     verb = verbs.add_parser(
         "audit",
@@ -160,7 +161,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
     verb.add_argument("--json", action="store_true", help="print the audit as JSON")
 
     verb = verbs.add_parser("info", help="describe an index", examples=["data/index --json"])
-    verb.add_argument("index", type=Path, metavar="INDEX", help="an index directory")
+    add_index(verb)
     verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
     verb = verbs.add_parser(
@@ -196,53 +197,3 @@ def add_model_device(verb: argparse.ArgumentParser) -> None:
 def encoder_device(device: str) -> str:
     """Return the encoder's device for ``--device``: a GPU only if one was named."""
     return device if device.startswith("cuda") else "cpu"
-
-
-def location(text: str) -> "Location":
-    """The type of an option that names something on disk, or in PostgreSQL by URL."""
-    from db.engines.location import parse_location  # which takes time that `build` shows its bar in
-
-    try:
-        return parse_location(text)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def database_url(text: str) -> "DatabaseUrl":
-    """The type of an argument that names a PostgreSQL database."""
-    found = location(text)
-    if isinstance(found, Path):
-        raise argparse.ArgumentTypeError("name a database: postgresql+psycopg://USER@HOST/NAME")
-    return found
-
-
-def _add_reading(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--language",
-        choices=("en", "any"),
-        default="en",
-        help="en: reports in another language get no labels; any: read them as English",
-    )
-    verb.add_argument(
-        "--keep-identifiers",
-        action="store_true",
-        help="keep names, birth dates, record numbers and addresses that reports contain",
-    )
-
-
-def _add_version(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--index-type",
-        choices=("auto", "exact", "ivf"),
-        help="default: by size; exact is built in memory",
-    )
-    verb.add_argument("--memory", type=int, metavar="MB", help="memory limit for the vectors")
-    verb.add_argument("--min-recall", type=float, metavar="R", help="default: 0.98")
-    _add_keep(verb)
-    verb.add_argument("--json", action="store_true", help="print the manifest as JSON")
-
-
-def _add_keep(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--keep", type=int, default=KEPT, metavar="N", help="versions to keep (%(default)s)"
-    )

@@ -24,7 +24,7 @@ class Printed(NamedTuple):
     exit_code: int = 0
 
 
-def built_lines(built: BuildResult, out: Path) -> Iterator[str]:
+def built_lines(built: BuildResult, out: Path | str) -> Iterator[str]:
     manifest = built.manifest
     if manifest.made_by == "add" or built.added < manifest.studies:
         yield f"{_studies(built.added)} added"
@@ -61,7 +61,7 @@ def _note_lines(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"  left out of reports, in so many studies: {', '.join(left_out)}"
 
 
-def merged_lines(merged: MergeResult, out: Path) -> Iterator[str]:
+def merged_lines(merged: MergeResult, out: Path | str) -> Iterator[str]:
     manifest = merged.manifest
     yield f"{_studies(manifest.studies)} with {_images(manifest.images)} merged into {out}"
     yield f"  version {manifest.version}, {_vectors(manifest)}"
@@ -107,10 +107,10 @@ def relocated_lines(relocated: Relocation, index_dir: Path) -> Iterator[str]:
     yield f"  {relocated.images - relocated.missing} of {_images(relocated.images)} found there"
 
 
-def problem_lines(problems: Sequence[IndexProblem], index_dir: Path) -> Iterator[str]:
+def problem_lines(problems: Sequence[IndexProblem], place: Path | str) -> Iterator[str]:
     yield from (f"version {one.version}: {one.what}" for one in problems)
     count = len(problems)
-    yield f"{index_dir}: " + ("whole" if not count else _some(count, "problem", "problems"))
+    yield f"{place}: " + ("whole" if not count else _some(count, "problem", "problems"))
 
 
 def served_lines(manifest: Manifest) -> Iterator[str]:
@@ -124,10 +124,10 @@ def served_lines(manifest: Manifest) -> Iterator[str]:
         yield f"  {which}: {how}, recall {one.recall:.3f} on {one.queries} cases"
 
 
-def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) -> Iterator[str]:
+def info_lines(manifest: Manifest, place: Path | str, kept: Sequence[Manifest]) -> Iterator[str]:
     encoder = manifest.encoder
     skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.skipped.items()))
-    yield f"index        {index_dir}"
+    yield f"index        {place}"
     yield f"fingerprint  {manifest.fingerprint}"
     yield f"built        {manifest.created_at}, format {manifest.format_version}"
     yield f"version      {manifest.version}, by {manifest.made_by}"
@@ -147,6 +147,9 @@ def info_lines(manifest: Manifest, index_dir: Path, kept: Sequence[Manifest]) ->
     yield f"encoder      {encoder.name}, {encoder.dim} numbers, {manifest.metric}"
     yield f"weights      sha256 {encoder.weights_sha256}"
     yield f"vectors      {_vectors(manifest)}"
+    if manifest.server is not None:
+        yield "on the server"
+        yield from served_lines(manifest)
     yield f"labeller     {manifest.labeller_version}"
 
 

@@ -7,14 +7,15 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from db.engines.location import Location, shown
+from db.engines.location import DatabaseUrl, Location, shown
 from db.errors import MismatchError
-from db.index.published import PublishedVersion
+from db.index.published import PublishedVersion, version_numbers
 from db.index.store import CaseStore
 from indexer.index import CASES, IMAGE_VECTORS, Index
 from indexer.manifest import Manifest
@@ -36,13 +37,27 @@ def open_index(location: Location) -> Index:
         return Index.open(location)
     version = PublishedVersion.open(location)
     try:
-        return _open(version)
+        return opened(version)
     except BaseException:
         version.close()
         raise
 
 
-def _open(version: PublishedVersion) -> Index:
+def read_manifests(url: DatabaseUrl) -> list[Manifest]:
+    """Return the manifests of all versions on a server, the current one first.
+
+    Raises NotFoundError if there is no index, and UserError if the server cannot be used.
+    """
+    found = []
+    numbers: list[int | None] = [*version_numbers(url)]
+    for number in numbers or [None]:
+        with closing(PublishedVersion.open(url, number)) as version:
+            found.append(Manifest.parse(version.manifest, shown(url)))
+    return found
+
+
+def opened(version: PublishedVersion) -> Index:
+    """Open a version; whoever opened it closes it, or the index."""
     place = shown(version.url)
     manifest = Manifest.parse(version.manifest, place)
     folder = Path(tempfile.mkdtemp(prefix="grounded-cxr-index-"))
@@ -62,7 +77,7 @@ def _open(version: PublishedVersion) -> Index:
         manifest=manifest,
         vectors=vectors,
         cases=cases,
-        image_vectors=cast(np.ndarray, _ImageVectors(version)),
+        image_vectors=cast(np.ndarray, _ImageVectors(version, manifest.images)),
         image_files=MappedFiles(),
     )
 
@@ -70,10 +85,16 @@ def _open(version: PublishedVersion) -> Index:
 class _ImageVectors:
     """The vectors of images on a server, for the places asked for."""
 
-    def __init__(self, version: PublishedVersion) -> None:
+    def __init__(self, version: PublishedVersion, count: int) -> None:
         self._version = version
+        self._count = count
 
-    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, places: np.ndarray | slice) -> np.ndarray:
+        if isinstance(places, slice):
+            places = np.arange(self._count)[places]
         if not len(places):
             return np.zeros((0, self._version.dim), np.float16)
         return self._version.image_vectors(places)

@@ -16,14 +16,17 @@ from db.errors import MismatchError, UserError
 from db.index.published import PublishedVersion
 from db.index.publishing import Draft, publishing
 from db.index.selection import pack_states
+from indexer.encoder.spec import EncoderSpec
 from indexer.encoder.weight_files import file_sha256
 from indexer.index import Index
 from indexer.manifest import FORMAT_VERSION, Manifest
 from indexer.published.opening import write_files
 from indexer.published.recall import RECALL_AT, measure_recall
 from indexer.vectors.options import SelectivityClass, ServerSpec
-from indexer.versions import KEPT, changing
+from indexer.versions import KEPT, Versions, changing
 
+MIN_RECALL = 0.97
+"""Of HNSW against an exact search, in every class of selectivity."""
 _BLOCK = 4096
 
 
@@ -33,8 +36,8 @@ class PublishOptions:
 
     keep: int = KEPT
     """Number of versions on the server, including the new one."""
-    min_recall: float = 0.97
-    """Of HNSW against an exact search, in every class of selectivity; less is refused."""
+    min_recall: float = MIN_RECALL
+    """Less is refused."""
     hnsw_from: int = 50_000
     """From this many cases on HNSW is built: below it, an exact search takes a few milliseconds."""
     exact_rows: int = 20_000
@@ -98,35 +101,50 @@ def pull(url: DatabaseUrl, index_dir: Path, *, keep: int = KEPT) -> Manifest:
         closing(PublishedVersion.open(url)) as version,
         changing(index_dir, "pulling into", cure=cure) as versions,
     ):
-        draft = versions.building / "draft"
-        shutil.rmtree(versions.building, ignore_errors=True)
-        draft.mkdir(parents=True)
-        manifest = replace(Manifest.parse(version.manifest, shown(url)), server=None)
         current = versions.current()
         have = None if current is None else Manifest.read(current)
         before = None if have is None else (have.version, have.fingerprint)
-        _check_newer(before, manifest, str(index_dir))
+        _check_newer(before, Manifest.parse(version.manifest, shown(url)), str(index_dir))
+        return write_version(version, versions, keep=keep)
+
+
+def write_version(
+    version: PublishedVersion, versions: Versions, *, keep: int, files: bool = True
+) -> Manifest:
+    """Write a version on a server as the current version of a directory, with or without its files.
+
+    Raises UserError, and changes nothing, if a file does not arrive as it was published.
+    """
+    place = shown(version.url)
+    draft = versions.building / "draft"
+    shutil.rmtree(versions.building, ignore_errors=True)
+    draft.mkdir(parents=True)
+    manifest = replace(Manifest.parse(version.manifest, place), server=None)
+    if files:
         write_files(version, draft)
         for name, digest in manifest.file_sha256.items():
             if not (draft / name).is_file() or file_sha256(draft / name) != digest:
-                raise UserError(f"{shown(url)} holds another {name} than was published")
-        versions.publish(draft, manifest, keep=keep)
+                raise UserError(f"{place} holds another {name} than was published")
+    versions.publish(draft, manifest, keep=keep)
     return manifest
 
 
-def _check_current(draft: Draft, manifest: Manifest, place: str, options: PublishOptions) -> None:
-    """Raise UserError if this must not follow the version that is current on the server."""
-    current = draft.current()
-    _check_newer(current and current[:2], manifest, place)
-    if current is None or options.replace_encoder:
-        return
-    theirs, ours = Manifest.parse(current[2], place).encoder, manifest.encoder
+def require_encoder(theirs: EncoderSpec, ours: EncoderSpec, place: str) -> None:
+    """Raise MismatchError if an index of our encoder must not follow one of theirs."""
     if not theirs.same_space(ours):
         raise MismatchError(
             f"{place} holds an index of encoder '{theirs.name}' (weights "
             f"{theirs.weights_sha256[:12]}), and this one is of '{ours.name}' (weights "
             f"{ours.weights_sha256[:12]}): name another database, or say --replace-encoder"
         )
+
+
+def _check_current(draft: Draft, manifest: Manifest, place: str, options: PublishOptions) -> None:
+    """Raise UserError if this must not follow the version that is current on the server."""
+    current = draft.current()
+    _check_newer(current and current[:2], manifest, place)
+    if current is not None and not options.replace_encoder:
+        require_encoder(Manifest.parse(current[2], place).encoder, manifest.encoder, place)
 
 
 def _check_newer(have: tuple[int, str] | None, manifest: Manifest, place: str) -> None:

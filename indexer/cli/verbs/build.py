@@ -3,9 +3,9 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from db.engines.location import Location, shown
 from indexer.build import BuildResult, add, build
 from indexer.cli.output import Printed, built_lines
 from indexer.cli.progress import ImageBar
@@ -13,6 +13,8 @@ from indexer.cli.verbs.opening import encoder_named, opened
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.images.radiograph import Limits
 from indexer.manifest import Manifest
+from indexer.published.publish import MIN_RECALL, PublishOptions
+from indexer.published.working_copy import check_encoder, working_copy
 from indexer.sources.arguments import options_of
 from indexer.sources.openi import OpenI
 from indexer.sources.records import Source
@@ -22,29 +24,38 @@ from indexer.vectors.options import VectorOptions
 def build_index(arguments: argparse.Namespace, bar: ImageBar) -> Printed:
     """Build; what is to print comes back, for when the bar is closed."""
     source = opened(arguments.source, options_of(arguments))
-    built = build(
-        source,
-        _encoder(arguments, source),
-        arguments.out,
-        progress=bar.start,
-        **_settings(arguments),
-    )
+    encoder, options = _encoder(arguments, source), publish_options(arguments)
+    spec = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
+    check_encoder(arguments.out, spec, options)
+    with working_copy(arguments.out, options, empty=True, folder=arguments.work) as index_dir:
+        built = build(source, encoder, index_dir, progress=bar.start, **_settings(arguments))
     return _printed(built, arguments.out, as_json=arguments.json)
 
 
 def add_to_index(arguments: argparse.Namespace, bar: ImageBar) -> Printed:
     """Add, as `build_index` builds."""
-    manifest = Manifest.read(arguments.index)
-    arguments.encoder = arguments.encoder or manifest.encoder.name
-    source = opened(arguments.source, options_of(arguments))
-    built = add(
-        source,
-        _encoder(arguments, source),
-        arguments.index,
-        progress=bar.start,
-        **_settings(arguments),
-    )
+    options = publish_options(arguments)
+    with working_copy(arguments.index, options, folder=arguments.work) as index_dir:
+        manifest = Manifest.read(index_dir)
+        arguments.encoder = arguments.encoder or manifest.encoder.name
+        source = opened(arguments.source, options_of(arguments))
+        built = add(
+            source,
+            _encoder(arguments, source),
+            index_dir,
+            progress=bar.start,
+            **_settings(arguments),
+        )
     return _printed(built, arguments.index, as_json=arguments.json)
+
+
+def publish_options(arguments: argparse.Namespace) -> PublishOptions:
+    """Return how a verb publishes an index that is on a server."""
+    return PublishOptions(
+        keep=arguments.keep,
+        min_recall=MIN_RECALL if arguments.min_recall is None else arguments.min_recall,
+        replace_encoder=getattr(arguments, "replace_encoder", False),
+    )
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -75,9 +86,9 @@ def _encoder(arguments: argparse.Namespace, source: Source) -> Encoder | Encoder
     return encoder_named(arguments.encoder, arguments.device)
 
 
-def _printed(built: BuildResult, out: Path, *, as_json: bool) -> Printed:
+def _printed(built: BuildResult, out: Location, *, as_json: bool) -> Printed:
     if not as_json:
-        return Printed(built_lines(built, out))
+        return Printed(built_lines(built, shown(out)))
     skipped = [asdict(study) for study in built.skipped]
     parts = {**asdict(built.manifest), "added": built.added, "skipped_studies": skipped}
     parts["summary"] = built.not_indexed.summary()

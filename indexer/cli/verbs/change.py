@@ -6,12 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from db.app.erasure import erase
+from db.engines.location import shown
 from db.errors import UserError
 from indexer.cli.output import Printed, merged_lines, relocated_lines, removed_lines
-from indexer.cli.verbs.build import vector_options
+from indexer.cli.verbs.build import publish_options, vector_options
 from indexer.erasure import find_remaining_files
 from indexer.ingest.assembly import utc_now
 from indexer.merge import merge
+from indexer.published.publish import PublishOptions
+from indexer.published.working_copy import local_indexes, working_copy
 from indexer.relocate import relocate
 from indexer.remove import RemovalTarget, find, remove
 from indexer.upgrade import upgrade
@@ -29,16 +32,20 @@ def remove_cases(arguments: argparse.Namespace) -> Printed:
             "name the application database with --db, or say --no-db where none quotes this index: "
             "once the studies are removed, their quotes can no longer be found"
         )
-    found = find(arguments.index, target)
-    withdrawn = None
-    if arguments.db is not None:  # first, while the index still knows what to look for
-        withdrawn = erase(arguments.db, found.cases, at=utc_now())
-    removed = remove(arguments.index, target, everywhere=everywhere, keep=arguments.keep)
+    options = PublishOptions(keep=1 if everywhere else arguments.keep)
+    copy = working_copy(arguments.index, options, every_version=everywhere)
+    with copy as index_dir:
+        found = find(index_dir, target)
+        withdrawn = None
+        if arguments.db is not None:  # first, while the index still knows what to look for
+            withdrawn = erase(arguments.db, found.cases, at=utc_now())
+        removed = remove(index_dir, target, everywhere=everywhere, keep=arguments.keep)
     remaining = []
     if everywhere:
-        folders = [arguments.index.absolute().parent, *map(Path, arguments.look_in)]
-        cleaned = [arguments.index, *([arguments.db] if isinstance(arguments.db, Path) else [])]
-        remaining = find_remaining_files(folders, found.cases, found.fingerprints, exclude=cleaned)
+        here = [one for one in (arguments.index, arguments.db) if isinstance(one, Path)]
+        folders = [one.absolute().parent for one in here if one == arguments.index]
+        folders += map(Path, arguments.look_in)
+        remaining = find_remaining_files(folders, found.cases, found.fingerprints, exclude=here)
     if arguments.json:
         parts = {
             "removed": asdict(removed),
@@ -51,10 +58,12 @@ def remove_cases(arguments: argparse.Namespace) -> Printed:
 
 def merge_indexes(arguments: argparse.Namespace) -> Printed:
     options = vector_options(arguments)
-    merged = merge(arguments.indexes, arguments.out, options=options, keep=arguments.keep)
+    copy = working_copy(arguments.out, publish_options(arguments), empty=True)
+    with local_indexes(arguments.indexes) as indexes, copy as out:
+        merged = merge(indexes, out, options=options, keep=arguments.keep)
     if arguments.json:
         return Printed([json.dumps(asdict(merged), indent=2)])
-    return Printed(merged_lines(merged, arguments.out))
+    return Printed(merged_lines(merged, shown(arguments.out)))
 
 
 def upgrade_index(arguments: argparse.Namespace) -> Printed:

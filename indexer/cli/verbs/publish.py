@@ -4,16 +4,12 @@ import argparse
 
 from db.engines.location import shown
 from indexer.cli.output import Printed, served_lines
-from indexer.published.publish import PublishOptions, publish, pull
+from indexer.cli.verbs.build import publish_options
+from indexer.published.publish import publish, pull
 
 
 def publish_index(arguments: argparse.Namespace) -> Printed:
-    options = PublishOptions(
-        keep=arguments.keep,
-        min_recall=arguments.min_recall,
-        replace_encoder=arguments.replace_encoder,
-    )
-    manifest = publish(arguments.index, arguments.url, options)
+    manifest = publish(arguments.index, arguments.url, publish_options(arguments))
     return Printed(
         [
             f"{manifest.studies} studies of {arguments.index} published as version "
