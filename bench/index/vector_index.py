@@ -33,20 +33,20 @@ NOISE = 0.03  # per number
 QUERIES = 300
 
 
-def write_vectors(directory: Path, count: int) -> np.ndarray:
+def write_vectors(directory: Path, count: int, dim: int = DIM) -> np.ndarray:
     """Writes ids and vectors; returns queries (300, dim)."""
     draw = np.random.default_rng(count)
-    centres = draw.standard_normal((max(1, count // IN_CLUSTER), DIM), dtype=np.float32)
+    centres = draw.standard_normal((max(1, count // IN_CLUSTER), dim), dtype=np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
 
     def some(number: int) -> np.ndarray:
         rows = centres[draw.integers(0, len(centres), number)]
-        rows = rows + NOISE * draw.standard_normal((number, DIM), dtype=np.float32)
+        rows = rows + NOISE * draw.standard_normal((number, dim), dtype=np.float32)
         unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
 
     np.save(directory / IDS, np.arange(count))
-    with RowFile(directory / VECTORS, count, DIM, dtype=np.float32) as rows:
+    with RowFile(directory / VECTORS, count, dim, dtype=np.float32) as rows:
         for start in range(0, count, 50_000):
             rows.append(some(min(50_000, count - start)))
     return some(QUERIES)

@@ -15,11 +15,13 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from db.engines.location import shown
+from db.engines.pool import BoundedPool
 from db.engines.sqlite import LOCK_TIMEOUT
 from db.errors import UserError
 
-_CONNECTIONS = 8
-"""Number of pooled connections; ten more are opened under load, then threads wait."""
+_CONNECTIONS, _MORE_CONNECTIONS = 8, 10
+"""Number of pooled connections, and of those that are opened under load; then threads wait for one,
+as long as for a lock."""
 _CONNECT_TIMEOUT = 10
 """Seconds."""
 _ANSWER_TIMEOUT = 30_000
@@ -40,7 +42,13 @@ def open_postgresql(url: URL, *, lock_timeout: float, pooled: bool = True) -> En
 
     Messages of its errors quote no values of rows.
     """
-    pool: dict[str, Any] = {"pool_size": _CONNECTIONS, "max_overflow": 10, "pool_pre_ping": True}
+    pool: dict[str, Any] = {
+        "poolclass": BoundedPool,
+        "pool_size": _CONNECTIONS,
+        "max_overflow": _MORE_CONNECTIONS,
+        "pool_timeout": lock_timeout,
+        "pool_pre_ping": True,
+    }
     engine = create_engine(
         url,
         **(pool if pooled else {"poolclass": NullPool}),

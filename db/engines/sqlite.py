@@ -12,6 +12,8 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from db.engines.pool import BoundedPool
+
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -110,6 +112,7 @@ def open_sqlite(
         url = f"sqlite:///{path.resolve().as_posix()}"
     engine = create_engine(
         url,
+        poolclass=BoundedPool,
         pool_size=_READERS,
         max_overflow=0 if read_only else 10,
         hide_parameters=True,  # errors are logged, and parameters hold patients' texts

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, Row
+from sqlalchemy import URL, Connection, Engine, Row, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
 from db.engines.location import shown
-from db.engines.postgresql import open_postgresql, reason
+from db.engines.postgresql import open_postgresql, reason, why_unusable
 from db.engines.sqlite import LOCK_TIMEOUT
 from db.errors import MismatchError, NotFoundError, UnavailableError, UserError
 from db.index.vector_rows import VectorRows
@@ -65,11 +66,19 @@ class PublishedVersion:
         kept = re.sub(r"-c\s*search_path=\S+", "", before).strip()
         path = f"{kept} -csearch_path={row.schema},{row.home},public".strip()
         inside = url.update_query_dict({"options": path})
+        engine = open_postgresql(inside, lock_timeout=LOCK_TIMEOUT)
+
+        @event.listens_for(engine, "handle_error")
+        def _name(context: ExceptionContext) -> None:
+            error = context.sqlalchemy_exception
+            if isinstance(error, DatabaseError) and why_unusable(error) and not context.is_pre_ping:
+                raise _unavailable(url, error) from error
+
         return cls(
             url=url,
             number=row.version,
             schema=row.schema,
-            engine=open_postgresql(inside, lock_timeout=LOCK_TIMEOUT),
+            engine=engine,
             manifest=row.manifest,
             dim=row.dim,
         )
@@ -121,9 +130,13 @@ class PublishedVersion:
             with self.engine.connect() as connection:
                 yield connection
         except DatabaseError as error:
-            raise UnavailableError(
-                f"the index in {shown(self.url)} cannot be read ({reason(error)})", retry_after=60
-            ) from error
+            raise _unavailable(self.url, error) from error
+
+
+def _unavailable(url: URL, error: DatabaseError) -> UnavailableError:
+    return UnavailableError(
+        f"the index in {shown(url)} cannot be read ({reason(error)})", retry_after=60
+    )
 
 
 def version_numbers(url: URL) -> list[int]:

@@ -115,9 +115,11 @@ class Selection:
     def excluded_sql(self) -> tuple[str, tuple[object, ...]]:
         """Return the query of the ids of excluded patients' and studies' cases, and its values."""
         keys = [split_case_key(one) for one in self.without_studies if KEY.fullmatch(one)]
-        return (
-            "SELECT id FROM cases WHERE patient_id = ANY(%s::text[]) "
-            "UNION ALL SELECT id FROM cases WHERE study_id = ANY(%s::text[]) "
+        return (  # joins, because planning "= ANY" of 22,000 values takes half a second
+            "SELECT id FROM cases JOIN unnest(%s::text[]) AS excluded (patient_id) "
+            "USING (patient_id) "
+            "UNION ALL SELECT id FROM cases JOIN unnest(%s::text[]) AS excluded (study_id) "
+            "USING (study_id) "
             "UNION ALL SELECT id FROM cases JOIN unnest(%s::text[], %s::text[]) "
             "AS excluded (source, study_id) USING (source, study_id)",
             (

@@ -63,6 +63,17 @@ class PostgresServer:
         address = database.set(drivername="postgresql").render_as_string(hide_password=False)
         subprocess.run([program, *options, f"--dbname={address}"], check=True, timeout=120)
 
+    @contextmanager
+    def unreachable(self, database: URL) -> Iterator[None]:
+        """While the block runs, a database has lost its connections and takes no new ones."""
+        name = database.database
+        self.run(
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        )
+        yield
+        self.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
     def run(self, *statements: str) -> None:
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         with engine.connect() as connection:

@@ -1,5 +1,6 @@
 """An index in PostgreSQL: the same hits as from its files, versions that switch whole."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from indexer.verify import verify
 from indexer.versions import current_folder
 from retriever.options import SearchOptions
 from retriever.search import Retriever
-from tests.support.databases import PostgresServer, run_sql
+from tests.support.databases import GUARDED, PostgresServer, run_sql
 from tests.support.fakes import ThumbnailEncoder, write_studies
 
 STUDIES = 60
@@ -163,6 +164,57 @@ def test_an_index_without_pgvector_is_one_sentence(
     monkeypatch.setattr("db.index.publishing.EXTENSION", "no_such_extension")
     with pytest.raises(UserError, match="lacks pgvector: install the extension"):
         publish(index_dir, url)
+
+
+def test_a_lost_server_is_a_passing_trouble_of_a_search(
+    index_dir: Path, url: URL, postgresql_server: PostgresServer
+) -> None:
+    publish(index_dir, url)
+    retriever = Retriever.open(url, ThumbnailEncoder())
+    case = next(iter(retriever.index.cases))
+    image = case.images[0].path
+    before = retriever.search([image], SearchOptions(k=3))
+    with postgresql_server.unreachable(url):
+        with pytest.raises(UnavailableError, match="cannot be read") as error:
+            retriever.index.vectors.vector(0)
+        assert error.value.retry_after > 0
+        with pytest.raises(UnavailableError, match=re.escape(shown(url))):
+            retriever.search([image], SearchOptions(k=3, exclude_study_ids=("s9",)))
+    assert retriever.search([image], SearchOptions(k=3)) == before
+    retriever.index.close()
+
+
+BROKEN = {
+    "a wrong password": ({"username": GUARDED, "password": "wrong"}, "password authentication"),
+    "an unreachable host": ({"host": "127.0.0.1", "port": 1, "query": {}}, "cannot be used for an"),
+    "an unknown database": ({"database": "nowhere"}, "does not exist"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize(
+    "command",
+    ["publish HERE URL", "pull URL out", "verify URL", "info URL", "remove URL --study s1",
+     "build --source jsonl --data-dir IN --out URL", "merge HERE URL --out out"],
+)  # fmt: skip
+def test_a_server_that_cannot_be_used_is_one_sentence(
+    what: str, command: str, index_dir: Path, postgresql_server: PostgresServer, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("indexer.cli.verbs.build.encoder_named", lambda *_: ThumbnailEncoder())
+    parts, said = BROKEN[what]
+    address = postgresql_server.url.set(**parts).render_as_string(hide_password=False)
+    places = {
+        "HERE": str(index_dir),
+        "URL": address,
+        "IN": str(index_dir.parent / "studies" / "studies.jsonl"),
+    }
+    assert main([places.get(word, word) for word in command.split()]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ") and said in error and len(error.splitlines()) == 1
+    assert "wrong" not in error
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_an_index_of_another_encoder_is_refused_unless_asked_for(

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, create_engine
 
 from api.pipeline.readiness import Readiness
 from db.app.audit_log import NewEntry, append
 from db.engines.engine import writing
+from db.engines.pool import BoundedPool
 from tests.support.databases import PostgresServer, opened_engine
 from tests.support.service.clients import HTTP, images
 from tests.support.service.services import NOW, an_app
@@ -74,3 +75,50 @@ def test_a_service_that_cannot_store_is_alive_but_not_ready(client: Client, url:
             assert "cannot be written to" in unready.json()["detail"]
             assert client.get("/health/live").status_code == 200
         assert client.get("/health/ready").status_code == 200
+
+
+def test_an_exhausted_pool_is_a_503(
+    tmp_path: Path, url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines: list[Engine] = []
+
+    def kept(*given: Any, **more: Any) -> Engine:
+        engines.append(create_engine(*given, **more))
+        return engines[-1]
+
+    monkeypatch.setattr("db.engines.postgresql.create_engine", kept)
+    monkeypatch.setattr("db.engines.postgresql._CONNECTIONS", 1)
+    monkeypatch.setattr("db.engines.postgresql._MORE_CONNECTIONS", 1)
+    app = an_app(tmp_path, database_seconds=0.2)
+    with TestClient(app, base_url=HTTP, raise_server_exceptions=False) as client:
+        [pooled] = [one for one in engines if isinstance(one.pool, BoundedPool)]
+        with pooled.connect(), pooled.connect():
+            for refused in (
+                client.post("/reports", files=images(1)),
+                client.get("/generations"),
+                client.get("/health/ready"),
+            ):
+                assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+                assert "all 2 connections are in use" in refused.json()["detail"]
+            assert client.get("/health/live").status_code == 200
+        assert client.post("/reports", files=images(1)).status_code == 201
+
+
+def test_a_lost_server_is_a_503_until_it_is_back(
+    tmp_path: Path, postgresql_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, url: URL
+) -> None:
+    own = postgresql_server.empty()
+    monkeypatch.setattr("tests.support.service.services.LOCATED", lambda _: own)
+    app = an_app(tmp_path, database_seconds=0.2)
+    with TestClient(app, base_url=HTTP, raise_server_exceptions=False) as client:
+        assert client.post("/reports", files=images(1)).status_code == 201
+        with postgresql_server.unreachable(own):
+            for refused in (
+                client.post("/reports", files=images(1)),
+                client.get("/generations"),
+                client.get("/health/ready"),
+            ):
+                assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+                assert "database server cannot be reached" in refused.json()["detail"]
+        assert client.post("/reports", files=images(1)).status_code == 201
+        assert client.get("/generations").json()["total"] == 2
