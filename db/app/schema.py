@@ -1,5 +1,6 @@
 """Bringing an application database to the schema of this version."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -33,8 +34,7 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
     ``name`` is what messages call the database. Raises MismatchError for a database that a newer
     version has written.
     """
-    config = alembic_config(engine.dialect.name)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    newest, known = _revisions(engine.dialect.name)
     with write_transaction(engine) as connection:
         exclude_writers(connection)  # two starting servers
         current = MigrationContext.configure(connection).get_current_revision()
@@ -43,5 +43,16 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
                 f"{name} was written by a newer version (schema {current}): "
                 "update this program or name another database"
             )
+        if current == newest:
+            return
+        config = alembic_config(engine.dialect.name)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+@cache
+def _revisions(dialect: str) -> tuple[str, frozenset[str]]:
+    """The newest revision of an engine, and all of them."""
+    scripts = ScriptDirectory.from_config(alembic_config(dialect))
+    [newest] = scripts.get_heads()
+    return newest, frozenset(script.revision for script in scripts.walk_revisions())
