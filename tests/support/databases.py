@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from filelock import FileLock
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
+from db.app.database import AppDatabase
 from db.app.schema import migrate
 from db.engines.engine import open_engine, prepared
 from db.engines.location import Location
+from db.files import create_private
 
 GUARDED, PASSWORD = "guarded", "Sesam-offne-dich"
 """A user of the server who needs a password."""
@@ -146,6 +149,22 @@ Located = Callable[[Path], Location]
 def on_postgresql(server: PostgresServer) -> Located:
     found: dict[Path, URL] = {}
     return lambda path: found[path] if path in found else found.setdefault(path, server.fresh())
+
+
+def lay_out_tables(location: Location) -> None:
+    """Put an empty application database where none is yet, in a twentieth of the time of its
+    migrations; a fresh schema of PostgreSQL has its tables already."""
+    if isinstance(location, Path) and not location.exists():
+        create_private(location)
+        location.write_bytes(_empty_database())
+
+
+@cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "empty.sqlite3")
+        AppDatabase.open(path).close()
+        return path.read_bytes()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Drawn images: no patient, no data set, only the coarse look of a chest radiograph."""
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,13 @@ def draw_radiograph(
     Every seed is another "patient": position and size of lungs and heart, tilt of the ribs, noise.
     ``opacity`` adds a round bright patch within a lung. The same arguments give the same pixels.
     """
+    return _drawn(seed, size, view, opacity).copy()
+
+
+@lru_cache(maxsize=128)
+def _drawn(
+    seed: int, size: tuple[int, int], view: Literal["PA", "LATERAL"], opacity: bool
+) -> npt.NDArray[np.uint8]:
     random = np.random.default_rng([seed, view == "LATERAL"])
     width, height = 420, 512
 

@@ -21,6 +21,7 @@ from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from indexer.images.reader import encode_png
 from retriever.results import Retrieval
+from tests.support.databases import lay_out_tables
 from tests.support.dicoms import write_dicom
 from tests.support.page.browser import Browser
 from tests.support.radiographs import draw_radiograph
@@ -159,8 +160,10 @@ def a_page(
     **settings: Any,
 ) -> Litestar:
     """The application, its database in ``folder``."""
+    database = folder / "app.sqlite3"
+    lay_out_tables(database)
     return create_app(
-        Settings(database_path=folder / "app.sqlite3", **settings),
+        Settings(database_path=database, **settings),
         retriever=retriever,
         backend=writer,
         pacs=pacs,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,7 @@ from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import Query
 from retriever.results import Hit, Retrieval
-from tests.support.databases import Located
+from tests.support.databases import Located, lay_out_tables
 from tests.support.fakes import ReportEncoder
 from tests.support.radiographs import draw_radiograph
 
@@ -231,6 +232,7 @@ def write_report(retrieval: Retrieval) -> GroundedReport:
     )
 
 
+@cache
 def a_png(seed: int = 1, **options: Any) -> bytes:
     return encode_png(draw_radiograph(seed, **options))
 
@@ -256,8 +258,10 @@ def an_app(
     pacs: Pacs | None = None,
     **settings: Any,
 ) -> Litestar:
+    database = database_at(tmp_path)
+    lay_out_tables(database)
     return create_app(
-        Settings(database_path=database_at(tmp_path), **settings),
+        Settings(database_path=database, **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
         backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,
