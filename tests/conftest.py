@@ -1,5 +1,6 @@
 """What all tests share: where the files and the real data are, and that CI skips nothing."""
 
+import gc
 import inspect
 import os
 import subprocess
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from db.engines.location import Location
 from tests.support.databases import Located, PostgresServer, on_postgresql, running_server
+from tests.support.warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +38,13 @@ def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GROUNDED_CXR_CACHE", str(folder / "encoders"))
         yield
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[WarmPython]:
+    """Python commands that need not import the large libraries again."""
+    with WarmPython() as python:
+        yield python
 
 
 @pytest.fixture(scope="session")
@@ -85,20 +94,30 @@ def data_dir() -> Path:
 
 
 LONGEST = (
-    "test_trainer.py",
-    "test_readme.py",
-    "test_drawn_example.py",
-    "test_notebook.py",
-    "test_model.py",
-    "test_index_durability.py",
+    "tests/test_readme.py",
+    "tests/test_finetune/test_trainer.py",
+    "tests/test_recipes/test_drawn_example.py",
+    "tests/test_finetune/test_notebook.py",
+    "tests/robustness/test_index_durability.py",
+    "tests/test_finetune/test_resume.py",
+    "tests/robustness/test_training_kills.py",
+    "tests/test_finetune/test_train_command.py",
+    "tests/test_indexer/test_versions.py",
+    "tests/test_generator/test_model.py",
+    "tests/test_finetune/preferences/test_training.py",
 )
 """Files of tests that take longest, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that processes side by side end together."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: collecting garbage among it would take seconds each time."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

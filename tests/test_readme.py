@@ -5,16 +5,15 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import pytest
 from PIL import Image
@@ -23,6 +22,7 @@ from pydicom.data import get_testdata_file
 from grounded_cxr.__main__ import PROG
 from tests.conftest import ROOT
 from tests.support.radiographs import draw_radiograph
+from tests.support.warm_python import WarmPython
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -105,21 +105,23 @@ def free_port() -> int:
         return port
 
 
-def test_every_command_of_the_readme_works(desk: Path, python: "Python") -> None:
+def test_every_command_of_the_readme_works(desk: Path, warm_python: WarmPython) -> None:
     ran = 0
-    server = Server(python)
-    for command in commands():
-        if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
-            continue
-        if command.startswith(f"{PROG} serve"):
-            server.start(command)
-            continue
-        if command.startswith(f"{PROG} "):
-            code, said = python.run(["grounded_cxr", *shlex.split(command, comments=True)[1:]])
-        else:
-            code, said = shell(server.addressed(command), desk)
-        assert code == 0, f"{command}\n{said}"
-        ran += 1
+    server = Server(warm_python, desk)
+    with ExitStack() as until_the_end:
+        for command in commands():
+            if any(command.startswith(known) for known in (*ELSEWHERE, "scripts/demo")):
+                continue
+            if command.startswith(f"{PROG} serve"):
+                until_the_end.enter_context(server.running(command))
+                continue
+            if command.startswith(f"{PROG} "):
+                words = shlex.split(command, comments=True)[1:]
+                code, said = warm_python.run("-m", "grounded_cxr", *words, cwd=desk)
+            else:
+                code, said = shell(server.addressed(command), desk)
+            assert code == 0, f"{command}\n{said}"
+            ran += 1
     assert ran >= 6
     manifest = json.loads((desk / "data" / "mine" / "manifest.json").read_text())
     assert manifest["encoder"]["name"] == "pretrained/encoder"
@@ -133,10 +135,10 @@ def shell(command: str, folder: Path) -> tuple[int, str]:
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_the_python_of_the_readme_works(desk: Path, python: "Python") -> None:
+def test_the_python_of_the_readme_works(desk: Path, warm_python: WarmPython) -> None:
     [code] = blocks("python")
     (desk / "readme.py").write_text(code, encoding="utf-8")
-    exit_code, said = python.run(["readme.py"])
+    exit_code, said = warm_python.run("readme.py", cwd=desk)
     assert exit_code == 0, said
     assert re.search(r"^  .+ (\[\d+\])+$", said, re.MULTILINE)
     assert "Research use only, not for clinical use." in said
@@ -199,64 +201,34 @@ def test_the_readme_fits_on_one_page_and_its_links_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).is_file(), target
 
 
-class Python:
-    """Python commands in a folder, forked from one process that has imported the libraries."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.warm_python"],
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-
-    def run(self, words: Sequence[str]) -> tuple[int, str]:
-        """Exit code and output of a module or file and its arguments."""
-        code = self._send(words, "output.txt", wait=True)
-        return code, (self.folder / "output.txt").read_text()
-
-    def start(self, words: Sequence[str], output: str) -> int:
-        """Process id of a command that runs until the end."""
-        return self._send(words, output, wait=False)
-
-    def _send(self, words: Sequence[str], output: str, *, wait: bool) -> int:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        command = {"words": list(words), "output": str(self.folder / output), "wait": wait}
-        self._process.stdin.write(f"{json.dumps(command)}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._process:  # closes the pipes and waits
-            os.killpg(self._process.pid, signal.SIGTERM)  # the commands that still run
-
-
 class Server:
     """The server of the README on a free port."""
 
-    def __init__(self, python: Python) -> None:
-        self._python = python
+    def __init__(self, python: WarmPython, folder: Path) -> None:
+        self._python, self._folder = python, folder
         self.port = free_port()
 
-    def start(self, command: str) -> None:
-        words = ["grounded_cxr", *shlex.split(command)[1:], "--port", str(self.port)]
-        process = self._python.start(words, "server.txt")
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                self._get("/health")
-                return
-            except OSError:
+    @contextmanager
+    def running(self, command: str) -> Iterator[None]:
+        """Serve while the block runs."""
+        words = [*shlex.split(command)[1:], "--port", str(self.port)]
+        said = self._folder / "server.txt"
+        child = self._python.start("-m", "grounded_cxr", *words, output=said, cwd=self._folder)
+        try:
+            deadline = time.monotonic() + 120
+            while not self._answers():
+                if child.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the server did not start: {said.read_text()}")
                 time.sleep(0.1)
-        said = (self._python.folder / "server.txt").read_text()
-        pytest.fail(f"the server, process {process}, did not start: {said}")
+            yield
+        finally:
+            child.end()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._get("/health"))
+        except OSError:
+            return False
 
     def addressed(self, command: str) -> str:
         """A line of curl that asks this server, and for a text that it has stored."""
@@ -275,12 +247,6 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             body: bytes = answer.read()
             return body
-
-
-@pytest.fixture(scope="module")
-def python(desk: Path) -> Iterator[Python]:
-    with Python(desk) as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)

@@ -144,9 +144,10 @@ def files_of(index: Path) -> dict[str, bytes]:
     }
 
 
-def same(index: Path, wanted: Path) -> None:
-    """Raises AssertionError where the current versions differ in more than their times."""
-    assert check(index) == check(wanted)
+def same(index: Path, wanted: Path, fingerprint: str) -> None:
+    """Raises AssertionError where the current versions differ in more than their times;
+    ``fingerprint`` is what `check` has said of the wanted one."""
+    assert check(index) == fingerprint
     mine, theirs = files_of(index), files_of(wanted)
     assert mine.keys() == theirs.keys(), mine.keys() ^ theirs.keys()
     assert mine == theirs, [name for name in mine if mine[name] != theirs[name]]
@@ -185,7 +186,7 @@ def try_kills(name: str, data: Path, work: Path, kills: int, draw: random.Random
     changes = int(os.read(reader, 20))
     os.close(reader)
     os.close(writer)
-    old = check(data / "base")
+    old, new = check(data / "base"), check(wanted)
     trials = killed = kept_old = 0
     while killed < kills:
         fresh(data, index)
@@ -201,10 +202,10 @@ def try_kills(name: str, data: Path, work: Path, kills: int, draw: random.Random
         assert status in (0, -signal.SIGKILL), status
         killed += status != 0
         now = check(index)
-        assert now in (old, check(wanted)), "neither the old index nor the new one"
+        assert now in (old, new), "neither the old index nor the new one"
         kept_old += now == old
         assert run(partial(verb, index, data)) == 0
-        same(index, wanted)
+        same(index, wanted, new)
         if name == "remove":
             assert kept_by(index) == kept_by(wanted)
             for words in (PATIENT, SENTENCE):
@@ -221,7 +222,7 @@ def try_full_disks(
     verb = VERBS[name]
     wanted = fresh(data, work / "wanted")
     assert run(partial(verb, wanted, data)) == 0
-    old, refused = check(data / "base"), 0
+    old, new, refused = check(data / "base"), check(wanted), 0
     with small_disk(work / "disk", mount) as disk:
         index = disk.path / "index"
         for _ in range(trials):
@@ -231,10 +232,10 @@ def try_full_disks(
             status = run(partial(disk.limited, partial(verb, index, data)))
             assert status in (0, 1), status
             refused += status
-            assert check(index) in (old, check(wanted))
+            assert check(index) in (old, new)
             disk.resize(64_000_000)
             assert run(partial(verb, index, data)) == 0
-            same(index, wanted)
+            same(index, wanted, new)
         how = disk.how
     return f"{trials} trials ({how}), {refused} ran full"
 

@@ -1,52 +1,211 @@
-"""Run many Python commands that import the large libraries once: tests/test_readme.py.
+"""Run many Python commands that import the large libraries once.
 
-Each line on stdin is a JSON object: ``words`` (a module, or a file that ends in ``.py``, and its
-arguments), ``output`` (the file for stdout and stderr) and ``wait``. The command runs in a fork of
-this process as ``python -m MODULE`` or ``python FILE`` would. The line on stdout is its exit code,
-or its process id where ``wait`` is false. SIGTERM ends the commands; this process ends after them.
+    with WarmPython() as python:
+        code, said = python.run("-m", "grounded_cxr", "--help")
+        child = python.start("-c", "import time; time.sleep(60)", output=folder / "output.txt")
+        os.kill(child.pid, signal.SIGTERM)
+        assert child.wait() == -signal.SIGTERM
+
+Each command runs in a fork of a process that has done the imports, as ``python -m MODULE``,
+``python -c CODE`` or ``python FILE`` would run it. What a test says of a process, of its exit code,
+its signals and its output, holds for a fork as well; only the imports, which take most of the time
+of a command, are not done again.
+
+The process reads a JSON object a line on stdin, and answers each with a line on stdout.
 """
 
+import contextlib
+import gc
+import importlib
 import json
 import os
 import runpy
 import signal
+import socket
+import subprocess
 import sys
-from contextlib import suppress
-from typing import Any
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
 
-import open_clip  # noqa: F401
-import peft  # noqa: F401
-import transformers.models.mllama.modeling_mllama  # noqa: F401
+ROOT = Path(__file__).resolve().parent.parent.parent
+IMPORTS = (
+    "accelerate",
+    "open_clip",
+    "transformers.models.mllama.modeling_mllama",
+    "transformers.models.mllama.processing_mllama",
+    "api.app",
+    "finetune.__main__",
+    "finetune.adapter.run",
+    "generator.mllama.load",
+    "indexer.build",
+    "matplotlib.backends.backend_agg",
+    "peft.tuners.lora.bnb",
+)
+LONGEST = 600.0
+"""Seconds until a command is taken to hang."""
 
-import api.app  # noqa: F401
-import indexer.build  # noqa: F401
+
+class WarmPython:
+    """The process that commands are forked from; it starts with the first one."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(
+        self,
+        *words: str,
+        cwd: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = LONGEST,
+    ) -> tuple[int, str]:
+        """Exit code and output, both streams together, of ``python WORDS``."""
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder, "output.txt")
+            child = self.start(*words, output=output, cwd=cwd, environment=environment)
+            return child.wait(seconds), output.read_text()
+
+    def start(
+        self,
+        *words: str,
+        output: Path,
+        cwd: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+    ) -> "Child":
+        """A command that runs on; ``output`` takes both streams, ``environment`` is added."""
+        asked = {
+            "words": words,
+            "output": str(output.absolute()),
+            "cwd": str(cwd),
+            "environment": {**os.environ, **(environment or {})},
+        }
+        return Child(self, self.ask(**asked))
+
+    def run_two(self, *words: str, folder: Path, seconds: float = LONGEST) -> None:
+        """Two processes that find each other, as ``accelerate launch`` starts them on a machine.
+
+        Both must exit with 0; ``folder`` takes their output.
+        """
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        outputs = [folder / f"output-{rank}.txt" for rank in (0, 1)]
+        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        children = [
+            self.start(
+                *words,
+                output=output,
+                environment={"RANK": str(rank), "LOCAL_RANK": str(rank), **group},
+            )
+            for rank, output in enumerate(outputs)
+        ]
+        codes = [child.wait(seconds) for child in children]
+        assert codes == [0, 0], "\n".join(output.read_text() for output in outputs)
+
+    def ask(self, **asked: Any) -> Any:
+        """The answer of the process."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(asked)}\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            with self._process:  # closes the pipes and waits
+                os.killpg(self._process.pid, signal.SIGTERM)  # the commands that still run
+
+
+@dataclass(frozen=True)
+class Child:
+    """A command that was started."""
+
+    python: WarmPython
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code, once; None while it runs."""
+        code: int | None = self.python.ask(ended=self.pid)
+        return code
+
+    def wait(self, seconds: float = LONGEST) -> int:
+        """The exit code, once; a command that takes longer is killed."""
+        deadline = time.monotonic() + seconds
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"process {self.pid} ran for more than {seconds:g} seconds")
+            time.sleep(0.02)
+        return code
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code, once, after a signal."""
+        os.kill(self.pid, number)
+        return self.wait()
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in IMPORTS:
+        importlib.import_module(name)
+    gc.freeze()  # a fork need not go through all of it when it ends
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it is for the commands
     for line in sys.stdin:
-        command = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            run(command)
-        answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if command["wait"] else child
-        sys.stdout.write(f"{answer}\n")
+        sys.stdout.write(f"{json.dumps(answer(**json.loads(line)))}\n")
         sys.stdout.flush()
-    with suppress(ChildProcessError):
+    with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
 
 
-def run(command: dict[str, Any]) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    output = os.open(command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.argv, sys.path[0] = command["words"], ""
-    if sys.argv[0].endswith(".py"):
-        runpy.run_path(sys.argv[0], run_name="__main__")
+def answer(ended: int | None = None, **asked: Any) -> int | None:
+    """The exit code of a process that has ended, or the id of one that was started."""
+    if ended is not None:
+        found, status = os.waitpid(ended, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if found else None
+    child = os.fork()
+    if child == 0:
+        command(**asked)
+    return child
+
+
+def command(words: list[str], output: str, cwd: str, environment: dict[str, str]) -> None:
+    """Become ``python WORDS``."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream, opened in enumerate((nothing, written, written)):
+        os.dup2(opened, stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[0] = ""
+    kind, *arguments = words
+    if kind == "-m":
+        sys.argv = arguments
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.argv = ["-c", *arguments[1:]]
+        sys.modules["__main__"] = ModuleType("__main__")
+        exec(arguments[0], vars(sys.modules["__main__"]))
     else:
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        sys.argv = words
+        sys.path[0] = str(Path(kind).parent)
+        runpy.run_path(kind, run_name="__main__")
     sys.exit()
 
 

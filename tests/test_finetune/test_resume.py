@@ -1,11 +1,8 @@
 """A resumed run is the same run, or it is refused, and nothing that was kept is replaced."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,8 +13,8 @@ from finetune.__main__ import main
 from finetune.export.adapter_files import WEIGHTS
 from finetune.training.checkpoint import Checkpoint
 from finetune.training.log import read_log
-from tests.conftest import ROOT
 from tests.support.models.training import SETTINGS, quiet, tiny_base, write_pack
+from tests.support.warm_python import WarmPython
 
 pytestmark = quiet
 
@@ -158,9 +155,14 @@ def test_a_run_of_an_earlier_version_is_resumed(run: Path, base: Path, pack: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_writes_a_checkpoint_and_the_resumed_run_ends_like_one_left_alone(
-    finished: Path, base: Path, pack: Path, tmp_path: Path, number: signal.Signals
+    finished: Path,
+    base: Path,
+    pack: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    warm_python: WarmPython,
 ) -> None:
-    out = tmp_path / "stopped"
+    out, output = tmp_path / "stopped", tmp_path / "output.txt"
     slow = [*command(base, pack, out), "save_every=1000"]
     script = (
         "import sys, time\n"
@@ -169,19 +171,15 @@ def test_a_signal_writes_a_checkpoint_and_the_resumed_run_ends_like_one_left_alo
         "AdapterTrainer.stepped = lambda self: time.sleep(0.5)\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script, *slow],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    child = warm_python.start("-c", script, *slow, output=output)
     log = out / "run/log.jsonl"
-    while child.poll() is None and not (log.is_file() and '"step": 2' in log.read_text()):
+    ended = None
+    while ended is None and not (log.is_file() and '"step": 2' in log.read_text()):
         time.sleep(0.02)
-    child.send_signal(number)
-    _, said = child.communicate(timeout=120)
-    assert child.returncode in (143, 1, -signal.SIGINT, 130), said
+        ended = child.poll()
+    assert ended is None, output.read_text()
+    code, said = child.end(number), output.read_text()
+    assert code in (143, 1, -signal.SIGINT, 130), said
     assert f"stopped by {number.name} at step" in said
     found = Checkpoint.load(out / "run/checkpoint.pt")
     assert found is not None and 2 <= found.step < 6

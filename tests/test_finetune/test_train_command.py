@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,10 +29,10 @@ from generator.mllama.load import load_model
 from generator.vision_language import DecodingOptions
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
-from tests.conftest import ROOT
 from tests.support.fakes import ReportEncoder, write_studies
 from tests.support.models.mllama_models import image_prompt, write_adapter
 from tests.support.models.training import CONFIG, SETTINGS, quiet, tiny_base, write_pack
+from tests.support.warm_python import WarmPython
 
 pytestmark = quiet
 CPU = torch.device("cpu")
@@ -294,7 +292,7 @@ def test_a_disk_that_is_too_small_is_refused_with_the_sizes(
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_what_was_kept_stays(
-    base: Path, pack: Path, tmp_path: Path
+    base: Path, pack: Path, tmp_path: Path, warm_python: WarmPython
 ) -> None:
     """The size limit of a file stands in for the disk; it is lowered after the first validation."""
     script = (
@@ -308,16 +306,9 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_what_was_kept_sta
     )
     out = tmp_path / "out"
     given = ["train", "--base", str(base), "--examples", str(pack), "--out", str(out)]
-    ended = subprocess.run(
-        [sys.executable, "-c", script, *given, "--device", "cpu", "--set", *SETTINGS],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert "cannot be written" in ended.stderr.splitlines()[-1]
+    code, said = warm_python.run("-c", script, *given, "--device", "cpu", "--set", *SETTINGS)
+    assert code == 1 and "Traceback" not in said
+    assert "cannot be written" in said.splitlines()[-1]
     assert AdapterRecord.load(out).step == 3
     kept = Checkpoint.load(out / "run/checkpoint.pt")
     assert kept is not None and kept.step == 2

@@ -1,8 +1,5 @@
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,7 +25,6 @@ from finetune.training.devices import Devices
 from finetune.training.log import TrainingLog, clock, read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
-from tests.conftest import ROOT
 from tests.support.models.training import (
     CONFIG,
     SETTINGS,
@@ -37,6 +33,7 @@ from tests.support.models.training import (
     tiny_base,
     write_pack,
 )
+from tests.support.warm_python import WarmPython
 
 pytestmark = quiet
 
@@ -141,21 +138,17 @@ def test_an_adapter_loads_with_plain_peft_and_holds_the_best_weights(
 
 
 def test_a_killed_run_resumed_ends_with_the_weights_of_one_left_alone(
-    finished: Path, base: Path, pack: Path, tmp_path: Path
+    finished: Path, base: Path, pack: Path, tmp_path: Path, warm_python: WarmPython
 ) -> None:
-    out = tmp_path / "killed"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "finetune", *command(base, pack, out)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    out, said = tmp_path / "killed", tmp_path / "output.txt"
+    child = warm_python.start("-m", "finetune", *command(base, pack, out), output=said)
     log = out / "run/log.jsonl"
-    while child.poll() is None and not (log.is_file() and '"step": 4' in log.read_text()):
+    ended = None
+    while ended is None and not (log.is_file() and '"step": 4' in log.read_text()):
         time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "it ended before it was killed"
+        ended = child.poll()
+    assert ended is None, f"it ended before it was killed: {said.read_text()}"
+    assert child.end(signal.SIGKILL) == -signal.SIGKILL, "it ended before it was killed"
     assert main(command(base, pack, out)) == 1  # not without --resume
     assert main(command(base, pack, out, "--resume")) == 0
     assert losses(out) == losses(finished)
@@ -305,14 +298,12 @@ def test_more_devices_than_examples_in_a_step_are_refused_with_the_cure() -> Non
         devices.check_work([((1, 2), (3, 4)), ((5, 6), (7, 8))])
 
 
-def test_gradients_of_two_processes_are_added(tmp_path: Path) -> None:
+def test_gradients_of_two_processes_are_added(tmp_path: Path, warm_python: WarmPython) -> None:
     script = """
-import sys, torch
+import os, torch
 from finetune.training.devices import Devices
-rank = int(sys.argv[1])
-torch.distributed.init_process_group(
-    "gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2
-)
+rank = int(os.environ["RANK"])
+torch.distributed.init_process_group("gloo")
 devices = Devices(device=torch.device("cpu"), rank=rank, count=2)
 a, b = (torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(2))
 if rank == 0:
@@ -324,67 +315,42 @@ assert torch.equal(a.grad, torch.full((2, 2), 5.0)) and torch.equal(b.grad, torc
 assert float(devices.sum(torch.tensor(1.0 + rank))) == 3.0 and devices.first == (rank == 0)
 torch.distributed.destroy_process_group()  # or its threads may outlive the interpreter
 """
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(rank), str(tmp_path / "meet")], cwd=ROOT
-        )
-        for rank in (0, 1)
-    ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    warm_python.run_two("-c", script, folder=tmp_path)
 
 
-def in_two_processes(tmp_path: Path, arguments: list[str], code: int) -> None:
-    """As ``accelerate launch`` starts the command; after it, both processes are in no group.
+IN_TWO = """
+import json, sys, torch
+from accelerate import PartialState
+from finetune.__main__ import main
+arguments, code = json.loads(sys.argv[1])
+assert main(arguments) == code
+assert PartialState().num_processes == 2
+assert not torch.distributed.is_initialized()
+"""
+"""Runs a command that must have an exit code in both processes, which are in no group after it.
 
-    ``code`` is the exit code that the command must have in both processes. Each command has
-    processes of its own: a second group in one process would meet the first one's addresses.
-    """
-    script = tmp_path / "two.py"
-    script.write_text(
-        "import json, sys, torch\n"
-        "from accelerate import PartialState\n"
-        "from finetune.__main__ import main\n"
-        "arguments, code = json.loads(sys.argv[1])\n"
-        "assert main(arguments) == code\n"
-        "assert PartialState().num_processes == 2\n"
-        "assert not torch.distributed.is_initialized()\n"
-    )
-    launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    subprocess.run(
-        [
-            sys.executable,
-            *launch,
-            "--nproc-per-node",
-            "2",
-            str(script),
-            json.dumps([arguments, code]),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        timeout=300,
-        check=True,
-    )
+Each command has processes of its own: a second group in one would meet the first one's addresses.
+"""
 
 
 def test_two_processes_train_like_one_by_halving_its_passes_and_always_end_their_group(
-    base: Path, pack: Path, tmp_path: Path
+    base: Path, pack: Path, tmp_path: Path, warm_python: WarmPython
 ) -> None:
     settings = ["dropout=0", "max_steps=2", "accumulation=1"]
     refused = command(base, pack, tmp_path / "out", "--initial", str(tmp_path / "missing"))
     trained = [*command(base, pack, tmp_path / "two"), *settings]
-    in_two_processes(tmp_path, refused, 1)
-    in_two_processes(tmp_path, trained, 0)
+    for arguments, code in ((refused, 1), (trained, 0)):
+        warm_python.run_two("-c", IN_TWO, json.dumps([arguments, code]), folder=tmp_path)
     assert main([*command(base, pack, tmp_path / "one"), *settings]) == 0
     found = [dict(losses(tmp_path / name)) for name in ("two", "one")]
     assert len(found[0]) == 2 and found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_two_processes_whose_clocks_differ_stop_at_one_step_and_share_a_validation(
-    base: Path, pack: Path, tmp_path: Path
+    base: Path, pack: Path, tmp_path: Path, warm_python: WarmPython
 ) -> None:
     """The second one's clock is far ahead; the first one's counts. Validation examples are odd."""
-    late = tmp_path / "late.py"
-    late.write_text(
+    late = (
         "import os, sys, time\n"
         "if os.environ['RANK'] == '1':\n"
         "    clock = time.monotonic\n"
@@ -393,19 +359,9 @@ def test_two_processes_whose_clocks_differ_stop_at_one_step_and_share_a_validati
         "assert main(sys.argv[1:]) == 0\n"
     )
     out = tmp_path / "out"
-    launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
 
     def both(*more: str) -> None:
-        subprocess.run(
-            [
-                *(sys.executable, *launch, "--nproc-per-node", "2", str(late)),
-                *command(base, pack, out, *more),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            timeout=300,
-            check=True,
-        )
+        warm_python.run_two("-c", late, *command(base, pack, out, *more), folder=tmp_path)
 
     both("--max-seconds", "0.001")
     assert [step for step, _ in losses(out)] == [1]

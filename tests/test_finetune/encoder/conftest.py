@@ -56,6 +56,12 @@ def embed_texts(texts: Sequence[str]) -> np.ndarray:
     ).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run within a test draws no curves, which takes longer than a tiny network's training."""
+    monkeypatch.setattr("finetune.encoder.run.draw_curves", lambda *given, **options: None)
+
+
 @pytest.fixture(scope="session")
 def openi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirteen drawn studies in the layout of Open-I; number 13 is in no list."""

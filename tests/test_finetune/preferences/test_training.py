@@ -2,10 +2,6 @@
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +31,6 @@ from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.load import load_model
 from generator.prompts import Prompt
 from generator.vision_language import DecodingOptions
-from tests.conftest import ROOT
 from tests.support.models.mllama_models import drawn_canvas
 from tests.support.models.training import (
     REPORT,
@@ -45,6 +40,7 @@ from tests.support.models.training import (
     write_pack,
     write_pair_file,
 )
+from tests.support.warm_python import WarmPython
 
 pytestmark = quiet
 CPU = torch.device("cpu")
@@ -204,9 +200,14 @@ def test_the_chosen_answer_becomes_likelier_than_the_rejected_one(
 
 
 def test_a_run_that_was_stopped_and_resumed_ends_like_one_left_alone(
-    finished: Path, base: Path, pairs: Path, initial: Path, tmp_path: Path
+    finished: Path,
+    base: Path,
+    pairs: Path,
+    initial: Path,
+    tmp_path: Path,
+    warm_python: WarmPython,
 ) -> None:
-    out = tmp_path / "stopped"
+    out, output = tmp_path / "stopped", tmp_path / "output.txt"
     given = [*command(base, pairs, out, "--initial", str(initial)), "save_every=1000"]
     script = (
         "import sys, time\n"
@@ -215,18 +216,15 @@ def test_a_run_that_was_stopped_and_resumed_ends_like_one_left_alone(
         "PreferenceTrainer.stepped = lambda self: time.sleep(0.5)\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script, *given],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    child = warm_python.start("-c", script, *given, output=output)
     log = out / "run/log.jsonl"
-    while child.poll() is None and not (log.is_file() and '"step": 2' in log.read_text()):
+    ended = None
+    while ended is None and not (log.is_file() and '"step": 2' in log.read_text()):
         time.sleep(0.02)
-    child.send_signal(signal.SIGTERM)
-    _, said = child.communicate(timeout=300)
+        ended = child.poll()
+    assert ended is None, output.read_text()
+    child.end()
+    said = output.read_text()
     assert "stopped by SIGTERM at step" in said
     found = Checkpoint.load(out / "run/checkpoint.pt")
     assert found is not None and 2 <= found.step < 6
