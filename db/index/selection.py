@@ -8,7 +8,7 @@ The states of the 14 observations of a case are packed into one number, two bits
 (`db.index.store.STATE_CODES`), so a rule on labels is a mask and a value.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -130,16 +130,16 @@ class Selection:
             ),
         )
 
-    def conditions(self, *, by_label_set: bool = False) -> tuple[str, tuple[object, ...]]:
+    def conditions(self, *, states: Sequence[int] | None = None) -> tuple[str, tuple[object, ...]]:
         """Return the conditions on the table ``vectors``, and their values.
 
-        ``by_label_set`` lets the index of the column ``states`` find the cases.
+        ``states`` are those of all label sets that pass the rules: then the index of that column
+        finds the cases.
         """
         where, values = ["true"], list[object]()
-        if self.labels and by_label_set:
-            where.append(
-                f"states = ANY(ARRAY(SELECT states FROM label_sets WHERE {self.label_sql()}))"
-            )
+        if self.labels and states is not None:
+            where.append("states = ANY(%s::integer[])")
+            values.append(list(states))
         elif self.labels:
             where.append(self.label_sql())
         if self.excludes:

@@ -64,8 +64,7 @@ class VectorRows:
         self, query: np.ndarray, limit: int, selection: Selection = ALL
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and vectors, (limit, dim) float32, of the cases nearest to a query (dim,)."""
-        where, values = selection.conditions(by_label_set=True)
-        self._remember_excluded(selection)
+        where, values = self._exact_conditions(selection)
         return self._vectors(  # joined again: sending a vector is dearer than its inner product
             f"(SELECT case_id FROM vectors WHERE {where} "
             f"ORDER BY embedding <#> %s::vector({self._dim}) LIMIT %s) AS nearest "
@@ -110,8 +109,7 @@ class VectorRows:
         self, query: np.ndarray, cosine: float, selection: Selection = ALL
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and vectors of all cases whose inner product with a query is at least this."""
-        where, values = selection.conditions(by_label_set=True)
-        self._remember_excluded(selection)
+        where, values = self._exact_conditions(selection)
         return self._vectors(
             f"vectors WHERE {where} AND embedding <#> %s::vector({self._dim}) <= %s",
             (*values, _text(query), -cosine),
@@ -136,6 +134,18 @@ class VectorRows:
     def image_count(self) -> int:
         """Return the number of vectors of images."""
         return int(self._run("SELECT count(*) FROM image_vectors").scalar_one())
+
+    def _exact_conditions(self, selection: Selection) -> tuple[str, tuple[object, ...]]:
+        """Name the label sets one by one, so that PostgreSQL knows how many cases they have."""
+        self._remember_excluded(selection)
+        states = None
+        if selection.labels:
+            states = (
+                self._run(f"SELECT states FROM label_sets WHERE {selection.label_sql()}")
+                .scalars()
+                .all()
+            )
+        return selection.conditions(states=states)
 
     def _remember_excluded(self, selection: Selection) -> None:
         if selection.excludes:
