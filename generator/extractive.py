@@ -170,7 +170,9 @@ class _Draft:
             return
         for name in FINDINGS:
             if name in self._present and name not in self._said(section):
-                one = self._agreement.bare(bare_sentence(name), section)
+                said = [one.text for chosen in self._chosen.values() for one in chosen]
+                text = bare_sentence(name, section, beside=said)
+                one = self._agreement.bare(text, section)
                 if self._admits(one, section, frozenset()):
                     self._chosen[section].append(one)
                     self._states.update(one.claims.states)

@@ -1,11 +1,15 @@
 """How the observations are worded where no case words them.
 
 bare_sentence("Pleural Effusion")       # "There is a pleural effusion."
+bare_sentence("Pleural Effusion", "impression")     # "Pleural effusion."
 denial("Pleural Effusion")              # "No pleural effusion is seen."
 listed(["Cardiomegaly", "Edema"])       # "cardiomegaly and edema"
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
+
+from db.index.case import Section
 
 _BARE = {
     "Enlarged Cardiomediastinum": "The mediastinum is enlarged.",
@@ -26,9 +30,21 @@ _NOUNS = {
 """The other findings are their own names in lower case."""
 
 
-def bare_sentence(name: str) -> str:
-    """State a finding without side, place or degree."""
-    return _BARE.get(name, f"There is {name.lower()}.")
+def bare_sentence(name: str, section: Section = "findings", *, beside: Collection[str] = ()) -> str:
+    """State a finding without side, place or degree: a sentence, in an impression a phrase.
+
+    The other of the two where one of the sentences in ``beside`` has the same words.
+    """
+    forms = [_BARE.get(name, f"There is {name.lower()}."), f"{noun(name).capitalize()}."]
+    if section == "impression":
+        forms.reverse()
+    said = {same_words(text) for text in beside}
+    return next((form for form in forms if same_words(form) not in said), forms[0])
+
+
+def same_words(text: str) -> str:
+    """The words of a text: two sentences with equal words are one sentence said twice."""
+    return " ".join(re.findall(r"[a-z]+", text.lower()))
 
 
 def noun(name: str) -> str:

@@ -46,7 +46,10 @@ def make_consistent(
     unsaid = _unsaid([*findings, *impression], assessment)
     added = word_findings(unsaid, "findings", context, retrieval)
     if not impression:
-        impression = word_findings(assessment.present, "impression", context, retrieval)
+        said = [one.text for one in (*findings, *added)]
+        impression = word_findings(
+            assessment.present, "impression", context, retrieval, beside=said
+        )
     if added:
         words = _valued([name for one in added for name in one.labels], assessment)
         notes.append(f"present, omitted by the model, added by rule: {words}")
@@ -74,15 +77,24 @@ def leave_out_contradictions(
 
 
 def word_findings(
-    names: Sequence[str], section: Section, context: Context, retrieval: Retrieval
+    names: Sequence[str],
+    section: Section,
+    context: Context,
+    retrieval: Retrieval,
+    *,
+    beside: Sequence[str] = (),
 ) -> list[Statement]:
-    """Bare statements that cite the shown cases with the same finding; without one, none."""
+    """Bare statements that cite the shown cases with the same finding; without one, none.
+
+    None repeats a text of ``beside``.
+    """
     if not names:
         return []
     check = CitationCheck(context, retrieval)
     added = []
     for name in names:
-        written = WrittenSentence(section=section, text=bare_sentence(name))
+        text = bare_sentence(name, section, beside=beside)
+        written = WrittenSentence(section=section, text=text)
         numbers = tuple(sorted(check.supporters(written))[:MOST_FOUND])
         said = to_statement(replace(written, numbers=numbers), check, retrieval)
         added.append(replace(said, added_by_rule=True))

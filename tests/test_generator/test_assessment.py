@@ -151,7 +151,16 @@ def test_the_cases_for_and_against_are_named_by_their_rank() -> None:
 @pytest.mark.parametrize("name", FINDINGS)
 def test_the_words_for_an_observation_are_read_as_what_they_say(name: str) -> None:
     assert label_sentence(bare_sentence(name)) == {name: "positive"}
+    assert label_sentence(bare_sentence(name, "impression")) == {name: "positive"}
     assert label_sentence(denial(name)).get(name) == "negative"
+
+
+def test_a_bare_sentence_is_not_one_that_is_said_already() -> None:
+    there, phrase = "There is a pleural effusion.", "Pleural effusion."
+    assert bare_sentence("Pleural Effusion", "impression") == phrase
+    assert bare_sentence("Pleural Effusion", beside=["THERE IS a pleural effusion"]) == phrase
+    assert bare_sentence("Pleural Effusion", "impression", beside=[phrase]) == there
+    assert bare_sentence("Pleural Effusion", beside=["No pleural effusion."]) == there
 
 
 def test_names_are_listed_as_in_a_sentence() -> None:

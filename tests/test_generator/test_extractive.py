@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from db.app.generation import OodCheck
 from db.errors import UserError
 from db.index.store import Case
-from db.labels import FINDINGS, NO_FINDING
+from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS
+from generator.assessment.assess import assess
+from generator.assessment.calibration import Calibration
 from generator.extractive import EXTRACTIVE_VERSION, ExtractiveConfig, write_report
 from generator.grounding.report import GroundedReport
 from indexer.ingest.studies import to_case
@@ -324,6 +326,31 @@ def test_the_first_line_warns_of_an_image_unlike_the_index() -> None:
     report = write_report(replace(retrieval(NORMAL), ood=ood))
     assert report.warnings == ("Do not rely on this: not a chest image.",)
     assert str(report).startswith("Do not rely on this")
+
+
+def assessed(present: Sequence[str], *reports: str | tuple[str, str]) -> GroundedReport:
+    """The report where the label head alone decides that these findings are present."""
+    scores = {name: 0.9 if name in present else 0.1 for name in OBSERVATIONS}
+    found = replace(retrieval(*reports), label_scores=scores)
+    certain = Calibration(knn=0.0, label_head=1.0)
+    return write_report(found, assessment=assess(found, {}, calibration=certain))
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_a_finding_that_no_hit_words_is_said_in_findings_and_impression_in_two_wordings(
+    name: str,
+) -> None:
+    report = assessed([name], NORMAL, NORMAL)
+    said = [s for s in report.statements if s.labels.get(name) == "positive"]
+    assert {s.section for s in said} == {"findings", "impression"}
+    assert all(s.added_by_rule for s in said)
+    assert len({s.text for s in said}) == 2
+
+
+def test_a_finding_is_not_summed_up_in_the_words_of_the_hit_that_found_it() -> None:
+    for worded in ("There is a pleural effusion.", "Pleural effusion."):
+        report = assessed(["Pleural Effusion"], worded, worded)
+        assert len(texts(report)) == len(set(texts(report))) == 2
 
 
 @pytest.mark.parametrize("wrong", [{"positive_share": 1.5}, {"rank_decay": -1}])
