@@ -6,6 +6,7 @@ query.vector                        # (dim,), unit length
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
 from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
+from indexer.images.contrast import brightness
 from indexer.images.radiograph import Limits, as_one_study
 from indexer.images.reader import Radiograph, read_pixels, read_radiograph
 from retriever.results import View
@@ -54,7 +56,7 @@ class Query:
         scores = combine_scores(self.image_label_scores)
         return dict(zip(OBSERVATIONS, (float(score) for score in scores), strict=True))
 
-    @property
+    @cached_property
     def views(self) -> tuple[View, ...]:
         """What is known of each image, in the order given."""
         scores, frontal = self.image_label_scores, self.image_frontal
@@ -64,6 +66,9 @@ class Query:
                 label_scores=None
                 if scores is None
                 else dict(zip(OBSERVATIONS, map(float, scores[place]), strict=True)),
+                position=image.view_position,
+                size=(image.pixels.shape[1], image.pixels.shape[0]),
+                brightness=brightness(image.pixels),
             )
             for place, image in enumerate(self.images)
         )

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.app.generation import ExcludedCase, OodCheck
+from db.index.case import ViewPosition
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
+from indexer.images.contrast import Brightness
 from retriever.options import Strategy
 
 
@@ -33,6 +35,12 @@ class View:
     """By its header or else by the encoder's view head; None where neither says."""
     label_scores: Mapping[str, float] | None
     """Observation to probability from the encoder's label head; None without one."""
+    position: ViewPosition | None = None
+    """As its header states, if it does."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels, as it was read."""
+    brightness: Brightness | None = None
+    """Beside other chest X-rays, as it was read."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,11 +1,14 @@
 """Convert grey of more than 8 bits to 8 bits, by a table over all possible pixel values."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.images.radiograph import Grey
+
+Brightness = Literal["dark", "usual", "bright"]
 
 Fractions = npt.NDArray[np.float64]
 
@@ -15,6 +18,8 @@ collimator does not determine the contrast of the lungs."""
 
 _DARK_MEDIAN, _USUAL_MEDIAN, _BRIGHT_MEDIAN = 0.42, 0.65, 0.79
 _LARGEST_EXPONENT = 5.0
+_SAMPLED_SIDE = 256
+"""Rows and columns of which brightness is read, at least."""
 
 
 _BLOCK = 4_000_000
@@ -60,6 +65,15 @@ def balance_midtones(fractions: Fractions, counts: npt.NDArray[np.integer]) -> F
         return None
     exponent = math.log(_USUAL_MEDIAN) / math.log(min(max(median, 0.01), 0.99))
     return np.power(fractions, min(max(exponent, 1 / _LARGEST_EXPONENT), _LARGEST_EXPONENT))
+
+
+def brightness(pixels: Grey) -> Brightness:
+    """Tell whether the median of an image (height, width) is that of nine in ten chest X-rays."""
+    steps = tuple(max(1, side // _SAMPLED_SIDE) for side in pixels.shape)
+    median = float(np.median(pixels[:: steps[0], :: steps[1]])) / 255
+    if median < _DARK_MEDIAN:
+        return "dark"
+    return "bright" if median > _BRIGHT_MEDIAN else "usual"
 
 
 def quantile_span(fractions: Fractions, counts: npt.NDArray[np.integer]) -> float:

@@ -8,6 +8,7 @@ import pytest
 from db.labels import OBSERVATIONS
 from indexer.build import build
 from indexer.encoder.spec import ImageEmbeddings
+from indexer.images.contrast import brightness
 from indexer.images.radiograph import Radiograph
 from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
@@ -55,6 +56,22 @@ def test_each_view_has_its_own_label_scores() -> None:
     assert second.label_scores is not None
     assert first.label_scores[name] == pytest.approx(0.9)
     assert second.label_scores[name] == pytest.approx(0.2)
+
+
+def test_a_view_tells_its_header_size_and_brightness() -> None:
+    dark = Radiograph(pixels=image(1).pixels // 4, view_position=None, notes=())
+    first, second = image_query(ViewEncoder(), [image(1, "AP"), dark]).views
+    assert (first.position, second.position) == ("AP", None)
+    assert first.size == (80, 96)
+    assert second.brightness == "dark"
+
+
+@pytest.mark.parametrize(("grey", "told"), [(60, "dark"), (165, "usual"), (230, "bright")])
+def test_brightness_is_that_of_the_median_pixel(grey: int, told: str) -> None:
+    pixels = np.full((700, 900), grey, np.uint8)
+    pixels[:200] = 0
+    pixels[:100] = 255
+    assert brightness(pixels) == told
 
 
 def test_without_heads_nothing_is_known_of_a_view() -> None:
