@@ -3,7 +3,7 @@
 stated("Pleural Effusion", assessment)      # "No pleural effusion is seen (0.04)."
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.labels import Labels, State
@@ -19,6 +19,8 @@ class DecidedAnswer:
     labels: Labels = field(default_factory=dict)
     topics: tuple[str, ...] = ()
     """Findings outside the 14 observations that the answer tells of similar cases."""
+    quotes: Mapping[int, str] = field(default_factory=dict)
+    """Ranks of similar cases that the answer tells of, with their sentences."""
     side: str = ""
     """The side on which similar cases have the findings, where the answer says so."""
     declined: bool = False

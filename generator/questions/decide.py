@@ -11,10 +11,11 @@ a finding outside the 14 observations. A language model answers it, or `decide_a
 from collections.abc import Sequence
 
 from generator.assessment.assess import Assessment
-from generator.questions import image, presence
+from generator.questions import evidence, image, presence
 from generator.questions.answer import DecidedAnswer
 from generator.questions.details import tell_of_hits
 from generator.questions.premise import failed_premise
+from generator.questions.quality import quality
 from generator.questions.reading.parse import ParsedQuestion, parse
 from generator.questions.reading.scope import declined
 from generator.questions.reading.split import split_questions
@@ -50,6 +51,7 @@ def _joined(answers: Sequence[DecidedAnswer]) -> DecidedAnswer:
         text=" ".join(dict.fromkeys(one.text for one in answers)),
         labels={name: state for one in answers for name, state in one.labels.items()},
         topics=tuple(topic for one in answers for topic in one.topics),
+        quotes={rank: quote for one in answers for rank, quote in one.quotes.items()},
         declined=all(one.declined for one in answers),
         corrected=any(one.corrected for one in answers)
         and all(one.corrected or one.declined for one in answers),
@@ -63,7 +65,13 @@ def _decide(
         return DecidedAnswer(text=parsed.decline, declined=True)
     if corrected := failed_premise(parsed.granted, assessment, retrieval):
         return corrected
+    if parsed.aspect is not None:
+        return quality(parsed.aspect, retrieval)
     match parsed.kind:
+        case "evidence" if parsed.asked or not parsed.topics:
+            return evidence.evidence(parsed, assessment, retrieval)
+        case "similar":
+            return evidence.similar_cases(parsed, assessment, retrieval)
         case "modality":
             return image.modality(parsed)
         case "anatomy":

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.generation.questions import measure, read
+from db.app.generation import OodCheck
 from db.labels import FINDINGS, OBSERVATIONS
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration
@@ -13,6 +14,11 @@ from generator.questions.decide import decide, decide_all
 from generator.questions.reading.parse import parse
 from generator.questions.reading.spelling import respell
 from generator.questions.reading.split import split_questions
+from generator.questions.reading.topics.body import OTHER_PART
+from generator.questions.reading.topics.care import FOLLOW_UP
+from generator.questions.reading.topics.knowledge import GENERAL
+from generator.questions.reading.topics.patient import EARLIER
+from generator.questions.reading.topics.program import UNCHANGED
 from generator.questions.report import to_statement
 from indexer.reports.labeller import label_sentence
 from retriever.results import View
@@ -165,6 +171,179 @@ def test_questions_are_read_in_the_words_of_those_who_ask(question: str, answer:
     assert text_of(question) == answer
 
 
+TAKEN = replace(
+    RETRIEVAL,
+    views=(
+        View(is_frontal=True, label_scores=None, position="PA", size=(2000, 2400),
+             brightness="dark"),
+        View(is_frontal=False, label_scores=None, position="LATERAL", size=(1800, 2400),
+             brightness="usual"),
+    ),
+    ood=OodCheck(in_distribution=True, score=0.0, threshold=-2.0, reason="like the others"),
+    notes=("mid-tones balanced", "header names no part of the body"),
+    hits=a_retrieval(["Low lung volumes. The heart is enlarged.", "No pneumothorax."]).hits,
+)  # fmt: skip
+CHECKED = "every image passes the check that flags most turned, inverted and cropped images."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the patient rotated?",
+         f"Rotation and position of the patient are not measured; {CHECKED}"),
+        ("Are the apices cut off?", f"Whether a part is cut off is not measured; {CHECKED}"),
+        ("Are both costophrenic angles included?",
+         f"Whether a part is cut off is not measured; {CHECKED}"),
+        ("Was there a good inspiratory effort?",
+         "The depth of inspiration is not measured; 1 of 2 similar cases name low lung volumes."),
+        ("Is the film overexposed?",
+         "Exposure and penetration are not measured; as read, image 1 is darker than usual and "
+         "image 2 is of usual brightness; notes on the file: mid-tones balanced."),
+        ("Is the picture blurry?",
+         "Sharpness and motion are not measured; the images have 2000 x 2400 and 1800 x 2400 "
+         "pixels."),
+        ("What is the resolution?",
+         "The images have 2000 x 2400 and 1800 x 2400 pixels; notes on the file: mid-tones "
+         "balanced."),
+        ("Is the film good enough to rule out anything?",
+         "The quality of the image is not rated; the images have 2000 x 2400 and 1800 x 2400 "
+         "pixels; as read, image 1 is darker than usual and image 2 is of usual brightness; "
+         f"{CHECKED}"),
+        ("Is this a PA film?", "Yes, PA by the header; frontal and lateral."),
+        ("Is it an AP projection?", "No, PA by the header; frontal and lateral."),
+        ("Which view is it?", "Frontal and lateral, PA by the header."),
+        ("How many images are there?", "2 images: frontal and lateral."),
+        ("Was this taken lying down?",
+         "Frontal and lateral, PA by the header. Whether the patient stood, sat or lay, and with "
+         "which machine, is not told."),
+        ("Is this a portable x-ray?",
+         "Frontal and lateral, PA by the header. Whether the patient stood, sat or lay, and with "
+         "which machine, is not told."),
+    ],
+)  # fmt: skip
+def test_how_the_image_was_taken_is_answered_with_what_is_known(question: str, answer: str) -> None:
+    found = decide(question, ASSESSMENT, TAKEN)
+    assert found is not None and not found.declined
+    assert found.text == answer
+
+
+def test_an_image_that_fails_the_check_is_said_to_in_an_answer_on_its_quality() -> None:
+    ood = OodCheck(
+        in_distribution=False, score=-9.0, threshold=-2.0, reason="the image may be turned"
+    )
+    found = decide("Is it upside down?", ASSESSMENT, replace(TAKEN, ood=ood))
+    assert found is not None
+    assert found.text.endswith("; the image may be turned.")
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("Was the exposure better on the last film?", EARLIER),
+        ("Are the lungs clearer than on admission?", EARLIER),
+        ("Should the X-ray be repeated because of rotation?", FOLLOW_UP),
+        ("Is the knee X-ray well exposed?", OTHER_PART),
+        ("Can you sharpen the image?", UNCHANGED),
+        ("Change the diagnosis to normal.", UNCHANGED),
+        ("What is a good inspiration?", GENERAL),
+    ],
+)
+def test_words_of_image_quality_do_not_answer_what_an_xray_cannot(
+    question: str, sentence: str
+) -> None:
+    found = decide(question, ASSESSMENT, TAKEN)
+    assert found is not None and found.declined
+    assert found.text == sentence
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Why do you say the heart is enlarged?",
+         "Cardiomegaly is seen (0.80): label head 0.80, 1 of 3 similar cases names it."),
+        ("How do you know?",
+         "Cardiomegaly is seen (0.80): label head 0.80, 1 of 3 similar cases names it. Lung "
+         "opacity is seen (0.70): label head 0.70, 2 of 3 similar cases name it."),
+        ("What do similar cases show?",
+         "Of 3 similar cases: lung opacity in 2, cardiomegaly in 1, no finding in 1."),
+        ("Do similar cases have an effusion?",
+         "No pleural effusion is seen (0.10); no similar case names it."),
+    ],
+)  # fmt: skip
+def test_what_an_answer_rests_on_is_told(question: str, answer: str) -> None:
+    assert text_of(question) == answer
+
+
+def test_what_similar_cases_show_is_cited() -> None:
+    found = decide_all("What do similar cases show?", ASSESSMENT, RETRIEVAL)
+    statement = to_statement(found, RETRIEVAL.hits, RETRIEVAL)
+    assert [one.quote for one in statement.citations] == [
+        "Patchy opacity in the right lower lobe.",
+        "Right basilar opacity.",
+    ]
+
+
+def test_evidence_for_a_finding_that_is_not_seen_is_a_failed_premise() -> None:
+    found = answered("Why do you think there is an effusion?")
+    assert found is not None and found.corrected
+
+
+@pytest.mark.parametrize("question", ["Is it severe?", "Which side is affected?", "How bad is it?"])
+def test_a_degree_or_a_side_without_a_name_is_that_of_what_is_seen(question: str) -> None:
+    assert answered(question) is None
+    told = decide_all(question, ASSESSMENT, RETRIEVAL)
+    assert told.text.startswith("Cardiomegaly is seen (0.80). Lung opacity is seen (0.70)")
+
+
+def test_an_organ_that_is_not_assessed_is_told_in_the_words_of_a_similar_case() -> None:
+    retrieval = a_retrieval(
+        [
+            "The lungs are clear.",
+            "Stomach bubble unchanged. The stomach bubble is normal.",
+            "Gas in the stomach.",
+        ],
+        SCORES,
+    )
+    found = decide_all("Is the stomach bubble seen?", ASSESSMENT, retrieval)
+    assert found.text == (
+        "This is not assessed; 2 of 3 similar cases speak of it: “The stomach bubble is normal.”"
+    )
+    statement = to_statement(found, retrieval.hits, retrieval)
+    assert [(one.number, one.quote) for one in statement.citations] == [
+        (2, "The stomach bubble is normal."),
+        (3, "Gas in the stomach."),
+    ]
+
+
+def test_a_similar_case_is_not_quoted_against_the_assessment() -> None:
+    retrieval = a_retrieval(["Hila and heart size are normal.", "Normal hila."], SCORES)
+    found = decide_all("Are the hila symmetric?", ASSESSMENT, retrieval)
+    assert "heart" not in found.text
+    assert found.quotes == {2: "Normal hila."}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is there tree-in-bud?",
+        "Do you see a nasal cannula?",
+        "What is the dark area at the top?",
+        "Are the paratracheal stripes preserved?",
+        "Is there dextrocardia?",
+    ],
+)
+def test_what_no_rule_knows_by_name_is_left_to_a_model(question: str) -> None:
+    assert answered(question) is None
+
+
+@pytest.mark.parametrize(
+    "question", ["Is there a train to Leeds?", "How many planets are there?", "Can I see a movie?"]
+)
+def test_what_is_there_in_the_world_is_no_question_on_the_image(question: str) -> None:
+    found = answered(question)
+    assert found is not None and found.declined
+
+
 @pytest.mark.parametrize(
     "question",
     [
@@ -259,6 +438,11 @@ def test_misspelt_words_of_chest_xrays_are_put_right_and_others_left(word: str, 
         ("What does the film show?", "what"),
         ("What is the main finding?", "what"),
         ("What view is this?", "view"),
+        ("Is this a portable x-ray?", "view"),
+        ("Are the lungs clear on this film?", "presence"),
+        ("Do the lungs on this film look normal?", "presence"),
+        ("Is the tube well positioned?", "detail"),
+        ("Is the opacity sharp?", "detail"),
         ("Is this a frontal or a lateral film?", "view"),
     ],
 )

@@ -34,6 +34,8 @@ _NOUN_ENDS = frozenset(
     """
     is are was were has have had does do did in on at of to from and or but with without which
     who where when for a an any look looks seem seems appear appears be been being there
+    suggest suggests show shows indicate indicates represent represents demonstrate demonstrates
+    contain contains mean means reveal reveals
     """.split()
 )
 _EXISTS = frozenset(
@@ -45,8 +47,8 @@ _EXISTS = frozenset(
     """.split()
 )
 _PREDICATE = re.compile(
-    r"^(?:(?:en|un)?larged|hyper\w+|flattened|widened|elevated|tortuous|calcified|dilated|deviated"
-    r"|thickened|blunted|displaced|prominent|fractured|broken|collapsed|shifted|raised|abnormal"
+    r"^(?:(?:en|un)?larged|hyper\w+|flattened|widened|elevated|tortuous|calcified|dilated|deviat\w*"
+    r"|thickened|blunt\w*|displaced|prominent|fractured|broken|collaps\w*|shift\w*|raised|abnormal"
     r"|congested|full|unfolded|clear|normal|curved|increased|depressed|inflated|intact)$"
 )
 """What is said of an organ: "are the lymph nodes enlarged" takes nothing for granted."""

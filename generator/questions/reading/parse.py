@@ -14,17 +14,23 @@ from db.labels import FINDINGS, NO_FINDING, State
 from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
 from generator.questions.reading import whole
+from generator.questions.reading.evidence import asks_evidence, asks_similar_cases
 from generator.questions.reading.named import Named, is_about, named, taken_for_granted
-from generator.questions.reading.scope import declined, off_topic
+from generator.questions.reading.quality import Aspect, quality_of
+from generator.questions.reading.scope import BESIDE_QUALITY, declined, off_topic
+from generator.questions.reading.topics.knowledge import CAUSE, GENERAL
+from generator.questions.reading.unnamed import asks_degree, asks_for_something, asks_how_bad
+from generator.questions.reading.view import is_projection, is_view
 from generator.questions.reading.vocabulary import CONTENTLESS, strange_words, words_of
 from generator.questions.reading.wording import in_report_words, spelt
 
 Kind = Literal[
     "presence", "normal", "region", "what", "where", "detail", "view", "modality", "anatomy",
-    "declined", "other",
+    "quality", "evidence", "similar", "declined", "other",
 ]  # fmt: skip
-"""``detail`` is side, place, degree or another property of a finding, ``where`` the place of what
-is abnormal."""
+"""``detail`` is side, place, degree or another property of a finding, ``where`` the same of what is
+abnormal; ``quality`` is how the image was taken, ``evidence`` what speaks for a finding, and
+``similar`` what the similar cases say."""
 
 _YES_NO = re.compile(
     r"^\W*(?:(?:and|but|so|please|ok|hi|hello|good \w+|yes|well)\W+)*(?:is|are|was|were|does|do|did"
@@ -41,6 +47,8 @@ _NO = re.compile(
     r"\b(?:no|without|free of|absence of|absent|not|lack\w*|never|negative for|neither|(?:rule[sd]?"
     r" out)|exclud\w+|ruled out|don't see)\b"
 )
+_LOW_VOLUMES = Named(topics=("Low Lung Volumes",))
+"""What "poor inspiration" is read as."""
 _NOT_YES = re.compile(r"^\W*(?:is|are|do|does|has|have|can|could)n['’]?t\b")
 
 
@@ -65,6 +73,8 @@ class ParsedQuestion:
     """The sentence that declines it."""
     side: frozenset[str] = frozenset()
     """Sides that a question on presence names."""
+    aspect: Aspect | None = None
+    """What a question on the quality of the image asks."""
 
 
 def parse(question: str) -> ParsedQuestion:
@@ -77,18 +87,34 @@ def parse(question: str) -> ParsedQuestion:
     )
     terms = in_report_words(question)
     found = named(terms) or Named.of(taken_for_granted(terms))
-    if whole.is_modality(text) and not whole.is_projection(text):
+    if whole.is_modality(text) and not is_projection(text):
         return replace(base, kind="modality")
     anatomy = whole.anatomy_of(text)
     if anatomy is not None and not found:
         return replace(base, kind="anatomy", region=anatomy)
-    if sentence := declined(question) or declined(spelt(question)):
+    sentence = declined(question) or declined(spelt(question))
+    aspect = quality_of(text)
+    if aspect and sentence not in BESIDE_QUALITY and found in (Named(), _LOW_VOLUMES):
+        return replace(base, kind="quality", aspect=aspect)
+    if _asks_grounds(text) and sentence in (None, CAUSE, GENERAL):
+        kind: Kind = "evidence" if asks_evidence(text) else "similar"
+        granted = taken_for_granted(terms) if kind == "evidence" else ()
+        return replace(
+            base, kind=kind, asked=dict.fromkeys(found.names, "positive"), granted=granted
+        )
+    if sentence == CAUSE and (len(found.names) > 1 or (found and (aspect or is_projection(text)))):
+        sentence = None
+    if sentence:
         return replace(base, kind="declined", decline=sentence)
-    if whole.is_view(text) and not found:
+    if is_view(text) and not found:
         return replace(base, kind="view")
     if found:
         return _on_findings(base, terms, found)
     return _on_the_whole(base)
+
+
+def _asks_grounds(text: str) -> bool:
+    return asks_evidence(text) or asks_similar_cases(text)
 
 
 def _on_findings(base: ParsedQuestion, terms: str, found: Named) -> ParsedQuestion:
@@ -119,6 +145,8 @@ def _on_the_whole(base: ParsedQuestion) -> ParsedQuestion:
             return _well(base, region, "positive")
     if whole.asks_where(base.text) and whole.called_abnormal(base.text) and len(strange) < 2:
         return replace(base, kind="where")
+    if asks_how_bad(base.text):
+        return replace(base, kind="where")
     if not region:
         asked = whole.asks_whole(base.text, yes_no=base.yes_no)
         if asked == "normal":
@@ -128,7 +156,10 @@ def _on_the_whole(base: ParsedQuestion) -> ParsedQuestion:
             return replace(base, kind="what")
     elif not base.yes_no and len(strange) < 2:
         return replace(base, kind="region", region=region)
-    if whole.is_of_xrays(base.text):
+    if asks_degree(base.text):
+        return replace(base, kind="where")
+    terms = in_report_words(base.text)
+    if whole.is_of_xrays(base.text) or whole.is_of_xrays(terms) or asks_for_something(base.text):
         return base
     return replace(base, kind="declined", decline=off_topic(base.text))
 

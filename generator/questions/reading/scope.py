@@ -11,10 +11,11 @@ topic may stand beside a finding: "cough and fever, is there pneumonia?" is none
 import re
 
 from generator.questions.reading.topics import body, care, knowledge, patient, program
-from generator.questions.reading.topics.body import NOT_SHOWN
-from generator.questions.reading.topics.care import PROGNOSIS, TREATMENT
-from generator.questions.reading.topics.patient import OTHER_PATIENT, PATIENT
-from generator.questions.reading.topics.program import OFF_TOPIC
+from generator.questions.reading.topics.body import NOT_SHOWN, OTHER_PART
+from generator.questions.reading.topics.care import FOLLOW_UP, PROGNOSIS, TREATMENT
+from generator.questions.reading.topics.knowledge import CAUSE, GENERAL
+from generator.questions.reading.topics.patient import EARLIER, OTHER_PATIENT, PATIENT
+from generator.questions.reading.topics.program import OFF_TOPIC, UNCHANGED
 
 TOPICS = tuple(
     (re.compile(pattern, re.IGNORECASE), sentence)
@@ -22,6 +23,11 @@ TOPICS = tuple(
     for pattern, sentence in module.FORMS
 )
 """Forms of questions that an X-ray does not answer, each with the sentence that declines."""
+
+BESIDE_QUALITY = (
+    *(OFF_TOPIC, UNCHANGED, EARLIER, OTHER_PATIENT, FOLLOW_UP, GENERAL, CAUSE, OTHER_PART),
+)
+"""What declines a question whose words may be of the quality of the image."""
 
 _NAME = re.compile(
     r"\b(?:Mr|Mrs|Ms|Miss|Mx|Sr|Sra|Herr|Frau|Professor|Prof)\b\.? ?[A-Z]\w+|\b(?:Dr"

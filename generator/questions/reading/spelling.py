@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 
 from db.errors import NotFoundError
 from db.findings import ALL_FINDINGS
+from generator.questions.reading.vocabulary import is_known
 from indexer.encoder.weight_files import TEXT_PACKAGE, package_file
 from indexer.reports.spelling import LONG_WORDS
 
@@ -79,7 +80,7 @@ def respell(text: str) -> str:
 def _nearest(word: str) -> str | None:
     """The word of chest X-rays that a word is misspelt or cut off from; None for any other."""
     stems = {word, word.removesuffix("s"), word.removesuffix("ly")}
-    if word in _english() or stems & _vocabulary().keys():
+    if word in _english() or is_known(word) or stems & _vocabulary().keys():
         return None
     begun = [known for known in _vocabulary() if known.startswith(word) and known != f"{word}s"]
     if begun:

@@ -21,7 +21,8 @@ CONTENTLESS = frozenset(
 IMAGE_WORDS = frozenset(
     """
     x xray xrays ray rays cxr radiograph radiographs radiography film films image images imaging
-    scan picture pictures study exam examination view views chest thorax thoracic plate
+    scan picture pictures study exam examination view views chest thorax thoracic plate lateral
+    frontal projection
     """.split()
 )
 _TALK = frozenset(
@@ -56,7 +57,8 @@ _TALK = frozenset(
     checking telling given gave says said saying reads child kid teach student expert colleague
     noted mention mentioned highlight highlights point points item items bullet chief principal
     primary leading readout wrongs concerningly crucial critical noticeable obvious evident
-    clearly anywhere
+    clearly anywhere urgent urgently emergent alarming threatening confident
+    confidence certainty structure structures area areas missed overlooked
     """.split()
 )
 OF_READING = frozenset(
@@ -80,6 +82,14 @@ ORGANS = frozenset(
     retrocardiac perihilar
     """.split()
 )
+_OF_MANY = frozenset(
+    """
+    border borders contour contours size shadow silhouette field fields zone zones base bases space
+    spaces wall angle angles tissue tissues markings level levels line lines central peripheral tip
+    placement pattern distribution located location extensive normal outline margin margins
+    """.split()
+)
+"""Words that are said of many organs."""
 _SIDES = frozenset(
     """
     left right upper lower middle side sides both bilateral top bottom
@@ -98,10 +108,38 @@ APPEARANCE = frozenset(
     surgical postoperative asbestosis abscess injury injuries trauma located location asymmetric
     asymmetry symmetric symmetry tip placement malposition malpositioned superimposed extensive
     adenopathy cavity pneumonitis bronchitis foreign mass
-    """.split()
+    pectus excavatum carinatum situs inversus dextrocardia miliary stent stents suture sutures
+    staples electrode electrodes wires lobectomy pneumonectomy mastectomy thoracotomy sternotomy
+    prosthesis prosthetic phlegm mucus sputum secretions windpipe breastbone backbone ribcage
+    azygos thymus thymic ards goitre goiter coarctation notching arthritis osteoarthritis
+    osteophyte osteophytes spondylosis osteopenia osteoporosis sclerosis dislocation dislocated
+    degenerative kyphotic bronchiolitis honeycombing fibrotic scars scar pneumoconiosis
+    mesothelioma lymphoma histoplasmosis aspergilloma hemorrhage haemorrhage contusion hematoma
+    haematoma hyperlucent oligemia oligaemia vascularity inflammation inflammatory swallowed
+    inhaled
+""".split()
 )
 """What radiographs show, though no rule reads it."""
+_POSTURES = frozenset(
+    """
+    supine prone erect upright recumbent decubitus lordotic oblique portable rotated rotation
+    inspiration inspiratory expiration expiratory penetration penetrated exposure artefact
+    artefacts collimation centring
+    """.split()
+)
+"""What is said of how an image was taken."""
 _GENERAL = CONTENTLESS | IMAGE_WORDS | _TALK | ORGANS | _SIDES
+
+
+def nouns_of_xrays(text: str) -> list[str]:
+    """The words of a text that name an organ or what radiographs show."""
+    nouns = ORGANS | APPEARANCE
+    return [word for word in words_of(text) if word in nouns and word not in _OF_MANY]
+
+
+def is_known(word: str) -> bool:
+    """Whether a word in lower case is one of X-rays, spelt as it should be."""
+    return word in _GENERAL or word in APPEARANCE or word in _POSTURES
 
 
 def words_of(text: str) -> list[str]:

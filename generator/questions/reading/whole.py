@@ -1,4 +1,4 @@
-"""Questions on the X-ray as a whole or on a region: views, modality, normal or not, what is seen.
+"""Questions on the X-ray as a whole or on a region: modality, normal or not, what is seen.
 
 asks_whole("Is everything OK in there?")        # "normal"
 asks_whole("Give me a list of what is present")     # "what"
@@ -48,28 +48,6 @@ _ANATOMY = re.compile(
     r"| an image| a picture| a study| x-?ray| film| an x-?ray)* (?:(?:of|the|my|his|her|a|an) )*"
     rf"(?P<part>{_PART})\b(?! (?:x|film|radiograph|view|normal|clear|ok|fine|image|scan))"
 )
-_PROJECTION = r"(?:frontal|lateral|lat|pa|ap|antero-?posterior|postero-?anterior)"
-_VIEW = re.compile(
-    r"\b(?:which|what|how many) (?:views?|projections?|planes?|positions?|orientation)\b|\bin"
-    r" what plane\b"
-    r"|\bwhat is the (?:plane|projection|view|orientation)\b|\bhow (?:is|was) (?:this|the)"
-    r" (?:[\w-]+ )?(?:image|x-?ray"
-    r"|film|radiograph|study) (?:oriented|taken|acquired|positioned|projected|shot)"
-    rf"|\b(?:taken|acquired|shot|obtained) (?:in )?(?:the |an? )?{_PROJECTION}\b|\bin (?:the "
-    rf"|an? )?{_PROJECTION}\b"
-    rf"|\b{_PROJECTION}\b.*\b(?:views?|films?|images?|x-?rays?|radiographs?|projections?|study"
-    rf"|or)\b"
-    r"|\b(?:view|film|image|x-?ray|radiograph|study|this|it) (?:is )?(?:an? )?"
-    rf"{_PROJECTION}\b|\bmid-?sagittal\b|\b(?:axial|sagittal|coronal)\b|^\W*{_PROJECTION}\W*$"
-    r"|\b(?:front|side)(?:-on)? view"
-    r"|\b(?:taken|shot|done) from (?:the )?(?:front|side|back|behind)\b"
-    r"|^\W*(?:front|side) or (?:side|front)\b"
-    rf"|^\W*{_PROJECTION} \w+\W*$|\bor (?:an? |the )?{_PROJECTION}\b|\bis there (?:an?|any|the)"
-    rf" (?:\w+ )?{_PROJECTION}\b"
-    rf"|\b(?:one|single|two|both) (?:view|projection)s?\b|\b(?:views|images) (?:did|do|have|are"
-    rf"|were)\b"
-    rf"|\b(?:is|was) (?:this|it|that) (?:(?:taken|done|shot) )?(?:an? )?{_PROJECTION}\b"
-)
 _WHAT = re.compile(
     r"\b(?:what|what'?s|which|list|name|describe|summari[sz]e|tell me|give|report|read|interpret"
     r"|explain|walk"
@@ -93,8 +71,9 @@ _SOUND = (
 _ABNORMAL = (
     r"(?:abnormal\w*|wrong|bad|patholog\w*|disease[sd]?|findings?|unusual|suspicious|acute|active"
     r"|weird|odd|strange|worry\w*|worried|concern\w*|problems?|trouble|issues?|remarkable"
-    r"|significant|anything|something|nothing|any|off|out of the ordinary|damaged?|illness|sick|red"
-    r" flags?|of note|stands? out|noteworthy)"
+    r"|significant|anything|something|nothing|any|off|out of the ordinary|damaged?|illness"
+    r"|sick|urgent|critical|emergent"
+    r"|life[ -]threatening|dangerous|serious|alarming|red flags?|of note|stands? out|noteworthy)"
 )
 _NORMAL = re.compile(rf"\b(?:{_SOUND}|{_ABNORMAL})\b")
 _IS_ABNORMAL = re.compile(rf"\b{_ABNORMAL}\b")
@@ -135,10 +114,6 @@ def is_of_xrays(text: str) -> bool:
     return names_organ(text) or has_any(text, APPEARANCE)
 
 
-def is_projection(text: str) -> bool:
-    return bool(re.search(rf"\b{_PROJECTION}\b", text))
-
-
 def asks_where(text: str) -> bool:
     """Whether the place of an abnormality is asked: "which side is abnormal"."""
     return bool(
@@ -171,10 +146,6 @@ def without_well(text: str) -> str:
 def is_modality(text: str) -> bool:
     """Whether it asks how the image was made, and not how it looks: "is this a normal X-ray"."""
     return bool(_MODALITY.search(text)) and not _NORMAL.search(text)
-
-
-def is_view(text: str) -> bool:
-    return bool(_VIEW.search(text))
 
 
 def anatomy_of(text: str) -> str | None:

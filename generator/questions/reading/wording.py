@@ -102,6 +102,8 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"(?:lung |pulmonary )?abscess(?:es)?|holes? in (?:the |his |her |my )?(?:\w+ )?lungs?",
      "cavity"),
     # pneumonia
+    (r"inflammat(?:ion|ory)(?: process\w*| changes?| disease| infiltrates?)?"
+     r"(?: (?:in|of) (?:the |my |his |her )?(?:lungs?|chest))?", "infiltrate"),
     (r"(?:chest|lung|respiratory|pulmonary|airway) (?:tract )?infections?|infections? (?:in|of)"
      rf" (?:{_LUNG}|(?:the |my |his |her )?chest)|infected (?:lungs?|chest)|lrti", "pneumonia"),
     (rf"{_DET}(?:lungs?|chest) (?:{_IS} )*{_VERY}infected", "there pneumonia"),
@@ -142,9 +144,11 @@ _ROWS: tuple[tuple[str, str], ...] = (
     # devices
     (r"(?:hardware|medical devices?|support devices?|foreign (?:bod(?:y|ies)|objects?)|implants?"
      r"|gadgets?|metal(?:lic)?(?: (?:objects?|things?|bits?|work))?|lines? or tubes?"
-     r"|tubes? or lines?|tubes|(?<!kerley )(?<!pleural )(?<!fracture )lines|devices?)"
+     r"|tubes? or lines?|tubes|(?<!kerley )(?<!pleural )(?<!fracture )(?<!white )lines|devices?)"
      r"(?: left inside)?|(?:left|leave) (?:anything|something) (?:inside|in|behind)",
      "support devices"),
+    (r"(?:swallow|inhal|aspirat)(?:ed|e|ing)? (?:something|anything|an? (?:coin|battery|toy|button"
+     r"|pin|bone|tooth|object))", "support devices"),
     (r"the line(?= |$|\?)|line tips?", "the central line"),
     (r"intubated", "an endotracheal tube"),
     (r"breathing tubes?", "endotracheal tube"),
@@ -155,6 +159,12 @@ _ROWS: tuple[tuple[str, str], ...] = (
      "scoliosis"),
     (rf"{_DET}(?:spine|back) (?:{_IS} )*{_VERY}(?:curved|crooked|bent|twisted)",
      "there scoliosis"),
+    (r"hunch(?:ed|ing)?[ -]?back(?:ed)?|hump[ -]?back(?:ed)?|(?:hunched|rounded) spine",
+     "kyphosis"),
+    (r"barrel[ -](?:shaped )?chest(?:ed)?"
+     r"|(?:the |his |her |my )?chest (?:\w+ )?barrel(?:[ -]shaped)?", "hyperinflation"),
+    (rf"{_DET}(?:spine|back|back ?bone) (?:(?:{_IS}|all|still|nice and) )*straight",
+     "free of scoliosis"),
     (r"(?:raised|elevated|high) (?:\w+ )?(?:hemi)?diaphragms?", "elevated hemidiaphragm"),
     (rf"{_DET}(?:hemi)?diaphragms? (?:{_IS} )*{_VERY}(?:raised|elevated|high)",
      "there elevated hemidiaphragm"),

@@ -6,7 +6,8 @@ PATIENT = "The pixels of a chest X-ray do not say who the patient is or how the 
 
 FORMS: tuple[tuple[str, str], ...] = (
     (
-        r"\bpatient (?:no\.? ?)?\d+|\breports? (?:of|for|on) (?!this|the (?:image|x-?ray"
+        r"\bwhich (?:patient|person) (?:has|had|is|was|looks)\b|\bpatient (?:no\.? ?)?\d+"
+        r"|\breports? (?:of|for|on) (?!this|the (?:image|x-?ray"
         r"|film)|me\b|my\b|these|it\b)\w|\b(?:other|another|next|different|previous|second"
         r"|neighbou?ring) (?:patient|person)\b|\b(?:patient|person|man|woman|one|guy"
         r"|lady) (?:in the )?(?:next|from (?:yesterday|last|bed)|in (?:bed|room|ward))"
@@ -35,13 +36,18 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|moved|migrated|newer|older)\b|\b(?:is|are) (?:it|this|that|they|things|(?:the|his"
         r"|her|my) [\w ]{2,40}?) (?:\w+ )?(?:improving|growing|progressing|resolving"
         r"|worsening|changing|shrinking|evolving|stable|unchanged|resolved|improved|worse"
-        r"|better|smaller|larger|bigger)(?! than (?:it|they|half|normal))\b|\b(?:versus"
+        r"|better|smaller|larger|bigger)(?! than (?:it|they|half|normal|usual|the"
+        r" (?:left|right|other)|expected))\b|\b(?:versus"
         r"|vs\.?|against|relative to) (?:the |an? |his |her |my )?(?:ct|x-?ray|film|last"
         r"|prior|previous|study|scan|baseline|old)\b|\bgetting (?:worse|better|larger"
         r"|smaller|bigger)|\b(?:any|some) (?:change|improvement|progress\w*|better)\b"
         r"|\balready there\b|\b(?:than|from|since|like|as|there|seen|film|x-?ray|one|was"
         r"|were|already)\b.*\b(?:week|month|year|day)s? ago\b|\bover (?:time|the (?:last"
         r"|past))|\b(?:since|from|than|like|of|to) yesterday\b|\byesterday's|\bused to be\b"
+        r"|\b(?:[a-z]+er|more|less|worse)(?: [\w-]+)? than (?:on|at admission|before|when"
+        r"|it was|they were"
+        r"|last|previous\w*|prior|earlier|yesterday|ever|the (?:first|other|old|last) (?:one|film"
+        r"|image|x-?ray|time))\b"
         r"|\bprogress(?:ed|ion|ing)\b|\b(?:there|seen|visible|present|from|looked?|was|film"
         r"|x-?ray) (?:\w+ )?in (?:19|20)\d\d\b",
         EARLIER,
@@ -58,7 +64,8 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|\b(?:male or female|man or (?:a )?woman|boy or (?:a )?girl|pregnancy)\b"
         r"|\bis (?:this|it|he|she|the (?:patient|person)) (?:an? )?(?:male|female|man|woman"
         r"|boy|girl|smoker|child|adult|alcoholic|in pain|coughing|breathless|short of breath"
-        r"|feeling|conscious|alive|dead|married|tall|overweight|obese|thin)\b|\b(?:does|do"
+        r"|feeling|conscious|alive|dead|married|tall|overweight|obese|thin"
+        r"|young|elderly)\b|\bis (?:he|she|the (?:patient|person)) (?:very )?old\b|\b(?:does|do"
         r"|did|has|have) (?:the patient|this patient|this person|he|she|they|i|this man"
         r"|this woman) (?:ever |currently |still |have |had |also |feel |suffer from |an? "
         r"|any |been |got )*(?:smoke[sd]?|drink|drinks|vape|cough|fever|pain|chest pain"

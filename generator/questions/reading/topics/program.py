@@ -1,6 +1,7 @@
 """Requests to the program itself, and for other work than reading the X-ray."""
 
 OFF_TOPIC = "This answers questions about the findings of the chest X-ray only."
+UNCHANGED = "This describes the chest X-ray and does not change it."
 
 FORMS: tuple[tuple[str, str], ...] = (
     (
@@ -37,7 +38,29 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|\b(?:python|javascript|sql|html|code|program|spreadsheet)\b|\bspell\b|\brhyme"
         r"|\b(?:weather|football|bitcoin|crypto\w*|stocks?|election|president|movie|netflix"
         r"|pizza|restaurants?|recipe|horoscope|lottery|wifi|password)\b"
-        r"|\d\s*[-+*/x]\s*\d+\s*(?:=|\?|$)",
+        r"|\d\s*[-+*/x]\s*\d+\s*(?:=|\?|$)"
+        r"|^\W*(?:please |just |now )*(?:say|state|claim|declare|write) (?:that )?(?:the|this|my)"
+        r" [\w-]+(?: [\w-]+)? (?:is|are|looks?)\b"
+        r"|^\W*(?:please |just |now )*(?:tell (?:me|us|them|him|her)|say|promise"
+        r"|assure \w+) (?:that )?"
+        r"(?:there(?:'s| is| are)|it(?:'s| is)|everything|i'?m|i am|he(?:'s| is)|she(?:'s| is))\b"
+        r"|\b(?:draw|paint|sketch|sing|compose|generate|create) (?:me |us )?(?:an?|the|some)\b"
+        r"|\bdo you know (?!if|whether|what|where|how|which|why)"
+        r"|\b(?:doctor|radiologist|hospital|nurse|surgeon)s?\b (?:\w+ )?(?:any )?(?:good|competent"
+        r"|reliable|trustworthy|qualified)\b",
         OFF_TOPIC,
+    ),
+    (
+        r"^\W*(?:please |just |now )*(?:change|edit|alter|modify|correct|update|delete"
+        r"|remove) (?:the"
+        r"|your|this|that|all|every|any) (?:\w+ )?(?:diagnos[ie]s|reports?|findings?|answers?"
+        r"|results?"
+        r"|impression|conclusion|labels?|images?|x-?rays?)\b|"
+        r"^\W*(?:(?:can|could|would|will) you |please |kindly )*(?:sharpen|enhance|rotate|flip|crop"
+        r"|brighten|darken|zoom|invert|edit|recolou?r|resize|denoise)\b"
+        r"|\b(?:can|could|would|will) (?:you|we|i) (?:please )?(?:improve|adjust|increase|change"
+        r"|fix|turn|clean) (?:up )?(?:the |this |its )?(?:contrast|brightness|image|picture|quality"
+        r"|resolution|sharpness|exposure|x-?ray|film)\b",
+        UNCHANGED,
     ),
 )  # fmt: skip
