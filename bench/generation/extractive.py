@@ -234,7 +234,7 @@ def broken_promises(report: GroundedReport) -> Iterator[str]:
         for number in {one.number for one in statement.citations}:
             quotes = [one.quote for one in statement.citations if one.number == number]
             if not say(quotes, statement.text, statement.labels):
-                yield "the quotes of every cited case say the sentence or its labels"
+                yield "every quote says the sentence or its labels"
     merged = {name for s in report.statements for name, state in s.labels.items()}
     if merged - {NO_FINDING} != set(report_labels(report)) - {NO_FINDING}:
         yield "the printed text has the labels of its statements"

@@ -21,7 +21,8 @@ def view(parsed: ParsedQuestion, retrieval: Retrieval) -> DecidedAnswer | None:
     words = set(re.findall(r"[a-z]+", parsed.text))
     if words & {"axial", "sagittal", "coronal"}:
         return DecidedAnswer(text=f"No, this is a chest X-ray: {said.lower()}.")
-    stated = sorted({view.position for view in retrieval.views} & {"PA", "AP"})
+    positions = {view.position for view in retrieval.views}
+    stated = [one for one in ("PA", "AP") if one in positions]
     by_header = f"{' and '.join(stated)} by the header" if stated else ""
     if posture:
         which = f"{said}, {by_header}" if by_header else said
