@@ -127,6 +127,8 @@ class Claims:
         """Whether the sentence contradicts findings and topics that are present."""
         if not _ACUTE.isdisjoint(present) and self.labels.get(NO_FINDING) == "positive":
             return True
+        if "chest" in self.normal and not _ACUTE.isdisjoint(set(present) - self.named):
+            return True  # "COPD with no acute disease" beside an opacity
         for name in present:
             denied = (name, *_PARTS.get(name, ()))
             if any(self.states.get(one) == "negative" for one in denied):

@@ -347,6 +347,18 @@ def test_a_finding_that_no_hit_words_is_said_in_findings_and_impression_in_two_w
     assert len({s.text for s in said}) == 2
 
 
+@pytest.mark.parametrize(
+    "whole", ["COPD with no acute disease.", "Emphysema without acute abnormality of the chest."]
+)
+def test_the_chest_is_not_called_free_of_acute_disease_beside_a_finding(whole: str) -> None:
+    opacity = ("Right basilar opacity. Emphysema.", whole)
+    beside = assessed(["Lung Opacity"], opacity, opacity)
+    assert whole not in texts(beside)
+    assert "Right basilar opacity." in texts(beside)
+    alone = ("Heart size is normal.", whole)
+    assert whole in texts(assessed([], alone, alone))
+
+
 def test_a_finding_is_not_summed_up_in_the_words_of_the_hit_that_found_it() -> None:
     for worded in ("There is a pleural effusion.", "Pleural effusion."):
         report = assessed(["Pleural Effusion"], worded, worded)
