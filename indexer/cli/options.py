@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def location(text: str) -> "Location":
     """The type of an option that names something on disk, or in PostgreSQL by URL."""
+    if "://" not in text:
+        return Path(text)
     from db.engines.location import parse_location  # which takes time that `build` shows its bar in
 
     try:

@@ -211,12 +211,12 @@ def test_two_servers_that_start_together_lay_out_the_tables_once(
 def test_a_server_that_goes_away_is_a_passing_trouble(url: URL) -> None:
     with AppDatabase.open(url) as database:
         database.audit.append(ENTRY)
-        run_sql(
-            url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE pid <> pg_backend_pid() AND application_name = 'grounded-cxr'",
-        )
+        with database.engine.connect() as kept:  # the server has connections of other tests too
+            pid = kept.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        run_sql(url, f"SELECT pg_terminate_backend({pid})")
         database.audit.append(ENTRY)  # on a new connection
+        with database.engine.connect() as fresh:
+            assert fresh.exec_driver_sql("SELECT pg_backend_pid()").scalar_one() != pid
         assert database.audit.verify().number == 2
     gone = open_engine(url.set(host="127.0.0.1", port=1, query={}))
     with pytest.raises(OperationalError) as error, writing(gone):
