@@ -1,13 +1,23 @@
-"""A source taken the whole way: audited, built, opened, searched."""
+"""Indexes that are built for tests, and a source taken the whole way: audited, built, searched."""
 
 from pathlib import Path
 
 from indexer.audit.run import audit
 from indexer.build import build
 from indexer.index import Index
+from indexer.sources.jsonl import JsonLines
 from indexer.sources.records import Source
 from retriever.search import Retriever
-from tests.support.fakes import ThumbnailEncoder
+from tests.support.fakes import ThumbnailEncoder, write_studies
+
+STUDIES = 60
+
+
+def an_index_to_publish(folder: Path) -> Path:
+    """Return its directory; its studies are in ``folder/studies``, three a patient."""
+    source = JsonLines(write_studies(folder / "studies", STUDIES, per_patient=3))
+    build(source, ThumbnailEncoder(), folder / "index")
+    return folder / "index"
 
 
 def build_and_search(source: Source, directory: Path) -> list[str]:

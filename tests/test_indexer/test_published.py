@@ -23,18 +23,14 @@ from indexer.verify import verify
 from indexer.versions import current_folder
 from retriever.options import SearchOptions
 from retriever.search import Retriever
+from tests.support.builds import STUDIES, an_index_to_publish
 from tests.support.databases import GUARDED, PostgresServer, run_sql
 from tests.support.fakes import ThumbnailEncoder, write_studies
-
-STUDIES = 60
 
 
 @pytest.fixture(scope="module")
 def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    source = JsonLines(write_studies(folder / "studies", STUDIES, per_patient=3))
-    build(source, ThumbnailEncoder(), folder / "index")
-    return folder / "index"
+    return an_index_to_publish(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture

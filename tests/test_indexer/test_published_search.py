@@ -20,10 +20,10 @@ from indexer.published.publish import PublishOptions, publish
 from indexer.sources.jsonl import JsonLines
 from indexer.vectors.options import SelectivityClass, ServerSpec
 from indexer.vectors.published import search_rows
+from tests.support.builds import STUDIES, an_index_to_publish
 from tests.support.databases import PostgresServer, run_sql
 from tests.support.fakes import ThumbnailEncoder, write_studies
 
-STUDIES = 60
 BY_HNSW = PublishOptions(hnsw_from=1, exact_rows=0)
 
 
@@ -34,10 +34,7 @@ def few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    source = JsonLines(write_studies(folder / "studies", STUDIES, per_patient=3))
-    build(source, ThumbnailEncoder(), folder / "index")
-    return folder / "index"
+    return an_index_to_publish(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,17 @@ def test_a_service_that_cannot_store_is_alive_but_not_ready(client: Client, url:
         assert client.get("/health/ready").status_code == 200
 
 
+def assert_unavailable(client: Client, why: str) -> None:
+    """What reads, what writes and the check of readiness say so."""
+    for refused in (
+        client.post("/reports", files=images(1)),
+        client.get("/generations"),
+        client.get("/health/ready"),
+    ):
+        assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+        assert why in refused.json()["detail"]
+
+
 def test_an_exhausted_pool_is_a_503(
     tmp_path: Path, url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,13 +104,7 @@ def test_an_exhausted_pool_is_a_503(
     with TestClient(app, base_url=HTTP, raise_server_exceptions=False) as client:
         [pooled] = [one for one in engines if isinstance(one.pool, BoundedPool)]
         with pooled.connect(), pooled.connect():
-            for refused in (
-                client.post("/reports", files=images(1)),
-                client.get("/generations"),
-                client.get("/health/ready"),
-            ):
-                assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
-                assert "all 2 connections are in use" in refused.json()["detail"]
+            assert_unavailable(client, "all 2 connections are in use")
             assert client.get("/health/live").status_code == 200
         assert client.post("/reports", files=images(1)).status_code == 201
 
@@ -113,12 +118,6 @@ def test_a_lost_server_is_a_503_until_it_is_back(
     with TestClient(app, base_url=HTTP, raise_server_exceptions=False) as client:
         assert client.post("/reports", files=images(1)).status_code == 201
         with postgresql_server.unreachable(own):
-            for refused in (
-                client.post("/reports", files=images(1)),
-                client.get("/generations"),
-                client.get("/health/ready"),
-            ):
-                assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
-                assert "database server cannot be reached" in refused.json()["detail"]
+            assert_unavailable(client, "database server cannot be reached")
         assert client.post("/reports", files=images(1)).status_code == 201
         assert client.get("/generations").json()["total"] == 2
