@@ -1,6 +1,7 @@
 """The audit of a data set: what it finds in a small set made for these tests, and in Open-I."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from indexer.build import build
 from indexer.index import Index
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
+from indexer.sources.records import Record, read_split
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder
 from tests.support.radiographs import draw_radiograph
@@ -283,24 +284,34 @@ def test_a_comparison_with_none_is_no_comparison() -> None:
     assert words_digest("Big heart.") == words_digest(" big\nHEART") != words_digest("A big heart")
 
 
-@pytest.fixture(scope="module")
-def openi_audit(data_dir: Path) -> Audit:
+class OneInEight:
+    """Open-I, of which bench/index/openi_audit.py audits all; with the studies that hold an image
+    twice."""
+
+    def __init__(self, source: OpenI) -> None:
+        self._source = source
+        self.name, self.split, self.licence = source.name, source.split, source.licence
+
+    def records(self) -> Iterator[Record]:
+        for record in self._source.records():
+            if int(record.study_id) % 8 == 0 or record.study_id in ("1015", "3245"):
+                yield record
+
+
+def test_the_audit_of_open_i_gives_the_known_counts(data_dir: Path) -> None:
     splits = read_split(data_dir / "openi" / "r2gen_split.json")
-    return audit(OpenI(data_dir=data_dir / "openi", splits=splits))
-
-
-def test_the_audit_of_open_i_gives_the_known_counts(openi_audit: Audit) -> None:
-    assert counted(openi_audit, "images", "read") == 7426
-    assert counted(openi_audit, "images", "FRONTAL") == 3794
-    assert counted(openi_audit, "studies", "with a frontal image and a report") == 3666
-    assert counted(openi_audit, "images", "byte-identical pairs") == 3
-    assert counted(openi_audit, "images", "near-identical pairs") == 1
-    assert counted(openi_audit, "comparisons", "of these with a frontal image and a report") == 1519
+    found = audit(OneInEight(OpenI(data_dir=data_dir / "openi", splits=splits)))
+    assert counted(found, "images", "read") == 934
+    assert counted(found, "images", "FRONTAL") == 477
+    assert counted(found, "studies", "with a frontal image and a report") == 458
+    assert counted(found, "images", "byte-identical pairs") == 3
+    assert counted(found, "images", "near-identical pairs") == 0
+    assert counted(found, "comparisons", "of these with a frontal image and a report") == 193
     marks = "mark of a de-identifier in findings or impression, frontal studies"
-    assert counted(openi_audit, "de-identification", marks) == 1682
-    distinct = openi_audit.count("repeated texts", "distinct findings of frontal studies")
-    assert (distinct.count, distinct.of) == (2440, 3199)
-    across = openi_audit.count("splits", "findings of test word for word in train")
-    assert (across.count, across.of) == (277, 590)
-    assert counted(openi_audit, "splits", "patients in more than one split") == 0
-    assert counted(openi_audit, "sections", "median words of findings") == 29
+    assert counted(found, "de-identification", marks) == 196
+    distinct = found.count("repeated texts", "distinct findings of frontal studies")
+    assert (distinct.count, distinct.of) == (346, 401)
+    across = found.count("splits", "findings of test word for word in train")
+    assert (across.count, across.of) == (23, 69)
+    assert counted(found, "splits", "patients in more than one split") == 0
+    assert counted(found, "sections", "median words of findings") == 30

@@ -168,8 +168,10 @@ def test_the_archive_is_labelled() -> None:
     with tarfile.open(DATA / "openi" / "NLMCXR_reports.tgz") as archive:
         texts = [
             " ".join(element.text or "" for element in ElementTree.parse(file).iter("AbstractText"))
-            for member in archive
-            if member.name.endswith(".xml") and (file := archive.extractfile(member))
+            for number, member in enumerate(archive)
+            if number % 8 == 0
+            and member.name.endswith(".xml")
+            and (file := archive.extractfile(member))
         ]
     reports = [label_report(split_sentences(text)) for text in texts]
-    assert sum("Cardiomegaly" in labels for labels in reports) > 1000
+    assert sum("Cardiomegaly" in labels for labels in reports) > 1000 / 8
