@@ -303,11 +303,12 @@ HOSTILE = (
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_work_on_a_hostile_text_grows_with_its_length_alone(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    with ended_after(15):
+        parse_report(text)
+        split_sentences(text)
+        has_redaction(text)
     for prefix in ("", "normal ", "prior ", "no "):
-        text = prefix + unit * (200_000 // len(unit))
-        with ended_after():
-            parse_report(text)
-            split_sentences(text)
-            refers_to_prior(text)
-            has_redaction(text)
-            label_sentence(text)
+        with ended_after(15):
+            refers_to_prior(prefix + text)
+            label_sentence(prefix + text)
