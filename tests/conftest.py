@@ -29,31 +29,32 @@ def client_timeout() -> None:
     timeout.connect = timeout.read = timeout.write = timeout.pool = 60.0
 
 
-@pytest.fixture(scope="session", autouse=True)
-def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Exported encoders are cached for the session, by all processes, outside the user's home."""
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all processes of the session."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def encoder_cache(shared_folder: Path) -> Iterator[None]:
+    """Exported encoders are cached for the session, by all processes, outside the user's home."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GROUNDED_CXR_CACHE", str(folder / "encoders"))
+        patch.setenv("GROUNDED_CXR_CACHE", str(shared_folder / "encoders"))
         yield
 
 
 @pytest.fixture(scope="session")
-def warm_python() -> Iterator[WarmPython]:
+def warm_python(shared_folder: Path) -> Iterator[WarmPython]:
     """Python commands that need not import the large libraries again."""
-    with WarmPython() as python:
+    with WarmPython(shared_folder) as python:
         yield python
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgresql_server(shared_folder: Path) -> Iterator[PostgresServer]:
     """One for all processes of the session; tests that need it are skipped without its package."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with running_server(folder) as server:
+    with running_server(shared_folder) as server:
         yield server
 
 

@@ -1,6 +1,6 @@
 """Run many Python commands that import the large libraries once.
 
-    with WarmPython() as python:
+    with WarmPython(folder) as python:
         code, said = python.run("-m", "grounded_cxr", "--help")
         child = python.start("-c", "import time; time.sleep(60)", output=folder / "output.txt")
         os.kill(child.pid, signal.SIGTERM)
@@ -11,7 +11,8 @@ Each command runs in a fork of a process that has done the imports, as ``python 
 its signals and its output, holds for a fork as well; only the imports, which take most of the time
 of a command, are not done again.
 
-The process reads a JSON object a line on stdin, and answers each with a line on stdout.
+All that name the same folder share the process; it ends when the last of them leaves. It reads a
+JSON object a line from a socket, and answers each with a line.
 """
 
 import contextlib
@@ -20,6 +21,8 @@ import importlib
 import json
 import os
 import runpy
+import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,7 +33,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Self, TextIO
+
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMPORTS = (
@@ -51,10 +56,14 @@ LONGEST = 600.0
 
 
 class WarmPython:
-    """The process that commands are forked from; it starts with the first one."""
+    """The process that commands are forked from; it starts with the first one of any caller.
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+    ``folder`` is where its callers find each other.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stream: TextIO | None = None
 
     def run(
         self,
@@ -108,27 +117,18 @@ class WarmPython:
 
     def ask(self, **asked: Any) -> Any:
         """The answer of the process."""
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                process_group=0,
-            )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{json.dumps(asked)}\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        if self._stream is None:
+            self._stream = connect(self._folder)
+        self._stream.write(f"{json.dumps(asked)}\n")
+        self._stream.flush()
+        return json.loads(self._stream.readline())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            with self._process:  # closes the pipes and waits
-                os.killpg(self._process.pid, signal.SIGTERM)  # the commands that still run
+        if self._stream is not None:
+            self._stream.close()
 
 
 @dataclass(frozen=True)
@@ -159,17 +159,67 @@ class Child:
         return self.wait()
 
 
+def connect(folder: Path) -> TextIO:
+    """To the process of ``folder``, which starts with the first call."""
+    with lock_of(folder), socket.socket(socket.AF_UNIX) as connection:
+        if not record_of(folder).exists():
+            command = [sys.executable, "-m", __name__, str(folder)]
+            subprocess.run(command, cwd=ROOT, check=True, process_group=0)  # it leaves at once
+        connection.connect(record_of(folder).read_text())
+        return connection.makefile("rw")
+
+
+def lock_of(folder: Path) -> FileLock:
+    """Held by who connects, and by the process when it decides to end."""
+    return FileLock(folder / "warm_python.lock")
+
+
+def record_of(folder: Path) -> Path:
+    """A file with the address of the process, which is elsewhere: it may have a hundred letters."""
+    return folder / "warm_python.address"
+
+
 def main() -> None:
+    folder = Path(sys.argv[1])
+    place = Path(tempfile.mkdtemp())  # not as a context, which the commands would leave, too
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place / "socket"))
+    listener.listen()
+    record_of(folder).write_text(str(place / "socket"))
+    if os.fork():
+        os._exit(0)
     for name in IMPORTS:
         importlib.import_module(name)
     gc.freeze()  # a fork need not go through all of it when it ends
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it is for the commands
-    for line in sys.stdin:
-        sys.stdout.write(f"{json.dumps(answer(**json.loads(line)))}\n")
-        sys.stdout.flush()
+    serve(listener, folder)
+    shutil.rmtree(place)
+    os.killpg(os.getpgrp(), signal.SIGTERM)  # the commands that still run
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
+
+
+def serve(listener: socket.socket, folder: Path) -> None:
+    """Answer everybody until the last one has left."""
+    callers = selectors.DefaultSelector()
+    callers.register(listener, selectors.EVENT_READ)
+    while True:
+        for key, _ in callers.select():
+            if key.fileobj is listener:
+                connection, _ = listener.accept()
+                callers.register(connection, selectors.EVENT_READ, connection.makefile("rw"))
+            elif line := key.data.readline():
+                key.data.write(f"{json.dumps(answer(**json.loads(line)))}\n")
+                key.data.flush()
+            else:
+                callers.unregister(key.fileobj)
+        if len(callers.get_map()) > 1:
+            continue
+        with lock_of(folder):
+            if not callers.select(timeout=0):  # nobody has come meanwhile
+                record_of(folder).unlink()
+                return
 
 
 def answer(ended: int | None = None, **asked: Any) -> int | None:
