@@ -87,7 +87,7 @@ def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:
             raise UserError(f"this is an evaluation of {document['about']['split']}, not {split}")
         return {
             "about": document["about"],
-            "run": _run(document["run"]),
+            "run": run_of(document["run"]),
             "resamples": document["provenance"]["resamples"],
             "subsets": [
                 {
@@ -99,7 +99,7 @@ def evaluation(document: Mapping[str, Any], split: str) -> dict[str, Any]:
                 for subset in document["subsets"]
             ],
             "tables": {
-                table["title"]: _rows(table)
+                table["title"]: table_rows(table)
                 for table in document["tables"]
                 if table["title"].startswith(TABLES)
             },
@@ -117,12 +117,12 @@ def vqa_rad(document: Mapping[str, Any]) -> dict[str, Any]:
         computed = sorted({fold["computed"] for fold in document["folds"]})
         prepared = document["prepared"]
         return {
-            "run": _run(document),
+            "run": run_of(document),
             "computed": ", ".join(computed),
             "prompt_version": prepared["prompt_version"],
             "images": prepared["images"],
             "weights_sha256": [fold["weights_sha256"] for fold in document["folds"]],
-            "table": _rows(document["table"]),
+            "table": table_rows(document["table"]),
         }
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -152,7 +152,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _run(document: Mapping[str, Any]) -> dict[str, Any]:
+def run_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Date, command and machine of figures that were stored."""
     run = {name: document[name] for name in ("date", "command", "machine")}
     return {**run, "command": plain_command(run["command"])}
 
@@ -164,7 +165,8 @@ def _chosen(systems: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, lis
     }
 
 
-def _rows(table: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:
+def table_rows(table: Mapping[str, Any]) -> dict[str, dict[str, list[float | None]]]:
+    """Value, low, high and, of a difference, p of every cell of a table that was stored."""
     return {
         row: {column: _interval(cell["interval"]) for column, cell in cells.items()}
         for row, cells in table["rows"].items()

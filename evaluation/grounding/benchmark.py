@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from db.errors import UserError
 from db.files import replacing, write_text
 from evaluation.grounding.corpus import Corpus, Task
 from evaluation.grounding.leaderboard import leaderboard
@@ -16,7 +17,6 @@ from evaluation.grounding.systems import of_outputs, trivial_systems
 from evaluation.log import append_run, require_first_run, table_values
 from evaluation.metrics.bootstrap import check_resamples
 from evaluation.outputs.collect import open_retriever
-from evaluation.outputs.conditions import case_name
 from evaluation.outputs.rows import Outputs
 from evaluation.provenance import run_record
 from evaluation.reports.references import References
@@ -86,9 +86,16 @@ def write_systems(arguments: argparse.Namespace) -> int:
     found = []
     if arguments.outputs is not None:
         outputs = Outputs.read(arguments.outputs)
-        References.read(source, retriever.index, outputs)  # refuses outputs of another index
-        cases = {case_name(case): case for case in retriever.index.cases}
-        found += of_outputs(outputs, cases, corpus)
+        references = References.read(source, retriever.index, outputs)
+        if references.left:
+            raise UserError(
+                f"{outputs.path} lacks {references.left} of "
+                f"{references.left + len(references.studies)} studies: complete it with "
+                "'evaluate model --model'"
+            )
+        about = outputs.about
+        served_with = Calibration.find(retriever.index, about.adapter or about.model)
+        found += of_outputs(outputs, references, corpus, calibration=served_with)
     studies, _ = read_studies(
         source, retriever, progress=lambda records: progress_bar(list(records), unit="study")
     )

@@ -17,9 +17,10 @@ from db.labels import named
 from evaluation.grounding.corpus import Corpus
 from evaluation.grounding.submission import FORMAT, Passage, Submission, SubmittedReport, Text
 from evaluation.outputs.conditions import K_EXTRACTIVE
-from evaluation.outputs.names import WITH_RETRIEVAL, WITHOUT_RETRIEVAL
+from evaluation.outputs.names import SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow
-from evaluation.reports.systems import sentences
+from evaluation.reports.references import References
+from evaluation.reports.systems import rows_of, sentences, served
 from evaluation.retrieval.studies import EvaluationStudy, embed
 from evaluation.retrieval.systems import SEED, most_frequent_findings
 from generator.assessment.calibration import Calibration
@@ -42,6 +43,7 @@ ABOUT = {
     "and the others of the nearest",
     "extractive": "the extractive report, without a language model",
     "extractive, cites at random": "the same sentences, citing hits drawn at random",
+    SERVED: "the language model's reports after the check of citations, as users get them",
     WITH_RETRIEVAL: "the language model as it writes, before any check",
     f"{WITH_RETRIEVAL}, cites at random": "the same sentences, citing shown cases drawn at random",
     WITHOUT_RETRIEVAL: "the language model without retrieved cases, which cites nothing",
@@ -95,22 +97,29 @@ def trivial_systems(
     return [_submission(name, some, split) for name, some in reports.items()]
 
 
-def of_outputs(outputs: Outputs, cases: dict[str, Case], corpus: Corpus) -> list[Submission]:
+def of_outputs(
+    outputs: Outputs, references: References, corpus: Corpus, *, calibration: Calibration
+) -> list[Submission]:
     """Turn a language model's stored reports into submissions, whatever conditions there are.
 
-    ``cases`` has the indexed cases by ``source/study_id``.
+    ``references`` are those of the outputs, ``calibration`` the one that the reports are served
+    with. Raises UserError for a condition that lacks some of the reports.
     """
-    found = []
-    for condition in (WITH_RETRIEVAL, WITHOUT_RETRIEVAL):
-        rows = outputs.reports.get(condition)
-        if not rows:
-            continue
-        split = outputs.about.split
-        found.append(_submission(condition, _of_rows(rows.values(), cases, corpus), split))
-        if condition == WITH_RETRIEVAL:
-            reports = _of_rows(rows.values(), cases, corpus, draw=random.Random(SEED))
-            found.append(_submission(f"{condition}, cites at random", reports, split))
-    return found
+    rows = {
+        condition: rows_of(outputs, condition, references.studies)
+        for condition in (WITH_RETRIEVAL, WITHOUT_RETRIEVAL)
+    }
+    written = rows[WITH_RETRIEVAL]
+    found = {
+        SERVED: _of_rows(served(written, outputs, references, calibration), references, corpus),
+        WITH_RETRIEVAL: _of_rows(written, references, corpus),
+        f"{WITH_RETRIEVAL}, cites at random": _of_rows(
+            written, references, corpus, draw=random.Random(SEED)
+        ),
+        WITHOUT_RETRIEVAL: _of_rows(rows[WITHOUT_RETRIEVAL], references, corpus),
+    }
+    split = outputs.about.split
+    return [_submission(name, reports, split) for name, reports in found.items() if reports]
 
 
 def copied(case: Case) -> list[_Cited]:
@@ -138,14 +147,14 @@ def at_random(written: Sequence[_Cited], shown: int, draw: random.Random) -> lis
 
 def _of_rows(
     rows: Iterable[ReportRow],
-    cases: dict[str, Case],
+    references: References,
     corpus: Corpus,
     draw: random.Random | None = None,
 ) -> list[SubmittedReport]:
     reports = []
     for row in rows:
         cited = [_Cited(text=one.text, numbers=one.numbers) for one in sentences(row.text)]
-        shown = [cases[name] for name in row.context]
+        shown = [references.indexed[name] for name in row.context]
         if draw is not None:
             cited = at_random(cited, len(shown), draw)
         reports.append(_submitted(row.study_id, cited, shown, corpus))

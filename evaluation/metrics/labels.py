@@ -22,6 +22,8 @@ from evaluation.metrics.bootstrap import FloatArray, Statistic, of_sums, ratio
 
 Average = Literal["micro", "macro"]
 
+_CELLS = 1 << 22  # label overlaps held at once: 32 MB
+
 
 @dataclass(frozen=True, kw_only=True)
 class F1:
@@ -103,6 +105,24 @@ def label_overlap(
     shared = a @ b.T
     either = a.sum(axis=1)[:, None] + b.sum(axis=1) - shared
     return np.where(either == 0, 1.0, shared / np.maximum(either, 1.0))
+
+
+def highest_overlaps(
+    queries: npt.NDArray[np.bool_], cases: npt.NDArray[np.bool_], k: int
+) -> npt.NDArray[np.float64]:
+    """The ``k`` highest `label_overlap` of each query with any case, in any order: (q, k).
+
+    Of fewer than ``k`` cases all: (q, n). A block of queries is compared at a time, so that a large
+    index takes no (q, n) numbers of memory.
+    """
+    block = max(1, _CELLS // max(1, len(cases)))
+    found = []
+    for start in range(0, len(queries), block):
+        overlap = label_overlap(queries[start : start + block], cases)
+        if overlap.shape[1] > k:
+            overlap = np.partition(overlap, -k, axis=1)[:, -k:]
+        found.append(overlap)
+    return np.concatenate(found)
 
 
 def _micro(sums: FloatArray) -> FloatArray:

@@ -78,8 +78,8 @@ def ndcg_at_k(relevance: npt.ArrayLike, k: int, *, pool: npt.ArrayLike) -> Float
 
     Järvelin and Kekäläinen, TOIS 2002, with the graded relevance itself as gain and a discount of
     log2(rank + 1). ``relevance`` as for `precision_at_k`; ``pool`` (n, p), in any order, is the
-    relevance of everything that could have been found, from which the best possible order is
-    taken. NaN where nothing in the pool is relevant.
+    relevance of everything that could have been found, or of the best ``k`` of it, from which the
+    best possible order is taken. NaN where nothing in the pool is relevant.
     """
     hits = _hits(relevance, k)
     everything = _table(pool, "the pool")

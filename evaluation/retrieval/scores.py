@@ -131,13 +131,13 @@ def _statistics(system: System, studies: Sequence[EvaluationStudy]) -> dict[str,
         found["label macro-F1"] = f1_statistic(counts, "macro")
         no_finding = label_counts(references, system.labels, (NO_FINDING,))
         found["No Finding F1"] = f1_statistic(no_finding)
-    if system.relevance is not None and system.pool is not None:
+    if system.relevance is not None and system.ideal is not None:
         abnormal = positives(references, FINDINGS).any(axis=1)
         for k in _RANKS:
             precision = precision_at_k(system.relevance, k)
             found[f"precision@{k}"] = mean_of(precision)
             found[f"precision@{k}, with findings"] = mean_of(np.where(abnormal, precision, np.nan))
-        gain = ndcg_at_k(system.relevance, _RANKS[-1], pool=system.pool)
+        gain = ndcg_at_k(system.relevance, _RANKS[-1], pool=system.ideal)
         found["nDCG@10"] = mean_of(gain)
         found["nDCG@10, with findings"] = mean_of(np.where(abnormal, gain, np.nan))
     if system.flagged is not None:

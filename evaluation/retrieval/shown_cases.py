@@ -51,7 +51,6 @@ def shown_cases_table(
     named = positives(list(labels.values()), FINDINGS)  # (cases, 13)
     row_of = {case_id: row for row, case_id in enumerate(labels)}
     truth = positives([study.labels for study in studies], FINDINGS)
-    overlap = label_overlap(truth, named)  # (n, cases)
     chosen: dict[str, dict[Strategy, list[list[int]]]] = {
         purpose: {strategy: [] for strategy in STRATEGIES} for purpose in _PURPOSES
     }
@@ -63,8 +62,7 @@ def shown_cases_table(
     rows: dict[str, dict[str, Cell]] = {}
     for purpose in _PURPOSES:
         by_strategy = {
-            strategy: _measures(truth, named, overlap, chosen[purpose][strategy])
-            for strategy in STRATEGIES
+            strategy: _measures(truth, named, chosen[purpose][strategy]) for strategy in STRATEGIES
         }
         for measure, cell in by_strategy["similar"].items():
             rows[f"{purpose}: {measure}"] = {
@@ -84,23 +82,25 @@ def shown_cases_table(
 
 
 def _measures(
-    truth: np.ndarray,
-    named: np.ndarray,
-    overlap: np.ndarray,
-    chosen: Sequence[Sequence[int]],
+    truth: np.ndarray, named: np.ndarray, chosen: Sequence[Sequence[int]]
 ) -> Mapping[str, Statistic | Share]:
     """Of the chosen cases (rows of ``named``) of each study."""
     offered = np.stack([named[some].any(axis=0) for some in chosen])
-    gains = [
-        ndcg_at_k(overlap[study, some][None], len(some), pool=overlap[[study]])[0] if some else 0.0
-        for study, some in enumerate(chosen)
-    ]
+    gains = [_gain(truth[[study]], named, some) for study, some in enumerate(chosen)]
     hits = (truth & offered).sum(axis=1)
     return {
         NAMED: Share(hits=hits, of=truth.sum(axis=1)),
         PRECISION: Share(hits=hits, of=offered.sum(axis=1)),
         NDCG: mean_of(gains),
     }
+
+
+def _gain(truth: np.ndarray, named: np.ndarray, chosen: Sequence[int]) -> float:
+    """nDCG of the chosen cases (rows of ``named``) of one study, truth (1, 13)."""
+    if not chosen:
+        return 0.0
+    overlap = label_overlap(truth, named)
+    return float(ndcg_at_k(overlap[:, chosen], len(chosen), pool=overlap)[0])
 
 
 def _searched(retriever: Retriever, query: Query, strategy: Strategy) -> Sequence[Hit]:

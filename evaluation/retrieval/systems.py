@@ -12,7 +12,7 @@ import numpy as np
 
 from db.index.store import Case
 from db.labels import FINDINGS, OBSERVATIONS, Labels, positives
-from evaluation.metrics.labels import label_overlap
+from evaluation.metrics.labels import highest_overlaps, label_overlap
 from evaluation.metrics.ranking import first_ranks
 from evaluation.retrieval.studies import EvaluationStudy, Views, embed
 from indexer.reports.labeller import label_report
@@ -49,8 +49,8 @@ class System:
     """(n, 14), higher where an observation is likelier."""
     relevance: np.ndarray | None = None
     """(n, 10) label overlap of its hits in rank order, 0 beyond the last hit."""
-    pool: np.ndarray | None = None
-    """(n, cases) label overlap with everything it could have found."""
+    ideal: np.ndarray | None = None
+    """(n, 10) the highest label overlaps of anything it could have found."""
     flagged: Sequence[bool] | None = None
     """Whether each study is judged out of distribution."""
     own_report_ranks: np.ndarray | None = None
@@ -58,20 +58,20 @@ class System:
 
 
 class Relevance:
-    """Label overlap of every study with every indexed case."""
+    """Label overlap of every study with the cases it is asked about, and the highest of any."""
 
     def __init__(self, studies: Sequence[EvaluationStudy], labels: Mapping[int, Labels]) -> None:
-        self._column = {case_id: column for column, case_id in enumerate(labels)}
-        self.pool = label_overlap(
-            positives([study.labels for study in studies], FINDINGS),
-            positives(list(labels.values()), FINDINGS),
-        )  # (n, cases)
+        self._row = {case_id: row for row, case_id in enumerate(labels)}
+        self._truth = positives([study.labels for study in studies], FINDINGS)  # (n, 13)
+        self._named = positives(list(labels.values()), FINDINGS)  # (cases, 13)
+        self.ideal = highest_overlaps(self._truth, self._named, K_RANKED)
 
     def of(self, cases: Sequence[Sequence[Case]]) -> np.ndarray:
         table = np.zeros((len(cases), K_RANKED))
-        for row, some in enumerate(cases):
-            for rank, case in enumerate(some[:K_RANKED]):
-                table[row, rank] = self.pool[row, self._column[case.case_id]]
+        for study, some in enumerate(cases):
+            rows = [self._row[case.case_id] for case in some[:K_RANKED]]
+            found = label_overlap(self._truth[[study]], self._named[rows])
+            table[study, : len(rows)] = found[0]
         return table
 
 
@@ -154,7 +154,7 @@ def nearest_case(
         labels=[case.labels for case in nearest],
         scores=_probabilities([one.votes for one in found]),
         relevance=relevance.of([[hit.case for hit in some] for some in hits]),
-        pool=relevance.pool,
+        ideal=relevance.ideal,
         flagged=[not ood.in_distribution for ood in ood_checks] or None,
         own_report_ranks=_own_report_ranks(retriever, [one.vector for one in found], studies),
     )
@@ -200,7 +200,7 @@ def random_cases(
         labels=[some[0].labels for some in drawn],
         scores=_probabilities(votes),
         relevance=relevance.of(drawn),
-        pool=relevance.pool,
+        ideal=relevance.ideal,
     )
 
 

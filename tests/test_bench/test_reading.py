@@ -12,6 +12,8 @@ from bench.index.reading.score import ReadingScore, read_rows, score
 from db.errors import UserError
 from db.findings import FINDING
 from db.labels import State
+from evaluation.grounding.leaderboard import AGREED, KAPPA, READ_BY, READ_PAIRS
+from indexer.reports.labeller import LABELLER_VERSION
 from tests.conftest import ROOT
 
 STATES: tuple[State, ...] = get_args(State)
@@ -44,6 +46,18 @@ def test_no_word_of_a_section_is_lost_or_misplaced(project_sets: ReadingScore) -
 def test_the_citation_check_errs_on_few_pairs(project_sets: ReadingScore) -> None:
     pairs = project_sets.pairs
     assert pairs.accepted_share <= 0.03 and pairs.refused_share <= 0.06, pairs.errors
+
+
+def test_the_agreement_that_the_citation_benchmark_states_is_that_of_these_rules() -> None:
+    pairs = score(read_rows(SETS / "held_back" / "citation_pairs.jsonl")).pairs
+    false, accepted = pairs.false.total(), pairs.accepted.total()
+    total = pairs.true + false
+    agreed = total - accepted - pairs.refused
+    said_true = pairs.true - pairs.refused + accepted
+    chance = (said_true * pairs.true + (total - said_true) * false) / total**2
+    kappa = (agreed / total - chance) / (1 - chance)
+    assert (LABELLER_VERSION, total, agreed) == (READ_BY, READ_PAIRS, AGREED)
+    assert pytest.approx(kappa, abs=5e-4) == KAPPA
 
 
 @pytest.mark.parametrize("state", ["positive", "negative"])

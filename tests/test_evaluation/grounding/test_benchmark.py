@@ -23,13 +23,17 @@ from evaluation.grounding.submission import (
 )
 from evaluation.grounding.submitted import check_submission
 from evaluation.layout import WIDTH
+from evaluation.outputs.names import SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
+from evaluation.outputs.rows import Outputs
 from evaluation.tables import Table
+from generator.prompts import Prompt
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.cases import a_case
-from tests.support.evaluations import HELD_OUT, write_split
+from tests.support.evaluations import HELD_OUT, Bench, write_split
 from tests.support.fakes import ReportEncoder
+from tests.support.models.scripted_model import ScriptedModel
 
 INDEXED = (
     a_case(1, "The heart is enlarged. No pleural effusion.", "Cardiomegaly."),
@@ -299,10 +303,22 @@ def test_a_split_that_is_indexed_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("benchmark")
-    path = write_split(root)
-    build(JsonLines(path, split="train"), ReportEncoder({"Cardiomegaly": 0.8}), root / "index")
-    return root
+    return tmp_path_factory.mktemp("benchmark")
+
+
+@pytest.fixture(scope="module")
+def bench(root: Path) -> Bench:
+    return Bench.make(root)
+
+
+@pytest.fixture(scope="module")
+def outputs(bench: Bench, root: Path) -> Outputs:
+    """A model that cites a case that was shown, one that was not, and nothing."""
+
+    def says(prompt: Prompt) -> str:
+        return "Findings: The heart is enlarged. [1][2] No pneumothorax. [9] Impression: Effusion."
+
+    return bench.write(ScriptedModel(says), root / "outputs.jsonl", tasks=("report",))
 
 
 def run(root: Path, verb: str, *more: object, split: str = "val") -> int:
@@ -313,6 +329,7 @@ def run(root: Path, verb: str, *more: object, split: str = "val") -> int:
     )
 
 
+@pytest.mark.usefixtures("bench")
 def test_trivial_systems_are_written_and_scored(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +356,41 @@ def test_trivial_systems_are_written_and_scored(
     assert hold["nearest case"] == hold["extractive"] == 1 > hold["extractive, cites at random"]
 
 
+def test_stored_outputs_of_a_model_are_submitted_as_written_served_and_citing_at_random(
+    root: Path, outputs: Outputs, tmp_path: Path
+) -> None:
+    folder = tmp_path / "submissions"
+    assert run(root, "systems", "--outputs", outputs.path, "--out", folder) == 0
+    found = {one.system: one for one in read_folder(folder).values()}
+    assert len(found) == 10
+    rows = outputs.reports[WITH_RETRIEVAL]
+    for report in found[WITH_RETRIEVAL].reports:
+        assert report.citations == ((1, 2), (9,), ())
+        shown = [f"local:{name.split('/')[1]}" for name in rows[report.study_id].context]
+        assert report.cited_texts == tuple(Passage(case=key) for key in shown)
+    for report in found[f"{WITH_RETRIEVAL}, cites at random"].reports:
+        assert [len(one) for one in report.citations] == [2, 1, 0]
+        assert all(number <= len(report.cited_texts) for one in report.citations for number in one)
+    drawn = {one.citations for one in found[f"{WITH_RETRIEVAL}, cites at random"].reports}
+    assert len(drawn) > 1
+    for report in found[WITHOUT_RETRIEVAL].reports:
+        assert not report.cited_texts and report.citations == ((1, 2), (9,), ())
+    served = [number for one in found[SERVED].reports for some in one.citations for number in some]
+    assert served and 9 not in served
+
+
+def test_outputs_of_some_studies_are_no_submission(
+    root: Path, outputs: Outputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = [json.loads(line) for line in outputs.path.read_text().splitlines()]
+    some = tmp_path / "some.jsonl"
+    some.write_text("".join(json.dumps(row) + "\n" for row in kept if row.get("study_id") != "s24"))
+    assert run(root, "systems", "--outputs", some, "--out", tmp_path / "submissions") == 1
+    assert f"lacks 1 of {HELD_OUT} studies: complete it" in capsys.readouterr().err
+    assert not (tmp_path / "submissions").exists()
+
+
+@pytest.mark.usefixtures("bench")
 def test_the_same_submission_is_scored_on_test_once(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -354,6 +406,7 @@ def test_the_same_submission_is_scored_on_test_once(
     assert run(root, "run", *scored, "--again", "a drawn reason", split="test") == 0
 
 
+@pytest.mark.usefixtures("bench")
 def test_the_corpus_is_written_as_passages_count(root: Path, tmp_path: Path) -> None:
     assert main(["corpus", "--index", str(root / "index"), "--out", str(tmp_path / "c.jsonl")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]

@@ -7,7 +7,13 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, STATES, positives
 from evaluation.metrics.bootstrap import bootstrap, paired_bootstrap
-from evaluation.metrics.labels import f1_statistic, label_counts, label_f1, label_overlap
+from evaluation.metrics.labels import (
+    f1_statistic,
+    highest_overlaps,
+    label_counts,
+    label_f1,
+    label_overlap,
+)
 
 
 def random_labels(rng, count, share=0.4):
@@ -134,6 +140,18 @@ def test_label_overlap_is_the_jaccard_index():
     queries = np.array([[1, 1, 0], [0, 0, 0]], dtype=bool)
     cases = np.array([[1, 1, 0], [1, 0, 1], [0, 0, 0]], dtype=bool)
     np.testing.assert_allclose(label_overlap(queries, cases), [[1, 1 / 3, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("cells", [1, 40, 1 << 22])
+def test_the_highest_overlaps_are_the_same_block_by_block(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.metrics.labels._CELLS", cells)
+    rng = np.random.default_rng(6)
+    queries, cases = rng.random((9, 13)) < 0.3, rng.random((20, 13)) < 0.3
+    for k in (1, 5, 20, 30):
+        found = np.sort(highest_overlaps(queries, cases, k), axis=1)
+        np.testing.assert_array_equal(found, np.sort(label_overlap(queries, cases))[:, -k:])
 
 
 def test_labels_that_cannot_be_scored_are_refused_in_one_sentence():

@@ -1,5 +1,6 @@
 """The exchange with RadEval, on a stand-in for its package."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 
 from db.errors import UserError
+from evaluation.__main__ import main
 from evaluation.metrics.radeval import SEMB_SCORE, radeval_scores
+from evaluation.outputs.names import EXTRACTIVE, NORMAL
+from evaluation.retrieval.systems import NORMAL_REPORT
+from tests.support.evaluations import Bench
 
 STAND_IN = """
 class RadEval:
@@ -57,6 +62,31 @@ def test_an_environment_without_radeval_is_one_sentence(python: Path, tmp_path: 
         radeval_scores(python, ["a"], {"ours": ["a"]}, ["bleu"])
     with pytest.raises(UserError, match=r"cannot be run .*: name the Python of an environment"):
         radeval_scores(tmp_path / "no-python", ["a"], {"ours": ["a"]}, ["bleu"])
+
+
+def test_an_evaluation_has_their_table_and_names_what_is_missing(
+    python: Path, tmp_path: Path
+) -> None:
+    bench = Bench.make(tmp_path / "data")
+    task = ["--index", tmp_path / "data" / "index", "--source", "jsonl", "--split", "val"]
+    task += ["--data-dir", tmp_path / "data" / "studies.jsonl", "--resamples", 20]
+    given = ["--model", "none", "--metrics-python", python, "--out", tmp_path / "out"]
+    assert (
+        main(
+            ["model", *map(str, [*given, *task])],
+            open_retriever=lambda path: bench.retriever,
+        )
+        == 0
+    )
+    document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    [table] = [one for one in document["tables"] if one["title"] == "Metrics of RadEval"]
+    wanted = np.mean([len(one.findings) / 10 + len(NORMAL_REPORT) for one in bench.studies])
+    assert np.isclose(table["rows"]["bleu"][NORMAL]["interval"]["value"], wanted)
+    assert table["rows"]["rougeL"][EXTRACTIVE]["interval"]["value"] == 0.5
+    text = (tmp_path / "out" / "evaluation.txt").read_text()
+    assert "green: not computed, OSError: no weights here" in text
+    assert "METEOR: not computed, it needs Java" in text
+    assert "CheXbert F1: not computed" not in text  # the package was asked
 
 
 @pytest.mark.parametrize(
