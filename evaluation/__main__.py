@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from db.errors import UserError
 from evaluation import command
+from evaluation.readers import command as readers
 from indexer.cli.parser import Parser, run
 
 
@@ -38,6 +39,8 @@ def parser(prog: str = "python -m evaluation") -> Parser:
     command.add_answer_to(verbs)
     command.add_calibrate_to(verbs)
     command.add_export_to(verbs)
+    readers.add_forms_to(verbs)
+    readers.add_ratings_to(verbs)
     return whole
 
 

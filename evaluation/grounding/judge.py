@@ -20,7 +20,8 @@ import numpy as np
 from db.errors import UserError
 from db.files import replacing
 from evaluation.grounding.citations import CheckedReport, CheckedSentence
-from evaluation.metrics.bootstrap import RESAMPLES, FloatArray, Statistic, of_sums, ratio
+from evaluation.metrics.agreement import kappa_statistic
+from evaluation.metrics.bootstrap import RESAMPLES, Statistic
 from evaluation.outputs.rows import ReportRow
 from evaluation.reports.references import References
 from evaluation.tables import Share, Table, tabulate
@@ -58,17 +59,7 @@ def write_pairs(
 
     Raises UserError where there are none.
     """
-    pairs = _pairs(checked)
-    draw = random.Random(SEED)
-    chosen: list[Pair] = []
-    for written, wanted in ((True, WRITTEN), (False, OTHERS)):
-        finding = [one for one in pairs if one.written == written and one.finds]
-        rest = [one for one in pairs if one.written == written and not one.finds]
-        some = draw.sample(finding, min(wanted // 2, len(finding)))
-        chosen += some + draw.sample(rest, min(wanted - len(some), len(rest)))
-    if not chosen:
-        raise UserError("the reports cite nothing, so there is no pair to judge")
-    draw.shuffle(chosen)
+    chosen = draw_pairs(checked, written=WRITTEN, others=OTHERS)
     contexts = {row.study_id: row.context for row in rows}
     with replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, delimiter="\t", lineterminator="\n")
@@ -79,6 +70,26 @@ def write_pairs(
             report = " ".join(references.indexed[name].report.split())
             table.writerow([place, study, section, text, number, name, report, ""])
     return len(chosen)
+
+
+def draw_pairs(checked: Sequence[CheckedReport], *, written: int, others: int) -> list[Pair]:
+    """Pairs in random order: so many as ``written``, so many with another case that was shown.
+
+    Half of each are of sentences that name a finding, where there are as many. Raises UserError
+    where the reports cite nothing.
+    """
+    pairs = _pairs(checked)
+    draw = random.Random(SEED)
+    chosen: list[Pair] = []
+    for as_written, wanted in ((True, written), (False, others)):
+        finding = [one for one in pairs if one.written == as_written and one.finds]
+        rest = [one for one in pairs if one.written == as_written and not one.finds]
+        some = draw.sample(finding, min(wanted // 2, len(finding)))
+        chosen += some + draw.sample(rest, min(wanted - len(some), len(rest)))
+    if not chosen:
+        raise UserError("the reports cite nothing, so there is no pair to judge")
+    draw.shuffle(chosen)
+    return chosen
 
 
 def read_pairs(path: Path) -> dict[_Key, bool]:
@@ -135,8 +146,9 @@ def agreement_table(
             ("the reader says that it stands", reader),
         ):
             rows.setdefault(measure, {})[group] = Share(hits=hits & some, of=some)
-        outcomes = np.stack([check & reader, check & ~reader, ~check & reader, ~check & ~reader])
-        rows.setdefault("kappa", {})[group] = of_sums((outcomes & some).T, _kappa)
+        rows.setdefault("kappa", {})[group] = kappa_statistic(
+            check, reader, categories=2, counted=some
+        )
     studies = [pair.key[0] for pair in pairs]
     return tabulate(
         "Citations judged by reading",
@@ -145,15 +157,6 @@ def agreement_table(
         notes=(f"{len(pairs)} pairs of a sentence and a case, read without the check's result",),
         resamples=resamples,
     )
-
-
-def _kappa(sums: FloatArray) -> FloatArray:
-    """Cohen's kappa, (b, 4) to (b,): both yes, only the check, only the reader, both no."""
-    total = sums.sum(axis=1)
-    both, check, reader, neither = (ratio(sums[:, place], total) for place in range(4))
-    agreed = both + neither
-    chance = (both + check) * (both + reader) + (reader + neither) * (check + neither)
-    return ratio(agreed - chance, 1 - chance)
 
 
 def _pairs(checked: Sequence[CheckedReport]) -> list[Pair]:

@@ -1,0 +1,1 @@
+"""A reader study: blind forms of pairs and reports, and what filled forms say."""

@@ -1,0 +1,191 @@
+"""Forms for readers: sentences with the report they cite, and reports beside the radiologist's.
+
+    forms = draw_forms(outputs, references, checked, reports)
+    write_forms(forms, Path("forms"))
+
+Two hundred pairs and a hundred reports, in random order. A form tells neither which system wrote a
+report nor what the citation check says; ``key.json`` does, and is not for readers. A person fills a
+form in a spreadsheet, a language model as text: both get the same rules, and their forms are
+scored alike (`evaluation.readers.ratings`). The forms hold sentences of the data set: keep them
+where the data set is.
+"""
+
+import csv
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db.errors import UserError
+from db.files import replacing, write_json, write_text
+from db.labels import named
+from evaluation.grounding.citations import CheckedReport
+from evaluation.grounding.judge import Pair, draw_pairs
+from evaluation.outputs.rows import ReportRow
+from evaluation.reports.references import References
+from evaluation.reports.systems import findings_text
+
+PAIRS, REPORTS, RULES, KEY = "pairs.csv", "reports.csv", "rules.txt", "key.json"
+
+WRITTEN, OTHERS = 130, 70
+"""Pairs as a system wrote them, and with another case that it was shown: nearly all of the first
+may hold, and then agreement says little."""
+
+READ_REPORTS = 100
+"""Reports, of as many studies from every system."""
+
+SEED = 0
+
+ERRORS: Mapping[str, str] = {
+    "false_finding": "a finding that the radiologist's findings do not have",
+    "missed_finding": "a finding of theirs that is not there",
+    "wrong_place": "a finding at another side or place",
+    "wrong_severity": "a finding of another degree or size",
+    "false_comparison": "a comparison with an earlier image that they do not make",
+    "missed_comparison": "a comparison of theirs, with a change, that is not there",
+}
+"""The categories of Yu et al., Patterns 2023;4(9):100802."""
+
+PAIR_COLUMNS = ("item", "sentence", "cited_report", "holds", "why_not")
+REPORT_COLUMNS = ("item", "radiologist", "report", *ERRORS, "harmless")
+WHY_NOT = ("finding", "side", "place", "degree", "certainty", "time", "other")
+
+RULES_TEXT = f"""Rules for readers
+
+Read each item by itself, in the order of the form, and change nothing but the empty columns. Do not
+look at the images, the data set, or what another reader wrote.
+
+{PAIRS}: a sentence of a report, and another patient's report that it cites.
+  holds    yes, if the cited report says all that the sentence says: each finding, present or
+           absent alike, at that side and place, in that degree or size, no less certain, and as
+           new, old or changed as the sentence has it. What the report says beyond that does not
+           matter, nor do other words for the same. Otherwise no. A sentence that says nothing of
+           findings holds if the report says the same.
+  why_not  where it does not hold, the first of these that differs: {", ".join(WHY_NOT)}.
+
+{REPORTS}: the findings that a radiologist wrote for a study, and other findings for the same study.
+Count the errors of the latter that could change what is done for the patient:
+{chr(10).join(f"  {name:<18}{what}" for name, what in ERRORS.items())}
+  {"harmless":<18}all errors that could not, together
+Write 0 where there is none. What neither mentions, or only one calls normal, is no error.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forms:
+    """What is drawn, in the order of the forms."""
+
+    about: Mapping[str, Any]
+    pairs: Sequence[tuple[Pair, str]]
+    """Each with the words of the cited report."""
+    reports: Sequence[tuple[str, str, str, str]]
+    """System, study, the radiologist's findings, and the system's."""
+    patients: Mapping[str, str | None]
+    """Study to patient."""
+
+
+def draw_forms(
+    references: References,
+    checked: Sequence[CheckedReport],
+    rows: Sequence[ReportRow],
+    reports: Mapping[str, Sequence[ReportRow]],
+    *,
+    about: Mapping[str, Any],
+) -> Forms:
+    """Draw pairs of the ``checked`` reports, which are ``rows``, and ``reports`` of each system.
+
+    Raises UserError where there is nothing to draw from.
+    """
+    if not reports:
+        raise UserError("the outputs have no reports to read: write them with 'evaluate model'")
+    contexts = {row.study_id: row.context for row in rows}
+    pairs = []
+    for pair in draw_pairs(checked, written=WRITTEN, others=OTHERS):
+        study, _, _, number = pair.key
+        cited = references.indexed[contexts[study][number - 1]].report
+        pairs.append((pair, " ".join(cited.split())))
+    draw = random.Random(SEED)
+    studies = references.studies
+    wanted = min(READ_REPORTS // len(reports), len(studies))
+    finding = [place for place, one in enumerate(studies) if named(one.labels)]
+    rest = [place for place, one in enumerate(studies) if not named(one.labels)]
+    most = max(-(-wanted * 2 // 3), wanted - len(rest))  # two thirds name a finding
+    some = draw.sample(finding, min(most, len(finding)))
+    some += draw.sample(rest, wanted - len(some))
+    drawn = [
+        (name, studies[place].study_id, studies[place].findings, findings_text(each[place]))
+        for name, each in reports.items()
+        for place in some
+    ]
+    draw.shuffle(drawn)
+    return Forms(
+        about=about,
+        pairs=pairs,
+        reports=[(n, study, _line(theirs), _line(ours)) for n, study, theirs, ours in drawn],
+        patients={one.study_id: one.patient_id for one in studies},
+    )
+
+
+def write_forms(forms: Forms, folder: Path) -> None:
+    """Write rules, both forms and their key. Raises UserError for a folder that has some."""
+    for name in (PAIRS, REPORTS, KEY):
+        if (folder / name).exists():
+            raise UserError(f"{folder / name} is there: it may be filled in, so name another --out")
+    write_text(folder / RULES, RULES_TEXT)
+    _write(
+        folder / PAIRS,
+        PAIR_COLUMNS,
+        [(pair.key[2], cited, "", "") for pair, cited in forms.pairs],
+    )
+    empty = ("",) * (len(ERRORS) + 1)
+    _write(
+        folder / REPORTS,
+        REPORT_COLUMNS,
+        [(theirs, ours, *empty) for _, _, theirs, ours in forms.reports],
+    )
+    write_json(
+        folder / KEY,
+        {
+            "about": dict(forms.about),
+            "pairs": [
+                {
+                    "study": pair.key[0],
+                    "patient": forms.patients.get(pair.key[0]),
+                    "check": pair.stands,
+                    "written": pair.written,
+                    "finds": pair.finds,
+                }
+                for pair, _ in forms.pairs
+            ],
+            "reports": [
+                {"study": study, "patient": forms.patients.get(study), "system": system}
+                for system, study, _, _ in forms.reports
+            ],
+        },
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows([number, *row] for number, row in enumerate(rows, start=1))
+
+
+def read_key(folder: Path) -> dict[str, Any]:
+    """The key of forms. Raises UserError for a folder without one."""
+    path = folder / KEY
+    try:
+        key: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = key["about"], key["pairs"], key["reports"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is no key of forms: name the folder that 'evaluate forms' wrote"
+        ) from error
+    return key
