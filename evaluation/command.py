@@ -62,6 +62,9 @@ def add_labels_to(verbs: Any) -> None:
         examples=["pretrained/encoder --nih-dir NIH NIH_HIRES NIH_128PX --split val"],
     )
     parser.add_argument("encoder", metavar="ENCODER", help="folder of the encoder")
+    parser.add_argument(
+        "--index", type=Path, metavar="INDEX", help="also its votes, and findings of its reports"
+    )
     parser.add_argument("--baseline", metavar="ENCODER2", help="another encoder to compare with")
     parser.add_argument(
         "--nih-dir",
@@ -272,7 +275,7 @@ def _run_retrieval(arguments: argparse.Namespace) -> int:
 
 
 def _run_labels(arguments: argparse.Namespace) -> int:
-    from evaluation.classification.labelled_images import evaluate_labels
+    from evaluation.classification.label_run import evaluate_labels
 
     return evaluate_labels(arguments)
 

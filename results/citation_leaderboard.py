@@ -24,7 +24,8 @@ from evaluation.command import OpenRetriever
 from evaluation.grounding.__main__ import main as benchmark
 from evaluation.outputs.collect import OUTPUTS
 from evaluation.outputs.names import WITH_RETRIEVAL, WITHOUT_RETRIEVAL
-from generator.vision_language import DEFAULT_MODEL
+from evaluation.outputs.rows import Outputs, OutputsHeader
+from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from indexer.__main__ import main as index
 from results.make_tables import ROOT, between, read_json, run_of, table_rows
 from results.tables import machine_line, markdown
@@ -89,14 +90,23 @@ def measured(
     systems = ["systems", *task, "--outputs", str(outputs), "--out", str(submissions)]
     _check(benchmark(systems, open_retriever=open_retriever))
     _check(benchmark(["run", str(submissions), *task, "--out", str(work / "scores")]))
-    return kept(read_json(work / "scores" / "leaderboard.json"))
+    return kept(read_json(work / "scores" / "leaderboard.json"), Outputs.read(outputs).about)
 
 
-def kept(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a leaderboard is kept. Raises UserError for a file of another form."""
+def kept(document: Mapping[str, Any], model: OutputsHeader) -> dict[str, Any]:
+    """What of a leaderboard is kept, and of the language model whose reports are in it.
+
+    Raises UserError for a file of another form.
+    """
     try:
         return {
             "run": run_of(document["run"]),
+            "model": {
+                "name": model.model,
+                "weights_sha256": model.weights_sha256,
+                "prompt_version": model.prompt_version,
+                "computed": model.computed,
+            },
             "about": document["about"],
             "tables": {table["title"]: table_rows(table) for table in document["tables"]},
         }
@@ -109,11 +119,18 @@ def kept(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def tables(figures: Mapping[str, Any]) -> str:
     """Markdown: where the figures come from, and every table with a row a system."""
-    about, run = figures["about"], figures["run"]
+    about, run, model = figures["about"], figures["run"], figures["model"]
+    written_by = "no language model"
+    if model["name"] != NO_MODEL:
+        computed = f", computed on {model['computed']}" if model["computed"] != "here" else ""
+        written_by = (
+            f"language model `{model['name']}`, weights {model['weights_sha256'][:12]}, "
+            f"{model['prompt_version']}{computed}"
+        )
     parts = [
         f"**{about['source']} {about['split']}**, {about['studies']} studies, "
         f"{about['reports']} reports to cite; index {about['index_fingerprint'][:12]}, "
-        f"`{about['labeller']}`; 95 % intervals of {about['resamples']} resamples; "
+        f"`{about['labeller']}`; {written_by}; 95 % intervals of {about['resamples']} resamples; "
         f"{machine_line(run['machine'])}, {run['date'][:10]}"
     ]
     for title, rows in figures["tables"].items():

@@ -6,31 +6,23 @@
 The mean is over the observations that 20 or more of the images show, No Finding apart.
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from db.errors import UserError
-from db.files import write_text
 from db.labels import EXTRA_FINDINGS, NO_FINDING, OBSERVATIONS
-from evaluation.log import append_run, require_first_run
 from evaluation.metrics.bootstrap import (
     Statistic,
     average,
     by_patient,
-    check_resamples,
     restrict,
 )
 from evaluation.metrics.ranking import auc_statistic
-from evaluation.tables import Cell, Table, minus, tabulate, to_text, without_nan
+from evaluation.tables import Cell, Table, minus, tabulate
 from indexer.cli.progress import progress_bar
-from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import Encoder
 from indexer.images.reader import read_radiograph
 from indexer.sources.nih_folders import (
@@ -38,10 +30,8 @@ from indexer.sources.nih_folders import (
     NihImage,
     label_table,
     observed,
-    read_nih_folders,
 )
 
-COLLECTION = "chestxray14"
 MIN_POSITIVES = 20
 _BATCH = 64
 
@@ -54,42 +44,6 @@ class Scored:
     weights_sha256: str
     labels: npt.NDArray[np.float32]  # (n, 14)
     extra: npt.NDArray[np.float32] | None  # (n, 5)
-
-
-def evaluate_labels(arguments: argparse.Namespace) -> int:
-    """Print the figures, and write them with ``--out``. Raises UserError."""
-    check_resamples(arguments.resamples)
-    encoders = {
-        name: load_encoder(str(name), device=arguments.device)
-        for name in (arguments.encoder, arguments.baseline)
-        if name is not None
-    }
-    ours = encoders[arguments.encoder].spec.weights_sha256
-    if arguments.split == "test":
-        require_first_run(arguments.test_log, ours, arguments.again, collection=COLLECTION)
-    images = [i for i in read_nih_folders(arguments.nih_dir) if i.part == arguments.split]
-    if not images:
-        raise UserError(f"the folders hold no image of a {arguments.split} patient")
-    scored = [score_images(images, encoder, name=str(n)) for n, encoder in encoders.items()]
-    table = auc_table(images, scored, resamples=arguments.resamples)
-    patients = len({image.patient_id for image in images})
-    about = {
-        "collection": COLLECTION,
-        "split": arguments.split,
-        "images": len(images),
-        "patients": patients,
-        "encoders": {one.name: one.weights_sha256 for one in scored},
-        "resamples": arguments.resamples,
-    }
-    document = json.dumps(without_nan({"about": about, "figures": _cells(table)}), indent=2)
-    if arguments.out is not None:
-        write_text(arguments.out / "labels.json", document + "\n")
-        write_text(arguments.out / "labels.txt", to_text(table) + "\n")
-    if arguments.split == "test":
-        entry = {"weights_sha256": ours, **about, "figures": without_nan(_cells(table))}
-        append_run(arguments.test_log, entry, command=arguments.command, again=arguments.again)
-    sys.stdout.write((document if arguments.json else to_text(table)) + "\n")
-    return 0
 
 
 def score_images(images: Sequence[NihImage], encoder: Encoder, *, name: str) -> Scored:
@@ -179,10 +133,3 @@ def _compared(statistics: Sequence[Statistic], scored: Sequence[Scored]) -> dict
     if len(statistics) == 2:
         cells["difference"] = minus(statistics[0], statistics[1])
     return cells
-
-
-def _cells(table: Table) -> dict[str, Any]:
-    return {
-        row: {column: asdict(figure.interval) for column, figure in cells.items()}
-        for row, cells in table.rows.items()
-    }

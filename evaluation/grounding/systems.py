@@ -4,7 +4,7 @@ submissions = [*trivial_systems(retriever, studies, corpus, split="val"), *of_ou
 for submission in submissions:
     write_submission(submission, folder)
 
-None of the trivial systems understands an image; each shows what a measure is worth by itself. What
+None of the trivial systems has a language model; each shows what a measure is worth by itself. What
 stands in an indexed report is written as a passage of it, so that no report leaves its data set.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from db.index.case import Case, case_key
 from db.labels import named
+from evaluation.grounding.claims import evidence_of, holds_whole
 from evaluation.grounding.corpus import Corpus
 from evaluation.grounding.submission import FORMAT, Passage, Submission, SubmittedReport, Text
 from evaluation.outputs.conditions import K_EXTRACTIVE
@@ -24,6 +25,7 @@ from evaluation.reports.systems import rows_of, sentences, served
 from evaluation.retrieval.studies import EvaluationStudy, embed
 from evaluation.retrieval.systems import SEED, most_frequent_findings
 from generator.assessment.calibration import Calibration
+from generator.assessment.wording import bare_sentence
 from generator.request import GenerationRequest
 from generator.without_model import run_without_model
 from indexer.reports.labeller import label_sentence
@@ -35,14 +37,20 @@ from retriever.search import Retriever
 COPIED_CASES = 3
 """Nearest cases whose findings are copied by rule."""
 
+CEILING = "own report (no system)"
+
 ABOUT = {
     "constant": "the most frequent findings of the index, for every study",
     "random case": "the findings of a case drawn at random",
     "nearest case": "the findings of the nearest case",
     "copying by rule": f"each sentence of the {COPIED_CASES} nearest cases that names a finding, "
     "and the others of the nearest",
+    "label head in fixed words": "one sentence for each finding of the label head, citing the hits "
+    "that say it",
     "extractive": "the extractive report, without a language model",
     "extractive, cites at random": "the same sentences, citing hits drawn at random",
+    CEILING: "the study's own report, citing the hits that say it: no system, but the most that "
+    "citations of these hits can reach",
     SERVED: "the language model's reports after the check of citations, as users get them",
     WITH_RETRIEVAL: "the language model as it writes, before any check",
     f"{WITH_RETRIEVAL}, cites at random": "the same sentences, citing shown cases drawn at random",
@@ -91,7 +99,11 @@ def trivial_systems(
             "copying by rule": (copied_by_rule(nearest[:COPIED_CASES]), nearest[:COPIED_CASES]),
             "extractive": (extractive, shown),
             "extractive, cites at random": (at_random(extractive, len(shown), draw), shown),
+            CEILING: (citing(split_sentences(study.report), shown), shown),
         }
+        if query.image_findings is not None:
+            named_by_head = [bare_sentence(name) for name in sorted(query.image_findings)]
+            written["label head in fixed words"] = (citing(named_by_head, shown), shown)
         for name, (cited, texts) in written.items():
             reports.setdefault(name, []).append(_submitted(study.study_id, cited, texts, corpus))
     return [_submission(name, some, split) for name, some in reports.items()]
@@ -135,6 +147,21 @@ def copied_by_rule(cases: Sequence[Case]) -> list[_Cited]:
             if number == 1 or named(label_sentence(text)):
                 found.setdefault(normalise_report(text), _Cited(text=text, numbers=(number,)))
     return list(found.values())
+
+
+def citing(texts: Sequence[str], shown: Sequence[Case]) -> list[_Cited]:
+    """Each sentence with the cases whose report alone supports all that it says."""
+    return [
+        _Cited(
+            text=text,
+            numbers=tuple(
+                number
+                for number, case in enumerate(shown, start=1)
+                if holds_whole(text, evidence_of(case.report))
+            ),
+        )
+        for text in texts
+    ]
 
 
 def at_random(written: Sequence[_Cited], shown: int, draw: random.Random) -> list[_Cited]:

@@ -114,7 +114,7 @@ def read_studies(
         if (indexed := overlap.find_images(read.images)) is not None:
             raise UserError(
                 f"study {record.study_id} of split '{source.split}' is not held out, {indexed}: "
-                f"{_CURE}"
+                "give both studies the id of one patient if they are, or leave one of them out"
             )
         views = [image.view_position for image in read.images]
         studies.append(_to_study(read.record, views, source.name, known))

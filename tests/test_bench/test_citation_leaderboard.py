@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> list[str]:
     return ["--figures", str(tmp_path / "kept.json"), "--page", str(tmp_path / "page.md")]
 
 
-def test_one_command_writes_ten_systems_scores_them_and_tells_them_on_the_page(
+def test_one_command_writes_twelve_systems_scores_them_and_tells_them_on_the_page(
     tmp_path: Path, place: list[str]
 ) -> None:
     bench = Bench.make(tmp_path)
@@ -39,7 +39,7 @@ def test_one_command_writes_ten_systems_scores_them_and_tells_them_on_the_page(
     assert text.startswith("Before.\n") and text.endswith("After.\n") and "\nold\n" not in text
     assert f"{HELD_OUT} studies" in text
     for table in scored:
-        assert len(table["rows"]) == 10
+        assert len(table["rows"]) == 12
         for measure, cell in table["rows"][SERVED].items():
             stored = kept["tables"][table["title"]][SERVED][measure]
             wanted = [cell["interval"][name] for name in ("value", "low", "high")]

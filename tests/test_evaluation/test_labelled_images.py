@@ -8,10 +8,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from db.labels import EXTRA_FINDINGS
+from db.labels import EXTRA_FINDINGS, OBSERVATIONS
 from evaluation.__main__ import main
 from evaluation.classification.labelled_images import Scored, auc_table
-from indexer.sources.nih_folders import NIH_LABELS, NihImage, label_table, observed
+from evaluation.classification.retrieved_images import retrieve_images
+from evaluation.outputs.names import EXTRACTIVE, HEAD, NEAREST, VOTE
+from generator.assessment.calibration import Calibration
+from indexer.images.reader import read_radiograph
+from indexer.sources.nih_folders import (
+    NIH_LABELS,
+    NihImage,
+    label_table,
+    observed,
+    read_nih_folders,
+)
+from retriever.query import image_query
+from retriever.search import Retriever
+from tests.support.evaluations import Bench
+from tests.support.fakes import ReportEncoder
 from tests.support.radiographs import draw_radiograph
 
 LABELS = [frozenset({"Effusion", "Nodule"}), frozenset({"No Finding"})]
@@ -117,3 +131,44 @@ def test_a_run_on_test_patients_is_logged_and_not_repeated(
     capsys.readouterr()
     assert main([*command, "test", "--test-log", str(log)]) == 1
     assert "--again REASON" in capsys.readouterr().err
+
+
+def test_an_index_of_other_data_votes_and_reports_on_the_images(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = ReportEncoder({"Cardiomegaly": 0.8, "Pleural Effusion": 0.9})
+    monkeypatch.setattr(
+        "evaluation.classification.label_run.load_encoder", lambda *_, **__: encoder
+    )
+    for module in ("labelled_images", "retrieved_images"):
+        monkeypatch.setattr(f"evaluation.classification.{module}.MIN_POSITIVES", 3)
+    bench = Bench.make(folder / "data")
+    retriever = Retriever.open(bench.retriever.index.path, encoder)
+    command = ["labels", "drawn", "--index", str(folder / "data" / "index"), "--split", "val"]
+    command += ["--nih-dir", str(folder / "seen"), str(folder / "nih"), "--resamples", "20"]
+    assert main([*command, "--json"], open_retriever=lambda *_, **__: retriever) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["about"]["index"]["source"] == "local"
+    auc = document["figures"]["Pleural Effusion (3)"]
+    assert {"drawn", VOTE, "difference"} == auc.keys()
+    found = retrieve_images(val_images(folder), retriever, Calibration())
+    vote = retriever.vote(image_query(encoder, [read_radiograph(val_images(folder)[0].path)]))
+    assert found.votes.labels[0] == pytest.approx([vote[n].probability for n in OBSERVATIONS])
+    # the drawn head sees an effusion everywhere: right on 3 of 6 images
+    assert document["F1"]["Pleural Effusion (3)"][HEAD]["value"] == pytest.approx(2 / 3)
+    assert document["F1"].keys() >= {"micro, 2 findings"}
+    assert document["F1"]["micro, 2 findings"].keys() == {EXTRACTIVE, NEAREST, HEAD}
+
+
+def val_images(folder: Path) -> list[NihImage]:
+    return [i for i in read_nih_folders([folder / "seen", folder / "nih"]) if i.part == "val"]
+
+
+def test_an_index_of_another_encoder_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench.make(folder / "data")
+    command = ["labels", "pretrained/encoder", "--index", "drawn", "--split", "val"]
+    command += ["--nih-dir", str(folder / "seen"), str(folder / "nih")]
+    assert main(command, open_retriever=lambda *_, **__: bench.retriever) == 1
+    assert "name the encoder of the index" in capsys.readouterr().err

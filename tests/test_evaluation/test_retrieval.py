@@ -124,6 +124,17 @@ def test_a_split_that_is_indexed_is_refused(studies_path: Path, retriever: Retri
         read_studies(JsonLines(studies_path, split="train"), retriever)
 
 
+def test_an_image_that_is_indexed_under_another_patient_is_refused_with_the_cure(
+    studies_path: Path, retriever: Retriever, tmp_path: Path
+) -> None:
+    first, *_ = map(json.loads, studies_path.read_text().splitlines())
+    first |= {"study_id": "copy", "patient_id": "someone", "split": "val"}
+    first["image"] = str(studies_path.parent / first["image"])
+    (tmp_path / "studies.jsonl").write_text(json.dumps(first) + "\n")
+    with pytest.raises(UserError, match=r"study copy .* give both studies the id of one patient"):
+        read_studies(JsonLines(tmp_path / "studies.jsonl", split="val"), retriever)
+
+
 def test_images_are_decoded_where_they_are_used_and_let_go(
     val: list[EvaluationStudy], retriever: Retriever
 ) -> None:

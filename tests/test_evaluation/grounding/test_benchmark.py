@@ -1,7 +1,9 @@
 """The citation benchmark: measures counted by hand, broken submissions, and the whole command."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from evaluation.grounding.submission import (
     write_submission,
 )
 from evaluation.grounding.submitted import check_submission
+from evaluation.grounding.systems import CEILING
 from evaluation.layout import WIDTH
 from evaluation.outputs.names import SERVED, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
 from evaluation.outputs.rows import Outputs
@@ -30,6 +33,7 @@ from generator.prompts import Prompt
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
+from tests.conftest import ROOT
 from tests.support.cases import a_case
 from tests.support.evaluations import HELD_OUT, Bench, write_split
 from tests.support.fakes import ReportEncoder
@@ -283,6 +287,23 @@ def test_a_submission_that_follows_the_page_is_scored(
     assert [one.standing for one in reports] == [1, 1, 1]
 
 
+def test_the_example_of_the_page_is_a_submission_and_is_scored(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "citation-benchmark.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "by_hand.json").write_text(example)
+    submission = read_submission(tmp_path / "by_hand.json")
+    cited = replace(
+        a_case(4, "Moderate cardiomegaly. No pneumothorax today. Old granuloma."),
+        source="openi",
+        study_id="4",
+    )
+    study = replace(a_case(17, "The heart is enlarged."), source="openi", study_id="17")
+    task = Task(source="openi", split="val", studies=(study,))
+    [scored] = check_submission(submission, task, Corpus([cited]))
+    assert (scored.sentences, scored.citations, scored.standing) == (2, 2, 2)
+    assert scored.verbatim == 1 and scored.outside == 0
+
+
 def test_a_folder_needs_a_submission_and_no_two_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no submission: put one JSON file per system"):
         read_folder(tmp_path)
@@ -335,7 +356,7 @@ def test_trivial_systems_are_written_and_scored(
 ) -> None:
     folder = tmp_path / "submissions"
     assert run(root, "systems", "--out", folder) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert len(capsys.readouterr().out.splitlines()) == 8
     copied = read_submission(folder / "nearest_case.json")
     assert len(copied.reports) == HELD_OUT
     assert all(isinstance(one, Passage) for report in copied.reports for one in report.sentences)
@@ -354,6 +375,9 @@ def test_trivial_systems_are_written_and_scored(
         n: row["citations hold"]["interval"]["value"] for n, row in tables["Leaderboard"].items()
     }
     assert hold["nearest case"] == hold["extractive"] == 1 > hold["extractive, cites at random"]
+    assert hold[CEILING] == hold["label head in fixed words"] == 1
+    found = tables["Leaderboard"][CEILING]
+    assert found["label F1"]["interval"]["value"] == 1 >= found["grounded F1"]["interval"]["value"]
 
 
 def test_stored_outputs_of_a_model_are_submitted_as_written_served_and_citing_at_random(
@@ -362,7 +386,7 @@ def test_stored_outputs_of_a_model_are_submitted_as_written_served_and_citing_at
     folder = tmp_path / "submissions"
     assert run(root, "systems", "--outputs", outputs.path, "--out", folder) == 0
     found = {one.system: one for one in read_folder(folder).values()}
-    assert len(found) == 10
+    assert len(found) == 12
     rows = outputs.reports[WITH_RETRIEVAL]
     for report in found[WITH_RETRIEVAL].reports:
         assert report.citations == ((1, 2), (9,), ())
@@ -399,7 +423,7 @@ def test_the_same_submission_is_scored_on_test_once(
     scored = (tmp_path / "of_test", "--resamples", 20, "--test-log", log)
     assert run(root, "run", *scored, split="test") == 0
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    assert len(entries) == 6 and {one["collection"] for one in entries} == {"citations"}
+    assert len(entries) == 8 and {one["collection"] for one in entries} == {"citations"}
     capsys.readouterr()
     assert run(root, "run", *scored, split="test") == 1
     assert "give a reason with --again" in capsys.readouterr().err
