@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(
     ("verbs", "options"),
     [
-        (("build", "add", "remove", "merge"), ("--kills", "2", "--full-disks", "1")),
+        (("build", "add", "remove", "merge"), ("--kills", "1", "--full-disks", "1")),
         (("add",), ("--kills", "0", "--full-disks", "1", "--no-mount")),
     ],
     ids=["mounted", "without the right to mount"],
