@@ -32,6 +32,8 @@ from tests.support.dicoms import slow_dicom
 from tests.support.service.clients import HTTP, images
 from tests.support.service.services import DECODING, a_digest, a_png, an_app, serving
 
+ONE_SECOND = {"limits": replace(ORDINARY, seconds=1), "large": replace(LARGE, seconds=1)}
+
 
 @pytest.fixture
 def decoding() -> Iterator[DecodingProcesses]:
@@ -138,8 +140,8 @@ def test_a_large_file_is_decoded_by_a_process_for_large_ones(tmp_path: Path) -> 
 
 def test_a_file_may_take_so_much_processor_time(tmp_path: Path) -> None:
     never = threading.Event()
-    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
-        with pytest.raises(TooLargeError, match=r"view\.png takes more than 3 s"):
+    with DecodingProcesses(count=1, **ONE_SECOND) as decoding:
+        with pytest.raises(TooLargeError, match=r"view\.png takes more than 1 s"):
             decoding.run("pixels", upload(slow_dicom(tmp_path)), never)
         assert decoding.run("pixels", upload(a_png(1)), never)
 
@@ -240,7 +242,7 @@ def test_a_client_that_leaves_ends_the_process_of_its_file(
 
 
 def test_a_file_that_takes_too_long_is_a_413(tmp_path: Path) -> None:
-    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
+    with DecodingProcesses(count=1, **ONE_SECOND) as decoding:
         app: Any = an_app(tmp_path, decoding=decoding)
         with TestClient(app, base_url=HTTP) as client:
             files = {"images": ("slow.dcm", slow_dicom(tmp_path))}
