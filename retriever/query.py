@@ -14,7 +14,7 @@ from PIL import Image
 
 from db.errors import UserError
 from db.labels import FINDINGS, OBSERVATIONS
-from indexer.encoder.spec import Encoder, TextEncoder, combine_scores, combine_views
+from indexer.encoder.spec import ClassMaps, Encoder, TextEncoder, combine_scores, combine_views
 from indexer.images.contrast import brightness
 from indexer.images.radiograph import Limits, as_one_study
 from indexer.images.reader import Radiograph, read_pixels, read_radiograph
@@ -42,6 +42,8 @@ class Query:
     """(images, 14) probabilities in the order of ``OBSERVATIONS``; None without a label head."""
     image_frontal: np.ndarray | None = None
     """(images,) probability of a frontal view; None without a view head."""
+    image_class_maps: tuple[ClassMaps, ...] | None = None
+    """One per image: what its label scores rest on; None where the encoder cannot say."""
     thresholds: Mapping[str, float]
     """Finding to the lowest probability that counts as positive."""
 
@@ -60,6 +62,7 @@ class Query:
     def views(self) -> tuple[View, ...]:
         """What is known of each image, in the order given."""
         scores, frontal = self.image_label_scores, self.image_frontal
+        maps = self.image_class_maps
         return tuple(
             View(
                 is_frontal=_is_frontal(image, None if frontal is None else float(frontal[place])),
@@ -69,6 +72,7 @@ class Query:
                 position=image.view_position,
                 size=(image.pixels.shape[1], image.pixels.shape[0]),
                 brightness=brightness(image.pixels),
+                class_maps=None if maps is None else maps[place],
             )
             for place, image in enumerate(self.images)
         )
@@ -129,6 +133,7 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
         rows = slice(start, start + len(images))
         start = rows.stop
         scores, frontal = embeddings.label_scores, embeddings.frontal
+        maps = embeddings.class_maps
         queries.append(
             Query(
                 vector=combine_views(embeddings.vectors[rows]),
@@ -136,6 +141,7 @@ def image_queries(encoder: Encoder, studies: Sequence[Sequence[Radiograph]]) -> 
                 image_vectors=embeddings.vectors[rows],
                 image_label_scores=None if scores is None else scores[rows],
                 image_frontal=None if frontal is None else frontal[rows],
+                image_class_maps=None if maps is None else maps[rows],
                 thresholds=_thresholds(encoder),
             )
         )

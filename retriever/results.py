@@ -7,6 +7,7 @@ from db.app.generation import ExcludedCase, OodCheck
 from db.index.case import ViewPosition
 from db.index.store import Case
 from db.labels import FINDINGS, Labels
+from indexer.encoder.spec import ClassMaps
 from indexer.images.contrast import Brightness
 from retriever.options import Strategy
 
@@ -41,6 +42,8 @@ class View:
     """Width and height in pixels, as it was read."""
     brightness: Brightness | None = None
     """Beside other chest X-rays, as it was read."""
+    class_maps: ClassMaps | None = None
+    """What the label scores rest on; None where the encoder cannot say."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -56,7 +56,7 @@ def measure(paths: Sequence[Path], encoder: OpenClipEncoder, network: torch.nn.M
     with torch.inference_mode():
         few = [torch.from_numpy(batch) for batch in batches[:4]]
         eager = best(lambda: [network(batch) for batch in few], sum(len(b) for b in few))
-        expected = network(few[0])[:, : encoder.spec.dim].numpy()
+        expected = network(few[0])[0][:, : encoder.spec.dim].numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     difference = float(np.abs(encoder.embed_images(images[: len(few[0])]).vectors - expected).max())
     print(f"{len(paths)} images, {TOWER} at {batches[0].shape[-1]} px, batches of {BATCH}")

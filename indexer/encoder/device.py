@@ -11,8 +11,10 @@ from torch import nn
 
 from db.errors import UserError
 
-Forward = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Pixels (n, 3, size, size) to embeddings and, after them, the logits of the heads: (n, width)."""
+Forward = Callable[[npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], ...]]
+"""Pixels (n, 3, size, size) to the outputs of a network: embeddings and, after them, the logits of
+the heads, (n, width); then, of a network with a label head, its class maps (n, 14, rows, columns).
+"""
 
 
 def check_device(device: str) -> None:
@@ -28,10 +30,11 @@ def in_torch(module: nn.Module, device: str) -> Forward:
     """Return the module as a function: float32 on the CPU, bfloat16 on a GPU."""
     module = module.to(device).eval()
 
-    def forward(pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def forward(pixels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
         with torch.inference_mode(), precision(device):
-            rows = module(torch.from_numpy(pixels).to(device))
-        return np.asarray(rows.float().cpu().numpy())
+            found = module(torch.from_numpy(pixels).to(device))
+        outputs = found if isinstance(found, tuple) else (found,)
+        return tuple(np.asarray(one.float().cpu().numpy()) for one in outputs)
 
     return forward
 

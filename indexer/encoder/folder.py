@@ -34,8 +34,18 @@ _EXTRA = "extra.weight"
 """Of the head for `EXTRA_FINDINGS`, which older folders do not have."""
 
 
+_OUTPUTS = "rows and class maps"
+"""What `_Heads` gives; part of the key under which its export is cached."""
+
+
 class _Heads(nn.Module):
-    """Image tower, projection and heads; one row of numbers per image."""
+    """Image tower, projection and heads.
+
+    Gives one row of numbers per image and, where the tower pools a feature map by its mean, the
+    class maps: the weights of the label head at every place of that map, (n, 14, rows, columns). As
+    the head is linear, the mean of a class map and the head's bias add up to the logit (Zhou et
+    al., CVPR 2016, arXiv 1512.04150).
+    """
 
     def __init__(self, visual: TimmModel, heads: dict[str, Tensor]) -> None:
         super().__init__()
@@ -46,12 +56,24 @@ class _Heads(nn.Module):
         if _EXTRA in heads:
             self.extra = _linear(heads[_EXTRA], heads["extra.bias"])
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        pooled = self.visual.trunk(pixels)
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        trunk = self.visual.trunk
+        features = trunk.forward_features(pixels)
+        pooled = trunk.forward_head(features)
         parts = [self.visual.head(pooled), self.labels(pooled), self.frontal(pooled)]
         if self.extra is not None:
             parts.append(self.extra(pooled))
-        return torch.cat(parts, dim=1)
+        rows = torch.cat(parts, dim=1)
+        if not _is_mean_of(trunk, features, self.labels.in_features):
+            return rows
+        weight = self.labels.weight[:, :, None, None]
+        return rows, nn.functional.conv2d(features, weight)
+
+
+def _is_mean_of(trunk: nn.Module, features: Tensor, width: int) -> bool:
+    """Return whether the pooled features of a timm network are the mean of this feature map."""
+    pool = getattr(getattr(trunk, "global_pool", None), "pool_type", None)
+    return pool == "avg" and features.ndim == 4 and features.shape[1] == width
 
 
 def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEncoder:
@@ -66,7 +88,7 @@ def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEnco
     if not weights.is_file():
         raise NotFoundError(f"{folder} has a {CONFIG} but no {MODEL}: export the encoder again")
     files = [folder / CONFIG, weights, folder / HEADS]
-    key = cache_key(*files) if files[-1].is_file() else None
+    key = cache_key(*files, network=_OUTPUTS) if files[-1].is_file() else None
     model = config.get("model_cfg", {})
     forward = compiled(
         lambda: _network(folder, config),
@@ -108,7 +130,8 @@ def _has_extra(heads: Path) -> bool:
 
 
 def read_network(folder: Path) -> nn.Module:
-    """Read image tower, projection and heads as one torch module: (n, 3, size, size) to rows.
+    """Read image tower, projection and heads as one torch module: (n, 3, size, size) to rows, or to
+    rows and class maps.
 
     Raises NotFoundError for a missing file and MismatchError for files of different encoders.
     """

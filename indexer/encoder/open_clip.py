@@ -19,7 +19,7 @@ from db.errors import UserError
 from db.labels import EXTRA_FINDINGS, OBSERVATIONS
 from indexer.encoder.device import Forward, in_torch
 from indexer.encoder.preprocessing import Preprocessing
-from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
+from indexer.encoder.spec import ClassMaps, EncoderSpec, ImageEmbeddings
 from indexer.encoder.text import open_clip_text
 
 BATCH = 16
@@ -72,9 +72,15 @@ class OpenClipEncoder:
         dim, n = self.spec.dim, len(OBSERVATIONS)
         width = dim + (n + 1 if self._heads else 0) + (len(EXTRA_FINDINGS) if self._extra else 0)
         rows = np.zeros((len(images), width), np.float32)
+        maps: list[ClassMaps] = []
         for start in range(0, len(images), self._batch):
             batch = images[start : start + self._batch]
-            rows[start : start + self._batch] = self.forward(self.prepare(batch))
+            rows[start : start + self._batch], *of_labels = self.forward(self.prepare(batch))
+            for parts in of_labels:
+                maps += [
+                    ClassMaps(parts=one, box=self.prepare.box(*image.shape))
+                    for one, image in zip(parts, batch, strict=True)
+                ]
         lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return ImageEmbeddings(
@@ -82,6 +88,7 @@ class OpenClipEncoder:
             label_scores=odds[:, :n] if self._heads else None,
             frontal=odds[:, n] if self._heads else None,
             extra_scores=odds[:, n + 1 :] if self._extra else None,
+            class_maps=tuple(maps) if maps else None,
         )
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

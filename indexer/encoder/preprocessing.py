@@ -27,6 +27,18 @@ class Preprocessing:
         values = asdict(self._config).items()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values}
 
+    def box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Return where an image of this size lies in the square that the network sees.
+
+        Left, top, right and bottom in parts of the square's side: beyond 0..1 where the image is
+        cropped, within it where it has a border.
+        """
+        if self._config.resize_mode == "squash":
+            return 0.0, 0.0, 1.0, 1.0
+        fitted = max(height, width) if self._config.resize_mode == "longest" else min(height, width)
+        across, along = width / fitted / 2, height / fitted / 2
+        return 0.5 - across, 0.5 - along, 0.5 + across, 0.5 + along
+
     def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
         """Preprocess images (height, width) of any size to (n, 3, size, size)."""
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # most of it runs without the GIL

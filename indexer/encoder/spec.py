@@ -38,6 +38,23 @@ class EncoderSpec:
         return mine == theirs
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassMaps:
+    """Class activation maps of one image: what each score of the label head rests on.
+
+    The head is linear, so its weights can be applied at every place of the last feature map, and
+    the mean over the places and the head's bias add up to the logit of the observation (Zhou et
+    al., CVPR 2016, arXiv 1512.04150).
+    """
+
+    parts: np.ndarray
+    """(14, rows, columns) float32, in the order of ``db.labels.OBSERVATIONS``: above 0 where a
+    place raises the score, below where it lowers it."""
+    box: tuple[float, float, float, float]
+    """Where the image lies in the map: left, top, right, bottom, in parts of the map's sides. The
+    rest is the border that the encoder was shown."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageEmbeddings:
     """What an encoder computes from n images."""
@@ -52,6 +69,8 @@ class ImageEmbeddings:
     extra_scores: np.ndarray | None = None
     """(n, 5) float32, probabilities in the order of ``db.labels.EXTRA_FINDINGS``; None without a
     head for them."""
+    class_maps: tuple[ClassMaps, ...] | None = None
+    """One per image; None without a label head, or with one that reads no feature map."""
 
 
 class Encoder(Protocol):

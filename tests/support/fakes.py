@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from db.labels import OBSERVATIONS
-from indexer.encoder.spec import EncoderSpec, ImageEmbeddings
+from indexer.encoder.spec import ClassMaps, EncoderSpec, ImageEmbeddings
 from tests.support.radiographs import draw_radiograph
 
 REPORTS = (
@@ -48,7 +48,11 @@ class ReportEncoder(ThumbnailEncoder):
 
     def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         scores = np.tile(np.array(self._scores, np.float32), (len(images), 1))
-        return ImageEmbeddings(vectors=super().embed_images(images).vectors, label_scores=scores)
+        return ImageEmbeddings(
+            vectors=super().embed_images(images).vectors,
+            label_scores=scores,
+            class_maps=tuple(one_sided_maps() for _ in images),
+        )
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         return (
@@ -56,6 +60,16 @@ class ReportEncoder(ThumbnailEncoder):
             .embed_images([draw_radiograph(int(text), size=(96, 80)) for text in texts])
             .vectors
         )
+
+
+def one_sided_maps() -> ClassMaps:
+    """The score of every observation rests on the lower corner at the left, of a Lung Opacity on
+    that at the right."""
+    parts = np.full((len(OBSERVATIONS), 8, 8), -1.0, np.float32)
+    parts[:, 5:7, 1:3] = 2.0
+    opacity = parts[OBSERVATIONS.index("Lung Opacity")]
+    opacity[:] = opacity[:, ::-1]
+    return ClassMaps(parts=parts, box=(0.0, 0.0, 1.0, 1.0))
 
 
 def write_studies(directory: Path, count: int, *, per_patient: int = 1) -> Path:

@@ -18,6 +18,7 @@ from db.labels import OBSERVATIONS
 from indexer.encoder.load import load_encoder
 from indexer.encoder.onnx import CACHE_VARIABLE, compiled
 from indexer.encoder.open_clip import OpenClipEncoder
+from indexer.encoder.preprocessing import Preprocessing
 from indexer.encoder.spec import (
     DEFAULT_ENCODER,
     TextEncoder,
@@ -94,7 +95,8 @@ def test_the_compiled_tower_agrees_with_torch() -> None:
     pixels = torch.rand(3, 3, 64, 64) * 2 - 1
     with torch.inference_mode():
         expected = tower(pixels).numpy()
-    assert np.abs(compiled(lambda: tower, size=64)(pixels.numpy()) - expected).max() < 1e-4
+    (rows,) = compiled(lambda: tower, size=64)(pixels.numpy())
+    assert np.abs(rows - expected).max() < 1e-4
 
 
 def test_a_second_start_loads_the_exported_network_and_gives_the_same_bits(
@@ -124,7 +126,7 @@ def test_a_damaged_cache_file_is_replaced(
         return network
 
     pixels = np.ones((2, 3, 8, 8), np.float32)
-    rows = compiled(counted, size=8, key="small")(pixels)
+    (rows,) = compiled(counted, size=8, key="small")(pixels)
     path = tmp_path / "small.onnx"
     content = path.read_bytes()
     if damage == "no digest":
@@ -132,9 +134,9 @@ def test_a_damaged_cache_file_is_replaced(
     else:
         half = len(content) // 2
         path.write_bytes(content[:half] + (b"" if damage == "cut off" else b"?" * half))
-    assert np.array_equal(compiled(counted, size=8, key="small")(pixels), rows)
+    assert np.array_equal(compiled(counted, size=8, key="small")(pixels)[0], rows)
     assert path.read_bytes() == content and len(exports) == 2
-    assert np.array_equal(compiled(counted, size=8, key="small")(pixels), rows)
+    assert np.array_equal(compiled(counted, size=8, key="small")(pixels)[0], rows)
     assert len(exports) == 2
 
 
@@ -164,7 +166,7 @@ def test_without_a_writable_cache_every_start_exports(
         return torch.nn.Conv2d(3, 4, 8)
 
     for _ in range(2):
-        rows = compiled(counted, size=8, key="small")(np.ones((2, 3, 8, 8), np.float32))
+        (rows,) = compiled(counted, size=8, key="small")(np.ones((2, 3, 8, 8), np.float32))
         assert rows.shape == (2, 4, 1, 1)
     assert len(exports) == 2
 
@@ -216,6 +218,36 @@ def test_the_shipped_encoder_gives_vectors_label_scores_and_views(shipped: OpenC
     assert embeddings.label_scores.min() >= 0 and embeddings.label_scores.max() <= 1
     assert set(shipped.label_thresholds) == set(OBSERVATIONS)
     assert shipped.spec.report_weight > 0
+
+
+def test_a_class_map_and_the_bias_of_the_head_add_up_to_the_logit(shipped: OpenClipEncoder) -> None:
+    embeddings = shipped.embed_images([draw_radiograph(1), draw_radiograph(2, size=(300, 400))])
+    assert embeddings.label_scores is not None and embeddings.class_maps is not None
+    bias = load_file(SHIPPED / "heads.safetensors")["labels.bias"].float().numpy()
+    for scores, maps in zip(embeddings.label_scores, embeddings.class_maps, strict=True):
+        logits = np.log(scores / (1 - scores))
+        assert maps.parts.mean(axis=(1, 2)) + bias == pytest.approx(logits, abs=1e-3)
+    assert embeddings.class_maps[1].box == pytest.approx((0, 0.125, 1, 0.875))
+
+
+@pytest.mark.parametrize(
+    ("mode", "box"),
+    [
+        ("longest", (0.25, 0, 0.75, 1)),
+        ("shortest", (0, -0.5, 1, 1.5)),
+        ("squash", (0, 0, 1, 1)),
+    ],
+)
+def test_the_place_of_an_image_in_what_the_network_sees_is_known(
+    mode: str, box: tuple[float, float, float, float]
+) -> None:
+    config = PreprocessCfg(**{**PREPROCESS, "resize_mode": mode})  # type: ignore[arg-type]
+    assert Preprocessing(config).box(64, 32) == pytest.approx(box)
+    white = np.full((64, 32), 255, np.uint8)
+    lit = np.argwhere(Preprocessing(config).pixels(white)[0] > 0)
+    left, top, right, bottom = (min(max(side, 0), 1) * 32 for side in box)
+    assert lit.min(axis=0) == pytest.approx([top, left])
+    assert lit.max(axis=0) + 1 == pytest.approx([bottom, right])
 
 
 def test_the_shipped_weights_are_small_and_have_no_text_tower() -> None:
