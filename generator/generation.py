@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from db.app.generation import Citation, Generation, GenerationHit, IndexReference, Origin
 from generator.assessment.situation import study_warnings, technical
 from generator.grounding.report import GroundedReport
+from generator.localization.regions import find_regions
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
 from retriever.results import Hit, Retrieval
@@ -75,6 +76,7 @@ def to_generation(
         statements=report.statements,
         observations=None if assessment is None else assessment.observations,
         calibrated_on=None if assessment is None else assessment.calibrated_on,
+        regions=find_regions(retrieval.views),
         hits=tuple(
             GenerationHit(
                 number=hit.rank,

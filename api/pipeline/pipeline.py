@@ -7,8 +7,9 @@
 """
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -27,16 +28,17 @@ from api.pipeline.stages import Emit, Schedulers, WarningLine, WriteInput, disca
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
 from db.app.database import AppDatabase
-from db.app.generation import Generation, Origin
+from db.app.generation import Generation, Origin, ScoreRegion
 from db.app.generations import generation_entry
 from db.errors import MismatchError
 from db.index.case import case_key
 from generator.assessment.situation import study_warnings
 from generator.generation import origin_of, to_generation
+from generator.localization.regions import regions_in
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Radiograph
+from indexer.images.radiograph import Radiograph, restore_size
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -157,7 +159,8 @@ class Pipeline:
         work = WriteInput(images=images, found=found, request=request, emit=emit)
         report = await self._schedulers.writing.run(work, owner=caller.name)
         emit("checking")
-        generation = to_generation(
+        made = partial(
+            to_generation,
             report,
             found.retrieval,
             request,
@@ -166,6 +169,7 @@ class Pipeline:
             created_by=caller.name,
             origin=self.origin(found.encoder),
         )
+        generation = await run_sync(made)  # its maps take milliseconds
         entry = generation_entry(generation, request_id=caller.request_id)
         await (store or self._store)(generation, entry)
         return generation
@@ -198,6 +202,21 @@ class Pipeline:
         entry = self.entry("search", caller, **details)
         await self.admit(entry)
         return retrieval
+
+    async def case_regions(
+        self, file: Upload, number: int, observations: Collection[str], caller: Caller
+    ) -> list[ScoreRegion]:
+        """Return what the scores of an image of a case rest on, within `enter`; nothing is stored.
+
+        ``number`` is that of the image. Raises UserError for one that cannot be read, MismatchError
+        for an encoder that cannot say.
+        """
+        (image,) = await self.images.read([file], caller)
+        if file.proportions is not None:
+            pixels = await run_sync(restore_size, image.pixels, *file.proportions)
+            image = replace(image, pixels=pixels)
+        find = partial(regions_in, self.current.retriever.encoder, image, observations)
+        return [replace(one, image=number) for one in await run_sync(find)]
 
     def entry(self, action: str, caller: Caller, **details: object) -> NewEntry:
         """Make an audit entry with the current time."""

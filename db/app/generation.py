@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from db.errors import NotFoundError
 from db.index.case import Section, case_key
 from db.labels import Labels
 
@@ -112,6 +113,33 @@ class Observation:
     """Numbers of the hits that name it."""
     cases_against: tuple[int, ...] = ()
     """Numbers of the hits that deny it."""
+
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners (x, y) in pixels from the image's top left corner, in order, the first not repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRegion:
+    """What the label head's score of one observation rests on in one image.
+
+    Made from the image and the observation alone. It is not the outline of a lesion: a score can
+    rest on what only comes with one. On a frontal view the image's left is the patient's right.
+    """
+
+    image: int
+    """From 1, in the order of the images."""
+    observation: str
+    score: float
+    """From the encoder's label head, of this image alone, uncalibrated, 0..1."""
+    width: int
+    """Of the image as it was read, in pixels."""
+    height: int
+    polygons: tuple[Polygon, ...]
+    """Where the map is at least half its highest value, the largest part first; empty where nothing
+    in the image speaks for the observation."""
+    map: tuple[tuple[int, ...], ...]
+    """Rows from the top, over the whole image; per cent of the highest value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +256,9 @@ class Generation:
     except for the task ``classify``."""
     calibrated_on: str | None = None
     """The studies on which the probabilities were calibrated; None where they were not."""
+    regions: tuple[ScoreRegion, ...] = ()
+    """One per image and observation; empty where the encoder cannot say, and for those made before
+    they were recorded."""
     hits: tuple[GenerationHit, ...] = ()
     excluded_cases: tuple[ExcludedCase, ...] = ()
     notice: str = NOTICE
@@ -236,6 +267,18 @@ class Generation:
         numbers = {c.number for statement in self.statements for c in statement.citations}
         hits = tuple(replace(hit, cited=hit.number in numbers) for hit in self.hits)
         object.__setattr__(self, "hits", hits)
+
+    def region(self, image: int, observation: str) -> ScoreRegion:
+        """Return what the score of an observation rests on in an image, counted from 1.
+
+        Raises NotFoundError where it is not recorded.
+        """
+        for one in self.regions:
+            if (one.image, one.observation) == (image, observation):
+                return one
+        raise NotFoundError(
+            f"generation {self.id} has no map of '{observation}' in image {image}: see its regions"
+        )
 
     @property
     def cited(self) -> frozenset[tuple[str, str]]:

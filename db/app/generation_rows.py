@@ -15,6 +15,7 @@ from db.app.generation import (
     OodCheck,
     Origin,
     RemovedCitation,
+    ScoreRegion,
     Statement,
 )
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
@@ -80,6 +81,7 @@ def to_row(generation: Generation) -> GenerationRow:
         indication=generation.indication,
         observations=[asdict(one) for one in generation.observations or ()] or None,
         calibrated_on=generation.calibrated_on,
+        regions=[asdict(one) for one in generation.regions] or None,
     )
 
 
@@ -114,7 +116,14 @@ def to_generation(row: GenerationRow) -> Generation:
         if row.observations is None
         else tuple(_to_observation(one) for one in row.observations),
         calibrated_on=row.calibrated_on,
+        regions=tuple(_to_region(one) for one in row.regions or ()),
     )
+
+
+def _to_region(stored: dict[str, Any]) -> ScoreRegion:
+    polygons = tuple(tuple((x, y) for x, y in polygon) for polygon in stored["polygons"])
+    rows = tuple(tuple(row) for row in stored["map"])
+    return ScoreRegion(**{**stored, "polygons": polygons, "map": rows})
 
 
 def _to_observation(stored: dict[str, Any]) -> Observation:

@@ -52,6 +52,7 @@ class GenerationRow(AppBase):
     indication: Mapped[str | None]
     observations: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     calibrated_on: Mapped[str | None]
+    regions: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     statements: Mapped[list["StatementRow"]] = relationship(
         order_by="StatementRow.position", cascade="all, delete-orphan"
     )

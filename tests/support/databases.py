@@ -91,7 +91,7 @@ def _statements_of_migration(empty: URL) -> list[str]:
         event.listen(engine, "before_cursor_execute", lambda *given: found.append(given[2]))
         migrate(engine, name="the database")
     engine.dispose()
-    changing = ("CREATE", "INSERT", "UPDATE")
+    changing = ("ALTER", "CREATE", "INSERT", "UPDATE")
     return [statement for statement in found if statement.strip().startswith(changing)]
 
 

@@ -73,7 +73,12 @@ def drawn_cases(images: Images) -> FakeRetriever:
     return FakeRetriever(
         [
             a_case(1, study_id="one", images=[images.case, images.lateral]),
-            a_case(2, study_id="a/b ü", sentences=("Costal angles drawn sharp.", NASTY)),
+            a_case(
+                2,
+                study_id="a/b ü",
+                sentences=("Costal angles drawn sharp.", NASTY),
+                images=[images.case],
+            ),
             a_case(3, study_id="three", sentences=(NASTY, "Lungs drawn wide.")),
             a_case(4, study_id="77", source="openi"),
         ]
@@ -139,7 +144,13 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
                 image_support=0.83,
                 added_by_rule=True,
             ),
-            cited(2, citations_added=True, case_support=0.62, removed_citations=(removed,)),
+            cited(
+                2,
+                labels={"Lung Opacity": "positive"},
+                citations_added=True,
+                case_support=0.62,
+                removed_citations=(removed,),
+            ),
             cited(3, contradiction="classifier score for Edema is 0.81", image_support=0.19),
             Statement(section="impression", text="No case says this."),
         ),

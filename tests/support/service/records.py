@@ -15,6 +15,7 @@ from db.app.generation import (
     OodCheck,
     Origin,
     RemovedCitation,
+    ScoreRegion,
     Statement,
 )
 from db.app.jobs.study import JobImage, JobStudy
@@ -83,6 +84,17 @@ def a_generation(generation_id: UUID | None = None) -> Generation:
             ),
         ),
         calibrated_on="drawn val",
+        regions=(
+            ScoreRegion(
+                image=1,
+                observation="Edema",
+                score=0.25,
+                width=40,
+                height=30,
+                polygons=(((0.0, 0.0), (20.0, 0.5), (20.0, 15.0)),),
+                map=((100, 0), (50, 0)),
+            ),
+        ),
         hits=(
             GenerationHit(number=1, source="drawn", study_id="s1", score=0.875),
             GenerationHit(number=2, source="drawn", study_id="s/2", score=0.75),

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -140,7 +140,7 @@ class FakeRetriever:
                 raise UserError(f"no patient '{one}'")
 
     def find(self, query: Query, options: SearchOptions) -> Retrieval:
-        return self.search(query.images, options, text=None)
+        return replace(self.search(query.images, options, text=None), views=query.views)
 
     def vote(self, query: Query, options: SearchOptions | None = None) -> dict[str, Vote]:
         """Two thirds for an opacity, with an interval; nothing else."""

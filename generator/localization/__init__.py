@@ -1,0 +1,1 @@
+"""What the score of an observation rests on in an image: map, regions and overlay."""
