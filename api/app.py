@@ -57,6 +57,7 @@ from api.routes.exports import ExportController
 from api.routes.feedback import FeedbackController
 from api.routes.generations import GenerationController
 from api.routes.images import ImageController
+from api.routes.maps import CaseMapController, MapController
 from api.routes.openapi_page import OpenApiPageController
 from api.routes.pacs import PacsController, the_pacs
 from api.routes.searches import SearchController
@@ -182,10 +183,12 @@ def create_app(
             GenerationController,
             FeedbackController,
             ExportController,
+            MapController,
             _limited(ChatController, min(settings.max_chat_bytes, settings.max_body_bytes)),
             StowController,
             PacsController,
             CaseController,
+            CaseMapController,
             ImageController,
             ServiceController,
             OpenApiPageController,

@@ -52,10 +52,10 @@ class BasicTextSR(SOPClass):
         made = generation.created_at
         of = {} if study is None else study.values
         super().__init__(
-            study_instance_uid=of.get("StudyInstanceUID") or _uid(generation, "study"),
-            series_instance_uid=_uid(generation, "series"),
+            study_instance_uid=of.get("StudyInstanceUID") or export_uid(generation, "study"),
+            series_instance_uid=export_uid(generation, "series"),
             series_number=9000,
-            sop_instance_uid=_uid(generation, "instance"),
+            sop_instance_uid=export_uid(generation, "instance"),
             sop_class_uid=BasicTextSRStorage,
             instance_number=1,
             modality="SR",
@@ -134,6 +134,6 @@ def _sentence(statement: Statement) -> str:
     return printable(" ".join((with_marks(statement, numbers=False), *check_remarks(statement))))
 
 
-def _uid(generation: Generation, part: str) -> UID:
+def export_uid(generation: Generation, part: str) -> UID:
     """The same UID for every export of a generation, so that a repeat is no second report."""
     return generate_uid(entropy_srcs=[str(generation.id), part])

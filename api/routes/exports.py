@@ -107,7 +107,7 @@ class Exports:
         return Response(file, media_type=media_type)
 
 
-def _exports(
+def the_exports(
     database: NamedDependency[AppDatabase],
     audit: NamedDependency[AuditQueue],
     caller: NamedDependency[Caller],
@@ -119,7 +119,7 @@ class ExportController(Controller):
     path = "/generations/{generation_id:uuid}"
     tags = ("exports",)
     opt = READ
-    dependencies = {"exports": Provide(_exports, sync_to_thread=False)}  # noqa: RUF012
+    dependencies = {"exports": Provide(the_exports, sync_to_thread=False)}  # noqa: RUF012
 
     @get(
         "/fhir",
