@@ -22,6 +22,7 @@ import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js"
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
 import { wordOptions, writingOptions } from "./study/options.js";
+import { forgetMaps } from "./study/score_maps.js";
 import { clearSendBack, createPacsReport, offerSendBack, startPacs } from "./pacs.js";
 import { startPanel } from "./report/panel.js";
 import { finishProgress, hideProgress, stage, startProgress, token } from "./report/progress.js";
@@ -147,6 +148,7 @@ function searchByWords() {
 /** Show a generation; `ownImages` if it was made from the current images. */
 function show(made, ownImages) {
   close();
+  forgetMaps();
   clearSendBack();
   shown = made;
   drawGeneration(made, open);
@@ -157,6 +159,7 @@ function show(made, ownImages) {
 
 function clearPanel() {
   close();
+  forgetMaps();
   clearSendBack();
   shown = null;
   review(null);

@@ -83,6 +83,8 @@ export const getGeneration = (id) => json(generationPath(id));
 export const deleteGeneration = (id) => call(generationPath(id), { method: "DELETE" });
 export const getCase = (key) => json(casePath(key));
 export const getCaseImage = (key, number) => blob(`${casePath(key)}/images/${number}`);
+export const getCaseRegions = (key, number, names) =>
+  json(`${casePath(key)}/images/${number}/regions?${new URLSearchParams(names.map((name) => ["observation", name]))}`);
 export const listFeedback = (id) => json(`${generationPath(id)}/feedback`);
 
 export function listGenerations(filters) {

@@ -1,14 +1,17 @@
 // The cited case beside the X-ray, its quoted sentence marked.
 
-import { button, byId, decimals, make } from "../elements.js";
-import { getCase, getCaseImage } from "../service.js";
+import { button, byId, decimals, make, say } from "../elements.js";
+import { getCase, getCaseImage, getCaseRegions } from "../service.js";
+import { drawing } from "../study/score_maps.js";
 import { Viewer } from "../study/viewer.js";
+import { act } from "../work.js";
 
 let latest = 0;
 let pictures = []; // object URLs of the case that is open
 
 /**
- * Open a case. `cited` has case, number, source, study_id, score, case_available and quotes;
+ * Open a case. `cited` has case, number, source, study_id, score, case_available and quotes, and
+ * the observations of the sentence that cites it, if one does;
  * `close` and `wrong` are what its buttons do, `wrong` null where no statement cites it.
  */
 export async function openCase(cited, { close, wrong }) {
@@ -35,7 +38,7 @@ export async function openCase(cited, { close, wrong }) {
   byId("case-title").focus({ preventScroll: true });
   showMark(panel);
   if (found) {
-    showImages(images, found, turn).then(() => {
+    showImages(images, found, cited.observations ?? [], turn).then(() => {
       if (turn === latest) showMark(panel);
     });
   }
@@ -96,7 +99,7 @@ function publicPage(url) {
 }
 
 /** The images of the case that the server has; they need the API key, so `src` cannot load them. */
-async function showImages(box, found, turn) {
+async function showImages(box, found, observations, turn) {
   const images = [];
   for (const image of found.images.filter((one) => one.has_file).slice(0, 4)) {
     const alt = `X-ray ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`;
@@ -107,7 +110,7 @@ async function showImages(box, found, turn) {
         return;
       }
       pictures.push(url);
-      images.push({ url, alt });
+      images.push({ url, alt, number: image.number });
     } catch {
       // the file has moved since the index was built
     }
@@ -120,6 +123,30 @@ async function showImages(box, found, turn) {
   const viewer = new Viewer("X-ray of the prior case");
   box.append(viewer.element);
   viewer.show(images);
+  if (observations.length > 0) box.append(whereButton(viewer, found, observations));
+}
+
+/** Shows what the scores of these observations rest on in the images of the case. */
+function whereButton(viewer, found, observations) {
+  const load = async () => {
+    const read = viewer.images.map(({ number }) => getCaseRegions(found.case, number, observations));
+    return (await Promise.all(read)).flatMap((regions, place) => regions.map((one) => ({ ...one, image: place + 1 })));
+  };
+  let loaded = null;
+  const press = button("Where", {
+    class: "where",
+    "aria-pressed": "false",
+    "aria-label": `Where in the prior case: what the score for ${observations.join(" and ")} rests on`,
+    onclick: () =>
+      act(async () => {
+        const shows = press.getAttribute("aria-pressed") === "true";
+        if (!shows) loaded ??= drawing(await load(), null);
+        viewer.lay(shows ? [] : loaded);
+        press.setAttribute("aria-pressed", String(!shows));
+        say(shows ? "Map hidden" : viewer.captions());
+      }),
+  });
+  return press;
 }
 
 function report(found, wanted) {

@@ -27,7 +27,7 @@ export const nameOf = (task) => (TASKS[task] ?? task).toLowerCase();
 export function drawText(made, open) {
   if (made.task === "classify") return [drawObservations(made, open)];
   const placed = made.statements.map((statement, place) => ({ statement, place }));
-  const drawn = (part) => part.map(({ statement, place }) => drawStatement(statement, place, open));
+  const drawn = (part) => part.map(({ statement, place }) => drawStatement(statement, place, made, open));
   if (placed.length === 0) return [make("p", { class: "empty" }, "Nothing is stated.")];
   if (made.task !== "report") return drawn(placed);
   return Object.entries(SECTIONS)

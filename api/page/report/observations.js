@@ -1,6 +1,7 @@
 // The observations of a classification: a probability each, and what it was made from.
 
 import { bar, button, decimals, draw, make } from "../elements.js";
+import { whereButton } from "../study/score_maps.js";
 
 const percent = (share) => 100 * Math.min(1, Math.max(0, share));
 
@@ -29,7 +30,8 @@ function row(one, made, open) {
     `cases ${decimals(knn)} (${decimals(low)}\u2013${decimals(high)})`,
     one.label_head === null ? null : `X-ray ${decimals(one.label_head)}`,
   ];
-  return make(
+  const buttons = make("span", {}, ...chips(one, made, open));
+  const drawn = make(
     "li",
     { class: one.state === "present" ? "score likely" : "score" },
     make("span", { class: "name" }, one.state ? `${name}: ${one.state}` : name),
@@ -39,9 +41,12 @@ function row(one, made, open) {
       "span",
       { class: "opinions muted" },
       make("span", {}, opinions.filter(Boolean).join(" · ")),
-      make("span", {}, ...chips(one, made, open)),
+      buttons,
     ),
   );
+  const where = whereButton(made, [name], drawn);
+  if (where) buttons.append(" ", where);
+  return drawn;
 }
 
 function interval(knn, low, high) {

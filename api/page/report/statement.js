@@ -1,15 +1,19 @@
 // One statement: its text, its citations as chips, and how well case and X-ray support it.
 
 import { bar, button, decimals, make } from "../elements.js";
+import { statedBy, whereButton } from "../study/score_maps.js";
 
-/** `place` is its position in the report, from 0; `open(cited, chip)` shows a cited case. */
-export function drawStatement(given, place, open) {
+/**
+ * `place` is its position in the report `made`, from 0; `open(cited, chip)` shows a cited case.
+ */
+export function drawStatement(given, place, made, open) {
   const grounded = given.citations.length > 0;
   const classes = ["statement", grounded ? "" : "unsupported", given.contradiction ? "against" : ""];
-  return make(
+  const words = make("p", { class: "words" }, given.text, " ", ...chips(given, place, open), ...tags(given, grounded));
+  const drawn = make(
     "div",
     { class: classes.filter(Boolean).join(" "), "data-place": place },
-    make("p", { class: "words" }, given.text, " ", ...chips(given, place, open), ...tags(given, grounded)),
+    words,
     given.contradiction
       ? make("p", { class: "objection" }, make("strong", {}, "The X-ray disagrees: "), given.contradiction)
       : null,
@@ -18,6 +22,9 @@ export function drawStatement(given, place, open) {
       : null,
     figures(given),
   );
+  const where = whereButton(made, statedBy(given), drawn);
+  if (where) words.append(" ", where);
+  return drawn;
 }
 
 /** The numbers that a sentence cites, each once, in order. */
@@ -32,7 +39,7 @@ function chips(given, place, open) {
   return numbersOf(given).map((number) => {
     const citations = given.citations.filter((c) => c.number === number);
     const [first] = citations;
-    const cited = { ...first, quotes: citations.map((c) => c.quote), place };
+    const cited = { ...first, quotes: citations.map((c) => c.quote), place, observations: statedBy(given) };
     return button(String(number), {
       class: first.case_available ? "chip" : "chip missing",
       "data-number": number,
@@ -90,6 +97,7 @@ export function drawLegend() {
         "Cited case: how closely the wording of the best cited sentence matches, from 0 to 1.",
         "X-ray: the lowest probability that the encoder, from the X-ray alone, gives to what the sentence states.",
         "The X-ray disagrees: the classifier scores contradict the sentence.",
+        "Where: what the encoder's score for the finding rests on, made from the X-ray alone. It is not the outline of a lesion and can be wrong; dashed where the assessment does not call the finding present.",
       ].map((text) => make("li", {}, text)),
     ),
   );

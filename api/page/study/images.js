@@ -5,7 +5,7 @@ import { imageOptions } from "./options.js";
 import { previewImage, ServiceError } from "../service.js";
 import { Viewer } from "./viewer.js";
 
-const viewer = new Viewer("X-ray");
+export const viewer = new Viewer("X-ray");
 let images = []; // {file, url}
 
 byId("viewer").append(viewer.element);

@@ -4,6 +4,7 @@
 // button or Shift to pan, double click to fit. Touch: two fingers zoom and pan. Keys: see HELP.
 
 import { button, draw, make } from "../elements.js";
+import { drawMaps, OPACITY } from "./overlay.js";
 
 const HELP =
   "Plus and minus zoom, arrow keys pan, Shift with arrow keys changes window and level, " +
@@ -26,6 +27,8 @@ export class Viewer {
     this.images = []; // {url, alt}
     this.shown = 0;
     this.state = { ...FIT, ...PLAIN };
+    this.maps = []; // of the observations that are pointed at, in all images
+    this.opacity = OPACITY;
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "pan" : "window";
     this.pointers = new Map();
     this.element = this.#build(name);
@@ -38,6 +41,41 @@ export class Viewer {
     this.shown = shown;
     this.state = { ...FIT, ...PLAIN };
     this.#draw();
+  }
+
+  /** Lay maps over the image: regions, each with its caption; none takes them off. */
+  lay(maps) {
+    this.maps = maps;
+    this.#overlay();
+    this.#apply();
+  }
+
+  /** Change the opacity of the maps. */
+  fade(change) {
+    this.#fadeTo(this.opacity + change);
+  }
+
+  #fadeTo(opacity) {
+    this.opacity = clamp(opacity, 0, 1);
+    this.#apply();
+  }
+
+  /** What the maps over the image show, as text. */
+  captions() {
+    return this.#shownMaps().map((one) => one.caption).join(" ");
+  }
+
+  #shownMaps() {
+    return this.maps.filter((one) => one.image === this.shown + 1);
+  }
+
+  #overlay() {
+    this.map?.remove();
+    const maps = this.picture ? this.#shownMaps() : [];
+    this.map = maps.length > 0 ? drawMaps(maps) : null;
+    if (this.map) this.stage.append(this.map);
+    this.caption.textContent = this.captions();
+    this.caption.hidden = !this.map;
   }
 
   /** Show text in place of an image. */
@@ -72,6 +110,8 @@ export class Viewer {
       ondragstart: (event) => event.preventDefault(),
     });
     this.readout = make("span", { class: "readout", "aria-hidden": "true" });
+    this.caption = make("p", { class: "map-caption", hidden: true });
+    this.fading = this.#slider("Opacity of the map", "opacity", 0, 100, (value) => this.#fadeTo(value / 100));
     this.width = this.#slider("Window width", "width", 1, 510);
     this.level = this.#slider("Window level", "level", 0, 255);
     this.tools = this.#toolbar();
@@ -81,7 +121,7 @@ export class Viewer {
       { class: "viewer" },
       draw("svg", { class: "filters", "aria-hidden": "true", focusable: "false" }, filter),
       make("p", { class: "visually-hidden", id: help }, HELP),
-      make("div", { class: "frame" }, this.stage, this.readout),
+      make("div", { class: "frame" }, this.stage, this.readout, this.caption),
       this.tools,
       this.thumbs,
     );
@@ -120,20 +160,20 @@ export class Viewer {
       make(
         "details",
         { class: "adjust" },
-        make("summary", {}, "Window and level"),
-        make("div", { class: "sliders" }, this.width.label, this.level.label),
+        make("summary", {}, "Window, level and opacity"),
+        make("div", { class: "sliders" }, this.width.label, this.level.label, this.fading.label),
       ),
     );
   }
 
-  #slider(text, name, min, max) {
+  #slider(text, name, min, max, change = (value) => this.#set({ [name]: value })) {
     const input = make("input", {
       type: "range",
       min,
       max,
       step: 1,
       "data-slider": name,
-      oninput: () => this.#set({ [name]: Number(input.value) }),
+      oninput: () => change(Number(input.value)),
     });
     return { input, label: make("label", {}, text, input) };
   }
@@ -141,7 +181,7 @@ export class Viewer {
   #draw() {
     const some = this.images.length > 0;
     this.stage.replaceChildren();
-    this.picture = null;
+    this.picture = this.map = null;
     if (some) {
       const { url, alt } = this.images[this.shown];
       this.picture = make("img", { src: url, alt, draggable: "false" });
@@ -150,6 +190,7 @@ export class Viewer {
     this.tools.hidden = this.readout.hidden = !some;
     this.thumbs.hidden = this.images.length < 2;
     this.thumbs.replaceChildren(...this.images.map((image, number) => this.#thumb(image, number)));
+    this.#overlay();
     this.#apply();
   }
 
@@ -186,6 +227,10 @@ export class Viewer {
       const plain = width === PLAIN.width && level === PLAIN.level && !inverted;
       this.picture.style.filter = plain ? "none" : `url(#window-${this.number})`;
       this.picture.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
+      if (this.map) {
+        this.map.style.transform = this.picture.style.transform;
+        this.map.style.opacity = this.opacity;
+      }
     }
     for (const hand of this.hands) {
       hand.setAttribute("aria-pressed", String(hand.dataset.tool === this.tool));
@@ -193,6 +238,7 @@ export class Viewer {
     this.invert.setAttribute("aria-pressed", String(inverted));
     this.width.input.value = width;
     this.level.input.value = level;
+    this.fading.input.value = Math.round(100 * this.opacity);
     this.readout.textContent = `W ${Math.round(width)}  L ${Math.round(level)}  ${Math.round(100 * zoom)} %`;
     this.stage.dataset.tool = this.tool;
     // An image that fits lets the finger scroll the page.
