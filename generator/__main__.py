@@ -1,7 +1,7 @@
 """python -m generator: from the images of one study to a report, an answer, classes or a caption.
 
 python -m generator report INDEX IMAGE [IMAGE ...] --json
-python -m generator report INDEX IMAGE [IMAGE ...] --model none
+python -m generator report INDEX IMAGE [IMAGE ...] --model none --maps DIR
 python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarged?"
 python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
@@ -12,6 +12,7 @@ answers from the assessment and the hits.
 
 ``--json`` prints the generation as ``POST /reports`` of the service answers it; see
 `db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.
+``--maps DIR`` also writes pictures of what the scores rest on, see `generator.localization.files`.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from db.errors import MismatchError, UserError
 from generator import output
 from generator.assessment.calibration import SENSITIVITIES, Calibration
 from generator.generation import origin_of, to_generation
+from generator.localization.files import write_maps
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
 from generator.vision_language import (
@@ -99,10 +101,11 @@ def _do(arguments: argparse.Namespace) -> int:
         )
         origin = origin_of(retriever.encoder.spec)
     else:
-        decoding = _decoding(arguments)
-        opened.retriever.check_exclusions(request.options)
+        decoding, retriever = _decoding(arguments), opened.retriever
+        retriever.check_exclusions(request.options)
+        images = read_images(arguments.images, request.options.limits)
         study = opened.retrieve(
-            read_images(arguments.images, request.options.limits),
+            images,
             request.options,
             indication=arguments.indication,
             max_cases=request.options.k if request.task == "report" else None,
@@ -110,7 +113,7 @@ def _do(arguments: argparse.Namespace) -> int:
         )
         retrieval = study.retrieval
         report = opened.run(request.task, study, request.question or "", decoding)
-        origin = opened.describe(origin_of(opened.retriever.encoder.spec), decoding)
+        origin = opened.describe(origin_of(retriever.encoder.spec), decoding)
     generation = to_generation(
         report,
         retrieval,
@@ -119,6 +122,9 @@ def _do(arguments: argparse.Namespace) -> int:
         created_by=CREATED_BY,
         origin=origin,
     )
+    if getattr(arguments, "maps", None) is not None:
+        cases = {hit.rank: hit.case for hit in report.hits}
+        write_maps(arguments.maps, generation, images, cases=cases, encoder=retriever.encoder)
     if arguments.db is not None:
         with AppDatabase.open(arguments.db) as opened_database:
             opened_database.generations.add(generation, audit=generation_entry(generation))
@@ -182,10 +188,18 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
             "data/index pa.png lateral.png",
             "data/index pa.png --model none",
             "data/index pa.png --exclude-patient p17 --json",
+            "data/index pa.png --maps maps",
         ],
     )
     _add_study(verb)
     add_search_arguments(verb, only=["k"], k=10)
+    verb.add_argument(
+        "--maps",
+        type=Path,
+        metavar="DIR",
+        help="also write pictures of what the score of each stated, present or possible finding "
+        "rests on, in the images and in those of the cited cases",
+    )
     verb.set_defaults(run=_do, task="report")
 
     verb = verbs.add_parser(

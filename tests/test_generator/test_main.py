@@ -9,6 +9,7 @@ import pytest
 
 from db.app.database import AppDatabase
 from db.errors import MismatchError
+from db.labels import OBSERVATIONS
 from generator.__main__ import main
 from generator.assessment.calibration import CALIBRATION, Calibration
 from generator.mllama.adapter_record import AdapterRecord
@@ -17,7 +18,7 @@ from generator.prompts import PROMPT_VERSION
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
-from tests.support.fakes import ThumbnailEncoder, write_studies
+from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.models.scripted_model import ScriptedModel
 
 
@@ -51,6 +52,41 @@ def test_report_prints_marked_statements_the_cited_cases_and_the_notice(
     assert "drawn s3, score" in cases
     assert "excluded: drawn s2 (score 1.000), the same image" in cases
     assert out.rstrip().splitlines()[-1] == "Research use only, not for clinical use."
+
+
+def test_report_also_writes_what_the_scores_rest_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = ReportEncoder({"Cardiomegaly": 0.9})
+    build(
+        JsonLines(write_studies(tmp_path / "studies", 8), name="drawn"), encoder, tmp_path / "index"
+    )
+    argv = ["report", str(tmp_path / "index"), str(tmp_path / "studies" / "0.png")]
+    argv += ["--model", "none", "--json", "--maps", str(tmp_path / "maps")]
+    assert main(argv, open_retriever=lambda path: Retriever.open(path, encoder)) == 0
+    document = json.loads(capsys.readouterr().out)
+    cited = {
+        citation["number"]
+        for statement in document["statements"]
+        if statement["labels"].get("Cardiomegaly") == "positive"
+        for citation in statement["citations"]
+    }
+    assert cited, "the report states what was seen"
+    written = {path.name for path in (tmp_path / "maps").iterdir()}
+    assert {"image-1-cardiomegaly.png"} | {
+        f"case-{number}-image-1-cardiomegaly.png" for number in cited
+    } <= written
+    assert "image-1-pneumothorax.png" not in written
+    assert {one["observation"] for one in document["regions"]} == set(OBSERVATIONS)
+
+
+def test_maps_need_an_encoder_that_has_them(
+    index_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["report", str(index_dir), image(index_dir, 2), "--maps", str(tmp_path / "maps")]
+    assert run(*argv) == 1
+    assert "cannot say what its scores rest on" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
 
 
 def test_json_gives_every_statement_with_citations_that_resolve_to_a_case(
