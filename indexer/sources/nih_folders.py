@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from db.errors import NotFoundError, UserError
 from db.labels import OBSERVATIONS
+from indexer.sources.records import BoundingBox
 
 Part = Literal["train", "val", "test"]
 
@@ -63,22 +64,24 @@ HELD_OUT = 300
 
 _SALT = "grounded-cxr nih split 1"
 _BOXES = "boxes_name_x_y_w_h_in_1024"
+_BOXES_SIDE = 1024
 _ADULT = 18
 
 
 @dataclass(frozen=True, kw_only=True)
 class NihImage:
-    """One frontal image of an adult."""
+    """One frontal image."""
 
     path: Path
     folder: str
     patient_id: str
     part: Part
     labels: frozenset[str]
+    boxes: tuple[BoundingBox, ...] = ()
 
 
-def read_nih_folders(folders: Sequence[Path]) -> list[NihImage]:
-    """Read all images of adults, in the order of folders and tables.
+def read_nih_folders(folders: Sequence[Path], *, adults: bool = True) -> list[NihImage]:
+    """Read all images, by default those of adults alone, in the order of folders and tables.
 
     The order of the folders matters: see above. Raises NotFoundError for a folder without
     ``labels.csv`` and UserError for a table that lacks a column.
@@ -97,11 +100,33 @@ def read_nih_folders(folders: Sequence[Path]) -> list[NihImage]:
             patient_id=row["patient_id"],
             part=parts[row["patient_id"]],
             labels=frozenset(label for label in NIH_LABELS if row[label] == "1"),
+            boxes=_boxes(row),
         )
         for folder, table in tables.items()
         for row in table
-        if int(row["age"]) >= _ADULT
+        if not adults or int(row["age"]) >= _ADULT
     ]
+
+
+def _boxes(row: Mapping[str, str]) -> tuple[BoundingBox, ...]:
+    """Read ``name:left:top:width:height;...`` of the image of 1,024 pixels that it was made from.
+
+    Raises UserError for anything else.
+    """
+    stated = [one for one in (row.get(_BOXES) or "").split(";") if one.strip()]
+    try:
+        scale = int(row["w"]) / _BOXES_SIDE if stated else 0.0
+        boxes = []
+        for one in stated:
+            name, *sides = one.split(":")
+            left, top, width, height = (float(side) * scale for side in sides)
+            boxes.append(BoundingBox(name=name, left=left, top=top, width=width, height=height))
+        return tuple(boxes)
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"the boxes of {row['image']} cannot be read: write name:left:top:width:height, and "
+            "the width of the image in the column w"
+        ) from error
 
 
 def split_patients(
