@@ -54,7 +54,9 @@ export function whereButton(made, names, holder) {
     onblur: leave,
   });
   press.maps = drawing(regions, made);
-  holder.addEventListener("pointerenter", () => point(press));
+  holder.addEventListener("pointerenter", (event) => {
+    if (event.pointerType !== "touch") point(press);
+  });
   holder.addEventListener("pointerleave", leave);
   return press;
 }
