@@ -10,9 +10,9 @@ only after the map is made. **Boxes.** On the images of ChestX-ray14 that have b
 highest place of the map lies in a box of its observation (the pointing game of Zhang et al., ECCV
 2016, arXiv 1608.00507, without its margin).
 
-Beside each figure stand three controls: a random map (smooth noise of as many places as the encoder
-has), the maps of the other findings in the same image, and the maps of the same finding in the
-other images. The two last are means over all of them. Intervals resample patients.
+Beside each figure stand three controls, each a mean over many maps: random maps (smooth noise of as
+many places as the encoder has), the maps of the other findings in the same image, and the maps of
+the same finding in the other images. Intervals resample patients.
 """
 
 import argparse
@@ -48,9 +48,11 @@ from indexer.sources.openi import OpenI
 from indexer.sources.records import BoundingBox, StudyRecord, read_split
 
 SEED = 0
-MAP, RANDOM, OTHER_FINDINGS, OTHER_IMAGES = "map", "random map", "other findings", "other images"
+MAP, RANDOM, OTHER_FINDINGS, OTHER_IMAGES = "map", "random maps", "other findings", "other images"
 _SCALE = 64
 """Rows and columns of a map that is measured, over the image stretched to a square."""
+_RANDOM_MAPS = 100
+"""Drawn for each finding."""
 _BATCH = 16
 
 
@@ -234,8 +236,9 @@ def table(
         others = [own[name] for name in FINDINGS if name != place.observation]
         elsewhere = [one[place.observation] for one in drawn if one is not own]
         rows[MAP].append(hit(own[place.observation], place.wanted))
-        rows[RANDOM].append(hit(noise(rng, maps[place.image]), place.wanted))
-        for name, alike in ((OTHER_FINDINGS, others), (OTHER_IMAGES, elsewhere)):
+        noises = [noise(rng, maps[place.image]) for _ in range(_RANDOM_MAPS)]
+        controls = ((RANDOM, noises), (OTHER_FINDINGS, others), (OTHER_IMAGES, elsewhere))
+        for name, alike in controls:
             rows[name].append(float(np.mean([hit(one, place.wanted) for one in alike])))
     observations = np.array([place.observation for place in places])
     everywhere = np.ones(len(places), np.bool_)
