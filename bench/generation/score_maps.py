@@ -51,8 +51,8 @@ SEED = 0
 MAP, RANDOM, OTHER_FINDINGS, OTHER_IMAGES = "map", "random maps", "other findings", "other images"
 _SCALE = 64
 """Rows and columns of a map that is measured, over the image stretched to a square."""
-_RANDOM_MAPS = 100
-"""Drawn for each finding."""
+_RANDOM_MAPS = 50
+"""Drawn for each finding; their mirror images count too."""
 _BATCH = 16
 
 
@@ -237,6 +237,7 @@ def table(
         elsewhere = [one[place.observation] for one in drawn if one is not own]
         rows[MAP].append(hit(own[place.observation], place.wanted))
         noises = [noise(rng, maps[place.image]) for _ in range(_RANDOM_MAPS)]
+        noises += [one[:, ::-1] for one in noises]  # neither side is likelier
         controls = ((RANDOM, noises), (OTHER_FINDINGS, others), (OTHER_IMAGES, elsewhere))
         for name, alike in controls:
             rows[name].append(float(np.mean([hit(one, place.wanted) for one in alike])))
