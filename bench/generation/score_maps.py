@@ -18,7 +18,8 @@ the same finding in the other images. Intervals resample patients.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,15 @@ from db.files import write_json
 from db.findings import FINDING
 from db.labels import FINDINGS, OBSERVATIONS
 from evaluation.metrics.bootstrap import RESAMPLES
+from evaluation.provenance import machine
 from evaluation.retrieval.studies import FRONTAL
 from evaluation.tables import Cell, Share, Table, minus, tabulate, to_text, without_nan
 from generator.localization.maps import FloatMap, image_map
+from generator.localization.regions import find_regions
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import DEFAULT_ENCODER, ClassMaps, Encoder
 from indexer.images.radiograph import Grey, Limits
-from indexer.images.reader import read_radiograph
+from indexer.images.reader import read_pixels, read_radiograph
 from indexer.ingest.studies import read_image
 from indexer.reports.labeller import mentions
 from indexer.reports.labelling.mention import Side
@@ -46,6 +49,7 @@ from indexer.reports.sentences import split_sentences
 from indexer.sources.nih_folders import OBSERVED_BY, read_nih_folders
 from indexer.sources.openi import OpenI
 from indexer.sources.records import BoundingBox, StudyRecord, read_split
+from retriever.query import image_query
 
 SEED = 0
 MAP, RANDOM, OTHER_FINDINGS, OTHER_IMAGES = "map", "random maps", "other findings", "other images"
@@ -54,6 +58,7 @@ _SCALE = 64
 _RANDOM_MAPS = 50
 """Drawn for each finding; their mirror images count too."""
 _BATCH = 16
+_RUNS = 15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,13 +87,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         tables = [sides(encoder, arguments)]
         if arguments.nih_dir:
             tables.append(boxes(encoder, arguments))
+        seconds = speed(encoder)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("\n\n".join(to_text(table) for table in tables))
+    for name, value in seconds.items():
+        print(f"{name}: {1000 * value:.0f} ms a study of two images of 2,000 x 2,400 pixels")
     if arguments.out is not None:
         stored = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
-        figures = {"split": arguments.split, "tables": [asdict(table) for table in tables]}
+        figures = {
+            "split": arguments.split,
+            "machine": machine(),
+            "seconds": seconds,
+            "tables": [asdict(table) for table in tables],
+        }
         write_json(arguments.out, without_nan(stored | {encoder.spec.weights_sha256: figures}))
     return 0
 
@@ -265,6 +278,26 @@ def table(
         ),
         resamples=resamples,
     )
+
+
+def speed(encoder: Encoder) -> dict[str, float]:
+    """Median seconds of the maps of a study, without and with the encoder, once it is warm."""
+    rng = np.random.default_rng(SEED)
+    images = [read_pixels(rng.integers(0, 256, (2400, 2000)).astype(np.uint8)) for _ in range(2)]
+    query = image_query(encoder, images)
+    runs: dict[str, Callable[[], object]] = {
+        "maps": lambda: find_regions(query.views),
+        "encoder and maps": lambda: find_regions(image_query(encoder, images).views),
+    }
+    return {
+        name: float(np.median([_timed(run) for _ in range(_RUNS)])) for name, run in runs.items()
+    }
+
+
+def _timed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
 
 
 def noise(rng: np.random.Generator, like: ClassMaps) -> FloatMap:
