@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from bench.generation import score_maps
-from bench.generation.score_maps import Place, half, inside, on_side, points_into, sided, table
+from bench.score_maps.counts import (
+    MAP,
+    OTHER_FINDINGS,
+    OTHER_IMAGES,
+    on_side,
+    points_into,
+    table,
+)
+from bench.score_maps.places import Place, half, inside, sided
 from db.labels import OBSERVATIONS
 from indexer.encoder.spec import ClassMaps
 from indexer.sources.records import BoundingBox
@@ -63,11 +70,11 @@ def test_a_map_is_counted_beside_its_controls() -> None:
     ]
     found = table("sides", places, images, on_side, resamples=50)
     row = found.rows["all (4)"]
-    assert row[score_maps.MAP].interval.value == 0.75
-    assert row[score_maps.OTHER_IMAGES].interval.value == 0.75
+    assert row[MAP].interval.value == 0.75
+    assert row[OTHER_IMAGES].interval.value == 0.75
     # 11 other findings are nowhere, which counts half, and one is on the other side
-    assert row[score_maps.OTHER_FINDINGS].interval.value == pytest.approx((11 * 0.5 + 0.25) / 12)
-    assert row[score_maps.MAP].interval.low < 0.75 < row[score_maps.MAP].interval.high
-    assert found.rows["Pleural Effusion (4)"][score_maps.MAP].count == (3, 4)
-    minus = found.rows["all: map minus"][score_maps.OTHER_FINDINGS].interval
+    assert row[OTHER_FINDINGS].interval.value == pytest.approx((11 * 0.5 + 0.25) / 12)
+    assert row[MAP].interval.low < 0.75 < row[MAP].interval.high
+    assert found.rows["Pleural Effusion (4)"][MAP].count == (3, 4)
+    minus = found.rows["all: map minus"][OTHER_FINDINGS].interval
     assert minus.value == pytest.approx(0.75 - (11 * 0.5 + 0.25) / 12)
