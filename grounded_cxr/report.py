@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from db.app.generation import Generation, Observation, Statement
+from db.app.generation import Generation, Observation, ScoreRegion, Statement
 from db.errors import UserError
 from db.index.case import Case
 from generator import output
+from generator.localization.overlay import draw_overlay
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import read_radiograph
 
@@ -57,6 +58,21 @@ class Report:
     def observations(self) -> tuple[Observation, ...] | None:
         """The assessment: the 14 observations with their probabilities, 0..1, and states."""
         return self.generation.observations
+
+    @property
+    def regions(self) -> tuple[ScoreRegion, ...]:
+        """What the score of each observation rests on, in each image; empty where the encoder
+        cannot say."""
+        return self.generation.regions
+
+    def overlay(self, observation: str, image: int = 1) -> Image.Image:
+        """Draw what the score of an observation rests on over an image, counted from 1.
+
+        It is not the outline of a lesion; the caption says so. Raises NotFoundError where there is
+        no such map.
+        """
+        region = self.generation.region(image, observation)
+        return draw_overlay(region, self.images[image - 1].pixels)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import grounded_cxr
-from db.errors import UserError
+from db.errors import NotFoundError, UserError
 from grounded_cxr import Generator, Report, Retriever, load_generator
 from indexer.build import build
 from indexer.sources.jsonl import JsonLines
@@ -196,3 +196,12 @@ def test_a_report_can_be_made_from_what_is_stored(retriever: Retriever, image: P
     alone = Report(generation=report.generation)
     assert str(alone) == str(report) and alone.cited_cases == {}
     assert "<img" not in alone._repr_html_()
+
+
+def test_what_a_score_rests_on_is_drawn_over_an_image(retriever: Retriever, image: Path) -> None:
+    report = load_generator(None).report(retriever, [image, image])
+    assert {one.image for one in report.regions} == {1, 2}
+    drawn = np.asarray(report.overlay("Cardiomegaly", image=2)).astype(int)
+    assert drawn.shape[1] == 80 and drawn[70, 20, 0] - drawn[70, 20, 2] > 60
+    with pytest.raises(NotFoundError, match="no map of 'Cardiomegaly' in image 3"):
+        report.overlay("Cardiomegaly", image=3)
