@@ -72,7 +72,7 @@ def check_operations(app: Litestar, address: str, *, examples: int) -> int:
 
 
 def test_every_operation_answers_as_documented(app: Litestar, address: str) -> None:
-    assert check_operations(app, address, examples=EXAMPLES) == 34
+    assert check_operations(app, address, examples=EXAMPLES) == 38
 
 
 @pytest.mark.parametrize("path", ["/reports", "/answers", "/classifications", "/captions"])
