@@ -123,7 +123,8 @@ def test_every_refused_key_is_entered_with_its_name_and_the_reason(tmp_path: Pat
 def test_entries_are_written_while_the_server_runs(tmp_path: Path) -> None:
     with TestClient(an_app_with_an_image(tmp_path), base_url=HTTP) as client:
         client.get("/cases/drawn:s1")
-        until(lambda: entries(tmp_path))
+        with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+            until(lambda: database.audit.verify().number == 1)
 
 
 def until(holds: Callable[[], object]) -> None:
