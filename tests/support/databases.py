@@ -42,6 +42,7 @@ class PostgresServer:
         default_factory=lambda: (f"p{os.getpid()}_{number}" for number in itertools.count())
     )
     _tables: list[str] = field(default_factory=list)
+    _template: list[str] = field(default_factory=list)
 
     def empty(self) -> URL:
         """A new database without tables."""
@@ -57,6 +58,17 @@ class PostgresServer:
             self._tables = _statements_of_migration(self.empty())
         self.run(f"CREATE SCHEMA {name}; SET search_path TO {name}; {'; '.join(self._tables)}")
         return url
+
+    def alone(self) -> URL:
+        """A new application database in a database of its own, where no transaction of another test
+        keeps old rows."""
+        if not self._template:
+            empty = self.empty()
+            AppDatabase.open(empty).close()
+            self._template.append(str(empty.database))
+        name = next(self._names)
+        self.run(f"CREATE DATABASE {name} TEMPLATE {self._template[0]}")
+        return self.url.set(database=name)
 
     def tool(self, name: str, *options: str, database: URL) -> None:
         """Run a program of PostgreSQL on a database."""

@@ -17,7 +17,7 @@ from db.app.generation import Citation, Generation, GenerationHit, Statement
 from db.engines.location import Location
 from db.errors import NotFoundError, UserError
 from db.index.store import Case, CaseImage, CaseStore, Sentence
-from tests.support.databases import bytes_of_tables
+from tests.support.databases import Located, PostgresServer, bytes_of_tables
 from tests.support.service.records import FINGERPRINT, a_generation
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -98,6 +98,16 @@ def database(path: Path) -> Iterator[AppDatabase]:
     """In a file."""
     with AppDatabase.open(path) as database:
         yield database
+
+
+@pytest.fixture
+def location(located: Located, tmp_path: Path, request: pytest.FixtureRequest) -> Location:
+    """An application database whose old rows nobody else keeps."""
+    location = located(tmp_path / "app.sqlite3")
+    if isinstance(location, Path):
+        return location
+    server: PostgresServer = request.getfixturevalue("postgresql_server")
+    return server.alone()
 
 
 @pytest.fixture
