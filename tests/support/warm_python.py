@@ -82,13 +82,16 @@ class WarmPython:
         self,
         *words: str,
         output: Path,
+        errors: Path | None = None,
         cwd: Path = ROOT,
         environment: Mapping[str, str] | None = None,
     ) -> "Child":
-        """A command that runs on; ``output`` takes both streams, ``environment`` is added."""
+        """A command that runs on; ``output`` takes both streams, or ``errors`` what goes to stderr;
+        ``environment`` is added."""
         asked = {
             "words": words,
             "output": str(output.absolute()),
+            "errors": None if errors is None else str(errors.absolute()),
             "cwd": str(cwd),
             "environment": {**os.environ, **(environment or {})},
         }
@@ -233,12 +236,15 @@ def answer(ended: int | None = None, **asked: Any) -> int | None:
     return child
 
 
-def command(words: list[str], output: str, cwd: str, environment: dict[str, str]) -> None:
+def command(
+    words: list[str], output: str, errors: str | None, cwd: str, environment: dict[str, str]
+) -> None:
     """Become ``python WORDS``."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     nothing = os.open(os.devnull, os.O_RDONLY)
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream, opened in enumerate((nothing, written, written)):
+    apart = written if errors is None else os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream, opened in enumerate((nothing, written, apart)):
         os.dup2(opened, stream)
     os.chdir(cwd)
     os.environ.clear()

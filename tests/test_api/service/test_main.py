@@ -2,8 +2,8 @@
 
 import signal
 import socket
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -15,9 +15,9 @@ from db.errors import NotFoundError, UserError
 from indexer.build import build
 from indexer.encoder.load import load_encoder
 from indexer.sources.jsonl import JsonLines
-from tests.conftest import ROOT
 from tests.support.fakes import write_studies
 from tests.support.service.services import a_png, free_port
+from tests.support.warm_python import WarmPython
 
 
 def the_error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -123,51 +123,35 @@ def test_impossible_settings_are_refused(tmp_path: Path) -> None:
         assert Settings(host=host).host == host
 
 
-def test_the_command_serves_an_index_and_shuts_down_cleanly(tmp_path: Path) -> None:
+def test_the_command_serves_an_index_and_shuts_down_cleanly(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
     index_dir = tmp_path / "index"
     build(JsonLines(write_studies(tmp_path / "studies", 8)), load_encoder("imagenet"), index_dir)
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "api",
-        "serve",
-        str(index_dir),
-        "--port",
-        str(port),
-        "--model",
-        "none",
-    ]
-    process = subprocess.Popen(
-        [*command, "--database", str(tmp_path / "kept" / "app.sqlite3")],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    port, out, err = free_port(), tmp_path / "out.txt", tmp_path / "err.txt"
+    options = ("--port", str(port), "--model", "none")
+    database = ("--database", str(tmp_path / "kept" / "app.sqlite3"))
+    process = warm_python.start(
+        "-m", "api", "serve", str(index_dir), *options, *database, output=out, errors=err
     )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line == (f"8 prior cases of local: http://127.0.0.1:{port} (stop with Ctrl+C)\n")
-        address = f"http://127.0.0.1:{port}"
-        answer = httpx.post(
-            f"{address}/reports", files={"images": ("image.png", a_png(77))}, timeout=60
-        )
-        assert answer.status_code == 201
-        assert answer.json()["generator"].startswith("extractive-")
-        assert any(s["grounded"] for s in answer.json()["statements"])
-        if sys.platform == "linux":
-            folder = tmp_path / "kept" / "app.sqlite3.tmp"
-            assert folder.stat().st_mode & 0o777 == 0o700
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            started_with = [Path(f"/proc/{one}/environ").read_bytes() for one in children]
-            decoders = [one for one in started_with if f"TMPDIR={folder}".encode() in one]
-            assert decoders and len(decoders) == len(started_with)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-        assert "Traceback" not in err
-        assert (tmp_path / "kept" / "app.sqlite3").is_file()
-    finally:
-        process.kill()
-        process.communicate()
+    while not out.exists() or not (line := out.read_text()).endswith("\n"):
+        assert process.poll() is None, err.read_text()
+        time.sleep(0.02)
+    assert line == (f"8 prior cases of local: http://127.0.0.1:{port} (stop with Ctrl+C)\n")
+    address = f"http://127.0.0.1:{port}"
+    answer = httpx.post(
+        f"{address}/reports", files={"images": ("image.png", a_png(77))}, timeout=60
+    )
+    assert answer.status_code == 201
+    assert answer.json()["generator"].startswith("extractive-")
+    assert any(s["grounded"] for s in answer.json()["statements"])
+    if sys.platform == "linux":
+        folder = tmp_path / "kept" / "app.sqlite3.tmp"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        started_with = [Path(f"/proc/{one}/environ").read_bytes() for one in children]
+        decoders = [one for one in started_with if f"TMPDIR={folder}".encode() in one]
+        assert decoders and len(decoders) == len(started_with)
+    assert process.end(signal.SIGINT) == 0, err.read_text()
+    assert "Traceback" not in err.read_text()
+    assert (tmp_path / "kept" / "app.sqlite3").is_file()
