@@ -22,6 +22,7 @@ from tests.support.source_rules import (
     imported_names,
     imported_packages,
     more_than_a_docstring,
+    parsed,
     posix_imports,
     upward_imports,
 )
@@ -187,7 +188,7 @@ def test_nothing_prints_but_the_command_line() -> None:
         for module in (ROOT / package).rglob("*.py"):
             if module.name == "__main__.py" or module.parent == ROOT / "api" / "cli":
                 continue
-            calls = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.Call)]
+            calls = [n for n in ast.walk(parsed(module.read_text())) if isinstance(n, ast.Call)]
             assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), (
                 f"{module} prints"
             )

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import PurePosixPath
 
 MAY_IMPORT = {
@@ -37,10 +38,17 @@ FOREIGN_WORDS = frozenset(
 """Words that are not the field's, so that no public name has them (as whole words)."""
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    """The tree of a module, which several rules read."""
+    return ast.parse(source)
+
+
+@cache
 def imported_names(source: str) -> set[str]:
     """Full names of what a module imports, at any depth of its code."""
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -55,7 +63,7 @@ def imported_packages(source: str) -> set[str]:
 
 def posix_imports(source: str) -> set[str]:
     """Modules of `POSIX_ONLY` that are imported as soon as this one is, not inside a function."""
-    nodes: list[ast.AST] = [ast.parse(source)]
+    nodes: list[ast.AST] = [parsed(source)]
     found = set()
     while nodes:
         node = nodes.pop()
@@ -88,7 +96,7 @@ def doubled_classes(sources: Mapping[str, str]) -> dict[str, list[str]]:
     """Public classes of one name, and the modules that define them; ``sources`` by path."""
     places = defaultdict(list)
     for path, source in sources.items():
-        for node in ast.parse(source).body:
+        for node in parsed(source).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(path)
     return {name: found for name, found in places.items() if len(found) > 1}
@@ -96,7 +104,7 @@ def doubled_classes(sources: Mapping[str, str]) -> dict[str, list[str]]:
 
 def foreign_names(path: str, source: str) -> set[str]:
     """Public names of a module, its own included, that have one of `FOREIGN_WORDS`."""
-    names = {*PurePosixPath(path).with_suffix("").parts, *public_names(ast.parse(source))}
+    names = {*PurePosixPath(path).with_suffix("").parts, *public_names(parsed(source))}
     return {name for name in names if FOREIGN_WORDS & set(words_of(name))}
 
 
@@ -129,5 +137,5 @@ def words_of(name: str) -> list[str]:
 
 def more_than_a_docstring(source: str) -> bool:
     """Whether an ``__init__.py`` holds code, or no docstring."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     return ast.get_docstring(tree) is None or len(tree.body) > 1
