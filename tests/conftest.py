@@ -96,16 +96,27 @@ def data_dir() -> Path:
 
 LONGEST = (
     "tests/test_readme.py",
+    "tests/test_api/limits/test_decoding.py",
     "tests/test_finetune/test_trainer.py",
     "tests/test_recipes/test_drawn_example.py",
     "tests/test_finetune/test_notebook.py",
     "tests/robustness/test_index_durability.py",
-    "tests/test_finetune/test_resume.py",
+    "tests/test_api/service/test_language_writer.py",
+    "tests/test_api/service/test_main.py",
+    "tests/test_bench/test_bounds.py",
+    "tests/test_indexer/reports/test_identifiers.py",
+    "tests/robustness/test_personal_data.py",
     "tests/robustness/test_training_kills.py",
-    "tests/test_finetune/test_train_command.py",
-    "tests/test_indexer/test_versions.py",
-    "tests/test_generator/test_model.py",
+    "tests/robustness/test_kill.py",
+    "tests/test_indexer/reports/test_sections.py",
+    "tests/test_api/page/test_images.py",
+    "tests/test_api/page/test_page.py",
+    "tests/test_api/page/test_failures.py",
+    "tests/test_api/page/test_accessibility.py",
+    "tests/test_finetune/examples/test_indexes.py",
     "tests/test_finetune/preferences/test_training.py",
+    "tests/test_generator/test_grounding/test_citations.py",
+    "tests/test_indexer/test_versions.py",
 )
 """Files of tests that take longest, the longest first."""
 
