@@ -9,7 +9,7 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
-from api.pipeline.decoding.process import LARGE
+from api.pipeline.decoding.process import LARGE, ORDINARY
 from api.pipeline.decoding.processes import DecodingProcesses
 from api.schemas.cases import public_url
 from db.errors import UserError
@@ -100,11 +100,12 @@ def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
 def test_an_image_that_takes_too_long_does_not_hold_the_service(tmp_path: Path) -> None:
     image = tmp_path / "slow.dcm"
     image.write_bytes(slow_dicom(tmp_path))
-    with DecodingProcesses(count=1, large=replace(LARGE, seconds=3)) as decoding:
+    limits, large = (replace(one, seconds=1) for one in (ORDINARY, LARGE))
+    with DecodingProcesses(count=1, limits=limits, large=large) as decoding:
         app: Any = an_app(tmp_path, FakeRetriever([a_case(1, images=[image])]), decoding=decoding)
         with TestClient(app, base_url="http://127.0.0.1") as client:
             answer = client.get("/cases/drawn:s1/images/1")
-            assert answer.status_code == 413 and "more than 3 s" in answer.json()["detail"]
+            assert answer.status_code == 413 and "more than 1 s" in answer.json()["detail"]
 
 
 def test_impossible_proportions_of_an_image_are_refused(tmp_path: Path) -> None:
