@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,10 +19,10 @@ from indexer.remove import RemovalTarget, remove
 from indexer.sources.jsonl import JsonLines
 from indexer.sources.own_table import OwnTable
 from indexer.versions import current_folder
-from tests.conftest import ROOT
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
+from tests.support.warm_python import WarmPython
 
 COUNT = 3 * STUDIES_PER_BATCH + 5
 
@@ -99,19 +97,20 @@ def test_an_index_holds_every_study_with_its_report_labels_and_image(tmp_path: P
     assert (case.images[0].height, case.images[0].width) == (96, 80)
 
 
-def test_a_killed_build_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_build_resumes_and_gives_the_same_bytes(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "whole")
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_BUILD, str(studies), str(killed)], cwd=ROOT
+    process = warm_python.start(
+        "-c", SLOW_BUILD, str(studies), str(killed), output=tmp_path / "output.txt"
     )
     second_batch = killed / ".building" / "batches" / "batch-000001.npz"
     deadline = time.monotonic() + 60
     while not second_batch.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.end(signal.SIGKILL) == -signal.SIGKILL
     assert second_batch.exists()
     with pytest.raises(NotFoundError, match="is not an index"):
         Index.open(killed)
@@ -274,21 +273,17 @@ def test_a_second_build_of_the_same_index_is_refused(tmp_path: Path) -> None:
         build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
 
 
-def test_a_full_disk_keeps_the_old_index_and_finished_batches(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_index_and_finished_batches(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
     studies = write_studies(tmp_path / "in", COUNT)
     build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     old = (tmp_path / "ix" / "manifest.json").read_bytes()
     lines = studies.read_text().splitlines()
     studies.write_text("\n".join(line.replace("clear", "quite clear") for line in lines))
-    result = subprocess.run(
-        [sys.executable, "-c", BUILD_ON_A_FULL_DISK, str(studies), str(tmp_path / "ix")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 1, result.stderr
-    assert "cannot be written" in result.stderr and "Traceback" not in result.stderr
+    code, said = warm_python.run("-c", BUILD_ON_A_FULL_DISK, str(studies), str(tmp_path / "ix"))
+    assert code == 1, said
+    assert "cannot be written" in said and "Traceback" not in said
     assert (tmp_path / "ix" / "manifest.json").read_bytes() == old
     built = build(JsonLines(studies), ThumbnailEncoder(), tmp_path / "ix")
     assert built.manifest.studies == COUNT

@@ -3,8 +3,6 @@
 Each case runs in a process of its own, because an unguarded read would end it (SIGBUS).
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ from indexer.index import IMAGE_VECTORS
 from indexer.sources.jsonl import JsonLines
 from indexer.vectors.ivf import IDS, LISTS, VECTORS
 from indexer.vectors.options import VectorOptions, VectorType
-from tests.conftest import ROOT
 from tests.support.fakes import ThumbnailEncoder, write_studies
+from tests.support.warm_python import WarmPython
 
 SCRIPT = """
 import os, sys
@@ -66,7 +64,7 @@ for number, call in enumerate(calls):
     ],
 )
 def test_a_file_that_is_cut_short_while_it_is_mapped_is_one_error(
-    tmp_path: Path, kind: VectorType, name: str
+    tmp_path: Path, kind: VectorType, name: str, warm_python: WarmPython
 ) -> None:
     build(
         JsonLines(write_studies(tmp_path / "studies", 24)),
@@ -74,13 +72,7 @@ def test_a_file_that_is_cut_short_while_it_is_mapped_is_one_error(
         tmp_path / "index",
         options=VectorOptions(type=kind),
     )
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, tmp_path / "index", name],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=120,
-    )
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    lines = set(done.stdout.splitlines())
+    code, said = warm_python.run("-c", SCRIPT, str(tmp_path / "index"), name)
+    assert code == 0, (code, said)
+    lines = set(said.splitlines())
     assert len(lines) == 1 and f"{name} of the index was cut short while in use" in lines.pop()
