@@ -12,7 +12,7 @@ USER 10001
 
 # The root is read-only at run time (compose.yaml), so the exported encoder is cached here, at build.
 ENV GROUNDED_CXR_CACHE=/app/cache
-RUN python scripts/install demo postgres \
+RUN python scripts/install demo openai postgres \
     && .venv/bin/python -m indexer build --source openi --vectors pretrained/openi --out data/index \
     && .venv/bin/python -c "from retriever.search import Retriever; Retriever.open('data/index')" \
     && ls cache/*.onnx

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from db.errors import NotFoundError, UserError
+from db.hosts import is_loopback
 
 DATABASE = Path("data/app.sqlite3")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -151,13 +152,3 @@ class Settings:
                 )
         if self.sample_path is not None and not self.sample_path.is_file():
             raise NotFoundError(f"sample image {self.sample_path} does not exist")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -19,6 +19,8 @@ from evaluation.outputs.names import (
     WITH_RETRIEVAL,
     WITHOUT_RETRIEVAL,
 )
+from generator.engines.arguments import add_remote_model
+from generator.load import MODEL_HELP
 from generator.vision_language import NO_MODEL
 from indexer.cli.arguments import add_device, add_model_device
 from indexer.encoder.spec import DEFAULT_ENCODER
@@ -133,11 +135,12 @@ def add_own_to(verbs: Any) -> None:
     )
     add_own_arguments(parser)
     add_model_device(parser)
+    add_remote_model(parser)
     parser.add_argument(
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
     parser.add_argument(
-        "--model", default=NO_MODEL, metavar="MODEL", help="a language model (default: none)"
+        "--model", default=NO_MODEL, metavar="MODEL", help=f"{MODEL_HELP} (default: none)"
     )
     parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
     parser.add_argument(
@@ -170,8 +173,9 @@ def add_answer_to(verbs: Any) -> None:
     parser.add_argument(
         "--prompts", type=Path, required=True, metavar="DIR", help="that --write-prompts wrote"
     )
-    parser.add_argument("--model", required=True, metavar="MODEL", help="folder or hub name")
+    parser.add_argument("--model", required=True, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
+    add_remote_model(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--quantization", default="auto", help="auto, none, nf4 or int8")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the answers")
@@ -227,8 +231,9 @@ def _add_model_and_split(parser: argparse.ArgumentParser, *, splits: Sequence[st
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help=f"folder or hub name of the base model; {NO_MODEL}: the extractive report alone",
+        help=f"{MODEL_HELP}; {NO_MODEL}: the extractive report alone",
     )
+    add_remote_model(parser)
     parser.add_argument("--adapter", metavar="DIR", help="adapter on the base model")
     add_model_device(parser)
     parser.add_argument(
@@ -307,7 +312,8 @@ def _run_export(arguments: argparse.Namespace) -> int:
 def _run_answer(arguments: argparse.Namespace) -> int:
     from evaluation.outputs.prompts import answer_prompts, read_prompts
     from evaluation.provenance import device_name
-    from generator.mllama.load import load_model
+    from generator.engines.arguments import remote_options
+    from generator.load import load_model
     from indexer.cli.progress import progress_bar
 
     total = len(read_prompts(arguments.prompts))
@@ -316,8 +322,12 @@ def _run_answer(arguments: argparse.Namespace) -> int:
         arguments.adapter,
         device=arguments.device,
         quantization=arguments.quantization,
+        remote=remote_options(arguments),
     )
-    computed = f"{device_name(model.decoder.model.device)}, {arguments.quantization}"
+    computed = getattr(model, "computed", None)
+    if computed is None:
+        device = model.decoder.model.device  # type: ignore[attr-defined]
+        computed = f"{device_name(device)}, {arguments.quantization}"
     with progress_bar(total=total, unit="prompt") as bar:
         answer_prompts(
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update

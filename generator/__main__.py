@@ -7,8 +7,9 @@ python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
 
 ``--model`` names a folder or hub id of Llama 3.2 Vision (default: ``pretrained/generator``, if its
-weights are there). ``--model none`` writes a report, classes or a caption from the hits alone, and
-answers from the assessment and the hits.
+weights are there), or the address of a server that runs another vision-language model:
+``openai+http://127.0.0.1:8000/v1#NAME``. ``--model none`` writes a report, classes or a caption
+from the hits alone, and answers from the assessment and the hits.
 
 ``--json`` prints the generation as ``POST /reports`` of the service answers it; see
 `db.app.generation.Generation` for its fields. ``--db FILE`` also stores it, as the service does.
@@ -28,8 +29,12 @@ from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from generator import output
 from generator.assessment.calibration import SENSITIVITIES, Calibration
+from generator.engines.address import RemoteOptions
+from generator.engines.arguments import add_remote_model, remote_options
 from generator.generation import origin_of, to_generation
+from generator.load import MODEL_HELP, load_model
 from generator.localization.files import write_maps
+from generator.mllama.adapter_record import check_served
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
 from generator.vision_language import (
@@ -65,7 +70,9 @@ def main(
     arguments.open_retriever = open_retriever
     if encoder_device(arguments.device) != "cpu":
         arguments.open_retriever = partial(open_retriever, device=encoder_device(arguments.device))
-    arguments.open_model = open_model or partial(_load_model, device=arguments.device)
+    arguments.open_model = open_model or partial(
+        _load_model, device=arguments.device, remote=remote_options(arguments)
+    )
     try:
         exit_code: int = arguments.run(arguments)
         return exit_code
@@ -75,11 +82,15 @@ def main(
 
 
 def _load_model(
-    model: str, adapter: str | None, quantization: str, *, device: str
+    model: str, adapter: str | None, quantization: str, *, device: str, remote: RemoteOptions
 ) -> VisionLanguageModel:
-    from generator.mllama.load import load_model
-
-    return load_model(model, adapter, device=device, quantization=quantization)  # type: ignore[arg-type]
+    return load_model(
+        model,
+        adapter,
+        device=device,
+        quantization=quantization,  # type: ignore[arg-type]
+        remote=remote,
+    )
 
 
 def _do(arguments: argparse.Namespace) -> int:
@@ -112,7 +123,7 @@ def _do(arguments: argparse.Namespace) -> int:
             sensitivity=request.sensitivity,
         )
         retrieval = study.retrieval
-        report = opened.run(request.task, study, request.question or "", decoding)
+        report = opened.write(request, study, decoding)
         origin = opened.describe(origin_of(retriever.encoder.spec), decoding)
     generation = to_generation(
         report,
@@ -145,8 +156,6 @@ def _open_runner(arguments: argparse.Namespace) -> TaskRunner | None:
         return None
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(name, arguments.adapter, arguments.quantization)
-    from generator.mllama.adapter import check_served
-
     try:
         notes = check_served(model, retriever.index.manifest)
     except MismatchError as error:
@@ -234,9 +243,10 @@ def _add_study(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help=f"folder or hub id of a language model, or {NO_MODEL} to compose reports from "
-        f"sentences of the cases (default: {DEFAULT_MODEL} where its weights are)",
+        help=f"{MODEL_HELP}, or {NO_MODEL} to compose reports from sentences of the cases "
+        f"(default: {DEFAULT_MODEL} where its weights are)",
     )
+    add_remote_model(verb)
     verb.add_argument(
         "--adapter", metavar="DIR", help="of finetune train (default: that of the model, if any)"
     )

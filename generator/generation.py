@@ -42,9 +42,14 @@ def to_generation(
 ) -> Generation:
     """A report and the search behind it; only citations that hold are kept.
 
-    ``created_at`` is aware; ``generation_id`` is a new one where none is given.
+    ``created_at`` is aware; ``generation_id`` is a new one where none is given. The model of
+    ``origin`` is kept only if it could write.
     """
     report = without_unsupported(report)
+    if report.instead_of_model:
+        origin = Origin(
+            program=origin.program, encoder=origin.encoder, encoder_sha256=origin.encoder_sha256
+        )
     assessment = None if report.assessment is None else report.assessment.with_cases(report.hits)
     notes, technical_notes = technical(tuple(dict.fromkeys((*retrieval.notes, *report.notes))))
     return Generation(

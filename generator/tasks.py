@@ -19,7 +19,7 @@ from PIL import Image
 
 from db.app.generation import Origin
 from generator import checks
-from generator.assessment.assess import Assessment, assess
+from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration, Sensitivity
 from generator.assessment.classification import Classification
 from generator.context.build import limit_hits
@@ -36,9 +36,19 @@ from generator.prompts import (
     classify_prompts,
     report_prompt,
 )
+from generator.request import GenerationRequest
 from generator.retrieved_study import RetrievedStudy
 from generator.study_canvas import frontal_first, study_canvas
-from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel, strategy_of
+from generator.vision_language import (
+    GREEDY,
+    DecodingOptions,
+    ModelUnavailableError,
+    VisionLanguageModel,
+    reads_indication,
+    scoring_note,
+    strategy_of,
+)
+from generator.without_model import write_without_model
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
 from retriever.query import ImageSource, Query, image_query, read_images
@@ -47,6 +57,12 @@ from retriever.search import Retriever
 
 Event = tuple[str, str] | GroundedReport
 """``("stage", name)``, ``("text", piece)`` and, last, the report."""
+
+_WITHHELD = "the indication was not sent to the model server"
+
+
+def _with_note(retrieval: Retrieval, note: str) -> Retrieval:
+    return replace(retrieval, notes=tuple(dict.fromkeys((*retrieval.notes, note))))
 
 
 class TaskRunner:
@@ -133,6 +149,8 @@ class TaskRunner:
         sensitivity: Sensitivity = "balanced",
     ) -> RetrievedStudy:
         """Put a study together from its parts; the model is shown nothing else."""
+        if indication and not reads_indication(self.model):
+            indication, retrieval = "", _with_note(retrieval, _WITHHELD)
         return RetrievedStudy.assemble(
             image,
             retrieval,
@@ -157,16 +175,21 @@ class TaskRunner:
         if study not in self._assessed:
             prompts = classify_prompts(study.short_context, image=study.image)
             opinions = self.model.loglikelihood(prompts, [YES, NO])
-            self._assessed[study] = replace(study, assessment=self._assessment(study, opinions))
+            self._assessed[study] = self._assessed_with(study, opinions)
         return self._assessed[study]
 
-    def _assessment(self, study: RetrievedStudy, likelihoods: Any) -> Assessment:
-        return assess(
-            study.retrieval,
-            study.votes,
-            calibration=self.calibration,
-            sensitivity=study.assessment.sensitivity,
-            language_model=checks.yes_probabilities(likelihoods),
+    def _assessed_with(self, study: RetrievedStudy, likelihoods: Any) -> RetrievedStudy:
+        note = scoring_note(self.model)
+        return replace(
+            study,
+            retrieval=study.retrieval if note is None else _with_note(study.retrieval, note),
+            assessment=assess(
+                study.retrieval,
+                study.votes,
+                calibration=self.calibration,
+                sensitivity=study.assessment.sensitivity,
+                language_model=checks.yes_probabilities(likelihoods),
+            ),
         )
 
     def run(
@@ -189,6 +212,27 @@ class TaskRunner:
             return definition.check(self, study, question, likelihoods)
         (text,) = self.model.generate(prompts, options)
         return definition.check(self, self.assess(study), question, text)
+
+    def write(
+        self, request: GenerationRequest, study: RetrievedStudy, options: DecodingOptions = GREEDY
+    ) -> GroundedReport:
+        """Run the task of a request, without the model while that is unavailable."""
+        try:
+            return self.run(request.task, study, request.question or "", options)
+        except ModelUnavailableError as error:
+            return self.write_instead(request, study, error)
+
+    def write_instead(
+        self, request: GenerationRequest, study: RetrievedStudy, error: ModelUnavailableError
+    ) -> GroundedReport:
+        """Do without the model what the request asks for; a warning says why."""
+        retrieval = replace(study.retrieval, hits=study.context.hits)
+        report = write_without_model(request, retrieval, study.votes, calibration=self.calibration)
+        return replace(
+            report,
+            instead_of_model=True,
+            warnings=(f"Written without the language model: {error}.", *report.warnings),
+        )
 
     def decide(self, task: Task, study: RetrievedStudy, question: str) -> GroundedReport | None:
         """The answer to a question that needs no model, of the assessment; None for any other."""
@@ -238,9 +282,8 @@ class TaskRunner:
 
     def check_classes(self, study: RetrievedStudy, likelihoods: Any) -> Classification:
         """The classes from the model's answers, (14, 2); see `checks.check_classes`."""
-        return checks.check_classes(
-            study, self._assessment(study, likelihoods), generator=self.name
-        )
+        assessed = self._assessed_with(study, likelihoods)
+        return checks.check_classes(assessed, assessed.assessment, generator=self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The interface of a vision-language model, and how it is asked to decode.
 
-`generator.mllama.model.MllamaModel` implements `VisionLanguageModel`, as do the fakes of the tests;
-another family of models needs no more than that. Nothing heavy is imported here.
+`generator.mllama.model.MllamaModel` implements `VisionLanguageModel`, as do
+`generator.engines.openai.OpenAIModel` and the fakes of the tests; another family of models needs no
+more than that. Nothing heavy is imported here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from db.errors import UserError
+from db.errors import UnavailableError, UserError
 from generator.prompts import Prompt
 from indexer.encoder.weight_files import local_folder
 from retriever.options import Strategy
@@ -37,8 +38,23 @@ def strategy_of(model: object) -> Strategy:
     return strategy
 
 
+def reads_indication(model: object) -> bool:
+    """Whether a model is shown why the images were taken; one of another server only if asked."""
+    return bool(getattr(model, "reads_indication", True))
+
+
+def scoring_note(model: object) -> str | None:
+    """What a reader must know of a model's probabilities of yes and no, if anything."""
+    note: str | None = getattr(model, "scoring_note", None)
+    return note
+
+
 class PromptTooLongError(UserError, ValueError):
     """A prompt and its answer do not fit into the context of the model."""
+
+
+class ModelUnavailableError(UnavailableError):
+    """The model cannot write at present; what needs no model can still be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,27 +84,28 @@ class VisionLanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """Folder or hub id of the base model."""
+        """Folder, hub id or address of the base model."""
         ...
 
     @property
     def adapter(self) -> str | None:
-        """Folder or hub id of the adapter on it, or None."""
+        """Folder, hub id or served name of the adapter on it, or None."""
         ...
 
     @property
     def weights_sha256(self) -> str:
-        """Digest of base model and adapter together."""
+        """Digest of base model and adapter together; of what names them where the weights are not
+        at hand."""
         ...
 
     @property
-    def base_sha256(self) -> str:
-        """Of the base model's weights."""
+    def base_sha256(self) -> str | None:
+        """Of the base model's weights; None where they are not at hand."""
         ...
 
     @property
     def adapter_sha256(self) -> str | None:
-        """Of the adapter's weights; None without one."""
+        """Of the adapter's weights; None without one, or where they are not at hand."""
         ...
 
     @property
@@ -106,7 +123,10 @@ class VisionLanguageModel(Protocol):
         ...
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        """One answer per prompt, computed together. Raises PromptTooLongError."""
+        """One answer per prompt, computed together.
+
+        Raises PromptTooLongError and ModelUnavailableError, as the next two do.
+        """
         ...
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
@@ -141,8 +161,9 @@ class StreamingModel(VisionLanguageModel, Protocol):
         options: DecodingOptions = GREEDY,
         *,
         cancelled: Callable[[int], bool] = lambda _: False,
-    ) -> Iterator[tuple[int, str | None]]:
-        """Pairs of a prompt's number and a piece of its answer; None marks the end of the answer.
+    ) -> Iterator[tuple[int, str | UserError | None]]:
+        """Pairs of a prompt's number and a piece of its answer; None marks the end of the answer,
+        and an error ends the answer to this prompt alone.
 
         Joined, the pieces are what `generate` returns. ``cancelled`` is called with the number of
         every prompt between two tokens; where it returns True the answer ends there. Raises

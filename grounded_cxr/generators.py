@@ -14,8 +14,11 @@ from pathlib import Path
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.assessment.calibration import Calibration, Sensitivity
+from generator.engines.address import RemoteOptions
 from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
+from generator.load import load_model
+from generator.mllama.adapter_record import check_served
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
 from generator.vision_language import (
@@ -46,16 +49,22 @@ def load_generator(
     *,
     device: str = "auto",
     quantization: str = "auto",
+    allow_remote: bool = False,
+    send_indication: bool = False,
 ) -> "Generator":
     """Load a generator.
 
     Args:
         model: Folder or hub id with the architecture of Llama 3.2 Vision; ``"auto"`` takes
             ``pretrained/generator`` where its weights are and otherwise none; ``"none"`` or None is
-            the extractive generator, which needs no weights.
+            the extractive generator, which needs no weights;
+            ``"openai+http://127.0.0.1:8000/v1#NAME"`` is a model that another server runs.
         adapter: Folder or hub id of LoRA weights; the model's own one unless another is named.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         quantization: On a GPU ``auto``, ``none``, ``nf4`` or ``int8``.
+        allow_remote: Whether X-rays and reports of similar cases may be sent to a model server that
+            is not this machine.
+        send_indication: Whether a model server may read the indication.
 
     Raises:
         UserError: The model or the adapter cannot be loaded, with what to do.
@@ -66,9 +75,13 @@ def load_generator(
         if adapter is not None:
             raise UserError("an adapter belongs to a language model: name the model as well")
         return Generator()
-    from generator.mllama.load import load_model
-
-    loaded = load_model(model, adapter, device=device, quantization=quantization)  # type: ignore[arg-type]
+    loaded = load_model(
+        model,
+        adapter,
+        device=device,
+        quantization=quantization,  # type: ignore[arg-type]
+        remote=RemoteOptions(allow_remote=allow_remote, send_indication=send_indication),
+    )
     return Generator(loaded)
 
 
@@ -231,8 +244,6 @@ class Generator:
         decoding: DecodingOptions,
         origin: Origin,
     ) -> tuple[Retrieval, GroundedReport, Origin]:
-        from generator.mllama.adapter import check_served
-
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
         runner = TaskRunner(retriever, model, calibration=self._calibration_for(retriever))
@@ -243,7 +254,7 @@ class Generator:
             max_cases=request.options.k if request.task == "report" else None,
             sensitivity=request.sensitivity,
         )
-        written = runner.run(request.task, study, request.question or "", decoding)
+        written = runner.write(request, study, decoding)
         return study.retrieval, written, runner.describe(origin, decoding)
 
 

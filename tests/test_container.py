@@ -54,7 +54,7 @@ def test_the_service_of_the_larger_set_up_is_told_what_it_understands() -> None:
         made["POSTGRES_DB"],
     )
     assert arguments.trusted_proxy == ["172.31.250.0/24"]
-    assert "psycopg" in EXTRA_OF and "demo postgres" in (ROOT / "Dockerfile").read_text()
+    assert "psycopg" in EXTRA_OF and "demo openai postgres" in (ROOT / "Dockerfile").read_text()
 
 
 def test_the_proxy_passes_on_what_the_service_needs(tmp_path: Path) -> None:

@@ -22,13 +22,16 @@ from api.pacs.connection import PacsConnection
 from api.pipeline.backends import Backend, BackendOptions, open_backend
 from api.pipeline.current_index import reopening
 from api.pipeline.decoding.processes import DecodingProcesses
-from api.settings import LOCAL_NAMES, Settings, is_loopback
+from api.settings import LOCAL_NAMES, Settings
 from api.temporary_files import temporary_files
 from db.app.database import AppDatabase
 from db.engines.engine import exists, held
 from db.engines.location import Location
 from db.errors import MismatchError
+from db.hosts import is_loopback
 from db.index.published import PublishedVersion
+from generator.engines.arguments import add_remote_model, remote_options
+from generator.load import MODEL_HELP
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL, DecodingOptions, default_model
 from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.options import location
@@ -56,13 +59,13 @@ def add_to(verbs: Any) -> None:
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help="folder or hub id of Llama 3.2 Vision, or 'none' to compose reports from sentences of "
-        "the hits and answer no questions (default: pretrained/generator where its weights "
-        "are, otherwise none)",
+        help=f"{MODEL_HELP}, or 'none' to compose reports from sentences of the hits and answer "
+        "questions by rule (default: pretrained/generator where its weights are, otherwise none)",
     )
     verb.add_argument(
         "--adapter", metavar="DIR", help="an adapter directory made by finetune train"
     )
+    add_remote_model(verb)
     add_model_device(verb)
     verb.add_argument(
         "--temperature",
@@ -168,6 +171,7 @@ def run(arguments: argparse.Namespace) -> int:
         adapter=arguments.adapter,
         device=arguments.device,
         decoding=DecodingOptions(temperature=arguments.temperature, seed=arguments.seed),
+        remote=remote_options(arguments),
     )
     may_fall_back = arguments.model is None and arguments.adapter is None
     pacs = None if arguments.pacs is None else _open_pacs(arguments.pacs)

@@ -6,7 +6,6 @@ auth = credentials(url, os.environ)
 No error quotes a password.
 """
 
-import ipaddress
 import netrc
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx2
 
 from db.errors import UserError
+from db.hosts import is_loopback
 
 TOKEN, USER, PASSWORD = (
     "GROUNDED_CXR_PACS_TOKEN",
@@ -49,11 +49,7 @@ def checked_address(url: str) -> str:
 
 def is_local(url: str) -> bool:
     """Whether the address is of this machine."""
-    host = httpx2.URL(url).host
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(httpx2.URL(url).host)
 
 
 class _Bearer(httpx2.Auth):

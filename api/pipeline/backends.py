@@ -17,6 +17,7 @@ from api.pipeline.current_index import StudySearch
 from db.app.generation import Origin
 from db.errors import UserError
 from generator.assessment.calibration import Calibration, Sensitivity
+from generator.engines.address import RemoteOptions
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from generator.request import GenerationRequest
@@ -78,8 +79,12 @@ class Backend(Protocol):
         """How many texts it writes in one batch."""
 
     @property
+    def concurrency(self) -> int:
+        """How many batches it writes at the same time, each in a thread."""
+
+    @property
     def description(self) -> str:
-        """Its name and the expected rate, for the log at start."""
+        """Its name, the expected rate and what a person should know, for the log at start."""
 
     def use(self, retriever: Retriever) -> None:
         """Switch to another index. Raises MismatchError if it does not fit."""
@@ -105,6 +110,7 @@ class ExtractiveBackend:
 
     tasks: tuple[Task, ...] = ("report", "ask", "classify", "caption")
     batch_size: int = 8
+    concurrency: int = 1
     description = (
         "extractive, without a language model; about "
         f"{EXTRACTIVE_RATE:.0f} reports a minute on two CPU cores"
@@ -166,11 +172,13 @@ class BackendOptions:
     """Which backend to open, and how it writes."""
 
     model: str = NO_MODEL
-    """Folder or hub id of a language model, or ``none``."""
+    """Folder, hub id or address of a language model, or ``none``."""
     adapter: str | None = None
     device: str = "auto"
     """Where the language model runs: ``auto`` (a GPU if any), ``cpu`` or ``cuda``."""
     decoding: DecodingOptions = GREEDY
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
+    """What is allowed for a model of another server."""
 
     def __post_init__(self) -> None:
         if self.model == NO_MODEL and self.adapter is not None:
@@ -179,18 +187,18 @@ class BackendOptions:
     @property
     def name(self) -> str:
         """The backend that serves this model, a key of `BACKENDS`."""
-        return "extractive" if self.model == NO_MODEL else "mllama"
+        return "extractive" if self.model == NO_MODEL else "language model"
 
 
-def _open_mllama(retriever: Retriever, options: BackendOptions) -> Backend:
-    from api.pipeline.language_model import LanguageModelBackend  # torch and transformers
+def _open_language_model(retriever: Retriever, options: BackendOptions) -> Backend:
+    from api.pipeline.language_model import LanguageModelBackend
 
     return LanguageModelBackend.open(retriever, options)
 
 
 BACKENDS: Mapping[str, Callable[[Retriever, BackendOptions], Backend]] = {
     "extractive": lambda retriever, options: ExtractiveBackend(retriever=retriever),
-    "mllama": _open_mllama,
+    "language model": _open_language_model,
 }
 
 

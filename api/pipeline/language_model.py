@@ -18,8 +18,10 @@ from generator.assessment.calibration import Calibration, Sensitivity
 from generator.context.build import limit_hits
 from generator.context.candidates import find_candidates
 from generator.grounding.report import GroundedReport
+from generator.load import load_model
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import Prompt, Task
+from generator.request import GenerationRequest
 from generator.retrieved_study import RetrievedStudy
 from generator.study_canvas import frontal_first, study_canvas
 from generator.tasks import TASKS, TaskRunner
@@ -27,6 +29,7 @@ from generator.vision_language import (
     DEFAULT_MODEL,
     GREEDY,
     DecodingOptions,
+    ModelUnavailableError,
     PromptTooLongError,
     StreamingModel,
 )
@@ -70,21 +73,21 @@ class LanguageModelBackend:
 
     @classmethod
     def open(cls, retriever: Retriever, options: BackendOptions) -> Self:
-        """Load a Llama 3.2 Vision model from a folder or hub id, with or without an adapter.
+        """Load a model, with or without an adapter; see `generator.load`.
 
         Raises UserError if it cannot be loaded, MismatchError if adapter, model and index do not
         belong together.
         """
-        from generator.mllama.load import load_model
-
-        model = load_model(options.model, options.adapter, device=options.device)
+        model = load_model(
+            options.model, options.adapter, device=options.device, remote=options.remote
+        )
         shipped = options.model == DEFAULT_MODEL and options.adapter is None
         return cls(
             retriever,
             model,
-            record=model.record,
+            record=getattr(model, "record", None),
             decoding=options.decoding,
-            rate=SHIPPED_CPU_RATE if shipped and model.decoder.device.type == "cpu" else None,
+            rate=SHIPPED_CPU_RATE if shipped and _runs_on_cpu(model) else None,
         )
 
     @property
@@ -95,7 +98,8 @@ class LanguageModelBackend:
             if self._rate is None
             else f"about {self._rate:.0f} reports a minute on two CPU cores"
         )
-        return f"language model {self._model.name}{adapter}; {rate}"
+        notes = getattr(self._model, "notes", ())
+        return "; ".join((f"language model {self._model.name}{adapter}", rate, *notes))
 
     def use(self, retriever: Retriever) -> None:
         self._runner = self._runner_on(retriever)
@@ -113,6 +117,11 @@ class LanguageModelBackend:
     @property
     def batch_size(self) -> int:
         return self._model.batch_size
+
+    @property
+    def concurrency(self) -> int:
+        """More than one for a model that other machines or processes compute."""
+        return int(getattr(self._model, "concurrency", 1))
 
     def describe(self, origin: Origin) -> Origin:
         return self._runner.describe(origin, self._decoding)
@@ -134,6 +143,7 @@ class LanguageModelBackend:
             if writing.cancelled():
                 continue
             request = writing.request
+            study = None
             try:
                 study = _study(runner, writing)
                 decided = runner.decide(request.task, study, request.question or "")
@@ -143,11 +153,11 @@ class LanguageModelBackend:
                     yield place, decided
                 elif TASKS[request.task].answers:
                     yield place, self._count(text)
-                    yield place, runner.run(request.task, study, request.question or "")
+                    yield place, runner.write(request, study)
                 else:
                     texts[place] = replace(text, study=runner.assess(study))
             except UserError as error:
-                yield place, error
+                yield place, _or_instead(runner, request, study, error)
         yield from self._stream(runner, texts)
 
     def _stream(
@@ -170,7 +180,11 @@ class LanguageModelBackend:
             return
         for number, piece in pieces:
             place = places[number]
-            if piece is not None:
+            if isinstance(piece, UserError):
+                text = texts[place]
+                if not text.writing.cancelled():
+                    yield place, _or_instead(runner, text.writing.request, text.study, piece)
+            elif piece is not None:
                 written[place] += piece
                 yield place, Token(text=piece)
             elif not texts[place].writing.cancelled():
@@ -203,6 +217,23 @@ class _Text:
     def check(self, runner: TaskRunner, text: str) -> GroundedReport:
         request = self.writing.request
         return TASKS[request.task].check(runner, self.study, request.question or "", text)
+
+
+def _or_instead(
+    runner: TaskRunner, request: GenerationRequest, study: RetrievedStudy | None, error: UserError
+) -> GroundedReport | UserError:
+    """What can be written without a model that is unavailable; otherwise the error to show."""
+    if study is None or not isinstance(error, ModelUnavailableError):
+        return error
+    try:
+        return runner.write_instead(request, study, error)
+    except UserError as other:
+        return other
+
+
+def _runs_on_cpu(model: object) -> bool:
+    decoder = getattr(model, "decoder", None)
+    return decoder is not None and decoder.device.type == "cpu"
 
 
 def _study(runner: TaskRunner, writing: BackendRequest) -> RetrievedStudy:

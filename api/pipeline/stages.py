@@ -96,7 +96,10 @@ class Schedulers:
                 _search_with(current), stage="search", max_batch=settings.max_batch
             ),
             writing=BatchScheduler(
-                _write_with(backend), stage="write", max_batch=settings.written_together
+                _write_with(backend),
+                stage="write",
+                max_batch=settings.written_together,
+                runners=backend.concurrency,
             ),
         )
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from db.errors import UserError
 from evaluation.answers.questions import vqa_rad_questions
 from evaluation.log import require_first_run
+from evaluation.outputs.names import WITH_INDICATION
 from evaluation.outputs.no_model import NoModel
 from evaluation.outputs.replay import AnswerReplayer, PromptRecorder
 from evaluation.outputs.rows import Outputs, OutputsHeader
@@ -19,14 +20,17 @@ from evaluation.outputs.writer import OutputWriter
 from evaluation.reports.references import own_cases
 from evaluation.retrieval.studies import EvaluationStudy, read_studies
 from generator.assessment.calibration import Calibration
-from generator.mllama.adapter import check_served
-from generator.mllama.load import load_model
+from generator.engines.arguments import remote_options
+from generator.load import load_model
+from generator.mllama.adapter_record import check_served
 from generator.prompts import PROMPT_VERSION
 from generator.tasks import TaskRunner
 from generator.vision_language import (
     NO_MODEL,
     DecodingOptions,
     VisionLanguageModel,
+    reads_indication,
+    scoring_note,
     strategy_of,
 )
 from indexer.cli.arguments import encoder_device
@@ -46,8 +50,7 @@ def write_prompts(arguments: argparse.Namespace) -> int:
         raise UserError("name the --model whose tokens and tile size the prompts are made for")
     source = open_source(arguments.source, options_of(arguments))
     retriever = open_retriever(arguments)
-    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
-    check_served(model, retriever.index.manifest)
+    model = _load(arguments, retriever)
     studies, _ = _studies(arguments, source, retriever)
     recorder = PromptRecorder(model, arguments.write_prompts)
     with TemporaryDirectory() as scratch:
@@ -95,8 +98,24 @@ def _model(arguments: argparse.Namespace, retriever: Retriever) -> VisionLanguag
     if arguments.model == NO_MODEL:
         arguments.conditions, arguments.tasks = [], []
         return NoModel(retriever.index.manifest.encoder.weights_sha256)
-    model = load_model(arguments.model, arguments.adapter, device=arguments.device)
-    check_served(model, retriever.index.manifest)
+    return _load(arguments, retriever)
+
+
+def _load(arguments: argparse.Namespace, retriever: Retriever) -> VisionLanguageModel:
+    """The language model, with what a person should know of it on stderr."""
+    model = load_model(
+        arguments.model,
+        arguments.adapter,
+        device=arguments.device,
+        remote=remote_options(arguments),
+    )
+    if WITH_INDICATION in arguments.conditions and not reads_indication(model):
+        raise UserError(
+            f"the condition '{WITH_INDICATION}' sends the indication to the model server: say "
+            "--send-indication, or name other --conditions"
+        )
+    for note in check_served(model, retriever.index.manifest):
+        sys.stderr.write(f"note: {note}\n")
     return model
 
 
@@ -129,6 +148,7 @@ def _about(
         prompt_version=PROMPT_VERSION,
         strategy=strategy_of(model),
         max_new_tokens=arguments.max_new_tokens,
+        computed=getattr(model, "computed", OutputsHeader.computed),
     )
 
 
@@ -164,3 +184,5 @@ def _ask(
         )
     if questions:
         writer.ask_about_images(questions, arguments.vqa_rad / "images")
+    if (note := scoring_note(runner.model)) is not None:
+        sys.stderr.write(f"note: {note}\n")

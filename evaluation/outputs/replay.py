@@ -23,7 +23,12 @@ from evaluation.outputs.prompts import (
     read_answers,
 )
 from generator.prompts import Prompt
-from generator.vision_language import GREEDY, DecodingOptions, VisionLanguageModel
+from generator.vision_language import (
+    GREEDY,
+    DecodingOptions,
+    VisionLanguageModel,
+    reads_indication,
+)
 
 
 class _RemoteModel(ABC):
@@ -36,6 +41,7 @@ class _RemoteModel(ABC):
         self.tile_size, self.context_tokens = model.tile_size, model.context_tokens
         self.count_tokens = model.count_tokens
         self.record = getattr(model, "record", None)
+        self.reads_indication = reads_indication(model)
 
     @abstractmethod
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:

@@ -44,7 +44,8 @@ class OutputsHeader:
     strategy: Strategy = "similar"
     """How the cases in the prompts were chosen."""
     computed: str = "here"
-    """Device and quantization the model ran with, if it ran on another machine."""
+    """Device and quantization of another machine that the model ran on, or the address of the
+    server that runs it."""
     format_version: int = FORMAT_VERSION
 
 

@@ -29,6 +29,8 @@ class GroundedReport:
     label_scores: Mapping[str, float] | None = None
     assessment: Assessment | None = None
     """What the text agrees with; None where none was made."""
+    instead_of_model: bool = False
+    """Whether a language model was to write it and could not; a warning says why."""
     as_written: str | None = None
     """What a language model wrote, before its citations were checked; None without one."""
     notice: str = NOTICE

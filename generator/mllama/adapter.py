@@ -1,8 +1,4 @@
-"""Load LoRA weights onto a base model.
-
-model = attach(model, folder, merge=True)
-notes = check_served(model, index.manifest)      # raises MismatchError with the cure
-"""
+"""Load LoRA weights onto a base model: ``model = attach(model, folder, merge=True)``."""
 
 import warnings
 from pathlib import Path
@@ -13,21 +9,8 @@ from transformers import MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import read_json
-from generator.mllama.adapter_record import AdapterRecord
-from indexer.manifest import Manifest
 
 WEIGHTS = "adapter_model.safetensors"
-
-
-def check_served(model: object, manifest: Manifest) -> list[str]:
-    """Return notes for people on a model whose adapter, if any, can be used with an index.
-
-    Raises MismatchError where the adapter cannot be used with the index.
-    """
-    record: AdapterRecord | None = getattr(model, "record", None)
-    if record is not None:
-        record.check_index(encoder_sha256=manifest.encoder.weights_sha256)
-    return list(getattr(model, "notes", ()))
 
 
 def attach(

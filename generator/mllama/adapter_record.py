@@ -2,6 +2,7 @@
 
 record = AdapterRecord.read(folder)              # None for an adapter made elsewhere
 record.check(base="pretrained/generator", base_sha256=base_sha256(folder))
+notes = check_served(model, index.manifest)      # raises MismatchError with the cure
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any, Self
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import read_json, write_json
 from generator.prompts import PROMPT_VERSION
+from indexer.manifest import Manifest
 from retriever.options import Strategy
 
 RECORD = "adapter_record.json"
@@ -82,3 +84,14 @@ class AdapterRecord:
                 "the adapter was trained on the label scores of another encoder: build the index "
                 "with that encoder, or train an adapter on this index"
             )
+
+
+def check_served(model: object, manifest: Manifest) -> list[str]:
+    """Return notes for people on a model whose adapter, if any, can be used with an index.
+
+    Raises MismatchError where the adapter cannot be used with the index.
+    """
+    record: AdapterRecord | None = getattr(model, "record", None)
+    if record is not None:
+        record.check_index(encoder_sha256=manifest.encoder.weights_sha256)
+    return list(getattr(model, "notes", ()))

@@ -28,6 +28,8 @@ from db.app.generation import NOTICE, Generation
 from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from generator import output
+from generator.engines.arguments import add_remote_model
+from generator.load import MODEL_HELP
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from grounded_cxr.generators import Generator, load_generator
 from indexer.cli.arguments import add_model_device, encoder_device
@@ -117,7 +119,15 @@ def _write(
 
     model = arguments.model or "auto"
     try:
-        return write(load_generator(model, arguments.adapter, device=arguments.device))
+        return write(
+            load_generator(
+                model,
+                arguments.adapter,
+                device=arguments.device,
+                allow_remote=arguments.allow_remote_model,
+                send_indication=arguments.send_indication,
+            )
+        )
     except MismatchError as error:
         if arguments.model is not None or arguments.adapter is not None:
             raise
@@ -187,9 +197,10 @@ def parser(prog: str = "python -m grounded_cxr.pacs") -> argparse.ArgumentParser
     verb.add_argument(
         "--model",
         metavar="MODEL",
-        help=f"folder or hub id of a language model, or {NO_MODEL} to compose reports from "
-        f"sentences of the cases (default: {DEFAULT_MODEL} where its weights are)",
+        help=f"{MODEL_HELP}, or {NO_MODEL} to compose reports from sentences of the cases "
+        f"(default: {DEFAULT_MODEL} where its weights are)",
     )
+    add_remote_model(verb)
     verb.add_argument("--adapter", metavar="DIR", help="of finetune train (default: the model's)")
     add_model_device(verb)
     verb.add_argument("--indication", default="", metavar="TEXT", help="why the image was taken")

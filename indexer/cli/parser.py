@@ -19,6 +19,7 @@ EXTRA_OF = {
     "gguf": "train",
     "mcp": "mcp",
     "mcp_types": "mcp",
+    "openai": "openai",
     "psycopg": "postgres",
     "pyarrow": "data",
     "scipy": "train",

@@ -273,7 +273,7 @@ def test_an_unusable_default_model_falls_back_to_the_extractive_report_with_a_no
     if missing == "weights":
         monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
     else:
-        monkeypatch.setattr("generator.mllama.adapter.check_served", refuse)
+        monkeypatch.setattr("generator.__main__.check_served", refuse)
     argv = ["report", str(index_dir), image(index_dir, 2)]
     model = ScriptedModel(script=lambda prompt: "")
     assert main(argv, open_retriever=open_drawn, open_model=lambda *_: model) == 0

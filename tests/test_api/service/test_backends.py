@@ -36,7 +36,7 @@ def test_a_backend_is_opened_by_the_name_of_its_model(monkeypatch: pytest.Monkey
         opened.append((retriever, options))
         return ExtractiveBackend()
 
-    monkeypatch.setattr(backends, "BACKENDS", {**BACKENDS, "mllama": open_fake})
+    monkeypatch.setattr(backends, "BACKENDS", {**BACKENDS, "language model": open_fake})
     assert isinstance(open_backend(retriever, BackendOptions()), ExtractiveBackend)
     assert opened == []
     options = BackendOptions(model="some/model", adapter="some/adapter")
@@ -52,7 +52,7 @@ def test_a_default_model_that_does_not_fit_the_index_falls_back_with_a_warning(
     def refuse(retriever: Any, options: BackendOptions) -> ExtractiveBackend:
         raise MismatchError("the adapter was trained with another encoder")
 
-    monkeypatch.setattr(backends, "BACKENDS", {**BACKENDS, "mllama": refuse})
+    monkeypatch.setattr(backends, "BACKENDS", {**BACKENDS, "language model": refuse})
     options = BackendOptions(model="pretrained/generator")
     retriever: Any = object()
     with caplog.at_level(logging.WARNING):
