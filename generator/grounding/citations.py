@@ -8,7 +8,8 @@ A citation holds if the cited report says the statement, finding by finding, eac
 place, degree and certainty; see `generator.grounding.support.evidence`. Others are removed and
 recorded with what the report says instead. A statement left without any is given those that would
 hold, marked as added, and otherwise rests on the image alone. Statements about change are refused:
-the model is shown no earlier image.
+the model is shown no earlier image. What a general model says to its reader is left out, unless it
+states something of the image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,12 @@ from generator.context.build import Context
 from generator.grounding.agreement import LEAST_SHARED, Agreement, HitSentence
 from generator.grounding.claims import Claims
 from generator.grounding.report import cite
-from generator.grounding.sentences import compares_with_prior, overlap, tells_a_story
+from generator.grounding.sentences import (
+    compares_with_prior,
+    is_conversation,
+    overlap,
+    tells_a_story,
+)
 from generator.grounding.support.evidence import Support
 from generator.grounding.written import WrittenSentence
 from retriever.results import Retrieval
@@ -77,6 +83,7 @@ def check_citations(
     statements: list[Statement] = []
     refused: list[str] = []
     stories: list[str] = []
+    conversation: list[str] = []
     said: set[tuple[Section, str]] = set()
     for sentence in written:
         if (sentence.section, sentence.text.lower()) in said:
@@ -88,6 +95,9 @@ def check_citations(
         if tells_a_story(sentence.text) and check.telling(sentence) < LEAST_SHARED:
             stories.append(sentence.text)
             continue
+        if is_conversation(sentence.text) and not sentence.claims.keys:
+            conversation.append(sentence.text)
+            continue
         statements.append(to_statement(sentence, check, retrieval))
     notes = [f"left out because there is no earlier image to compare with: “{s}”" for s in refused]
     notes += [
@@ -95,6 +105,7 @@ def check_citations(
         f"share: “{text}”"
         for text in stories
     ]
+    notes += [f"left out because it says nothing of the image: “{s}”" for s in conversation]
     return CheckedStatements(statements=tuple(statements), notes=tuple(notes))
 
 

@@ -182,6 +182,27 @@ def tells_a_story(text: str) -> bool:
     return bool(_STORY.search(text))
 
 
+_CONVERSATION = re.compile(
+    r"\bI(?:['’](?:m|ll|ve)| (?:am|have|will|would)| apologi[sz]e)\b"
+    r"|\bI (?:can|do)(?:not| not|n['’]t|['’]t)?\b"
+    r"|\b(?:you|your|sorry|apologies)\b"
+    r"|\bas an? (?:AI|language|large language)\b"
+    r"|^(?:sure|certainly|of course|okay|note)\b"
+    r"|\b(?:here|below|following) (?:is|are)\b"
+    r"|\b(?:prior|provided|given|similar|retrieved) cases?\b"
+    r"|\b(?:this|the) (?:report|analysis|response|description|answer)\b"
+    r"|\b(?:consult|seek|contact)\b.{0,60}\b(?:radiologist|physician|doctor|professional|provider)"
+    r"|\bmedical advice\b",
+    re.IGNORECASE,
+)
+
+
+def is_conversation(text: str) -> bool:
+    """Whether a sentence speaks to its reader, of its writer or of its sources, as assistants do;
+    it may still state a finding."""
+    return bool(_CONVERSATION.search(text))
+
+
 def tidy(text: str) -> str:
     """Normalise a sentence for print: no list number, single spaces, a capital, a full stop."""
     words = " ".join(_ENUMERATION.sub("", text).split()).rstrip(" .,;")

@@ -4,7 +4,9 @@
     # "The heart is enlarged." (1, 2, 3); "No effusion" (2, 4)
 
 Numbers are read in the forms that models write: [1], [1, 3], [1;3], [1-3], [1 and 3], [1]-[3],
-[1] and [3], ([1], [3]), [case 2].
+[1] and [3], ([1], [3]), [case 2], 【1】. Marks that no case can have, such as [-1], are removed.
+Headings, lists and emphasis of Markdown are read as plain text, and so are sections as members of a
+JSON object.
 """
 
 import re
@@ -17,7 +19,12 @@ from generator.grounding.claims import Claims, read_text
 from indexer.reports.labeller import label_sentence
 from indexer.reports.sentences import split_sentences
 
-_SECTION = re.compile(r"\b(findings|impression)\s*:", re.IGNORECASE)
+_SECTION = re.compile(r"[{,\s]{0,9}\"?\b(findings|impression)\"?\s*:(?:\s*\")?", re.IGNORECASE)
+_TITLE_LINE = re.compile(r"^[ \t]*(findings|impression)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}|[-*•]|\d{1,2}[.)])[ \t]+", re.MULTILINE)
+_EMPHASIS = re.compile(r"\*+|__+|`+|</?(?:b|i|em|strong|p|br|h[1-6]|ul|ol|li) ?/?>", re.IGNORECASE)
+_BRACKETS = str.maketrans("【】［］〔〕", "[][][]")
+_NO_MARK = re.compile(r"\[[-+.]\d{1,6}\]|\[\d{1,6}[.e][\d.]{1,6}\]")
 _DASH = r"[-\u2010-\u2015]"
 _NUMBER = r"(?:cases?\s?)?[#^]?\d{1,6}"
 _MARK = re.compile(
@@ -60,6 +67,7 @@ class _Marks:
 
 def parse_cited_sentences(text: str) -> list[WrittenSentence]:
     """Split an output into sentences; text before the first section title counts as findings."""
+    text = _without_markdown(text)
     written: list[WrittenSentence] = []
     titles = list(_SECTION.finditer(text))
     starts = [0, *(title.end() for title in titles)]
@@ -69,6 +77,11 @@ def parse_cited_sentences(text: str) -> list[WrittenSentence]:
     for section, start, end in zip(names, starts, ends, strict=True):
         written += _parse_section(section, text[start:end])
     return written
+
+
+def _without_markdown(text: str) -> str:
+    text = _NO_MARK.sub("", text.translate(_BRACKETS))
+    return _TITLE_LINE.sub(r"\1:", _EMPHASIS.sub("", _LINE_MARK.sub("", text)))
 
 
 def _parse_section(section: Section, text: str) -> list[WrittenSentence]:

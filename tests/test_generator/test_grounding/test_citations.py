@@ -78,6 +78,13 @@ def test_a_report_is_read_into_sections_sentences_and_numbers() -> None:
         ("A [note] stays. [1", [("findings", "A [note] stays.", ()), ("findings", "[1", ())]),
         ("Odd ]][[ marks [2]", [("findings", "Odd ]][[ marks", (2,))]),
         ("[1] First", [("findings", "First", ())]),
+        ("**Findings:**\n- **Large** heart [1].\n2. Clear. [2]\n\n### IMPRESSION\n* Fine. [3]",
+         [("findings", "Large heart", (1,)), ("findings", "Clear.", (2,)),
+          ("impression", "Fine.", (3,))]),
+        ("<b>Wide.</b>【2】［3］", [("findings", "Wide.", (2, 3))]),
+        ("No mark. [-1][1.5][1e3]", [("findings", "No mark.", ())]),
+        ('{"findings": "Large heart. [1]", "impression": "Fine [2]"}',
+         [("findings", "Large heart.", (1,)), ("impression", "Fine", (2,))]),
     ],
 )  # fmt: skip
 def test_any_text_is_read(text: str, expected: list[tuple[str, str, tuple[int, ...]]]) -> None:
@@ -101,6 +108,9 @@ def test_any_text_is_read(text: str, expected: list[tuple[str, str, tuple[int, .
         "a [1] ",
         "a. ",
         "findings:",
+        "{, ",
+        "\n# ",
+        "*",
         "impression ",
     ],
 )
@@ -199,6 +209,38 @@ def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     assert found.notes == (
         f"left out because there is no earlier image to compare with: “{sentence}”",
     )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I'm sorry, but I can't assist with that request.",
+        "Here is the report based on the provided cases:",
+        "Please consult a radiologist for a definitive diagnosis.",
+        "As an AI, I cannot interpret medical images.",
+        "Note: This report was generated automatically.",
+        "Sure! Below are the findings.",
+    ],
+)
+def test_what_an_assistant_says_to_its_reader_is_left_out_with_a_note(sentence: str) -> None:
+    found = grounded(f"{sentence} [2] The heart is enlarged. [1]")
+    assert [(one.text, one.grounded) for one in found.statements] == [
+        ("The heart is enlarged.", True)
+    ]
+    assert found.notes[0].startswith("left out because it says nothing of the image: “")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I see an enlarged heart.",
+        "You can see clear lungs.",
+        "Type I fracture.",
+    ],
+)
+def test_a_finding_is_kept_whoever_is_spoken_to(sentence: str) -> None:
+    (statement,) = grounded(sentence).statements
+    assert statement.text == sentence
 
 
 def test_a_sentence_that_two_sentences_of_a_case_say_quotes_both() -> None:
