@@ -28,6 +28,7 @@ from evaluation.outputs.names import HEAD, VOTE
 from evaluation.reports.references import References
 from evaluation.retrieval.studies import embed, read_studies
 from generator.assessment.calibration import CALIBRATION, Calibration
+from generator.engines.address import is_address
 from generator.vision_language import NO_MODEL
 from indexer.cli.progress import progress_bar
 from indexer.encoder.weight_files import local_folder
@@ -85,6 +86,11 @@ def _calibrate_index(arguments: argparse.Namespace) -> int:
 
 def _calibrate_model(arguments: argparse.Namespace) -> int:
     _check_enough(arguments)
+    if arguments.model is not None and is_address(arguments.model):
+        raise UserError(
+            f"a model on a server has no folder for {CALIBRATION}: calibrate the index, without "
+            "--model"
+        )
     outputs, _ = collect_outputs(arguments)
     name = outputs.about.adapter or outputs.about.model
     folder = local_folder(name)

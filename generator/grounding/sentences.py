@@ -192,7 +192,7 @@ _CONVERSATION = re.compile(
     r"|\b(?:prior|provided|given|similar|retrieved) cases?\b"
     r"|\b(?:this|the) (?:report|analysis|response|description|answer)\b"
     r"|\b(?:consult|seek|contact)\b.{0,60}\b(?:radiologist|physician|doctor|professional|provider)"
-    r"|\bmedical advice\b",
+    r"|\bmedical advice\b|\bresearch use only\b|\bnot for clinical use\b",
     re.IGNORECASE,
 )
 

@@ -220,6 +220,7 @@ def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
         "As an AI, I cannot interpret medical images.",
         "Note: This report was generated automatically.",
         "Sure! Below are the findings.",
+        "Research use only, not for clinical use.",
     ],
 )
 def test_what_an_assistant_says_to_its_reader_is_left_out_with_a_note(sentence: str) -> None:
