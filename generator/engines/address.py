@@ -126,7 +126,7 @@ class ModelAddress:
         if not options.allow_remote:
             raise ForbiddenError(
                 f"the X-ray and the reports of similar cases would be sent to {self.host}: say "
-                "--allow-remote-model if they may leave this machine"
+                "--allow-remote-model (in Python allow_remote=True) if they may leave this machine"
             )
         if not self.base_url.startswith("https:"):
             raise ForbiddenError(

@@ -27,6 +27,7 @@ from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
 from tests.support.models.mllama_models import write_mllama
 from tests.support.pacs import Asked
+from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import HTTP, STREAM, parsed
 from tests.support.service.model_server import (
     HEAD,
@@ -225,7 +226,8 @@ def test_the_service_can_be_the_model_of_another(
             with TestClient(app, base_url=HTTP) as client:
                 happened = parsed(send(client, "/reports", headers=STREAM).text)
             # It writes reports, whatever it is asked, and so has no opinion of yes and no.
-            question = Prompt(task="classify", text="Is it?", image=Image.new("RGB", (64, 64)))
+            drawn = Image.fromarray(draw_radiograph(99, size=(96, 80)))
+            question = Prompt(task="classify", text="Is it?", image=drawn)
             with pytest.raises(ModelUnavailableError, match="yes or no with something else"):
                 backend._model.loglikelihood([question], ["yes", "no"])  # type: ignore[attr-defined]
     report = happened[-1][1]
