@@ -41,6 +41,8 @@ ASSUMED_CONTEXT = 4096
 SAMPLES = 8
 """Answers drawn for each question of a server without log-probabilities."""
 _SAMPLED_TOKENS = 4
+_GREETING = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 1}
+"""What a model that is not listed is asked, to see whether it is there."""
 _LISTED = 20
 """Names of models that an error lists."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -87,17 +89,27 @@ class OpenAIModel:
     def of(cls, server: ModelServer, options: RemoteOptions) -> Self:
         """The model that the address of a server names.
 
-        Raises NotFoundError for a name that the server does not list, ModelUnavailableError.
+        Raises NotFoundError for a name that the server neither lists nor answers to,
+        ModelUnavailableError.
         """
         name = server.address.model
         listed = server.run(server.models())
         for entry in listed:
             if entry.id == name:
                 return cls(server, entry, options)
-        names = [entry.id for entry in listed]
-        shown = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        if name:
+            try:
+                server.run(server.complete({"model": name, **_GREETING}))
+                unlisted = Model(id=name, created=0, object="model", owned_by="")
+                return cls(server, unlisted, options)
+            except RequestRefusedError:
+                pass
+        names = [entry.id for entry in listed[:_LISTED]] or ["one that it serves"]
+        more = ", ..." if len(listed) > _LISTED else ""
         wrong = f"has no model '{name}'" if name else "needs the name of a model after '#'"
-        raise NotFoundError(f"the model server {server.address.base_url} {wrong}: name {shown}")
+        raise NotFoundError(
+            f"the model server {server.address.base_url} {wrong}: name {', '.join(names)}{more}"
+        )
 
     def _notes(self, known: int | None) -> tuple[str, ...]:
         address = self._address

@@ -41,7 +41,7 @@ _TOKEN_CHARACTERS = 32
 
 
 class RequestRefusedError(ModelUnavailableError):
-    """The server does not take a request of this form."""
+    """The server knows no such path or model, or does not take a request of this form."""
 
 
 class _FailedError(Exception):
@@ -112,16 +112,19 @@ class ModelServer:
         await self._client.close()
 
     async def models(self) -> list[Model]:
-        """The models that the server offers. Raises ModelUnavailableError."""
+        """The models that the server lists, which may be fewer than it has.
+
+        Raises ModelUnavailableError.
+        """
 
         async def attempt() -> list[Model]:
             page = await self._client.models.list()
-            found = [one for one in page.data if isinstance(one.id, str)]
-            if not found:
-                raise _FailedError(error=self._nonsense("no list of models"))
-            return found
+            return [one for one in page.data if isinstance(one.id, str)]
 
-        return await self._asked(attempt)
+        try:
+            return await self._asked(attempt)
+        except RequestRefusedError:
+            return []
 
     async def complete(self, body: Mapping[str, Any]) -> ChatCompletion:
         """One whole answer.
@@ -271,8 +274,10 @@ class ModelServer:
                 )
             )
         return _FailedError(
-            error=self._error(
-                f"answered with status {status}: check the address, which often ends in /v1"
+            error=RequestRefusedError(
+                f"the model server {self._url} answered with status {status}: check the address, "
+                "which often ends in /v1, and the name of the model",
+                retry_after=60,
             )
         )
 

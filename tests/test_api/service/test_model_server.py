@@ -122,7 +122,8 @@ def test_what_is_sent_where_is_said_at_the_start(retriever: Retriever) -> None:
 
 
 def test_an_unreachable_server_or_model_is_refused_at_the_start(retriever: Retriever) -> None:
-    with model_server(says) as (address, _), pytest.raises(UserError, match="has no model 'x'"):
+    absent = model_server(failed(404))
+    with absent as (address, _), pytest.raises(UserError, match="has no model 'x'"):
         open_backend(retriever, BackendOptions(model=f"{address.partition('#')[0]}#x"))
     with pytest.raises(UserError, match="cannot be reached"):
         open_backend(retriever, BackendOptions(model=address))

@@ -388,25 +388,29 @@ def test_a_model_that_says_neither_yes_nor_no_has_no_scores(told: bytes) -> None
         model.loglikelihood([PROMPT], ["yes", "no"])
 
 
-def test_a_wrong_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with model_server(b"", models=listed("a/b", "c:4b")) as (address, _):
+def test_a_model_that_answers_need_not_be_listed() -> None:
+    for models in (listed(), listed("a"), failed(404)):
+        with connected(completion("yes"), models=models) as (model, chats):
+            assert model.name.endswith(f"#{MODEL}") and len(chats) == 1
+        assert body_of(chats[0])["messages"] == [{"role": "user", "content": "Say yes."}]
+
+
+def test_a_wrong_address_is_one_sentence() -> None:
+    with model_server(failed(404), models=listed("a/b", "c:4b")) as (address, _):
         base = address.partition("#")[0]
         for name, said in (("x", "has no model 'x': name a/b, c:4b"), ("", "name a/b, c:4b")):
             with pytest.raises(NotFoundError, match=said):
                 connect(f"{base}#{name}")
     with pytest.raises(ModelUnavailableError, match="cannot be reached"):
         connect(address)
-    for models in (answer(b"<html>", kind="text/html"), listed(), answer({"data": 7})):
-        with (
-            model_server(b"", models=models) as (address, _),
-            pytest.raises(ModelUnavailableError, match=r"OpenAI-compatible|no valid|no list"),
-        ):
-            connect(address)
-    with (
-        model_server(b"", models=failed(401)) as (address, _),
-        pytest.raises(UserError, match="GROUNDED_CXR_MODEL_KEY"),
+    for models, chat, error, said in (
+        (listed(), failed(400), NotFoundError, "name one that it serves"),
+        (answer(b"<html>", kind="text/html"), b"", ModelUnavailableError, "OpenAI-compatible API"),
+        (answer({"data": 7}), b"", ModelUnavailableError, "OpenAI-compatible API"),
+        (failed(401), b"", ModelUnavailableError, "GROUNDED_CXR_MODEL_KEY"),
     ):
-        connect(address)
+        with model_server(chat, models=models) as (address, _), pytest.raises(error, match=said):
+            connect(address)
 
 
 def test_an_untrusted_certificate_is_named() -> None:
