@@ -360,6 +360,9 @@ class _Run:
         client.post(f"{address}/feedback", json={"kind": "edited", "text": comment})
         client.post(f"{address}/pdf", files={"images": file})
         client.post(f"{address}/dicom-sr", files={"image": file})
+        for path in ("map", "dicom-sc"):
+            observed = {"observation": "Edema"}
+            client.post(f"{address}/{path}", files={"image": file}, data=observed)
         client.post(f"{address}/fhir", files={"subject": (None, f"Patient/{patient.record}")})
         self._count(f"fhir {client.get(f'{address}/fhir').status_code}")
 

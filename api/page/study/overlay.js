@@ -5,6 +5,7 @@ import { make } from "../elements.js";
 export const OPACITY = 0.6;
 
 const COLOUR = [255, 140, 0];
+const OUTLINE = [255, 214, 160];
 const SIDE = 1024; // of the canvas, pixels
 
 /** Draw maps of the same image: their strongest at each place, and the outline of each. */
@@ -20,7 +21,7 @@ export function drawMaps(maps) {
   const pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(heat(maps.map((one) => one.map)), 0, 0, canvas.width, canvas.height);
-  pen.strokeStyle = `rgb(${COLOUR})`;
+  pen.strokeStyle = `rgb(${OUTLINE})`;
   pen.lineWidth = Math.max(1, canvas.height / 300);
   for (const { polygons, doubtful } of maps) {
     pen.setLineDash(doubtful ? [4 * pen.lineWidth, 3 * pen.lineWidth] : []);
