@@ -60,11 +60,13 @@ def test_every_route_that_shows_a_generation_case_or_image_enters_it(tmp_path: P
             path = route.path.replace("{generation_id:uuid}", made["id"])
             path = path.replace("{key:str}", "drawn:s1").replace("{number:int}", "1")
             headers = {"x-request-id": f"{len(asked):08}"}
-            assert client.get(path, headers=headers).status_code == 200, path
+            is_map = path.endswith(("/map", "/regions"))
+            params = {"observation": "Edema"} if is_map else None
+            assert client.get(path, headers=headers, params=params).status_code == 200, path
             asked.add(headers["x-request-id"])
         client.post(f"{address}/pdf", files=images(1))
     shown = {entry.request_id: entry for entry in entries(tmp_path) if entry.action != "report"}
-    assert len(asked) == 8 and asked <= set(shown)
+    assert len(asked) == 10 and asked <= set(shown)
     found = [(entry.action, dict(entry.details)) for entry in shown.values()]
     generation = {"generation": made["id"]}
     assert ("generations listed", {"generations": [made["id"]]}) in found
@@ -74,7 +76,8 @@ def test_every_route_that_shows_a_generation_case_or_image_enters_it(tmp_path: P
     exported = [details for action, details in found if action == "generation exported"]
     kinds = [details["media_type"] for details in exported]
     assert sorted(kinds) == [
-        *("application/dicom", "application/fhir+json", "application/pdf", "application/pdf")
+        *("application/dicom", "application/fhir+json", "application/pdf", "application/pdf"),
+        "image/png",
     ]
     assert [one["images_sha256"] for one in exported].count(made["images_sha256"]) == 1
     assert {entry.caller for entry in shown.values()} == {"local"}
