@@ -104,7 +104,7 @@ def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "first" / "images").mkdir(parents=True)
     (root / "more" / "images").mkdir(parents=True)
     boxes = "boxes_name_x_y_w_h_in_1024"
-    fields = ["image", "patient_id", "age", boxes, *NIH_LABELS]
+    fields = ["image", "patient_id", "age", boxes, "w", *NIH_LABELS]
     for folder, patients, side in (("first", range(4), 320), ("more", range(2, 8), 128)):
         with (root / folder / "labels.csv").open("w", newline="") as stream:
             writer = csv.DictWriter(stream, fields, restval="0")
@@ -115,8 +115,8 @@ def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 Image.fromarray(image).save(root / folder / "images" / name)
                 label = ("Effusion", "Mass", "No Finding")[patient % 3]
                 age = 9 if patient == 7 else 40
-                box = "Mass 1 2 3 4" if patient == 6 else ""
-                row = {"image": name, "patient_id": str(patient), "age": age, boxes: box}
+                box = "Mass:256:512:128:64" if patient == 6 else ""
+                row = {"image": name, "patient_id": str(patient), "age": age, boxes: box, "w": side}
                 writer.writerow(row | {label: "1"})
     return root
 

@@ -27,6 +27,7 @@ from indexer.sources.nih_folders import (
     read_nih_folders,
     split_patients,
 )
+from indexer.sources.records import BoundingBox
 from tests.support.radiographs import draw_radiograph
 from tests.test_finetune.encoder.conftest import CONFIG
 
@@ -60,6 +61,23 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("image,patient_id,age\na.png,1,40\n")
     with pytest.raises(UserError, match="no column Atelectasis"):
         read_nih_folders([tmp_path])
+
+
+def test_boxes_are_in_pixels_of_the_image_that_is_there(nih: Path) -> None:
+    images = read_nih_folders([nih / "first", nih / "more"])
+    boxes = {image.path.name: image.boxes for image in images if image.boxes}
+    box = BoundingBox(name="Mass", left=32, top=64, width=16, height=8)
+    assert boxes == {"more-6.png": (box,)}
+    everyone = read_nih_folders([nih / "first", nih / "more"], adults=False)
+    assert len(everyone) == len(images) + 1
+    table = nih / "more" / "labels.csv"
+    before = table.read_text()
+    table.write_text(before.replace("Mass:256:512:128:64", "Mass 256 512 128 64"))
+    try:
+        with pytest.raises(UserError, match=r"boxes of more-6\.png cannot be read"):
+            read_nih_folders([nih / "first", nih / "more"])
+    finally:
+        table.write_text(before)
 
 
 def test_a_pack_has_no_labelled_image_of_a_test_patient_or_a_child(
