@@ -11,6 +11,9 @@ have several.
 BLEU: Papineni et al., ACL 2002, over the corpus, closest reference length, no smoothing beyond the
 constants below. ROUGE-L: Lin, 2004, with beta 1.2, mean over studies. CIDEr: Vedantam et al., CVPR
 2015, in the clipped and length-penalised form (CIDEr-D), mean over studies, times 10.
+
+One thing differs: the ROUGE-L of pycocoevalcap splits at every space, so that two spaces in a row
+make an empty word, and here they do not. Texts cleaned by `clean_r2gen` have no such spaces.
 """
 
 import math

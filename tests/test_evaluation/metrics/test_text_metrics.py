@@ -58,6 +58,15 @@ def test_scores_equal_pycocoevalcap_with_several_references(seed):
     assert_equal_to_peer(references, random_texts(rng, 40, 0, 25))
 
 
+def test_rouge_differs_from_pycocoevalcap_by_two_spaces_in_a_row_alone():
+    references, candidates = ["the heart is  large . clear"], ["the heart  is large . no effusion"]
+    once = [" ".join(text.split()) for text in (*references, *candidates)]
+    assert_equal_to_peer(once[:1], once[1:])
+    [ours], [theirs] = rouge_l_each(references, candidates), peer(references, candidates)[1]
+    assert ours == rouge_l_each(once[:1], once[1:])[0] and abs(ours - theirs) > 1e-3
+    assert "  " not in clean_r2gen("The  heart.  1. Is\n\nlarge,  -  clear..  XXXX   seen")
+
+
 @pytest.mark.parametrize(
     ("references", "candidates"),
     [
