@@ -63,13 +63,16 @@ look at the images, the data set, or what another reader wrote.
            new, old or changed as the sentence has it. What the report says beyond that does not
            matter, nor do other words for the same. Otherwise no. A sentence that says nothing of
            findings holds if the report says the same.
-  why_not  where it does not hold, the first of these that differs: {", ".join(WHY_NOT)}.
+  why_not  where it does not hold, the first of these that differs:
+           {", ".join(WHY_NOT)}.
 
-{REPORTS}: the findings that a radiologist wrote for a study, and other findings for the same study.
-Count the errors of the latter that could change what is done for the patient:
-{chr(10).join(f"  {name:<18}{what}" for name, what in ERRORS.items())}
-  {"harmless":<18}all errors that could not, together
+{REPORTS}: the findings that a radiologist wrote for a study, and other findings for the same
+study. Count the errors of the latter that could change what is done for the patient:
+{chr(10).join(f"  {name:<19}{what}" for name, what in ERRORS.items())}
+  {"harmless":<19}all errors that could not, together
 Write 0 where there is none. What neither mentions, or only one calls normal, is no error.
+
+XXXX stands for words that were taken out so that nobody can be identified: let it say nothing.
 """
 
 
