@@ -88,7 +88,8 @@ def tables(figures: Mapping[str, Any]) -> str:
         about = found["about"]
         parts += [
             f"**{about['split']}**, {about['studies']} studies, index "
-            f"{about['index_fingerprint'][:12]}, `{about['labeller']}`; {found['notes'][0]}",
+            f"{about['index_fingerprint'][:12]}, `{about['labeller']}`; "
+            f"{found['notes'][0].partition('; ')[2]}",
             _table("Open-I, by reference", found["table"]),
         ]
     if "nih" in figures:

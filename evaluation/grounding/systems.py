@@ -37,7 +37,7 @@ from retriever.search import Retriever
 COPIED_CASES = 3
 """Nearest cases whose findings are copied by rule."""
 
-CEILING = "own report (no system)"
+OWN_REPORT = "own report (no system)"
 
 ABOUT = {
     "constant": "the most frequent findings of the index, for every study",
@@ -49,8 +49,8 @@ ABOUT = {
     "that say it",
     "extractive": "the extractive report, without a language model",
     "extractive, cites at random": "the same sentences, citing hits drawn at random",
-    CEILING: "the study's own report, citing the hits that say it: no system, but the most that "
-    "citations of these hits can reach",
+    OWN_REPORT: "the study's own report, citing the hits that say it: no system, but how much of "
+    "what a radiologist wrote similar cases say as well",
     SERVED: "the language model's reports after the check of citations, as users get them",
     WITH_RETRIEVAL: "the language model as it writes, before any check",
     f"{WITH_RETRIEVAL}, cites at random": "the same sentences, citing shown cases drawn at random",
@@ -99,7 +99,7 @@ def trivial_systems(
             "copying by rule": (copied_by_rule(nearest[:COPIED_CASES]), nearest[:COPIED_CASES]),
             "extractive": (extractive, shown),
             "extractive, cites at random": (at_random(extractive, len(shown), draw), shown),
-            CEILING: (citing(split_sentences(study.report), shown), shown),
+            OWN_REPORT: (citing(split_sentences(study.report), shown), shown),
         }
         if query.image_findings is not None:
             named_by_head = [bare_sentence(name) for name in sorted(query.image_findings)]
