@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from results.tables import figure
 from tests.conftest import ROOT
 
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -16,6 +17,16 @@ def test_every_figure_with_an_interval_is_one_of_the_results(page: str) -> None:
     figures = INTERVAL.findall((ROOT / page).read_text(encoding="utf-8"))
     assert len(figures) > 4
     assert not [figure for figure in figures if figure not in RESULTS]
+
+
+def test_the_agreement_with_a_reader_is_that_of_the_filled_forms() -> None:
+    page = (ROOT / "docs" / "citation-benchmark.md").read_text(encoding="utf-8")
+    read = json.loads((ROOT / "results" / "citation_readings.json").read_text(encoding="utf-8"))
+    assert f"`{read['about']['forms']['labeller']}`: agreement" in page
+    for row in ("the check agrees with A", "kappa of the check and A"):
+        interval = read["tables"][0]["rows"][row]["all"]["interval"]
+        shown = figure([interval[name] for name in ("value", "low", "high")])
+        assert shown in " ".join(page.split()), row
 
 
 def test_the_retrieval_table_is_the_last_retrieval_run_of_the_test_log() -> None:
