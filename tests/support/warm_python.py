@@ -191,9 +191,11 @@ def main() -> None:
     record_of(folder).write_text(str(place / "socket"))
     if os.fork():
         os._exit(0)
+    gc.disable()
     for name in IMPORTS:
         importlib.import_module(name)
     gc.freeze()  # a fork need not go through all of it when it ends
+    gc.enable()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it is for the commands
     serve(listener, folder)
     shutil.rmtree(place)
