@@ -5,6 +5,7 @@ from what it has read locks the rows, and the writers of the audit chain take on
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,15 +133,39 @@ def check_writable(engine: Engine, *, lock_timeout: float | None = None) -> None
 
 def overwrite_free_pages(engine: Engine) -> bool:
     """Write the tables with texts anew, without what changed or deleted rows have left; return
-    False if others keep one in use for longer than the lock timeout."""
+    False if others keep one in use, or may still read old rows, for longer than the lock timeout.
+
+    What another role of the server reads is seen by a superuser or a member of pg_read_all_stats
+    alone.
+    """
     autocommit = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     with autocommit as connection:
         try:
+            if not _no_older_reader(connection, engine.get_execution_options()["lock_timeout"]):
+                return False
             connection.exec_driver_sql(f"VACUUM FULL {', '.join(_WITH_TEXTS)}")
         except DatabaseError as error:
             if why_unusable(error) is None:
                 raise
             return False
+    return True
+
+
+def _no_older_reader(connection: Connection, seconds: float) -> bool:
+    """Wait until each transaction in the database sees all that is committed now, since a vacuum
+    keeps every row that one of them may see; return False if that takes longer than ``seconds``."""
+    latest = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+    committed: str = connection.exec_driver_sql(latest).scalar_one()
+    older = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() "
+        f"AND greatest(age(backend_xmin), age(backend_xid)) > age('{committed}'::xid8::xid)"
+    )
+    deadline = time.monotonic() + seconds
+    while connection.exec_driver_sql(older).scalar_one():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
     return True
 
 

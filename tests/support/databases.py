@@ -180,8 +180,8 @@ def _empty_database() -> bytes:
 
 
 @contextmanager
-def opened_engine(location: Location) -> Iterator[Engine]:
-    engine = open_engine(location)
+def opened_engine(location: Location, **options: float) -> Iterator[Engine]:
+    engine = open_engine(location, **options)
     try:
         yield engine
     finally:

@@ -12,10 +12,24 @@ from db.app.audit_log import NewEntry, append
 from db.app.backup import back_up, restore
 from db.app.database import AppDatabase
 from db.app.erasure import erase
-from db.engines.engine import exists, open_engine, why_unusable, writing
+from db.engines.engine import (
+    exists,
+    open_engine,
+    overwrite_free_pages,
+    why_unusable,
+    writing,
+)
 from db.engines.location import parse_location, shown
 from db.errors import NotFoundError, UserError
-from tests.support.databases import GUARDED, PASSWORD, PostgresServer, counted, run_sql
+from tests.support.databases import (
+    GUARDED,
+    PASSWORD,
+    PostgresServer,
+    bytes_of_tables,
+    counted,
+    opened_engine,
+    run_sql,
+)
 from tests.support.service.records import a_generation, a_study, accept
 from tests.support.service.services import NOW
 
@@ -132,6 +146,26 @@ def test_a_writer_waits_for_the_audit_chain_until_the_lock_timeout(url: URL) -> 
         patient.join(60)
         assert database.audit.verify().number == 2
     engine.dispose()
+
+
+def test_erased_words_outlast_no_transaction_that_could_still_read_them(
+    postgresql_server: PostgresServer,
+) -> None:
+    url = postgresql_server.empty()  # a vacuum minds all transactions of a database
+    reads = {"isolation_level": "REPEATABLE READ"}
+    with AppDatabase.open(url) as database, opened_engine(url) as engine:
+        database.generations.add(replace(a_generation(), text="A quetzal feather."))
+        with engine.connect().execution_options(**reads) as reader:
+            reader.exec_driver_sql("SELECT count(*) FROM alembic_version")
+            run_sql(url, "UPDATE generations SET text = 'withdrawn.'")
+            with opened_engine(url, lock_timeout=0.1) as hurried:
+                assert not overwrite_free_pages(hurried)
+            done: list[bool] = []
+            patient = threading.Thread(target=lambda: done.append(overwrite_free_pages(engine)))
+            patient.start()
+        patient.join(60)
+        assert done == [True]
+    assert b"quetzal" not in bytes_of_tables(url)
 
 
 def test_a_study_is_claimed_by_one_of_two_servers_at_a_time(url: URL) -> None:
