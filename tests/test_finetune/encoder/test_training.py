@@ -108,6 +108,15 @@ def test_folds_are_apart_and_val_is_never_trained_on(pack: Pack) -> None:
     assert VAL not in pack.split[training_rows(pack, CONFIG)]
 
 
+def test_every_second_run_reads_labelled_images_with_the_label_head_at_another_weight() -> None:
+    config = replace(CONFIG, members=4, shared_weight=0.25, second_shared_weight=2.0)
+    parts = config.parts(folds=2)
+    runs = [parts[f"member-{n}"] for n in range(4)]
+    assert [run.shared_weight for run in runs] == [0.25, 2.0, 0.25, 2.0]
+    assert [run.member for run in runs] == [0, 1, 2, 3]
+    assert {parts[f"fold-{n}"].shared_weight for n in range(2)} == {0.25}
+
+
 def losses(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k.startswith("loss")} for line in lines]
