@@ -18,21 +18,21 @@ from indexer.sources.records import read_split
 
 KNOWN: dict[tuple[str, str], tuple[int, int | None]] = {
     ("images", "read"): (7426, None),
-    ("images", "FRONTAL"): (3794, 7426),
+    ("images", "FRONTAL"): (3794, None),
     ("images", "byte-identical pairs"): (3, None),
     ("images", "near-identical pairs"): (1, None),
-    ("studies", "with a frontal image and a report"): (3666, 3821),
-    ("comparisons", "of these with a frontal image and a report"): (1519, 3666),
+    ("studies", "with a frontal image and a report"): (3666, None),
+    ("comparisons", "of these with a frontal image and a report"): (1519, None),
     (
         "de-identification",
         "mark of a de-identifier in findings or impression, frontal studies",
-    ): (1682, 3666),
+    ): (1682, None),
     ("repeated texts", "distinct findings of frontal studies"): (2440, 3199),
     ("splits", "findings of test word for word in train"): (277, 590),
     ("splits", "patients in more than one split"): (0, None),
     ("sections", "median words of findings"): (29, None),
 }
-"""Count and total, by part and name."""
+"""Count, and total where it is not that of other counts, by part and name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def differences(found: Audit) -> list[str]:
     """A line for each count that is not the known one."""
     lines = []
-    for (part, name), known in KNOWN.items():
+    for (part, name), (known, total) in KNOWN.items():
         count = found.count(part, name)
-        if (count.count, count.of) != known:
-            lines.append(f"{part}: {name}: {count.count} of {count.of}, known {known}")
+        if count.count != known or total not in (None, count.of):
+            lines.append(f"{part}: {name}: {count.count} of {count.of}, known {known} of {total}")
     return lines
 
 
