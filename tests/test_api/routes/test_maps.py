@@ -86,6 +86,15 @@ def test_a_map_is_a_transparent_png_and_with_the_image_a_picture(
     assert opacity[380, 315, 3] > 100 and opacity[380, 105, 3] == 0
 
 
+def test_each_image_of_a_report_has_its_own_picture(client: Client) -> None:
+    second = a_png(2, size=(64, 96))
+    address = f"/generations/{made_from(client, a_png(1), second)['id']}/map"
+    over = client.post(address, data=EFFUSION, files={"image": ("b.png", second)})
+    assert over.status_code == 200 and picture(over.content).shape[1] == 96
+    alone = client.get(address, params={**EFFUSION, "image": 2})  # type: ignore[arg-type]
+    assert picture(alone.content).shape == (64, 96, 4)
+
+
 def test_another_image_or_observation_is_refused(client: Client) -> None:
     address = f"/generations/{made_from(client, a_png(1))['id']}/map"
     other = client.post(address, data=EFFUSION, files={"image": ("a.png", a_png(2))})
