@@ -115,6 +115,10 @@ export function exportGeneration(id, format, images = [], field = "images") {
   return blob(`${generationPath(id)}/${format}`, images.length > 0 ? post(form(field, images)) : {});
 }
 
+/** What the score of an observation rests on, over an image: `map` is a PNG, `dicom-sc` DICOM. */
+export const exportMap = (id, format, image, values) =>
+  blob(`${generationPath(id)}/${format}`, post(form("image", [image], values)));
+
 export const createSearch = (files, values, signal) =>
   json("searches", post(form("images", files, values), signal));
 

@@ -1,8 +1,10 @@
-// Exports of a generation: the clipboard, PDF, FHIR and DICOM SR.
+// Exports of a generation: the clipboard, PDF, FHIR, DICOM SR, and maps of what is stated.
 
 import { byId, button, make } from "../elements.js";
 import { dicomImage, files } from "../study/images.js";
-import { exportGeneration } from "../service.js";
+import { imageOptions } from "../study/options.js";
+import { statedBy } from "../study/score_maps.js";
+import { exportGeneration, exportMap } from "../service.js";
 
 /** Fill the menu for a generation; `act(work)` runs an export and shows its error. */
 export async function offerExports(made, ownImages, act) {
@@ -26,7 +28,17 @@ export async function offerExports(made, ownImages, act) {
       ? entry("DICOM SR with the X-ray's patient", "dcm", () => exportGeneration(made.id, "dicom-sr", [dicom], "image"))
       : null,
   ];
-  byId("export-menu").replaceChildren(...entries.filter(Boolean));
+  const mapped = ownImages && made.regions.length > 0 ? [...new Set(made.statements.flatMap(statedBy))] : [];
+  const maps = mapped.flatMap((observation) => {
+    const values = { observation, ...imageOptions() };
+    return [
+      entry(`Where: ${observation}, PNG`, "png", () => exportMap(made.id, "map", files()[0], values)),
+      dicom
+        ? entry(`Where: ${observation}, DICOM SC`, "dcm", () => exportMap(made.id, "dicom-sc", dicom, values))
+        : null,
+    ];
+  });
+  byId("export-menu").replaceChildren(...[...entries, ...maps].filter(Boolean));
 }
 
 function save(blob, name) {

@@ -81,7 +81,7 @@ def test_a_report_is_copied_and_printed(report: Browser) -> None:
         report.cdp("Emulation.setEmulatedMedia", media="")
 
 
-def test_a_report_is_exported_as_fhir_pdf_and_dicom_sr(
+def test_a_report_is_exported_as_fhir_pdf_dicom_and_maps(
     browser: Browser, address: str, images: Images, tmp_path: Path
 ) -> None:
     browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
@@ -112,3 +112,5 @@ def test_a_report_is_exported_as_fhir_pdf_and_dicom_sr(
     alone = exported("DICOM SR", "dcm")
     assert alone[128:132] == b"DICM" and b"Drawn^Person" not in alone
     assert b"Drawn^Person" in exported("DICOM SR with the X-ray's patient", "dcm")
+    assert exported("Where: Lung Opacity, PNG", "png").startswith(b"\x89PNG")
+    assert b"Drawn^Person" in exported("Where: Lung Opacity, DICOM SC", "dcm")
