@@ -22,7 +22,7 @@ from retriever.search import Retriever
 from tests.support.dicoms import write_dicom
 from tests.support.fakes import ReportEncoder, ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.service.services import FakeRetriever, a_case, an_app
+from tests.support.service.services import DECODING, FakeRetriever, a_case, an_app
 
 HTTP = "http://127.0.0.1"
 LATER = {"prefer": "respond-async"}
@@ -65,6 +65,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                     Settings(database_path=tmp_path / "app.sqlite3"),
                     retriever=Retriever.open(index_dir, encoder),
                     backend=ExtractiveBackend(write_report),
+                    decoding=DECODING,
                 ),
                 base_url=HTTP,
             )
