@@ -25,7 +25,7 @@ from tests.support.databases import lay_out_tables
 from tests.support.dicoms import write_dicom
 from tests.support.page.browser import Browser
 from tests.support.radiographs import draw_radiograph
-from tests.support.service.services import FakeRetriever, a_case, a_png
+from tests.support.service.services import DECODING, FakeRetriever, a_case, a_png
 
 NASTY = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
 QUESTION = "Is the heart drawn wide?"
@@ -177,6 +177,7 @@ def a_page(
         Settings(database_path=database, **settings),
         retriever=retriever,
         backend=writer,
+        decoding=DECODING,
         pacs=pacs,
     )
 

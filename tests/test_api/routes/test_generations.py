@@ -17,7 +17,14 @@ from indexer.sources.jsonl import JsonLines
 from retriever.search import Retriever
 from tests.support.fakes import ThumbnailEncoder, write_studies
 from tests.support.radiographs import draw_radiograph
-from tests.support.service.services import FakeRetriever, a_case, a_png, an_app, database_at
+from tests.support.service.services import (
+    DECODING,
+    FakeRetriever,
+    a_case,
+    a_png,
+    an_app,
+    database_at,
+)
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 
@@ -50,6 +57,7 @@ def serve_index(tmp_path: Path, index_dir: Path) -> Litestar:
         Settings(database_path=database_at(tmp_path)),
         retriever=Retriever.open(index_dir, ThumbnailEncoder()),
         backend=ExtractiveBackend(write_report),
+        decoding=DECODING,
     )
 
 

@@ -45,7 +45,7 @@ from tests.support.fakes import ReportEncoder, write_studies
 from tests.support.models.mllama_models import write_adapter, write_mllama
 from tests.support.models.scripted_model import ScriptedModel
 from tests.support.service.clients import HTTP, a_message, parsed
-from tests.support.service.services import a_png, serving
+from tests.support.service.services import DECODING, a_png, serving
 
 SEEN = {"Cardiomegaly": 0.8, "Pleural Effusion": 0.7}
 PATHS = ("/reports", "/answers", "/captions", "/classifications")
@@ -149,6 +149,7 @@ def an_app(tmp_path: Path, retriever: Retriever, writer: Any, **settings: Any) -
         Settings(database_path=tmp_path / "app.sqlite3", **settings),
         retriever=retriever,
         backend=writer,
+        decoding=DECODING,
     )
 
 
