@@ -4,8 +4,9 @@
     python -m tests.robustness.load closed --images images/*.png --clients 64 --seconds 300
     python -m tests.robustness.load closed --images images/*.png --clients 1 --seconds 120 \
         # nobody to batch
-    python -m tests.robustness.load open --images images/*.png --path /searches --rate 2 --seconds
-    120 python -m tests.robustness.load open --case openi:1 --path /searches --rate 20 --seconds 60
+    python -m tests.robustness.load open --images images/*.png --path /searches --rate 2 \
+        --seconds 120
+    python -m tests.robustness.load open --case openi:1 --path /searches --rate 20 --seconds 60
 
 ``closed``: every client sends its next image when it has its answer; at the end a sample of the
 images is sent again one by one, and hits and sentences must be identical. ``open``: requests come
