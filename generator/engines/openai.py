@@ -46,7 +46,7 @@ _GREETING = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens"
 _LISTED = 20
 """Names of models that an error lists."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_LETTERS_OF_A_TOKEN = 4
+_LETTERS_OF_A_TOKEN = 5
 _SPECIAL = re.compile(r"<[|/]?[A-Za-z_][\w-]*\|?>|\[/?INST\]")
 """What the tokenizer of some model would read as a turn, a thought or an image."""
 _LOOK_SECONDS = 0.05
@@ -63,8 +63,15 @@ class OpenAIModel:
     batch_size = 1
     """The server batches what it is asked at the same time."""
 
-    def __init__(self, server: ModelServer, entry: Model, options: RemoteOptions) -> None:
-        """``entry`` is what the server says of the model."""
+    def __init__(
+        self,
+        server: ModelServer,
+        entry: Model,
+        options: RemoteOptions,
+        *,
+        context_tokens: int | None = None,
+    ) -> None:
+        """``entry`` and ``context_tokens`` are what the server says of the model."""
         self._server = server
         self._address = address = server.address
         told = entry.model_extra or {}
@@ -76,7 +83,7 @@ class OpenAIModel:
         self.reads_indication = options.send_indication
         self.concurrency = address.settings.concurrency
         self.tile_size = address.settings.tile_size
-        known = address.settings.context_tokens or _context_of(told)
+        known = address.settings.context_tokens or context_tokens
         self.context_tokens = known or ASSUMED_CONTEXT
         self.notes = self._notes(known)
         self.computed = f"at {address.base_url}"
@@ -94,9 +101,11 @@ class OpenAIModel:
         """
         name = server.address.model
         listed = server.run(server.models())
-        for entry in listed:
-            if entry.id == name:
-                return cls(server, entry, options)
+        entries = {entry.id: entry for entry in listed}
+        if entry := entries.get(name):
+            base = entries.get(str((entry.model_extra or {}).get("parent")))
+            context = _context_of(entry) or _context_of(base)
+            return cls(server, entry, options, context_tokens=context)
         if name:
             try:
                 server.run(server.complete({"model": name, **_GREETING}))
@@ -324,8 +333,10 @@ def _decoding(options: DecodingOptions) -> dict[str, Any]:
     return {"max_tokens": options.max_new_tokens, "temperature": options.temperature, **drawn}
 
 
-def _context_of(told: dict[str, Any]) -> int | None:
-    """The context that an entry of ``/v1/models`` tells, as vLLM and SGLang or others name it."""
+def _context_of(entry: Model | None) -> int | None:
+    """The context that an entry of ``/v1/models`` tells, as vLLM and SGLang or others name it; that
+    of an adapter tells none."""
+    told = (entry and entry.model_extra) or {}
     for name in ("max_model_len", "context_length", "context_window"):
         value = told.get(name)
         if isinstance(value, int) and value > 0:

@@ -14,9 +14,16 @@ ModelAnswer = Answer | Callable[[Asked], Answer]
 
 def listed(*names: str, **more: Any) -> bytes:
     """The answer of ``/v1/models``; ``more`` is in every entry."""
-    entries = [{"id": name, "object": "model", "created": 0, "owned_by": "drawn"} for name in names]
-    data = [entry | more for entry in entries]
-    return answer({"object": "list", "data": data}, kind=JSON)
+    return models_of(*(entry(name, **more) for name in names))
+
+
+def entry(name: str, **more: Any) -> dict[str, Any]:
+    """Of a list of models."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "drawn"} | more
+
+
+def models_of(*entries: Mapping[str, Any]) -> bytes:
+    return answer({"object": "list", "data": entries}, kind=JSON)
 
 
 def chunk(text: str | None = None, finish: str | None = None, **delta: Any) -> bytes:

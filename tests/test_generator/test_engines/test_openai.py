@@ -35,9 +35,11 @@ from tests.support.service.model_server import (
     body_of,
     chunk,
     completion,
+    entry,
     failed,
     listed,
     model_server,
+    models_of,
     repeated,
     sized,
     streamed,
@@ -122,7 +124,8 @@ def test_nothing_goes_through_a_proxy_or_a_redirection(monkeypatch: pytest.Monke
 
 
 def test_the_server_tells_context_and_adapter_and_the_address_may_say_more() -> None:
-    lora = listed(MODEL, max_model_len=2048, parent="Drawn/Base", root="/drawn")
+    adapter = entry(MODEL, parent="Drawn/Base", root="/drawn", max_model_len=None)
+    lora = models_of(entry("Drawn/Base", parent=None, max_model_len=2048), adapter)
     with connected(b"", models=lora, settings="tile_size=64&concurrency=2") as (model, _):
         assert (model.adapter, model.context_tokens) == (MODEL, 2048)
         assert model.name.endswith("/v1#Drawn/Base")
@@ -135,7 +138,7 @@ def test_the_server_tells_context_and_adapter_and_the_address_may_say_more() -> 
     with connected(b"", models=listed(MODEL), settings="context_tokens=99") as (model, _):
         assert model.context_tokens == 99
         with pytest.raises(PromptTooLongError, match="99"):
-            model.generate([Prompt(task="report", text="drawn words " * 40)], SHORT)
+            model.generate([Prompt(task="report", text="drawn words " * 60)], SHORT)
 
 
 def test_several_answers_arrive_together_and_each_may_fail_alone() -> None:
