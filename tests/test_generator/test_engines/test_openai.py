@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from db.errors import NotFoundError, UserError
+from db.errors import ForbiddenError, NotFoundError
 from generator.engines import server as requests
 from generator.engines.address import RemoteOptions
+from generator.engines.circuit import RetryBudget
 from generator.engines.openai import SAMPLES, OpenAIModel, connect
 from generator.prompts import Prompt
 from generator.vision_language import (
@@ -291,6 +292,17 @@ def test_a_server_that_recovers_is_not_noticed() -> None:
         assert len(chats) == 3
 
 
+def test_all_requests_share_their_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(failed(503)) as (model, chats):
+        monkeypatch.setattr(model._server, "_budget", RetryBudget(tokens=3))
+        attempts = []
+        for _ in range(3):
+            with pytest.raises(ModelUnavailableError):
+                model.generate([PROMPT], SHORT)
+            attempts.append(len(chats))
+    assert attempts == [3, 5, 6]
+
+
 def test_a_wait_that_is_too_long_is_not_waited_for() -> None:
     with connected(failed(429, retry_after="3600")) as (model, chats):
         with pytest.raises(ModelUnavailableError, match="busy"):
@@ -430,5 +442,5 @@ def test_another_machine_is_asked_nothing_unless_that_is_allowed() -> None:
         ("openai+https://models.example/v1#a", RemoteOptions()),
         ("openai+http://models.example/v1#a", RemoteOptions(allow_remote=True)),
     ):
-        with pytest.raises(UserError, match=r"models\.example"):
+        with pytest.raises(ForbiddenError, match=r"models\.example"):
             connect(address, options)
