@@ -94,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
     """Eight patients; the two with boxes are test, the others val."""
     (tmp_path / "seen").mkdir()
     (tmp_path / "nih" / "images").mkdir(parents=True)
-    fields = ["image", "patient_id", "age", "boxes_name_x_y_w_h_in_1024", *NIH_LABELS]
+    fields = ["image", "patient_id", "age", "w", "boxes_name_x_y_w_h_in_1024", *NIH_LABELS]
     for name, patients in (("seen", []), ("nih", range(8))):
         with (tmp_path / name / "labels.csv").open("w", newline="") as stream:
             writer = csv.DictWriter(stream, fields, restval="")
@@ -103,8 +103,9 @@ def folder(tmp_path: Path) -> Path:
                 image = f"{patient}.png"
                 Image.fromarray(draw_radiograph(patient)).save(tmp_path / name / "images" / image)
                 labels = dict.fromkeys(LABELS[patient % 2], "1")
-                box = {"boxes_name_x_y_w_h_in_1024": "Nodule 1 2 3 4"} if patient < 2 else {}
-                writer.writerow({"image": image, "patient_id": patient, "age": 50, **labels, **box})
+                box = {"boxes_name_x_y_w_h_in_1024": "Nodule:1:2:3:4"} if patient < 2 else {}
+                row = {"image": image, "patient_id": patient, "age": 50, "w": 256}
+                writer.writerow({**row, **labels, **box})
         if not patients:
             with (tmp_path / name / "labels.csv").open("a", newline="") as stream:
                 csv.DictWriter(stream, fields, restval="").writerow(

@@ -74,11 +74,10 @@ def test_a_map_lies_over_its_image_and_says_that_it_is_no_lesion(report: Browser
     assert report.complaints() == []
 
 
+@pytest.mark.parametrize("size", ["desktop"])  # a finger does not hover
 def test_pointing_at_a_sentence_shows_its_map_until_the_pointer_leaves(
-    browser: Browser, address: str, images: Images, size: str
+    browser: Browser, address: str, images: Images
 ) -> None:
-    if size == "phone":
-        pytest.skip("a finger does not hover")
     report = written(browser, address, images)
     words = report.all("#report-body .statement .words")
     ActionChains(report.driver).move_to_element(words[1]).perform()
