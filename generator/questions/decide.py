@@ -47,8 +47,14 @@ def _parsed(question: str) -> list[ParsedQuestion]:
 
 
 def _joined(answers: Sequence[DecidedAnswer]) -> DecidedAnswer:
+    texts: list[str] = []
+    told: set[str] = set()
+    for one in answers:
+        if not (one.corrected and one.labels and told.issuperset(one.labels)):
+            texts.append(one.text)
+        told |= set(one.labels)
     return DecidedAnswer(
-        text=" ".join(dict.fromkeys(one.text for one in answers)),
+        text=" ".join(dict.fromkeys(texts)),
         labels={name: state for one in answers for name, state in one.labels.items()},
         topics=tuple(topic for one in answers for topic in one.topics),
         quotes={rank: quote for one in answers for rank, quote in one.quotes.items()},
@@ -76,6 +82,10 @@ def _decide(
             return image.modality(parsed)
         case "anatomy":
             return image.anatomy(parsed)
+        case "orientation":
+            return DecidedAnswer(text=image.ORIENTATION)
+        case "certainty":
+            return presence.certainty(assessment)
         case "view":
             return image.view(parsed, retrieval)
         case "where":

@@ -8,6 +8,9 @@ from generator.questions.reading.view import named_view, names_posture
 from retriever.results import Retrieval
 
 IS_XRAY = "This is a chest X-ray."
+ORIENTATION = (
+    "On a frontal image the patient's left is by convention on the right; markers are not read."
+)
 NO_POSTURE = "Whether the patient stood, sat or lay, and with which machine, is not told."
 
 

@@ -31,7 +31,7 @@ def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieva
         return _sided(parsed, names[0], assessment, retrieval)
     first, *rest = [stated(name, assessment) for name in names]
     lead = f"{'Yes' if yes else 'No'}, {first[:1].lower()}{first[1:]}"
-    if not parsed.yes_no:
+    if parsed.either or not parsed.yes_no:
         lead = first
     return DecidedAnswer(text=" ".join([lead, *rest]), labels=labels_of(names, assessment))
 
@@ -74,6 +74,20 @@ def all_findings(assessment: Assessment) -> DecidedAnswer:
     return DecidedAnswer(text=text, labels=labels)
 
 
+def certainty(assessment: Assessment) -> DecidedAnswer:
+    """What is seen or possible, with the probability of each."""
+    parts = [
+        f"{state}: {valued(names, assessment)}"
+        for state, names in (("seen", assessment.present), ("possible", assessment.possible))
+        if names
+    ]
+    text = "; ".join(parts) or "no finding is seen or possible"
+    return DecidedAnswer(
+        text=f"{text[:1].upper()}{text[1:]}.",
+        labels=labels_of([*assessment.present, *assessment.possible], assessment),
+    )
+
+
 def no_abnormality(assessment: Assessment) -> DecidedAnswer | None:
     """The answer to where the abnormality is, where there is none."""
     if not assessment.is_normal:
@@ -85,15 +99,20 @@ def normal(parsed: ParsedQuestion, assessment: Assessment) -> DecidedAnswer:
     """Whether the study is normal."""
     wants_normal = parsed.asked[NO_FINDING] == "positive"
     found = [name for name in assessment.present if name != DEVICES]
-    yes = "Yes" if assessment.is_normal == wants_normal else "No"
+    lead = "Yes, " if assessment.is_normal == wants_normal else "No, "
+    if parsed.either:
+        lead = ""
     if not assessment.is_normal:
         verb = "is" if len(found) == 1 else "are"
-        text = f"{yes}, {valued(found, assessment)} {verb} seen."
-        return DecidedAnswer(text=text, labels=labels_of(found, assessment))
+        text = f"{lead}{valued(found, assessment)} {verb} seen."
+        return DecidedAnswer(
+            text=f"{text[:1].upper()}{text[1:]}", labels=labels_of(found, assessment)
+        )
     doubt = ""
     if assessment.possible:
         doubt = f"; possible: {valued(assessment.possible, assessment)}"
-    return DecidedAnswer(text=f"{yes}, no abnormality is seen{doubt}.")
+    text = f"{lead}no abnormality is seen{doubt}."
+    return DecidedAnswer(text=f"{text[:1].upper()}{text[1:]}")
 
 
 def region(parsed: ParsedQuestion, assessment: Assessment) -> DecidedAnswer:

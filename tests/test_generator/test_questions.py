@@ -4,21 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from bench.generation.questions import measure, read
+from bench.generation.questions import CALIBRATION, invented, measure, read
 from db.app.generation import OodCheck
 from db.labels import FINDINGS, OBSERVATIONS
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration
 from generator.questions.answer import DecidedAnswer
 from generator.questions.decide import decide, decide_all
+from generator.questions.image import ORIENTATION
 from generator.questions.reading.parse import parse
 from generator.questions.reading.spelling import respell
 from generator.questions.reading.split import split_questions
-from generator.questions.reading.topics.body import OTHER_PART
-from generator.questions.reading.topics.care import FOLLOW_UP
+from generator.questions.reading.topics.body import NOT_SHOWN, OTHER_EXAMINATION, OTHER_PART
+from generator.questions.reading.topics.care import FOLLOW_UP, TREATMENT
 from generator.questions.reading.topics.knowledge import GENERAL
 from generator.questions.reading.topics.patient import EARLIER
-from generator.questions.reading.topics.program import UNCHANGED
+from generator.questions.reading.topics.program import OFF_TOPIC, UNCHANGED
 from generator.questions.report import to_statement
 from indexer.reports.labeller import label_sentence
 from retriever.results import View
@@ -363,6 +364,115 @@ def test_a_finding_that_is_taken_for_granted_is_corrected_where_it_is_not_seen(
     found = answered(question)
     assert found is not None and found.corrected and not found.declined
     assert found.text.startswith("No ") and set(found.labels.values()) == {"negative"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        # a property of what has an article
+        "Is the rim of the nodule jagged?",
+        "What is the depth of the effusion?",
+        "Rate the grade of the edema",
+        # one side compared with the other
+        "Is the left pneumothorax deeper than the right one?",
+        "Is the pneumonia denser on the left?",
+        # which one it is
+        "Which of the clavicles is the snapped one?",
+        "Which hilum is the swollen one?",
+        # extent
+        "Did the left lung collapse completely or just the tip?",
+        "Does the lung collapse involve the top?",
+        # told before
+        "I can see the water round my lung, but how deep is it?",
+        "She was told of a mass and I want to know which lobe it is in",
+        "Describe the spread of the nodules: are they more on the left?",
+    ],
+)
+def test_a_property_a_comparison_or_an_extent_takes_its_finding_for_granted(question: str) -> None:
+    retrieval = invented([], [])
+    found = decide(question, assess(retrieval, {}, calibration=CALIBRATION), retrieval)
+    assert found is not None and found.corrected, found
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is the lower spine displaying osteophytes?",
+        "They want to rule out a mass. Is there any hint of it?",
+        "Worried about a collapsed lung; can you see one?",
+        "Is the right hemidiaphragm lower than the left?",
+        "Is one side of the chest darker than the other?",
+        "Do the two lungs look alike?",
+        "Are pleural effusions present?",
+        "Why do you call the mediastinum normal?",
+    ],
+)
+def test_what_is_only_asked_for_is_not_taken_for_granted(question: str) -> None:
+    found = answered(question)
+    assert found is None or not (found.corrected or found.declined), found
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("Does the PET show uptake in the hilum?", OTHER_EXAMINATION),
+        ("Is there a thrombus on the CT pulmonary angiogram?", OTHER_EXAMINATION),
+        ("How did my echocardiogram look?", OTHER_EXAMINATION),
+        ("Is the valve leaky, or is it a leaking mitral valve?", NOT_SHOWN),
+        ("Would a solicitor take this on?", OFF_TOPIC),
+        ("Was it negligent to miss the nodule?", OFF_TOPIC),
+        ("Shall we ask for a heart specialist?", FOLLOW_UP),
+        ("Would another drain be of use?", TREATMENT),
+    ],
+)
+def test_other_examinations_and_the_law_are_declined(question: str, sentence: str) -> None:
+    found = answered(question)
+    assert found is not None and found.declined
+    assert found.text == sentence
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is this a CT or an X-ray?",
+        "The CT showed a nodule. Is it on this X-ray too?",
+        "Are both hemidiaphragms at the same level?",
+        "Is there a difference between the two hila?",
+        "Compared with the right, is the left base denser?",
+        "Is the heart compensating for something?",
+    ],
+)
+def test_words_of_what_is_declined_do_not_decline_the_chest_xray(question: str) -> None:
+    found = answered(question)
+    assert found is None or not found.declined, found
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the chest normal or abnormal?", "Cardiomegaly (0.80) and lung opacity (0.70) are "
+         "seen."),
+        ("Is the heart normal or enlarged?", "Cardiomegaly is seen (0.80)."),
+        ("There isn't an effusion, is there?", "Yes, no pleural effusion is seen (0.10)."),
+        ("How confident are you?", "Seen: cardiomegaly (0.80) and lung opacity (0.70); possible: "
+         "atelectasis (0.30)."),
+        ("What side of the image is the patient's right?", ORIENTATION),
+        ("How do the pleural spaces look on the lateral view?", "No abnormality of the pleura is "
+         "seen."),
+        ("Is there a tube, and if so is it in too far?", "No, no support devices are seen "
+         "(0.10)."),
+        ("Anything behind the heart?", "Yes, lung opacity is seen (0.70)."),
+    ],
+)  # fmt: skip
+def test_an_answer_is_one_to_what_was_asked(question: str, answer: str) -> None:
+    assert text_of(question) == answer
+
+
+@pytest.mark.parametrize(
+    "question", ["Where is the aortic arch?", "Where is the heart?", "What is that whitish blob?"]
+)
+def test_a_place_or_a_shape_is_not_answered_with_findings(question: str) -> None:
+    assert answered(question) is None
 
 
 def test_what_is_seen_may_be_taken_for_granted() -> None:

@@ -18,12 +18,13 @@ from db.findings import FINDING
 from db.labels import FINDINGS, NO_FINDING
 from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
-from generator.questions.reading.vocabulary import CONTENTLESS, words_of
+from generator.questions.reading.vocabulary import CONTENTLESS, IMAGE_WORDS, words_of
 
 _DEFINITE = re.compile(
     r"\b(?:the|this|that|these|those|his|her|hers|its|their|my|your|such an?|with an?|what an?)\s+"
-    r"(?P<noun>[\w-]+(?:[ /]+[\w-]+){0,4})"
+    r"(?=(?P<noun>[\w-]+(?:[ /]+[\w-]+){0,4}))"
 )
+"""The noun is looked ahead at: "the edge of the mass" has two."""
 _SUBJECT = re.compile(
     r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|will|would|might)\s+"
     r"(?!(?:there|it|this|that|these|those|the|an?|any|some|no|you|we|i|he|she|they|one|either)\b)"
@@ -33,22 +34,25 @@ _SUBJECT = re.compile(
 _NOUN_ENDS = frozenset(
     """
     is are was were has have had does do did in on at of to from and or but with without which
-    who where when for a an any look looks seem seems appear appears be been being there
-    suggest suggests show shows indicate indicates represent represents demonstrate demonstrates
-    contain contains mean means reveal reveals
+    who where when for a an any be been being there having than compared
     """.split()
+)
+_VERB = re.compile(
+    r"^(?:look|seem|appear|suggest|show|indicat|represent|demonstrat|contain|mean|reveal|display"
+    r"|exhibit|hint|develop|suffer|resembl)(?:e?s|e|ed|ing|n)?$"
 )
 _EXISTS = frozenset(
     """
     present visible seen there noted evident apparent shown identified identifiable detected
     found real definite definitely obvious exist exists suspected likely possible confirmed true
-    still evidence sign signs place situ anywhere absent gone excluded ruled here now visualised
-    visualized
+    still evidence sign signs hint hints trace traces suggestion indication suspicion place situ
+    anywhere absent gone excluded ruled here now visualised visualized
     """.split()
 )
 _PREDICATE = re.compile(
     r"^(?:(?:en|un)?larged|hyper\w+|flattened|widened|elevated|tortuous|calcified|dilated|deviat\w*"
-    r"|thickened|blunt\w*|displaced|prominent|fractured|broken|collaps\w*|shift\w*|raised|abnormal"
+    r"|thickened|blunt\w*|displaced|prominent|fractured|broken|collaps(?:ed|ing)|shift\w*|raised"
+    r"|abnormal"
     r"|congested|full|unfolded|clear|normal|curved|increased|depressed|inflated|intact)$"
 )
 """What is said of an organ: "are the lymph nodes enlarged" takes nothing for granted."""
@@ -68,15 +72,30 @@ _ABOUT = re.compile(
 )
 _DEGREES = (
     r"(?:big|large|small|tiny|mild|moderate|severe|massive|simple|complex|acute|chronic|old|new"
-    r"|recent|benign|malignant|focal|diffuse|unilateral|bilateral|left|right|upper|lower)"
+    r"|recent|benign|malignant|focal|diffuse|unilateral|bilateral|left|right|upper|lower|complete"
+    r"|completely|total|partial|partly|whole|entire|all|smooth|ragged|sharp|fuzzy|irregular"
+    r"|spiculated|lobulated|calcified|solid|localised|localized|widespread)"
 )
+_ALTERNATIVES = re.compile(
+    rf"\b{_DEGREES} or (?:an? )?{_DEGREES}\b"
+    rf"|\b{_DEGREES} (?:[\w-]+ ){{0,4}}or (?:is (?:it|this|that) )?"
+    rf"(?:(?:only|just|merely|an?|the) )*(?:{_DEGREES} (?:ones?|part|half|bit)|(?:only|just"
+    r"|merely) (?:(?:an?|the|its|one) )*[\w-]+|part|half)\b"
+)
+"""Degrees to choose from, as "small or large", "all of it or only a part"."""
+_VERBAL_COLLAPSE = re.compile(
+    r"\b(?:do|does|did|can|could|will|would|might|may)\b[^,;.?]*\bcollapse(?=\W*$| (?:or|and|at"
+    r"|in|on|after|because|completely|partly|partially|again|here|there)\b)"
+)
+"""Where "the lung collapse" is no noun: "did the lung collapse"."""
 _PROBABLY = re.compile(
     r"\b(?:likel\w+|probab\w+|confiden\w+|certain\w*|sure|chances? (?:of|that)|odds)\b"
     r"|^\W*(?:what|how) about\b|\b(?:tell|say|know|see|check|confirm|wonder\w*) (?:me )?(?:if"
     r"|whether)\b"
 )
 _WHICH_EXIST = re.compile(
-    r"\b(?:what|which)(?! (?:side|lung|lobe|part|zone|region|area|size|shape|level)) (?:[\w/-]+"
+    r"\b(?:what|which)(?! (?:side|lung|lobe|part|zone|region|area|size|shape|level|extent"
+    r"|degree)) (?:[\w/-]+"
     r" ){0,6}?"
     r"(?:(?:is|are) (?:there|present|visible|seen|in place|in situ|shown|noted|evident)"
     r"|(?:do|can) you see)\b"
@@ -87,10 +106,17 @@ _GIVEN = re.compile(
     r"|despite|in spite of|because of|due to|on account of)\b(?P<claim>[^,;?]+)"
 )
 _TOLD = re.compile(
-    r"^(?P<claim>.+?)[.;,:]\s+(?:(?:and|so|but|then) )?(?=(?:is|are|does|do|has|have|what|where"
-    r"|which|how|can|could|why)\b.*\b(?:it|its|it's|they|them|their)\b)"
+    r"^(?P<claim>.+?)(?:[.;,:]\s+(?:(?:and|so|but|then) )?|\s+(?:but|and|so) )"
+    r"(?:(?:i|we)(?:'d| would)? (?:want|wish|like|need) to know |tell me |i wonder |please )?"
+    r"(?P<asked>(?:is|are|was|does|do|did|has|have|what|where|which|how|on which|in which|can|could"
+    r"|why|any)\b.*\b(?:it|its|it's|they|them|their|one|ones|any)\b.*)"
 )
 """A statement, and after it a question on what it states."""
+_STARTS_QUESTION = re.compile(
+    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|will|any|what|which|where|who"
+    r"|when"
+    r"|why|how|isn't|aren't)\b"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +162,8 @@ def taken_for_granted(text: str) -> tuple[Named, ...]:
     found = list(_claimed(text))
     for match in (*_DEFINITE.finditer(text), *_SUBJECT.finditer(text)):
         noun = _noun(match["noun"])
+        if noun.endswith("collapse") and _VERBAL_COLLAPSE.search(text):
+            continue
         if noun and not _only_existence(text, noun):
             found.append(named(noun))
     if is_about(text) and not found:
@@ -145,7 +173,7 @@ def taken_for_granted(text: str) -> tuple[Named, ...]:
 
 def is_about(text: str) -> bool:
     """Whether it asks for more than whether something is there: where, how, what kind."""
-    if re.search(rf"\b{_DEGREES} or (?:an? )?{_DEGREES}\b", text):
+    if _ALTERNATIVES.search(text):
         return True
     whether = (
         _PROBABLY.search(text)
@@ -158,7 +186,9 @@ def is_about(text: str) -> bool:
 def _claimed(text: str) -> tuple[Named, ...]:
     claims = [match["claim"] for match in _GIVEN.finditer(text)]
     if told := _TOLD.match(text):
-        claims.append(told["claim"])
+        rest = told["asked"]
+        if not (_STARTS_QUESTION.match(text) or named(rest) or asks_only_existence(rest)):
+            claims.append(told["claim"])
     return tuple(
         named(claim) for claim in claims if not re.search(r"\b(?:no|not|without)\b", claim)
     )
@@ -168,12 +198,24 @@ def _noun(words: str) -> str:
     """The shortest beginning of some words that names a finding; empty where none does."""
     noun: list[str] = []
     for word in words.split():
-        if word in _NOUN_ENDS:
+        if word in _NOUN_ENDS or _VERB.match(word):
             break
         noun.append(word)
         if named(" ".join(noun)):
             return "" if noun[1:] and _PREDICATE.match(word) else " ".join(noun)
     return ""
+
+
+def asked_part(text: str) -> str:
+    """The question of a text, without what is stated before a question on it."""
+    told = _TOLD.match(text)
+    return told["asked"] if told and not _STARTS_QUESTION.match(text) else text
+
+
+def asks_only_existence(text: str) -> bool:
+    """Whether a question without a noun asks if something is there: "can you see any of it"."""
+    rest = {word for word in words_of(text) if word not in CONTENTLESS | IMAGE_WORDS}
+    return not is_about(text) and rest <= _EXISTS
 
 
 def _only_existence(text: str, noun: str) -> bool:

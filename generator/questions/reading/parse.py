@@ -14,23 +14,30 @@ from db.labels import FINDINGS, NO_FINDING, State
 from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
 from generator.questions.reading import whole
-from generator.questions.reading.evidence import asks_evidence, asks_similar_cases
-from generator.questions.reading.named import Named, is_about, named, taken_for_granted
+from generator.questions.reading.evidence import asks_certainty, asks_evidence, asks_similar_cases
+from generator.questions.reading.named import Named, asked_part, is_about, named, taken_for_granted
 from generator.questions.reading.quality import Aspect, quality_of
 from generator.questions.reading.scope import BESIDE_QUALITY, declined, off_topic
 from generator.questions.reading.topics.knowledge import CAUSE, GENERAL
-from generator.questions.reading.unnamed import asks_degree, asks_for_something, asks_how_bad
+from generator.questions.reading.unnamed import (
+    asks_degree,
+    asks_for_something,
+    asks_how_bad,
+    compares_sides,
+    is_of_looks,
+)
 from generator.questions.reading.view import is_projection, is_view
 from generator.questions.reading.vocabulary import CONTENTLESS, strange_words, words_of
 from generator.questions.reading.wording import in_report_words, spelt
 
 Kind = Literal[
     "presence", "normal", "region", "what", "where", "detail", "view", "modality", "anatomy",
-    "quality", "evidence", "similar", "declined", "other",
+    "orientation", "quality", "evidence", "certainty", "similar", "declined", "other",
 ]  # fmt: skip
 """``detail`` is side, place, degree or another property of a finding, ``where`` the same of what is
-abnormal; ``quality`` is how the image was taken, ``evidence`` what speaks for a finding, and
-``similar`` what the similar cases say."""
+abnormal; ``orientation`` is which side is the patient's left, ``quality`` how the image was taken,
+``evidence`` what speaks for a finding, ``certainty`` how sure the reading is, and ``similar`` what
+the similar cases say."""
 
 _YES_NO = re.compile(
     r"^\W*(?:(?:and|but|so|please|ok|hi|hello|good \w+|yes|well)\W+)*(?:is|are|was|were|does|do|did"
@@ -45,8 +52,16 @@ _OPEN = re.compile(
 )
 _NO = re.compile(
     r"\b(?:no|without|free of|absence of|absent|not|lack\w*|never|negative for|neither|(?:rule[sd]?"
-    r" out)|exclud\w+|ruled out|don't see)\b"
+    r" out)|exclud\w+|ruled out|don't see"
+    r"|(?:there|it|this|that|image|x-?ray|film) (?:is|are|does|has|was)n['’]?t)\b"
 )
+_EITHER = re.compile(
+    r"\b(?:normal|clear|fine|ok|okay|healthy|intact|within normal limits|sharp|midline|straight"
+    r"|central"
+    r"|unremarkable)(?: [\w-]+){0,2}? or \w+|\bor (?:\w+ )?(?:normal|clear|fine|healthy"
+    r"|unremarkable)\b"
+)
+"""A choice between sound and not, to which neither yes nor no is an answer."""
 _LOW_VOLUMES = Named(topics=("Low Lung Volumes",))
 """What "poor inspiration" is read as."""
 _NOT_YES = re.compile(r"^\W*(?:is|are|do|does|has|have|can|could)n['’]?t\b")
@@ -68,6 +83,8 @@ class ParsedQuestion:
     every: bool = True
     """Whether "yes" needs all of ``asked``, not one of them."""
     yes_no: bool = False
+    either: bool = False
+    """Whether it offers a choice, to which neither yes nor no is an answer."""
     region: str = ""
     decline: str = ""
     """The sentence that declines it."""
@@ -84,6 +101,7 @@ def parse(question: str) -> ParsedQuestion:
         text=text,
         kind="other",
         yes_no=bool(_YES_NO.search(text)) and not _OPEN.search(text),
+        either=bool(_EITHER.search(text)),
     )
     terms = in_report_words(question)
     found = named(terms) or Named.of(taken_for_granted(terms))
@@ -92,13 +110,16 @@ def parse(question: str) -> ParsedQuestion:
     anatomy = whole.anatomy_of(text)
     if anatomy is not None and not found:
         return replace(base, kind="anatomy", region=anatomy)
+    if whole.asks_orientation(text) and not found:
+        return replace(base, kind="orientation")
     sentence = declined(question) or declined(spelt(question))
     aspect = quality_of(text)
     if aspect and sentence not in BESIDE_QUALITY and found in (Named(), _LOW_VOLUMES):
         return replace(base, kind="quality", aspect=aspect)
     if _asks_grounds(text) and sentence in (None, CAUSE, GENERAL):
         kind: Kind = "evidence" if asks_evidence(text) else "similar"
-        granted = taken_for_granted(terms) if kind == "evidence" else ()
+        supposed = kind == "evidence" and not (whole.called_well(text) or _NO.search(terms))
+        granted = taken_for_granted(terms) if supposed else ()
         return replace(
             base, kind=kind, asked=dict.fromkeys(found.names, "positive"), granted=granted
         )
@@ -106,7 +127,9 @@ def parse(question: str) -> ParsedQuestion:
         sentence = None
     if sentence:
         return replace(base, kind="declined", decline=sentence)
-    if is_view(text) and not found:
+    if asks_certainty(text) and not found:
+        return replace(base, kind="certainty")
+    if is_view(text) and not found and not whole.region_of(text):
         return replace(base, kind="view")
     if found:
         return _on_findings(base, terms, found)
@@ -138,6 +161,10 @@ def _on_the_whole(base: ParsedQuestion) -> ParsedQuestion:
     """A question that names no finding."""
     region = whole.region_of(base.text)
     strange = strange_words(base.text)
+    if compares_sides(base.text) or (is_of_looks(base.text) and not base.yes_no):
+        return base
+    if region and whole.asks_place_of_organ(base.text):
+        return base
     if region and base.yes_no and len(strange) < 2:
         if whole.called_well(base.text):
             return _well(base, region)
@@ -173,7 +200,8 @@ def _well(base: ParsedQuestion, region: str, state: State = "negative") -> Parse
 def _presence(base: ParsedQuestion, terms: str, names: tuple[str, ...]) -> ParsedQuestion:
     plain = as_statement(terms.rstrip("? ").strip())
     said = {name: state for name, state in asked_states(plain).items() if name in names}
-    denied = bool(_NO.search(terms)) and not _NOT_YES.search(terms)
+    question = asked_part(terms)
+    denied = bool(_NO.search(question)) and not _NOT_YES.search(question)
     states: dict[str, State] = dict.fromkeys(names, "negative" if denied else "positive")
     if denied and set(said.values()) == {"positive", "negative"}:
         states = said

@@ -8,7 +8,9 @@ split_questions("Cough and fever. Is there pneumonia?")         # ["Is there pne
 import re
 
 from generator.assessment.wording import noun
+from generator.questions.reading.evidence import asks_similar_cases
 from generator.questions.reading.named import Named, named
+from generator.questions.reading.parse import parse
 from generator.questions.reading.wording import in_report_words
 
 _ASKS = (
@@ -30,6 +32,8 @@ _BOTH = re.compile(
 )
 _IT = re.compile(r"\b(?:it|they|them|that|this|one)\b", re.IGNORECASE)
 _ITS = re.compile(r"\b(?:its|their)\b", re.IGNORECASE)
+_THEIRS = re.compile(r"\b(?:their|they|them)\b", re.IGNORECASE)
+_WHETHER_IT = re.compile(r"\W*(?:is|are|does|do|has|have|was|were) (?:it|they)\b", re.IGNORECASE)
 _LACKS_SUBJECT = re.compile(r"^(?:on|in) which \w+\??$|^where\??$|^which (?:side|lobe|lung)\??$")
 
 
@@ -42,12 +46,14 @@ def split_questions(text: str) -> list[str]:
     about = Named()
     for part in _PART.findall(text):
         told, asked = _apart(part.strip())
+        if len(asked) > 1 and _states(asked[0], asked[1]):
+            told, asked = asked[0], asked[1:]
         about = named(in_report_words(told)) or about
         for one in asked:
             if not re.search(r"\w", one):
                 continue
             own = named(in_report_words(one))
-            found.append(one if own or told else _referring(one, about))
+            found.append(one if own else _referring(one, about, found[-1] if found else ""))
             about = own or about
     return found or [text]
 
@@ -67,10 +73,23 @@ def _apart(part: str) -> tuple[str, list[str]]:
     return told, _BOTH.split(part)
 
 
-def _referring(question: str, about: Named) -> str:
+def _states(first: str, second: str) -> bool:
+    """Whether the first of two clauses states a finding that the second asks about."""
+    return not (
+        re.match(rf"\W*{_ASKS}\b", first, re.IGNORECASE)
+        or named(in_report_words(second))
+        or not named(in_report_words(first))
+    )
+
+
+def _referring(question: str, about: Named, before: str) -> str:
     """The question with its "it" replaced by the findings that were asked about before."""
     names = [*map(noun, about.names), *(topic.lower() for topic in about.topics)]
     if not names:
+        if re.fullmatch(r"\W*why\W*", question, re.IGNORECASE):
+            return "why do you say so?" if before else question
+        if asks_similar_cases(before.lower()):
+            return _THEIRS.sub("the similar cases", question, count=1)
         return question
     what = f"the {names[0]}"
     if _ITS.search(question):
@@ -78,5 +97,7 @@ def _referring(question: str, about: Named) -> str:
     if _LACKS_SUBJECT.match(question.lower()):
         return f"{question.rstrip('?')} is {what}?"
     if re.match(r"\W*(?:where|which|how|what|on which|in which)\b", question, re.IGNORECASE):
+        return _IT.sub(what, question, count=1)
+    if _WHETHER_IT.match(question) and parse(question).kind in ("declined", "other", "where"):
         return _IT.sub(what, question, count=1)
     return question

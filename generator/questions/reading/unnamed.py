@@ -21,14 +21,25 @@ _ASKS_DEGREE = re.compile(
     r"|\bleft or (?:the )?right\b"
     r"|\bright or (?:the )?left\b"
 )
+_HALF = (
+    r"(?:(?:left|right|both|either|one|two|each|other) (?:of (?:the |my |his |her )?)?(?:\w+ )?"
+    r"(?:sides?|lungs?|half|halves|hila|hilum|hemi\w+|bases?|apices|apex|diaphragms?|domes?)"
+    r"|(?:sides|hila|lungs|apices|bases|hemidiaphragms|clavicles|halves))"
+)
+_COMPARES_SIDES = re.compile(
+    rf"\b{_HALF}\b.*\b(?:than|as \w+ as|compared?|same|alike|equal\w*|different|differ\w*|match\w*"
+    r"|symmetr\w*|asymmetr\w*|versus|vs|more|less|like (?:the )?(?:left|right|other))\b"
+    rf"|\b(?:compare|contrast|differences?|differ\w*|asymmetr\w*|symmetr\w*|same)\b.*\b{_HALF}\b"
+)
 _LOOKS = re.compile(
     r"\b(?:e[ck]g|monitor(?:ing)?|telemetry|cardiac) (?:leads?|wires?|pads?|stickers?)\b"
-    r"|\b(?:white|dark|black|bright|gr[ae]y|light|pale|dense|hazy|cloudy|round|long|thin"
-    r"|curved)"
+    r"|\b(?:whit(?:e|ish)|dark(?:ish)?|black(?:ish)?|bright|gr[ae]y(?:ish)?|light|pale|dense|hazy"
+    r"|cloudy|round(?:ed)?|long|thin|curved|oval|triangular)"
     r"(?: [a-z]+)?"
     r" (?:areas?|patch(?:es)?|spots?|things?|bits?|regions?|parts?|lines?|bands?|blobs?|zones?"
     r"|stuff"
-    r"|streaks?|stripes?|marks?|circles?|rings?|shapes?|dots?|strips?|objects?|structures?|triangles?)\b"
+    r"|streaks?|stripes?|marks?|circles?|rings?|shapes?|dots?|strips?|objects?|structures?"
+    r"|triangles?)\b"
 )
 """What a picture shows, in the words of those who cannot name it."""
 _EXISTS = re.compile(
@@ -50,12 +61,16 @@ _STATE = re.compile(
     r"|visuali[sz]ed|prominent|tortuous|narrowed|deviated|blunted|flattened|obliterated)\W*$"
 )
 _EVERYDAY = re.compile(
-    r"\b(?:god|mars|moon|space|aliens?|trains?|bus|flights?|hotels?|shops?|stores?|money|jobs?|parking"
-    r"|toilet|bathroom|coffee|lunch|dinner|breakfast|pharmacy|cafe\w*|machine|apps?|websites?|podcasts?"
-    r"|discount|insurance|lawyers?|party|holiday|school|course|traffic|war|music|dogs?|cats?|cars?|phone"
+    r"\b(?:god|mars|moon|space|aliens?|trains?|bus|flights?|hotels?|shops?|stores?|money|jobs?"
+    r"|parking"
+    r"|toilet|bathroom|coffee|lunch|dinner|breakfast|pharmacy|cafe\w*|machine|apps?|websites?"
+    r"|podcasts?"
+    r"|discount|insurance|lawyers?|party|holiday|school|course|traffic|war|music|dogs?|cats?"
+    r"|cars?|phone"
     r"|internet|computer|software|books?|class|rain|snow|sun|remed(?:y|ies)|cures?|ways? to"
     r"|point in"
-    r"|chance|hope|future|market|economy|tax|vote|planets?|country|city|town|king|queen|language|words?"
+    r"|chance|hope|future|market|economy|tax|vote|planets?|country|city|town|king|queen|language"
+    r"|words?"
     r"|side effects?|nearby|near (?:here|me)|outside|online|for sale|in the world|alternatives?)\b"
 )
 """What is there elsewhere than on an image."""
@@ -67,6 +82,16 @@ def asks_degree(text: str) -> bool:
     return rest != text and not names_organ(rest) and not strange_words(rest)
 
 
+def compares_sides(text: str) -> bool:
+    """Whether a text in lower case compares the left with the right: "is one lung smaller"."""
+    return bool(_COMPARES_SIDES.search(text))
+
+
+def is_of_looks(text: str) -> bool:
+    """Whether a text in lower case names something by its looks: "the dark area at the top"."""
+    return bool(_LOOKS.search(text))
+
+
 def asks_how_bad(text: str) -> bool:
     """Whether nothing is asked but the degree: "how bad is it"."""
     return bool(re.match(r"\W*how (?:bad|severe|extensive|far|much)\b", text)) and asks_degree(text)
@@ -74,6 +99,6 @@ def asks_how_bad(text: str) -> bool:
 
 def asks_for_something(text: str) -> bool:
     """Whether a text in lower case asks if something is there, or how something of it looks."""
-    if _LOOKS.search(text):
+    if is_of_looks(text):
         return True
     return bool(_EXISTS.search(text) or _STATE.search(text)) and not _EVERYDAY.search(text)

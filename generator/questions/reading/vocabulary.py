@@ -7,7 +7,8 @@ import re
 
 CONTENTLESS = frozenset(
     """
-    a an the this that these those is are was were be been being am do does did has have had can
+    a an the this that these those than is are was were
+    be been being am do does did has have had can
     could would will may might i you we he she it they me my your his her its their our one of
     in on at to for from with within by as and or but if so there here any some no not all every
     please thanks thank hi hello hey ok okay kindly just only also then now still yet again well
@@ -27,7 +28,7 @@ IMAGE_WORDS = frozenset(
 )
 _TALK = frozenset(
     """
-    give list name describe description summary summarise summarize report read reading
+    give list name describe description sum summary summarise summarize report read reading
     interpret interpretation impression opinion overview conclusion comment comments explain
     review check assess evaluate evaluation prelim preliminary wet finding findings abnormality
     abnormalities abnormal abnormally normal normality diagnosis diagnoses diagnose dx ddx
@@ -66,7 +67,13 @@ OF_READING = frozenset(
     " pathologies radiologist radiologists interpretation report".split()
 )
 """Words that are used of the reading of images only."""
-ORGANS = frozenset(
+
+
+def _and_plurals(words: str) -> frozenset[str]:
+    return frozenset(words.split()) | {f"{word}s" for word in words.split()}
+
+
+ORGANS = _and_plurals(
     """
     heart ctr cardiothoracic cardiac cardiomediastinal mediastinum mediastinal lung lungs lobe
     lobes pulmonary parenchyma pleura pleural pleurae costophrenic angle angles cp rib ribs bone
@@ -79,8 +86,10 @@ ORGANS = frozenset(
     esophagus oesophagus gastric stomach bubble subdiaphragmatic subcutaneous bronchus bronchi
     bronchial carina fissure fissures vessel breast breasts nipple nipples scapula humerus
     costochondral disc discs lymph node nodes artery arteries vein veins svc hemithorax
-    retrocardiac perihilar
-    """.split()
+    retrocardiac perihilar hilus lingula bronchiole alveolus alveoli dome hemidome vertebra backbone
+    manubrium xiphoid acromion glenoid joint cartilage paraspinal paravertebral paratracheal stripe
+    sulcus sulci recess recesses aortopulmonary azygos thymus
+    """
 )
 _OF_MANY = frozenset(
     """
@@ -95,7 +104,7 @@ _SIDES = frozenset(
     left right upper lower middle side sides both bilateral top bottom
     """.split()
 )
-APPEARANCE = frozenset(
+APPEARANCE = _and_plurals(
     """
     calcification calcifications calcified air gas level levels collection collections lucency
     lucent lucencies density densities dense distribution pattern margin margins outline
@@ -117,7 +126,7 @@ APPEARANCE = frozenset(
     mesothelioma lymphoma histoplasmosis aspergilloma hemorrhage haemorrhage contusion hematoma
     haematoma hyperlucent oligemia oligaemia vascularity inflammation inflammatory swallowed
     inhaled
-""".split()
+    """
 )
 """What radiographs show, though no rule reads it."""
 _POSTURES = frozenset(

@@ -48,8 +48,24 @@ _ANATOMY = re.compile(
     r"| an image| a picture| a study| x-?ray| film| an x-?ray)* (?:(?:of|the|my|his|her|a|an) )*"
     rf"(?P<part>{_PART})\b(?! (?:x|film|radiograph|view|normal|clear|ok|fine|image|scan))"
 )
+_ORIENTATION = re.compile(
+    r"\b(?:which|what) (?:side|half|part)\b.*\b(?:patient|his|her|my|person|body)(?:['’]?s)?"
+    r" (?:own )?(?:left|right)\b(?! (?:lung|side (?:is )?(?:abnormal|affected)|base|lobe))"
+    r"|\b(?:which|what) side (?:of \w+ )?(?:is|am i looking at)\b.*\bleft\b.*\bright\b(?=\W*$)"
+    r"|\bis (?:the )?(?:left|right) (?:side )?(?:of (?:the|this) (?:image|picture|film|x-?ray) )"
+    r"(?:the |my |his |her )?(?:patient['’]?s )?(?:left|right)\b"
+    r"|\bwhich (?:side )?is (?:the )?(?:left|right)(?: side)?(?: and which.*| (?:on|in) (?:the"
+    r"|this)"
+    r" (?:image|picture|film|x-?ray))?\W*$"
+)
+_BESIDE_HEART = re.compile(
+    r"\b(?:behind|beside|around|near|above|below|next to|left of|right of) (?:the|my|his"
+    r"|her) heart\b"
+)
+"""Lung that is told by the heart."""
 _WHAT = re.compile(
-    r"\b(?:what|what'?s|which|list|name|describe|summari[sz]e|tell me|give|report|read|interpret"
+    r"\b(?:what|what'?s|which|list|name|describe|summari[sz]e|sum up|tell me|give|report|read"
+    r"|interpret"
     r"|explain|walk"
     r"|comment|show me|review|assess|evaluate)\b|^\W*(?:the )?(?:\w+ )?(?:findings|impression"
     r"|summary|overview"
@@ -125,12 +141,23 @@ def asks_where(text: str) -> bool:
     )
 
 
+def asks_orientation(text: str) -> bool:
+    """Whether a text in lower case asks which side of the image is the patient's left."""
+    return bool(_ORIENTATION.search(text))
+
+
+def asks_place_of_organ(text: str) -> bool:
+    """Whether a text in lower case asks where something lies, and not where it is abnormal."""
+    return bool(re.match(r"\W*(?:and |so )?where\b", text)) and not called_abnormal(text)
+
+
 def called_abnormal(text: str) -> bool:
     return bool(_IS_ABNORMAL.search(text))
 
 
 def region_of(text: str) -> str:
     """The region that a text in lower case names; empty for none."""
+    text = _BESIDE_HEART.sub("lung", text)
     return next((name for name, (words, _) in REGIONS.items() if words.search(text)), "")
 
 

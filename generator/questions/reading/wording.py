@@ -25,7 +25,7 @@ _BIG = (
     r"(?:big(?:ger)?|large[r]?|enlarged|oversized|dilated|swollen|bulky|increased|huge|massive"
     r"|stretched|overgrown|bloated|wide)"
 )
-_BROKEN = r"(?:broken|cracked|fractured|snapped|busted|shattered)"
+_BROKEN = r"(?:broken|cracked|crushed|squashed|fractured|snapped|busted|shattered)"
 _BONE = (
     r"(?:ribs?|bones?|clavicles?|collar ?bones?|sternum|breast ?bone|vertebrae?|spine|scapula"
     r"|shoulders?|shoulder blades?)"
@@ -33,6 +33,9 @@ _BONE = (
 _HEART = r"(?:heart|cardiac)(?: (?:silhouette|shadow|size|contour|outline))?"
 
 _ROWS: tuple[tuple[str, str], ...] = (
+    # "which hilum is the enlarged one" as "which hilum is enlarged"
+    (r"which (?:one )?(?:of )?(?:the |his |her |my |their )?(?P<part>(?!one\b)\w+(?: \w+)?) "
+     r"(?P<verb>is|are) the (?P<how>\w+) ones?", r"which \g<part> \g<verb> \g<how>"),
     # organs, and marks of shorthand
     (r"tickers?", "heart"),
     (r"wind ?pipe", "trachea"),
@@ -54,6 +57,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"c[ch]f|(?:congestive )?(?:heart|cardiac) failure|failing heart|heart (?:is )?failing"
      r"|decompensat\w+|in failure", "pulmonary edema"),
     (r"(?:chest|thoracic|pleural) cavity", "pleural space"),
+    (r"out of (?:place|position|alignment)", "displaced"),
     # pneumothorax
     (rf"(?:collapsed|deflated|popped|punctured|burst|dropped) {_OF_LUNG}lungs?", "pneumothorax"),
     (rf"{_LUNG} (?:{_IS} )*(?:half |partly |fully |completely |still )*(?:collapsed"
@@ -126,6 +130,8 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"(?:the )?(?:ctr|cardio-?thoracic ratio) (?:is )?(?:>|above|over|greater|more|increased"
      r"|raised|high\w*)"
      r"(?: than)?(?: ?[\d./]+)?", "there cardiomegaly"),
+    (rf"{_BIG} (?:\w+ )?hil(?:um|a|us)", "hilar enlargement"),
+    (rf"{_DET}hil(?:um|a|us) (?:{_IS} )*{_VERY}{_BIG}", "there hilar enlargement"),
     # pleura
     (r"thick\w* (?:of )?(?:the )?(?:lining|pleura\w*)|pleural (?:other|peel|rind)|(?:pleural"
      r" )?plaques?",
@@ -165,8 +171,11 @@ _ROWS: tuple[tuple[str, str], ...] = (
      r"|(?:the |his |her |my )?chest (?:\w+ )?barrel(?:[ -]shaped)?", "hyperinflation"),
     (rf"{_DET}(?:spine|back|back ?bone) (?:(?:{_IS}|all|still|nice and) )*straight",
      "free of scoliosis"),
-    (r"(?:raised|elevated|high) (?:\w+ )?(?:hemi)?diaphragms?", "elevated hemidiaphragm"),
-    (rf"{_DET}(?:hemi)?diaphragms? (?:{_IS} )*{_VERY}(?:raised|elevated|high)",
+    (r"(?:raised|elevated|high) (?:\w+ )?(?:(?:side|dome) of (?:the )?)?(?:hemi)?diaphragms?",
+     "elevated hemidiaphragm"),
+    (r"(?:(?:one|left|right|either) (?:side|dome|half"
+     rf"|leaf) of )?{_DET}(?:hemi)?diaphragms? (?:{_IS} )*{_VERY}"
+     r"(?:raised|elevated|high(?:er)?|pushed up|lifted)",
      "there elevated hemidiaphragm"),
     (r"(?:free )?(?:air|gas) (?:under|below|beneath) the (?:hemi)?diaphragms?", "free air"),
 )  # fmt: skip

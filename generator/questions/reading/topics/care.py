@@ -55,6 +55,11 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|acupuncture|massage|physiotherapy)\b|\bpain ?(?:relief|killer)|\bfor the pain\b"
         r"|\bplan\b|\b(?:can|shall|should|could|do) we (?!see|say|tell|rule|exclude|be|call"
         r"|assume|find)\w+ (?:\w+ )?(?:today|now|tonight|tomorrow)|\bbronch\b|\bextubate"
+        r"|\bwould (?:an?|another|more|some) (?:[\w-]+ ){1,3}?(?:help|make sense|improve"
+        r"|do any good"
+        r"|be (?:an? |the )?(?:right|best|good|better|useful|helpful|wise|sensible|appropriate"
+        r"|enough"
+        r"|needed|necessary|option|of use|safe)\b)"
         r"|\bnpo\b|\bbi-?pap\b|\bcpap\b|\bnebuli[sz]\w+",
         TREATMENT,
     ),
@@ -75,10 +80,16 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|the)\b|\bbe referred\b|\breferral\b|\bscreen(?:ed)? for\b|\bneeds? screening\b"
         r"|\b(?:who|whom) (?:should|do|can|to) (?:\w+ )?(?:call|ask|see|contact)"
         r"|\bappointment|\bhow (?:often|soon)\b|\bsecond opinion\b|\bcardiology"
-        r"|\bshould (?:i|we|the patient|he|she|they|you)\b(?! (?:expect|be seeing|think|look"
-        r"|call|say|assume|see (?!an? (?:doctor|specialist|gp|surgeon))))|^\W*should (?!(?:i"
+        r"|\b(?:should|shall) (?:i|we|the patient|he|she|they|you)\b(?! (?:expect|be seeing"
+        r"|think|look"
+        r"|call|say|assume|see (?!an? (?:\w+ )?(?:doctor|specialist|gp|surgeon))))"
+        r"|^\W*should (?!(?:i"
         r"|we|you|one) (?:expect|be seeing|think|look|call|say|assume|see (?!an? (?:doctor"
-        r"|specialist|gp|surgeon))))|\b(?:book|refer|schedule|arrange|transfer|call|page"
+        r"|specialist|gp|surgeon))))|\b(?:book|refer|schedule|arrange|transfer"
+        r"|(?<!you )(?<!we )(?<!i )call"
+        r"|call(?= (?:an?|the|my) (?:\w+ )?(?:doctor|nurse|ambulance|surgeon|family|team"
+        r"|hospital|ward"
+        r"|cardiologist|specialist|taxi|cab))|page"
         r"|notify|text|fax|order)\b (?:an?|him|her|me|the|them|us|to|my|dr)\b",
         FOLLOW_UP,
     ),

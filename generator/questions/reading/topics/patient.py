@@ -4,6 +4,14 @@ OTHER_PATIENT = "This describes the X-ray that was given, and no other patient's
 EARLIER = "There is no earlier image to compare with."
 PATIENT = "The pixels of a chest X-ray do not say who the patient is or how the patient feels."
 
+_ONE_OF_TWO = r"(?:\W*$| (?:side|lung|one|half|hilum|lobe|hemi\w+|apex|base|zone)s?\b)"
+_OTHER_SIDE = (
+    r" (?:(?:the|its|that of|those of|of|on|in|one|both) )*(?:left|right|opposite|contralateral"
+    r"|normal"
+    rf"|bas[ei]s?|ap(?:ex|ices)|upper|lower|middle|top|bottom|other{_ONE_OF_TWO})"
+)
+"""Where the two sides, or two parts, of one image are compared, and not two images."""
+
 FORMS: tuple[tuple[str, str], ...] = (
     (
         r"\bwhich (?:patient|person) (?:has|had|is|was|looks)\b|\bpatient (?:no\.? ?)?\d+"
@@ -14,15 +22,17 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|\b(?:bed|room|ward) \d|\bnext (?:bed|door)\b|\beverybody else|\b(?:all|other"
         r"|how many) (?:the |your |of the )?(?:patients|people) (?:in|here|today|had)"
         r"|\b(?:mrn|patient (?:id|number|no))\b|\bcompared? (?:this |it )?(?:to"
-        r"|with) (?:the |an? )?(?:other|another|my (?!last|old|prev)\w+'s)",
+        rf"|with) (?:the |an? )?(?:other(?!{_ONE_OF_TWO})|another|my (?!last|old|prev)\w+'s)",
         OTHER_PATIENT,
     ),
     (
         r"\b(?:chang(?:e|ed|es|ing)|progress\w*|improv\w*|worse\w*|better|larger|smaller"
         r"|bigger|increas\w*|decreas\w*|grown|growing|stable|resolv\w*|new|same"
         r"|different)\b(?=.*\b(?:since|than (?:last|before|it was|the (?:last|prior|previous"
-        r"|old|one)|on|in|yesterday|monday)|compared|last|prior|previous|before|earlier"
-        r"|yesterday|ago)\b)|\bcompar\w+ (?:to|with)\b|\b(?:prior|previous|earlier|last|old"
+        rf"|old|one)|(?:on|in)(?!{_OTHER_SIDE})|yesterday|monday)|compared(?! (?:to"
+        rf"|with){_OTHER_SIDE})"
+        r"|last|prior|previous|before|earlier|yesterday|ago)\b)|\bcompar\w+ (?:to"
+        rf"|with)\b(?!{_OTHER_SIDE})|\b(?:prior|previous|earlier|last|old"
         r"|baseline) (?:image|study|film|x-?ray|exam|radiograph|scan|cxr|one|visit|admission"
         r"|radiologist|report)|\binterval (?:change|progress\w*|develop\w*|increase"
         r"|improv\w*|growth)|\bsince (?:the )?(?:last|prior|previous|yesterday|january"
@@ -37,7 +47,8 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|her|my) [\w ]{2,40}?) (?:\w+ )?(?:improving|growing|progressing|resolving"
         r"|worsening|changing|shrinking|evolving|stable|unchanged|resolved|improved|worse"
         r"|better|smaller|larger|bigger)(?! than (?:it|they|half|normal|usual|the"
-        r" (?:left|right|other)|expected))\b|\b(?:versus"
+        rf" (?:left|right|other)|(?:on|in|at){_OTHER_SIDE}|expected)"
+        rf"| (?:on|in|at|towards?){_OTHER_SIDE})\b|\b(?:versus"
         r"|vs\.?|against|relative to) (?:the |an? |his |her |my )?(?:ct|x-?ray|film|last"
         r"|prior|previous|study|scan|baseline|old)\b|\bgetting (?:worse|better|larger"
         r"|smaller|bigger)|\b(?:any|some) (?:change|improvement|progress\w*|better)\b"

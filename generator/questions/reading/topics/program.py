@@ -16,7 +16,7 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|going to)\b|\bfrom now on\b|\bnew (?:rules|instructions?|task|role)\b|\b(?:act"
         r"|behave|respond|answer|reply|speak|talk) (?:like|as|only)\b|\boverride\b|\bpretend"
         r"|\b(?:make up|invent|fabricate|fake)\b|\bplay a game|\brole-?play|\bimagine (?:you"
-        r"|that)|\bhypothetical|\b(?:answer|reply|respond|say|output|print|write|repeat"
+        r"|that)|\bhypothetical|\b(?<!you )(?:answer|reply|respond|say|output|print|write|repeat"
         r"|return|type|begin|start|end|finish) (?:me )?(?:with|every|all|only|exactly|just"
         r"|your|the (?:word|words|text|following|phrase|above|sentence)|there (?:is|are)"
         r"|it is|that (?:there|the|it|this)|yes|no\b|hello|hi\b|normal|\"|')"
@@ -62,5 +62,16 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|fix|turn|clean) (?:up )?(?:the |this |its )?(?:contrast|brightness|image|picture|quality"
         r"|resolution|sharpness|exposure|x-?ray|film)\b",
         UNCHANGED,
+    ),
+    (
+        r"\b(?:su(?:e|ed|ing)|law ?suits?|law|laws|legal\w*|illegal\w*|lawyers?|attorneys?"
+        r"|solicitors?|barristers?|courts?|judges?(?= |\W*$)(?! (?:the|this|it|whether|if|how))"
+        r"|jur(?:y|ies)|litigat\w+|liab(?:le|ility)|malpractice|negligen\w+|compensation"
+        r"|damages (?:claim|from)|testif\w+|testimony|expert witness|prosecut\w+|police"
+        r"|(?:insurance|legal|injury|compensation|accident) claims?|claims? (?:against|for"
+        r"|compensation)|(?:file|make|bring|press|win|lodge) (?:an? |the |any )?(?:\w+ )?(?:claims?"
+        r"|charges|complaints?|case)|complain (?:about|to)|informed consent|copyright\w*"
+        r"|hipaa|gdpr|confidential\w*|privacy|insurers?|insurance|my rights)\b",
+        OFF_TOPIC,
     ),
 )  # fmt: skip
