@@ -44,21 +44,15 @@ def to_dicom_sc(
             sop_instance_uid=export_uid(generation, f"map {place}"),
             instance_number=place + 1,
             manufacturer="grounded-cxr",
-            patient_id=of.get("PatientID", ""),
-            patient_name=of.get("PatientName"),
-            patient_birth_date=of.get("PatientBirthDate"),
-            patient_sex=of.get("PatientSex"),
-            accession_number=of.get("AccessionNumber"),
-            study_id=of.get("StudyID"),
             study_date=of.get("StudyDate"),
             study_time=of.get("StudyTime"),
-            referring_physician_name=of.get("ReferringPhysicianName"),
             series_description="Research use only: what scores rest on",
             manufacturer_model_name=software(generation),
             software_versions=generation.origin.program if generation.origin else "unknown",
             content_date=made.date(),
             content_time=made.time(),
             specific_character_set="ISO_IR 192",
+            **study.identification(),
         )
         capture.BurnedInAnnotation = "YES"
         capture.ImageComments = caption(region)[:_LONGEST_COMMENT]

@@ -60,23 +60,17 @@ class BasicTextSR(SOPClass):
             instance_number=1,
             modality="SR",
             manufacturer="grounded-cxr",
-            patient_id=of.get("PatientID", ""),
-            patient_name=of.get("PatientName"),
-            patient_birth_date=of.get("PatientBirthDate"),
-            patient_sex=of.get("PatientSex"),
-            accession_number=of.get("AccessionNumber"),
-            study_id=of.get("StudyID"),
             study_date=made.date() if study is None else of.get("StudyDate"),
             study_time=(
                 made.time().replace(microsecond=0) if study is None else of.get("StudyTime")
             ),
-            referring_physician_name=of.get("ReferringPhysicianName"),
             series_description="Research use only",
             manufacturer_model_name=software(generation),
             software_versions=generation.origin.program if generation.origin else "unknown",
             content_date=made.date(),
             content_time=made.time(),
             specific_character_set="ISO_IR 192",
+            **(study or StudyHeader(values={})).identification(),
         )
         self.ReferencedPerformedProcedureStepSequence = pydicom.Sequence()
         self.PerformedProcedureCodeSequence = pydicom.Sequence()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from api.export.text import printable
 from db.errors import UserError
@@ -43,7 +43,7 @@ class StudyHeader:
 
     values: Mapping[str, str]
     """Keyword to value; empty and invalid ones are absent."""
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     """Keywords of the attributes whose values are not valid."""
 
     @classmethod
@@ -62,6 +62,18 @@ class StudyHeader:
             elif text:
                 values[keyword] = text
         return cls(values=values, left_out=tuple(left_out))
+
+    def identification(self) -> dict[str, Any]:
+        """Whose image it is, as `highdicom` takes it in every object of the study but its dates."""
+        return {
+            "patient_id": self.values.get("PatientID", ""),
+            "patient_name": self.values.get("PatientName"),
+            "patient_birth_date": self.values.get("PatientBirthDate"),
+            "patient_sex": self.values.get("PatientSex"),
+            "accession_number": self.values.get("AccessionNumber"),
+            "study_id": self.values.get("StudyID"),
+            "referring_physician_name": self.values.get("ReferringPhysicianName"),
+        }
 
     def check_patient(self) -> None:
         """Raises UserError if the patient's id was left out: an archive would take the report for
