@@ -194,6 +194,13 @@ def add_export_to(verbs: Any) -> None:
     )
     parser.add_argument("--format", choices=("rexrank",), required=True, help="the leaderboard")
     parser.add_argument("--system", required=True, metavar="NAME", help="as the tables name it")
+    add_stored_outputs(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the reports")
+    parser.set_defaults(run=_run_export)
+
+
+def add_stored_outputs(parser: argparse.ArgumentParser) -> None:
+    """Which outputs of ``model``, and the index and the studies that they are of."""
     parser.add_argument(
         "--outputs", type=Path, required=True, metavar="FILE", help="of 'evaluate model'"
     )
@@ -202,8 +209,6 @@ def add_export_to(verbs: Any) -> None:
     )
     add_split_arguments(parser)
     parser.add_argument("--split", choices=("val", "test"), required=True, help="the held-out part")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the reports")
-    parser.set_defaults(run=_run_export)
 
 
 def add_calibrate_to(verbs: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from db.errors import UserError
 from db.files import write_text
+from evaluation.command import add_stored_outputs
 from evaluation.metrics.bootstrap import RESAMPLES, check_resamples
-from indexer.sources.arguments import add_split_arguments, options_of
+from indexer.sources.arguments import options_of
 
 _SPLIT = "--index data/index --data-dir OPENI --split-file r2gen_split.json --split val"
 KINDS = ("language models", "radiologists", "other people")
@@ -23,14 +24,7 @@ def add_forms_to(verbs: Any) -> None:
         help="draw sentences and reports for readers, as blind forms",
         examples=[f"--outputs runs/val/outputs.jsonl {_SPLIT} --out runs/forms"],
     )
-    parser.add_argument(
-        "--outputs", type=Path, required=True, metavar="FILE", help="of 'evaluate model'"
-    )
-    parser.add_argument(
-        "--index", type=Path, required=True, metavar="INDEX", help="the index of the outputs"
-    )
-    add_split_arguments(parser)
-    parser.add_argument("--split", choices=("val", "test"), required=True, help="the held-out part")
+    add_stored_outputs(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the forms")
     parser.set_defaults(run=_run_forms)
 
