@@ -37,6 +37,7 @@ def check_report(study: RetrievedStudy, written: str, *, generator: str) -> Grou
     return replace(
         report,
         statements=agreed.statements,
+        hits=agreed.hits,
         warnings=(
             *report.warnings,
             *text_warnings(agreed.statements, study.assessment.present, study.assessment),
@@ -50,14 +51,17 @@ def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> Gro
     text = f"Impression: {written}"
     caption = _grounded(study, text, study.short_context, written, generator)
     kept, notes = leave_out_contradictions(caption.statements, study.assessment)
+    hits = caption.hits
     if caption.statements and not kept:
-        kept = word_findings(
-            study.assessment.present, "impression", study.short_context, study.retrieval
+        worded = word_findings(
+            study.assessment.present[:1], "impression", study.short_context, study.retrieval
         )
+        kept, hits = list(worded.statements), worded.hits
     empty = () if kept else ("Nothing is stated.",)
     return replace(
         caption,
         statements=tuple(kept[:1]),
+        hits=hits,
         warnings=(*caption.warnings, *empty),
         notes=(*caption.notes, *notes),
     )

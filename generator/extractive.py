@@ -24,7 +24,7 @@ from db.index.store import Section
 from db.labels import FINDINGS, NO_FINDING, State
 from generator.assessment.assess import Assessment
 from generator.assessment.situation import study_warnings, text_warnings
-from generator.assessment.wording import bare_sentence
+from generator.assessment.wording import wordings
 from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.regions import REGIONS, TOPICS
 from generator.grounding.report import GroundedReport
@@ -171,11 +171,16 @@ class _Draft:
         for name in FINDINGS:
             if name in self._present and name not in self._said(section):
                 said = [one.text for chosen in self._chosen.values() for one in chosen]
-                text = bare_sentence(name, section, beside=said)
-                one = self._agreement.bare(text, section)
-                if self._admits(one, section, frozenset()):
-                    self._chosen[section].append(one)
-                    self._states.update(one.claims.states)
+                forms = [
+                    self._agreement.bare(text, section)
+                    for text in wordings(name, section, beside=said)
+                ]
+                supported = [one for one in forms if self._agreement.supporters(one.claims)]
+                for one in (*supported, forms[0]):
+                    if self._admits(one, section, frozenset()):
+                        self._chosen[section].append(one)
+                        self._states.update(one.claims.states)
+                        break
 
     def _say_normal(
         self, least: float, up_to: int | None = None, only: Region | None = None

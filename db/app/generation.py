@@ -62,8 +62,8 @@ class Statement:
     citations_added: bool = False
     """Whether the check added the citations, because the model cited no supporting case."""
     added_by_rule: bool = False
-    """Whether a rule added the sentence: the image's scores support the finding, the model omitted
-    it, and the cited cases name it."""
+    """Whether a rule added the sentence: the finding is present by the assessment, the model
+    omitted it, and the cited cases, if any, say it."""
     removed_citations: tuple[RemovedCitation, ...] = ()
     case_support: float | None = None
     """Similarity in wording, 0..1, of the best quote that makes the same claims; 0 without a

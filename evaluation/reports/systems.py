@@ -19,7 +19,7 @@ from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, State, positiv
 from evaluation.metrics.bootstrap import RESAMPLES, Statistic, mean_of
 from evaluation.metrics.labels import f1_statistic, label_counts
 from evaluation.metrics.radeval import radeval_scores
-from evaluation.outputs.conditions import marked
+from evaluation.outputs.conditions import case_names, marked
 from evaluation.outputs.names import BASELINES, CONDITIONS, HEAD, SERVED, VOTE, WITH_RETRIEVAL
 from evaluation.outputs.rows import Outputs, ReportRow
 from evaluation.reports.references import References
@@ -127,7 +127,9 @@ def _served(
     grounding = check_citations(parse_cited_sentences(row.text), context, retrieval)
     assessment = stored_assessment(outputs, references, row.study_id, calibration)
     agreed = make_consistent(grounding.statements, context, retrieval, assessment)
-    return replace(row, system=SERVED, text=marked(agreed.statements))
+    return replace(
+        row, system=SERVED, text=marked(agreed.statements), context=case_names(agreed.hits)
+    )
 
 
 def stored_assessment(

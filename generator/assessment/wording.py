@@ -2,6 +2,7 @@
 
 bare_sentence("Pleural Effusion")       # "There is a pleural effusion."
 bare_sentence("Pleural Effusion", "impression")     # "Pleural effusion."
+wordings("Pleural Effusion")            # the same, then "There may be a pleural effusion."
 denial("Pleural Effusion")              # "No pleural effusion is seen."
 listed(["Cardiomegaly", "Edema"])       # "cardiomegaly and edema"
 """
@@ -28,6 +29,32 @@ _NOUNS = {
     "Pleural Other": "pleural thickening",
 }
 """The other findings are their own names in lower case."""
+
+
+_WEAKER = {"Edema": ("There is vascular congestion.", "Vascular congestion.")}
+"""What is short of a finding, for the findings and for the impression: the labeller reads it as the
+finding in doubt."""
+
+
+def wordings(name: str, section: Section, *, beside: Collection[str] = ()) -> tuple[str, ...]:
+    """The sentences that may state a finding, the surest first: for certain, then in doubt.
+
+    None has the words of a sentence in ``beside``, but for the first where both its forms are said.
+    """
+    certain = bare_sentence(name, section, beside=beside)
+    stated = _BARE.get(name, f"There is {name.lower()}.")
+    doubtful = [
+        re.sub(r"^(There|The \w+) (?:is|are)\b", r"\1 may be", stated),
+        f"Possible {noun(name)}.",
+    ]
+    groups = [doubtful, list(_WEAKER.get(name, ()))]
+    said = {same_words(text) for text in beside}
+    found = [certain]
+    for forms in groups:
+        if section == "impression":
+            forms.reverse()
+        found += [form for form in forms if same_words(form) not in said][:1]
+    return tuple(found)
 
 
 def bare_sentence(name: str, section: Section = "findings", *, beside: Collection[str] = ()) -> str:

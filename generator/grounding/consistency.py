@@ -4,23 +4,30 @@ consistent = make_consistent(checked.statements, context, retrieval, assessment)
 consistent.statements, consistent.notes
 
 A statement that the assessment contradicts is left out, and a note quotes it. A small model also
-omits about one in ten findings of its prompt: a present finding that no statement names is added as
-a short sentence that cites the shown cases stating it, or rests on the image alone, and is marked
-as added. So is an impression where none is left.
+omits about one in ten findings of its prompt, and is not told all of those that are present: a
+present finding that no statement names is added as a short sentence, marked as added. So is an
+impression where none is left.
+
+Such a sentence cites the shown cases that say it by the citation check; where none does, the best
+ranked of the other hits, which then follows the shown cases in ``hits``. A finding that cases name
+only in doubt is stated in doubt. Where no hit says it, the sentence rests on the image alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from db.app.generation import Statement
 from db.index.case import Section
 from db.labels import named
 from generator.assessment.assess import Assessment
-from generator.assessment.wording import bare_sentence
+from generator.assessment.wording import wordings
 from generator.context.build import Context
 from generator.grounding.citations import MOST_FOUND, CitationCheck, to_statement
 from generator.grounding.written import WrittenSentence
-from retriever.results import Retrieval
+from retriever.results import Hit, Retrieval
+
+_MOST_CHECKED = 10
+"""Hits naming a finding that are checked for a sentence that says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,8 @@ class ConsistentStatements:
     """Statements that agree with an assessment, and notes on what was left out or added."""
 
     statements: tuple[Statement, ...]
+    hits: tuple[Hit, ...]
+    """The cases that the model was shown, then those that only an added statement cites."""
     notes: tuple[str, ...] = ()
 
 
@@ -39,21 +48,31 @@ def make_consistent(
 ) -> ConsistentStatements:
     """Leave out contradictions, then add present findings; an empty report stays empty."""
     if not statements:
-        return ConsistentStatements(statements=())
+        return ConsistentStatements(statements=(), hits=context.hits)
     kept, notes = leave_out_contradictions(statements, assessment)
     findings = [one for one in kept if one.section == "findings"]
     impression = [one for one in kept if one.section == "impression"]
     unsaid = _unsaid([*findings, *impression], assessment)
-    added = word_findings(unsaid, "findings", context, retrieval)
+    worded = word_findings(unsaid, "findings", context, retrieval)
+    added, hits = worded.statements, worded.hits
     if not impression:
         said = [one.text for one in (*findings, *added)]
-        impression = word_findings(
-            assessment.present, "impression", context, retrieval, beside=said
+        summed_up = word_findings(
+            assessment.present,
+            "impression",
+            replace(context, hits=hits),
+            retrieval,
+            beside=said,
         )
+        impression, hits = list(summed_up.statements), summed_up.hits
     if added:
         words = _valued([name for one in added for name in one.labels], assessment)
         notes.append(f"present, omitted by the model, added by rule: {words}")
-    return ConsistentStatements(statements=(*findings, *added, *impression), notes=tuple(notes))
+    if more := [str(hit.rank) for hit in hits[len(context.hits) :]]:
+        notes.append(f"cited by rule, not shown to the model: case {', '.join(more)}")
+    return ConsistentStatements(
+        statements=(*findings, *added, *impression), hits=hits, notes=tuple(notes)
+    )
 
 
 def leave_out_contradictions(
@@ -76,6 +95,14 @@ def leave_out_contradictions(
     return kept, notes
 
 
+@dataclass(frozen=True, kw_only=True)
+class WordedFindings:
+    """Statements in the words of a rule, one a finding, and the hits that they may cite."""
+
+    statements: tuple[Statement, ...]
+    hits: tuple[Hit, ...]
+
+
 def word_findings(
     names: Sequence[str],
     section: Section,
@@ -83,22 +110,50 @@ def word_findings(
     retrieval: Retrieval,
     *,
     beside: Sequence[str] = (),
-) -> list[Statement]:
-    """Bare statements that cite the shown cases with the same finding; without one, none.
+) -> WordedFindings:
+    """State findings without side, place or degree, each with the cases that say it.
 
-    None repeats a text of ``beside``.
+    A finding that no shown case states has the best ranked hit that does added to the hits. None
+    repeats a text of ``beside``.
     """
-    if not names:
-        return []
-    check = CitationCheck(context, retrieval)
     added = []
     for name in names:
-        text = bare_sentence(name, section, beside=beside)
-        written = WrittenSentence(section=section, text=text)
-        numbers = tuple(sorted(check.supporters(written))[:MOST_FOUND])
-        said = to_statement(replace(written, numbers=numbers), check, retrieval)
-        added.append(replace(said, added_by_rule=True))
-    return added
+        written, context = _worded(name, section, context, retrieval, beside)
+        said = to_statement(written, CitationCheck(context, retrieval), retrieval)
+        added.append(replace(said, added_by_rule=True, citations_added=False))
+    return WordedFindings(statements=tuple(added), hits=context.hits)
+
+
+def _worded(
+    name: str, section: Section, context: Context, retrieval: Retrieval, beside: Sequence[str]
+) -> tuple[WrittenSentence, Context]:
+    """The surest sentence that a case supports, and the context with that case."""
+    forms = [
+        WrittenSentence(section=section, text=text)
+        for text in wordings(name, section, beside=beside)
+    ]
+    check = CitationCheck(context, retrieval)
+    for form in forms:
+        if found := check.supporters(form):
+            return replace(form, numbers=tuple(sorted(found)[:MOST_FOUND])), context
+        for hit in _others_naming(name, context, retrieval):
+            alone = replace(context, hits=(hit,))
+            if CitationCheck(alone, retrieval).supporters(form):
+                widened = replace(context, hits=(*context.hits, hit))
+                return replace(form, numbers=(hit.rank,)), widened
+    return forms[0], context
+
+
+def _others_naming(name: str, context: Context, retrieval: Retrieval) -> Iterator[Hit]:
+    """The hits that name a finding and were not shown, each numbered as the next case."""
+    shown = {hit.case.case_id for hit in context.hits}
+    naming = [
+        hit
+        for hit in retrieval.hits
+        if hit.case.case_id not in shown and name in named(hit.case.labels)
+    ]
+    for hit in naming[:_MOST_CHECKED]:
+        yield replace(hit, rank=len(context.hits) + 1)
 
 
 def _unsaid(statements: Sequence[Statement], assessment: Assessment) -> list[str]:

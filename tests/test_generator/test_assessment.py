@@ -7,11 +7,12 @@ import pytest
 
 from db.app.generation import OodCheck, Statement
 from db.errors import UserError
+from db.index.case import Section
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, State
 from generator.assessment.assess import Assessment, assess
 from generator.assessment.calibration import Calibration
 from generator.assessment.situation import study_warnings, technical, text_warnings
-from generator.assessment.wording import bare_sentence, denial, listed
+from generator.assessment.wording import bare_sentence, denial, listed, wordings
 from indexer.images.radiograph import SEVERAL_STUDIES
 from indexer.reports.labeller import label_sentence
 from retriever.knn_votes import Vote
@@ -153,6 +154,18 @@ def test_the_words_for_an_observation_are_read_as_what_they_say(name: str) -> No
     assert label_sentence(bare_sentence(name)) == {name: "positive"}
     assert label_sentence(bare_sentence(name, "impression")) == {name: "positive"}
     assert label_sentence(denial(name)).get(name) == "negative"
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+@pytest.mark.parametrize("section", ["findings", "impression"])
+def test_a_finding_is_worded_for_certain_first_and_then_in_doubt(
+    name: str, section: Section
+) -> None:
+    certain, *doubtful = wordings(name, section)
+    assert certain == bare_sentence(name, section)
+    assert doubtful
+    assert all(label_sentence(text) == {name: "uncertain"} for text in doubtful)
+    assert doubtful[0] not in wordings(name, section, beside=doubtful)
 
 
 def test_a_bare_sentence_is_not_one_that_is_said_already() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from db.app.generation import NOTICE, OodCheck
 from db.errors import UserError
-from db.labels import OBSERVATIONS
+from db.labels import OBSERVATIONS, named
 from generator.assessment.calibration import Calibration
 from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
@@ -388,14 +388,35 @@ def test_an_impression_is_made_of_the_present_findings_where_the_model_wrote_non
     assert statement.added_by_rule
 
 
-def test_a_finding_that_no_shown_case_states_rests_on_the_image_and_is_warned_of(
+def test_a_finding_that_no_hit_states_rests_on_the_image_and_is_warned_of(
     retriever: CountingRetriever, study: RetrievedStudy
 ) -> None:
     runner, _ = runner_of(retriever, "Findings: The lungs are clear.")
-    alone = replace(study, context=replace(study.context, hits=()))
+    alone = replace(
+        study,
+        retrieval=replace(study.retrieval, hits=()),
+        context=replace(study.context, hits=()),
+    )
     report = runner.report(alone)
     assert "There is cardiomegaly. [image only] (added by rule)" in report.marked_text
     assert report.warnings[0] == "Present, but no prior case says so: cardiomegaly (0.80)."
+
+
+def test_a_finding_that_only_another_hit_states_cites_it_after_the_shown_cases(
+    retriever: CountingRetriever, study: RetrievedStudy
+) -> None:
+    runner, _ = runner_of(retriever, "Findings: The lungs are clear.")
+    unshown = [hit for hit in study.context.hits if "Cardiomegaly" not in named(hit.case.labels)]
+    context = replace(
+        study.context,
+        hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(unshown, start=1)),
+    )
+    report = runner.report(replace(study, context=context))
+    number = len(unshown) + 1
+    assert f"There is cardiomegaly. [{number}] (added by rule)" in report.marked_text
+    assert [hit.rank for hit in report.hits] == list(range(1, number + 1))
+    assert f"cited by rule, not shown to the model: case {number}" in report.notes
+    assert not any("no prior case" in one for one in report.warnings)
 
 
 def test_a_caption_that_the_assessment_contradicts_gives_way_to_a_present_finding(
