@@ -19,8 +19,10 @@ from generator.context.build import Context
 from generator.grounding import answers
 from generator.grounding.citations import check_citations
 from generator.grounding.consistency import (
+    find_support,
     leave_out_contradictions,
     make_consistent,
+    notes_on_unshown,
     word_findings,
 )
 from generator.grounding.report import GroundedReport
@@ -51,7 +53,7 @@ def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> Gro
     text = f"Impression: {written}"
     caption = _grounded(study, text, study.short_context, written, generator)
     kept, notes = leave_out_contradictions(caption.statements, study.assessment)
-    hits = caption.hits
+    kept, hits = find_support(kept[:1], study.short_context, study.retrieval)
     if caption.statements and not kept:
         worded = word_findings(
             study.assessment.present[:1], "impression", study.short_context, study.retrieval
@@ -60,10 +62,10 @@ def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> Gro
     empty = () if kept else ("Nothing is stated.",)
     return replace(
         caption,
-        statements=tuple(kept[:1]),
+        statements=tuple(kept),
         hits=hits,
         warnings=(*caption.warnings, *empty),
-        notes=(*caption.notes, *notes),
+        notes=(*caption.notes, *notes, *notes_on_unshown(hits, study.short_context)),
     )
 
 

@@ -9,11 +9,12 @@ present finding that no statement names is added as a short sentence, marked as 
 impression where none is left.
 
 Such a sentence cites the shown cases that say it by the citation check; where none does, the best
-ranked of the other hits, which then follows the shown cases in ``hits``. A finding that cases name
-only in doubt is stated in doubt. Where no hit says it, the sentence rests on the image alone.
+ranked of the other hits, which then follows the shown cases in ``hits``. So does a sentence of the
+model that names a finding and has no citation that holds. An added finding that cases name only in
+doubt is stated in doubt. Where no hit says it, a sentence rests on the image alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from db.app.generation import Statement
@@ -25,9 +26,6 @@ from generator.context.build import Context
 from generator.grounding.citations import MOST_FOUND, CitationCheck, to_statement
 from generator.grounding.written import WrittenSentence
 from retriever.results import Hit, Retrieval
-
-_MOST_CHECKED = 10
-"""Hits naming a finding that are checked for a sentence that says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +48,11 @@ def make_consistent(
     if not statements:
         return ConsistentStatements(statements=(), hits=context.hits)
     kept, notes = leave_out_contradictions(statements, assessment)
+    kept, hits = find_support(kept, context, retrieval)
     findings = [one for one in kept if one.section == "findings"]
     impression = [one for one in kept if one.section == "impression"]
     unsaid = _unsaid([*findings, *impression], assessment)
-    worded = word_findings(unsaid, "findings", context, retrieval)
+    worded = word_findings(unsaid, "findings", replace(context, hits=hits), retrieval)
     added, hits = worded.statements, worded.hits
     if not impression:
         said = [one.text for one in (*findings, *added)]
@@ -68,11 +67,18 @@ def make_consistent(
     if added:
         words = _valued([name for one in added for name in one.labels], assessment)
         notes.append(f"present, omitted by the model, added by rule: {words}")
-    if more := [str(hit.rank) for hit in hits[len(context.hits) :]]:
-        notes.append(f"cited by rule, not shown to the model: case {', '.join(more)}")
+    notes += notes_on_unshown(hits, context)
     return ConsistentStatements(
         statements=(*findings, *added, *impression), hits=hits, notes=tuple(notes)
     )
+
+
+def notes_on_unshown(hits: Sequence[Hit], context: Context) -> tuple[str, ...]:
+    """One note on the hits that the model was not shown; none without."""
+    numbers = ", ".join(str(hit.rank) for hit in hits[len(context.hits) :])
+    if not numbers:
+        return ()
+    return (f"found by the citation check, not shown to the model: case {numbers}",)
 
 
 def leave_out_contradictions(
@@ -124,6 +130,31 @@ def word_findings(
     return WordedFindings(statements=tuple(added), hits=context.hits)
 
 
+def find_support(
+    statements: Sequence[Statement], context: Context, retrieval: Retrieval
+) -> tuple[list[Statement], tuple[Hit, ...]]:
+    """Cite another hit in each statement that names a finding and has no citation.
+
+    Returns the shown cases and those hits with the statements.
+    """
+    supported = []
+    for statement in statements:
+        names = named(statement.labels) if not statement.citations else ()
+        sentence = WrittenSentence(section=statement.section, text=statement.text)
+        found = _first_supported([sentence], names, context, retrieval) if names else None
+        if found is not None:
+            written, context = found
+            said = to_statement(written, CitationCheck(context, retrieval), retrieval)
+            statement = replace(
+                statement,
+                citations=said.citations,
+                citations_added=True,
+                case_support=said.case_support,
+            )
+        supported.append(statement)
+    return supported, context.hits
+
+
 def _worded(
     name: str, section: Section, context: Context, retrieval: Retrieval, beside: Sequence[str]
 ) -> tuple[WrittenSentence, Context]:
@@ -132,27 +163,37 @@ def _worded(
         WrittenSentence(section=section, text=text)
         for text in wordings(name, section, beside=beside)
     ]
+    return _first_supported(forms, (name,), context, retrieval) or (forms[0], context)
+
+
+def _first_supported(
+    sentences: Sequence[WrittenSentence],
+    names: Collection[str],
+    context: Context,
+    retrieval: Retrieval,
+) -> tuple[WrittenSentence, Context] | None:
+    """The first sentence that a case supports, with its number, and the context with that case."""
     check = CitationCheck(context, retrieval)
-    for form in forms:
-        if found := check.supporters(form):
-            return replace(form, numbers=tuple(sorted(found)[:MOST_FOUND])), context
-        for hit in _others_naming(name, context, retrieval):
+    for sentence in sentences:
+        if found := check.supporters(sentence):
+            return replace(sentence, numbers=tuple(sorted(found)[:MOST_FOUND])), context
+        for hit in _others_naming(names, context, retrieval):
             alone = replace(context, hits=(hit,))
-            if CitationCheck(alone, retrieval).supporters(form):
+            if CitationCheck(alone, retrieval).supporters(sentence):
                 widened = replace(context, hits=(*context.hits, hit))
-                return replace(form, numbers=(hit.rank,)), widened
-    return forms[0], context
+                return replace(sentence, numbers=(hit.rank,)), widened
+    return None
 
 
-def _others_naming(name: str, context: Context, retrieval: Retrieval) -> Iterator[Hit]:
-    """The hits that name a finding and were not shown, each numbered as the next case."""
+def _others_naming(names: Collection[str], context: Context, retrieval: Retrieval) -> Iterator[Hit]:
+    """The hits that name all findings and were not shown, each numbered as the next case."""
     shown = {hit.case.case_id for hit in context.hits}
     naming = [
         hit
         for hit in retrieval.hits
-        if hit.case.case_id not in shown and name in named(hit.case.labels)
+        if hit.case.case_id not in shown and named(hit.case.labels) >= set(names)
     ]
-    for hit in naming[:_MOST_CHECKED]:
+    for hit in naming:
         yield replace(hit, rank=len(context.hits) + 1)
 
 

@@ -415,7 +415,7 @@ def test_a_finding_that_only_another_hit_states_cites_it_after_the_shown_cases(
     number = len(unshown) + 1
     assert f"There is cardiomegaly. [{number}] (added by rule)" in report.marked_text
     assert [hit.rank for hit in report.hits] == list(range(1, number + 1))
-    assert f"cited by rule, not shown to the model: case {number}" in report.notes
+    assert f"found by the citation check, not shown to the model: case {number}" in report.notes
     assert not any("no prior case" in one for one in report.warnings)
 
 

@@ -69,7 +69,7 @@ def test_where_no_shown_case_says_it_the_best_ranked_other_hit_is_cited_and_note
     assert [one.text for one in added] == ["There is a pleural effusion.", "Pleural effusion."]
     assert [(c.number, c.study_id) for one in added for c in one.citations] == [(3, "s4")] * 2
     assert [(hit.rank, hit.case.study_id) for hit in made.hits] == [(1, "s1"), (2, "s2"), (3, "s4")]
-    assert "cited by rule, not shown to the model: case 3" in made.notes
+    assert "found by the citation check, not shown to the model: case 3" in made.notes
 
 
 def test_a_finding_that_cases_only_suspect_is_added_in_doubt() -> None:
@@ -94,3 +94,22 @@ def test_a_finding_that_no_hit_says_rests_on_the_image() -> None:
         "Fracture. [image only] (added by rule)",
     ]
     assert len(made.hits) == 1
+
+
+def test_a_sentence_of_the_model_without_support_cites_another_hit_that_says_it() -> None:
+    retrieval = a_retrieval(
+        [NORMAL, "Left effusion.", "Right effusion."], {"Pleural Effusion": 0.9}
+    )
+    context = shown(replace(retrieval, hits=retrieval.hits[:1]))
+    text = "There is a right pleural effusion."
+    written = Statement(section="findings", text=text, labels={"Pleural Effusion": "positive"})
+    made = make_consistent(
+        [written], context, retrieval, assess(retrieval, {}, calibration=CERTAIN)
+    )
+    (first, *_) = made.statements
+    assert [(c.number, c.study_id, c.quote) for c in first.citations] == [
+        (2, "s3", "Right effusion.")
+    ]
+    assert first.citations_added and not first.added_by_rule
+    assert [hit.case.study_id for hit in made.hits] == ["s1", "s3"]
+    assert "found by the citation check, not shown to the model: case 2" in made.notes
