@@ -56,9 +56,12 @@ class Delivery:
     caller: Caller
 
     async def deliver(
-        self, images: Sequence[UploadFile], wanted: GenerationRequest
+        self,
+        images: Sequence[UploadFile],
+        wanted: GenerationRequest,
+        prior: Sequence[UploadFile] = (),
     ) -> Response[Generation]:
-        """Return the stored generation.
+        """Return the stored generation; ``prior`` are the images of the patient's prior study.
 
         With ``Accept: text/event-stream`` return its progress as a stream; with
         ``Prefer: respond-async`` return at once the address where it will be.
@@ -74,25 +77,38 @@ class Delivery:
             limit=self.settings.max_images,
             accept_as_chest=wanted.options.accept_as_chest,
         )
+        before: Sequence[Upload] = read_uploads(
+            prior,
+            limit=self.settings.max_images,
+            accept_as_chest=wanted.options.accept_as_chest,
+        )
+        wanted, before = await pipeline.with_prior(wanted, before)
         if later:
             with pipeline.enter(caller):
-                study = await while_connected(request, lambda: self._keep(uploads, wanted))
+                study = await while_connected(request, lambda: self._keep(uploads, wanted, before))
             return _later(PendingGeneration.of(study))
         if request.accept.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             pipeline.check_capacity(caller)
-            progress = events(lambda emit: pipeline.generate(uploads, wanted, caller, emit=emit))
+            progress = events(
+                lambda emit: pipeline.generate(uploads, wanted, caller, prior=before, emit=emit)
+            )
             stream = server_sent(progress, lambda made: document(pipeline.current, made))
             return ServerSentEvent(stream, status_code=HTTP_200_OK)  # type: ignore[return-value]
-        made = await while_connected(request, lambda: pipeline.generate(uploads, wanted, caller))
+        made = await while_connected(
+            request, lambda: pipeline.generate(uploads, wanted, caller, prior=before)
+        )
         return Response(
             await document(pipeline.current, made),
             headers={"Location": f"/generations/{made.id}"},
         )
 
-    async def _keep(self, uploads: Sequence[Upload], wanted: GenerationRequest) -> JobStudy:
+    async def _keep(
+        self, uploads: Sequence[Upload], wanted: GenerationRequest, prior: Sequence[Upload]
+    ) -> JobStudy:
         images = await self.pipeline.images.encode(uploads, self.caller)
+        before = await self.pipeline.images.encode(prior, self.caller)
         async with self.runner.receive(self.caller) as job:
-            return await job.add(images, wanted)
+            return await job.add(images, wanted, before)
 
 
 def delivery(

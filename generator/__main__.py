@@ -2,6 +2,7 @@
 
 python -m generator report INDEX IMAGE [IMAGE ...] --json
 python -m generator report INDEX IMAGE [IMAGE ...] --model none --maps DIR
+python -m generator report INDEX IMAGE [IMAGE ...] --prior IMAGE [IMAGE ...] --prior-date DATE
 python -m generator ask INDEX IMAGE [IMAGE ...] --question "Is the heart enlarged?"
 python -m generator classify INDEX IMAGE [IMAGE ...]
 python -m generator caption INDEX IMAGE [IMAGE ...]
@@ -35,6 +36,8 @@ from generator.generation import origin_of, to_generation
 from generator.load import MODEL_HELP, load_model
 from generator.localization.files import write_maps
 from generator.mllama.adapter_record import check_served
+from generator.prior.arguments import add_prior_arguments, prior_request
+from generator.prior.comparison import PriorComparison
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
 from generator.vision_language import (
@@ -49,7 +52,7 @@ from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.options import location
 from indexer.cli.parser import Parser, run
 from retriever.arguments import add_search_arguments, search_options
-from retriever.query import image_query, read_images
+from retriever.query import Query, image_query, read_images
 from retriever.search import Retriever
 
 CREATED_BY = "command line"
@@ -100,6 +103,7 @@ def _do(arguments: argparse.Namespace) -> int:
         indication=arguments.indication,
         sensitivity=arguments.sensitivity,
         options=replace(search_options(arguments), k=getattr(arguments, "k", 10)),
+        prior=prior_request(arguments),
     )
     opened = _open_runner(arguments)
     if opened is None:
@@ -107,17 +111,22 @@ def _do(arguments: argparse.Namespace) -> int:
         retriever.check_exclusions(request.options)
         images = read_images(arguments.images, request.options.limits)
         query = image_query(retriever.encoder, images)
+        calibration = Calibration.find(retriever.index)
+        prior = _prior(retriever, query, arguments, request)
         retrieval, report = run_without_model(
-            retriever, query, request, calibration=Calibration.find(retriever.index)
+            retriever, query, _searching(request, prior), calibration=calibration
         )
         origin = origin_of(retriever.encoder.spec)
     else:
         decoding, retriever = _decoding(arguments), opened.retriever
         retriever.check_exclusions(request.options)
         images = read_images(arguments.images, request.options.limits)
-        study = opened.retrieve(
-            images,
-            request.options,
+        query = image_query(retriever.encoder, images)
+        prior = _prior(retriever, query, arguments, request)
+        calibration = opened.calibration
+        study = opened.retrieve_query(
+            query,
+            _searching(request, prior).options,
             indication=arguments.indication,
             max_cases=request.options.k if request.task == "report" else None,
             sensitivity=request.sensitivity,
@@ -125,6 +134,8 @@ def _do(arguments: argparse.Namespace) -> int:
         retrieval = study.retrieval
         report = opened.write(request, study, decoding)
         origin = opened.describe(origin_of(retriever.encoder.spec), decoding)
+    if prior is not None:
+        report = prior.compared(report, retrieval, request, calibration)
     generation = to_generation(
         report,
         retrieval,
@@ -141,6 +152,19 @@ def _do(arguments: argparse.Namespace) -> int:
             opened_database.generations.add(generation, audit=generation_entry(generation))
     print(output.as_json(generation) if arguments.json else output.page(generation))
     return 0
+
+
+def _prior(
+    retriever: Retriever,
+    query: Query,
+    arguments: argparse.Namespace,
+    request: GenerationRequest,
+) -> PriorComparison | None:
+    return PriorComparison.read(retriever, query, getattr(arguments, "prior", None) or (), request)
+
+
+def _searching(request: GenerationRequest, prior: PriorComparison | None) -> GenerationRequest:
+    return request if prior is None else replace(request, options=prior.options)
 
 
 def _open_runner(arguments: argparse.Namespace) -> TaskRunner | None:
@@ -198,6 +222,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
             "data/index pa.png --model none",
             "data/index pa.png --exclude-patient p17 --json",
             "data/index pa.png --maps maps",
+            "data/index pa.png --prior earlier.png --prior-date 2026-05-03",
         ],
     )
     _add_study(verb)
@@ -209,6 +234,7 @@ def parser(prog: str = "python -m generator") -> argparse.ArgumentParser:
         help="also write pictures of what the score of each stated, present or possible finding "
         "rests on, in the images and in those of the cited cases",
     )
+    add_prior_arguments(verb)
     verb.set_defaults(run=_do, task="report")
 
     verb = verbs.add_parser(

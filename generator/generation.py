@@ -16,6 +16,7 @@ from db.app.generation import Citation, Generation, GenerationHit, IndexReferenc
 from generator.assessment.situation import study_warnings, technical
 from generator.grounding.report import GroundedReport
 from generator.localization.regions import find_regions
+from generator.prior.check import without_unfounded
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
 from retriever.results import Hit, Retrieval
@@ -45,7 +46,7 @@ def to_generation(
     ``created_at`` is aware; ``generation_id`` is a new one where none is given. The model of
     ``origin`` is kept only if it could write.
     """
-    report = without_unsupported(report)
+    report = without_unfounded(without_unsupported(report))
     if report.instead_of_model:
         origin = Origin(
             program=origin.program, encoder=origin.encoder, encoder_sha256=origin.encoder_sha256
@@ -82,6 +83,7 @@ def to_generation(
         observations=None if assessment is None else assessment.observations,
         calibrated_on=None if assessment is None else assessment.calibrated_on,
         regions=find_regions(retrieval.views),
+        prior=report.prior,
         hits=tuple(
             GenerationHit(
                 number=hit.rank,

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import msgspec
 
 from db.app.generation import Generation
+from db.app.prior import PriorStudy
+from generator.prior.request import written
 
 
 def as_json(generation: Generation) -> str:
@@ -15,6 +17,8 @@ def as_json(generation: Generation) -> str:
 def page(generation: Generation) -> str:
     """Warnings, the text with citation marks, cited cases, notes and notice."""
     lines = [f"WARNING: {warning}" for warning in generation.warnings]
+    if generation.prior is not None:
+        lines.append(f"COMPARISON: {compared_with(generation.prior)}")
     lines += _text(generation)
     lines += _cited_cases(generation)
     lines += [
@@ -30,6 +34,13 @@ def page(generation: Generation) -> str:
         for one in generation.excluded_cases
     ]
     return "\n".join([*lines, "", generation.notice])
+
+
+def compared_with(prior: PriorStudy) -> str:
+    """What a report was compared with, in words."""
+    day = "" if prior.date is None else f" of {written(prior.date)}"
+    case = "" if prior.case is None else f" (indexed as {prior.case})"
+    return f"the patient's own prior study{day}{case}"
 
 
 def _text(generation: Generation) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from db.errors import UserError
 from generator.assessment.calibration import SENSITIVITIES, Sensitivity
+from generator.prior.request import PriorRequest
 from generator.prompts import MAX_QUESTION, Task
 from retriever.options import SearchOptions
 
@@ -25,6 +26,8 @@ class GenerationRequest:
     """Why the images were taken; stored as it is given here."""
     sensitivity: Sensitivity = "balanced"
     """Which operating point decides what is present; the same for every task."""
+    prior: PriorRequest | None = None
+    """The patient's own prior study to compare with; for a report only."""
 
     def __post_init__(self) -> None:
         for name in ("question", "indication"):
@@ -48,6 +51,7 @@ class GenerationRequest:
             "question": self.question,
             "indication": self.indication,
             "sensitivity": self.sensitivity,
+            "prior": None if self.prior is None else self.prior.to_json(),
         }
         stored: dict[str, Any] = json.loads(json.dumps({**asdict(self.options), **own}))
         return stored
@@ -67,6 +71,7 @@ class GenerationRequest:
             question=stored.get("question"),
             indication=stored.get("indication"),
             sensitivity=stored.get("sensitivity", "balanced"),
+            prior=None if stored.get("prior") is None else PriorRequest.from_json(stored["prior"]),
         )
 
 

@@ -6,9 +6,10 @@ generator.ask(retriever, ["pa.png", "lateral.png"], "Is the heart enlarged?")
 load_generator("none").report(retriever, "pa.png")      # extractive
 """
 
+import datetime
 import warnings
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 from db.app.generation import Origin
@@ -19,6 +20,8 @@ from generator.generation import origin_of, to_generation
 from generator.grounding.report import GroundedReport
 from generator.load import load_model
 from generator.mllama.adapter_record import check_served
+from generator.prior.comparison import PriorComparison
+from generator.prior.request import PriorRequest
 from generator.request import GenerationRequest
 from generator.tasks import TaskRunner
 from generator.vision_language import (
@@ -30,9 +33,8 @@ from generator.vision_language import (
 )
 from generator.without_model import run_without_model
 from grounded_cxr.report import Report
-from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions, Strategy
-from retriever.query import ImageSource, image_query, read_images
+from retriever.query import ImageSource, Query, image_query, read_images, views
 from retriever.results import Retrieval
 from retriever.search import Retriever
 
@@ -116,6 +118,11 @@ class Generator:
         strategy: Strategy | None = None,
         sensitivity: Sensitivity = "balanced",
         decoding: DecodingOptions = GREEDY,
+        prior: Images = (),
+        prior_date: datetime.date | None = None,
+        prior_report: str = "",
+        study_date: datetime.date | None = None,
+        find_prior_of: str | None = None,
     ) -> Report:
         """Findings and impression of one study.
 
@@ -130,16 +137,34 @@ class Generator:
                 finding; None for what the language model's adapter was trained with.
             sensitivity: How readily a finding is called: high finds more, specific errs less.
             decoding: Length, temperature and seed of what a language model writes.
+            prior: The images of the patient's own prior study: the report then also says what is
+                new, unchanged or no longer seen.
+            prior_date: Of the prior study.
+            prior_report: Of the prior study; a change that it contradicts is not stated.
+            study_date: Of the study itself.
+            find_prior_of: The id of a patient whose latest earlier study is found in the index.
 
         Raises:
-            UserError: An image cannot be read, or no case passes the rules of the search.
+            UserError: An image cannot be read, the prior study cannot be compared with, or no case
+                passes the rules of the search.
             MismatchError: The adapter was trained with another encoder than that of the index.
         """
         options = _options(k, exclude_patient_ids, exclude_study_ids, strategy)
         request = GenerationRequest(
-            task="report", indication=indication, options=options, sensitivity=sensitivity
+            task="report",
+            indication=indication,
+            options=options,
+            sensitivity=sensitivity,
+            prior=PriorRequest.of(
+                has_images=len(views(prior)) > 0,
+                date=prior_date,
+                report=prior_report,
+                study_date=study_date,
+                patient_id=find_prior_of,
+                find=find_prior_of is not None,
+            ),
         )
-        return self._do(retriever, images, request, decoding)
+        return self._do(retriever, images, request, decoding, prior)
 
     def ask(
         self,
@@ -205,29 +230,40 @@ class Generator:
         images: Images,
         request: GenerationRequest,
         decoding: DecodingOptions = GREEDY,
+        prior_images: Images = (),
     ) -> Report:
         retriever.check_exclusions(request.options)
         radiographs = tuple(read_images(images, request.options.limits))
         origin = origin_of(retriever.encoder.spec)
+        query = image_query(retriever.encoder, radiographs)
+        prior = PriorComparison.read(retriever, query, prior_images, request)
+        searching = request if prior is None else replace(request, options=prior.options)
+        calibration = self._calibration_for(retriever)
         if self.model is None:
-            query = image_query(retriever.encoder, radiographs)
             retrieval, written = run_without_model(
-                retriever, query, request, calibration=self._calibration_for(retriever)
+                retriever, query, searching, calibration=calibration
             )
         else:
             retrieval, written, origin = self._write(
-                self.model, retriever, radiographs, request, decoding, origin
+                self.model, retriever, query, searching, decoding, origin
             )
+        if prior is not None:
+            written = prior.compared(written, retrieval, request, calibration)
         generation = to_generation(
             written,
             retrieval,
             request,
-            created_at=datetime.now(UTC),
+            created_at=datetime.datetime.now(datetime.UTC),
             created_by=CREATED_BY,
             origin=origin,
         )
         cases = {hit.rank: hit.case for hit in written.hits}
-        return Report(generation=generation, images=radiographs, cases=cases)
+        return Report(
+            generation=generation,
+            images=radiographs,
+            prior_images=() if prior is None else prior.images,
+            cases=cases,
+        )
 
     def _calibration_for(self, retriever: Retriever) -> Calibration:
         if self._calibration is not None:
@@ -239,7 +275,7 @@ class Generator:
         self,
         model: VisionLanguageModel,
         retriever: Retriever,
-        radiographs: Sequence[Radiograph],
+        query: Query,
         request: GenerationRequest,
         decoding: DecodingOptions,
         origin: Origin,
@@ -247,8 +283,8 @@ class Generator:
         for note in check_served(model, retriever.index.manifest):
             warnings.warn(note, stacklevel=4)
         runner = TaskRunner(retriever, model, calibration=self._calibration_for(retriever))
-        study = runner.retrieve(
-            radiographs,
+        study = runner.retrieve_query(
+            query,
             request.options,
             indication=request.indication or "",
             max_cases=request.options.k if request.task == "report" else None,

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from db.app.generation import Generation, Observation, ScoreRegion, Statement
+from db.app.generation import Generation, ScoreRegion, Statement
+from db.app.observation import Observation
+from db.app.prior import Change
 from db.errors import UserError
 from db.index.case import Case
 from generator import output
 from generator.localization.overlay import draw_overlay
+from generator.prior.request import written
 from indexer.images.radiograph import Radiograph
 from indexer.images.reader import read_radiograph
 
@@ -33,6 +36,8 @@ class Report:
     """Every field that is stored and served: statements, citations, hits, notes, origin."""
     images: tuple[Radiograph, ...] = ()
     """The views of the study, as they were read."""
+    prior_images: tuple[Radiograph, ...] = ()
+    """Those of the patient's own prior study, where it was compared with one."""
     cases: Mapping[int, Case] = field(default_factory=dict)
     """The hits by the number that a citation ``[n]`` names."""
 
@@ -75,6 +80,11 @@ class Report:
         return draw_overlay(region, self.images[image - 1].pixels)
 
     @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the comparison with the prior study found and the report states."""
+        return tuple(one.change for one in self.statements if one.change is not None)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know before the text, each a sentence."""
         return self.generation.warnings
@@ -109,6 +119,7 @@ class Report:
             *(f"<p><b>{escape(line)}</b></p>" for line in self.warnings),
             '<div style="display:flex;gap:1.2em;flex-wrap:wrap;align-items:flex-start">',
             f"<div>{''.join(_picture(one.pixels, IMAGE_SIDE) for one in self.images)}</div>",
+            *self._prior(),
             '<div style="flex:1;min-width:18em">',
             *self._texts(),
             "</div></div>",
@@ -117,6 +128,13 @@ class Report:
             f'<p style="margin-top:.8em"><b>{escape(self.generation.notice)}</b></p></div>',
         ]
         return "\n".join(parts)
+
+    def _prior(self) -> Iterator[str]:
+        if self.prior_images:
+            shown = "".join(_picture(one.pixels, IMAGE_SIDE) for one in self.prior_images)
+            prior = self.generation.prior
+            day = "" if prior is None or prior.date is None else f" of {written(prior.date)}"
+            yield f"<div><b>Prior study{day}</b><br>{shown}</div>"
 
     def _texts(self) -> Iterator[str]:
         if self.generation.task == "classify":
@@ -148,15 +166,12 @@ class Report:
 
 
 def _sentence(statement: Statement) -> str:
-    numbers = sorted({one.number for one in statement.citations})
-    marks = "".join(f"[{number}]" for number in numbers) or "[image only]"
     added = " <i>(added by rule)</i>" if statement.added_by_rule else ""
     against = statement.contradiction
     doubt = f' title="contradicted by the image: {escape(against)}"' if against else ""
     style = ' style="text-decoration:underline wavy"' if against else ""
-    return (
-        f"<div{doubt}><span{style}>{escape(statement.text)}</span> <sup>{marks}</sup>{added}</div>"
-    )
+    said = f"<span{style}>{escape(statement.text)}</span> <sup>{statement.marks}</sup>"
+    return f"<div{doubt}>{said}{added}</div>"
 
 
 def _table(observations: Sequence[Observation]) -> Iterator[str]:

@@ -250,6 +250,10 @@ class Retriever:
             found = self._duplicates.find(image_query(self.encoder, alike)) | found
         return found
 
+    def near_duplicates(self, query: Query) -> list[Case]:
+        """Return the cases that hold one of the images of a query, or a near duplicate of one."""
+        return self._cases(sorted(self._image_checks(query).duplicates))
+
     def _cases(self, case_ids: Sequence[int]) -> list[Case]:
         """Get cases by id, with a cache, because reading a case takes milliseconds."""
         kept = self._cache

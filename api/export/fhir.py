@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from api.export.text import (
     check_remarks,
+    comparison_lines,
     observation_lines,
     opening_lines,
     other_notes,
@@ -86,7 +87,13 @@ def diagnostic_report(
                 else {"reference": subject}
             ),
         },
-        "conclusion": " ".join((*opening_lines(generation), _conclusion(generation))),
+        "conclusion": " ".join(
+            (
+                *opening_lines(generation),
+                *comparison_lines(generation),
+                _conclusion(generation),
+            )
+        ),
         "presentedForm": [
             {
                 "contentType": "application/pdf",

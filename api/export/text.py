@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from db.app.generation import NOTICE, Generation, Statement
 from generator.assessment.situation import ood_warnings
+from generator.output import compared_with
 
 _TITLES = {
     "report": "Chest X-ray report",
@@ -55,18 +56,25 @@ def title(generation: Generation) -> str:
 
 
 def request_lines(generation: Generation) -> Iterator[str]:
-    """The indication and the question that came with the images."""
+    """The indication, the question and the prior study that came with the images."""
     if generation.indication:
         yield f"Indication: {generation.indication}"
     if generation.question:
         yield f"Question: {generation.question}"
+    yield from comparison_lines(generation)
+
+
+def comparison_lines(generation: Generation) -> Iterator[str]:
+    """What the report was compared with, and its date; nothing without a prior study."""
+    if generation.prior is not None:
+        yield f"Comparison: {compared_with(generation.prior)}."
 
 
 def with_marks(statement: Statement, *, numbers: bool = True) -> str:
-    """A sentence with its citation numbers or ``[image only]``, and a mark if a rule added it."""
+    """A sentence with its citation numbers or what it rests on, and a mark if a rule added it."""
     parts = [statement.text]
     if not statement.citations:
-        parts.append("[image only]")
+        parts.append(statement.marks)
     elif numbers:
         parts.append("".join(f"[{n}]" for n in sorted({c.number for c in statement.citations})))
     if statement.added_by_rule:
@@ -75,11 +83,17 @@ def with_marks(statement: Statement, *, numbers: bool = True) -> str:
 
 
 def check_remarks(statement: Statement) -> Iterator[str]:
-    """The results of the check: removed citations, and a contradiction by the image."""
+    """The results of the check: removed citations, a contradiction by the image, and the figures
+    that a comparison rests on."""
     for one in statement.removed_citations:
         yield f"(citation {one.number} was removed: {one.reason})"
     if statement.contradiction:
         yield f"(contradicted by the image: {statement.contradiction})"
+    if (change := statement.change) is not None:
+        yield (
+            f"(probability {change.probability:.2f}, {change.prior_probability:.2f} in the prior "
+            "study)"
+        )
 
 
 def observation_lines(generation: Generation) -> Iterator[str]:

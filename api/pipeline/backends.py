@@ -86,6 +86,10 @@ class Backend(Protocol):
     def description(self) -> str:
         """Its name, the expected rate and what a person should know, for the log at start."""
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """Of its assessments; None for the default one."""
+
     def use(self, retriever: Retriever) -> None:
         """Switch to another index. Raises MismatchError if it does not fit."""
 
@@ -141,11 +145,12 @@ class ExtractiveBackend:
         sensitivity: Sensitivity = "balanced",
     ) -> Retrieval:
         retrieval, _ = find_to_write(
-            retriever, query, options, calibration=self._calibrated(), sensitivity=sensitivity
+            retriever, query, options, calibration=self.calibration, sensitivity=sensitivity
         )
         return retrieval
 
-    def _calibrated(self) -> Calibration | None:
+    @property
+    def calibration(self) -> Calibration | None:
         if self._calibration is None and self._retriever is not None:
             self._calibration = Calibration.find(self._retriever.index)
         return self._calibration
@@ -162,7 +167,7 @@ class ExtractiveBackend:
             writing.request,
             writing.retrieval,
             writing.votes,
-            calibration=self._calibrated(),
+            calibration=self.calibration,
             write=self._write_report,
         )
 

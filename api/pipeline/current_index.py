@@ -30,6 +30,8 @@ class Cases(Protocol):
 
     def find(self, source: str, study_id: str) -> Case | None: ...
 
+    def studies_of(self, patient_id: str) -> list[Case]: ...
+
 
 class OpenIndex(Protocol):
     """The part of ``indexer.index.Index`` that the service uses."""
@@ -63,6 +65,8 @@ class StudySearch(Protocol):
     def find(self, query: Query, options: SearchOptions) -> Retrieval: ...
 
     def vote(self, query: Query, options: SearchOptions) -> dict[str, Vote]: ...
+
+    def near_duplicates(self, query: Query) -> list[Case]: ...
 
     def search(
         self, images: Sequence[Radiograph], options: SearchOptions, *, text: str | None

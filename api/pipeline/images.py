@@ -54,12 +54,23 @@ class ImageReading:
         Raises UserError for the first unreadable one.
         """
 
+        images, _ = await self.read_with_prior(uploads, (), caller)
+        return images
+
+    async def read_with_prior(
+        self, uploads: Sequence[Upload], prior: Sequence[Upload], caller: Caller
+    ) -> tuple[tuple[Radiograph, ...], tuple[Radiograph, ...]]:
+        """Decode the images of a study and those of the patient's own prior study, as ``read``."""
+        every = (*uploads, *prior)
+
         async def decode() -> list[Radiograph]:
-            found = await self._together(uploads, caller)
+            found = await self._together(every, caller)
             return [one for one in found if isinstance(one, Radiograph)]
 
-        most = Limits().max_kept_pixels * len(uploads)
-        return tuple(as_one_study(await _decoded(_share.get(), most, decode)))
+        most = Limits().max_kept_pixels * len(every)  # taken at once, so that none waits for room
+        read = await _decoded(_share.get(), most, decode)
+        own, before = read[: len(uploads)], read[len(uploads) :]
+        return tuple(as_one_study(own)), tuple(as_one_study(before))
 
     async def _together(self, uploads: Sequence[Upload], caller: Caller) -> list[Decoded]:
         """Decode a few files of a study at a time; raise the error of the first in order."""

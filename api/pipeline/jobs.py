@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import compress
+from operator import not_
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -36,6 +38,7 @@ from db.app.jobs.store import JobStore
 from db.app.jobs.study import JobImage, JobStudy
 from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import UnavailableError, UserError
+from generator.prior.retrieved import check_pair
 from generator.request import GenerationRequest
 from indexer.images.radiograph import PngRadiograph, as_one_study
 
@@ -59,8 +62,19 @@ class ReceivedJob:
         self._caller = caller
         self._now = now
 
-    async def add(self, images: Sequence[PngRadiograph], request: GenerationRequest) -> JobStudy:
-        """Store one study. Raises TwoPatientsError for images of two patients."""
+    async def add(
+        self,
+        images: Sequence[PngRadiograph],
+        request: GenerationRequest,
+        prior_images: Sequence[PngRadiograph] = (),
+    ) -> JobStudy:
+        """Store one study, with its prior study if it has one.
+
+        Raises TwoPatientsError for images of two patients, and UserError for a prior study that
+        cannot be compared with.
+        """
+        if request.prior is not None:
+            check_pair(images, prior_images, request.prior)
         study = JobStudy(
             job_id=self.id,
             generation_id=uuid4(),
@@ -70,8 +84,11 @@ class ReceivedJob:
             request=request.to_json(),
         )
         kept = tuple(
-            JobImage(png=one.png, view_position=one.view_position, notes=one.notes)
-            for one in as_one_study(images)
+            JobImage(
+                png=one.png, view_position=one.view_position, notes=one.notes, of_prior=of_prior
+            )
+            for of_prior, some in ((False, images), (True, prior_images))
+            for one in as_one_study(some)
         )
         self.studies.append(study)
         await run_sync(self._store.receive, replace(study, images=kept))
@@ -240,10 +257,12 @@ class JobRunner:
             name=study.created_by, scopes=frozenset({"generate"}), request_id=study.request_id
         )
         async with self._pipeline.images.restored(study.images) as images:
+            flags = [image.of_prior for image in study.images]
             await self._pipeline.write(
-                images,
+                tuple(compress(images, map(not_, flags))),
                 GenerationRequest.from_json(study.request),
                 caller,
+                prior_images=tuple(compress(images, flags)),
                 generation_id=study.generation_id,
                 store=self._store,
             )

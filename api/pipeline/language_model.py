@@ -123,6 +123,10 @@ class LanguageModelBackend:
         """More than one for a model that other machines or processes compute."""
         return int(getattr(self._model, "concurrency", 1))
 
+    @property
+    def calibration(self) -> Calibration | None:
+        return self._runner.calibration
+
     def describe(self, origin: Origin) -> Origin:
         return self._runner.describe(origin, self._decoding)
 

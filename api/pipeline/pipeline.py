@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from anyio import CapacityLimiter
@@ -23,7 +24,7 @@ from api.pipeline.byte_budget import ByteBudget
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.images import ImageReading
 from api.pipeline.scheduler import Admission
-from api.pipeline.search import SearchInput
+from api.pipeline.search import SearchInput, SearchOutput
 from api.pipeline.stages import Emit, Schedulers, WarningLine, WriteInput, discard
 from api.uploads import Upload
 from db.app.audit_log import NewEntry
@@ -32,13 +33,18 @@ from db.app.generation import Generation, Origin, ScoreRegion
 from db.app.generations import generation_entry
 from db.errors import MismatchError
 from db.index.case import case_key
+from generator.assessment.calibration import Calibration
 from generator.assessment.situation import study_warnings
 from generator.generation import origin_of, to_generation
+from generator.grounding.report import GroundedReport
 from generator.localization.regions import regions_in
+from generator.prior.indexed import find_prior
+from generator.prior.retrieved import check_pair
+from generator.prior.statements import compare_report
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.encoder.spec import EncoderSpec
-from indexer.images.radiograph import Radiograph, restore_size
+from indexer.images.radiograph import Radiograph
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 
@@ -120,9 +126,12 @@ class Pipeline:
         request: GenerationRequest,
         caller: Caller,
         *,
+        prior: Sequence[Upload] = (),
         emit: Emit = discard,
     ) -> Generation:
         """Read, search, write, check, store.
+
+        ``prior`` are the images of the patient's own prior study, where the request has one.
 
         Raises UserError, BusyError at once if the server is busy, and ForbiddenError if the key of
         the caller was revoked meanwhile. Nothing is stored after an error or a cancelled call.
@@ -130,8 +139,26 @@ class Pipeline:
         self.check_task(request.task)
         with self.enter(caller):
             emit("reading")
-            images = await self.images.read(uploads, caller)
-            return await self.write(images, request, caller, emit=emit)
+            images, prior_images = await self.images.read_with_prior(uploads, prior, caller)
+            return await self.write(images, request, caller, prior_images=prior_images, emit=emit)
+
+    async def with_prior(
+        self, request: GenerationRequest, prior: Sequence[Upload]
+    ) -> tuple[GenerationRequest, Sequence[Upload]]:
+        """The request and the images of its prior study, found in the index if it asks for that.
+
+        Raises UserError where the index has none, or its images are not on this machine.
+        """
+        if request.prior is None or request.prior.patient_id is None:
+            return request, prior
+        find = partial(
+            find_prior, self.current.retriever.index.cases, request.prior, request.options
+        )
+        case, found = await run_sync(find)
+        key = case_key(case.source, case.study_id)
+        numbers = range(1, len(case.images) + 1)
+        images = [await self.current.case_image(key, number) for number in numbers]
+        return replace(request, prior=found), images
 
     async def write(
         self,
@@ -139,18 +166,22 @@ class Pipeline:
         request: GenerationRequest,
         caller: Caller,
         *,
+        prior_images: tuple[Radiograph, ...] = (),
         emit: Emit = discard,
         generation_id: UUID | None = None,
         store: Store | None = None,
     ) -> Generation:
         """Do as ``generate`` for decoded images, even if the server is busy."""
         self.check_task(request.task)
+        if request.prior is not None:
+            check_pair(images, prior_images, request.prior)
         emit("retrieving")
         searching = SearchInput(
             images=images,
             options=request.options,
             find=partial(self._backend.find, sensitivity=request.sensitivity),
             votes=True,
+            prior=None if request.prior is None else (prior_images, request.prior),
         )
         found = await self._schedulers.searching.run(searching, owner=caller.name)
         for line in study_warnings(found.retrieval):
@@ -160,10 +191,11 @@ class Pipeline:
         report = await self._schedulers.writing.run(work, owner=caller.name)
         emit("checking")
         made = partial(
-            to_generation,
+            _to_generation,
             report,
-            found.retrieval,
+            found,
             request,
+            self._backend.calibration,
             generation_id=generation_id,
             created_at=self.clock(),
             created_by=caller.name,
@@ -212,9 +244,6 @@ class Pipeline:
         for an encoder that cannot say.
         """
         (image,) = await self.images.read([file], caller)
-        if file.proportions is not None:
-            pixels = await run_sync(restore_size, image.pixels, *file.proportions)
-            image = replace(image, pixels=pixels)
         find = partial(regions_in, self.current.retriever.encoder, image, observations)
         return [replace(one, image=number) for one in await run_sync(find)]
 
@@ -238,3 +267,24 @@ class Pipeline:
     async def _store(self, generation: Generation, entry: NewEntry) -> None:
         add = partial(self._database.generations.add, generation, audit=entry)
         await run_sync(add, limiter=self._storing)
+
+
+def _to_generation(
+    report: GroundedReport,
+    found: SearchOutput,
+    request: GenerationRequest,
+    calibration: Calibration | None,
+    **values: Any,
+) -> Generation:
+    """Compare with the prior study, if there is one, and check the result."""
+    if found.prior is not None and request.prior is not None:
+        report = compare_report(
+            report,
+            found.retrieval,
+            found.votes,
+            found.prior,
+            request.prior,
+            calibration=calibration,
+            sensitivity=request.sensitivity,
+        )
+    return to_generation(report, found.retrieval, request, **values)

@@ -7,6 +7,8 @@ import numpy as np
 
 from api.pipeline.current_index import StudySearch, find_case
 from api.pipeline.scheduler import Ticket, WorkCancelledError
+from generator.prior.request import PriorRequest
+from generator.prior.retrieved import RetrievedPrior, keep_out, retrieve_prior
 from indexer.encoder.spec import EncoderSpec
 from indexer.images.radiograph import Radiograph
 from retriever.knn_votes import Vote
@@ -35,6 +37,16 @@ class SearchInput:
     """The search function for images."""
     votes: bool = False
     """Whether to count the votes of many more cases than the hits; for images only."""
+    prior: tuple[tuple[Radiograph, ...], PriorRequest] | None = None
+    """The images of the patient's own prior study, and what was said of it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Queries:
+    """Of a study, and of its prior study if it has one."""
+
+    own: Query
+    prior: Query | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +56,8 @@ class SearchOutput:
     retrieval: Retrieval
     encoder: EncoderSpec
     votes: Mapping[str, Vote] = field(default_factory=dict)
+    prior: RetrievedPrior | None = None
+    """What the prior study's assessment is made from."""
 
 
 def search_all(
@@ -56,7 +70,7 @@ def search_all(
 
 def _embed(
     retriever: StudySearch, tickets: Sequence[Ticket[SearchInput]]
-) -> dict[Ticket[SearchInput], Query]:
+) -> dict[Ticket[SearchInput], "_Queries"]:
     alone = [
         ticket
         for ticket in tickets
@@ -64,12 +78,19 @@ def _embed(
     ]
     if not alone:
         return {}
-    found = image_queries(retriever.encoder, [ticket.work.images for ticket in alone])
-    return dict(zip(alone, found, strict=True))
+    images = [ticket.work.images for ticket in alone]
+    priors = [ticket for ticket in alone if ticket.work.prior is not None]
+    images += [ticket.work.prior[0] for ticket in priors if ticket.work.prior is not None]
+    found = image_queries(retriever.encoder, images)
+    before = dict(zip(priors, found[len(alone) :], strict=True))
+    return {
+        ticket: _Queries(own=own, prior=before.get(ticket))
+        for ticket, own in zip(alone, found[: len(alone)], strict=True)
+    }
 
 
 def _search(
-    retriever: StudySearch, ticket: Ticket[SearchInput], query: Query | None
+    retriever: StudySearch, ticket: Ticket[SearchInput], queries: "_Queries | None"
 ) -> SearchOutput | Exception:
     work, options = ticket.work, ticket.work.options
     encoder = retriever.encoder.spec
@@ -77,10 +98,14 @@ def _search(
         return WorkCancelledError()
     try:
         retriever.check_exclusions(options)
-        if query is not None:
+        if queries is not None:
+            query, prior = queries.own, None
+            if queries.prior is not None and work.prior is not None:
+                options = keep_out(retriever, options, queries.prior, work.prior[1])
+                prior = retrieve_prior(retriever, query, queries.prior, options)
             retrieval = work.find(retriever, query, options)
             votes = retriever.vote(query, options) if work.votes else {}
-            return SearchOutput(retrieval=retrieval, encoder=encoder, votes=votes)
+            return SearchOutput(retrieval=retrieval, encoder=encoder, votes=votes, prior=prior)
         if work.case is not None:
             return SearchOutput(
                 retrieval=_search_by_case(retriever, work.case, options), encoder=encoder

@@ -10,12 +10,13 @@ from litestar.response import Response
 
 from api.delivery import DELIVERED, Delivery
 from api.middleware.access import GENERATE
-from api.schemas.forms import IndicationForm, QuestionForm
+from api.schemas.forms import IndicationForm, QuestionForm, ReportForm
 from api.uploads import read_form
 from db.app.generation import Generation
 
 MULTIPART = Body(media_type=RequestEncodingType.MULTI_PART)
 Study = Annotated[IndicationForm, MULTIPART]
+WithPrior = Annotated[ReportForm, MULTIPART]
 Question = Annotated[QuestionForm, MULTIPART]
 
 
@@ -38,16 +39,18 @@ class TaskController(Controller):
 
     @task("/reports", "createReport", "Write a report for one study")
     async def report(
-        self, data: Study, delivery: NamedDependency[Delivery]
+        self, data: WithPrior, delivery: NamedDependency[Delivery]
     ) -> Response[Generation]:
         """Search prior cases for the images and write a report in which every sentence cites them.
 
+        With the patient's own prior study, sent as `prior_images` or found in the index, the report
+        also says which findings are new, no longer seen or unchanged; without one it never does.
         The report is stored; the images are not. `Accept: text/event-stream` streams each step,
         after the research-use line.
         `Prefer: respond-async` answers 202 at once and keeps the images, without their headers,
         until the report is stored.
         """
-        return await delivery.deliver(data.images, data.request("report"))
+        return await delivery.deliver(data.images, data.request("report"), data.prior_images)
 
     @task("/answers", "createAnswer", "Answer a question about one study")
     async def answer(

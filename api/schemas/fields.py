@@ -1,10 +1,12 @@
 """Fields that requests of several kinds have, each described once."""
 
+import datetime
 from typing import Annotated
 
 import msgspec
 
 from generator.assessment.calibration import Sensitivity
+from generator.prior.request import MAX_REPORT
 from generator.prompts import MAX_QUESTION
 
 MAX_INDICATION = 1_000
@@ -39,6 +41,40 @@ QuestionField = Annotated[
         description="About the images.",
         examples=["Is the heart enlarged?"],
     ),
+]
+
+PriorDateField = Annotated[
+    datetime.date | None,
+    msgspec.Meta(
+        description="Of the prior study; statements of change name it, and it is stored.",
+        examples=["2026-05-03"],
+    ),
+]
+
+PriorReportField = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=MAX_REPORT,
+        description="Of the prior study: a change that it contradicts is not stated. Only the "
+        "sentences that changes quote are stored.",
+    ),
+]
+
+StudyDateField = Annotated[
+    datetime.date | None,
+    msgspec.Meta(description="Of the study itself: a later prior study is refused. It is stored."),
+]
+
+FindPriorField = Annotated[
+    bool,
+    msgspec.Meta(
+        description="Find the patient's latest earlier study in the index; needs `patient_id`."
+    ),
+]
+
+PatientField = Annotated[
+    Id | None,
+    msgspec.Meta(description="Whose earlier study is found in the index. It is not stored."),
 ]
 
 TextField = Annotated[str, msgspec.Meta(description="What a report would say.")]

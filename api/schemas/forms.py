@@ -10,12 +10,18 @@ from litestar.exceptions import ClientException
 from api.schemas.fields import (
     AcceptAsChestField,
     CaseField,
+    FindPriorField,
     Id,
     IndicationField,
+    PatientField,
+    PriorDateField,
+    PriorReportField,
     QuestionField,
     SensitivityField,
+    StudyDateField,
     TextField,
 )
+from generator.prior.request import PriorRequest
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from retriever.options import Parameter, SearchOptions, parameters
@@ -70,6 +76,30 @@ class IndicationForm(StudyForm, kw_only=True):
             indication=self.indication,
             sensitivity=self.sensitivity,
         )
+
+
+class ReportForm(IndicationForm, kw_only=True):
+    """The images of one study to report on, and the patient's own prior study."""
+
+    prior_images: list[UploadFile] = msgspec.field(default_factory=list)
+    """Of the patient's own prior study, one file per view; they are not stored."""
+    prior_date: PriorDateField = None
+    prior_report: PriorReportField = ""
+    study_date: StudyDateField = None
+    find_prior: FindPriorField = False
+    patient_id: PatientField = None
+
+    def request(self, task: Task) -> GenerationRequest:
+        """Raises UserError also for a prior study whose parts do not fit together."""
+        prior = PriorRequest.of(
+            has_images=bool(self.prior_images),
+            date=self.prior_date,
+            report=self.prior_report,
+            study_date=self.study_date,
+            patient_id=self.patient_id,
+            find=self.find_prior,
+        )
+        return replace(super().request(task), prior=prior)
 
 
 class QuestionForm(IndicationForm, kw_only=True):

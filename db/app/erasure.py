@@ -2,6 +2,7 @@
 
     erase(Path("data/app.sqlite3"), cases, at=now)
 
+Quotes of an indexed prior study that a report was compared with are withdrawn like citations.
 Generations and the numbers of cited cases stay; quotes are replaced by 'withdrawn'. So are
 statements in the words of these cases that no other cited case supports, and these words in the
 text of a generation and in feedback. Feedback also loses their indications, which a person may have
@@ -16,8 +17,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from db.app.audit_log import ERASED, NewEntry, append
@@ -35,10 +37,20 @@ from db.engines.engine import (
 from db.engines.location import Location, shown
 from db.engines.sqlite import LOCK_TIMEOUT
 from db.errors import UserError
+from db.index.case import case_key, split_case_key
 from db.index.store import Case
 
 WITHDRAWN = "withdrawn"
 """The replacement for erased words."""
+
+
+_COMPARES = (
+    "SELECT 1 FROM generations g JOIN statements s ON s.generation = g.number "
+    "WHERE json_extract(g.prior, '$.case') = ? "
+    "AND json_extract(s.\"check\", '$.change.quote') != ? "
+    "LIMIT 1"
+)
+"""Finds a statement that quotes an indexed prior study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +61,8 @@ class Erasure:
     statements: int
     generations: int
     own: tuple[str, ...]
-    """Ids of generations about images of these cases; they are not changed."""
+    """Ids of generations about images of these cases, or compared with them; of these only quotes
+    of an indexed prior study change."""
 
 
 def erase(
@@ -100,8 +113,11 @@ def cites(path: Path, studies: Collection[tuple[str, str]]) -> bool:
     address = f"file:{path.resolve().as_posix()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
+            if any(connection.execute(query, (*study, WITHDRAWN)).fetchone() for study in studies):
+                return True
             return any(
-                connection.execute(query, (*study, WITHDRAWN)).fetchone() for study in studies
+                connection.execute(_COMPARES, (case_key(*study), WITHDRAWN)).fetchone()
+                for study in studies
             )
     except sqlite3.OperationalError as error:
         if "no such" in str(error):
@@ -137,6 +153,7 @@ def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
             taken += len(own)
             for one in own:
                 one.quote = WITHDRAWN
+            taken += _withdraw_change(generation, statement, studies, gone)
         quotes += taken
         changed += _clean(session, generation, gone, kept, indications) or taken > 0
     images = {image.pixels_sha256 for case in cases for image in case.images}
@@ -145,8 +162,28 @@ def _erase(session: Session, cases: Sequence[Case]) -> Erasure:
     )
 
 
+def _withdraw_change(
+    generation: GenerationRow,
+    statement: StatementRow,
+    studies: Collection[tuple[str, str]],
+    gone: set[str],
+) -> int:
+    """Withdraw what a statement of change quotes of its prior study, if that is one of these."""
+    change = (statement.check or {}).get("change")
+    case = (generation.prior or {}).get("case")
+    quote = None if change is None else change["quote"]
+    if case is None or split_case_key(case) not in studies or quote in (None, WITHDRAWN):
+        return 0
+    gone.add(quote)
+    statement.check = {**statement.check, "change": {**change, "quote": WITHDRAWN}}
+    return 1
+
+
 def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequence[GenerationRow]:
-    """Return the generations that cite one of the studies or had it among their hits."""
+    """Return the generations that cite one of the studies, had it among their hits, or compare with
+    it."""
+    keys = [case_key(*study) for study in studies]
+    compared = GenerationRow.prior["case"].as_string().in_(keys)
     cited = (
         select(StatementRow.generation)
         .join(CitationRow, CitationRow.statement == StatementRow.id)
@@ -155,18 +192,19 @@ def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequ
     shown = select(HitRow.generation).where(tuple_(HitRow.source, HitRow.study_id).in_(studies))
     return session.scalars(
         select(GenerationRow)
-        .where(GenerationRow.number.in_(cited) | GenerationRow.number.in_(shown))
+        .where(GenerationRow.number.in_(cited) | GenerationRow.number.in_(shown) | compared)
         .options(selectinload(GenerationRow.statements).selectinload(StatementRow.citations))
         .with_for_update(of=GenerationRow)
     ).all()
 
 
 def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
-    digests = JsonStrings(GenerationRow.images_sha256).table_valued("value")
-    of_images = select(digests.c.value).where(digests.c.value.in_(images)).exists()
-    found = session.scalars(
-        select(GenerationRow.id).where(of_images).order_by(GenerationRow.number)
-    )
+    def holds(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        digests = JsonStrings(column).table_valued("value")
+        return select(digests.c.value).where(digests.c.value.in_(images)).exists()
+
+    own = holds(GenerationRow.images_sha256) | holds(GenerationRow.prior["images_sha256"])
+    found = session.scalars(select(GenerationRow.id).where(own).order_by(GenerationRow.number))
     return tuple(found)
 
 
@@ -183,6 +221,8 @@ def _clean(
     """
     take = _Taking(gone, kept)
     generation.text = take.from_text(generation.text)
+    if generation.prior is not None:  # a note may quote the report of the prior study
+        generation.notes = [take.from_text(note) for note in generation.notes]
     take_said = _Taking(gone | indications, kept)
     for row in session.scalars(
         select(FeedbackRow).where(FeedbackRow.generation == generation.number)

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
+from db.app.observation import Observation
+from db.app.prior import Change, PriorStudy
 from db.errors import NotFoundError
 from db.index.case import Section, case_key
 from db.labels import Labels
@@ -49,6 +51,10 @@ class RemovedCitation:
     reason: str
 
 
+IMAGE_ONLY = "[image only]"
+COMPARED = "[compared with the prior study]"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statement:
     """One sentence, and what the citation check found."""
@@ -56,7 +62,8 @@ class Statement:
     section: Section
     text: str
     grounded: bool = field(init=False)
-    """Whether a prior case supports it; otherwise it rests on the image alone."""
+    """Whether a prior case supports it; otherwise it rests on the image alone, or on the image and
+    the patient's own prior study."""
     labels: Labels = field(default_factory=dict)
     citations: tuple[Citation, ...] = ()
     citations_added: bool = False
@@ -73,46 +80,23 @@ class Statement:
     without label scores or where no observation is stated."""
     contradiction: str | None = None
     """How the image's label scores contradict the statement; None where they do not."""
+    change: Change | None = None
+    """Where the sentence compares with the patient's own prior study: what it rests on, the two
+    assessments. None for every other sentence."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grounded", bool(self.citations))
 
     def __str__(self) -> str:
-        marks = "".join(f"[{number}]" for number in sorted({c.number for c in self.citations}))
         rule = " (added by rule)" if self.added_by_rule else ""
-        return f"{self.text} {marks or '[image only]'}{rule}"
+        return f"{self.text} {self.marks}{rule}"
 
-
-ObservationState = Literal["present", "possible", "absent", "not assessable"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """How one of the 14 observations was assessed: its probability and its three sources, 0..1."""
-
-    name: str
-    probability: float
-    """From the sources below together."""
-    low: float | None = None
-    """Lower end of the range of ``probability``: the least that the 95 % interval of ``knn`` and
-    the single views give. None, like the next two, for those made before there were states."""
-    high: float | None = None
-    state: ObservationState | None = None
-    """What every text of this study agrees with. ``possible`` is below the operating point, but
-    not below that of the next higher sensitivity."""
-    language_model: float | None
-    """Probability of yes against no from the language model; None without one."""
-    knn: float
-    """Share of the retrieved cases that name it, weighted by similarity."""
-    knn_low: float
-    """Lower end of the 95 % interval of ``knn``."""
-    knn_high: float
-    label_head: float | None
-    """From the encoder's label head; None without one."""
-    cases: tuple[int, ...] = ()
-    """Numbers of the hits that name it."""
-    cases_against: tuple[int, ...] = ()
-    """Numbers of the hits that deny it."""
+    @property
+    def marks(self) -> str:
+        """Its citation numbers, or what it rests on where there are none."""
+        numbers = sorted({one.number for one in self.citations})
+        cited = "".join(f"[{number}]" for number in numbers)
+        return cited or (IMAGE_ONLY if self.change is None else COMPARED)
 
 
 Polygon = tuple[tuple[float, float], ...]
@@ -259,6 +243,9 @@ class Generation:
     regions: tuple[ScoreRegion, ...] = ()
     """One per image and observation; empty where the encoder cannot say, and for those made before
     they were recorded."""
+    prior: PriorStudy | None = None
+    """The patient's own prior study, which statements with a ``change`` compare with; None where
+    none was given."""
     hits: tuple[GenerationHit, ...] = ()
     excluded_cases: tuple[ExcludedCase, ...] = ()
     notice: str = NOTICE

@@ -1,5 +1,6 @@
 """Convert generations to rows of the application database and back."""
 
+import datetime
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
@@ -11,7 +12,6 @@ from db.app.generation import (
     Generation,
     GenerationHit,
     IndexReference,
-    Observation,
     OodCheck,
     Origin,
     RemovedCitation,
@@ -19,6 +19,8 @@ from db.app.generation import (
     Statement,
 )
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
+from db.app.observation import Observation
+from db.app.prior import Change, PriorStudy
 
 _CHECK = (
     "citations_added",
@@ -27,8 +29,10 @@ _CHECK = (
     "case_support",
     "image_support",
     "contradiction",
+    "change",
 )
 """Fields of a statement that are stored as one JSON object."""
+_DATES = ("date", "study_date")
 _NO_CHECK = {name: getattr(Statement(section="findings", text=""), name) for name in _CHECK}
 
 
@@ -82,6 +86,7 @@ def to_row(generation: Generation) -> GenerationRow:
         observations=[asdict(one) for one in generation.observations or ()] or None,
         calibrated_on=generation.calibrated_on,
         regions=[asdict(one) for one in generation.regions] or None,
+        prior=None if generation.prior is None else _of_prior(generation.prior),
     )
 
 
@@ -117,6 +122,29 @@ def to_generation(row: GenerationRow) -> Generation:
         else tuple(_to_observation(one) for one in row.observations),
         calibrated_on=row.calibrated_on,
         regions=tuple(_to_region(one) for one in row.regions or ()),
+        prior=None if row.prior is None else _to_prior(row.prior),
+    )
+
+
+def _of_prior(prior: PriorStudy) -> dict[str, Any]:
+    dates = {name: getattr(prior, name) for name in _DATES}
+    return asdict(prior) | {
+        name: None if date is None else date.isoformat() for name, date in dates.items()
+    }
+
+
+def _to_prior(stored: dict[str, Any]) -> PriorStudy:
+    dates = {
+        name: None if stored[name] is None else datetime.date.fromisoformat(stored[name])
+        for name in _DATES
+    }
+    return PriorStudy(
+        **{
+            **stored,
+            **dates,
+            "images_sha256": tuple(stored["images_sha256"]),
+            "observations": tuple(_to_observation(one) for one in stored["observations"]),
+        }
     )
 
 
@@ -136,12 +164,17 @@ def _check_of(statement: Statement) -> dict[str, Any] | None:
     found = {name: getattr(statement, name) for name in _CHECK}
     if found == _NO_CHECK:
         return None
-    return {**found, "removed_citations": [asdict(one) for one in statement.removed_citations]}
+    return {
+        **found,
+        "removed_citations": [asdict(one) for one in statement.removed_citations],
+        "change": None if statement.change is None else asdict(statement.change),
+    }
 
 
 def _to_statement(row: StatementRow) -> Statement:
     check = dict(row.check or {})
     removed = tuple(RemovedCitation(**one) for one in check.pop("removed_citations", ()))
+    change = check.pop("change", None)
     return Statement(
         section=row.section,
         text=row.text,
@@ -158,5 +191,6 @@ def _to_statement(row: StatementRow) -> Statement:
             for citation in row.citations
         ),
         removed_citations=removed,
+        change=None if change is None else Change(**change),
         **check,
     )

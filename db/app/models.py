@@ -7,7 +7,7 @@ except those of queued studies, without their headers (`JobImageRow`).
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, MetaData, String, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -53,6 +53,8 @@ class GenerationRow(AppBase):
     observations: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
     calibrated_on: Mapped[str | None]
     regions: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    prior: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    """The patient's own prior study, without its images and report."""
     statements: Mapped[list["StatementRow"]] = relationship(
         order_by="StatementRow.position", cascade="all, delete-orphan"
     )
@@ -189,3 +191,5 @@ class JobImageRow(AppBase):
     png: Mapped[bytes]
     view_position: Mapped[Any] = mapped_column(String(10), nullable=True)
     notes: Mapped[Any] = mapped_column(JSON)
+    of_prior: Mapped[bool] = mapped_column(server_default=false())
+    """Whether it is of the patient's own prior study."""

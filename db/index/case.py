@@ -1,5 +1,6 @@
 """A case and its parts: what an index stores about one study."""
 
+import datetime
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -60,6 +61,8 @@ class Case:
     labels: Labels
     sentences: tuple[Sentence, ...]
     images: tuple[CaseImage, ...]
+    study_date: datetime.date | None = None
+    """None where the data set has none, or the index was built before dates were kept."""
 
     @property
     def report(self) -> str:

@@ -87,6 +87,15 @@ def _copy(
         f"(SELECT id FROM base.sentences WHERE case_id {kept}) ORDER BY id",
         (further,),
     )
+    [[dated]] = run(
+        "SELECT count(*) FROM base.sqlite_master WHERE type = 'table' AND name = 'study_dates'"
+    ).fetchall()
+    if dated:
+        run(
+            "INSERT INTO main.study_dates (case_id, date) SELECT case_id + ?, date "
+            f"FROM base.study_dates WHERE case_id {kept} ORDER BY case_id",
+            (shift,),
+        )
     run("DROP TABLE left_out")
 
 

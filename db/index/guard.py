@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from db.errors import UserError
-from db.index.models import IndexBase
+from db.index.models import OPTIONAL, IndexBase
 
 _EVERY = 100_000
 """Steps of SQLite's virtual machine between two looks at the budget."""
@@ -74,6 +74,8 @@ def check_tables(engine: Engine, path: Path) -> None:
             if kind == "table" and str(sql).upper().startswith("CREATE VIRTUAL"):
                 raise _unreadable(path, f"'{name}' is a virtual table")
         for table in IndexBase.metadata.tables:
+            if table not in kinds and table in OPTIONAL:
+                continue
             if table not in kinds:
                 raise _unreadable(path, f"it has no table '{table}'")
             columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({table})").all()

@@ -3,6 +3,7 @@
 They are deleted with the index; tables that outlive it are in ``db.app.models``.
 """
 
+import datetime
 from typing import Any, Self
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
@@ -39,6 +40,8 @@ class CaseRow(IndexBase):
     labels: Mapped[list["LabelRow"]] = relationship(
         order_by="LabelRow.id", cascade="all, delete-orphan"
     )
+    dates: Mapped[list["StudyDateRow"]] = relationship(cascade="all, delete-orphan")
+    """One, or none."""
 
 
 class ImageRow(IndexBase):
@@ -96,3 +99,18 @@ class LabelRow(IndexBase):
     case_id: Mapped[int] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
     observation: Mapped[str]
     state: Mapped[Any] = mapped_column(String(9))
+
+
+class StudyDateRow(IndexBase):
+    """The date of a study; indexes built before dates were kept do not have the table."""
+
+    __tablename__ = "study_dates"
+
+    case_id: Mapped[int] = mapped_column(
+        ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    date: Mapped[datetime.date]
+
+
+OPTIONAL = (StudyDateRow.__tablename__,)
+"""Tables that an index may lack."""

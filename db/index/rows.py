@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session
 
 from db.index.case import Case, CaseImage, Sentence
 from db.index.image_root import full_path, stored_path
-from db.index.models import CaseRow, ImageRow, LabelRow, SentenceLabelRow, SentenceRow
+from db.index.models import (
+    CaseRow,
+    ImageRow,
+    LabelRow,
+    SentenceLabelRow,
+    SentenceRow,
+    StudyDateRow,
+)
 from db.labels import State
 
 
@@ -24,6 +31,7 @@ def to_row(case: Case, image_root: Path | None = None) -> CaseRow:
         indication=case.indication,
         findings=case.findings,
         impression=case.impression,
+        dates=[] if case.study_date is None else [StudyDateRow(date=case.study_date)],
         labels=[
             LabelRow(observation=observation, state=state)
             for observation, state in case.labels.items()
@@ -54,9 +62,16 @@ def to_row(case: Case, image_root: Path | None = None) -> CaseRow:
 
 
 def read_cases(
-    session: Session, case_ids: Sequence[int], image_root: Path | None = None
+    session: Session,
+    case_ids: Sequence[int],
+    image_root: Path | None = None,
+    *,
+    dated: bool = True,
 ) -> list[Case]:
-    """Read the cases that exist, by ascending id. Selects columns, not ORM objects, for speed."""
+    """Read the cases that exist, by ascending id. Selects columns, not ORM objects, for speed.
+
+    ``dated``: whether the index has the table of dates.
+    """
 
     def of_cases(columns: Any, case_id: Any, *order: Any) -> Iterable[Row[Any]]:
         return session.execute(select(*columns).where(case_id.in_(case_ids)).order_by(*order))
@@ -109,6 +124,9 @@ def read_cases(
             .order_by(SentenceLabelRow.sentence_id, SentenceLabelRow.id)
         )
     )
+    columns = (StudyDateRow.case_id, StudyDateRow.date)
+    dated_cases = of_cases(columns, StudyDateRow.case_id, StudyDateRow.case_id) if dated else ()
+    dates = {row.case_id: row.date for row in dated_cases}
     return [
         Case(
             case_id=row.id,
@@ -141,6 +159,7 @@ def read_cases(
                     row.id, ()
                 )
             ),
+            study_date=dates.get(row.id),
         )
         for row in of_cases(CaseRow.__table__.columns, CaseRow.id, CaseRow.id)
     ]

@@ -6,13 +6,15 @@ store = CaseStore.open(path)
 store.get([3, 1])            # in the order asked for
 """
 
+import datetime
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete, func, select, tuple_
+from sqlalchemy import Connection, Engine, delete, func, inspect, select, tuple_
 from sqlalchemy import case as sql_case
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -23,7 +25,7 @@ from db.errors import NotFoundError, UserError
 from db.index.case import KEY, Case, CaseImage, Section, Sentence, ViewPosition, split_case_key
 from db.index.copying import copy_cases
 from db.index.guard import check_tables, guard
-from db.index.models import CaseRow, ImageRow, IndexBase, LabelRow
+from db.index.models import CaseRow, ImageRow, IndexBase, LabelRow, StudyDateRow
 from db.index.rows import read_cases, to_row
 from db.labels import OBSERVATIONS, State
 
@@ -70,6 +72,12 @@ class CaseStore:
             store.close()
             raise
         return store
+
+    @cached_property
+    def _dated(self) -> bool:
+        """Whether it has the table of dates."""
+        with self._engine.connect() as connection:
+            return inspect(connection).has_table(StudyDateRow.__tablename__)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -129,8 +137,10 @@ class CaseStore:
     def copy_to(self, connection: Connection, *, name: str) -> None:
         """Create the tables in another database, called ``name``, and copy every row."""
         IndexBase.metadata.create_all(connection)
+        tables = IndexBase.metadata.sorted_tables
         with self._engine.connect() as reading:
-            copy_tables(reading, connection, IndexBase.metadata.sorted_tables, name=name)
+            has = inspect(reading).has_table
+            copy_tables(reading, connection, filter(lambda one: has(one.name), tables), name=name)
 
     def remove_from(self, case_id: int) -> None:
         """Delete every case with this id or a higher one, to resume a build."""
@@ -151,7 +161,8 @@ class CaseStore:
         Raises NotFoundError naming the first unknown id.
         """
         with Session(self._engine) as session:
-            found = {case.case_id: case for case in read_cases(session, case_ids, self._image_root)}
+            read = read_cases(session, case_ids, self._image_root, dated=self._dated)
+        found = {case.case_id: case for case in read}
         for case_id in case_ids:
             if case_id not in found:
                 raise NotFoundError(f"no case {case_id} in this index")
@@ -187,6 +198,12 @@ class CaseStore:
             for source in {row.source for row in rows}:
                 yield source, {row.study_id: row.id for row in rows if row.source == source}
             last = rows[-1].id
+
+    def studies_of(self, patient_id: str) -> list[Case]:
+        """Return the studies of a patient, whose id is unique only within a source, oldest first;
+        those without a date come before all others."""
+        cases = self.get(sorted(self.ids_of(patient_ids=[patient_id])))
+        return sorted(cases, key=lambda case: (case.study_date or datetime.date.min, case.case_id))
 
     def sources_of(
         self, *, patient_id: str | None = None, study_id: str | None = None
@@ -295,7 +312,7 @@ class CaseStore:
                 ids = session.scalars(
                     select(CaseRow.id).where(CaseRow.id > last).order_by(CaseRow.id).limit(500)
                 ).all()
-                page = read_cases(session, ids, self._image_root)
+                page = read_cases(session, ids, self._image_root, dated=self._dated)
             if not page:
                 return
             yield from page

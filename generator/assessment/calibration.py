@@ -34,6 +34,9 @@ SENSITIVITIES: tuple[Sensitivity, ...] = get_args(Sensitivity)
 UNFITTED_POINTS: Mapping[Sensitivity, float] = {"high": 0.12, "balanced": 0.2, "specific": 0.4}
 """For probabilities that no one has calibrated."""
 
+LEAST_CHANGE = 1.0
+"""For an assessment whose least change no one has measured; see ``bench/prior_studies``."""
+
 _FORMER_NAMES = {
     "model": "language_model",
     "vote": "knn",
@@ -64,6 +67,8 @@ class Calibration:
         default_factory=lambda: dict(UNFITTED_POINTS)
     )
     """The least probability of a present observation; it rises from ``high`` to ``specific``."""
+    least_change: float = LEAST_CHANGE
+    """The least difference of log-odds between two studies of a patient that is a change."""
     encoder_sha256: str | None = None
     """Of the weights whose label scores it was fitted to; None where it was not recorded."""
 
@@ -75,7 +80,8 @@ class Calibration:
         try:
             stored = parse_json(path.read_text(encoding="utf-8"))
             read = cls(**{_FORMER_NAMES.get(key, key): value for key, value in stored.items()})
-            numbers = (read.language_model, read.knn, read.label_head, *read.offsets.values())
+            weights = (read.language_model, read.knn, read.label_head)
+            numbers = (*weights, read.least_change, *read.offsets.values())
             if not all(abs(number) <= _MOST for number in numbers):
                 raise ValueError("a weight is out of range")
             points = [read.operating_points[name] for name in SENSITIVITIES]

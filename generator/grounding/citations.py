@@ -8,7 +8,8 @@ A citation holds if the cited report says the statement, finding by finding, eac
 place, degree and certainty; see `generator.grounding.support.evidence`. Others are removed and
 recorded with what the report says instead. A statement left without any is given those that would
 hold, marked as added, and otherwise rests on the image alone. Statements about change are refused:
-the model is shown no earlier image. What a general model says to its reader is left out, unless it
+the model is shown no earlier image, and what two assessments say of a prior study is added later
+(`generator.prior`). What a general model says to its reader is left out, unless it
 states something of the image.
 """
 
@@ -99,7 +100,10 @@ def check_citations(
             conversation.append(sentence.text)
             continue
         statements.append(to_statement(sentence, check, retrieval))
-    notes = [f"left out because there is no earlier image to compare with: “{s}”" for s in refused]
+    notes = [
+        f"left out because the model was shown no earlier image to compare with: “{s}”"
+        for s in refused
+    ]
     notes += [
         f"left out because it tells a cause or a history that fewer than {LEAST_SHARED} cases "
         f"share: “{text}”"

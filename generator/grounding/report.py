@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.app.generation import NOTICE, Citation, Statement
+from db.app.prior import PriorStudy
 from db.index.case import Section
 from generator.assessment.assess import Assessment
 from retriever.results import Hit
@@ -29,6 +30,8 @@ class GroundedReport:
     label_scores: Mapping[str, float] | None = None
     assessment: Assessment | None = None
     """What the text agrees with; None where none was made."""
+    prior: PriorStudy | None = None
+    """The patient's own prior study that it is compared with."""
     instead_of_model: bool = False
     """Whether a language model was to write it and could not; a warning says why."""
     as_written: str | None = None

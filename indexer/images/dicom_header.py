@@ -85,14 +85,15 @@ def is_chest_radiograph(dataset: Dataset) -> bool:
 
 def subject_of(dataset: Dataset) -> Subject:
     """Read whose image it is."""
-    keywords = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID")
+    keywords = ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "StudyDate")
     values = [_short(dataset.get(keyword)) for keyword in keywords]
-    patient, name, born, study = values
+    patient, name, born, study, day = values
     return Subject(
         patient_id=patient,
         name=name.replace("^", " ").strip().upper(),
         birth_date=born,
         study_id=study,
+        study_date=day,
     )
 
 

@@ -1,5 +1,6 @@
 """A decoded radiograph, and limits on the files to decode."""
 
+import datetime
 import hashlib
 import logging
 import math
@@ -86,6 +87,16 @@ class Subject:
     birth_date: str = ""
     study_id: str = ""
     """StudyInstanceUID."""
+    study_date: str = ""
+    """``YYYYMMDD``."""
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The date of the study; None where the header does not state one."""
+        try:
+            return datetime.datetime.strptime(self.study_date, "%Y%m%d").date()
+        except ValueError:
+            return None
 
     def is_other_patient(self, other: "Subject") -> bool:
         """Return whether the two are certainly different people.

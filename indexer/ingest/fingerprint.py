@@ -41,6 +41,9 @@ def case_digest(case: Case, vector: np.ndarray) -> str:
     """Hash one case; hex SHA-256. The vector is rounded to float16, which every store can keep."""
     values = asdict(case)
     del values["case_id"]
+    date = values.pop("study_date")
+    if date is not None:
+        values["study_date"] = date.isoformat()
     for image in values["images"]:
         del image["path"]
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())

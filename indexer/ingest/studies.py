@@ -184,6 +184,7 @@ def to_case(
         labels=labels,
         sentences=sentences,
         images=images,
+        study_date=record.study_date,
     )
 
 
@@ -231,5 +232,6 @@ def record_inputs(record: Record) -> tuple[object, ...]:
         [(stated.text, sorted(stated.labels.items())) for stated in record.label_sentences],
         sorted(record.labels.items()) if record.labels is not None else None,
         files,
+        None if record.study_date is None else record.study_date.isoformat(),
         hashlib.sha256(vector).hexdigest(),
     )

@@ -32,6 +32,7 @@ from indexer.sources.records import (
     SkippedStudy,
     StudyRecord,
     check_identifier,
+    read_date,
     usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
@@ -144,6 +145,7 @@ class DicomFolder:
             StudyRecord(
                 study_id=study_id,
                 patient_id=patients[0] if patients else None,
+                study_date=next((date for row in images if (date := read_date(row["date"]))), None),
                 images=tuple(
                     ImageRecord(path=Path(row["path"]), view_position=row["view"]) for row in images
                 ),

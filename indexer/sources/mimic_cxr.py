@@ -41,6 +41,7 @@ from indexer.sources.records import (
     Record,
     SkippedStudy,
     StudyRecord,
+    read_date,
     usable_or_skipped,
 )
 from indexer.sources.split_choice import SplitChoice
@@ -131,6 +132,7 @@ class MimicCxr:
             StudyRecord(
                 study_id=study_id,
                 patient_id=patient_id,
+                study_date=read_date(tables["image"][0].get("StudyDate")),
                 images=tuple(images.values()),
                 indication=sections.indication,
                 comparison=sections.comparison,

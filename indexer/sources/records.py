@@ -4,6 +4,7 @@ for record in source.records():          # same order on every call
     ...
 """
 
+import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -52,6 +53,17 @@ def check_study_id(value: str, place: str) -> str:
             "characters"
         )
     return value
+
+
+def read_date(value: object) -> datetime.date | None:
+    """Read a date of ISO 8601, with or without hyphens and a time after it; None for anything
+    else."""
+    if isinstance(value, datetime.date):  # and a time, which is a date
+        return datetime.date(value.year, value.month, value.day)
+    try:
+        return datetime.datetime.fromisoformat(str(value or "").strip()).date()
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +132,7 @@ class StudyRecord:
     notes: tuple[str, ...] = ()
     """What to know of how the report was read; few distinct texts, because they are counted."""
     embedded: EmbeddedStudy | None = None
+    study_date: datetime.date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Convert a user's description of a study (a JSON object, or rows of a table) into a record.
 
-Known keys: ``study_id``, ``patient_id``, ``image`` or ``images`` (paths, or objects with ``path``
+Known keys: ``study_id``, ``patient_id``, ``study_date`` (``2026-05-03`` or ``20260503``),
+``image`` or ``images`` (paths, or objects with ``path``
 and ``view_position``), ``view_position``, ``text`` (split at its headings) or ``indication``,
 ``comparison``, ``findings`` and ``impression``, ``addendum`` (what was added to the report later:
 it may correct it), ``labels`` (observation to state, or names of any labels) and ``split``. For a
@@ -33,12 +34,25 @@ from indexer.sources.records import (
     Record,
     StudyRecord,
     check_study_id,
+    read_date,
     usable_or_skipped,
 )
 
 TEXTS = ("text", *SECTIONS, "addendum")
+UNREAD_DATE = "a study date that is not like 2026-05-03 was left out"
+
 KEYS = frozenset(
-    {"study_id", "patient_id", "image", "images", "view_position", "labels", "split", *TEXTS}
+    {
+        "study_id",
+        "patient_id",
+        "study_date",
+        "image",
+        "images",
+        "view_position",
+        "labels",
+        "split",
+        *TEXTS,
+    }
 )
 
 
@@ -55,6 +69,8 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
     study_id = reader.text("study_id") or default_id
     check_study_id(study_id, place)
     report = read_texts({name: reader.text(name) for name in TEXTS})
+    date = read_date(values.get("study_date"))
+    undated = () if date is not None or not values.get("study_date") else (UNREAD_DATE,)
     labels, sentences = reader.labels()
     if report.findings or report.impression:
         sentences = ()
@@ -62,6 +78,7 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
         StudyRecord(
             study_id=study_id,
             patient_id=reader.text("patient_id") or None,
+            study_date=date,
             images=tuple(reader.images(folder)),
             label_sentences=sentences,
             labels=labels,
@@ -70,7 +87,7 @@ def parse_study(values: Mapping[str, Any], place: str, *, folder: Path, default_
             comparison=report.comparison,
             findings=report.findings,
             impression=report.impression,
-            notes=report.remarks,
+            notes=(*report.remarks, *undated),
         )
     )
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -85,8 +86,10 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
     if job.kind == "study":
         return Outcome(study=read_study_attributes(data, job.name, limits)), b""
     image = read_radiograph(data, name=job.name, limits=limits)
+    if job.proportions is not None:
+        image = replace(image, pixels=restore_size(image.pixels, *job.proportions))
     if job.kind == "preview":
-        body: bytes | memoryview = _preview(image.pixels, job.proportions)
+        body: bytes | memoryview = _preview(image.pixels)
     else:
         body = encode_png(image.pixels) if job.kind == "png" else _bytes_of(image)
     height, width = image.pixels.shape
@@ -101,10 +104,8 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
     return outcome, body
 
 
-def _preview(pixels: Grey, proportions: tuple[int, int] | None) -> bytes:
+def _preview(pixels: Grey) -> bytes:
     """Encode an image as PNG, reduced to ``PREVIEW_SIDE``."""
-    if proportions is not None:
-        pixels = restore_size(pixels, *proportions)
     if max(pixels.shape) > PREVIEW_SIDE:
         image = Image.fromarray(pixels)
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)

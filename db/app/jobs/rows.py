@@ -35,6 +35,7 @@ def to_study_row(study: JobStudy) -> JobStudyRow:
                 png=image.png,
                 view_position=image.view_position,
                 notes=list(image.notes),
+                of_prior=image.of_prior,
             )
             for position, image in enumerate(study.images)
         ],
@@ -53,7 +54,12 @@ def to_study(row: JobStudyRow, images: Sequence[JobImageRow] = ()) -> JobStudy:
         status=row.status,  # type: ignore[arg-type]  # asserted above
         detail=row.detail,
         images=tuple(
-            JobImage(png=image.png, view_position=image.view_position, notes=tuple(image.notes))
+            JobImage(
+                png=image.png,
+                view_position=image.view_position,
+                notes=tuple(image.notes),
+                of_prior=image.of_prior,
+            )
             for image in images
         ),
     )

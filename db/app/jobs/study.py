@@ -18,6 +18,8 @@ class JobImage:
     png: bytes
     view_position: ViewPosition | None
     notes: tuple[str, ...]
+    of_prior: bool = False
+    """Whether it is of the patient's own prior study."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ from db.app.generation import (
     Generation,
     GenerationHit,
     IndexReference,
-    Observation,
     OodCheck,
     Origin,
     RemovedCitation,
@@ -19,6 +18,7 @@ from db.app.generation import (
     Statement,
 )
 from db.app.jobs.study import JobImage, JobStudy
+from db.app.observation import Observation
 from db.errors import ForbiddenError
 from tests.support.service.services import NOW, a_png
 

@@ -207,7 +207,7 @@ def test_a_sentence_on_change_is_refused_with_a_note(sentence: str) -> None:
     found = grounded(f"The heart is enlarged. [1] {sentence} [2]")
     assert [one.text for one in found.statements] == ["The heart is enlarged."]
     assert found.notes == (
-        f"left out because there is no earlier image to compare with: “{sentence}”",
+        f"left out because the model was shown no earlier image to compare with: “{sentence}”",
     )
 
 

@@ -13,10 +13,10 @@ from db.app.generation import (
     Citation,
     Generation,
     IndexReference,
-    Observation,
     ScoreRegion,
     Statement,
 )
+from db.app.observation import Observation
 from db.errors import MismatchError, NotFoundError
 from db.labels import OBSERVATIONS
 from generator.localization.files import write_maps

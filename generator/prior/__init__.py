@@ -1,0 +1,1 @@
+"""The patient's own prior study: assessed like the study itself, compared, and worded."""
