@@ -70,6 +70,7 @@ def compare_report(
         report,
         statements=(*report.statements, *stated),
         prior=study,
+        assessment=report.assessment or now,
         notes=(*report.notes, *notes),
     )
 

@@ -1,14 +1,19 @@
 """An encoder that sees a finding where a drawn image is marked, and images marked for it."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from db.labels import OBSERVATIONS
+from generator.assessment.calibration import Calibration
+from indexer.build import build
 from indexer.encoder.spec import ImageEmbeddings
+from indexer.sources.jsonl import JsonLines
 from tests.support.fakes import ThumbnailEncoder
 from tests.support.radiographs import draw_radiograph
 
@@ -48,3 +53,33 @@ def marked_png(seed: int, *, frontal: bool = True, **findings: float) -> bytes:
     out = io.BytesIO()
     Image.fromarray(marked(seed, frontal=frontal, **findings)).save(out, "PNG")
     return out.getvalue()
+
+
+CALIBRATION = Calibration(knn=0.0, label_head=1.0, least_change=1.0)
+"""Takes the label scores as they are."""
+
+
+def build_priors(folder: Path) -> Path:
+    """Build an index of two studies for each of four patients, and return it.
+
+    Study ``s2`` of patient ``p1`` is of 3 March 2026, ``s3`` of 3 April; ``p3`` has no dates.
+    """
+    lines = []
+    for number in range(8):
+        Image.fromarray(marked(number, Pleural_Effusion=0.9)).save(folder / f"{number}.png")
+        lines.append(
+            {
+                "study_id": f"s{number}",
+                "patient_id": f"p{number // 2}",
+                "image": f"{number}.png",
+                "findings": "There is a pleural effusion. Heart size is normal.",
+                "impression": f"Effusion of patient {number}.",
+                "study_date": f"2026-0{number + 1}-03",
+            }
+        )
+    lines[6].pop("study_date")
+    lines[7].pop("study_date")
+    studies = folder / "studies.jsonl"
+    studies.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    build(JsonLines(studies), MarkedEncoder(), folder / "index")
+    return folder / "index"

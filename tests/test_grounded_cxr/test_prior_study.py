@@ -12,46 +12,23 @@ from PIL import Image
 from db.app.database import AppDatabase
 from db.errors import UserError
 from generator.__main__ import main
-from generator.assessment.calibration import Calibration
 from generator.generation import origin_of, to_generation
 from generator.request import GenerationRequest
 from grounded_cxr import Generator, Report, Retriever
-from indexer.build import build
-from indexer.sources.jsonl import JsonLines
 from retriever.options import SearchOptions
 from tests.support.dicoms import write_dicom
 from tests.support.models.scripted_model import ScriptedModel
-from tests.support.priors import MarkedEncoder, marked
+from tests.support.priors import CALIBRATION, MarkedEncoder, build_priors, marked
 
 MAY, JUNE = date(2026, 5, 3), date(2026, 6, 1)
 NOW = marked(40, Pleural_Effusion=0.95)
 BEFORE = marked(41, Cardiomegaly=0.95)
-CALIBRATION = Calibration(knn=0.0, label_head=1.0, least_change=1.0)
 GENERATOR = Generator(calibration=CALIBRATION)
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("prior")
-    lines = []
-    for number in range(8):
-        Image.fromarray(marked(number, Pleural_Effusion=0.9)).save(folder / f"{number}.png")
-        lines.append(
-            {
-                "study_id": f"s{number}",
-                "patient_id": f"p{number // 2}",
-                "image": f"{number}.png",
-                "findings": "There is a pleural effusion. Heart size is normal.",
-                "impression": f"Effusion of patient {number}.",
-                "study_date": f"2026-0{number + 1}-03",
-            }
-        )
-    lines[6].pop("study_date")
-    lines[7].pop("study_date")
-    studies = folder / "studies.jsonl"
-    studies.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    build(JsonLines(studies), MarkedEncoder(), folder / "index")
-    return folder / "index"
+    return build_priors(tmp_path_factory.mktemp("prior"))
 
 
 @pytest.fixture(scope="module")

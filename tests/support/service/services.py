@@ -90,6 +90,9 @@ class FakeCases:
                 return case
         return None
 
+    def studies_of(self, patient_id: str) -> list[Case]:
+        return [case for case in self.cases if case.patient_id == patient_id]
+
 
 def _folder_of_images(cases: Sequence[Case]) -> str | None:
     paths = [Path(image.path) for case in cases for image in case.images if image.path is not None]
@@ -149,6 +152,9 @@ class FakeRetriever:
         none = Vote(probability=0.0, low=0.0, high=0.25, supporting_ranks=())
         opacity = Vote(probability=0.66, low=0.5, high=0.75, supporting_ranks=(1,))
         return {name: opacity if name == "Lung Opacity" else none for name in OBSERVATIONS}
+
+    def near_duplicates(self, query: Query) -> list[Case]:
+        return []
 
     def search(
         self,
