@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from db.app.generation import Generation
-from db.app.prior import PriorStudy
+from db.app.observations import PriorStudy
 from generator.prior.request import written
 
 

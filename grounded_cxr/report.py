@@ -10,8 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from db.app.generation import Generation, ScoreRegion, Statement
-from db.app.observation import Observation
-from db.app.prior import Change
+from db.app.observations import Change, Observation
 from db.errors import UserError
 from db.index.case import Case
 from generator import output

@@ -22,6 +22,7 @@ import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js"
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
 import { wordOptions, writingOptions } from "./study/options.js";
+import { priorValues } from "./study/prior.js";
 import { forgetMaps } from "./study/score_maps.js";
 import { clearSendBack, createPacsReport, offerSendBack, startPacs } from "./pacs.js";
 import { startPanel } from "./report/panel.js";
@@ -104,7 +105,7 @@ function write(task, values, place) {
 }
 
 const writeReport = () =>
-  write("report", {}, (made) => {
+  write("report", priorValues(), (made) => {
     show(made, true);
     history.replaceState(null, "", `#${made.id}`);
     goToReport();

@@ -71,7 +71,8 @@ function form(field, files, values = {}) {
   const data = new FormData();
   for (const file of files) data.append(field, file, file.name);
   for (const [name, value] of Object.entries(values)) {
-    if (value !== "" && value !== false) data.append(name, String(value));
+    if (Array.isArray(value)) for (const file of value) data.append(name, file, file.name);
+    else if (value !== "" && value !== false) data.append(name, String(value));
   }
   return data;
 }

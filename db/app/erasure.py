@@ -169,13 +169,14 @@ def _withdraw_change(
     gone: set[str],
 ) -> int:
     """Withdraw what a statement of change quotes of its prior study, if that is one of these."""
-    change = (statement.check or {}).get("change")
+    check: dict[str, Any] = dict(statement.check or {})
+    change = check.get("change")
     case = (generation.prior or {}).get("case")
     quote = None if change is None else change["quote"]
     if case is None or split_case_key(case) not in studies or quote in (None, WITHDRAWN):
         return 0
     gone.add(quote)
-    statement.check = {**statement.check, "change": {**change, "quote": WITHDRAWN}}
+    statement.check = {**check, "change": {**change, "quote": WITHDRAWN}}
     return 1
 
 
@@ -199,7 +200,7 @@ def _generations(session: Session, studies: Collection[tuple[str, str]]) -> Sequ
 
 
 def _about(session: Session, images: Collection[str]) -> tuple[str, ...]:
-    def holds(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    def holds(column: Any) -> ColumnElement[bool]:
         digests = JsonStrings(column).table_valued("value")
         return select(digests.c.value).where(digests.c.value.in_(images)).exists()
 

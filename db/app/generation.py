@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from db.app.observation import Observation
-from db.app.prior import Change, PriorStudy
+from db.app.observations import Change, Observation, PriorStudy
 from db.errors import NotFoundError
 from db.index.case import Section, case_key
 from db.labels import Labels

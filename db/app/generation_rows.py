@@ -19,8 +19,7 @@ from db.app.generation import (
     Statement,
 )
 from db.app.models import CitationRow, GenerationRow, HitRow, StatementRow
-from db.app.observation import Observation
-from db.app.prior import Change, PriorStudy
+from db.app.observations import Change, Observation, PriorStudy
 
 _CHECK = (
     "citations_added",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from db.app.observation import Observation, ObservationState
+from db.app.observations import Observation, ObservationState
 from db.errors import UserError
 from db.index.case import Case
 from db.labels import FINDINGS, NO_FINDING, OBSERVATIONS, Labels, named

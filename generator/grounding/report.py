@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from db.app.generation import NOTICE, Citation, Statement
-from db.app.prior import PriorStudy
+from db.app.observations import PriorStudy
 from db.index.case import Section
 from generator.assessment.assess import Assessment
 from retriever.results import Hit

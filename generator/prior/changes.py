@@ -17,8 +17,7 @@ import datetime
 import math
 from collections.abc import Mapping
 
-from db.app.observation import Observation
-from db.app.prior import Change, ChangeKind
+from db.app.observations import Change, ChangeKind, Observation
 from db.index.case import Section
 from db.labels import FINDINGS, Labels
 from generator.assessment.assess import Assessment

@@ -6,7 +6,7 @@ Like the check of citations, this is the last step before a generation is stored
 from dataclasses import replace
 
 from db.app.generation import Statement
-from db.app.prior import PriorStudy
+from db.app.observations import PriorStudy
 from generator.assessment.assess import Assessment
 from generator.grounding.report import GroundedReport
 from generator.prior.changes import labels_of, sentence

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from db.app.generation import Statement
-from db.app.prior import Change, PriorStudy
+from db.app.observations import Change, PriorStudy
 from db.labels import NO_FINDING, State
 from generator.assessment.assess import Assessment, assess
 from generator.assessment.calibration import Calibration, Sensitivity

@@ -78,6 +78,15 @@ class NihImage:
     part: Part
     labels: frozenset[str]
     boxes: tuple[BoundingBox, ...] = ()
+    view_position: str = ""
+    """``PA`` or ``AP``."""
+
+    @property
+    def follow_up(self) -> int:
+        """The place of the image among those of its patient, from 0, as its name has it:
+        ``00000061_012.jpg``; 0 for another name."""
+        number = self.path.stem.rpartition("_")[2]
+        return int(number) if number.isdigit() else 0
 
 
 def read_nih_folders(folders: Sequence[Path], *, adults: bool = True) -> list[NihImage]:
@@ -101,6 +110,7 @@ def read_nih_folders(folders: Sequence[Path], *, adults: bool = True) -> list[Ni
             part=parts[row["patient_id"]],
             labels=frozenset(label for label in NIH_LABELS if row[label] == "1"),
             boxes=_boxes(row),
+            view_position=row.get("view_position") or "",
         )
         for folder, table in tables.items()
         for row in table

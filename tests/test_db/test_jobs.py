@@ -186,8 +186,9 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
             "UPDATE job_studies SET options = ? WHERE status = 'cancelled'",
             (json.dumps({"task": "report", **stored}),),
         )
-        for column in ("warnings", "technical_notes", "regions"):  # of versions 0010 and 0011
+        for column in ("warnings", "technical_notes", "regions", "prior"):  # of 0010 to 0012
             connection.execute(f"ALTER TABLE generations DROP COLUMN {column}")
+        connection.execute("ALTER TABLE job_images DROP COLUMN of_prior")
         connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
         connection.commit()
     with AppDatabase.open(path) as database:

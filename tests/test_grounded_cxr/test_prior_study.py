@@ -18,7 +18,7 @@ from grounded_cxr import Generator, Report, Retriever
 from retriever.options import SearchOptions
 from tests.support.dicoms import write_dicom
 from tests.support.models.scripted_model import ScriptedModel
-from tests.support.priors import CALIBRATION, MarkedEncoder, build_priors, marked
+from tests.support.service.priors import CALIBRATION, MarkedEncoder, build_priors, marked
 
 MAY, JUNE = date(2026, 5, 3), date(2026, 6, 1)
 NOW = marked(40, Pleural_Effusion=0.95)

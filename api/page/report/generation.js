@@ -44,6 +44,7 @@ export function drawGeneration(made, open) {
   if (made.indication) {
     body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
   }
+  if (made.prior) body.append(make("p", { class: "muted", id: "compared-with" }, comparedWith(made.prior)));
   body.append(...drawText(made, open));
   if (made.task !== "classify") body.append(drawLegend());
   body.append(...drawNotes(made));
@@ -51,6 +52,11 @@ export function drawGeneration(made, open) {
   if (made.label_scores) body.append(drawScores(made.label_scores));
   if (made.excluded_cases.length > 0) body.append(excludedCases(made.excluded_cases));
   body.append(make("p", { class: "muted meta" }, origin(made)));
+}
+
+function comparedWith({ date, case: indexed }) {
+  const day = date ? ` of ${date}` : "";
+  return `Compared with the patient's own prior study${day}${indexed ? `, indexed as ${indexed}` : ""}.`;
 }
 
 export function drawNotes(made) {

@@ -8,7 +8,7 @@ import { statedBy, whereButton } from "../study/score_maps.js";
  */
 export function drawStatement(given, place, made, open) {
   const grounded = given.citations.length > 0;
-  const classes = ["statement", grounded ? "" : "unsupported", given.contradiction ? "against" : ""];
+  const classes = ["statement", grounded || given.change ? "" : "unsupported", given.contradiction ? "against" : ""];
   const words = make("p", { class: "words" }, given.text, " ", ...chips(given, place, open), ...tags(given, grounded));
   const drawn = make(
     "div",
@@ -33,7 +33,9 @@ export const numbersOf = (given) =>
 
 /** Its marks in plain text. */
 export const marksOf = (given) =>
-  given.citations.length > 0 ? numbersOf(given).map((n) => `[${n}]`).join("") : "[image only]";
+  given.citations.length > 0
+    ? numbersOf(given).map((n) => `[${n}]`).join("")
+    : given.change ? "[compared with the prior study]" : "[image only]";
 
 function chips(given, place, open) {
   return numbersOf(given).map((number) => {
@@ -53,10 +55,20 @@ function chips(given, place, open) {
 
 function tags(given, grounded) {
   const found = [];
-  if (!grounded) found.push(make("span", { class: "tag" }, "no prior case supports this"));
+  if (given.change) found.push(compared(given.change));
+  else if (!grounded) found.push(make("span", { class: "tag" }, "no prior case supports this"));
   if (given.citations_added) found.push(make("span", { class: "tag mild" }, "citation added"));
   if (given.added_by_rule) found.push(make("span", { class: "tag mild" }, "added by rule"));
   return found.flatMap((one) => [" ", one]);
+}
+
+/** Marks a comparison with the patient's own prior study, with the figures it rests on. */
+function compared({ probability, prior_probability, quote }) {
+  const title = [
+    `Probability ${decimals(probability)}, ${decimals(prior_probability)} in the prior study.`,
+    quote ? `Its report: \u201c${quote}\u201d` : "",
+  ].join(" ");
+  return make("span", { class: "tag mild", title }, "compared with the prior study");
 }
 
 function figures(given) {
@@ -91,6 +103,7 @@ export function drawLegend() {
       { class: "lines" },
       ...[
         "A number opens the prior case whose report says the same, with the supporting sentence marked.",
+        "Compared with the prior study: the assessments of the two studies of this patient differ, or agree, by more than chance. A probability is no size: nothing is said to have grown.",
         "No prior case supports this: the sentence rests on the X-ray alone.",
         "Citation added: the model cited no supporting case, so the citation check added one.",
         "Added by rule: classifier positive, omitted by the model; the cited cases state the finding.",

@@ -31,6 +31,7 @@ export class Viewer {
     this.opacity = OPACITY;
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "pan" : "window";
     this.pointers = new Map();
+    this.partners = new Set(); // viewers that share window, level, zoom and place
     this.element = this.#build(name);
     this.#apply();
   }
@@ -41,6 +42,25 @@ export class Viewer {
     this.shown = shown;
     this.state = { ...FIT, ...PLAIN };
     this.#draw();
+  }
+
+  /** Let another viewer follow this one, and this one follow it. */
+  link(other) {
+    this.partners.add(other);
+    other.partners.add(this);
+    this.#share(this.state);
+  }
+
+  unlink(other) {
+    this.partners.delete(other);
+    other.partners.delete(this);
+  }
+
+  #share(change) {
+    for (const partner of this.partners) {
+      Object.assign(partner.state, change);
+      partner.#apply();
+    }
   }
 
   /** Lay maps over the image: regions, each with its caption; none takes them off. */
@@ -211,6 +231,7 @@ export class Viewer {
 
   #set(change) {
     Object.assign(this.state, change);
+    this.#share(change);
     this.#apply();
   }
 

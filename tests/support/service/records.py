@@ -18,7 +18,7 @@ from db.app.generation import (
     Statement,
 )
 from db.app.jobs.study import JobImage, JobStudy
-from db.app.observation import Observation
+from db.app.observations import Observation
 from db.errors import ForbiddenError
 from tests.support.service.services import NOW, a_png
 

@@ -16,8 +16,14 @@ from api.pipeline.backends import ExtractiveBackend
 from db.app.erasure import WITHDRAWN, erase
 from retriever.search import Retriever
 from tests.support.dicoms import write_dicom
-from tests.support.priors import CALIBRATION, MarkedEncoder, build_priors, marked, marked_png
 from tests.support.service.clients import LATER
+from tests.support.service.priors import (
+    CALIBRATION,
+    MarkedEncoder,
+    build_priors,
+    marked,
+    marked_png,
+)
 from tests.support.service.services import an_app
 
 Client = TestClient[Any]

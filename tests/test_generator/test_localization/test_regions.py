@@ -16,7 +16,7 @@ from db.app.generation import (
     ScoreRegion,
     Statement,
 )
-from db.app.observation import Observation
+from db.app.observations import Observation
 from db.errors import MismatchError, NotFoundError
 from db.labels import OBSERVATIONS
 from generator.localization.files import write_maps

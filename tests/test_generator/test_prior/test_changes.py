@@ -4,8 +4,7 @@ from datetime import date
 
 import pytest
 
-from db.app.observation import Observation, ObservationState
-from db.app.prior import Change, ChangeKind
+from db.app.observations import Change, ChangeKind, Observation, ObservationState
 from generator.prior.changes import compare, difference_interval, labels_of, sentence
 
 MAY = date(2026, 5, 3)
