@@ -170,7 +170,7 @@ def _withdraw_change(
 ) -> int:
     """Withdraw what a statement of change quotes of its prior study, if that is one of these."""
     check: dict[str, Any] = dict(statement.check or {})
-    change = check.get("change")
+    change: Any = check.get("change")
     case = (generation.prior or {}).get("case")
     quote = None if change is None else change["quote"]
     if case is None or split_case_key(case) not in studies or quote in (None, WITHDRAWN):

@@ -4,10 +4,11 @@
 
 Every report plants a name, a number, a date, an indication and a question of its own, in headers as
 machines write them, in text chunks of images, in file names and in forms, over every route that
-takes any. Half of the reports are made and deleted. While the other half is made, and large uploads
-are on their way, the server is killed with SIGKILL; it is started again, everything is deleted, and
-it is stopped. The folder of the database, the log and the temporary folders are searched for all
-that was planted, as UTF-8, UTF-16 and base64, and in names of files.
+takes any; some have a prior study of the patient, with headers and a report. Half of the reports
+are made and deleted. While the other half is made, and large uploads are on their way, the server
+is killed with SIGKILL; it is started again, everything is deleted, and it is stopped. The folder of
+the database, the log and the temporary folders are searched for all that was planted, as UTF-8,
+UTF-16 and base64, and in names of files.
 
 After the kill, what was deleted, and what belongs to no stored report, may be in the folder for
 temporary files alone; after the stop nothing may be anywhere. Options of the server go behind
@@ -96,9 +97,16 @@ class Patient:
         return f"Is the heart of {self.word('q')} enlarged?"
 
     @property
+    def prior_report(self) -> str:
+        """Of the prior study; what it says of an opacity is quoted by a statement of change."""
+        return (
+            f"FINDINGS: Lung opacity of {self.word('o')}. The heart of {self.word('g')} is normal."
+        )
+
+    @property
     def texts(self) -> frozenset[bytes]:
         """What the service stores with a report until that is deleted."""
-        words = (self.word("i"), self.word("q"))
+        words = (self.word("i"), self.word("q"), self.word("o"))
         return frozenset(word.lower().encode() for word in words)
 
     @property
@@ -133,9 +141,10 @@ class Patient:
             "StudyInstanceUID": generate_uid(entropy_srcs=[str(pick)]),
         }
 
-    def file(self, folder: Path, kind: str) -> tuple[str, bytes]:
-        """A radiograph with what is planted in it, and a file name."""
-        pixels = draw_radiograph(self.number, size=(160, 144))
+    def file(self, folder: Path, kind: str, *, prior: bool = False) -> tuple[str, bytes]:
+        """A radiograph, of the prior study with ``prior``, with what is planted in it, and a file
+        name."""
+        pixels = draw_radiograph(self.number + 10_000 * prior, size=(160, 144))
         stream = io.BytesIO()
         if kind == "dcm":
             with warnings.catch_warnings(action="ignore"):
@@ -243,6 +252,7 @@ class _Run:
             one: one.file(self._drawn, kinds[one.number // 8 % 4]) for one in self._patients
         }
         self._dicoms = {one: one.file(self._drawn, "dcm") for one in self._patients}
+        self._priors = {one: one.file(self._drawn, "dcm", prior=True) for one in self._patients}
         self._draw = draw
         self._clients = clients
         self._outcome = Outcome(planted=reports)
@@ -322,14 +332,16 @@ class _Run:
         name, data = self._files[patient]
         files = [("images", (name, data))]
         form = {"indication": patient.indication}
+        before = [*files, ("prior_images", self._priors[patient])]
+        compared = {**form, "prior_report": patient.prior_report}
         way = patient.number % 8
         with suppress(httpx.TransportError):
             if way == 0:
-                answer = client.post("/reports", files=files, data=form)
+                answer = client.post("/reports", files=before, data=compared)
             elif way == 1:
-                answer = client.post("/reports", files=files, data=form, headers=LATER)
+                answer = client.post("/reports", files=before, data=compared, headers=LATER)
             elif way == 2:
-                answer = client.post("/reports", files=files, data=form, headers=STREAM)
+                answer = client.post("/reports", files=before, data=compared, headers=STREAM)
             elif way == 3:
                 answer = client.post(
                     "/answers", files=files, data={**form, "question": patient.question}
