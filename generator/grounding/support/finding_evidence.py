@@ -12,6 +12,7 @@ from generator.grounding.support.differences import at_one_place, differences, o
 from generator.grounding.support.hierarchy import (
     common_name,
     denied_by,
+    is_called_opacity,
     is_generic,
     opposed_to,
     said_by,
@@ -110,6 +111,10 @@ class FindingEvidence:
                     continue
                 if name == "Other Device" and not self._same_device(
                     claim, place, quote, wording, site
+                ):
+                    continue
+                if name == "Interstitial Pattern" != claim.finding and not is_called_opacity(
+                    self._texts[place][quote.start : quote.end]
                 ):
                     continue
                 if (

@@ -9,11 +9,12 @@ from indexer.reports.labelling.mention import Mention
 _DEVICES = tuple(one.name for one in ALL_FINDINGS if one.parent == "Support Devices")
 
 _NARROWER: dict[str, tuple[str, ...]] = {
-    "Lung Opacity": ("Infiltrate", "Consolidation"),
+    "Lung Opacity": ("Infiltrate", "Consolidation", "Interstitial Pattern"),
     "Other Fracture": ("Rib Fracture", "Vertebral Fracture"),
     "Other Device": _DEVICES,
 }
-"""A finding to those that are one of it by definition."""
+"""A finding to those that are one of it by definition; an interstitial pattern is an opacity where
+it is called one (`is_called_opacity`)."""
 
 _BROADER: dict[str, tuple[str, ...]] = {
     "Infiltrate": ("Lung Opacity",),
@@ -52,6 +53,14 @@ _GENERIC_DEVICE = re.compile(
 )
 
 
+_GENERIC_LESION = re.compile(
+    r"(?:(?:any |lung |pulmonary |focal |parenchymal |discrete |suspicious )*lesions?)",
+    re.IGNORECASE,
+)
+_LESIONS = tuple(
+    one.name for one in ALL_FINDINGS if one.parent == "Lung Lesion" and one.name != "Mass"
+)
+
 _ABBREVIATIONS = ("PICC",)
 
 
@@ -67,8 +76,20 @@ def is_generic(wording: str) -> bool:
     return _GENERIC_DEVICE.fullmatch(wording.strip()) is not None
 
 
+def is_called_opacity(wording: str) -> bool:
+    """Whether the wording of an interstitial pattern names opacities, and not only markings."""
+    return re.search(r"opacit|opacif|densit|infiltrat", wording, re.IGNORECASE) is not None
+
+
+def is_any_lesion(claim: Mention, wording: str) -> bool:
+    """Whether a wording, read as a mass, names lung lesions in general: a nodule is one as well."""
+    return claim.finding == "Mass" and _GENERIC_LESION.fullmatch(wording.strip()) is not None
+
+
 def opposed_to(claim: Mention, wording: str) -> Sequence[str]:
     """Return what a report with this denial cannot name; clear lungs have no nodule either."""
+    if is_any_lesion(claim, wording):
+        return ("Mass", *_LESIONS)
     if claim.finding == "Lung Opacity" and re.search(r"\blungs?\b", wording, re.IGNORECASE):
         return _CLEAR_LUNGS
     return _OPPOSED.get(claim.finding, (claim.finding,))
@@ -81,6 +102,8 @@ def said_by(claim: Mention, wording: str) -> Sequence[str]:
         return (name,)
     if name == "Other Fracture" and claim.location:
         return (name,)
+    if is_any_lesion(claim, wording):
+        return (name, *_LESIONS)
     return (name, *(one for one in _NARROWER.get(name, ()) if one != name))
 
 

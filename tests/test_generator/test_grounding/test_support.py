@@ -34,6 +34,12 @@ HOLDS = {
         ("Healed fracture of the left sixth rib.", "Old left 6th rib fracture."),
         ("Pneumonia at the left base.", "Left base opacity compatible with pneumonia."),
     ),
+    "general name": (
+        ("There is a lung lesion.", "There is an 8 mm nodule at the left base."),
+        ("Pulmonary lesion at the left base.", "Cavity at the left base."),
+        ("There is a lung opacity.", "Mild interstitial opacities."),
+        ("There is a lung opacity.", "Right lower lobe infiltrate."),
+    ),
     "together": (
         ("LUL mass with cavitation.", "LUL mass. LUL cavity."),
         ("LUL mass with cavitation.", "There is a LUL mass containing a cavity."),
@@ -173,6 +179,13 @@ FAILS = {
         ("Removal of the endotracheal tube.", "The ETT was removed.", "has changed"),
         ("Residual pneumothorax.", "Pneumothorax.", "has changed"),
         ("The lungs are better aerated.", "The lungs are better aerated.", "has changed"),
+    ),
+    "general name": (
+        ("There is a lung mass.", "There is a nodule.", "does not mention mass"),
+        ("There is a left lung lesion.", "There is a nodule at the right base.", "right, not left"),
+        ("No lung lesion is seen.", "There is a nodule.", "reports nodule"),
+        ("There is a lung opacity.", "Prominent interstitial markings.", "does not mention"),
+        ("There is a lung opacity.", "Mild scarring.", "does not mention"),
     ),
     "denial": (
         ("No effusion.", "No left effusion.", "denies it only for left"),
