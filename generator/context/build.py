@@ -18,8 +18,11 @@ from dataclasses import dataclass, field, replace
 
 from db.errors import UserError
 from db.labels import FINDINGS, named
+from generator.assessment.wording import wordings
 from generator.context.shown_case import CountTokens, ShownCase, readable_cases
+from generator.grounding.claims import read_claims, read_text
 from generator.grounding.sentences import particulars
+from generator.grounding.support.evidence import Evidence
 from retriever.case_filter import normalise_report
 from retriever.options import Strategy
 from retriever.results import Hit, Retrieval
@@ -232,13 +235,22 @@ def _named_by(
 ) -> dict[str, int]:
     """The case that names each image finding best.
 
-    Sentences that name nothing but image findings are preferred, then certain words over doubtful
-    ones, the closest case over another, and few particulars over many.
+    A case is preferred that by the citation check supports the finding stated without side, place
+    or degree: an opacity, where the finding is one, and not a scar. Then sentences that name
+    nothing but image findings, certain words over doubtful ones, the closest case over another,
+    and few particulars over many.
     """
     numbers = {}
+    evidence = {one.hit.rank: Evidence([read_claims(s) for s in one.sentences]) for one in shown}
     for finding in image_findings:
+        stated = [read_text(wording) for wording in wordings(finding, "findings")]
+        supported = {
+            rank: next((n for n, claims in enumerate(stated) if said.support(claims)), len(stated))
+            for rank, said in evidence.items()
+        }
         naming = [
             (
+                supported[one.hit.rank],
                 len(found.difference(image_findings)),
                 sentence.labels[finding] != "positive",
                 one.hit.rank != closest_case,

@@ -117,6 +117,19 @@ def test_an_image_finding_carries_the_number_of_the_case_that_names_it() -> None
     assert shown.named_by == {"Pneumothorax": 4}
 
 
+def test_the_case_named_for_a_finding_says_it_by_the_citation_check() -> None:
+    cases = [
+        "There is scarring at the left base.",
+        "There is an opacity at the left base which may be pneumonia. The heart is enlarged.",
+        "Possible pneumonia. Possible opacity.",
+    ]
+    seen = ("Lung Opacity", "Pneumonia")
+    context = write_context(a_retrieval(cases).hits, seen, count_tokens=words)
+    assert context.named_by["Lung Opacity"] == 2
+    scars = write_context(a_retrieval(cases[:1]).hits, seen, count_tokens=words)
+    assert scars.named_by == {"Lung Opacity": 1}
+
+
 def test_only_sentences_that_are_shown_lend_words_or_make_a_case_the_closest() -> None:
     cases = ["The lungs are clear. The pneumothorax has grown.", "The heart is enlarged. Clear."]
     context = write_context(a_retrieval(cases).hits, ("Pneumothorax",), count_tokens=words)
