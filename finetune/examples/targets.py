@@ -5,12 +5,12 @@ answer = report_answer(case, context, retrieval)
 
 The reused case is the one that the prompt names as closest. Its sentences stay unless the study's
 own report contradicts them. An image finding that this case does not name takes the words of the
-case that the prompt cites for it if these claim no more than the report, otherwise a bare sentence,
-with the same number. Findings that the prompt does not attribute to the image are left out:
-training on facts that the prompt does not contain would teach the model to invent. Without a shown
-case the report's own words stand if they name nothing else. If the encoder has no label head, the
-prompt says nothing about the image; then the nearest case is reused, and other findings of the
-report take words of the other cases if these claim no more.
+case that the prompt cites for it if these claim no more than the report, otherwise a bare sentence
+that cites a case which says it, or none. Findings that the prompt does not attribute to the image
+are left out: training on facts that the prompt does not contain would teach the model to invent.
+Without a shown case the report's own words stand if they name nothing else. If the encoder has no
+label head, the prompt says nothing about the image; then the nearest case is reused, and other
+findings of the report take words of the other cases if these claim no more.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from db.findings import Region
 from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
-from generator.assessment.wording import bare_sentence
+from generator.assessment.wording import wordings
 from generator.context.build import Context
 from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.claims import Claims, read_claims
@@ -93,7 +93,7 @@ def report_targets(case: Case, context: Context, retrieval: Retrieval) -> list[T
     section: Section = "findings" if case.findings else "impression"
     for name in context.image_findings or ():
         if name in facts.named - _named(kept):
-            _add([_lent(name, section, context, facts, shown)], kept)
+            _add([_lent(name, section, context, facts, shown, agreement)], kept)
     return kept
 
 
@@ -269,24 +269,34 @@ def _reworded(
 
 
 def _lent(
-    name: str, section: Section, context: Context, facts: _Facts, shown: Sequence[HitSentence]
+    name: str,
+    section: Section,
+    context: Context,
+    facts: _Facts,
+    shown: Sequence[HitSentence],
+    agreement: Agreement,
 ) -> Target:
     """A finding in words of the case that the prompt names for it: the sentence with the fewest
-    other findings and particulars, where the report allows it, or else the fewest words."""
+    other findings and particulars, where the report allows it. Otherwise in the fewest words, in
+    doubt where no case is certain of it, citing a case that says as much by the citation check."""
     number = context.named_by.get(name)
     naming = [
         one
         for one in shown
         if one.hit.rank == number and name in one.claims.named and facts.allow(one.claims)
     ]
-    if naming:
+    if naming and number is not None:
         one = min(naming, key=lambda one: (len(one.claims.named), len(one.claims.particulars)))
-        text, claims = one.text, one.claims
-    else:
-        text = bare_sentence(name)
-        claims = _read(Sentence(section=section, text=text, labels=label_sentence(text))).claims
-    numbers = () if number is None else (number,)
-    return Target(section=section, text=text, claims=claims, numbers=numbers)
+        return Target(section=section, text=one.text, claims=one.claims, numbers=(number,))
+    bare = [
+        _read(Sentence(section=section, text=text, labels=label_sentence(text)))
+        for text in wordings(name, section)
+    ]
+    for target in bare:
+        ranks = agreement.supporters(target.claims)
+        if ranks:
+            return replace(target, numbers=(number if number in ranks else min(ranks),))
+    return bare[0]
 
 
 def _is_said(target: Target, kept: Sequence[Target]) -> bool:

@@ -127,6 +127,16 @@ def test_an_image_finding_that_no_case_has_is_stated_in_a_bare_sentence() -> Non
     assert told(case, lent, seen=("Fracture",)).startswith("Findings: There is a rib fracture. [5]")
 
 
+def test_a_bare_sentence_says_no_more_than_the_case_that_it_cites() -> None:
+    case = a_case(0, "The lungs are clear at the right. Left base pneumonia with an opacity.")
+    doubtful = (*CASES[:1], "Probable right base pneumonia. Scarring at the right base.")
+    told_so = told(case, doubtful, seen=("Pneumonia", "Lung Opacity"))
+    assert "There may be pneumonia. [2]" in told_so
+    assert "There is a lung opacity." in told_so and "There is a lung opacity. [" not in told_so
+    certain = (*doubtful, "There is a pneumonia of the right upper lobe.")
+    assert "There is pneumonia. [3]" in told(case, certain, seen=("Pneumonia", "Lung Opacity"))
+
+
 @pytest.mark.parametrize("name", FINDINGS)
 def test_a_bare_sentence_is_labelled_with_its_finding_alone(name: str) -> None:
     assert label_sentence(bare_sentence(name)) == {name: "positive"}
