@@ -20,7 +20,7 @@ class DecidedAnswer:
     topics: tuple[str, ...] = ()
     """Findings outside the 14 observations that the answer tells of similar cases."""
     quotes: Mapping[int, str] = field(default_factory=dict)
-    """Ranks of similar cases that the answer tells of, with their sentences."""
+    """Ids of similar cases that the answer tells of, with their sentences."""
     side: str = ""
     """The side on which similar cases have the findings, where the answer says so."""
     declined: bool = False

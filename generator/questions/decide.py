@@ -88,6 +88,8 @@ def _decide(
             return presence.certainty(assessment)
         case "view":
             return image.view(parsed, retrieval)
+        case "detail":
+            return presence.untold_premise(parsed, assessment, retrieval)
         case "where":
             return presence.no_abnormality(assessment)
         case "what":

@@ -50,13 +50,13 @@ def _sentences(
     """Quote what similar cases say of the organ that is asked about, or decline."""
     asked = {word for noun in nouns_of_xrays(parsed.text) for word in content_words(noun)}
     quotes = {
-        hit.rank: quote
+        hit.case.case_id: quote
         for hit in retrieval.hits
         if (quote := _sentence_on(asked, hit, assessment)) is not None
     }
     if not quotes:
         return DecidedAnswer(text=NOT_TOLD, declined=True)
-    best = max(quotes, key=lambda rank: (_shared(asked, quotes[rank]), -rank))
+    best = max(quotes, key=lambda case_id: _shared(asked, quotes[case_id]))
     verb = "speaks" if len(quotes) == 1 else "speak"
     return DecidedAnswer(
         text=f"This is not assessed; {len(quotes)} of {len(retrieval.hits)} similar cases {verb} "

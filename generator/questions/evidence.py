@@ -51,7 +51,7 @@ def similar_cases(
     if not told:
         return DecidedAnswer(text=f"{of} none names one of the findings.")
     quotes = {
-        hit.rank: quote
+        hit.case.case_id: quote
         for hit in retrieval.hits
         for name in most[:1]
         if (quote := find_support(hit.case, {name: "positive"}, "", "yes")) is not None

@@ -1,5 +1,7 @@
 """Answers on which findings are there: yes or no, a side, a region, and all of them."""
 
+from collections.abc import Collection
+
 from db.index.case import Case
 from db.labels import NO_FINDING
 from generator.assessment.assess import DEVICES, Assessment
@@ -12,13 +14,24 @@ from retriever.results import Retrieval
 
 
 def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval) -> DecidedAnswer:
-    """Answer whether the findings asked for are seen, with what is seen of each."""
+    """Answer whether the findings asked for are seen, with what is seen of each.
+
+    Neither yes nor no where it depends on a finding narrower than an observation that is seen.
+    """
+    names = list(parsed.asked)
+    open_names = [
+        name
+        for name in names
+        if seen(name, assessment) and any(one.label == name for one in parsed.narrower)
+    ]
     agree = [
         (assessment[name].state == "present") == (state == "positive")
         for name, state in parsed.asked.items()
+        if name not in open_names
     ]
     yes = all(agree) if parsed.every else any(agree)
-    names = list(parsed.asked)
+    if open_names and yes == parsed.every:
+        return _not_told_apart(names, parsed, assessment, retrieval)
     if parsed.region:
         there = [name for name in names if assessment[name].state == "present"]
         if not there:
@@ -29,11 +42,86 @@ def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieva
         names = there
     if parsed.side and yes and len(names) == 1 and "positive" in parsed.asked.values():
         return _sided(parsed, names[0], assessment, retrieval)
-    first, *rest = [stated(name, assessment) for name in names]
+    names.sort(key=open_names.__contains__)
+    first, *rest = [not_told_apart(name, parsed, assessment, retrieval).text for name in names]
     lead = f"{'Yes' if yes else 'No'}, {first[:1].lower()}{first[1:]}"
     if parsed.either or not parsed.yes_no:
         lead = first
     return DecidedAnswer(text=" ".join([lead, *rest]), labels=labels_of(names, assessment))
+
+
+def untold_premise(
+    parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval
+) -> DecidedAnswer | None:
+    """The answer to more than presence, of a narrower finding that no similar case names.
+
+    None where the assessment sees no observation that it would be, or a similar case names it.
+    """
+    findings = {one.finding for one in parsed.narrower if one.finding is not None}
+    names = [name for name in parsed.asked if any(one.label == name for one in parsed.narrower)]
+    if len(findings) < len(parsed.narrower) or not any(seen(name, assessment) for name in names):
+        return None
+    if not names or any(sentence_naming(findings, hit.case) for hit in retrieval.hits):
+        return None
+    return _not_told_apart(names, parsed, assessment, retrieval)
+
+
+def _not_told_apart(
+    names: list[str], parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval
+) -> DecidedAnswer:
+    told = [not_told_apart(name, parsed, assessment, retrieval) for name in names]
+    return DecidedAnswer(
+        text=" ".join(one.text for one in told),
+        labels=labels_of(names, assessment),
+        quotes={case: quote for one in told for case, quote in one.quotes.items()},
+    )
+
+
+def not_told_apart(
+    name: str, parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval
+) -> DecidedAnswer:
+    """What is seen of an observation, and that a narrower finding is not told apart from it.
+
+    With how many similar cases name the narrower finding, and their sentences.
+    """
+    asked = [one for one in parsed.narrower if one.label == name]
+    text = stated(name, assessment)
+    if not seen(name, assessment):
+        return DecidedAnswer(text=text)
+    if not asked:
+        return DecidedAnswer(text=f"{text.rstrip('.')}{_not_measured(name, parsed)}.")
+    subject = "one" if name == DEVICES else "it"
+    words = " or ".join(one.words for one in asked)
+    text = f"{text.rstrip('.')}; whether {subject} is {words} is not told apart"
+    findings = {one.finding for one in asked if one.finding is not None}
+    quotes = {
+        hit.case.case_id: quote
+        for hit in retrieval.hits
+        if (quote := sentence_naming(findings, hit.case)) is not None
+    }
+    if quotes:
+        verb = "names" if len(quotes) == 1 else "name"
+        of = len(retrieval.hits)
+        text = f"{text}. {len(quotes)} of {of} similar cases {verb} {words}"
+    return DecidedAnswer(text=f"{text}.", quotes=quotes)
+
+
+def _not_measured(name: str, parsed: ParsedQuestion) -> str:
+    said = parsed.unmeasured.get(name, ())
+    if not said:
+        return ""
+    return f"; its {' and '.join(said)} {'is' if len(said) == 1 else 'are'} not told"
+
+
+def sentence_naming(findings: Collection[str], case: Case) -> str | None:
+    """The first sentence of a report that names one of these findings as present or possible."""
+    for sentence in case.sentences:
+        if any(
+            one.finding in findings and one.state != "negative"
+            for one in read_claims(sentence).atoms
+        ):
+            return sentence.text
+    return None
 
 
 def side_of_hits(name: str, retrieval: Retrieval) -> str:
@@ -137,5 +225,5 @@ def _sided(
     if found and found != asked:
         text = f"No, {noun(name)} is seen ({value}), but the similar cases have it on the {found}."
         return DecidedAnswer(text=text, labels=labels)
-    doubt = "" if found else "; the side is not certain"
+    doubt = _not_measured(name, parsed) if found else "; the side is not certain"
     return DecidedAnswer(text=f"Yes, {noun(name)} is seen ({value}){doubt}.", labels=labels)

@@ -66,8 +66,8 @@ def to_statement(answer: DecidedAnswer, hits: Sequence[Hit], retrieval: Retrieva
 
 
 def _quote(hit: Hit, answer: DecidedAnswer) -> str | None:
-    if hit.rank in answer.quotes:
-        return answer.quotes[hit.rank]
+    if hit.case.case_id in answer.quotes:
+        return answer.quotes[hit.case.case_id]
     if answer.labels:
         return _labelled(hit.case, answer.labels)
     return topic_sentence(answer.topics, hit) if answer.topics else None

@@ -1,11 +1,13 @@
 """Questions: what is answered from the assessment, corrected, or declined."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from bench.generation.questions import CALIBRATION, invented, measure, read
 from db.app.generation import OodCheck
+from db.findings import ALL_FINDINGS, FINDING
 from db.labels import FINDINGS, OBSERVATIONS
 from generator.assessment.assess import assess
 from generator.assessment.calibration import Calibration
@@ -558,3 +560,71 @@ def test_misspelt_words_of_chest_xrays_are_put_right_and_others_left(word: str, 
 )
 def test_questions_made_from_reports_are_read(question: str, kind: str) -> None:
     assert parse(question).kind == kind
+
+
+ALL_PRESENT = assess(
+    a_retrieval(["The lungs are clear."], dict.fromkeys(FINDINGS, 0.8)), {}, calibration=CALIBRATION
+)
+ALL_ABSENT = assess(a_retrieval(["The lungs are clear."], {}), {}, calibration=CALIBRATION)
+NARROWER = [
+    one.name
+    for one in ALL_FINDINGS
+    if one.parent not in (None, one.name, "Pleural Other")
+    and one.name not in ("Other Device", "Other Fracture")
+]
+
+
+@pytest.mark.parametrize("name", NARROWER)
+def test_a_finding_narrower_than_its_observation_is_not_claimed(name: str) -> None:
+    question = f"Is there {'an' if name[0] in 'AEIO' else 'a'} {name.lower()}?"
+    found = decide(question, ALL_PRESENT, RETRIEVAL)
+    assert found is not None
+    assert re.match(r"(?!Yes|No)[A-Z].* (?:is|are) seen \(0\.80\); whether (?:it|one) is ",
+                    found.text)  # fmt: skip
+    assert "is not told apart" in found.text
+    parent = FINDING[name].parent
+    assert found.labels == {parent: "positive"}
+    assert label_sentence(found.text).get(parent or "") in ("positive", "uncertain")
+    nothing = decide(question, ALL_ABSENT, RETRIEVAL)
+    assert nothing is not None and nothing.text.startswith("No, no ")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is he in heart failure?", "Edema is seen (0.80); whether it is heart failure"),
+        ("Is there cancer?", "Lung lesion is seen (0.80); whether it is cancer"),
+        ("Is there an empyema?", "Pleural effusion is seen (0.80); whether it is an empyema"),
+        ("Is a rib broken?", "Fracture is seen (0.80); whether it is a rib fracture"),
+        ("Is he intubated?", "Support devices are seen (0.80); whether one is an endotrach"),
+        ("Any ICD?", "Support devices are seen (0.80); whether one is a defibrillator"),
+        ("Is there no pacemaker?", "Support devices are seen (0.80); whether one is a pacemaker"),
+        ("A PICC or a port?", "Support devices are seen (0.80); whether one is a PICC or a "),
+        ("Is there a pacemaker or edema?", "Yes, edema is seen (0.80). Support devices are seen"),
+        ("Is there a pacemaker and edema?", "Edema is seen (0.80). Support devices are seen"),
+        ("Where is the fibrosis?", "Lung opacity is seen (0.80); whether it is fibrosis"),
+        ("Is there a lung lesion?", "Yes, lung lesion is seen (0.80)."),
+        ("Is there a spot on the lung?", "Yes, lung lesion is seen (0.80)."),
+        ("Are there lines or tubes?", "Yes, support devices are seen (0.80)."),
+        ("Is there a fracture?", "Yes, fracture is seen (0.80)."),
+        ("Is there severe edema?", "Yes, edema is seen (0.80); its extent is not told."),
+        ("Any basilar atelectasis?", "Yes, atelectasis is seen (0.80); its place is not told."),
+    ],
+)  # fmt: skip
+def test_names_of_diseases_and_places_are_not_claimed_either(question: str, answer: str) -> None:
+    found = decide(question, ALL_PRESENT, RETRIEVAL)
+    assert found is not None and found.text.startswith(answer)
+
+
+def test_similar_cases_that_name_what_is_not_told_apart_are_counted_and_cited() -> None:
+    pacemaker = a_retrieval(["The lungs are clear.", "Left chest pacemaker.", "No pacemaker."])
+    found = decide("Is there a pacemaker?", ALL_PRESENT, pacemaker)
+    assert found is not None
+    assert found.text.endswith("is not told apart. 1 of 3 similar cases names a pacemaker.")
+    shown = tuple(replace(hit, rank=hit.rank - 1) for hit in pacemaker.hits[1:])
+    (citation,) = to_statement(found, shown, pacemaker).citations[:1]
+    assert (citation.number, citation.study_id) == (1, "s2")
+    assert citation.quote == "Left chest pacemaker."
+    about = decide("Which side is the pacemaker on?", ALL_PRESENT, pacemaker)
+    assert about is None
+    assert decide("Which side is the port on?", ALL_PRESENT, pacemaker) is not None

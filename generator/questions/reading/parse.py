@@ -18,6 +18,7 @@ from generator.questions.reading.evidence import asks_certainty, asks_evidence, 
 from generator.questions.reading.named import Named, asked_part, is_about, named, taken_for_granted
 from generator.questions.reading.quality import Aspect, quality_of
 from generator.questions.reading.scope import BESIDE_QUALITY, declined, off_topic
+from generator.questions.reading.specific import Narrower, narrower, unmeasured
 from generator.questions.reading.topics.knowledge import CAUSE, GENERAL
 from generator.questions.reading.unnamed import (
     asks_degree,
@@ -78,6 +79,11 @@ class ParsedQuestion:
     """Observation to the state that "yes" gives it."""
     topics: tuple[str, ...] = ()
     """Findings outside the 14 observations that it names."""
+    narrower: tuple[Narrower, ...] = ()
+    """What it names that is narrower than the observations, in presence or for granted."""
+    unmeasured: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Observation to what the question says of it and the assessment does not: extent,
+    place."""
     granted: tuple[Named, ...] = ()
     """What it takes for granted."""
     every: bool = True
@@ -145,7 +151,7 @@ def _on_findings(base: ParsedQuestion, terms: str, found: Named) -> ParsedQuesti
     if base.yes_no and region and whole.called_well(base.text) and _only_well(base.text):
         return _well(base, region)
     granted = taken_for_granted(terms)
-    base = replace(base, topics=found.topics, granted=granted)
+    base = replace(base, topics=found.topics, granted=granted, narrower=narrower(base.text, terms))
     known = {name for one in granted for name in one.names}
     side = _side(terms)
     asked = [name for name in found.names if name not in known]
@@ -210,6 +216,7 @@ def _presence(base: ParsedQuestion, terms: str, names: tuple[str, ...]) -> Parse
         base,
         kind="presence",
         asked=states,
+        unmeasured=unmeasured(terms),
         every="negative" in states.values() or not re.search(r"\bor\b|/", terms),
         side=side if len(side) == 1 else frozenset(),
     )

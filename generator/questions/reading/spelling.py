@@ -25,7 +25,8 @@ _WORD = re.compile(rf"(?<![\w-])[A-Za-z]{{{SHORTEST},}}(?![\w-])")
 _OWN_WORDS = """
     abnormal abnormality airspace antibiotics aorta apex apical atelectasis bilateral bones
     broken cardiac cardiomegaly catheter chest clavicle clear collapse collapsed consolidation
-    costophrenic device diaphragm effusion emphysema enlarged exclude fracture fractured frontal
+    costophrenic device diaphragm effusion emphysema empyema enlarged exclude fracture fractured
+    frontal hemopneumothorax pyothorax thoracostomy
     granuloma heart hernia hilum hyperinflated infiltrate intubated lateral lesion lung lungs
     malignancy masses mediastinal mediastinum medication medicine nasogastric nodule opacities
     opacity pacemaker pleura pleural pneumonia pneumothoraces pneumothorax prognosis pulmonary
