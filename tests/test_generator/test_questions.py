@@ -20,7 +20,7 @@ from generator.questions.reading.split import split_questions
 from generator.questions.reading.topics.body import NOT_SHOWN, OTHER_EXAMINATION, OTHER_PART
 from generator.questions.reading.topics.care import FOLLOW_UP, TREATMENT
 from generator.questions.reading.topics.knowledge import GENERAL
-from generator.questions.reading.topics.patient import EARLIER
+from generator.questions.reading.topics.patient import EARLIER, OTHER_PATIENT
 from generator.questions.reading.topics.program import OFF_TOPIC, UNCHANGED
 from generator.questions.report import to_statement
 from indexer.reports.labeller import label_sentence
@@ -628,3 +628,23 @@ def test_similar_cases_that_name_what_is_not_told_apart_are_counted_and_cited() 
     about = decide("Which side is the pacemaker on?", ALL_PRESENT, pacemaker)
     assert about is None
     assert decide("Which side is the port on?", ALL_PRESENT, pacemaker) is not None
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Is the heart bigger than normal?", "Yes, cardiomegaly is seen (0.80)."),
+        ("Is the heart size above normal?", "Yes, cardiomegaly is seen (0.80)."),
+        ("Is my dog's X-ray normal?", OTHER_PATIENT),
+        ("Is this a cat scan?", "No, this is a chest X-ray."),
+    ],
+)
+def test_normal_may_be_what_is_exceeded_and_the_patient_an_animal(
+    question: str, answer: str
+) -> None:
+    assert text_of(question) == answer
+
+
+def test_a_choice_of_two_sides_is_answered_neither_with_yes_nor_with_no() -> None:
+    found = decide_all("Is the opacity on the right or the left?", ASSESSMENT, RETRIEVAL)
+    assert found.text == "Lung opacity is seen (0.70); the similar cases have it on the right."

@@ -157,7 +157,15 @@ def _on_findings(base: ParsedQuestion, terms: str, found: Named) -> ParsedQuesti
     asked = [name for name in found.names if name not in known]
     fresh = [topic for topic in found.topics if all(topic not in one.topics for one in granted)]
     if is_about(terms) or (granted and not asked and not fresh):
-        if side and base.yes_no and known and not is_about(terms) and _of_side_only(terms):
+        one_side = len(side) == 1 or not re.search(r"\bor\b|/|\bvs\b", base.text)
+        if (
+            side
+            and one_side
+            and base.yes_no
+            and known
+            and not is_about(terms)
+            and _of_side_only(terms)
+        ):
             return _presence(base, terms, found.names)
         return replace(base, kind="detail", asked=dict.fromkeys(found.names, "positive"))
     return _presence(replace(base, topics=tuple(fresh)), terms, tuple(asked))

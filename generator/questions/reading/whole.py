@@ -99,6 +99,9 @@ _WELL = re.compile(
     r"|expanded|right size|as it should be|within(?: \w+)? limits|wnl|sharp|clean)\b"
 )
 
+_BEYOND_NORMAL = re.compile(r"\b(?:than|above|beyond|over) (?:(?:what|is|the|upper) )*normal\b")
+"""Normal as what something exceeds: "bigger than normal"."""
+
 REGIONS: Mapping[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
     "heart": (re.compile(r"\b(?:heart|cardiac|cardio-?thoracic|ctr)\b"), ("Cardiomegaly",)),
     "mediastinum": (
@@ -163,7 +166,7 @@ def region_of(text: str) -> str:
 
 def called_well(text: str) -> bool:
     """Whether it asks if something is as it should be: "are the lungs clear"."""
-    return bool(_WELL.search(text))
+    return bool(_WELL.search(_BEYOND_NORMAL.sub("", text)))
 
 
 def without_well(text: str) -> str:

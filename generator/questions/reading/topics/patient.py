@@ -14,7 +14,10 @@ _OTHER_SIDE = (
 
 FORMS: tuple[tuple[str, str], ...] = (
     (
-        r"\bwhich (?:patient|person) (?:has|had|is|was|looks)\b|\bpatient (?:no\.? ?)?\d+"
+        r"\b(?:my|his|her|our|their|an?) (?:[\w-]+ )?(?:dog|cat(?![ -]?scan)|horse|rabbit"
+        r"|puppy|kitten|cow|parrot|hamster|calf)(?:['’]?s)?\b"
+        r"|\bveterinar\w+"
+        r"|\bwhich (?:patient|person) (?:has|had|is|was|looks)\b|\bpatient (?:no\.? ?)?\d+"
         r"|\breports? (?:of|for|on) (?!this|the (?:image|x-?ray"
         r"|film)|me\b|my\b|these|it\b)\w|\b(?:other|another|next|different|previous|second"
         r"|neighbou?ring) (?:patient|person)\b|\b(?:patient|person|man|woman|one|guy"
