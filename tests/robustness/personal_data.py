@@ -106,7 +106,7 @@ class Patient:
     @property
     def texts(self) -> frozenset[bytes]:
         """What the service stores with a report until that is deleted."""
-        words = (self.word("i"), self.word("q"), self.word("o"))
+        words = (self.word(one) for one in "iqog")
         return frozenset(word.lower().encode() for word in words)
 
     @property
