@@ -45,7 +45,7 @@ from generator.vision_language import (
     NO_MODEL,
     DecodingOptions,
     VisionLanguageModel,
-    default_model,
+    why_no_default,
 )
 from generator.without_model import run_without_model
 from indexer.cli.arguments import add_model_device, encoder_device
@@ -170,13 +170,14 @@ def _searching(request: GenerationRequest, prior: PriorComparison | None) -> Gen
 def _open_runner(arguments: argparse.Namespace) -> TaskRunner | None:
     """Open the language model on the index; None to write without one.
 
-    The default model gives way, with a note, if its weights are missing or its adapter does not fit
-    the index.
+    The default model gives way, with a note, if its weights or torch are missing or its adapter
+    does not fit the index.
     """
-    name = arguments.model or default_model()
+    reason = None if arguments.model else why_no_default()
+    name = arguments.model or (NO_MODEL if reason else DEFAULT_MODEL)
     if name == NO_MODEL:
-        if arguments.model is None and arguments.task != "ask":
-            _note_no_model(f"{DEFAULT_MODEL} holds no weights")
+        if reason is not None and arguments.task != "ask":
+            _note_no_model(reason)
         return None
     retriever = arguments.open_retriever(arguments.index)
     model = arguments.open_model(name, arguments.adapter, arguments.quantization)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.errors import UserError
+from db.extras import importing
 from generator.engines.address import RemoteOptions, is_address
 from generator.vision_language import StreamingModel
 
@@ -43,9 +44,11 @@ def load_model(
             )
         if quantization != "auto":
             raise UserError("the server chooses the quantization of its model: leave it out")
-        from generator.engines.openai import connect
+        with importing():
+            from generator.engines.openai import connect
 
         return connect(str(name), remote)
-    from generator.mllama.load import load_model as load_mllama
+    with importing():
+        from generator.mllama.load import load_model as load_mllama
 
     return load_mllama(name, adapter, device=device, quantization=quantization)

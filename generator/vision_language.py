@@ -7,6 +7,7 @@ more than that. Nothing heavy is imported here.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
@@ -22,10 +23,18 @@ NO_MODEL = "none"
 
 
 def default_model() -> str:
-    """The shipped language model where its weights are, or ``none``."""
+    """The shipped language model where it can run, or ``none``."""
+    return DEFAULT_MODEL if why_no_default() is None else NO_MODEL
+
+
+def why_no_default() -> str | None:
+    """Why the shipped language model cannot run here; None if it can."""
     folder = local_folder(DEFAULT_MODEL)
-    found = folder is not None and any(folder.glob("*.safetensors"))
-    return DEFAULT_MODEL if found else NO_MODEL
+    if folder is None or not any(folder.glob("*.safetensors")):
+        return f"{DEFAULT_MODEL} holds no weights"
+    if find_spec("torch") is None:
+        return "torch is not installed (scripts/install model)"
+    return None
 
 
 def strategy_of(model: object) -> Strategy:

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +55,12 @@ def _search(arguments: argparse.Namespace) -> int:
 
 def _document(retrieval: Retrieval) -> dict[str, object]:
     votes = vote(retrieval.hits) if retrieval.hits else {}
-    return {**asdict(retrieval), "votes": {name: asdict(one) for name, one in votes.items()}}
+    # class maps are for pictures: `generator report --maps`
+    views = tuple(replace(view, class_maps=None) for view in retrieval.views)
+    return {
+        **asdict(replace(retrieval, views=views)),
+        "votes": {name: asdict(one) for name, one in votes.items()},
+    }
 
 
 def _lines(retrieval: Retrieval) -> str:

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from indexer.cli.parser import EXTRA_OF
+from db.extras import EXTRA_OF
 from tests.conftest import ROOT, tracked_files
 from tests.support.source_rules import (
     MAY_IMPORT,

@@ -11,10 +11,8 @@ import yaml  # type: ignore[import-untyped]
 from sqlalchemy import URL
 
 from api.__main__ import parser
+from db.extras import EXTRA_OF
 from grounded_cxr import __version__
-from indexer.cli.parser import EXTRA_OF
-from indexer.encoder.onnx import CACHE_VARIABLE
-from retriever.search import Retriever
 from tests.conftest import ROOT
 
 BIN = Path(sys.executable).parent
@@ -81,13 +79,3 @@ def test_the_dockerfile_builds_the_index_that_it_serves() -> None:
     assert text.index("USER 10001") < text.index("scripts/install demo")
     assert "--vectors pretrained/openi --out data/index" in text and '"serve", "data/index"' in text
     assert (ROOT / "scripts" / "install").is_file() and (ROOT / "pretrained" / "openi").is_dir()
-
-
-def test_the_dockerfile_caches_the_encoder_for_a_read_only_container() -> None:
-    """The build opens the index once with the cache folder of the container, and checks it."""
-    text = (ROOT / "Dockerfile").read_text()
-    [folder] = re.findall(rf"^ENV {CACHE_VARIABLE}=/app/(\w+)$", text, re.MULTILINE)
-    [code] = re.findall(r'python -c "(.+)" \\$', text, re.MULTILINE)
-    assert text.index("--out data/index") < text.index(code) < text.index(f"ls {folder}/*.onnx")
-    assert code == f"from {Retriever.__module__} import Retriever; Retriever.open('data/index')"
-    assert folder not in (ROOT / ".dockerignore").read_text().split()

@@ -32,7 +32,12 @@ from db.hosts import is_loopback
 from db.index.published import PublishedVersion
 from generator.engines.arguments import add_remote_model, remote_options
 from generator.load import MODEL_HELP
-from generator.vision_language import DEFAULT_MODEL, NO_MODEL, DecodingOptions, default_model
+from generator.vision_language import (
+    NO_MODEL,
+    DecodingOptions,
+    default_model,
+    why_no_default,
+)
 from indexer.cli.arguments import add_model_device, encoder_device
 from indexer.cli.options import location
 from indexer.manifest import Manifest
@@ -231,7 +236,7 @@ def _open_backend(retriever: Retriever, options: BackendOptions, *, may_fall_bac
     """Without a named model: the shipped one, or none where it is missing or does not fit."""
     if not may_fall_back:
         return open_backend(retriever, options)
-    reason = f"{DEFAULT_MODEL} holds no weights"
+    reason = why_no_default()
     if options.model != NO_MODEL:
         try:
             return open_backend(retriever, options)

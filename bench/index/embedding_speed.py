@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from db.errors import UserError
-from indexer.encoder.folder import from_folder, read_network
+from indexer.encoder.dual_encoder import BATCH, OpenClipEncoder
+from indexer.encoder.folder import from_folder
 from indexer.encoder.network import TOWER
-from indexer.encoder.open_clip import BATCH, OpenClipEncoder
 from indexer.encoder.spec import DEFAULT_ENCODER
+from indexer.encoder.trained import read_network
 from indexer.images.reader import read_radiograph
 
 ROUNDS = 3

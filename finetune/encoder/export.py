@@ -17,10 +17,11 @@ from db.errors import NotFoundError
 from db.files import replacing, write_json
 from finetune.encoder.run import CONFIG as RUN_CONFIG
 from finetune.encoder.run import SCORES, WEIGHTS
-from indexer.encoder.folder import CONFIG, HEADS, MODEL
 from indexer.encoder.network import MEAN, STD
-from indexer.encoder.text import CONTEXT_LENGTH, TextSource, text_network
-from indexer.encoder.weight_files import TEXT_PACKAGE, TEXT_VERSION
+from indexer.encoder.onnx.export import write_graph
+from indexer.encoder.text import CONTEXT_LENGTH, TextSource
+from indexer.encoder.text_network import text_network
+from indexer.encoder.weight_files import CONFIG, HEADS, MODEL, TEXT_PACKAGE, TEXT_VERSION
 
 PUBLIC_TEXT_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _TEXT_FILES = (
@@ -77,6 +78,7 @@ def export(
     heads = {k: v for k, v in state.items() if k.startswith(("labels.", "frontal.", "extra."))}
     _write(heads, out_dir / HEADS)
     write_json(out_dir / CONFIG, config)
+    write_graph(out_dir)
 
 
 def model_config(tower: str, dim: int, size: int) -> dict[str, Any]:

@@ -14,19 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-EXTRA_OF = {
-    "datasets": "data",
-    "gguf": "train",
-    "mcp": "mcp",
-    "mcp_types": "mcp",
-    "openai": "openai",
-    "psycopg": "postgres",
-    "pyarrow": "data",
-    "scipy": "train",
-    "sklearn": "train",
-    "trl": "train",
-}
-"""Packages that few commands need, and the extras that install them."""
+from db.extras import missing_package
 
 _OF_THE_DISK = frozenset(
     getattr(errno, name)
@@ -124,13 +112,10 @@ def run(main: Callable[[], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in EXTRA_OF:
+        told = missing_package(error)
+        if told is None:
             raise
-        sys.stderr.write(
-            f"error: this needs the package {name}, which is not installed: run "
-            f"scripts/install {EXTRA_OF[name]}\n"
-        )
+        sys.stderr.write(f"error: {told}\n")
         code = 1
     except OSError as error:
         if error.errno not in _OF_THE_DISK:

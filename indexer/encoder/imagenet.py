@@ -1,11 +1,11 @@
 """The baseline encoder: published EfficientNet-Lite2, pooled features without projection."""
 
 from open_clip.timm_model import TimmModel
-from open_clip.transform import PreprocessCfg
 
+from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.network import IMAGENET_SHA256, TOWER, imagenet_weights
-from indexer.encoder.onnx import cache_key, compiled
-from indexer.encoder.open_clip import OpenClipEncoder
+from indexer.encoder.onnx.session import cache_key, compiled
+from indexer.encoder.preprocessing import PreprocessConfig
 
 _SIZE = 260
 _WIDTH = 1280
@@ -16,7 +16,7 @@ def load(*, device: str = "cpu") -> OpenClipEncoder:
 
     Raises NotFoundError if its package is missing, MismatchError if it holds other weights.
     """
-    preprocess = PreprocessCfg(
+    preprocess = PreprocessConfig(
         size=_SIZE,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),

@@ -13,7 +13,10 @@ A name is one of
 `open_clip` downloads the last two if they are not in its cache.
 """
 
-from db.errors import NotFoundError
+import re
+
+from db.errors import NotFoundError, UserError
+from db.extras import importing
 from indexer.encoder.spec import DEFAULT_ENCODER, Encoder
 from indexer.encoder.weight_files import local_folder
 
@@ -28,18 +31,36 @@ def load_encoder(name: str, *, device: str = "cpu") -> Encoder:
     weights that cannot be loaded or a missing device, NotFoundError for missing files, and
     MismatchError for files that do not belong together.
     """
-    # open_clip and torch take seconds to import; the callers that only read a manifest need neither
-    from indexer.encoder import imagenet
-    from indexer.encoder.device import check_device
-    from indexer.encoder.folder import from_folder
-    from indexer.encoder.open_clip import from_open_clip
-
     check_device(device)
+    with importing():
+        return _load(name, device)
+
+
+def check_device(device: str) -> None:
+    """Raise UserError unless the device is ``cpu``, ``cuda`` or like ``cuda:1``, and exists."""
+    named = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", device)
+    if named is None:
+        raise UserError(f"unknown device '{device}': use cpu or cuda")
+    if device != "cpu":
+        with importing():
+            import torch
+        if int(named[1] or 0) >= torch.cuda.device_count():
+            raise UserError(f"no device {device} was found: use --device cpu")
+
+
+def _load(name: str, device: str) -> Encoder:
+    """Each kind imports what it needs: torch, which takes seconds, is not for trained encoders."""
     if name == "imagenet":
+        from indexer.encoder import imagenet
+
         return imagenet.load(device=device)
     folder = local_folder(name)
     if folder is not None:
+        from indexer.encoder.folder import from_folder
+
         return from_folder(folder, name=name, device=device)
     if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
         raise NotFoundError(f"there is no folder {name}: name an encoder that exists")
+    from indexer.encoder.open_clip import from_open_clip
+
     return from_open_clip(name, device=device)

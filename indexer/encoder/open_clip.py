@@ -1,4 +1,4 @@
-"""Encoders that `open_clip` can load, and the class that runs any image encoder.
+"""Encoders that `open_clip` can load.
 
     from_open_clip("ViT-B-32/laion2b_s34b_b79k")
 
@@ -6,107 +6,17 @@ Encoders trained by this project: `indexer.encoder.folder`.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import open_clip
 import torch
-from open_clip.transform import PreprocessCfg
 from torch import Tensor
 
 from db.errors import UserError
-from db.labels import EXTRA_FINDINGS, OBSERVATIONS
-from indexer.encoder.device import Forward, in_torch
-from indexer.encoder.preprocessing import Preprocessing
-from indexer.encoder.spec import ClassMaps, EncoderSpec, ImageEmbeddings
-from indexer.encoder.text import open_clip_text
-
-BATCH = 16
-"""Images per forward pass on the CPU; fixed, because the batch shape may change the last bits of a
-vector."""
-BATCH_CUDA = 128
-
-EmbedText = Callable[[Sequence[str]], npt.NDArray[np.float32]]
-
-
-class OpenClipEncoder:
-    """An image tower, perhaps with a text tower.
-
-    The columns of ``forward`` after ``dim`` are 14 + 1 logits with ``heads``, and 5 with ``extra``.
-    """
-
-    def __init__(
-        self,
-        forward: Forward,
-        *,
-        name: str,
-        weights_sha256: str,
-        dim: int,
-        preprocess: PreprocessCfg,
-        report_weight: float = 0.0,
-        heads: bool = False,
-        extra: bool = False,
-        label_thresholds: Mapping[str, float] | None = None,
-        embed_text: EmbedText | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self._batch = BATCH if device == "cpu" else BATCH_CUDA
-        self._heads, self._embed_text = heads, embed_text
-        self._extra = extra
-        self.forward = forward
-        self.label_thresholds = dict(label_thresholds or {})
-        """Observation to the probability from which on it counts as present."""
-        self.prepare = Preprocessing(preprocess)
-        """Images to what ``forward`` takes: (n, 3, size, size)."""
-        self.spec = EncoderSpec(
-            name=name,
-            weights_sha256=weights_sha256,
-            dim=dim,
-            preprocessing=self.prepare.values,
-            report_weight=report_weight,
-        )
-
-    def embed_images(self, images: Sequence[npt.NDArray[np.uint8]]) -> ImageEmbeddings:
-        """See `indexer.encoder.spec.Encoder`."""
-        dim, n = self.spec.dim, len(OBSERVATIONS)
-        width = dim + (n + 1 if self._heads else 0) + (len(EXTRA_FINDINGS) if self._extra else 0)
-        rows = np.zeros((len(images), width), np.float32)
-        maps: list[ClassMaps] = []
-        for start in range(0, len(images), self._batch):
-            batch = images[start : start + self._batch]
-            rows[start : start + self._batch], *of_labels = self.forward(self.prepare(batch))
-            for parts in of_labels:
-                maps += [
-                    ClassMaps(parts=one, box=self.prepare.box(*image.shape))
-                    for one, image in zip(parts, batch, strict=True)
-                ]
-        lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
-        odds = 1 / (1 + np.exp(-rows[:, dim:]))
-        return ImageEmbeddings(
-            vectors=rows[:, :dim] / np.maximum(lengths, 1e-12),
-            label_scores=odds[:, :n] if self._heads else None,
-            frontal=odds[:, n] if self._heads else None,
-            extra_scores=odds[:, n + 1 :] if self._extra else None,
-            class_maps=tuple(maps) if maps else None,
-        )
-
-    def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Texts in the space of the images: (n, dim), unit length.
-
-        Raises UserError for an encoder without a text tower.
-        """
-        if self._embed_text is None:
-            raise UserError(
-                f"the encoder '{self.spec.name}' has no text tower: search with an image, or build "
-                "the index with an encoder that has one, such as pretrained/encoder"
-            )
-        if not texts:
-            return np.zeros((0, self.spec.dim), np.float32)
-        vectors = self._embed_text(texts)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: npt.NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-        return unit
+from indexer.encoder.device import in_torch
+from indexer.encoder.dual_encoder import OpenClipEncoder
+from indexer.encoder.preprocessing import PreprocessConfig
+from indexer.encoder.text_network import open_clip_text
 
 
 def from_open_clip(
@@ -133,7 +43,7 @@ def from_open_clip(
     model = model.float().eval()
     visual = model.visual
     with torch.inference_mode():
-        preprocess = PreprocessCfg(**visual.preprocess_cfg)
+        preprocess = PreprocessConfig(**visual.preprocess_cfg)
         size = preprocess.size if isinstance(preprocess.size, int) else max(preprocess.size)
         dim = int(visual(torch.zeros(1, 3, size, size)).shape[-1])
     digest = _state_sha256(visual.state_dict())

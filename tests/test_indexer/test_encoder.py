@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -15,10 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.labels import OBSERVATIONS
+from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.load import load_encoder
-from indexer.encoder.onnx import CACHE_VARIABLE, compiled
-from indexer.encoder.open_clip import OpenClipEncoder
-from indexer.encoder.preprocessing import Preprocessing
+from indexer.encoder.onnx.graph import open_graph
+from indexer.encoder.onnx.session import CACHE_VARIABLE, compiled
+from indexer.encoder.preprocessing import PreprocessConfig, Preprocessing
 from indexer.encoder.spec import (
     DEFAULT_ENCODER,
     TextEncoder,
@@ -27,6 +29,7 @@ from indexer.encoder.spec import (
     combine_views,
 )
 from indexer.encoder.text import TextSource
+from indexer.encoder.trained import read_network
 from tests.conftest import ROOT
 from tests.support.radiographs import draw_radiograph
 
@@ -104,12 +107,39 @@ def test_a_second_start_loads_the_exported_network_and_gives_the_same_bits(
 ) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     image = [draw_radiograph(1)]
-    vectors = [load_encoder(DEFAULT_ENCODER).embed_images(image).vectors]
+    vectors = [load_encoder("imagenet").embed_images(image).vectors]
     monkeypatch.setattr(torch.onnx, "export", None)
-    vectors.append(load_encoder(DEFAULT_ENCODER).embed_images(image).vectors)
+    vectors.append(load_encoder("imagenet").embed_images(image).vectors)
     assert np.array_equal(vectors[0], vectors[1])
     names = sorted(path.suffix for path in tmp_path.iterdir())
     assert names == [".onnx", ".sha256"]
+
+
+def test_the_shipped_graph_filled_with_the_weights_beside_it_agrees_with_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the weights of the folder were replaced: `indexer.encoder.onnx.export.write_graph`."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    forward = open_graph(SHIPPED)
+    assert forward is not None
+    pixels = np.stack([draw_radiograph(seed, size=(256, 256)) for seed in range(2)])
+    images = np.repeat(pixels[:, None], 3, axis=1).astype(np.float32) / 127.5 - 1
+    with torch.inference_mode():
+        expected = read_network(SHIPPED)(torch.from_numpy(images))
+    for found, wanted in zip(forward(images), expected, strict=True):
+        assert np.abs(found - wanted.numpy()).max() < 1e-4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_is_used_for_weights_of_its_shapes_alone(tmp_path: Path) -> None:
+    for name in ("open_clip_model.safetensors", "network.onnx"):
+        shutil.copy(SHIPPED / name, tmp_path / name)
+    assert open_graph(tmp_path) is None
+    heads = load_file(SHIPPED / "heads.safetensors")
+    save_file({**heads, "extra.scale": torch.zeros(5)}, tmp_path / "heads.safetensors")
+    assert open_graph(tmp_path) is None
+    save_file(heads, tmp_path / "heads.safetensors")
+    assert open_graph(tmp_path) is not None
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed", "no digest"])
@@ -194,13 +224,28 @@ def test_a_gpu_gives_nearly_the_vectors_of_the_cpu(name: str) -> None:
         assert (cpu.embed_text(texts) * cuda.embed_text(texts)).sum(axis=1).min() > 0.99
 
 
-def test_images_are_prepared_as_open_clip_prepares_them(shipped: OpenClipEncoder) -> None:
-    transform = image_transform_v2(PreprocessCfg(**shipped.spec.preprocessing), is_train=False)
-    for size in ((512, 420), (200, 256), (90, 70), (256, 256)):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"interpolation": "bilinear"},
+        {"fill_color": 7},
+        {"resize_mode": "shortest"},
+        {"resize_mode": "shortest", "interpolation": "bilinear", "fill_color": 7},
+        {"resize_mode": "shortest", "size": (41, 30), "interpolation": "bilinear"},
+        {"resize_mode": "longest", "size": (41, 30)},
+        {"resize_mode": "squash", "size": 33},
+        {},
+    ],
+)
+def test_images_are_prepared_as_open_clip_prepares_them(
+    shipped: OpenClipEncoder, changed: dict[str, Any]
+) -> None:
+    fields = {**shipped.spec.preprocessing, **changed}
+    transform = image_transform_v2(PreprocessCfg(**fields), is_train=False)
+    prepare = Preprocessing(PreprocessConfig(**fields))
+    for size in ((512, 420), (200, 256), (90, 70), (256, 256), (33, 170), (77, 20), (301, 300)):
         image = draw_radiograph(3, size=size)
-        assert np.array_equal(
-            shipped.prepare.pixels(image), transform(Image.fromarray(image)).numpy()
-        )
+        assert np.array_equal(prepare.pixels(image), transform(Image.fromarray(image)).numpy())
 
 
 def test_an_image_has_the_same_vector_in_any_batch(shipped: OpenClipEncoder) -> None:
@@ -241,7 +286,7 @@ def test_a_class_map_and_the_bias_of_the_head_add_up_to_the_logit(shipped: OpenC
 def test_the_place_of_an_image_in_what_the_network_sees_is_known(
     mode: str, box: tuple[float, float, float, float]
 ) -> None:
-    config = PreprocessCfg(**{**PREPROCESS, "resize_mode": mode})  # type: ignore[arg-type]
+    config = PreprocessConfig(**{**PREPROCESS, "resize_mode": mode})  # type: ignore[arg-type]
     assert Preprocessing(config).box(64, 32) == pytest.approx(box)
     white = np.full((64, 32), 255, np.uint8)
     lit = np.argwhere(Preprocessing(config).pixels(white)[0] > 0)

@@ -1,6 +1,7 @@
 """Which generator a server uses, and what it says of that at its start."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ def test_the_shipped_model_is_the_default_where_its_weights_are(
 ) -> None:
     assert default_model() == "pretrained/generator"
     monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
+    assert default_model() == "none"
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert default_model() == "none"
 
 
@@ -63,8 +67,11 @@ def test_a_default_model_that_does_not_fit_the_index_falls_back_with_a_warning(
         command._open_backend(retriever, options, may_fall_back=False)
 
 
-def test_missing_weights_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_weights_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     retriever: Any = object()
+    monkeypatch.setattr("generator.vision_language.local_folder", lambda name: tmp_path)
     with caplog.at_level(logging.WARNING):
         backend = command._open_backend(retriever, BackendOptions(), may_fall_back=True)
     assert "pretrained/generator holds no weights" in caplog.text

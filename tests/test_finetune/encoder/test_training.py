@@ -30,9 +30,9 @@ from finetune.encoder.pack import (
 from finetune.encoder.scores import Embedded, of_studies, thresholds
 from finetune.encoder.trainer import EncoderTrainer, training_rows
 from finetune.examples.text_similarity import cider_matrix, text_similarity
-from indexer.encoder.folder import MODEL
+from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.load import load_encoder
-from indexer.encoder.open_clip import OpenClipEncoder
+from indexer.encoder.weight_files import MODEL
 from indexer.reports.labeller import LABELLER_VERSION
 from tests.support.models.training import check_recorded
 from tests.support.radiographs import draw_radiograph

@@ -5,41 +5,44 @@
 
 The export takes seconds, so its result is cached by the hash of the weights, in
 ``$GROUNDED_CXR_CACHE``, else ``$XDG_CACHE_HOME/grounded-cxr``, else ``~/.cache/grounded-cxr``. A
-damaged cache file is replaced; if the folder is not writable, nothing is cached. The Dockerfile
-fills the cache while the image is built, because the container's root is read-only.
+damaged cache file is replaced; if the folder is not writable, nothing is cached.
+
+Torch is imported to export a network, or to run it on a GPU that ONNX Runtime cannot use; a network
+from the cache, or one whose graph lies beside its weights (`indexer.encoder.onnx.graph`), needs
+none.
 """
 
 import hashlib
-import io
+import importlib.metadata
 import logging
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-import open_clip
-import timm
-import torch
-from torch import nn
 
 from db.files import write_bytes, write_text
-from indexer.encoder.device import Forward, in_torch
+from indexer.encoder.dual_encoder import Forward
 from indexer.encoder.weight_files import file_sha256
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CACHE_VARIABLE = "GROUNDED_CXR_CACHE"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+OPSET = 17
 
-_OPSET = 17
+_EXPORTERS = ("torch", "open_clip_torch", "timm")
+"""Packages whose versions are part of the key of an exported network."""
 
 log = logging.getLogger(__name__)
 
 
 def compiled(
-    network: Callable[[], nn.Module], *, size: int, key: str | None = None, device: str = "cpu"
+    network: Callable[[], "nn.Module"], *, size: int, key: str | None = None, device: str = "cpu"
 ) -> Forward:
     """Return a network of images (n, 3, size, size) as a function.
 
@@ -48,16 +51,28 @@ def compiled(
     in ONNX Runtime if that has CUDA, else in torch. ``network`` is called only if nothing is cached
     under ``key``.
     """
+    if not runs_on(device):
+        from indexer.encoder.device import in_torch
+
+        return in_torch(network(), device)
+    return open_session(_cached(network, size, key), device=device)
+
+
+def runs_on(device: str) -> bool:
+    """Return whether ONNX Runtime, as it is installed, has ``cpu``, ``cuda`` or ``cuda:1``."""
+    return device == "cpu" or CUDA_PROVIDER in onnxruntime.get_available_providers()
+
+
+def open_session(
+    model: bytes, options: onnxruntime.SessionOptions | None = None, *, device: str = "cpu"
+) -> Forward:
+    """Return a serialised model as a function."""
     providers: list[Any] = ["CPUExecutionProvider"]
     if device != "cpu":
-        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
-            return in_torch(network(), device)
-        providers.insert(0, (CUDA_PROVIDER, {"device_id": torch.device(device).index or 0}))
-    options = onnxruntime.SessionOptions()
+        providers.insert(0, (CUDA_PROVIDER, {"device_id": int(device.partition(":")[2] or 0)}))
+    options = options or onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        _cached(network, size, key), options, providers=providers
-    )
+    session = onnxruntime.InferenceSession(model, options, providers=providers)
 
     def forward(pixels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
         return tuple(session.run(None, {"pixels": pixels}))
@@ -68,9 +83,16 @@ def compiled(
 def cache_key(*files: Path, network: str = "") -> str:
     """Hash weights and configs, the name of a network, and the versions of the exporting
     libraries; hex SHA-256."""
-    versions = f"{torch.__version__} {open_clip.__version__} {timm.__version__} {_OPSET}"
+    versions = " ".join([*map(_version, _EXPORTERS), str(OPSET)])
     parts = [*(file_sha256(path) for path in files), network, versions]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def cache_directory() -> Path | None:
@@ -85,10 +107,10 @@ def cache_directory() -> Path | None:
         return None
 
 
-def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> bytes:
+def _cached(network: Callable[[], "nn.Module"], size: int, key: str | None) -> bytes:
     folder = cache_directory()
     if key is None or folder is None:
-        return _export(network(), size)
+        return _export(network, size)
     path, digest = folder / f"{key}.onnx", folder / f"{key}.onnx.sha256"
     try:
         content = path.read_bytes()
@@ -97,7 +119,7 @@ def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> byt
         log.warning("%s is damaged; exporting again", path)
     except (OSError, ValueError):
         pass  # not cached yet
-    content = _export(network(), size)
+    content = _export(network, size)
     try:
         write_bytes(path, content)
         write_text(digest, hashlib.sha256(content).hexdigest())
@@ -106,22 +128,7 @@ def _cached(network: Callable[[], nn.Module], size: int, key: str | None) -> byt
     return content
 
 
-def _export(module: nn.Module, size: int) -> bytes:
-    data = io.BytesIO()
-    example = torch.zeros(1, 3, size, size)
-    with torch.inference_mode():
-        several = isinstance(module.eval()(example), tuple)
-    names = ["rows", "class_maps"] if several else ["rows"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations and tracing of the exporter itself
-        torch.onnx.export(
-            module,
-            (example,),
-            data,  # type: ignore[arg-type]  # the exporter without dynamo takes a stream
-            input_names=["pixels"],
-            output_names=names,
-            dynamic_axes={name: {0: "images"} for name in ("pixels", *names)},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-    return data.getvalue()
+def _export(network: Callable[[], "nn.Module"], size: int) -> bytes:
+    from indexer.encoder.onnx.export import export  # torch takes seconds to import
+
+    return export(network(), size)

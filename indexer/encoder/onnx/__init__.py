@@ -1,0 +1,1 @@
+"""Networks in ONNX Runtime, with their export from torch."""
