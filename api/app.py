@@ -49,6 +49,7 @@ from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline
 from api.pipeline.readiness import Readiness
 from api.pipeline.scheduler import Admission
+from api.pipeline.shared_reload import SharedReload
 from api.pipeline.stages import Schedulers
 from api.routes.batches import BatchController
 from api.routes.cases import CaseController
@@ -68,12 +69,15 @@ from api.routes.web_page import WebPageController
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
+from db.app.request_counts import RequestCounts
 
 if TYPE_CHECKING:
     from api.mcp.endpoint import McpEndpoint
 
 _LOG_SECONDS = 5.0
 """How often the write-ahead log is emptied: it keeps the images of studies that have ended."""
+_SEEN_SECONDS, _PRUNE_SECONDS = 1.0, 60.0
+"""How often processes that share a database look whether others see them, and remove old counts."""
 
 
 def _limited(controller: type[Controller], max_body_bytes: int) -> Router:
@@ -110,6 +114,16 @@ async def _keep_log_empty(database: AppDatabase) -> None:
     await repeat(database.empty_log, seconds=_LOG_SECONDS, failing=failing)
 
 
+async def _be_seen(database: AppDatabase) -> None:
+    failing = "other processes do not see this one"
+    await repeat(database.presence.renew, seconds=_SEEN_SECONDS, failing=failing)
+
+
+async def _prune(counts: RequestCounts) -> None:
+    failing = "counts of requests cannot be removed"
+    await repeat(counts.prune, seconds=_PRUNE_SECONDS, failing=failing)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -119,16 +133,20 @@ def create_app(
     reopen: Reopen | None = None,
     decoding: Decoding | None = None,
     pacs: Pacs | None = None,
+    database: AppDatabase | None = None,
 ) -> Service:
     """The service around an opened index, and beside a PACS if there is one.
 
-    The application database is opened here, created and migrated if needed, and closed with the
-    application. Raises UserError if it cannot be opened. ``decoding`` stays open; without it the
-    application has processes of its own.
+    The application database is closed with the application; where none is given, one is opened
+    here, created and migrated if needed, that no other process may use. One that processes share
+    was opened before the index. Raises UserError if it cannot be opened. ``decoding`` stays open;
+    without it the application has processes of its own.
     """
-    database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
+    if database is None:
+        database = AppDatabase.open(settings.database_path, lock_timeout=settings.database_seconds)
     audit = AuditQueue(database.audit, clock)
     current = CurrentIndex(retriever, reopen, image_roots=settings.image_roots)
+    counts = RequestCounts(database.engine) if database.presence.is_shared else None
     own = None
     if decoding is None:
         decoding = own = DecodingProcesses(count=settings.workers)
@@ -164,6 +182,10 @@ def create_app(
                 tasks.start_soon(runner.run)
                 tasks.start_soon(_keep_log_empty, database)
                 tasks.start_soon(audit.run)
+                if counts is not None:
+                    tasks.start_soon(_be_seen, database)
+                    tasks.start_soon(_prune, counts)
+                    tasks.start_soon(SharedReload(current, database).run)
                 yield
                 tasks.cancel_scope.cancel()
         finally:
@@ -174,7 +196,7 @@ def create_app(
             database.close()
 
     is_limited = settings.require_keys or settings.trusted_proxies
-    limits = [rate_limit(settings.requests_per_minute)] if is_limited else []
+    limits = [rate_limit(settings.requests_per_minute, shared=counts)] if is_limited else []
     return Service(
         route_handlers=[
             TaskController,

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from db.engines.engine import DatabaseFailure, why_unusable
+from db.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,14 @@ async def repeat(work: Callable[[], object], *, seconds: float, failing: str) ->
             failed = False
         except Exception as error:
             if not failed:
-                reason = why_unusable(error) if isinstance(error, DatabaseFailure) else None
-                defect = error if reason is None else None
-                logger.error("%s: %s", failing, reason or "a defect", exc_info=defect)
+                log_failure(failing, error)
             failed = True
+
+
+def log_failure(failing: str, error: Exception) -> None:
+    """Log why something fails in one line, a defect with its traceback."""
+    reason = why_unusable(error) if isinstance(error, DatabaseFailure) else None
+    if isinstance(error, UserError):
+        reason = str(error)
+    defect = error if reason is None else None
+    logger.error("%s: %s", failing, reason or "a defect", exc_info=defect)

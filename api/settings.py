@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ class Settings:
     proxies 60 s): a server that closes first may do so just as the next request is on its way."""
     shutdown_seconds: int = 30
     """How long running requests may take to finish when the server stops."""
+
+    @property
+    def instance(self) -> str:
+        """What the metrics of this process are labelled with."""
+        return f"{socket.gethostname()}:{self.port}"
 
     @property
     def temporary_folder(self) -> Path:

@@ -25,8 +25,9 @@ from api.pipeline.decoding.processes import DecodingProcesses
 from api.settings import LOCAL_NAMES, Settings
 from api.temporary_files import temporary_files
 from db.app.database import AppDatabase
-from db.engines.engine import exists, held
+from db.engines.engine import exists
 from db.engines.location import Location
+from db.engines.presence import serving
 from db.errors import MismatchError
 from db.hosts import is_loopback
 from db.index.published import PublishedVersion
@@ -184,11 +185,14 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         listen(settings) as listener,
         _checked(arguments.index),
-        held(settings.database_path),
+        serving(settings.database_path) as presence,
         temporary_files(settings.temporary_folder),
         DecodingProcesses(count=settings.workers) as decoding,
     ):
         decoding.start()  # while the index is read
+        database = AppDatabase.open(
+            settings.database_path, lock_timeout=settings.database_seconds, presence=presence
+        )
         retriever = Retriever.open(arguments.index, device=encoder_device(arguments.device))
         backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
         settings = replace(
@@ -206,6 +210,7 @@ def run(arguments: argparse.Namespace) -> int:
                 ),
                 decoding=decoding,
                 pacs=pacs,
+                database=database,
             )
             logger.info("generator: %s", backend.description)
             manifest = retriever.index.manifest

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 import uuid
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,8 @@ import msgspec
 from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry import propagate, trace
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
 
 from api.settings import Settings
 from db.errors import UserError
@@ -32,6 +34,24 @@ REQUEST_SECONDS = Histogram("cxr_request_seconds", "Time to the end of the answe
 STAGE_SECONDS = Histogram("cxr_stage_seconds", "Time of one stage for one batch.", ["stage"])
 BATCH_SIZE = Histogram("cxr_batch_size", "Studies in a batch.", buckets=(1, 2, 4, 8, 16, 32))
 WAITING = Gauge("cxr_waiting", "Studies admitted and not yet begun.")
+
+
+class Labelled(Collector):
+    """The metrics of a registry, with one more label on each."""
+
+    def __init__(self, registry: Collector, **labels: str) -> None:
+        self._registry = registry
+        self._labels = labels
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            labelled = [
+                one._replace(labels={**self._labels, **one.labels}) for one in metric.samples
+            ]
+            shown = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            shown.samples = labelled
+            yield shown
+
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _GIVEN_ID = re.compile(r"[0-9a-fA-F-]{8,64}")  # hexadecimal, so that it cannot hold a name

@@ -1,38 +1,81 @@
 """Limit the requests per minute of each key, and of each address that sends none.
 
-Litestar(middleware=[rate_limit(600)], stores={STORE: Counters()})
+    Litestar(middleware=[rate_limit(600)], stores={STORE: Counters()})
+    Litestar(middleware=[rate_limit(600, shared=RequestCounts(engine))], stores={STORE: Counters()})
 
+Processes that share a database count there together; while it cannot be used, each for itself.
 An IPv6 network gives each client a /64 at least, so addresses of one /64 count together.
 """
 
+import math
 from datetime import timedelta
+from functools import partial
 from ipaddress import IPv6Address, ip_network
 from itertools import islice
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from litestar import Request
 from litestar.middleware.base import DefineMiddleware
-from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.middleware.rate_limit import CacheObject, RateLimitConfig, RateLimitMiddleware
+from litestar.stores.base import Store
 from litestar.stores.memory import MemoryStore
+from litestar.types import ASGIApp
 
+from api.background import log_failure
 from api.middleware.access import Caller
 from api.middleware.proxies import read_address
 from db.app.api_keys import LOCAL
+from db.app.request_counts import RequestCounts
+from db.engines.engine import DatabaseFailure
 
 STORE = "rate_limit"
 MOST_COUNTERS = 20_000
 """Keys and addresses that are counted at the same time; further ones take the oldest's place."""
 _CLIENT_BITS = 64
+_SECONDS = 60
+_THREADS = 4
 
 
-def rate_limit(requests_per_minute: int) -> DefineMiddleware:
+def rate_limit(
+    requests_per_minute: int, *, shared: RequestCounts | None = None
+) -> DefineMiddleware:
     """Count every request but those of routes without a scope."""
-    return RateLimitConfig(
+    config = RateLimitConfig(
         rate_limit=("minute", requests_per_minute),
         identifier_for_request=_identity,
         check_throttle_handler=_is_counted,
         store=STORE,
-    ).middleware
+    )
+    if shared is None:
+        return config.middleware
+    return DefineMiddleware(SharedLimit, config=config, counts=shared)
+
+
+class SharedLimit(RateLimitMiddleware):
+    """Counts in the database."""
+
+    def __init__(self, app: ASGIApp, config: RateLimitConfig, counts: RequestCounts) -> None:
+        super().__init__(app, config)
+        self._counts = counts
+        self._lock: Any = CapacityLimiter(_THREADS)  # a count is one step, and others may go on
+        self._threads = CapacityLimiter(_THREADS)  # all others may be waiting for the database
+        self._failed = False
+
+    async def retrieve_cached_history(self, key: str, store: Store) -> CacheObject:
+        """Count the request, and return those before it."""
+        count = partial(self._counts.count, key, seconds=_SECONDS)
+        try:
+            counted = await run_sync(count, limiter=self._threads)
+            self._failed = False
+        except DatabaseFailure as error:
+            if not self._failed:
+                log_failure("requests are counted by each process alone", error)
+            self._failed = True
+            return await super().retrieve_cached_history(key, store)
+        before, until = min(counted.requests - 1, self.max_requests), math.ceil(counted.until)
+        return CacheObject(history=[until] * before, reset=until)
 
 
 class Counters(MemoryStore):

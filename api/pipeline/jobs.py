@@ -1,7 +1,8 @@
 """Process accepted studies in the background until all are done.
 
 An accepted study is in the database before the client gets the answer. However the process ends,
-the next one continues: a study is done only when its generation is stored.
+another one continues: a study is done only when its generation is stored. Processes that share a
+database take studies from each other's jobs, and look once a second for what one has left.
 
 A study may have ended the process. The next process therefore retries the studies that were being
 written alone, after it has run for a while without them: 1 s, and twice as long before each
@@ -14,6 +15,7 @@ written is stored as soon as that is possible, and no study fails for it.
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -100,6 +102,8 @@ class JobRunner:
 
     pause = 2.0
     """Seconds before a failed database is tried again."""
+    look_seconds = 1.0
+    """Between two looks at what other processes did."""
     suspect_delay = 1.0
     """Seconds to run before a study that was in progress when the process ended is retried; doubled
     before each further attempt."""
@@ -109,11 +113,11 @@ class JobRunner:
     ) -> None:
         self._pipeline = pipeline
         self._jobs = database.jobs
+        self._look_seconds = self.look_seconds if database.presence.is_shared else math.inf
+        self._looked = 0.0
         self._together = together
         self._capacity = capacity
         self._running: dict[UUID, anyio.CancelScope] = {}
-        self._receiving: set[UUID] = set()
-        """Jobs that are not accepted yet."""
         self._suspect: UUID | None = None
         """The suspect in progress; it runs alone."""
         self._more = anyio.Event()
@@ -131,7 +135,6 @@ class JobRunner:
         study; they are accepted at the end of the block, and removed if it raises.
         """
         job = ReceivedJob(self._jobs, caller, now=self._pipeline.clock())
-        self._receiving.add(job.id)
         try:
             yield job
             if job.studies:
@@ -141,18 +144,18 @@ class JobRunner:
                     batch=str(job.id),
                     generations=[str(study.generation_id) for study in job.studies],
                 )
-                await run_sync(partial(self._jobs.accept, job.id, audit=entry))
+                accept = partial(self._jobs.accept, job.id, len(job.studies), audit=entry)
+                await run_sync(accept)
         except BaseException:
             with anyio.CancelScope(shield=True), suppress(DatabaseFailure):
                 if job.studies:  # the next start removes them if this fails
                     await run_sync(self._jobs.discard, job.id)
             raise
-        finally:
-            self._receiving.discard(job.id)
         self._more.set()
 
     async def cancel(self, generation_id: UUID, caller: Caller) -> bool:
-        """Cancel a study, even while it runs. Returns False if it had already ended."""
+        """Cancel a study, even while it runs, here or in another process, which notices within a
+        second. Returns False if it had already ended."""
         entry = self._pipeline.entry("cancelled", caller, generation=str(generation_id))
         cancelled = await run_sync(partial(self._jobs.cancel, generation_id, audit=entry))
         if cancelled and generation_id in self._running:
@@ -169,15 +172,16 @@ class JobRunner:
             await anyio.sleep(self.pause)
 
     async def _run(self) -> None:
-        await self._insist(partial(self._jobs.release, receiving=self._receiving))
-        started = anyio.current_time()
+        await self._insist(partial(self._jobs.release, restarted=True))
+        started = self._looked = anyio.current_time()
         try:
             async with anyio.create_task_group() as tasks:
                 while True:
                     self._more = anyio.Event()
                     wait = await self._start_some(tasks, anyio.current_time() - started)
-                    with anyio.move_on_after(wait):
+                    with anyio.move_on_after(min(wait, self._look_seconds)):
                         await self._more.wait()
+                    await self._look_at_others()
         finally:
             with anyio.CancelScope(shield=True):
                 with suppress(DatabaseFailure):  # the next start releases the rest
@@ -185,21 +189,35 @@ class JobRunner:
                         await run_sync(self._jobs.park, generation_id)
                 self._running.clear()
 
-    async def _start_some(self, tasks: TaskGroup, uptime: float) -> float | None:
-        """Start the studies that may start. Returns the seconds until the next check, or None."""
+    async def _look_at_others(self) -> None:
+        """Now and then: release what a process has left, and end what another one has cancelled."""
+        if anyio.current_time() - self._looked < self._look_seconds:
+            return
+        self._looked = anyio.current_time()
+        await self._insist(self._jobs.release)
+        before = set(self._running)
+        running = await self._insist(self._jobs.running)
+        for generation_id in before - running:
+            if generation_id in self._running:
+                self._running[generation_id].cancel()
+        for generation_id in running - before:  # claimed, but the answer was lost
+            await self._insist(partial(self._jobs.park, generation_id))
+
+    async def _start_some(self, tasks: TaskGroup, uptime: float) -> float:
+        """Start the studies that may start. Returns the seconds until the next check."""
         if self._suspect in self._running:
-            return None
+            return math.inf
         suspicion = await self._insist(self._jobs.suspicion)
         left = None if suspicion is None else self.suspect_delay * 2 ** (suspicion - 1) - uptime
         if left is not None and left <= 0:
             if not self._running and (suspect := await self._insist(self._jobs.claim_suspect)):
                 self._suspect = suspect.generation_id
                 self._start(suspect, tasks)
-            return None
+            return math.inf
         free = self._together - len(self._running)
         for study in await self._insist(partial(self._jobs.claim, free)) if free else ():
             self._start(study, tasks)
-        return left
+        return math.inf if left is None else left
 
     def _start(self, study: JobStudy, tasks: TaskGroup) -> None:
         self._running[study.generation_id] = anyio.CancelScope()

@@ -59,6 +59,7 @@ class Readiness:
         """Return what prevents requests from being served."""
         try:
             self._current.retriever.index.check_files()
+            self._database.presence.check()
             self._database.check(lock_timeout=self.lock_seconds)
             self._audit.check()
         except UnavailableError as error:

@@ -11,13 +11,15 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from api.middleware.access import ADMIN, OPEN, READ, Caller
+from api.middleware.observability import Labelled
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.pipeline import Pipeline
 from api.pipeline.readiness import Readiness
+from api.pipeline.shared_reload import RELOADED
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
@@ -180,9 +182,11 @@ class ServiceController(Controller):
             **problems(*GUARDED),
         },
     )
-    async def metrics(self) -> Response[bytes]:
-        """Count requests, stages, batches and waiting work; no patient data."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(self, settings: NamedDependency[Settings]) -> Response[bytes]:
+        """Count requests, stages, batches and waiting work of the process that answers, which the
+        label `instance` names; no patient data."""
+        metrics = generate_latest(Labelled(REGISTRY, instance=settings.instance))
+        return Response(metrics, media_type=CONTENT_TYPE_LATEST)
 
     @post(
         "/index/reload",
@@ -202,9 +206,10 @@ class ServiceController(Controller):
         """Use a rebuilt index at the same path, without dropping a request.
 
         Requests in progress finish on the index they started with. If the new index cannot be
-        opened, the old one stays in use.
+        opened, the old one stays in use. Other processes of the service follow in about a second.
         """
         await current.reload()
-        entry = pipeline.entry("index reloaded", caller, index=current.manifest.fingerprint)
+        details = {"index": current.manifest.fingerprint, "process": database.presence.name}
+        entry = pipeline.entry(RELOADED, caller, **details)
         await run_sync(database.audit.append, entry)
         return IndexSummary.of(current)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from db.app.models import AuditRow
@@ -88,6 +88,11 @@ class AuditLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def last_number(self) -> int:
+        """Return the number of entries."""
+        with Session(self._engine) as session:
+            return session.scalar(select(func.max(AuditRow.number))) or 0
+
     def append(self, *entries: NewEntry, lock_timeout: float | None = None) -> None:
         """Append entries, all or none; they are on disk when this returns.
 
@@ -109,7 +114,11 @@ class AuditLog:
 
     def __iter__(self) -> Iterator[AuditEntry]:
         """Yield all entries, oldest first."""
-        for row in self._rows():
+        return self.after(0)
+
+    def after(self, number: int) -> Iterator[AuditEntry]:
+        """Yield the entries after this one, oldest first."""
+        for row in self._rows(number):
             yield AuditEntry(
                 number=row.number,
                 at=datetime.fromisoformat(row.at),
@@ -148,8 +157,7 @@ class AuditLog:
             )
         return head
 
-    def _rows(self) -> Iterator[AuditRow]:
-        last = 0
+    def _rows(self, last: int = 0) -> Iterator[AuditRow]:
         while True:
             with Session(self._engine) as session:
                 rows = session.scalars(

@@ -17,6 +17,7 @@ from db.app.jobs.store import JobStore
 from db.app.schema import migrate
 from db.engines.engine import check_writable, empty_log, exists, prepared
 from db.engines.location import Location, shown
+from db.engines.presence import Presence
 from db.engines.sqlite import LOCK_TIMEOUT
 from db.errors import NotFoundError
 
@@ -24,27 +25,38 @@ from db.errors import NotFoundError
 class AppDatabase:
     """The stores of one application database; safe to use from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, presence: Presence | None = None) -> None:
         self.engine = engine
+        self.presence = presence or Presence()
         self.generations = GenerationStore(engine)
         self.feedback = FeedbackStore(engine)
         self.keys = ApiKeyStore(engine)
         self.audit = AuditLog(engine)
-        self.jobs = JobStore(engine)
+        self.entries_at_open = 0
+        """Of the audit log; what other processes did is in those after it."""
+        self.jobs = JobStore(engine, process=self.presence.name)
 
     @classmethod
-    def open(cls, location: Location, *, lock_timeout: float = LOCK_TIMEOUT) -> Self:
+    def open(
+        cls,
+        location: Location,
+        *,
+        lock_timeout: float = LOCK_TIMEOUT,
+        presence: Presence | None = None,
+    ) -> Self:
         """Open the application database; create or migrate it if necessary.
 
-        ``lock_timeout`` (seconds) is how long a writer waits for others. Raises UserError for any
-        other file, a database of a newer version, or one that cannot be reached or written.
+        ``lock_timeout`` (seconds) is how long a writer waits for others. ``presence`` is needed to
+        work on jobs beside other processes. Raises UserError for any other file, a database of a
+        newer version, or one that cannot be reached or written.
         """
         if isinstance(location, Path):
             location = location.resolve()
         with prepared(location, lock_timeout=lock_timeout) as engine:
             migrate(engine, name=shown(location))
-        opened = cls(engine)
+        opened = cls(engine, presence)
         opened.empty_log()  # what a killed process left
+        opened.entries_at_open = opened.audit.last_number()
         return opened
 
     @classmethod

@@ -7,7 +7,7 @@ except those of queued studies, without their headers (`JobImageRow`).
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, MetaData, String, UniqueConstraint, false
+from sqlalchemy import JSON, Double, ForeignKey, MetaData, String, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -172,6 +172,8 @@ class JobStudyRow(AppBase):
     status: Mapped[str] = mapped_column(String(16), index=True)
     detail: Mapped[str | None]
     attempts: Mapped[int]
+    process: Mapped[str | None] = mapped_column(String(32))
+    """Which process receives or writes it; `db.engines.presence` knows whether it still runs."""
     images: Mapped[list["JobImageRow"]] = relationship(
         order_by="JobImageRow.position", cascade="all, delete-orphan"
     )
@@ -193,3 +195,14 @@ class JobImageRow(AppBase):
     notes: Mapped[Any] = mapped_column(JSON)
     of_prior: Mapped[bool] = mapped_column(server_default=false())
     """Whether it is of the patient's own prior study."""
+
+
+class RequestCountRow(AppBase):
+    """The requests of one key or address in the current minute, where processes share a limit."""
+
+    __tablename__ = "request_counts"
+
+    key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    count: Mapped[int]
+    until: Mapped[float] = mapped_column(Double, index=True)
+    """Seconds since 1970, when counting begins anew."""

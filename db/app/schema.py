@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from db.engines.engine import exclude_writers, write_transaction
+from db.engines.presence import keep_from_changes
 from db.errors import MismatchError
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -32,7 +33,7 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
     """Upgrade in one transaction: an interrupted upgrade leaves the old schema.
 
     ``name`` is what messages call the database. Raises MismatchError for a database that a newer
-    version has written.
+    version has written, or whose tables another process serves as they are.
     """
     newest, known = _revisions(engine.dialect.name)
     with write_transaction(engine) as connection:
@@ -45,6 +46,11 @@ def migrate(engine: Engine, *, name: str, revision: str = "head") -> None:
             )
         if current == newest:
             return
+        if not keep_from_changes(connection):
+            raise MismatchError(
+                f"{name} is served by an earlier version, which could not read it any more: stop "
+                "all processes of that version, and start this one again"
+            )
         config = alembic_config(engine.dialect.name)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

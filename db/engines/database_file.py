@@ -81,7 +81,8 @@ def held(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise UserError(
-            f"{path} is in use by a running server: stop it, or name another with --database"
+            f"{path} is in use by a running server: stop it, name another with --database, or keep "
+            "it in PostgreSQL, which several servers can use at once"
         ) from error
     except OSError as error:
         raise unwritable(path, error) from error

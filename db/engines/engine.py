@@ -54,9 +54,9 @@ def prepared(
 
 
 def held(location: Location) -> AbstractContextManager[None]:
-    """Lock an application database for one server while the block runs.
+    """Have an application database to oneself while the block runs: no process serves it.
 
-    Raises UserError if another process holds the lock, or the database cannot be used.
+    Raises UserError if one does, or if the database cannot be used.
     """
     if isinstance(location, Path):
         return database_file.held(location)

@@ -27,10 +27,10 @@ _CONNECT_TIMEOUT = 10
 """Seconds."""
 _ANSWER_TIMEOUT = 30_000
 """Milliseconds after which a connection without an answer from the other machine is given up."""
-_CHAIN, _SERVER, INDEX = 0x6378_7201, 0x6378_7202, 0x6378_7203
-"""Advisory locks: of the writers of the audit chain and the tables, of the serving process, and of
-whoever publishes an index."""
-_HERE = "hashtext(current_schema())"
+_CHAIN, SERVER, INDEX = 0x6378_7201, 0x6378_7202, 0x6378_7203
+"""Advisory locks: of the writers of the audit chain and the tables, of the serving processes, and
+of whoever publishes an index."""
+HERE = "hashtext(current_schema())"
 """Of which services: those whose tables are in one schema of one database."""
 _WITH_TEXTS = ("generations", "statements", "citations", "feedback", "job_studies", "job_images")
 _PASSING = ("08", "25006", "40", "53", "55P03", "57", "58", "XX")
@@ -114,7 +114,7 @@ def write_transaction(engine: Engine, *, lock_timeout: float | None = None) -> I
 
 def exclude_writers(connection: Connection, lock: int = _CHAIN) -> None:
     """Wait for other transactions that have called this, and keep them out until the end."""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock}, {_HERE})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock}, {HERE})")
 
 
 def continue_numbers(connection: Connection, table: str, column: str) -> None:
@@ -192,16 +192,16 @@ def has_tables(url: URL) -> bool:
 
 @contextmanager
 def held(url: URL) -> Iterator[None]:
-    """Hold the lock of the serving process while the block runs and its connection lasts.
+    """Keep out serving processes while the block runs and its connection lasts.
 
-    Raises UserError if another process holds it, or the server cannot be reached.
+    Raises UserError if there is one, or if the server cannot be reached.
     """
     engine = open_postgresql(url, lock_timeout=LOCK_TIMEOUT, pooled=False)
     with named_errors(url):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
         if not connection.exec_driver_sql(
-            f"SELECT pg_try_advisory_lock({_SERVER}, {_HERE})"
+            f"SELECT pg_try_advisory_lock({SERVER}, {HERE})"
         ).scalar_one():
             raise UserError(
                 f"{shown(url)} is in use by a running server: stop it, or name another with "

@@ -32,6 +32,7 @@ import httpx
 
 from api.__main__ import main as api
 from db.app.database import AppDatabase
+from db.engines.location import Location
 from db.errors import UserError
 
 STANDSTILL = 120.0
@@ -44,8 +45,9 @@ class Server(Protocol):
     imports: ClassVar[Sequence[str]]
     """Modules that it needs, imported once for all processes."""
 
-    def __call__(self, database: Path, port: int) -> None:
-        """Serve the loopback address."""
+    def __call__(self, database: Any, port: int) -> None:
+        """Serve the loopback address with a database, the path of a SQLite file unless said
+        otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +158,12 @@ async def _run(
     return outcome
 
 
-def start(server: Server, database: Path, log: Path) -> tuple[BaseProcess, str]:
-    """The process of a server, which may not answer yet, and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def start(
+    server: Server, database: Location, log: Path, *, port: int | None = None
+) -> tuple[BaseProcess, str]:
+    """The process of a server, which may not answer yet, and its address; by default its port is a
+    free one."""
+    port = port or free_port()
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(list(server.imports))
     process = forking.Process(target=_serve, args=(server, database, port, log))
@@ -168,7 +171,13 @@ def start(server: Server, database: Path, log: Path) -> tuple[BaseProcess, str]:
     return process, f"http://127.0.0.1:{port}"
 
 
-def _serve(server: Server, database: Path, port: int, log: Path) -> None:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _serve(server: Server, database: Location, port: int, log: Path) -> None:
     with log.open("ab") as stream:
         for standard in (sys.stdout, sys.stderr):
             os.dup2(stream.fileno(), standard.fileno())

@@ -193,7 +193,7 @@ def test_generations_without_an_ood_check_stay_readable_beside_new_ones(
     assert [hit.study_id for hit in old.hits] == ["s1"]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
-            ("0012",)
+            ("0013",)
         ]
         assert connection.execute("SELECT number FROM generations").fetchall() == [(41,), (42,)]
     connection.close()

@@ -72,11 +72,12 @@ def test_a_study_left_running_is_requeued_as_a_suspect(location: Location) -> No
         accept(database, studies)
         database.jobs.claim(2)
         assert database.jobs.suspicion() is None and database.jobs.claim_suspect() is None
-        assert database.jobs.release() == 3
+        database.jobs.release(restarted=True)
+        assert database.jobs.unfinished() == 3
         assert [s.generation_id for s in database.jobs.claim(9)] == [three.generation_id]
         assert database.jobs.suspicion() == 1
         assert database.jobs.claim_suspect() == replace(one, status="running")
-        database.jobs.release()  # with one and three under way
+        database.jobs.release(restarted=True)  # with one and three under way
         alone = [database.jobs.claim_suspect() for _ in range(4)]
         taken = [None if study is None else study.generation_id for study in alone]
         fewest_attempts_first = [two.generation_id, three.generation_id, one.generation_id, None]
@@ -98,15 +99,15 @@ def test_a_study_that_ended_the_server_alone_repeatedly_fails(location: Location
         study, beside = a_study(), a_study()
         accept(database, [study, beside])
         database.jobs.claim(2)
-        database.jobs.release()
+        database.jobs.release(restarted=True)
         assert (claimed := database.jobs.claim_suspect()) is not None
         database.jobs.cancel(beside.generation_id)
         for attempts in range(2, ATTEMPTS):
-            database.jobs.release()
+            database.jobs.release(restarted=True)
             assert database.jobs.study(claimed.generation_id).status == "queued"
             assert database.jobs.suspicion() == attempts
             assert database.jobs.claim_suspect() is not None
-        database.jobs.release()
+        database.jobs.release(restarted=True)
         assert database.jobs.study(study.generation_id).status == "failed"
         detail = database.jobs.study(study.generation_id).detail
         assert detail == f"the server stopped {ATTEMPTS} times while it worked on it"
@@ -189,6 +190,8 @@ def test_requests_that_ended_in_an_earlier_version_are_removed(
         for column in ("warnings", "technical_notes", "regions", "prior"):  # of 0010 to 0012
             connection.execute(f"ALTER TABLE generations DROP COLUMN {column}")
         connection.execute("ALTER TABLE job_images DROP COLUMN of_prior")
+        connection.execute("ALTER TABLE job_studies DROP COLUMN process")  # of version 0013
+        connection.execute("DROP TABLE request_counts")
         connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
         connection.commit()
     with AppDatabase.open(path) as database:
@@ -213,7 +216,7 @@ def test_no_study_of_a_revoked_key_is_accepted_or_left_over(location: Location) 
         late = a_study("ward")
         database.jobs.receive(late)
         with pytest.raises(ForbiddenError, match="API key 'ward' revoked"):
-            database.jobs.accept(late.job_id)
+            database.jobs.accept(late.job_id, 1)
         database.jobs.discard(late.job_id)
         assert database.jobs.unfinished() == 0
 
@@ -223,15 +226,18 @@ def test_a_start_ends_what_a_key_revoked_by_an_older_version_left(location: Loca
         database.keys.add("ward", ["generate"], at=NOW)
         accept(database, [a_study("ward"), a_study("other")])
         run_sql(location, "UPDATE api_keys SET revoked_at = created_at")
-        assert database.jobs.release() == 1
+        database.jobs.release(restarted=True)
+        assert database.jobs.unfinished() == 1
         assert [study.created_by for study in database.jobs.claim(5)] == ["other"]
 
 
 def test_work_that_starts_again_keeps_what_still_arrives(tmp_path: Path) -> None:
     with AppDatabase.open(tmp_path / "app.sqlite3") as database:
-        left, arriving = a_study(), a_study()
-        for study in (left, arriving):
-            database.jobs.receive(study)
-        assert database.jobs.release(receiving={arriving.job_id}) == 1
-        database.jobs.accept(arriving.job_id)
+        with AppDatabase.open(tmp_path / "app.sqlite3") as earlier:  # which ended
+            earlier.jobs.receive(a_study())
+        arriving = a_study()
+        database.jobs.receive(arriving)
+        database.jobs.release(restarted=True)
+        assert database.jobs.unfinished() == 1
+        database.jobs.accept(arriving.job_id, 1)
         assert [one.generation_id for one in database.jobs.claim(2)] == [arriving.generation_id]

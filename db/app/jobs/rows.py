@@ -18,7 +18,8 @@ RECEIVING = "receiving"
 """The status of a study while the images of its job still arrive."""
 
 
-def to_study_row(study: JobStudy) -> JobStudyRow:
+def to_study_row(study: JobStudy, process: str) -> JobStudyRow:
+    """``process`` receives it."""
     return JobStudyRow(
         job=str(study.job_id),
         generation_id=str(study.generation_id),
@@ -29,6 +30,7 @@ def to_study_row(study: JobStudy) -> JobStudyRow:
         status=study.status,
         detail=study.detail,
         attempts=0,
+        process=process,
         images=[
             JobImageRow(
                 position=position,
@@ -65,16 +67,16 @@ def to_study(row: JobStudyRow, images: Sequence[JobImageRow] = ()) -> JobStudy:
     )
 
 
-def begin(row: JobStudyRow) -> JobStudy:
-    """Mark a study as running, and return it with its images."""
-    row.status = "running"
+def begin(row: JobStudyRow, process: str) -> JobStudy:
+    """Mark a study as running in a process, and return it with its images."""
+    row.status, row.process = "running", process
     row.attempts += 1
     return to_study(row, images=row.images)
 
 
 def end(row: JobStudyRow, status: Status, detail: str | None) -> None:
     """Mark a study as ended, and forget its images and texts."""
-    row.status, row.detail = status, detail
+    row.status, row.detail, row.process = status, detail, None
     row.options = {name: value for name, value in row.options.items() if name in KEPT}
     row.images.clear()
 

@@ -5,16 +5,19 @@ keeps its decoded images, its indication and its question until it is done, fail
 study is taken by `claim` and ends in the transaction that stores its generation (`finish`), so it
 is never lost and never done twice.
 
-A study that was running when the process ended may have been the cause. It is a suspect: `claim`
+Several processes may work on one database. A row carries the name of the process that receives or
+runs its study, and only that process can end it with a result. What a process leaves when it ends,
+the others release.
+
+A study that was running when its process ended may have been the cause. It is a suspect: `claim`
 skips it, and `claim_suspect` takes it alone. A study that fails alone too often is given up
 (`release`). The runner waits longer before each attempt (see `api.pipeline.jobs`), so that no study
 is given up when the process is killed every few seconds for another reason.
 """
 
-from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, Select, func, select, update
+from sqlalchemy import ColumnElement, Engine, Select, delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from db.app.audit_log import NewEntry, append
@@ -25,7 +28,8 @@ from db.app.jobs.study import JobStudy
 from db.app.models import JobStudyRow
 from db.app.owners import check_active, owned, revoked_keys
 from db.engines.engine import erasing, writing
-from db.errors import NotFoundError
+from db.engines.presence import gone
+from db.errors import NotFoundError, UnavailableError
 
 ATTEMPTS = 6
 """A study is given up after this many attempts that ended the process, all but the first alone."""
@@ -34,8 +38,10 @@ ATTEMPTS = 6
 class JobStore:
     """The jobs in one application database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, process: str) -> None:
+        """``process`` is the name of this process, see `db.engines.presence`."""
         self._engine = engine
+        self._process = process
 
     def receive(self, study: JobStudy) -> None:
         """Store a study of a job that is not accepted yet: nothing shows it, and no one takes it.
@@ -43,20 +49,32 @@ class JobStore:
         `accept` accepts the studies of the job, `discard` removes them, and so does `release`.
         """
         with writing(self._engine) as session:
-            row = to_study_row(study)
+            row = to_study_row(study, self._process)
             row.status = RECEIVING
             session.add(row)
 
-    def accept(self, job_id: UUID, *, audit: NewEntry | None = None) -> None:
-        """Accept the received studies of a job.
+    def accept(self, job_id: UUID, studies: int, *, audit: NewEntry | None = None) -> None:
+        """Accept the received studies of a job; ``studies`` is how many it has.
 
-        Raises ForbiddenError if its key was revoked meanwhile.
+        Raises ForbiddenError if its key was revoked meanwhile, and UnavailableError if others took
+        this process for gone and removed what it had received.
         """
         received = (JobStudyRow.job == str(job_id), JobStudyRow.status == RECEIVING)
         with writing(self._engine) as session:
             owners = session.scalars(select(JobStudyRow.created_by).where(*received))
             check_active(session, *owners)
-            session.execute(update(JobStudyRow).where(*received).values(status="queued"))
+            numbers = session.scalars(
+                update(JobStudyRow)
+                .where(*received)
+                .values(status="queued", process=None)
+                .returning(JobStudyRow.number)
+            )
+            if len(numbers.all()) != studies:
+                raise UnavailableError(
+                    "the connection to the database was lost while the images arrived: send them "
+                    "again",
+                    retry_after=5,
+                )
             if audit is not None:
                 append(session, audit)
 
@@ -130,7 +148,7 @@ class JobStore:
                 .with_for_update(of=JobStudyRow, skip_locked=True)
                 .options(selectinload(JobStudyRow.images))
             ).all()
-            return [begin(row) for row in rows]
+            return [begin(row, self._process) for row in rows]
 
     def suspicion(self) -> int | None:
         """Return the attempts so far of the next suspect; None if there is none."""
@@ -146,48 +164,57 @@ class JobStore:
         with writing(self._engine) as session:
             free = _suspects().with_for_update(skip_locked=True)
             row = session.scalars(free.options(selectinload(JobStudyRow.images))).first()
-            return None if row is None else begin(row)
+            return None if row is None else begin(row, self._process)
 
-    def release(self, *, receiving: Collection[UUID] = ()) -> int:
-        """Requeue studies that are left running; give up those tried too often, remove those that
-        were not accepted yet, and cancel those of revoked keys.
+    def release(self, *, restarted: bool = False) -> None:
+        """Requeue the studies of processes that have ended; give up those tried too often, remove
+        those that were not accepted yet, and cancel those of revoked keys.
 
-        Returns the number of unfinished studies. Call this only while no study runs and no other
-        process works on the database. ``receiving`` are the jobs of this process that are not
-        accepted yet, which stay; one may be added while this waits for the database.
+        If this process has ``restarted`` its work, also those that it left running itself.
         """
+        process, status = JobStudyRow.process, JobStudyRow.status
+        others = process.is_(None) | (process != self._process)
+        worked_on = status.in_(("running", RECEIVING)) & others
+        with Session(self._engine) as session:
+            found = session.scalars(select(process).where(worked_on).distinct()).all()
+            if not (found or restarted):
+                return
         with writing(self._engine) as session:
-            kept = [str(job) for job in tuple(receiving)]
-            _remove_received(session, JobStudyRow.job.not_in(kept))
-            left = session.scalars(select(JobStudyRow).where(JobStudyRow.status == "running")).all()
-            for row in left:
-                if row.attempts < ATTEMPTS:
-                    row.status = "queued"
-                else:
-                    end(
-                        row,
-                        "failed",
-                        f"the server stopped {row.attempts} times while it worked on it",
-                    )
+            ended = gone(session.connection(), [one for one in found if one is not None])
+            left = worked_on & (process.is_(None) | process.in_(ended))
+            _remove_received(session, left)
+            if restarted:
+                left |= process == self._process
+            running = select(JobStudyRow).where(left, status == "running")
+            for row in session.scalars(running.with_for_update()):
+                _requeue(row)
             for owner in session.scalars(revoked_keys()).all():
                 cancel_all(session, owner)
-        return self.unfinished()
+
+    def running(self) -> set[UUID]:
+        """Return the generations of the studies that run in this process, as the database has it:
+        others may have cancelled one."""
+        mine = (JobStudyRow.process == self._process, JobStudyRow.status == "running")
+        with Session(self._engine) as session:
+            found = session.scalars(select(JobStudyRow.generation_id).where(*mine))
+            return {UUID(one) for one in found}
 
     def park(self, generation_id: UUID) -> None:
-        """Requeue a running study without counting the attempt: the server is stopping."""
+        """Requeue a study that runs here without counting the attempt: the server is stopping."""
         with writing(self._engine) as session:
             session.execute(
                 update(JobStudyRow)
                 .where(JobStudyRow.generation_id == str(generation_id))
-                .where(JobStudyRow.status == "running")
-                .values(status="queued", attempts=JobStudyRow.attempts - 1)
+                .where(JobStudyRow.status == "running", JobStudyRow.process == self._process)
+                .values(status="queued", process=None, attempts=JobStudyRow.attempts - 1)
             )
 
     def finish(self, generation: Generation, *, audit: NewEntry | None = None) -> bool:
-        """Store the generation of a running study. Returns False if it was cancelled."""
+        """Store the generation of a study that runs here. Returns False if it was cancelled, or
+        was given to another process."""
         with writing(self._engine) as session:
             row = session.scalars(_of(generation.id).with_for_update()).first()
-            if row is None or row.status != "running":
+            if row is None or not self._runs_here(row):
                 return False
             end(row, "done", None)
             session.add(to_row(generation))
@@ -196,10 +223,10 @@ class JobStore:
             return True
 
     def fail(self, generation_id: UUID, detail: str) -> None:
-        """Mark a running study as failed, with the reason."""
+        """Mark a study that runs here as failed, with the reason."""
         with erasing(self._engine) as session:
             row = session.scalars(_of(generation_id).with_for_update()).first()
-            if row is not None and row.status == "running":
+            if row is not None and self._runs_here(row):
                 end(row, "failed", detail)
 
     def cancel(self, generation_id: UUID, *, audit: NewEntry | None = None) -> bool:
@@ -213,14 +240,25 @@ class JobStore:
                 append(session, audit)
             return True
 
+    def _runs_here(self, row: JobStudyRow) -> bool:
+        return row.status == "running" and row.process == self._process
+
 
 def _of(generation_id: UUID) -> Select[JobStudyRow]:
     return select(JobStudyRow).where(JobStudyRow.generation_id == str(generation_id))
 
 
-def _remove_received(session: Session, *which: ColumnElement[bool]) -> None:
-    for row in session.scalars(select(JobStudyRow).where(JobStudyRow.status == RECEIVING, *which)):
-        session.delete(row)
+def _remove_received(session: Session, which: ColumnElement[bool]) -> None:
+    """Their images go with them, without being read."""
+    session.execute(delete(JobStudyRow).where(JobStudyRow.status == RECEIVING, which))
+
+
+def _requeue(row: JobStudyRow) -> None:
+    if row.attempts < ATTEMPTS:
+        row.status, row.process = "queued", None
+    else:
+        why = f"the server stopped {row.attempts} times while it worked on it"
+        end(row, "failed", why)
 
 
 def _suspects() -> Select[JobStudyRow]:

@@ -1,5 +1,6 @@
 """Whole records of the application database."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -135,9 +136,9 @@ def accept(database: AppDatabase, studies: Sequence[JobStudy]) -> None:
     """Store studies of jobs, as the service does when their requests have arrived."""
     for study in studies:
         database.jobs.receive(study)
-    for job_id in dict.fromkeys(study.job_id for study in studies):
+    for job_id, count in Counter(study.job_id for study in studies).items():
         try:
-            database.jobs.accept(job_id)
+            database.jobs.accept(job_id, count)
         except ForbiddenError:
             database.jobs.discard(job_id)
             raise

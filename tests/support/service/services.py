@@ -20,8 +20,10 @@ from api.app import create_app
 from api.listening import listen, server_options
 from api.pacs.client import Pacs
 from api.pipeline.backends import Backend, ExtractiveBackend
+from api.pipeline.current_index import Reopen
 from api.pipeline.decoding.processes import Decoding, DecodingProcesses
 from api.settings import Settings
+from db.app.database import AppDatabase
 from db.app.generation import Citation, ExcludedCase, OodCheck, Statement
 from db.engines.location import Location
 from db.errors import UserError
@@ -262,17 +264,21 @@ def an_app(
     backend: Backend | None = None,
     decoding: Decoding | None = None,
     pacs: Pacs | None = None,
+    reopen: Reopen | None = None,
+    database: AppDatabase | None = None,
     **settings: Any,
 ) -> Litestar:
-    database = database_at(tmp_path)
-    lay_out_tables(database)
+    location = database_at(tmp_path)
+    lay_out_tables(location)
     return create_app(
-        Settings(database_path=database, **settings),
+        Settings(database_path=location, **settings),
         retriever=retriever or FakeRetriever([a_case(n) for n in (1, 2, 3, 4)]),
         backend=backend or ExtractiveBackend(write_report),
         clock=lambda: NOW,
         decoding=decoding or DECODING,
         pacs=pacs,
+        reopen=reopen,
+        database=database,
     )
 
 

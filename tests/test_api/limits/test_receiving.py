@@ -239,9 +239,11 @@ def test_what_a_killed_server_had_received_is_removed_at_the_next_start(tmp_path
         assert database.jobs.claim(5) == [] and database.jobs.unfinished() == 2
         with pytest.raises(NotFoundError):
             database.jobs.job(whole.job_id)
-        database.jobs.accept(whole.job_id)
+        database.jobs.accept(whole.job_id, 1)
         assert [one.status for one in database.jobs.job(whole.job_id)] == ["queued"]
-        assert database.jobs.release() == 1
+    with AppDatabase.open(tmp_path / "app.sqlite3") as database:
+        database.jobs.release(restarted=True)
+        assert database.jobs.unfinished() == 1
     assert stored_images(tmp_path) == len(whole.images)
 
 
