@@ -69,7 +69,7 @@ from api.routes.web_page import WebPageController
 from api.settings import Settings
 from db.app.database import AppDatabase
 from db.app.generation import NOTICE
-from db.app.request_counts import RequestCounts
+from db.app.limits.request_counts import RequestCounts
 
 if TYPE_CHECKING:
     from api.mcp.endpoint import McpEndpoint

@@ -27,7 +27,7 @@ from api.background import log_failure
 from api.middleware.access import Caller
 from api.middleware.proxies import read_address
 from db.app.api_keys import LOCAL
-from db.app.request_counts import RequestCounts
+from db.app.limits.request_counts import RequestCounts
 from db.engines.engine import DatabaseFailure
 
 STORE = "rate_limit"

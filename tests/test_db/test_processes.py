@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.app.database import AppDatabase
-from db.app.request_counts import RequestCounts
+from db.app.limits.request_counts import RequestCounts
 from db.engines.engine import held, writing
 from db.engines.location import Location
 from db.engines.presence import Presence, SharedPresence, gone, serving
@@ -224,5 +224,5 @@ def test_a_writer_that_holds_a_count_delays_it_no_longer_than_its_lock_timeout(u
         counts.count("key ward", seconds=60)
         session.execute(text("UPDATE request_counts SET count = 7"))
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Exception, match="lock timeout"):
-            patch.setattr("db.app.request_counts._LOCK_SECONDS", 0.05)
+            patch.setattr("db.app.limits.request_counts._LOCK_SECONDS", 0.05)
             counts.count("key ward", seconds=60)

@@ -1,6 +1,6 @@
 """How much more several processes serve than one, with an engine that takes a second for a text.
 
-    python -m tests.robustness.scaling --processes 3 --clients 64 --out results/scaling.json
+    python -m tests.robustness.processes.scaling --clients 64 --out results/scaling.json
 
 Each process writes four texts at a time, as one whose model server takes four requests does. The
 cases are drawn, so that the engine is the limit and not the processors of this machine.
@@ -24,9 +24,9 @@ from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output
 from db.app.database import AppDatabase
 from db.engines.location import DatabaseUrl, parse_location
 from tests.robustness.kill import free_port
-from tests.robustness.processes import Fleet, bearer, own_server
-from tests.robustness.proxy import proxy
-from tests.robustness.test_processes import DrawnProcess
+from tests.robustness.processes.kills import Fleet, bearer, own_server
+from tests.robustness.processes.proxy import proxy
+from tests.robustness.processes.test_processes import DrawnProcess
 from tests.support.service.services import a_png, write_report
 
 

@@ -1,4 +1,4 @@
-"""Processes behind nginx, killed and drained, the short form of tests/robustness/processes.py."""
+"""Processes behind nginx, killed and drained: the short form of `kills`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from api.settings import Settings
 from db.app.database import AppDatabase
 from db.engines.location import DatabaseUrl
 from db.engines.presence import serving
-from tests.robustness.processes import run
+from tests.robustness.processes.kills import run
 from tests.robustness.test_kill import Slow
 from tests.support.databases import PostgresServer
 from tests.support.service import services

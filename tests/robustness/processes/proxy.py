@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-_PAGE = Path(__file__).parent.parent.parent / "docs" / "processes.md"
+_PAGE = Path(__file__).parents[3] / "docs" / "processes.md"
 _AROUND = """
 daemon off;
 worker_processes 1;

@@ -1,8 +1,8 @@
 """Several processes on one PostgreSQL database behind nginx, killed and drained under load.
 
-    python -m tests.robustness.processes data/index --images images/*.png \
+    python -m tests.robustness.processes.kills data/index --images images/*.png \
         --clients 64 --seconds 180 --every 20 --out results/processes.json
-    python -m tests.robustness.processes data/index --images images/*.png --database URL
+    python -m tests.robustness.processes.kills data/index --images images/*.png --database URL
 
 Clients, each with an API key, ask for reports at once, later and in batches. Every so many seconds
 one process is killed with SIGKILL and started again; in the end one is drained with SIGTERM. Then
@@ -36,7 +36,7 @@ from api.__main__ import main as api
 from db.app.database import AppDatabase
 from db.engines.location import DatabaseUrl, parse_location
 from tests.robustness.kill import STANDSTILL, Server, free_port, start
-from tests.robustness.proxy import proxy
+from tests.robustness.processes.proxy import proxy
 
 _NO_ANSWER = (429, 502, 503, 504)
 """What a client may get while a process is killed, or from one that is busy."""
