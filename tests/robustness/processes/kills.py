@@ -212,6 +212,8 @@ async def _load(
         ]
         for number in range(int(seconds / every)):
             await asyncio.sleep(began + (number + 1) * every - time.monotonic())
+            for other in fleet.ports:  # one is missing at a time, also where a start takes long
+                await asyncio.to_thread(fleet.wait, other)
             port = fleet.ports[number % len(fleet.ports)]
             if (number + 1) * every < seconds:
                 await asyncio.to_thread(fleet.kill, port)
@@ -247,7 +249,12 @@ async def _ask(
         how = draw.choice(("report", "report", "report", "later", "batch"))
         headers = bearer(key) | ({"prefer": "respond-async"} if how == "later" else {})
         path, files = ("/batches", [image] * 3) if how == "batch" else ("/reports", [image])
-        answer = await client.post(path, files=files, headers=headers)
+        try:
+            answer = await client.post(path, files=files, headers=headers)
+        except httpx.TransportError:  # killed within its answer
+            seen.answers[f"{how} broken"] += 1
+            seen.refused_while_draining += draining.is_set()
+            continue
         seen.answers[f"{how} {answer.status_code}"] += 1
         if answer.status_code == 201:
             seen.stored[answer.json()["id"]] = key, answer.json()
