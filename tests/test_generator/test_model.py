@@ -23,6 +23,7 @@ from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
 from db.errors import MismatchError, NotFoundError, TooLargeError, UserError
 from generator.assessment.calibration import Calibration
+from generator.mllama.adapter import attach
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, find_folder
 from generator.mllama.load import Quantization, load_model
@@ -313,6 +314,22 @@ def test_an_adapter_is_merged_as_peft_applies_it(root: Path, model: MllamaModel)
     assert answer != model.generate([prompt], SHORT)[0]
     assert adapted.weights_sha256 != model.weights_sha256
     assert adapted.adapter == str(root / "adapter")
+
+
+def test_plain_lora_is_merged_without_peft_to_the_bits_that_peft_gives(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def merged() -> dict[str, torch.Tensor]:
+        base = MllamaForConditionalGeneration.from_pretrained(root / "base", dtype=torch.float32)
+        return attach(base, root / "adapter", merge=True).state_dict()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PeftModel, "from_pretrained", None)
+        own = merged()
+    monkeypatch.setattr("generator.mllama.adapter._merge_plain", lambda *_: False)
+    peft = merged()
+    assert own.keys() == peft.keys()
+    assert all(torch.equal(own[name], peft[name]) for name in own)
 
 
 def test_an_adapter_without_a_record_is_taken_with_a_note(root: Path) -> None:
