@@ -130,6 +130,7 @@ def _compared(statistics: Sequence[Statistic], scored: Sequence[Scored]) -> dict
     cells: dict[str, Cell] = {
         one.name: value for one, value in zip(scored, statistics, strict=True)
     }
-    if len(statistics) == 2:
-        cells["difference"] = minus(statistics[0], statistics[1])
+    for one, statistic in zip(scored[1:], statistics[1:], strict=True):
+        name = "difference" if len(statistics) == 2 else f"minus {one.name}"
+        cells[name] = minus(statistics[0], statistic)
     return cells

@@ -69,6 +69,10 @@ def test_the_mean_is_over_observations_that_enough_images_show() -> None:
     gain = mean["difference"].interval
     assert gain.value == pytest.approx(1 - mean["theirs"].interval.value)
     assert 0 < gain.low < gain.value < gain.high
+    votes = scored(images, "votes", noise=2.0, extra=False)
+    three = auc_table(images, [ours, theirs, votes], resamples=200).rows["mean (2 observations)"]
+    assert three["minus theirs"] == mean["difference"]
+    assert three["minus votes"].interval.value > gain.value and "difference" not in three
     assert "mean, first (2 observations)" in rows and "mean, more (2 observations)" in rows
     assert rows["Nodule (50)"].keys() == {"ours"}
     assert not any("Cardiomegaly" in row for row in rows)
