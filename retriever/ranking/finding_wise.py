@@ -33,7 +33,7 @@ from retriever.selected import SelectiveVectors
 
 LIKELIHOOD_WEIGHT = 1.0
 """Of the mean log-likelihood of a case's labels, beside its cosine."""
-LEAST_LIKELIHOOD = 0.1
+LEAST_LIKELIHOOD = 0.17
 """A finding from this probability on has a quota. On val one bound for all findings named more true
 ones at the same precision than a multiple of each finding's share of the index."""
 QUOTA = 2

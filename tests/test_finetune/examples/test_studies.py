@@ -10,6 +10,7 @@ from indexer.build import build
 from indexer.sources.jsonl import JsonLines
 from retriever.case_filter import normalise_report
 from retriever.overlap import Overlap
+from retriever.ranking import finding_wise
 from retriever.search import Retriever
 from tests.support.fakes import ReportEncoder, write_studies
 
@@ -68,7 +69,10 @@ def test_a_missing_study_or_a_changed_image_is_refused(folder: Path, tmp_path: P
         list(gather(retriever, ["s6"], side=16))
 
 
-def test_cases_are_chosen_by_the_strategy_that_the_examples_name(folder: Path) -> None:
+def test_cases_are_chosen_by_the_strategy_that_the_examples_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding_wise, "LEAST_LIKELIHOOD", 0.1)
     retriever = Retriever.open(folder / "index", ReportEncoder())
     (plain,) = gather(retriever, ["s0"], side=16)
     assert plain.retrieval.strategy == "similar"
