@@ -3,15 +3,19 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.errors import UserError
 from db.files import write_text
 from evaluation.command import add_stored_outputs
 from evaluation.metrics.bootstrap import RESAMPLES, check_resamples
 from indexer.sources.arguments import options_of
+
+if TYPE_CHECKING:
+    from evaluation.tables import Table
 
 _SPLIT = "--index data/index --data-dir OPENI --split-file r2gen_split.json --split val"
 KINDS = ("language models", "radiologists", "other people")
@@ -36,17 +40,25 @@ def add_ratings_to(verbs: Any) -> None:
         help="what readers wrote into the forms, and how far they agree",
         examples=[
             "runs/forms --reader A runs/read_by_a --reader B runs/read_by_b "
-            "--readers-are radiologists"
+            "--readers-are radiologists",
+            "ratings-anna.jsonl ratings-ben.jsonl --readers-are radiologists",
         ],
     )
-    parser.add_argument("forms", type=Path, metavar="DIR", help="that 'evaluate forms' wrote")
+    parser.add_argument(
+        "ratings",
+        type=Path,
+        nargs="+",
+        metavar="DIR|FILE",
+        help="the folder that 'evaluate forms' wrote, or files that readers saved in the page's "
+        "blinded review",
+    )
     parser.add_argument(
         "--reader",
         nargs=2,
         action="append",
-        required=True,
+        default=[],
         metavar=("NAME", "FOLDER"),
-        help="a folder of filled copies of the forms; once for each reader",
+        help="a folder of filled copies of the forms; once for each reader, with DIR alone",
     )
     parser.add_argument(
         "--readers-are", choices=KINDS, required=True, help="what stands beside every figure"
@@ -111,18 +123,34 @@ def _run_forms(arguments: argparse.Namespace) -> int:
 
 def _run_ratings(arguments: argparse.Namespace) -> int:
     from evaluation.readers.forms import read_key
+    from evaluation.readers.grades import grade_tables
     from evaluation.readers.ratings import rating_tables
-    from evaluation.tables import to_text, without_nan
 
     check_resamples(arguments.resamples)
+    folder, *more = arguments.ratings
+    if not folder.is_dir():
+        if arguments.reader:
+            raise UserError("--reader belongs to a folder of forms: these files name their reader")
+        tables = grade_tables(
+            arguments.ratings, kind=arguments.readers_are, resamples=arguments.resamples
+        )
+        return _print(arguments, tables, {"files": [str(one) for one in arguments.ratings]})
+    if more or not arguments.reader:
+        raise UserError("a folder of forms is read alone, with a --reader for each reader")
     readers = {name: Path(folder) for name, folder in arguments.reader}
     if len(readers) < len(arguments.reader):
         raise UserError("two readers have one name: give each --reader a name of its own")
     tables = rating_tables(
-        arguments.forms, readers, kind=arguments.readers_are, resamples=arguments.resamples
+        folder, readers, kind=arguments.readers_are, resamples=arguments.resamples
     )
+    return _print(arguments, tables, {"forms": read_key(folder)["about"], "readers": list(readers)})
+
+
+def _print(arguments: argparse.Namespace, tables: Sequence["Table"], about: dict[str, Any]) -> int:
+    """Print the tables, and write them where ``--out`` says."""
+    from evaluation.tables import to_text, without_nan
+
     text = "\n\n".join(map(to_text, tables))
-    about = {"forms": read_key(arguments.forms)["about"], "readers": list(readers)}
     about["readers are"] = arguments.readers_are
     figures = {"about": about, "tables": without_nan([asdict(one) for one in tables])}
     document = json.dumps(figures, indent=2)
