@@ -28,10 +28,13 @@ def has_chromium() -> bool:
 
 
 @contextmanager
-def headless_chromium(width: int, height: int, *flags: str) -> Iterator[webdriver.Chrome]:
+def headless_chromium(
+    width: int, height: int, *flags: str, trace: str | None = None
+) -> Iterator[webdriver.Chrome]:
     """Start a browser with a profile of its own and a window of this size, in pixels.
 
-    ``flags`` go to Chromium as they are.
+    ``flags`` go to Chromium as they are; ``trace`` names the categories of events, by commas, that
+    its log ``performance`` records.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
@@ -43,7 +46,14 @@ def headless_chromium(width: int, height: int, *flags: str) -> Iterator[webdrive
             f"--user-data-dir={profile}",
         ):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        logs = {"browser": "ALL"}
+        if trace is not None:
+            logs["performance"] = "ALL"
+            options.add_experimental_option(
+                "perfLoggingPrefs",
+                {"enableNetwork": False, "enablePage": False, "traceCategories": trace},
+            )
+        options.set_capability("goog:loggingPrefs", logs)
         service = webdriver.ChromeService(executable_path=str(DRIVER))
         driver = webdriver.Chrome(options=options, service=service)
         driver.set_script_timeout(60)
