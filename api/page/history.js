@@ -2,6 +2,7 @@
 
 import { button, byId, counted, make, say } from "./elements.js";
 import { nameOf } from "./report/generation.js";
+import { forget, recall } from "./session.js";
 import { deleteGeneration, listGenerations } from "./service.js";
 
 const PAGE = 10;
@@ -57,6 +58,7 @@ async function more(does) {
 
 function row(line, does) {
   const words = line.question ? `${line.question} ${line.text}` : line.text || "(empty)";
+  const known = recall(line.id);
   const opened = button(make("span", { class: "first" }, words), {
     class: "history-open",
     onclick: () => does.open(line.id),
@@ -65,8 +67,8 @@ function row(line, does) {
     opened.append(make("span", { class: "unlike small" }, "X-ray unlike the index"));
   }
   const when = new Date(line.created_at).toLocaleString();
-  opened.append(make("span", { class: "muted small" }, `${nameOf(line.task)} · ${when}`));
-  const entry = make("li", { class: "history-entry" }, opened);
+  opened.append(make("span", { class: "muted small" }, [nameOf(line.task), when, known?.name].filter(Boolean).join(" · ")));
+  const entry = make("li", { class: "history-entry" }, known?.thumbnail, opened);
   entry.append(deletion(line, entry, does));
   return entry;
 }
@@ -96,6 +98,7 @@ function deletion(line, entry, { removed, fail }) {
     const next = entry.nextElementSibling ?? entry.previousElementSibling;
     (next?.querySelector("button") ?? byId("history-task")).focus();
     entry.remove();
+    forget(line.id);
     say("Deleted");
     removed(line.id);
   });

@@ -9,7 +9,6 @@ import { closeMenu, copy, offerExports } from "./report/exports.js";
 import {
   addImages,
   askFor,
-  askForView,
   checkLimits,
   clearImages,
   files,
@@ -17,17 +16,30 @@ import {
   showImage,
   showNoImage,
 } from "./study/images.js";
-import { drawFound } from "./cases/found.js";
+import { clearFound, drawFound } from "./cases/found.js";
 import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js";
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
-import { wordOptions, writingOptions } from "./study/options.js";
+import { searchOptions, wordOptions, writingOptions } from "./study/options.js";
 import { priorValues } from "./study/prior.js";
 import { forgetMaps } from "./study/score_maps.js";
 import { clearSendBack, createPacsReport, offerSendBack, startPacs } from "./pacs.js";
 import { startPanel } from "./report/panel.js";
+import { offerSamples } from "./samples.js";
+import { remember } from "./session.js";
+import { structuredText, templateShown } from "./report/structured.js";
 import { finishProgress, hideProgress, stage, startProgress, token } from "./report/progress.js";
-import { accept, closeEditor, editedText, openEditor, review, saveEdit } from "./report/review.js";
+import {
+  accept,
+  closeEditor,
+  editedSentences,
+  editedText,
+  openEditor,
+  review,
+  saveEdit,
+  saveSentence,
+} from "./report/review.js";
+import { startSentences } from "./report/sentences.js";
 import { createSearch, createText, getGeneration, getHealth, getSample, ServiceError } from "./service.js";
 import { act, cancel, isBusy, run } from "./work.js";
 
@@ -48,9 +60,10 @@ const stageText = (name) =>
 
 function enable() {
   const busy = isBusy();
-  byId("write").disabled = busy || files().length === 0;
+  byId("write").disabled = byId("similar").disabled = busy || files().length === 0;
   byId("with-image").disabled = files().length === 0;
   byId("sample").hidden = !sample || files().length > 0;
+  byId("samples").hidden = files().length > 0 || shown !== null || busy;
   allowAsking(files().length, busy);
 }
 
@@ -98,6 +111,7 @@ function write(task, values, place) {
       else if (event === "token") token(data.text);
     });
     place(made);
+    remember(made.id);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     finishProgress(`${TASKS[task]} written in ${seconds} s`);
     fillHistory();
@@ -125,25 +139,39 @@ function goToReport() {
   showImage();
   const report = byId("report");
   report.focus({ preventScroll: true });
+  report.scrollTop = 0;
   if (narrow() || report.getBoundingClientRect().top < 0) report.scrollIntoView();
+}
+
+/** Search without writing: a report that is shown stays. */
+function search(images, values, text, again) {
+  run(async (signal) => {
+    if (!byId("found").contains(document.querySelector("[data-number][aria-pressed=true]"))) clearFound();
+    else close();
+    byId("found").hidden = false;
+    startProgress(byId("found-progress"), cancel);
+    stage(stageText("retrieving"));
+    goTo(byId("found"));
+    const found = await createSearch(images, values, signal);
+    drawFound(found, { text, asked: Number(values.k) }, open);
+    finishProgress(counted(found.hits.length, "prior case", "prior cases"));
+    goTo(byId("found"));
+  }, again);
 }
 
 function searchByWords() {
   const text = byId("text").value.trim();
   if (!text) return;
-  run(async (signal) => {
-    const beside = byId("with-image").checked ? files() : [];
-    const weight = beside.length > 0 ? byId("text-weight").value : "";
-    startProgress(byId("report-progress"), cancel);
-    stage(stageText("retrieving"));
-    const found = await createSearch(beside, { ...wordOptions(), text, text_weight: weight }, signal);
-    clearPanel();
-    if (files().length === 0) clearImages();
-    else askForView();
-    drawFound(found, text, open);
-    finishProgress(counted(found.hits.length, "prior case", "prior cases"));
-    goToReport();
-  }, searchByWords);
+  const beside = byId("with-image").checked ? files() : [];
+  const weight = beside.length > 0 ? byId("text-weight").value : "";
+  search(beside, { ...wordOptions(), text, text_weight: weight }, text, searchByWords);
+}
+
+const findSimilar = () => search(files(), searchOptions(), null, findSimilar);
+
+function goTo(place) {
+  place.focus({ preventScroll: true });
+  place.scrollIntoView();
 }
 
 /** Show a generation; `ownImages` if it was made from the current images. */
@@ -153,7 +181,7 @@ function show(made, ownImages) {
   clearSendBack();
   shown = made;
   drawGeneration(made, open);
-  askFor("Drop the X-rays of another study");
+  askFor("Another study");
   act(() => review(made));
   offerExports(made, ownImages, act);
 }
@@ -165,6 +193,7 @@ function clearPanel() {
   shown = null;
   review(null);
   clearAnswers();
+  clearFound();
   startPanel("Report", null, "").append(make("p", { class: "empty muted" }, "No report on this X-ray yet."));
   history.replaceState(null, "", location.pathname);
 }
@@ -215,6 +244,9 @@ const fillHistory = startHistory({
   fail: showAlert,
 });
 
+/** The name of a model, without the folder that it lies in. */
+const lastPart = (name) => name.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1);
+
 async function greet() {
   const health = await getHealth();
   limits = health.limits;
@@ -230,16 +262,24 @@ async function greet() {
   enable();
   byId("index-line").textContent = [
     `${counted(studies, "prior case", "prior cases")} from ${health.index.source}`,
-    `encoder ${health.index.encoder}`,
-    health.model ? `model ${health.model.adapter ?? health.model.name}` : "no language model",
-    `index ${health.index.fingerprint.slice(0, 12)}`,
+    health.model ? `model ${lastPart(health.model.adapter ?? health.model.name)}` : "no language model",
   ].join(" · ");
 }
 
 listenForFiles(choose);
+startSentences({
+  save: async (place, text) => {
+    let saved = false;
+    await act(async () => {
+      await saveSentence(place, text);
+      saved = true;
+    });
+    return saved;
+  },
+});
 for (const name of ["images", "work"]) document.addEventListener(name, enable);
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || byId("key-dialog").open) return;
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   if (!closeMenu() && isOpen()) close();
 });
 byId("words-form").addEventListener("submit", (event) => {
@@ -254,6 +294,12 @@ for (const task of ["classify", "caption"]) {
   byId(task).addEventListener("click", () => write(task, {}, (made) => addAnswer(made, open)));
 }
 byId("write").addEventListener("click", writeReport);
+byId("similar").addEventListener("click", findSimilar);
+byId("found-close").addEventListener("click", () => {
+  if (byId("found").contains(document.querySelector("[data-number][aria-pressed=true]"))) close();
+  clearFound();
+  byId("report").focus({ preventScroll: true });
+});
 byId("clear").addEventListener("click", () => {
   cancel();
   clearImages();
@@ -262,13 +308,17 @@ byId("clear").addEventListener("click", () => {
   hideAlert();
   byId("files").focus();
 });
-byId("sample").addEventListener("click", async () => {
+/** Report on an X-ray that the server or the page has; `load` fetches it. */
+async function trySample(load) {
   await run(async (signal) => {
-    const image = await getSample();
+    const image = await load();
     await take([image], signal);
   });
   if (files().length > 0 && byId("alert").hidden) writeReport();
-});
+}
+
+byId("sample").addEventListener("click", () => trySample(getSample));
+offerSamples(trySample);
 byId("accept").addEventListener("click", () => act(accept));
 byId("edit").addEventListener("click", () => (byId("editor").hidden ? openEditor() : closeEditor()));
 byId("edit-cancel").addEventListener("click", () => {
@@ -281,7 +331,8 @@ byId("editor").addEventListener("submit", (event) => {
 });
 byId("copy").addEventListener("click", () =>
   act(async () => {
-    await copy(copyText(shown, editedText()), byId("copy"));
+    const template = templateShown() ? structuredText(shown, editedSentences()) : null;
+    await copy(copyText(shown, editedText(), editedSentences(), template), byId("copy"));
     say("Copied");
   }),
 );

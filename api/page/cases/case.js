@@ -1,12 +1,15 @@
 // The cited case beside the X-ray, its quoted sentence marked.
 
 import { button, byId, decimals, make, say } from "../elements.js";
+import { addShortcuts } from "../keys.js";
 import { getCase, getCaseImage, getCaseRegions } from "../service.js";
+import { viewer as own } from "../study/images.js";
 import { drawing } from "../study/score_maps.js";
 import { Viewer } from "../study/viewer.js";
 import { act } from "../work.js";
 
 let latest = 0;
+let linkedCase = null; // the viewer of the case that is open
 let pictures = []; // object URLs of the case that is open
 
 /**
@@ -53,6 +56,8 @@ export function closeCase() {
 }
 
 function forgetPictures() {
+  if (linkedCase) own.unlink(linkedCase);
+  linkedCase = null;
   for (const url of pictures) URL.revokeObjectURL(url);
   pictures = [];
 }
@@ -123,8 +128,40 @@ async function showImages(box, found, observations, turn) {
   const viewer = new Viewer("X-ray of the prior case");
   box.append(viewer.element);
   viewer.show(images);
-  if (observations.length > 0) box.append(whereButton(viewer, found, observations));
+  viewer.toolbar.extra.append(linkButton(viewer));
+  if (observations.length > 0) viewer.toolbar.extra.append(whereButton(viewer, found, observations));
 }
+
+/** Links window and zoom of the case to those of the X-ray. */
+function linkButton(viewer) {
+  const press = button("Link", {
+    class: "quiet link",
+    "aria-pressed": "false",
+    title: "Link window and zoom with the X-ray (L)",
+    onclick: () => {
+      const linked = press.getAttribute("aria-pressed") === "true";
+      if (linked) own.unlink(viewer);
+      else own.link(viewer);
+      press.setAttribute("aria-pressed", String(!linked));
+      say(linked ? "Window and zoom apart" : "Window and zoom linked");
+    },
+  });
+  linkedCase = viewer;
+  return press;
+}
+
+addShortcuts("Prior case", [
+  {
+    keys: ["l"],
+    says: "Link window and zoom of the prior case with the X-ray",
+    does: () => {
+      const press = document.querySelector("#case .link");
+      press?.click();
+      return press !== null;
+    },
+  },
+  { keys: ["Escape"], shown: ["Esc"], says: "Close the prior case", does: () => false },
+]);
 
 /** Shows what the scores of these observations rest on in the images of the case. */
 function whereButton(viewer, found, observations) {

@@ -1,6 +1,7 @@
-// The retrieved cases as rows, cited or not.
+// The retrieved cases as rows, cited or not, each with a thumbnail, its labels and a sentence.
 
 import { bar, button, decimals, make } from "../elements.js";
+import { drawLabels, drawThumbnail, whenSeen } from "./details.js";
 
 /** The hits of a stored text; a cited one opens with the sentences that are quoted of it. */
 export function drawHits(made, open) {
@@ -15,10 +16,14 @@ export function drawHits(made, open) {
   );
 }
 
-export function drawHit(hit, quotes, open, snippet = null) {
+/** A row; `known` is the case itself where it is at hand, `snippet` what it says. */
+export function drawHit(hit, quotes, open, { known = null, snippet = null } = {}) {
   const { number, source, study_id, score, cited } = hit;
   const unseen = (text) => make("span", { class: "visually-hidden" }, text);
-  return button(
+  const picture = make("span", { class: "thumbnail" });
+  const labels = make("span", { class: "labels" });
+  const said = make("span", { class: "snippet" }, snippet ?? (quotes.length > 0 ? make("mark", {}, quotes[0]) : ""));
+  const row = button(
     unseen("Prior case "),
     {
       class: "hit",
@@ -26,14 +31,24 @@ export function drawHit(hit, quotes, open, snippet = null) {
       "aria-pressed": "false",
       onclick: (event) => open({ ...hit, quotes, place: null }, event.currentTarget),
     },
+    picture,
     make("span", { class: "chip" }, String(number)),
     make("span", { class: "study" }, `${source} ${study_id}`),
     bar(score),
     unseen(" similarity "),
     make("span", { class: "number" }, decimals(score)),
     make("span", { class: "cited" }, cited ? "cited" : ""),
-    snippet ? make("span", { class: "snippet" }, snippet) : null,
+    labels,
+    said,
   );
+  if (hit.case_available) {
+    whenSeen(row, hit.case, known, ({ found, thumbnail }) => {
+      picture.replaceChildren(drawThumbnail(thumbnail));
+      labels.replaceChildren(...drawLabels(found.labels));
+      if (!said.textContent) said.textContent = found.impression || found.findings;
+    });
+  }
+  return row;
 }
 
 /** Show which case is open now; `opener` is the chip or row that opened it, or null. */

@@ -1,7 +1,9 @@
 // A generation of any task: its statements with citation chips, the hits, the excluded cases.
 
+import { shortfall } from "../cases/found.js";
 import { counted, decimals, make } from "../elements.js";
 import { drawHits } from "../cases/hits.js";
+import { drawAssessment } from "./assessment.js";
 import { drawObservations } from "./observations.js";
 import {
   block,
@@ -16,6 +18,7 @@ import {
 } from "./panel.js";
 import { drawScores } from "./scores.js";
 import { drawLegend, drawStatement, marksOf } from "./statement.js";
+import { drawViews } from "./structured.js";
 
 export const TASKS = { report: "Report", ask: "Answer", classify: "Observations", caption: "Caption" };
 
@@ -45,10 +48,12 @@ export function drawGeneration(made, open) {
     body.append(make("p", { class: "muted indication" }, `Indication: ${made.indication}`));
   }
   if (made.prior) body.append(make("p", { class: "muted", id: "compared-with" }, comparedWith(made.prior)));
-  body.append(...drawText(made, open));
+  const assessment = made.task === "classify" ? null : drawAssessment(made, open);
+  if (assessment) body.append(assessment);
+  body.append(...drawViews(made, drawText(made, open)));
   if (made.task !== "classify") body.append(drawLegend());
   body.append(...drawNotes(made));
-  if (made.hits.length > 0) body.append(block("Prior cases", least(made.options), drawHits(made, open)));
+  if (made.hits.length > 0) body.append(block("Prior cases", read(made), least(made.options), drawHits(made, open)));
   if (made.label_scores) body.append(drawScores(made.label_scores));
   if (made.excluded_cases.length > 0) body.append(excludedCases(made.excluded_cases));
   body.append(make("p", { class: "muted meta" }, origin(made)));
@@ -69,25 +74,37 @@ const technicalNotes = (notes) =>
   make("details", { class: "block inner" }, make("summary", {}, "How the image files were read"), lines(notes));
 
 /** The sentences without citation marks, for the editor. */
-export const plainText = (made) => paragraphs(made, (statement) => statement.text).join("\n\n");
+export const plainText = (made, edits = new Map()) => paragraphs(made, (statement, place) => edits.get(place) ?? statement.text).join("\n\n");
 
-/** The text with its citation marks, for the clipboard; `edited`, if given, replaces it. */
-export function copyText(made, edited = null) {
+/**
+ * The text with its citation marks, for the clipboard; `edited`, if given, replaces it, and `edits`
+ * replaces single sentences, by place; `template` are the parts of the structured view.
+ */
+export function copyText(made, edited = null, edits = new Map(), template = null) {
   const cases = made.hits.filter((hit) => hit.cited).map((hit) => `[${hit.number}] ${hit.source} ${hit.study_id}`);
   const warning = [
     isDoubtful(made.ood) ? warningText(made.ood, `this ${nameOf(made.task)}`) : "",
     ...otherWarnings(made),
   ].filter(Boolean).join("\n");
-  const own = edited ? [edited] : paragraphs(made, (statement) => `${statement.text} ${marksOf(statement)}`);
-  return [warning, made.question, ...own, edited ? "" : cases.join("\n"), made.notice].filter(Boolean).join("\n\n");
+  const own = template ?? (edited ? [edited] : paragraphs(made, (statement, place) => `${edits.get(place) ?? statement.text} ${marksOf(statement)}`));
+  return [warning, made.question, ...own, edited && !template ? "" : cases.join("\n"), made.notice].filter(Boolean).join("\n\n");
 }
 
 function paragraphs(made, line) {
-  if (made.task !== "report") return [made.statements.map(line).join("\n")];
+  const lines = made.statements.map((statement, place) => ({ section: statement.section, text: line(statement, place) }));
+  const joined = (part) => part.map(({ text }) => text).join("\n");
+  if (made.task !== "report") return [joined(lines)];
   return Object.entries(SECTIONS)
-    .map(([section, title]) => [title, made.statements.filter((s) => s.section === section)])
+    .map(([section, title]) => [title, lines.filter((one) => one.section === section)])
     .filter(([, part]) => part.length > 0)
-    .map(([title, part]) => `${title.toUpperCase()}\n${part.map(line).join("\n")}`);
+    .map(([title, part]) => `${title.toUpperCase()}\n${joined(part)}`);
+}
+
+function read({ options, hits, excluded_cases: excluded, origin: from }) {
+  const { k } = options;
+  if (typeof k !== "number") return null;
+  const limited = from?.model && hits.length < k ? " The language model reads as many as fit its context." : "";
+  return make("p", { class: "muted rules" }, `Read for this text: ${shortfall(hits.length, k, excluded.length)}${limited}`);
 }
 
 function least(options) {

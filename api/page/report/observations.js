@@ -23,13 +23,31 @@ export function drawObservations(made, open) {
   );
 }
 
+/** The sources of a probability, as text. */
+function opinionsOn({ language_model: model, label_head: head, knn, knn_low: low, knn_high: high }) {
+  const opinions = [
+    model === null ? null : `model ${decimals(model)}`,
+    `cases ${decimals(knn)} (${decimals(low)}\u2013${decimals(high)})`,
+    head === null ? null : `X-ray ${decimals(head)}`,
+  ];
+  return opinions.filter(Boolean).join(" · ");
+}
+
+/** The probability of an observation, its range, sources and cases, for the assessment. */
+export function numbersOfObservation(one, made, open) {
+  const range = one.low === null ? "" : ` (${decimals(one.low)}\u2013${decimals(one.high)})`;
+  const calibrated = made.calibrated_on ? "" : ", not calibrated";
+  return [
+    make("strong", {}, one.name),
+    make("span", {}, `${one.state}, probability ${decimals(one.probability)}${range}${calibrated}`),
+    bar(one.probability),
+    make("span", {}, `From ${opinionsOn(one)}`),
+    make("span", {}, ...chips(one, made, open)),
+  ];
+}
+
 function row(one, made, open) {
   const { name, probability, knn, knn_low: low, knn_high: high } = one;
-  const opinions = [
-    one.language_model === null ? null : `model ${decimals(one.language_model)}`,
-    `cases ${decimals(knn)} (${decimals(low)}\u2013${decimals(high)})`,
-    one.label_head === null ? null : `X-ray ${decimals(one.label_head)}`,
-  ];
   const buttons = make("span", {}, ...chips(one, made, open));
   const drawn = make(
     "li",
@@ -40,7 +58,7 @@ function row(one, made, open) {
     make(
       "span",
       { class: "opinions muted" },
-      make("span", {}, opinions.filter(Boolean).join(" · ")),
+      make("span", {}, opinionsOn(one)),
       buttons,
     ),
   );

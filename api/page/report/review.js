@@ -2,6 +2,7 @@
 
 import { byId, make, say } from "../elements.js";
 import { plainText } from "./generation.js";
+import { forgetEdits, showEdit } from "./sentences.js";
 import { listFeedback, sendFeedback } from "../service.js";
 
 let made = null;
@@ -11,6 +12,7 @@ let remarks = [];
 export async function review(generation) {
   made = generation;
   remarks = [];
+  forgetEdits();
   closeEditor();
   byId("review").hidden = made === null;
   drawRemarks();
@@ -23,6 +25,16 @@ export async function review(generation) {
 
 /** The text as it was last edited, or null. */
 export const editedText = () => remarks.findLast(isWholeEdit)?.text ?? null;
+
+/** The sentences as they were last edited, by place. */
+export const editedSentences = () =>
+  new Map(remarks.filter((one) => one.kind === "edited" && one.statement !== null).map((one) => [one.statement, one.text]));
+
+/** Store an edited sentence. */
+export async function saveSentence(statement, text) {
+  await send({ kind: "edited", statement, text });
+  say("Sentence saved");
+}
 
 const isWholeEdit = (remark) => remark.kind === "edited" && remark.statement === null;
 
@@ -45,7 +57,7 @@ async function send(remark) {
 }
 
 export function openEditor() {
-  byId("edit-text").value = editedText() ?? plainText(made);
+  byId("edit-text").value = editedText() ?? plainText(made, editedSentences());
   byId("editor").hidden = false;
   byId("edit").setAttribute("aria-expanded", "true");
   byId("edit-text").focus();
@@ -72,6 +84,8 @@ function drawRemarks() {
     ...(edited ? [editedBlock(edited)] : []),
     ...remarks.filter((remark) => !isWholeEdit(remark)).map((remark) => make("p", { class: "remark" }, describe(remark))),
   );
+  for (const [place, text] of editedSentences()) showEdit(place, text, made.statements[place].text);
+  document.dispatchEvent(new Event("edits"));
   for (const chip of document.querySelectorAll("#report-body .statement .chip")) {
     const place = Number(chip.closest(".statement").dataset.place);
     const wrong = remarks.some(

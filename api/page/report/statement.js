@@ -2,6 +2,7 @@
 
 import { bar, button, decimals, make } from "../elements.js";
 import { statedBy, whereButton } from "../study/score_maps.js";
+import { edit } from "./sentences.js";
 
 /**
  * `place` is its position in the report `made`, from 0; `open(cited, chip)` shows a cited case.
@@ -9,10 +10,11 @@ import { statedBy, whereButton } from "../study/score_maps.js";
 export function drawStatement(given, place, made, open) {
   const grounded = given.citations.length > 0;
   const classes = ["statement", grounded || given.change ? "" : "unsupported", given.contradiction ? "against" : ""];
-  const words = make("p", { class: "words" }, given.text, " ", ...chips(given, place, open), ...tags(given, grounded));
+  const said = make("span", { class: "said" }, given.text);
+  const words = make("p", { class: "words" }, said, " ", ...chips(given, place, open), ...tags(given, grounded));
   const drawn = make(
     "div",
-    { class: classes.filter(Boolean).join(" "), "data-place": place },
+    { class: classes.filter(Boolean).join(" "), "data-place": place, tabindex: -1 },
     words,
     given.contradiction
       ? make("p", { class: "objection" }, make("strong", {}, "The X-ray disagrees: "), given.contradiction)
@@ -24,6 +26,17 @@ export function drawStatement(given, place, made, open) {
   );
   const where = whereButton(made, statedBy(given), drawn);
   if (where) words.append(" ", where);
+  if (made.task === "report") {
+    words.append(
+      " ",
+      button("Edit", {
+        class: "edit-sentence",
+        "aria-label": `Edit sentence ${place + 1}`,
+        title: "Edit this sentence (E)",
+        onclick: () => edit(drawn),
+      }),
+    );
+  }
   return drawn;
 }
 

@@ -17,14 +17,14 @@ let saved = true;
 
 byId("setup-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  byId("problem").hidden = true;
+  byId("alert").hidden = true;
   try {
     const text = await byId("reports").files[0].text();
     digest = await sha256(text);
     order = await shuffled(parseReports(text), byId("reader").value.trim(), digest);
   } catch (error) {
-    byId("problem").textContent = error.message;
-    byId("problem").hidden = false;
+    byId("alert").textContent = error.message;
+    byId("alert").hidden = false;
     return;
   }
   ratings = order.map(({ sentences }) => ({ report: null, sentences: sentences.map(() => null), seconds: 0 }));

@@ -1,14 +1,27 @@
 // The images of the current study: chosen files and their previews.
 
-import { byId } from "../elements.js";
+import { byId, button, say } from "../elements.js";
+import { addShortcuts } from "../keys.js";
 import { imageOptions } from "./options.js";
 import { previewImage, ServiceError } from "../service.js";
-import { Viewer } from "./viewer.js";
+import { PRESETS } from "./presets.js";
+import { activeViewer, Viewer } from "./viewer.js";
 
 export const viewer = new Viewer("X-ray");
+const beside = new Viewer("Another view of the study", { tools: false });
 let images = []; // {file, url}
+let hanging = true; // whether two views are shown side by side
 
 byId("viewer").append(viewer.element);
+byId("viewer-beside").append(beside.element);
+viewer.link(beside, { greys: true });
+const pair = button("Two views", {
+  class: "quiet pair",
+  title: "Two views side by side (V)",
+  onclick: () => hang(!hanging),
+});
+viewer.toolbar.extra.append(pair);
+viewer.element.addEventListener("shown", drawBeside);
 
 export const files = () => images.map((image) => image.file);
 
@@ -58,6 +71,70 @@ function show(shown) {
   askForView();
 }
 
+/** Show two views side by side, or one. */
+function hang(both) {
+  hanging = both;
+  drawBeside();
+  say(both ? "Two views side by side" : "One view");
+}
+
+/** The view after the one that is shown. */
+function drawBeside() {
+  const some = images.length > 1 && viewer.images.length > 1;
+  const place = (viewer.shown + 1) % Math.max(1, images.length);
+  pair.hidden = !some;
+  pair.setAttribute("aria-pressed", String(hanging));
+  byId("viewer-beside").hidden = !some || !hanging;
+  beside.show(some && hanging ? [{ ...viewer.images[place], place }] : []);
+  beside.lay(viewer.maps);
+}
+
+function nextView() {
+  if (viewer.images.length < 2) return false;
+  viewer.show(viewer.images, (viewer.shown + 1) % viewer.images.length);
+  say(`View ${viewer.shown + 1} of ${viewer.images.length}`);
+  return true;
+}
+
+/** Lay maps over every view that is shown; none takes them off. */
+export function layMaps(maps) {
+  viewer.lay(maps);
+  beside.lay(maps);
+}
+
+export function fadeMaps(change) {
+  viewer.fade(change);
+  beside.fade(change);
+}
+
+const on = (does) => (event) => {
+  const target = activeViewer();
+  if (target === null) return false;
+  does(target, event);
+  return true;
+};
+
+addShortcuts("X-ray", [
+  { keys: ["i"], says: "Invert", does: on((one) => one.invert()) },
+  {
+    keys: PRESETS.map(({ key }) => key),
+    says: `Window: ${PRESETS.map(({ name }) => name.toLowerCase()).join(", ")}`,
+    does: on((one, { key }) => one.preset(PRESETS.find((preset) => preset.key === key))),
+  },
+  { keys: ["+", "=", "-"], shown: ["+", "\u2212"], says: "Zoom in and out", does: on((one, { key }) => one.zoom(key === "-" ? 1 / one.step : one.step)) },
+  { keys: ["0"], says: "Reset window and zoom", does: on((one) => one.reset()) },
+  { keys: ["f"], says: "Full screen", does: on((one) => one.fullScreen()) },
+  { keys: ["r", "t"], says: "Ruler; cardiothoracic ratio by four points", does: on((one, { key }) => measure(one, key === "r" ? "ruler" : "ratio")) },
+  { keys: ["n"], says: "Next view of the study", does: nextView },
+  { keys: ["v"], says: "Two views side by side, or one", does: () => images.length > 1 && (hang(!hanging), true) },
+]);
+
+function measure(one, tool) {
+  one.use(one.tool === tool ? "window" : tool);
+  one.stage.focus({ preventScroll: true });
+  say(one.measurements.text(one.tool));
+}
+
 /** Scroll the image into view within its column. */
 export function showImage() {
   byId("image-column").scrollTop = 0;
@@ -65,7 +142,7 @@ export function showImage() {
 
 /** Say that the next file dropped joins the current study. */
 export function askForView() {
-  askFor(images.length > 0 ? "Add another view of this study" : "Drop a chest X-ray here, or choose files");
+  askFor(images.length > 0 ? "Add a view" : "Drop a chest X-ray here, or choose files");
 }
 
 export function askFor(text) {

@@ -6,10 +6,21 @@ export const OPACITY = 0.6;
 
 const COLOUR = [255, 140, 0];
 const OUTLINE = [255, 214, 160];
-const SIDE = 1024; // of the canvas, pixels
+const SIDE = 640; // of the canvas, pixels
+
+const drawn = new WeakMap(); // the first map to {maps, canvas}: a sentence is pointed at again and again
 
 /** Draw maps of the same image: their strongest at each place, and the outline of each. */
 export function drawMaps(maps) {
+  const known = drawn.get(maps[0]);
+  const same = known?.maps.length === maps.length && known.maps.every((one, place) => one === maps[place]);
+  if (same && !known.canvas.isConnected) return known.canvas;
+  const canvas = draw(maps);
+  drawn.set(maps[0], { maps, canvas });
+  return canvas;
+}
+
+function draw(maps) {
   const [{ width, height }] = maps;
   const scale = Math.min(1, SIDE / Math.max(width, height));
   const canvas = make("canvas", {

@@ -1,10 +1,9 @@
 // What the score of an observation rests on, laid over the X-ray: while a sentence is pointed at or
 // focused, and until it is pressed again where it was pressed.
-//
-// Keys: O shows or hides the map of the current sentence, [ and ] change the opacity.
 
 import { button, decimals, say } from "../elements.js";
-import { files, viewer } from "./images.js";
+import { addShortcuts } from "../keys.js";
+import { fadeMaps, files, layMaps, viewer } from "./images.js";
 
 const STEP = 0.1;
 
@@ -50,30 +49,30 @@ export function whereButton(made, names, holder) {
     "aria-label": `Where: what the score for ${names.join(" and ")} rests on`,
     title: "What the score rests on (O)",
     onclick: () => toggle(press),
-    onfocus: () => point(press),
-    onblur: leave,
   });
   press.maps = drawing(regions, made);
   holder.addEventListener("pointerenter", (event) => {
     if (event.pointerType !== "touch") point(press);
   });
   holder.addEventListener("pointerleave", leave);
+  holder.addEventListener("focusin", () => point(press));
+  holder.addEventListener("focusout", leave);
   return press;
 }
 
 /** Forget the maps of a study that is no longer shown. */
 export function forgetMaps() {
   pinned = current = null;
-  viewer.lay([]);
+  layMaps([]);
 }
 
 function point(press) {
   current = press;
-  viewer.lay(press.maps);
+  layMaps(press.maps);
 }
 
 function leave() {
-  viewer.lay(pinned?.isConnected ? pinned.maps : []);
+  layMaps(pinned?.isConnected ? pinned.maps : []);
 }
 
 function toggle(press) {
@@ -83,24 +82,29 @@ function toggle(press) {
   current = press;
   if (pinned) {
     pinned.setAttribute("aria-pressed", "true");
-    viewer.lay(press.maps);
+    layMaps(press.maps);
     say(viewer.captions());
   } else {
-    viewer.lay([]);
+    layMaps([]);
     say("Map hidden");
   }
 }
 
-const typing = (target) => target.closest?.("input:not([type=range]), textarea, select, dialog, [contenteditable]");
+/** The map of the sentence or observation that has the focus, or of the one last pointed at. */
+function overlay() {
+  const holder = document.activeElement?.closest(".statement, .score, .seen");
+  const press = holder
+    ? holder.querySelector(".where")
+    : current?.isConnected
+      ? current
+      : document.querySelector("#report .where");
+  if (press) toggle(press);
+  else if (holder) say("There is no map for this sentence");
+  else return false;
+  return true;
+}
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (event.key.toLowerCase() === "o") {
-    const press = current?.isConnected ? current : document.querySelector("#report .where");
-    if (!press) return;
-    toggle(press);
-  } else if (event.key === "[" || event.key === "]") {
-    viewer.fade(event.key === "]" ? STEP : -STEP);
-  } else return;
-  event.preventDefault();
-});
+addShortcuts("Maps", [
+  { keys: ["o"], says: "Show or hide what the score of the sentence rests on", does: overlay },
+  { keys: ["[", "]"], says: "Fade the map, or show it more strongly", does: ({ key }) => fadeMaps(key === "]" ? STEP : -STEP) },
+]);

@@ -1,38 +1,44 @@
-// The images of one study on a dark background: window and level, zoom, pan, inversion.
-//
-// Mouse: drag for window (across) and level (up and down), wheel for zoom, drag with the right
-// button or Shift to pan, double click to fit. Touch: two fingers zoom and pan. Keys: see HELP.
+// The images of one study on a dark background: window and level, zoom, pan, inversion, presets,
+// measurements, maps. Mouse and touch: see gestures.js. Keys on the stage: see HELP.
 
-import { button, draw, make } from "../elements.js";
+import { draw, button, make } from "../elements.js";
+import { Gestures } from "./gestures.js";
+import { isMeasuring, Measurements } from "./measurements.js";
 import { drawMaps, OPACITY } from "./overlay.js";
+import { windowOf } from "./presets.js";
+import { Toolbar } from "./toolbar.js";
 
 const HELP =
   "Plus and minus zoom, arrow keys pan, Shift with arrow keys changes window and level, " +
-  "I inverts, 0 resets.";
+  "I inverts, 1 to 4 choose a window, 0 resets. With ruler or ratio, arrow keys move a crosshair and Enter sets a point.";
 const FIT = { zoom: 1, x: 0, y: 0 };
 const PLAIN = { width: 255, level: 128, inverted: false };
 const MOST = 12;
-const STEP = 1.25;
-const NOTCH = 120; // pixels that a wheel scrolls in one step
-const TOO_FINE = 3; // pixels that a finger may move without meaning it
+const GREYS = ["width", "level", "inverted"];
 
 let made = 0;
+let active = null; // the viewer that was pointed at or focused last
+
+/** The viewer that keys change, if its image is on the page. */
+export const activeViewer = () => (active?.element.isConnected && active.picture ? active : null);
 
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 
 export class Viewer {
-  /** `name` is what assistive technology calls the viewer. */
-  constructor(name) {
+  /** `name` is what assistive technology calls the viewer; `tools` false leaves out its toolbar. */
+  constructor(name, { tools = true } = {}) {
     this.number = ++made;
+    this.step = 1.25; // of zoom
     this.images = []; // {url, alt}
     this.shown = 0;
     this.state = { ...FIT, ...PLAIN };
     this.maps = []; // of the observations that are pointed at, in all images
     this.opacity = OPACITY;
+    this.chosen = ""; // name of the preset
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "pan" : "window";
-    this.pointers = new Map();
-    this.partners = new Set(); // viewers that share window, level, zoom and place
-    this.element = this.#build(name);
+    this.partners = new Map(); // viewer to what of the state it shares
+    this.element = this.#build(name, tools);
+    new ResizeObserver(() => this.#apply()).observe(this.stage);
     this.#apply();
   }
 
@@ -41,26 +47,22 @@ export class Viewer {
     this.images = images;
     this.shown = shown;
     this.state = { ...FIT, ...PLAIN };
+    this.chosen = "";
     this.#draw();
+    this.element.dispatchEvent(new CustomEvent("shown", { detail: shown }));
   }
 
-  /** Let another viewer follow this one, and this one follow it. */
-  link(other) {
-    this.partners.add(other);
-    other.partners.add(this);
+  /** Let another viewer follow this one, and this one follow it; only in grey levels with `greys`. */
+  link(other, { greys = false } = {}) {
+    const names = greys ? GREYS : [...GREYS, ...Object.keys(FIT)];
+    this.partners.set(other, names);
+    other.partners.set(this, names);
     this.#share(this.state);
   }
 
   unlink(other) {
     this.partners.delete(other);
     other.partners.delete(this);
-  }
-
-  #share(change) {
-    for (const partner of this.partners) {
-      Object.assign(partner.state, change);
-      partner.#apply();
-    }
   }
 
   /** Lay maps over the image: regions, each with its caption; none takes them off. */
@@ -72,10 +74,10 @@ export class Viewer {
 
   /** Change the opacity of the maps. */
   fade(change) {
-    this.#fadeTo(this.opacity + change);
+    this.fadeTo(this.opacity + change);
   }
 
-  #fadeTo(opacity) {
+  fadeTo(opacity) {
     this.opacity = clamp(opacity, 0, 1);
     this.#apply();
   }
@@ -85,19 +87,6 @@ export class Viewer {
     return this.#shownMaps().map((one) => one.caption).join(" ");
   }
 
-  #shownMaps() {
-    return this.maps.filter((one) => one.image === this.shown + 1);
-  }
-
-  #overlay() {
-    this.map?.remove();
-    const maps = this.picture ? this.#shownMaps() : [];
-    this.map = maps.length > 0 ? drawMaps(maps) : null;
-    if (this.map) this.stage.append(this.map);
-    this.caption.textContent = this.captions();
-    this.caption.hidden = !this.map;
-  }
-
   /** Show text in place of an image. */
   say(text) {
     this.images = [];
@@ -105,7 +94,92 @@ export class Viewer {
     this.stage.append(make("p", {}, text));
   }
 
-  #build(name) {
+  use(tool) {
+    this.tool = tool;
+    for (const partner of this.partners.keys()) {
+      partner.tool = tool;
+      partner.#apply();
+    }
+    this.#apply();
+  }
+
+  set(change) {
+    Object.assign(this.state, change);
+    if ("width" in change || "level" in change) this.chosen = "";
+    this.#share(change);
+    this.#apply();
+  }
+
+  invert() {
+    this.set({ inverted: !this.state.inverted });
+  }
+
+  preset(preset) {
+    if (!preset || !this.picture?.naturalWidth) return;
+    this.set(windowOf(preset, this.picture));
+    this.chosen = preset.name;
+    this.#apply();
+  }
+
+  fit() {
+    this.set(FIT);
+  }
+
+  reset() {
+    this.set({ ...FIT, ...PLAIN });
+  }
+
+  unmeasure() {
+    this.measurements.clear();
+    this.#apply();
+  }
+
+  fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else (this.element.closest(".views") ?? this.element).requestFullscreen?.();
+  }
+
+  /** Zoom about a point, given from the middle of the stage. */
+  zoom(factor, x = 0, y = 0) {
+    const zoom = clamp(this.state.zoom * factor, 1, MOST);
+    const ratio = zoom / this.state.zoom;
+    this.set({ zoom, x: x - (x - this.state.x) * ratio, y: y - (y - this.state.y) * ratio });
+  }
+
+  pan(x, y) {
+    this.set({ x: this.state.x + x, y: this.state.y + y });
+  }
+
+  window(across, along) {
+    const width = clamp(this.state.width + across, 1, 510);
+    this.set({ width, level: clamp(this.state.level + along, 0, 255) });
+  }
+
+  #share(change) {
+    for (const [partner, names] of this.partners) {
+      const scale = partner.stage.clientHeight / (this.stage.clientHeight || 1) || 1;
+      for (const name of names.filter((one) => one in change)) {
+        partner.state[name] = ["x", "y"].includes(name) ? scale * this.state[name] : this.state[name];
+      }
+      partner.chosen = "";
+      partner.#apply();
+    }
+  }
+
+  #shownMaps() {
+    return this.maps.filter((one) => one.image === (this.images[this.shown]?.place ?? this.shown) + 1);
+  }
+
+  #overlay() {
+    this.map?.remove();
+    const maps = this.picture ? this.#shownMaps() : [];
+    this.map = maps.length > 0 ? drawMaps(maps) : null;
+    if (this.map) this.picture.after(this.map);
+    this.caption.textContent = this.captions();
+    this.caption.hidden = !this.map;
+  }
+
+  #build(name, tools) {
     const help = `viewer-help-${this.number}`;
     this.transfer = ["R", "G", "B"].map((channel) => draw(`feFunc${channel}`, { type: "linear" }));
     const filter = draw(
@@ -113,6 +187,9 @@ export class Viewer {
       { id: `window-${this.number}`, "color-interpolation-filters": "sRGB", x: 0, y: 0, width: 1, height: 1 },
       draw("feComponentTransfer", {}, ...this.transfer),
     );
+    const activate = () => {
+      active = this;
+    };
     this.stage = make("div", {
       class: "stage",
       tabindex: 0,
@@ -120,82 +197,22 @@ export class Viewer {
       "aria-label": name,
       "aria-describedby": help,
       onkeydown: (event) => this.#key(event),
-      onpointerdown: (event) => this.#down(event),
-      onpointermove: (event) => this.#move(event),
-      onpointerup: (event) => this.#up(event),
-      onpointercancel: (event) => this.#up(event),
-      onwheel: (event) => this.#wheel(event),
-      ondblclick: () => this.#set(FIT),
-      oncontextmenu: (event) => event.preventDefault(),
-      ondragstart: (event) => event.preventDefault(),
+      ...new Gestures(this).listeners(),
     });
     this.readout = make("span", { class: "readout", "aria-hidden": "true" });
+    this.measured = make("p", { class: "measured", hidden: true });
     this.caption = make("p", { class: "map-caption", hidden: true });
-    this.fading = this.#slider("Opacity of the map", "opacity", 0, 100, (value) => this.#fadeTo(value / 100));
-    this.width = this.#slider("Window width", "width", 1, 510);
-    this.level = this.#slider("Window level", "level", 0, 255);
-    this.tools = this.#toolbar();
+    this.measurements = new Measurements(() => this.#place(), () => this.#apply());
+    this.toolbar = tools ? new Toolbar(this) : null;
     this.thumbs = make("div", { class: "thumbs", role: "group", "aria-label": "Views of the study" });
     return make(
       "div",
-      { class: "viewer" },
+      { class: "viewer", onpointerdown: activate, onfocusin: activate },
       draw("svg", { class: "filters", "aria-hidden": "true", focusable: "false" }, filter),
       make("p", { class: "visually-hidden", id: help }, HELP),
-      make("div", { class: "frame" }, this.stage, this.readout, this.caption),
-      this.tools,
-      this.thumbs,
+      this.toolbar?.element,
+      make("div", { class: "frame" }, this.stage, this.readout, this.caption, this.measured, this.thumbs),
     );
-  }
-
-  #toolbar() {
-    this.hands = Object.entries({ window: "Window", pan: "Pan" }).map(([tool, text]) =>
-      button(text, {
-        class: "quiet",
-        "data-tool": tool,
-        title: tool === "window" ? "Drag changes window and level" : "Drag moves the X-ray",
-        onclick: () => {
-          this.tool = tool;
-          this.#apply();
-        },
-      }),
-    );
-    this.invert = button("Invert", {
-      class: "quiet invert",
-      onclick: () => this.#set({ inverted: !this.state.inverted }),
-    });
-    const zoom = (text, name, factor) =>
-      button(text, { class: "quiet", "aria-label": name, title: name, onclick: () => this.#zoom(factor) });
-    return make(
-      "div",
-      { class: "viewer-tools" },
-      make(
-        "div",
-        { class: "tool-row", role: "group", "aria-label": "Tools of the viewer" },
-        ...this.hands,
-        zoom("\u2212", "Zoom out", 1 / STEP),
-        zoom("+", "Zoom in", STEP),
-        this.invert,
-        button("Reset", { class: "quiet reset", onclick: () => this.#set({ ...FIT, ...PLAIN }) }),
-      ),
-      make(
-        "details",
-        { class: "adjust" },
-        make("summary", {}, "Window, level and opacity"),
-        make("div", { class: "sliders" }, this.width.label, this.level.label, this.fading.label),
-      ),
-    );
-  }
-
-  #slider(text, name, min, max, change = (value) => this.#set({ [name]: value })) {
-    const input = make("input", {
-      type: "range",
-      min,
-      max,
-      step: 1,
-      "data-slider": name,
-      oninput: () => change(Number(input.value)),
-    });
-    return { input, label: make("label", {}, text, input) };
   }
 
   #draw() {
@@ -204,11 +221,14 @@ export class Viewer {
     this.picture = this.map = null;
     if (some) {
       const { url, alt } = this.images[this.shown];
-      this.picture = make("img", { src: url, alt, draggable: "false" });
-      this.stage.append(this.picture);
+      this.picture = make("img", { src: url, alt, draggable: "false", onload: () => this.#apply() });
+      this.stage.append(this.picture, this.measurements.element);
+      active ??= this;
     }
-    this.tools.hidden = this.readout.hidden = !some;
-    this.thumbs.hidden = this.images.length < 2;
+    this.measurements.show(some ? this.images[this.shown].url : null);
+    if (this.toolbar) this.toolbar.element.hidden = !some;
+    this.readout.hidden = !some;
+    this.thumbs.hidden = this.images.length < 2 || this.toolbar === null;
     this.thumbs.replaceChildren(...this.images.map((image, number) => this.#thumb(image, number)));
     this.#overlay();
     this.#apply();
@@ -229,12 +249,6 @@ export class Viewer {
     );
   }
 
-  #set(change) {
-    Object.assign(this.state, change);
-    this.#share(change);
-    this.#apply();
-  }
-
   #apply() {
     const { width, level, inverted, zoom } = this.state;
     const slope = 255 / width;
@@ -247,23 +261,36 @@ export class Viewer {
       const [x, y] = this.#held();
       const plain = width === PLAIN.width && level === PLAIN.level && !inverted;
       this.picture.style.filter = plain ? "none" : `url(#window-${this.number})`;
-      this.picture.style.transform = `translate(${x}px, ${y}px) scale(${zoom})`;
-      if (this.map) {
-        this.map.style.transform = this.picture.style.transform;
-        this.map.style.opacity = this.opacity;
+      const transform = `translate(${x}px, ${y}px) scale(${zoom})`;
+      for (const one of [this.picture, this.map, this.measurements.element]) {
+        if (one) one.style.transform = transform;
       }
+      if (this.map) this.map.style.opacity = this.opacity;
+      this.measurements.draw();
     }
-    for (const hand of this.hands) {
-      hand.setAttribute("aria-pressed", String(hand.dataset.tool === this.tool));
-    }
-    this.invert.setAttribute("aria-pressed", String(inverted));
-    this.width.input.value = width;
-    this.level.input.value = level;
-    this.fading.input.value = Math.round(100 * this.opacity);
+    this.toolbar?.update(this);
     this.readout.textContent = `W ${Math.round(width)}  L ${Math.round(level)}  ${Math.round(100 * zoom)} %`;
+    this.measured.textContent = this.picture ? this.measurements.text(this.tool) : "";
+    this.measured.hidden = !this.measured.textContent;
     this.stage.dataset.tool = this.tool;
     // An image that fits lets the finger scroll the page.
     this.stage.classList.toggle("free", this.tool === "pan" && zoom === 1);
+  }
+
+  /** How the image lies on the stage, null before it is loaded. */
+  #place() {
+    const { picture, stage, state } = this;
+    if (!picture?.naturalWidth || !stage.clientHeight) return null;
+    const size = [picture.naturalWidth, picture.naturalHeight];
+    const box = stage.getBoundingClientRect();
+    return {
+      size,
+      fit: Math.min(stage.clientWidth / size[0], stage.clientHeight / size[1]),
+      middle: [box.left + box.width / 2, box.top + box.height / 2],
+      zoom: state.zoom,
+      x: state.x,
+      y: state.y,
+    };
   }
 
   /** The offset, limited so that the image does not leave the stage. */
@@ -277,79 +304,16 @@ export class Viewer {
     return [state.x, state.y];
   }
 
-  /** Zoom about a point, given from the middle of the stage. */
-  #zoom(factor, x = 0, y = 0) {
-    const zoom = clamp(this.state.zoom * factor, 1, MOST);
-    const ratio = zoom / this.state.zoom;
-    this.#set({ zoom, x: x - (x - this.state.x) * ratio, y: y - (y - this.state.y) * ratio });
-  }
-
-  #pan(x, y) {
-    this.#set({ x: this.state.x + x, y: this.state.y + y });
-  }
-
-  #window(across, along) {
-    const width = clamp(this.state.width + across, 1, 510);
-    this.#set({ width, level: clamp(this.state.level + along, 0, 255) });
-  }
-
-  #fromMiddle(x, y) {
-    const box = this.stage.getBoundingClientRect();
-    return [x - box.left - box.width / 2, y - box.top - box.height / 2];
-  }
-
-  #down(event) {
-    if (!this.picture) return;
-    const pan = event.button === 1 || event.button === 2 || event.shiftKey || this.tool === "pan";
-    this.dragging = pan ? "pan" : "window";
-    this.slack = event.pointerType === "touch" ? TOO_FINE : 0;
-    this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
-    this.stage.setPointerCapture(event.pointerId);
-  }
-
-  #move(event) {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const now = [event.clientX, event.clientY];
-    const [x, y] = [now[0] - before[0], now[1] - before[1]];
-    if (Math.hypot(x, y) < this.slack) return;
-    this.slack = 0;
-    if (this.pointers.size === 2) this.#pinch(event.pointerId, now);
-    else if (this.dragging === "pan") this.#pan(x, y);
-    else this.#window(x, y);
-    this.pointers.set(event.pointerId, now);
-  }
-
-  #pinch(id, now) {
-    const before = this.pointers.get(id);
-    const [other] = [...this.pointers].filter(([one]) => one !== id).map(([, at]) => at);
-    const apart = (at) => Math.hypot(at[0] - other[0], at[1] - other[1]) || 1;
-    const between = this.#fromMiddle((before[0] + other[0]) / 2, (before[1] + other[1]) / 2);
-    this.#zoom(apart(now) / apart(before), ...between);
-    this.#pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
-  }
-
-  #up(event) {
-    this.pointers.delete(event.pointerId);
-  }
-
-  #wheel(event) {
-    const turned = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 40 * event.deltaY : event.deltaY;
-    if (!this.picture || turned === 0 || (turned > 0 && this.state.zoom === 1)) return; // the page scrolls
-    event.preventDefault();
-    this.#zoom(STEP ** (-turned / NOTCH), ...this.#fromMiddle(event.clientX, event.clientY));
-  }
-
   #key(event) {
     if (!this.picture || event.ctrlKey || event.metaKey || event.altKey) return;
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const arrow = arrows[event.key];
-    if (arrow && event.shiftKey) this.#window(8 * arrow[0], 8 * arrow[1]);
-    else if (arrow && this.state.zoom > 1) this.#pan(-40 * arrow[0], -40 * arrow[1]);
-    else if (event.key === "+" || event.key === "=") this.#zoom(STEP);
-    else if (event.key === "-") this.#zoom(1 / STEP);
-    else if (event.key.toLowerCase() === "i") this.#set({ inverted: !this.state.inverted });
-    else if (event.key === "0") this.#set({ ...FIT, ...PLAIN });
+    if (isMeasuring(this.tool) && this.measurements.key(this.tool, event)) {
+      event.preventDefault();
+      return;
+    }
+    if (arrow && event.shiftKey) this.window(8 * arrow[0], 8 * arrow[1]);
+    else if (arrow && this.state.zoom > 1) this.pan(-40 * arrow[0], -40 * arrow[1]);
     else return;
     event.preventDefault();
   }

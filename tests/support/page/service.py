@@ -16,7 +16,10 @@ from api.pacs.client import Pacs
 from api.pipeline.backends import BackendRequest, ExtractiveBackend, Output, Token
 from api.settings import Settings
 from db.app.generation import Citation, OodCheck, Origin, RemovedCitation, Statement
+from db.app.observations import Observation, ObservationState
 from db.index.store import Section
+from db.labels import OBSERVATIONS
+from generator.assessment.assess import Assessment
 from generator.grounding.report import GroundedReport
 from generator.prompts import Task
 from indexer.images.reader import encode_png
@@ -115,7 +118,10 @@ class MarkingWriter(ExtractiveBackend):
             (first, *_) = report.statements
             answer = replace(first, section="impression", text=f"No: {writing.request.question}")
             return replace(report, statements=(answer,))
-        return self._write(writing)
+        report = self._write(writing)
+        if writing.request.task == "report":
+            return replace(report, assessment=drawn_assessment())
+        return report
 
 
 def marked_report(retrieval: Retrieval) -> GroundedReport:
@@ -159,6 +165,35 @@ def marked_report(retrieval: Retrieval) -> GroundedReport:
         index_fingerprint=retrieval.index_fingerprint,
         notes=("A note of the generator.",),
         label_scores=retrieval.label_scores,
+    )
+
+
+def drawn_assessment() -> Assessment:
+    """One observation of each state; the rest are absent."""
+    states: dict[str, ObservationState] = {
+        "Lung Opacity": "present",
+        "Edema": "possible",
+        "Cardiomegaly": "not assessable",
+    }
+    return Assessment(
+        observations=tuple(
+            Observation(
+                name=name,
+                probability=0.66 if name in states else 0.02,
+                low=0.01,
+                high=0.75,
+                state=states.get(name, "absent"),
+                language_model=None,
+                knn=0.66 if name in states else 0.0,
+                knn_low=0.0,
+                knn_high=0.75,
+                label_head=0.75,
+                cases=(1,) if name in states else (),
+            )
+            for name in OBSERVATIONS
+        ),
+        sensitivity="balanced",
+        calibrated_on=None,
     )
 
 

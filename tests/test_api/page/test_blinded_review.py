@@ -115,4 +115,4 @@ def test_a_file_that_holds_no_reports_is_refused_with_the_reason(
     browser.wait("#reader").send_keys("Anna")
     browser.one("#reports").send_keys(str(path))
     browser.press("#begin")
-    assert words in browser.wait("#problem").text
+    assert words in browser.wait("#alert").text

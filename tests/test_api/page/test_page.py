@@ -62,7 +62,7 @@ def test_the_cited_case_is_shown_beside_the_image(
 def test_every_kind_of_statement_has_its_mark(report: Browser) -> None:
     supported, afterwards, against, alone = report.all(".statement")
     assert "unsupported" in str(alone.get_attribute("class"))
-    assert alone.text == "No case says this. no prior case supports this"
+    assert alone.text == "No case says this. no prior case supports this\nEdit"
     assert "Cited case\n1.00" in supported.text and "X-ray\n0.83" in supported.text
     assert "added by rule" in supported.text and "added by rule" not in afterwards.text
     assert "citation added" in afterwards.text and "Cited case\n0.62" in afterwards.text

@@ -74,9 +74,10 @@ def test_a_text_search_finds_cases_that_open(
 ) -> None:
     hits = found_by_words(browser, address, NASTY)
     assert not browser.one("#with-image").is_enabled()
-    assert browser.one("#report-title").text == "Prior cases"
+    assert browser.one("#found-title").text == "Prior cases found"
+    assert browser.one("#report-title").text == "Report", "a search is no report"
     assert len(browser.all(".hit")) == 4 and "A drawing without disease." in hits.text
-    assert NASTY in browser.one("#report-body").text
+    assert NASTY in browser.one("#found-body").text
     assert retriever.words[-1] == (NASTY, 0.5)
     browser.press(".hit")
     browser.says("#case .case-report", "Lungs drawn clear.")
@@ -93,8 +94,8 @@ def test_a_text_search_finds_cases_that_open(
         retriever.ood = None
     assert retriever.words[-1] == (NASTY, 0.2)
     browser.write_report()
-    assert browser.one("#report-title").text == "Report"
-    assert browser.all(".warning") == []
+    assert browser.all("#report-card .warning") == []
+    assert browser.all("#found .hit") != [], "the report leaves the cases that were found"
 
 
 def test_the_sentence_that_says_the_words_is_marked_in_the_list_and_in_the_case(

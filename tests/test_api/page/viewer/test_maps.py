@@ -51,7 +51,8 @@ def test_a_map_lies_over_its_image_and_says_that_it_is_no_lesion(report: Browser
     report.until(lambda: alpha(report, 0.75, 0.75) > 100, "no map")
     assert alpha(report, 0.25, 0.75) == 0 and alpha(report, 0.75, 0.3) == 0
     assert caption(report) == (
-        "What the score for Lung Opacity rests on (score 0.10), not the outline of a lesion."
+        "What the score for Lung Opacity rests on (score 0.10, present), "
+        "not the outline of a lesion."
     )
     assert report.one(WHERE).get_attribute("aria-pressed") == "true"
     same = report.script(
