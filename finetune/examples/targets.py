@@ -295,7 +295,8 @@ def _lent(
     for target in bare:
         ranks = agreement.supporters(target.claims)
         if ranks:
-            return replace(target, numbers=(number if number in ranks else min(ranks),))
+            cited = number if number is not None and number in ranks else min(ranks)
+            return replace(target, numbers=(cited,))
     return bare[0]
 
 
