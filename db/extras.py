@@ -13,10 +13,12 @@ from db.errors import UserError
 
 EXTRA_OF = {
     "accelerate": "model",
+    "anyio": "serve",
     "bitsandbytes": "model",
     "datasets": "data",
     "fpdf": "serve",
     "gguf": "train",
+    "h11": "serve",
     "highdicom": "serve",
     "httpx2": "serve",
     "huggingface_hub": "model",

@@ -167,9 +167,11 @@ def test_metrics_count_requests_by_route(client: Client, tmp_path: Path) -> None
     report(client, headers)
     client.get("/cases/Quixotic:1", headers=headers)
     text = client.get("/metrics", headers=headers).text
-    assert 'cxr_requests_total{method="POST",route="/reports",status="201"}' in text
-    assert 'cxr_stage_seconds_count{stage="write"}' in text
-    assert "cxr_waiting 0.0" in text
+    assert re.search(
+        r'cxr_requests_total\{instance="[^"]+",method="POST",route="/reports",status="201"\}', text
+    )
+    assert re.search(r'cxr_stage_seconds_count\{instance="[^"]+",stage="write"\}', text)
+    assert re.search(r'cxr_waiting\{instance="[^"]+"\} 0\.0', text)
     assert "Quixotic" not in text
 
 

@@ -126,7 +126,7 @@ def test_a_full_disk_outside_the_database_is_a_503_and_another_error_is_a_defect
         async def fail(*_: object, error: OSError = error) -> None:
             raise error
 
-        monkeypatch.setattr(ImageReading, "read", fail)
+        monkeypatch.setattr(ImageReading, "read_with_prior", fail)
         answer = client.post("/reports", files=ONE)
         assert answer.status_code == status and "secret" not in answer.text
 

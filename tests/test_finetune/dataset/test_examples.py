@@ -128,10 +128,15 @@ def test_vqa_rad_and_slake_are_read_as_they_are_published(tmp_path: Path) -> Non
     (rad / "VQA_RAD Dataset Public.json").write_text(json.dumps(rows))
     assert [example.answer for example in load(rad).train] == ["2", "Yes"]
     for number, size in enumerate([(50, 50), (60, 60)]):
-        write_images(slake / "imgs" / f"xmlab{number}", 1, size)
+        write_images(slake / "imgs" / f"xmlab{number}", number + 1, size)
     for split, number in (("train", 0), ("validate", 1), ("test", 1)):
         asked = [
-            {"img_name": f"xmlab{number}/image-0.png", "question": q, "answer": a, "q_lang": lang}
+            {
+                "img_name": f"xmlab{number}/image-{number}.png",
+                "question": q,
+                "answer": a,
+                "q_lang": lang,
+            }
             for q, a, lang in (("Which organ?", "Lung", "en"), ("?", "x", "zh"))
         ]
         (slake / f"{split}.json").write_text(json.dumps(asked))
