@@ -4,7 +4,7 @@ found = FindingEvidence(texts, quotable=[True] * len(texts))
 found.saying(atom, text)        # indices of sentences, or UnsupportedError with the reason
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from generator.grounding.support.atoms import evidence_atoms
@@ -87,7 +87,7 @@ class FindingEvidence:
             [
                 quote
                 for name in said_by(claim, text[claim.start : claim.end])
-                for _, quote in self._mentions.get(name, ())
+                for _, quote in self._told(name, claim)
                 if not differences(claim, quote)
             ]
             for claim in (one, other)
@@ -106,15 +106,11 @@ class FindingEvidence:
         found: set[int] = set()
         nearest: list[str] | None = None
         for name in names:
-            for place, quote in self._mentions.get(name, ()):
+            for place, quote in self._told(name, claim):
                 if not self._quotable[place]:
                     continue
                 if name == "Other Device" and not self._same_device(
                     claim, place, quote, wording, site
-                ):
-                    continue
-                if name == "Interstitial Pattern" != claim.finding and not is_called_opacity(
-                    self._texts[place][quote.start : quote.end]
                 ):
                     continue
                 if (
@@ -135,6 +131,18 @@ class FindingEvidence:
         if nearest is None:
             return frozenset(found), f"does not mention {common_name(claim.finding)}"
         return frozenset(found), f"{', '.join(nearest)} ({common_name(claim.finding)})"
+
+    def _told(self, name: str, claim: Mention) -> Iterator[tuple[int, Mention]]:
+        """The mentions of a finding that may be what is claimed, with their sentences: an
+        interstitial pattern is an opacity where it is called one."""
+        for place, quote in self._mentions.get(name, ()):
+            wording = self._texts[place][quote.start : quote.end]
+            if (
+                name == claim.finding
+                or name != "Interstitial Pattern"
+                or is_called_opacity(wording)
+            ):
+                yield place, quote
 
     def _same_device(
         self, claim: Mention, place: int, quote: Mention, wording: str, site: frozenset[str]

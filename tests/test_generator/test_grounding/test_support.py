@@ -135,6 +135,11 @@ FAILS = {
         ("LUL mass with cavitation.", "LUL mass. RUL cavity.", "right, not left (cavity)"),
         ("Mass with cavitation.", "LUL mass. RUL cavity.", "mass and cavity in different places"),
         ("Effusion with atelectasis.", "Left effusion. Right atelectasis.", "different places"),
+        (
+            "Opacity with effusion.",
+            "Right opacity. Left effusion. Left interstitial markings.",
+            "different places",
+        ),
         ("Left effusion with atelectasis.", "Left effusion. Atelectasis.", "gives no side"),
     ),
     "term": (
