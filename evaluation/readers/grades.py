@@ -44,20 +44,31 @@ class GradedReport:
     seconds: float
     """That the report was on the screen."""
 
+    @property
+    def read(self) -> str:
+        """What was read, the same for every reader."""
+        return f"study {self.study}, system {self.system}, {len(self.sentences)} sentences"
+
 
 def read_grades(paths: Sequence[Path]) -> list[GradedReport]:
     """Read ratings as the page exports them.
 
     Raises UserError, with file and line, for what is none, for two grades of one report by one
-    reader, and for readers of different files of reports.
+    reader, for readers of different files of reports, and for a file that was changed by hand.
     """
     found = [one for path in paths for one in _read(path)]
     if not found:
         raise UserError(f"there is no rating in {', '.join(map(str, paths))}")
     if len({one.file_sha256 for one in found}) > 1:
         raise UserError("these ratings are of different files of reports: name those of one file")
-    seen = set()
+    seen, graded = set(), {one.item: one for one in found}
     for one in found:
+        first = graded[one.item]
+        if one.read != first.read:
+            raise UserError(
+                f"report {one.item} has {one.read} for reader '{one.reader}' and {first.read} for "
+                f"'{first.reader}': one file was changed by hand, so export it again"
+            )
         if (one.reader, one.item) in seen:
             raise UserError(
                 f"reader '{one.reader}' has two ratings of report {one.item}: give each reader a "

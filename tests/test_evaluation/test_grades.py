@@ -108,3 +108,12 @@ def test_two_ratings_of_one_report_and_other_reports_are_refused(tmp_path: Path)
     other = write(tmp_path / "b.jsonl", a_rating("Ben", 0, "minor", [], file_sha256="0" * 64))
     with pytest.raises(UserError, match="different files"):
         read_grades([one, other])
+
+
+@pytest.mark.parametrize("change", [{"sentences": []}, {"study": "s9"}, {"system": "B"}])
+def test_a_file_changed_by_hand_gets_one_sentence(tmp_path: Path, change: dict[str, Any]) -> None:
+    one = write(tmp_path / "a.jsonl", a_rating("Anna", 0, "minor", ["minor"]))
+    row = json.loads(a_rating("Ben", 0, "minor", ["minor"]))
+    other = write(tmp_path / "b.jsonl", json.dumps({**row, **change}))
+    with pytest.raises(UserError, match=r"report 0 has study .*: one file was changed by hand"):
+        grade_tables([one, other], kind="other people", resamples=20)
