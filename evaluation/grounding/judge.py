@@ -59,7 +59,7 @@ def write_pairs(
 
     Raises UserError where there are none.
     """
-    chosen = draw_pairs(checked, written=WRITTEN, others=OTHERS)
+    chosen = draw_pairs(pairs_of(checked), written=WRITTEN, others=OTHERS)
     contexts = {row.study_id: row.context for row in rows}
     with replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, delimiter="\t", lineterminator="\n")
@@ -72,13 +72,12 @@ def write_pairs(
     return len(chosen)
 
 
-def draw_pairs(checked: Sequence[CheckedReport], *, written: int, others: int) -> list[Pair]:
+def draw_pairs(pairs: Sequence[Pair], *, written: int, others: int) -> list[Pair]:
     """Pairs in random order: so many as ``written``, so many with another case that was shown.
 
     Half of each are of sentences that name a finding, where there are as many. Raises UserError
-    where the reports cite nothing.
+    where there is none.
     """
-    pairs = _pairs(checked)
     draw = random.Random(SEED)
     chosen: list[Pair] = []
     for as_written, wanted in ((True, written), (False, others)):
@@ -125,7 +124,7 @@ def agreement_table(
 
     Raises UserError for judgements of other outputs.
     """
-    known = {pair.key: pair for pair in _pairs(checked)}
+    known = {pair.key: pair for pair in pairs_of(checked)}
     missing = [key for key in judged if key not in known]
     if missing:
         raise UserError(f"study {missing[0][0]} has no such pair: judge pairs of these outputs")
@@ -159,7 +158,7 @@ def agreement_table(
     )
 
 
-def _pairs(checked: Sequence[CheckedReport]) -> list[Pair]:
+def pairs_of(checked: Sequence[CheckedReport]) -> list[Pair]:
     """Every sentence with every case that was shown, each once."""
     found: dict[_Key, Pair] = {}
     for report in checked:

@@ -75,7 +75,7 @@ def _run_forms(arguments: argparse.Namespace) -> int:
     from evaluation.grounding.citations import check_reports
     from evaluation.outputs.names import EXTRACTIVE, NEAREST, RANDOM, SERVED, WITH_RETRIEVAL
     from evaluation.outputs.rows import Outputs
-    from evaluation.readers.forms import draw_forms, write_forms
+    from evaluation.readers.forms import AS_SERVED, AS_WRITTEN, draw_forms, write_forms
     from evaluation.reports.references import References
     from evaluation.reports.systems import rows_of, served
     from generator.assessment.calibration import Calibration
@@ -97,11 +97,12 @@ def _run_forms(arguments: argparse.Namespace) -> int:
     if written:
         calibration = Calibration.find(index, about.adapter or about.model)
         reports = {SERVED: served(written, outputs, references, calibration), **reports}
-    rows = written or reports.get(EXTRACTIVE, [])
+    cited = {AS_WRITTEN: written or reports.get(EXTRACTIVE, [])}
+    if written:
+        cited[AS_SERVED] = reports[SERVED]
     forms = draw_forms(
         references,
-        check_reports(rows, outputs, references),
-        rows,
+        {how: (rows, check_reports(rows, outputs, references)) for how, rows in cited.items()},
         reports,
         about={
             "source": about.source,

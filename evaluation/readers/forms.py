@@ -1,13 +1,14 @@
 """Forms for readers: sentences with the report they cite, and reports beside the radiologist's.
 
-    forms = draw_forms(outputs, references, checked, reports)
+    forms = draw_forms(references, {AS_WRITTEN: (rows, checked)}, reports, about={...})
     write_forms(forms, Path("forms"))
 
-Two hundred pairs and a hundred reports, in random order. A form tells neither which system wrote a
-report nor what the citation check says; ``key.json`` does, and is not for readers. A person fills a
-form in a spreadsheet, a language model as text: both get the same rules, and their forms are
-scored alike (`evaluation.readers.ratings`). The forms hold sentences of the data set: keep them
-where the data set is.
+Two hundred pairs and a hundred reports, in random order. Pairs are drawn from what the model wrote,
+from what is served of it, and with another case that was shown. A form tells neither how a pair was
+drawn, nor which system wrote a report, nor what the citation check says; ``key.json`` does, and is
+not for readers. A person fills a form in a spreadsheet, a language model as text: both get the same
+rules, and their forms are scored alike (`evaluation.readers.ratings`). The forms hold sentences of
+the data set: keep them where the data set is.
 """
 
 import csv
@@ -22,16 +23,17 @@ from db.errors import UserError
 from db.files import replacing, write_json, write_text
 from db.labels import named
 from evaluation.grounding.citations import CheckedReport
-from evaluation.grounding.judge import Pair, draw_pairs
+from evaluation.grounding.judge import Pair, draw_pairs, pairs_of
 from evaluation.outputs.rows import ReportRow
 from evaluation.reports.references import References
 from evaluation.reports.systems import findings_text
 
 PAIRS, REPORTS, RULES, KEY = "pairs.csv", "reports.csv", "rules.txt", "key.json"
 
-WRITTEN, OTHERS = 130, 70
-"""Pairs as a system wrote them, and with another case that it was shown: nearly all of the first
-may hold, and then agreement says little."""
+AS_WRITTEN, AS_SERVED, ANOTHER_CASE = "as written", "as served", "another case"
+CITED, OTHERS = 140, 60
+"""Pairs as they are cited, as many written as served, and with another case that was shown: nearly
+all of the first may hold, and then agreement says little."""
 
 READ_REPORTS = 100
 """Reports, of as many studies from every system."""
@@ -81,8 +83,8 @@ class Forms:
     """What is drawn, in the order of the forms."""
 
     about: Mapping[str, Any]
-    pairs: Sequence[tuple[Pair, str]]
-    """Each with the words of the cited report."""
+    pairs: Sequence[tuple[str, Pair, str]]
+    """How it was drawn, the pair, and the words of the cited report."""
     reports: Sequence[tuple[str, str, str, str]]
     """System, study, the radiologist's findings, and the system's."""
     patients: Mapping[str, str | None]
@@ -91,25 +93,20 @@ class Forms:
 
 def draw_forms(
     references: References,
-    checked: Sequence[CheckedReport],
-    rows: Sequence[ReportRow],
+    cited: Mapping[str, tuple[Sequence[ReportRow], Sequence[CheckedReport]]],
     reports: Mapping[str, Sequence[ReportRow]],
     *,
     about: Mapping[str, Any],
 ) -> Forms:
-    """Draw pairs of the ``checked`` reports, which are ``rows``, and ``reports`` of each system.
+    """Draw pairs of the ``cited`` reports, by how they are cited, and ``reports`` of each system.
 
-    Raises UserError where there is nothing to draw from.
+    Pairs with another case are of the first. Raises UserError where there is nothing to draw from.
     """
     if not reports:
         raise UserError("the outputs have no reports to read: write them with 'evaluate model'")
-    contexts = {row.study_id: row.context for row in rows}
-    pairs = []
-    for pair in draw_pairs(checked, written=WRITTEN, others=OTHERS):
-        study, _, _, number = pair.key
-        cited = references.indexed[contexts[study][number - 1]].report
-        pairs.append((pair, " ".join(cited.split())))
     draw = random.Random(SEED)
+    pairs = _drawn_pairs(references, cited)
+    draw.shuffle(pairs)
     studies = references.studies
     wanted = min(READ_REPORTS // len(reports), len(studies))
     finding = [place for place, one in enumerate(studies) if named(one.labels)]
@@ -131,6 +128,31 @@ def draw_forms(
     )
 
 
+def _drawn_pairs(
+    references: References,
+    cited: Mapping[str, tuple[Sequence[ReportRow], Sequence[CheckedReport]]],
+) -> list[tuple[str, Pair, str]]:
+    """Pairs of each way of citing, none with the sentence and case of another."""
+    found: dict[tuple[str, str, str], tuple[str, Pair, str]] = {}
+    for place, (how, (rows, checked)) in enumerate(cited.items()):
+        contexts = {row.study_id: row.context for row in rows}
+        fresh = {}
+        for pair in pairs_of(checked):
+            study, _, sentence, number = pair.key
+            key = (study, sentence, contexts[study][number - 1])
+            if key not in found:
+                fresh[pair.key] = key
+        for pair in draw_pairs(
+            [one for one in pairs_of(checked) if one.key in fresh],
+            written=CITED // len(cited),
+            others=0 if place else OTHERS,
+        ):
+            key = fresh[pair.key]
+            report = " ".join(references.indexed[key[-1]].report.split())
+            found[key] = (how if pair.written else ANOTHER_CASE, pair, report)
+    return list(found.values())
+
+
 def write_forms(forms: Forms, folder: Path) -> None:
     """Write rules, both forms and their key. Raises UserError for a folder that has some."""
     for name in (PAIRS, REPORTS, KEY):
@@ -140,7 +162,7 @@ def write_forms(forms: Forms, folder: Path) -> None:
     _write(
         folder / PAIRS,
         PAIR_COLUMNS,
-        [(pair.key[2], cited, "", "") for pair, cited in forms.pairs],
+        [(pair.key[2], cited, "", "") for _, pair, cited in forms.pairs],
     )
     empty = ("",) * (len(ERRORS) + 1)
     _write(
@@ -157,10 +179,10 @@ def write_forms(forms: Forms, folder: Path) -> None:
                     "study": pair.key[0],
                     "patient": forms.patients.get(pair.key[0]),
                     "check": pair.stands,
-                    "written": pair.written,
+                    "drawn": drawn,
                     "finds": pair.finds,
                 }
-                for pair, _ in forms.pairs
+                for drawn, pair, _ in forms.pairs
             ],
             "reports": [
                 {"study": study, "patient": forms.patients.get(study), "system": system}
@@ -186,7 +208,7 @@ def read_key(folder: Path) -> dict[str, Any]:
     path = folder / KEY
     try:
         key: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = key["about"], key["pairs"], key["reports"]
+        _ = key["about"], [one["drawn"] for one in key["pairs"]], key["reports"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is no key of forms: name the folder that 'evaluate forms' wrote"

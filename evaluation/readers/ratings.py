@@ -18,6 +18,9 @@ from db.errors import UserError
 from evaluation.metrics.agreement import kappa_statistic
 from evaluation.metrics.bootstrap import RESAMPLES, mean_of
 from evaluation.readers.forms import (
+    ANOTHER_CASE,
+    AS_SERVED,
+    AS_WRITTEN,
     ERRORS,
     PAIR_COLUMNS,
     PAIRS,
@@ -146,13 +149,12 @@ def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 def _of_pairs(
     key: Mapping[str, Any], pairs: Mapping[str, np.ndarray], who: str, resamples: int
 ) -> Table:
-    check, written, finds = (
-        np.array([one[name] for one in key["pairs"]]) for name in ("check", "written", "finds")
+    check, drawn, finds = (
+        np.array([one[name] for one in key["pairs"]]) for name in ("check", "drawn", "finds")
     )
     groups = {
-        "as written": written,
-        "as written, findings": written & finds,
-        "another case": ~written,
+        **{how: drawn == how for how in (AS_WRITTEN, AS_SERVED, ANOTHER_CASE) if how in drawn},
+        "naming a finding": finds,
         "all": np.ones(len(check), dtype=bool),
     }
     rows: dict[str, dict[str, Cell]] = {}

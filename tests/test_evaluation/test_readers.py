@@ -13,7 +13,16 @@ from db.errors import UserError
 from evaluation.__main__ import main
 from evaluation.metrics.agreement import kappa_statistic
 from evaluation.outputs.names import EXTRACTIVE, NEAREST, RANDOM, SERVED
-from evaluation.readers.forms import ERRORS, KEY, PAIRS, REPORTS, RULES
+from evaluation.readers.forms import (
+    ANOTHER_CASE,
+    AS_SERVED,
+    AS_WRITTEN,
+    ERRORS,
+    KEY,
+    PAIRS,
+    REPORTS,
+    RULES,
+)
 from evaluation.readers.ratings import rating_tables
 from generator.prompts import Prompt
 from tests.support.evaluations import HELD_OUT, Bench
@@ -84,6 +93,8 @@ def test_forms_tell_neither_system_nor_check_and_the_key_no_word_of_a_report(
     assert order != sorted(order) and len({tuple(order[i : i + 4]) for i in range(0, 8, 4)}) > 1
     for row, known in zip(pairs, key["pairs"], strict=True):
         assert row["sentence"] and row["cited_report"] and isinstance(known["check"], bool)
+        assert known["check"] or known["drawn"] != AS_SERVED
+    assert {one["drawn"] for one in key["pairs"]} == {AS_WRITTEN, AS_SERVED, ANOTHER_CASE}
     assert "missed_finding" in (forms / RULES).read_text()
     assert main(["forms", *task(forms.parent), "--out", str(forms)]) == 1
     assert "may be filled in" in capsys.readouterr().err
