@@ -43,6 +43,11 @@ def parser(prog: str = "python -m evaluation.grounding") -> Parser:
     _add_task(verb)
     verb.add_argument("--out", type=Path, metavar="DIR", help="for the leaderboard, as JSON, text")
     verb.add_argument(
+        "--common-studies",
+        action="store_true",
+        help="on the studies of val that all files report on, for a system too slow for all",
+    )
+    verb.add_argument(
         "--resamples", type=int, default=RESAMPLES, help="of the intervals (default: %(default)s)"
     )
     verb.add_argument(

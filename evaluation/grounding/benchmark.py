@@ -4,14 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from db.errors import UserError
 from db.files import replacing, write_text
 from evaluation.grounding.corpus import Corpus, Task
 from evaluation.grounding.leaderboard import leaderboard
-from evaluation.grounding.submission import read_folder, write_submission
+from evaluation.grounding.submission import Submission, read_folder, write_submission
 from evaluation.grounding.submitted import check_submission
 from evaluation.grounding.systems import of_outputs, trivial_systems
 from evaluation.log import append_run, require_first_run, table_values
@@ -48,6 +49,9 @@ def score_folder(arguments: argparse.Namespace) -> int:
     index = Index.open(arguments.index)
     corpus = Corpus(index.cases)
     task = Task.read(open_source(arguments.source, options_of(arguments)), corpus)
+    whole = len(task.studies)
+    if arguments.common_studies:
+        task, submissions = common_studies(task, submissions)
     checked = {
         one.system: check_submission(one, task, corpus)
         for one in progress_bar(list(submissions.values()), unit="system")
@@ -57,6 +61,7 @@ def score_folder(arguments: argparse.Namespace) -> int:
         "source": task.source,
         "split": task.split,
         "studies": len(task.studies),
+        "studies_of_split": whole,
         "reports": len(corpus.reports),
         "index_fingerprint": index.manifest.fingerprint,
         "labeller": LABELLER_VERSION,
@@ -76,6 +81,26 @@ def score_folder(arguments: argparse.Namespace) -> int:
             append_run(arguments.test_log, entry, command=arguments.command, again=arguments.again)
     sys.stdout.write((document if arguments.json else text) + "\n")
     return 0
+
+
+def common_studies(
+    task: Task, submissions: Mapping[Path, Submission]
+) -> tuple[Task, dict[Path, Submission]]:
+    """The studies that all submissions report on, and their reports on these alone.
+
+    Raises UserError for a split that is scored whole, and where no study is left.
+    """
+    if task.split == "test":
+        raise UserError("'test' is scored whole: use --common-studies with --split val")
+    reported = [{one.study_id for one in each.reports} for each in submissions.values()]
+    kept = [study for study in task.studies if all(study.study_id in each for each in reported)]
+    if not kept:
+        raise UserError(f"no study of '{task.split}' is in all submissions: leave some file out")
+    left = {study.study_id for study in task.studies} - {study.study_id for study in kept}
+    return replace(task, studies=tuple(kept)), {
+        path: replace(one, reports=tuple(r for r in one.reports if r.study_id not in left))
+        for path, one in submissions.items()
+    }
 
 
 def write_systems(arguments: argparse.Namespace) -> int:
@@ -119,8 +144,11 @@ def write_corpus(arguments: argparse.Namespace) -> int:
 
 
 def _head(about: Mapping[str, Any]) -> str:
+    studies = f"{about['studies']} studies"
+    if about["studies"] < about["studies_of_split"]:
+        studies = f"{about['studies']} of {about['studies_of_split']} studies"
     return (
-        f"{about['studies']} studies, split {about['split']} of {about['source']}; "
+        f"{studies}, split {about['split']} of {about['source']}; "
         f"{about['reports']} reports to cite, index {about['index_fingerprint'][:12]}\n"
         f"labeller {about['labeller']}; [..] 95 % intervals, patients resampled "
         f"{about['resamples']} times"

@@ -12,6 +12,7 @@ the data set: keep them where the data set is.
 """
 
 import csv
+import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -79,12 +80,24 @@ XXXX stands for words that were taken out so that nobody can be identified: let 
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnPair:
+    """A pair and where it comes from."""
+
+    how: str
+    """`AS_WRITTEN`, `AS_SERVED` or `ANOTHER_CASE`."""
+    pair: Pair
+    case: str
+    """``source/study_id`` of the cited report."""
+    cited: str
+    """Its words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Forms:
     """What is drawn, in the order of the forms."""
 
     about: Mapping[str, Any]
-    pairs: Sequence[tuple[str, Pair, str]]
-    """How it was drawn, the pair, and the words of the cited report."""
+    pairs: Sequence[DrawnPair]
     reports: Sequence[tuple[str, str, str, str]]
     """System, study, the radiologist's findings, and the system's."""
     patients: Mapping[str, str | None]
@@ -131,9 +144,9 @@ def draw_forms(
 def _drawn_pairs(
     references: References,
     cited: Mapping[str, tuple[Sequence[ReportRow], Sequence[CheckedReport]]],
-) -> list[tuple[str, Pair, str]]:
+) -> list[DrawnPair]:
     """Pairs of each way of citing, none with the sentence and case of another."""
-    found: dict[tuple[str, str, str], tuple[str, Pair, str]] = {}
+    found: dict[tuple[str, str, str], DrawnPair] = {}
     for place, (how, (rows, checked)) in enumerate(cited.items()):
         contexts = {row.study_id: row.context for row in rows}
         fresh = {}
@@ -141,15 +154,16 @@ def _drawn_pairs(
             study, _, sentence, number = pair.key
             key = (study, sentence, contexts[study][number - 1])
             if key not in found:
-                fresh[pair.key] = key
+                fresh[pair] = key
         for pair in draw_pairs(
-            [one for one in pairs_of(checked) if one.key in fresh],
-            written=CITED // len(cited),
-            others=0 if place else OTHERS,
+            list(fresh), written=CITED // len(cited), others=0 if place else OTHERS
         ):
-            key = fresh[pair.key]
-            report = " ".join(references.indexed[key[-1]].report.split())
-            found[key] = (how if pair.written else ANOTHER_CASE, pair, report)
+            found[fresh[pair]] = DrawnPair(
+                how=how if pair.written else ANOTHER_CASE,
+                pair=pair,
+                case=fresh[pair][-1],
+                cited=_line(references.indexed[fresh[pair][-1]].report),
+            )
     return list(found.values())
 
 
@@ -162,7 +176,7 @@ def write_forms(forms: Forms, folder: Path) -> None:
     _write(
         folder / PAIRS,
         PAIR_COLUMNS,
-        [(pair.key[2], cited, "", "") for _, pair, cited in forms.pairs],
+        [(one.pair.key[2], one.cited, "", "") for one in forms.pairs],
     )
     empty = ("",) * (len(ERRORS) + 1)
     _write(
@@ -176,13 +190,15 @@ def write_forms(forms: Forms, folder: Path) -> None:
             "about": dict(forms.about),
             "pairs": [
                 {
-                    "study": pair.key[0],
-                    "patient": forms.patients.get(pair.key[0]),
-                    "check": pair.stands,
-                    "drawn": drawn,
-                    "finds": pair.finds,
+                    "study": one.pair.key[0],
+                    "patient": forms.patients.get(one.pair.key[0]),
+                    "case": one.case,
+                    "sentence_sha256": hashlib.sha256(one.pair.key[2].encode()).hexdigest(),
+                    "check": one.pair.stands,
+                    "drawn": one.how,
+                    "finds": one.pair.finds,
                 }
-                for drawn, pair, _ in forms.pairs
+                for one in forms.pairs
             ],
             "reports": [
                 {"study": study, "patient": forms.patients.get(study), "system": system}

@@ -59,12 +59,28 @@ def rating_tables(
     Raises UserError for forms that are unfilled, of other items, or of nobody.
     """
     key = read_key(folder)
+    return tables_of(key, read_all(folder, readers), kind=kind, resamples=resamples)
+
+
+def read_all(folder: Path, readers: Mapping[str, Path]) -> dict[str, Ratings]:
+    """The filled forms of each reader. Raises UserError as `rating_tables`."""
     read = {name: read_ratings(path, folder) for name, path in readers.items()}
     if not any(one.holds is not None or one.errors is not None for one in read.values()):
         raise UserError(
             f"no reader has a filled {PAIRS} or {REPORTS}: name readers as --reader NAME FOLDER"
         )
-    who = f"read by {', '.join(readers)} ({kind}), blind and by written rules"
+    return read
+
+
+def tables_of(
+    key: Mapping[str, Any],
+    read: Mapping[str, Ratings],
+    *,
+    kind: str,
+    resamples: int = RESAMPLES,
+) -> list[Table]:
+    """The tables of what readers said of the items of a key."""
+    who = f"read by {', '.join(read)} ({kind}), blind and by written rules"
     pairs = {name: one.holds for name, one in read.items() if one.holds is not None}
     errors = {name: one.errors for name, one in read.items() if one.errors is not None}
     tables = []

@@ -31,7 +31,11 @@ def test_one_command_writes_twelve_systems_scores_them_and_tells_them_on_the_pag
     bench = Bench.make(tmp_path)
     outputs = bench.write(ScriptedModel(says), tmp_path / "outputs.jsonl", tasks=("report",))
     data = ["--source", "jsonl", "--data-dir", str(tmp_path / "studies.jsonl")]
-    made = [*place, "--work", str(tmp_path), "--outputs", str(outputs.path), *data]
+    some = tmp_path / "some.jsonl"
+    lines = outputs.path.read_text().splitlines(keepends=True)
+    some.write_text("".join(line for line in lines if '"study_id": "s24"' not in line))
+    another = ["--another", "a slow model", str(some)]
+    made = [*place, "--work", str(tmp_path), "--outputs", str(outputs.path), *data, *another]
     assert main(made, open_retriever=lambda path: bench.retriever) == 0
     kept = read_json(tmp_path / "kept.json")
     scored = read_json(tmp_path / "scores" / "leaderboard.json")["tables"]
@@ -45,6 +49,12 @@ def test_one_command_writes_twelve_systems_scores_them_and_tells_them_on_the_pag
             wanted = [cell["interval"][name] for name in ("value", "low", "high")]
             assert stored[:3] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
             assert figure(stored) in text
+    common = kept["common"]
+    assert (common["about"]["studies"], common["about"]["studies_of_split"]) == (11, HELD_OUT)
+    assert common["tables"]["Leaderboard"].keys() - {"a slow model, as served", "a slow model"} == (
+        kept["tables"]["Leaderboard"].keys()
+    )
+    assert f"on 11 of the {HELD_OUT} studies" in text and "| a slow model, as served |" in text
     said = (tmp_path / "kept.json").read_text()
     assert "enlarged" not in said and str(tmp_path) not in said
     (tmp_path / "page.md").write_text(EMPTY)

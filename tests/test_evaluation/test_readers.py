@@ -25,6 +25,8 @@ from evaluation.readers.forms import (
 )
 from evaluation.readers.ratings import rating_tables
 from generator.prompts import Prompt
+from results import citation_readings
+from results.citation_readings import BEGIN, END
 from tests.support.evaluations import HELD_OUT, Bench
 from tests.support.models.scripted_model import ScriptedModel
 
@@ -131,6 +133,28 @@ def test_ratings_are_those_counted_by_hand(
     assert value("Reports, as read", NEAREST, f"errors, minus {SERVED}") == 1
     share = value("Agreement on reports", "A and B", "both with or without")
     assert share == pytest.approx(np.mean(nearest))
+
+
+def test_readings_are_kept_without_a_word_and_tabulated_again(
+    forms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [fill(forms, tmp_path / name, lambda item: item % 3 > 0) for name in "ab"]
+    page, readings = tmp_path / "page.md", tmp_path / "readings.json"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    kept = ["--page", str(page), "--readings", str(readings), "--resamples", "20"]
+    named = ["--forms", str(forms), "--reader", "A", str(said[0]), "--reader", "B", str(said[1])]
+    assert citation_readings.main([*named, *kept]) == 1
+    assert "what --readers-are" in capsys.readouterr().err
+    assert citation_readings.main([*named, "--readers-are", "language models", *kept]) == 0
+    first = page.read_text()
+    assert "Read by 2 language models" in first and "| kappa of A and B | 1.000 [1.000" in first
+    assert "heart" not in readings.read_text() + first
+    page.write_text(f"{BEGIN}\n{END}\n")
+    assert citation_readings.main(kept) == 0
+    assert page.read_text() == first
+    readings.write_text("{}")
+    assert citation_readings.main(kept) == 1
+    assert "holds no readings" in capsys.readouterr().err and page.read_text() == first
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -11,6 +11,7 @@ import pytest
 
 from db.errors import UserError
 from evaluation.grounding.__main__ import main
+from evaluation.grounding.benchmark import common_studies
 from evaluation.grounding.claims import check_claim, claims_of, evidence_of
 from evaluation.grounding.corpus import Corpus, Task
 from evaluation.grounding.leaderboard import leaderboard
@@ -312,6 +313,18 @@ def test_a_folder_needs_a_submission_and_no_two_of_one_name(tmp_path: Path) -> N
     (tmp_path / "second.json").write_bytes(path.read_bytes())
     with pytest.raises(UserError, match="are both of system 'Nearest case, k = 1': rename one"):
         read_folder(tmp_path)
+
+
+def test_common_studies_are_those_of_all_submissions(task: Task) -> None:
+    whole = a_submission({}, "whole")
+    part = replace(a_submission({}, "part"), reports=whole.reports[1:])
+    kept, found = common_studies(task, {Path("a"): whole, Path("b"): part})
+    assert [study.study_id for study in kept.studies] == ["s12", "s13"]
+    assert found[Path("a")].reports == found[Path("b")].reports == whole.reports[1:]
+    with pytest.raises(UserError, match="no study of 'val' is in all submissions"):
+        common_studies(task, {Path("a"): part, Path("b"): replace(part, reports=())})
+    with pytest.raises(UserError, match="'test' is scored whole"):
+        common_studies(replace(task, split="test"), {Path("a"): whole})
 
 
 def test_a_split_that_is_indexed_is_refused(tmp_path: Path) -> None:
