@@ -293,10 +293,12 @@ def test_the_example_of_the_page_is_a_submission_and_is_scored(tmp_path: Path) -
     [example] = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     (tmp_path / "by_hand.json").write_text(example)
     submission = read_submission(tmp_path / "by_hand.json")
-    cited = replace(
-        a_case(4, "Moderate cardiomegaly. No pneumothorax today. Old granuloma."),
-        source="openi",
-        study_id="4",
+    [line] = re.findall(r"^```text\n(\{.*\})\n```", page, re.MULTILINE)
+    findings, _, impression = json.loads(line)["report"].partition("\n\n")
+    cited = replace(a_case(4, findings, impression), source="openi", study_id="4")
+    assert Corpus([cited]).reports["openi:4"] == json.loads(line)["report"]
+    assert Corpus([cited]).resolve(Passage(case="openi:4", start=23, end=45), "") == (
+        "No pneumothorax today."
     )
     study = replace(a_case(17, "The heart is enlarged."), source="openi", study_id="17")
     task = Task(source="openi", split="val", studies=(study,))
