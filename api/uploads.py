@@ -37,6 +37,8 @@ class Upload:
     file: SpooledFile
     accept_as_chest: bool = False
     """Whether to read it also if its header names another modality or part of the body."""
+    window: int | None = None
+    """Which of a DICOM file's own windows to show it with, from 1."""
     proportions: tuple[int, int] | None = None
     """Width and height that a preview is stretched to; None for those of the file."""
 

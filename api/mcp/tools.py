@@ -61,7 +61,11 @@ async def _get_case(service: AgentService, caller: Caller, given: CaseArguments)
     case = await pipeline.current.case(given.case)
     numbers = range(1, len(case.images) + 1) if given.images else ()
     images = [
-        await pipeline.images.preview(await pipeline.current.case_image(given.case, one), caller)
+        (
+            await pipeline.images.preview(
+                await pipeline.current.case_image(given.case, one), caller
+            )
+        ).png
         for one in numbers
     ]
     service.audit.add("case read", caller.name, case=given.case)

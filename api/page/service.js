@@ -64,6 +64,12 @@ const sentence = (detail) => {
 
 const json = async (path, options) => (await call(path, options)).json();
 const blob = async (path, options) => (await call(path, options)).blob();
+/** {png, display}: an image, and what its DICOM header says of its size and windows, or null. */
+async function picture(path, options) {
+  const response = await call(path, options);
+  const display = response.headers.get("Image-Display");
+  return { png: await response.blob(), display: display && JSON.parse(display) };
+}
 const casePath = (key) => `cases/${encodeURIComponent(key)}`;
 const generationPath = (id) => `generations/${encodeURIComponent(id)}`;
 
@@ -83,7 +89,7 @@ export const getHealth = () => json("health");
 export const getGeneration = (id) => json(generationPath(id));
 export const deleteGeneration = (id) => call(generationPath(id), { method: "DELETE" });
 export const getCase = (key) => json(casePath(key));
-export const getCaseImage = (key, number) => blob(`${casePath(key)}/images/${number}`);
+export const getCaseImage = (key, number) => picture(`${casePath(key)}/images/${number}`);
 export const getCaseRegions = (key, number, names) =>
   json(`${casePath(key)}/images/${number}/regions?${new URLSearchParams(names.map((name) => ["observation", name]))}`);
 export const listFeedback = (id) => json(`${generationPath(id)}/feedback`);
@@ -103,9 +109,9 @@ export const searchPacs = (query) => postJson("pacs/searches", query);
 export const reportOnPacs = (wanted, signal) => postJson("pacs/reports", wanted, signal);
 export const sendBack = (wanted) => postJson("pacs/send-back", wanted);
 
-/** The image as the search sees it, as PNG. */
+/** The image as the search sees it, as PNG; `options.window` chooses one of a DICOM file's own. */
 export const previewImage = (file, options, signal) =>
-  blob("images", post(form("image", [file], options), signal));
+  picture("images", post(form("image", [file], options), signal));
 
 export async function getSample() {
   return new File([await blob("sample")], "sample X-ray");

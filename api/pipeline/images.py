@@ -2,7 +2,7 @@
 
 with images.kept():
     radiographs = await images.read(uploads, caller)       # count until the end of the block
-png = await images.preview(upload, caller)
+image = await images.preview(upload, caller)           # a PngRadiograph
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -131,14 +131,14 @@ class ImageReading:
         (attributes,) = (one for one in found if isinstance(one, dict))
         return attributes
 
-    async def preview(self, upload: Upload, caller: Caller) -> bytes:
+    async def preview(self, upload: Upload, caller: Caller) -> PngRadiograph:
         """Return an image as the search uses it, as PNG of a size for a page.
 
         Raises UserError if it cannot be read.
         """
         found = await _run(self._decoding, "preview", [upload], caller)
         (image,) = (one for one in found if isinstance(one, PngRadiograph))
-        return image.png
+        return image
 
 
 async def _run(

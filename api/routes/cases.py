@@ -14,6 +14,7 @@ from api.middleware.problems import GUARDED, problems
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.pipeline import Pipeline
 from api.schemas.cases import CaseDocument
+from api.schemas.display import DISPLAY_HEADER, display_headers
 
 _Key = Annotated[str, PathParameter(description="The case as `source:study_id`.")]
 _PNG = ResponseSpec(bytes, media_type="image/png", description="PNG", generate_examples=False)
@@ -48,6 +49,7 @@ class CaseController(Controller):
         summary="Fetch an image of a prior case",
         media_type="image/png",
         opt=READ,
+        response_headers=[DISPLAY_HEADER],
         responses={200: _PNG, **problems(400, 404, 413, 422, *GUARDED)},
     )
     async def image(
@@ -61,6 +63,6 @@ class CaseController(Controller):
     ) -> Response[bytes]:
         """Return the image as PNG; 404 if the data set is not on this machine."""
         file = await pipeline.current.case_image(key, number)
-        png = await while_connected(request, lambda: pipeline.images.preview(file, caller))
+        image = await while_connected(request, lambda: pipeline.images.preview(file, caller))
         audit.add("case image read", caller.name, case=key, image=number)
-        return Response(png, media_type="image/png")
+        return Response(image.png, media_type="image/png", headers=display_headers(image))

@@ -1,5 +1,6 @@
 """POST /images: preview an image. GET /sample: fetch the sample image."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import anyio
@@ -13,6 +14,7 @@ from litestar.status_codes import HTTP_200_OK
 from api.middleware.access import GENERATE, READ, Caller
 from api.middleware.problems import GUARDED, problems
 from api.pipeline.pipeline import Pipeline
+from api.schemas.display import DISPLAY_HEADER, display_headers
 from api.schemas.forms import ImageForm
 from api.settings import Settings
 from api.uploads import read_form, read_uploads
@@ -38,6 +40,7 @@ class ImageController(Controller):
         status_code=HTTP_200_OK,
         media_type="image/png",
         before_request=read_form,
+        response_headers=[DISPLAY_HEADER],
         responses={200: _PNG, **problems(400, 408, 413, 422, 503, *GUARDED)},
     )
     async def preview(
@@ -48,12 +51,13 @@ class ImageController(Controller):
     ) -> Response[bytes]:
         """Return the decoded image as PNG, lungs dark: browsers cannot show DICOM.
 
-        Nothing is stored.
+        Of a DICOM file, the header `Image-Display` states the size of its pixels and its own
+        windows, as far as its header does. Nothing is stored.
         """
         (upload,) = read_uploads([data.image], limit=1, accept_as_chest=data.accept_as_chest)
         with pipeline.enter(caller):
-            png = await pipeline.images.preview(upload, caller)
-        return Response(png, media_type="image/png")
+            image = await pipeline.images.preview(replace(upload, window=data.window), caller)
+        return Response(image.png, media_type="image/png", headers=display_headers(image))
 
     @get(
         "/sample",

@@ -24,6 +24,7 @@ from api.schemas.fields import (
 from generator.prior.request import PriorRequest
 from generator.prompts import Task
 from generator.request import GenerationRequest
+from indexer.images.radiograph import MOST_WINDOWS
 from retriever.options import Parameter, SearchOptions, parameters
 
 
@@ -138,3 +139,15 @@ class ImageForm(msgspec.Struct, kw_only=True):
 
     image: UploadFile
     accept_as_chest: AcceptAsChestField = False
+    window: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=1,
+                le=MOST_WINDOWS,
+                description="Show a DICOM file with this one of its own windows; the header "
+                "`Image-Display` lists them.",
+            ),
+        ]
+        | None
+    ) = None

@@ -22,10 +22,11 @@ from indexer.images.contrast import to_grey
 from indexer.images.deep_grey import colour_note
 from indexer.images.dicom_elements import check_elements
 from indexer.images.dicom_frame import decode_frame
-from indexer.images.dicom_geometry import square_pixels, upright
+from indexer.images.dicom_geometry import pixel_size, square_pixels, upright
 from indexer.images.dicom_header import check_header, subject_of, view_position
-from indexer.images.dicom_voi import monochrome
+from indexer.images.dicom_voi import file_windows, monochrome
 from indexer.images.radiograph import (
+    Display,
     Grey,
     LargeImageError,
     Limits,
@@ -76,15 +77,27 @@ def _decode(data: bytes, name: str, limits: Limits) -> Radiograph:
         pixels = _colour(table, 8 * table.dtype.itemsize, notes)
     else:
         values = stored_values(stored, dataset, codestream, notes)
-        pixels = monochrome(values, dataset, notes)
+        pixels = monochrome(values, dataset, notes, window=limits.window)
     pixels = square_pixels(pixels, dataset, notes)
+    size, windows = pixel_size(pixels, dataset), file_windows(dataset)
+    _check_window(limits.window, len(windows), name)
     pixels = upright(pixels, dataset, notes)
     return Radiograph(
         pixels=pixels,
         view_position=view_position(dataset),
         notes=tuple(notes),
         subject=subject_of(dataset),
+        display=Display(
+            pixel_mm=None if size is None else size.millimetres,
+            plane=None if size is None else size.plane,
+            windows=windows,
+        ),
     )
+
+
+def _check_window(wanted: int | None, there: int, name: str) -> None:
+    if wanted is not None and not 1 <= wanted <= there:
+        raise UserError(f"{name} has {there} windows of its own: there is no window {wanted}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,19 @@
 Spacing comes before the aspect ratio, which the standard allows only where no spacing is given
 (PS3.3 C.7.6.3). PatientOrientation (C.7.6.1.1.1) names the directions of rows and columns; a
 frontal image is shown with the patient's left at the right and the head at the top.
+
+Without a calibration, the spacing of a projection radiograph is that at the detector (10.7.1.3),
+where the patient appears enlarged; a stated magnification factor is taken out.
 """
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from indexer.images.header_numbers import header_numbers
+from indexer.images.header_numbers import first_number, header_numbers
 from indexer.images.radiograph import Grey, restore_size
 
 _LARGEST_STRETCH = 4.0  # a larger ratio is an error in the header
@@ -20,6 +25,10 @@ _RATIOS = (
     "NominalScannedPixelSpacing",
     "PixelAspectRatio",
 )
+_SPACINGS = _RATIOS[:3]
+_WIDTH_MM = (20.0, 2000.0)
+"""A width outside is an error in the header."""
+_UNEVEN = 0.02
 _OPPOSITE = dict(zip("LRAPHF", "RLPAFH", strict=True))
 
 
@@ -39,6 +48,43 @@ def square_pixels(pixels: Grey, dataset: Dataset, notes: list[str]) -> Grey:
             return restore_size(pixels, round(width * 1000), round(height * ratio * 1000))
         return pixels
     return pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelSize:
+    """The side of a pixel, and where it holds."""
+
+    millimetres: float
+    plane: Literal["patient", "detector"]
+
+
+def pixel_size(pixels: Grey, dataset: Dataset) -> PixelSize | None:
+    """Return the size of the square ``pixels`` before they are turned; None where not stated."""
+    spacing = _spacing(dataset)
+    if spacing is None:
+        return None
+    rows, columns, plane = spacing
+    across = int(dataset.Columns) * columns / pixels.shape[1]
+    along = int(dataset.Rows) * rows / pixels.shape[0]
+    possible = _WIDTH_MM[0] <= across * pixels.shape[1] <= _WIDTH_MM[1]
+    if not possible or abs(across / along - 1) > _UNEVEN:
+        return None
+    return PixelSize(millimetres=across, plane=plane)
+
+
+def _spacing(dataset: Dataset) -> tuple[float, float, Literal["patient", "detector"]] | None:
+    """Return the first spacing of rows and columns, in mm, that has two positive numbers."""
+    for keyword in _SPACINGS:
+        pair = header_numbers(dataset, keyword)
+        if len(pair) != 2 or min(pair) <= 0:
+            continue
+        if keyword == "PixelSpacing" and pair != header_numbers(dataset, "ImagerPixelSpacing"):
+            return pair[0], pair[1], "patient"
+        factor = first_number(dataset, "EstimatedRadiographicMagnificationFactor")
+        if keyword != "NominalScannedPixelSpacing" and factor is not None and 1 <= factor < 2:
+            return pair[0] / factor, pair[1] / factor, "patient"
+        return pair[0], pair[1], "detector"
+    return None
 
 
 def upright(pixels: Grey, dataset: Dataset, notes: list[str]) -> Grey:

@@ -25,16 +25,23 @@ from indexer.images.contrast import (
     stretch,
     to_grey,
 )
-from indexer.images.header_numbers import first_number, is_stated
-from indexer.images.radiograph import Grey
+from indexer.images.header_numbers import first_number, header_numbers, is_stated
+from indexer.images.radiograph import MOST_WINDOWS, FileWindow, Grey
 from indexer.images.stored_values import Stored, StoredValues
 
 _MIN_SPREAD = 0.7
 _MAX_CLIPPED = 0.5
+_LONGEST_NAME = 32
 
 
-def monochrome(stored: StoredValues, dataset: Dataset, notes: list[str]) -> Grey:
-    """Convert stored values to grey (height, width) with dark lungs; appends to ``notes``."""
+def monochrome(
+    stored: StoredValues, dataset: Dataset, notes: list[str], *, window: int | None = None
+) -> Grey:
+    """Convert stored values to grey (height, width) with dark lungs; appends to ``notes``.
+
+    ``window``: which of the file's own windows to use, from 1, whatever it shows; one that it does
+    not have counts as None.
+    """
     codes, bits = stored.codes, stored.bits
     values = stored.table()
     counts = count_levels(codes, 2**bits)
@@ -48,7 +55,12 @@ def monochrome(stored: StoredValues, dataset: Dataset, notes: list[str]) -> Grey
 
     modality = _modality(values, dataset, notes)
     inverted = _is_inverted(dataset, notes)
-    shown = _shown(modality, counts, dataset, notes)
+    wanted = None if window is None else file_windows(dataset)[window - 1 : window]
+    if wanted:
+        own = _by_window(modality, dataset, wanted[0].centre, wanted[0].width)
+        shown: Fractions | None = np.clip(own, 0.0, 1.0)
+    else:
+        shown = _shown(modality, counts, dataset, notes)
     fractions = stretch(modality.astype(np.float64), counts) if shown is None else shown
     if inverted:
         fractions = 1 - fractions
@@ -60,6 +72,33 @@ def monochrome(stored: StoredValues, dataset: Dataset, notes: list[str]) -> Grey
     table[padding] = 0
     pixels: Grey = table[codes]
     return pixels
+
+
+def file_windows(dataset: Dataset) -> tuple[FileWindow, ...]:
+    """Return the windows of the file that can be used, under the names that it gives them.
+
+    None for a file that is shown by a VOI LUT or in colour.
+    """
+    colour = int(dataset.get("SamplesPerPixel") or 1) != 1
+    if colour or "VOILUTSequence" in dataset or "WindowCenter" not in dataset:
+        return ()
+    centres, widths = (header_numbers(dataset, f"Window{end}") for end in ("Center", "Width"))
+    stated = dataset.get("WindowCenterWidthExplanation") or ()
+    names = [stated] if isinstance(stated, str) else [str(one) for one in stated]
+    found: list[FileWindow] = []
+    for place, (centre, width) in enumerate(zip(centres, widths, strict=False)):
+        if width > 0 and len(found) < MOST_WINDOWS:
+            name = (
+                _window_name(names[place]) if place < len(names) else ""
+            ) or f"Window {place + 1}"
+            if any(name == other.name for other in found):
+                name = f"{name} ({place + 1})"
+            found.append(FileWindow(name=name, centre=centre, width=width))
+    return tuple(found)
+
+
+def _window_name(text: str) -> str:
+    return "".join(one for one in text if one.isascii() and one.isprintable())[:_LONGEST_NAME]
 
 
 def _modality(values: Stored, dataset: Dataset, notes: list[str]) -> npt.NDArray[np.generic]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from db.errors import TooLargeError, UserError
 from db.index.case import ViewPosition
 
 Grey = npt.NDArray[np.uint8]
+
+MOST_WINDOWS = 8
+"""Of one DICOM file that are offered."""
 
 
 class LargeImageError(TooLargeError):
@@ -44,6 +47,9 @@ class Limits:
     """Anything smaller is a thumbnail, icon or tracking pixel."""
     accept_as_chest: bool = False
     """Read a DICOM file also if its header names another modality or part of the body."""
+    window: int | None = None
+    """Which of its own windows to show a DICOM file with, from 1; None for the first if that shows
+    the image."""
 
     def check_bytes(self, count: int, name: str) -> None:
         """Raises LargeImageError above ``max_bytes`` and UserError for an empty file."""
@@ -112,6 +118,26 @@ class Subject:
         return bool(not known and self.name and other.name and self.name != other.name)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileWindow:
+    """A window that a DICOM file states for its values."""
+
+    name: str
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Display:
+    """What a DICOM header says about showing and measuring its image; never stored."""
+
+    pixel_mm: float | None = None
+    """Side of a pixel as decoded, in mm; None where the header does not state it."""
+    plane: Literal["patient", "detector"] | None = None
+    """Where that holds: at the detector the patient appears enlarged."""
+    windows: tuple[FileWindow, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Radiograph:
     """One decoded radiograph."""
@@ -124,6 +150,8 @@ class Radiograph:
     """What a user should know about the conversion; contains no patient data."""
     subject: Subject | None = field(default=None, repr=False)
     """Of a DICOM header; compared between the images of a study, never stored."""
+    display: Display | None = field(default=None, repr=False)
+    """Of a DICOM header."""
 
     @cached_property
     def sha256(self) -> str:
@@ -143,6 +171,8 @@ class PngRadiograph:
     notes: tuple[str, ...]
     subject: Subject | None = field(default=None, repr=False)
     """As of a `Radiograph`."""
+    display: Display | None = field(default=None, repr=False)
+    """As of a `Radiograph`; ``pixel_mm`` is that of the PNG."""
 
 
 AnyRadiograph = TypeVar("AnyRadiograph", Radiograph, PngRadiograph)
@@ -157,7 +187,19 @@ def reduced(image: Radiograph, limits: Limits) -> Radiograph:
     factors = tuple(max(1, min(factor, side // limits.min_side)) for side in (width, height))
     small = np.asarray(Image.fromarray(image.pixels).reduce(factors)).copy()
     note = f"reduced from {width} x {height} to {small.shape[1]} x {small.shape[0]} pixels"
-    return replace(image, pixels=small, notes=(*image.notes, note))
+    return replace(
+        image,
+        pixels=small,
+        notes=(*image.notes, note),
+        display=rescaled(image.display, width / small.shape[1]),
+    )
+
+
+def rescaled(display: Display | None, factor: float) -> Display | None:
+    """What holds of an image once a side of its pixels is ``factor`` as long."""
+    if display is None or display.pixel_mm is None:
+        return display
+    return replace(display, pixel_mm=display.pixel_mm * factor)
 
 
 def restore_size(pixels: Grey, width: int, height: int) -> Grey:

@@ -78,6 +78,8 @@ def read_radiograph(
     with quiet_decoders():
         if dicom.is_dicom(data):
             image = dicom.decode(data, name, limits)
+        elif limits.window is not None:
+            raise UserError(f"{name} is not a DICOM file: it has no windows of its own")
         else:
             image = _decode_raster(data, name, limits)
     check_contrast(image.pixels, name)

@@ -109,13 +109,14 @@ async function showImages(box, found, observations, turn) {
   for (const image of found.images.filter((one) => one.has_file).slice(0, 4)) {
     const alt = `X-ray ${image.number} of the prior case${image.view_position ? `, ${image.view_position}` : ""}`;
     try {
-      const url = URL.createObjectURL(await getCaseImage(found.case, image.number));
+      const { png, display } = await getCaseImage(found.case, image.number);
+      const url = URL.createObjectURL(png);
       if (turn !== latest) {
         URL.revokeObjectURL(url);
         return;
       }
       pictures.push(url);
-      images.push({ url, alt, number: image.number });
+      images.push({ url, alt, display, number: image.number });
     } catch {
       // the file has moved since the index was built
     }

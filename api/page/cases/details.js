@@ -45,7 +45,7 @@ async function read(key, known) {
   let thumbnail = null;
   if (image) {
     try {
-      thumbnail = await small(await getCaseImage(key, image.number));
+      thumbnail = await small((await getCaseImage(key, image.number)).png);
     } catch {
       // the file has moved since the index was built
     }

@@ -6,10 +6,11 @@ import { imageOptions } from "./options.js";
 import { previewImage, ServiceError } from "../service.js";
 import { PRESETS } from "./presets.js";
 import { activeViewer, Viewer } from "./viewer.js";
+import { act } from "../work.js";
 
 export const viewer = new Viewer("X-ray");
 const beside = new Viewer("Another view of the study", { tools: false });
-let images = []; // {file, url}
+let images = []; // {file, url, display, windows}, as `readImages` gives them
 let hanging = true; // whether two views are shown side by side
 
 byId("viewer").append(viewer.element);
@@ -38,9 +39,32 @@ export function checkLimits(study, { max_images: most, max_body_bytes: bytes }) 
 
 /** Read images; if one cannot be read, none is kept and its error is thrown. */
 export async function readImages(chosen, signal) {
-  const previews = [];
-  for (const file of chosen) previews.push(await previewImage(file, imageOptions(), signal));
-  return chosen.map((file, number) => ({ file, url: URL.createObjectURL(previews[number]) }));
+  const read = [];
+  for (const file of chosen) read.push({ file, ...(await previewImage(file, imageOptions(), signal)) });
+  return read.map(({ file, png, display }) => ({ file, display, url: URL.createObjectURL(png), windows: new Map() }));
+}
+
+/** How a viewer shows an image that was read. */
+export const asShown = (image, name) => ({
+  url: image.url,
+  alt: `${name}: ${image.file.name}`,
+  display: image.display,
+  byWindow: (number) => byWindow(image, number),
+});
+
+/** The address of an image as one of its file's own windows shows it; null where that fails. */
+async function byWindow({ file, windows }, number) {
+  await act(async () => {
+    if (windows.has(number)) return;
+    const { png } = await previewImage(file, { ...imageOptions(), window: number });
+    windows.set(number, URL.createObjectURL(png));
+  });
+  return windows.get(number) ?? null;
+}
+
+/** Give back the memory of images that were read. */
+export function forgetImages(read) {
+  for (const { url, windows } of read) for (const one of [url, ...windows.values()]) URL.revokeObjectURL(one);
 }
 
 export function addImages(read) {
@@ -50,7 +74,7 @@ export function addImages(read) {
 }
 
 export function clearImages() {
-  for (const image of images) URL.revokeObjectURL(image.url);
+  forgetImages(images);
   images = [];
   show(0);
 }
@@ -65,7 +89,7 @@ export function showNoImage(text) {
 
 function show(shown) {
   const some = images.length > 0;
-  viewer.show(images.map(({ file, url }) => ({ url, alt: `X-ray: ${file.name}` })), shown);
+  viewer.show(images.map((image) => asShown(image, "X-ray")), shown);
   byId("viewer").hidden = byId("clear").hidden = !some;
   document.dispatchEvent(new CustomEvent("images", { detail: images.length }));
   askForView();
@@ -121,6 +145,7 @@ addShortcuts("X-ray", [
     says: `Window: ${PRESETS.map(({ name }) => name.toLowerCase()).join(", ")}`,
     does: on((one, { key }) => one.preset(PRESETS.find((preset) => preset.key === key))),
   },
+  { keys: ["5"], says: "Window: those that the DICOM file states, one after another", does: on((one) => one.nextWindow()) },
   { keys: ["+", "=", "-"], shown: ["+", "\u2212"], says: "Zoom in and out", does: on((one, { key }) => one.zoom(key === "-" ? 1 / one.step : one.step)) },
   { keys: ["0"], says: "Reset window and zoom", does: on((one) => one.reset()) },
   { keys: ["f"], says: "Full screen", does: on((one) => one.fullScreen()) },

@@ -20,10 +20,16 @@ const NEAR = 6; // pixels on the screen within which a press is no drag
 
 export const isMeasuring = (tool) => tool in STEPS;
 
-/** Of two points: the length in pixels, and as a share of the image's width. */
-export function rulerText([a, b], width) {
+/**
+ * Of two points: the length in millimetres where the DICOM header states the size of a pixel, else
+ * in pixels, and as a share of the image's width.
+ */
+export function rulerText([a, b], width, pixel) {
   const length = Math.hypot(b[0] - a[0], b[1] - a[1]);
-  return `${Math.round(length)} px, ${Math.round((100 * length) / width)} % of the width`;
+  const share = `${Math.round((100 * length) / width)} % of the width`;
+  if (!pixel?.pixel_mm) return `${Math.round(length)} px, ${share}`;
+  const where = pixel.plane === "detector" ? " at the detector" : "";
+  return `${(length * pixel.pixel_mm).toFixed(1)} mm${where}, ${share}`;
 }
 
 /** Of four points: widths of heart and chest, both taken horizontally. */
@@ -65,9 +71,9 @@ export class Measurements {
   /** What is measured, or what the next point is. */
   text(tool) {
     const { ruler, ratio } = this.#points;
-    const { size } = this.place() ?? { size: [1, 1] };
+    const { size, pixel } = this.place() ?? { size: [1, 1] };
     const done = [
-      ruler.length === 2 ? `Ruler: ${rulerText(ruler, size[0])}` : "",
+      ruler.length === 2 ? `Ruler: ${rulerText(ruler, size[0], pixel)}` : "",
       ratio.length === 4 ? ratioText(ratio) : "",
     ].filter(Boolean);
     const points = this.#points[tool];

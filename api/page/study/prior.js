@@ -3,11 +3,11 @@
 
 import { button, byId, make, say } from "../elements.js";
 import { act } from "../work.js";
-import { readImages, viewer } from "./images.js";
+import { asShown, forgetImages, readImages, viewer } from "./images.js";
 import { Viewer } from "./viewer.js";
 
 const before = new Viewer("X-ray of the prior study");
-let images = []; // {file, url}
+let images = []; // as `readImages` gives them
 let linked = true;
 
 const input = (id, type, attributes = {}) => make("input", { id, type, autocomplete: "off", ...attributes });
@@ -40,7 +40,7 @@ const holder = make("div", { id: "prior-viewer", hidden: true }, before.element,
 const section = make(
   "details",
   { class: "inner", id: "prior" },
-  make("summary", {}, "Compare with a prior study of this patient"),
+  make("summary", {}, "Compare with a prior study"),
   make(
     "div",
     { class: "options" },
@@ -84,7 +84,7 @@ async function choose(chosen) {
 }
 
 function draw() {
-  before.show(images.map(({ file, url }) => ({ url, alt: `X-ray of the prior study: ${file.name}` })));
+  before.show(images.map((image) => asShown(image, "X-ray of the prior study")));
   holder.hidden = remove.hidden = images.length === 0;
   entitle();
 }
@@ -105,7 +105,7 @@ function join(both) {
 }
 
 function forget() {
-  for (const image of images) URL.revokeObjectURL(image.url);
+  forgetImages(images);
   images = [];
 }
 

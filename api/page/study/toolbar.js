@@ -21,8 +21,8 @@ export class Toolbar {
       {
         class: "preset",
         "aria-label": "Window preset",
-        title: "Window presets from the image's own grey levels (1 to 4)",
-        onchange: () => viewer.preset(PRESETS.find(({ name }) => name === this.preset.value)),
+        title: "Window presets from the image's own grey levels (1 to 4), and those of a DICOM file (5)",
+        onchange: () => viewer.preset([...PRESETS, ...viewer.windows].find(({ name }) => name === this.preset.value)),
       },
       make("option", { value: "" }, "Preset"),
       ...PRESETS.map(({ name }) => make("option", {}, name)),
@@ -65,6 +65,12 @@ export class Toolbar {
       button("Full screen", { class: "quiet full", title: "Full screen (F)", onclick: () => viewer.fullScreen() }),
       this.extra,
     );
+  }
+
+  /** Offer the windows that the file of the image states. */
+  offer(windows) {
+    for (const option of this.preset.querySelectorAll(".own")) option.remove();
+    this.preset.append(...windows.map(({ name }) => make("option", { class: "own" }, name)));
   }
 
   /** Show the state of the viewer. */

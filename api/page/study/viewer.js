@@ -1,16 +1,16 @@
 // The images of one study on a dark background: window and level, zoom, pan, inversion, presets,
 // measurements, maps. Mouse and touch: see gestures.js. Keys on the stage: see HELP.
 
-import { draw, button, make } from "../elements.js";
+import { draw, button, make, say } from "../elements.js";
 import { Gestures } from "./gestures.js";
 import { isMeasuring, Measurements } from "./measurements.js";
 import { drawMaps, OPACITY } from "./overlay.js";
-import { windowOf } from "./presets.js";
+import { PRESETS, windowOf } from "./presets.js";
 import { Toolbar } from "./toolbar.js";
 
 const HELP =
   "Plus and minus zoom, arrow keys pan, Shift with arrow keys changes window and level, " +
-  "I inverts, 1 to 4 choose a window, 0 resets. With ruler or ratio, arrow keys move a crosshair and Enter sets a point.";
+  "I inverts, 1 to 5 choose a window, 0 resets. With ruler or ratio, arrow keys move a crosshair and Enter sets a point.";
 const FIT = { zoom: 1, x: 0, y: 0 };
 const PLAIN = { width: 255, level: 128, inverted: false };
 const MOST = 12;
@@ -29,7 +29,7 @@ export class Viewer {
   constructor(name, { tools = true } = {}) {
     this.number = ++made;
     this.step = 1.25; // of zoom
-    this.images = []; // {url, alt}
+    this.images = []; // {url, alt, display, byWindow}: the last two of a DICOM file
     this.shown = 0;
     this.state = { ...FIT, ...PLAIN };
     this.maps = []; // of the observations that are pointed at, in all images
@@ -114,11 +114,43 @@ export class Viewer {
     this.set({ inverted: !this.state.inverted });
   }
 
+  /** Choose a window: a preset, or one of the file's own, which has a `number`. */
   preset(preset) {
     if (!preset || !this.picture?.naturalWidth) return;
-    this.set(windowOf(preset, this.picture));
+    if (preset.number || this.rendered) this.#render(preset);
+    else this.#window(preset);
+  }
+
+  /** The windows that the DICOM file of the image states: {name, number}. */
+  get windows() {
+    const { display, byWindow } = this.images[this.shown] ?? {};
+    return byWindow ? (display?.windows ?? []).map(({ name }, place) => ({ name: `File: ${name}`, number: place + 1 })) : [];
+  }
+
+  nextWindow() {
+    const { windows } = this;
+    if (windows.length > 0) this.preset(windows[this.rendered % windows.length]);
+    else say("This image states no window of its own");
+  }
+
+  /** Show the image by a window of its file, or as it was read. */
+  async #render(preset) {
+    const { picture } = this;
+    const image = this.images[this.shown];
+    const url = preset.number ? await image.byWindow(preset.number) : image.url;
+    if (url === null || picture !== this.picture) return;
+    picture.src = url;
+    await picture.decode();
+    if (picture !== this.picture) return;
+    this.rendered = preset.number ?? 0;
+    this.#window(preset);
+  }
+
+  #window(preset) {
+    this.set(preset.number ? { width: PLAIN.width, level: PLAIN.level } : windowOf(preset, this.picture));
     this.chosen = preset.name;
     this.#apply();
+    if (preset.number) say(`Window of the file: ${preset.name}`);
   }
 
   fit() {
@@ -127,6 +159,7 @@ export class Viewer {
 
   reset() {
     this.set({ ...FIT, ...PLAIN });
+    if (this.rendered) this.#render(PRESETS[0]);
   }
 
   unmeasure() {
@@ -219,6 +252,7 @@ export class Viewer {
     const some = this.images.length > 0;
     this.stage.replaceChildren();
     this.picture = this.map = null;
+    this.rendered = 0; // the number of the file's window that is shown
     if (some) {
       const { url, alt } = this.images[this.shown];
       this.picture = make("img", { src: url, alt, draggable: "false", onload: () => this.#apply() });
@@ -227,6 +261,7 @@ export class Viewer {
     }
     this.measurements.show(some ? this.images[this.shown].url : null);
     if (this.toolbar) this.toolbar.element.hidden = !some;
+    this.toolbar?.offer(this.windows);
     this.readout.hidden = !some;
     this.thumbs.hidden = this.images.length < 2 || this.toolbar === null;
     this.thumbs.replaceChildren(...this.images.map((image, number) => this.#thumb(image, number)));
@@ -285,6 +320,7 @@ export class Viewer {
     const box = stage.getBoundingClientRect();
     return {
       size,
+      pixel: this.images[this.shown].display ?? null,
       fit: Math.min(stage.clientWidth / size[0], stage.clientHeight / size[1]),
       middle: [box.left + box.width / 2, box.top + box.height / 2],
       zoom: state.zoom,

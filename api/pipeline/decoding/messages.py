@@ -8,7 +8,7 @@ import msgspec
 from db.errors import NotFoundError, TooLargeError, UserError
 from db.index.case import ViewPosition
 from indexer.images.dicom import Identifiers, StudyAttributes
-from indexer.images.radiograph import LargeImageError, Subject
+from indexer.images.radiograph import Display, LargeImageError, Subject
 
 HEAD = struct.Struct(">I")
 """The length of the JSON that follows, of a job and of an outcome."""
@@ -32,6 +32,8 @@ class DecodingJob(msgspec.Struct, kw_only=True):
     length: int
     """Where the file is in what the descriptor opens."""
     accept_as_chest: bool = False
+    window: int | None = None
+    """As in `Limits`."""
     proportions: tuple[int, int] | None = None
     """Width and height that a preview is stretched to; None for those of the file."""
     max_bytes: int
@@ -49,6 +51,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     view_position: ViewPosition | None = None
     notes: tuple[str, ...] = ()
     subject: Subject | None = None
+    display: Display | None = None
     identifiers: Identifiers | None = None
     study: StudyAttributes | None = None
     error: str | None = None

@@ -128,6 +128,7 @@ class _Pool:
             offset=upload.file.offset,
             length=upload.file.length,
             accept_as_chest=upload.accept_as_chest,
+            window=upload.window,
             proportions=upload.proportions,
             max_bytes=image.max_bytes,
             max_pixels=image.max_pixels,
@@ -142,7 +143,11 @@ class _Pool:
         view, notes, subject = outcome.view_position, outcome.notes, outcome.subject
         if kind in ("png", "preview"):
             return PngRadiograph(
-                png=body.tobytes(), view_position=view, notes=notes, subject=subject
+                png=body.tobytes(),
+                view_position=view,
+                notes=notes,
+                subject=subject,
+                display=outcome.display,
             )
         pixels = body.reshape(outcome.height, outcome.width)
         return Radiograph(pixels=pixels, view_position=view, notes=notes, subject=subject)

@@ -23,7 +23,14 @@ from PIL import Image
 from api.pipeline.decoding.messages import HEAD, DecodingJob, Outcome
 from db.errors import UserError
 from indexer.images.dicom import read_identifiers, read_study_attributes
-from indexer.images.radiograph import Grey, Limits, Radiograph, out_of_memory, restore_size
+from indexer.images.radiograph import (
+    Grey,
+    Limits,
+    Radiograph,
+    out_of_memory,
+    rescaled,
+    restore_size,
+)
 from indexer.images.reader import encode_png, read_radiograph
 
 PREVIEW_SIDE = 1600
@@ -76,6 +83,7 @@ def _answer(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memoryv
 def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memoryview]:
     limits = Limits(
         accept_as_chest=job.accept_as_chest,
+        window=job.window,
         max_bytes=job.max_bytes,
         max_pixels=job.max_pixels,
         max_decoded_bytes=job.max_decoded_bytes,
@@ -87,9 +95,14 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
         return Outcome(study=read_study_attributes(data, job.name, limits)), b""
     image = read_radiograph(data, name=job.name, limits=limits)
     if job.proportions is not None:
-        image = replace(image, pixels=restore_size(image.pixels, *job.proportions))
+        restored = restore_size(image.pixels, *job.proportions)
+        same = restored.shape == image.pixels.shape
+        image = replace(image, pixels=restored, display=image.display if same else None)
     if job.kind == "preview":
-        body: bytes | memoryview = _preview(image.pixels)
+        small = _reduced(image.pixels)
+        factor = image.pixels.shape[1] / small.shape[1]
+        image = replace(image, pixels=small, display=rescaled(image.display, factor))
+        body: bytes | memoryview = encode_png(small)
     else:
         body = encode_png(image.pixels) if job.kind == "png" else _bytes_of(image)
     height, width = image.pixels.shape
@@ -100,17 +113,18 @@ def _decoded(job: DecodingJob, descriptor: int) -> tuple[Outcome, bytes | memory
         view_position=image.view_position,
         notes=image.notes,
         subject=image.subject,
+        display=image.display,
     )
     return outcome, body
 
 
-def _preview(pixels: Grey) -> bytes:
-    """Encode an image as PNG, reduced to ``PREVIEW_SIDE``."""
-    if max(pixels.shape) > PREVIEW_SIDE:
-        image = Image.fromarray(pixels)
-        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-    return encode_png(pixels)
+def _reduced(pixels: Grey) -> Grey:
+    """Reduce an image to ``PREVIEW_SIDE``."""
+    if max(pixels.shape) <= PREVIEW_SIDE:
+        return pixels
+    image = Image.fromarray(pixels)
+    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def _bytes_of(image: Radiograph) -> memoryview:

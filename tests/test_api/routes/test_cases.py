@@ -1,5 +1,6 @@
 """GET /cases: the report, the image and the public page of a prior case."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from db.errors import UserError
 from db.index.case import case_key, split_case_key
 from db.index.store import Case
 from indexer.images.reader import read_radiograph
-from tests.support.dicoms import slow_dicom
+from tests.support.dicoms import slow_dicom, write_dicom
+from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import memory_mb
 from tests.support.service.services import FakeRetriever, a_case, a_digest, a_png, an_app, serving
 
@@ -95,6 +97,35 @@ def test_a_large_image_is_made_smaller_for_the_page(tmp_path: Path) -> None:
     with a_client(tmp_path, a_case(1, images=[image])) as client:
         pixels = read_radiograph(client.get("/cases/drawn:s1/images/1").content).pixels
     assert max(pixels.shape) == 1600
+
+
+def test_a_dicom_image_comes_with_the_size_of_its_pixels_and_its_windows(tmp_path: Path) -> None:
+    image = write_dicom(
+        tmp_path / "image.dcm",
+        draw_radiograph(4, size=(2048, 1680)),
+        ImagerPixelSpacing=[0.2, 0.2],
+        WindowCenter=[128, 200],
+        WindowWidth=[256, 40],
+        WindowCenterWidthExplanation=["NORMAL", "HARDER"],
+    )
+    with a_client(tmp_path, a_case(1, images=[image])) as client:
+        shown = client.get("/cases/drawn:s1/images/1")
+        plain, harder, wrong = (
+            client.post("/images", files={"image": image.read_bytes()}, data=window)
+            for window in ({}, {"window": "2"}, {"window": "3"})
+        )
+    display = {
+        "pixel_mm": pytest.approx(0.256, rel=0.001),
+        "plane": "detector",
+        "windows": [
+            {"name": "NORMAL", "centre": 128.0, "width": 256.0},
+            {"name": "HARDER", "centre": 200.0, "width": 40.0},
+        ],
+    }
+    for answer in (shown, plain, harder):
+        assert json.loads(answer.headers["image-display"]) == display
+    assert shown.content == plain.content != harder.content
+    assert wrong.status_code == 422 and "there is no window 3" in wrong.json()["detail"]
 
 
 def test_an_image_that_takes_too_long_does_not_hold_the_service(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ _TAKEN = {
     "/captions": {"images", "indication"},
     "/batches": {"images", "indication", "study"},
     "/searches": {"images", "text", "text_weight", "case"},
-    "/images": {"image"},
+    "/images": {"image", "window"},
 }
 
 

@@ -23,7 +23,8 @@ from pydicom.uid import (
 )
 
 from db.errors import TooLargeError, UserError
-from indexer.images.reader import Limits, Radiograph, read_radiograph
+from indexer.images.radiograph import reduced
+from indexer.images.reader import Limits, Radiograph, encode_png, read_radiograph
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph, similarity
 
@@ -240,6 +241,61 @@ def test_the_view_position_is_that_of_the_header(
     read: Any, stated: str | None, view: str | None
 ) -> None:
     assert read(RADIOGRAPH, ViewPosition=stated).view_position == view
+
+
+WINDOWS = {
+    "WindowCenter": ["128", "200", "60"],
+    "WindowWidth": ["256", "40", "0"],
+    "WindowCenterWidthExplanation": ["NORMAL", "NORMAL", "EMPTY"],
+}
+
+
+def test_each_window_of_the_file_can_be_chosen(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "image.dcm", RADIOGRAPH, **WINDOWS)
+    plain, first, narrow = (
+        read_radiograph(path, limits=Limits(window=number)) for number in (None, 1, 2)
+    )
+    assert plain.display is not None
+    assert [one.name for one in plain.display.windows] == ["NORMAL", "NORMAL (2)"]
+    assert plain.sha256 == first.sha256
+    expected = np.clip((RADIOGRAPH.astype(float) - 180) / 40 * 255, 0, 255)
+    assert np.abs(narrow.pixels - expected).max() < 8, "also one that hides much of the image"
+    with pytest.raises(UserError, match="has 2 windows of its own: there is no window 3"):
+        read_radiograph(path, limits=Limits(window=3))
+    with pytest.raises(UserError, match="is not a DICOM file"):
+        read_radiograph(encode_png(RADIOGRAPH), limits=Limits(window=1))
+
+
+@pytest.mark.parametrize(
+    ("header", "millimetres", "plane"),
+    [
+        ({}, None, None),
+        ({"PixelSpacing": [0, 0]}, None, None),
+        ({"PixelSpacing": [400, 400]}, None, None),
+        ({"PixelSpacing": [1.4, 1.4]}, 1.4, "patient"),
+        ({"PixelSpacing": [1.4, 1.4], "ImagerPixelSpacing": [1.4, 1.4]}, 1.4, "detector"),
+        ({"ImagerPixelSpacing": [1.4, 1.4]}, 1.4, "detector"),
+        (
+            {"ImagerPixelSpacing": [1.4, 1.4], "EstimatedRadiographicMagnificationFactor": 1.12},
+            1.25,
+            "patient",
+        ),
+        ({"PixelSpacing": [1.4, 0.7]}, 1.4, "patient"),
+        ({"PixelSpacing": [1.4, 1.4], "PatientOrientation": ["F", "L"]}, 1.4, "patient"),
+    ],
+)
+def test_the_size_of_a_pixel_is_that_of_the_header(
+    read: Any, header: dict[str, Any], millimetres: float | None, plane: str | None
+) -> None:
+    image = read(RADIOGRAPH, **header)
+    assert image.display.plane == plane
+    small = reduced(image, Limits(max_kept_pixels=image.pixels.size // 4)).display
+    assert small is not None
+    found = (image.display.pixel_mm, small.pixel_mm)
+    if millimetres is None:
+        assert found == (None, None)
+    else:
+        assert found == pytest.approx((millimetres, 2 * millimetres), rel=0.01)
 
 
 @pytest.mark.parametrize(
