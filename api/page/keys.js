@@ -9,10 +9,10 @@ const STORE = "single-keys";
 const groups = new Map([
   // title to [{keys, shown, says, does}]; in the order of the list
   ["Report", []],
-  ["X-ray", []],
   ["Maps", []],
   ["Prior case", []],
   ["Page", [{ keys: ["?"], says: "Show this list", does: open }]],
+  ["X-ray", []],
 ]);
 
 /** Add shortcuts below a title: `does(event)` returns false where it has nothing to do. */
