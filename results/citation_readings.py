@@ -30,6 +30,8 @@ from results.tables import markdown
 
 READINGS = ROOT / "results" / "citation_readings.json"
 PAGE = ROOT / "docs" / "citation-benchmark.md"
+REPORTS_READ = "Reports, as read"
+"""The table whose columns become rows."""
 BEGIN, END = "<!-- readings -->", "<!-- readings end -->"
 
 
@@ -52,11 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             readings = kept(arguments.forms, readers, arguments.readers_are)
         else:
             readings = read_json(arguments.readings)
+        readings["tables"] = {
+            table.title: table_rows(without_nan(asdict(table)))
+            for table in tables(readings, arguments.resamples)
+        }
         page = arguments.page.read_text(encoding="utf-8")
-        text = written(readings, tables(readings, arguments.resamples))
-        page = between(page, BEGIN, END, f"\n{text}\n\n")
-        if arguments.forms is not None:
-            write_json(arguments.readings, readings)
+        page = between(page, BEGIN, END, f"\n{written(readings)}\n\n")
+        write_json(arguments.readings, readings)
         write_text(arguments.page, page)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -102,7 +106,7 @@ def tables(readings: Mapping[str, Any], resamples: int = RESAMPLES) -> list[Tabl
     return tables_of(readings, said, kind=kind, resamples=resamples)
 
 
-def written(readings: Mapping[str, Any], tabulated: Sequence[Table]) -> str:
+def written(readings: Mapping[str, Any]) -> str:
     """Markdown: who read what, and every table."""
     about = readings["about"]
     kind, names = about["readers are"], " and ".join(about["readers"])
@@ -114,12 +118,10 @@ def written(readings: Mapping[str, Any], tabulated: Sequence[Table]) -> str:
         f"{about['index_fingerprint'][:12]}, weights {about['weights_sha256'][:12]}, check with "
         f"`{about['labeller']}`"
     ]
-    for table in tabulated:
-        rows = table_rows(without_nan(asdict(table)))
-        if table.title == "Reports, as read":
-            rows = _turned(rows)
-        columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
-        parts.append(markdown(f"{table.title} by {kind}", rows, columns))
+    for title, rows in readings["tables"].items():
+        shown = _turned(rows) if title == REPORTS_READ else rows
+        columns = list(dict.fromkeys(column for cells in shown.values() for column in cells))
+        parts.append(markdown(f"{title} by {kind}", shown, columns))
     parts.append(
         "Written by `python -m results.citation_readings` from `results/citation_readings.json`."
     )

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from results import citation_readings
 from results.tables import figure
 from tests.conftest import ROOT
 
@@ -19,14 +20,21 @@ def test_every_figure_with_an_interval_is_one_of_the_results(page: str) -> None:
     assert not [figure for figure in figures if figure not in RESULTS]
 
 
-def test_the_agreement_with_a_reader_is_that_of_the_filled_forms() -> None:
+def test_the_agreement_with_readers_is_that_of_the_filled_forms() -> None:
     page = (ROOT / "docs" / "citation-benchmark.md").read_text(encoding="utf-8")
-    read = json.loads((ROOT / "results" / "citation_readings.json").read_text(encoding="utf-8"))
-    assert f"`{read['about']['forms']['labeller']}`: agreement" in page
-    for row in ("the check agrees with A", "kappa of the check and A"):
-        interval = read["tables"][0]["rows"][row]["all"]["interval"]
-        shown = figure([interval[name] for name in ("value", "low", "high")])
-        assert shown in " ".join(page.split()), row
+    readings = json.loads(citation_readings.READINGS.read_text(encoding="utf-8"))
+    assert f"`{readings['about']['labeller']}`: agreement" in page
+    block = page.partition(citation_readings.BEGIN)[2].partition(citation_readings.END)[0]
+    assert block == f"\n{citation_readings.written(readings)}\n\n"
+    limits = " ".join(page.partition("## Limits")[2].split())
+    for row, cells in readings["tables"]["Sentences and the reports they cite, as read"].items():
+        if "check and" in row or "agrees" in row:
+            assert row == "kappa of A and B" or figure(cells["all"]) in limits, row
+    for table in citation_readings.tables(readings, resamples=20):
+        for row, figures in table.rows.items():
+            for column, one in figures.items():
+                kept = readings["tables"][table.title][row][column][0]
+                assert kept == pytest.approx(one.interval.value, nan_ok=True) or kept is None
 
 
 def test_the_retrieval_table_is_the_last_retrieval_run_of_the_test_log() -> None:
