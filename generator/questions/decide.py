@@ -71,6 +71,8 @@ def _decide(
         return DecidedAnswer(text=parsed.decline, declined=True)
     if corrected := failed_premise(parsed.granted, assessment, retrieval):
         return corrected
+    if not parsed.asked and (corrected := failed_premise(parsed.presumed, assessment, retrieval)):
+        return corrected
     if parsed.aspect is not None:
         return quality(parsed.aspect, retrieval)
     match parsed.kind:

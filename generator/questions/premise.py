@@ -1,5 +1,6 @@
 """Questions that take a finding for granted: what to say where it is not seen."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from generator.assessment.assess import Assessment
@@ -14,15 +15,17 @@ def failed_premise(
 ) -> DecidedAnswer | None:
     """Correct a question whose premise is not seen; None where all of it is.
 
-    A finding outside the 14 observations is seen where a similar case names it.
+    What is outside the 14 observations is seen where a similar case names it.
     """
     unseen: list[str] = []
     unnamed: list[str] = []
     for one in granted:
         if one.names and not any(seen(name, assessment) for name in one.names):
             unseen += one.names
-        elif not one.names and not naming(one.topics, retrieval.hits):
+        elif one.topics and not one.names and not naming(one.topics, retrieval.hits):
             unnamed += one.topics
+        elif one.things and not any(_mentions(hit, one.things) for hit in retrieval.hits):
+            unnamed += one.things
     if not unseen and not unnamed:
         return None
     sentences = [denied(name, assessment) for name in dict.fromkeys(unseen)]
@@ -37,6 +40,16 @@ def failed_premise(
 def naming(topics: Collection[str], hits: Sequence[Hit]) -> tuple[Hit, ...]:
     """The hits of which a sentence names one of these findings as present or possible."""
     return tuple(hit for hit in hits if topic_sentence(topics, hit))
+
+
+def _mentions(hit: Hit, things: Collection[str]) -> bool:
+    """Whether a sentence of a case has one of these nouns and does not deny it."""
+    nouns = "|".join(re.escape(thing.removesuffix("s")) for thing in things)
+    return any(
+        re.search(rf"\b(?:{nouns})", sentence.text, re.IGNORECASE)
+        and not re.search(r"\b(?:no|not|without)\b", sentence.text, re.IGNORECASE)
+        for sentence in hit.case.sentences
+    )
 
 
 def topic_sentence(topics: Collection[str], hit: Hit) -> str | None:

@@ -8,6 +8,7 @@ from generator.assessment.assess import DEVICES, Assessment
 from generator.assessment.wording import noun
 from generator.grounding.claims import read_claims
 from generator.questions.answer import DecidedAnswer, labels_of, seen, stated, valued
+from generator.questions.premise import failed_premise
 from generator.questions.reading.parse import ParsedQuestion
 from generator.questions.reading.whole import REGIONS
 from retriever.results import Retrieval
@@ -47,7 +48,11 @@ def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieva
     lead = f"{'Yes' if yes else 'No'}, {first[:1].lower()}{first[1:]}"
     if parsed.either or not parsed.yes_no:
         lead = first
-    return DecidedAnswer(text=" ".join([lead, *rest]), labels=labels_of(names, assessment))
+    return DecidedAnswer(
+        text=" ".join([lead, *rest]),
+        labels=labels_of(names, assessment),
+        corrected=not yes and failed_premise(parsed.presumed, assessment, retrieval) is not None,
+    )
 
 
 def untold_premise(
@@ -224,6 +229,6 @@ def _sided(
     value = f"{assessment[name].probability:.2f}"
     if found and found != asked:
         text = f"No, {noun(name)} is seen ({value}), but the similar cases have it on the {found}."
-        return DecidedAnswer(text=text, labels=labels)
+        return DecidedAnswer(text=text, labels=labels, corrected=bool(parsed.presumed))
     doubt = _not_measured(name, parsed) if found else "; the side is not certain"
     return DecidedAnswer(text=f"Yes, {noun(name)} is seen ({value}){doubt}.", labels=labels)

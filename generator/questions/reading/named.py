@@ -3,9 +3,11 @@
 named("Is there a nodule or scoliosis?")         # Named(("Lung Lesion",), ("Scoliosis",))
 taken_for_granted("Is the nodule calcified?")       # (Named(("Lung Lesion",), ()),)
 taken_for_granted("Is the nodule present?")         # ()
+presumed("Is the left chest tube in place?")        # (Named(("Support Devices",), ()),)
 
 "the nodule" takes a nodule for granted, and so does "which lobe has the nodule", unless all that is
-asked is whether it is there. Text is that of `generator.questions.reading.wording.in_report_words`.
+asked is whether it is there. Of "the left chest tube" that may be asked as well, but who asks it
+believes in one: `presumed`. Text is that of `generator.questions.reading.wording.in_report_words`.
 """
 
 import re
@@ -18,7 +20,7 @@ from db.findings import FINDING
 from db.labels import FINDINGS, NO_FINDING
 from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
-from generator.questions.reading.vocabulary import CONTENTLESS, IMAGE_WORDS, words_of
+from generator.questions.reading.vocabulary import CONTENTLESS, IMAGE_WORDS, UNREAD, words_of
 
 _DEFINITE = re.compile(
     r"\b(?:the|this|that|these|those|his|her|hers|its|their|my|your|such an?|with an?|what an?)\s+"
@@ -56,6 +58,13 @@ _PREDICATE = re.compile(
     r"|congested|full|unfolded|clear|normal|curved|increased|depressed|inflated|intact)$"
 )
 """What is said of an organ: "are the lymph nodes enlarged" takes nothing for granted."""
+_PLAINLY_EXISTS = _EXISTS - frozenset("place situ still anywhere real true now here".split())
+_HAS_PLACE = re.compile(r"\b(?:left|right|upper|lower|middle|apical|basal|sided)\b")
+_PRESUMES = re.compile(
+    r"^\W*(?:and|so|now|what about|how about|tell (?:me|us) (?:more )?(?:about|of))\b(?!.*\b(?:if"
+    r"|whether)\b)|\b(?:ok|okay|fine|alright|good)\W*$"
+)
+"""What presumes a thing that a question names with "the": "and the tube?"."""
 _STATED = frozenset(
     """
     present visible seen there noted evident apparent shown identified detected found depicted
@@ -91,7 +100,7 @@ _VERBAL_COLLAPSE = re.compile(
 _PROBABLY = re.compile(
     r"\b(?:likel\w+|probab\w+|confiden\w+|certain\w*|sure|chances? (?:of|that)|odds)\b"
     r"|^\W*(?:what|how) about\b|\b(?:tell|say|know|see|check|confirm|wonder\w*) (?:me )?(?:if"
-    r"|whether)\b"
+    r"|whether)\b|\bif (?:any|at all|there is one)\b|\bor (?:neither|none)\b"
 )
 _WHICH_EXIST = re.compile(
     r"\b(?:what|which)(?! (?:side|lung|lobe|part|zone|region|area|size|shape|level|extent"
@@ -127,9 +136,11 @@ class Named:
     """Of the 14 observations, in their order."""
     topics: tuple[str, ...] = ()
     """Findings outside them."""
+    things: tuple[str, ...] = ()
+    """What no finding is, by its noun: "stent"."""
 
     def __bool__(self) -> bool:
-        return bool(self.names or self.topics)
+        return bool(self.names or self.topics or self.things)
 
     @classmethod
     def of(cls, several: Sequence["Named"]) -> Self:
@@ -138,6 +149,7 @@ class Named:
         return cls(
             names=tuple(name for name in FINDINGS if name in names),
             topics=tuple(dict.fromkeys(topic for one in several for topic in one.topics)),
+            things=tuple(dict.fromkeys(thing for one in several for thing in one.things)),
         )
 
 
@@ -168,7 +180,40 @@ def taken_for_granted(text: str) -> tuple[Named, ...]:
             found.append(named(noun))
     if is_about(text) and not found:
         found.append(named(text))
+    if not any(found) and not named(text):
+        found = _unread(text)
     return tuple(dict.fromkeys(one for one in found if one))
+
+
+def presumed(text: str) -> tuple[Named, ...]:
+    """What a question believes in, though it may ask no more than whether it is there."""
+    if re.search(r"\bif (?:any|at all|there is one)\b", text):
+        return ()
+    nouns = [noun for match in _DEFINITE.finditer(text) if (noun := _noun(match["noun"]))]
+    return tuple(
+        dict.fromkeys(
+            named(noun)
+            for noun in nouns
+            if _HAS_PLACE.search(noun)
+            or _PRESUMES.search(text)
+            or not {w for w in words_of(text.replace(noun, " ")) if w not in CONTENTLESS}
+            <= _PLAINLY_EXISTS
+        )
+    )
+
+
+def _unread(text: str) -> list[Named]:
+    """What a question takes for granted that is no finding: "the stent"."""
+    found = []
+    for match in _DEFINITE.finditer(text):
+        for word in match["noun"].split():
+            if word in _NOUN_ENDS or _VERB.match(word):
+                break
+            if word in UNREAD and not _only_existence(text, word):
+                found.append(Named(things=(word,)))
+    if not found and is_about(text):
+        found = [Named(things=(word,)) for word in words_of(text) if word in UNREAD][:1]
+    return found
 
 
 def is_about(text: str) -> bool:

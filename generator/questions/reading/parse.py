@@ -15,7 +15,14 @@ from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
 from generator.questions.reading import whole
 from generator.questions.reading.evidence import asks_certainty, asks_evidence, asks_similar_cases
-from generator.questions.reading.named import Named, asked_part, is_about, named, taken_for_granted
+from generator.questions.reading.named import (
+    Named,
+    asked_part,
+    is_about,
+    named,
+    presumed,
+    taken_for_granted,
+)
 from generator.questions.reading.quality import Aspect, quality_of
 from generator.questions.reading.scope import BESIDE_QUALITY, declined, off_topic
 from generator.questions.reading.specific import Narrower, narrower, unmeasured
@@ -86,6 +93,8 @@ class ParsedQuestion:
     place."""
     granted: tuple[Named, ...] = ()
     """What it takes for granted."""
+    presumed: tuple[Named, ...] = ()
+    """What a question on presence believes in: "is the left chest tube in place"."""
     every: bool = True
     """Whether "yes" needs all of ``asked``, not one of them."""
     yes_no: bool = False
@@ -225,6 +234,7 @@ def _presence(base: ParsedQuestion, terms: str, names: tuple[str, ...]) -> Parse
         kind="presence",
         asked=states,
         unmeasured=unmeasured(terms),
+        presumed=presumed(terms),
         every="negative" in states.values() or not re.search(r"\bor\b|/", terms),
         side=side if len(side) == 1 else frozenset(),
     )

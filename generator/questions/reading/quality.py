@@ -59,7 +59,7 @@ _ASPECTS: tuple[tuple[Aspect, str], ...] = (
     ),
     (
         "exposure",
-        r"\b(?:exposures?|exposed|penetrat(?:ed|ion)|(?:over|under)-?(?:exposed|exposure"
+        r"\b(?:expos(?:ures?|ed)(?! to\b)|penetrat(?:ed|ion)|(?:over|under)-?(?:exposed|exposure"
         r"|penetrated|penetration)|brightness|(?:image|film|the|good|poor"
         r"|enough|low|high|more|is|of) contrast(?! (?:agent|medium|media|material|dye|ct))"
         rf"|gr[ae]y-?scale|washed[- ]out|burn(?:t|ed)[- ]out|{_IMAGE} (?:\w+ )?(?:too )?"

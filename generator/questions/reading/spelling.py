@@ -83,6 +83,9 @@ def _nearest(word: str) -> str | None:
     stems = {word, word.removesuffix("s"), word.removesuffix("ly")}
     if word in _english() or is_known(word) or stems & _vocabulary().keys():
         return None
+    base = word.removesuffix("ing")
+    if base != word and not _english().isdisjoint({base, f"{base}e", f"{base}ed", f"{base}es"}):
+        return None
     begun = [known for known in _vocabulary() if known.startswith(word) and known != f"{word}s"]
     if begun:
         return min(begun, key=lambda known: (known not in _OWN_WORDS, len(known)))

@@ -24,7 +24,7 @@ _HISTORY = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r"[^?]+\??")
-_STATEMENT = re.compile(rf"^(?P<said>[^?]*[.;!])\s+(?={_ASKS}\b)", re.IGNORECASE)
+_STATEMENT = re.compile(rf"^(?P<said>[^?]*[.;:!])\s+(?={_ASKS}\b)", re.IGNORECASE)
 _BOTH = re.compile(
     r"\s*,?\s+(?:and|but|also|plus)\s+(?:if so,?\s+|also\s+|then\s+)*"
     r"(?=(?:is|are|does|do|has|have|can|what|which|where|how|on which|in which|why)\b)",

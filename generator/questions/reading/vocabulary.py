@@ -129,6 +129,15 @@ APPEARANCE = _and_plurals(
     """
 )
 """What radiographs show, though no rule reads it."""
+UNREAD = _and_plurals(
+    """
+    stent shunt bullet pellet shrapnel coin battery needle screw rod pin knife blade shard splinter
+    dissection embolus embolism infarct infarction dislocation fistula hematoma haematoma stricture
+    stenosis narrowing compression aspergilloma sarcoidosis lymphoma thymoma goitre goiter
+    asbestosis silicosis mesothelioma bronchogram cyst polyp clot varix hamartoma teratoma
+    """
+)
+"""Things that may be on an image and are no finding, so that only the words of cases tell."""
 _POSTURES = frozenset(
     """
     supine prone erect upright recumbent decubitus lordotic oblique portable rotated rotation

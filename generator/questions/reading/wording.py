@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 
 from generator.grounding.answers import as_statement
+from generator.questions.reading.effects import as_findings
 from generator.questions.reading.spelling import respell
 from indexer.reports.spelling import plain_characters
 
@@ -39,6 +40,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     # organs, and marks of shorthand
     (r"tickers?", "heart"),
     (r"wind ?pipe", "trachea"),
+    (r"in the (?:middle|cent(?:re|er))(?= *(?:\?|$|here|still|on))", "midline"),
     (r"collar ?bones?", "clavicle"),
     (r"breast ?bone", "sternum"),
     (r"back ?bone", "spine"),
@@ -187,7 +189,7 @@ _AN = re.compile(r"\ban (?=[b-df-hj-np-tv-z])")
 @lru_cache(maxsize=1 << 12)
 def in_report_words(question: str) -> str:
     """The question in lower case, spelt right, in the terms of reports."""
-    text = spelt(question).lower()
+    text = as_findings(spelt(question).lower())
     for pattern, term in _TERMS:
         text = pattern.sub(term, text)
     return _AN.sub("a ", _THERE_TWICE.sub("there", text))

@@ -31,6 +31,13 @@ FORMS: tuple[tuple[str, str], ...] = (
     (
         r"\b(?:hounsfield|t[12][ -](?:weighted|signal)|signal intensit\w+|diffusion restriction"
         r"|fdg|suv|tracer|(?:contrast|arterial|rim|ring|venous) (?:enhanc\w+|phase|uptake)"
+        r"|(?:iv|oral|rectal|post|pre|non)[ -]contrast|gadolinium|slice thickness"
+        r"|window (?:width|level)"
+        r"|contrast (?:agent|medium|media|material|dye|used|given|injected|administered|enhanced"
+        r"|study"
+        r"|scan|film|image)|(?:give|given|gave|inject\w*|administ\w+|use|used|receive\w*|get|had|with"
+        r"|without|any) (?:the |any |some |iv |oral )*(?:contrast|dye)(?! (?:between|from"
+        r"|and bright))"
         r"|perfusion (?:defect|mismatch)s?|echogenic\w*|doppler|lights? up"
         r"|(?:lung|vital|total lung) capacity|lit(?:re|er)s of air"
         r"|(?:leaky|leaking|regurgitant|stenotic|stenosed) (?:\w+ )?valves?)\b",

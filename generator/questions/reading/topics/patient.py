@@ -11,6 +11,19 @@ _OTHER_SIDE = (
     rf"|bas[ei]s?|ap(?:ex|ices)|upper|lower|middle|top|bottom|other{_ONE_OF_TWO})"
 )
 """Where the two sides, or two parts, of one image are compared, and not two images."""
+_RELATIVE = (
+    r"(?:mothers?|fathers?|mums?|moms?|dads?|parents?|(?:half-?)?sisters?|(?:half-?)?brothers?"
+    r"|siblings?|grand\w+|aunts?|uncles?|cousins?|relatives?|relations|twins?|wife|husband|spouse"
+    r"|family|folks|kin|ancestors?)"
+)
+_THEIRS = r"(?:his|her|their|(?:the |this )?(?:patient|man|woman|person)['’]?s)"
+_IN_FAMILY = (
+    r"(?:in|within|of|throughout|across) (?:the|his|her|my|our|your|their"
+    r"|(?:the |this )?patient['’]?s) (?:\w+ )?(?:family|families|house(?:hold)?|relatives"
+    r"|bloodline)\b"
+)
+_ASKED_AFTER = r"[,;.:] *(?:and |so |but )?(?:is|are|does|do|can|could|any|what|where|which|has)\b"
+"""A question after what was mentioned: "a family history of cancer, is there a nodule?"."""
 
 FORMS: tuple[tuple[str, str], ...] = (
     (
@@ -67,7 +80,7 @@ FORMS: tuple[tuple[str, str], ...] = (
         EARLIER,
     ),
     (
-        r"\bhow old\b|\b(?:patient(?:'s)?|person(?:'s)?|his|her|their|whose|my"
+        r"\bhow old\b|\b(?<!for )(?:patient(?:'s)?|person(?:'s)?|his|her|their|whose|my"
         r"|the) (?:\w+ )?(?:age|sex|gender|name|weight|height|race|ethnicity|birth\w*|job"
         r"|occupation|address|blood pressure|temperature|heart rate|pulse|insurance|mood"
         r"|religion|phone|email|nationality)\b|\b(?:age|sex|gender|name|weight|race"
@@ -91,8 +104,32 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|time|year)\b|\bwhich (?:hospital|country|city|town|clinic|radiographer|doctor)\b"
         r"|\bwhere was (?:this|the|it)\b|\bwho (?:took|ordered|read|wrote|signed|reported"
         r"|referred|did|performed)\b|\bmuch does (?:he|she|the patient)|\bhow (?:tall|heavy"
-        r"|fat)\b|\bdate (?:is|was|of|on)\b|\bmedical history\b|\bfamily history\b"
+        r"|fat)\b|\bdate (?:is|was|of|on)\b|\bmedical history\b"
         r"|\bdoes it hurt\b|\bwhat job\b",
         PATIENT,
+    ),
+    (
+        rf"\b(?:(?:did|does|do|has|have|had|is|was|were|are|how|when|what|why|which|any)\b.*"
+        rf"\b{_THEIRS} (?:\w+ ){{0,2}}{_RELATIVE}\b|(?:any|some|who|every|no)(?:one"
+        rf"|body)? (?:else )?"
+        rf"(?:\w+ ){{0,2}}{_IN_FAMILY}|(?:what|which|any|do|does|did|has|have|is|are|was|how)\b.*"
+        rf"\b(?:runs?|running) {_IN_FAMILY}|(?:do|did|does|has|have|any|which) (?:of )?(?:the "
+        rf"|any |other )*"
+        rf"(?:relatives|siblings|parents|grandparents|relations|family members?)\b"
+        rf"|famil(?:y|ial) (?:\w+ )?(?:history|background|predisposition|members?|tree|link)\b"
+        rf"|common {_IN_FAMILY}|(?:hereditary|inherit\w*|genetic\w*|familial|genes?|mutations?)\b)"
+        rf"(?!.*{_ASKED_AFTER})",
+        PATIENT,
+    ),
+    (
+        r"\b(?:he|she|they|i|patient|person|man|woman)\b.*\b(?:exposed|exposures?) to\b"
+        rf"(?!.*{_ASKED_AFTER})",
+        PATIENT,
+    ),
+    (
+        r"\bhow many (?:other |more |earlier |such |chest )*(?:x-? ?rays?|scans?|films?|cts?"
+        r"|images?|exams?)"
+        r" (?:has|have|had|did|does|do|will|should|can) (?:she|he|they|i|we|you|the patient)\b",
+        EARLIER,
     ),
 )  # fmt: skip
