@@ -388,6 +388,16 @@ def test_a_finding_that_is_taken_for_granted_is_corrected_where_it_is_not_seen(
         "I can see the water round my lung, but how deep is it?",
         "She was told of a mass and I want to know which lobe it is in",
         "Describe the spread of the nodules: are they more on the left?",
+        # what is done to an organ
+        "What is pushing the trachea over?",
+        "Which structure narrows the airway?",
+        "By what is the left diaphragm lifted?",
+        # a thing that may be there and is not
+        "Is the left chest tube still in place?",
+        "And the right-sided pacemaker?",
+        "Does the coronary stent look intact?",
+        "What type of pacemaker is seen?",
+        "Roughly how many ribs are broken?",
     ],
 )
 def test_a_property_a_comparison_or_an_extent_takes_its_finding_for_granted(question: str) -> None:
@@ -407,6 +417,11 @@ def test_a_property_a_comparison_or_an_extent_takes_its_finding_for_granted(ques
         "Do the two lungs look alike?",
         "Are pleural effusions present?",
         "Why do you call the mediastinum normal?",
+        "Is something pushing the trachea?",
+        "Is the trachea compressed, if at all?",
+        "Is a pacemaker seen on the left?",
+        "Family history of lung cancer, is the heart enlarged?",
+        "Is the contrast of the image good?",
     ],
 )
 def test_what_is_only_asked_for_is_not_taken_for_granted(question: str) -> None:

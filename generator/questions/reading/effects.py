@@ -65,7 +65,8 @@ _DET = (
 _DONE = r"(?:(?:is|are|was|were|be|been|being|has|have|had|could|can|may|might|did|does) )*"
 _ASKS_ON = re.compile(
     r"^\W*(?:and |so |but |then )?(?:what|which|who|why|how|where|when|by what|in what|in which"
-    r"|to what|to which|since when|from what|for how|on which|is it|was it)\b"
+    r"|to what|to which|since when|from what|for how|on which|is it|was it|name|identify|specify"
+    r"|locate)\b"
 )
 
 

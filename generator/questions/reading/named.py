@@ -20,7 +20,13 @@ from db.findings import FINDING
 from db.labels import FINDINGS, NO_FINDING
 from generator.grounding.answers import as_statement, asked_states
 from generator.grounding.support.atoms import atoms
-from generator.questions.reading.vocabulary import CONTENTLESS, IMAGE_WORDS, UNREAD, words_of
+from generator.questions.reading.vocabulary import (
+    CONTENTLESS,
+    IMAGE_WORDS,
+    ORGANS,
+    UNREAD,
+    words_of,
+)
 
 _DEFINITE = re.compile(
     r"\b(?:the|this|that|these|those|his|her|hers|its|their|my|your|such an?|with an?|what an?)\s+"
@@ -61,7 +67,8 @@ _PREDICATE = re.compile(
 _PLAINLY_EXISTS = _EXISTS - frozenset("place situ still anywhere real true now here".split())
 _HAS_PLACE = re.compile(r"\b(?:left|right|upper|lower|middle|apical|basal|sided)\b")
 _PRESUMES = re.compile(
-    r"^\W*(?:and|so|now|what about|how about|tell (?:me|us) (?:more )?(?:about|of))\b(?!.*\b(?:if"
+    r"^\W*(?:and|so|now|name|identify|specify|state|what about|how about|tell (?:me"
+    r"|us) (?:more )?(?:about|of))\b(?!.*\b(?:if"
     r"|whether)\b)|\b(?:ok|okay|fine|alright|good)\W*$"
 )
 """What presumes a thing that a question names with "the": "and the tube?"."""
@@ -72,10 +79,14 @@ _STATED = frozenset(
     """.split()
 )
 _ABOUT = re.compile(
-    r"^\W*(?:what|which|where|who|when|why|how|whose|(?:in|on|at|of|to|by|for|from) (?:what|which)"
+    r"^\W*(?:(?:roughly|approximately|about|exactly|precisely|so|and|but|then|in what way|out of"
+    r" interest),? )*(?:what|which|where|who|when|why|how|whose|(?:in|on|at|of|to|by|for"
+    r"|from) (?:what|which)"
     r"|(?:(?:can|could|would) you |please |kindly )*(?:describe|characteri[sz]e|measure|locate"
     r"|locali[sz]e|grade|quantify|count|point (?:out|to|at)|show me|outline|circle|mark|stage"
-    r"|estimate|size up|compare|elaborate))\b"
+    r"|estimate|size up|compare|elaborate"
+    r"|(?:name|identify|state|give|specify|tell (?:me|us)) (?:me |us )?the (?:[\w-]+ ){1,3}"
+    r"(?:of|with|that|which|where|in which|containing|affected)))\b"
     r"|\b(?:where|which|what|how (?:big|large|small|wide|deep|severe|bad|many|much|far|thick|long))"
     r" (?:[\w-]+ ){0,6}(?:is|are|sits?|lies?|ends?)\b"
 )
@@ -98,13 +109,16 @@ _VERBAL_COLLAPSE = re.compile(
 )
 """Where "the lung collapse" is no noun: "did the lung collapse"."""
 _PROBABLY = re.compile(
-    r"\b(?:likel\w+|probab\w+|confiden\w+|certain\w*|sure|chances? (?:of|that)|odds)\b"
+    r"\b(?:(?<!more )(?<!most )likel\w+|probab\w+|confiden\w+|certain\w*|sure|chances? (?:of"
+    r"|that)|odds)\b"
     r"|^\W*(?:what|how) about\b|\b(?:tell|say|know|see|check|confirm|wonder\w*) (?:me )?(?:if"
     r"|whether)\b|\bif (?:any|at all|there is one)\b|\bor (?:neither|none)\b"
 )
 _WHICH_EXIST = re.compile(
     r"\b(?:what|which)(?! (?:side|lung|lobe|part|zone|region|area|size|shape|level|extent"
-    r"|degree)) (?:[\w/-]+"
+    r"|degree|types?|kinds?|sorts?|brand|make|model|grade|stage"
+    r"|cause)\b(?! (?:of )?(?:abnormalit|finding"
+    r"|patholog|disease|device|problem))) (?:[\w/-]+"
     r" ){0,6}?"
     r"(?:(?:is|are) (?:there|present|visible|seen|in place|in situ|shown|noted|evident)"
     r"|(?:do|can) you see)\b"
@@ -169,7 +183,7 @@ def named(text: str) -> Named:
 
 def taken_for_granted(text: str) -> tuple[Named, ...]:
     """What must be seen for the question to make sense, one entry for each noun."""
-    if _PROBABLY.search(text):
+    if _PROBABLY.search(text) and not _ALTERNATIVES.search(text):
         return ()
     found = list(_claimed(text))
     for match in (*_DEFINITE.finditer(text), *_SUBJECT.finditer(text)):
@@ -189,7 +203,11 @@ def presumed(text: str) -> tuple[Named, ...]:
     """What a question believes in, though it may ask no more than whether it is there."""
     if re.search(r"\bif (?:any|at all|there is one)\b", text):
         return ()
-    nouns = [noun for match in _DEFINITE.finditer(text) if (noun := _noun(match["noun"]))]
+    nouns = [
+        noun
+        for match in _DEFINITE.finditer(text)
+        if (noun := _noun(match["noun"])) and not (ORGANS | {"ok", "okay"}).issuperset(noun.split())
+    ]
     return tuple(
         dict.fromkeys(
             named(noun)

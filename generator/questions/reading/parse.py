@@ -8,6 +8,7 @@ parse("Which side is the effusion on?")         # detail, on the premise of a Pl
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from db.labels import FINDINGS, NO_FINDING, State
@@ -109,6 +110,7 @@ class ParsedQuestion:
     """What a question on the quality of the image asks."""
 
 
+@lru_cache(maxsize=1 << 10)
 def parse(question: str) -> ParsedQuestion:
     """Read one question. Never fails: what no rule reads has the kind ``declined``."""
     text = spelt(question).lower()

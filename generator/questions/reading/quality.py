@@ -60,7 +60,7 @@ _ASPECTS: tuple[tuple[Aspect, str], ...] = (
     (
         "exposure",
         r"\b(?:expos(?:ures?|ed)(?! to\b)|penetrat(?:ed|ion)|(?:over|under)-?(?:exposed|exposure"
-        r"|penetrated|penetration)|brightness|(?:image|film|the|good|poor"
+        r"|penetrated|penetration)|brightness|(?<!reaction to )(?:image|film|the|good|poor"
         r"|enough|low|high|more|is|of) contrast(?! (?:agent|medium|media|material|dye|ct))"
         rf"|gr[ae]y-?scale|washed[- ]out|burn(?:t|ed)[- ]out|{_IMAGE} (?:\w+ )?(?:too )?"
         r"(?:dark|bright|pale|light)|too (?:dark|bright|pale|light)"

@@ -9,6 +9,7 @@ topic may stand beside a finding: "cough and fever, is there pneumonia?" is none
 """
 
 import re
+from functools import lru_cache
 
 from generator.questions.reading.topics import body, care, knowledge, patient, program
 from generator.questions.reading.topics.body import NOT_SHOWN, OTHER_PART
@@ -50,6 +51,7 @@ _MENTIONED = (
 )
 
 
+@lru_cache(maxsize=1 << 12)
 def declined(question: str) -> str | None:
     """The sentence that declines a question; None for one that an X-ray may answer."""
     if _NAME.search(question):

@@ -22,7 +22,8 @@ _ASKS_DEGREE = re.compile(
     r"|\bright or (?:the )?left\b"
 )
 _HALF = (
-    r"(?:(?:left|right|both|either|one|two|each|other) (?:of (?:the |my |his |her )?)?(?:\w+ )?"
+    r"(?:(?:left|right|both|either|one|two|each|other|which|what) (?:of (?:the |my |his "
+    r"|her )?)?(?:\w+ )?"
     r"(?:sides?|lungs?|half|halves|hila|hilum|hemi\w+|bases?|apices|apex|diaphragms?|domes?)"
     r"|(?:sides|hila|lungs|apices|bases|hemidiaphragms|clavicles|halves))"
 )

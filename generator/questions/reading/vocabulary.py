@@ -59,6 +59,7 @@ _TALK = frozenset(
     noted mention mentioned highlight highlights point points item items bullet chief principal
     primary leading readout wrongs concerningly crucial critical noticeable obvious evident
     clearly anywhere urgent urgently emergent alarming threatening confident
+    confirm confirms confirmed verify verified more
     confidence certainty structure structures area areas missed overlooked
     """.split()
 )
@@ -131,7 +132,7 @@ APPEARANCE = _and_plurals(
 """What radiographs show, though no rule reads it."""
 UNREAD = _and_plurals(
     """
-    stent shunt bullet pellet shrapnel coin battery needle screw rod pin knife blade shard splinter
+    stent shunt bullet pellet shrapnel coin battery needle screw rod pin knife shard splinter
     dissection embolus embolism infarct infarction dislocation fistula hematoma haematoma stricture
     stenosis narrowing compression aspergilloma sarcoidosis lymphoma thymoma goitre goiter
     asbestosis silicosis mesothelioma bronchogram cyst polyp clot varix hamartoma teratoma

@@ -29,7 +29,15 @@ FORMS: tuple[tuple[str, str], ...] = (
         OTHER_EXAMINATION,
     ),
     (
-        r"\b(?:hounsfield|t[12][ -](?:weighted|signal)|signal intensit\w+|diffusion restriction"
+        r"\b(?:(?:sputum|urine|wound|throat|stool|blood|bacterial) (?:cultures?|samples?|smears?"
+        r"|swabs?)"
+        r"|swabs?|cultures?|gram stain|(?:was|is) the (?:sputum|urine|stool|blood) |(?:which|what)"
+        r" (?:organism|bacteri\w+|germ|bug|virus|microbe|strain)s?\b|stress test|treadmill"
+        r"|biomarkers?"
+        r"|antibod(?:y|ies)|antigen|pcr|reaction to (?:the )?(?:contrast|dye)"
+        r"|(?:contrast|dye) (?:in|into|within) (?:the |her |his )?(?:vessels?|veins?|arter\w+"
+        r"|blood)"
+        r"|hounsfield|t[12][ -](?:weighted|signal)|signal intensit\w+|diffusion restriction"
         r"|fdg|suv|tracer|(?:contrast|arterial|rim|ring|venous) (?:enhanc\w+|phase|uptake)"
         r"|(?:iv|oral|rectal|post|pre|non)[ -]contrast|gadolinium|slice thickness"
         r"|window (?:width|level)"

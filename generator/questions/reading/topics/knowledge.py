@@ -25,7 +25,7 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|many patients|much does|expensive|prevalent|often does)\b|\bhow many (?:bones|ribs"
         r"|lobes|chambers|organs"
         r"|valves) (?:(?:are|is) (?:there )?in|do(?:es)?) (?:the|an?|humans?|people)\b"
-        r"|\bwhat percent"
+        r"|\bwhat percent|\bfunctions? of (?:the|an?)\b"
         r"|\bcosts?\b|\bprice\b|\bteach\b|\bin (?:the|a) (?:human )?body\b"
         r"|\bexplain the \w+ sign\b|\bhow to \w+|\bwhat (?:do|does) (?:the |an? |our "
         r"|your )*(?:[\w-]+ ){1,2}do\W*$"

@@ -91,7 +91,7 @@ FORMS: tuple[tuple[str, str], ...] = (
         r"|\b(?:male or female|man or (?:a )?woman|boy or (?:a )?girl|pregnancy)\b"
         r"|\bis (?:this|it|he|she|the (?:patient|person)) (?:an? )?(?:male|female|man|woman"
         r"|boy|girl|smoker|child|adult|alcoholic|in pain|coughing|breathless|short of breath"
-        r"|feeling|conscious|alive|dead|married|tall|overweight|obese|thin"
+        r"|feeling|depressed|anxious|confused|drunk|tired|happy|sad|conscious|alive|dead|married|tall|overweight|obese|thin"
         r"|young|elderly)\b|\bis (?:he|she|the (?:patient|person)) (?:very )?old\b|\b(?:does|do"
         r"|did|has|have) (?:the patient|this patient|this person|he|she|they|i|this man"
         r"|this woman) (?:ever |currently |still |have |had |also |feel |suffer from |an? "
