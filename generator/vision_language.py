@@ -179,3 +179,28 @@ class StreamingModel(VisionLanguageModel, Protocol):
         PromptTooLongError.
         """
         ...
+
+
+class JoiningModel(StreamingModel, Protocol):
+    """A streaming model whose answers may begin while it computes others."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether it asks for ``more``."""
+        ...
+
+    def stream_all(
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions = GREEDY,
+        *,
+        cancelled: Callable[[int], bool] = lambda _: False,
+        more: Callable[[int], Sequence[Prompt]] = lambda _: (),
+    ) -> Iterator[tuple[int, str | UserError | None]]:
+        """As `StreamingModel.stream_all`.
+
+        ``more`` is called between two tokens with a number of free places, for at most so many
+        prompts, which join those being answered and are numbered after them. One that is too long
+        gets its error and ends no other.
+        """
+        ...

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from db.errors import UserError
 from finetune.adapter.config import TrainConfig
-from generator.mllama.image_attention import attend_without_mask
+from generator.mllama.vision.attention import attend_without_mask
 
 IGNORED = -100
 """The label of a token that the loss does not count."""

@@ -32,8 +32,8 @@ from generator.mllama.checkpoint import (
     read_config,
     stored_bits,
 )
-from generator.mllama.decoder import Decoder
-from generator.mllama.layer import HalfLinear
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.decoding.layer import HalfLinear
 from generator.mllama.model import MllamaModel
 from generator.mllama.quantization import (
     Quantization,

@@ -4,6 +4,7 @@ It implements `generator.vision_language.VisionLanguageModel`.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 from transformers import MllamaProcessor
 
@@ -19,16 +19,23 @@ from db.errors import UserError
 from generator.mllama.adapter import WEIGHTS
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256
-from generator.mllama.decoder import Decoder
-from generator.mllama.image_encoder import EncodedImage, Pixels
-from generator.mllama.sampling import IncrementalText, sample
-from generator.mllama.token_tree import build_tree, group_by_size
+from generator.mllama.decoding.continuous import Answering, ContinuousBatch
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.decoding.loglikelihood import loglikelihood
+from generator.mllama.decoding.prefix_cache import PrefixCache
+from generator.mllama.decoding.rows import RowDecoder
+from generator.mllama.decoding.sampling import IncrementalText
+from generator.mllama.decoding.static_batch import decode_together
+from generator.mllama.vision.encoder import EncodedImage, Pixels
+from generator.mllama.vision.feature_cache import FeatureCache
 from generator.prompts import Prompt, messages
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
 from indexer.encoder.weight_files import file_sha256
 
-_TREE_TOKENS = 2048
-"""Tokens that are scored in one pass; their attention mask is a square of this side."""
+_PREFIX_SLOTS = 4096
+"""Tokens of earlier prompts whose keys and values are kept on a CPU."""
+_FEATURE_BYTES = 256_000_000
+"""Memory of encoded images that are kept."""
 
 
 class MllamaModel:
@@ -61,7 +68,12 @@ class MllamaModel:
         added = self._tokenizer.added_tokens_decoder.values()
         special = [re.escape(token.content) for token in added if token.special]
         self._special = re.compile("|".join(special) or "(?!)")
-        self._ends = self._end_tokens()
+        self.ends = self._end_tokens()
+        self.joins = decoder.device.type == "cpu"
+        """Whether prompts may join others that are being answered."""
+        self.rows = RowDecoder(decoder)
+        self._prefixes = PrefixCache(slots=_PREFIX_SLOTS)
+        self._features = FeatureCache(self._encode_some, max_bytes=_FEATURE_BYTES)
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -82,18 +94,15 @@ class MllamaModel:
         return len(self._tokenizer.encode(self._plain(text), add_special_tokens=False))
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
-        rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
-        answers: list[list[int]] = [[] for _ in prompts]
-        for batch in self._batches(prompts, rows):
-            image = self.encode_image([prompts[number].image for number in batch])
-            for picked in self._decode([rows[number] for number in batch], image, options):
-                for row, token in picked.items():
-                    answers[batch[row]].append(token)
-        return [self._text(answer) for answer in answers]
+        answers = [""] * len(prompts)
+        for number, piece in self.stream_all(prompts, options):
+            if isinstance(piece, str):
+                answers[number] += piece
+        return answers
 
     def stream(self, prompt: Prompt, options: DecodingOptions = GREEDY) -> Iterator[str]:
         emitted = self.stream_all([prompt], options)
-        return (piece for _, piece in emitted if piece is not None)
+        return (piece for _, piece in emitted if isinstance(piece, str))
 
     def stream_all(
         self,
@@ -101,9 +110,10 @@ class MllamaModel:
         options: DecodingOptions = GREEDY,
         *,
         cancelled: Callable[[int], bool] = lambda _: False,
-    ) -> Iterator[tuple[int, str | None]]:
+        more: Callable[[int], Sequence[Prompt]] = lambda _: (),
+    ) -> Iterator[tuple[int, str | UserError | None]]:
         rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
-        return self._pieces(prompts, rows, options, cancelled)
+        return self._pieces(prompts, rows, options, cancelled, more)
 
     def loglikelihood(
         self, prompts: Sequence[Prompt], answers: Sequence[str]
@@ -117,10 +127,9 @@ class MllamaModel:
         for number, prompt in enumerate(prompts):
             by_image.setdefault(id(prompt.image), []).append(number)
         for numbers in by_image.values():
-            image = self.encode_image([prompts[numbers[0]].image])
-            for group in group_by_size([rows[n] for n in numbers], limit=_TREE_TOKENS):
-                chosen = [numbers[place] for place in group]
-                scores[chosen] = self._scores([rows[number] for number in chosen], endings, image)
+            image = self._image(prompts[numbers[0]])
+            chosen = [rows[number] for number in numbers]
+            scores[numbers] = loglikelihood(self.decoder, chosen, endings, image)
         return scores
 
     def _pieces(
@@ -129,75 +138,89 @@ class MllamaModel:
         rows: Sequence[list[int]],
         options: DecodingOptions,
         cancelled: Callable[[int], bool],
-    ) -> Iterator[tuple[int, str | None]]:
+        more: Callable[[int], Sequence[Prompt]],
+    ) -> Iterator[tuple[int, str | UserError | None]]:
+        texts: dict[int, IncrementalText] = {}
+        written = (
+            self._continuously(prompts, rows, options, cancelled, more)
+            if self.joins
+            else self._together(prompts, rows, options, cancelled)
+        )
+        for number, tokens, ended in written:
+            if isinstance(tokens, UserError):
+                yield number, tokens
+                continue
+            text = texts.setdefault(number, IncrementalText(self._text))
+            for token in tokens:
+                if piece := text.append(token):
+                    yield number, piece
+            if ended:
+                if rest := text.rest():
+                    yield number, rest
+                yield number, None
+                del texts[number]
+
+    def _continuously(
+        self,
+        prompts: Sequence[Prompt],
+        rows: Sequence[list[int]],
+        options: DecodingOptions,
+        cancelled: Callable[[int], bool],
+        more: Callable[[int], Sequence[Prompt]],
+    ) -> Iterator[tuple[int, list[int] | UserError, bool]]:
+        """Answers that begin as soon as others end, those of ``more`` included."""
+        batch = ContinuousBatch(self.rows, self.ends, self._prefixes)
+        waiting = deque(enumerate(zip(prompts, rows, strict=True)))
+        count = len(prompts)
+        while True:
+            free = self.batch_size - len(batch.numbers) - len(waiting)
+            for prompt in more(free) if free > 0 else ():
+                try:
+                    row = self.prompt_tokens(prompt, options.max_new_tokens)
+                    waiting.append((count, (prompt, row)))
+                except PromptTooLongError as error:
+                    yield count, error, True
+                count += 1
+            while waiting and len(batch.numbers) < self.batch_size:
+                number, (prompt, row) = waiting.popleft()
+                if not cancelled(number):
+                    batch.join(
+                        Answering(
+                            number=number,
+                            tokens=row,
+                            image=self._image(prompt),
+                            options=options,
+                            cancelled=partial(cancelled, number),
+                        )
+                    )
+            if not batch.numbers:
+                return
+            yield from batch.step()
+
+    def _together(
+        self,
+        prompts: Sequence[Prompt],
+        rows: Sequence[list[int]],
+        options: DecodingOptions,
+        cancelled: Callable[[int], bool],
+    ) -> Iterator[tuple[int, list[int], bool]]:
+        """Batch after batch, each decoded from its first to its last token."""
         for alike in self._batches(prompts, rows):
             batch = [number for number in alike if not cancelled(number)]
-            if batch:
-                images = [prompts[number].image for number in batch]
-                given = [rows[number] for number in batch]
-                checks = [partial(cancelled, number) for number in batch]
-                for row, piece in self._stream_batch(given, images, options, checks):
-                    yield batch[row], piece
-
-    def _stream_batch(
-        self,
-        rows: Sequence[list[int]],
-        images: Sequence[Image.Image | None],
-        options: DecodingOptions,
-        cancelled: Sequence[Callable[[], bool]],
-    ) -> Iterator[tuple[int, str | None]]:
-        texts = {row: IncrementalText(self._text) for row in range(len(rows))}
-        for picked in self._decode(rows, self.encode_image(images), options, cancelled):
-            for row in [row for row in texts if row not in picked]:
-                yield from _last_pieces(row, texts.pop(row))
-            for row, token in picked.items():
-                if piece := texts[row].append(token):
-                    yield row, piece
-        for row, text in texts.items():
-            yield from _last_pieces(row, text)
-
-    def _decode(
-        self,
-        rows: Sequence[list[int]],
-        image: EncodedImage | None,
-        options: DecodingOptions,
-        cancelled: Sequence[Callable[[], bool]] = (),
-    ) -> Iterator[dict[int, int]]:
-        """The next token of every row that has not ended, by row number, step by step."""
-        state, logits = self.decoder.prefill(rows, image, room=options.max_new_tokens)
-        draws = [torch.Generator().manual_seed(options.seed) for _ in rows]
-        numbers = list(range(len(rows)))
-        ended: set[int] = set()
-        for room in range(options.max_new_tokens - 1, -1, -1):
-            tokens = sample(logits, options.temperature, [draws[number] for number in numbers])
-            picked = dict(zip(numbers, tokens.tolist(), strict=True))
-            ended |= {number for number, token in picked.items() if token in self._ends}
-            ended |= {number for number, check in enumerate(cancelled) if check()}
-            yield {number: token for number, token in picked.items() if number not in ended}
-            going = [place for place, number in enumerate(numbers) if number not in ended]
-            if not going or not room:
-                return
-            if 2 * len(going) <= len(numbers):
-                numbers = [numbers[place] for place in going]
-                kept = torch.tensor(going, device=tokens.device)
-                state.keep_rows(kept)
-                tokens = tokens[kept]
-            logits = self.decoder.decode_step(state, tokens)
-
-    def _scores(
-        self, rows: Sequence[list[int]], endings: Sequence[list[int]], image: EncodedImage | None
-    ) -> npt.NDArray[np.float64]:
-        tree, paths = build_tree([row + ending[:-1] for row in rows for ending in endings])
-        tokens = [ending for _ in rows for ending in endings]
-        asked = [path[-len(ending) :] for path, ending in zip(paths, tokens, strict=True)]
-        nodes = sorted({node for path in asked for node in path})
-        logits = self.decoder.tree_logits(tree, image, torch.tensor(nodes))
-        logs = dict(zip(nodes, logits.double().log_softmax(dim=-1).cpu(), strict=True))
-        totals = [
-            sum(float(logs[node][token]) for node, token in zip(path, ending, strict=True))
-            for path, ending in zip(asked, tokens, strict=True)
-        ]
-        return np.array(totals).reshape(len(rows), len(endings))
+            if not batch:
+                continue
+            image = self.encode_image([prompts[number].image for number in batch])
+            given = [rows[number] for number in batch]
+            checks = [partial(cancelled, number) for number in batch]
+            going = set(range(len(batch)))
+            for picked in decode_together(self.decoder, given, image, options, self.ends, checks):
+                for row in sorted(going - picked.keys()):
+                    yield batch[row], [], True
+                going &= picked.keys()
+                for row, token in picked.items():
+                    yield batch[row], [token], False
+            for row in sorted(going):
+                yield batch[row], [], True
 
     def prompt_tokens(self, prompt: Prompt, room: int = 0) -> list[int]:
         """The tokens of a prompt. Raises PromptTooLongError where ``room`` more do not fit."""
@@ -221,6 +244,11 @@ class MllamaModel:
         )
         return text
 
+    def _encode_some(self, images: Sequence[Image.Image]) -> EncodedImage:
+        encoded = self.encode_image(images)
+        assert encoded is not None
+        return encoded
+
     def encode_image(self, images: Sequence[Image.Image | None]) -> EncodedImage | None:
         """What the decoder attends to, one image per row; None where no row has one."""
         given = [[image] for image in images if image is not None]
@@ -234,6 +262,9 @@ class MllamaModel:
                 aspect_ratio_mask=read["aspect_ratio_mask"],
             )
         )
+
+    def _image(self, prompt: Prompt) -> EncodedImage | None:
+        return None if prompt.image is None else self._features.of(prompt.image)
 
     def _batches(self, prompts: Sequence[Prompt], rows: Sequence[list[int]]) -> Iterator[list[int]]:
         """Prompts of similar length together, those without an image apart."""
@@ -249,10 +280,3 @@ class MllamaModel:
         return frozenset(
             token for token in (*several, self._tokenizer.eos_token_id) if token is not None
         )
-
-
-def _last_pieces(row: int, text: IncrementalText) -> Iterator[tuple[int, str | None]]:
-    """What is left of an answer, and None for its end."""
-    if rest := text.rest():
-        yield row, rest
-    yield row, None

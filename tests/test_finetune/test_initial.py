@@ -16,7 +16,7 @@ from finetune.adapter.initial import check_initial, load_adapter_weights
 from finetune.export.adapter_files import save_adapter
 from generator.mllama.adapter import attach
 from generator.mllama.adapter_record import AdapterRecord
-from generator.mllama.decoder import Decoder
+from generator.mllama.decoding.decoder import Decoder
 from tests.support.models.training import CONFIG, quiet, tiny_base
 
 pytestmark = quiet

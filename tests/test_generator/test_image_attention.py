@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from generator.mllama.image_attention import _Attention, attend_without_mask
+from generator.mllama.vision.attention import _Attention, attend_without_mask
 from tests.support.models.mllama_models import drawn_canvas, write_mllama
 
 TEXT = "<|begin_of_text|>{}<|image|>Write the findings.{}"

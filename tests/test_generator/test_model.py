@@ -80,19 +80,22 @@ def by_transformers(model: Any, folder: Path, prompt: Prompt, tokens: int = 20) 
 
 @contextmanager
 def counted(model: MllamaModel) -> Iterator[Counter[str]]:
-    """Calls of the model's decoder by name."""
-    decoder, calls = model.decoder, Counter[str]()
+    """Calls of the model's decoders by name."""
+    decoder, rows, calls = model.decoder, model.rows, Counter[str]()
 
     class Counting:
+        def __init__(self, counted: object) -> None:
+            self._counted = counted
+
         def __getattr__(self, name: str) -> Any:
             calls[name] += 1
-            return getattr(decoder, name)
+            return getattr(self._counted, name)
 
-    model.decoder = Counting()  # type: ignore[assignment]
+    model.decoder, model.rows = Counting(decoder), Counting(rows)  # type: ignore[assignment]
     try:
         yield calls
     finally:
-        model.decoder = decoder
+        model.decoder, model.rows = decoder, rows
 
 
 def record(base: Path, **changes: Any) -> dict[str, Any]:
@@ -153,10 +156,10 @@ def test_closing_a_stream_ends_the_computation(model: MllamaModel) -> None:
         stream: Any = model.stream(image_prompt("Describe this film."))
         next(stream)
         stream.close()
-        taken = calls["decode_step"]
+        taken = calls["extend"]
         list(model.stream(image_prompt("Describe this film."), SHORT))
     assert taken < 10
-    assert calls["decode_step"] > taken
+    assert calls["extend"] > taken
 
 
 def test_answers_streamed_together_equal_those_generated(model: MllamaModel) -> None:
@@ -184,13 +187,13 @@ def test_a_cancelled_answer_ends_and_the_others_go_on(model: MllamaModel) -> Non
             pieces[number].append(piece)
             if len(pieces[1]) == 2:
                 cancelled.add(1)
-        assert calls["encode_image"] == 1
+        assert calls["encode_image"] <= 1
     assert pieces[0] == []
     assert len(pieces[1]) <= 5 and pieces[1][-1] is None
     assert "".join(piece or "" for piece in pieces[2]) == model.generate([prompts[2]], SHORT)[0]
     with counted(model) as calls:
         assert list(model.stream_all(prompts, SHORT, cancelled=lambda _: True)) == []
-        assert calls["prefill"] == 0
+        assert calls["extend"] == 0
 
 
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:
@@ -261,7 +264,7 @@ def test_choices_are_scored_as_transformers_scores_them(model: MllamaModel, root
 
 
 def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> None:
-    image = drawn_canvas(1)
+    image = drawn_canvas(1, seed=77)
     prompts = [
         Prompt(task="classify", text=f"{word} " + "The heart is enlarged. " * 60, image=image)
         for word in ("Radiograph", "Answer", "Small", "Write", "Prior")
@@ -270,7 +273,7 @@ def test_many_long_prompts_are_scored_in_several_passes(model: MllamaModel) -> N
         together = model.loglikelihood(prompts, ["yes", "no"])
         assert calls["tree_logits"] > 1
         model.loglikelihood(prompts[:2], ["yes", "no"])
-        assert calls["encode_image"] == 2
+        assert calls["encode_image"] == 1
     alone = np.concatenate([model.loglikelihood([prompt], ["yes", "no"]) for prompt in prompts])
     assert together == pytest.approx(alone, abs=1e-3)
 

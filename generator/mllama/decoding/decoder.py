@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generator.mllama.cuda_graph import RecordedStep
-from generator.mllama.image_encoder import EncodedImage, ImageEncoder, Pixels
-from generator.mllama.key_value_cache import DecoderState, attend, put
-from generator.mllama.layer import Layer, MakeLinear, rotate
-from generator.mllama.token_tree import TokenTree
+from generator.mllama.decoding.cuda_graph import RecordedStep
+from generator.mllama.decoding.key_value_cache import DecoderState, attend, put
+from generator.mllama.decoding.layer import Layer, MakeLinear, rotate
+from generator.mllama.decoding.token_tree import TokenTree
+from generator.mllama.vision.encoder import EncodedImage, ImageEncoder, Pixels
 
 
 class Decoder:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from transformers import MllamaForConditionalGeneration, MllamaProcessor
 
-from generator.mllama.decoder import Decoder
-from generator.mllama.image_encoder import EncodedImage, Pixels
-from generator.mllama.layer import HalfLinear
-from generator.mllama.token_tree import build_tree
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.decoding.layer import HalfLinear
+from generator.mllama.decoding.token_tree import build_tree
+from generator.mllama.vision.encoder import EncodedImage, Pixels
 from generator.prompts import Prompt, messages
 from tests.support.models.mllama_models import image_prompt, write_mllama
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from generator.mllama.cuda_graph import RecordedStep
-from generator.mllama.image_encoder import EncodedImage
+from generator.mllama.decoding.cuda_graph import RecordedStep
+from generator.mllama.vision.encoder import EncodedImage
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,172 @@
+"""Answers that are written together, each of which may begin and end at any step.
+
+batch = ContinuousBatch(rows, ends, prefixes=PrefixCache(slots=4096))
+batch.join(Answering(number=0, tokens=prompt, image=image, options=options))
+while batch.numbers:
+    for number, tokens, ended in batch.step(): ...
+    batch.join(...)                             # another prompt, while others are being written
+
+A step is one pass: each answer adds its next token and a draft of those that may follow
+(`PromptLookup`), of which the longest part that the model confirms is kept, and prompts that have
+just joined add a part of themselves. So a long prompt delays the others by one part of it at a
+time, and an answer that is cancelled takes no part in the next step.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generator.mllama.decoding.prefix_cache import PrefixCache
+from generator.mllama.decoding.prompt_lookup import PromptLookup
+from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
+from generator.mllama.decoding.sampling import sample
+from generator.mllama.vision.encoder import EncodedImage
+from generator.vision_language import DecodingOptions
+
+PROMPT_PART = 256
+"""Tokens of prompts in one step, while other answers are being written."""
+DRAFTED = 16
+"""Tokens of all drafts in one step; a pass takes little longer for so many."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Answering:
+    """A prompt and how to answer it."""
+
+    number: int
+    tokens: Sequence[int]
+    image: EncodedImage | None
+    """Of this prompt alone."""
+    options: DecodingOptions
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+
+
+class Written(NamedTuple):
+    """What a step adds to an answer."""
+
+    number: int
+    tokens: list[int]
+    ended: bool
+
+
+class ContinuousBatch:
+    """Runs on one thread at a time."""
+
+    def __init__(
+        self,
+        rows: RowDecoder,
+        ends: frozenset[int],
+        prefixes: PrefixCache,
+        *,
+        drafted: int = DRAFTED,
+    ) -> None:
+        """``ends`` are the tokens that end an answer; ``drafted`` 0 writes token by token."""
+        self._rows, self._ends, self._prefixes = rows, ends, prefixes
+        self._drafted = drafted
+        self._answers: list[_Answer] = []
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the answers that have not ended."""
+        return [answer.number for answer in self._answers]
+
+    def join(self, asked: Answering) -> None:
+        slots = len(asked.tokens) + asked.options.max_new_tokens + self._drafted
+        row, shared = self._prefixes.begin(self._rows, asked.tokens, asked.image, slots=slots)
+        drafts = self._drafted > 0 and asked.options.temperature == 0
+        self._answers.append(
+            _Answer(
+                asked=asked,
+                row=row,
+                waiting=list(asked.tokens[shared:]),
+                left=asked.options.max_new_tokens,
+                lookup=PromptLookup(asked.tokens) if drafts else None,
+                draw=torch.Generator().manual_seed(asked.options.seed),
+            )
+        )
+
+    def step(self) -> list[Written]:
+        """Run one pass; what it adds, answers that were cancelled first."""
+        written = [
+            Written(answer.number, [], True) for answer in self._answers if answer.asked.cancelled()
+        ]
+        self._leave({one.number for one in written})
+        work = self._work()
+        if not work:
+            return written
+        parts = self._rows.extend([one.work for one in work]).split(
+            [one.work.asked for one in work]
+        )
+        for (answer, _, draft), logits in zip(work, parts, strict=True):
+            if answer.waiting or not len(logits):
+                continue
+            written.append(self._add(answer, draft, logits))
+        self._leave({one.number for one in written if one.ended})
+        return written
+
+    def _work(self) -> list["_Planned"]:
+        going = [answer for answer in self._answers if not answer.waiting]
+        room = self._drafted // max(1, len(going))
+        planned = []
+        for answer in going:
+            draft = [] if answer.lookup is None else answer.lookup.draft(min(room, answer.left - 1))
+            tokens = [answer.last, *draft]
+            planned.append(_Planned(answer, Work(answer.row, tokens, len(tokens)), draft))
+        part = PROMPT_PART if going else sum(len(answer.waiting) for answer in self._answers)
+        for answer in self._answers:
+            if answer.waiting and part > 0:
+                tokens, answer.waiting = answer.waiting[:part], answer.waiting[part:]
+                part -= len(tokens)
+                work = Work(answer.row, tokens, 0 if answer.waiting else 1)
+                planned.append(_Planned(answer, work, []))
+        return planned
+
+    def _add(self, answer: "_Answer", draft: Sequence[int], logits: Tensor) -> Written:
+        """Keep of a draft what the model would have written, and the token after it."""
+        temperature = answer.asked.options.temperature
+        picked: list[int] = sample(logits, temperature, [answer.draw] * len(logits)).tolist()
+        kept = 0
+        while kept < len(draft) and draft[kept] == picked[kept]:
+            kept += 1
+        answer.row.truncate(answer.row.used - (len(draft) - kept))
+        tokens = picked[: kept + 1]
+        ended = next((place for place, one in enumerate(tokens) if one in self._ends), None)
+        tokens = tokens[:ended]
+        answer.left -= len(tokens)
+        answer.last = picked[kept]
+        if answer.lookup is not None:
+            answer.lookup.append(tokens)
+        return Written(answer.number, tokens, ended is not None or answer.left <= 0)
+
+    def _leave(self, numbers: set[int]) -> None:
+        for answer in self._answers:
+            if answer.number in numbers and not answer.waiting:
+                self._prefixes.keep(answer.row, answer.asked.tokens)
+        self._answers = [one for one in self._answers if one.number not in numbers]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Answer:
+    asked: Answering
+    row: CacheRow
+    waiting: list[int]
+    """Tokens of the prompt that are not in the row yet."""
+    left: int
+    """Tokens that the answer may still get."""
+    lookup: PromptLookup | None
+    draw: torch.Generator
+    last: int = -1
+    """The last token, which is not in the row yet."""
+
+    @property
+    def number(self) -> int:
+        return self.asked.number
+
+
+class _Planned(NamedTuple):
+    answer: _Answer
+    work: Work
+    draft: list[int]
