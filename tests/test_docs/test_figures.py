@@ -25,7 +25,7 @@ def test_the_agreement_with_readers_is_that_of_the_filled_forms() -> None:
     readings = json.loads(citation_readings.READINGS.read_text(encoding="utf-8"))
     assert f"`{readings['about']['labeller']}`: agreement" in page
     block = page.partition(citation_readings.BEGIN)[2].partition(citation_readings.END)[0]
-    assert block == f"\n{citation_readings.written(readings)}\n\n"
+    assert block == f"\n\n{citation_readings.written(readings)}\n\n"
     limits = " ".join(page.partition("## Limits")[2].split())
     for row, cells in readings["tables"]["Sentences and the reports they cite, as read"].items():
         if "check and" in row or "agrees" in row:
