@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from db.findings import Region
 from db.index.store import Case, Section, Sentence
 from db.labels import NO_FINDING
-from generator.assessment.wording import wordings
+from generator.assessment.wording import bare_sentence, surest_supported
 from generator.context.build import Context
 from generator.grounding.agreement import Agreement, HitSentence
 from generator.grounding.claims import Claims, read_claims
@@ -288,16 +288,16 @@ def _lent(
     if naming and number is not None:
         one = min(naming, key=lambda one: (len(one.claims.named), len(one.claims.particulars)))
         return Target(section=section, text=one.text, claims=one.claims, numbers=(number,))
-    bare = [
-        _read(Sentence(section=section, text=text, labels=label_sentence(text)))
-        for text in wordings(name, section)
-    ]
-    for target in bare:
-        ranks = agreement.supporters(target.claims)
-        if ranks:
-            cited = number if number is not None and number in ranks else min(ranks)
-            return replace(target, numbers=(cited,))
-    return bare[0]
+
+    def target(text: str) -> Target:
+        return _read(Sentence(section=section, text=text, labels=label_sentence(text)))
+
+    worded = surest_supported(name, section, lambda text: agreement.supporters(target(text).claims))
+    if worded is None:
+        return target(bare_sentence(name, section))
+    ranks = worded.support
+    cited = number if number is not None and number in ranks else min(ranks)
+    return replace(target(worded.text), numbers=(cited,))
 
 
 def _is_said(target: Target, kept: Sequence[Target]) -> bool:

@@ -3,12 +3,15 @@
 bare_sentence("Pleural Effusion")       # "There is a pleural effusion."
 bare_sentence("Pleural Effusion", "impression")     # "Pleural effusion."
 wordings("Pleural Effusion")            # the same, then "There may be a pleural effusion."
+surest_supported("Pleural Effusion", "findings", supporters)    # the first that has supporters
 denial("Pleural Effusion")              # "No pleural effusion is seen."
 listed(["Cardiomegaly", "Edema"])       # "cardiomegaly and edema"
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from db.index.case import Section
 
@@ -55,6 +58,36 @@ def wordings(name: str, section: Section, *, beside: Collection[str] = ()) -> tu
             forms.reverse()
         found += [form for form in forms if same_words(form) not in said][:1]
     return tuple(found)
+
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worded(Generic[Found]):
+    """A wording of a finding, and what supports it."""
+
+    text: str
+    place: int
+    """Among `wordings`: 0 for the surest."""
+    support: Found
+
+
+def surest_supported(
+    name: str,
+    section: Section,
+    support: Callable[[str], Found | None],
+    *,
+    beside: Collection[str] = (),
+) -> Worded[Found] | None:
+    """The surest of `wordings` that ``support`` finds something for; None where it finds nothing.
+
+    ``support`` returns None, or something that is false, for a sentence that nothing supports.
+    """
+    for place, text in enumerate(wordings(name, section, beside=beside)):
+        if found := support(text):
+            return Worded(text=text, place=place, support=found)
+    return None
 
 
 def bare_sentence(name: str, section: Section = "findings", *, beside: Collection[str] = ()) -> str:

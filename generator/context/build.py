@@ -13,12 +13,13 @@ its citation along. Image findings that a shown sentence names carry its number 
 case is stated, because a small model copies far more reliably than it compares.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from db.errors import UserError
 from db.labels import FINDINGS, named
-from generator.assessment.wording import wordings
+from generator.assessment.wording import surest_supported
 from generator.context.shown_case import CountTokens, ShownCase, readable_cases
 from generator.grounding.claims import read_claims, read_text
 from generator.grounding.sentences import particulars
@@ -243,14 +244,15 @@ def _named_by(
     numbers = {}
     evidence = {one.hit.rank: Evidence([read_claims(s) for s in one.sentences]) for one in shown}
     for finding in image_findings:
-        stated = [read_text(wording) for wording in wordings(finding, "findings")]
-        supported = {
-            rank: next((n for n, claims in enumerate(stated) if said.support(claims)), len(stated))
+        worded = {
+            rank: surest_supported(
+                finding, "findings", lambda text, said=said: said.support(read_text(text))
+            )
             for rank, said in evidence.items()
         }
         naming = [
             (
-                supported[one.hit.rank],
+                math.inf if (sure := worded[one.hit.rank]) is None else sure.place,
                 len(found.difference(image_findings)),
                 sentence.labels[finding] != "positive",
                 one.hit.rank != closest_case,

@@ -21,7 +21,7 @@ from db.app.generation import Statement
 from db.index.case import Section
 from db.labels import named
 from generator.assessment.assess import Assessment
-from generator.assessment.wording import wordings
+from generator.assessment.wording import bare_sentence, surest_supported
 from generator.context.build import Context
 from generator.grounding.citations import MOST_FOUND, CitationCheck, to_statement
 from generator.grounding.written import WrittenSentence
@@ -141,7 +141,8 @@ def find_support(
     for statement in statements:
         names = named(statement.labels) if not statement.citations else ()
         sentence = WrittenSentence(section=statement.section, text=statement.text)
-        found = _first_supported([sentence], names, context, retrieval) if names else None
+        check = CitationCheck(context, retrieval)
+        found = _supported(sentence, names, check, context, retrieval) if names else None
         if found is not None:
             written, context = found
             said = to_statement(written, CitationCheck(context, retrieval), retrieval)
@@ -159,29 +160,36 @@ def _worded(
     name: str, section: Section, context: Context, retrieval: Retrieval, beside: Sequence[str]
 ) -> tuple[WrittenSentence, Context]:
     """The surest sentence that a case supports, and the context with that case."""
-    forms = [
-        WrittenSentence(section=section, text=text)
-        for text in wordings(name, section, beside=beside)
-    ]
-    return _first_supported(forms, (name,), context, retrieval) or (forms[0], context)
+    check = CitationCheck(context, retrieval)
+    worded = surest_supported(
+        name,
+        section,
+        lambda text: _supported(
+            WrittenSentence(section=section, text=text), (name,), check, context, retrieval
+        ),
+        beside=beside,
+    )
+    if worded is None:
+        text = bare_sentence(name, section, beside=beside)
+        return WrittenSentence(section=section, text=text), context
+    return worded.support
 
 
-def _first_supported(
-    sentences: Sequence[WrittenSentence],
+def _supported(
+    sentence: WrittenSentence,
     names: Collection[str],
+    check: CitationCheck,
     context: Context,
     retrieval: Retrieval,
 ) -> tuple[WrittenSentence, Context] | None:
-    """The first sentence that a case supports, with its number, and the context with that case."""
-    check = CitationCheck(context, retrieval)
-    for sentence in sentences:
-        if found := check.supporters(sentence):
-            return replace(sentence, numbers=tuple(sorted(found)[:MOST_FOUND])), context
-        for hit in _others_naming(names, context, retrieval):
-            alone = replace(context, hits=(hit,))
-            if CitationCheck(alone, retrieval).supporters(sentence):
-                widened = replace(context, hits=(*context.hits, hit))
-                return replace(sentence, numbers=(hit.rank,)), widened
+    """The sentence with the number of a case that supports it, and the context with that case."""
+    if found := check.supporters(sentence):
+        return replace(sentence, numbers=tuple(sorted(found)[:MOST_FOUND])), context
+    for hit in _others_naming(names, context, retrieval):
+        alone = replace(context, hits=(hit,))
+        if CitationCheck(alone, retrieval).supporters(sentence):
+            widened = replace(context, hits=(*context.hits, hit))
+            return replace(sentence, numbers=(hit.rank,)), widened
     return None
 
 

@@ -1,0 +1,77 @@
+"""Answers to questions as a user gets them: decided from the assessment, or by the model.
+
+rows = served_answers(rows, outputs, references, calibrations(outputs, references, calibration))
+
+`generator.questions.decide` answers what the assessment holds, without a language model. What it
+leaves open is the model's answer, unless the assessment contradicts that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from db.labels import OBSERVATIONS, positives
+from evaluation.classification.calibration import cross_fitted
+from evaluation.outputs.names import SERVED
+from evaluation.outputs.rows import AnswerRow, Outputs
+from evaluation.reports.references import References
+from evaluation.reports.systems import stored_assessment
+from generator.assessment.calibration import Calibration
+from generator.grounding.answers import check_answer
+from generator.questions.decide import decide
+from generator.questions.report import settled_answer
+
+
+def served_answers(
+    rows: Sequence[AnswerRow],
+    outputs: Outputs,
+    references: References,
+    calibrations: Mapping[str, Calibration],
+) -> list[AnswerRow]:
+    """The answers of the first condition, each with the calibration of its study."""
+    return [
+        replace(
+            row,
+            system=SERVED,
+            text=_served(row, outputs, references, calibrations[row.group]),
+        )
+        for row in rows
+    ]
+
+
+def calibrations(
+    outputs: Outputs, references: References, calibration: Calibration
+) -> dict[str, Calibration]:
+    """Study to the calibration that assesses it.
+
+    Where the shipped one was fitted on the very split that is measured, that is one fitted on the
+    nine tenths of the patients that the study's is not among.
+    """
+    about, studies = outputs.about, references.studies
+    fitted_here = f"{about.split} of {about.source}" in calibration.fitted_on
+    images = [outputs.images[study.study_id] for study in studies]
+    if not fitted_here or any(image.label_scores is None for image in images):
+        return {study.study_id: calibration for study in studies}
+    knn = np.array([[image.votes[name] for name in OBSERVATIONS] for image in images])
+    head = np.array([[(image.label_scores or {})[n] for n in OBSERVATIONS] for image in images])
+    found = cross_fitted(
+        [study.patient_id or study.study_id for study in studies],
+        knn=knn,
+        label_head=head,
+        truth=positives([study.labels for study in studies]),
+    )
+    return {study.study_id: one for study, one in zip(studies, found, strict=True)}
+
+
+def _served(
+    row: AnswerRow, outputs: Outputs, references: References, calibration: Calibration
+) -> str:
+    assessment = stored_assessment(outputs, references, row.group, calibration)
+    retrieval = references.retrieval(outputs, row.group)
+    if (decided := decide(row.question, assessment, retrieval)) is not None:
+        return decided.text
+    written = check_answer(row.question, row.text, references.context(row.context), retrieval)
+    if assessment.contradicted(written.labels):
+        return settled_answer(written.labels, assessment).text
+    return written.text
